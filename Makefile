@@ -1,0 +1,88 @@
+# `make` alone lists the targets. Works with GNU make 3.81 and later.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+# What a person may choose: make bench STACKS="aiohttp asyncio" SCENARIOS=async-32 ROUNDS=3 …
+STACKS ?=
+SCENARIOS ?=
+ROUNDS ?=
+DURATION ?=
+OUT ?=
+SEED ?=
+RUN ?=
+FORMAT ?=
+TESTS ?=
+export OUT RUN
+
+# The default interpreter is no wish: an environment that was made with another one may stay.
+SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(VERBOSE)' sh .ci/setup
+
+BENCH_OPTIONS = \
+	$(foreach stack,$(STACKS),--stack '$(stack)') \
+	$(foreach scenario,$(SCENARIOS),--scenario '$(scenario)') \
+	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	$(if $(DURATION),--duration '$(DURATION)') \
+	$(if $(SEED),--seed '$(SEED)') \
+	$(if $(OUT),--out "$$OUT")
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+
+.PHONY: help
+help: ## List the targets
+	@echo 'loopbench: benchmarks of asynchronous web servers. Targets:'
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'Choices: PYTHON=python3.12; STACKS, SCENARIOS, ROUNDS, DURATION, SEED, OUT (bench);'
+	@echo '         RUN, FORMAT (report); TESTS (test); UPGRADE=1 (lock).'
+
+.PHONY: setup
+setup: ## Make .venv from requirements.lock, unless it is right already
+	@$(SET_UP) run
+
+.PHONY: setup-dev
+setup-dev: ## The same with the checks' packages, from requirements-dev.lock
+	@$(SET_UP) dev
+
+.PHONY: bench
+bench: setup ## Run the default suite, write results/runs/<id>/ and show the table
+	@$(BIN)/python -m loadtests bench $(BENCH_OPTIONS)
+
+.PHONY: bench-full
+bench-full: ROUNDS := $(or $(ROUNDS),10)
+bench-full: setup ## The same with ten Rounds, for figures to publish
+	@$(BIN)/python -m loadtests bench $(BENCH_OPTIONS)
+
+.PHONY: report
+report: setup ## Write the report of the newest run, or of RUN=…
+	@$(BIN)/python -m results report $(if $(FORMAT),--format '$(FORMAT)') $(if $(RUN),"$$RUN")
+
+.PHONY: test
+test: lint ## Run every check and test (TESTS=… picks tests)
+	@$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: lint
+lint: setup-dev ## Run the checks that execute nothing: ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir .import_linter_cache
+
+.PHONY: format
+format: setup-dev ## Format the code, and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: setup-dev ## Write the generated parts of the documentation and the golden files anew
+	@$(BIN)/python -m pytest -q -m generated --write-generated
+
+.PHONY: lock
+lock: ## Resolve requirements*.in into the locks; UPGRADE=1 takes the newest versions
+	@PYTHON='$(PYTHON)' sh .ci/lock $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## Remove .venv and the caches; measured results stay
+	@rm -rf .venv build dist *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

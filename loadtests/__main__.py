@@ -1,0 +1,226 @@
+"""`python -m loadtests`: list the scenarios, run a bench."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from loadtests.bench import Bench, Outcome, run_bench
+from loadtests.environment import shown_command
+from loadtests.errors import HarnessError
+from loadtests.scenarios import SCENARIOS, Closed, Load
+from loadtests.store import new_folder, seed_of
+from servers.naming import NameIn
+from servers.stacks import STACKS
+
+DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")
+DEFAULT_SCENARIOS = (
+    "async-32",
+    "sync-32",
+    "async-1",
+    "plain-32",
+    "form-32",
+    "waiting-1000",
+    "open-low",
+    "open-high",
+)
+DEFAULT_ROUNDS = 3
+DEFAULT_DURATION_S = 1.8
+DEFAULT_WARMUP_S = 0.6
+LONGEST_S = 3600.0
+
+
+@click.group(no_args_is_help=True)
+def cli() -> None:
+    """Load equivalent servers with Locust and write down what they did."""
+
+
+@cli.command("list")
+def list_scenarios() -> None:
+    """The scenarios, with what each one asks."""
+    width = max(map(len, SCENARIOS))
+    for scenario in SCENARIOS.values():
+        mark = "*" if scenario.name in DEFAULT_SCENARIOS else " "
+        click.echo(f"{mark} {scenario.name:{width}}  {scenario.asks}")
+        for load in scenario.loads:
+            click.echo(f"  {'':{width}}  {load.name}: {_described(load)}")
+    click.echo("* measured unless others are named")
+
+
+def _described(load: Load) -> str:
+    request, model = load.case.request, load.model
+    what = f"{request.method} {request.target}"
+    if isinstance(model, Closed):
+        return f"{what}, closed loop, {model.users} users"
+    return f"{what}, open loop, {model.rate_rps:g} a second over {model.connections} connections"
+
+
+@cli.command()
+@click.option(
+    "--stack",
+    "stacks",
+    multiple=True,
+    type=NameIn("stack", STACKS),
+    help="Measure this stack (repeatable).",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    type=NameIn("scenario", SCENARIOS),
+    help="Offer this load (repeatable).",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=DEFAULT_ROUNDS,
+    show_default=True,
+    help="How often every cell is measured, each time in a fresh process.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(0.1, LONGEST_S),
+    default=DEFAULT_DURATION_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Length of the measured window of each run.",
+)
+@click.option(
+    "--warmup",
+    type=click.FloatRange(0.1, LONGEST_S),
+    default=DEFAULT_WARMUP_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Discarded lead-in before it; a scenario may need a longer one.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the rows go; a new folder under results/runs by default.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
+)
+def bench(
+    stacks: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    rounds: int,
+    duration: float,
+    warmup: float,
+    out: Path | None,
+    resume: bool,
+    seed: int | None,
+) -> None:
+    """Measure, and end with the table.
+
+    Every stack is started afresh for every run, held to the contract, warmed
+    up, measured and stopped. Rows are written as each run ends.
+    """
+    if resume and out is None:
+        raise click.UsageError("--resume needs --out with the folder to go on with")
+    folder = out or new_folder()
+    plan = Bench(
+        stacks=tuple(dict.fromkeys(stacks)) or DEFAULT_STACKS,
+        scenarios=tuple(dict.fromkeys(scenarios)) or DEFAULT_SCENARIOS,
+        rounds=rounds,
+        warmup_s=warmup,
+        measured_s=duration,
+        seed=_seed(seed, folder, resume),
+        folder=folder,
+        resume=resume,
+        command=tuple(shown_command(sys.argv[1:])),
+    )
+    outcome = run_bench(plan)
+    _show(outcome)
+
+
+CHECKS = {
+    "ceiling": "is the server the limit, and not Locust?",
+    "fidelity": "are the service times true, by a packet capture?",
+    "disturbed": "does a disturbed generator spoil the figures, and say so?",
+    "omission": "is a stall charged to all the requests that it delayed?",
+}
+
+
+@cli.command()
+@click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
+def selfcheck(names: tuple[str, ...]) -> None:
+    """Check the measuring instrument itself: ceiling, fidelity, disturbed, omission.
+
+    Exit status 1 where a demand was not met.
+    """
+    met = True
+    for name in names or tuple(CHECKS):
+        click.echo(f"{name}: {CHECKS[name]}")
+        check = importlib.import_module(f"loadtests.selfcheck.{name}").check
+        for verdict in check(lambda line: click.echo(f"  {line}")):
+            click.echo(f"  {verdict.line()}")
+            met = met and verdict.met
+    if not met:
+        _fail("the instrument does not meet every demand on this machine")
+
+
+def _seed(seed: int | None, folder: Path, resume: bool) -> int:
+    """The seed asked for; that of the folder to be resumed; or a new one."""
+    if seed is not None:
+        return seed
+    if resume:
+        return seed_of(folder)
+    return secrets.randbelow(2**31)
+
+
+def _show(outcome: Outcome) -> None:
+    """The table, made by the reading half from the folder alone."""
+    shown = subprocess.run([sys.executable, "-m", "results", "show", str(outcome.folder)])
+    if outcome.loaded_share is not None:
+        click.echo(f"{outcome.loaded_share:.0%} of the time was warm-up and measurement.", err=True)
+    if outcome.broken:
+        _fail(f"{len(outcome.broken)} without figures: {outcome.broken[0]}")
+    if shown.returncode:
+        sys.exit(shown.returncode)
+
+
+def _fail(line: str) -> NoReturn:
+    click.echo(f"error: {line}", err=True)
+    sys.exit(1)
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
+    try:
+        cli.main(prog_name="python -m loadtests", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+    except click.UsageError as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except HarnessError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        again = shlex.join(sys.argv[1:])
+        click.echo(f"interrupted; finished rows are kept (options were: {again})", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Which CPUs the server and the load generator get."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from results.schema import Code
+
+_TOPOLOGY = "/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
+
+
+@dataclass(frozen=True, slots=True)
+class CpuPlan:
+    """Disjoint CPUs for server and generator; None where nothing can or should be pinned.
+
+    codes: the Warnings that every Run carries under this plan.
+    """
+
+    server: frozenset[int] | None
+    generator: frozenset[int] | None
+    codes: tuple[Code, ...]
+
+
+def allowed_cpus() -> list[int] | None:
+    """The CPUs that this process may use, ascending; None where the system does not say."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    return sorted(os.sched_getaffinity(0))
+
+
+def plan_cpus(allowed: list[int] | None) -> CpuPlan:
+    """One CPU each, on different cores where there are some; the last ones, since
+    the kernel's own work gathers on the first."""
+    if allowed is None:
+        return CpuPlan(None, None, (Code.NOT_PINNED,))
+    if len(allowed) < 2:
+        return CpuPlan(frozenset(allowed), frozenset(allowed), (Code.ONE_CPU,))
+    server = allowed[-1]
+    others = [cpu for cpu in allowed if cpu != server]
+    apart = [cpu for cpu in others if cpu not in siblings(server)] or others
+    return CpuPlan(frozenset({server}), frozenset({apart[-1]}), ())
+
+
+def siblings(cpu: int) -> set[int]:
+    """CPUs that share a core with `cpu`, itself included; only itself where unknown."""
+    try:
+        text = Path(_TOPOLOGY.format(cpu=cpu)).read_text()
+    except OSError:
+        return {cpu}
+    found = {cpu}
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return found

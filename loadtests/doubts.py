@@ -1,0 +1,100 @@
+"""When a Run should not be believed: thresholds, and the codes that they raise.
+
+The wording, and what to do about each, is in `results.warnings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from results.schema import Code
+
+GENERATOR_CPU_LIMIT = 0.90
+"""Share of its CPU from which on the generator may have been the limit."""
+
+GENERATOR_LAG_LIMIT_MS = 5.0
+"""99th percentile of the generator's lateness; the usual reading is below 1 ms."""
+
+RATE_TOLERANCE = 0.05
+LITTLE_TOLERANCE = 0.10
+GENERATOR_SHARE_LIMIT = 0.25
+CLOCK_STEP_LIMIT_MS = 1.0
+MACHINE_BUSY_LIMIT = 0.10
+FEW_REQUESTS = 1000
+"""A p99.9 of fewer requests is their maximum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one load in one Run. None: not measured, so nothing is concluded.
+
+    arrivals_rps: the rate of the arrivals that were drawn (open loop).
+    cycle_share: the generator's share of a user's cycle from answer to answer
+    (closed loop). littles_users: throughput x (mean response time + mean gap),
+    which must equal the number of users. others_cpu: CPU time of everything
+    but server, generator and harness, and time stolen by the hypervisor, as a
+    share of one CPU.
+    """
+
+    users: int
+    open_loop: bool
+    requests: int
+    failures: int
+    throughput_rps: float
+    arrivals_rps: float | None
+    littles_users: float | None
+    cycle_share: float | None
+    generator_cpu: float
+    generator_lag_p99_ms: float | None
+    send_lag_p99_ms: float | None
+    clock: str
+    clock_step_ms: float
+    others_cpu: float | None
+
+
+def _generator_cpu(seen: Evidence) -> bool:
+    """Out of CPU; or, with several users, holding up the cycle itself.
+
+    A single user's cycle always contains the generator's own step, which the
+    service time leaves out.
+    """
+    slow = seen.users > 1 and seen.cycle_share is not None
+    return seen.generator_cpu >= GENERATOR_CPU_LIMIT or (
+        slow and (seen.cycle_share or 0.0) >= GENERATOR_SHARE_LIMIT
+    )
+
+
+def _generator_lag(seen: Evidence) -> bool:
+    lags = [lag for lag in (seen.generator_lag_p99_ms, seen.send_lag_p99_ms) if lag is not None]
+    return any(lag >= GENERATOR_LAG_LIMIT_MS for lag in lags)
+
+
+def _rate_missed(seen: Evidence) -> bool:
+    if seen.arrivals_rps is None:
+        return False
+    return seen.throughput_rps < (1 - RATE_TOLERANCE) * seen.arrivals_rps
+
+
+def _littles_law(seen: Evidence) -> bool:
+    if seen.littles_users is None:
+        return False
+    return abs(seen.littles_users / seen.users - 1) > LITTLE_TOLERANCE
+
+
+_CHECKS: dict[Code, Callable[[Evidence], bool]] = {
+    Code.GENERATOR_CPU: _generator_cpu,
+    Code.GENERATOR_LAG: _generator_lag,
+    Code.RATE_MISSED: _rate_missed,
+    Code.LITTLES_LAW: _littles_law,
+    Code.FAILURES: lambda seen: seen.failures > 0,
+    Code.CLOCK_USER: lambda seen: seen.clock != "kernel",
+    Code.CLOCK_STEPPED: lambda seen: seen.clock_step_ms >= CLOCK_STEP_LIMIT_MS,
+    Code.MACHINE_BUSY: lambda seen: (seen.others_cpu or 0.0) >= MACHINE_BUSY_LIMIT,
+    Code.FEW_REQUESTS: lambda seen: seen.requests < FEW_REQUESTS,
+}
+
+
+def doubts(seen: Evidence) -> tuple[Code, ...]:
+    """The Warnings that the evidence raises, in the table's order."""
+    return tuple(code for code, check in _CHECKS.items() if check(seen))

@@ -1,0 +1,130 @@
+"""What the figures were measured on: machine, versions, settings, command."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loadtests.cpus import CpuPlan, allowed_cpus
+from results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
+
+_GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient", "hdrhistogram")
+_ROOT = Path(__file__).resolve().parent.parent
+
+FINGERPRINT = ("machine", "python", "packages")
+"""The parts that must not change between the Runs of one results folder."""
+
+
+def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
+    """Everything that is known before a server has been started, as JSON types.
+
+    What the servers themselves say is added under `stacks` as they are asked.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "seed": seed,
+        "suite": _suite(),
+        "machine": _machine(),
+        "python": {
+            "version": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "compiler": platform.python_compiler(),
+        },
+        "packages": {name: metadata.version(name) for name in _GENERATOR_PACKAGES},
+        "pinned": {
+            "server": sorted(cpus.server) if cpus.server else None,
+            "generator": sorted(cpus.generator) if cpus.generator else None,
+        },
+        "stacks": {},
+        "left_out": {},
+    }
+
+
+def drifted(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Which parts of the fingerprint differ between two descriptions."""
+    return [part for part in FINGERPRINT if before.get(part) != now.get(part)]
+
+
+def write(folder: Path, environment: Mapping[str, Any]) -> None:
+    """Write environment.json whole or not at all. Raises OSError."""
+    path = folder / ENVIRONMENT_FILE
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(environment, indent=2, ensure_ascii=False) + "\n")
+    draft.replace(path)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """environment.json of a folder; None where there is none or it cannot be read."""
+    try:
+        described: dict[str, Any] = json.loads((folder / ENVIRONMENT_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return described
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "architecture": platform.machine(),
+        "libc": " ".join(platform.libc_ver()).strip() or None,
+        "cpu_model": _cpu_model(),
+        "cpus": os.cpu_count(),
+        "cpus_allowed": allowed_cpus(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "governor": _line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "clocksource": _line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "listen_backlog_limit": _line("/proc/sys/net/core/somaxconn"),
+    }
+
+
+def _cpu_model() -> str | None:
+    try:
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        return platform.processor() or None
+    return match.group(1) if match else None
+
+
+def _line(path: str) -> str | None:
+    """A one-line file of the system; None where there is none."""
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _suite() -> dict[str, Any]:
+    """The suite's own version: the commit, and whether anything was changed since."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "commit": commit,
+        "changed": None if commit is None or changes is None else bool(changes),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def shown_command(arguments: list[str]) -> list[str]:
+    """The command that makes the figures again, without this machine's folders."""
+    return [Path(sys.executable).name, "-m", "loadtests", *arguments]

@@ -1,0 +1,99 @@
+"""The Locust process that the harness commands: `python -m loadtests.generator`.
+
+One long-lived process runs many loads, one after another. It is told by JSON
+lines on standard input and answers on standard output; end of file means that
+the harness is gone, and ends it.
+"""
+
+from __future__ import annotations
+
+import locust  # isort: skip  (first: importing it patches the standard library)
+
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+import gevent
+from gevent.socket import wait_read
+from locust.env import Environment
+
+from loadtests.session import Session, SessionSpec
+from loadtests.users import user_classes
+from servers.control import Message, Station
+from servers.machine import allow_many_files
+
+
+class Generator:
+    """Carries out commands; at most one load at a time."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._session: Session | None = None
+        self._handlers = {"pin": self._pin, "load": self._load, "abort": self._abort}
+
+    def obey(self) -> None:
+        """Read and carry out commands until end of file."""
+        while True:
+            wait_read(self._station.fileno)
+            messages = self._station.read()
+            if messages is None:
+                return
+            for message in messages:
+                handler = self._handlers.get(message.pop("do", ""))
+                if handler is None:
+                    self._tell("failed", error=f"unknown command, known: {sorted(self._handlers)}")
+                else:
+                    handler(message)
+
+    def _tell(self, event: str, **values: Any) -> None:
+        self._station.send({"event": event, "monotonic_ns": time.monotonic_ns(), **values})
+
+    def _pin(self, message: Message) -> None:
+        os.sched_setaffinity(0, message["cpus"])
+        self._tell("pinned", cpus=sorted(os.sched_getaffinity(0)))
+
+    def _abort(self, message: Message) -> None:
+        if self._session is not None:
+            self._session.abort()
+
+    def _load(self, message: Message) -> None:
+        if self._session is not None:
+            self._tell("failed", error="a load is under way already")
+            return
+        self._session = Session(SessionSpec.from_json(message), self._tell)
+        gevent.spawn(self._run, self._session)
+
+    def _run(self, session: Session) -> None:
+        try:
+            classes = user_classes(session)
+            environment = Environment(user_classes=classes, catch_exceptions=False)
+            runner = environment.create_local_runner()
+            count = sum(run.users for run in session.runs)
+            runner.start(count, spawn_rate=count)
+            report = session.run()
+            runner.quit()
+            self._tell("finished", report=report)
+        except Exception as error:  # reported to the harness, which raises it there
+            logging.getLogger(__name__).exception("the load failed")
+            self._tell("failed", error=f"{type(error).__name__}: {error}")
+        finally:
+            self._session = None
+
+
+def main() -> None:
+    """Serve commands until the harness closes the pipe."""
+    station = Station()
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    logging.getLogger("locust").setLevel(logging.ERROR)
+    allow_many_files()
+    generator = Generator(station)
+    station.send({"event": "ready", "pid": os.getpid(), "locust": locust.__version__})
+    generator.obey()
+    # The harness is gone: nothing that is under way matters any more.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

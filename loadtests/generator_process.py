@@ -1,0 +1,152 @@
+"""The harness's side of the load generator: one long-lived child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from loadtests.errors import GeneratorDied, HarnessError
+from servers.control import Channel, ControlClosed, ControlTimeout, Message
+
+_READY_BOUND_S = 60.0
+_STOP_BOUND_S = 5.0
+_POLL_S = 0.25
+_REPORT_BOUND_S = 60.0
+"""Beyond the load's own phases: connecting, and encoding the report."""
+
+
+class Generator:
+    """A live generator. Use `generator_process`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], channel: Channel) -> None:
+        self._process = process
+        self._channel = channel
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def load(
+        self,
+        command: dict[str, Any],
+        *,
+        bound_s: float,
+        at: dict[str, Callable[[], None]],
+        give_up: Callable[[], bool],
+    ) -> Message:
+        """Run one load and return its report.
+
+        command: a SessionSpec as JSON types. at: called at the events
+        `window-opened` and `window-closed`. give_up: polled while waiting; once
+        true, the load is broken off, and what was measured is still returned.
+        bound_s: the longest that the load's phases may take together.
+        Raises GeneratorDied when the process ends or falls silent.
+        """
+        self._send({"do": "load", **command})
+        deadline = time.monotonic() + bound_s + _REPORT_BOUND_S
+        aborted = False
+        while True:
+            if not aborted and give_up():
+                self._send({"do": "abort"})
+                aborted = True
+            try:
+                message = self._channel.receive(_POLL_S)
+            except ControlTimeout:
+                if time.monotonic() > deadline:
+                    raise GeneratorDied("the load generator fell silent") from None
+                continue
+            except ControlClosed:
+                raise GeneratorDied(f"the load generator ended ({self._status()})") from None
+            event = message["event"]
+            if event == "finished":
+                report: Message = message["report"]
+                return report
+            if event == "failed":
+                raise HarnessError(f"the load generator could not run the load: {message['error']}")
+            at[event]()
+
+    def expect(self, event: str, bound_s: float) -> Message:
+        """The next message, which must be `event`. Raises GeneratorDied otherwise."""
+        try:
+            message = self._channel.receive(bound_s)
+        except ControlTimeout:
+            raise GeneratorDied(f"the load generator did not say {event!r}") from None
+        except ControlClosed:
+            raise GeneratorDied(f"the load generator ended ({self._status()})") from None
+        if message["event"] != event:
+            raise GeneratorDied(f"the load generator said {message} instead of {event!r}")
+        return message
+
+    def pin(self, cpus: frozenset[int]) -> None:
+        """Keep the process to these CPUs."""
+        self._send({"do": "pin", "cpus": sorted(cpus)})
+        self.expect("pinned", _STOP_BOUND_S)
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except ControlClosed:
+            raise GeneratorDied(f"the load generator ended ({self._status()})") from None
+
+    def _status(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(_STOP_BOUND_S)
+            return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return "its pipe is closed, but it still runs"
+
+
+@contextmanager
+def generator_process(
+    *, cpus: frozenset[int] | None = None, log: Path | None = None
+) -> Iterator[Generator]:
+    """Start the generator, and end it whatever happens.
+
+    cpus: where it may run; None leaves that to the kernel. log: file for what
+    it prints on standard error; None: the harness's own standard error.
+    Raises GeneratorDied when it does not come up.
+    """
+    with _opened(log) as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loadtests.generator"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is for the harness, which then stops its children
+        )
+    assert process.stdin is not None and process.stdout is not None
+    channel = Channel(os.dup(process.stdout.fileno()), os.dup(process.stdin.fileno()))
+    process.stdin.close()
+    process.stdout.close()
+    generator = Generator(process, channel)
+    try:
+        generator.expect("ready", _READY_BOUND_S)
+        if cpus is not None:
+            generator.pin(cpus)
+        yield generator
+    finally:
+        channel.close()
+        try:
+            process.wait(_STOP_BOUND_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _opened(log: Path | None) -> Iterator[IO[bytes] | None]:
+    if log is None:
+        yield None
+    else:
+        with log.open("ab") as handle:
+            yield handle

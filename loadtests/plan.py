@@ -1,0 +1,43 @@
+"""Which Run comes when. Pure: a plan is a function of its arguments."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One Cell in one Round. `round` and `position` count from 1."""
+
+    run_id: str
+    round: int
+    position: int
+    stack: str
+    scenario: str
+
+
+def run_id(round_number: int, stack: str, scenario: str) -> str:
+    """The key of a Run in every table of a results folder."""
+    return f"{round_number:02d}.{stack}.{scenario}"
+
+
+def plan_runs(
+    stacks: Sequence[str], scenarios: Sequence[str], rounds: int, seed: int
+) -> tuple[PlannedRun, ...]:
+    """Every Cell once a Round, each Round shuffled anew from `seed`.
+
+    Shuffling keeps drift of the machine (heat, neighbours, caches) from
+    falling on the same Cell every time.
+    """
+    generator = random.Random(seed)
+    runs: list[PlannedRun] = []
+    for number in range(1, rounds + 1):
+        cells = [(stack, scenario) for stack in stacks for scenario in scenarios]
+        generator.shuffle(cells)
+        for stack, scenario in cells:
+            runs.append(
+                PlannedRun(run_id(number, stack, scenario), number, len(runs) + 1, stack, scenario)
+            )
+    return tuple(runs)

@@ -1,0 +1,84 @@
+"""How far a bench has come: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Reporter(Protocol):
+    """What a bench tells a person while it runs."""
+
+    def run_begins(self, text: str) -> None:
+        """A Run is about to be measured."""
+
+    def run_ends(self, text: str | None) -> None:
+        """A Run is done; `text` says what was wrong with it, if anything."""
+
+    def note(self, text: str) -> None:
+        """One line that is worth keeping on the screen."""
+
+
+class _Bar:
+    def __init__(self, progress: Progress, total: int, done: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=total, completed=done)
+
+    def run_begins(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
+    def run_ends(self, text: str | None) -> None:
+        if text is not None:
+            self.note(text)
+        self._progress.advance(self._task)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Lines:
+    def __init__(self, total: int, done: int) -> None:
+        self._total = total
+        self._done = done
+        self._begun = ""
+
+    def run_begins(self, text: str) -> None:
+        self._begun = text
+
+    def run_ends(self, text: str | None) -> None:
+        self._done += 1
+        self.note(f"[{self._done}/{self._total}] {text or self._begun}")
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def reporting(total: int, done: int) -> Iterator[Reporter]:
+    """A Reporter on standard error for `total` Runs, of which `done` were done before."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(total, done)
+        return
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Bar(progress, total, done)

@@ -1,0 +1,82 @@
+"""Is the server the limit, and not Locust? Against Locust's own fast client, in turns."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from loadtests.errors import HarnessError
+from loadtests.scenarios import Closed, Load
+from loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
+from loadtests.selfcheck.verdict import Verdict
+from servers.contract import CASES
+
+USERS = 32
+TURNS = 5
+WARMUP_S = 1.0
+MEASURED_S = 3.0
+LEAST_RATIO = 1.6
+LEAST_SERVER_CPU = 0.95
+
+
+def check(say: Callable[[str], None]) -> list[Verdict]:
+    """Stock and lean users in turns against one aiohttp server, TURNS times within a minute."""
+    load = Load("main", CASES["async"], Closed(USERS))
+    ratios, busy = [], []
+    with bed("aiohttp") as on:
+        for turn in range(1, TURNS + 1):
+            stock, stock_server_cpu = _stock(on)
+            lean = offer(on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S)
+            _expect_no_failures(lean)
+            ratios.append(lean.throughput_rps / stock["throughput_rps"])
+            busy.append(lean.server_cpu)
+            say(
+                f"turn {turn}: FastHttpUser {stock['throughput_rps']:,.0f}/s "
+                f"(its CPU {stock['cpu']:.0%}, server {stock_server_cpu:.0%}); "
+                f"lean user {lean.throughput_rps:,.0f}/s "
+                f"(its CPU {lean.generator_cpu:.0%}, server {lean.server_cpu:.0%}); "
+                f"ratio {ratios[-1]:.2f}"
+            )
+    return [
+        Verdict(
+            f"throughput at least {LEAST_RATIO} times FastHttpUser's",
+            f"median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}",
+            statistics.median(ratios) >= LEAST_RATIO,
+        ),
+        Verdict(
+            f"the server's CPU at least {LEAST_SERVER_CPU:.0%} busy",
+            f"median {statistics.median(busy):.1%}, {min(busy):.1%} to {max(busy):.1%}",
+            statistics.median(busy) >= LEAST_SERVER_CPU,
+        ),
+    ]
+
+
+def _stock(on: Bed) -> tuple[dict[str, Any], float]:
+    cpu = min(on.cpus.generator) if on.cpus.generator else -1
+    arguments = [on.server.url, str(USERS), str(WARMUP_S), str(MEASURED_S), str(cpu)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "loadtests.selfcheck.stock", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = on.server.read()
+        line = process.stdout.readline()
+        after = on.server.read()
+    if process.returncode or not line:
+        raise HarnessError(f"the stock Locust ended with status {process.returncode}")
+    report: dict[str, Any] = json.loads(line)
+    if report["failures"]:
+        raise HarnessError(f"the stock Locust saw {report['failures']} failures")
+    return report, utilisation(before, after)
+
+
+def _expect_no_failures(lean: Loaded) -> None:
+    failures = lean.report["loads"]["main"]["measured"]["failures"]
+    if failures:
+        raise HarnessError(f"the lean user saw failures: {failures}")

@@ -1,0 +1,106 @@
+"""What every check of the instrument needs: a server, a generator, one load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
+from loadtests.generator_process import Generator, generator_process
+from loadtests.histogram import Histogram, from_buckets
+from loadtests.scenarios import Load, load_to_json
+from servers.process import Reading, ServerProcess, server_process
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """A live server and a live generator, on CPUs of their own where there are two."""
+
+    server: ServerProcess
+    generator: Generator
+    cpus: CpuPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One load's report, with the server read at both edges of the window."""
+
+    report: dict[str, Any]
+    opened: Reading
+    closed: Reading
+
+    @property
+    def throughput_rps(self) -> float:
+        """Right answers a second in the window."""
+        return float(self.report["loads"]["main"]["completed"] / self.report["measured_s"])
+
+    @property
+    def server_cpu(self) -> float:
+        """The server's CPU time over wall time in the window."""
+        return utilisation(self.opened, self.closed)
+
+    @property
+    def generator_cpu(self) -> float:
+        """The generator's CPU time over wall time in the window."""
+        return float(self.report["cpu_s"] / self.report["measured_s"])
+
+    def histogram(self, quantity: str) -> Histogram:
+        """A quantity of the measured window: service, response, send_lag, failed."""
+        told = self.report["loads"]["main"]["measured"]["histograms"]
+        return from_buckets(dict(map(tuple, told.get(quantity, []))))
+
+
+def utilisation(before: Reading, after: Reading) -> float:
+    """CPU time over wall time between two readings of one process."""
+    return (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns)
+
+
+@contextmanager
+def bed(stack: str) -> Iterator[Bed]:
+    """Start `stack` and a generator; stop both in the end."""
+    cpus = plan_cpus(allowed_cpus())
+    with (
+        server_process(stack, cpus=cpus.server) as server,
+        generator_process(cpus=cpus.generator) as generator,
+    ):
+        yield Bed(server, generator, cpus)
+
+
+def offer(
+    on: Bed,
+    load: Load,
+    *,
+    warmup_s: float,
+    measured_s: float,
+    seed: int = 1,
+    spin_ms: float = 0.0,
+    opened: Callable[[], None] = lambda: None,
+) -> Loaded:
+    """Offer one load and return what it did. `opened` is called when the window opens."""
+    readings: dict[str, Reading] = {}
+
+    def edge(event: str) -> None:
+        readings[event] = on.server.read()
+        if event == "window-opened":
+            opened()
+
+    report = on.generator.load(
+        {
+            "host": on.server.host,
+            "port": on.server.port,
+            "loads": [load_to_json(load)],
+            "warmup_s": warmup_s,
+            "measured_s": measured_s,
+            "drain_s": 10.0,
+            "timeout_s": 30.0,
+            "seed": seed,
+            "spin_ms": spin_ms,
+        },
+        bound_s=warmup_s + measured_s + 10.0,
+        at={event: partial(edge, event) for event in ("window-opened", "window-closed")},
+        give_up=lambda: not on.server.alive,
+    )
+    return Loaded(report, readings["window-opened"], readings["window-closed"])

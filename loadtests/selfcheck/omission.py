@@ -1,0 +1,86 @@
+"""Is a stall of the server charged to all the requests that it delayed?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from loadtests.scenarios import Load, Open
+from loadtests.selfcheck.loading import bed, offer
+from loadtests.selfcheck.verdict import Verdict
+from loadtests.session import Arrivals
+from servers.contract import CASES
+
+RATE_RPS = 200.0
+CONNECTIONS = 64
+WARMUP_S = 1.0
+MEASURED_S = 10.0
+FREEZE_AFTER_S = 4.0
+FREEZE_S = 1.0
+LONG_MS = 500.0
+LIMIT = 0.10
+SEED = 7
+
+
+def check(say: Callable[[str], None]) -> list[Verdict]:
+    """Freeze the server for one second in an open loop; compare with arithmetic.
+
+    Every arrival during the freeze should have waited until its end, so from
+    the schedule (which the seed fixes) and the two instants follows each
+    response time, but for the ordinary fraction of a millisecond.
+    """
+    load = Load("main", CASES["async"], Open(RATE_RPS, CONNECTIONS))
+    frozen: list[int] = []
+
+    with bed("aiohttp") as on:
+
+        def freeze() -> None:
+            opened = time.monotonic_ns()
+            time.sleep(FREEZE_AFTER_S)
+            os.kill(on.server.pid, signal.SIGSTOP)
+            frozen.extend((opened, time.monotonic_ns()))
+            time.sleep(FREEZE_S)
+            os.kill(on.server.pid, signal.SIGCONT)
+            frozen.append(time.monotonic_ns())
+
+        thread = threading.Thread(target=freeze)
+        loaded = offer(
+            on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S, seed=SEED, opened=thread.start
+        )
+        thread.join()
+    expected = sorted(_expected_ms(*frozen))
+    seen = loaded.histogram("response")
+    long = sum(n for upper_us, n in seen.buckets().items() if upper_us > LONG_MS * 1000)
+    expected_long = sum(1 for ms in expected if ms > LONG_MS)
+    p99_ms, expected_p99_ms = seen.percentile_us(99.0) / 1000, expected[int(0.99 * len(expected))]
+    say(
+        f"{seen.count} requests, {len(expected)} in the schedule; frozen for "
+        f"{(frozen[2] - frozen[1]) / 1e6:.0f} ms; service-time p99 "
+        f"{loaded.histogram('service').percentile_us(99.0) / 1000:.1f} ms"
+    )
+    return [
+        Verdict(
+            f"response-time p99 within {LIMIT:.0%} of arithmetic",
+            f"{p99_ms:.1f} ms, arithmetic {expected_p99_ms:.1f} ms",
+            abs(p99_ms / expected_p99_ms - 1) <= LIMIT,
+        ),
+        Verdict(
+            f"count above {LONG_MS:g} ms within {LIMIT:.0%} of arithmetic",
+            f"{long}, arithmetic {expected_long}",
+            abs(long / expected_long - 1) <= LIMIT,
+        ),
+    ]
+
+
+def _expected_ms(opened_ns: int, stopped_ns: int, continued_ns: int) -> list[float]:
+    """What each arrival of the window has to wait for the freeze alone, in ms."""
+    open_ns, end_ns = int(WARMUP_S * 1e9), int((WARMUP_S + MEASURED_S) * 1e9)
+    arrivals, waits = Arrivals(RATE_RPS, end_ns, f"{SEED}/main"), []
+    while (due := arrivals.take()) is not None:
+        if due >= open_ns:
+            at = opened_ns + due - open_ns
+            waits.append((continued_ns - at) / 1e6 if stopped_ns <= at < continued_ns else 0.0)
+    return waits

@@ -1,0 +1,308 @@
+"""One scenario's loads from the first connection to the last answer.
+
+connect → ramp-up and warm-up → measured window → drain. Everything here runs
+on gevent greenlets inside the generator process.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from loadtests.client import AnswerBook, Connection
+from loadtests.histogram import Histogram
+from loadtests.recording import Series
+from loadtests.scenarios import Closed, Load, Open, load_from_json
+from loadtests.timer import Timer
+
+_SECOND_NS = 1_000_000_000
+_TICK_NS = 10_000_000
+_SLICE_NS = 100_000_000
+_CONNECT_BOUND_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """What the harness asks for. Times in seconds.
+
+    drain_s: how long requests in flight at the end are waited for.
+    timeout_s: a request without an answer for this long fails.
+    spin_ms: for the check of the instrument alone: a greenlet keeps the
+    generator from everything else for so long, ten times a second.
+    """
+
+    host: str
+    port: int
+    loads: tuple[Load, ...]
+    warmup_s: float
+    measured_s: float
+    drain_s: float
+    timeout_s: float
+    seed: int
+    spin_ms: float = 0.0
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> SessionSpec:
+        """From a command of the control pipe; raises TypeError on unknown or missing names."""
+        loads = tuple(load_from_json(load) for load in values["loads"])
+        return cls(**{**values, "loads": loads})
+
+
+class Arrivals:
+    """The intended starts of one open loop, in ns after the session's start.
+
+    Exponential gaps, so that arrivals are Poisson. Connections take turns: an
+    idle one takes the next arrival, so an arrival waits only when all are busy.
+    """
+
+    def __init__(self, rate_rps: float, end_ns: int, seed: str) -> None:
+        self._random = random.Random(seed)
+        self._mean_gap_ns = _SECOND_NS / rate_rps
+        self._end_ns = end_ns
+        self._next_ns = self._random.expovariate(1.0) * self._mean_gap_ns
+
+    def take(self) -> int | None:
+        """The next intended start, or None when the load is over."""
+        due = int(self._next_ns)
+        if due >= self._end_ns:
+            return None
+        self._next_ns += self._random.expovariate(1.0) * self._mean_gap_ns
+        return due
+
+
+class LoadRun:
+    """One Load under way: what its users share."""
+
+    def __init__(self, load: Load, spec: SessionSpec) -> None:
+        self.load = load
+        host = f"[{spec.host}]" if ":" in spec.host else spec.host
+        self.payload = load.case.request.encode(f"{host}:{spec.port}")
+        self.book = AnswerBook(load.case)
+        self.warmup = Series()
+        self.measured = Series()
+        self.series = self.warmup
+        self.running = True
+        self.connections: list[Connection] = []
+        self.completed = 0
+        self.open_ns = int(spec.warmup_s * _SECOND_NS)
+        self.arrivals: Arrivals | None = None
+        if isinstance(load.model, Open):
+            end_ns = self.open_ns + int(spec.measured_s * _SECOND_NS)
+            self.arrivals = Arrivals(load.model.rate_rps, end_ns, f"{spec.seed}/{load.name}")
+
+    @property
+    def users(self) -> int:
+        """How many Locust users, each with one connection, this load has."""
+        model = self.load.model
+        return model.users if isinstance(model, Closed) else model.connections
+
+    def series_at(self, due_ns: int) -> Series:
+        """The phase that an arrival belongs to."""
+        return self.warmup if due_ns < self.open_ns else self.measured
+
+    @property
+    def answered(self) -> int:
+        return self.warmup.answered + self.measured.answered
+
+    def fail_unsent(self, start_ns: int) -> None:
+        """Count the arrivals that no connection was ever free for: they failed, too."""
+        while self.arrivals is not None and (due := self.arrivals.take()) is not None:
+            self.series_at(due).fail(
+                "not sent: every connection was busy",
+                time.monotonic_ns() - start_ns - due,
+                f"due {due / _SECOND_NS:.3f} s after the start",
+            )
+
+
+class Session:
+    """Runs the phases and tells the harness when the measured window opens and closes."""
+
+    def __init__(self, spec: SessionSpec, tell: Callable[[str], None]) -> None:
+        self.spec = spec
+        self.runs = tuple(LoadRun(load, spec) for load in spec.loads)
+        self.started = Event()
+        self.start_ns = 0
+        self.start_realtime_ns = 0
+        self.aborted = False
+        self._tell = tell
+        self._arrived = 0
+        self._finished = 0
+        self._everyone_arrived = Event()
+        self._everyone_finished = Event()
+        self._users = sum(run.users for run in self.runs)
+        self._lags: array[int] = array("q")
+        self._in_window = False
+        self._defect: Exception | None = None
+
+    # Called by the users.
+
+    def arrive(self) -> None:
+        """A user has connected, or has tried to."""
+        self._arrived += 1
+        if self._arrived >= self._users:
+            self._everyone_arrived.set()
+
+    def finish(self) -> None:
+        """A user has ended its last request."""
+        self._finished += 1
+        if self._finished >= self._users:
+            self._everyone_finished.set()
+
+    def break_off(self, error: Exception) -> None:
+        """A user met a defect of the generator itself: no figure of this load is good."""
+        self._defect = self._defect or error
+        self.abort()
+
+    # Called by the generator.
+
+    def abort(self) -> None:
+        """End the load as soon as possible; what was measured is still reported."""
+        self.aborted = True
+        self._everyone_arrived.set()
+        self._everyone_finished.set()
+
+    def run(self) -> dict[str, Any]:
+        """The phases in order; returns the report, as JSON types.
+
+        Raises what a user raised, where that was not an answer's fault.
+        """
+        self._everyone_arrived.wait(_CONNECT_BOUND_S)
+        with _collector_paused(), Timer() as timer:
+            helpers = [gevent.spawn(self._tick)]
+            if self.spec.spin_ms:
+                helpers.append(gevent.spawn(self._spin))
+            self.start_realtime_ns, self.start_ns = time.time_ns(), time.monotonic_ns()
+            self.started.set()
+            open_ns = self.start_ns + int(self.spec.warmup_s * _SECOND_NS)
+            self._watch_until(timer, open_ns)
+            opened = self._edge()
+            for run in self.runs:
+                run.series = run.measured
+            self._in_window = True
+            self._tell("window-opened")
+            self._watch_until(timer, open_ns + int(self.spec.measured_s * _SECOND_NS))
+            closed = self._edge()
+            self._in_window = False
+            self._tell("window-closed")
+            gevent.killall(helpers)
+            self._drain()
+        if self._defect is not None:
+            raise self._defect
+        return self._report(opened, closed)
+
+    def _edge(self) -> dict[str, Any]:
+        return {
+            "monotonic_ns": time.monotonic_ns(),
+            "realtime_ns": time.time_ns(),
+            "cpu_ns": time.process_time_ns(),
+            "answered": [run.answered for run in self.runs],
+        }
+
+    def _watch_until(self, timer: Timer, due_ns: int) -> None:
+        """Sleep until `due_ns`, looking now and then for requests that are overdue."""
+        while not self.aborted and (now := time.monotonic_ns()) < due_ns:
+            timer.sleep_until(min(due_ns, now + _SLICE_NS))
+            self._expire_older_than(self.spec.timeout_s)
+            for run in self.runs:
+                run.series.flush_if_large()
+
+    def _drain(self) -> None:
+        for run in self.runs:
+            run.running = False
+        self._everyone_finished.wait(0 if self.aborted else self.spec.drain_s)
+        if self._finished < self._users:
+            self._everyone_finished.clear()
+            self.aborted = True
+            for run in self.runs:
+                run.fail_unsent(self.start_ns)
+            self._expire_older_than(0.0)
+            self._everyone_finished.wait(5.0)
+
+    def _expire_older_than(self, seconds: float) -> None:
+        limit = time.time_ns() - int(seconds * _SECOND_NS)
+        for connection in self._busy():
+            if connection.sent_ns <= limit:
+                connection.expire()
+
+    def _busy(self) -> Iterator[Connection]:
+        for run in self.runs:
+            for connection in run.connections:
+                if connection.busy:
+                    yield connection
+
+    def _tick(self) -> None:
+        """Lateness of a 10 ms timer: how late the generator itself gets round to things.
+
+        The schedule is absolute: a stop of 30 ms shows as three late ticks, not as one.
+        """
+        with Timer() as timer:
+            due = time.monotonic_ns()
+            while True:
+                due += _TICK_NS
+                timer.sleep_until(due)
+                if self._in_window:
+                    self._lags.append((time.monotonic_ns() - due) // 1000)
+                gevent.sleep(0)
+
+    def _spin(self) -> None:
+        with Timer() as timer:
+            due = time.monotonic_ns()
+            while True:
+                due += _SECOND_NS // 10
+                timer.sleep_until(due)
+                until = time.monotonic_ns() + int(self.spec.spin_ms * 1e6)
+                while time.monotonic_ns() < until:
+                    pass
+
+    def _report(self, opened: dict[str, Any], closed: dict[str, Any]) -> dict[str, Any]:
+        lag = Histogram()
+        lag.record(self._lags)
+        connections = [connection for run in self.runs for connection in run.connections]
+        step = (closed["realtime_ns"] - closed["monotonic_ns"]) - (
+            opened["realtime_ns"] - opened["monotonic_ns"]
+        )
+        return {
+            "unfinished_users": self._users - self._finished,
+            "warmup_s": (opened["monotonic_ns"] - self.start_ns) / _SECOND_NS,
+            "opened_realtime_ns": opened["realtime_ns"],
+            "measured_s": (closed["monotonic_ns"] - opened["monotonic_ns"]) / _SECOND_NS,
+            "cpu_s": (closed["cpu_ns"] - opened["cpu_ns"]) / _SECOND_NS,
+            "clock_step_ms": abs(step) / 1e6,
+            "clock": "user" if any(c.user_clock_reads for c in connections) else "kernel",
+            "generator_lag": list(lag.buckets().items()),
+            "loads": {
+                run.load.name: {
+                    "users": run.users,
+                    "completed": closed["answered"][index] - opened["answered"][index],
+                    "warmup": run.warmup.to_json(),
+                    "measured": run.measured.to_json(),
+                }
+                for index, run in enumerate(self.runs)
+            },
+        }
+
+
+class _collector_paused:
+    """The generator's own garbage collector must not set a percentile.
+
+    A load makes next to no cycles, and its length is bounded; what there is
+    gets collected afterwards.
+    """
+
+    def __enter__(self) -> None:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+
+    def __exit__(self, *exc_info: object) -> None:
+        gc.enable()
+        gc.unfreeze()
+        gc.collect()

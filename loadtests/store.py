@@ -1,0 +1,181 @@
+"""The results folder as it is written: one Run at a time, resumable.
+
+A Run's histograms and failures are written first and its row in runs.csv
+last: that row says that the Run is complete. What a broken bench left behind
+of an incomplete Run is taken out when the folder is resumed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from loadtests.errors import HarnessError
+from loadtests.rows import RunRows
+from results.schema import (
+    FAILURES,
+    HISTOGRAMS,
+    PLAN_FILE,
+    RUNS,
+    RUNS_FOLDER,
+    SCHEMA_VERSION,
+    SchemaError,
+    Table,
+    TableWriter,
+    read_table,
+)
+
+_WRITTEN = (HISTOGRAMS, FAILURES, RUNS)
+"""In this order: the row in runs.csv completes the Run."""
+
+
+def new_folder() -> Path:
+    """A name for a new results folder: the time, UTC, and four digits against collisions."""
+    return RUNS_FOLDER / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+class Store:
+    """An open results folder. `finished`: run_ids that need not run again."""
+
+    def __init__(self, folder: Path, finished: frozenset[str], writers: dict[str, TableWriter]):
+        self.folder = folder
+        self.finished = finished
+        self._writers = writers
+
+    def add(self, rows: RunRows) -> None:
+        """Write one Run. Raises HarnessError when the disk does not take it."""
+        batches: dict[str, Sequence[Any]] = {
+            HISTOGRAMS.name: rows.histograms,
+            FAILURES.name: rows.failures,
+            RUNS.name: rows.runs,
+        }
+        for table in _WRITTEN:
+            try:
+                self._writers[table.name].append(batches[table.name])
+            except OSError as error:
+                raise cannot_write(self.folder / table.filename, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> HarnessError:
+    """The one line for a folder or file that does not take what was measured."""
+    return HarnessError(
+        f"cannot write {path}: {error.strerror}; what was written before is kept. Free the "
+        f"space or the path, then go on with --out {path.parent} --resume"
+    )
+
+
+def seed_of(folder: Path) -> int:
+    """The seed that a folder was begun with. Raises HarnessError where it holds no plan."""
+    path = folder / PLAN_FILE
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise HarnessError(f"{path} holds no plan; there is nothing to resume") from None
+
+
+@contextmanager
+def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[Store]:
+    """Create a results folder for `plan`, or take up one that was left unfinished.
+
+    Raises HarnessError where the folder cannot be written, holds a run already
+    (and `resume` is false), or holds one of another plan.
+    """
+    plan = {"schema_version": SCHEMA_VERSION, **plan}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        finished = _prepare(folder, plan, resume)
+        with ExitStack() as stack:
+            writers = {
+                table.name: stack.enter_context(TableWriter(folder, table)) for table in _WRITTEN
+            }
+            yield Store(folder, finished, writers)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]:
+    path = folder / PLAN_FILE
+    text = json.dumps(plan, indent=2) + "\n"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        pass
+    else:
+        with open(handle, "w", encoding="utf-8") as fresh:
+            fresh.write(text)
+        return frozenset()
+    if not resume:
+        raise HarnessError(
+            f"{folder} holds a run already; go on with it by --resume, or name another --out"
+        )
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise HarnessError(
+            f"{path} is not readable as JSON; this folder cannot be resumed"
+        ) from None
+    different = sorted(
+        key for key in plan.keys() | before.keys() if plan.get(key) != before.get(key)
+    )
+    if different:
+        raise HarnessError(
+            f"{folder} was begun with another {', '.join(different)}; "
+            "resume it with the options that it was begun with"
+        )
+    return _repair(folder, expected_rows(plan))
+
+
+def expected_rows(plan: dict[str, Any]) -> dict[str, int]:
+    """How many rows in runs.csv make each Run of a plan complete."""
+    return dict(plan["rows_per_run"])
+
+
+def _repair(folder: Path, per_scenario: dict[str, int]) -> frozenset[str]:
+    """Keep complete Runs only, in every table; returns their run_ids."""
+    _cut_torn_line(folder / RUNS.filename)
+    counts: dict[str, int] = {}
+    scenarios: dict[str, str] = {}
+    if (folder / RUNS.filename).exists():
+        try:
+            for row in read_table(folder, RUNS):
+                key = str(row["run_id"])
+                counts[key] = counts.get(key, 0) + 1
+                scenarios[key] = str(row["scenario"])
+        except SchemaError as error:
+            raise HarnessError(f"cannot resume: {error}") from None
+    finished = frozenset(k for k, n in counts.items() if n == per_scenario[scenarios[k]])
+    for table in _WRITTEN:
+        _cut_torn_line(folder / table.filename)
+        _keep_only(folder, table, finished)
+    return finished
+
+
+def _cut_torn_line(path: Path) -> None:
+    """A file that ends in half a line was being written when its writer was killed."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)
+
+
+def _keep_only(folder: Path, table: Table, run_ids: frozenset[str]) -> None:
+    path = folder / table.filename
+    if not path.exists():
+        return
+    draft = path.with_suffix(".part")
+    with path.open(newline="", encoding="utf-8") as old, draft.open("w", newline="") as new:
+        reader, writer = csv.reader(old), csv.writer(new, lineterminator="\n")
+        header = next(reader, None)
+        if header is not None:
+            writer.writerow(header)
+            key = header.index("run_id")
+            writer.writerows(cells for cells in reader if cells[key] in run_ids)
+    draft.replace(path)

@@ -1,0 +1,170 @@
+"""The Locust users: lean ones for the harness, and the same by hand.
+
+A user has one connection and sends its load's one request, encoded once. In
+the harness it records into its load's Series; by hand (`locust -f`) it fires
+Locust's request event, so that Locust's own page and statistics work.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import gevent
+from locust import User, constant, task
+from locust.exception import StopUser
+
+from loadtests.client import AnswerBook, Connection
+from loadtests.recording import Series
+from loadtests.scenarios import Closed
+from loadtests.session import LoadRun, Session
+from loadtests.timer import Timer
+from servers.contract import Case
+
+_RETRY_S = 0.01
+"""A user whose connection fails pauses this long: a server that is gone must
+not be met by a loop that does nothing but try."""
+
+
+class HarnessUser(User):
+    """A user of one LoadRun: takes part in the session's phases, then ends."""
+
+    abstract = True
+    wait_time = constant(0)
+    session: ClassVar[Session]
+    run_of: ClassVar[LoadRun]
+
+    @task
+    def take_part(self) -> None:
+        session, run = self.session, self.run_of
+        connection = Connection(session.spec.host, session.spec.port)
+        index = len(run.connections)
+        run.connections.append(connection)
+        try:
+            connection.connect()  # a failure shows at the first request, as one
+            session.arrive()
+            session.started.wait()
+            self.drive(session, run, connection, index)
+        except Exception as error:  # a defect of the generator, not an answer of the server
+            session.break_off(error)
+        finally:
+            connection.close()
+            session.finish()
+        raise StopUser
+
+    def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
+        """Send requests until the load is over."""
+        raise NotImplementedError
+
+
+class ClosedLoopUser(HarnessUser):
+    """Sends its next request when the last answer is in."""
+
+    abstract = True
+
+    def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
+        model = run.load.model
+        assert isinstance(model, Closed)
+        with Timer() as timer:
+            timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * index / model.users))
+        payload, book, exchange = run.payload, run.book, connection.exchange
+        previous = 0
+        while run.running:
+            series = run.series
+            problem = exchange(payload, book)
+            if problem is None:
+                sent, received = connection.sent_ns, connection.received_ns
+                series.service.append((received - sent + 500) // 1000)
+                if previous:
+                    series.gap_ns += sent - previous
+                    series.gaps += 1
+                previous = received
+            else:
+                _fail(series, problem, connection.sent_ns, connection)
+                previous = 0
+                gevent.sleep(_RETRY_S)
+
+
+class OpenLoopUser(HarnessUser):
+    """Takes the next arrival, waits until it is due, sends it.
+
+    The response time counts from the intended start, less the generator's own
+    lateness: from then, or, where the connection was still busy, as long as it
+    was. What is left between that and the send is `send_lag`.
+    """
+
+    abstract = True
+
+    def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
+        assert run.arrivals is not None
+        take, payload, book = run.arrivals.take, run.payload, run.book
+        start_ns, start_realtime_ns = session.start_ns, session.start_realtime_ns
+        free_ns = 0
+        with Timer() as timer:
+            while not session.aborted and (due := take()) is not None:
+                series = run.series_at(due)
+                timer.sleep_until(start_ns + due)
+                problem = connection.exchange(payload, book)
+                sent, received = connection.sent_ns, connection.received_ns
+                intended = start_realtime_ns + due
+                waited = max(0, free_ns - intended)
+                if problem is None:
+                    series.service.append((received - sent + 500) // 1000)
+                    series.response.append((received - sent + waited + 500) // 1000)
+                    series.send_lag.append(max(0, sent - max(intended, free_ns)) // 1000)
+                else:
+                    _fail(series, problem, intended, connection)
+                    gevent.sleep(_RETRY_S)
+                free_ns = received
+
+
+def _fail(series: Series, problem: str, since_ns: int, connection: Connection) -> None:
+    example = f"after {(connection.received_ns - connection.sent_ns) / 1e6:.3f} ms"
+    series.fail(problem, max(0, connection.received_ns - since_ns), example)
+
+
+def user_classes(session: Session) -> list[type[User]]:
+    """One Locust user class for each load of a session."""
+    return [
+        type(
+            f"{'Closed' if isinstance(run.load.model, Closed) else 'Open'}Users_{run.load.name}",
+            (ClosedLoopUser if isinstance(run.load.model, Closed) else OpenLoopUser,),
+            {"abstract": False, "fixed_count": run.users, "session": session, "run_of": run},
+        )
+        for run in session.runs
+    ]
+
+
+class ByHandUser(User):
+    """One Case of the contract against `--host`, reported through Locust's own events."""
+
+    abstract = True
+    wait_time = constant(0)
+    case: ClassVar[Case]
+
+    def on_start(self) -> None:
+        address = urlsplit(self.host or "http://127.0.0.1:8080")
+        host, port = address.hostname or "127.0.0.1", address.port or 80
+        self.connection = Connection(host, port)
+        self.payload = self.case.request.encode(f"{host}:{port}")
+        self.book = AnswerBook(self.case)
+
+    def on_stop(self) -> None:
+        self.connection.close()
+
+    @task
+    def ask(self) -> None:
+        started = time.time()
+        problem = self.connection.exchange(self.payload, self.book)
+        self.environment.events.request.fire(
+            request_type=self.case.request.method,
+            name=self.case.name,
+            response_time=(self.connection.received_ns - self.connection.sent_ns) / 1e6,
+            response_length=0 if problem else self.book.length,
+            exception=None if problem is None else RuntimeError(problem),
+            context={},
+            start_time=started,
+        )
+        if problem is not None:
+            gevent.sleep(_RETRY_S)

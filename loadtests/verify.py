@@ -1,0 +1,47 @@
+"""Ask a server the contract's Cases before it is loaded."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterable
+
+from servers.contract import Case
+
+_TIMEOUT_S = 10.0
+
+
+def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
+    """What is wrong with the answers, a line a Case; empty when the contract is kept.
+
+    Every Case gets a connection of its own, so that one broken answer does
+    not make the next one look broken.
+    """
+    found = []
+    for case in cases:
+        try:
+            problem = _ask(host, port, case)
+        except (OSError, http.client.HTTPException) as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem is not None:
+            request = case.request
+            found.append(f"{case.name} ({request.method} {request.target[:60]}): {problem}")
+    return found
+
+
+def _ask(host: str, port: int, case: Case) -> str | None:
+    expected = case.expected
+    with socket.create_connection((host, port), timeout=_TIMEOUT_S) as connection:
+        connection.sendall(case.request.encode(f"{host}:{port}"))
+        with http.client.HTTPResponse(connection, method=case.request.method) as answer:
+            answer.begin()
+            body = answer.read()
+            content_type, allow = answer.getheader("Content-Type"), answer.getheader("Allow")
+    problem = expected.check(answer.status, body)
+    if problem is not None:
+        return problem
+    if content_type != expected.content_type:
+        return f"Content-Type {content_type!r} instead of {expected.content_type!r}"
+    if allow != expected.allow:
+        return f"Allow {allow!r} instead of {expected.allow!r}"
+    return None

@@ -1,0 +1,1 @@
+"""What is measured: equivalent servers, and how to start and stop them."""

@@ -1,0 +1,167 @@
+"""`python -m servers`: list the stacks, or run one in the foreground for a person with curl."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn
+
+import click
+
+from servers import hosting, stacks
+from servers.contract import WAIT_MS_LIMIT
+from servers.errors import ServerError, UnknownStack
+from servers.lifecycle import Server
+from servers.naming import NameIn
+from servers.settings import Settings
+from servers.stacks import STACKS, Stack
+
+
+class Seconds(click.FloatRange):
+    """A duration of up to a day; unlike a plain FloatRange, it refuses NaN."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(0, 86_400)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Raises click's BadParameter for what is no duration."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value} is not a number of seconds", param, ctx)
+        return seconds
+
+
+SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
+    "wait_ms": (click.IntRange(0, WAIT_MS_LIMIT), "How long the waiting routes wait."),
+    "executor_threads": (click.IntRange(1, 10_000), "Size of the loop's default executor."),
+    "body_limit_bytes": (click.IntRange(0), "The largest request body that is accepted."),
+    "keep_alive_s": (Seconds(), "How long an idle connection is kept."),
+    "grace_s": (Seconds(), "How long a stop waits for requests in flight."),
+    "backlog": (click.IntRange(1, 65_535), "The listen backlog."),
+    "debug": (click.BOOL, "The framework's and the loop's debug modes."),
+}
+"""The type and the help of each field of Settings, as an option of `run`."""
+
+
+def setting_options(command: Callable[..., None]) -> Callable[..., None]:
+    """One option for every field of Settings, with its default."""
+    for field in reversed(fields(Settings)):
+        kind, text = SETTING_OPTIONS[field.name]
+        option = click.option(
+            "--" + field.name.replace("_", "-"),
+            type=kind,
+            default=getattr(Settings(), field.name),
+            show_default=True,
+            help=text,
+        )
+        command = option(command)
+    return command
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The servers that are measured: list them, or run one and talk to it."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@cli.command("list")
+def list_command() -> None:
+    """Print every stack: what it is made of, and whether it can run here."""
+    rows = [("STACK", "FRAMEWORK", "SERVER", "LOOP", "WHAT IT IS", "RUNS HERE")]
+    rows += [
+        (s.name, s.framework, s.server, s.loop, s.summary, obstacle(s) or "yes")
+        for s in STACKS.values()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def obstacle(stack: Stack) -> str | None:
+    """Why this stack cannot run here, or None when it can."""
+    if stack.loop not in hosting.LOOPS:
+        return f"no: no loop called {stack.loop}"
+    missing = [package for package in stack.packages if not _installed(package)]
+    return f"no: install {' '.join(missing)}" if missing else None
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+@cli.command("run")
+@click.argument("stack", type=NameIn("stack", STACKS))
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="The port to listen on; 0 picks a free one.",
+)
+@setting_options
+def run_command(stack: str, host: str, port: int, **settings: Any) -> None:
+    """Run STACK in the foreground; print its URL once it accepts connections.
+
+    SIGINT (Ctrl-C) or SIGTERM stops it gracefully; a second one ends it at once.
+    """
+    hosting.run(
+        stacks.find(stack),
+        host=host,
+        port=port,
+        settings=Settings(**settings),
+        stop=hosting.StopRequest(),
+        announce=_print_url,
+    )
+
+
+def _print_url(server: Server) -> None:
+    click.echo(server.url)
+    sys.stdout.flush()
+
+
+def main() -> NoReturn:
+    """Run the command line; a failure is one line on standard error.
+
+    Exit status: 2 for a command line that cannot be obeyed, 1 for a server
+    that could not run.
+    """
+    program = os.path.basename(sys.argv[0])
+    try:
+        status = cli.main(
+            prog_name="python -m servers" if program == "__main__.py" else program,
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        status = _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        status = _fail("interrupted", 130)
+    except UnknownStack as error:
+        status = _fail(str(error), 2)
+    except ServerError as error:
+        status = _fail(str(error), 1)
+    sys.exit(status or 0)
+
+
+def _fail(line: str, status: int) -> int:
+    click.echo(f"error: {line}", err=True)
+    return status
+
+
+if __name__ == "__main__":
+    main()

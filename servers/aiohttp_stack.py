@@ -1,0 +1,216 @@
+"""aiohttp on its own server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+
+from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser
+
+from servers import work
+from servers.contract import ROUTES
+from servers.settings import Settings
+from servers.stacks import InForce
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_DEFAULT_WAIT_MS: web.AppKey[int] = web.AppKey("default_wait_ms", int)
+
+MALFORMED = (ValueError, LookupError)
+"""What `Request.post` raises for a form that it cannot read: its syntax, its charset."""
+
+
+def respond(answer: work.Answer) -> web.Response:
+    """The Answer as aiohttp's response."""
+    headers = {"Content-Type": answer.content_type}
+    if answer.allow is not None:
+        headers["Allow"] = answer.allow
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+def in_executor(handler: Callable[[web.Request], web.Response]) -> Handler:
+    """Run a plain function in the loop's default executor, context variables included.
+
+    aiohttp has no synchronous handlers; this does for one what Quart does for
+    every handler that is a plain function.
+    """
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, copy_context().run, handler, request)
+
+    return run
+
+
+async def index(request: web.Request) -> web.Response:
+    wait_ms = request.query.get("wait_ms")
+    return respond(await work.index(wait_ms, request.app[_DEFAULT_WAIT_MS]))
+
+
+async def hello(request: web.Request) -> web.Response:
+    wait_ms = request.query.get("wait_ms")
+    name = request.match_info["name"]
+    return respond(await work.hello(name, wait_ms, request.app[_DEFAULT_WAIT_MS]))
+
+
+async def plain(request: web.Request) -> web.Response:
+    return respond(work.plain())
+
+
+async def async_(request: web.Request) -> web.Response:
+    return respond(work.where_am_i())
+
+
+def sync(request: web.Request) -> web.Response:
+    return respond(work.where_am_i())
+
+
+async def blocking(request: web.Request) -> web.Response:
+    return sync(request)
+
+
+async def query(request: web.Request) -> web.Response:
+    return respond(work.echo_query(request.query.items()))
+
+
+async def form(request: web.Request) -> web.Response:
+    try:
+        fields = await request.post()
+    except MALFORMED as error:
+        raise work.Refused(400) from error
+    texts = ((key, value) for key, value in fields.items() if isinstance(value, str))
+    return respond(work.echo_form(texts))
+
+
+async def json(request: web.Request) -> web.Response:
+    return respond(work.echo_json(await request.read()))
+
+
+async def routes(request: web.Request) -> web.Response:
+    registered = request.app.router.routes()
+    return respond(
+        work.routes(
+            (route.method, route.resource.canonical)
+            for route in registered
+            if route.resource is not None
+        )
+    )
+
+
+async def error(request: web.Request) -> web.Response:
+    work.fail()
+
+
+HANDLERS: dict[str, Handler] = {
+    "index": index,
+    "hello": hello,
+    "plain": plain,
+    "async": async_,
+    "sync": in_executor(sync),
+    "blocking": blocking,
+    "query": query,
+    "form": form,
+    "json": json,
+    "routes": routes,
+    "error": error,
+}
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure as the contract's JSON."""
+    try:
+        return await handler(request)
+    except work.Refused as refused:
+        return respond(work.error(refused.status))
+    except web.HTTPMethodNotAllowed as refused:
+        return respond(work.error(refused.status, refused.allowed_methods))
+    except web.HTTPError as refused:
+        return respond(work.error(refused.status))
+    except web.HTTPException:
+        raise
+    except Exception as cause:
+        return respond(work.failed(request.method, request.path, cause))
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The application, with a route for each of HANDLERS that the contract knows."""
+    app = web.Application(middlewares=[errors], client_max_size=settings.body_limit_bytes)
+    app[_DEFAULT_WAIT_MS] = settings.wait_ms
+    for route in ROUTES:
+        if route.name in HANDLERS:
+            # Without the pattern a parameter would stop at a brace, too.
+            path = route.path.replace("}", ":[^/]+}")
+            app.router.add_route(route.method, path, HANDLERS[route.name])
+            if route.method == "GET":
+                app.router.add_route("HEAD", path, HANDLERS[route.name])
+    return app
+
+
+class AiohttpServing:
+    """An application that listens through AppRunner and TCPSite."""
+
+    def __init__(self, app: web.Application, runner: web.AppRunner, site: web.TCPSite) -> None:
+        self._app = app
+        self._runner = runner
+        self._site = site
+        self._live = runner.server
+        self._ended = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        return self._site.port
+
+    async def stop(self) -> None:
+        try:
+            await self._runner.cleanup()
+        finally:
+            self._ended.set()
+
+    async def ended(self) -> None:
+        await self._ended.wait()
+
+    def in_force(self) -> InForce:
+        assert self._live is not None
+        handed_on = self._live._kwargs  # what each connection is made with
+        return {
+            "body_limit_bytes": self._app._client_max_size,
+            "keep_alive_s": handed_on["keepalive_timeout"],
+            "grace_s": self._runner._shutdown_timeout * GRACE_PERIODS,
+            "backlog": self._site._backlog,
+            "access_log": handed_on["access_log"] is not None,
+            "debug": handed_on["debug"],
+            "http_parser": f"{HttpRequestParser.__module__}.{HttpRequestParser.__qualname__}",
+            "max_requests_per_connection": None,
+            "json": bytes(respond(work.example()).body).decode(),  # type: ignore[arg-type]
+        }
+
+
+GRACE_PERIODS = 2
+"""How many times over a request in flight gets the runner's `shutdown_timeout`: a
+connection waits that long for its handler, then as long again before it cancels it."""
+
+
+async def serve(app: web.Application, host: str, port: int, settings: Settings) -> AiohttpServing:
+    """Listen with `app`; see `stacks.Start`."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=settings.keep_alive_s,
+        shutdown_timeout=settings.grace_s / GRACE_PERIODS,
+    )
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, host, port, backlog=settings.backlog, reuse_address=True)
+        await site.start()
+        return AiohttpServing(app, runner, site)
+    except BaseException:
+        await runner.cleanup()
+        raise
+
+
+async def start(host: str, port: int, settings: Settings) -> AiohttpServing:
+    """See `stacks.Start`."""
+    return await serve(create_app(settings), host, port, settings)

@@ -1,0 +1,432 @@
+"""The contract on a bare asyncio.Protocol: the yardstick.
+
+It keeps the whole contract with as little as Python needs for it. Small
+requests that come again byte for byte are not parsed again, so that a load of
+equal requests costs a dictionary look-up, the route's work and one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import copy_context
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import HTTP
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import cast
+from urllib.parse import parse_qsl, unquote
+
+import httptools
+
+from servers import work
+from servers.contract import ERROR_PHRASES, ROUTES
+from servers.settings import Settings
+from servers.stacks import InForce
+from servers.work import Answer, Refused
+
+LINGER_S = 2.0
+"""How long the rest of a refused request is read and dropped, lest the client's
+kernel lose the answer to a reset."""
+
+MEMO_REQUESTS = 4096
+MEMO_BYTES = 2048
+"""How many different requests are remembered, and how long each may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One parsed request; `path` and `query` as sent, `parameters` decoded."""
+
+    method: str
+    path: str
+    query: str
+    parameters: tuple[str, ...]
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    def wait_ms(self) -> str | None:
+        return next((value for key, value in self.pairs() if key == "wait_ms"), None)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.query, keep_blank_values=True)
+
+
+Handler = Callable[["App", Request], Answer | Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request on its way to its handler, and how its answer is to be sent.
+
+    extra: header lines about the connection.
+    last: whether the connection ends with this answer.
+    """
+
+    handler: Handler
+    request: Request
+    extra: bytes
+    last: bool
+
+
+def _index(app: App, request: Request) -> Awaitable[Answer]:
+    return work.index(request.wait_ms(), app.settings.wait_ms)
+
+
+def _hello(app: App, request: Request) -> Awaitable[Answer]:
+    return work.hello(request.parameters[0], request.wait_ms(), app.settings.wait_ms)
+
+
+def _sync(app: App, request: Request) -> Awaitable[Answer]:
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(None, copy_context().run, work.where_am_i)
+
+
+def _form(app: App, request: Request) -> Answer:
+    content_type = request.headers.get(b"content-type", b"")
+    media_type = content_type.partition(b";")[0].strip().lower()
+    if media_type == b"application/x-www-form-urlencoded":
+        try:
+            return work.echo_form(parse_qsl(request.body.decode(), keep_blank_values=True))
+        except UnicodeDecodeError as error:
+            raise Refused(400) from error
+    if media_type == b"multipart/form-data":
+        return work.echo_form(_multipart(content_type, request.body))
+    return work.echo_form(())
+
+
+def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
+    document = b"Content-Type: %b\r\n\r\n%b" % (content_type, body)
+    message = BytesParser(EmailMessage, policy=HTTP).parsebytes(document)
+    if not message.is_multipart():
+        raise Refused(400)
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        payload = part.get_payload(decode=True)
+        if not isinstance(name, str) or not isinstance(payload, bytes):
+            raise Refused(400)
+        if part.get_filename() is None:
+            yield name, payload.decode(errors="replace")
+
+
+HANDLERS: dict[str, Handler] = {
+    "index": _index,
+    "hello": _hello,
+    "plain": lambda app, request: work.plain(),
+    "async": lambda app, request: work.where_am_i(),
+    "sync": _sync,
+    "blocking": lambda app, request: work.where_am_i(),
+    "query": lambda app, request: work.echo_query(request.pairs()),
+    "form": _form,
+    "json": lambda app, request: work.echo_json(request.body),
+    "routes": lambda app, request: work.routes(app.listing()),
+    "error": lambda app, request: work.fail(),
+}
+
+
+class App:
+    """The router, what is remembered of requests, and the connections that are open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.memo: dict[bytes, Call] = {}
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        self.drained = asyncio.Event()
+        self._routes: list[tuple[re.Pattern[str], str, dict[str, Handler]]] = []
+        for route in ROUTES:
+            if route.name in HANDLERS:
+                self._add(route.method, route.path, HANDLERS[route.name])
+
+    def _add(self, method: str, path: str, handler: Handler) -> None:
+        methods = {method: handler}
+        if method == "GET":
+            methods["HEAD"] = handler
+        self._routes.append((re.compile(re.sub(r"\{\w+\}", "([^/]+)", path)), path, methods))
+
+    def listing(self) -> Iterator[tuple[str, str]]:
+        """Method and path of each route."""
+        return ((method, path) for _, path, methods in self._routes for method in methods)
+
+    def find(self, method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
+        """The handler, or one that answers 404 or 405, and the path's parameters."""
+        for pattern, _, methods in self._routes:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                handler = methods.get(method) or _answering(work.error(405, methods))
+                return handler, tuple(unquote(group) for group in match.groups())
+        return _answering(work.error(404)), ()
+
+
+def _answering(answer: Answer) -> Handler:
+    return lambda app, request: answer
+
+
+class Connection(asyncio.Protocol):
+    """One connection. Requests are answered one at a time, in their order."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Call] = deque()
+        self.task: asyncio.Task[None] | None = None
+        self._in_message = False
+        self._deaf = False
+        self._memorable = False
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._app.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deaf = True
+        self._queue.clear()
+        if self.task is not None:
+            self.task.cancel()
+        self._app.connections.discard(self)
+        if not self._app.connections:
+            self._app.drained.set()
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self.task is None and not self._in_message:
+            call = self._app.memo.get(data)
+            if call is not None:
+                self._begin(call)
+                return
+        if not self._deaf:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self._memorable = not self._in_message and not self._queue and len(data) <= MEMO_BYTES
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._deaf = True  # no other protocol is spoken here
+        except httptools.HttpParserError:
+            self._refuse(400)
+        if self._memorable and len(self._queue) == 1 and not self._in_message:
+            if len(self._app.memo) >= MEMO_REQUESTS:
+                self._app.memo.clear()
+            self._app.memo[data] = self._queue[0]
+        self._drain()
+
+    # What httptools calls while it parses.
+
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        self._url = b""
+        self._headers = {}
+        self._body = bytearray()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        expects = self._headers.get(b"expect", b"").lower() == b"100-continue"
+        if int(self._headers.get(b"content-length", b"0")) > self._app.settings.body_limit_bytes:
+            self._refuse(413)
+        elif expects and self.task is None and not self._queue:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._memorable = self._memorable and not expects
+
+    def on_body(self, body: bytes) -> None:
+        self._memorable = False
+        if not self._deaf:
+            self._body += body
+            if len(self._body) > self._app.settings.body_limit_bytes:
+                self._refuse(413)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        if self._deaf:
+            return
+        method = self._parser.get_method().decode("latin-1")
+        try:
+            url = httptools.parse_url(self._url)
+        except httptools.HttpParserInvalidURLError:
+            self._refuse(400)
+            return
+        path, query = ((part or b"").decode("latin-1") for part in (url.path, url.query))
+        handler, parameters = self._app.find(method, path)
+        request = Request(method, path, query, parameters, self._headers, bytes(self._body))
+        last = not self._parser.should_keep_alive()
+        extra = b"Connection: close\r\n" if last else b""
+        if not last and self._parser.get_http_version() == "1.0":
+            extra = b"Connection: keep-alive\r\n"
+        self._memorable = self._memorable and not last
+        self._queue.append(Call(handler, request, extra, last))
+
+    def _refuse(self, status: int) -> None:
+        """Answer so, after what is still to be answered, and listen to nothing more."""
+        self._deaf = True
+        self._memorable = False
+        request = Request("", "", "", (), {}, b"")
+        answering = _answering(work.error(status))
+        self._queue.append(Call(answering, request, b"Connection: close\r\n", True))
+
+    # From a Call to its answer on the wire.
+
+    def _drain(self) -> None:
+        while self._queue and self.task is None:
+            self._begin(self._queue.popleft())
+
+    def _begin(self, call: Call) -> None:
+        try:
+            answer = call.handler(self._app, call.request)
+        except Exception as error:
+            answer = _failure(call.request, error)
+        if type(answer) is Answer:
+            self._send(call, answer)
+        else:
+            awaitable = cast(Awaitable[Answer], answer)
+            self.task = asyncio.get_running_loop().create_task(self._await(call, awaitable))
+
+    async def _await(self, call: Call, awaitable: Awaitable[Answer]) -> None:
+        try:
+            answer = await awaitable
+        except Exception as error:
+            answer = _failure(call.request, error)
+        self.task = None
+        self._send(call, answer)
+        self._drain()
+
+    def _send(self, call: Call, answer: Answer) -> None:
+        extra, last = call.extra, call.last
+        if self._app.stopping and not self._queue:
+            extra, last = b"Connection: close\r\n", True
+        self._transport.write(_encode(answer, extra, call.request.method != "HEAD"))
+        if last:
+            self._end()
+
+    def _end(self) -> None:
+        self._queue.clear()
+        if self._deaf and not self._transport.is_closing():
+            self._transport.write_eof()
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
+        else:
+            self._transport.close()
+
+    def retire(self) -> None:
+        """Close now when idle, else with the answer that is being made."""
+        if self.task is None and not self._queue:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is being made or sent."""
+        self._transport.abort()
+
+
+def _failure(request: Request, error: Exception) -> Answer:
+    if isinstance(error, Refused):
+        return work.error(error.status)
+    return work.failed(request.method, request.path, error)
+
+
+_starts: dict[tuple[int, str, str | None], bytes] = {}
+"""The constant beginnings of answers, as far as they have occurred."""
+
+
+def _start(answer: Answer) -> bytes:
+    key = (answer.status, answer.content_type, answer.allow)
+    start = _starts.get(key)
+    if start is None:
+        reason = ERROR_PHRASES.get(answer.status) or HTTPStatus(answer.status).phrase
+        allow = "" if answer.allow is None else f"Allow: {answer.allow}\r\n"
+        start = _starts[key] = (
+            f"HTTP/1.1 {answer.status} {reason}\r\nContent-Type: {answer.content_type}\r\n"
+            f"{allow}Server: asyncio\r\nContent-Length: "
+        ).encode("ascii")
+    return start
+
+
+_date = (0, b"")
+"""The second that was last asked for, and its Date."""
+
+
+def _encode(answer: Answer, extra: bytes, with_body: bool) -> bytes:
+    global _date
+    second = int(time.time())
+    if second != _date[0]:
+        _date = (second, formatdate(second, usegmt=True).encode("ascii"))
+    body = answer.body
+    return b"%b%d\r\nDate: %b\r\n%b\r\n%b" % (
+        _start(answer),
+        len(body),
+        _date[1],
+        extra,
+        body if with_body else b"",
+    )
+
+
+class AsyncioServing:
+    """An App that listens."""
+
+    def __init__(self, app: App, server: asyncio.Server) -> None:
+        self.port: int = server.sockets[0].getsockname()[1]
+        self._app = app
+        self._server = server
+        self._ended = asyncio.Event()
+
+    async def stop(self) -> None:
+        app = self._app
+        app.stopping = True
+        app.drained.clear()
+        self._server.close()
+        tasks = [connection.task for connection in app.connections if connection.task]
+        for connection in list(app.connections):
+            connection.retire()
+        if app.connections:
+            try:
+                await asyncio.wait_for(app.drained.wait(), app.settings.grace_s)
+            except TimeoutError:
+                for connection in list(app.connections):
+                    connection.abort()
+                await app.drained.wait()
+        if tasks:
+            await asyncio.wait(tasks)
+        self._ended.set()
+
+    async def ended(self) -> None:
+        await self._ended.wait()
+
+    def in_force(self) -> InForce:
+        settings = self._app.settings
+        parser = httptools.HttpRequestParser
+        return {
+            "body_limit_bytes": settings.body_limit_bytes,
+            "keep_alive_s": None,
+            "grace_s": settings.grace_s,
+            "backlog": getattr(self._server, "_backlog"),
+            "access_log": False,
+            "debug": asyncio.get_running_loop().get_debug(),
+            "http_parser": f"{parser.__module__}.{parser.__qualname__}",
+            "max_requests_per_connection": None,
+            "json": work.example().body.decode(),
+        }
+
+
+async def start(host: str, port: int, settings: Settings) -> AsyncioServing:
+    """See `stacks.Start`."""
+    app = App(settings)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(app), host, port, backlog=settings.backlog, reuse_address=True
+    )
+    return AsyncioServing(app, server)

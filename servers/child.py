@@ -1,0 +1,179 @@
+"""The process around one server: `python -m servers.child`, started by servers.process.
+
+It speaks JSON lines over its standard input and output. The first line in is
+a Config. The lines out: `{"event": "listening", …}` or `{"event": "failed",
+…}`, then one answer a command, in the order of the commands and with their
+`id`. End of file on the way in means that the harness is gone, and stops the
+server as the command `stop` does, within a bound.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from servers import facts, hosting, machine, stacks
+from servers.control import ControlError, Message, Station
+from servers.errors import ServerError, StartupFailed
+from servers.lifecycle import Server
+from servers.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the harness tells a child, as the first line of its standard input.
+
+    settings: a Settings as JSON.
+    cpus: the CPUs to be bound to; None leaves that alone.
+    parent: the pid to die with, where the harness is the child's own parent; None
+        where another command stands between the two.
+    stop_timeout_s: how long a stop may take once the harness is gone.
+    """
+
+    stack: str
+    host: str
+    port: int
+    settings: dict[str, Any]
+    cpus: list[int] | None
+    parent: int | None
+    stop_timeout_s: float
+
+
+Handler = Callable[[Message], Message]
+
+
+class _SharedStation(Station):
+    """A Station that the loop's thread and the control thread may both send through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sending = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """As Station.send; a line longer than a pipe takes at once is not torn apart."""
+        with self._sending:
+            super().send(message)
+
+
+def main() -> int:
+    """Serve as told over standard input. Returns the exit status: 0 after a stop, 1 on failure."""
+    station = _SharedStation()
+    commands = station.commands()
+    first = next(commands, None)
+    if first is None:
+        return 0
+    try:
+        serve(station, commands, Config(**first))
+    except (Exception, SystemExit) as error:  # some servers end failures with SystemExit
+        traceback.print_exc()
+        station.send({"event": "failed", **_failure(error)})
+        return 1
+    return 0
+
+
+def serve(station: Station, commands: Iterable[Message], config: Config) -> None:
+    """Serve `config`'s stack and answer `commands` until one of them, or their end, stops it."""
+    if config.parent is not None:
+        machine.die_with_parent(config.parent)
+    if config.cpus is not None:
+        _pin(config.cpus)
+
+    # Only now: looking a stack up imports no framework, starting it does.
+    stack = stacks.find(config.stack)
+    settings = Settings.from_json(config.settings)
+    stop = hosting.StopRequest()
+    handlers: dict[str, Handler] = {
+        "read": lambda _: asdict(machine.read()),
+        "stop": lambda _: _accept(stop.ask),
+    }
+    # A thread, so that a server whose loop is blocked can still be read.
+    threading.Thread(
+        target=_obey,
+        args=(station, commands, handlers, stop.ask, config.stop_timeout_s),
+        name="control",
+        daemon=True,
+    ).start()
+
+    def announce(server: Server) -> None:
+        station.send(
+            {
+                "event": "listening",
+                "url": server.url,
+                "host": server.host,
+                "port": server.port,
+                "pid": os.getpid(),
+                "facts": facts.gather(stack, server, settings),
+            }
+        )
+
+    hosting.run(
+        stack,
+        host=config.host,
+        port=config.port,
+        settings=settings,
+        stop=stop,
+        announce=announce,
+    )
+
+
+def _pin(cpus: list[int]) -> None:
+    try:
+        machine.pin(cpus)
+    except OSError as error:
+        raise StartupFailed(
+            f"cannot run on CPUs {cpus}: {error.strerror}; "
+            f"this process may use {machine.cpus_in_force()}"
+        ) from error
+
+
+def _accept(action: Callable[[], None]) -> Message:
+    action()
+    return {}
+
+
+def _obey(
+    station: Station,
+    commands: Iterable[Message],
+    handlers: dict[str, Handler],
+    stop: Callable[[], None],
+    stop_timeout_s: float,
+) -> None:
+    """Answer each command in turn; at their end see to it that this process ends."""
+    try:
+        for command in commands:
+            station.send({"id": command.get("id"), **_answer(command, handlers)})
+    except ControlError:
+        traceback.print_exc()
+    finally:
+        stop()
+        time.sleep(stop_timeout_s)
+        sys.stderr.write(f"not stopped within {stop_timeout_s:g} s; giving up\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _answer(command: Message, handlers: dict[str, Handler]) -> Message:
+    """A command that fails is answered with its error; the server goes on serving."""
+    try:
+        return handlers[command["do"]](command)
+    except Exception as error:
+        traceback.print_exc()
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _failure(error: BaseException) -> Message:
+    """The failure's kind, a class name of servers.errors, and its one line."""
+    if isinstance(error, ServerError):
+        return {"kind": type(error).__name__, "error": str(error)}
+    line = " ".join(str(error).split())
+    return {"kind": StartupFailed.__name__, "error": f"{type(error).__name__}: {line}"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What is really in force in the process that serves, read from inside it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import platform
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from servers import machine
+from servers.lifecycle import Server
+from servers.settings import Settings
+from servers.stacks import Stack
+
+
+def gather(stack: Stack, server: Server, settings: Settings) -> dict[str, Any]:
+    """Facts as JSON types, without anything that names this machine's folders.
+
+    Call it on the server's loop. None means that the platform or the loop
+    does not let the fact be read. Raises PackageNotFoundError for a package
+    of the stack that runs without being installed.
+    """
+    loop = asyncio.get_running_loop()
+    return {
+        "stack": stack.name,
+        "framework": stack.framework,
+        "server": stack.server,
+        "python": _python(),
+        "packages": {package: version(package) for package in stack.packages},
+        "loop": {"class": _class_name(loop), "debug": loop.get_debug()},
+        "executor": _executor(loop),
+        "gc": {"enabled": gc.isenabled(), "threshold": list(gc.get_threshold())},
+        "cpus": machine.cpus_in_force(),
+        "settings": settings.to_json(),
+        "in_force": server.in_force(),
+    }
+
+
+def _python() -> dict[str, Any]:
+    gil = getattr(sys, "_is_gil_enabled", None)  # Python 3.13 and later
+    return {
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "compiler": platform.python_compiler(),
+        "gil": True if gil is None else gil(),
+        "dev_mode": sys.flags.dev_mode,
+        "optimize": sys.flags.optimize,
+    }
+
+
+def _executor(loop: asyncio.AbstractEventLoop) -> dict[str, Any] | None:
+    """The loop's default executor. asyncio's loops keep it in an attribute that
+    is private, yet the only place to see that nobody has put another one in."""
+    executor = getattr(loop, "_default_executor", None)
+    if executor is None:
+        return None
+    return {
+        "class": _class_name(executor),
+        "threads": getattr(executor, "_max_workers", None),
+    }
+
+
+def _class_name(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"

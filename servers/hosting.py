@@ -1,0 +1,107 @@
+"""One server with a loop of its own, from its start until it is asked to stop.
+
+Both the harness's child process and `python -m servers run` go through here,
+so that a person with curl talks to what the harness measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from servers import lifecycle
+from servers.errors import ServerError
+from servers.lifecycle import Server
+from servers.settings import Settings
+from servers.stacks import Stack
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+}
+"""How to make the loop that a Stack's `loop` names."""
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """A request for a graceful stop: any thread may make it, at any time, more than once."""
+
+    def __init__(self) -> None:
+        self._future: Future[None] = Future()
+
+    def ask(self) -> None:
+        """Make the request. It is remembered when no loop runs yet."""
+        with suppress(InvalidStateError):
+            self._future.set_result(None)
+
+    async def asked(self) -> None:
+        """Return once somebody has asked."""
+        await asyncio.wrap_future(self._future)
+
+
+def run(
+    stack: Stack,
+    *,
+    host: str,
+    port: int,
+    settings: Settings,
+    stop: StopRequest,
+    announce: Callable[[Server], None],
+) -> None:
+    """Serve `stack` until `stop` is asked or SIGINT or SIGTERM comes; then stop gracefully.
+
+    Call it in the main thread. `announce` is called on the loop, once, when
+    the server accepts connections. Raises what `lifecycle.start` raises, and
+    ServerError when the server ends without having been asked to.
+    """
+    if stack.loop not in LOOPS:
+        known = ", ".join(LOOPS)
+        raise ServerError(f"stack {stack.name} wants a loop {stack.loop!r}; known are: {known}")
+    with asyncio.Runner(debug=settings.debug, loop_factory=LOOPS[stack.loop]) as runner:
+        loop = runner.get_loop()
+        _stop_on_signals(loop, stop)
+        # "asyncio" is what the loop itself would name the threads of its default executor.
+        loop.set_default_executor(ThreadPoolExecutor(settings.executor_threads, "asyncio"))
+        start = lifecycle.start(stack.name, host=host, port=port, settings=settings)
+        runner.run(_serve(start, stop, announce))
+
+
+async def _serve(
+    start: Coroutine[Any, Any, Server], stop: StopRequest, announce: Callable[[Server], None]
+) -> None:
+    asked = asyncio.create_task(stop.asked())
+    starting = asyncio.create_task(start)
+    await asyncio.wait({asked, starting}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait({starting})
+        if starting.cancelled():
+            return
+    server = await starting
+    try:
+        announce(server)
+        ended = asyncio.create_task(server.ended())
+        await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            await ended
+            raise ServerError(f"{server.stack.name} ended although nobody asked it to stop")
+    finally:
+        await server.stop()
+
+
+def _stop_on_signals(loop: asyncio.AbstractEventLoop, stop: StopRequest) -> None:
+    """The first signal asks for a graceful stop; after it the default action is back,
+    so that a second one ends a process whose stop does not come to an end."""
+
+    def asked() -> None:
+        stop.ask()
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, asked)

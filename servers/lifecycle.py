@@ -1,0 +1,197 @@
+"""Start and stop servers in the running event loop, as many side by side as wanted.
+
+Nothing here touches what belongs to the loop's owner: its default executor,
+its signal handlers, its exception handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from servers import stacks
+from servers.contract import CASES
+from servers.errors import PortInUse, ServerError, StartupFailed
+from servers.settings import Settings
+from servers.stacks import InForce, Serving, Stack
+
+FIRST_ANSWER_BOUND_S = 10.0
+"""How long a server that listens may take for its first answer."""
+
+
+class Server:
+    """A live Stack in this loop. Made by `start`; it has answered a request when you get it.
+
+    host: the numeric address that is bound.
+    """
+
+    __slots__ = ("_serving", "_stopping", "host", "stack")
+
+    def __init__(self, stack: Stack, host: str, serving: Serving) -> None:
+        self.stack = stack
+        self.host = host
+        self._serving = serving
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is bound, also where port 0 was asked for."""
+        return self._serving.port
+
+    @property
+    def url(self) -> str:
+        """Where it accepts connections, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def in_force(self) -> InForce:
+        """The settings as the live server has them, see `stacks.Serving.in_force`."""
+        return self._serving.in_force()
+
+    async def ended(self) -> None:
+        """Return when the server has ended, whoever ended it; raise what made it end."""
+        await self._serving.ended()
+
+    async def stop(self) -> None:
+        """Stop gracefully: requests in flight get the settings' `grace_s`, then are ended.
+
+        Calling it again, at the same time or later, waits for the same stop.
+        A caller that is cancelled does not cut the stop short.
+        """
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._serving.stop())
+        await asyncio.shield(self._stopping)
+
+
+async def start(
+    name: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    settings: Settings = Settings(),
+) -> Server:
+    """Start the stack `name`; returns once it has answered `GET /plain` over a connection.
+
+    host: an address or a name, of which the first address is taken.
+    port: 0 picks a free one.
+
+    Raises UnknownStack, PortInUse and StartupFailed; none of them, nor a
+    cancellation, leaves a listener or a task behind.
+    """
+    stack = stacks.find(name)
+    begin = stacks.load(stack)
+    address = await _address(host)
+    try:
+        serving = await begin(address, port, settings)
+    except ServerError:
+        raise
+    except OSError as error:
+        raise _os_failure(stack, address, port, error) from error
+    except Exception as error:
+        raise _failure(stack, error) from error
+    server = Server(stack, address, serving)
+    try:
+        await _first_answer(server)
+    except BaseException:
+        await server.stop()
+        raise
+    return server
+
+
+@asynccontextmanager
+async def serving(
+    name: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    settings: Settings = Settings(),
+) -> AsyncIterator[Server]:
+    """`start` on the way in, a graceful stop on the way out."""
+    server = await start(name, host=host, port=port, settings=settings)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def _address(host: str) -> str:
+    """One numeric address for `host`, so that every stack binds the same single one."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ServerError(f"cannot resolve host {host!r}; name an address of this machine") from error
+    return str(found[0][4][0])
+
+
+def _os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerError:
+    where = f"{host} port {port}"
+    if error.errno == errno.EADDRINUSE:
+        return PortInUse(f"{where} is in use; stop what listens there, or take another port or 0")
+    if error.errno == errno.EACCES:
+        return StartupFailed(f"not allowed to bind {where}; take a port above 1023")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return StartupFailed(f"{host} is no address of this machine; take one that is")
+    return _failure(stack, error)
+
+
+def _failure(stack: Stack, error: BaseException) -> StartupFailed:
+    text = " ".join(str(error).split())
+    return StartupFailed(
+        f"{stack.name} failed to start: {type(error).__name__}: {text}; "
+        "the traceback of the cause shows where"
+    )
+
+
+async def _first_answer(server: Server) -> None:
+    """Return when a request was answered as the contract says; the server may end instead."""
+    asking = _in_task(_ask(server))
+    ending = _in_task(server.ended())
+    try:
+        await asyncio.wait(
+            {asking, ending}, timeout=FIRST_ANSWER_BOUND_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        if ending.done():
+            raise _failure(server.stack, ending.exception() or EOFError("it ended by itself"))
+        if not asking.done():
+            raise StartupFailed(
+                f"{server.stack.name} accepted no request on {server.url} within "
+                f"{FIRST_ANSWER_BOUND_S:g} s; see its log"
+            )
+        asking.result()
+    finally:
+        for task in (asking, ending):
+            task.cancel()
+        await asyncio.wait({asking, ending})
+
+
+def _in_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(coroutine)
+
+
+async def _ask(server: Server) -> None:
+    case = CASES["plain"]
+    try:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        try:
+            writer.write(case.request.encode(server.url.removeprefix("http://")))
+            head = await reader.readuntil(b"\r\n\r\n")
+        finally:
+            writer.close()
+            await writer.wait_closed()
+    except (OSError, EOFError) as error:
+        raise _failure(server.stack, error) from error
+    status = head.split(b" ", 2)[1]
+    if status != str(case.expected.status).encode():
+        raise StartupFailed(
+            f"{server.stack.name} answered {case.request.target} with status {status.decode()} "
+            f"on {server.url}; see its log"
+        )

@@ -1,0 +1,131 @@
+"""What the operating system says about this very process: CPU time, memory, threads, CPUs.
+
+Where there is a /proc (Linux) everything can be read; without one (macOS) the
+current resident size cannot, and says so by being None.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The process at one instant, read from inside it.
+
+    monotonic_ns: CLOCK_MONOTONIC, comparable with the harness's on the same machine.
+    cpu_ns: CPU time of all threads since the process began, ended threads included.
+    rss_bytes: resident memory; None where there is no /proc.
+    rss_peak_bytes: the most that was ever resident; None where nothing says so.
+    threads: the kernel's count; without /proc only the threads that Python knows of.
+    """
+
+    monotonic_ns: int
+    cpu_ns: int
+    rss_bytes: int | None
+    rss_peak_bytes: int | None
+    threads: int
+
+
+def read(status: Path = STATUS) -> Reading:
+    """A Reading of this process, now. Any thread may call it; it takes some microseconds."""
+    # The clock and the CPU time stand next to each other, since rates divide one by the other.
+    monotonic_ns = time.monotonic_ns()
+    cpu_ns = time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID)
+    try:
+        lines = status.read_text().splitlines()
+    except FileNotFoundError:
+        return Reading(monotonic_ns, cpu_ns, None, _max_rss_bytes(), threading.active_count())
+    fields = dict(line.split(":", 1) for line in lines)
+    return Reading(
+        monotonic_ns,
+        cpu_ns,
+        rss_bytes=_bytes(fields["VmRSS"]),
+        # Not ru_maxrss: on Linux it survives exec, so a child begins with the
+        # peak of the process that spawned it (getrusage(2), proc_pid_status(5)).
+        rss_peak_bytes=_bytes(fields["VmHWM"]),
+        threads=int(fields["Threads"]),
+    )
+
+
+def _bytes(value: str) -> int:
+    number, unit = value.split()
+    if unit != "kB":
+        raise ValueError(f"a size in {unit} instead of kB in {STATUS}")
+    return int(number) * 1024
+
+
+_MAX_RSS_UNIT: dict[str, int] = {"darwin": 1, "linux": 1024, "freebsd": 1024}
+"""Bytes in one unit of ru_maxrss, by platform (getrusage(2) of each)."""
+
+
+def _max_rss_bytes() -> int | None:
+    unit = _MAX_RSS_UNIT.get(sys.platform.rstrip("0123456789"))
+    return None if unit is None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def cpus_in_force() -> list[int] | None:
+    """The CPUs that this thread may run on, ascending; None where the platform does not tell."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    return sorted(os.sched_getaffinity(0))
+
+
+def pin(cpus: Iterable[int]) -> list[int] | None:
+    """Bind this thread, and those it starts later, to `cpus`.
+
+    Returns the CPUs in force afterwards, or None where the platform cannot
+    bind. Raises OSError when the machine has none of them.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus)
+    return cpus_in_force()
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the thread that spawned it ends. Linux only.
+
+    End of file on the control pipe is the portable message that the harness
+    is gone, but a process that is stopped, or that holds the GIL in a long C
+    call, cannot read it. This signal needs no cooperation.
+
+    parent: the pid of the harness.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    # A parent that died before the call left no signal behind, only a new parent.
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+MANY_FILES = 65_536
+
+
+def allow_many_files() -> int:
+    """Raise this process's limit of open descriptors as far as it may; returns the limit.
+
+    A thousand connections need a thousand descriptors at either end, and the
+    usual soft limit is 1,024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

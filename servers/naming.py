@@ -1,0 +1,38 @@
+"""Names on the command line: known ones complete, unknown ones get a suggestion."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
+    """One line about an unknown name: the nearest known one, and all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
+
+
+class NameIn(click.ParamType[str]):
+    """A key of a table, with shell completion."""
+
+    def __init__(self, kind: str, table: Mapping[str, Any]) -> None:
+        self.name = kind
+        self._table = table
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself; a usage error for one that the table lacks."""
+        if value not in self._table:
+            self.fail(suggestion(self.name, str(value), self._table), param, ctx)
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin with what was typed."""
+        return [CompletionItem(name) for name in self._table if name.startswith(incomplete)]

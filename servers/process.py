@@ -1,0 +1,239 @@
+"""Start a Stack in a child process, read it from inside, and see it gone afterwards.
+
+This is the harness's side, in synchronous code; servers.child is the other.
+Whatever way the context manager is left, the child has ended and been reaped,
+its process group is empty and its pipes are closed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from servers import errors, stacks
+from servers.child import Config
+from servers.commanded import Child, Ended, interrupts_deferred
+from servers.contract import CASES
+from servers.control import ControlClosed, ControlError, ControlTimeout, Message
+from servers.errors import ServerError, StartupFailed
+from servers.machine import Reading
+from servers.settings import Settings
+from servers.stacks import Stack
+
+__all__ = ["Ended", "Reading", "ServerProcess", "server_process"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+_DEFAULTS = Settings()
+_FAILURES: dict[str, type[ServerError]] = {
+    kind.__name__: kind
+    for kind in (ServerError, errors.UnknownStack, errors.PortInUse, StartupFailed)
+}
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where to reach a server that accepts on all of its machine's addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A live Stack in a child process, made by `server_process`; it has answered before you get it.
+
+    pid: of the process that serves, as it says itself.
+    url, host, port: where it accepts connections.
+    facts: what is in force inside, see servers.facts.
+    start_ms: spawn → its word that it listens.
+    first_answer_ms: spawn → its first correct answer over a real socket.
+    """
+
+    stack: Stack
+    pid: int
+    url: str
+    host: str
+    port: int
+    facts: dict[str, Any]
+    start_ms: float
+    first_answer_ms: float
+    _child: Child
+    _stop_timeout_s: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended yet. A frozen process is alive."""
+        return not self._child.exited
+
+    @property
+    def ended(self) -> Ended | None:
+        """How it ended; None until it was stopped."""
+        return self._child.ended
+
+    @property
+    def failure(self) -> str | None:
+        """Why it ended by itself, in its own words; None where it said nothing, as when it was
+        killed. Complete once it was stopped."""
+        said = [event["error"] for event in self._child.events if event["event"] == "failed"]
+        return said[-1] if said else None
+
+    def read(self, timeout_s: float = 2.0) -> Reading:
+        """A Reading taken inside the process, even while its loop is blocked.
+
+        Raises ControlTimeout when no answer came in time (a frozen process,
+        a GIL that is held), ControlClosed when the process is gone.
+        """
+        return Reading(**self._child.command("read", timeout_s))
+
+    def stop(self) -> Ended:
+        """Stop gracefully; kill at the bound. May be called again, and returns the same."""
+        return self._child.stop(self._stop_timeout_s)
+
+
+@contextmanager
+def server_process(
+    name: str,
+    *,
+    settings: Settings = _DEFAULTS,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    cpus: frozenset[int] | None = None,
+    log: Path | None = None,
+    ready_timeout_s: float = 30.0,
+    stop_timeout_s: float = 10.0,
+    prefix: tuple[str, ...] = (),
+) -> Iterator[ServerProcess]:
+    """Run stack `name` in a child process that has answered a request; stop it in the end.
+
+    cpus: bind the process to these; `facts["cpus"]` says what is in force.
+    log: its standard error is appended there; without one it is dropped.
+    ready_timeout_s: spawn → first answer.
+    stop_timeout_s: how long a graceful stop may take before the process group is killed.
+    prefix: a command put in front, such as `("ip", "netns", "exec", NAME)`; it must hand
+        standard input and output through.
+
+    Raises UnknownStack, PortInUse, or StartupFailed with the cause.
+    """
+    stack = stacks.find(name)
+    config = Config(
+        stack=stack.name,
+        host=host,
+        port=port,
+        settings=settings.to_json(),
+        cpus=None if cpus is None else sorted(cpus),
+        parent=_lasting_parent(prefix),
+        stop_timeout_s=stop_timeout_s,
+    )
+    with ExitStack() as cleanup:
+        stderr = cleanup.enter_context(_open_log(log))
+        spawned = time.perf_counter()
+        with interrupts_deferred():
+            child = _spawn(stack, prefix, stderr)
+            cleanup.callback(child.stop, stop_timeout_s)
+        try:
+            server = _ready(child, stack, config, spawned, ready_timeout_s)
+        except ControlTimeout as error:
+            raise StartupFailed(
+                f"{stack.name} was not ready within {ready_timeout_s:g} s{_quoted(child)}"
+            ) from error
+        except ControlClosed as error:
+            ended = child.stop(stop_timeout_s)
+            raise StartupFailed(
+                f"{stack.name} ended before it was ready, exit status {ended.exit_code}"
+                f"{_quoted(child)}"
+            ) from error
+        except ControlError as error:
+            raise StartupFailed(f"{stack.name} cannot be commanded: {error}") from error
+        yield server
+
+
+def _lasting_parent(prefix: tuple[str, ...]) -> int | None:
+    """The pid that the child can be told to die with.
+
+    Not behind a prefix, whose process would be the parent. Not from another
+    thread than the main one either: the kernel counts the end of the thread
+    that spawned as the death of the parent (prctl(2), PR_SET_PDEATHSIG).
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return os.getpid() if in_main_thread and not prefix else None
+
+
+def _open_log(log: Path | None) -> IO[bytes]:
+    if log is None:
+        return tempfile.TemporaryFile()
+    try:
+        return log.open("a+b")
+    except OSError as error:
+        raise ServerError(
+            f"cannot write the server's log {log}: {error.strerror}; name another place"
+        ) from error
+
+
+def _spawn(stack: Stack, prefix: tuple[str, ...], log: IO[bytes]) -> Child:
+    command = (*prefix, sys.executable, "-m", "servers.child")
+    try:
+        return Child(command, _ROOT, log)
+    except OSError as error:
+        raise StartupFailed(
+            f"{stack.name} did not start: cannot run {command[0]}: {error.strerror}"
+        ) from error
+
+
+def _ready(
+    child: Child, stack: Stack, config: Config, spawned: float, timeout_s: float
+) -> ServerProcess:
+    """Configure the child and wait until it has answered a request; ControlError when it goes."""
+    deadline = time.monotonic() + timeout_s
+    child.send(asdict(config))
+    message = child.event(timeout_s)
+    start_ms = (time.perf_counter() - spawned) * 1000
+    if message["event"] == "failed":
+        raise _failure(stack, message)
+    _ask(stack, message, deadline)
+    return ServerProcess(
+        stack=stack,
+        pid=message["pid"],
+        url=message["url"],
+        host=message["host"],
+        port=message["port"],
+        facts=message["facts"],
+        start_ms=start_ms,
+        first_answer_ms=(time.perf_counter() - spawned) * 1000,
+        _child=child,
+        _stop_timeout_s=config.stop_timeout_s,
+    )
+
+
+def _failure(stack: Stack, message: Message) -> ServerError:
+    return _FAILURES.get(message["kind"], StartupFailed)(message["error"])
+
+
+def _ask(stack: Stack, listening: Message, deadline: float) -> None:
+    """Send the contract's `plain` request. Raises StartupFailed unless the answer is right."""
+    case = CASES["plain"]
+    host: str = listening["host"]
+    timeout_s = max(0.001, deadline - time.monotonic())
+    connection = http.client.HTTPConnection(
+        _ANY_ADDRESS.get(host, host), listening["port"], timeout=timeout_s
+    )
+    try:
+        with closing(connection):
+            connection.request(case.request.method, case.request.target)
+            response = connection.getresponse()
+            wrong = case.expected.check(response.status, response.read())
+    except (OSError, http.client.HTTPException) as error:
+        wrong = f"{type(error).__name__}: {error}"
+    if wrong is not None:
+        raise StartupFailed(
+            f"{stack.name} listens at {listening['url']} but did not answer "
+            f"{case.request.method} {case.request.target} as the contract says: {wrong}"
+        )
+
+
+def _quoted(child: Child) -> str:
+    """The child's last line on standard error, to end a message with."""
+    words = child.last_words()
+    return f"; its last line: {words}" if words else ""

@@ -1,0 +1,303 @@
+"""Quart on Hypercorn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+import hypercorn.asyncio
+import hypercorn.protocol.h11
+from hypercorn.config import Config, Sockets
+from hypercorn.utils import LifespanFailureError
+from quart import Quart, Response, current_app, has_request_context, request
+from quart.wrappers.response import DataBody
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from servers import work
+from servers.contract import ROUTES
+from servers.settings import Settings
+from servers.stacks import InForce
+
+Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
+
+_DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
+
+LAST_WORDS_S = 1.0
+"""How long a request that was cancelled may take to end its connection properly."""
+
+
+def respond(answer: work.Answer) -> Response:
+    """The Answer as Quart's response."""
+    headers = None if answer.allow is None else {"Allow": answer.allow}
+    return Response(answer.body, answer.status, headers, content_type=answer.content_type)
+
+
+async def index() -> Response:
+    wait_ms = request.args.get("wait_ms")
+    return respond(await work.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+
+
+async def hello(name: str) -> Response:
+    wait_ms = request.args.get("wait_ms")
+    return respond(await work.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+
+
+async def plain() -> Response:
+    return respond(work.plain())
+
+
+async def async_() -> Response:
+    return respond(work.where_am_i())
+
+
+def sync() -> Response:
+    return respond(work.where_am_i())
+
+
+async def blocking() -> Response:
+    return sync()
+
+
+async def query() -> Response:
+    return respond(work.echo_query(request.args.items(multi=True)))
+
+
+async def form() -> Response:
+    fields = await request.form
+    return respond(work.echo_form(fields.items(multi=True)))
+
+
+async def json() -> Response:
+    return respond(work.echo_json(await request.get_data()))
+
+
+async def routes() -> Response:
+    return respond(
+        work.routes(
+            (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+            for rule in current_app.url_map.iter_rules()
+            for method in rule.methods or ()
+        )
+    )
+
+
+async def error() -> Response:
+    work.fail()
+
+
+HANDLERS: dict[str, Handler] = {
+    "index": index,
+    "hello": hello,
+    "plain": plain,
+    "async": async_,
+    "sync": sync,  # Quart runs a plain function in the loop's default executor
+    "blocking": blocking,
+    "query": query,
+    "form": form,
+    "json": json,
+    "routes": routes,
+    "error": error,
+}
+
+
+async def _refused(refused: work.Refused) -> Response:
+    return respond(work.error(refused.status))
+
+
+async def _http_error(refused: HTTPException) -> Response:
+    allowed = refused.valid_methods if isinstance(refused, MethodNotAllowed) else None
+    return respond(work.error(refused.code or 500, allowed))
+
+
+class App(Quart):
+    """A Quart that logs failures where all stacks do.
+
+    Quart's own logger starts a thread that nothing ends. A failed start-up is
+    raised to whoever asked for it, and therefore not logged.
+    """
+
+    def log_exception(
+        self,
+        exception_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        cause = exception_info[1]
+        if has_request_context() and cause is not None:
+            work.failed(request.method, request.path, cause)
+
+
+def create_app(settings: Settings) -> App:
+    """The application, with a route for each of HANDLERS that the contract knows."""
+    app = App("servers", static_folder=None)
+    app.config.update(
+        {
+            _DEFAULT_WAIT_MS: settings.wait_ms,
+            "MAX_CONTENT_LENGTH": settings.body_limit_bytes,
+            "MAX_FORM_MEMORY_SIZE": settings.body_limit_bytes,
+            "PROVIDE_AUTOMATIC_OPTIONS": False,
+            "PROPAGATE_EXCEPTIONS": False,
+            # aiohttp has neither bound.
+            "BODY_TIMEOUT": None,
+            "RESPONSE_TIMEOUT": None,
+        }
+    )
+    app.debug = settings.debug
+    app.url_map.merge_slashes = False  # else `//` is answered with a redirect
+    app.register_error_handler(work.Refused, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    for route in ROUTES:
+        if route.name in HANDLERS:
+            path = route.path.replace("{", "<").replace("}", ">")
+            app.add_url_rule(path, route.name, HANDLERS[route.name], methods=[route.method])
+    return app
+
+
+class _BoundConfig(Config):
+    """A Hypercorn configuration that hands over a socket that is bound already.
+
+    Hypercorn can take a descriptor by number, but then nobody knows whether
+    to close it after a start-up that failed, and child processes inherit it.
+    """
+
+    def __init__(self, listener: socket.socket, settings: Settings) -> None:
+        super().__init__()
+        self._listener = listener
+        self.accesslog = None
+        # As it is: without a handler of our own, and from warnings upwards.
+        self.errorlog = logging.getLogger("hypercorn.error")
+        self.backlog = settings.backlog
+        self.keep_alive_timeout = settings.keep_alive_s
+        self.keep_alive_max_requests = sys.maxsize
+        self.graceful_timeout = settings.grace_s
+
+    def create_sockets(self) -> Sockets:
+        return Sockets([], [self._listener], [])
+
+
+class QuartHypercornServing:
+    """An application that listens through `hypercorn.asyncio.serve`."""
+
+    def __init__(self, app: Quart, listener: socket.socket, settings: Settings) -> None:
+        self.port: int = listener.getsockname()[1]
+        self._app = app
+        self._config = _BoundConfig(listener, settings)
+        self._listener = listener
+        self._listening = asyncio.Event()
+        self._asked_to_stop = asyncio.Event()
+        self._task = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            await hypercorn.asyncio.serve(
+                self._app, self._config, shutdown_trigger=self._until_asked
+            )
+        except LifespanFailureError as failure:
+            # Quart reports its start-up's exception to Hypercorn as a mere text.
+            raise failure.__context__ or failure from None
+        finally:
+            self._listener.close()
+
+    async def _until_asked(self) -> None:
+        self._listening.set()  # Hypercorn calls this once it accepts connections
+        await self._asked_to_stop.wait()
+
+    async def listening(self) -> None:
+        """Return once connections are accepted; raise what the start-up raised."""
+        ready = asyncio.create_task(self._listening.wait())
+        try:
+            await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                self._task.result()
+        finally:
+            ready.cancel()
+
+    async def stop(self) -> None:
+        self._asked_to_stop.set()
+        # Hypercorn keeps the grace itself, but on Python 3.12 and later it
+        # first waits for all connections to close, without any bound; and
+        # where it does cancel them, Quart lets the handlers go on.
+        await asyncio.wait({self._task}, timeout=self._config.graceful_timeout)
+        cut = {task for task, _ in self._tasks("self", "app", self._app)}
+        for task in cut:
+            task.cancel()
+        await asyncio.wait({self._task, *cut}, timeout=LAST_WORDS_S)
+        for _, names in self._tasks("config", None, self._config):
+            names["writer"].transport.abort()
+        await self.ended()
+
+    def _tasks(
+        self, name: str, attribute: str | None, owner: object
+    ) -> Iterator[tuple[asyncio.Task[Any], dict[str, Any]]]:
+        """This server's requests or connections, which only asyncio itself knows of.
+
+        They are the tasks in whose outermost frame the variable `name`, or its
+        `attribute`, is `owner`; each comes with that frame's variables.
+        """
+        for task in asyncio.all_tasks():
+            frame = getattr(task.get_coro(), "cr_frame", None)
+            if frame is not None and name in frame.f_locals:
+                value = frame.f_locals[name]
+                if (value if attribute is None else getattr(value, attribute, None)) is owner:
+                    yield task, frame.f_locals
+
+    async def ended(self) -> None:
+        await asyncio.wait({self._task})
+        self._task.result()
+
+    def in_force(self) -> InForce:
+        body = respond(work.example()).response
+        assert isinstance(body, DataBody)
+        return {
+            "body_limit_bytes": self._app.config["MAX_CONTENT_LENGTH"],
+            "keep_alive_s": self._config.keep_alive_timeout,
+            "grace_s": self._config.graceful_timeout,
+            "backlog": self._config.backlog,
+            "access_log": self._config.log.access_logger is not None,
+            "debug": self._app.debug,
+            "http_parser": f"{hypercorn.protocol.h11.h11.Connection.__module__}.Connection",
+            "max_requests_per_connection": self._config.keep_alive_max_requests,
+            "json": body.data.decode(),
+        }
+
+
+def _listen(host: str, port: int, backlog: int) -> socket.socket:
+    """Bound and listening, so that a port in use shows before the framework starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio sets TCP_NODELAY only on connections whose
+    # listener names it; without it, Hypercorn's separate writes of head and body meet
+    # the kernel's delayed acknowledgement, and every answer takes 40 ms longer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(app: Quart, host: str, port: int, settings: Settings) -> QuartHypercornServing:
+    """Listen with `app`; see `stacks.Start`."""
+    serving = QuartHypercornServing(app, _listen(host, port, settings.backlog), settings)
+    try:
+        await serving.listening()
+    except BaseException:
+        # A start-up that was cancelled is stopped as soon as it has come to its end.
+        serving._asked_to_stop.set()
+        await asyncio.wait({serving._task})
+        raise
+    return serving
+
+
+async def start(host: str, port: int, settings: Settings) -> QuartHypercornServing:
+    """See `stacks.Start`."""
+    return await serve(create_app(settings), host, port, settings)

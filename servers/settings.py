@@ -1,0 +1,51 @@
+"""The settings that every stack is started with, equal by construction."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+def default_executor_threads() -> int:
+    """The size that `ThreadPoolExecutor` would choose on this machine.
+
+    It is computed from the machine's CPUs, not from the CPUs that a pinned
+    process may use: Python 3.13 counts the latter, 3.11 and 3.12 the former,
+    and a comparison must not depend on which.
+    """
+    return min(32, (os.cpu_count() or 1) + 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server is told. Times in seconds or, where named so, milliseconds.
+
+    wait_ms: how long the waiting routes await before they answer.
+    executor_threads: size of the loop's default executor, where the suite owns the loop.
+    body_limit_bytes: the largest request body that is accepted; one more byte is a 413.
+    keep_alive_s: how long an idle connection is kept.
+    grace_s: how long a graceful stop waits for requests in flight.
+    backlog: the listen backlog.
+    debug: the framework's and the loop's debug modes.
+    """
+
+    wait_ms: int = 500
+    executor_threads: int = default_executor_threads()
+    body_limit_bytes: int = 1_048_576
+    keep_alive_s: float = 75.0
+    grace_s: float = 3.0
+    backlog: int = 2048
+    debug: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON types, for the control pipe and environment.json."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Settings:
+        """The inverse of `to_json`. Raises ValueError on a name that does not exist."""
+        unknown = sorted(values.keys() - {field.name for field in fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(unknown)}")
+        return cls(**values)

@@ -1,0 +1,157 @@
+"""The work behind the routes, the same code for every stack. Imports no framework.
+
+A stack takes the pieces of a request out of its framework's objects, calls a
+function here and turns the Answer into its framework's response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from servers.contract import ERROR_PHRASES, HTML, JSON, TEXT, WAIT_MS_LIMIT, dumps, error_body
+
+LOG = logging.getLogger("servers")
+"""Where the traceback of a failed request goes, whatever the stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route answers. `allow` is the value of the Allow header, where there is one."""
+
+    status: int
+    content_type: str
+    body: bytes
+    allow: str | None = None
+
+
+class Refused(Exception):
+    """The request breaks the contract; `status` is what it is answered with."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+_INDEX = Answer(200, HTML, b"<h1>Index</h1>")
+_PLAIN = Answer(200, TEXT, b"Hello, world")
+
+
+async def index(wait_ms: str | None, default_ms: int) -> Answer:
+    """`wait_ms` is the query parameter as it was sent. Raises Refused(400)."""
+    await _pause(wait_ms, default_ms)
+    return _INDEX
+
+
+async def hello(name: str, wait_ms: str | None, default_ms: int) -> Answer:
+    """`name` is the decoded path parameter. Raises Refused(400)."""
+    await _pause(wait_ms, default_ms)
+    return Answer(200, HTML, f"<h1>hello, {html.escape(name)}!</h1>".encode())
+
+
+def plain() -> Answer:
+    """The same answer every time."""
+    return _PLAIN
+
+
+def where_am_i() -> Answer:
+    """The loop and the thread that this very call runs on."""
+    try:
+        loop: str | None = repr(asyncio.get_running_loop())
+    except RuntimeError:
+        loop = None
+    return _json({"event_loop": loop, "thread": threading.current_thread().name})
+
+
+def echo_query(pairs: Iterable[tuple[str, str]]) -> Answer:
+    """All values of each key; keys in the order of their first appearance."""
+    return _json({"query": _grouped(pairs)})
+
+
+def echo_form(pairs: Iterable[tuple[str, str]]) -> Answer:
+    """As `echo_query`. Uploaded files are left out by the caller."""
+    return _json({"form": _grouped(pairs)})
+
+
+def echo_json(body: bytes) -> Answer:
+    """The document that was sent, written again.
+
+    Raises Refused(400) for what is not JSON in UTF-8, and for what cannot be
+    represented here: a too deep nesting, an integer of too many digits, a
+    number beyond a float's range.
+    """
+    try:
+        return _json({"json": _STRICT.decode(body.decode())})
+    except (ValueError, RecursionError) as error:
+        raise Refused(400) from error
+
+
+def routes(listing: Iterable[tuple[str, str]]) -> Answer:
+    """`listing`: method and path (parameters as `{name}`) of each route in the router."""
+    rows = sorted((path, method) for method, path in listing if method != "HEAD")
+    return _json([{"method": method, "path": path} for path, method in rows])
+
+
+def fail() -> NoReturn:
+    """What goes wrong in `GET /error`."""
+    raise RuntimeError("this route always fails")
+
+
+def error(status: int, allowed: Iterable[str] | None = None) -> Answer:
+    """The answer to a request that failed; `allowed` are the methods of a 405."""
+    allow = None if allowed is None else ", ".join(sorted(allowed))
+    if status in ERROR_PHRASES:
+        return Answer(status, JSON, error_body(status), allow)
+    # Beyond the contract, where a framework refuses for reasons of its own.
+    return Answer(status, JSON, dumps({"error": HTTPStatus(status).phrase}), allow)
+
+
+def failed(method: str, path: str, cause: BaseException) -> Answer:
+    """The answer to a request whose handler raised; the traceback is logged, once."""
+    LOG.error("%s %s failed", method, path, exc_info=cause)
+    return error(500)
+
+
+EXAMPLE = {"a": [1, "é"]}
+"""Written by each stack for `Serving.in_force`, to see that they write JSON alike."""
+
+
+def example() -> Answer:
+    """EXAMPLE as a route would answer it."""
+    return _json(EXAMPLE)
+
+
+def _json(value: Any) -> Answer:
+    return Answer(200, JSON, dumps(value))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return values
+
+
+async def _pause(wait_ms: str | None, default_ms: int) -> None:
+    if wait_ms is None:
+        await asyncio.sleep(default_ms / 1000)
+        return
+    # int() alone would take signs, spaces, underscores and other scripts' digits.
+    digits = wait_ms.isascii() and wait_ms.isdecimal()
+    if not digits or len(wait_ms) > len(str(WAIT_MS_LIMIT)) or int(wait_ms) > WAIT_MS_LIMIT:
+        raise Refused(400)
+    await asyncio.sleep(int(wait_ms) / 1000)

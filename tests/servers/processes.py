@@ -1,0 +1,145 @@
+"""What the tests of child processes share: seeing what is there, and what is left."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from servers.contract import CASES
+from servers.stacks import STACKS
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PROC = Path("/proc")
+BOUND_S = 20.0
+
+Private = Callable[[str], tuple[str, ...]]
+needs_proc = pytest.mark.skipif(not PROC.is_dir(), reason="reads other processes in /proc")
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true within a bound that is generous on any machine."""
+    deadline = time.monotonic() + BOUND_S
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def running(pid: int) -> bool:
+    """Whether a process of that pid exists and is not merely waiting to be reaped."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def with_variable(name: str, value: str) -> set[int]:
+    """The pids of all running processes that inherited an environment variable."""
+    wanted = f"{name}={value}".encode()
+    found = set()
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.add(int(entry.name))
+            except OSError:
+                continue
+    return {pid for pid in found if running(pid)}
+
+
+def free(port: int) -> bool:
+    """Whether the port can be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError:
+            return False
+        return True
+
+
+def ask(port: int, case: str, times: int = 1) -> None:
+    """Send a GET case's request so many times on one connection, and check each answer."""
+    request, expected = CASES[case].request, CASES[case].expected
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=BOUND_S)) as connection:
+        for _ in range(times):
+            connection.request(request.method, request.target)
+            response = connection.getresponse()
+            assert expected.check(response.status, response.read()) is None
+
+
+def children() -> set[int]:
+    """The pids of this process's own children, those not reaped yet included."""
+    tasks = PROC / "self" / "task"
+    return {int(pid) for t in tasks.iterdir() for pid in (t / "children").read_text().split()}
+
+
+def held() -> tuple[int, int, set[int]]:
+    """What this process holds: descriptors, threads, children."""
+    return len(list((PROC / "self" / "fd").iterdir())), threading.active_count(), children()
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Fails when what is done inside leaves a descriptor, a thread or a child process behind."""
+    if not PROC.is_dir():
+        yield
+        return
+    before = held()
+    yield
+    assert held() == before
+
+
+def private_stack(monkeypatch: pytest.MonkeyPatch) -> Private:
+    """Make the stack `private` known here; returns the prefix that makes it known in a child."""
+    row = replace(STACKS["asyncio"], name="private", module="private_stacks", packages=())
+    monkeypatch.setitem(STACKS, row.name, row)
+    return lambda behaviour: (sys.executable, str(HERE / "private_stacks.py"), behaviour)
+
+
+class Harness:
+    """A harness in a process of its own; all that it starts inherits a variable of the test."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.mark = uuid.uuid4().hex
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "harness.py"), *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "LOOPBENCH_TEST": self.mark},
+        )
+
+    def __enter__(self) -> Harness:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self.process.stdout is not None
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def server(self) -> tuple[int, int]:
+        """The pid and the port of its server, once there is one."""
+        assert self.process.stdout is not None
+        line = json.loads(self.process.stdout.readline())
+        return line["pid"], line["port"]
+
+    def left(self) -> set[int]:
+        """What is left of it and of what it started."""
+        return with_variable("LOOPBENCH_TEST", self.mark)

@@ -1,0 +1,195 @@
+"""`python -m servers`, typed as a person would, in processes of their own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from servers.__main__ import SETTING_OPTIONS
+from servers.contract import CASES
+from servers.settings import Settings
+from servers.stacks import STACKS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMAND = (sys.executable, "-m", "servers")
+BOUND_S = 20.0
+
+
+def servers(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=False,
+    )
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`run` with these arguments, and the first line that it prints."""
+    process = subprocess.Popen(
+        [*COMMAND, "run", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().rstrip("\n")
+        finally:
+            process.kill()
+
+
+def answer(url: str, target: str) -> tuple[int, bytes]:
+    """Status and body of a GET."""
+    netloc = url.removeprefix("http://")
+    with closing(http.client.HTTPConnection(netloc, timeout=BOUND_S)) as connection:
+        connection.request("GET", target)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", list(STACKS))
+def test_run_prints_its_url_answers_and_stops_on_a_signal(
+    name: str, number: signal.Signals
+) -> None:
+    """The URL is the first line and answers at once; nothing else is said, and the status is 0."""
+    with serving(name, "--port", "0") as (process, url):
+        case = CASES["plain"]
+        assert case.expected.check(*answer(url, case.request.target)) is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=BOUND_S)
+        assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_run_listens_where_it_is_told() -> None:
+    """Host and port come from the options."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with serving("asyncio", "--host", "localhost", "--port", str(port)) as (process, url):
+        assert url == f"http://127.0.0.1:{port}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND_S) == 0
+
+
+def test_run_takes_every_setting_as_an_option() -> None:
+    """No field of Settings is without one, and what is given is in force."""
+    assert set(SETTING_OPTIONS) == {field.name for field in fields(Settings)}
+    with serving("aiohttp", "--port", "0", "--wait-ms", "0", "--debug", "yes") as (process, url):
+        assert answer(url, "/hello/Ada") == (200, b"<h1>hello, Ada!</h1>")
+        assert b"debug=True" in answer(url, "/async")[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND_S) == 0
+
+
+def test_a_port_in_use_is_one_line_and_status_1() -> None:
+    """The line begins with `error:` and names the port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = servers("run", "aiohttp", "--port", port)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert port in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_address_of_another_machine_is_one_line_and_status_1() -> None:
+    """192.0.2.1 is for documentation (RFC 5737) and nobody's own."""
+    done = servers("run", "aiohttp", "--host", "192.0.2.1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: 192.0.2.1 is no address of this machine; take one that is\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "quart-hypercon"), "did you mean quart-hypercorn?"),
+        (("run",), "Missing argument 'STACK'"),
+        (("run", "aiohttp", "--port", "65536"), "0<=x<=65535"),
+        (("run", "aiohttp", "--port", "-1"), "0<=x<=65535"),
+        (("run", "aiohttp", "--grace-s", "nan"), "nan is not a number of seconds"),
+        (("run", "aiohttp", "--keep-alive-s", "soon"), "'soon' is not a valid"),
+        (("run", "aiohttp", "--wait-ms", "1e3"), "1e3"),
+        (("run", "aiohttp", "--executor-threads", "0"), "1<=x"),
+        (("lst",), "lst"),
+    ],
+)
+def test_a_command_line_that_cannot_be_obeyed_is_one_line_and_status_2(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    """Misspelt names and absurd numbers are refused before anything starts."""
+    done = servers(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("run", "--help")])
+def test_help_is_there_without_asking_too(arguments: tuple[str, ...]) -> None:
+    """Alone or asked for help, the command shows its usage and succeeds."""
+    done = servers(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: python -m servers")
+
+
+def test_list_has_a_row_a_stack() -> None:
+    """Every row says what the stack is and that it runs here."""
+    done = servers("list")
+    assert (done.returncode, done.stderr) == (0, "")
+    header, *rows = done.stdout.splitlines()
+    assert " ".join(header.split()) == "STACK FRAMEWORK SERVER LOOP WHAT IT IS RUNS HERE"
+    assert [row.split()[0] for row in rows] == list(STACKS)
+    for row, stack in zip(rows, STACKS.values(), strict=True):
+        assert stack.summary in row
+        assert row.endswith("  yes")
+
+
+def test_the_shell_completes_names_of_stacks() -> None:
+    """As click's completion scripts ask the installed command for them."""
+    program = (
+        "import sys; sys.argv[0] = 'loopbench-servers'; import servers.__main__ as m; m.main()"
+    )
+    asked = {"COMP_WORDS": "loopbench-servers run q", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, **asked, "_LOOPBENCH_SERVERS_COMPLETE": "bash_complete"},
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=False,
+    )
+    assert done.stdout.split() == ["plain,quart-hypercorn"]
+
+
+def test_a_second_signal_ends_a_stop_that_lasts() -> None:
+    """The first one waits for the request in flight, the second one does not."""
+    options = ("--port", "0", "--wait-ms", "60000", "--grace-s", "60")
+    with serving("aiohttp", *options) as (process, url):
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=BOUND_S) as connection:
+            connection.sendall(CASES["hello-waiting"].request.encode("test"))
+            answer(url, "/plain")  # once this is answered, the other is in flight
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.7)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(BOUND_S) == -signal.SIGTERM

@@ -1,0 +1,170 @@
+"""Every stack keeps every promise of the contract, and runs with the same settings."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+import pytest
+
+from servers import work
+from servers.contract import CASES, ROUTES, Case, Expected, Request, routes_listing
+from servers.lifecycle import Server
+from servers.settings import Settings
+from servers.stacks import STACKS
+from tests.servers import wire
+from tests.servers.conftest import Lab
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=lambda value: value.name)
+def test_case(lab: Lab, server: Server, case: Case) -> None:
+    """The answer is exactly what the contract demands: status, headers and body."""
+    reply = lab.run(wire.ask(server, case.request))
+
+    assert case.expected.check(reply.status, reply.body) is None
+    assert reply.header("content-type") == case.expected.content_type
+    assert reply.header("allow") == case.expected.allow
+    if case.request.method != "HEAD":
+        assert reply.header("content-length") == str(len(reply.body))
+
+
+@pytest.mark.parametrize(
+    "case",
+    # What becomes of a connection after a 413 is a row of docs/differences.md.
+    [case for case in CASES.values() if case.expected.status != 413],
+    ids=lambda value: value.name,
+)
+def test_case_again_on_the_same_connection(lab: Lab, server: Server, case: Case) -> None:
+    """The connection stays open and serves the next request as it served the first."""
+
+    async def twice() -> None:
+        async with wire.connection(server) as client:
+            for _ in range(2):
+                reply = await client.ask(case.request)
+                assert case.expected.check(reply.status, reply.body) is None
+
+    lab.run(twice())
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "GET"], ids=lambda value: value.name)
+def test_head(lab: Lab, server: Server, route: object) -> None:
+    """HEAD answers what GET does, with the length of the body in place of the body."""
+    assert hasattr(route, "path")
+    target = route.path.format(name="x") + "?wait_ms=0"
+    get = lab.run(wire.get(server, target))
+    head = lab.run(wire.ask(server, Request("HEAD", target)))
+
+    assert head.status == get.status
+    assert head.body == b""
+    for name in ("content-type", "content-length"):
+        assert head.header(name) == get.header(name)
+
+
+def test_routes_cover_the_contract(lab: Lab, server: Server) -> None:
+    """The framework's own router holds exactly the routes of the contract."""
+    assert json.loads(lab.run(wire.get(server, "/routes")).body) == routes_listing()
+
+
+def test_every_route_has_a_case() -> None:
+    """No route is left out of the conformance test, nor kept out of it by its name."""
+    for route in ROUTES:
+        path = re.sub(r"\{\w+\}", "world", route.path)
+        assert any(
+            case.request.method == route.method
+            and case.request.target.partition("?")[0] == path
+            and case.expected.status in (200, 500)
+            for case in CASES.values()
+        ), route.name
+
+
+@pytest.mark.parametrize(
+    "wait_ms", ["", "+1", "%201", "1_0", "1.0", "0x1", "%D9%A1", "0000001", "9" * 5000]
+)
+def test_wait_is_strict(lab: Lab, server: Server, wait_ms: str) -> None:
+    """Only decimal digits are a number of milliseconds."""
+    reply = lab.run(wire.get(server, f"/?wait_ms={wait_ms}"))
+    assert (reply.status, reply.body) == (400, CASES["wait-negative"].expected.body)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"NaN", b"-Infinity", b"1e999", b"9" * 5000, b"[1", b"[] x", b'\xef\xbb\xbf"x"']
+    + [text.encode() for text in ("'x'", "{a:1}", "\x00")]
+    + ['"x"'.encode("utf-16")],
+)
+def test_json_is_strict(lab: Lab, server: Server, document: bytes) -> None:
+    """What is not JSON, not in UTF-8 or beyond what can be written again is a 400."""
+    reply = lab.run(wire.ask(server, Request("POST", "/json", body=document)))
+    assert (reply.status, reply.body) == (400, CASES["json-bad"].expected.body)
+
+
+def test_error_is_logged_once_and_not_sent(
+    lab: Lab, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The traceback of a failed request is one record in the log; the client sees none of it."""
+    caplog.clear()
+    reply = lab.run(wire.get(server, "/error"))
+
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in records] == ["GET /error failed"]
+    assert records[0].name == work.LOG.name
+    assert records[0].exc_info is not None and records[0].exc_info[0] is RuntimeError
+    assert reply.body == b'{"error":"Internal Server Error"}'
+    assert not any("always fails" in value for _, value in reply.headers)
+
+
+MAY_DIFFER = {
+    "http_parser": "each server brings its own",
+    "max_requests_per_connection": "Hypercorn must have a number; it is beyond reach",
+    "keep_alive_s": "the yardstick keeps idle connections without bound",
+}
+
+
+def test_settings_in_force_are_equal(lab: Lab) -> None:
+    """What the live objects say is what was asked for, and differs only where explained."""
+    settings = Settings(wait_ms=1)
+    asked = {
+        "body_limit_bytes": settings.body_limit_bytes,
+        "keep_alive_s": settings.keep_alive_s,
+        "grace_s": settings.grace_s,
+        "backlog": settings.backlog,
+        "access_log": False,
+        "debug": settings.debug,
+        "json": '{"a":[1,"\\u00e9"]}',
+    }
+
+    async def read(server: Server) -> dict[str, object]:
+        return dict(server.in_force())
+
+    readings = {name: lab.run(read(lab.server(name))) for name in STACKS}
+    for name, reading in readings.items():
+        assert reading.keys() == asked.keys() | MAY_DIFFER.keys()
+        for key in asked.keys() - MAY_DIFFER.keys():
+            assert reading[key] == asked[key], f"{key} of {name}"
+    assert readings["aiohttp"]["keep_alive_s"] == settings.keep_alive_s
+    assert readings["quart-hypercorn"]["keep_alive_s"] == settings.keep_alive_s
+    assert readings["asyncio"]["keep_alive_s"] is None
+    for key in MAY_DIFFER:
+        assert len({str(reading[key]) for reading in readings.values()}) > 1, key
+
+
+def test_a_missing_route_fails_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack without a route answers 404 there and is not conformant; the others are not hurt."""
+    from servers import aiohttp_stack, lifecycle
+
+    monkeypatch.delitem(aiohttp_stack.HANDLERS, "query")
+
+    async def one_missing() -> dict[str, str | None]:
+        async with lifecycle.serving("aiohttp") as server:
+            found = {}
+            for name in ("plain", "query", "query-empty", "routes"):
+                reply = await wire.ask(server, CASES[name].request)
+                expected: Expected = CASES[name].expected
+                found[name] = expected.check(reply.status, reply.body)
+            return found
+
+    found = lab.run(one_missing())
+    assert found["plain"] is None
+    assert found["query"] == found["query-empty"] == "status 404 instead of 200"
+    assert found["routes"] is not None

@@ -1,0 +1,260 @@
+"""Servers in child processes: starting them, reading them, and starts that fail for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servers import machine
+from servers.control import ControlTimeout
+from servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
+from servers.process import server_process
+from servers.settings import Settings
+from servers.stacks import STACKS
+from tests.servers.processes import (
+    PROC,
+    ROOT,
+    Private,
+    ask,
+    free,
+    needs_proc,
+    nothing_left,
+    private_stack,
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """No test leaves anything behind."""
+    with nothing_left():
+        yield
+
+
+@pytest.fixture
+def private(monkeypatch: pytest.MonkeyPatch) -> Private:
+    """The stack `private` and what puts it into a child, see private_stacks.py."""
+    return private_stack(monkeypatch)
+
+
+@pytest.mark.parametrize("name", list(STACKS))
+def test_a_stack_starts_answers_and_stops(name: str) -> None:
+    """Every stack answers, ends with status 0 and frees its port."""
+    with server_process(name) as server:
+        assert server.alive
+        assert server.ended is None
+        assert server.url == f"http://127.0.0.1:{server.port}"
+        assert 0 < server.start_ms < server.first_answer_ms
+        assert server.stack is STACKS[name]
+        ask(server.port, "plain")
+    assert not server.alive
+    assert server.ended is not None
+    assert server.ended.stop_ms is not None
+    assert server.ended.stop_ms > 0
+    assert (server.ended.exit_code, server.ended.killed) == (0, False)
+    assert free(server.port)
+
+
+@pytest.mark.parametrize("name", list(STACKS))
+def test_facts_come_from_inside(name: str) -> None:
+    """The executor, the loop and the settings are those in force, not those wished for."""
+    settings = Settings(executor_threads=3, wait_ms=7)
+    with server_process(name, settings=settings) as server:
+        facts = server.facts
+    assert facts["executor"] == {
+        "class": "concurrent.futures.thread.ThreadPoolExecutor",
+        "threads": 3,
+    }
+    assert facts["loop"] == {"class": "asyncio.unix_events._UnixSelectorEventLoop", "debug": False}
+    assert Settings.from_json(facts["settings"]) == settings
+    assert list(facts["packages"]) == list(STACKS[name].packages)
+    assert facts["python"]["version"] == ".".join(map(str, sys.version_info[:3]))
+    assert facts["gc"]["enabled"] is True
+    assert facts["in_force"]["access_log"] is False
+    assert str(ROOT) not in json.dumps(facts)
+    assert sys.prefix not in json.dumps(facts)
+
+
+@needs_proc
+@pytest.mark.parametrize("name", list(STACKS))
+def test_cpu_time_lies_between_two_readings_from_outside(name: str) -> None:
+    """The reading counts what the kernel counts for the process, worker threads included."""
+    with server_process(name) as server:
+        outside = (~server.pid << 3) | 2  # the process's own CPU clock, clock_getcpuclockid(3)
+        for _ in range(3):
+            ask(server.port, "plain", 50)
+            ask(server.port, "sync", 50)
+            before = time.clock_gettime_ns(outside)
+            reading = server.read()
+            assert before <= reading.cpu_ns <= time.clock_gettime_ns(outside)
+            assert reading.monotonic_ns <= time.monotonic_ns()
+
+
+@needs_proc
+def test_a_burst_of_requests_costs_at_least_what_its_system_calls_cost() -> None:
+    """CPU time between two readings is more than that of a client that does less."""
+    with server_process("aiohttp") as server:
+        first = server.read()
+        begun = time.thread_time_ns()
+        ask(server.port, "plain", 500)
+        client_ns = time.thread_time_ns() - begun
+        second = server.read()
+    assert second.cpu_ns - first.cpu_ns > client_ns / 4
+    assert second.monotonic_ns > first.monotonic_ns
+
+
+@needs_proc
+def test_memory_and_threads_are_the_kernels_figures() -> None:
+    """The peak is not under the current size, and the count is that of the kernel."""
+    with server_process("aiohttp") as server:
+        ask(server.port, "sync")
+        reading = server.read()
+        tasks = len(list((PROC / str(server.pid) / "task").iterdir()))
+    assert reading.rss_bytes is not None
+    assert reading.rss_peak_bytes is not None
+    assert 1_000_000 < reading.rss_bytes <= reading.rss_peak_bytes
+    assert reading.threads == tasks
+    assert reading.threads >= 3  # the loop's, the control thread, a worker
+
+
+def test_without_proc_less_is_measured_and_nothing_is_made_up(tmp_path: Path) -> None:
+    """Resident memory is unknown then; the peak comes from getrusage."""
+    reading = machine.read(tmp_path / "status")
+    assert reading.rss_bytes is None
+    assert reading.rss_peak_bytes is not None
+    assert reading.rss_peak_bytes > 1_000_000
+    assert reading.cpu_ns > 0
+    assert reading.threads == threading.active_count()
+
+
+@needs_proc
+def test_every_thread_is_bound_to_the_cpus_that_were_asked_for() -> None:
+    """So are the workers and the control thread, and the facts say it."""
+    cpu = min(os.sched_getaffinity(0))
+    with server_process("aiohttp", cpus=frozenset({cpu})) as server:
+        ask(server.port, "sync")
+        assert server.facts["cpus"] == [cpu]
+        tasks = [int(task.name) for task in (PROC / str(server.pid) / "task").iterdir()]
+        assert [os.sched_getaffinity(task) for task in tasks] == [{cpu}] * len(tasks)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no binding to CPUs here")
+def test_cpus_that_do_not_exist_are_an_error() -> None:
+    """The line names them and what there is."""
+    with pytest.raises(StartupFailed, match=r"^cannot run on CPUs \[1000\]: .*may use \[0"):
+        with server_process("asyncio", cpus=frozenset({1000})):
+            pass
+
+
+def test_an_unknown_stack_is_refused_before_anything_is_spawned() -> None:
+    """The line offers the nearest name."""
+    with pytest.raises(UnknownStack, match="did you mean 'aiohttp'"):
+        with server_process("aihttp"):
+            pass
+
+
+@pytest.mark.parametrize("name", list(STACKS))
+def test_a_port_in_use_is_one_clear_line(name: str) -> None:
+    """It names the port, and the listener that was there still listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse) as caught, server_process(name, port=port):
+            pass
+    assert str(port) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "pattern"),
+    [
+        ("raising", r"RuntimeError: the database is not there"),
+        ("leaving", r"SystemExit: no configuration"),
+        ("dying", r"ended before it was ready, exit status 7; its last line: out of luck$"),
+    ],
+)
+def test_a_start_that_fails_says_why(behaviour: str, pattern: str, private: Private) -> None:
+    """An exception, an exit and a sudden death each end in one line with the cause."""
+    with pytest.raises(StartupFailed, match=pattern) as caught:
+        with server_process("private", prefix=private(behaviour)):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+def test_a_start_that_hangs_is_cut_at_its_bound(
+    private: Private,
+) -> None:
+    """And the process, which would wait for ever, is gone."""
+    with pytest.raises(StartupFailed, match=r"not ready within 1\.5 s"):
+        with server_process("private", prefix=private("hanging"), ready_timeout_s=1.5):
+            pass
+
+
+def test_an_error_keeps_its_kind_across_the_pipe(private: Private) -> None:
+    """Without its prefix the child knows no such stack; the error's kind crosses the pipe."""
+    private("quiet")
+    with pytest.raises(UnknownStack, match="unknown stack 'private'"):
+        with server_process("private"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("prefix", "cause"),
+    [
+        (("no-such-command",), "cannot run no-such-command: No such file or directory"),
+        (("false",), "ended before it was ready, exit status 1"),
+        (("echo",), "cannot be commanded: not a JSON line"),
+    ],
+)
+def test_a_bad_prefix_is_named(prefix: tuple[str, ...], cause: str) -> None:
+    """A command that cannot run, that ends and that talks are three different lines."""
+    with pytest.raises(StartupFailed, match=cause):
+        with server_process("asyncio", prefix=prefix):
+            pass
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Before anything is spawned."""
+    with pytest.raises(ServerError, match="cannot write the server's log"):
+        with server_process("asyncio", log=tmp_path / "missing" / "log"):
+            pass
+
+
+def test_what_a_stack_prints_does_not_reach_the_control_pipe(
+    private: Private, tmp_path: Path
+) -> None:
+    """Prints, raw writes and child processes' output go to the log, even what looks like ours."""
+    log = tmp_path / "log"
+    log.write_text("a line from before\n")
+    with server_process("private", prefix=private("noisy"), log=log) as server:
+        assert server.url == f"http://127.0.0.1:{server.port}"
+        assert server.read().threads >= 2
+    assert server.ended is not None
+    assert server.ended.exit_code == 0
+    lines = log.read_text().splitlines()
+    assert lines[0] == "a line from before"
+    assert lines[1:] == [
+        '{"event": "listening", "url": "http://nowhere"}',
+        "more noise",
+        "noise of a child",
+    ]
+
+
+def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
+    """A reading that was given up on does not come back as a newer one."""
+    with server_process("asyncio") as server:
+        os.kill(server.pid, signal.SIGSTOP)
+        for _ in range(2):
+            with pytest.raises(ControlTimeout):
+                server.read(timeout_s=0.1)
+        os.kill(server.pid, signal.SIGCONT)
+        ask(server.port, "plain")
+        asked = time.monotonic_ns()
+        assert server.read().monotonic_ns >= asked
