@@ -4,15 +4,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # What a person may choose: make bench STACKS="aiohttp asyncio" SCENARIOS=async-32 ROUNDS=3 …
-STACKS ?=
-SCENARIOS ?=
-ROUNDS ?=
-DURATION ?=
-OUT ?=
-SEED ?=
-RUN ?=
-FORMAT ?=
-TESTS ?=
+# Only what is given is passed on. Variables of these names in the environment are not meant.
+STACKS =
+SCENARIOS =
+ROUNDS =
+DURATION =
+SEED =
+OUT =
+RESUME =
+RUN =
+FORMAT =
+TESTS =
+UPGRADE =
+VERBOSE =
 export OUT RUN
 
 # The default interpreter is no wish: an environment that was made with another one may stay.
@@ -24,7 +28,8 @@ BENCH_OPTIONS = \
 	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	$(if $(DURATION),--duration '$(DURATION)') \
 	$(if $(SEED),--seed '$(SEED)') \
-	$(if $(OUT),--out "$$OUT")
+	$(if $(OUT),--out "$$OUT") \
+	$(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -34,8 +39,12 @@ BENCH_OPTIONS = \
 help: ## List the targets
 	@echo 'loopbench: benchmarks of asynchronous web servers. Targets:'
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo 'Choices: PYTHON=python3.12; STACKS, SCENARIOS, ROUNDS, DURATION, SEED, OUT (bench);'
-	@echo '         RUN, FORMAT (report); TESTS (test); UPGRADE=1 (lock).'
+	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
+	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
+	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1'
+	@echo '  report  RUN (folder), FORMAT (html or md)'
+	@echo '  test    TESTS (files or folders)'
+	@echo '  lock    UPGRADE=1'
 
 .PHONY: setup
 setup: ## Make .venv from requirements.lock, unless it is right already

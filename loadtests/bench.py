@@ -202,6 +202,9 @@ class Bencher:
 
     def _mourn(self, died: bool) -> None:
         self._deaths = self._deaths + 1 if died else 0
+        if died:  # or fell silent, and must not be asked for another load
+            self._generators.close()
+            self._generator = None
         if self._deaths >= DEATHS_IN_A_ROW:
             raise HarnessError(
                 f"the load generator died {self._deaths} times in a row; "

@@ -133,6 +133,7 @@ class Connection:
         self.user_clock_reads = 0
         self._hub = gevent.get_hub()
         self._socket: socket.socket | None = None
+        self._connecting: socket.socket | None = None
         self._readable: Any = None
 
     @property
@@ -143,6 +144,7 @@ class Connection:
         """Connect if not connected; returns what went wrong, or None."""
         if self._socket is not None:
             return None
+        self.expired = False
         family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         connection = _plain_socket(family, socket.SOCK_STREAM)
         try:
@@ -153,21 +155,29 @@ class Connection:
                     connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             code = connection.connect_ex(self.address)
             if code == errno.EINPROGRESS:
-                self._hub.wait(self._hub.loop.io(connection.fileno(), 2))
+                self._wait_connected(connection)
                 code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
+            if code or self.expired:
                 connection.close()
-                return f"connect: {errno.errorcode.get(code, str(code))}"
+                reason = errno.errorcode.get(code, str(code))
+                return f"connect: {'no answer in time' if self.expired else reason}"
         except OSError as error:
             connection.close()
             return f"connect: {_reason(error)}"
         except BaseException:
             connection.close()
             raise
-        self.expired = False
         self._socket = connection
         self._readable = self._hub.loop.io(connection.fileno(), 1)
         return None
+
+    def _wait_connected(self, connection: socket.socket) -> None:
+        """Wait for the kernel's handshake, which a server with a full backlog leaves open."""
+        self._connecting, self.busy = connection, True
+        try:
+            self._hub.wait(self._hub.loop.io(connection.fileno(), 2))
+        finally:
+            self._connecting, self.busy = None, False
 
     def exchange(self, request: bytes, book: AnswerBook) -> str | None:
         """Send one request and read its answer to the last byte.
@@ -207,9 +217,9 @@ class Connection:
     def _send_and_read(self, request: bytes, book: AnswerBook) -> Answer:
         connection = self._socket
         assert connection is not None
-        self.sent_ns = time.time_ns()
         sent = 0
-        try:
+        self.sent_ns = time.time_ns()
+        try:  # noqa: SIM105  (nothing may stand between the clock and the send)
             sent = connection.send(request)
         except BlockingIOError:
             pass
@@ -287,15 +297,16 @@ class Connection:
                 rest = rest[connection.send(rest) :]
 
     def expire(self) -> None:
-        """End the request under way: it fails as "no answer in time".
+        """End the request or the attempt to connect under way: it fails as "no answer in time".
 
         Shutting the socket down wakes the waiting greenlet by way of the
         loop, so that there is no race with an answer that arrives just now.
         """
         self.expired = True
-        if self._socket is not None:
+        waiting = self._socket or self._connecting
+        if waiting is not None:
             with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                waiting.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket; the connection can be used again and then reconnects."""

@@ -62,7 +62,11 @@ class Generator:
         if self._session is not None:
             self._tell("failed", error="a load is under way already")
             return
-        self._session = Session(SessionSpec.from_json(message), self._tell)
+        try:
+            self._session = Session(SessionSpec.from_json(message), self._tell)
+        except Exception as error:  # what was asked for makes no sense
+            self._tell("failed", error=f"{type(error).__name__}: {error}")
+            return
         gevent.spawn(self._run, self._session)
 
     def _run(self, session: Session) -> None:

@@ -124,7 +124,8 @@ def generator_process(
             stderr=errors,
             start_new_session=True,  # Ctrl-C is for the harness, which then stops its children
         )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     channel = Channel(os.dup(process.stdout.fileno()), os.dup(process.stdin.fileno()))
     process.stdin.close()
     process.stdout.close()

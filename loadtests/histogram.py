@@ -7,6 +7,7 @@ is at most 0.1 % wide. What travels and what is written is the list of buckets
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -52,19 +53,27 @@ class Histogram:
         """Highest equivalent value at a percentile (nearest rank). Raises ValueError when empty."""
         if not self.count:
             raise ValueError("an empty histogram has no percentile")
-        return int(self._hdr.get_value_at_percentile(percent))
+        return int(self._hdr.get_value_at_percentile(self._at_rank(percent)))
 
     def statistics_ms(self) -> dict[str, float | None]:
         """mean, percentiles and max in ms, under the schema's short names; None when empty."""
         names = ("mean", *PERCENTILES, "max")
         if not self.count:
             return dict.fromkeys(names)
-        at = self._hdr.get_percentile_to_value_dict(list(PERCENTILES.values()))
+        ranks = {short: self._at_rank(percent) for short, percent in PERCENTILES.items()}
+        at = self._hdr.get_percentile_to_value_dict(list(ranks.values()))
         return {
             "mean": float(self._hdr.get_mean_value()) / 1000,
-            **{short: int(at[percent]) / 1000 for short, percent in PERCENTILES.items()},
+            **{short: int(at[rank]) / 1000 for short, rank in ranks.items()},
             "max": int(self._hdr.get_max_value()) / 1000,
         }
+
+    def _at_rank(self, percent: float) -> float:
+        """The percentage that hdrhistogram, which rounds to the nearer of two ranks, takes for
+        the nearest rank: the first value that is not below `percent` of all."""
+        # Rounded first: 99.9 % of 1,000 is a little more than 999 in binary.
+        rank = max(1, math.ceil(round(percent / 100 * self.count, 6)))
+        return 100 * rank / self.count
 
     def mean_us(self) -> float:
         """Mean of the buckets' middles in us. Raises ValueError when empty."""

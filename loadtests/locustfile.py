@@ -12,8 +12,8 @@ from pathlib import Path
 # Locust puts this file's folder on the path, not the project's.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from loadtests.scenarios import SCENARIOS  # noqa: E402
-from loadtests.users import ByHandUser  # noqa: E402
+from loadtests.scenarios import SCENARIOS
+from loadtests.users import ByHandUser
 
 _CASES = {load.case.name: load.case for one in SCENARIOS.values() for load in one.loads}
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from loadtests.histogram import Histogram
 
-
 FLUSH_AT = 2_000_000
 
 

@@ -123,7 +123,9 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
         "send_lag_p99_ms": _histogram(told, "measured", "send_lag").statistics_ms()["p99"],
         **server,
     }
-    found = doubts(_evidence(result, load, told, row, service)) if whole else (Code.FAILURES,)
+    # Of a window that was cut short only what was counted can be doubted.
+    counted = (Code.FAILURES,) if failures else ()
+    found = doubts(_evidence(result, load, told, row, service)) if whole else counted
     row["warnings"] = _joined((*result.codes, *found))
     return row
 

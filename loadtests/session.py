@@ -113,11 +113,19 @@ class LoadRun:
         return self.warmup.answered + self.measured.answered
 
     def fail_unsent(self, start_ns: int) -> None:
-        """Count the arrivals that no connection was ever free for: they failed, too."""
-        while self.arrivals is not None and (due := self.arrivals.take()) is not None:
+        """Count the arrivals that no connection was ever free for: they failed, too.
+
+        Those that were not due yet when the load was broken off never were requests.
+        """
+        now_ns = time.monotonic_ns() - start_ns
+        while (
+            self.arrivals is not None
+            and (due := self.arrivals.take()) is not None
+            and due <= now_ns
+        ):
             self.series_at(due).fail(
                 "not sent: every connection was busy",
-                time.monotonic_ns() - start_ns - due,
+                now_ns - due,
                 f"due {due / _SECOND_NS:.3f} s after the start",
             )
 

@@ -105,6 +105,8 @@ class OpenLoopUser(HarnessUser):
             while not session.aborted and (due := take()) is not None:
                 series = run.series_at(due)
                 timer.sleep_until(start_ns + due)
+                if session.aborted:
+                    return
                 problem = connection.exchange(payload, book)
                 sent, received = connection.sent_ns, connection.received_ns
                 intended = start_realtime_ns + due

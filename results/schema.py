@@ -181,11 +181,11 @@ RUNS = Table(
         _number(
             "server_cpu_utilisation",
             "1",
-            "CPU time of the server process over wall time; above 1 with several threads on several CPUs",
+            "CPU time of the server process over wall time; above 1 on several CPUs",
         ),
         _count(
             "rss_peak_bytes",
-            "highest resident memory of the server process, from its start to the end of the window",
+            "highest resident memory of the server process, up to the end of the window",
             unit="bytes",
         ),
         _number(
@@ -201,7 +201,7 @@ RUNS = Table(
         _number(
             "send_lag_p99_ms",
             "ms",
-            "open loop: 99th percentile of how late the generator itself sent; blank in a closed loop",
+            "open loop: 99th percentile of the generator's own lateness in sending",
         ),
         _number("start_ms", "ms", "start of the process to its word that it listens"),
         _number("first_answer_ms", "ms", "start of the process to the first correct answer"),
@@ -216,7 +216,7 @@ RUNS = Table(
         _number(
             "calibration_ms",
             "ms",
-            "time that a fixed piece of work took on the server's CPU just before and just after the load, mean of the two; shows how fast the machine was",
+            "a fixed piece of work on the server's CPU, mean of before and after the load",
         ),
         _text("warnings", "codes of results.warnings, `;` between; blank: none"),
     ),
@@ -230,8 +230,9 @@ HISTOGRAMS = Table(
         _text("load", "which of the scenario's loads", required=True),
         _text(
             "quantity",
-            "service_time, response_time (correct answers), failure_time (failed requests: send to failure), "
-            "warmup_service_time (the lead-in, kept and labelled), generator_lag, send_lag",
+            "service_time, response_time (correct answers), failure_time (failed requests: send "
+            "to failure), warmup_service_time (the lead-in, kept and labelled), "
+            "generator_lag, send_lag",
             required=True,
         ),
         _count(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import copy_context
+from inspect import iscoroutinefunction
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
-from servers import work
+from servers import probe, work
 from servers.contract import ROUTES
 from servers.settings import Settings
 from servers.stacks import InForce
@@ -80,8 +82,16 @@ async def form(request: web.Request) -> web.Response:
         fields = await request.post()
     except MALFORMED as error:
         raise work.Refused(400) from error
-    texts = ((key, value) for key, value in fields.items() if isinstance(value, str))
-    return respond(work.echo_form(texts))
+    return respond(work.echo_form(_texts(fields)))
+
+
+def _texts(fields: Mapping[str, str | bytearray | web.FileField]) -> Iterator[tuple[str, str]]:
+    """The fields without the files. A part of another type than text comes as bytes."""
+    for key, value in fields.items():
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, bytearray):
+            yield key, value.decode(errors="replace")
 
 
 async def json(request: web.Request) -> web.Response:
@@ -103,19 +113,45 @@ async def error(request: web.Request) -> web.Response:
     work.fail()
 
 
-HANDLERS: dict[str, Handler] = {
+async def sleep_async(request: web.Request) -> web.Response:
+    return respond(await work.sleep_async(request.query.get("ms")))
+
+
+def sleep_sync(request: web.Request) -> web.Response:
+    return respond(work.sleep_sync(request.query.get("ms")))
+
+
+async def sleep_blocking(request: web.Request) -> web.Response:
+    return sleep_sync(request)
+
+
+def burn_sync(request: web.Request) -> web.Response:
+    return respond(work.burn(request.query.get("ms")))
+
+
+async def burn_async(request: web.Request) -> web.Response:
+    return burn_sync(request)
+
+
+HANDLERS: dict[str, Callable[[web.Request], Any]] = {
     "index": index,
     "hello": hello,
     "plain": plain,
     "async": async_,
-    "sync": in_executor(sync),
+    "sync": sync,
     "blocking": blocking,
     "query": query,
     "form": form,
     "json": json,
     "routes": routes,
     "error": error,
+    "sleep-async": sleep_async,
+    "sleep-sync": sleep_sync,
+    "sleep-blocking": sleep_blocking,
+    "burn-async": burn_async,
+    "burn-sync": burn_sync,
 }
+"""Coroutine functions, and plain functions, which run in the executor."""
 
 
 @web.middleware
@@ -143,9 +179,12 @@ def create_app(settings: Settings) -> web.Application:
         if route.name in HANDLERS:
             # Without the pattern a parameter would stop at a brace, too.
             path = route.path.replace("}", ":[^/]+}")
-            app.router.add_route(route.method, path, HANDLERS[route.name])
+            handler = probe.watch(route.name, HANDLERS[route.name])
+            if not iscoroutinefunction(handler):
+                handler = in_executor(handler)
+            app.router.add_route(route.method, path, handler)
             if route.method == "GET":
-                app.router.add_route("HEAD", path, HANDLERS[route.name])
+                app.router.add_route("HEAD", path, handler)
     return app
 
 
@@ -153,6 +192,7 @@ class AiohttpServing:
     """An application that listens through AppRunner and TCPSite."""
 
     def __init__(self, app: web.Application, runner: web.AppRunner, site: web.TCPSite) -> None:
+        assert runner.server is not None
         self._app = app
         self._runner = runner
         self._site = site
@@ -165,7 +205,17 @@ class AiohttpServing:
 
     async def stop(self) -> None:
         try:
+            await self._site.stop()
+            # A connection that was being accepted meanwhile takes asyncio some
+            # turns until aiohttp knows it, and `cleanup` closes what it knows.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            transports = [connection.transport for connection in self._live.connections]
             await self._runner.cleanup()
+            # aiohttp has closed them, but that ends only when all is sent.
+            for transport in transports:
+                if transport is not None:
+                    transport.abort()
         finally:
             self._ended.set()
 
@@ -173,7 +223,6 @@ class AiohttpServing:
         await self._ended.wait()
 
     def in_force(self) -> InForce:
-        assert self._live is not None
         handed_on = self._live._kwargs  # what each connection is made with
         return {
             "body_limit_bytes": self._app._client_max_size,
@@ -198,13 +247,20 @@ async def serve(app: web.Application, host: str, port: int, settings: Settings) 
     runner = web.AppRunner(
         app,
         access_log=None,
+        auto_decompress=False,  # no other stack takes compressed bodies
         keepalive_timeout=settings.keep_alive_s,
         shutdown_timeout=settings.grace_s / GRACE_PERIODS,
     )
     try:
         await runner.setup()
         site = web.TCPSite(runner, host, port, backlog=settings.backlog, reuse_address=True)
-        await site.start()
+        # Cut short, asyncio's `create_server` would leave a listener that nobody knows.
+        starting = asyncio.create_task(site.start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait({starting})
+            raise
         return AiohttpServing(app, runner, site)
     except BaseException:
         await runner.cleanup()

@@ -8,7 +8,6 @@ equal requests costs a dictionary look-up, the route's work and one write.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,8 +23,8 @@ from urllib.parse import parse_qsl, unquote
 
 import httptools
 
-from servers import work
-from servers.contract import ERROR_PHRASES, ROUTES
+from servers import probe, work
+from servers.contract import ERROR_PHRASES, ROUTES, Dispatch
 from servers.settings import Settings
 from servers.stacks import InForce
 from servers.work import Answer, Refused
@@ -50,8 +49,9 @@ class Request:
     headers: dict[bytes, bytes]
     body: bytes
 
-    def wait_ms(self) -> str | None:
-        return next((value for key, value in self.pairs() if key == "wait_ms"), None)
+    def argument(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        return next((value for key, value in self.pairs() if key == name), None)
 
     def pairs(self) -> list[tuple[str, str]]:
         return parse_qsl(self.query, keep_blank_values=True)
@@ -74,17 +74,28 @@ class Call:
     last: bool
 
 
-def _index(app: App, request: Request) -> Awaitable[Answer]:
-    return work.index(request.wait_ms(), app.settings.wait_ms)
+async def _index(app: App, request: Request) -> Answer:
+    return await work.index(request.argument("wait_ms"), app.settings.wait_ms)
 
 
-def _hello(app: App, request: Request) -> Awaitable[Answer]:
-    return work.hello(request.parameters[0], request.wait_ms(), app.settings.wait_ms)
+async def _hello(app: App, request: Request) -> Answer:
+    wait_ms = request.argument("wait_ms")
+    return await work.hello(request.parameters[0], wait_ms, app.settings.wait_ms)
 
 
-def _sync(app: App, request: Request) -> Awaitable[Answer]:
-    loop = asyncio.get_running_loop()
-    return loop.run_in_executor(None, copy_context().run, work.where_am_i)
+async def _sleep(app: App, request: Request) -> Answer:
+    return await work.sleep_async(request.argument("ms"))
+
+
+def in_executor(handler: Handler) -> Handler:
+    """Run a plain handler in the loop's default executor, context variables included."""
+
+    def run(app: App, request: Request) -> Awaitable[Answer]:
+        loop = asyncio.get_running_loop()
+        call = cast(Callable[[App, Request], Answer], handler)
+        return loop.run_in_executor(None, copy_context().run, call, app, request)
+
+    return run
 
 
 def _form(app: App, request: Request) -> Answer:
@@ -119,13 +130,18 @@ HANDLERS: dict[str, Handler] = {
     "hello": _hello,
     "plain": lambda app, request: work.plain(),
     "async": lambda app, request: work.where_am_i(),
-    "sync": _sync,
+    "sync": lambda app, request: work.where_am_i(),
     "blocking": lambda app, request: work.where_am_i(),
     "query": lambda app, request: work.echo_query(request.pairs()),
     "form": _form,
     "json": lambda app, request: work.echo_json(request.body),
     "routes": lambda app, request: work.routes(app.listing()),
     "error": lambda app, request: work.fail(),
+    "sleep-async": _sleep,
+    "sleep-sync": lambda app, request: work.sleep_sync(request.argument("ms")),
+    "sleep-blocking": lambda app, request: work.sleep_sync(request.argument("ms")),
+    "burn-async": lambda app, request: work.burn(request.argument("ms")),
+    "burn-sync": lambda app, request: work.burn(request.argument("ms")),
 }
 
 
@@ -138,29 +154,42 @@ class App:
         self.connections: set[Connection] = set()
         self.stopping = False
         self.drained = asyncio.Event()
-        self._routes: list[tuple[re.Pattern[str], str, dict[str, Handler]]] = []
+        self._routes: list[tuple[str, dict[str, Handler]]] = []
         for route in ROUTES:
             if route.name in HANDLERS:
-                self._add(route.method, route.path, HANDLERS[route.name])
+                handler = probe.watch(route.name, HANDLERS[route.name])
+                if route.dispatch is Dispatch.SYNC:
+                    handler = in_executor(handler)
+                self._add(route.method, route.path, handler)
 
     def _add(self, method: str, path: str, handler: Handler) -> None:
         methods = {method: handler}
         if method == "GET":
             methods["HEAD"] = handler
-        self._routes.append((re.compile(re.sub(r"\{\w+\}", "([^/]+)", path)), path, methods))
+        self._routes.append((path, methods))
 
     def listing(self) -> Iterator[tuple[str, str]]:
         """Method and path of each route."""
-        return ((method, path) for _, path, methods in self._routes for method in methods)
+        return ((method, path) for path, methods in self._routes for method in methods)
 
     def find(self, method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
         """The handler, or one that answers 404 or 405, and the path's parameters."""
-        for pattern, _, methods in self._routes:
-            match = pattern.fullmatch(path)
-            if match is not None:
-                handler = methods.get(method) or _answering(work.error(405, methods))
-                return handler, tuple(unquote(group) for group in match.groups())
+        segments = [unquote(segment) for segment in path.split("/")]
+        for template, methods in self._routes:
+            parameters = _match(template.split("/"), segments)
+            if parameters is not None:
+                return methods.get(method) or _answering(work.error(405, methods)), parameters
         return _answering(work.error(404)), ()
+
+
+def _match(template: list[str], segments: list[str]) -> tuple[str, ...] | None:
+    """The values for the template's `{…}`, none of them empty; None where it does not fit."""
+    if len(template) != len(segments):
+        return None
+    pairs = list(zip(template, segments, strict=True))
+    if all(segment if name.startswith("{") else name == segment for name, segment in pairs):
+        return tuple(segment for name, segment in pairs if name.startswith("{"))
+    return None
 
 
 def _answering(answer: Answer) -> Handler:
@@ -181,11 +210,14 @@ class Connection(asyncio.Protocol):
         self._memorable = False
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
+        self._hosts = 0
         self._body = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._app.connections.add(self)
+        if self._app.stopping:
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deaf = True
@@ -231,18 +263,23 @@ class Connection(asyncio.Protocol):
         self._in_message = True
         self._url = b""
         self._headers = {}
+        self._hosts = 0
         self._body = bytearray()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        name = name.lower()
+        self._hosts += name == b"host"
+        self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         expects = self._headers.get(b"expect", b"").lower() == b"100-continue"
         if int(self._headers.get(b"content-length", b"0")) > self._app.settings.body_limit_bytes:
             self._refuse(413)
+        elif self._hosts != 1 and self._parser.get_http_version() == "1.1":
+            self._refuse(400)
         elif expects and self.task is None and not self._queue:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._memorable = self._memorable and not expects
@@ -427,6 +464,16 @@ async def start(host: str, port: int, settings: Settings) -> AsyncioServing:
     """See `stacks.Start`."""
     app = App(settings)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(app), host, port, backlog=settings.backlog, reuse_address=True
+        lambda: Connection(app),
+        host,
+        port,
+        backlog=settings.backlog,
+        reuse_address=True,
+        start_serving=False,
     )
+    try:
+        await server.start_serving()
+    except BaseException:
+        server.close()
+        raise
     return AsyncioServing(app, server)

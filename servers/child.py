@@ -9,20 +9,25 @@ server as the command `stop` does, within a bound.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
-from servers import facts, hosting, machine, stacks
+from servers import facts, hosting, machine, probe, stacks
 from servers.control import ControlError, Message, Station
 from servers.errors import ServerError, StartupFailed
 from servers.lifecycle import Server
+from servers.probe import Probe
 from servers.settings import Settings
+from servers.stacks import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,9 @@ class Config:
     parent: int | None
     stop_timeout_s: float
 
+
+FACTS_BOUND_S = 10.0
+"""How long a loop that is busy may keep the control thread waiting for the facts."""
 
 Handler = Callable[[Message], Message]
 
@@ -87,11 +95,32 @@ def serve(station: Station, commands: Iterable[Message], config: Config) -> None
     # Only now: looking a stack up imports no framework, starting it does.
     stack = stacks.find(config.stack)
     settings = Settings.from_json(config.settings)
+    with _watching(settings) as watching:
+        _host(station, commands, config, stack, settings, watching)
+
+
+def _watching(settings: Settings) -> AbstractContextManager[Probe | None]:
+    """A Probe that is on, where the settings ask for one."""
+    if not settings.probe:
+        return nullcontext()
+    return probe.watching(beat_s=settings.probe_beat_ms / 1000)
+
+
+def _host(
+    station: Station,
+    commands: Iterable[Message],
+    config: Config,
+    stack: Stack,
+    settings: Settings,
+    watching: Probe | None,
+) -> None:
     stop = hosting.StopRequest()
     handlers: dict[str, Handler] = {
         "read": lambda _: asdict(machine.read()),
         "stop": lambda _: _accept(stop.ask),
     }
+    if watching is not None:
+        handlers |= _observations(watching)
     # A thread, so that a server whose loop is blocked can still be read.
     threading.Thread(
         target=_obey,
@@ -101,6 +130,15 @@ def serve(station: Station, commands: Iterable[Message], config: Config) -> None
     ).start()
 
     def announce(server: Server) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def gather() -> Message:
+            return facts.gather(stack, server, settings)
+
+        # On the loop, where it reads a server that nothing changes meanwhile.
+        handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
+            FACTS_BOUND_S
+        )
         station.send(
             {
                 "event": "listening",
@@ -108,7 +146,6 @@ def serve(station: Station, commands: Iterable[Message], config: Config) -> None
                 "host": server.host,
                 "port": server.port,
                 "pid": os.getpid(),
-                "facts": facts.gather(stack, server, settings),
             }
         )
 
@@ -119,7 +156,23 @@ def serve(station: Station, commands: Iterable[Message], config: Config) -> None
         settings=settings,
         stop=stop,
         announce=announce,
+        watching=watching,
     )
+
+
+def _observations(watching: Probe) -> dict[str, Handler]:
+    """What the harness may ask of a Probe."""
+    return {
+        "reset": lambda command: _accept(partial(watching.reset, instants=command["instants"])),
+        "observe": lambda _: {
+            **watching.snapshot(),
+            "threads": [asdict(one) for one in machine.read_threads() or ()],
+        },
+        "glance": lambda _: {**watching.glance(), "process": asdict(machine.read())},
+        "instants": lambda command: watching.instants(
+            command["route"], command["skip"], command["count"]
+        ),
+    }
 
 
 def _pin(cpus: list[int]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from servers.control import Channel, ControlClosed, ControlError, ControlTimeout, Message
 
@@ -109,7 +109,7 @@ class Child:
             self._receive(deadline)
         return self.events.pop(0)
 
-    def command(self, do: str, timeout_s: float) -> Message:
+    def command(self, do: str, timeout_s: float, **parameters: Any) -> Message:
         """Have the process do something and return its answer.
 
         Raises ControlTimeout, ControlClosed and ControlError as Channel.receive
@@ -119,7 +119,7 @@ class Child:
             raise ControlClosed("the process has been stopped")
         deadline = time.monotonic() + timeout_s
         self._last_id += 1
-        self._channel.send({"do": do, "id": self._last_id})
+        self._channel.send({**parameters, "do": do, "id": self._last_id})
         answer = self._receive(deadline)
         while answer is None or answer.pop("id") != self._last_id:
             answer = self._receive(deadline)  # the late answer to a command given up on

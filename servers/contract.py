@@ -32,6 +32,10 @@ WAIT_MS_LIMIT = 60_000
 """The longest wait that a client may ask of a waiting route; more is a 400."""
 
 
+WORK_MS_LIMIT = 5_000
+"""The most work that a client may ask of a `/sleep` or `/burn` route; more is a 400."""
+
+
 class Dispatch(enum.Enum):
     """Where a route's work is meant to run."""
 
@@ -63,6 +67,11 @@ ROUTES: tuple[Route, ...] = (
     Route("json", "POST", "/json", Dispatch.ASYNC, "echo of the parsed JSON"),
     Route("routes", "GET", "/routes", Dispatch.ASYNC, "the framework's own list of routes"),
     Route("error", "GET", "/error", Dispatch.ASYNC, "raises; answered as a JSON 500"),
+    Route("sleep-async", "GET", "/sleep/async", Dispatch.ASYNC, "awaits for `ms`"),
+    Route("sleep-sync", "GET", "/sleep/sync", Dispatch.SYNC, "holds a worker thread for `ms`"),
+    Route("sleep-blocking", "GET", "/sleep/blocking", Dispatch.BLOCKING, "holds the loop for `ms`"),
+    Route("burn-async", "GET", "/burn/async", Dispatch.BLOCKING, "computes for `ms` on the loop"),
+    Route("burn-sync", "GET", "/burn/sync", Dispatch.SYNC, "computes for `ms` in a worker thread"),
 )
 
 
@@ -101,6 +110,20 @@ class Request:
         if self.body or self.method in {"POST", "PUT", "PATCH"}:
             lines.append(f"Content-Length: {len(self.body)}")
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + self.body
+
+
+def route_of(request: Request) -> Route:
+    """The Route that a request is for. Raises LookupError where there is none."""
+    segments = request.target.partition("?")[0].split("/")
+    for route in ROUTES:
+        template = route.path.split("/")
+        fits = len(template) == len(segments) and all(
+            part.startswith("{") or part == segment
+            for part, segment in zip(template, segments, strict=True)
+        )
+        if fits and request.method in {route.method, "HEAD" if route.method == "GET" else ""}:
+            return route
+    raise LookupError(f"no route for {request.method} {request.target}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +194,18 @@ def _error(status: int, allow: str | None = None) -> Expected:
 def _get(target: str) -> Request:
     return Request("GET", target)
 
+
+_WORK_PATHS = {
+    f"{kind}-{where}": f"{kind}/{where}"
+    for kind, places in {"sleep": ("async", "sync", "blocking"), "burn": ("async", "sync")}.items()
+    for where in places
+}
+_WRONG_MS = {
+    "without-ms": "",
+    "negative": "?ms=-1",
+    "fraction": "?ms=1.5",
+    "too-long": f"?ms={WORK_MS_LIMIT + 1}",
+}
 
 _CASES: tuple[Case, ...] = (
     Case("index", _get("/?wait_ms=0"), Expected(200, HTML, b"<h1>Index</h1>")),
@@ -246,6 +281,16 @@ _CASES: tuple[Case, ...] = (
     Case("json-deep", Request("POST", "/json", _JSON_TYPE, b"[" * 100_000), _error(400)),
     Case("routes", _get("/routes"), Expected(200, JSON, dumps(routes_listing()))),
     Case("error", _get("/error"), _error(500)),
+    *(
+        Case(f"{name}-{ms}", _get(f"/{path}?ms={ms}"), Expected(200, JSON, dumps({"ms": ms})))
+        for name, path in _WORK_PATHS.items()
+        for ms in (0, 1, 50)
+    ),
+    *(
+        Case(f"{name}-{wrong}", _get(f"/{path}{query}"), _error(400))
+        for name, path in _WORK_PATHS.items()
+        for wrong, query in _WRONG_MS.items()
+    ),
     Case("unknown-path", _get("/no/such/path"), _error(404)),
     Case("trailing-slash", _get("/plain/"), _error(404)),
     Case("wrong-method", Request("POST", "/plain"), _error(405, "GET, HEAD")),

@@ -10,12 +10,14 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from servers import lifecycle
 from servers.errors import ServerError
+from servers.executor_watch import WatchedExecutor
 from servers.lifecycle import Server
+from servers.probe import Probe
 from servers.settings import Settings
 from servers.stacks import Stack
 
@@ -51,12 +53,15 @@ def run(
     settings: Settings,
     stop: StopRequest,
     announce: Callable[[Server], None],
+    watching: Probe | None = None,
 ) -> None:
     """Serve `stack` until `stop` is asked or SIGINT or SIGTERM comes; then stop gracefully.
 
     Call it in the main thread. `announce` is called on the loop, once, when
     the server accepts connections. Raises what `lifecycle.start` raises, and
     ServerError when the server ends without having been asked to.
+
+    watching: the Probe that is on, and is to watch the loop and its executor.
     """
     if stack.loop not in LOOPS:
         known = ", ".join(LOOPS)
@@ -64,10 +69,10 @@ def run(
     with asyncio.Runner(debug=settings.debug, loop_factory=LOOPS[stack.loop]) as runner:
         loop = runner.get_loop()
         _stop_on_signals(loop, stop)
-        # "asyncio" is what the loop itself would name the threads of its default executor.
-        loop.set_default_executor(ThreadPoolExecutor(settings.executor_threads, "asyncio"))
+        loop.set_default_executor(_executor(settings.executor_threads, watching))
         start = lifecycle.start(stack.name, host=host, port=port, settings=settings)
-        runner.run(_serve(start, stop, announce))
+        with nullcontext() if watching is None else watching.attached(loop):
+            runner.run(_serve(start, stop, announce))
 
 
 async def _serve(
@@ -91,6 +96,13 @@ async def _serve(
             raise ServerError(f"{server.stack.name} ended although nobody asked it to stop")
     finally:
         await server.stop()
+
+
+def _executor(threads: int, watching: Probe | None) -> ThreadPoolExecutor:
+    # "asyncio" is what the loop itself would name the threads of its default executor.
+    if watching is None:
+        return ThreadPoolExecutor(threads, "asyncio")
+    return WatchedExecutor(threads, "asyncio", watching.executor)
 
 
 def _stop_on_signals(loop: asyncio.AbstractEventLoop, stop: StopRequest) -> None:

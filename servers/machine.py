@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
+TASKS = Path("/proc/self/task")
+DESCRIPTORS = Path("/proc/self/fd")
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -31,6 +33,9 @@ class Reading:
     rss_bytes: resident memory; None where there is no /proc.
     rss_peak_bytes: the most that was ever resident; None where nothing says so.
     threads: the kernel's count; without /proc only the threads that Python knows of.
+    descriptors: open ones, the reading's own not counted; None where there is no /proc.
+    voluntary_switches, involuntary_switches: context switches of all threads since the
+        process began.
     """
 
     monotonic_ns: int
@@ -38,6 +43,34 @@ class Reading:
     rss_bytes: int | None
     rss_peak_bytes: int | None
     threads: int
+    descriptors: int | None
+    voluntary_switches: int
+    involuntary_switches: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadReading:
+    """One living thread. cpu_ns: on a CPU; waited_ns: runnable, but not on one (run queue)."""
+
+    name: str
+    cpu_ns: int
+    waited_ns: int
+
+
+def read_threads(tasks: Path = TASKS) -> list[ThreadReading] | None:
+    """Every living thread of this process; None where there is no /proc (proc(5), schedstat)."""
+    if not tasks.exists():
+        return None
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    readings = []
+    for task in sorted(tasks.iterdir(), key=lambda path: int(path.name)):
+        try:
+            cpu_ns, waited_ns, _slices = map(int, (task / "schedstat").read_text().split())
+            name = names.get(int(task.name)) or (task / "comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        readings.append(ThreadReading(name, cpu_ns, waited_ns))
+    return readings
 
 
 def read(status: Path = STATUS) -> Reading:
@@ -45,10 +78,20 @@ def read(status: Path = STATUS) -> Reading:
     # The clock and the CPU time stand next to each other, since rates divide one by the other.
     monotonic_ns = time.monotonic_ns()
     cpu_ns = time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    switches = {"voluntary_switches": usage.ru_nvcsw, "involuntary_switches": usage.ru_nivcsw}
     try:
         lines = status.read_text().splitlines()
     except FileNotFoundError:
-        return Reading(monotonic_ns, cpu_ns, None, _max_rss_bytes(), threading.active_count())
+        return Reading(
+            monotonic_ns,
+            cpu_ns,
+            rss_bytes=None,
+            rss_peak_bytes=_max_rss_bytes(),
+            threads=threading.active_count(),
+            descriptors=None,
+            **switches,
+        )
     fields = dict(line.split(":", 1) for line in lines)
     return Reading(
         monotonic_ns,
@@ -58,6 +101,8 @@ def read(status: Path = STATUS) -> Reading:
         # peak of the process that spawned it (getrusage(2), proc_pid_status(5)).
         rss_peak_bytes=_bytes(fields["VmHWM"]),
         threads=int(fields["Threads"]),
+        descriptors=len(os.listdir(DESCRIPTORS)) - 1,
+        **switches,
     )
 
 
@@ -78,20 +123,20 @@ def _max_rss_bytes() -> int | None:
 
 
 def cpus_in_force() -> list[int] | None:
-    """The CPUs that this thread may run on, ascending; None where the platform does not tell."""
+    """The CPUs that the main thread may use, ascending; None where the platform does not tell."""
     if not hasattr(os, "sched_getaffinity"):
         return None
-    return sorted(os.sched_getaffinity(0))
+    return sorted(os.sched_getaffinity(os.getpid()))
 
 
 def pin(cpus: Iterable[int]) -> list[int] | None:
-    """Bind this thread, and those it starts later, to `cpus`.
+    """Bind the main thread, and those it starts later, to `cpus`.
 
     Returns the CPUs in force afterwards, or None where the platform cannot
     bind. Raises OSError when the machine has none of them.
     """
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cpus)
+        os.sched_setaffinity(os.getpid(), cpus)
     return cpus_in_force()
 
 

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -87,6 +87,11 @@ class ServerProcess:
         a GIL that is held), ControlClosed when the process is gone.
         """
         return Reading(**self._child.command("read", timeout_s))
+
+    def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
+        """Have the child do one of `servers.child`'s commands; its answer. Raises as `read` does,
+        and ControlError for a command that fails or that its settings do not allow."""
+        return self._child.command(do, timeout_s, **parameters)
 
     def stop(self) -> Ended:
         """Stop gracefully; kill at the bound. May be called again, and returns the same."""
@@ -187,21 +192,25 @@ def _ready(
 ) -> ServerProcess:
     """Configure the child and wait until it has answered a request; ControlError when it goes."""
     deadline = time.monotonic() + timeout_s
-    child.send(asdict(config))
+    with suppress(ControlClosed):  # what a process said before it went tells more
+        child.send(asdict(config))
     message = child.event(timeout_s)
     start_ms = (time.perf_counter() - spawned) * 1000
     if message["event"] == "failed":
         raise _failure(stack, message)
     _ask(stack, message, deadline)
+    first_answer_ms = (time.perf_counter() - spawned) * 1000
+    # Asked for now, since looking up versions takes time that is not the server's.
+    facts = child.command("facts", max(0.001, deadline - time.monotonic()))
     return ServerProcess(
         stack=stack,
         pid=message["pid"],
         url=message["url"],
         host=message["host"],
         port=message["port"],
-        facts=message["facts"],
+        facts=facts,
         start_ms=start_ms,
-        first_answer_ms=(time.perf_counter() - spawned) * 1000,
+        first_answer_ms=first_answer_ms,
         _child=child,
         _stop_timeout_s=config.stop_timeout_s,
     )

@@ -7,7 +7,7 @@ import logging
 import re
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -15,11 +15,12 @@ import hypercorn.asyncio
 import hypercorn.protocol.h11
 from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
-from quart import Quart, Response, current_app, has_request_context, request
+from quart import Quart, Request, Response, current_app, has_request_context, request
+from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from servers import work
+from servers import probe, work
 from servers.contract import ROUTES
 from servers.settings import Settings
 from servers.stacks import InForce
@@ -69,7 +70,10 @@ async def query() -> Response:
 
 
 async def form() -> Response:
-    fields = await request.form
+    try:
+        fields = await request.form
+    except ValueError as error:
+        raise work.Refused(400) from error
     return respond(work.echo_form(fields.items(multi=True)))
 
 
@@ -91,6 +95,26 @@ async def error() -> Response:
     work.fail()
 
 
+async def sleep_async() -> Response:
+    return respond(await work.sleep_async(request.args.get("ms")))
+
+
+def sleep_sync() -> Response:
+    return respond(work.sleep_sync(request.args.get("ms")))
+
+
+async def sleep_blocking() -> Response:
+    return sleep_sync()
+
+
+def burn_sync() -> Response:
+    return respond(work.burn(request.args.get("ms")))
+
+
+async def burn_async() -> Response:
+    return burn_sync()
+
+
 HANDLERS: dict[str, Handler] = {
     "index": index,
     "hello": hello,
@@ -103,6 +127,11 @@ HANDLERS: dict[str, Handler] = {
     "json": json,
     "routes": routes,
     "error": error,
+    "sleep-async": sleep_async,
+    "sleep-sync": sleep_sync,
+    "sleep-blocking": sleep_blocking,
+    "burn-async": burn_async,
+    "burn-sync": burn_sync,
 }
 
 
@@ -115,12 +144,25 @@ async def _http_error(refused: HTTPException) -> Response:
     return respond(work.error(refused.code or 500, allowed))
 
 
+class _StrictForms(FormDataParser):
+    """Raises ValueError for a malformed form, which by default would count as empty."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(silent=False, **options)
+
+
+class _Request(Request):
+    form_data_parser_class = _StrictForms
+
+
 class App(Quart):
-    """A Quart that logs failures where all stacks do.
+    """A Quart that refuses malformed forms, and logs failures where all stacks do.
 
     Quart's own logger starts a thread that nothing ends. A failed start-up is
     raised to whoever asked for it, and therefore not logged.
     """
+
+    request_class = _Request
 
     def log_exception(
         self,
@@ -153,7 +195,8 @@ def create_app(settings: Settings) -> App:
     for route in ROUTES:
         if route.name in HANDLERS:
             path = route.path.replace("{", "<").replace("}", ">")
-            app.add_url_rule(path, route.name, HANDLERS[route.name], methods=[route.method])
+            handler = probe.watch(route.name, HANDLERS[route.name])
+            app.add_url_rule(path, route.name, handler, methods=[route.method])
     return app
 
 
@@ -168,12 +211,15 @@ class _BoundConfig(Config):
         super().__init__()
         self._listener = listener
         self.accesslog = None
-        # As it is: without a handler of our own, and from warnings upwards.
+        # Without a handler and a level of its own, which would be the process's.
         self.errorlog = logging.getLogger("hypercorn.error")
         self.backlog = settings.backlog
         self.keep_alive_timeout = settings.keep_alive_s
         self.keep_alive_max_requests = sys.maxsize
-        self.graceful_timeout = settings.grace_s
+        # Hypercorn's own end of the grace comes too late to matter: on Python
+        # 3.12 and later it first waits for every connection to close, without
+        # a bound, and where it does cancel them Quart lets the handlers go on.
+        self.graceful_timeout = settings.grace_s + 2 * LAST_WORDS_S
 
     def create_sockets(self) -> Sockets:
         return Sockets([], [self._listener], [])
@@ -187,6 +233,7 @@ class QuartHypercornServing:
         self._app = app
         self._config = _BoundConfig(listener, settings)
         self._listener = listener
+        self._grace_s = settings.grace_s
         self._listening = asyncio.Event()
         self._asked_to_stop = asyncio.Event()
         self._task = asyncio.create_task(self._serve())
@@ -218,32 +265,33 @@ class QuartHypercornServing:
 
     async def stop(self) -> None:
         self._asked_to_stop.set()
-        # Hypercorn keeps the grace itself, but on Python 3.12 and later it
-        # first waits for all connections to close, without any bound; and
-        # where it does cancel them, Quart lets the handlers go on.
-        await asyncio.wait({self._task}, timeout=self._config.graceful_timeout)
-        cut = {task for task, _ in self._tasks("self", "app", self._app)}
-        for task in cut:
-            task.cancel()
-        await asyncio.wait({self._task, *cut}, timeout=LAST_WORDS_S)
-        for _, names in self._tasks("config", None, self._config):
-            names["writer"].transport.abort()
+        await asyncio.wait({self._task}, timeout=self._grace_s)
+        requests = self._requests()
+        for request in requests:
+            request.cancel()
+        await asyncio.wait({self._task, *requests}, timeout=LAST_WORDS_S)
+        for transport in self._transports():
+            transport.abort()
         await self.ended()
 
-    def _tasks(
-        self, name: str, attribute: str | None, owner: object
-    ) -> Iterator[tuple[asyncio.Task[Any], dict[str, Any]]]:
-        """This server's requests or connections, which only asyncio itself knows of.
+    # Only asyncio itself knows of Hypercorn's connections and of Quart's
+    # requests: they are found by the variables of their outermost frames.
 
-        They are the tasks in whose outermost frame the variable `name`, or its
-        `attribute`, is `owner`; each comes with that frame's variables.
-        """
-        for task in asyncio.all_tasks():
-            frame = getattr(task.get_coro(), "cr_frame", None)
-            if frame is not None and name in frame.f_locals:
-                value = frame.f_locals[name]
-                if (value if attribute is None else getattr(value, attribute, None)) is owner:
-                    yield task, frame.f_locals
+    def _requests(self) -> set[asyncio.Task[Any]]:
+        """The tasks in which Quart handles a request or receives its body."""
+        return {
+            task
+            for task, names in _frames()
+            if getattr(names.get("self"), "app", None) is self._app
+        }
+
+    def _transports(self) -> list[asyncio.WriteTransport]:
+        """The connections that Hypercorn still serves."""
+        return [
+            names["writer"].transport
+            for _, names in _frames()
+            if names.get("config") is self._config and "writer" in names
+        ]
 
     async def ended(self) -> None:
         await asyncio.wait({self._task})
@@ -255,7 +303,7 @@ class QuartHypercornServing:
         return {
             "body_limit_bytes": self._app.config["MAX_CONTENT_LENGTH"],
             "keep_alive_s": self._config.keep_alive_timeout,
-            "grace_s": self._config.graceful_timeout,
+            "grace_s": self._grace_s,
             "backlog": self._config.backlog,
             "access_log": self._config.log.access_logger is not None,
             "debug": self._app.debug,
@@ -263,6 +311,14 @@ class QuartHypercornServing:
             "max_requests_per_connection": self._config.keep_alive_max_requests,
             "json": body.data.decode(),
         }
+
+
+def _frames() -> Iterator[tuple[asyncio.Task[Any], Mapping[str, Any]]]:
+    """Each of the loop's tasks with the variables of its outermost frame."""
+    for task in asyncio.all_tasks():
+        frame = getattr(task.get_coro(), "cr_frame", None)
+        if frame is not None:
+            yield task, frame.f_locals
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:

@@ -28,6 +28,8 @@ class Settings:
     grace_s: how long a graceful stop waits for requests in flight.
     backlog: the listen backlog.
     debug: the framework's and the loop's debug modes.
+    probe: whether the server watches itself, see servers.probe.
+    probe_beat_ms: interval of the probe's timer, whose lateness is the loop delay.
     """
 
     wait_ms: int = 500
@@ -37,6 +39,8 @@ class Settings:
     grace_s: float = 3.0
     backlog: int = 2048
     debug: bool = False
+    probe: bool = False
+    probe_beat_ms: float = 10.0
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON types, for the control pipe and environment.json."""

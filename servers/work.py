@@ -11,12 +11,22 @@ import html
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from servers.contract import ERROR_PHRASES, HTML, JSON, TEXT, WAIT_MS_LIMIT, dumps, error_body
+from servers.contract import (
+    ERROR_PHRASES,
+    HTML,
+    JSON,
+    TEXT,
+    WAIT_MS_LIMIT,
+    WORK_MS_LIMIT,
+    dumps,
+    error_body,
+)
 
 LOG = logging.getLogger("servers")
 """Where the traceback of a failed request goes, whatever the stack."""
@@ -39,6 +49,9 @@ class Refused(Exception):
         super().__init__(status)
         self.status = status
 
+
+_BURN_STEPS = 200
+"""Loop steps between two looks at the clock, which is a system call."""
 
 _INDEX = Answer(200, HTML, b"<h1>Index</h1>")
 _PLAIN = Answer(200, TEXT, b"Hello, world")
@@ -119,6 +132,34 @@ def failed(method: str, path: str, cause: BaseException) -> Answer:
     return error(500)
 
 
+async def sleep_async(ms: str | None) -> Answer:
+    """Await for `ms`, the query parameter as it was sent. Raises Refused(400)."""
+    duration_ms = _milliseconds(ms, WORK_MS_LIMIT)
+    await asyncio.sleep(duration_ms / 1000)
+    return _json({"ms": duration_ms})
+
+
+def sleep_sync(ms: str | None) -> Answer:
+    """Hold the calling thread for `ms` without using the CPU. Raises Refused(400)."""
+    duration_ms = _milliseconds(ms, WORK_MS_LIMIT)
+    time.sleep(duration_ms / 1000)
+    return _json({"ms": duration_ms})
+
+
+def burn(ms: str | None) -> Answer:
+    """Use `ms` of the calling thread's CPU time in pure Python, which holds the GIL.
+
+    CPU time and not wall time, so that the work is the same however many
+    threads want the GIL meanwhile. Raises Refused(400).
+    """
+    duration_ms = _milliseconds(ms, WORK_MS_LIMIT)
+    until = time.thread_time_ns() + duration_ms * 1_000_000
+    while time.thread_time_ns() < until:
+        for _ in range(_BURN_STEPS):
+            pass
+    return _json({"ms": duration_ms})
+
+
 EXAMPLE = {"a": [1, "é"]}
 """Written by each stack for `Serving.in_force`, to see that they write JSON alike."""
 
@@ -147,11 +188,15 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 async def _pause(wait_ms: str | None, default_ms: int) -> None:
-    if wait_ms is None:
-        await asyncio.sleep(default_ms / 1000)
-        return
+    duration_ms = default_ms if wait_ms is None else _milliseconds(wait_ms, WAIT_MS_LIMIT)
+    await asyncio.sleep(duration_ms / 1000)
+
+
+def _milliseconds(text: str | None, limit: int) -> int:
+    """A query parameter as a whole number from 0 to `limit`. Raises Refused(400), also for None."""
     # int() alone would take signs, spaces, underscores and other scripts' digits.
-    digits = wait_ms.isascii() and wait_ms.isdecimal()
-    if not digits or len(wait_ms) > len(str(WAIT_MS_LIMIT)) or int(wait_ms) > WAIT_MS_LIMIT:
+    if text is None or not (text.isascii() and text.isdecimal()):
         raise Refused(400)
-    await asyncio.sleep(int(wait_ms) / 1000)
+    if len(text) > len(str(limit)) or int(text) > limit:
+        raise Refused(400)
+    return int(text)

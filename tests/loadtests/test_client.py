@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gevent
 import pytest
@@ -32,7 +32,7 @@ class Told:
     script: Script
     problem: str | None
     reusable: bool
-    case: Case = case()
+    case: Case = field(default_factory=case)
 
 
 ANSWERS: dict[str, Told] = {
@@ -59,8 +59,10 @@ ANSWERS: dict[str, Told] = {
     ),
     "chunked with a trailer": Told(
         (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"5\r\nhello\r\n0\r\nDigest: x\r\n\r\n",
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"5\r\nhello\r\n0\r\nDigest: x\r\n\r\n"
+            ),
         ),
         None,
         True,
@@ -145,8 +147,10 @@ ANSWERS: dict[str, Told] = {
     ),
     "both a length and chunks": Told(
         (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"5\r\nhello\r\n0\r\n\r\n",
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"5\r\nhello\r\n0\r\n\r\n"
+            ),
         ),
         "malformed answer",
         False,

@@ -90,7 +90,7 @@ async def noisy(host: str, port: int, settings: Settings) -> Plain:
 async def blocked(host: str, port: int, settings: Settings) -> Plain:
     """Block the loop for good, soon after the start."""
     plain = await quiet(host, port, settings)
-    asyncio.get_running_loop().call_later(0.3, time.sleep, 3600)
+    asyncio.get_running_loop().call_later(1.0, time.sleep, 3600)
     return plain
 
 

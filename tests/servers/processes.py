@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ PROC = Path("/proc")
 BOUND_S = 20.0
 
 Private = Callable[[str], tuple[str, ...]]
+needs_waitid = pytest.mark.skipif(not hasattr(os, "waitid"), reason="cannot see a process stop")
 needs_proc = pytest.mark.skipif(not PROC.is_dir(), reason="reads other processes in /proc")
 
 
@@ -46,6 +48,12 @@ def running(pid: int) -> bool:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def freeze(pid: int) -> None:
+    """Stop a child of this process with SIGSTOP, and wait until all its threads stand still."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
 
 
 def with_variable(name: str, value: str) -> set[int]:

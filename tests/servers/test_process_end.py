@@ -23,7 +23,9 @@ from tests.servers.processes import (
     children,
     eventually,
     free,
+    freeze,
     needs_proc,
+    needs_waitid,
     nothing_left,
     private_stack,
     running,
@@ -87,11 +89,12 @@ def test_a_server_that_ends_by_itself_is_a_failure(private: Private, tmp_path: P
     assert "private ended although nobody asked it to stop" in log.read_text()
 
 
+@needs_waitid
 @pytest.mark.parametrize("name", list(STACKS))
 def test_a_frozen_server_is_killed_at_the_bound(name: str) -> None:
     """It counts as killed, and has no stop time."""
     with server_process(name, stop_timeout_s=0.5) as server:
-        os.kill(server.pid, signal.SIGSTOP)
+        freeze(server.pid)
         assert server.alive
         assert server.stop() == Ended(stop_ms=None, exit_code=-signal.SIGKILL, killed=True)
     assert free(server.port)
@@ -103,7 +106,7 @@ def test_a_blocked_loop_can_be_read_but_not_stopped(
     """Readings come from a thread of their own; the stop needs the loop and ends in a kill."""
     prefix = private("blocked")
     with server_process("private", prefix=prefix, stop_timeout_s=0.5) as server:
-        time.sleep(0.6)
+        time.sleep(1.2)
         reading = server.read()
         assert reading.monotonic_ns <= time.monotonic_ns()
     assert server.ended == Ended(stop_ms=None, exit_code=-signal.SIGKILL, killed=True)
@@ -157,12 +160,16 @@ def test_a_server_started_in_a_thread_outlives_that_thread() -> None:
 
 def test_interrupts_are_only_put_off() -> None:
     """An interrupt in a deferred stretch is raised at its end."""
-    reached = False
-    with pytest.raises(KeyboardInterrupt):
+    reached = []
+
+    def interrupted() -> None:
         with interrupts_deferred():
             signal.raise_signal(signal.SIGINT)
-            reached = True
-    assert reached
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached == ["the end"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

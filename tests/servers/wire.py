@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from servers.contract import Request
 from servers.lifecycle import Server
@@ -16,8 +16,9 @@ BOUND_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; header names in lower case, in their order."""
+    """One answer; header names in lower case, in their order; `head` as it came."""
 
+    head: bytes
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
@@ -59,7 +60,7 @@ class Client:
                 if reply.status >= 200:
                     break
             length = 0 if to_head else int(reply.header("content-length") or 0)
-            return Reply(reply.status, reply.headers, await self._reader.readexactly(length))
+            return replace(reply, body=await self._reader.readexactly(length))
 
     async def interim(self) -> int:
         """The status of the next answer, which has no body, such as 100."""
@@ -118,4 +119,4 @@ def _parse(head: bytes) -> Reply:
     for line in lines:
         name, _, value = line.partition(":")
         headers.append((name.lower(), value.strip()))
-    return Reply(int(status_line.split(" ")[1]), tuple(headers), b"")
+    return Reply(head, int(status_line.split(" ")[1]), tuple(headers), b"")

@@ -1,0 +1,47 @@
+"""Pauses of the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_clock = time.perf_counter_ns
+
+
+class CollectorWatch:
+    """Pauses since the reset, by generation: how many, how long in all, the longest."""
+
+    def __init__(self) -> None:
+        self._began = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin counting anew."""
+        self._pauses: dict[int, list[int]] = {}
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Watch while in the block."""
+        gc.callbacks.append(self._called)
+        try:
+            yield
+        finally:
+            gc.callbacks.remove(self._called)
+
+    def _called(self, phase: str, info: dict[str, int]) -> None:
+        # The collector never runs twice at once, and its callbacks run in its thread.
+        if phase == "start":
+            self._began = _clock()
+        elif self._began:
+            took = _clock() - self._began
+            pause = self._pauses.setdefault(info["generation"], [0, 0, 0])
+            pause[0] += 1
+            pause[1] += took
+            pause[2] = max(pause[2], took)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Since the reset, as JSON types: generation → [pauses, total ns, longest ns]."""
+        return {str(generation): list(pause) for generation, pause in self._pauses.items()}

@@ -1,0 +1,81 @@
+"""What the loop's default executor did: how long calls waited for a thread, and ran."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from servers.counts import ThreadCounts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_clock = time.perf_counter_ns
+
+
+class WatchedExecutor(ThreadPoolExecutor):
+    """A ThreadPoolExecutor that tells its ExecutorWatch about every call."""
+
+    def __init__(self, threads: int, prefix: str, watch: ExecutorWatch) -> None:
+        super().__init__(threads, prefix)
+        self._watch = watch
+        watch.executor = self
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As ThreadPoolExecutor.submit."""
+        future = super().submit(self._watch.timed(fn, _clock()), *args, **kwargs)
+        self._watch.submitted()
+        return future
+
+
+class ExecutorWatch:
+    """Waits (submit → the thread starts the call), run times, threads and queue."""
+
+    def __init__(self) -> None:
+        self.executor: ThreadPoolExecutor | None = None
+        self.failure: str | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin counting anew."""
+        self._waits = ThreadCounts()
+        self._runs = ThreadCounts()
+        self._most_queued = 0
+
+    def timed(self, fn: Callable[P, T], submitted: int) -> Callable[P, T]:
+        """`fn`, which notes when it begins and ends."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            began = _clock()
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                self._ran(submitted, began, _clock())
+
+        return call
+
+    def _ran(self, submitted: int, began: int, ended: int) -> None:
+        try:
+            self._waits.add(began - submitted)
+            self._runs.add(ended - began)
+        except Exception as error:  # never the caller's business; the Run gets its Warning
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
+
+    def submitted(self) -> None:
+        """A call has been put into the queue."""
+        self._most_queued = max(self._most_queued, self.queued or 0)
+
+    @property
+    def queued(self) -> int | None:
+        """Calls that wait for a thread right now; None where no executor is watched."""
+        return None if self.executor is None else self.executor._work_queue.qsize()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Since the reset, as JSON types; `threads` as many as there are now (they do not end)."""
+        return {
+            "threads": None if self.executor is None else len(self.executor._threads),
+            "most_queued": None if self.executor is None else self._most_queued,
+            "wait_us": self._waits.merged(),
+            "run_us": self._runs.merged(),
+        }

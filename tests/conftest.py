@@ -1,0 +1,66 @@
+"""What every test lives under: it leaves no process behind; and files that tests generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_ENDING_BOUND_S = 5.0
+"""How long a child may take to end after the test that started it."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-generated",
+        action="store_true",
+        help="write generated documentation and golden files anew instead of comparing them",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "generated" in getattr(item, "fixturenames", ()):
+            item.add_marker("generated")
+
+
+@pytest.fixture
+def generated(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
+    """`generated(path, text)`: the committed file must hold exactly this text.
+
+    Under `make docs` the file is written instead. For golden files, and for
+    documentation that derives from tables or from what tests saw.
+    """
+
+    def check(path: Path, text: str) -> None:
+        if pytestconfig.getoption("--write-generated"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            return
+        remedy = "`make docs` writes it anew"
+        assert path.is_file(), f"{path.relative_to(ROOT)} is missing; {remedy}"
+        assert path.read_text(encoding="utf-8") == text, f"{path.relative_to(ROOT)}: {remedy}"
+
+    return check
+
+
+@pytest.fixture(autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Fail the test that leaves a child process, and end that process."""
+    this = psutil.Process()
+    before = set(this.children(recursive=True))
+    yield
+    started = [child for child in this.children(recursive=True) if child not in before]
+    if not started:
+        return
+    _, left = psutil.wait_procs(started, timeout=_ENDING_BOUND_S)
+    described = []
+    for child in left:
+        with child.oneshot():
+            described.append(f"{child.pid} ({child.status()}): {' '.join(child.cmdline())}")
+        child.kill()
+    assert not left, f"processes left behind: {'; '.join(described)}"

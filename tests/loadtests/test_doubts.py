@@ -1,0 +1,111 @@
+"""Each Warning at its limit: raised just beyond it, and not before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from loadtests.doubts import Evidence, doubts
+from results.schema import Code
+
+CLOSED = Evidence(
+    users=32,
+    open_loop=False,
+    requests=20_000,
+    failures=0,
+    throughput_rps=10_000.0,
+    arrivals_rps=None,
+    littles_users=32.0,
+    cycle_share=0.1,
+    generator_cpu=0.5,
+    generator_lag_p99_ms=0.5,
+    send_lag_p99_ms=None,
+    clock="kernel",
+    clock_step_ms=0.01,
+    others_cpu=0.02,
+)
+OPEN = replace(
+    CLOSED,
+    open_loop=True,
+    throughput_rps=1000.0,
+    arrivals_rps=1000.0,
+    littles_users=None,
+    cycle_share=None,
+    send_lag_p99_ms=0.5,
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A change of sound evidence that is still sound, and the next one that is not."""
+
+    code: Code
+    base: Evidence
+    field: str
+    sound: Any
+    doubtful: Any
+
+
+LIMITS = (
+    Limit(Code.GENERATOR_CPU, CLOSED, "generator_cpu", 0.899, 0.90),
+    Limit(Code.GENERATOR_CPU, OPEN, "generator_cpu", 0.899, 0.90),
+    Limit(Code.GENERATOR_CPU, CLOSED, "cycle_share", 0.249, 0.25),
+    Limit(Code.GENERATOR_LAG, CLOSED, "generator_lag_p99_ms", 4.99, 5.0),
+    Limit(Code.GENERATOR_LAG, OPEN, "send_lag_p99_ms", 4.99, 5.0),
+    Limit(Code.RATE_MISSED, OPEN, "throughput_rps", 950.1, 949.9),
+    Limit(Code.LITTLES_LAW, CLOSED, "littles_users", 32 * 1.099, 32 * 1.101),
+    Limit(Code.LITTLES_LAW, CLOSED, "littles_users", 32 * 0.901, 32 * 0.899),
+    Limit(Code.FAILURES, CLOSED, "failures", 0, 1),
+    Limit(Code.CLOCK_USER, CLOSED, "clock", "kernel", "user"),
+    Limit(Code.CLOCK_STEPPED, CLOSED, "clock_step_ms", 0.99, 1.0),
+    Limit(Code.MACHINE_BUSY, CLOSED, "others_cpu", 0.099, 0.10),
+    Limit(Code.FEW_REQUESTS, CLOSED, "requests", 1000, 999),
+)
+
+
+@pytest.mark.parametrize("sound", [CLOSED, OPEN])
+def test_sound_evidence_raises_nothing(sound: Evidence) -> None:
+    """A Run without a flaw carries no Warning."""
+    assert doubts(sound) == ()
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda one: f"{one.code}-{one.field}-{one.doubtful}")
+def test_a_warning_begins_at_its_limit(limit: Limit) -> None:
+    """The last sound value raises nothing, the first doubtful one that Warning and no other."""
+    assert doubts(replace(limit.base, **{limit.field: limit.sound})) == ()
+    assert doubts(replace(limit.base, **{limit.field: limit.doubtful})) == (limit.code,)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "arrivals_rps",
+        "littles_users",
+        "cycle_share",
+        "generator_lag_p99_ms",
+        "send_lag_p99_ms",
+        "others_cpu",
+    ],
+)
+def test_what_was_not_measured_concludes_nothing(field: str) -> None:
+    """A missing reading is neither good nor bad."""
+    assert doubts(replace(CLOSED, **{field: None})) == ()
+    assert doubts(replace(OPEN, **{field: None})) == ()
+
+
+def test_one_user_is_not_held_up_by_its_own_step() -> None:
+    """With one user the generator's share of the cycle says nothing about its being the limit."""
+    assert doubts(replace(CLOSED, users=1, littles_users=1.0, cycle_share=0.6)) == ()
+
+
+def test_several_warnings_come_together() -> None:
+    """One doubt does not hide another."""
+    seen = replace(CLOSED, failures=3, requests=10, generator_cpu=1.0, clock_step_ms=50.0)
+    assert set(doubts(seen)) == {
+        Code.FAILURES,
+        Code.FEW_REQUESTS,
+        Code.GENERATOR_CPU,
+        Code.CLOCK_STEPPED,
+    }

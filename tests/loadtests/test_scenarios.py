@@ -1,0 +1,107 @@
+"""SCENARIOS: the table says what it promises, and travels through the control pipe unchanged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from loadtests.__main__ import DEFAULT_SCENARIOS
+from loadtests.scenarios import (
+    SCENARIOS,
+    Closed,
+    Load,
+    Open,
+    load_from_json,
+    load_to_json,
+)
+from servers.contract import CASES, ROUTES
+from servers.settings import Settings
+
+PROMISED: dict[str, tuple[str, Closed | Open]] = {
+    "async-32": ("async", Closed(32)),
+    "sync-32": ("sync", Closed(32)),
+    "async-1": ("async", Closed(1)),
+    "plain-32": ("plain", Closed(32)),
+    "form-32": ("form", Closed(32)),
+    "waiting-1000": ("hello-waiting", Closed(1000, ramp_s=0.5)),
+    "open-low": ("async", Open(1000.0, 128)),
+    "open-high": ("async", Open(6000.0, 128)),
+}
+
+
+def every_load() -> list[Load]:
+    """The loads of all scenarios, and one for each Case of the contract in both models."""
+    loads = [load for scenario in SCENARIOS.values() for load in scenario.loads]
+    for case in CASES.values():
+        loads += [Load("closed", case, Closed(7, 0.25)), Load("open", case, Open(12.5, 3))]
+    return loads
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_default_scenario_offers_what_it_is_named_for(name: str) -> None:
+    """Route, load model, users or rate are those of the table above."""
+    case, model = PROMISED[name]
+    (load,) = SCENARIOS[name].loads
+    assert (load.name, load.case, load.model) == ("main", CASES[case], model)
+
+
+def test_the_defaults_are_the_promised_scenarios() -> None:
+    """What is measured unless others are named is that list, in that order."""
+    assert DEFAULT_SCENARIOS == tuple(PROMISED)
+
+
+def test_waiting_users_wait_half_a_second() -> None:
+    """The waiting scenario leaves the wait to the server, whose default is half a second; its
+    lead-in holds the ramp and one whole wait."""
+    scenario = SCENARIOS["waiting-1000"]
+    assert scenario.settings == Settings(wait_ms=500)
+    assert "wait_ms" not in scenario.loads[0].case.request.target
+    assert scenario.warmup_s >= 0.5 + 0.5
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_is_well_formed(name: str) -> None:
+    """Its key is its name, it asks something, its loads have names of their own and right answers
+    of the contract, and its ramp ends before its window begins."""
+    scenario = SCENARIOS[name]
+    assert scenario.name == name
+    assert scenario.asks
+    assert not any(character in name for character in ".,;\" ")
+    names = [load.name for load in scenario.loads]
+    assert names
+    assert len(set(names)) == len(names)
+    for load in scenario.loads:
+        assert load.case is CASES[load.case.name]
+        assert load.case.expected.status < 400
+        path = load.case.request.target.partition("?")[0]
+        assert any(path.startswith(route.path.partition("{")[0]) for route in ROUTES)
+        if isinstance(load.model, Closed):
+            assert load.model.users >= 1
+            assert 0 <= load.model.ramp_s <= scenario.warmup_s
+        else:
+            assert load.model.rate_rps > 0
+            assert load.model.connections >= 1
+
+
+def test_every_load_survives_the_control_pipe() -> None:
+    """A Load that went through JSON text is equal to the one that was sent: bodies, headers and
+    patterns too."""
+    for load in every_load():
+        assert load_from_json(json.loads(json.dumps(load_to_json(load)))) == load
+
+
+def test_bodies_of_every_byte_survive() -> None:
+    """All 256 byte values come back as they were."""
+    case = CASES["json-not-utf8"]
+    assert any(byte > 127 for byte in case.request.body)
+    load = Load("main", case, Closed(1))
+    assert load_from_json(json.loads(json.dumps(load_to_json(load)))).case.request == case.request
+
+
+def test_a_name_that_does_not_exist_is_an_error() -> None:
+    """A model with an unknown or a missing field is refused, not guessed at."""
+    told = load_to_json(Load("main", CASES["plain"], Closed(1)))
+    for wrong in ({"users": 1, "speed": 2}, {"rate_rps": 5.0}):
+        with pytest.raises(TypeError):
+            load_from_json({**told, "model": wrong})

@@ -1,0 +1,72 @@
+"""The generator's timer: never early, in order, and a good neighbour to other greenlets."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import gevent
+import pytest
+
+from loadtests.timer import Timer
+
+
+def test_it_never_wakes_early() -> None:
+    """Whatever the length of the sleep, the due time has come when it ends."""
+    with Timer() as timer:
+        for microseconds in (1, 10, 50, 100, 333, 999, 1000, 1001, 2500, 20_000):
+            for _ in range(5):
+                due = time.monotonic_ns() + microseconds * 1000
+                timer.sleep_until(due)
+                assert time.monotonic_ns() >= due
+
+
+def test_what_has_passed_is_not_waited_for() -> None:
+    """A due time in the past returns without giving way to other greenlets."""
+    ran = []
+    gevent.spawn(ran.append, True)
+    with Timer() as timer:
+        timer.sleep_until(time.monotonic_ns() - 1_000_000)
+        timer.sleep_until(0)
+        assert ran == []
+        timer.sleep_until(time.monotonic_ns() + 1_000_000)
+        assert ran == [True]
+
+
+def test_sleepers_wake_in_the_order_of_their_due_times() -> None:
+    """Greenlets that sleep until different times, started in any order, wake in order."""
+    base, woken = time.monotonic_ns() + 20_000_000, []
+
+    def sleep(steps: int) -> None:
+        with Timer() as timer:
+            timer.sleep_until(base + steps * 2_000_000)
+            woken.append(steps)
+
+    gevent.joinall([gevent.spawn(sleep, steps) for steps in (3, 0, 4, 1, 2)])
+    assert woken == [0, 1, 2, 3, 4]
+
+
+def test_an_expiry_nobody_waited_for_does_not_cut_the_next_sleep_short() -> None:
+    """A sleep that was broken off leaves no stale readiness behind."""
+    with Timer() as timer:
+        timeout = gevent.Timeout(0.005)
+        with pytest.raises(gevent.Timeout), timeout:
+            timer.sleep_until(time.monotonic_ns() + 15_000_000)
+        time.sleep(0.03)  # the kernel's timer goes off meanwhile
+        due = time.monotonic_ns() + 30_000_000
+        timer.sleep_until(due)
+        assert time.monotonic_ns() >= due
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
+def test_descriptors_are_given_back() -> None:
+    """A closed timer holds no descriptor; closing it twice closes nobody else's."""
+    with Timer():
+        pass
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        with Timer() as timer:
+            timer.sleep_until(time.monotonic_ns() + 1000)
+    timer.close()
+    assert len(os.listdir("/proc/self/fd")) == before

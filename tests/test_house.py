@@ -1,0 +1,248 @@
+"""The project's own rules: pins, layers, targets, set-up, and what no file may hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tests.conftest import ROOT
+
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+LONGEST_SOURCE = 440
+"""Lines; the aim is 400, and a tenth more is where a file has to be split."""
+
+_PIN = re.compile(
+    r"(?P<name>[a-z0-9-]+)==(?P<version>[\w.!+]+)(?P<marker> ; [^\\#]+?)?"
+    r"(?P<hashes>( \\\n    --hash=sha256:[0-9a-f]{64})+)\n"
+)
+
+
+def _pins(lock: str) -> dict[str, str]:
+    """Name to whole entry. Fails on anything in the lock that is not a pin with hashes."""
+    text = (ROOT / lock).read_text()
+    pins, end = {}, 0
+    for match in _PIN.finditer(text):
+        assert text[end : match.start()] == "", f"{lock}: {text[end : match.start()]!r}"
+        assert match["name"] not in pins, f"{lock} pins {match['name']} twice"
+        pins[match["name"]] = match[0]
+        end = match.end()
+    assert text[end:] == "", f"{lock}: {text[end:]!r}"
+    return pins
+
+
+def _requirements(file: str) -> set[str]:
+    """Names in a requirements*.in, those of the files it includes too."""
+    names: set[str] = set()
+    for line in (ROOT / file).read_text().splitlines():
+        wanted = line.partition("#")[0].strip()
+        if wanted.startswith("-r "):
+            names |= _requirements(wanted.removeprefix("-r ").strip())
+        elif wanted:
+            names.add(re.split(r"[^\w.-]", wanted)[0].lower().replace("_", "-"))
+    return names
+
+
+def _tracked() -> list[Path]:
+    """Files that are, or could be, committed."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    files = [ROOT / name for name in listed.split("\0") if name]
+    return [file for file in files if file.is_file()]
+
+
+def _without_make() -> dict[str, str]:
+    """The environment without what an outer `make` put there."""
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "PYTHON")
+    return {name: value for name, value in os.environ.items() if name not in outer}
+
+
+def _make(*arguments: str) -> str:
+    return subprocess.run(
+        ["make", "-C", str(ROOT), "--no-print-directory", *arguments],
+        env=_without_make(),
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_pins_with_hashes_and_nothing_else(lock: str) -> None:
+    """Each entry is one name at one version with SHA-256 hashes: no index, address or path."""
+    assert _pins(lock)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_requirement_is_locked(lock: str) -> None:
+    """Whatever requirements*.in asks for has a pin: the lock is not older than the wish."""
+    missing = _requirements(lock.replace(".lock", ".in")) - _pins(lock).keys()
+    assert not missing, f"{lock} lacks {sorted(missing)}; `make lock` resolves them"
+
+
+def test_what_is_tested_is_what_is_measured() -> None:
+    """The lock for tests holds the lock for running, entry by entry."""
+    running, testing = (_pins(lock) for lock in LOCKS)
+    assert {name: testing.get(name) for name in running} == running
+
+
+def test_the_installed_packages_fit_each_other() -> None:
+    """Set-up resolves nothing, so the lock itself must be complete and free of conflicts."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "check"], capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_schema_is_the_leaf() -> None:
+    """`results.schema` imports nothing of the project. (The layers: `make lint`.)"""
+    graph = grimp.build_graph("results", "servers", "loadtests", cache_dir=None)
+    for leaf in ("results.schema", "results"):
+        assert graph.find_modules_directly_imported_by(leaf) == set()
+
+
+def test_make_alone_lists_every_target() -> None:
+    """Each target says what it does, and `make` without one shows them all."""
+    targets = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    listed = re.findall(r"^  ([a-z][a-z-]*) +(?=[A-Z])(?!.*[=,])", _make(), re.MULTILINE)
+    shown = _make()
+    assert shown == _make("help")
+    assert len(targets) > 10
+    for target in targets:
+        assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), f"{target} is not listed"
+    assert set(listed) <= set(targets)
+
+
+BENCH = [".venv/bin/python", "-m", "loadtests", "bench"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "options"),
+    [
+        ([], []),
+        (
+            ["STACKS=aiohttp asyncio", "SCENARIOS=async-1"],
+            ["--stack", "aiohttp", "--stack", "asyncio", "--scenario", "async-1"],
+        ),
+        (
+            ["ROUNDS=2", "DURATION=0.5", "SEED=7"],
+            ["--rounds", "2", "--duration", "0.5", "--seed", "7"],
+        ),
+        (["OUT=a folder", "RESUME=1"], ["--out", "$OUT", "--resume"]),
+    ],
+)
+def test_make_passes_on_what_is_given(choices: list[str], options: list[str]) -> None:
+    """`make bench` adds an option for each choice made, and none for those not made."""
+    command = shlex.split(_make("--dry-run", "bench", *choices).splitlines()[-1])
+    assert command == BENCH + options
+
+
+def test_a_full_bench_has_ten_rounds_unless_told_otherwise() -> None:
+    """The target for figures to publish repeats more, and still does as it is told."""
+    for choices, rounds in (([], "10"), (["ROUNDS=4"], "4")):
+        command = shlex.split(_make("--dry-run", "bench-full", *choices).splitlines()[-1])
+        assert command == [*BENCH, "--rounds", rounds]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What set-up reads, in a folder of its own whose name has a space."""
+    folder = tmp_path / "a clone"
+    for name in (".ci/setup", "Makefile", "pyproject.toml", *LOCKS):
+        copy = folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def _set_up(clone: Path, *choices: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "-C", str(clone), "--no-print-directory", "setup", *choices],
+        env=_without_make() | environment,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+def test_set_up_asks_for_an_interpreter_that_is_there(clone: Path) -> None:
+    """A Python that does not exist: one line with the remedy, and nothing made."""
+    done = _set_up(clone, "PYTHON=python-nowhere")
+    said = done.stderr.splitlines()
+    assert done.returncode != 0
+    assert said[0] == (
+        "loopbench set-up: python-nowhere is not there; install Python 3.11 or later, "
+        "or name one: make setup PYTHON=python3.12"
+    )
+    assert len(said) == 2  # the other is make's own
+    assert not (clone / ".venv").exists()
+
+
+def test_set_up_names_the_package_that_debian_leaves_out(clone: Path) -> None:
+    """A Python without ensurepip: one line with the remedy, and nothing made."""
+    hidden = clone / "hidden"
+    hidden.mkdir()
+    (hidden / "ensurepip.py").write_text("raise ImportError\n")
+    done = _set_up(clone, f"PYTHON={sys.executable}", PYTHONPATH=str(hidden))
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0] == (
+        f"loopbench set-up: {sys.executable} cannot make virtual environments; "
+        "on Debian and Ubuntu: apt-get install python3-venv"
+    )
+    assert not (clone / ".venv").exists()
+
+
+def test_a_set_up_that_fails_leaves_no_environment(clone: Path) -> None:
+    """Packages that cannot be had: the half-made environment goes, and the cause is named."""
+    done = _set_up(clone, f"PYTHON={sys.executable}", PIP_NO_INDEX="1", PIP_CONFIG_FILE=os.devnull)
+    assert done.returncode != 0
+    assert "No matching distribution found for pip==" in done.stderr
+    assert ".venv was removed; does pip reach its package index" in done.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_no_file_names_a_place_on_a_machine() -> None:
+    """No home directory, work folder, interpreter manager or temporary folder of anyone."""
+    folders = "|".join(("home", "opt", "root", "tmp", "Users", "work"))
+    place = re.compile(rf"(?<![\w.}}*/-])/(?:{folders})/[\w.]|\.pyenv\b")
+    files = _tracked()
+    assert ROOT / "Makefile" in files
+    found = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()[:120]}"
+        for file in files
+        if file != Path(__file__).resolve()
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1)
+        if place.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_the_changelog_knows_the_version() -> None:
+    """The version of pyproject.toml has a place in CHANGELOG.md."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog
+    assert version in changelog
+
+
+def test_sources_stay_short() -> None:
+    """A file that outgrows its reader has more than one subject."""
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_text().splitlines())
+        for file in _tracked()
+        if file.suffix == ".py"
+    }
+    assert lengths
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_SOURCE} == {}
