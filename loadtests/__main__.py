@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import math
 import secrets
 import shlex
 import signal
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from loadtests.bench import Bench, Outcome, run_bench
 from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
-from loadtests.scenarios import SCENARIOS, Closed, Load
+from loadtests.scenarios import SCENARIOS, Load
 from loadtests.store import new_folder, seed_of
 from servers.naming import NameIn
 from servers.stacks import STACKS
@@ -36,6 +38,21 @@ DEFAULT_ROUNDS = 3
 DEFAULT_DURATION_S = 1.8
 DEFAULT_WARMUP_S = 0.6
 LONGEST_S = 3600.0
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds within bounds; `nan`, which no bound stops, is none."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; a usage error for anything else."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return number
 
 
 @click.group(no_args_is_help=True)
@@ -58,9 +75,7 @@ def list_scenarios() -> None:
 def _described(load: Load) -> str:
     request, model = load.case.request, load.model
     what = f"{request.method} {request.target}"
-    if isinstance(model, Closed):
-        return f"{what}, closed loop, {model.users} users"
-    return f"{what}, open loop, {model.rate_rps:g} a second over {model.connections} connections"
+    return f"{what}, {model.describe()}"
 
 
 @cli.command()
@@ -87,7 +102,7 @@ def _described(load: Load) -> str:
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(0.1, LONGEST_S),
+    type=Seconds(0.1, LONGEST_S),
     default=DEFAULT_DURATION_S,
     show_default=True,
     metavar="SECONDS",
@@ -95,7 +110,7 @@ def _described(load: Load) -> str:
 )
 @click.option(
     "--warmup",
-    type=click.FloatRange(0.1, LONGEST_S),
+    type=Seconds(0.1, LONGEST_S),
     default=DEFAULT_WARMUP_S,
     show_default=True,
     metavar="SECONDS",
@@ -109,6 +124,12 @@ def _described(load: Load) -> str:
 )
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
 @click.option(
+    "--probe/--no-probe",
+    default=True,
+    show_default=True,
+    help="Have the servers watch their loop, threads and executor.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0),
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
@@ -121,6 +142,7 @@ def bench(
     warmup: float,
     out: Path | None,
     resume: bool,
+    probe: bool,
     seed: int | None,
 ) -> None:
     """Measure, and end with the table.
@@ -140,9 +162,13 @@ def bench(
         seed=_seed(seed, folder, resume),
         folder=folder,
         resume=resume,
+        probe=probe,
         command=tuple(shown_command(sys.argv[1:])),
     )
-    outcome = run_bench(plan)
+    try:
+        outcome = run_bench(plan)
+    except KeyboardInterrupt:
+        _interrupted([] if out else ["--out", str(folder)], [] if resume else ["--resume"])
     _show(outcome)
 
 
@@ -197,6 +223,13 @@ def _fail(line: str) -> NoReturn:
     sys.exit(1)
 
 
+def _interrupted(*more: list[str]) -> NoReturn:
+    """Say how to go on with the folder: the same options, and `more`."""
+    again = shlex.join(["python", "-m", "loadtests", *sys.argv[1:], *chain.from_iterable(more)])
+    click.echo(f"interrupted; finished rows are kept; go on with: {again}", err=True)
+    sys.exit(130)
+
+
 def _terminated(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -217,8 +250,7 @@ def main() -> None:
     except HarnessError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
-        again = shlex.join(sys.argv[1:])
-        click.echo(f"interrupted; finished rows are kept (options were: {again})", err=True)
+        click.echo("interrupted", err=True)
         sys.exit(130)
 
 

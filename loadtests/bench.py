@@ -18,7 +18,7 @@ from loadtests.progress import Reporter, reporting
 from loadtests.rows import rows_of
 from loadtests.scenarios import SCENARIOS
 from loadtests.store import Store, cannot_write, open_store
-from results.schema import Code
+from results.schema import ENVIRONMENT_FILE, Code
 from servers.contract import CASES
 from servers.errors import ServerError
 from servers.process import server_process
@@ -32,7 +32,8 @@ class Bench:
     """What is to be measured. Times in seconds.
 
     warmup_s: lead-in of a Run where its scenario asks for no longer one.
-    measured_s: the measured window. command: what the person typed, for the record.
+    measured_s: the measured window. probe: whether the servers watch themselves.
+    command: what the person typed, for the record.
     """
 
     stacks: tuple[str, ...]
@@ -43,6 +44,7 @@ class Bench:
     seed: int
     folder: Path
     resume: bool
+    probe: bool
     command: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class Bench:
             "warmup_s": self.warmup_s,
             "duration_s": self.measured_s,
             "seed": self.seed,
+            "probe": self.probe,
             "runs": self.rounds * len(self.stacks) * len(self.scenarios),
             "rows_per_run": {name: len(SCENARIOS[name].loads) for name in self.scenarios},
         }
@@ -131,6 +134,10 @@ class Bencher:
 
         A stack that fails is left out, by name and with the reason.
         """
+        try:
+            self._log.touch()
+        except OSError as error:
+            raise cannot_write(self._bench.folder, LOG_FILE, error) from error
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
         for name in self._bench.stacks:
             self._reporter.run_begins(f"{name}: the contract")
@@ -158,7 +165,7 @@ class Bencher:
             try:
                 environment.write(self._bench.folder, described)
             except OSError as error:
-                raise cannot_write(self._bench.folder, error) from error
+                raise cannot_write(self._bench.folder, ENVIRONMENT_FILE, error) from error
             return
         changed = environment.drifted(before, described)
         if changed:
@@ -178,6 +185,7 @@ class Bencher:
             warmup_s=warmup_s,
             measured_s=self._bench.measured_s,
             seed=self._bench.seed,
+            probe=self._bench.probe,
             log=self._log,
         )
         result = replace(result, codes=(*result.codes, *self._drift))

@@ -52,8 +52,11 @@ def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
 
 
 def drifted(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Which parts of the fingerprint differ between two descriptions."""
-    return [part for part in FINGERPRINT if before.get(part) != now.get(part)]
+    """Which parts of the fingerprint differ between two descriptions, and which of the stacks
+    that both know differ in what is in force in them."""
+    was, is_now = before.get("stacks", {}), now.get("stacks", {})
+    stacks = [name for name in is_now if name in was and was[name] != is_now[name]]
+    return [part for part in FINGERPRINT if before.get(part) != now.get(part)] + stacks
 
 
 def write(folder: Path, environment: Mapping[str, Any]) -> None:

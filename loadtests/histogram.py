@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hdrh.histogram import HdrHistogram
 
@@ -42,12 +42,21 @@ class Histogram:
 
     def buckets(self) -> Buckets:
         """Highest equivalent value in us → count, ascending, without empty buckets."""
-        return {
-            int(self._hdr.get_highest_equivalent_value(item.value_iterated_to)): int(
-                item.count_at_value_iterated_to
-            )
-            for item in self._hdr.get_recorded_iterator()
-        }
+        highest = self._hdr.get_highest_equivalent_value
+        return {int(highest(value)): count for value, count in self._recorded()}
+
+    def _recorded(self) -> Iterator[tuple[int, int]]:
+        """A value of each bucket that is not empty, with its count, ascending.
+
+        Ends with the last one, where hdrhistogram's iterator would go on through all the
+        empty buckets up to one hour, for some 50 ms.
+        """
+        items, left = self._hdr.get_recorded_iterator(), self.count
+        while left:
+            item = next(items)
+            count = int(item.count_at_value_iterated_to)
+            left -= count
+            yield int(item.value_iterated_to), count
 
     def percentile_us(self, percent: float) -> int:
         """Highest equivalent value at a percentile (nearest rank). Raises ValueError when empty."""
@@ -63,7 +72,7 @@ class Histogram:
         ranks = {short: self._at_rank(percent) for short, percent in PERCENTILES.items()}
         at = self._hdr.get_percentile_to_value_dict(list(ranks.values()))
         return {
-            "mean": float(self._hdr.get_mean_value()) / 1000,
+            "mean": self.mean_us() / 1000,
             **{short: int(at[rank]) / 1000 for short, rank in ranks.items()},
             "max": int(self._hdr.get_max_value()) / 1000,
         }
@@ -79,7 +88,17 @@ class Histogram:
         """Mean of the buckets' middles in us. Raises ValueError when empty."""
         if not self.count:
             raise ValueError("an empty histogram has no mean")
-        return float(self._hdr.get_mean_value())
+        lowest = self._hdr.get_lowest_equivalent_value
+        highest = self._hdr.get_highest_equivalent_value
+        total = sum(
+            (int(lowest(value)) + int(highest(value))) * count for value, count in self._recorded()
+        )
+        return total / 2 / self.count
+
+
+def from_pairs(pairs: Iterable[Sequence[int]]) -> Histogram:
+    """The histogram of [us, count] pairs, as JSON has them."""
+    return from_buckets({pair[0]: pair[1] for pair in pairs})
 
 
 def from_buckets(buckets: Mapping[int, int]) -> Histogram:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from loadtests import verify
@@ -12,14 +13,13 @@ from loadtests.calibration import calibrate
 from loadtests.cpus import CpuPlan
 from loadtests.errors import GeneratorDied
 from loadtests.generator_process import Generator
+from loadtests.observing import Observed, Observer
 from loadtests.plan import PlannedRun
-from loadtests.procstat import own_cpu_s, read_machine
-from loadtests.rows import Edge, RunResult
+from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
 from results.schema import Code
-from servers.control import ControlClosed, ControlError
 from servers.errors import ServerError
-from servers.process import Reading, ServerProcess, server_process
+from servers.process import ServerProcess, server_process
 
 DRAIN_S = 5.0
 """How long requests in flight at the end of the window are waited for."""
@@ -29,31 +29,6 @@ TIMEOUT_S = 30.0
 
 SPEED_TOLERANCE = 0.25
 """How much the machine's speed may differ before and after a load."""
-
-READ_BOUND_S = 2.0
-"""How long the harness waits for a reading from inside a busy server."""
-
-
-class Observer:
-    """Reads server and machine at the edges of the measured window."""
-
-    def __init__(self, server: ServerProcess) -> None:
-        self._server = server
-        self.edges: dict[str, Edge] = {}
-        self.unreadable = False
-
-    def at(self, event: str) -> None:
-        """Take the readings that belong to a generator's event."""
-        self.edges[event] = Edge(self._read(), read_machine(), own_cpu_s())
-
-    def _read(self) -> Reading | None:
-        try:
-            return self._server.read(READ_BOUND_S)
-        except ControlClosed:
-            return None  # the server has died; that is seen, and said, elsewhere
-        except ControlError:
-            self.unreadable = True
-            return None
 
 
 def measure(
@@ -65,6 +40,7 @@ def measure(
     warmup_s: float,
     measured_s: float,
     seed: int,
+    probe: bool,
     log: Path | None,
 ) -> RunResult:
     """Carry out one Run; what happens to its server or to the generator is part of the result.
@@ -75,14 +51,17 @@ def measure(
     known = RunResult(planned, scenario, started_at, cpus.codes)
     try:
         with server_process(
-            planned.stack, settings=scenario.settings, cpus=cpus.server, log=log
+            planned.stack,
+            settings=replace(scenario.settings, probe=probe),
+            cpus=cpus.server,
+            log=log,
         ) as server:
             known = replace(known, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms)
             cases = [load.case for load in scenario.loads]
             if verify.problems(server.host, server.port, cases):
                 known = replace(known, codes=(*known.codes, Code.NOT_VERIFIED))
             else:
-                known = _load(known, server, generator, cpus, warmup_s, measured_s, seed)
+                known = _load(known, server, generator, cpus, warmup_s, measured_s, seed, probe)
             ended = server.stop()
             killed = (Code.STOP_KILLED,) if ended.killed else ()
             return replace(known, ended=ended, codes=(*known.codes, *killed))
@@ -100,39 +79,51 @@ def _load(
     warmup_s: float,
     measured_s: float,
     seed: int,
+    probe: bool,
 ) -> RunResult:
-    scenario, observer = known.scenario, Observer(server)
-    lead_in = max(warmup_s, scenario.warmup_s)
+    scenario = known.scenario
+    observer = Observer(server, probe=probe)
     command = {
         "host": server.host,
         "port": server.port,
         "loads": [load_to_json(load) for load in scenario.loads],
-        "warmup_s": lead_in,
+        "warmup_s": warmup_s,
         "measured_s": measured_s,
         "drain_s": DRAIN_S,
         "timeout_s": TIMEOUT_S,
         "seed": seed,
     }
     before_ms = calibrate(cpus.server)
+    observer.begin()
     report = generator.load(
         command,
-        bound_s=lead_in + measured_s + DRAIN_S,
-        at={event: partial(observer.at, event) for event in ("window-opened", "window-closed")},
+        bound_s=warmup_s + measured_s + DRAIN_S,
+        at=observer.at,
         give_up=lambda: not server.alive,
     )
+    observer.end(report, scenario.loads)
     after_ms = calibrate(cpus.server)
-    codes = list(known.codes)
-    if abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:
-        codes.append(Code.MACHINE_SPEED)
-    if not server.alive:
-        codes.append(Code.SERVER_DIED)
-    if observer.unreadable:
-        codes.append(Code.SERVER_NOT_READABLE)
+    if scenario.after_s:
+        time.sleep(scenario.after_s)
+        observer.later()
     return replace(
         known,
         calibration_ms=(before_ms + after_ms) / 2,
         report=report,
-        opened=observer.edges.get("window-opened"),
-        closed=observer.edges.get("window-closed"),
-        codes=tuple(codes),
+        observed=observer.observed,
+        codes=(*known.codes, *_seen(server, observer.observed, before_ms, after_ms)),
     )
+
+
+def _seen(
+    server: ServerProcess, observed: Observed, before_ms: float, after_ms: float
+) -> Iterator[Code]:
+    """Warnings about the Run as a whole."""
+    if abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:
+        yield Code.MACHINE_SPEED
+    if not server.alive:
+        yield Code.SERVER_DIED
+    if observed.unreadable:
+        yield Code.SERVER_NOT_READABLE
+    if observed.probe is not None and observed.probe["failure"] is not None:
+        yield Code.PROBE_FAILED

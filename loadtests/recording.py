@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from loadtests.histogram import Histogram
@@ -47,6 +48,8 @@ class Series:
     send_lag: open loop only, how late the generator itself sent.
     gap_ns: closed loop, summed time between an answer's arrival in the kernel
     and the same user's next send: the generator's share of each cycle.
+    sent_sum_ns: sum of the sends of right answers, each less the session's
+    start, CLOCK_REALTIME. service_sum_ns: sum of their service times, unrounded.
     """
 
     service: array[int] = field(default_factory=_times)
@@ -56,6 +59,8 @@ class Series:
     failures: Failures = field(default_factory=Failures)
     gap_ns: int = 0
     gaps: int = 0
+    sent_sum_ns: int = 0
+    service_sum_ns: int = 0
     flushed: int = 0
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
@@ -69,10 +74,10 @@ class Series:
         self.failures.add(reason, example)
         self.failed.append(took_ns // 1000)
 
-    def flush_if_large(self) -> None:
-        """Bound the memory of a long run."""
-        if len(self.service) >= FLUSH_AT:
-            self.flush()
+    @property
+    def large(self) -> bool:
+        """Whether it is time to flush, to bound the memory of a long run."""
+        return len(self.service) >= FLUSH_AT
 
     def flush(self) -> None:
         """Move the arrays into the histograms."""
@@ -97,4 +102,60 @@ class Series:
             ],
             "gap_ns": self.gap_ns,
             "gaps": self.gaps,
+            "sent_sum_ns": self.sent_sum_ns,
+            "service_sum_ns": self.service_sum_ns,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One instant on the timeline of a load. Counts are since the start of the load.
+
+    at_ns: since the window opened. answers: of the measured window only, that
+    is, values in its arrays.
+    """
+
+    at_ns: int
+    completed: int
+    failures: int
+    answers: int
+
+
+class Timeline:
+    """A load second by second: marks while it runs, percentiles afterwards."""
+
+    def __init__(self) -> None:
+        self.marks: list[Mark] = []
+        self._slices: list[dict[str, Any]] = []
+        self._resolved = 0
+        self._before = 0
+
+    def mark(self, at_ns: int, completed: int, measured: Series) -> None:
+        """Note where the load is now."""
+        answers = measured.answered
+        self.marks.append(Mark(at_ns, completed, measured.failures.total, answers))
+
+    def resolve(self, measured: Series) -> None:
+        """Compute what is between the marks; call it before the arrays are flushed."""
+        values = measured.response or measured.service
+        for earlier, later in list(pairwise(self.marks))[self._resolved :]:
+            inside = Histogram()
+            inside.record(values[earlier.answers - self._before : later.answers - self._before])
+            statistics = inside.statistics_ms()
+            self._slices.append(
+                {
+                    "from_s": earlier.at_ns / 1e9,
+                    "to_s": later.at_ns / 1e9,
+                    "completed": later.completed - earlier.completed,
+                    "failures": later.failures - earlier.failures,
+                    "response_time_p50_ms": statistics["p50"],
+                    "response_time_p99_ms": statistics["p99"],
+                }
+            )
+            self._resolved += 1
+        self._before = self.marks[-1].answers if self.marks else 0
+
+    def to_json(self, measured: Series) -> list[dict[str, Any]]:
+        """One entry for each stretch between two marks, as JSON types."""
+        self.resolve(measured)
+        return self._slices

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from loadtests import probe_rows
 from loadtests.doubts import Evidence, doubts
-from loadtests.histogram import Histogram, from_buckets
+from loadtests.histogram import Histogram, from_pairs
+from loadtests.observing import Observed
 from loadtests.plan import PlannedRun
-from loadtests.procstat import MachineReading, others_cpu
-from loadtests.scenarios import Closed, Load, Open, Scenario
+from loadtests.procstat import others_cpu
+from loadtests.scenarios import Closed, Idle, Load, Open, Scenario
 from results.schema import WARNING_SEPARATOR, Code, Value
-from servers.process import Ended, Reading
+from servers.process import Ended
 
 Row = dict[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """What was read at one edge of the measured window.
-
-    server: None where the server did not answer. harness_cpu_s: of the harness itself.
-    """
-
-    server: Reading | None
-    machine: MachineReading | None
-    harness_cpu_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +30,7 @@ class RunResult:
     start_ms: float | None = None
     first_answer_ms: float | None = None
     report: dict[str, Any] | None = None
-    opened: Edge | None = None
-    closed: Edge | None = None
+    observed: Observed = field(default_factory=Observed)
     calibration_ms: float | None = None
     ended: Ended | None = None
 
@@ -53,6 +42,9 @@ class RunRows:
     runs: tuple[Row, ...]
     histograms: tuple[Row, ...]
     failures: tuple[Row, ...]
+    observations: tuple[Row, ...]
+    threads: tuple[Row, ...]
+    timeline: tuple[Row, ...]
 
 
 QUANTITIES = {
@@ -66,14 +58,27 @@ QUANTITIES = {
 
 def rows_of(result: RunResult) -> RunRows:
     """All rows of a Run: one in `runs` for each load, however little is known."""
-    runs, histograms, failures = [], [], []
-    for load in result.scenario.loads:
-        told = None if result.report is None else result.report["loads"][load.name]
+    runs, histograms, failures, timeline = [], [], [], []
+    run_id, report, loads = result.planned.run_id, result.report, result.scenario.loads
+    for load in loads:
+        told = None if report is None else report["loads"][load.name]
         runs.append({**_identity(result, load), **_figures(result, load, told)})
-        if told is not None:
-            histograms += list(_histogram_rows(result, load, told))
+        if report is not None and told is not None:
+            histograms += list(_histogram_rows(run_id, load, told))
             failures += list(_failure_rows(result, load, told))
-    return RunRows(tuple(runs), tuple(histograms), tuple(failures))
+            timeline += list(probe_rows.timeline_rows(run_id, result.observed, report, load))
+    if report is not None:
+        lag = from_pairs(report["generator_lag"])
+        histograms += list(probe_rows.bucket_rows(run_id, "all", "generator_lag", lag))
+        histograms += list(probe_rows.histogram_rows(run_id, result.observed, loads))
+    return RunRows(
+        tuple(runs),
+        tuple(histograms),
+        tuple(failures),
+        tuple(probe_rows.observation_rows(run_id, result.observed)),
+        tuple(probe_rows.thread_rows(run_id, result.observed)),
+        tuple(timeline),
+    )
 
 
 def _identity(result: RunResult, load: Load) -> Row:
@@ -86,8 +91,8 @@ def _identity(result: RunResult, load: Load) -> Row:
         "scenario": planned.scenario,
         "load": load.name,
         "started_at": result.started_at,
-        "load_model": "closed" if isinstance(model, Closed) else "open",
-        "users": model.users if isinstance(model, Closed) else model.connections,
+        "load_model": model.kind,
+        "users": model.population,
         "arrival_rate_rps": model.rate_rps if isinstance(model, Open) else None,
         "calibration_ms": result.calibration_ms,
         "start_ms": result.start_ms,
@@ -103,11 +108,13 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
     if report is None or told is None:
         return {"warnings": _joined(result.codes)}
     service = _histogram(told, "measured", "service")
-    response = _histogram(told, "measured", "response") if _open(load) else service
+    response = _histogram(told, "measured", "response")
+    if not response.count:
+        response = service  # the two are one where a request begins with its send
     failures = sum(count for _, count, _ in told["measured"]["failures"])
-    lag = from_buckets(dict(map(tuple, report["generator_lag"])))
+    lag = from_pairs(report["generator_lag"])
     whole = Code.SERVER_DIED not in result.codes
-    server = _server_figures(result) if whole else {}
+    server = _server_figures(result, load) if whole else {}
     window_s = report["measured_s"]
     row: Row = {
         "warmup_s": report["warmup_s"],
@@ -130,23 +137,28 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
     return row
 
 
-def _server_figures(result: RunResult) -> Row:
-    """CPU and memory between the edges; empty where the server could not be read."""
-    if result.opened is None or result.closed is None or result.report is None:
-        return {}
-    before, after = result.opened.server, result.closed.server
-    if before is None or after is None:
-        return {}
-    # Each rate is taken over its own window: the server's edges are read a
-    # moment after the generator's.
-    utilisation = (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns)
-    completed = sum(load["completed"] for load in result.report["loads"].values())
-    rate = completed / result.report["measured_s"]
-    return {
-        "server_cpu_utilisation": utilisation,
-        "cpu_us_per_request": utilisation / rate * 1e6 if completed else None,
-        "rss_peak_bytes": after.rss_peak_bytes,
+def _server_figures(result: RunResult, load: Load) -> Row:
+    """What was read in the server; empty where it could not be read."""
+    observed, report = result.observed, result.report
+    assert report is not None
+    row = {
+        **probe_rows.server_wide(observed),
+        **probe_rows.load_figures(observed, report, load),
     }
+    before = None if observed.opened is None else observed.opened.server
+    after = None if observed.closed is None else observed.closed.server
+    if before is not None and after is not None:
+        # Each rate is taken over its own window: the server's edges are read a
+        # moment after the generator's.
+        utilisation = (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns)
+        completed = sum(told["completed"] for told in report["loads"].values())
+        rate = completed / report["measured_s"]
+        row |= {
+            "server_cpu_utilisation": utilisation,
+            "cpu_us_per_request": utilisation / rate * 1e6 if completed else None,
+            "rss_peak_bytes": after.rss_peak_bytes,
+        }
+    return row
 
 
 def _evidence(
@@ -166,7 +178,7 @@ def _evidence(
     return Evidence(
         users=told["users"],
         open_loop=isinstance(model, Open),
-        requests=int(row["requests"] or 0),
+        requests=None if isinstance(model, Idle) else int(row["requests"] or 0),
         failures=int(row["failures"] or 0),
         throughput_rps=throughput,
         arrivals_rps=arrivals,
@@ -182,7 +194,7 @@ def _evidence(
 
 
 def _others(result: RunResult) -> float | None:
-    opened, closed, report = result.opened, result.closed, result.report
+    opened, closed, report = result.observed.opened, result.observed.closed, result.report
     if opened is None or closed is None or report is None:
         return None
     if opened.server is None or closed.server is None:
@@ -196,27 +208,13 @@ def _others(result: RunResult) -> float | None:
     return others_cpu(opened.machine, closed.machine, ours, report["measured_s"])
 
 
-def _histogram_rows(result: RunResult, load: Load, told: dict[str, Any]) -> Iterator[Row]:
+def _histogram_rows(run_id: str, load: Load, told: dict[str, Any]) -> Iterator[Row]:
     for (phase, name), quantity in QUANTITIES.items():
-        yield from _bucket_rows(result, load, quantity, told[phase]["histograms"].get(name, []))
-    if not _open(load):
-        service = told["measured"]["histograms"].get("service", [])
-        yield from _bucket_rows(result, load, "response_time", service)
-    assert result.report is not None
-    yield from _bucket_rows(result, load, "generator_lag", result.report["generator_lag"])
-
-
-def _bucket_rows(
-    result: RunResult, load: Load, quantity: str, buckets: list[list[int]]
-) -> Iterator[Row]:
-    for upper_us, count in buckets:
-        yield {
-            "run_id": result.planned.run_id,
-            "load": load.name,
-            "quantity": quantity,
-            "upper_us": upper_us,
-            "count": count,
-        }
+        histogram = _histogram(told, phase, name)
+        yield from probe_rows.bucket_rows(run_id, load.name, quantity, histogram)
+    if "response" not in told["measured"]["histograms"]:
+        service = _histogram(told, "measured", "service")
+        yield from probe_rows.bucket_rows(run_id, load.name, "response_time", service)
 
 
 def _failure_rows(result: RunResult, load: Load, told: dict[str, Any]) -> Iterator[Row]:
@@ -231,11 +229,7 @@ def _failure_rows(result: RunResult, load: Load, told: dict[str, Any]) -> Iterat
 
 
 def _histogram(told: dict[str, Any], phase: str, name: str) -> Histogram:
-    return from_buckets(dict(map(tuple, told[phase]["histograms"].get(name, []))))
-
-
-def _open(load: Load) -> bool:
-    return isinstance(load.model, Open)
+    return from_pairs(told[phase]["histograms"].get(name, []))
 
 
 def _as_float(value: Value) -> float | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 from servers.contract import CASES, Case, Expected, Request
 from servers.settings import Settings
@@ -17,10 +17,24 @@ class Closed:
     ramp_s: the users' first requests are spread evenly over this time, within
     the warm-up. Users that all wait for the same time would otherwise stay in
     step for ever, and a window would catch a whole wave too many or too few.
+    new_connections: every request opens a connection of its own and closes it;
+    its response time begins before it connects, its service time at the send.
     """
 
+    kind: ClassVar[str] = "closed"
     users: int
     ramp_s: float = 0.0
+    new_connections: bool = False
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.users
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        fresh = ", a new connection for every request" if self.new_connections else ""
+        return f"closed loop, {self.users} users{fresh}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +46,39 @@ class Open:
     is charged with that wait.
     """
 
+    kind: ClassVar[str] = "open"
     rate_rps: float
     connections: int
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.connections
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        return f"open loop, {self.rate_rps:g} a second over {self.connections} connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Connections that each send one request during the lead-in and are then held open."""
+
+    kind: ClassVar[str] = "idle"
+    connections: int
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.connections
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        return f"{self.connections} connections that send one request and are then held open"
+
+
+Model = Closed | Open | Idle
+MODELS: dict[str, type[Model]] = {model.kind: model for model in (Closed, Open, Idle)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +87,7 @@ class Load:
 
     name: str
     case: Case
-    model: Closed | Open
+    model: Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +95,15 @@ class Scenario:
     """One or more Loads offered together, and the settings that they need.
 
     warmup_s: the least lead-in before the measured window, where it needs
-    more than the bench's own.
+    more than the bench's own. after_s: read the server once more so long after
+    the load has ended and closed its connections; 0 leaves that out.
     """
 
     name: str
     asks: str
     loads: tuple[Load, ...]
     warmup_s: float = 0.0
+    after_s: float = 0.0
     settings: Settings = field(default_factory=Settings)
 
 
@@ -66,6 +113,63 @@ def _closed(name: str, case: str, users: int, asks: str) -> Scenario:
 
 def _open(name: str, case: str, rate_rps: float, connections: int, asks: str) -> Scenario:
     return Scenario(name, asks, (Load("main", CASES[case], Open(rate_rps, connections)),))
+
+
+NEIGHBOUR_RATE_RPS = 10.0
+NEIGHBOUR_MS = 50
+CANARY_RATE_RPS = 500.0
+CLIFF_MS = 50
+CLIFF_USERS = (1, 2, 4, 8, 16, 32, 64)
+CLIFF_THREADS = 16
+
+
+def _neighbours() -> tuple[Scenario, ...]:
+    """A canary alone, and beside ten requests a second of 50 ms of each kind of work."""
+    canary = Load("canary", CASES["async"], Open(CANARY_RATE_RPS, 64))
+    alone = Scenario(
+        "neighbour-none", "how late an innocent request is when it is alone", (canary,)
+    )
+    asks = {
+        "sleep-async": "beside handlers that await 50 ms",
+        "sleep-sync": "beside handlers that hold a worker thread for 50 ms",
+        "sleep-blocking": "beside handlers that block the loop for 50 ms, the usual mistake",
+        "burn-async": "beside handlers that compute for 50 ms on the loop",
+        "burn-sync": "beside handlers that compute for 50 ms in a worker thread",
+    }
+    return (
+        alone,
+        *(
+            Scenario(
+                f"neighbour-{name}",
+                f"how late an innocent request is {text}",
+                (
+                    canary,
+                    Load(
+                        "neighbour",
+                        CASES[f"{name}-{NEIGHBOUR_MS}"],
+                        Open(NEIGHBOUR_RATE_RPS, 64),
+                    ),
+                ),
+            )
+            for name, text in asks.items()
+        ),
+    )
+
+
+def _cliff() -> tuple[Scenario, ...]:
+    """Users swept across the executor's size, at its default and at one set explicitly."""
+    sizes = {"cliff": Settings(), "cliff16": Settings(executor_threads=CLIFF_THREADS)}
+    return tuple(
+        Scenario(
+            f"{name}-{users}",
+            f"what {users} users of a 50 ms sync route get from "
+            f"{'the default' if name == 'cliff' else CLIFF_THREADS} worker threads",
+            (Load("main", CASES[f"sleep-sync-{CLIFF_MS}"], Closed(users, ramp_s=CLIFF_MS / 1000)),),
+            settings=settings,
+        )
+        for name, settings in sizes.items()
+        for users in CLIFF_USERS
+    )
 
 
 _SCENARIOS: tuple[Scenario, ...] = (
@@ -82,6 +186,24 @@ _SCENARIOS: tuple[Scenario, ...] = (
         (Load("main", CASES["hello-waiting"], Closed(1000, ramp_s=0.5)),),
         warmup_s=1.2,
     ),
+    *_neighbours(),
+    *_cliff(),
+    Scenario(
+        "churn",
+        "what a new connection for every request costs, in time and in what is left behind",
+        (Load("main", CASES["async"], Closed(8, new_connections=True)),),
+        after_s=1.0,
+    ),
+    Scenario(
+        "idle-1000",
+        "what 1,000 idle connections cost in memory and descriptors, and what they do to others",
+        (
+            Load("main", CASES["async"], Closed(8)),
+            Load("idle", CASES["plain"], Idle(1000)),
+        ),
+        warmup_s=1.0,
+        after_s=1.0,
+    ),
     _open("open-low", "async", 1000.0, 128, "response times at a rate that every stack can hold"),
     _open("open-high", "async", 6000.0, 128, "response times at a rate that only the faster holds"),
 )
@@ -94,11 +216,6 @@ def load_to_json(load: Load) -> dict[str, Any]:
     request, expected = load.case.request, load.case.expected
     pattern = isinstance(expected.body, re.Pattern)
     body = expected.body.pattern if isinstance(expected.body, re.Pattern) else expected.body
-    model: dict[str, Any] = (
-        {"users": load.model.users, "ramp_s": load.model.ramp_s}
-        if isinstance(load.model, Closed)
-        else {"rate_rps": load.model.rate_rps, "connections": load.model.connections}
-    )
     return {
         "name": load.name,
         "case": load.case.name,
@@ -111,7 +228,7 @@ def load_to_json(load: Load) -> dict[str, Any]:
         "answer": body.decode("latin-1"),
         "answer_is_pattern": pattern,
         "allow": expected.allow,
-        "model": model,
+        "model": {"kind": load.model.kind, **asdict(load.model)},
     }
 
 
@@ -130,9 +247,6 @@ def load_from_json(values: dict[str, Any]) -> Load:
         re.compile(answer) if values["answer_is_pattern"] else answer,
         values["allow"],
     )
-    model = values["model"]
-    return Load(
-        values["name"],
-        Case(values["case"], request, expected),
-        Closed(**model) if "users" in model else Open(**model),
-    )
+    model = dict(values["model"])
+    kind = MODELS[model.pop("kind")]
+    return Load(values["name"], Case(values["case"], request, expected), kind(**model))

@@ -19,8 +19,8 @@ from gevent.event import Event
 
 from loadtests.client import AnswerBook, Connection
 from loadtests.histogram import Histogram
-from loadtests.recording import Series
-from loadtests.scenarios import Closed, Load, Open, load_from_json
+from loadtests.recording import Series, Timeline
+from loadtests.scenarios import Load, Open, load_from_json
 from loadtests.timer import Timer
 
 _SECOND_NS = 1_000_000_000
@@ -91,7 +91,7 @@ class LoadRun:
         self.series = self.warmup
         self.running = True
         self.connections: list[Connection] = []
-        self.completed = 0
+        self.timeline = Timeline()
         self.open_ns = int(spec.warmup_s * _SECOND_NS)
         self.arrivals: Arrivals | None = None
         if isinstance(load.model, Open):
@@ -101,8 +101,7 @@ class LoadRun:
     @property
     def users(self) -> int:
         """How many Locust users, each with one connection, this load has."""
-        model = self.load.model
-        return model.users if isinstance(model, Closed) else model.connections
+        return self.load.model.population
 
     def series_at(self, due_ns: int) -> Series:
         """The phase that an arrival belongs to."""
@@ -164,6 +163,10 @@ class Session:
         if self._finished >= self._users:
             self._everyone_finished.set()
 
+    def over(self) -> bool:
+        """Whether the load was broken off while the caller slept."""
+        return self.aborted
+
     def break_off(self, error: Exception) -> None:
         """A user met a defect of the generator itself: no figure of this load is good."""
         self._defect = self._defect or error
@@ -196,8 +199,7 @@ class Session:
                 run.series = run.measured
             self._in_window = True
             self._tell("window-opened")
-            self._watch_until(timer, open_ns + int(self.spec.measured_s * _SECOND_NS))
-            closed = self._edge()
+            closed = self._window(timer, open_ns)
             self._in_window = False
             self._tell("window-closed")
             gevent.killall(helpers)
@@ -205,6 +207,26 @@ class Session:
         if self._defect is not None:
             raise self._defect
         return self._report(opened, closed)
+
+    def _window(self, timer: Timer, open_ns: int) -> dict[str, Any]:
+        """The measured window, with a mark on every load's timeline each second."""
+        close_ns = open_ns + int(self.spec.measured_s * _SECOND_NS)
+        self._mark(open_ns)
+        due = open_ns + _SECOND_NS
+        while due < close_ns and not self.aborted:
+            self._watch_until(timer, due)
+            self._mark(open_ns)
+            self._tell("second")
+            due += _SECOND_NS
+        self._watch_until(timer, close_ns)
+        closed = self._edge()
+        self._mark(open_ns)
+        return closed
+
+    def _mark(self, open_ns: int) -> None:
+        at_ns = time.monotonic_ns() - open_ns
+        for run in self.runs:
+            run.timeline.mark(at_ns, run.answered, run.measured)
 
     def _edge(self) -> dict[str, Any]:
         return {
@@ -220,7 +242,9 @@ class Session:
             timer.sleep_until(min(due_ns, now + _SLICE_NS))
             self._expire_older_than(self.spec.timeout_s)
             for run in self.runs:
-                run.series.flush_if_large()
+                if run.series.large:
+                    run.timeline.resolve(run.measured)
+                    run.series.flush()
 
     def _drain(self) -> None:
         for run in self.runs:
@@ -280,6 +304,7 @@ class Session:
         return {
             "unfinished_users": self._users - self._finished,
             "warmup_s": (opened["monotonic_ns"] - self.start_ns) / _SECOND_NS,
+            "start_realtime_ns": self.start_realtime_ns,
             "opened_realtime_ns": opened["realtime_ns"],
             "measured_s": (closed["monotonic_ns"] - opened["monotonic_ns"]) / _SECOND_NS,
             "cpu_s": (closed["cpu_ns"] - opened["cpu_ns"]) / _SECOND_NS,
@@ -289,6 +314,7 @@ class Session:
             "loads": {
                 run.load.name: {
                     "users": run.users,
+                    "timeline": run.timeline.to_json(run.measured),
                     "completed": closed["answered"][index] - opened["answered"][index],
                     "warmup": run.warmup.to_json(),
                     "measured": run.measured.to_json(),

@@ -22,17 +22,20 @@ from loadtests.rows import RunRows
 from results.schema import (
     FAILURES,
     HISTOGRAMS,
+    OBSERVATIONS,
     PLAN_FILE,
     RUNS,
     RUNS_FOLDER,
     SCHEMA_VERSION,
+    THREADS,
+    TIMELINE,
     SchemaError,
     Table,
     TableWriter,
     read_table,
 )
 
-_WRITTEN = (HISTOGRAMS, FAILURES, RUNS)
+_WRITTEN = (HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE, RUNS)
 """In this order: the row in runs.csv completes the Run."""
 
 
@@ -54,20 +57,31 @@ class Store:
         batches: dict[str, Sequence[Any]] = {
             HISTOGRAMS.name: rows.histograms,
             FAILURES.name: rows.failures,
+            OBSERVATIONS.name: rows.observations,
+            THREADS.name: rows.threads,
+            TIMELINE.name: rows.timeline,
             RUNS.name: rows.runs,
         }
         for table in _WRITTEN:
             try:
                 self._writers[table.name].append(batches[table.name])
             except OSError as error:
-                raise cannot_write(self.folder / table.filename, error) from error
+                raise cannot_write(self.folder, table.filename, error) from error
 
 
-def cannot_write(path: Path, error: OSError) -> HarnessError:
-    """The one line for a folder or file that does not take what was measured."""
+def cannot_write(folder: Path, name: str, error: OSError) -> HarnessError:
+    """The one line for a file of a results folder that does not take what was measured."""
     return HarnessError(
-        f"cannot write {path}: {error.strerror}; what was written before is kept. Free the "
-        f"space or the path, then go on with --out {path.parent} --resume"
+        f"cannot write {folder / name}: {error.strerror}; what was written before is kept. Free "
+        f"the space or the path, then go on with --out {folder} --resume"
+    )
+
+
+def cannot_begin(folder: Path, error: OSError) -> HarnessError:
+    """The one line for a place that takes no results folder at all."""
+    return HarnessError(
+        f"cannot write {folder}: {error.strerror}; free the space or the path, or name another "
+        "place with --out"
     )
 
 
@@ -88,16 +102,16 @@ def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[
     (and `resume` is false), or holds one of another plan.
     """
     plan = {"schema_version": SCHEMA_VERSION, **plan}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        finished = _prepare(folder, plan, resume)
-        with ExitStack() as stack:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            finished = _prepare(folder, plan, resume)
             writers = {
                 table.name: stack.enter_context(TableWriter(folder, table)) for table in _WRITTEN
             }
-            yield Store(folder, finished, writers)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
+        except OSError as error:
+            raise cannot_begin(folder, error) from error
+        yield Store(folder, finished, writers)
 
 
 def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]:
@@ -108,8 +122,12 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]
     except FileExistsError:
         pass
     else:
-        with open(handle, "w", encoding="utf-8") as fresh:
-            fresh.write(text)
+        try:
+            with open(handle, "w", encoding="utf-8") as fresh:
+                fresh.write(text)
+        except OSError:
+            path.unlink()  # half a plan would block the folder for good
+            raise
         return frozenset()
     if not resume:
         raise HarnessError(
@@ -118,9 +136,9 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise HarnessError(
-            f"{path} is not readable as JSON; this folder cannot be resumed"
-        ) from None
+        before = None
+    if not isinstance(before, dict):
+        raise HarnessError(f"{path} holds no plan; this folder cannot be resumed")
     different = sorted(
         key for key in plan.keys() | before.keys() if plan.get(key) != before.get(key)
     )
@@ -139,10 +157,11 @@ def expected_rows(plan: dict[str, Any]) -> dict[str, int]:
 
 def _repair(folder: Path, per_scenario: dict[str, int]) -> frozenset[str]:
     """Keep complete Runs only, in every table; returns their run_ids."""
-    _cut_torn_line(folder / RUNS.filename)
+    path = folder / RUNS.filename
+    _cut_torn_line(path)
     counts: dict[str, int] = {}
     scenarios: dict[str, str] = {}
-    if (folder / RUNS.filename).exists():
+    if path.exists() and path.stat().st_size:  # empty: even its header was not finished
         try:
             for row in read_table(folder, RUNS):
                 key = str(row["run_id"])

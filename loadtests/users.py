@@ -17,7 +17,7 @@ from locust.exception import StopUser
 
 from loadtests.client import AnswerBook, Connection
 from loadtests.recording import Series
-from loadtests.scenarios import Closed
+from loadtests.scenarios import Closed, Idle, Open
 from loadtests.session import LoadRun, Session
 from loadtests.timer import Timer
 from servers.contract import Case
@@ -25,6 +25,10 @@ from servers.contract import Case
 _RETRY_S = 0.01
 """A user whose connection fails pauses this long: a server that is gone must
 not be met by a loop that does nothing but try."""
+
+
+_IDLE_POLL_S = 0.1
+"""How often an idle user looks whether the load is over."""
 
 
 class HarnessUser(User):
@@ -68,14 +72,19 @@ class ClosedLoopUser(HarnessUser):
         assert isinstance(model, Closed)
         with Timer() as timer:
             timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * index / model.users))
+        if model.new_connections:
+            self.reconnect(session, run, connection)
+            return
         payload, book, exchange = run.payload, run.book, connection.exchange
-        previous = 0
+        start_ns, previous = session.start_realtime_ns, 0
         while run.running:
             series = run.series
             problem = exchange(payload, book)
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
                 series.service.append((received - sent + 500) // 1000)
+                series.sent_sum_ns += sent - start_ns
+                series.service_sum_ns += received - sent
                 if previous:
                     series.gap_ns += sent - previous
                     series.gaps += 1
@@ -84,6 +93,36 @@ class ClosedLoopUser(HarnessUser):
                 _fail(series, problem, connection.sent_ns, connection)
                 previous = 0
                 gevent.sleep(_RETRY_S)
+
+    def reconnect(self, session: Session, run: LoadRun, connection: Connection) -> None:
+        """The same with a new connection for every request."""
+        connection.close()
+        while run.running:
+            series, began = run.series, time.time_ns()
+            problem = connection.exchange(run.payload, run.book)
+            connection.close()
+            if problem is None:
+                sent, received = connection.sent_ns, connection.received_ns
+                series.service.append((received - sent + 500) // 1000)
+                series.response.append((received - began + 500) // 1000)
+                series.sent_sum_ns += sent - session.start_realtime_ns
+                series.service_sum_ns += received - sent
+            else:
+                _fail(series, problem, began, connection)
+                gevent.sleep(_RETRY_S)
+
+
+class IdleUser(HarnessUser):
+    """Sends one request as the lead-in begins, then holds its connection until the end."""
+
+    abstract = True
+
+    def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
+        problem = connection.exchange(run.payload, run.book)
+        if problem is not None:
+            _fail(run.measured, problem, connection.sent_ns, connection)
+        while run.running:
+            gevent.sleep(_IDLE_POLL_S)
 
 
 class OpenLoopUser(HarnessUser):
@@ -105,7 +144,7 @@ class OpenLoopUser(HarnessUser):
             while not session.aborted and (due := take()) is not None:
                 series = run.series_at(due)
                 timer.sleep_until(start_ns + due)
-                if session.aborted:
+                if session.over():
                     return
                 problem = connection.exchange(payload, book)
                 sent, received = connection.sent_ns, connection.received_ns
@@ -114,6 +153,8 @@ class OpenLoopUser(HarnessUser):
                 if problem is None:
                     series.service.append((received - sent + 500) // 1000)
                     series.response.append((received - sent + waited + 500) // 1000)
+                    series.sent_sum_ns += sent - start_realtime_ns
+                    series.service_sum_ns += received - sent
                     series.send_lag.append(max(0, sent - max(intended, free_ns)) // 1000)
                 else:
                     _fail(series, problem, intended, connection)
@@ -126,12 +167,19 @@ def _fail(series: Series, problem: str, since_ns: int, connection: Connection) -
     series.fail(problem, max(0, connection.received_ns - since_ns), example)
 
 
+_USERS: dict[str, type[HarnessUser]] = {
+    Closed.kind: ClosedLoopUser,
+    Open.kind: OpenLoopUser,
+    Idle.kind: IdleUser,
+}
+
+
 def user_classes(session: Session) -> list[type[User]]:
     """One Locust user class for each load of a session."""
     return [
         type(
-            f"{'Closed' if isinstance(run.load.model, Closed) else 'Open'}Users_{run.load.name}",
-            (ClosedLoopUser if isinstance(run.load.model, Closed) else OpenLoopUser,),
+            f"Users_{run.load.name}",
+            (_USERS[run.load.model.kind],),
             {"abstract": False, "fixed_count": run.users, "session": session, "run_of": run},
         )
         for run in session.runs

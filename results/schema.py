@@ -112,12 +112,15 @@ class Code(enum.StrEnum):
     SERVER_NOT_READY = "server-not-ready"
     SERVER_DIED = "server-died"
     SERVER_NOT_READABLE = "server-not-readable"
+    PROBE_FAILED = "probe-failed"
     GENERATOR_DIED = "generator-died"
     STOP_KILLED = "stop-killed"
     FEW_REQUESTS = "few-requests"
 
 
 WARNING_SEPARATOR = ";"
+
+_SOME = {"p50": "median", "p99": "99th percentile", "max": "maximum"}
 
 RUNS = Table(
     "runs",
@@ -145,8 +148,14 @@ RUNS = Table(
             required=True,
         ),
         _text("started_at", "when the server was started, ISO 8601, UTC", required=True),
-        _text("load_model", "closed (users) or open (arrival rate)", required=True),
-        _count("users", "closed: users; open: the most connections", required=True),
+        _text(
+            "load_model",
+            "closed (users), open (arrival rate) or idle (connections held open)",
+            required=True,
+        ),
+        _count(
+            "users", "closed: users; open: the most connections; idle: connections", required=True
+        ),
         _number(
             "arrival_rate_rps",
             "1/s",
@@ -218,6 +227,64 @@ RUNS = Table(
             "ms",
             "a fixed piece of work on the server's CPU, mean of before and after the load",
         ),
+        _text("loop_class", "class of the event loop that the probe watched"),
+        *(
+            _number(
+                f"loop_delay_{short}_ms",
+                "ms",
+                f"{long} of the lateness of a 10 ms timer on the server's loop",
+            )
+            for short, long in _SOME.items()
+        ),
+        _number(
+            "loop_utilisation",
+            "1",
+            "share of wall time outside the selector's wait; blank where the loop has no selector",
+        ),
+        _number(
+            "loop_longest_stretch_ms", "ms", "longest time without a return to the selector's wait"
+        ),
+        _count("tasks_max", "most tasks alive on the loop, looked at every 100 ms"),
+        _number("executor_wait_mean_ms", "ms", "mean of submit to start of an executor's call"),
+        *(
+            _number(f"executor_wait_{short}_ms", "ms", f"{long} of submit to start of a call")
+            for short, long in _SOME.items()
+        ),
+        _count("executor_threads_max", "threads that the executor had started by the end"),
+        _count(
+            "executor_queue_max", "most calls waiting for a thread, looked at after each submit"
+        ),
+        _number("handler_time_p50_ms", "ms", "median time inside the load's route"),
+        _number("handler_time_p99_ms", "ms", "99th percentile of the time inside the load's route"),
+        _number(
+            "before_handler_mean_ms",
+            "ms",
+            "mean time from the send to the begin of the handler: socket, loop and executor",
+        ),
+        _number("in_handler_mean_ms", "ms", "mean time inside the handler, of the same requests"),
+        _number(
+            "after_handler_mean_ms",
+            "ms",
+            "mean time from the end of the handler to the last byte; the three parts add up to "
+            "the mean service time",
+        ),
+        _count("gc_pauses", "pauses of the server's garbage collector, all generations"),
+        _number("gc_pause_total_ms", "ms", "their length together"),
+        _number("gc_pause_max_ms", "ms", "the longest of them; 0 where there was none"),
+        _count("threads_max", "most threads of the server process, the control thread included"),
+        _count("voluntary_switches", "context switches of the server that it asked for (waiting)"),
+        _count("involuntary_switches", "context switches of the server that were forced on it"),
+        _count("rss_start_bytes", "resident memory before the load connected", unit="bytes"),
+        _count("rss_end_bytes", "resident memory at the end of the window", unit="bytes"),
+        _count(
+            "rss_after_bytes",
+            "resident memory a second after the load had closed its connections; blank where the "
+            "scenario does not wait for that",
+            unit="bytes",
+        ),
+        _count("descriptors_start", "open descriptors of the server before the load connected"),
+        _count("descriptors_end", "open descriptors at the end of the window"),
+        _count("descriptors_after", "open descriptors at the time of rss_after_bytes"),
         _text("warnings", "codes of results.warnings, `;` between; blank: none"),
     ),
 )
@@ -227,12 +294,17 @@ HISTOGRAMS = Table(
     "Every recorded time, from the first to the last: a row a bucket that is not empty.",
     (
         _text("run_id", "the Run", required=True),
-        _text("load", "which of the scenario's loads", required=True),
+        _text(
+            "load",
+            "which of the scenario's loads; `all` for what is of the whole run",
+            required=True,
+        ),
         _text(
             "quantity",
             "service_time, response_time (correct answers), failure_time (failed requests: send "
             "to failure), warmup_service_time (the lead-in, kept and labelled), "
-            "generator_lag, send_lag",
+            "send_lag, handler_time; of the whole run: generator_lag, loop_delay, executor_wait, "
+            "executor_run",
             required=True,
         ),
         _count(
@@ -263,7 +335,56 @@ FAILURES = Table(
     ),
 )
 
-TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES)
+OBSERVATIONS = Table(
+    "observations",
+    "Where the requests of the measured window ran: a row a Run, route, thread and loop.",
+    (
+        _text("run_id", "the Run", required=True),
+        _text("route", "name of the contract's route", required=True),
+        _count("pid", "the server process", required=True),
+        _text("thread", "name of the thread that ran the handler", required=True),
+        Column("is_main_thread", Kind.BOOLEAN, "", "the process's main thread", True),
+        Column("is_loop_thread", Kind.BOOLEAN, "", "the thread that runs the event loop", True),
+        _text("loop_class", "class of the loop that was running there; blank: none was"),
+        _count("loop_number", "which loop, counted from 1 in the order of appearance; blank: none"),
+        _count("requests", "requests of the route that ended there", required=True),
+        _number("share", "1", "of all requests of the route in this Run", required=True),
+    ),
+)
+
+THREADS = Table(
+    "threads",
+    "A row a Run and thread of the server that was alive at the end of the window.",
+    (
+        _text("run_id", "the Run", required=True),
+        _text("thread", "name of the thread", required=True),
+        _number("cpu_ms", "ms", "time on a CPU since the thread began", required=True),
+        _number("run_queue_ms", "ms", "time runnable but waiting for a CPU", required=True),
+    ),
+)
+
+TIMELINE = Table(
+    "timeline",
+    "A row a Run, load and second of the measured window; the last may be shorter.",
+    (
+        _text("run_id", "the Run", required=True),
+        _text("load", "which of the scenario's loads", required=True),
+        _number("from_s", "s", "begin, since the window opened", required=True),
+        _number("to_s", "s", "end", required=True),
+        _number("throughput_rps", "1/s", "correct answers a second", required=True),
+        _number("response_time_p50_ms", "ms", "median of the answers of this second"),
+        _number("response_time_p99_ms", "ms", "99th percentile of the answers of this second"),
+        _count("failures", "failed requests", required=True),
+        _number("server_cpu_utilisation", "1", "CPU time of the server over wall time"),
+        _count("rss_bytes", "resident memory at the end of this second", unit="bytes"),
+        _count("threads", "threads of the server at the end of this second"),
+        _number("loop_delay_p99_ms", "ms", "99th percentile of the loop delay in this second"),
+        _number("loop_utilisation", "1", "share of this second outside the selector's wait"),
+        _count("executor_queue", "calls waiting for a thread at the end of this second"),
+    ),
+)
+
+TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE)
 
 RUNS_FOLDER = Path(__file__).resolve().parent / "runs"
 """Where results folders are written unless another place is named; git-ignored."""

@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
@@ -48,17 +47,19 @@ SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
     "backlog": (click.IntRange(1, 65_535), "The listen backlog."),
     "debug": (click.BOOL, "The framework's and the loop's debug modes."),
 }
-"""The type and the help of each field of Settings, as an option of `run`."""
+"""The type and the help of the settings that `run` takes as options.
+
+What only a harness can read, the probe, is none of them.
+"""
 
 
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """One option for every field of Settings, with its default."""
-    for field in reversed(fields(Settings)):
-        kind, text = SETTING_OPTIONS[field.name]
+    """The options of SETTING_OPTIONS, with the defaults of Settings."""
+    for name, (kind, text) in reversed(SETTING_OPTIONS.items()):
         option = click.option(
-            "--" + field.name.replace("_", "-"),
+            "--" + name.replace("_", "-"),
             type=kind,
-            default=getattr(Settings(), field.name),
+            default=getattr(Settings(), name),
             show_default=True,
             help=text,
         )

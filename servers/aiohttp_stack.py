@@ -85,12 +85,14 @@ async def form(request: web.Request) -> web.Response:
     return respond(work.echo_form(_texts(fields)))
 
 
-def _texts(fields: Mapping[str, str | bytearray | web.FileField]) -> Iterator[tuple[str, str]]:
+def _texts(
+    fields: Mapping[str, str | bytes | bytearray | web.FileField],
+) -> Iterator[tuple[str, str]]:
     """The fields without the files. A part of another type than text comes as bytes."""
     for key, value in fields.items():
         if isinstance(value, str):
             yield key, value
-        elif isinstance(value, bytearray):
+        elif isinstance(value, bytes | bytearray):
             yield key, value.decode(errors="replace")
 
 

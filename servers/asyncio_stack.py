@@ -10,21 +10,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextvars import copy_context
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import HTTP
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import cast
-from urllib.parse import parse_qsl, unquote
 
 import httptools
 
-from servers import probe, work
-from servers.contract import ERROR_PHRASES, ROUTES, Dispatch
+from servers import work
+from servers.asyncio_app import App, Handler, Request, answering
+from servers.contract import ERROR_PHRASES
 from servers.settings import Settings
 from servers.stacks import InForce
 from servers.work import Answer, Refused
@@ -36,28 +32,6 @@ kernel lose the answer to a reset."""
 MEMO_REQUESTS = 4096
 MEMO_BYTES = 2048
 """How many different requests are remembered, and how long each may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One parsed request; `path` and `query` as sent, `parameters` decoded."""
-
-    method: str
-    path: str
-    query: str
-    parameters: tuple[str, ...]
-    headers: dict[bytes, bytes]
-    body: bytes
-
-    def argument(self, name: str) -> str | None:
-        """The first value of a query parameter."""
-        return next((value for key, value in self.pairs() if key == name), None)
-
-    def pairs(self) -> list[tuple[str, str]]:
-        return parse_qsl(self.query, keep_blank_values=True)
-
-
-Handler = Callable[["App", Request], Answer | Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,133 +48,26 @@ class Call:
     last: bool
 
 
-async def _index(app: App, request: Request) -> Answer:
-    return await work.index(request.argument("wait_ms"), app.settings.wait_ms)
+class Hub:
+    """What the connections of one server share.
 
+    memo: the Call that each request so far has become, by its bytes.
+    drained: set whenever the last connection has ended.
+    """
 
-async def _hello(app: App, request: Request) -> Answer:
-    wait_ms = request.argument("wait_ms")
-    return await work.hello(request.parameters[0], wait_ms, app.settings.wait_ms)
-
-
-async def _sleep(app: App, request: Request) -> Answer:
-    return await work.sleep_async(request.argument("ms"))
-
-
-def in_executor(handler: Handler) -> Handler:
-    """Run a plain handler in the loop's default executor, context variables included."""
-
-    def run(app: App, request: Request) -> Awaitable[Answer]:
-        loop = asyncio.get_running_loop()
-        call = cast(Callable[[App, Request], Answer], handler)
-        return loop.run_in_executor(None, copy_context().run, call, app, request)
-
-    return run
-
-
-def _form(app: App, request: Request) -> Answer:
-    content_type = request.headers.get(b"content-type", b"")
-    media_type = content_type.partition(b";")[0].strip().lower()
-    if media_type == b"application/x-www-form-urlencoded":
-        try:
-            return work.echo_form(parse_qsl(request.body.decode(), keep_blank_values=True))
-        except UnicodeDecodeError as error:
-            raise Refused(400) from error
-    if media_type == b"multipart/form-data":
-        return work.echo_form(_multipart(content_type, request.body))
-    return work.echo_form(())
-
-
-def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
-    document = b"Content-Type: %b\r\n\r\n%b" % (content_type, body)
-    message = BytesParser(EmailMessage, policy=HTTP).parsebytes(document)
-    if not message.is_multipart():
-        raise Refused(400)
-    for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        payload = part.get_payload(decode=True)
-        if not isinstance(name, str) or not isinstance(payload, bytes):
-            raise Refused(400)
-        if part.get_filename() is None:
-            yield name, payload.decode(errors="replace")
-
-
-HANDLERS: dict[str, Handler] = {
-    "index": _index,
-    "hello": _hello,
-    "plain": lambda app, request: work.plain(),
-    "async": lambda app, request: work.where_am_i(),
-    "sync": lambda app, request: work.where_am_i(),
-    "blocking": lambda app, request: work.where_am_i(),
-    "query": lambda app, request: work.echo_query(request.pairs()),
-    "form": _form,
-    "json": lambda app, request: work.echo_json(request.body),
-    "routes": lambda app, request: work.routes(app.listing()),
-    "error": lambda app, request: work.fail(),
-    "sleep-async": _sleep,
-    "sleep-sync": lambda app, request: work.sleep_sync(request.argument("ms")),
-    "sleep-blocking": lambda app, request: work.sleep_sync(request.argument("ms")),
-    "burn-async": lambda app, request: work.burn(request.argument("ms")),
-    "burn-sync": lambda app, request: work.burn(request.argument("ms")),
-}
-
-
-class App:
-    """The router, what is remembered of requests, and the connections that are open."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, app: App) -> None:
+        self.app = app
         self.memo: dict[bytes, Call] = {}
         self.connections: set[Connection] = set()
         self.stopping = False
         self.drained = asyncio.Event()
-        self._routes: list[tuple[str, dict[str, Handler]]] = []
-        for route in ROUTES:
-            if route.name in HANDLERS:
-                handler = probe.watch(route.name, HANDLERS[route.name])
-                if route.dispatch is Dispatch.SYNC:
-                    handler = in_executor(handler)
-                self._add(route.method, route.path, handler)
-
-    def _add(self, method: str, path: str, handler: Handler) -> None:
-        methods = {method: handler}
-        if method == "GET":
-            methods["HEAD"] = handler
-        self._routes.append((path, methods))
-
-    def listing(self) -> Iterator[tuple[str, str]]:
-        """Method and path of each route."""
-        return ((method, path) for path, methods in self._routes for method in methods)
-
-    def find(self, method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
-        """The handler, or one that answers 404 or 405, and the path's parameters."""
-        segments = [unquote(segment) for segment in path.split("/")]
-        for template, methods in self._routes:
-            parameters = _match(template.split("/"), segments)
-            if parameters is not None:
-                return methods.get(method) or _answering(work.error(405, methods)), parameters
-        return _answering(work.error(404)), ()
-
-
-def _match(template: list[str], segments: list[str]) -> tuple[str, ...] | None:
-    """The values for the template's `{…}`, none of them empty; None where it does not fit."""
-    if len(template) != len(segments):
-        return None
-    pairs = list(zip(template, segments, strict=True))
-    if all(segment if name.startswith("{") else name == segment for name, segment in pairs):
-        return tuple(segment for name, segment in pairs if name.startswith("{"))
-    return None
-
-
-def _answering(answer: Answer) -> Handler:
-    return lambda app, request: answer
 
 
 class Connection(asyncio.Protocol):
     """One connection. Requests are answered one at a time, in their order."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         self._transport: asyncio.Transport
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Call] = deque()
@@ -215,8 +82,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._app.connections.add(self)
-        if self._app.stopping:
+        self._hub.connections.add(self)
+        if self._hub.stopping:
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -224,9 +91,9 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
         if self.task is not None:
             self.task.cancel()
-        self._app.connections.discard(self)
-        if not self._app.connections:
-            self._app.drained.set()
+        self._hub.connections.discard(self)
+        if not self._hub.connections:
+            self._hub.drained.set()
 
     def pause_writing(self) -> None:
         self._transport.pause_reading()
@@ -236,7 +103,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.task is None and not self._in_message:
-            call = self._app.memo.get(data)
+            call = self._hub.memo.get(data)
             if call is not None:
                 self._begin(call)
                 return
@@ -249,12 +116,14 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._deaf = True  # no other protocol is spoken here
+        except httptools.HttpParserCallbackError:
+            raise  # a mistake of this class, not of the client
         except httptools.HttpParserError:
             self._refuse(400)
         if self._memorable and len(self._queue) == 1 and not self._in_message:
-            if len(self._app.memo) >= MEMO_REQUESTS:
-                self._app.memo.clear()
-            self._app.memo[data] = self._queue[0]
+            if len(self._hub.memo) >= MEMO_REQUESTS:
+                self._hub.memo.clear()
+            self._hub.memo[data] = self._queue[0]
         self._drain()
 
     # What httptools calls while it parses.
@@ -276,7 +145,10 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         expects = self._headers.get(b"expect", b"").lower() == b"100-continue"
-        if int(self._headers.get(b"content-length", b"0")) > self._app.settings.body_limit_bytes:
+        if (
+            int(self._headers.get(b"content-length", b"0"))
+            > self._hub.app.settings.body_limit_bytes
+        ):
             self._refuse(413)
         elif self._hosts != 1 and self._parser.get_http_version() == "1.1":
             self._refuse(400)
@@ -288,7 +160,7 @@ class Connection(asyncio.Protocol):
         self._memorable = False
         if not self._deaf:
             self._body += body
-            if len(self._body) > self._app.settings.body_limit_bytes:
+            if len(self._body) > self._hub.app.settings.body_limit_bytes:
                 self._refuse(413)
 
     def on_message_complete(self) -> None:
@@ -302,7 +174,7 @@ class Connection(asyncio.Protocol):
             self._refuse(400)
             return
         path, query = ((part or b"").decode("latin-1") for part in (url.path, url.query))
-        handler, parameters = self._app.find(method, path)
+        handler, parameters = self._hub.app.find(method, path)
         request = Request(method, path, query, parameters, self._headers, bytes(self._body))
         last = not self._parser.should_keep_alive()
         extra = b"Connection: close\r\n" if last else b""
@@ -316,8 +188,8 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         self._memorable = False
         request = Request("", "", "", (), {}, b"")
-        answering = _answering(work.error(status))
-        self._queue.append(Call(answering, request, b"Connection: close\r\n", True))
+        handler = answering(work.error(status))
+        self._queue.append(Call(handler, request, b"Connection: close\r\n", True))
 
     # From a Call to its answer on the wire.
 
@@ -327,7 +199,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, call: Call) -> None:
         try:
-            answer = call.handler(self._app, call.request)
+            answer = call.handler(self._hub.app, call.request)
         except Exception as error:
             answer = _failure(call.request, error)
         if type(answer) is Answer:
@@ -347,7 +219,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, call: Call, answer: Answer) -> None:
         extra, last = call.extra, call.last
-        if self._app.stopping and not self._queue:
+        if self._hub.stopping and not self._queue:
             extra, last = b"Connection: close\r\n", True
         self._transport.write(_encode(answer, extra, call.request.method != "HEAD"))
         if last:
@@ -416,27 +288,27 @@ def _encode(answer: Answer, extra: bytes, with_body: bool) -> bytes:
 class AsyncioServing:
     """An App that listens."""
 
-    def __init__(self, app: App, server: asyncio.Server) -> None:
+    def __init__(self, hub: Hub, server: asyncio.Server) -> None:
         self.port: int = server.sockets[0].getsockname()[1]
-        self._app = app
+        self._hub = hub
         self._server = server
         self._ended = asyncio.Event()
 
     async def stop(self) -> None:
-        app = self._app
-        app.stopping = True
-        app.drained.clear()
+        hub = self._hub
+        hub.stopping = True
+        hub.drained.clear()
         self._server.close()
-        tasks = [connection.task for connection in app.connections if connection.task]
-        for connection in list(app.connections):
+        tasks = [connection.task for connection in hub.connections if connection.task]
+        for connection in list(hub.connections):
             connection.retire()
-        if app.connections:
+        if hub.connections:
             try:
-                await asyncio.wait_for(app.drained.wait(), app.settings.grace_s)
+                await asyncio.wait_for(hub.drained.wait(), hub.app.settings.grace_s)
             except TimeoutError:
-                for connection in list(app.connections):
+                for connection in list(hub.connections):
                     connection.abort()
-                await app.drained.wait()
+                await hub.drained.wait()
         if tasks:
             await asyncio.wait(tasks)
         self._ended.set()
@@ -445,13 +317,13 @@ class AsyncioServing:
         await self._ended.wait()
 
     def in_force(self) -> InForce:
-        settings = self._app.settings
+        settings = self._hub.app.settings
         parser = httptools.HttpRequestParser
         return {
             "body_limit_bytes": settings.body_limit_bytes,
             "keep_alive_s": None,
             "grace_s": settings.grace_s,
-            "backlog": getattr(self._server, "_backlog"),
+            "backlog": vars(self._server)["_backlog"],
             "access_log": False,
             "debug": asyncio.get_running_loop().get_debug(),
             "http_parser": f"{parser.__module__}.{parser.__qualname__}",
@@ -462,9 +334,9 @@ class AsyncioServing:
 
 async def start(host: str, port: int, settings: Settings) -> AsyncioServing:
     """See `stacks.Start`."""
-    app = App(settings)
+    hub = Hub(App(settings))
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(app),
+        lambda: Connection(hub),
         host,
         port,
         backlog=settings.backlog,
@@ -476,4 +348,4 @@ async def start(host: str, port: int, settings: Settings) -> AsyncioServing:
     except BaseException:
         server.close()
         raise
-    return AsyncioServing(app, server)
+    return AsyncioServing(hub, server)

@@ -94,6 +94,7 @@ async def start(
     begin = stacks.load(stack)
     address = await _address(host)
     try:
+        _try_address(address)
         serving = await begin(address, port, settings)
     except ServerError:
         raise
@@ -145,6 +146,16 @@ async def _address(host: str) -> str:
     return str(found[0][4][0])
 
 
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _try_address(address: str) -> None:
+    """Raise OSError for an address of another machine; asyncio's own error has no errno."""
+    with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
+        probe.bind((address, 0))
+
+
 def _os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerError:
     where = f"{host} port {port}"
     if error.errno == errno.EADDRINUSE:
@@ -193,10 +204,9 @@ def _in_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 async def _ask(server: Server) -> None:
     case = CASES["plain"]
     loop = asyncio.get_running_loop()
-    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     head = b""
     # A plain socket: a stream whose opening is cancelled may stay open.
-    with socket.socket(family, socket.SOCK_STREAM) as client:
+    with socket.socket(_family(server.host), socket.SOCK_STREAM) as client:
         client.setblocking(False)
         try:
             await loop.sock_connect(client, (server.host, server.port))

@@ -16,6 +16,11 @@ TASKS_EVERY_BEATS = 10
 _clock = time.perf_counter_ns
 
 
+def class_name(value: object) -> str:
+    """Module and name of an object's class."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
 class LoopWatch:
     """Loop delay by a timer; utilisation and longest stretch by the selector.
 
@@ -115,6 +120,7 @@ class LoopWatch:
         wall = now - self._reset_at
         readable = self._readable
         return {
+            "class": None if self._loop is None else class_name(self._loop),
             "wall_ns": wall,
             "idle_ns": idle if readable else None,
             "longest_stretch_ns": longest if readable else None,

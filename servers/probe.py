@@ -29,7 +29,7 @@ from typing import Any, TypeVar, cast
 from servers.collector_watch import CollectorWatch
 from servers.counts import Counts, rounded_us
 from servers.executor_watch import ExecutorWatch
-from servers.loop_watch import LoopWatch
+from servers.loop_watch import LoopWatch, class_name
 
 MOST_INSTANTS = 4_000_000
 """How many begins and ends of a route are kept between two resets, 16 bytes each."""
@@ -141,7 +141,7 @@ class Probe:
         return Tally(
             thread=thread,
             loop_thread=get_ident() == self._loop_thread,
-            loop_class=None if loop is None else _class_name(loop),
+            loop_class=None if loop is None else class_name(loop),
             loop_number=None if loop is None else self._number(loop),
         )
 
@@ -222,10 +222,6 @@ def _tally_json(tally: Tally) -> dict[str, Any]:
         "requests": sum(counts.values()),
         "handler_us": sorted(counts.items()),
     }
-
-
-def _class_name(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 _active: Probe | None = None

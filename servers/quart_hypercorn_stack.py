@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
+import h11
 import hypercorn.asyncio
-import hypercorn.protocol.h11
 from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 from quart import Quart, Request, Response, current_app, has_request_context, request
@@ -78,7 +78,8 @@ async def form() -> Response:
 
 
 async def json() -> Response:
-    return respond(work.echo_json(await request.get_data()))
+    body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    return respond(work.echo_json(body))
 
 
 async def routes() -> Response:
@@ -266,10 +267,10 @@ class QuartHypercornServing:
     async def stop(self) -> None:
         self._asked_to_stop.set()
         await asyncio.wait({self._task}, timeout=self._grace_s)
-        requests = self._requests()
-        for request in requests:
-            request.cancel()
-        await asyncio.wait({self._task, *requests}, timeout=LAST_WORDS_S)
+        overdue = self._requests()
+        for task in overdue:
+            task.cancel()
+        await asyncio.wait({self._task, *overdue}, timeout=LAST_WORDS_S)
         for transport in self._transports():
             transport.abort()
         await self.ended()
@@ -307,7 +308,7 @@ class QuartHypercornServing:
             "backlog": self._config.backlog,
             "access_log": self._config.log.access_logger is not None,
             "debug": self._app.debug,
-            "http_parser": f"{hypercorn.protocol.h11.h11.Connection.__module__}.Connection",
+            "http_parser": f"{h11.Connection.__module__}.{h11.Connection.__qualname__}",
             "max_requests_per_connection": self._config.keep_alive_max_requests,
             "json": body.data.decode(),
         }

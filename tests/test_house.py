@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 import grimp
@@ -16,8 +18,8 @@ import pytest
 from tests.conftest import ROOT
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-LONGEST_SOURCE = 440
-"""Lines; the aim is 400, and a tenth more is where a file has to be split."""
+LONG_SOURCE, TOO_LONG_SOURCE = 400, 500
+"""Lines: above the first a file is named, above the second it has to be split."""
 
 _PIN = re.compile(
     r"(?P<name>[a-z0-9-]+)==(?P<version>[\w.!+]+)(?P<marker> ; [^\\#]+?)?"
@@ -25,14 +27,15 @@ _PIN = re.compile(
 )
 
 
-def _pins(lock: str) -> dict[str, str]:
-    """Name to whole entry. Fails on anything in the lock that is not a pin with hashes."""
+def _pins(lock: str) -> dict[str, tuple[str, str]]:
+    """Name to version and hashes. Fails on anything in the lock that is not a pin with hashes."""
     text = (ROOT / lock).read_text()
-    pins, end = {}, 0
+    pins: dict[str, tuple[str, str]] = {}
+    end = 0
     for match in _PIN.finditer(text):
         assert text[end : match.start()] == "", f"{lock}: {text[end : match.start()]!r}"
         assert match["name"] not in pins, f"{lock} pins {match['name']} twice"
-        pins[match["name"]] = match[0]
+        pins[match["name"]] = match["version"], match["hashes"]
         end = match.end()
     assert text[end:] == "", f"{lock}: {text[end:]!r}"
     return pins
@@ -93,7 +96,7 @@ def test_every_requirement_is_locked(lock: str) -> None:
 
 
 def test_what_is_tested_is_what_is_measured() -> None:
-    """The lock for tests holds the lock for running, entry by entry."""
+    """The lock for tests holds the lock for running: the same files of the same versions."""
     running, testing = (_pins(lock) for lock in LOCKS)
     assert {name: testing.get(name) for name in running} == running
 
@@ -113,16 +116,19 @@ def test_the_schema_is_the_leaf() -> None:
         assert graph.find_modules_directly_imported_by(leaf) == set()
 
 
+def test_the_tests_run_in_a_process_that_nothing_patched() -> None:
+    """Importing Locust exchanges the standard library's sockets; no plugin may have done so."""
+    assert "locust" not in sys.modules
+    assert socket.socket.__module__ == "socket"
+
+
 def test_make_alone_lists_every_target() -> None:
     """Each target says what it does, and `make` without one shows them all."""
-    targets = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    listed = re.findall(r"^  ([a-z][a-z-]*) +(?=[A-Z])(?!.*[=,])", _make(), re.MULTILINE)
     shown = _make()
+    listed, _, _ = shown.partition("Choices")
+    targets = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.findall(r"^  ([a-z-]+)  +\S", listed, re.MULTILINE) == targets
     assert shown == _make("help")
-    assert len(targets) > 10
-    for target in targets:
-        assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), f"{target} is not listed"
-    assert set(listed) <= set(targets)
 
 
 BENCH = [".venv/bin/python", "-m", "loadtests", "bench"]
@@ -215,7 +221,7 @@ def test_a_set_up_that_fails_leaves_no_environment(clone: Path) -> None:
 
 def test_no_file_names_a_place_on_a_machine() -> None:
     """No home directory, work folder, interpreter manager or temporary folder of anyone."""
-    folders = "|".join(("home", "opt", "root", "tmp", "Users", "work"))
+    folders = "home|opt|root|tmp|Users|work"
     place = re.compile(rf"(?<![\w.}}*/-])/(?:{folders})/[\w.]|\.pyenv\b")
     files = _tracked()
     assert ROOT / "Makefile" in files
@@ -237,6 +243,7 @@ def test_the_changelog_knows_the_version() -> None:
     assert version in changelog
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
 def test_sources_stay_short() -> None:
     """A file that outgrows its reader has more than one subject."""
     lengths = {
@@ -245,4 +252,7 @@ def test_sources_stay_short() -> None:
         if file.suffix == ".py"
     }
     assert lengths
-    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_SOURCE} == {}
+    long = {name: lines for name, lines in lengths.items() if lines > LONG_SOURCE}
+    if long:
+        warnings.warn(f"longer than {LONG_SOURCE} lines: {long}", stacklevel=1)
+    assert {name: lines for name, lines in long.items() if lines > TOO_LONG_SOURCE} == {}

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 
 from loadtests.doubts import GENERATOR_LAG_LIMIT_MS
-from loadtests.histogram import from_buckets
+from loadtests.histogram import from_pairs
 from loadtests.scenarios import Closed, Load
 from loadtests.selfcheck.loading import Loaded, bed, offer
 from loadtests.selfcheck.verdict import Verdict
@@ -53,5 +53,5 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 
 
 def _lag_ms(loaded: Loaded) -> float:
-    lag = from_buckets(dict(map(tuple, loaded.report["generator_lag"])))
+    lag = from_pairs(loaded.report["generator_lag"])
     return lag.percentile_us(99.0) / 1000

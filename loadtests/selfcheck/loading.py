@@ -10,7 +10,7 @@ from typing import Any
 
 from loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loadtests.generator_process import Generator, generator_process
-from loadtests.histogram import Histogram, from_buckets
+from loadtests.histogram import Histogram, from_pairs
 from loadtests.scenarios import Load, load_to_json
 from servers.process import Reading, ServerProcess, server_process
 
@@ -50,7 +50,7 @@ class Loaded:
     def histogram(self, quantity: str) -> Histogram:
         """A quantity of the measured window: service, response, send_lag, failed."""
         told = self.report["loads"]["main"]["measured"]["histograms"]
-        return from_buckets(dict(map(tuple, told.get(quantity, []))))
+        return from_pairs(told.get(quantity, []))
 
 
 def utilisation(before: Reading, after: Reading) -> float:

@@ -30,9 +30,7 @@ class Lab:
     def server(self, name: str) -> Server:
         """The server of this stack, started when it is first asked for."""
         if name not in self._servers:
-            self._servers[name] = self.run(
-                lifecycle.start(name, settings=Settings(wait_ms=1))
-            )
+            self._servers[name] = self.run(lifecycle.start(name, settings=Settings(wait_ms=1)))
         return self._servers[name]
 
     def stop(self) -> None:

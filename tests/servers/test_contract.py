@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
+import socket
 
+import psutil
 import pytest
 
 from servers import work
-from servers.contract import CASES, ROUTES, Case, Expected, Request, routes_listing
+from servers.contract import CASES, ROUTES, Case, Expected, Request, Route, routes_listing
 from servers.lifecycle import Server
 from servers.settings import Settings
 from servers.stacks import STACKS
@@ -47,10 +50,11 @@ def test_case_again_on_the_same_connection(lab: Lab, server: Server, case: Case)
     lab.run(twice())
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "GET"], ids=lambda value: value.name)
-def test_head(lab: Lab, server: Server, route: object) -> None:
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.method == "GET"], ids=lambda value: value.name
+)
+def test_head(lab: Lab, server: Server, route: Route) -> None:
     """HEAD answers what GET does, with the length of the body in place of the body."""
-    assert hasattr(route, "path")
     target = route.path.format(name="x") + "?wait_ms=0"
     get = lab.run(wire.get(server, target))
     head = lab.run(wire.ask(server, Request("HEAD", target)))
@@ -109,9 +113,32 @@ def test_error_is_logged_once_and_not_sent(
     records = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.getMessage() for record in records] == ["GET /error failed"]
     assert records[0].name == work.LOG.name
-    assert records[0].exc_info is not None and records[0].exc_info[0] is RuntimeError
+    assert records[0].exc_info is not None
+    assert records[0].exc_info[0] is RuntimeError
     assert reply.body == b'{"error":"Internal Server Error"}'
     assert not any("always fails" in value for _, value in reply.headers)
+
+
+def test_answers_are_not_delayed(lab: Lab, server: Server) -> None:
+    """Accepted connections have TCP_NODELAY: no write waits for the last one's acknowledgement."""
+
+    async def read() -> list[int]:
+        async with wire.connection(server) as client:
+            await client.ask(CASES["plain"].request)
+            accepted = [
+                entry.fd
+                for entry in psutil.Process().net_connections("tcp")
+                if entry.laddr.port == server.port and entry.status == psutil.CONN_ESTABLISHED
+            ]
+            options = []
+            for descriptor in accepted:
+                with socket.socket(fileno=os.dup(descriptor)) as copy:
+                    options.append(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            return options
+
+    options = lab.run(read())
+    assert options
+    assert all(options)
 
 
 MAY_DIFFER = {

@@ -56,7 +56,7 @@ class Client:
                     head = await self._reader.readuntil(b"\r\n\r\n")
                 except (asyncio.IncompleteReadError, ConnectionError):
                     return None
-                reply = _parse(head)
+                reply = parse(head)
                 if reply.status >= 200:
                     break
             length = 0 if to_head else int(reply.header("content-length") or 0)
@@ -65,7 +65,7 @@ class Client:
     async def interim(self) -> int:
         """The status of the next answer, which has no body, such as 100."""
         async with asyncio.timeout(BOUND_S):
-            return _parse(await self._reader.readuntil(b"\r\n\r\n")).status
+            return parse(await self._reader.readuntil(b"\r\n\r\n")).status
 
     async def closed(self) -> bool:
         """Whether the server ends the connection, waited for until BOUND_S is over.
@@ -113,7 +113,8 @@ async def get(server: Server, target: str) -> Reply:
     return await ask(server, Request("GET", target))
 
 
-def _parse(head: bytes) -> Reply:
+def parse(head: bytes) -> Reply:
+    """The head of an answer, without its body."""
     status_line, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     headers = []
     for line in lines:

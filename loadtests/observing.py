@@ -1,0 +1,126 @@
+"""What the harness asks the server and the machine while a load runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadtests.procstat import MachineReading, own_cpu_s, read_machine
+from loadtests.scenarios import Load
+from servers.contract import route_of
+from servers.control import ControlClosed, ControlError, Message
+from servers.process import Reading, ServerProcess
+
+READ_BOUND_S = 2.0
+"""How long the harness waits for a reading from inside a busy server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What was read at one edge of the measured window.
+
+    server: None where the server did not answer. harness_cpu_s: of the harness itself.
+    """
+
+    server: Reading | None
+    machine: MachineReading | None
+    harness_cpu_s: float
+
+
+@dataclass(slots=True)
+class Observed:
+    """All that was read in one Run. None: not read, for whatever reason.
+
+    before: before the load connected. after: some time after it had gone.
+    probe: `Probe.snapshot` at the end of the window, with the threads.
+    glances: `Probe.glance` at each mark of the timeline, the last at the end.
+    instants: `Probe.instants` of each load's route.
+    unreadable: whether the server failed to answer in time at least once.
+    """
+
+    before: Reading | None = None
+    opened: Edge | None = None
+    closed: Edge | None = None
+    after: Reading | None = None
+    probe: dict[str, Any] | None = None
+    glances: list[dict[str, Any] | None] = field(default_factory=list)
+    instants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unreadable: bool = False
+
+
+class Observer:
+    """Asks a server at the events of a load; what does not come in time stays None."""
+
+    def __init__(self, server: ServerProcess, *, probe: bool) -> None:
+        self._server = server
+        self._probe = probe
+        self.observed = Observed()
+        self.at: dict[str, Callable[[], None]] = {
+            "window-opened": self._opened,
+            "second": self._second,
+            "window-closed": self._closed,
+        }
+
+    def begin(self) -> None:
+        """Before the load: count from here on."""
+        self.observed.before = self._read()
+        self._ask("reset", instants=True)
+
+    def end(self, report: dict[str, Any], loads: tuple[Load, ...]) -> None:
+        """After the load: the instants of the requests that its report is about."""
+        for load in loads:
+            told = report["loads"][load.name]
+            answer = self._ask(
+                "instants",
+                route=route_of(load.case.request).name,
+                skip=begun(told["warmup"]),
+                count=begun(told["measured"]),
+            )
+            if answer is not None:
+                self.observed.instants[load.name] = answer
+
+    def later(self) -> None:
+        """Some time after the load has closed its connections."""
+        self.observed.after = self._read()
+
+    def _opened(self) -> None:
+        self._ask("reset", instants=False)
+        self.observed.opened = self._edge()
+
+    def _second(self) -> None:
+        self.observed.glances.append(self._ask("glance"))
+
+    def _closed(self) -> None:
+        self.observed.closed = self._edge()
+        self.observed.probe = self._ask("observe")
+        self._second()
+
+    def _edge(self) -> Edge:
+        return Edge(self._read(), read_machine(), own_cpu_s())
+
+    def _read(self) -> Reading | None:
+        answer = self._patiently(lambda: self._server.read(READ_BOUND_S))
+        return answer if isinstance(answer, Reading) else None
+
+    def _ask(self, do: str, **parameters: Any) -> Message | None:
+        if not self._probe:
+            return None
+        answer = self._patiently(lambda: self._server.ask(do, READ_BOUND_S, **parameters))
+        return answer if isinstance(answer, dict) else None
+
+    def _patiently(self, ask: Callable[[], Reading | Message]) -> Reading | Message | None:
+        try:
+            return ask()
+        except ControlClosed:
+            return None  # the server has died; that is seen, and said, elsewhere
+        except ControlError:
+            self.observed.unreadable = True
+            return None
+
+
+def begun(series: dict[str, Any]) -> int:
+    """How many requests of a reported series began, whatever became of them."""
+    answered = sum(count for _, count in series["histograms"].get("service", []))
+    failed = sum(count for _, count, _ in series["failures"])
+    return int(answered + failed)

@@ -1,0 +1,247 @@
+"""From what the server's probe counted to figures and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from loadtests.histogram import Histogram, from_pairs
+from loadtests.observing import Observed, begun
+from loadtests.scenarios import Load
+from results.schema import Value
+from servers.contract import route_of
+
+Row = dict[str, Value]
+
+
+def server_wide(observed: Observed) -> Row:
+    """Figures of the whole server process; empty where nothing was read."""
+    return {**_process_figures(observed), **_probe_figures(observed)}
+
+
+def _process_figures(observed: Observed) -> Row:
+    before, after = observed.before, observed.after
+    opened = None if observed.opened is None else observed.opened.server
+    closed = None if observed.closed is None else observed.closed.server
+    row: Row = {}
+    if before is not None:
+        row |= {"rss_start_bytes": before.rss_bytes, "descriptors_start": before.descriptors}
+    if closed is not None:
+        row |= {"rss_end_bytes": closed.rss_bytes, "descriptors_end": closed.descriptors}
+    if after is not None:
+        row |= {"rss_after_bytes": after.rss_bytes, "descriptors_after": after.descriptors}
+    if opened is not None and closed is not None:
+        threads = [closed.threads, opened.threads]
+        threads += [glance["process"]["threads"] for glance in observed.glances if glance]
+        row |= {
+            "threads_max": max(threads),
+            "voluntary_switches": closed.voluntary_switches - opened.voluntary_switches,
+            "involuntary_switches": closed.involuntary_switches - opened.involuntary_switches,
+        }
+    return row
+
+
+def _probe_figures(observed: Observed) -> Row:
+    probe = observed.probe
+    if probe is None:
+        return {}
+    loop, executor, pauses = probe["loop"], probe["executor"], probe["collector"].values()
+    delay = from_pairs(loop["delay_us"]).statistics_ms()
+    wait = from_pairs(executor["wait_us"]).statistics_ms()
+    idle, stretch = loop["idle_ns"], loop["longest_stretch_ns"]
+    return {
+        "loop_class": loop["class"],
+        **{f"loop_delay_{short}_ms": delay[short] for short in ("p50", "p99", "max")},
+        "loop_utilisation": None if idle is None else 1 - idle / loop["wall_ns"],
+        "loop_longest_stretch_ms": None if stretch is None else stretch / 1e6,
+        "tasks_max": loop["most_tasks"],
+        **{f"executor_wait_{short}_ms": wait[short] for short in ("mean", "p50", "p99", "max")},
+        "executor_threads_max": executor["threads"],
+        "executor_queue_max": executor["most_queued"],
+        "gc_pauses": sum(pause[0] for pause in pauses),
+        "gc_pause_total_ms": sum(pause[1] for pause in pauses) / 1e6,
+        "gc_pause_max_ms": max((pause[2] for pause in pauses), default=0) / 1e6,
+    }
+
+
+def load_figures(observed: Observed, report: dict[str, Any], load: Load) -> Row:
+    """Figures of one load's route: time in the handler, and a request taken apart."""
+    row: Row = {}
+    if observed.probe is not None:
+        tallies = observed.probe["routes"].get(route_of(load.case.request).name, [])
+        handler = Histogram()
+        for tally in tallies:
+            handler.add(dict(tally["handler_us"]))
+        statistics = handler.statistics_ms()
+        row |= {f"handler_time_{short}_ms": statistics[short] for short in ("p50", "p99")}
+    parts = taken_apart(observed, report, load)
+    if parts is not None:
+        row |= {
+            "before_handler_mean_ms": parts.before_ms,
+            "in_handler_mean_ms": parts.inside_ms,
+            "after_handler_mean_ms": parts.after_ms,
+        }
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where the mean request's service time went, in ms; the sum is the service time."""
+
+    before_ms: float
+    inside_ms: float
+    after_ms: float
+
+
+def taken_apart(observed: Observed, report: dict[str, Any], load: Load) -> Parts | None:
+    """The mean of each part over the measured window, without a mark on any request.
+
+    The mean of a difference is the difference of the means: summed instants of
+    the sends, of the handlers' begins and ends, and of the answers' arrivals
+    suffice. Client and server pick the same requests by number, since the
+    server begins them in the order of their sending but for neighbours that
+    overtake each other, whose instants are nearly equal.
+
+    None where the numbers of the two sides do not agree (failures, another
+    load on the same route), or where the server kept no instants.
+    """
+    instants = observed.instants.get(load.name)
+    told = report["loads"][load.name]
+    measured = told["measured"]
+    count = begun(measured)
+    if instants is None or instants["began_ns"] is None or instants["ended_ns"] is None:
+        return None
+    if not count or measured["failures"] or told["warmup"]["failures"]:
+        return None
+    if not begun(told["warmup"]) + count == instants["begun"] == instants["handled"]:
+        return None
+    service_ns = measured["service_sum_ns"] / count
+    sent = report["start_realtime_ns"] - instants["origin_ns"] + measured["sent_sum_ns"] / count
+    began, ended = instants["began_ns"] / count, instants["ended_ns"] / count
+    before, inside = began - sent, ended - began
+    return Parts(before / 1e6, inside / 1e6, (service_ns - before - inside) / 1e6)
+
+
+def observation_rows(run_id: str, observed: Observed) -> Iterator[Row]:
+    """A row a route and thread (and loop): where the requests of the window ran."""
+    if observed.probe is None:
+        return
+    for route, tallies in observed.probe["routes"].items():
+        total = sum(tally["requests"] for tally in tallies)
+        for tally in tallies:
+            yield {
+                "run_id": run_id,
+                "route": route,
+                "pid": observed.probe["pid"],
+                "thread": tally["thread"],
+                "is_main_thread": tally["is_main_thread"],
+                "is_loop_thread": tally["is_loop_thread"],
+                "loop_class": tally["loop_class"],
+                "loop_number": tally["loop_number"],
+                "requests": tally["requests"],
+                "share": tally["requests"] / total,
+            }
+
+
+def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
+    """A row a thread that was alive at the end of the window."""
+    for thread in (observed.probe or {}).get("threads", []):
+        yield {
+            "run_id": run_id,
+            "thread": thread["name"],
+            "cpu_ms": thread["cpu_ns"] / 1e6,
+            "run_queue_ms": thread["waited_ns"] / 1e6,
+        }
+
+
+def timeline_rows(
+    run_id: str, observed: Observed, report: dict[str, Any], load: Load
+) -> Iterator[Row]:
+    """A row a stretch between two marks, the server's side beside the load's."""
+    slices = report["loads"][load.name]["timeline"]
+    glances = observed.glances if len(observed.glances) == len(slices) else [None] * len(slices)
+    opened = None if observed.opened is None else observed.opened.server
+    earlier: dict[str, Any] | None = None
+    for number, (part, glance) in enumerate(zip(slices, glances, strict=True)):
+        length_s = part["to_s"] - part["from_s"]
+        row: Row = {
+            "run_id": run_id,
+            "load": load.name,
+            "from_s": part["from_s"],
+            "to_s": part["to_s"],
+            "throughput_rps": part["completed"] / length_s,
+            "response_time_p50_ms": part["response_time_p50_ms"],
+            "response_time_p99_ms": part["response_time_p99_ms"],
+            "failures": part["failures"],
+        }
+        if glance is not None:
+            before_ns = (
+                (None if opened is None else (opened.cpu_ns, opened.monotonic_ns))
+                if number == 0
+                else _cpu(earlier)
+            )
+            row |= _glanced(glance, earlier if number else None, before_ns)
+        earlier = glance
+        yield row
+
+
+def _cpu(glance: dict[str, Any] | None) -> tuple[int, int] | None:
+    return (
+        None if glance is None else (glance["process"]["cpu_ns"], glance["process"]["monotonic_ns"])
+    )
+
+
+def _glanced(
+    glance: dict[str, Any], earlier: dict[str, Any] | None, before: tuple[int, int] | None
+) -> Row:
+    process, loop = glance["process"], glance["loop"]
+    past = {} if earlier is None else dict(earlier["loop"]["delay_us"])
+    delays = Histogram()
+    delays.add({us: n - past.get(us, 0) for us, n in loop["delay_us"] if n > past.get(us, 0)})
+    row: Row = {
+        "rss_bytes": process["rss_bytes"],
+        "threads": process["threads"],
+        "loop_delay_p99_ms": delays.statistics_ms()["p99"],
+        "executor_queue": glance["executor_queue"],
+    }
+    if before is not None:
+        row["server_cpu_utilisation"] = (process["cpu_ns"] - before[0]) / (
+            process["monotonic_ns"] - before[1]
+        )
+    if loop["idle_ns"] is not None:
+        idle, wall = loop["idle_ns"], loop["wall_ns"]
+        if earlier is not None:
+            idle, wall = idle - earlier["loop"]["idle_ns"], wall - earlier["loop"]["wall_ns"]
+        row["loop_utilisation"] = 1 - idle / wall
+    return row
+
+
+def histogram_rows(run_id: str, observed: Observed, loads: tuple[Load, ...]) -> Iterator[Row]:
+    """The probe's histograms: of the whole process under the load `all`, of handlers by load."""
+    if observed.probe is None:
+        return
+    wide = {
+        "loop_delay": observed.probe["loop"]["delay_us"],
+        "executor_wait": observed.probe["executor"]["wait_us"],
+        "executor_run": observed.probe["executor"]["run_us"],
+    }
+    for quantity, pairs in wide.items():
+        yield from bucket_rows(run_id, "all", quantity, from_pairs(pairs))
+    for load in loads:
+        handler = Histogram()
+        for tally in observed.probe["routes"].get(route_of(load.case.request).name, []):
+            handler.add(dict(tally["handler_us"]))
+        yield from bucket_rows(run_id, load.name, "handler_time", handler)
+
+
+def bucket_rows(run_id: str, load: str, quantity: str, histogram: Histogram) -> Iterator[Row]:
+    """A row a bucket that is not empty."""
+    for upper_us, count in histogram.buckets().items():
+        yield {
+            "run_id": run_id,
+            "load": load,
+            "quantity": quantity,
+            "upper_us": upper_us,
+            "count": count,
+        }

@@ -1,0 +1,159 @@
+"""The yardstick's application: requests, handlers and the router, without a framework."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import copy_context
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import cast
+from urllib.parse import parse_qsl, unquote
+
+from servers import probe, work
+from servers.contract import ROUTES, Dispatch
+from servers.settings import Settings
+from servers.work import Answer, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One parsed request; `path` and `query` as sent, `parameters` decoded."""
+
+    method: str
+    path: str
+    query: str
+    parameters: tuple[str, ...]
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    def argument(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        return next((value for key, value in self.pairs() if key == name), None)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.query, keep_blank_values=True)
+
+
+Handler = Callable[["App", Request], Answer | Awaitable[Answer]]
+
+
+async def _index(app: App, request: Request) -> Answer:
+    return await work.index(request.argument("wait_ms"), app.settings.wait_ms)
+
+
+async def _hello(app: App, request: Request) -> Answer:
+    wait_ms = request.argument("wait_ms")
+    return await work.hello(request.parameters[0], wait_ms, app.settings.wait_ms)
+
+
+async def _sleep(app: App, request: Request) -> Answer:
+    return await work.sleep_async(request.argument("ms"))
+
+
+def in_executor(handler: Handler) -> Handler:
+    """Run a plain handler in the loop's default executor, context variables included."""
+
+    def run(app: App, request: Request) -> Awaitable[Answer]:
+        loop = asyncio.get_running_loop()
+        call = cast(Callable[[App, Request], Answer], handler)
+        return loop.run_in_executor(None, copy_context().run, call, app, request)
+
+    return run
+
+
+def _form(app: App, request: Request) -> Answer:
+    content_type = request.headers.get(b"content-type", b"")
+    media_type = content_type.partition(b";")[0].strip().lower()
+    if media_type == b"application/x-www-form-urlencoded":
+        try:
+            return work.echo_form(parse_qsl(request.body.decode(), keep_blank_values=True))
+        except UnicodeDecodeError as error:
+            raise Refused(400) from error
+    if media_type == b"multipart/form-data":
+        return work.echo_form(_multipart(content_type, request.body))
+    return work.echo_form(())
+
+
+def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
+    document = b"Content-Type: %b\r\n\r\n%b" % (content_type, body)
+    message = BytesParser(EmailMessage, policy=HTTP).parsebytes(document)
+    if not message.is_multipart():
+        raise Refused(400)
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        payload = part.get_payload(decode=True)
+        if not isinstance(name, str) or not isinstance(payload, bytes):
+            raise Refused(400)
+        if part.get_filename() is None:
+            yield name, payload.decode(errors="replace")
+
+
+HANDLERS: dict[str, Handler] = {
+    "index": _index,
+    "hello": _hello,
+    "plain": lambda app, request: work.plain(),
+    "async": lambda app, request: work.where_am_i(),
+    "sync": lambda app, request: work.where_am_i(),
+    "blocking": lambda app, request: work.where_am_i(),
+    "query": lambda app, request: work.echo_query(request.pairs()),
+    "form": _form,
+    "json": lambda app, request: work.echo_json(request.body),
+    "routes": lambda app, request: work.routes(app.listing()),
+    "error": lambda app, request: work.fail(),
+    "sleep-async": _sleep,
+    "sleep-sync": lambda app, request: work.sleep_sync(request.argument("ms")),
+    "sleep-blocking": lambda app, request: work.sleep_sync(request.argument("ms")),
+    "burn-async": lambda app, request: work.burn(request.argument("ms")),
+    "burn-sync": lambda app, request: work.burn(request.argument("ms")),
+}
+
+
+class App:
+    """The settings and the router."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._routes: list[tuple[str, dict[str, Handler]]] = []
+        for route in ROUTES:
+            if route.name in HANDLERS:
+                handler = probe.watch(route.name, HANDLERS[route.name])
+                if route.dispatch is Dispatch.SYNC:
+                    handler = in_executor(handler)
+                self._add(route.method, route.path, handler)
+
+    def _add(self, method: str, path: str, handler: Handler) -> None:
+        methods = {method: handler}
+        if method == "GET":
+            methods["HEAD"] = handler
+        self._routes.append((path, methods))
+
+    def listing(self) -> Iterator[tuple[str, str]]:
+        """Method and path of each route."""
+        return ((method, path) for path, methods in self._routes for method in methods)
+
+    def find(self, method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
+        """The handler, or one that answers 404 or 405, and the path's parameters."""
+        segments = [unquote(segment) for segment in path.split("/")]
+        for template, methods in self._routes:
+            parameters = _match(template.split("/"), segments)
+            if parameters is not None:
+                return methods.get(method) or answering(work.error(405, methods)), parameters
+        return answering(work.error(404)), ()
+
+
+def _match(template: list[str], segments: list[str]) -> tuple[str, ...] | None:
+    """The values for the template's `{…}`, none of them empty; None where it does not fit."""
+    if len(template) != len(segments):
+        return None
+    pairs = list(zip(template, segments, strict=True))
+    if all(segment if name.startswith("{") else name == segment for name, segment in pairs):
+        return tuple(segment for name, segment in pairs if name.startswith("{"))
+    return None
+
+
+def answering(answer: Answer) -> Handler:
+    """A handler that always answers so."""
+    return lambda app, request: answer

@@ -1,0 +1,207 @@
+"""What stays different between the frameworks' stacks, found by sending exact bytes.
+
+`python -m tests.servers.differences` writes docs/differences.md anew. What is
+shown of an answer is its status, its kind of body and what becomes of the
+connection: nothing that another run or another Python would show otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from servers import lifecycle
+from servers.contract import JSON
+from servers.lifecycle import Server
+from servers.settings import Settings
+from servers.stacks import STACKS
+from tests.servers import wire
+from tests.servers.odd_requests import ODD_REQUESTS, OddRequest
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
+
+COMPARED = {name: stack for name, stack in STACKS.items() if stack.framework != "none"}
+"""The stacks that have a framework; the yardstick is not to be chosen by anyone."""
+
+QUIET_S = 1.0
+"""How long a server must be silent to count as one that waits for more."""
+
+_FOLLOWING = b"GET /query?following HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_FOLLOWING_BODY = b'{"query":{"following":[""]}}'
+
+_TCP_INFO_DATA_SEGS_IN = 152
+"""Where Linux has the number of segments with data in struct tcp_info (<linux/tcp.h>)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How a stack writes an ordinary answer. `platform`: where alone it can be seen."""
+
+    name: str
+    see: Callable[[Server], Awaitable[str]]
+    platform: str = ""
+
+
+async def _status_line(server: Server) -> str:
+    reply = await wire.get(server, "/plain")
+    return f"`{reply.head.splitlines()[0].decode()}`"
+
+
+async def _header_names(server: Server) -> str:
+    reply = await wire.get(server, "/plain")
+    lines = reply.head.decode("latin-1").splitlines()[1:-1]
+    return ", ".join(f"`{line.partition(':')[0]}`" for line in lines)
+
+
+async def _segments(server: Server) -> str:
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(b"GET /plain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    await reader.read()
+    connection = writer.get_extra_info("socket")
+    info = connection.getsockopt(6, 11, 256)  # IPPROTO_TCP, TCP_INFO
+    writer.close()
+    await writer.wait_closed()
+    (segments,) = struct.unpack_from("I", info, _TCP_INFO_DATA_SEGS_IN)
+    return str(segments)
+
+
+HABITS: tuple[Habit, ...] = (
+    Habit("The status line of a 200", _status_line),
+    Habit("The names of the headers of `GET /plain`, in their order", _header_names),
+    Habit("TCP segments that carry the answer to `GET /plain`", _segments, "linux"),
+)
+
+
+async def observe(server: Server, odd: OddRequest) -> str:
+    """What `server` makes of the bytes, in words for the table."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    try:
+        writer.write(odd.sent)
+        if odd.ends:
+            writer.write_eof()
+        seen = await _answers(reader, writer, odd)
+    finally:
+        writer.transport.abort()
+    return ", ".join(seen)
+
+
+async def _answers(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, odd: OddRequest
+) -> list[str]:
+    """Each answer in words, and last what becomes of the connection.
+
+    After the first final answer an ordinary request follows; its answer says
+    that the connection stays open.
+    """
+    seen: list[str] = []
+    followed = odd.ends
+    while True:
+        try:
+            async with asyncio.timeout(QUIET_S):
+                version = await reader.readexactly(5)
+                if version != b"HTTP/":
+                    return [*seen, "then HTTP/2" if seen else "HTTP/2"]
+                head = version + await reader.readuntil(b"\r\n\r\n")
+        except TimeoutError:
+            return [*seen, "then waits" if seen else "waits"]
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return [*seen, "then closes" if seen else "closes without an answer"]
+        reply = wire.parse(head)
+        length = 0 if odd.to_head and not seen else int(reply.header("content-length") or 0)
+        body = await reader.readexactly(length)
+        if body == _FOLLOWING_BODY:
+            return [*seen, "stays open"]
+        seen.append(_words(reply, body, odd))
+        if reply.status >= 200 and not followed:
+            followed = True
+            writer.write(_FOLLOWING)
+
+
+def _words(reply: wire.Reply, body: bytes, odd: OddRequest) -> str:
+    """The status, and the body where it is told by the request, or of another kind."""
+    if reply.status == 200 and odd.shows_body:
+        return f"200 `{body.decode()}`"
+    if reply.status >= 400 and reply.header("content-type") != JSON and not odd.to_head:
+        return f"{reply.status} without JSON"
+    return str(reply.status)
+
+
+Rows = dict[str, tuple[str, ...]]
+"""The cells of each row by its name, in the order of COMPARED."""
+
+
+async def see_all() -> tuple[Rows, Rows]:
+    """The rows of the odd requests and of the habits, of servers started for this."""
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(lifecycle.serving(name, settings=Settings(wait_ms=0)))
+            for name in COMPARED
+        ]
+        requests = await asyncio.gather(
+            *(asyncio.gather(*(observe(server, odd) for server in servers)) for odd in ODD_REQUESTS)
+        )
+        habits = {
+            habit.name: tuple([await habit.see(server) for server in servers])
+            for habit in HABITS
+            if sys.platform.startswith(habit.platform)
+        }
+    return (
+        {odd.name: tuple(cells) for odd, cells in zip(ODD_REQUESTS, requests, strict=True)},
+        habits,
+    )
+
+
+def row(name: str, cells: tuple[str, ...]) -> str:
+    """One line of a table."""
+    return "| " + " | ".join([name, *(cell.replace("|", "\\|") for cell in cells)]) + " |"
+
+
+_INTRODUCTION = """\
+# What stays different
+
+<!-- Written by `python -m tests.servers.differences`; a test compares it with what is seen. -->
+
+The stacks keep one contract: where a route, a setting or an error could be made
+equal, it is, and the conformance test holds every stack to it. What no setting
+makes equal is below; the last table but one has requests that one might expect
+there. Each row was seen by sending exactly those bytes to a running server.
+
+"Stays open" means that an ordinary request on the same connection was answered
+next. "Without JSON" means that the server, and not the application, wrote the
+answer, so that its body is not the contract's. "Waits" means that the server
+said nothing for a second, since it expects more to come.
+"""
+
+
+def render(requests: Rows, habits: Rows) -> str:
+    """The document."""
+    names = tuple(COMPARED)
+    rule = row("---", ("---",) * len(names))
+    lines = [_INTRODUCTION]
+    for group in dict.fromkeys(odd.group for odd in ODD_REQUESTS):
+        lines += [f"## {group}", "", row("request", names), rule]
+        lines += [row(odd.name, requests[odd.name]) for odd in ODD_REQUESTS if odd.group == group]
+        lines.append("")
+    lines += ["## How an ordinary answer is written", "", row("", names), rule]
+    lines += [row(name, cells) for name, cells in habits.items()]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write the document. Returns the exit status."""
+    if sys.platform != "linux":
+        print("docs/differences.md is written on Linux, where all of it can be seen")
+        return 1
+    logging.disable(logging.CRITICAL)  # the requests that fail are meant to
+    DOCUMENT.write_text(render(*asyncio.run(see_all())), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""docs/differences.md is what is seen."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+
+import pytest
+
+from tests.servers.differences import DOCUMENT, HABITS, Habit, Rows, render, row, see_all
+from tests.servers.odd_requests import ALIKE, ODD_REQUESTS, OddRequest
+
+Seen = tuple[Rows, Rows]
+
+REMEDY = "`python -m tests.servers.differences` writes docs/differences.md anew"
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    return asyncio.run(see_all())
+
+
+@pytest.fixture(scope="module")
+def document() -> str:
+    return DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("odd", ODD_REQUESTS, ids=lambda odd: re.sub(r"\W+", "-", odd.name))
+def test_odd_request(seen: Seen, document: str, odd: OddRequest) -> None:
+    """The document says what each stack makes of these bytes, and whether they differ in it."""
+    cells = seen[0][odd.name]
+    assert row(odd.name, cells) in document.splitlines(), REMEDY
+    assert (len(set(cells)) == 1) == (odd.group == ALIKE)
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
+def test_habit(seen: Seen, document: str, habit: Habit) -> None:
+    """The document says how each stack writes an ordinary answer, and they differ in it."""
+    if habit.name not in seen[1]:
+        pytest.skip(f"can be seen on {habit.platform} only")
+    cells = seen[1][habit.name]
+    assert row(habit.name, cells) in document.splitlines(), REMEDY
+    assert len(set(cells)) > 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="some of it can be seen on Linux only")
+def test_document(seen: Seen, document: str) -> None:
+    """There is nothing else in the document: no row without its request, no order of its own."""
+    assert document == render(*seen), REMEDY
+
+
+def test_names_are_unique() -> None:
+    """No row of the document hides another one."""
+    names = [odd.name for odd in ODD_REQUESTS]
+    assert len(set(names)) == len(names)
