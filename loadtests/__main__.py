@@ -18,7 +18,9 @@ import click
 from loadtests.bench import Bench, Outcome, run_bench
 from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
+from loadtests.probe_cost import check as check_probe_cost
 from loadtests.scenarios import SCENARIOS, Load
+from loadtests.selfcheck.verdict import Verdict
 from loadtests.store import new_folder, seed_of
 from servers.naming import NameIn
 from servers.stacks import STACKS
@@ -172,6 +174,17 @@ def bench(
     _show(outcome)
 
 
+@cli.command("probe-cost")
+def probe_cost() -> None:
+    """Count what the probe costs, in instructions a request, with it on and off.
+
+    Needs valgrind; takes about a minute. Exit status 1 where it costs more
+    than it may.
+    """
+    if not _held(check_probe_cost(click.echo)):
+        _fail("the probe costs more than it may")
+
+
 CHECKS = {
     "ceiling": "is the server the limit, and not Locust?",
     "fidelity": "are the service times true, by a packet capture?",
@@ -191,11 +204,16 @@ def selfcheck(names: tuple[str, ...]) -> None:
     for name in names or tuple(CHECKS):
         click.echo(f"{name}: {CHECKS[name]}")
         check = importlib.import_module(f"loadtests.selfcheck.{name}").check
-        for verdict in check(lambda line: click.echo(f"  {line}")):
-            click.echo(f"  {verdict.line()}")
-            met = met and verdict.met
+        met = _held(check(lambda line: click.echo(f"  {line}"))) and met
     if not met:
         _fail("the instrument does not meet every demand on this machine")
+
+
+def _held(verdicts: list[Verdict]) -> bool:
+    """Print verdicts; whether all demands were met."""
+    for verdict in verdicts:
+        click.echo(f"  {verdict.line()}")
+    return all(verdict.met for verdict in verdicts)
 
 
 def _seed(seed: int | None, folder: Path, resume: bool) -> int:

@@ -75,9 +75,11 @@ class Generator:
             environment = Environment(user_classes=classes, catch_exceptions=False)
             runner = environment.create_local_runner()
             count = sum(run.users for run in session.runs)
-            runner.start(count, spawn_rate=count)
-            report = session.run()
-            runner.quit()
+            try:
+                runner.start(count, spawn_rate=count)
+                report = session.run()
+            finally:
+                runner.quit()
             self._tell("finished", report=report)
         except Exception as error:  # reported to the harness, which raises it there
             logging.getLogger(__name__).exception("the load failed")

@@ -47,9 +47,9 @@ class Generator:
     ) -> Message:
         """Run one load and return its report.
 
-        command: a SessionSpec as JSON types. at: called at the events
-        `window-opened` and `window-closed`. give_up: polled while waiting; once
-        true, the load is broken off, and what was measured is still returned.
+        command: a SessionSpec as JSON types. at: called at the events of these
+        names; others pass. give_up: polled while waiting; once true, the load
+        is broken off, and what was measured is still returned.
         bound_s: the longest that the load's phases may take together.
         Raises GeneratorDied when the process ends or falls silent.
         """
@@ -74,7 +74,8 @@ class Generator:
                 return report
             if event == "failed":
                 raise HarnessError(f"the load generator could not run the load: {message['error']}")
-            at[event]()
+            if event in at:
+                at[event]()
 
     def expect(self, event: str, bound_s: float) -> Message:
         """The next message, which must be `event`. Raises GeneratorDied otherwise."""

@@ -55,6 +55,7 @@ class Observer:
     def __init__(self, server: ServerProcess, *, probe: bool) -> None:
         self._server = server
         self._probe = probe
+        self._counting = False
         self.observed = Observed()
         self.at: dict[str, Callable[[], None]] = {
             "window-opened": self._opened,
@@ -85,16 +86,21 @@ class Observer:
         self.observed.after = self._read()
 
     def _opened(self) -> None:
-        self._ask("reset", instants=False)
+        self._counting = self._ask("reset", instants=False) is not None
         self.observed.opened = self._edge()
 
     def _second(self) -> None:
-        self.observed.glances.append(self._ask("glance"))
+        self.observed.glances.append(self._count("glance"))
 
     def _closed(self) -> None:
         self.observed.closed = self._edge()
-        self.observed.probe = self._ask("observe")
         self._second()
+        # Last, since it keeps the server busy for a while.
+        self.observed.probe = self._count("observe")
+
+    def _count(self, do: str) -> Message | None:
+        """What was counted since the window opened; None where the reset then was not confirmed."""
+        return self._ask(do) if self._counting else None
 
     def _edge(self) -> Edge:
         return Edge(self._read(), read_machine(), own_cpu_s())

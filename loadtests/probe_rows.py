@@ -104,7 +104,8 @@ def taken_apart(observed: Observed, report: dict[str, Any], load: Load) -> Parts
     overtake each other, whose instants are nearly equal.
 
     None where the numbers of the two sides do not agree (failures, another
-    load on the same route), or where the server kept no instants.
+    load on the same route), where the server kept no instants, and where a
+    part comes out below zero, as after a step of the clock.
     """
     instants = observed.instants.get(load.name)
     told = report["loads"][load.name]
@@ -114,13 +115,16 @@ def taken_apart(observed: Observed, report: dict[str, Any], load: Load) -> Parts
         return None
     if not count or measured["failures"] or told["warmup"]["failures"]:
         return None
-    if not begun(told["warmup"]) + count == instants["begun"] == instants["handled"]:
+    if begun(told["warmup"]) + count != instants["handled"]:
         return None
     service_ns = measured["service_sum_ns"] / count
     sent = report["start_realtime_ns"] - instants["origin_ns"] + measured["sent_sum_ns"] / count
     began, ended = instants["began_ns"] / count, instants["ended_ns"] / count
     before, inside = began - sent, ended - began
-    return Parts(before / 1e6, inside / 1e6, (service_ns - before - inside) / 1e6)
+    after = service_ns - before - inside
+    if min(before, inside, after) < 0:
+        return None
+    return Parts(before / 1e6, inside / 1e6, after / 1e6)
 
 
 def observation_rows(run_id: str, observed: Observed) -> Iterator[Row]:
@@ -176,43 +180,48 @@ def timeline_rows(
             "failures": part["failures"],
         }
         if glance is not None:
-            before_ns = (
-                (None if opened is None else (opened.cpu_ns, opened.monotonic_ns))
-                if number == 0
-                else _cpu(earlier)
-            )
-            row |= _glanced(glance, earlier if number else None, before_ns)
+            row |= _held(glance)
+            if number == 0:
+                row |= _since(glance, _NOTHING_YET)
+                if opened is not None:
+                    row |= _cpu_share(glance, opened.cpu_ns, opened.monotonic_ns)
+            elif earlier is not None:  # else it is not known when the stretch began
+                row |= _since(glance, earlier["loop"])
+                past = earlier["process"]
+                row |= _cpu_share(glance, past["cpu_ns"], past["monotonic_ns"])
         earlier = glance
         yield row
 
 
-def _cpu(glance: dict[str, Any] | None) -> tuple[int, int] | None:
-    return (
-        None if glance is None else (glance["process"]["cpu_ns"], glance["process"]["monotonic_ns"])
-    )
+_NOTHING_YET: dict[str, Any] = {"delay_us": [], "idle_ns": 0, "wall_ns": 0}
+"""A loop's counts at the reset."""
 
 
-def _glanced(
-    glance: dict[str, Any], earlier: dict[str, Any] | None, before: tuple[int, int] | None
-) -> Row:
-    process, loop = glance["process"], glance["loop"]
-    past = {} if earlier is None else dict(earlier["loop"]["delay_us"])
-    delays = Histogram()
-    delays.add({us: n - past.get(us, 0) for us, n in loop["delay_us"] if n > past.get(us, 0)})
-    row: Row = {
+def _held(glance: dict[str, Any]) -> Row:
+    """What there was at the instant of the glance."""
+    process = glance["process"]
+    return {
         "rss_bytes": process["rss_bytes"],
         "threads": process["threads"],
-        "loop_delay_p99_ms": delays.statistics_ms()["p99"],
         "executor_queue": glance["executor_queue"],
     }
-    if before is not None:
-        row["server_cpu_utilisation"] = (process["cpu_ns"] - before[0]) / (
-            process["monotonic_ns"] - before[1]
-        )
+
+
+def _cpu_share(glance: dict[str, Any], cpu_ns: int, monotonic_ns: int) -> Row:
+    """CPU time over wall time since an earlier reading."""
+    process = glance["process"]
+    wall_ns = process["monotonic_ns"] - monotonic_ns
+    return {"server_cpu_utilisation": (process["cpu_ns"] - cpu_ns) / wall_ns}
+
+
+def _since(glance: dict[str, Any], past: dict[str, Any]) -> Row:
+    """What the loop did since `past`, counts of the same kind at an earlier instant."""
+    loop, before = glance["loop"], dict(past["delay_us"])
+    delays = Histogram()
+    delays.add({us: n - before.get(us, 0) for us, n in loop["delay_us"] if n > before.get(us, 0)})
+    row: Row = {"loop_delay_p99_ms": delays.statistics_ms()["p99"]}
     if loop["idle_ns"] is not None:
-        idle, wall = loop["idle_ns"], loop["wall_ns"]
-        if earlier is not None:
-            idle, wall = idle - earlier["loop"]["idle_ns"], wall - earlier["loop"]["wall_ns"]
+        idle, wall = loop["idle_ns"] - past["idle_ns"], loop["wall_ns"] - past["wall_ns"]
         row["loop_utilisation"] = 1 - idle / wall
     return row
 

@@ -128,7 +128,7 @@ class Timeline:
         self.marks: list[Mark] = []
         self._slices: list[dict[str, Any]] = []
         self._resolved = 0
-        self._before = 0
+        self._inside = Histogram()
 
     def mark(self, at_ns: int, completed: int, measured: Series) -> None:
         """Note where the load is now."""
@@ -136,12 +136,15 @@ class Timeline:
         self.marks.append(Mark(at_ns, completed, measured.failures.total, answers))
 
     def resolve(self, measured: Series) -> None:
-        """Compute what is between the marks; call it before the arrays are flushed."""
-        values = measured.response or measured.service
-        for earlier, later in list(pairwise(self.marks))[self._resolved :]:
-            inside = Histogram()
-            inside.record(values[earlier.answers - self._before : later.answers - self._before])
-            statistics = inside.statistics_ms()
+        """Compute what is between the marks; call it each time before the arrays are flushed.
+
+        The answers since the last mark are kept for the stretch that it begins.
+        """
+        values, flushed = measured.response or measured.service, measured.flushed
+        for earlier, later in pairwise(self.marks[self._resolved :]):
+            self._inside.record(values[max(0, earlier.answers - flushed) : later.answers - flushed])
+            statistics = self._inside.statistics_ms()
+            self._inside = Histogram()
             self._slices.append(
                 {
                     "from_s": earlier.at_ns / 1e9,
@@ -153,7 +156,8 @@ class Timeline:
                 }
             )
             self._resolved += 1
-        self._before = self.marks[-1].answers if self.marks else 0
+        if self.marks:
+            self._inside.record(values[max(0, self.marks[-1].answers - flushed) :])
 
     def to_json(self, measured: Series) -> list[dict[str, Any]]:
         """One entry for each stretch between two marks, as JSON types."""

@@ -78,6 +78,11 @@ def _number(name: str, unit: str, meaning: str, *, required: bool = False) -> Co
     return Column(name, Kind.NUMBER, unit, meaning, required, 0)
 
 
+def _reading(name: str, meaning: str, required: bool = False) -> Column:
+    """A number whose unit stands in the row's own `unit`."""
+    return Column(name, Kind.NUMBER, "as `unit` says", meaning, required)
+
+
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
 
@@ -384,7 +389,35 @@ TIMELINE = Table(
     ),
 )
 
+SUMMARY = Table(
+    "summary",
+    "A row a Cell, load and metric: its values over the Rounds in numbers. Made from runs.csv.",
+    (
+        _text("stack", "what was measured", required=True),
+        _text("scenario", "the load that was offered", required=True),
+        _text("load", "which of the scenario's loads", required=True),
+        _text("metric", "name of the column of runs.csv", required=True),
+        _text("unit", "unit of centre, low, high, lowest and highest; blank: a pure count"),
+        Column("n", Kind.INTEGER, "", "Rounds that have a value", True, 1),
+        _reading("centre", "20 % trimmed mean over the Rounds; the median below 5 Rounds", True),
+        _reading("low", "begin of the centre's 95 % interval over Rounds; blank below 3 Rounds"),
+        _reading("high", "end of that interval"),
+        _reading("lowest", "the lowest value of any Round", True),
+        _reading("highest", "the highest value of any Round", True),
+        _text("reference", "the stack that the ratio is taken to; blank: there is no ratio"),
+        Column("ratio_n", Kind.INTEGER, "", "Rounds that have both values", False, 1),
+        _number("ratio", "1", "value over the reference's within a Round, centre over the Rounds"),
+        _number("ratio_low", "1", "begin of the ratio's 95 % interval; blank below 3 Rounds"),
+        _number("ratio_high", "1", "end of that interval"),
+        _text("warnings", "codes of results.warnings that concern this metric, `;` between"),
+    ),
+)
+
 TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE)
+"""What is measured."""
+
+DERIVED: tuple[Table, ...] = (SUMMARY,)
+"""What the reading half makes of it, and can make again."""
 
 RUNS_FOLDER = Path(__file__).resolve().parent / "runs"
 """Where results folders are written unless another place is named; git-ignored."""

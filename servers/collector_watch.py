@@ -16,6 +16,7 @@ class CollectorWatch:
 
     def __init__(self) -> None:
         self._began = 0
+        self.failure: str | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -36,11 +37,16 @@ class CollectorWatch:
         if phase == "start":
             self._began = _clock()
         elif self._began:
-            took = _clock() - self._began
-            pause = self._pauses.setdefault(info["generation"], [0, 0, 0])
-            pause[0] += 1
-            pause[1] += took
-            pause[2] = max(pause[2], took)
+            try:
+                self._ended(info["generation"], _clock() - self._began)
+            except Exception as error:  # never the program's business; the Run gets its Warning
+                self.failure = self.failure or f"{type(error).__name__}: {error}"
+
+    def _ended(self, generation: int, took: int) -> None:
+        pause = self._pauses.setdefault(generation, [0, 0, 0])
+        pause[0] += 1
+        pause[1] += took
+        pause[2] = max(pause[2], took)
 
     def snapshot(self) -> dict[str, Any]:
         """Since the reset, as JSON types: generation → [pauses, total ns, longest ns]."""

@@ -75,9 +75,12 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
 def dumps(value: Any) -> bytes:
     """JSON as every stack must write it: compact, in insertion order, ASCII, no newline."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def error_body(status: int) -> bytes:

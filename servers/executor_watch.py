@@ -64,7 +64,10 @@ class ExecutorWatch:
 
     def submitted(self) -> None:
         """A call has been put into the queue."""
-        self._most_queued = max(self._most_queued, self.queued or 0)
+        try:
+            self._most_queued = max(self._most_queued, self.queued or 0)
+        except Exception as error:  # as in `_ran`
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
 
     @property
     def queued(self) -> int | None:

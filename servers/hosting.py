@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 from servers import lifecycle
@@ -21,10 +22,17 @@ from servers.probe import Probe
 from servers.settings import Settings
 from servers.stacks import Stack
 
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
+
+def _asyncio_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
+    if watching is None:
+        return asyncio.new_event_loop()
+    return asyncio.SelectorEventLoop(watching.new_selector())
+
+
+LOOPS: dict[str, Callable[[Probe | None], asyncio.AbstractEventLoop]] = {
+    "asyncio": _asyncio_loop,
 }
-"""How to make the loop that a Stack's `loop` names."""
+"""How to make the loop that a Stack's `loop` names, under a Probe or none."""
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -66,7 +74,8 @@ def run(
     if stack.loop not in LOOPS:
         known = ", ".join(LOOPS)
         raise ServerError(f"stack {stack.name} wants a loop {stack.loop!r}; known are: {known}")
-    with asyncio.Runner(debug=settings.debug, loop_factory=LOOPS[stack.loop]) as runner:
+    new_loop = partial(LOOPS[stack.loop], watching)
+    with asyncio.Runner(debug=settings.debug, loop_factory=new_loop) as runner:
         loop = runner.get_loop()
         _stop_on_signals(loop, stop)
         loop.set_default_executor(_executor(settings.executor_threads, watching))

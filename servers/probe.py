@@ -6,7 +6,7 @@ is counted starts anew at `reset` and is read by `snapshot`, both from any
 thread: the harness asks at the edges of its measured window.
 
 Times are perf_counter's, never the loop's own clock, which some loops cache.
-A Probe that fails switches itself off and says so; the server goes on serving.
+A Probe that fails says so in its snapshot; the server goes on serving.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import struct
 import threading
 import time
 from _thread import get_ident
 from array import array
 from asyncio import _get_running_loop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
+from selectors import BaseSelector
 from threading import current_thread
 from typing import Any, TypeVar, cast
 
@@ -32,7 +34,7 @@ from servers.executor_watch import ExecutorWatch
 from servers.loop_watch import LoopWatch, class_name
 
 MOST_INSTANTS = 4_000_000
-"""How many begins and ends of a route are kept between two resets, 16 bytes each."""
+"""How many begins and ends are kept for a route and thread, 16 bytes each."""
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _clock = time.perf_counter_ns
@@ -40,35 +42,58 @@ _clock = time.perf_counter_ns
 
 @dataclass(slots=True)
 class Tally:
-    """The requests of one route on one thread and loop."""
+    """The requests of one route on one thread and loop.
+
+    fresh: begin and end of each request's handler in turn, perf_counter, in
+    the order of the ends. Only its own thread appends, and two appends are
+    all that a request costs; everything else is worked out when somebody asks.
+    kept: what was fresh once, in a fifth of the memory.
+    skipped: how many instants were kept at the last reset of the counts.
+    dropped: requests since then whose instants were given up, see MOST_INSTANTS.
+    """
 
     thread: threading.Thread
     loop_thread: bool
     loop_class: str | None
     loop_number: int | None
-    handler_us: Counts = field(default_factory=dict)
+    fresh: list[int] = field(default_factory=list)
+    kept: array[int] = field(default_factory=lambda: array("q"))
+    skipped: int = 0
+    dropped: int = 0
+
+    def settle(self) -> None:
+        """Move what is fresh to what is kept. One thread at a time."""
+        count = len(self.fresh) // 2 * 2  # the thread may be between its two appends
+        # struct packs a number in a tenth of the steps that array.append takes.
+        self.kept.frombytes(struct.pack(f"{count}q", *self.fresh[:count]))
+        del self.fresh[:count]
+        if len(self.kept) > 2 * MOST_INSTANTS:
+            dropped = self.dropped + (len(self.kept) - self.skipped) // 2
+            self.forget()
+            self.dropped = dropped
+
+    def skip(self) -> None:
+        """Count anew from here on, but keep the instants."""
+        self.skipped, self.dropped = len(self.kept), 0
+
+    def forget(self) -> None:
+        """Drop all that was settled."""
+        self.kept = array("q")
+        self.skipped = self.dropped = 0
 
 
 @dataclass(slots=True)
 class RouteWatch:
-    """One route since the last reset.
+    """One route's tallies by thread and loop.
 
-    began, ended: perf_counter instants of handlers in the order in which they
-    began and ended; emptied, and `overflown` set, beyond MOST_INSTANTS.
+    loop, append: the first loop that a coroutine of the route ran on, and how
+    to append to its tally: the short way for nearly all requests.
     """
 
     name: str
     tallies: dict[tuple[threading.Thread, object], Tally] = field(default_factory=dict)
-    began: array[int] = field(default_factory=lambda: array("q"))
-    ended: array[int] = field(default_factory=lambda: array("q"))
-    overflown: bool = False
-
-    def bound(self) -> None:
-        """Keep memory in bounds, however long nobody resets."""
-        if len(self.began) > MOST_INSTANTS:
-            self.overflown = True
-            del self.began[:]
-            del self.ended[:]
+    loop: object = None
+    append: Callable[[int], None] = field(default=lambda instant: None)
 
 
 class Probe:
@@ -79,11 +104,11 @@ class Probe:
         self.executor = ExecutorWatch()
         self._collector = CollectorWatch()
         self._routes: dict[str, RouteWatch] = {}
+        self._settling = threading.Lock()
         self._loops: list[object] = []
         self._loop_thread = get_ident()
         self._loop = LoopWatch(beat_s, self._on_beat)
         self._reset_at = _clock()
-        self._started_rss: int | None = None
 
     @contextmanager
     def attached(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
@@ -92,48 +117,85 @@ class Probe:
         with self._loop.attached(loop), self._collector.attached():
             yield
 
+    def new_selector(self) -> BaseSelector:
+        """The selector to make the watched loop with: it keeps the time of its waits."""
+        return self._loop.new_selector()
+
     def watch(self, name: str, handler: Handler) -> Handler:
         """`handler`, counted as route `name`: a coroutine function, or a plain one."""
         route = self._routes.setdefault(name, RouteWatch(name))
-        record = self._record
+        if not inspect.iscoroutinefunction(handler):
+            watched = self._watched_call(route, handler)
+        elif list(inspect.signature(handler).parameters) == ["request"]:
+            watched = self._watched_coroutine_of_request(route, handler)
+        else:
+            watched = self._watched_coroutine(route, handler)
+        return cast(Handler, wraps(handler)(watched))
 
-        if inspect.iscoroutinefunction(handler):
+    def _watched_call(self, route: RouteWatch, handler: Callable[..., Any]) -> Callable[..., Any]:
+        note = self._note
 
-            @wraps(handler)
-            async def awaited(*args: Any, **kwargs: Any) -> Any:
-                began = _clock()
-                route.began.append(began)
-                try:
-                    return await handler(*args, **kwargs)
-                finally:
-                    record(route, began)
-
-            return cast(Handler, awaited)
-
-        @wraps(handler)
         def called(*args: Any, **kwargs: Any) -> Any:
             began = _clock()
-            route.began.append(began)
             try:
                 return handler(*args, **kwargs)
             finally:
-                record(route, began)
+                note(route, began, _clock())
 
-        return cast(Handler, called)
+        return called
 
-    def _record(self, route: RouteWatch, began: int) -> None:
-        ended = _clock()
+    def _watched_coroutine(
+        self, route: RouteWatch, handler: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        note = self._note
+
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            began = _clock()
+            try:
+                return await handler(*args, **kwargs)
+            finally:
+                # A coroutine runs on its loop's thread, so that the loop says both.
+                if _get_running_loop() is route.loop:
+                    append = route.append
+                    append(began)
+                    append(_clock())
+                else:
+                    note(route, began, _clock())
+
+        return awaited
+
+    def _watched_coroutine_of_request(
+        self, route: RouteWatch, handler: Callable[[Any], Any]
+    ) -> Callable[..., Any]:
+        """The same for a `request` alone, which spares a tuple and a dict for every one."""
+        note = self._note
+
+        async def awaited(request: Any) -> Any:
+            began = _clock()
+            try:
+                return await handler(request)
+            finally:
+                if _get_running_loop() is route.loop:
+                    append = route.append
+                    append(began)
+                    append(_clock())
+                else:
+                    note(route, began, _clock())
+
+        return awaited
+
+    def _note(self, route: RouteWatch, began: int, ended: int) -> None:
+        """Count a request wherever it ran. Never raises into the handler's caller."""
         try:
-            route.ended.append(ended)
             # The thread itself, not its identifier, which a later thread may have again.
             key = (current_thread(), _get_running_loop())
             tally = route.tallies.get(key)
             if tally is None:
                 tally = route.tallies.setdefault(key, self._new_tally(*key))
-            us = (ended - began) // 1000
-            if us >= 2048:
-                us = rounded_us(ended - began)
-            tally.handler_us[us] = tally.handler_us.get(us, 0) + 1
+                if route.loop is None and key[1] is not None:
+                    route.loop, route.append = key[1], tally.fresh.append
+            tally.fresh.append(began)
+            tally.fresh.append(ended)
         except Exception as error:
             self._fail(error)
 
@@ -151,10 +213,6 @@ class Probe:
             self._loops.append(loop)
         return self._loops.index(loop) + 1
 
-    def _on_beat(self) -> None:
-        for route in self._routes.values():
-            route.bound()
-
     def _fail(self, error: Exception) -> None:
         self.failure = self.failure or f"{type(error).__name__}: {error}"
 
@@ -164,29 +222,48 @@ class Probe:
         self._loop.reset()
         self.executor.reset()
         self._collector.reset()
-        for route in self._routes.values():
-            route.tallies = {}
-            if instants:
-                route.overflown = False
-                route.began, route.ended = array("q"), array("q")
+        with self._settled() as tallies:
+            for tally in tallies:
+                tally.forget() if instants else tally.skip()
+
+    def forked(self) -> None:
+        """Begin anew in a forked child, where another thread's lock would never be released."""
+        self._settling = threading.Lock()
+        self.reset(instants=True)
+
+    @contextmanager
+    def _settled(self, routes: Iterable[RouteWatch] | None = None) -> Iterator[list[Tally]]:
+        """All tallies, or those of some routes, settled; nobody else settles meanwhile."""
+        chosen = list(self._routes.values()) if routes is None else routes
+        with self._settling:
+            tallies = [tally for route in chosen for tally in list(route.tallies.values())]
+            for tally in tallies:
+                tally.settle()
+            yield tallies
+
+    def _on_beat(self) -> None:
+        with self._settled():
+            pass
 
     def instants(self, name: str, skip: int, count: int) -> dict[str, Any]:
         """Sums of the instants of `count` requests of a route, after the first `skip`.
 
-        begun, handled: how many have begun and ended since the instants were
-        reset. began_ns, ended_ns: sums of CLOCK_REALTIME instants, each less
-        `origin_ns`; None where fewer requests were handled, or too many to be kept.
+        handled: how many have ended since the instants were reset. began_ns,
+        ended_ns: sums of CLOCK_REALTIME instants, each less `origin_ns`; None
+        where fewer requests were handled, or too many to be kept.
         """
-        route = self._routes[name]
-        began, ended = route.began[:], route.ended[:]
+        with self._settled([self._routes[name]]) as tallies:
+            kept = [tally.kept[:] for tally in tallies]
+            whole = not any(tally.dropped for tally in tallies)
+        began = sorted(instant for one in kept for instant in one[::2])[skip : skip + count]
+        ended = sorted(instant for one in kept for instant in one[1::2])[skip : skip + count]
+        known = whole and len(ended) == count
         origin = _clock()
-        known = not route.overflown and min(len(began), len(ended)) >= skip + count
         return {
-            "handled": len(ended),
-            "begun": len(began),
+            "handled": sum(len(one) // 2 for one in kept),
             "origin_ns": origin + time.time_ns() - _clock(),
-            "began_ns": sum(began[skip : skip + count]) - origin * count if known else None,
-            "ended_ns": sum(ended[skip : skip + count]) - origin * count if known else None,
+            "began_ns": sum(began) - origin * count if known else None,
+            "ended_ns": sum(ended) - origin * count if known else None,
         }
 
     def snapshot(self) -> dict[str, Any]:
@@ -194,16 +271,23 @@ class Probe:
         return {
             "pid": os.getpid(),
             "seconds": (_clock() - self._reset_at) / 1e9,
-            "failure": self.failure or self._loop.failure or self.executor.failure,
+            "failure": self.failure
+            or self._loop.failure
+            or self.executor.failure
+            or self._collector.failure,
             "loop": self._loop.snapshot(),
             "executor": self.executor.snapshot(),
             "collector": self._collector.snapshot(),
             "routes": {
-                route.name: [_tally_json(tally) for tally in list(route.tallies.values())]
-                for route in self._routes.values()
-                if route.tallies
+                name: told for name, route in self._routes.items() if (told := self._told(route))
             },
         }
+
+    def _told(self, route: RouteWatch) -> list[dict[str, Any]]:
+        """The tallies that have counted anything since the reset, as JSON types."""
+        with self._settled([route]) as tallies:
+            told = [_tally_json(tally) for tally in tallies]
+        return [one for one in told if one["requests"]]
 
     def glance(self) -> dict[str, Any]:
         """The little that is asked for every second while a load runs, since the reset."""
@@ -211,7 +295,11 @@ class Probe:
 
 
 def _tally_json(tally: Tally) -> dict[str, Any]:
-    counts = tally.handler_us.copy()
+    instants = tally.kept[tally.skipped :]
+    counts: Counts = {}
+    for began, ended in zip(instants[::2], instants[1::2], strict=True):
+        us = rounded_us(ended - began)
+        counts[us] = counts.get(us, 0) + 1
     return {
         "thread": tally.thread.name,
         "is_main_thread": tally.thread is threading.main_thread(),
@@ -219,7 +307,7 @@ def _tally_json(tally: Tally) -> dict[str, Any]:
         "alive": tally.thread.is_alive(),
         "loop_class": tally.loop_class,
         "loop_number": tally.loop_number,
-        "requests": sum(counts.values()),
+        "requests": len(instants) // 2 + tally.dropped,
         "handler_us": sorted(counts.items()),
     }
 
@@ -251,7 +339,7 @@ def watch(name: str, handler: Handler) -> Handler:
 def _forget() -> None:
     """A forked worker is another process: its parent's counts are not its own."""
     if _active is not None:
-        _active.reset(instants=True)
+        _active.forked()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -43,7 +43,8 @@ def capturing(port: int, file: Path) -> Iterator[None]:
             if "listening" not in first:
                 raise HarnessError(f"tcpdump cannot capture: {first.strip()}; run this as root")
             yield
-            time.sleep(0.5)  # what is still on its way to tcpdump
+            # The kernel hands packets over in blocks, an unfinished one after a second.
+            time.sleep(1.5)
         finally:
             process.terminate()
             _, rest = process.communicate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_gaps_are_exponential() -> None:
     """Mean and standard deviation of the gaps are one over the rate, and their distribution
     function is that of the exponential law, within sampling error."""
     found = drawn("7/main")
-    gaps = [later - earlier for earlier, later in zip(found, found[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(found)]
     mean_ns = 1e9 / RATE_RPS
     error = 1 / math.sqrt(len(gaps))
     assert statistics.fmean(gaps) == pytest.approx(mean_ns, rel=4 * error)
@@ -70,7 +71,7 @@ def test_counts_vary_as_a_poisson_process_does() -> None:
 def test_neighbouring_gaps_are_independent() -> None:
     """A long gap does not foretell the next one."""
     found = drawn("7/main")
-    gaps = [later - earlier for earlier, later in zip(found, found[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(found)]
     assert abs(statistics.correlation(gaps[:-1], gaps[1:])) < 4 / math.sqrt(len(gaps))
 
 

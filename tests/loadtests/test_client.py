@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import sys
 import time
 from dataclasses import dataclass, field
@@ -277,3 +279,21 @@ def test_time_spent_elsewhere_is_not_charged_to_the_server() -> None:
         connection.close()
     # Half the spin: a user-space clock would have read the whole of it each time.
     assert min(took) < 25_000_000
+
+
+def test_an_attempt_to_connect_can_expire_too() -> None:
+    """Where the backlog is full the handshake gets no answer; that ends as a failed request."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with contextlib.ExitStack() as cleanup:
+            for _ in range(3):
+                client = cleanup.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(listener.getsockname())
+            connection = Connection(*listener.getsockname())
+            gevent.spawn_later(0.1, connection.expire)
+            problem = connection.exchange(b"GET / HTTP/1.1\r\n\r\n", AnswerBook(case()))
+    assert problem == "connect: no answer in time"
+    assert not connection.busy
+    assert not connection.connected

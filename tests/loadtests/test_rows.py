@@ -288,9 +288,7 @@ SERVER_FIGURES = ("server_cpu_utilisation", "cpu_us_per_request", "rss_peak_byte
 def test_a_server_that_could_not_be_read_has_no_cpu_figures(missing: str) -> None:
     """Blank, not zero; what the generator saw stays."""
     changed = {missing: replace(OPENED, server=None)}
-    row = only_row(
-        rows_of(result(CLOSED, codes=(Code.SERVER_NOT_READABLE,), **changed))
-    )
+    row = only_row(rows_of(result(CLOSED, codes=(Code.SERVER_NOT_READABLE,), **changed)))
     assert [row.get(name) for name in SERVER_FIGURES] == [None, None, None]
     assert row["throughput_rps"] == pytest.approx(1995.0)
     assert row["warnings"] == "server-not-readable"

@@ -10,6 +10,7 @@ from loadtests.__main__ import DEFAULT_SCENARIOS
 from loadtests.scenarios import (
     SCENARIOS,
     Closed,
+    Idle,
     Load,
     Open,
     load_from_json,
@@ -17,6 +18,9 @@ from loadtests.scenarios import (
 )
 from servers.contract import CASES, ROUTES
 from servers.settings import Settings
+
+LEAST_WARMUP_S = 0.1
+"""The shortest lead-in that `--warmup` takes."""
 
 PROMISED: dict[str, tuple[str, Closed | Open]] = {
     "async-32": ("async", Closed(32)),
@@ -34,7 +38,8 @@ def every_load() -> list[Load]:
     """The loads of all scenarios, and one for each Case of the contract in both models."""
     loads = [load for scenario in SCENARIOS.values() for load in scenario.loads]
     for case in CASES.values():
-        loads += [Load("closed", case, Closed(7, 0.25)), Load("open", case, Open(12.5, 3))]
+        models = (Closed(7, 0.25), Closed(7, new_connections=True), Open(12.5, 3), Idle(4))
+        loads += [Load(model.kind, case, model) for model in models]
     return loads
 
 
@@ -48,7 +53,7 @@ def test_a_default_scenario_offers_what_it_is_named_for(name: str) -> None:
 
 def test_the_defaults_are_the_promised_scenarios() -> None:
     """What is measured unless others are named is that list, in that order."""
-    assert DEFAULT_SCENARIOS == tuple(PROMISED)
+    assert tuple(PROMISED) == DEFAULT_SCENARIOS
 
 
 def test_waiting_users_wait_half_a_second() -> None:
@@ -67,7 +72,7 @@ def test_a_scenario_is_well_formed(name: str) -> None:
     scenario = SCENARIOS[name]
     assert scenario.name == name
     assert scenario.asks
-    assert not any(character in name for character in ".,;\" ")
+    assert not any(character in name for character in '.,;" ')
     names = [load.name for load in scenario.loads]
     assert names
     assert len(set(names)) == len(names)
@@ -77,11 +82,10 @@ def test_a_scenario_is_well_formed(name: str) -> None:
         path = load.case.request.target.partition("?")[0]
         assert any(path.startswith(route.path.partition("{")[0]) for route in ROUTES)
         if isinstance(load.model, Closed):
-            assert load.model.users >= 1
-            assert 0 <= load.model.ramp_s <= scenario.warmup_s
-        else:
+            assert 0 <= load.model.ramp_s <= max(scenario.warmup_s, LEAST_WARMUP_S)
+        elif isinstance(load.model, Open):
             assert load.model.rate_rps > 0
-            assert load.model.connections >= 1
+        assert load.model.population >= 1
 
 
 def test_every_load_survives_the_control_pipe() -> None:
@@ -100,8 +104,13 @@ def test_bodies_of_every_byte_survive() -> None:
 
 
 def test_a_name_that_does_not_exist_is_an_error() -> None:
-    """A model with an unknown or a missing field is refused, not guessed at."""
+    """A model with an unknown or a missing field, or of an unknown kind, is not guessed at."""
     told = load_to_json(Load("main", CASES["plain"], Closed(1)))
-    for wrong in ({"users": 1, "speed": 2}, {"rate_rps": 5.0}):
-        with pytest.raises(TypeError):
+    for wrong in (
+        {"kind": "closed", "users": 1, "speed": 2},
+        {"kind": "open", "rate_rps": 5.0},
+        {"kind": "ajar", "users": 1},
+        {"users": 1},
+    ):
+        with pytest.raises((TypeError, KeyError)):
             load_from_json({**told, "model": wrong})

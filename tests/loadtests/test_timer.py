@@ -24,8 +24,12 @@ def test_it_never_wakes_early() -> None:
 
 def test_what_has_passed_is_not_waited_for() -> None:
     """A due time in the past returns without giving way to other greenlets."""
-    ran = []
-    gevent.spawn(ran.append, True)
+    ran: list[bool] = []
+
+    def run() -> None:
+        ran.append(True)
+
+    gevent.spawn(run)
     with Timer() as timer:
         timer.sleep_until(time.monotonic_ns() - 1_000_000)
         timer.sleep_until(0)

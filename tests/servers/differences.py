@@ -29,8 +29,11 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 COMPARED = {name: stack for name, stack in STACKS.items() if stack.framework != "none"}
 """The stacks that have a framework; the yardstick is not to be chosen by anyone."""
 
-QUIET_S = 1.0
+QUIET_S = 2.0
 """How long a server must be silent to count as one that waits for more."""
+
+AT_ONCE = 4
+"""How many requests are tried at the same time: few, lest a busy machine look silent."""
 
 _FOLLOWING = b"GET /query?following HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _FOLLOWING_BODY = b'{"query":{"following":[""]}}'
@@ -136,6 +139,17 @@ Rows = dict[str, tuple[str, ...]]
 """The cells of each row by its name, in the order of COMPARED."""
 
 
+async def _observe_all(servers: list[Server]) -> Rows:
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def cells(odd: OddRequest) -> tuple[str, ...]:
+        async with turns:
+            return tuple([await observe(server, odd) for server in servers])
+
+    found = await asyncio.gather(*(cells(odd) for odd in ODD_REQUESTS))
+    return {odd.name: row for odd, row in zip(ODD_REQUESTS, found, strict=True)}
+
+
 async def see_all() -> tuple[Rows, Rows]:
     """The rows of the odd requests and of the habits, of servers started for this."""
     async with AsyncExitStack() as stack:
@@ -143,18 +157,13 @@ async def see_all() -> tuple[Rows, Rows]:
             await stack.enter_async_context(lifecycle.serving(name, settings=Settings(wait_ms=0)))
             for name in COMPARED
         ]
-        requests = await asyncio.gather(
-            *(asyncio.gather(*(observe(server, odd) for server in servers)) for odd in ODD_REQUESTS)
-        )
+        requests = await _observe_all(servers)
         habits = {
             habit.name: tuple([await habit.see(server) for server in servers])
             for habit in HABITS
             if sys.platform.startswith(habit.platform)
         }
-    return (
-        {odd.name: tuple(cells) for odd, cells in zip(ODD_REQUESTS, requests, strict=True)},
-        habits,
-    )
+    return requests, habits
 
 
 def row(name: str, cells: tuple[str, ...]) -> str:
@@ -175,7 +184,7 @@ there. Each row was seen by sending exactly those bytes to a running server.
 "Stays open" means that an ordinary request on the same connection was answered
 next. "Without JSON" means that the server, and not the application, wrote the
 answer, so that its body is not the contract's. "Waits" means that the server
-said nothing for a second, since it expects more to come.
+said nothing for two seconds, since it expects more to come.
 """
 
 

@@ -1,64 +1,23 @@
-"""Starting and stopping in this event loop: what works, what fails, and what is left behind."""
+"""Starting and stopping in this event loop, several servers side by side."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
-import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
-from types import ModuleType
-from typing import Any
+from contextlib import AsyncExitStack, suppress
 
-import psutil
 import pytest
-from aiohttp import web
-from quart import Quart
 
-from servers import aiohttp_stack, lifecycle, quart_hypercorn_stack, stacks
+from servers import lifecycle
 from servers.contract import CASES
-from servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from servers.settings import Settings
-from servers.stacks import STACKS, Serving
+from servers.stacks import STACKS
 from tests.servers import wire
-
-Run = Callable[[Coroutine[Any, Any, None]], None]
+from tests.servers.traces import Run, nothing_left, plain_works, refuses
 
 BOTH_TWICE = ("aiohttp", "quart-hypercorn", "asyncio", "aiohttp", "quart-hypercorn")
-
-
-@asynccontextmanager
-async def nothing_left() -> AsyncIterator[None]:
-    """Afterwards there are the tasks, threads and open files of before."""
-    process = psutil.Process()
-
-    def traces() -> tuple[set[asyncio.Task[Any]], set[threading.Thread], int]:
-        return asyncio.all_tasks(), set(threading.enumerate()), process.num_fds()
-
-    before = traces()
-    yield
-    for _ in range(10):  # asyncio closes sockets in the loop's next turns
-        await asyncio.sleep(0)
-    assert traces() == before
-
-
-async def plain_works(server: lifecycle.Server) -> None:
-    reply = await wire.get(server, "/plain")
-    assert CASES["plain"].expected.check(reply.status, reply.body) is None
-
-
-async def refuses(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except ConnectionRefusedError:
-        return True
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
-    return False
 
 
 def test_ready_when_started(run: Run, stack_name: str) -> None:
@@ -269,200 +228,5 @@ def test_a_client_that_does_not_read(run: Run, stack_name: str) -> None:
                     await server.stop()
                     with suppress(ConnectionError):
                         await sending
-
-    run(scenario())
-
-
-def test_unknown_stack(run: Run) -> None:
-    """The message gives the nearest name and all names."""
-
-    async def scenario() -> None:
-        async with nothing_left():
-            with pytest.raises(UnknownStack) as caught:
-                await lifecycle.start("quart-hypercron")
-        names = ", ".join(STACKS)
-        assert str(caught.value) == (
-            "unknown stack 'quart-hypercron'; did you mean 'quart-hypercorn'? "
-            f"known stacks: {names}"
-        )
-        with pytest.raises(UnknownStack, match="unknown stack 'xyz'; known stacks: "):
-            stacks.find("xyz")
-
-    run(scenario())
-
-
-def test_port_in_use(run: Run, stack_name: str) -> None:
-    """A port that is taken is one clear line, and what listens there goes on undisturbed."""
-
-    async def scenario() -> None:
-        async with nothing_left():
-            async with lifecycle.serving("asyncio") as holder:
-                with pytest.raises(PortInUse) as caught:
-                    await lifecycle.start(stack_name, port=holder.port)
-                await plain_works(holder)
-        assert str(caught.value) == (
-            f"127.0.0.1 port {holder.port} is in use; "
-            "stop what listens there, or take another port or 0"
-        )
-
-    run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("host", "line"),
-    [
-        ("192.0.2.1", "192.0.2.1 is no address of this machine; take one that is"),
-        ("no.such.host.invalid", "cannot resolve host 'no.such.host.invalid'; name an address"),
-    ],
-)
-def test_bad_host(run: Run, stack_name: str, host: str, line: str) -> None:
-    """An address that is not here and a name that is nowhere are one clear line each."""
-
-    async def scenario() -> None:
-        await asyncio.to_thread(int)  # so that the executor's thread is there before
-        async with nothing_left():
-            with pytest.raises(ServerError) as caught:
-                await lifecycle.start(stack_name, host=host)
-        assert str(caught.value).startswith(line)
-        assert "\n" not in str(caught.value)
-
-    run(scenario())
-
-
-class NoDatabase(Exception):
-    """What the applications below raise when they start."""
-
-
-def _fail() -> None:
-    raise NoDatabase("the database\nis away")
-
-
-async def _aiohttp_fails(host: str, port: int, settings: Settings) -> Serving:
-    async def on_startup(app: web.Application) -> None:
-        _fail()
-
-    app = aiohttp_stack.create_app(settings)
-    app.on_startup.append(on_startup)
-    return await aiohttp_stack.serve(app, host, port, settings)
-
-
-async def _quart_fails(host: str, port: int, settings: Settings) -> Serving:
-    app: Quart = quart_hypercorn_stack.create_app(settings)
-
-    @app.before_serving
-    async def before_serving() -> None:
-        _fail()
-
-    return await quart_hypercorn_stack.serve(app, host, port, settings)
-
-
-async def _quart_is_slow(host: str, port: int, settings: Settings) -> Serving:
-    app: Quart = quart_hypercorn_stack.create_app(settings)
-
-    @app.before_serving
-    async def before_serving() -> None:
-        await asyncio.sleep(0.02)
-
-    return await quart_hypercorn_stack.serve(app, host, port, settings)
-
-
-async def _answers_wrongly(host: str, port: int, settings: Settings) -> Serving:
-    return await aiohttp_stack.serve(web.Application(), host, port, settings)
-
-
-@pytest.fixture
-def private(monkeypatch: pytest.MonkeyPatch) -> Callable[[stacks.Start], str]:
-    """Adds a stack with the given `start` to STACKS, and returns its name."""
-
-    def add(start: stacks.Start) -> str:
-        module = ModuleType("private_stack")
-        vars(module)["start"] = start
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        row = replace(STACKS["asyncio"], name="private", module=module.__name__)
-        monkeypatch.setitem(STACKS, row.name, row)
-        return row.name
-
-    return add
-
-
-@pytest.mark.parametrize("start", [_aiohttp_fails, _quart_fails])
-def test_startup_that_raises(
-    run: Run, private: Callable[[stacks.Start], str], start: stacks.Start
-) -> None:
-    """The framework's own exception is the cause; the message is one line that names it."""
-
-    async def scenario() -> None:
-        async with nothing_left():
-            with pytest.raises(StartupFailed) as caught:
-                await lifecycle.start(private(start))
-            assert isinstance(caught.value.__cause__, NoDatabase)
-            assert str(caught.value) == (
-                "private failed to start: NoDatabase: the database is away; "
-                "the traceback of the cause shows where"
-            )
-            # Drops the traceback, whose frames hold what the start had made.
-            del caught
-
-    run(scenario())
-
-
-def test_startup_that_raises_gives_up_its_port(
-    run: Run, private: Callable[[stacks.Start], str]
-) -> None:
-    """The port of a start-up that raised can be taken at once."""
-
-    async def scenario() -> None:
-        async with lifecycle.serving("asyncio") as server:
-            port = server.port
-        for start in (_aiohttp_fails, _quart_fails):
-            with pytest.raises(StartupFailed):
-                await lifecycle.start(private(start), port=port)
-            assert await refuses("127.0.0.1", port)
-
-    run(scenario())
-
-
-def test_cancelled_start(run: Run, private: Callable[[stacks.Start], str]) -> None:
-    """A start that is cancelled, at whatever point, leaves nothing behind."""
-
-    async def scenario() -> None:
-        for start in [*(stacks.load(stack) for stack in STACKS.values()), _quart_is_slow]:
-            name = private(start)
-            for turns in range(30):
-                async with nothing_left():
-                    starting = asyncio.create_task(lifecycle.start(name))
-                    for _ in range(turns):
-                        await asyncio.sleep(0)
-                    starting.cancel()
-                    await asyncio.wait({starting})
-                    if not starting.cancelled():
-                        await starting.result().stop()
-
-    run(scenario())
-
-
-def test_wrong_first_answer(run: Run, private: Callable[[stacks.Start], str]) -> None:
-    """A server that listens but does not serve the contract has not started."""
-
-    async def scenario() -> None:
-        async with nothing_left():
-            with pytest.raises(StartupFailed, match="answered /plain with status 404 on http://"):
-                await lifecycle.start(private(_answers_wrongly))
-
-    run(scenario())
-
-
-def test_missing_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stack whose packages are not installed says which to install, and how."""
-    row = replace(STACKS["asyncio"], name="away", module="servers.no_such_stack")
-    monkeypatch.setitem(STACKS, row.name, row)
-
-    async def scenario() -> None:
-        with pytest.raises(StartupFailed) as caught:
-            await lifecycle.start("away")
-        assert str(caught.value) == (
-            "stack away cannot be imported: No module named 'servers.no_such_stack'; "
-            "install httptools (`make setup` does)"
-        )
 
     run(scenario())

@@ -1,0 +1,172 @@
+"""`python -m results`: show a run, compare two, keep what is derived from rows up to date."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from results import folder as folders
+from results.errors import ResultsError, UnknownName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from results.summary import Summaries
+
+# What takes long to import is imported by the command that needs it: completion must be quick.
+
+
+class Run(click.ParamType[Path]):
+    """A results folder, by name or path."""
+
+    name = "run"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder; a usage error that suggests the nearest name."""
+        if isinstance(value, Path):
+            return value
+        try:
+            return folders.find(value)
+        except UnknownName as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names of the runs that are here, the newest first, and then folders."""
+        found = [name for name in folders.names() if name.startswith(incomplete)]
+        return [*map(CompletionItem, found), CompletionItem(incomplete, type="dir")]
+
+
+def _chosen(run: Path | None) -> Path:
+    try:
+        return run if run is not None else folders.find(None)
+    except UnknownName as error:
+        raise click.UsageError(str(error)) from None
+
+
+@click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Read results folders. RUN is a name under results/runs or a path; by default the newest."""
+
+
+@cli.command()
+@click.argument("run", type=Run(), required=False)
+@click.option(
+    "--reference",
+    metavar="STACK",
+    help="Take ratios to this stack; by default to the first by name that is no yardstick.",
+)
+@click.option("--intervals", is_flag=True, help="Print the 95 % intervals of the ratios too.")
+def show(run: Path | None, reference: str | None, intervals: bool) -> None:
+    """Print the table, the Warnings in words, and where the files are.
+
+    Brings summary.csv and datapackage.json of the folder up to date.
+    """
+    from results import datapackage, summary, table
+
+    path = _chosen(run)
+    loaded = _load(path)
+    summaries = _summaries(loaded, reference)
+    try:
+        summary.write(path, summaries)
+        datapackage.write(path)
+    except OSError as error:
+        click.echo(f"note: summary.csv was not brought up to date: {error.strerror}", err=True)
+    page = table.page(loaded, summaries, intervals=intervals)
+    _print(lambda console: table.render(page, path, console))
+
+
+@cli.command()
+@click.argument("first", type=Run())
+@click.argument("second", type=Run())
+@click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")
+def compare(first: Path, second: Path, every: bool) -> None:
+    """Compare two runs: ratio, interval and verdict a Cell and metric."""
+    from results import compare, compare_table, summary
+
+    one, other = _load(first), _load(second)
+    compared = compare.compare(
+        one, summary.summarise(one), other, summary.summarise(other), every=every
+    )
+    differ = compare.differences(one, other)
+    if not compared:
+        raise ResultsError("the two runs have no stack and scenario in common")
+    _print(lambda console: compare_table.render(one, other, compared, differ, console))
+
+
+@cli.command()
+@click.option("--write", is_flag=True, help="Write it into results/README.md.")
+def dictionary(write: bool) -> None:
+    """Print the data dictionary: every table, column, unit and Warning."""
+    from results import dictionary
+
+    if not write:
+        click.echo(dictionary.dictionary())
+        return
+    text = dictionary.README.read_text(encoding="utf-8")
+    dictionary.README.write_text(dictionary.renewed(text), encoding="utf-8")
+
+
+def _load(path: Path) -> folders.Folder:
+    """The folder, if any row of it can be used. Raises ResultsError."""
+    loaded = folders.load(path)
+    if loaded.runs:
+        return loaded
+    about_runs = [problem for problem in loaded.problems if problem.file == "runs.csv"]
+    why = about_runs[0] if about_runs else "runs.csv holds no row: no Run had ended"
+    raise ResultsError(f"{path} has nothing to show: {why}")
+
+
+def _summaries(loaded: folders.Folder, reference: str | None) -> Summaries:
+    from results import summary
+
+    try:
+        return summary.summarise(loaded, reference)
+    except UnknownName as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _print(write: Callable[[Console], None]) -> None:
+    """Print through rich: as wide as the terminal, without colour where there is none."""
+    from rich.console import Console
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without µ and – still gets the table
+    write(Console(highlight=False, markup=False, emoji=False))
+    sys.stdout.flush()
+
+
+def _fail(line: str, status: int = 1) -> NoReturn:
+    click.echo(f"error: {line}", err=True)
+    sys.exit(status)
+
+
+def main() -> None:
+    """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
+    try:
+        cli.main(prog_name="python -m results", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+    except click.UsageError as error:
+        _fail(error.format_message(), 2)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except ResultsError as error:
+        _fail(str(error))
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""datapackage.json: a results folder as a Frictionless Data Package.
+
+It tells other programs what the columns are: types, units, constraints, and
+that a blank cell is a missing value. Source: the Data Package and Table Schema
+specifications, https://specs.frictionlessdata.io (version 1).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from results import schema
+from results.schema import Column, Kind, Table
+
+FILE = "datapackage.json"
+
+_TYPES: dict[Kind, dict[str, Any]] = {
+    Kind.TEXT: {"type": "string"},
+    Kind.INTEGER: {"type": "integer"},
+    Kind.NUMBER: {"type": "number"},
+    Kind.BOOLEAN: {"type": "boolean", "trueValues": ["true"], "falseValues": ["false"]},
+}
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The descriptor, as JSON types: one resource for each table whose file is there."""
+    tables = (*schema.TABLES, *schema.DERIVED)
+    present = [table for table in tables if (folder / table.filename).is_file()]
+    return {
+        "profile": "tabular-data-package",
+        "name": "loopbench-results",
+        "title": "Measurements of Python's asynchronous web servers",
+        "description": f"A results folder of schema version {schema.SCHEMA_VERSION}.",
+        "resources": [_resource(table) for table in present],
+    }
+
+
+def write(folder: Path) -> Path:
+    """Write datapackage.json whole or not at all; returns its path. Raises OSError."""
+    path = folder / FILE
+    draft = path.with_suffix(".part")
+    text = json.dumps(describe(folder), indent=2, ensure_ascii=False) + "\n"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+    return path
+
+
+def _resource(table: Table) -> dict[str, Any]:
+    return {
+        "profile": "tabular-data-resource",
+        "name": table.name,
+        "description": table.meaning,
+        "path": table.filename,
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "schema": {
+            "fields": [_field(column) for column in table.columns],
+            "missingValues": [""],
+        },
+    }
+
+
+def _field(column: Column) -> dict[str, Any]:
+    constraints: dict[str, Any] = {}
+    if column.required:
+        constraints["required"] = True
+    if column.minimum is not None:
+        constraints["minimum"] = column.minimum
+    field = {"name": column.name, "description": column.meaning, **_TYPES[column.kind]}
+    if column.unit:
+        field["unit"] = column.unit
+    return {**field, "constraints": constraints} if constraints else field

@@ -1,0 +1,58 @@
+"""The data dictionary of results/README.md, from the schema's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from results import schema
+from results.errors import ResultsError
+from results.schema import Column, Table
+from results.warnings import WORDING
+
+README = Path(__file__).resolve().parent / "README.md"
+BEGIN = "<!-- dictionary: begin; `python -m results dictionary --write` makes what follows -->"
+END = "<!-- dictionary: end -->"
+
+
+def dictionary() -> str:
+    """Every table with every column, and every Warning, as Markdown."""
+    tables = (line for table in (*schema.TABLES, *schema.DERIVED) for line in _table(table))
+    return "\n".join([*tables, *_warnings()])
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield from (f"### {table.filename}", "", table.meaning, "")
+    yield "| column | type | unit | blank | meaning |"
+    yield "| --- | --- | --- | --- | --- |"
+    yield from (_column(column) for column in table.columns)
+    yield ""
+
+
+def _column(column: Column) -> str:
+    blank = "never" if column.required else "not measured"
+    unit = column.unit or "–"
+    return f"| `{column.name}` | {column.kind.value} | {unit} | {blank} | {_cell(column.meaning)} |"
+
+
+def _warnings() -> Iterator[str]:
+    yield from ("### Codes of the column `warnings`", "")
+    yield "| code | what happened | what it means | what to do |"
+    yield "| --- | --- | --- | --- |"
+    for code, words in WORDING.items():
+        cells = (words.happened, words.means, words.do)
+        yield f"| `{code}` | {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def renewed(text: str) -> str:
+    """A README's text with the dictionary as it is now. Raises ResultsError without the two
+    marks."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ResultsError(f"{README.name} lacks the marks of the dictionary: {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{dictionary()}\n\n{END}{after}"

@@ -1,0 +1,115 @@
+"""How figures are written for a person: three significant digits, and what they stand for."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from results.location import Interval
+from results.summary import METRICS, Ratio, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A metric that tables show: for which load models, and under which short name."""
+
+    metric: str
+    label: str
+    models: tuple[str, ...]
+
+
+CLOSED, OPEN, IDLE = "closed", "open", "idle"
+
+SHOWN: tuple[Shown, ...] = (
+    Shown("throughput_rps", "requests/s", (CLOSED,)),
+    Shown("service_time_p50_ms", "service p50", (CLOSED,)),
+    Shown("service_time_p99_ms", "service p99", (CLOSED,)),
+    Shown("response_time_p50_ms", "response p50", (OPEN,)),
+    Shown("response_time_p99_ms", "response p99", (OPEN,)),
+    Shown("cpu_us_per_request", "CPU/request", (CLOSED, OPEN)),
+    Shown("rss_peak_bytes", "memory", (IDLE,)),
+)
+"""What a person needs first. In a closed loop the load follows the server, so throughput is the
+answer; in an open one the rate is given, and the times are."""
+
+
+def shown_for(model: str) -> tuple[Shown, ...]:
+    """The metrics to show for a load model; all of them for one that is not known here."""
+    return tuple(row for row in SHOWN if model in row.models) or SHOWN
+
+
+UNITS = {"ms": "ms", "us": "µs", "1/s": "1/s", "bytes": "MB", "s": "s", "1": "", "": ""}
+_SCALES = {"bytes": 1e-6}
+
+
+def unit(metric: str) -> str:
+    """The unit that `figure` writes a metric in; blank for counts and shares."""
+    written = METRICS[metric].unit
+    return UNITS.get(written, written)
+
+
+_LABELS = {shown.metric: shown.label for shown in SHOWN}
+
+
+def label(metric: str) -> str:
+    """The short name of a metric with its unit; for one that has none, the column's name."""
+    if metric not in _LABELS:
+        return metric
+    written = "" if _LABELS[metric].endswith("/s") else unit(metric)
+    return f"{_LABELS[metric]} {written}".strip()
+
+
+def figure(metric: str, value: float) -> str:
+    """A reading in the unit that `unit` names."""
+    return digits(value * _SCALES.get(METRICS[metric].unit, 1.0))
+
+
+def digits(value: float) -> str:
+    """Three significant digits; thousands apart; never an exponent."""
+    if value == 0:
+        return "0"
+    places = 2 - math.floor(math.log10(abs(value)))
+    rounded = round(value, places)
+    if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
+        places -= 1
+    return f"{rounded:,.{max(0, places)}f}"
+
+
+def spread(summary: Summary) -> str:
+    """How far the furthest Round is from the centre, in % of it."""
+    if summary.n == 1:
+        return "1 Round"
+    reach = summary.reach
+    return "" if reach is None else f"±{math.ceil(round(reach * 100, 6))}%"
+
+
+def ratio(value: Ratio, *, interval: bool = False) -> str:
+    """A ratio; `~` where it may as well be 1; `?` after it where no interval can tell.
+
+    interval: add the 95 % interval.
+    """
+    if value.interval is None:
+        return f"{digits(value.centre)}x ?"
+    ends = f" [{between(value.interval)}]" if interval else ""
+    return f"{digits(value.centre) + 'x' if value.significant else '~'}{ends}"
+
+
+def between(interval: Interval) -> str:
+    """Both ends of an interval."""
+    return f"{digits(interval.low)}–{digits(interval.high)}"
+
+
+def plain(text: object) -> str:
+    """Text from a row without control characters, which a terminal would obey."""
+    return "".join(
+        " " if unicodedata.category(character)[0] == "C" else character for character in str(text)
+    )
+
+
+def listed(words: Iterable[str], most: int = 6) -> str:
+    """Words with commas; after `most` of them only how many more."""
+    every = list(words)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more

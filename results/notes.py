@@ -1,0 +1,93 @@
+"""Numbered notes: each Warning of a folder once, in words, with the Cells that it is about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from results import figures
+from results.folder import Folder
+from results.summary import Cell, Summaries
+from results.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
+
+MOST_CELLS = 6
+MOST_FAILURES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One code. cells: where, with in how many Rounds; everywhere: that is every Cell."""
+
+    number: int
+    code: str
+    cells: tuple[tuple[Cell, Warning], ...]
+    everywhere: bool
+
+    def text(self) -> str:
+        """What happened, what it means, what to do, and where."""
+        words = wording(self.code)
+        return (
+            f"{figures.plain(self.code)}: {words.happened}. It means: {words.means}. "
+            f"What to do: {words.do}. Where: {self.where()}."
+        )
+
+    def where(self) -> str:
+        """The Cells, with the number of Rounds where it is not all of them."""
+        if self.everywhere and all(warning.rounds == warning.of for _, warning in self.cells):
+            return "every Cell"
+        return figures.listed((_where(*pair) for pair in self.cells), MOST_CELLS)
+
+
+def cell_name(cell: Cell) -> str:
+    """Stack and scenario; the load too where the scenario has several."""
+    stack, scenario, load = cell
+    return figures.plain(f"{stack} {scenario}" if load == "main" else f"{stack} {scenario}/{load}")
+
+
+def _where(cell: Cell, warning: Warning) -> str:
+    if warning.rounds == warning.of:
+        return cell_name(cell)
+    return f"{cell_name(cell)} ({warning.rounds} of {warning.of} Rounds)"
+
+
+def notes(summaries: Summaries) -> tuple[Note, ...]:
+    """One Note a code, in the order of the wording's table, unknown codes last."""
+    found: defaultdict[str, list[tuple[Cell, Warning]]] = defaultdict(list)
+    for cell, listed in summaries.cells.items():
+        for warning in listed:
+            found[warning.code].append((cell, warning))
+    places = {str(code): place for place, code in enumerate(WORDING)}
+    codes = sorted(found, key=lambda code: (places.get(code, len(places)), code))
+    return tuple(
+        Note(number, code, tuple(found[code]), len(found[code]) == len(summaries.cells) > 1)
+        for number, code in enumerate(codes, start=1)
+    )
+
+
+def marks(found: tuple[Note, ...], cell: Cell) -> str:
+    """The numbers to print at a Cell. A note about every Cell needs none."""
+    return "".join(
+        f"[{note.number}]"
+        for note in found
+        if not note.everywhere and any(cell == about for about, _ in note.cells)
+    )
+
+
+def failure_lines(folder: Folder) -> Iterator[str]:
+    """Why requests failed, the most frequent reasons first."""
+    cells = {(run.run_id, run.load): (run.stack, run.scenario, run.load) for run in folder.runs}
+    requests: defaultdict[Cell, float] = defaultdict(float)
+    for run in folder.runs:
+        requests[run.stack, run.scenario, run.load] += run.number("requests") or 0
+    counts: defaultdict[tuple[Cell, str], int] = defaultdict(int)
+    for row in folder.failures:
+        cell = cells.get((str(row["run_id"]), str(row["load"])))
+        count = row["count"]
+        if cell is not None and isinstance(count, int):
+            counts[cell, str(row["reason"])] += count
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    for (cell, reason), count in most[:MOST_FAILURES]:
+        yield f"{cell_name(cell)}: {reason}, {count:,} of {requests[cell]:,.0f} requests"
+    if len(most) > MOST_FAILURES:
+        yield f"{len(most) - MOST_FAILURES} more reasons are in failures.csv"

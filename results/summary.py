@@ -1,0 +1,321 @@
+"""One number for each metric of a Cell, and how far it can be trusted.
+
+The unit of replication is the Run: one value a Round, each from a fresh
+process. Requests are never pooled, since those of one process share its luck.
+
+Ratio. Stacks are compared within a Round, since the Runs of a Round share the
+machine's mood: the logarithms of value over reference value, one a Round,
+are summarised by the same method, and the results raised to e again.
+The method, with its source and limits: `results.location`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+
+from results import schema
+from results.errors import UnknownName
+from results.folder import Folder, Plan, RunRow, suggestion
+from results.location import MIN_ROUNDS, Interval, locate, raised
+from results.schema import Column, Kind, Row, TableWriter
+from results.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
+
+YARDSTICK = "asyncio"
+"""The stack without a framework: what the generator reaches at most, and never the reference."""
+
+GENERATOR_LIMIT = 0.9
+"""Share of the yardstick's throughput from which on the server is not the limit."""
+
+_ALWAYS, _COUNTED = "throughput_rps", "requests"
+"""What a Run has that was loaded."""
+
+_GIVEN = frozenset(
+    ("round", "position", "users", "arrival_rate_rps", "warmup_s", "measured_s", "exit_code")
+)
+"""Numbers of runs.csv that were chosen, or are names: they are not summarised."""
+
+METRICS: Mapping[str, Column] = MappingProxyType(
+    {
+        column.name: column
+        for column in schema.RUNS.columns
+        if column.kind in (Kind.INTEGER, Kind.NUMBER) and column.name not in _GIVEN
+    }
+)
+"""Every column of runs.csv that is a reading, by name."""
+
+Cell = tuple[str, str, str]
+"""Stack, scenario and load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One metric's values of one Cell and load, by Round. Unit: that of the column."""
+
+    stack: str
+    scenario: str
+    load: str
+    metric: str
+    values: Mapping[int, float]
+
+    @property
+    def cell(self) -> Cell:
+        """Where the Sample comes from."""
+        return self.stack, self.scenario, self.load
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A Sample over that of the reference stack in the same scenario and load.
+
+    n: Rounds that have both. interval: None where n is too small.
+    """
+
+    to: str
+    n: int
+    centre: float
+    interval: Interval | None
+
+    @property
+    def significant(self) -> bool | None:
+        """Whether the interval leaves out 1; None without an interval."""
+        return None if self.interval is None else 1.0 not in self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A Sample in numbers. lowest, highest: the spread over Rounds, always there."""
+
+    sample: Sample
+    n: int
+    centre: float
+    interval: Interval | None
+    lowest: float
+    highest: float
+    ratio: Ratio | None
+    warnings: tuple[Warning, ...]
+
+    @property
+    def reach(self) -> float | None:
+        """How far the furthest Round lies from the centre, as a share of it; None at 0."""
+        if self.centre == 0:
+            return None
+        return max(self.highest - self.centre, self.centre - self.lowest) / abs(self.centre)
+
+
+@dataclass(frozen=True, slots=True)
+class Summaries:
+    """Everything that is summarised of a folder.
+
+    by: summaries by cell and metric. cells: the Warnings of every Cell and
+    load, those without any figure included, in the order to show them in.
+    reference: None where no stack can be one.
+    """
+
+    reference: str | None
+    by: Mapping[tuple[Cell, str], Summary]
+    cells: Mapping[Cell, tuple[Warning, ...]]
+
+    def get(self, cell: Cell, metric: str) -> Summary | None:
+        """The Summary of one metric; None where it was not measured."""
+        return self.by.get((cell, metric))
+
+
+def samples(runs: Iterable[RunRow]) -> dict[tuple[Cell, str], Sample]:
+    """Every metric of every Cell and load that has a value in at least one Round."""
+    values: defaultdict[tuple[Cell, str], dict[int, float]] = defaultdict(dict)
+    for run in runs:
+        for metric in METRICS:
+            number = run.number(metric)
+            if number is not None:
+                values[(run.stack, run.scenario, run.load), metric][run.round] = number
+    return {
+        (cell, metric): Sample(*cell, metric, MappingProxyType(by_round))
+        for (cell, metric), by_round in values.items()
+    }
+
+
+def choose_reference(stacks: Sequence[str], wanted: str | None = None) -> str | None:
+    """The stack that ratios are taken to: the one wanted, or the first by name that is no
+    yardstick; None where only the yardstick is there. Raises UnknownName."""
+    if wanted is None:
+        return next((stack for stack in sorted(stacks) if stack != YARDSTICK), None)
+    if wanted not in stacks:
+        hint = suggestion(wanted, tuple(sorted(stacks)), "stack")
+        known = ", ".join(sorted(stacks)) or "none"
+        raise UnknownName(f"unknown stack {wanted!r}; {hint.split('; ')[0]} measured: {known}")
+    return wanted
+
+
+def summarise(folder: Folder, reference: str | None = None) -> Summaries:
+    """Summaries of every metric of every Cell and load. Raises UnknownName for a reference
+    stack that the folder does not have."""
+    measured = sorted({run.stack for run in folder.runs})
+    to = choose_reference(measured, reference)
+    taken = samples(folder.runs)
+    noted = _noted(folder)
+    limited = _generator_limited(taken, _closed(folder.runs))
+    by = {}
+    for (cell, metric), sample in taken.items():
+        ratio = None
+        if to is not None and cell[0] != to:
+            ratio = _ratio(sample, taken.get(((to, *cell[1:]), metric)))
+        found = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
+        found += [
+            warning
+            for warning in _read_together(sample, folder.plan, cell in limited)
+            if warning.wording.concerns(metric)
+        ]
+        by[cell, metric] = _summary(sample, ratio, tuple(found))
+    cells = {
+        cell: _of_cell(cell, noted.get(cell, ()), by, folder.plan) for cell in _every_cell(folder)
+    }
+    return Summaries(to, MappingProxyType(by), MappingProxyType(cells))
+
+
+def _summary(sample: Sample, ratio: Ratio | None, found: tuple[Warning, ...]) -> Summary:
+    values = sample.values.values()
+    located = locate(values)
+    interval = located.interval
+    least = METRICS[sample.metric].minimum
+    if interval is not None and least is not None:
+        interval = replace(interval, low=max(interval.low, min(least, interval.high)))
+    return Summary(
+        sample, located.n, located.centre, interval, min(values), max(values), ratio, found
+    )
+
+
+def _ratio(sample: Sample, reference: Sample | None) -> Ratio | None:
+    """Paired by Round. None where a Round has a zero, of which there is no ratio, or none has
+    both."""
+    if reference is None:
+        return None
+    shared = sorted(sample.values.keys() & reference.values.keys())
+    pairs = [(sample.values[number], reference.values[number]) for number in shared]
+    if not pairs or any(value <= 0 or other <= 0 for value, other in pairs):
+        return None
+    located = locate(math.log(value / other) for value, other in pairs)
+    return Ratio(reference.stack, located.n, math.exp(located.centre), raised(located.interval))
+
+
+def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
+    """Scenario and load of the closed loops: in an open loop all stacks have the same rate."""
+    return {(run.scenario, run.load) for run in runs if run.load_model == "closed"}
+
+
+def _noted(folder: Folder) -> dict[Cell, tuple[Warning, ...]]:
+    """The codes in the rows of each Cell, and in how many of its Rounds each stands."""
+    rows: defaultdict[Cell, list[RunRow]] = defaultdict(list)
+    for run in folder.runs:
+        rows[run.stack, run.scenario, run.load].append(run)
+    noted = {}
+    for cell, runs in rows.items():
+        counts: dict[str, int] = {}
+        for code in (code for run in runs for code in run.codes):
+            counts[code] = counts.get(code, 0) + 1
+        noted[cell] = tuple(Warning(code, n, len(runs)) for code, n in counts.items())
+    return noted
+
+
+def _generator_limited(
+    taken: Mapping[tuple[Cell, str], Sample], closed: set[tuple[str, str]]
+) -> set[Cell]:
+    """Cells whose throughput is that of the yardstick, or nearly."""
+    limited = set()
+    for (cell, metric), sample in taken.items():
+        if metric != _ALWAYS or cell[0] == YARDSTICK or cell[1:] not in closed:
+            continue
+        yardstick = taken.get(((YARDSTICK, *cell[1:]), metric))
+        if yardstick is None:
+            continue
+        ceiling = locate(yardstick.values.values()).centre
+        if ceiling > 0 and locate(sample.values.values()).centre >= GENERATOR_LIMIT * ceiling:
+            limited.add(cell)
+    return limited
+
+
+def _read_together(sample: Sample, plan: Plan, limited: bool) -> list[Warning]:
+    n = len(sample.values)
+    found = []
+    if n < MIN_ROUNDS:
+        found.append(Warning(ReadingCode.TOO_FEW_ROUNDS, n, n))
+    if plan.rounds is not None and n < plan.rounds:
+        found.append(Warning(ReadingCode.ROUNDS_MISSING, n, plan.rounds))
+    if limited:
+        found.append(Warning(ReadingCode.GENERATOR_LIMIT, n, n))
+    return found
+
+
+def _every_cell(folder: Folder) -> Iterator[Cell]:
+    """Every stack, planned or measured, in every scenario and load that was measured."""
+    for scenario, load in loads(folder):
+        for stack in folder.stacks:
+            yield stack, scenario, load
+
+
+def loads(folder: Folder) -> tuple[tuple[str, str], ...]:
+    """Scenario and load of what was measured, in the order of the plan, else by name."""
+    places = {name: place for place, name in enumerate(folder.plan.scenarios)}
+    found = {(run.scenario, run.load) for run in folder.runs}
+    return tuple(sorted(found, key=lambda key: (places.get(key[0], len(places)), key)))
+
+
+def _of_cell(
+    cell: Cell,
+    noted: tuple[Warning, ...],
+    by: Mapping[tuple[Cell, str], Summary],
+    plan: Plan,
+) -> tuple[Warning, ...]:
+    """The Warnings of a Cell as a whole: from its rows, and from what every Run should have."""
+    main = by.get((cell, _ALWAYS)) or by.get((cell, _COUNTED))
+    if main is None:
+        return (*noted, Warning(ReadingCode.STACK_MISSING, 0, plan.rounds or 0))
+    return tuple({warning.code: warning for warning in (*noted, *main.warnings)}.values())
+
+
+def table_rows(summaries: Summaries) -> Iterator[Row]:
+    """The rows of summary.csv: cells in the order to show them in, metrics as in runs.csv."""
+    for cell in summaries.cells:
+        for metric, column in METRICS.items():
+            summary = summaries.get(cell, metric)
+            if summary is not None:
+                yield _table_row(summary, column)
+
+
+def _table_row(summary: Summary, column: Column) -> Row:
+    ratio, interval = summary.ratio, summary.interval
+    ratio_interval = ratio.interval if ratio else None
+    return {
+        "stack": summary.sample.stack,
+        "scenario": summary.sample.scenario,
+        "load": summary.sample.load,
+        "metric": column.name,
+        "unit": column.unit or None,
+        "n": summary.n,
+        "centre": summary.centre,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "lowest": summary.lowest,
+        "highest": summary.highest,
+        "reference": ratio.to if ratio else None,
+        "ratio_n": ratio.n if ratio else None,
+        "ratio": ratio.centre if ratio else None,
+        "ratio_low": ratio_interval.low if ratio_interval else None,
+        "ratio_high": ratio_interval.high if ratio_interval else None,
+        "warnings": schema.WARNING_SEPARATOR.join(w.code for w in summary.warnings) or None,
+    }
+
+
+def write(folder: Path, summaries: Summaries) -> Path:
+    """Write summary.csv whole or not at all; returns its path. Raises OSError."""
+    with TemporaryDirectory(dir=folder, prefix=".summary-") as draft:
+        with TableWriter(Path(draft), schema.SUMMARY) as writer:
+            writer.append(table_rows(summaries))
+        path = folder / schema.SUMMARY.filename
+        (Path(draft) / schema.SUMMARY.filename).replace(path)
+    return path

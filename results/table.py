@@ -1,0 +1,265 @@
+"""The terminal's table: scenarios downwards, stacks side by side, Warnings in words under it.
+
+A ratio that cannot be told from 1 is printed as `~`, as benchstat does
+(https://pkg.go.dev/golang.org/x/perf/cmd/benchstat).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from results import figures
+from results.folder import Folder
+from results.location import MIN_ROUNDS
+from results.notes import Note, failure_lines, marks, notes
+from results.summary import YARDSTICK, Cell, Summaries, Summary, loads
+
+_GAP = 2
+_NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One figure of one stack: value, spread over the Rounds and ratio, as they are printed."""
+
+    value: str
+    spread: str = ""
+    ratio: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric of one scenario and load: a label, and an Entry a stack."""
+
+    label: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One scenario and load. marks: the numbers of its notes, a stack."""
+
+    title: str
+    marks: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that is printed, as values."""
+
+    heading: tuple[str, ...]
+    stacks: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    legend: str
+    notes: tuple[Note, ...]
+    failures: tuple[str, ...]
+    problems: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Page:
+    """What `show` prints of a folder. intervals: with those of the ratios."""
+    stacks = in_order(folder.stacks, summaries.reference)
+    found = notes(summaries)
+    return Page(
+        heading=tuple(_heading(folder)),
+        stacks=stacks,
+        blocks=tuple(_blocks(folder, summaries, stacks, found, intervals)),
+        legend=_legend(summaries, intervals),
+        notes=found,
+        failures=tuple(failure_lines(folder)),
+        problems=tuple(str(problem) for problem in folder.problems),
+        files=_files(folder.path),
+    )
+
+
+def in_order(stacks: Sequence[str], reference: str | None) -> tuple[str, ...]:
+    """The reference first, the yardstick last, the others by name."""
+    return tuple(sorted(stacks, key=lambda name: (name != reference, name == YARDSTICK, name)))
+
+
+def _blocks(
+    folder: Folder,
+    summaries: Summaries,
+    stacks: tuple[str, ...],
+    found: tuple[Note, ...],
+    intervals: bool,
+) -> Iterator[Block]:
+    first = {(run.scenario, run.load): run for run in reversed(folder.runs)}
+    for scenario, load in loads(folder):
+        row = first[scenario, load]
+        offered = {
+            figures.CLOSED: f"{row.number('users') or 0:,.0f} users",
+            figures.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
+            figures.IDLE: f"{row.number('users') or 0:,.0f} idle",
+        }
+        name = scenario if load == "main" else f"{scenario}/{load}"
+        cells = [(stack, scenario, load) for stack in stacks]
+        yield Block(
+            ", ".join(filter(None, (name, offered.get(row.load_model)))),
+            tuple(marks(found, cell) for cell in cells),
+            tuple(_lines(row.load_model, summaries, cells, intervals)),
+        )
+
+
+def _lines(model: str, summaries: Summaries, cells: list[Cell], intervals: bool) -> Iterator[Line]:
+    for shown in figures.shown_for(model):
+        found = [summaries.get(cell, shown.metric) for cell in cells]
+        if any(found):
+            yield Line(
+                figures.label(shown.metric), tuple(_entry(summary, intervals) for summary in found)
+            )
+
+
+def _entry(summary: Summary | None, intervals: bool) -> Entry:
+    if summary is None:
+        return Entry(_NOTHING)
+    value = figures.figure(summary.sample.metric, summary.centre)
+    ratio = figures.ratio(summary.ratio, interval=intervals) if summary.ratio else ""
+    return Entry(value, figures.spread(summary), ratio)
+
+
+def _heading(folder: Folder) -> Iterator[str]:
+    rounds = len({run.round for run in folder.runs})
+    planned = folder.plan.rounds
+    of = f" of {planned}" if planned not in (None, rounds) else ""
+    begun = min((str(run.values["started_at"]) for run in folder.runs), default="")
+    yield figures.plain(
+        f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if rounds != 1 else ''}, {begun}"
+    )
+    environment = folder.environment
+    machine, python = environment.get("machine"), environment.get("python")
+    facts = []
+    if isinstance(machine, dict):
+        cpus = machine.get("cpus")
+        facts += [machine.get("cpu_model"), f"{cpus} CPUs" if cpus else None]
+        facts += [f"{machine.get('system') or ''} {machine.get('release') or ''}".strip()]
+    if isinstance(python, dict) and python.get("version"):
+        facts.append(f"Python {python['version']}")
+    if any(facts):
+        yield figures.plain(", ".join(str(fact) for fact in facts if fact))
+
+
+def _legend(summaries: Summaries, intervals: bool) -> str:
+    said = ["±: the furthest Round from the centre."]
+    if summaries.reference is not None:
+        ends = ", with its 95 % interval over Rounds" if intervals else ""
+        said.append(f"x: ratio to {figures.plain(summaries.reference)} within a Round{ends}.")
+        said.append("~: that may as well be 1 (its 95 % interval contains it).")
+        ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
+        if any(ratio.interval is None for ratio in ratios):
+            said.append(f"?: fewer than {MIN_ROUNDS} Rounds, so chance cannot be ruled out.")
+    if any(cell[0] == YARDSTICK for cell in summaries.cells):
+        said.append(f"{YARDSTICK} is the yardstick: the most that this generator can see.")
+    return " ".join(said)
+
+
+def _files(path: Path) -> tuple[str, ...]:
+    try:
+        files = [file.name for file in path.iterdir() if file.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted(name for name in files if not name.endswith(".part")))
+
+
+def render(page: Page, path: Path, console: Console) -> None:
+    """Print a Page, as wide as the console is."""
+    for number, line in enumerate(page.heading):
+        console.print(Text(line, style="bold" if number == 0 else "dim"))
+    for stacks in _fitting(page, console.width):
+        console.print()
+        console.print(_grid(page, stacks))
+    console.print()
+    console.print(Text(page.legend, style="dim"))
+    for note in page.notes:
+        console.print(hanging(f"[{note.number}] ", note.text()))
+    section(console, "Failed requests", page.failures)
+    section(console, "What could not be read", page.problems)
+    console.print()
+    console.print(Text(f"Files in {shown_path(path)}: {', '.join(page.files)}"))
+
+
+def shown_path(path: Path) -> str:
+    """Relative where it is below the working directory, else whole."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path.resolve())
+
+
+def section(console: Console, title: str, lines: Sequence[str]) -> None:
+    """A title and its lines; nothing where there are none."""
+    if lines:
+        console.print()
+        console.print(Text(f"{title}:", style="bold"))
+        for line in lines:
+            console.print(hanging("- ", figures.plain(line)))
+
+
+def hanging(begin: str, text: str) -> Table:
+    """Text whose further lines stand under its first word."""
+    grid = Table.grid(padding=0)
+    grid.add_column(width=len(begin), no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(begin), Text(text))
+    return grid
+
+
+def _label_width(page: Page) -> int:
+    titles = [len(block.title) for block in page.blocks]
+    labels = [len(line.label) + 2 for block in page.blocks for line in block.lines]
+    return max([*titles, *labels], default=0)
+
+
+def _entries(page: Page, place: int) -> list[str]:
+    """One stack's figures, each part of them in a column of its own, in reading order."""
+    entries = [line.entries[place] for block in page.blocks for line in block.lines]
+    value = max((len(entry.value) for entry in entries), default=0)
+    spread = max((len(entry.spread) for entry in entries), default=0)
+    return [
+        f"{entry.value:>{value}} {entry.spread:<{spread}} {entry.ratio}".rstrip()
+        for entry in entries
+    ]
+
+
+def _fitting(page: Page, width: int) -> Iterator[list[int]]:
+    """Places of the stacks that fit side by side, at least one at a time."""
+    left = width - _label_width(page)
+    chosen: list[int] = []
+    used = 0
+    for place, stack in enumerate(page.stacks):
+        cells = [*_entries(page, place), stack, *(block.marks[place] for block in page.blocks)]
+        needed = _GAP + max(map(len, cells))
+        if chosen and used + needed > left:
+            yield chosen
+            chosen, used = [], 0
+        chosen.append(place)
+        used += needed
+    if chosen:
+        yield chosen
+
+
+def _grid(page: Page, places: list[int]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=True)
+    table.add_column("", no_wrap=True, overflow="fold")
+    for place in places:
+        name = Text(figures.plain(page.stacks[place]), style="bold")
+        table.add_column(name, no_wrap=True, overflow="fold")
+    columns = {place: iter(_entries(page, place)) for place in places}
+    for block in page.blocks:
+        table.add_row(
+            Text(figures.plain(block.title), style="bold"),
+            *(Text(block.marks[place], style="yellow") for place in places),
+        )
+        for line in block.lines:
+            table.add_row(
+                Text(f"  {line.label}"), *(Text(next(columns[place])) for place in places)
+            )
+    return table

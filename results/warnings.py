@@ -1,0 +1,238 @@
+"""Warnings in words: what happened, what it means for which number, what to do.
+
+The measuring half writes codes (`schema.Code`) into runs.csv; some more can
+only be seen when rows are read together (`ReadingCode`). Both have their
+wording in WORDING, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from results.schema import Code
+
+
+class ReadingCode(enum.StrEnum):
+    """Doubts that show when the rows of a folder are read together."""
+
+    TOO_FEW_ROUNDS = "too-few-rounds"
+    ROUNDS_MISSING = "rounds-missing"
+    STACK_MISSING = "stack-missing"
+    GENERATOR_LIMIT = "generator-limit"
+
+
+LOAD_TIMES = ("throughput", "service_time", "response_time")
+"""Beginnings of the columns that the generator measures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One code in words.
+
+    touches: beginnings of the columns whose figures are in doubt; empty: all.
+    disqualifies: a Comparison of such figures would compare something else,
+    so its verdict is "cannot tell".
+    """
+
+    happened: str
+    means: str
+    do: str
+    touches: tuple[str, ...] = ()
+    disqualifies: bool = False
+
+    def concerns(self, metric: str) -> bool:
+        """Whether a figure of that column is in doubt."""
+        return not self.touches or metric.startswith(self.touches)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001  the project's noun; always used as warnings.Warning
+    """A code as it touches one Cell: in how many of its Rounds."""
+
+    code: str
+    rounds: int
+    of: int
+
+    @property
+    def wording(self) -> Wording:
+        """The code in words; an unknown code says that it is unknown."""
+        return wording(self.code)
+
+
+WORDING: Mapping[str, Wording] = MappingProxyType(
+    {
+        Code.GENERATOR_CPU: Wording(
+            "the load generator used up its CPU, or took a large part of each user's cycle",
+            "throughput is what the generator could do, not the server, and the times are those "
+            "of a server that was not fully loaded",
+            "read CPU per request instead, give the generator a faster or a free CPU, or offer "
+            "fewer users",
+            LOAD_TIMES,
+            True,
+        ),
+        Code.GENERATOR_LAG: Wording(
+            "the load generator's own timers were late by 5 ms or more at the 99th percentile",
+            "requests were sent late and in bunches; service times read from the kernel's clock "
+            "hold, but queues in the server may come from the bunches",
+            "close whatever else uses the generator's CPU, and measure again",
+            LOAD_TIMES,
+        ),
+        Code.RATE_MISSED: Wording(
+            "more than 5 % of the scheduled arrivals were not answered within the window",
+            "the stack cannot hold this rate: its response times grow for as long as the load "
+            "lasts, so they say how long it lasted rather than how fast the stack is",
+            "read it as 'overloaded at this rate'; for times, offer a rate that it holds",
+            ("throughput", "response_time"),
+            True,
+        ),
+        Code.LITTLES_LAW: Wording(
+            "users, throughput and response time contradict Little's law by more than 10 %",
+            "at least one of throughput and response time is wrong",
+            "measure for longer; if it stays, report it as an error of the suite",
+            LOAD_TIMES,
+            True,
+        ),
+        Code.FAILURES: Wording(
+            "requests failed: a wrong answer, a broken connection, or none in time",
+            "times and throughput count correct answers only, so a stack that fails fast looks "
+            "neither slow nor busy",
+            "look at failures.csv for the reasons before comparing anything",
+        ),
+        Code.CLOCK_STEPPED: Wording(
+            "the wall clock, which stamps arriving bytes, was set during the window",
+            "times that were under way then are wrong by the size of the step",
+            "keep time synchronisation still while measuring, and measure again",
+            ("service_time", "response_time", "after_handler", "before_handler"),
+            True,
+        ),
+        Code.CLOCK_USER: Wording(
+            "the platform gave no kernel receive timestamps",
+            "service and response times contain the generator's own delay in reading an answer",
+            "compare only with runs of the same clock; Linux has the kernel's timestamps",
+            ("service_time", "response_time", "after_handler"),
+        ),
+        Code.MACHINE_BUSY: Wording(
+            "other programs, or the hypervisor, took more than a tenth of a CPU",
+            "all figures are noisier, and times and throughput worse than they would be",
+            "close what runs beside it, and measure again",
+        ),
+        Code.MACHINE_SPEED: Wording(
+            "a fixed piece of work took clearly longer, or shorter, after the load than before",
+            "the CPU changed its speed during the Run (heat, power saving, a neighbour on the "
+            "same host), and with it throughput, times and CPU per request",
+            "let the machine cool and settle, take more Rounds, and trust ratios within a Round "
+            "more than absolute figures",
+        ),
+        Code.ONE_CPU: Wording(
+            "server and generator shared a single CPU",
+            "throughput is that of both together, and times contain the wait for each other",
+            "use a machine with two or more CPUs; CPU per request holds even here",
+            (*LOAD_TIMES, "loop_delay", "generator", "send_lag"),
+        ),
+        Code.NOT_PINNED: Wording(
+            "server and generator could not be bound to CPUs of their own",
+            "they may have run on each other's CPU now and then: more spread, later tails",
+            "measure where the platform can bind processes (Linux), or take more Rounds",
+        ),
+        Code.ENVIRONMENT_DRIFT: Wording(
+            "machine, versions or settings differ from those the folder was begun with",
+            "this Run and the earlier ones measured different things",
+            "measure again from the beginning into a new folder",
+            (),
+            True,
+        ),
+        Code.NOT_VERIFIED: Wording(
+            "the server's answers broke the contract before the load began, so it was not loaded",
+            "there are no figures of this Run",
+            "correct the stack; `python -m servers run STACK` shows its answers",
+            (),
+            True,
+        ),
+        Code.SERVER_NOT_READY: Wording(
+            "the server did not become ready",
+            "there are no figures of this Run",
+            "log.txt in the results folder has the server's last words",
+            (),
+            True,
+        ),
+        Code.SERVER_DIED: Wording(
+            "the server ended under load",
+            "the figures of this Run cover a part of its window, or are missing",
+            "log.txt in the results folder has the server's last words",
+            (),
+            True,
+        ),
+        Code.SERVER_NOT_READABLE: Wording(
+            "the server did not answer when it was asked for its CPU time and memory",
+            "CPU, memory and what the probe saw are missing or cover another window",
+            "measure again; a server that holds the GIL for seconds cannot answer",
+            ("cpu_us", "server_cpu", "rss", "loop_", "executor_", "gc_", "threads"),
+        ),
+        Code.PROBE_FAILED: Wording(
+            "the probe inside the server failed during the window",
+            "loop delay, utilisation, executor wait and collector pauses are missing or cover a "
+            "part of the window",
+            "log.txt in the results folder has the reason",
+            ("loop_", "executor_", "gc_", "handler_", "before_handler", "in_handler", "tasks"),
+        ),
+        Code.GENERATOR_DIED: Wording(
+            "the load generator ended in the middle of the Run",
+            "there are no figures of this Run from the generator",
+            "log.txt in the results folder has its last words; measure again",
+            (),
+            True,
+        ),
+        Code.STOP_KILLED: Wording(
+            "the server did not stop within the bound and was killed",
+            "its time to stop is the bound, not a measurement; the figures under load hold",
+            "see what it waits for: a connection or a request that never ends",
+            ("stop_ms", "exit_code"),
+        ),
+        Code.FEW_REQUESTS: Wording(
+            "fewer than 100 requests were measured",
+            "high percentiles are single requests",
+            "measure for longer",
+            (*LOAD_TIMES, "handler_time"),
+        ),
+        ReadingCode.TOO_FEW_ROUNDS: Wording(
+            "fewer than three Rounds have this figure",
+            "no interval can be given: chance and difference cannot be told apart",
+            "take more Rounds: five or more also put up with a bad one",
+        ),
+        ReadingCode.ROUNDS_MISSING: Wording(
+            "fewer Rounds are here than were planned",
+            "the figures rest on what was measured; whatever broke the other Runs may be at work "
+            "in these too",
+            "see the Warnings of the broken Runs; go on with a folder by `bench --resume`",
+        ),
+        ReadingCode.STACK_MISSING: Wording(
+            "planned, but not one Run of it has a figure",
+            "there is nothing to show for it here",
+            "see the Warnings of its Runs, log.txt, or `left_out` in environment.json",
+        ),
+        ReadingCode.GENERATOR_LIMIT: Wording(
+            "throughput comes within 10 % of the trivial responder's in the same scenario",
+            "the generator, or the scenario itself, was the limit, not the server: a faster "
+            "server would not show here",
+            "read CPU per request instead, or choose a scenario with more work a request",
+            LOAD_TIMES,
+            True,
+        ),
+    }
+)
+
+_UNKNOWN = Wording(
+    "the rows carry a Warning that this version does not know",
+    "which figures are in doubt is not known",
+    "read the folder with the version that wrote it",
+    (),
+    True,
+)
+
+
+def wording(code: str) -> Wording:
+    """The words for a code; for one that is not in the table, words that say so."""
+    return WORDING.get(code, _UNKNOWN)

@@ -1,0 +1,153 @@
+"""How the bytes arrive does not matter, in any stack: split, together, or looking like others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from servers import lifecycle
+from servers.asyncio_stack import MEMO_BYTES, MEMO_REQUESTS, AsyncioServing
+from servers.contract import CASES, Case, Request
+from servers.lifecycle import Server
+from tests.servers import wire
+from tests.servers.conftest import Lab
+
+SMALL = [case for case in CASES.values() if len(case.request.body) < 1000]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_byte_by_byte(lab: Lab, server: Server, case: Case) -> None:
+    """A request that comes in pieces of one byte is answered as one that comes whole."""
+
+    async def scenario() -> None:
+        async with wire.connection(server) as client:
+            for byte in case.request.encode("localhost"):
+                await client.send(bytes([byte]))
+                await asyncio.sleep(0)
+            reply = await client.reply(to_head=case.request.method == "HEAD")
+            assert reply is not None
+            assert case.expected.check(reply.status, reply.body) is None
+
+    lab.run(scenario())
+
+
+def test_all_at_once(lab: Lab, server: Server) -> None:
+    """Requests that are sent without waiting are answered one by one, in their order."""
+    cases = [case for case in SMALL if not case.name.startswith(("sleep", "burn"))]
+
+    async def scenario() -> None:
+        async with wire.connection(server) as client:
+            await client.send(b"".join(case.request.encode("localhost") for case in cases))
+            for case in cases:
+                reply = await client.reply(to_head=case.request.method == "HEAD")
+                assert reply is not None, case.name
+                assert case.expected.check(reply.status, reply.body) is None, case.name
+
+    lab.run(scenario())
+
+
+def test_a_request_during_a_wait(lab: Lab, server: Server) -> None:
+    """A quick request behind a slow one on the same connection does not overtake it."""
+
+    async def scenario() -> None:
+        async with wire.connection(server) as client:
+            await client.ask(CASES["plain"].request)
+            await client.send(Request("GET", "/?wait_ms=50").encode("localhost"))
+            await asyncio.sleep(0.01)
+            await client.send(CASES["plain"].request.encode("localhost"))
+            for name in ("index", "plain"):
+                reply = await client.reply()
+                assert reply is not None
+                assert CASES[name].expected.check(reply.status, reply.body) is None
+
+    lab.run(scenario())
+
+
+def test_a_body_that_looks_like_a_request(lab: Lab, server: Server) -> None:
+    """Bytes of a body are no request, even where the very same bytes were one before."""
+
+    async def scenario() -> None:
+        body = CASES["plain"].request.encode("localhost")
+        head = Request("POST", "/json", body=body).encode("localhost").removesuffix(body)
+        async with wire.connection(server) as client:
+            for _ in range(2):
+                await client.ask(CASES["plain"].request)
+            await client.send(head)
+            await asyncio.sleep(0.01)
+            await client.send(body)
+            reply = await client.reply()
+            assert reply is not None
+            assert CASES["json-bad"].expected.check(reply.status, reply.body) is None
+
+    lab.run(scenario())
+
+
+def test_chunks(lab: Lab, server: Server) -> None:
+    """A chunked body is the same body, however its chunks are cut."""
+
+    async def scenario() -> None:
+        case = CASES["json"]
+        head = b"POST /json HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        async with wire.connection(server) as client:
+            for size in (1, 2, 7, 1000):
+                body = case.request.body
+                parts = [body[start : start + size] for start in range(0, len(body), size)]
+                await client.send(head + b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in parts))
+                await client.send(b"0\r\n\r\n")
+                reply = await client.reply()
+                assert reply is not None
+                assert case.expected.check(reply.status, reply.body) is None
+
+    lab.run(scenario())
+
+
+def test_expect_is_answered_before_the_body(lab: Lab, server: Server) -> None:
+    """A client that asks whether to go on is told so, and the answer to its request follows."""
+
+    async def scenario() -> None:
+        case = CASES["json"]
+        request = Request("POST", "/json", (("Expect", "100-continue"),), case.request.body)
+        head, _, body = request.encode("localhost").partition(b"\r\n\r\n")
+        async with wire.connection(server) as client:
+            await client.send(head + b"\r\n\r\n")
+            assert await client.interim() == 100
+            await client.send(body)
+            reply = await client.reply()
+            assert reply is not None
+            assert case.expected.check(reply.status, reply.body) is None
+
+    lab.run(scenario())
+
+
+def test_connection_close(lab: Lab, server: Server) -> None:
+    """The connection ends with the answer where the client asks for that, every time."""
+
+    async def scenario() -> None:
+        for _ in range(2):
+            async with wire.connection(server) as client:
+                reply = await client.ask(Request("GET", "/plain", (("Connection", "close"),)))
+                assert reply.header("connection") == "close"
+                assert await client.closed()
+
+    lab.run(scenario())
+
+
+def test_the_yardstick_remembers_within_bounds(lab: Lab) -> None:
+    """Only requests that are small and have no body are remembered, and not too many of them."""
+
+    async def scenario() -> None:
+        async with lifecycle.serving("asyncio") as server:
+            serving = server._serving
+            assert isinstance(serving, AsyncioServing)
+            memo = serving._hub.memo
+            memo.clear()
+            async with wire.connection(server) as client:
+                await client.ask(CASES["json"].request)
+                await client.ask(Request("GET", "/query?" + "x" * MEMO_BYTES))
+                assert memo == {}
+                for number in range(MEMO_REQUESTS + 10):
+                    await client.ask(Request("GET", f"/query?{number}"))
+                assert len(memo) == 10
+
+    lab.run(scenario())

@@ -1,0 +1,321 @@
+"""Truth on known input: what the probe says of the real stacks, each in a child process.
+
+What the client sees of its own requests says whether the machine let the
+input be what it was meant to be; where it did not, the input is offered again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
+
+import pytest
+
+from servers.contract import CASES, Case, Dispatch, Route, route_of
+from servers.control import ControlError
+from servers.process import ServerProcess, server_process
+from servers.settings import Settings
+from servers.stacks import STACKS
+from tests.servers.processes import BOUND_S, ask, eventually
+
+ATTEMPTS = 25
+THREADS = 4
+MAIN = {"is_main_thread": True, "is_loop_thread": True}
+WORKER = {"is_main_thread": False, "is_loop_thread": False}
+LOOP = "asyncio.unix_events._UnixSelectorEventLoop"
+
+PROMISED: dict[Dispatch, dict[str, Any]] = {
+    Dispatch.ASYNC: {**MAIN, "loop_class": LOOP, "loop_number": 1},
+    Dispatch.BLOCKING: {**MAIN, "loop_class": LOOP, "loop_number": 1},
+    Dispatch.SYNC: {**WORKER, "loop_class": None, "loop_number": None},
+}
+"""Where each dispatch runs, on every stack."""
+
+THREAD_NAMES = {True: r"MainThread", False: r"asyncio_\d"}
+
+
+@pytest.fixture(scope="module", params=list(STACKS))
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """One server a stack, watched, with four threads for sync work."""
+    settings = Settings(probe=True, executor_threads=THREADS, wait_ms=1)
+    with server_process(request.param, settings=settings) as running:
+        yield running
+
+
+@contextmanager
+def connected(server: ServerProcess) -> Iterator[http.client.HTTPConnection]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=BOUND_S)
+    with closing(connection):
+        connection.connect()
+        yield connection
+
+
+def send(connection: http.client.HTTPConnection, case: Case) -> None:
+    """Send a Case's request and check the answer."""
+    request = case.request
+    connection.request(request.method, request.target, request.body, dict(request.headers))
+    response = connection.getresponse()
+    assert case.expected.check(response.status, response.read()) is None
+
+
+def get(connection: http.client.HTTPConnection, target: str) -> float:
+    """Seconds from just before the request to just after its right answer."""
+    begun = time.perf_counter()
+    connection.request("GET", target)
+    response = connection.getresponse()
+    response.read()
+    assert response.status == 200
+    return time.perf_counter() - begun
+
+
+def reset(server: ServerProcess) -> None:
+    assert server.ask("reset", instants=True) == {}
+
+
+def undisturbed(offer: Callable[[], float], *, below_s: float) -> None:
+    """Offer an input until the client, too, saw it take no longer than it should."""
+    took = [offer()]
+    while took[-1] >= below_s:
+        assert len(took) < ATTEMPTS, f"this machine is too busy to test on: {took}"
+        took.append(offer())
+
+
+def expanded(pairs: list[list[int]]) -> list[int]:
+    """[[us, count], …] as so many single values, ascending."""
+    return [us for us, count in pairs for _ in range(count)]
+
+
+def utilisation(loop: dict[str, Any]) -> float:
+    return float(1 - loop["idle_ns"] / loop["wall_ns"])
+
+
+def test_a_block_of_the_loop_is_seen(server: ServerProcess) -> None:
+    """A handler that holds the loop for 100 ms once a second: that is the longest stretch, the
+    loop delay reaches 90 ms, and every point of the 10 ms schedule within it counts as late."""
+    with connected(server) as connection:
+
+        def block() -> float:
+            reset(server)
+            begun = time.monotonic()
+            took = get(connection, "/sleep/blocking?ms=100")
+            time.sleep(max(0.0, begun + 1.0 - time.monotonic()))
+            return max(took, get(connection, "/sleep/blocking?ms=100"))
+
+        get(connection, "/sleep/blocking?ms=0")
+        undisturbed(block, below_s=0.1045)
+        eventually(lambda: bool(server.ask("glance")["loop"]["delay_us"]))
+        loop = server.ask("observe")["loop"]
+    assert loop["longest_stretch_ns"] / 1e6 == pytest.approx(100, rel=0.05)
+    delays = expanded(loop["delay_us"])
+    assert delays[-1] >= 90_000
+    # Of ten points within each block, those late by 50 ms and more: five, give or take one.
+    assert 8 <= sum(delay >= 50_000 for delay in delays) <= 12
+
+
+def test_calls_wait_for_a_thread(server: ServerProcess) -> None:
+    """Twelve sync calls of 50 ms at once on four threads: four wait for none, four for one, and
+    four for two of those before them."""
+    with ExitStack() as cleanup:
+        connections = [cleanup.enter_context(connected(server)) for _ in range(12)]
+
+        def at_once() -> float:
+            reset(server)
+            begun = time.perf_counter()
+            for connection in connections:
+                connection.request("GET", "/sleep/sync?ms=50")
+            for connection in connections:
+                assert connection.getresponse().read() == b'{"ms":50}'
+            return time.perf_counter() - begun
+
+        undisturbed(at_once, below_s=0.170)
+        seen = server.ask("observe")
+    waits = [us / 1000 for us in expanded(seen["executor"]["wait_us"])]
+    # A call is submitted when its request has been read, so that the later wait a little less.
+    steps = [0.0] * 4 + [50.0] * 4 + [100.0] * 4
+    assert waits == pytest.approx(steps, abs=20)
+    runs = expanded(seen["executor"]["run_us"])
+    assert len(runs) == 12
+    assert min(runs) >= 49_900
+    assert seen["executor"]["threads"] == THREADS
+    assert 8 <= seen["executor"]["most_queued"] <= 12
+    assert sum(one["requests"] for one in seen["routes"]["sleep-sync"]) == 12
+    assert len(seen["routes"]["sleep-sync"]) == THREADS
+
+
+def test_an_idle_and_a_busy_loop(server: ServerProcess) -> None:
+    """A loop that nobody asks anything waits; one that computes does not."""
+    reset(server)
+    time.sleep(0.3)
+    assert utilisation(server.ask("glance")["loop"]) < 0.3
+    with connected(server) as connection:
+        get(connection, "/burn/async?ms=0")
+        reset(server)
+        get(connection, "/burn/async?ms=300")
+        assert utilisation(server.ask("glance")["loop"]) > 0.9
+
+
+def _asked() -> list[tuple[Route, Case]]:
+    """Every Case that its route answers with what it is for, and soon."""
+    found = []
+    for case in CASES.values():
+        if case.expected.status in (200, 500) and not case.name.endswith("-50"):
+            found.append((route_of(case.request), case))
+    return found
+
+
+def test_every_request_is_counted_where_it_ran(server: ServerProcess) -> None:
+    """Each route runs on the thread and the loop that its dispatch promises, each request counts
+    once, and a repeat shows the same."""
+    asked = _asked()
+    sent = Counter(route.name for route, _ in asked)
+    routes = {route.name: route for route, _ in asked}
+    for _ in range(3):
+        reset(server)
+        with connected(server) as connection:
+            for _, case in asked:
+                send(connection, case)
+        seen = server.ask("observe")
+        assert seen["failure"] is None
+        assert seen["pid"] == server.pid
+        assert seen["routes"].keys() == routes.keys()
+        for name, tallies in seen["routes"].items():
+            promised = PROMISED[routes[name].dispatch]
+            for tally in tallies:
+                assert {key: tally[key] for key in promised} == promised, name
+                assert re.fullmatch(THREAD_NAMES[tally["is_main_thread"]], tally["thread"])
+                assert tally["requests"] == len(expanded(tally["handler_us"]))
+            assert sum(tally["requests"] for tally in tallies) == sent[name], name
+
+
+def test_every_route_of_the_contract_is_asked() -> None:
+    """The test above leaves no route out."""
+    assert {route.name for route, _ in _asked()} == {
+        route_of(case.request).name for case in CASES.values() if case.expected.status == 200
+    } | {"error"}
+
+
+def test_time_in_the_handler(server: ServerProcess) -> None:
+    """A handler that awaits 50 ms is in there for that, and not for longer than the client waits."""
+    with connected(server) as connection:
+        get(connection, "/sleep/async?ms=0")
+        reset(server)
+        took = sorted(get(connection, "/sleep/async?ms=50") for _ in range(3))
+    (tally,) = server.ask("observe")["routes"]["sleep-async"]
+    times = expanded(tally["handler_us"])
+    assert all(49_900 <= us <= wall * 1e6 for us, wall in zip(times, took, strict=True))
+
+
+def test_the_instants_of_chosen_requests(server: ServerProcess) -> None:
+    """The sums are those of the last two requests of four: the handler ran for its time, between
+    the client's send and its answer, on the clock that both sides read."""
+    with connected(server) as connection:
+        get(connection, "/sleep/async?ms=0")
+        reset(server)
+        spans = []
+        for ms in (0, 0, 20, 20):
+            sent = time.time_ns()
+            get(connection, f"/sleep/async?ms={ms}")
+            spans.append((sent, time.time_ns()))
+    told = server.ask("instants", route="sleep-async", skip=2, count=2)
+    assert told["handled"] == 4
+    (sent_a, got_a), (sent_b, got_b) = spans[2:]
+    began = told["origin_ns"] + told["began_ns"] / 2
+    ended = told["origin_ns"] + told["ended_ns"] / 2
+    assert (sent_a + sent_b) / 2 < began < ended < (got_a + got_b) / 2
+    assert ended - began >= 20e6
+    # More than there were: no figure, rather than one of fewer.
+    told = server.ask("instants", route="sleep-async", skip=2, count=3)
+    assert (told["handled"], told["began_ns"], told["ended_ns"]) == (4, None, None)
+
+
+def test_a_reset_starts_anew(server: ServerProcess) -> None:
+    """What was counted before is gone, and what comes after counts from nothing."""
+    for case in ("sync", "async", "sleep-blocking-50"):
+        ask(server.port, case)
+    reset(server)
+    seen = server.ask("observe")
+    assert seen["routes"] == {}
+    executor = seen["executor"]
+    assert (executor["wait_us"], executor["run_us"], executor["most_queued"]) == ([], [], 0)
+    assert seen["loop"]["longest_stretch_ns"] <= seen["loop"]["wall_ns"]
+    ask(server.port, "sync", times=3)
+    seen = server.ask("observe")
+    assert sum(one["requests"] for one in seen["routes"]["sync"]) == 3
+    assert len(expanded(seen["executor"]["wait_us"])) == 3
+
+
+def test_a_wait_that_spans_a_reset_counts_from_it(server: ServerProcess) -> None:
+    """An idle loop waits nearly all of the time since a reset, never longer."""
+    for _ in range(5):
+        reset(server)
+        time.sleep(0.02)
+        loop = server.ask("glance")["loop"]
+        assert 0 < loop["idle_ns"] <= loop["wall_ns"]
+
+
+def test_a_blocked_loop_can_be_read(server: ServerProcess) -> None:
+    """While a handler holds the loop, a reset and a reading are answered: the stretch so far
+    counts, from the reset; so does the delay once the loop is back."""
+    with connected(server) as connection:
+        get(connection, "/sleep/blocking?ms=0")
+        reset(server)
+        thread = threading.Thread(target=get, args=(connection, "/sleep/blocking?ms=1000"))
+        thread.start()
+        try:
+            held = 100_000_000
+            assert eventually(lambda: server.ask("glance")["loop"]["longest_stretch_ns"] > held)
+            reset(server)
+            after_reset = time.perf_counter()
+            time.sleep(0.2)
+            blocked = server.ask("observe")
+            assert thread.is_alive(), "the machine was too slow to look while the loop was blocked"
+        finally:
+            thread.join()
+    loop = blocked["loop"]
+    assert loop["idle_ns"] == 0
+    assert loop["wall_ns"] >= loop["longest_stretch_ns"] >= 200_000_000
+    assert loop["delay_us"] == []
+    assert eventually(lambda: bool(server.ask("glance")["loop"]["delay_us"]))
+    since_ns = (time.perf_counter() - after_reset) * 1e9
+    loop = server.ask("observe")["loop"]
+    assert 200_000_000 <= loop["longest_stretch_ns"] < 950_000_000
+    assert 190_000 <= expanded(loop["delay_us"])[-1] <= since_ns / 1000
+
+
+def test_a_glance_tells_of_the_process(server: ServerProcess) -> None:
+    """The little that is asked every second has the loop, the queue and a Reading."""
+    seen = server.ask("glance")
+    assert seen["executor_queue"] == 0
+    assert seen["loop"]["class"] == LOOP
+    assert seen["process"]["cpu_ns"] <= server.read().cpu_ns
+
+
+def test_living_threads_are_listed(server: ServerProcess) -> None:
+    """An observation names the threads of the process, those of the executor among them."""
+    ask(server.port, "sync")
+    names = {thread["name"] for thread in server.ask("observe")["threads"]}
+    assert {"MainThread", "control", "asyncio_0"} <= names
+
+
+def test_without_a_probe_its_commands_are_refused() -> None:
+    """Each is answered with an error, and the server goes on."""
+    with server_process("asyncio") as server:
+        for command in ("reset", "observe", "glance", "instants"):
+            with pytest.raises(ControlError, match=command):
+                server.ask(command, instants=True, route="plain", skip=0, count=0)
+        ask(server.port, "plain")
+
+
+def test_a_route_without_requests_or_of_another_name() -> None:
+    """Nothing handled is told as such; an unknown route is an error."""
+    with server_process("asyncio", settings=Settings(probe=True)) as server:
+        told = server.ask("instants", route="sync", skip=0, count=1)
+        assert (told["handled"], told["began_ns"], told["ended_ns"]) == (0, None, None)
+        with pytest.raises(ControlError, match="nowhere"):
+            server.ask("instants", route="nowhere", skip=0, count=1)

@@ -1,0 +1,51 @@
+"""What a server leaves in the process that served, and whether it still accepts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import psutil
+
+from servers import lifecycle
+from servers.contract import CASES
+from tests.servers import wire
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+"""What the fixture `run` gives."""
+
+
+@asynccontextmanager
+async def nothing_left() -> AsyncIterator[None]:
+    """Afterwards there are the tasks, threads and open files of before."""
+    process = psutil.Process()
+
+    def traces() -> tuple[set[asyncio.Task[Any]], set[threading.Thread], int]:
+        return asyncio.all_tasks(), set(threading.enumerate()), process.num_fds()
+
+    before = traces()
+    yield
+    for _ in range(10):  # asyncio closes sockets in the loop's next turns
+        await asyncio.sleep(0)
+    assert traces() == before
+
+
+async def plain_works(server: lifecycle.Server) -> None:
+    """Assert that `server` answers as the contract says."""
+    reply = await wire.get(server, "/plain")
+    assert CASES["plain"].expected.check(reply.status, reply.body) is None
+
+
+async def refuses(host: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    return False
