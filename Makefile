@@ -60,7 +60,8 @@ bench: setup ## Run the default suite, write results/runs/<id>/ and show the tab
 
 .PHONY: bench-full
 bench-full: ROUNDS := $(or $(ROUNDS),10)
-bench-full: setup ## The same with ten Rounds, for figures to publish
+bench-full: SCENARIOS := $(or $(SCENARIOS),all)
+bench-full: setup ## The same with every scenario and ten Rounds, for figures to publish
 	@$(BIN)/python -m loadtests bench $(BENCH_OPTIONS)
 
 .PHONY: report

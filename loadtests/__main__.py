@@ -22,7 +22,7 @@ from loadtests.probe_cost import check as check_probe_cost
 from loadtests.scenarios import SCENARIOS, Load
 from loadtests.selfcheck.verdict import Verdict
 from loadtests.store import new_folder, seed_of
-from servers.naming import NameIn
+from servers.naming import NameIn, NamesIn
 from servers.stacks import STACKS
 
 DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")
@@ -35,10 +35,14 @@ DEFAULT_SCENARIOS = (
     "waiting-1000",
     "open-low",
     "open-high",
+    "neighbour-none",
+    "neighbour-sleep-blocking",
+    "cliff-4",
+    "cliff-16",
 )
 DEFAULT_ROUNDS = 3
-DEFAULT_DURATION_S = 1.8
-DEFAULT_WARMUP_S = 0.6
+DEFAULT_DURATION_S = 1.5
+DEFAULT_WARMUP_S = 0.5
 LONGEST_S = 3600.0
 
 
@@ -85,14 +89,14 @@ def _described(load: Load) -> str:
     "--stack",
     "stacks",
     multiple=True,
-    type=NameIn("stack", STACKS),
+    type=NamesIn("stack", STACKS),
     help="Measure this stack (repeatable).",
 )
 @click.option(
     "--scenario",
     "scenarios",
     multiple=True,
-    type=NameIn("scenario", SCENARIOS),
+    type=NamesIn("scenario", SCENARIOS),
     help="Offer this load (repeatable).",
 )
 @click.option(
@@ -137,8 +141,8 @@ def _described(load: Load) -> str:
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
 )
 def bench(
-    stacks: tuple[str, ...],
-    scenarios: tuple[str, ...],
+    stacks: tuple[tuple[str, ...], ...],
+    scenarios: tuple[tuple[str, ...], ...],
     rounds: int,
     duration: float,
     warmup: float,
@@ -156,8 +160,8 @@ def bench(
         raise click.UsageError("--resume needs --out with the folder to go on with")
     folder = out or new_folder()
     plan = Bench(
-        stacks=tuple(dict.fromkeys(stacks)) or DEFAULT_STACKS,
-        scenarios=tuple(dict.fromkeys(scenarios)) or DEFAULT_SCENARIOS,
+        stacks=tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS,
+        scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))) or DEFAULT_SCENARIOS,
         rounds=rounds,
         warmup_s=warmup,
         measured_s=duration,
@@ -167,6 +171,8 @@ def bench(
         probe=probe,
         command=tuple(shown_command(sys.argv[1:])),
     )
+    minutes = plan.expected_s() / 60
+    click.echo(f"{len(plan.cells()) * rounds} runs, about {minutes:.0f} minutes", err=True)
     try:
         outcome = run_bench(plan)
     except KeyboardInterrupt:

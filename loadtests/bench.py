@@ -22,9 +22,12 @@ from results.schema import ENVIRONMENT_FILE, Code
 from servers.contract import CASES
 from servers.errors import ServerError
 from servers.process import server_process
+from servers.stacks import STACKS
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3
+OVERHEAD_S = 1.0
+"""About what starting, verifying and stopping a server adds to each Run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,25 @@ class Bench:
     probe: bool
     command: tuple[str, ...]
 
+    def cells(self) -> list[tuple[str, str]]:
+        """Stack x scenario, without those that would say nothing of a yardstick."""
+        return [
+            (stack, scenario)
+            for stack in self.stacks
+            for scenario in self.scenarios
+            if SCENARIOS[scenario].yardstick or not STACKS[stack].yardstick
+        ]
+
+    def expected_s(self) -> float:
+        """About how long it will take: the loads, and a second around each."""
+        return self.rounds * sum(
+            max(self.warmup_s, SCENARIOS[scenario].warmup_s)
+            + self.measured_s
+            + SCENARIOS[scenario].after_s
+            + OVERHEAD_S
+            for _, scenario in self.cells()
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The plan as plan.json keeps it; a folder is resumed with an equal one."""
         return {
@@ -57,7 +79,7 @@ class Bench:
             "duration_s": self.measured_s,
             "seed": self.seed,
             "probe": self.probe,
-            "runs": self.rounds * len(self.stacks) * len(self.scenarios),
+            "runs": self.rounds * len(self.cells()),
             "rows_per_run": {name: len(SCENARIOS[name].loads) for name in self.scenarios},
         }
 
@@ -91,7 +113,7 @@ def run_bench(bench: Bench) -> Outcome:
     nothing back. Raises HarnessError with cause and remedy.
     """
     began = time.monotonic()
-    planned = plan_runs(bench.stacks, bench.scenarios, bench.rounds, bench.seed)
+    planned = plan_runs(bench.cells(), bench.rounds, bench.seed)
     with (
         open_store(bench.folder, bench.to_json(), resume=bench.resume) as store,
         reporting(len(planned), len(store.finished)) as reporter,

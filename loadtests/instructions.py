@@ -1,9 +1,9 @@
-"""User-space instructions a request costs a server, counted by callgrind.
+"""User-space instructions that a request costs a server, counted by callgrind.
 
-A count repeats to some thousandths of a per cent on any load of the machine,
-where a time does not repeat to several per cent. The cost of one request is
-the difference between two processes that answered different numbers of equal
-requests on one connection: start-up, imports and shutdown cancel. Hash seed
+A count repeats to some hundredths of a per cent on any load of the machine,
+where a time does not repeat to several per cent. Counting is switched on when
+the server has started and warmed up; between zeroing the counters and dumping
+them, a known number of equal requests is answered on one connection. Hash seed
 and address layout are fixed (valgrind manual, Callgrind; personality(2)).
 """
 
@@ -12,8 +12,10 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
+import subprocess
 import tempfile
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,42 +24,77 @@ from servers.contract import Case
 from servers.process import ServerProcess, server_process
 from servers.settings import Settings
 
-FEW, MANY = 50, 450
-"""Requests answered by the two processes. The first ones warm up caches; both answer those."""
+WARM_REQUESTS = 50
+"""Requests before counting, and again while counting is on but not yet zeroed: the
+first after that are translated anew by valgrind, and Python's caches fill."""
 
 _READY_BOUND_S = 180.0
 _STOP_BOUND_S = 120.0
+_CONTROL_BOUND_S = 60.0
 _TOTALS = re.compile(r"^(?:totals|summary): (\d+)", re.M)
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """One process under callgrind. beats: of the probe's timer, None where no probe was on."""
-
-    instructions: int
-    requests: int
-    beats: int | None
+_TOOLS = {"valgrind": "valgrind", "callgrind_control": "valgrind", "setarch": "util-linux"}
 
 
 def missing() -> str | None:
     """What this machine lacks for counting, with the remedy; None when nothing is."""
-    absent = [tool for tool in ("valgrind", "setarch") if shutil.which(tool) is None]
+    absent = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if not absent:
         return None
-    return f"{' and '.join(absent)} not found; install the packages valgrind and util-linux"
+    packages = sorted({_TOOLS[tool] for tool in absent})
+    return f"{', '.join(absent)} not found; install {', '.join(packages)}"
 
 
-def count(stack: str, case: Case, requests: int, settings: Settings) -> Counted:
-    """Instructions of a whole server process that answers `case` so many times.
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A live server under callgrind."""
 
-    Raises HarnessError where callgrind is not there or did not count, and for
-    a wrong answer.
+    server: ServerProcess
+    _folder: Path
+
+    def per_request(self, case: Case, requests: int) -> float:
+        """Instructions of one answer to `case`, over so many on one connection.
+
+        Raises HarnessError for a wrong answer and where callgrind did not count.
+        """
+        _send(self.server, case, WARM_REQUESTS)
+        return self.during(lambda: _send(self.server, case, requests)) / requests
+
+    def during(self, work: Callable[[], None]) -> int:
+        """Instructions of the server while `work` is done."""
+        self._control("--zero")
+        work()
+        before = set(self._folder.iterdir())
+        self._control("--dump")
+        written = [path for path in self._folder.iterdir() if path not in before]
+        found = _TOTALS.findall(written[0].read_text()) if len(written) == 1 else []
+        if not found:
+            raise HarnessError("callgrind wrote no count; its log has the reason")
+        return int(found[-1])
+
+    def _control(self, action: str) -> None:
+        done = subprocess.run(
+            ["callgrind_control", action, str(self.server.pid)],
+            capture_output=True,
+            text=True,
+            timeout=_CONTROL_BOUND_S,
+        )
+        if done.returncode or "Error" in done.stdout + done.stderr:
+            line = " ".join((done.stdout + done.stderr).split())
+            raise HarnessError(f"callgrind_control {action} failed: {line}")
+
+
+@contextmanager
+def counting(stack: str, settings: Settings) -> Iterator[Counter]:
+    """Start `stack` under callgrind, counting from now on; stop it in the end.
+
+    Raises HarnessError where the tools are missing.
     """
     lacking = missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "callgrind"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "out"
+        folder.mkdir()
         prefix = (
             "env",
             "PYTHONHASHSEED=0",
@@ -65,33 +102,20 @@ def count(stack: str, case: Case, requests: int, settings: Settings) -> Counted:
             "-R",
             "valgrind",
             "--tool=callgrind",
-            f"--callgrind-out-file={out}",
+            "--instr-atstart=no",
+            f"--callgrind-out-file={folder / 'callgrind'}",
         )
-        log = Path(folder) / "log"
         with server_process(
             stack,
             settings=settings,
-            log=log,
+            log=Path(temporary) / "log",
             prefix=prefix,
             ready_timeout_s=_READY_BOUND_S,
             stop_timeout_s=_STOP_BOUND_S,
         ) as server:
-            _send(server, case, requests)
-            beats = None
-            if settings.probe:
-                beats = int(server.ask("observe", 60.0)["loop"]["beats"])
-            ended = server.stop()
-        if ended.exit_code != 0 or not out.exists():
-            raise HarnessError(f"{stack} under callgrind ended with status {ended.exit_code}")
-        found = _TOTALS.findall(out.read_text())
-    if not found:
-        raise HarnessError(f"callgrind wrote no total for {stack}")
-    return Counted(int(found[-1]), requests, beats)
-
-
-def per_request(fewer: Counted, more: Counted) -> float:
-    """Instructions of one request, from two processes that differ in nothing else."""
-    return (more.instructions - fewer.instructions) / (more.requests - fewer.requests)
+            counter = Counter(server, folder)
+            counter._control("--instr=on")
+            yield counter
 
 
 def _send(server: ServerProcess, case: Case, requests: int) -> None:

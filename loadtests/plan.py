@@ -23,10 +23,8 @@ def run_id(round_number: int, stack: str, scenario: str) -> str:
     return f"{round_number:02d}.{stack}.{scenario}"
 
 
-def plan_runs(
-    stacks: Sequence[str], scenarios: Sequence[str], rounds: int, seed: int
-) -> tuple[PlannedRun, ...]:
-    """Every Cell once a Round, each Round shuffled anew from `seed`.
+def plan_runs(cells: Sequence[tuple[str, str]], rounds: int, seed: int) -> tuple[PlannedRun, ...]:
+    """Every Cell (stack, scenario) once a Round, each Round shuffled anew from `seed`.
 
     Shuffling keeps drift of the machine (heat, neighbours, caches) from
     falling on the same Cell every time.
@@ -34,9 +32,9 @@ def plan_runs(
     generator = random.Random(seed)
     runs: list[PlannedRun] = []
     for number in range(1, rounds + 1):
-        cells = [(stack, scenario) for stack in stacks for scenario in scenarios]
-        generator.shuffle(cells)
-        for stack, scenario in cells:
+        shuffled = list(cells)
+        generator.shuffle(shuffled)
+        for stack, scenario in shuffled:
             runs.append(
                 PlannedRun(run_id(number, stack, scenario), number, len(runs) + 1, stack, scenario)
             )

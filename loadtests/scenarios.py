@@ -97,6 +97,7 @@ class Scenario:
     warmup_s: the least lead-in before the measured window, where it needs
     more than the bench's own. after_s: read the server once more so long after
     the load has ended and closed its connections; 0 leaves that out.
+    yardstick: whether it says anything to offer it to the yardstick too.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Scenario:
     loads: tuple[Load, ...]
     warmup_s: float = 0.0
     after_s: float = 0.0
+    yardstick: bool = True
     settings: Settings = field(default_factory=Settings)
 
 
@@ -127,7 +129,10 @@ def _neighbours() -> tuple[Scenario, ...]:
     """A canary alone, and beside ten requests a second of 50 ms of each kind of work."""
     canary = Load("canary", CASES["async"], Open(CANARY_RATE_RPS, 64))
     alone = Scenario(
-        "neighbour-none", "how late an innocent request is when it is alone", (canary,)
+        "neighbour-none",
+        "how late an innocent request is when it is alone",
+        (canary,),
+        yardstick=False,
     )
     asks = {
         "sleep-async": "beside handlers that await 50 ms",
@@ -150,6 +155,7 @@ def _neighbours() -> tuple[Scenario, ...]:
                         Open(NEIGHBOUR_RATE_RPS, 64),
                     ),
                 ),
+                yardstick=False,
             )
             for name, text in asks.items()
         ),
@@ -165,6 +171,7 @@ def _cliff() -> tuple[Scenario, ...]:
             f"what {users} users of a 50 ms sync route get from "
             f"{'the default' if name == 'cliff' else CLIFF_THREADS} worker threads",
             (Load("main", CASES[f"sleep-sync-{CLIFF_MS}"], Closed(users, ramp_s=CLIFF_MS / 1000)),),
+            yardstick=False,
             settings=settings,
         )
         for name, settings in sizes.items()
@@ -193,6 +200,7 @@ _SCENARIOS: tuple[Scenario, ...] = (
         "what a new connection for every request costs, in time and in what is left behind",
         (Load("main", CASES["async"], Closed(8, new_connections=True)),),
         after_s=1.0,
+        yardstick=False,
     ),
     Scenario(
         "idle-1000",
@@ -203,6 +211,7 @@ _SCENARIOS: tuple[Scenario, ...] = (
         ),
         warmup_s=1.0,
         after_s=1.0,
+        yardstick=False,
     ),
     _open("open-low", "async", 1000.0, 128, "response times at a rate that every stack can hold"),
     _open("open-high", "async", 6000.0, 128, "response times at a rate that only the faster holds"),

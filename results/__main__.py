@@ -35,7 +35,7 @@ class Run(click.ParamType[Path]):
         try:
             return folders.find(value)
         except UnknownName as error:
-            self.fail(str(error), param, ctx)
+            raise click.UsageError(str(error), ctx) from None
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -90,16 +90,15 @@ def show(run: Path | None, reference: str | None, intervals: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")
 def compare(first: Path, second: Path, every: bool) -> None:
     """Compare two runs: ratio, interval and verdict a Cell and metric."""
-    from results import compare, compare_table, summary
+    from results import compare, compare_table
 
     one, other = _load(first), _load(second)
-    compared = compare.compare(
-        one, summary.summarise(one), other, summary.summarise(other), every=every
-    )
-    differ = compare.differences(one, other)
+    before, after = _summaries(one, None), _summaries(other, None)
+    compared = compare.compare(one, before, other, after, every=every)
     if not compared:
         raise ResultsError("the two runs have no stack and scenario in common")
-    _print(lambda console: compare_table.render(one, other, compared, differ, console))
+    differ, only = compare.differences(one, other), compare.only_in_one(before, after)
+    _print(lambda console: compare_table.render(one, other, compared, differ, only, console))
 
 
 @cli.command()
@@ -140,7 +139,11 @@ def _print(write: Callable[[Console], None]) -> None:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without µ and – still gets the table
-    write(Console(highlight=False, markup=False, emoji=False))
+    console = Console(highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        write(console)
+    for line in captured.get().splitlines():
+        sys.stdout.write(f"{line.rstrip()}\n")
     sys.stdout.flush()
 
 

@@ -33,7 +33,7 @@ from results.location import (
     raised,
 )
 from results.schema import ENVIRONMENT_FILE
-from results.summary import METRICS, Cell, Sample, Summaries, Summary
+from results.summary import METRICS, Cell, Sample, Summaries, Summary, load_models
 
 BY_CHANCE = round(1 / (1 - CONFIDENCE))
 """One verdict in so many says "different" where nothing differs."""
@@ -88,18 +88,27 @@ class Difference:
 def compare(
     first: Folder, before: Summaries, second: Folder, after: Summaries, *, every: bool = False
 ) -> tuple[Comparison, ...]:
-    """Compare what `show` shows of each Cell; every metric with `every`."""
-    models = {
-        (run.stack, run.scenario, run.load): run.load_model for run in (*second.runs, *first.runs)
-    }
-    cells = [*before.cells, *(cell for cell in after.cells if cell not in before.cells)]
+    """Compare what `show` shows of each Cell that both have; every metric with `every`."""
+    models = {**load_models(second), **load_models(first)}
     return tuple(
         compared
-        for cell in cells
-        if cell in models
-        for metric in (METRICS if every else [s.metric for s in figures.shown_for(models[cell])])
+        for cell in before.cells
+        if cell in after.cells
+        for metric in (METRICS if every else _shown(models[cell[1:]]))
         if (compared := _compare(cell, metric, before, after)) is not None
     )
+
+
+def only_in_one(before: Summaries, after: Summaries) -> dict[str, tuple[Cell, ...]]:
+    """The Cells that cannot be compared since the other folder lacks them."""
+    return {
+        "first": tuple(cell for cell in before.cells if cell not in after.cells),
+        "second": tuple(cell for cell in after.cells if cell not in before.cells),
+    }
+
+
+def _shown(models: tuple[str, ...]) -> list[str]:
+    return [shown.metric for shown in figures.shown_for(models)]
 
 
 def _compare(cell: Cell, metric: str, before: Summaries, after: Summaries) -> Comparison | None:
@@ -220,5 +229,7 @@ def _leaves(key: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ..
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _leaves((*key, str(name)), inner)
+    elif value is None:
+        yield key, "none"
     else:
         yield key, value if isinstance(value, str) else json.dumps(value)

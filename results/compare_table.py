@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple, Self
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from results import figures
 from results.compare import BY_CHANCE, Comparison, Difference, Verdict
 from results.folder import Folder
 from results.notes import cell_name
+from results.summary import Cell
 from results.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20
@@ -32,9 +33,10 @@ def render(
     second: Folder,
     compared: Sequence[Comparison],
     differ: Sequence[Difference],
+    only: Mapping[str, Sequence[Cell]],
     console: Console,
 ) -> None:
-    """Print the Comparisons of two folders."""
+    """Print the Comparisons of two folders. only: Cells that one of them lacks."""
     console.print(Text(f"first:  {shown_path(first.path)}", style="bold"))
     console.print(Text(f"second: {shown_path(second.path)}", style="bold"))
     if differ:
@@ -45,8 +47,15 @@ def render(
             console.print(hanging("- ", line))
         console.print(Text("A verdict below may be about these as much as about the stacks."))
     console.print()
-    console.print(_grid(compared))
+    reasons = sorted({row.reason for row in compared if row.reason})
+    for text in _lines(compared, reasons):
+        console.print(text)
     console.print()
+    for number, reason in enumerate(reasons, start=1):
+        console.print(hanging(f"[{number}] ", figures.plain(reason)))
+    for where, names in only.items():
+        if names:
+            console.print(Text(f"Only in the {where}: {figures.listed(map(cell_name, names), 8)}."))
     console.print(Text(_closing(compared), style="dim"))
     for folder in (first, second):
         problems = [str(problem) for problem in folder.problems]
@@ -65,28 +74,48 @@ def difference_lines(differ: Sequence[Difference]) -> Iterator[str]:
         yield f"{len(differ) - MOST_DIFFERENCES} more"
 
 
-def _grid(compared: Sequence[Comparison]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("", no_wrap=True, overflow="fold")
-    for heading in ("first", "second", "ratio"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("95 % interval", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    for cell, rows in groupby(compared, key=lambda row: row.cell):
-        table.add_row(Text(cell_name(cell), style="bold"))
-        for row in rows:
-            table.add_row(*_cells(row))
-    return table
+def _lines(compared: Sequence[Comparison], reasons: Sequence[str]) -> Iterator[Text]:
+    """A title a Cell, and under it a line a metric in columns of equal width."""
+    rows = [_Row.of(row, reasons) for row in compared]
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+    yield _line(_HEADINGS, widths, "bold")
+    for cell, group in groupby(zip(compared, rows, strict=True), key=lambda pair: pair[0].cell):
+        yield Text(cell_name(cell), style="bold")
+        for row, cells in group:
+            yield _line(cells, widths, _STYLES.get(row.verdict, ""))
 
 
-def _cells(row: Comparison) -> Iterator[Text]:
-    yield Text(f"  {figures.label(row.metric)}")
-    for value in (row.before, row.after):
-        yield Text(_NOTHING if value is None else figures.figure(row.metric, value))
-    yield Text(_NOTHING if row.ratio is None else f"{figures.digits(row.ratio)}x")
-    yield Text(_NOTHING if row.interval is None else figures.between(row.interval))
-    said = f"{row.verdict}: {row.reason}" if row.reason else str(row.verdict)
-    yield Text(figures.plain(said), style=_STYLES.get(row.verdict, ""))
+class _Row(NamedTuple):
+    label: str
+    before: str
+    after: str
+    ratio: str
+    interval: str
+    verdict: str
+
+    @classmethod
+    def of(cls, row: Comparison, reasons: Sequence[str]) -> Self:
+        before, after = (
+            _NOTHING if value is None else figures.figure(row.metric, value)
+            for value in (row.before, row.after)
+        )
+        return cls(
+            f"  {figures.label(row.metric)}",
+            before,
+            after,
+            _NOTHING if row.ratio is None else f"{figures.digits(row.ratio)}x",
+            _NOTHING if row.interval is None else figures.between(row.interval),
+            f"{row.verdict} [{reasons.index(row.reason) + 1}]" if row.reason else row.verdict,
+        )
+
+
+_HEADINGS = _Row("", "first", "second", "ratio", "95 % interval", "verdict")
+
+
+def _line(row: _Row, widths: Sequence[int], style: str) -> Text:
+    label, *numbers, verdict = row
+    cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True)]
+    return Text("  ".join([f"{label:<{widths[0]}}", *cells])).append(f"  {verdict}", style)
 
 
 def _closing(compared: Sequence[Comparison]) -> str:

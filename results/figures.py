@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from results.location import Interval
@@ -13,11 +13,15 @@ from results.summary import METRICS, Ratio, Summary
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A metric that tables show: for which load models, and under which short name."""
+    """A metric that tables show: for which load models, and under which short name.
+
+    whole: a figure of the whole Run, shown at the first load of a scenario only.
+    """
 
     metric: str
     label: str
     models: tuple[str, ...]
+    whole: bool = False
 
 
 CLOSED, OPEN, IDLE = "closed", "open", "idle"
@@ -28,16 +32,20 @@ SHOWN: tuple[Shown, ...] = (
     Shown("service_time_p99_ms", "service p99", (CLOSED,)),
     Shown("response_time_p50_ms", "response p50", (OPEN,)),
     Shown("response_time_p99_ms", "response p99", (OPEN,)),
-    Shown("cpu_us_per_request", "CPU/request", (CLOSED, OPEN)),
-    Shown("rss_peak_bytes", "memory", (IDLE,)),
+    Shown("cpu_us_per_request", "CPU/request", (CLOSED, OPEN), True),
+    Shown("rss_peak_bytes", "memory", (IDLE,), True),
 )
 """What a person needs first. In a closed loop the load follows the server, so throughput is the
 answer; in an open one the rate is given, and the times are."""
 
 
-def shown_for(model: str) -> tuple[Shown, ...]:
-    """The metrics to show for a load model; all of them for one that is not known here."""
-    return tuple(row for row in SHOWN if model in row.models) or SHOWN
+def shown_for(models: Sequence[str]) -> tuple[Shown, ...]:
+    """The metrics to show for the last of these load models, those of the loads before it in
+    the same scenario; all metrics for one that is not known here."""
+    *before, model = models
+    rows = [row for row in SHOWN if model in row.models]
+    told = [row for row in SHOWN if row.whole and any(m in row.models for m in before)]
+    return tuple(row for row in rows or SHOWN if row not in told)
 
 
 UNITS = {"ms": "ms", "us": "µs", "1/s": "1/s", "bytes": "MB", "s": "s", "1": "", "": ""}
@@ -78,9 +86,9 @@ def digits(value: float) -> str:
 
 
 def spread(summary: Summary) -> str:
-    """How far the furthest Round is from the centre, in % of it."""
+    """How far the furthest Round is from the centre, in % of it; blank for a single one."""
     if summary.n == 1:
-        return "1 Round"
+        return ""
     reach = summary.reach
     return "" if reach is None else f"±{math.ceil(round(reach * 100, 6))}%"
 

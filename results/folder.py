@@ -7,40 +7,22 @@ that names file, row and column, beside the rows that can be used.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
 from results import schema
-from results.errors import ResultsError, UnknownName
-from results.schema import Column, Row, Table, Value
+from results.errors import UnknownName
+from results.reading import Problem, rows
+from results.schema import Row, Value
 
-MOST_PROBLEMS = 20
-"""So many are told of one file; then only how many more there are."""
-
-_LONGEST_CELL = 10_000_000
 _MARKS = (schema.RUNS.filename, schema.PLAN_FILE, schema.ENVIRONMENT_FILE)
 """A folder that holds one of these is a results folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in a folder that could not be used. `row` counts the header as 1."""
-
-    file: str
-    text: str
-    row: int | None = None
-    column: str | None = None
-
-    def __str__(self) -> str:
-        row = "" if self.row is None else f", row {self.row}"
-        column = "" if self.column is None else f", column {self.column}"
-        return f"{self.file}{row}{column}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +74,12 @@ class Folder:
 
 def is_results_folder(path: Path) -> bool:
     """Whether `path` holds at least one of the files by which a results folder is known."""
-    return any((path / mark).is_file() for mark in _MARKS)
+    return any(os.path.isfile(path / mark) for mark in _MARKS)
 
 
-def names(runs: Path = schema.RUNS_FOLDER) -> tuple[str, ...]:
-    """Names of the results folders under `runs`, the newest first."""
+def names(runs: Path | None = None) -> tuple[str, ...]:
+    """Names of the results folders under `runs` (results/runs), the newest first."""
+    runs = runs or schema.RUNS_FOLDER
     try:
         found = [path for path in runs.iterdir() if is_results_folder(path)]
     except OSError:
@@ -110,12 +93,13 @@ def _age(path: Path) -> tuple[float, str]:
     return (file if file.is_file() else path).stat().st_mtime, path.name
 
 
-def find(name: str | None, runs: Path = schema.RUNS_FOLDER) -> Path:
+def find(name: str | None, runs: Path | None = None) -> Path:
     """The results folder of that name or path; the newest one for None.
 
     Beside the folders in `runs` a name may be that of a sibling of it, such
     as `reference`. Raises UnknownName.
     """
+    runs = runs or schema.RUNS_FOLDER
     known = names(runs)
     if name is None:
         if not known:
@@ -129,17 +113,16 @@ def find(name: str | None, runs: Path = schema.RUNS_FOLDER) -> Path:
         if is_results_folder(candidate):
             return candidate
     for candidate in candidates:
-        if candidate.is_dir() and candidate != runs.parent:
+        if os.path.isdir(candidate) and candidate != runs.parent:
             raise UnknownName(f"{name} is no results folder: it holds none of {', '.join(_MARKS)}")
-    raise UnknownName(f"unknown run {name!r}; {suggestion(name, known)}")
+    newest = f"the newest is {known[0]!r}" if known else "nothing has been measured yet"
+    raise UnknownName(f"unknown run {name!r}; {nearest(name, known) or newest}")
 
 
-def suggestion(name: str, known: tuple[str, ...], what: str = "run") -> str:
-    """What a person may have meant, or where to look."""
-    if not known:
-        return f"there is no {what} yet"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"the newest is {known[0]!r}"
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question whether the nearest known name was meant; blank where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def load(path: Path) -> Folder:
@@ -155,144 +138,6 @@ def load(path: Path) -> Folder:
     failures = tuple(rows(path, schema.FAILURES, problems))
     problems += _cut_short(plan, runs)
     return Folder(path, runs, failures, plan, environment, tuple(problems))
-
-
-class _Noted:
-    """Adds to a list of problems, up to a bound for each file."""
-
-    def __init__(self, file: str, problems: list[Problem]) -> None:
-        self._file, self._problems, self._count = file, problems, 0
-
-    def __call__(self, text: str, row: int | None = None, column: str | None = None) -> None:
-        self._count += 1
-        if self._count <= MOST_PROBLEMS:
-            self._problems.append(Problem(self._file, text, row, column))
-
-    def close(self) -> None:
-        more = self._count - MOST_PROBLEMS
-        if more > 0:
-            self._problems.append(Problem(self._file, f"{more} more like these"))
-
-
-def rows(path: Path, table: Table, problems: list[Problem]) -> Iterator[dict[str, Value]]:
-    """The rows of one table that can be used, typed, one at a time.
-
-    A cell that cannot be read becomes None, which is "not measured"; a row
-    whose required cells cannot be read is left out. Each is told in
-    `problems`. Columns that this version does not know are ignored, told too.
-    Raises ResultsError where the file is there and cannot be opened.
-    """
-    note = _Noted(table.filename, problems)
-    file = path / table.filename
-    csv.field_size_limit(_LONGEST_CELL)
-    try:
-        with open(file, newline="", encoding="utf-8-sig", errors="replace") as handle:
-            yield from _read(csv.reader(_whole(handle, note)), table, note)
-    except FileNotFoundError:
-        note("the file is missing")
-    except OSError as error:
-        raise ResultsError(f"cannot read {file}: {error.strerror}") from error
-    note.close()
-
-
-def _whole(lines: Iterable[str], note: Callable[..., None]) -> Iterator[str]:
-    """Lines that have their end: of one without it nobody knows how much is missing."""
-    for line in lines:
-        if line.endswith(("\n", "\r")):
-            yield line.replace("\0", "\ufffd")
-        else:
-            note("the last line has no end, so it may be cut off; it is left out")
-
-
-def _read(
-    reader: Iterator[list[str]], table: Table, note: Callable[..., None]
-) -> Iterator[dict[str, Value]]:
-    header = next(_lines(reader, note), None)
-    if header is None:
-        note("the file is empty")
-        return
-    columns = _columns(table, header[1], note)
-    if columns is None:
-        return
-    blank: dict[str, Value] = dict.fromkeys(table.names)
-    for number, cells in _lines(reader, note, start=2):
-        if len(cells) != len(columns):
-            cut = "is cut off" if len(cells) < len(columns) else "is too long"
-            note(f"{cut}, {len(cells)} cells instead of {len(columns)}; it is left out", number)
-            continue
-        row = _row(columns, cells, blank, number, note)
-        if row is not None:
-            yield row
-
-
-def _lines(
-    reader: Iterator[list[str]], note: Callable[..., None], start: int = 1
-) -> Iterator[tuple[int, list[str]]]:
-    """Rows with their number, blank lines passed over; ends where the CSV itself is broken."""
-    number = start
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            note(f"{error}; nothing after it was read", number)
-            return
-        if cells:
-            yield number, cells
-        number += 1
-
-
-def _columns(
-    table: Table, header: list[str], note: Callable[..., None]
-) -> list[Column | None] | None:
-    """The column of each place, None for one to ignore; None where the table is of no use."""
-    by_name = {column.name: column for column in table.columns}
-    columns = [by_name.get(name) for name in header]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    for name in twice:
-        note("stands there twice; the table is not used", column=name)
-    for name in header:
-        if name not in by_name:
-            note("is not known to this version (a newer one's file?); it is ignored", column=name)
-    missing = [column for column in table.columns if column.name not in header]
-    for column in missing:
-        so = "the table is not used" if column.required else "its cells count as not measured"
-        note(f"is missing (an older version's file?); {so}", column=column.name)
-    if twice or any(column.required for column in missing):
-        return None
-    return columns
-
-
-def _row(
-    columns: list[Column | None],
-    cells: list[str],
-    blank: dict[str, Value],
-    number: int,
-    note: Callable[..., None],
-) -> dict[str, Value] | None:
-    row, usable = blank.copy(), True
-    for column, cell in zip(columns, cells, strict=True):
-        if column is None:
-            continue
-        try:
-            row[column.name] = schema.parse_value(column, cell)
-        except ValueError as error:
-            so = "the row is left out" if column.required else "it counts as not measured"
-            note(f"{_said(column, cell, error)}; {so}", number, column.name)
-            usable = usable and not column.required
-    return row if usable else None
-
-
-def _said(column: Column, cell: str, error: ValueError) -> str:
-    """What is wrong with a cell, without the wording of Python's own conversions."""
-    try:
-        int(cell) if column.kind is schema.Kind.INTEGER else float(cell)
-    except ValueError:
-        if column.kind in (schema.Kind.INTEGER, schema.Kind.NUMBER) and cell:
-            a = {"integer": "an integer", "number": "a number"}[column.kind.value]
-            return f"{cell[:40]!r} is not {a}"
-    return str(error)
 
 
 def _runs(path: Path, problems: list[Problem]) -> Iterator[RunRow]:

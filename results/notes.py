@@ -34,8 +34,9 @@ class Note:
 
     def where(self) -> str:
         """The Cells, with the number of Rounds where it is not all of them."""
-        if self.everywhere and all(warning.rounds == warning.of for _, warning in self.cells):
-            return "every Cell"
+        rounds = {_rounds(warning) for _, warning in self.cells}
+        if self.everywhere and len(rounds) == 1:
+            return f"every Cell{rounds.pop()}"
         return figures.listed((_where(*pair) for pair in self.cells), MOST_CELLS)
 
 
@@ -46,9 +47,14 @@ def cell_name(cell: Cell) -> str:
 
 
 def _where(cell: Cell, warning: Warning) -> str:
+    return cell_name(cell) + _rounds(warning)
+
+
+def _rounds(warning: Warning) -> str:
+    """In how many Rounds, where it is not all of them."""
     if warning.rounds == warning.of:
-        return cell_name(cell)
-    return f"{cell_name(cell)} ({warning.rounds} of {warning.of} Rounds)"
+        return ""
+    return f" ({warning.rounds} of {warning.of} Rounds)"
 
 
 def notes(summaries: Summaries) -> tuple[Note, ...]:

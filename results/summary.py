@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from results import schema
 from results.errors import UnknownName
-from results.folder import Folder, Plan, RunRow, suggestion
+from results.folder import Folder, Plan, RunRow, nearest
 from results.location import MIN_ROUNDS, Interval, locate, raised
 from results.schema import Column, Kind, Row, TableWriter
 from results.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
@@ -146,9 +146,8 @@ def choose_reference(stacks: Sequence[str], wanted: str | None = None) -> str | 
     if wanted is None:
         return next((stack for stack in sorted(stacks) if stack != YARDSTICK), None)
     if wanted not in stacks:
-        hint = suggestion(wanted, tuple(sorted(stacks)), "stack")
-        known = ", ".join(sorted(stacks)) or "none"
-        raise UnknownName(f"unknown stack {wanted!r}; {hint.split('; ')[0]} measured: {known}")
+        hint = nearest(wanted, stacks) or f"measured were {', '.join(sorted(stacks))}"
+        raise UnknownName(f"unknown stack {wanted!r}; {hint}")
     return wanted
 
 
@@ -164,7 +163,7 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     for (cell, metric), sample in taken.items():
         ratio = None
         if to is not None and cell[0] != to:
-            ratio = _ratio(sample, taken.get(((to, *cell[1:]), metric)))
+            ratio = paired_ratio(sample, taken.get(((to, *cell[1:]), metric)))
         found = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
         found += [
             warning
@@ -190,7 +189,7 @@ def _summary(sample: Sample, ratio: Ratio | None, found: tuple[Warning, ...]) ->
     )
 
 
-def _ratio(sample: Sample, reference: Sample | None) -> Ratio | None:
+def paired_ratio(sample: Sample, reference: Sample | None) -> Ratio | None:
     """Paired by Round. None where a Round has a zero, of which there is no ratio, or none has
     both."""
     if reference is None:
@@ -259,10 +258,26 @@ def _every_cell(folder: Folder) -> Iterator[Cell]:
 
 
 def loads(folder: Folder) -> tuple[tuple[str, str], ...]:
-    """Scenario and load of what was measured, in the order of the plan, else by name."""
-    places = {name: place for place, name in enumerate(folder.plan.scenarios)}
+    """Scenario and load of what was measured: in the order of the plan, else by name; of the
+    loads of a scenario `main` first."""
+    places = {name: number for number, name in enumerate(folder.plan.scenarios)}
     found = {(run.scenario, run.load) for run in folder.runs}
-    return tuple(sorted(found, key=lambda key: (places.get(key[0], len(places)), key)))
+
+    def place(key: tuple[str, str]) -> tuple[int, str, bool, str]:
+        scenario, load = key
+        return places.get(scenario, len(places)), scenario, load != "main", load
+
+    return tuple(sorted(found, key=place))
+
+
+def load_models(folder: Folder) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By scenario and load: the load models of the scenario's loads, up to that one."""
+    models = {(run.scenario, run.load): run.load_model for run in folder.runs}
+    ordered = loads(folder)
+    return {
+        key: tuple(models[other] for other in ordered[: place + 1] if other[0] == key[0])
+        for place, key in enumerate(ordered)
+    }
 
 
 def _of_cell(

@@ -18,7 +18,7 @@ from results import figures
 from results.folder import Folder
 from results.location import MIN_ROUNDS
 from results.notes import Note, failure_lines, marks, notes
-from results.summary import YARDSTICK, Cell, Summaries, Summary, loads
+from results.summary import YARDSTICK, Cell, Summaries, Summary, load_models
 
 _GAP = 2
 _NOTHING = "–"
@@ -93,7 +93,7 @@ def _blocks(
     intervals: bool,
 ) -> Iterator[Block]:
     first = {(run.scenario, run.load): run for run in reversed(folder.runs)}
-    for scenario, load in loads(folder):
+    for (scenario, load), models in load_models(folder).items():
         row = first[scenario, load]
         offered = {
             figures.CLOSED: f"{row.number('users') or 0:,.0f} users",
@@ -105,12 +105,14 @@ def _blocks(
         yield Block(
             ", ".join(filter(None, (name, offered.get(row.load_model)))),
             tuple(marks(found, cell) for cell in cells),
-            tuple(_lines(row.load_model, summaries, cells, intervals)),
+            tuple(_lines(models, summaries, cells, intervals)),
         )
 
 
-def _lines(model: str, summaries: Summaries, cells: list[Cell], intervals: bool) -> Iterator[Line]:
-    for shown in figures.shown_for(model):
+def _lines(
+    models: tuple[str, ...], summaries: Summaries, cells: list[Cell], intervals: bool
+) -> Iterator[Line]:
+    for shown in figures.shown_for(models):
         found = [summaries.get(cell, shown.metric) for cell in cells]
         if any(found):
             yield Line(
@@ -148,7 +150,9 @@ def _heading(folder: Folder) -> Iterator[str]:
 
 
 def _legend(summaries: Summaries, intervals: bool) -> str:
-    said = ["±: the furthest Round from the centre."]
+    said = []
+    if any(summary.n > 1 for summary in summaries.by.values()):
+        said.append("±: the furthest Round from the centre.")
     if summaries.reference is not None:
         ends = ", with its 95 % interval over Rounds" if intervals else ""
         said.append(f"x: ratio to {figures.plain(summaries.reference)} within a Round{ends}.")
@@ -183,7 +187,7 @@ def render(page: Page, path: Path, console: Console) -> None:
     section(console, "Failed requests", page.failures)
     section(console, "What could not be read", page.problems)
     console.print()
-    console.print(Text(f"Files in {shown_path(path)}: {', '.join(page.files)}"))
+    console.print(Text(figures.plain(f"Files in {shown_path(path)}: {', '.join(page.files)}")))
 
 
 def shown_path(path: Path) -> str:

@@ -91,6 +91,7 @@ def serve(station: Station, commands: Iterable[Message], config: Config) -> None
         machine.die_with_parent(config.parent)
     if config.cpus is not None:
         _pin(config.cpus)
+    machine.allow_many_files()
 
     # Only now: looking a stack up imports no framework, starting it does.
     stack = stacks.find(config.stack)

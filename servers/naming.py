@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,32 @@ def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
+
+
+class NamesIn(click.ParamType[tuple[str, ...]]):
+    """Keys of a table: one by name, several by a pattern (`cliff-*`), or `all`."""
+
+    def __init__(self, kind: str, table: Mapping[str, Any]) -> None:
+        self.name = kind
+        self._table = table
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The names in the table's order; a usage error where there is none."""
+        if isinstance(value, tuple):
+            return value
+        pattern = "*" if value == "all" else str(value)
+        names = tuple(name for name in self._table if fnmatch.fnmatchcase(name, pattern))
+        if not names:
+            self.fail(suggestion(self.name, str(value), self._table), param, ctx)
+        return names
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin with what was typed."""
+        return [CompletionItem(n) for n in ("all", *self._table) if n.startswith(incomplete)]
 
 
 class NameIn(click.ParamType[str]):

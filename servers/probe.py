@@ -50,6 +50,7 @@ class Tally:
     kept: what was fresh once, in a fifth of the memory.
     skipped: how many instants were kept at the last reset of the counts.
     dropped: requests since then whose instants were given up, see MOST_INSTANTS.
+    whole: whether none were since the instants themselves began anew.
     """
 
     thread: threading.Thread
@@ -60,6 +61,7 @@ class Tally:
     kept: array[int] = field(default_factory=lambda: array("q"))
     skipped: int = 0
     dropped: int = 0
+    whole: bool = True
 
     def settle(self) -> None:
         """Move what is fresh to what is kept. One thread at a time."""
@@ -70,7 +72,7 @@ class Tally:
         if len(self.kept) > 2 * MOST_INSTANTS:
             dropped = self.dropped + (len(self.kept) - self.skipped) // 2
             self.forget()
-            self.dropped = dropped
+            self.dropped, self.whole = dropped, False
 
     def skip(self) -> None:
         """Count anew from here on, but keep the instants."""
@@ -80,6 +82,7 @@ class Tally:
         """Drop all that was settled."""
         self.kept = array("q")
         self.skipped = self.dropped = 0
+        self.whole = True
 
 
 @dataclass(slots=True)
@@ -147,7 +150,7 @@ class Probe:
     def _watched_coroutine(
         self, route: RouteWatch, handler: Callable[..., Any]
     ) -> Callable[..., Any]:
-        note = self._note
+        note, fail = self._note, self._fail
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             began = _clock()
@@ -156,9 +159,12 @@ class Probe:
             finally:
                 # A coroutine runs on its loop's thread, so that the loop says both.
                 if _get_running_loop() is route.loop:
-                    append = route.append
-                    append(began)
-                    append(_clock())
+                    try:
+                        append = route.append
+                        append(began)
+                        append(_clock())
+                    except Exception as error:
+                        fail(error)
                 else:
                     note(route, began, _clock())
 
@@ -168,7 +174,7 @@ class Probe:
         self, route: RouteWatch, handler: Callable[[Any], Any]
     ) -> Callable[..., Any]:
         """The same for a `request` alone, which spares a tuple and a dict for every one."""
-        note = self._note
+        note, fail = self._note, self._fail
 
         async def awaited(request: Any) -> Any:
             began = _clock()
@@ -176,9 +182,12 @@ class Probe:
                 return await handler(request)
             finally:
                 if _get_running_loop() is route.loop:
-                    append = route.append
-                    append(began)
-                    append(_clock())
+                    try:
+                        append = route.append
+                        append(began)
+                        append(_clock())
+                    except Exception as error:
+                        fail(error)
                 else:
                     note(route, began, _clock())
 
@@ -254,7 +263,7 @@ class Probe:
         """
         with self._settled([self._routes[name]]) as tallies:
             kept = [tally.kept[:] for tally in tallies]
-            whole = not any(tally.dropped for tally in tallies)
+            whole = all(tally.whole for tally in tallies)
         began = sorted(instant for one in kept for instant in one[::2])[skip : skip + count]
         ended = sorted(instant for one in kept for instant in one[1::2])[skip : skip + count]
         known = whole and len(ended) == count
@@ -286,7 +295,9 @@ class Probe:
     def _told(self, route: RouteWatch) -> list[dict[str, Any]]:
         """The tallies that have counted anything since the reset, as JSON types."""
         with self._settled([route]) as tallies:
-            told = [_tally_json(tally) for tally in tallies]
+            since = [(tally, tally.kept[tally.skipped :], tally.dropped) for tally in tallies]
+        # Only now, as it takes a while: the loop's next beat must not wait for it.
+        told = [_tally_json(*one) for one in since]
         return [one for one in told if one["requests"]]
 
     def glance(self) -> dict[str, Any]:
@@ -294,8 +305,7 @@ class Probe:
         return {"loop": self._loop.snapshot(), "executor_queue": self.executor.queued}
 
 
-def _tally_json(tally: Tally) -> dict[str, Any]:
-    instants = tally.kept[tally.skipped :]
+def _tally_json(tally: Tally, instants: array[int], dropped: int) -> dict[str, Any]:
     counts: Counts = {}
     for began, ended in zip(instants[::2], instants[1::2], strict=True):
         us = rounded_us(ended - began)
@@ -307,7 +317,7 @@ def _tally_json(tally: Tally) -> dict[str, Any]:
         "alive": tally.thread.is_alive(),
         "loop_class": tally.loop_class,
         "loop_number": tally.loop_number,
-        "requests": len(instants) // 2 + tally.dropped,
+        "requests": len(instants) // 2 + dropped,
         "handler_us": sorted(counts.items()),
     }
 

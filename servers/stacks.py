@@ -54,6 +54,7 @@ class Stack:
 
     module: holds `start`; imported when the stack is used, never before.
     packages: the distributions whose versions belong into a result.
+    yardstick: it is there to measure the measuring with, not to be chosen.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Stack:
     summary: str
     module: str
     packages: tuple[str, ...]
+    yardstick: bool = False
 
 
 _STACKS = (
@@ -92,6 +94,7 @@ _STACKS = (
         summary="no framework: the yardstick, and the generator's ceiling",
         module="servers.asyncio_stack",
         packages=("httptools",),
+        yardstick=True,
     ),
 )
 

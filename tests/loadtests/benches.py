@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.servers.processes import PROC, ROOT, eventually, with_variable
 
 MARK = "LOOPBENCH_TEST"
 SHORT = ("--warmup", "0.1", "--duration", "0.2", "--seed", "7")
+ONE_CELL = ("--stack", "asyncio", "--scenario", "async-1")
 BOUND_S = 60.0
 
 
@@ -127,3 +129,38 @@ def reach(bench: Bench, moment: Any) -> None:
     """Wait until `moment(bench)` is true; fails with what the bench has said where it never is."""
     assert eventually(lambda: bench.process.poll() is not None or bool(moment(bench))), bench.errors
     assert bench.process.poll() is None, bench.errors
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A bench that has ended by itself."""
+
+    status: int
+    errors: str
+    bench: Bench
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.bench.rows()
+
+    @property
+    def last_line(self) -> str:
+        return self.errors.rstrip().rpartition("\n")[2]
+
+
+def ended(bench: Bench) -> Ended:
+    status = bench.ended()
+    assert "Traceback" not in bench.errors
+    assert bench.left() == set()
+    return Ended(status, bench.errors, bench)
+
+
+def one_error(said: str) -> str:
+    """The one line about an error, which comes last."""
+    (line,) = (line for line in said.splitlines() if line.startswith("error: "))
+    assert said.endswith(f"{line}\n")
+    return line
+
+
+def codes(row: dict[str, Any]) -> set[str]:
+    return set(filter(None, (row["warnings"] or "").split(";")))

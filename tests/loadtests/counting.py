@@ -1,7 +1,8 @@
 """A little server that counts what it is asked, and answers as the path says.
 
 `/now…` at once, `/wait/MS…` after so many milliseconds, `/never…` not at all,
-`/wrong…` with a 503, `/close…` by closing the connection instead.
+`/wrong…` with a 503, `/close…` by closing the connection instead, `/bye…` at once, but then
+closing it.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ class Counting:
             if not answer:
                 return
             connection.sendall(answer)
+            if b"Connection: close" in answer:
+                return
 
     def _act(self, path: str) -> bytes:
         verb, *rest = path.strip("/").split("/")
@@ -90,6 +93,8 @@ class Counting:
             self._gone.wait(60)
         elif verb == "wrong":
             return _answer(b"503 Service Unavailable")
+        elif verb == "bye":
+            return _answer(b"200 OK\r\nConnection: close")
         return b"" if verb in ("never", "close") else _answer(b"200 OK")
 
 

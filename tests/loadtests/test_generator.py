@@ -2,106 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any
 
 import pytest
 
-from loadtests import generator_process as harness_side
 from loadtests.doubts import GENERATOR_LAG_LIMIT_MS
-from loadtests.errors import GeneratorDied, HarnessError
-from loadtests.generator_process import Generator, generator_process
-from loadtests.histogram import Histogram, from_buckets
-from loadtests.scenarios import Closed, Idle, Load, Open, load_to_json
-from loadtests.session import Arrivals
-from servers.control import Channel
-from tests.loadtests.counting import Counting, case, counting_server
-from tests.servers.processes import ROOT, eventually
-
-SEED = 5
-WARMUP_S = 0.1
-MEASURED_S = 0.2
-
-
-@pytest.fixture(scope="module")
-def generator() -> Iterator[Generator]:
-    """One generator for all the loads here, one after another."""
-    with generator_process() as running:
-        yield running
-
-
-@pytest.fixture
-def server() -> Iterator[Counting]:
-    with counting_server() as counting:
-        yield counting
-
-
-def command(server: Counting, *loads: Load, **changes: Any) -> dict[str, Any]:
-    return {
-        "host": server.host,
-        "port": server.port,
-        "loads": [load_to_json(load) for load in loads],
-        "warmup_s": WARMUP_S,
-        "measured_s": MEASURED_S,
-        "drain_s": 5.0,
-        "timeout_s": 30.0,
-        "seed": SEED,
-        **changes,
-    }
-
-
-def offer(
-    generator: Generator,
-    server: Counting,
-    *loads: Load,
-    at: dict[str, Callable[[], None]] | None = None,
-    give_up: Callable[[], bool] = lambda: False,
-    **changes: Any,
-) -> dict[str, Any]:
-    asked = command(server, *loads, **changes)
-    return generator.load(asked, bound_s=30.0, at=at or {}, give_up=give_up)
-
-
-def closed(path: str, users: int, ramp_s: float = 0.0, name: str = "main") -> Load:
-    return Load(name, case(path), Closed(users, ramp_s))
-
-
-def opened(path: str, rate_rps: float, connections: int, name: str = "main") -> Load:
-    return Load(name, case(path), Open(rate_rps, connections))
-
-
-def histogram(report: dict[str, Any], quantity: str, phase: str, name: str = "main") -> Histogram:
-    pairs = report["loads"][name][phase]["histograms"].get(quantity, [])
-    return from_buckets(dict(map(tuple, pairs)))
-
-
-def failures(report: dict[str, Any], phase: str, name: str = "main") -> dict[str, int]:
-    told = report["loads"][name][phase]["failures"]
-    return {reason: count for reason, count, _ in told}
-
-
-def begun(report: dict[str, Any], phase: str, name: str = "main") -> int:
-    """How many requests of a phase began, however they ended."""
-    answered = histogram(report, "service", phase, name).count
-    return answered + sum(failures(report, phase, name).values())
-
-
-def arrivals(rate_rps: float, warmup_s: float, measured_s: float) -> tuple[int, int]:
-    """How many arrivals the seed gives to the lead-in and to the window."""
-    drawn = Arrivals(rate_rps, int((warmup_s + measured_s) * 1e9), f"{SEED}/main")
-    found = []
-    while (due := drawn.take()) is not None:
-        found.append(due)
-    inside = sum(due >= int(warmup_s * 1e9) for due in found)
-    return len(found) - inside, inside
+from loadtests.generator_process import Generator
+from loadtests.histogram import from_buckets
+from loadtests.scenarios import Closed, Idle, Load
+from tests.loadtests.counting import Counting, case
+from tests.loadtests.loads import (
+    MEASURED_S,
+    WARMUP_S,
+    arrivals,
+    begun,
+    closed,
+    failures,
+    histogram,
+    offer,
+    opened,
+)
 
 
 @pytest.mark.parametrize("users", [1, 8])
@@ -154,6 +74,18 @@ def test_an_open_loop_in_flight_at_the_end_is_waited_for(
     assert report["loads"]["main"]["completed"] < sum(expected)
 
 
+def test_a_new_connection_is_charged_to_the_server_that_closed_the_last_one(
+    generator: Generator, server: Counting
+) -> None:
+    """Connecting anew is part of the response time, not of the service time, and no lag of the
+    generator's own."""
+    report = offer(generator, server, opened("/bye", 200.0, 4))
+    service, response = (histogram(report, name, "measured") for name in ("service", "response"))
+    assert service.count == response.count == arrivals(200.0, WARMUP_S, MEASURED_S)[1]
+    assert failures(report, "measured") == {}
+    assert response.mean_us() > service.mean_us()
+
+
 def test_response_times_contain_the_wait_for_a_free_connection(
     generator: Generator, server: Counting
 ) -> None:
@@ -165,54 +97,6 @@ def test_response_times_contain_the_wait_for_a_free_connection(
     # Thirty requests of 20 ms need 600 ms, and the last one was due within 600 ms of the first.
     assert max(response.buckets()) > 3 * 20_000
     assert response.mean_us() > service.mean_us()
-
-
-def test_requests_without_an_answer_within_the_bound_have_failed(
-    generator: Generator, server: Counting
-) -> None:
-    """Each request in flight when the drain's bound is over is one failure with its reason."""
-    report = offer(generator, server, closed("/never", 5), warmup_s=0.1, drain_s=0.2)
-    # They began in the lead-in, which is where they belong.
-    assert failures(report, "warmup") == {"no answer in time": 5}
-    assert begun(report, "measured") == 0
-    assert server.total == 5
-    assert histogram(report, "failed", "warmup").count == 5
-    assert min(histogram(report, "failed", "warmup").buckets()) >= 400_000
-    assert report["unfinished_users"] == 0
-
-
-def test_a_request_fails_at_its_own_bound(generator: Generator, server: Counting) -> None:
-    """No answer for `timeout_s` is a failure in the middle of the window, and the user goes on."""
-    report = offer(
-        generator,
-        server,
-        closed("/never", 2),
-        warmup_s=0.1,
-        measured_s=0.6,
-        timeout_s=0.15,
-        drain_s=0.1,
-    )
-    count = failures(report, "measured")["no answer in time"]
-    assert count >= 4
-    assert begun(report, "warmup") + begun(report, "measured") == server.total
-    assert min(histogram(report, "failed", "measured").buckets()) >= 150_000
-    (told,) = report["loads"]["main"]["measured"]["failures"]
-    assert told[2].startswith("after ")
-
-
-@pytest.mark.parametrize(
-    ("path", "reason"),
-    [("/wrong", "status 503 instead of 200"), ("/close", "closed before the answer")],
-)
-def test_wrong_answers_are_failures_with_their_reason(
-    generator: Generator, server: Counting, path: str, reason: str
-) -> None:
-    """A wrong answer has no service time, and each one is counted."""
-    report = offer(generator, server, closed(path, 3))
-    assert list(failures(report, "measured")) == [reason]
-    assert histogram(report, "service", "measured").count == 0
-    assert report["loads"]["main"]["completed"] == 0
-    assert begun(report, "warmup") + begun(report, "measured") == server.total
 
 
 def test_a_new_connection_for_every_request(generator: Generator, server: Counting) -> None:
@@ -237,39 +121,15 @@ def test_idle_connections_send_once_and_stay_open(generator: Generator, server: 
         server,
         Load("main", case("/now/idle"), Idle(20)),
         closed("/now/busy", 1, name="busy"),
-        at={"window-closed": lambda: held.append(server.open)},
+        at={"window-opened": lambda: held.append(server.open)},
     )
     assert server.requests["/now/idle"] == 20
     assert begun(report, "measured") == 0
     assert held == [21]
-    assert begun(report, "warmup", "busy") + begun(report, "measured", "busy") == (
-        server.requests["/now/busy"]
+    assert (
+        begun(report, "warmup", "busy") + begun(report, "measured", "busy")
+        == (server.requests["/now/busy"])
     )
-
-
-def test_arrivals_that_no_connection_was_free_for_are_counted(
-    generator: Generator, server: Counting
-) -> None:
-    """Two connections that are never answered: two requests without an answer, and all other
-    arrivals unsent, each one a failure."""
-    report = offer(generator, server, opened("/never", 200.0, 2), drain_s=0.1)
-    expected = arrivals(200.0, WARMUP_S, MEASURED_S)
-    assert (begun(report, "warmup"), begun(report, "measured")) == expected
-    assert failures(report, "warmup") == {
-        "no answer in time": 2,
-        "not sent: every connection was busy": expected[0] - 2,
-    }
-    assert failures(report, "measured") == {"not sent: every connection was busy": expected[1]}
-    assert server.total == 2
-
-
-def test_nobody_listening_is_counted_as_failures(generator: Generator) -> None:
-    """Refused connections are failed requests, not an empty load."""
-    with counting_server() as server:
-        pass
-    report = offer(generator, server, closed("/now", 2))
-    assert list(failures(report, "measured")) == ["connect: ECONNREFUSED"]
-    assert histogram(report, "service", "measured").count == 0
 
 
 def test_loads_offered_together_have_figures_of_their_own(
@@ -305,71 +165,9 @@ def test_a_ramp_spreads_the_first_requests(generator: Generator, server: Countin
 
 
 def test_without_a_ramp_all_begin_at_once(generator: Generator, server: Counting) -> None:
-    """Every user has sent before the first answer, of 100 ms, is in."""
-    offer(generator, server, closed("/wait/100", 8))
-    assert max(server.first_ns) - min(server.first_ns) < 100_000_000
-
-
-@pytest.mark.parametrize("load", [closed("/now", 2), opened("/now", 100.0, 4)])
-def test_a_load_given_up_reports_what_was_measured(
-    generator: Generator, server: Counting, load: Load
-) -> None:
-    """Breaking off in the window ends it there; what was counted by then is counted right, with
-    what was under way at that moment."""
-    begun_at: list[float] = []
-    report = offer(
-        generator,
-        server,
-        load,
-        measured_s=3600.0,
-        at={"window-opened": lambda: begun_at.append(time.monotonic())},
-        give_up=lambda: bool(begun_at) and time.monotonic() > begun_at[0] + 0.2,
-    )
-    assert report["measured_s"] < 60.0
-    assert begun(report, "measured") > 0
-    assert begun(report, "warmup") + begun(report, "measured") == server.total
-    assert sum(failures(report, "measured").values()) <= load.model.population
-    assert report["loads"]["main"]["completed"] > 0
-
-
-def test_giving_up_while_nobody_can_connect(generator: Generator) -> None:
-    """Users that hang in the kernel's handshake are freed when the load is broken off."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        clients = [socket.socket() for _ in range(3)]
-        for client in clients:  # fill the backlog, so that further handshakes get no answer
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-        until = time.monotonic() + 0.5
-        report = generator.load(
-            command(Counting(listener), closed("/now", 4)),
-            bound_s=30.0,
-            at={},
-            give_up=lambda: time.monotonic() > until,
-        )
-        for client in clients:
-            client.close()
-    assert report["unfinished_users"] == 0
-    assert begun(report, "measured") == 0
-
-
-def test_the_same_generator_goes_on_after_a_defect(generator: Generator, server: Counting) -> None:
-    """What is wrong with the load itself is the harness's error, not a failed request; the next
-    load is not touched by it."""
-    with pytest.raises(HarnessError, match=r"OverflowError: .*port"):
-        generator.load(
-            command(server, closed("/now", 3), port=70_000),
-            bound_s=10.0,
-            at={},
-            give_up=lambda: False,
-        )
-    for nonsense in ({"speed": 3}, {"loads": [{"name": "main"}]}, {"measured_s": float("nan")}):
-        with pytest.raises(HarnessError, match="could not run the load"):
-            offer(generator, server, closed("/now", 3), **nonsense)
-    before = server.total
-    report = offer(generator, server, closed("/now", 3))
-    assert begun(report, "warmup") + begun(report, "measured") == server.total - before
+    """Every user has sent before the first answer, of 250 ms, is in."""
+    offer(generator, server, closed("/wait/250", 8))
+    assert max(server.first_ns) - min(server.first_ns) < 250_000_000
 
 
 def test_a_disturbed_generator_says_so(generator: Generator, server: Counting) -> None:
@@ -389,68 +187,3 @@ def test_the_window_is_as_long_as_asked(generator: Generator, server: Counting) 
     assert report["clock"] == ("kernel" if sys.platform == "linux" else "user")
     assert report["clock_step_ms"] < 1.0
     assert 0 < report["cpu_s"] < 2 * report["measured_s"]
-
-
-def test_a_killed_generator_is_seen_to_be() -> None:
-    """In the middle of a load, too: the error says how it ended."""
-    with counting_server() as server, generator_process() as generator:
-        with pytest.raises(GeneratorDied, match="signal SIGKILL"):
-            offer(
-                generator,
-                server,
-                closed("/now", 2),
-                measured_s=60.0,
-                at={"window-opened": lambda: os.kill(generator.pid, signal.SIGKILL)},
-            )
-        assert not generator.alive
-        with pytest.raises(GeneratorDied):
-            offer(generator, server, closed("/now", 2))
-
-
-def test_a_frozen_generator_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given up at the bound, and killed in the end."""
-    monkeypatch.setattr(harness_side, "_REPORT_BOUND_S", 0.1)
-    monkeypatch.setattr(harness_side, "_STOP_BOUND_S", 0.2)
-    with counting_server() as server, generator_process() as generator:
-        with pytest.raises(GeneratorDied, match="fell silent"):
-            generator.load(
-                command(server, closed("/now", 2), measured_s=60.0),
-                bound_s=0.5,
-                at={"window-opened": lambda: os.kill(generator.pid, signal.SIGSTOP)},
-                give_up=lambda: False,
-            )
-    assert not generator.alive
-
-
-def test_the_generator_goes_when_the_harness_is_gone(server: Counting) -> None:
-    """End of file on its pipe ends it at once, in the middle of a load."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "loadtests.generator"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            assert json.loads(process.stdout.readline())["event"] == "ready"
-            load = {"do": "load", **command(server, closed("/now", 2), measured_s=60.0)}
-            process.stdin.write(json.dumps(load).encode() + b"\n")
-            process.stdin.flush()
-            assert json.loads(process.stdout.readline())["event"] == "window-opened"
-            process.stdin.close()
-            process.stdout.close()
-            assert eventually(lambda: process.poll() is not None)
-            assert process.returncode == 0
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-
-
-def test_an_unknown_command_is_answered(generator: Generator) -> None:
-    """A generator of another version says what it does not know, and goes on."""
-    channel: Channel = generator._channel
-    channel.send({"do": "dance"})
-    answer = channel.receive(10.0)
-    assert answer["event"] == "failed"
-    assert "unknown command" in answer["error"]

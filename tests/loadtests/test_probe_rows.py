@@ -156,7 +156,11 @@ def test_figures_of_the_process() -> None:
         before=reading(rss_bytes=100, descriptors=10),
         opened=edge(threads=5, voluntary_switches=1000, involuntary_switches=50),
         closed=edge(
-            rss_bytes=300, descriptors=42, threads=6, voluntary_switches=1750, involuntary_switches=57
+            rss_bytes=300,
+            descriptors=42,
+            threads=6,
+            voluntary_switches=1750,
+            involuntary_switches=57,
         ),
         after=reading(rss_bytes=250, descriptors=11),
         glances=[glance(threads=9), None, glance(threads=7)],
@@ -387,7 +391,9 @@ def timeline(
 def test_a_timeline_has_the_load_s_side() -> None:
     """A row a stretch, with rates over its own length."""
     rows = timeline([FIRST, SECOND, LAST])
-    assert [(row["from_s"], row["to_s"], row["throughput_rps"], row["failures"]) for row in rows] == [
+    assert [
+        (row["from_s"], row["to_s"], row["throughput_rps"], row["failures"]) for row in rows
+    ] == [
         (0.0, 1.0, 300.0, 0),
         (1.0, 2.0, 200.0, 7),
         (2.0, 2.5, 100.0, 0),

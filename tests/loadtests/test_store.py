@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -304,22 +302,6 @@ def test_a_file_that_may_not_grow_is_cut_back(tmp_path: Path, size: int) -> None
     with open_store(tmp_path, PLAN, resume=True) as store:
         assert store.finished == set(taken)
     assert run_ids(tmp_path, HISTOGRAMS) == taken
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=64k", "loopbench-test", str(place)]
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
-    if subprocess.run(["mount", *options], capture_output=True).returncode:
-        pytest.skip("mounting is not permitted here")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_full_disk_is_one_line_and_keeps_whole_rows(small_disk: Path) -> None:

@@ -40,11 +40,11 @@ def test_what_has_passed_is_not_waited_for() -> None:
 
 def test_sleepers_wake_in_the_order_of_their_due_times() -> None:
     """Greenlets that sleep until different times, started in any order, wake in order."""
-    base, woken = time.monotonic_ns() + 20_000_000, []
+    base, woken = time.monotonic_ns() + 20_000_000, list[int]()
 
     def sleep(steps: int) -> None:
         with Timer() as timer:
-            timer.sleep_until(base + steps * 2_000_000)
+            timer.sleep_until(base + steps * 25_000_000)
             woken.append(steps)
 
     gevent.joinall([gevent.spawn(sleep, steps) for steps in (3, 0, 4, 1, 2)])

@@ -162,11 +162,11 @@ def test_an_idle_and_a_busy_loop(server: ServerProcess) -> None:
 
 def _asked() -> list[tuple[Route, Case]]:
     """Every Case that its route answers with what it is for, and soon."""
-    found = []
-    for case in CASES.values():
-        if case.expected.status in (200, 500) and not case.name.endswith("-50"):
-            found.append((route_of(case.request), case))
-    return found
+    return [
+        (route_of(case.request), case)
+        for case in CASES.values()
+        if case.expected.status in (200, 500) and not case.name.endswith("-50")
+    ]
 
 
 def test_every_request_is_counted_where_it_ran(server: ServerProcess) -> None:
@@ -201,7 +201,7 @@ def test_every_route_of_the_contract_is_asked() -> None:
 
 
 def test_time_in_the_handler(server: ServerProcess) -> None:
-    """A handler that awaits 50 ms is in there for that, and not for longer than the client waits."""
+    """A handler that awaits 50 ms takes that, and no longer than the client waits for it."""
     with connected(server) as connection:
         get(connection, "/sleep/async?ms=0")
         reset(server)

@@ -1,0 +1,56 @@
+"""How a stack looks: one colour, line, marker and hatch, the same in every picture.
+
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which tell
+apart for the colour-blind; lines, markers and hatches tell apart without
+colour. The yardstick has the colour of the text: it is a bound, no contender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from results.summary import YARDSTICK
+
+INK = "#010203"
+"""Stands for the colour of the text, which follows the page: exchanged for `currentColor`."""
+
+Dash = tuple[float, tuple[float, ...]] | str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """id: name of its swatch. dash, marker, hatch: as matplotlib has them."""
+
+    id: str
+    colour: str
+    dash: Dash
+    marker: str
+    hatch: str
+
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES: tuple[Dash, ...] = ("solid", (0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_HATCHES = ("", "////", "\\\\\\\\", "xxxx", "....")
+_YARDSTICK = Look("look-yardstick", INK, (0, (1, 1.5)), "|", "----")
+
+PARTS = ("part-0", "part-1", "part-2", "part-3")
+"""Looks of the parts of a whole, which are no stacks."""
+
+
+def looks(stacks: Sequence[str]) -> dict[str, Look]:
+    """A look for each stack, by its place; 420 stacks look different."""
+    contenders = [stack for stack in stacks if stack != YARDSTICK]
+    found = {stack: _look(place) for place, stack in enumerate(contenders)}
+    return {**found, **{stack: _YARDSTICK for stack in stacks if stack == YARDSTICK}}
+
+
+def _look(place: int) -> Look:
+    return Look(
+        f"look-{place}",
+        _COLOURS[place % len(_COLOURS)],
+        _DASHES[place % len(_DASHES)],
+        _MARKERS[place % len(_MARKERS)],
+        _HATCHES[place % len(_HATCHES)],
+    )

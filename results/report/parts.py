@@ -1,0 +1,153 @@
+"""What a report consists of: text, tables and plots as values, before any format.
+
+Text from rows is held as plain `str` all the way; only the writers of a format
+escape it, so that it never becomes markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A piece of text to be typed, or a name from the rows."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A piece of text that leads to a section of the same report."""
+
+    text: str
+    anchor: str
+
+
+Span = str | Code | Link
+Words = tuple[Span, ...]
+
+
+def words(text: str) -> Words:
+    """Our own wording: what stands between backticks is Code. Never for text from rows."""
+    pieces = text.split("`")
+    return tuple(Code(piece) if place % 2 else piece for place, piece in enumerate(pieces) if piece)
+
+
+def joined(pieces: Iterable[Words], between: str = " ") -> Words:
+    """Several pieces in one, with something between them."""
+    spans: list[Span] = []
+    for piece in pieces:
+        if spans and piece:
+            spans.append(between)
+        spans += piece
+    return tuple(spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph. strong: to be read first."""
+
+    words: Words
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list; numbered where its numbers are referred to."""
+
+    items: tuple[Words, ...]
+    numbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading inside a section."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text. The first `names` columns are text, those after them figures.
+
+    folded: shown only when asked for, since it is long.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    names: int = 1
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One picture of a Plot: its title, its height, and what draws it.
+
+    height_pt: in points; the width is that of every panel (`drawing.WIDTH_PT`).
+    """
+
+    title: str
+    height_pt: float
+    draw: Callable[[Axes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One entry of a legend: the number of a look, and what it stands for."""
+
+    look: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Panels that share a legend. caption: what to see. The numbers stand in `table`."""
+
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    keys: tuple[Key, ...]
+    table: Table
+
+
+Part = Text | Bullets | Heading | Table | Plot
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A section as it is written down."""
+
+    anchor: str
+    title: str
+    parts: tuple[Part, ...]
+
+
+def table(
+    title: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    names: int = 1,
+    folded: bool = False,
+) -> Table:
+    """A Table without the columns of figures that are blank in every row."""
+    every = [tuple(row) for row in rows]
+    kept = [
+        place
+        for place in range(len(header))
+        if place < names or any(row[place] not in ("", "–") for row in every)
+    ]
+    return Table(
+        title,
+        tuple(header[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in every),
+        names,
+        folded,
+    )

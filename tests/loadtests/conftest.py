@@ -1,0 +1,44 @@
+"""What the load's tests share: one generator, a counting server, a small disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtests.generator_process import Generator, generator_process
+from tests.loadtests.counting import Counting, counting_server
+
+
+@pytest.fixture(scope="session")
+def generator() -> Iterator[Generator]:
+    """One generator for the loads of all tests, one after another."""
+    with generator_process() as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[Counting]:
+    """A counting server."""
+    with counting_server() as counting:
+        yield counting
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=64k", "loopbench-test", str(place)]
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    if subprocess.run(["mount", *options], capture_output=True).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

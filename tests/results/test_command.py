@@ -1,0 +1,320 @@
+"""`python -m results` as a person uses it: what is printed, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from results import schema
+from results.__main__ import cli, main
+from results.schema import RUNS, TableWriter
+from tests.conftest import ROOT
+from tests.results import golden
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """Run `python -m results` with these arguments, 80 columns wide and without a terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["results", *arguments])
+        status = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        said = capsys.readouterr()
+        return Said(status, said.out, said.err)
+
+    return run
+
+
+Command = Callable[..., Said]
+Generated = Callable[[Path, str], None]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("show", ()),
+        ("show_intervals", ("--intervals",)),
+        ("show_yardstick", ("--reference", "asyncio")),
+    ],
+)
+def test_show(
+    folder: Path, command: Command, generated: Generated, name: str, options: tuple[str, ...]
+) -> None:
+    """The table, the Warnings in words and where the files are, in 80 columns, uncoloured."""
+    said = command("show", *options, folder.name)
+    assert (said.status, said.err) == (0, "")
+    assert "\x1b" not in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+    generated(HERE / f"golden_{name}.txt", said.out)
+
+
+def test_show_says_what_could_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, generated: Generated
+) -> None:
+    """A bench cut short after two Rounds, without its environment: the rows are shown."""
+    monkeypatch.chdir(tmp_path)
+    folder = golden.write(tmp_path / "golden", rounds=2)
+    (folder / "environment.json").unlink()
+    said = command("show", "golden")
+    assert said.status == 0
+    generated(HERE / "golden_cut_short.txt", said.out)
+
+
+def test_show_brings_the_derived_files_up_to_date(folder: Path, command: Command) -> None:
+    """summary.csv and datapackage.json are there afterwards, made anew."""
+    (folder / "summary.csv").write_text("stale\n")
+    assert command("show", folder.name).status == 0
+    assert (folder / "summary.csv").read_text().startswith("stack,scenario,load,metric,")
+    assert json.loads((folder / "datapackage.json").read_text())["resources"]
+
+
+def test_show_works_where_nothing_can_be_written(folder: Path, command: Command) -> None:
+    """The table is printed, and a note says that summary.csv is not."""
+    (folder / "summary.csv").mkdir()
+    said = command("show", folder.name)
+    assert said.status == 0
+    assert said.err == "note: summary.csv was not brought up to date: Is a directory\n"
+    assert "async-32" in said.out
+
+
+def test_text_from_rows_never_becomes_markup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """Names that look like markup, and escape sequences, are printed as they are or blanked."""
+    monkeypatch.chdir(tmp_path)
+    folder = golden.write(tmp_path / "golden", rounds=1)
+    (folder / "runs.csv").unlink()
+    with TableWriter(folder, RUNS) as writer:
+        for row in golden.run_rows(1):
+            writer.append([{**row, "stack": "[red]x\x1b[31m", "warnings": "[link]\x07"}][:1])
+            break
+    said = command("show", "golden")
+    assert said.status == 0
+    assert "[red]x [31m" in said.out
+    assert "[link] " in said.out
+    assert "\x1b" not in said.out and "\x07" not in said.out
+
+
+def test_many_stacks_stay_within_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """Fourteen stacks are shown in blocks below each other, each of them once."""
+    monkeypatch.chdir(tmp_path)
+    folder = golden.write(tmp_path / "golden")
+    stacks = [f"stack-number-{number}" for number in range(14)]
+    (folder / "runs.csv").unlink()
+    with TableWriter(folder, RUNS) as writer:
+        writer.append(
+            {**row, "stack": stack, "run_id": f"{row['run_id']}{stack}"}
+            for stack in stacks
+            for row in golden.run_rows()
+            if row["stack"] == "aiohttp"
+        )
+    said = command("show", "golden")
+    assert max(map(len, said.out.splitlines())) <= 80
+    headings = [line.split() for line in said.out.splitlines() if line.startswith(" " * 20)]
+    assert sorted(name for line in headings for name in line if name in stacks) == sorted(stacks)
+
+
+def test_compare_with_itself(folder: Path, command: Command, generated: Generated) -> None:
+    """Nothing differs, and what cannot be told says why."""
+    said = command("compare", folder.name, folder.name)
+    assert (said.status, said.err) == (0, "")
+    assert "WARNING" not in said.out
+    generated(HERE / "golden_compare_same.txt", said.out)
+
+
+@pytest.fixture
+def other(folder: Path) -> Path:
+    """The same Cells on another machine and version: times halved, CPU per request doubled."""
+    path = golden.write(folder.parent / "other")
+    (path / "runs.csv").unlink()
+    factors = {"throughput_rps": 2.0, "service_time_p50_ms": 0.5, "cpu_us_per_request": 2.0}
+    with TableWriter(path, RUNS) as writer:
+        for row in golden.run_rows():
+            if row["scenario"] == "open-low":
+                continue
+            changed = {
+                name: value * factors[name]
+                for name, value in row.items()
+                if name in factors and isinstance(value, float)
+            }
+            writer.append([{**row, **changed}])
+    environment = json.loads((path / "environment.json").read_text())
+    environment["machine"]["cpu_model"] = "Another CPU"
+    environment["python"]["version"] = "3.13.0"
+    environment["stacks"]["aiohttp"]["packages"]["aiohttp"] = "3.15.0"
+    environment["seed"] = 8
+    del environment["packages"]
+    (path / "environment.json").write_text(json.dumps(environment))
+    return path
+
+
+def test_compare_warns_of_another_machine(
+    folder: Path, other: Path, command: Command, generated: Generated
+) -> None:
+    """CPU, Python and packages are named with both values; the seed changes no figure."""
+    said = command("compare", folder.name, other.name)
+    assert said.status == 0
+    assert max(map(len, said.out.splitlines())) <= 80
+    generated(HERE / "golden_compare_other.txt", said.out)
+
+
+def test_compare_needs_something_in_common(folder: Path, other: Path, command: Command) -> None:
+    """Two folders that share no Cell: one line."""
+    for path, stack in ((folder, "one"), (other, "two")):
+        (path / "runs.csv").unlink()
+        with TableWriter(path, RUNS) as writer:
+            writer.append([{**next(golden.run_rows()), "stack": stack}])
+        (path / "plan.json").unlink()
+    said = command("compare", folder.name, other.name)
+    assert (said.status, said.out) == (1, "")
+    assert said.err == "error: the two runs have no stack and scenario in common\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "error"),
+    [
+        (("show", "goldne"), 2, "unknown run 'goldne'; nothing has been measured yet"),
+        (("show",), 2, "nothing has been measured yet; `make bench` does it"),
+        (("show", "--reference", "aiohtp", "golden"), 2, "unknown stack 'aiohtp'; did you mean"),
+        (("show", "--nope"), 2, "No such option"),
+        (("shwo",), 2, "No such command"),
+        (("compare", "golden"), 2, "Missing argument 'SECOND'"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Command,
+    arguments: tuple[str, ...],
+    status: int,
+    error: str,
+) -> None:
+    """`error:`, cause and remedy; exit status 2."""
+    monkeypatch.setattr(schema, "RUNS_FOLDER", folder.parent / "none" / "runs")
+    said = command(*arguments)
+    assert (said.status, said.out) == (status, "")
+    assert said.err.startswith(f"error: {error}")
+    assert said.err.count("\n") == 1
+
+
+def test_a_folder_without_a_row_is_one_line(folder: Path, command: Command) -> None:
+    """A bench that was stopped before its first Run had ended; exit status 1."""
+    (folder / "runs.csv").write_text(",".join(RUNS.names) + "\n")
+    said = command("show", folder.name)
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith("error: golden has nothing to show: runs.csv: 0 of 60 planned Runs")
+    assert said.err.count("\n") == 1
+
+
+def test_every_command_explains_itself(command: Command) -> None:
+    """`--help` everywhere, and without a command the list of them."""
+    for name in cli.commands:
+        said = command(name, "--help")
+        assert said.status == 0
+        assert said.out.startswith(f"Usage: python -m results {name}")
+    assert command().out == command("--help").out
+
+
+def test_names_of_runs_complete(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell is offered what begins as typed, from results/runs."""
+    monkeypatch.setattr(schema, "RUNS_FOLDER", folder.parent)
+    complete = ShellComplete(cli, {}, "results", "_RESULTS_COMPLETE")
+    values = [item.value for item in complete.get_completions(["show"], "gol")]
+    assert values[0] == "golden"
+    assert "golden" not in [item.value for item in complete.get_completions(["show"], "x")]
+
+
+def test_completion_does_not_wait_for_the_statistics() -> None:
+    """Neither scipy nor rich is imported by the commands' list alone."""
+    code = "import sys, results.__main__; print({'scipy', 'rich', 'numpy'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_a_terminal_gets_colours_and_a_pipe_none(folder: Path) -> None:
+    """The same command through a pseudo-terminal and through a pipe."""
+    line = [sys.executable, "-m", "results", "show", str(folder)]
+    hidden = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "CI", "TTY_COMPATIBLE")
+    environment = {k: v for k, v in os.environ.items() if k not in hidden}
+    environment["TERM"] = "xterm-256color"
+    piped = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, check=True)
+    master, slave = pty.openpty()
+    with subprocess.Popen(line, cwd=ROOT, env=environment, stdout=slave) as process:
+        os.close(slave)
+        seen = bytearray()
+        while True:
+            try:
+                part = os.read(master, 65536)
+            except OSError:  # how Linux says that the other end is closed
+                break
+            if not part:
+                break
+            seen += part
+    os.close(master)
+    assert process.returncode == 0
+    assert b"\x1b[1m" in seen
+    assert b"\x1b" not in piped.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_error(folder: Path) -> None:
+    """As in `show | head -1`: no traceback."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "results", "show", str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert errors == b""
+
+
+def test_a_terminal_without_the_letters_still_gets_the_table(folder: Path) -> None:
+    """An ASCII locale: µ and – are replaced, nothing is raised."""
+    done = subprocess.run(
+        [sys.executable, "-m", "results", "show", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"CPU/request ?s" in done.stdout
+
+
+def test_commands_are_click_commands() -> None:
+    """The names that other programs call."""
+    assert {"show", "compare", "dictionary"} <= cli.commands.keys()
+    assert all(isinstance(command, click.Command) for command in cli.commands.values())

@@ -1,0 +1,41 @@
+"""How numbers are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from results import figures
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.0, "0"),
+        (0.00012345, "0.000123"),
+        (0.9996, "1.00"),
+        (9.996, "10.0"),
+        (12.34, "12.3"),
+        (999.6, "1,000"),
+        (21_456.0, "21,500"),
+        (-3.14159, "-3.14"),
+    ],
+)
+def test_three_digits(value: float, written: str) -> None:
+    """Three significant digits, thousands apart, never an exponent."""
+    assert figures.digits(value) == written
+
+
+def test_bytes_are_written_as_megabytes() -> None:
+    """54,500,000 bytes are 54.5 MB."""
+    assert figures.figure("rss_peak_bytes", 54_500_000.0) == "54.5"
+    assert figures.label("rss_peak_bytes") == "memory MB"
+
+
+def test_text_from_rows_commands_no_terminal() -> None:
+    """Control characters become blanks."""
+    assert figures.plain("a\x1b[31mb\nc") == "a [31mb c"
+
+
+def test_a_long_list_ends_in_a_count() -> None:
+    """Nothing is left out silently."""
+    assert figures.listed("abcdefgh", 3) == "a, b, c and 5 more"

@@ -1,0 +1,566 @@
+"""The probe's parts by themselves: threads, forks, failures, bounds, loops of another kind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from servers import lifecycle, probe
+from servers.collector_watch import CollectorWatch
+from servers.counts import ThreadCounts, rounded_us
+from servers.executor_watch import ExecutorWatch, WatchedExecutor
+from servers.loop_watch import LoopWatch
+from servers.probe import Probe
+from servers.selector_watch import watched_selector
+from servers.stacks import STACKS
+from tests.servers.processes import ROOT
+from tests.servers.wire import get
+
+
+@pytest.fixture
+def live() -> Iterator[Probe]:
+    """A Probe that is on in this process."""
+    with probe.watching() as one:
+        yield one
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as they can, so that what can come between two steps does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+@contextmanager
+def watched_loop(live: Probe) -> Iterator[asyncio.Runner]:
+    """A loop with an executor, both of which `live` watches."""
+
+    def new_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(live.new_selector())
+
+    with asyncio.Runner(debug=False, loop_factory=new_loop) as runner:
+        loop = runner.get_loop()
+        loop.set_default_executor(WatchedExecutor(2, "worker", live.executor))
+        with live.attached(loop):
+            yield runner
+
+
+def in_threads(count: int, work: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def requests(live: Probe, route: str) -> int:
+    return sum(tally["requests"] for tally in live.snapshot()["routes"].get(route, []))
+
+
+def nothing() -> None:
+    """A handler."""
+
+
+async def nothing_async(request: object = None) -> None:
+    """A handler."""
+
+
+# What is handed back.
+
+
+def test_without_a_probe_a_handler_is_itself() -> None:
+    """Nothing is wrapped, so that nothing is paid."""
+    assert probe.watch("plain", nothing) is nothing
+    assert probe.watch("plain", nothing_async) is nothing_async
+
+
+def test_a_watched_handler_is_of_its_kind(live: Probe) -> None:
+    """Frameworks tell coroutine functions from plain ones, and go by names."""
+    assert not asyncio.iscoroutinefunction(live.watch("a", nothing))
+    watched = live.watch("b", nothing_async)
+    assert asyncio.iscoroutinefunction(watched)
+    assert (watched.__name__, watched.__doc__) == ("nothing_async", "A handler.")
+
+
+def test_one_probe_at_a_time(live: Probe) -> None:
+    """A second one is refused, and the first goes on."""
+    with pytest.raises(RuntimeError, match="is on already"), probe.watching():
+        pass
+    live.watch("plain", nothing)()
+    assert requests(live, "plain") == 1
+
+
+def test_what_a_handler_raises_is_raised_and_counted(live: Probe) -> None:
+    """A request that failed or was cancelled ran somewhere, too: each counts once."""
+
+    def failing() -> NoReturn:
+        raise LookupError("mine")
+
+    async def waiting() -> None:
+        await asyncio.sleep(3600)
+
+    async def main() -> None:
+        handler = live.watch("waiting", waiting)
+        for _ in range(3):
+            task = asyncio.create_task(handler())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with pytest.raises(LookupError, match="mine"):
+        live.watch("failing", failing)()
+    asyncio.run(main())
+    assert (requests(live, "failing"), requests(live, "waiting")) == (1, 3)
+
+
+# Threads and processes.
+
+
+@pytest.mark.usefixtures("restless")
+def test_no_count_of_any_thread_is_lost() -> None:
+    """100,000 durations from 8 threads are 100,000 counts, each under its own duration."""
+    counts = ThreadCounts()
+
+    def add() -> None:
+        for number in range(12_500):
+            counts.add(number % 5 * 1000)
+
+    in_threads(8, add)
+    assert counts.merged() == [(us, 20_000) for us in range(5)]
+
+
+@pytest.mark.usefixtures("restless")
+def test_no_request_of_any_thread_is_lost(live: Probe) -> None:
+    """Eight threads, and two more that read and settle all the while: every request counts once,
+    and no begin is ever taken for an end."""
+    handler = live.watch("busy", nothing)
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            live.snapshot()
+
+    def ask() -> None:
+        for _ in range(2_500):
+            handler()
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    in_threads(8, ask)
+    over.set()
+    for reader in readers:
+        reader.join()
+    tallies = live.snapshot()["routes"]["busy"]
+    assert [tally["requests"] for tally in tallies] == [2_500] * 8
+    assert live.instants("busy", 0, 20_000)["handled"] == 20_000
+    for watch in live._routes.values():
+        for tally in watch.tallies.values():
+            assert list(tally.kept) == sorted(tally.kept)
+
+
+@pytest.mark.usefixtures("restless")
+def test_resets_from_another_thread_tear_no_request_apart(live: Probe) -> None:
+    """Whenever a reset comes, a request's begin and end stay together."""
+    handler = live.watch("busy", nothing)
+    over = threading.Event()
+
+    def reset() -> None:
+        while not over.is_set():
+            live.reset(instants=True)
+            live.reset(instants=False)
+
+    thread = threading.Thread(target=reset)
+    thread.start()
+    for _ in range(20_000):
+        handler()
+    over.set()
+    thread.join()
+    live.reset(instants=True)
+    begun = time.perf_counter_ns()
+    for _ in range(10):
+        handler()
+    told = live.instants("busy", 0, 10)
+    assert told["handled"] == 10
+    spent = told["ended_ns"] - told["began_ns"]
+    assert 0 < spent <= time.perf_counter_ns() - begun
+
+
+def test_a_thread_that_died_keeps_its_tally(live: Probe) -> None:
+    """A later thread that the system gives the same identifier has a tally of its own."""
+    handler = live.watch("busy", nothing)
+    identifiers: list[int] = []
+
+    def ask() -> None:
+        identifiers.append(threading.get_ident())
+        handler()
+
+    while len(set(identifiers)) == len(identifiers) < 100:
+        in_threads(1, ask)
+    assert len(set(identifiers)) < len(identifiers), "identifiers are never used again here"
+    tallies = live.snapshot()["routes"]["busy"]
+    assert [tally["requests"] for tally in tallies] == [1] * len(identifiers)
+    assert not any(tally["alive"] for tally in tallies)
+    assert len({tally["thread"] for tally in tallies}) == len(identifiers)
+
+
+FORKING = """
+import json, os, sys
+from servers import probe
+
+def handler():
+    pass
+
+def seen(live):
+    told = live.snapshot()
+    return {"mine": told["pid"] == os.getpid(), "requests": [
+        tally["requests"] for tallies in told["routes"].values() for tally in tallies
+    ]}
+
+with probe.watching() as live:
+    watched = live.watch("busy", handler)
+    for _ in range(5):
+        watched()
+    reader, writer = os.pipe()
+    # Held by another thread, as it were: the child must not wait for it.
+    with live._settling:
+        child = os.fork()
+    if child == 0:
+        watched()
+        os.write(writer, json.dumps(seen(live)).encode())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print(json.dumps([json.loads(os.read(reader, 10_000)), seen(live)]))
+"""
+
+
+def test_a_forked_process_counts_its_own() -> None:
+    """The child begins with nothing, and the parent keeps what it has."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == (
+        '[{"mine": true, "requests": [1]}, {"mine": true, "requests": [5]}]\n'
+    ), done.stderr
+
+
+def test_loops_are_numbered_as_they_appear(live: Probe) -> None:
+    """The first loop is 1, the next 2; where none runs there is no number."""
+    handler = live.watch("mixed", nothing_async)
+    plain = live.watch("plain", nothing)
+    with asyncio.Runner(debug=False) as first, asyncio.Runner(debug=False) as second:
+        for runner in (first, second, first):
+            runner.run(handler(None))
+    plain()
+    routes = live.snapshot()["routes"]
+    assert [(one["loop_number"], one["requests"]) for one in routes["mixed"]] == [(1, 2), (2, 1)]
+    assert [(one["loop_number"], one["loop_class"]) for one in routes["plain"]] == [(None, None)]
+
+
+# Failures of the probe itself.
+
+
+def broken(*args: object) -> NoReturn:
+    raise RuntimeError("broken")
+
+
+class Broken(dict[Any, Any]):
+    get = setdefault = __setitem__ = broken
+
+
+def break_new_tally(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live, "_new_tally", broken)
+
+
+def break_append(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    for route in live._routes.values():
+        patch.setattr(route, "append", broken)
+        patch.setattr(route, "tallies", Broken())
+
+
+def break_waits(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live.executor, "_waits", None)
+
+
+def break_queue(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live.executor, "_most_queued", None)
+
+
+def break_delays(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live._loop, "_delays", Broken())
+
+
+def break_pauses(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live._collector, "_pauses", Broken())
+
+
+@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize(
+    "damage",
+    [break_new_tally, break_append, break_waits, break_queue, break_delays, break_pauses],
+    ids=lambda damage: damage.__name__.removeprefix("break_"),
+)
+def test_a_probe_that_fails_leaves_the_server_serving(
+    live: Probe,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    damage: Callable[[Probe, pytest.MonkeyPatch], None],
+) -> None:
+    """Whatever part of it raises: every answer is right, and the snapshot says what was wrong."""
+
+    async def main() -> None:
+        server = await lifecycle.start(name)
+        try:
+            if damage is not break_new_tally:
+                await asyncio.gather(get(server, "/async"), get(server, "/sync"))
+            damage(live, monkeypatch)
+            for target in ("/async", "/sync", "/blocking", "/sleep/async?ms=30") * 2:
+                assert (await get(server, target)).status == 200
+            gc.collect()
+        finally:
+            await server.stop()
+
+    with watched_loop(live) as runner:
+        runner.run(main())
+    # Put back, as some of it could not even be told.
+    monkeypatch.undo()
+    failure = live.snapshot()["failure"]
+    assert failure is not None
+    assert "broken" in failure or "NoneType" in failure
+
+
+# Rounding, bounds, the collector.
+
+
+def test_rounding_is_that_of_the_histograms() -> None:
+    """The lower edge of the value's bucket in an HdrHistogram of three significant digits, from
+    1 us to an hour."""
+    histogram = HdrHistogram(1, 3_600_000_000, 3)
+    edges = [(1 << bit) + step for bit in range(1, 32) for step in (-1, 0, 1)]
+    chosen = random.Random(7).choices(range(1, 3_600_000_000), k=5_000)
+    near = random.Random(8).choices(range(1, 300_000), k=5_000)
+    for us in (*edges, *chosen, *near):
+        assert rounded_us(us * 1000 + 999) == histogram.get_lowest_equivalent_value(us)
+    assert rounded_us(999) == 0
+
+
+def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the most that are kept, they are given up; requests still count, each once and only
+    from the reset, and the sums are blank until the instants begin anew."""
+    monkeypatch.setattr(probe, "MOST_INSTANTS", 50)
+    handler = live.watch("busy", nothing)
+
+    def ask(count: int) -> None:
+        for _ in range(count):
+            handler()
+
+    ask(30)
+    live.reset(instants=False)
+    for _ in range(12):
+        ask(10)
+        live._on_beat()
+        (tally,) = live._routes["busy"].tallies.values()
+        assert len(tally.kept) + len(tally.fresh) <= 2 * 50
+    assert requests(live, "busy") == 120
+    assert live.instants("busy", 0, 1)["began_ns"] is None
+    live.reset(instants=False)
+    ask(5)
+    assert requests(live, "busy") == 5
+    assert live.instants("busy", 0, 1)["began_ns"] is None
+    live.reset(instants=True)
+    ask(5)
+    told = live.instants("busy", 0, 5)
+    assert told["handled"] == 5
+    assert told["ended_ns"] >= told["began_ns"]
+
+
+def test_the_beat_keeps_the_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that nobody asks anything keeps itself in bounds while its loop turns."""
+    monkeypatch.setattr(probe, "MOST_INSTANTS", 10)
+    handler = live.watch("busy", nothing_async)
+
+    async def main() -> None:
+        for _ in range(200):
+            await handler(None)
+        (tally,) = live._routes["busy"].tallies.values()
+        while tally.fresh:
+            await asyncio.sleep(0.01)
+        assert len(tally.kept) <= 20
+
+    with watched_loop(live) as runner:
+        runner.run(asyncio.wait_for(main(), 20))
+    assert requests(live, "busy") == 200
+
+
+def test_a_forced_collection_is_one_pause() -> None:
+    """Garbage of a known size, collected once: one pause of its generation, no longer than the
+    call took; and none before it or after the watch has ended."""
+    watch = CollectorWatch()
+    gc.collect()
+    gc.disable()
+    try:
+        with watch.attached():
+            for _ in range(20_000):
+                ring: list[object] = []
+                ring.append(ring)
+            assert watch.snapshot() == {}
+            begun = time.perf_counter_ns()
+            assert gc.collect(2) >= 19_999  # all but the one that is still named
+            took = time.perf_counter_ns() - begun
+            seen = watch.snapshot()
+        gc.collect(2)
+    finally:
+        gc.enable()
+    assert watch.snapshot() == seen
+    assert list(seen) == ["2"]
+    count, total, longest = seen["2"]
+    assert count == 1
+    assert 0 < longest == total <= took
+    watch.reset()
+    assert watch.snapshot() == {}
+
+
+def test_pauses_add_up_by_generation() -> None:
+    """Three collections of two generations: counts, sums and the longest of each."""
+    watch = CollectorWatch()
+    gc.disable()
+    try:
+        with watch.attached():
+            for generation in (0, 2, 0):
+                gc.collect(generation)
+    finally:
+        gc.enable()
+    seen = watch.snapshot()
+    assert {generation: pause[0] for generation, pause in seen.items()} == {"0": 2, "2": 1}
+    assert seen["0"][2] <= seen["0"][1] <= 2 * seen["0"][2]
+
+
+def test_an_executor_that_is_not_there_has_no_figures() -> None:
+    """None for what nobody has looked at."""
+    watch = ExecutorWatch()
+    assert watch.queued is None
+    assert watch.snapshot() == {"threads": None, "most_queued": None, "wait_us": [], "run_us": []}
+
+
+# Loops.
+
+
+def test_a_selector_s_wait_and_stretch() -> None:
+    """Waiting is idle, work is a stretch, a call that must not wait is neither; a wait that spans
+    a reset counts from it, and one that still lasts counts so far."""
+    watch = watched_selector()
+    with watch.selector as selector:
+        begun = time.perf_counter()
+        watch.reset()
+        selector.select(0.03)
+        time.sleep(0.02)
+        selector.select(0)
+        idle, longest = watch.read()
+        assert idle >= 0.03
+        assert 0.02 <= longest <= time.perf_counter() - begun - 0.03
+        thread = threading.Thread(target=selector.select, args=(0.5,))
+        begun = time.perf_counter()
+        thread.start()
+        time.sleep(0.1)
+        before_reset = time.perf_counter()
+        watch.reset()
+        time.sleep(0.05)
+        so_far, _ = watch.read()
+        assert 0.05 <= so_far <= time.perf_counter() - before_reset
+        thread.join()
+        idle, longest = watch.read()
+        whole = time.perf_counter() - begun
+        assert so_far < idle <= whole - 0.1
+
+
+class Waiter:
+    """All of a selector that a loop without descriptors needs."""
+
+    def select(self, timeout: float) -> list[Any]:
+        time.sleep(timeout)
+        return []
+
+
+class LoopWithoutSelector(asyncio.BaseEventLoop):
+    """A loop that shows no selector to those who look at it from outside."""
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        assert event_list == []
+
+    def _run_once(self) -> None:
+        vars(self)["_selector"] = Waiter()
+        getattr(super(), "_run_once")()
+        del vars(self)["_selector"]
+
+
+def test_a_loop_without_a_selector_has_blanks() -> None:
+    """Its delays are seen; utilisation and longest stretch are unknown, and never zero."""
+    loop = LoopWithoutSelector()
+    watch = LoopWatch(0.005, nothing)
+    try:
+        with watch.attached(loop):
+            loop.call_later(0.1, loop.stop)
+            loop.run_forever()
+            seen = watch.snapshot()
+    finally:
+        loop.close()
+    assert seen["idle_ns"] is None
+    assert seen["longest_stretch_ns"] is None
+    assert seen["class"].endswith(".LoopWithoutSelector")
+    assert sum(count for _, count in seen["delay_us"]) >= 10
+    assert seen["wall_ns"] > 0
+
+
+def test_tasks_alive_are_counted(live: Probe) -> None:
+    """Forty tasks and the one that waits for them."""
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(asyncio.sleep(0.3)) for _ in range(40)]
+        await asyncio.gather(*tasks)
+
+    with watched_loop(live) as runner:
+        runner.run(main())
+        assert live.snapshot()["loop"]["most_tasks"] == 41
+
+
+def test_a_delay_counts_every_point_of_the_schedule(live: Probe) -> None:
+    """A loop that is away for 100 ms is late for about ten points, the first by the most; of a
+    block that a reset falls into, only those after it count."""
+
+    async def main() -> None:
+        await asyncio.sleep(0.05)
+        begun = time.perf_counter()
+        live.reset(instants=True)
+        time.sleep(0.1)
+        await asyncio.sleep(0.001)
+        delays = dict(live.snapshot()["loop"]["delay_us"])
+        away_ms = (time.perf_counter() - begun) * 1000
+        assert 9 <= sum(delays.values()) <= away_ms / 10 + 1
+        assert 90_000 <= max(delays) <= away_ms * 1000
+
+        time.sleep(0.1)
+        reset_at = time.perf_counter()
+        live.reset(instants=True)
+        time.sleep(0.05)
+        await asyncio.sleep(0.001)
+        delays = dict(live.snapshot()["loop"]["delay_us"])
+        assert 40_000 <= max(delays) <= (time.perf_counter() - reset_at) * 1e6
+
+    with watched_loop(live) as runner:
+        runner.run(main())
