@@ -20,6 +20,7 @@ from loadtests.scenarios import SCENARIOS
 from loadtests.store import Store, cannot_write, open_store
 from results.schema import ENVIRONMENT_FILE, Code
 from servers.contract import CASES
+from servers.control import ControlError
 from servers.errors import ServerError
 from servers.process import server_process
 from servers.stacks import STACKS
@@ -80,6 +81,7 @@ class Bench:
             "seed": self.seed,
             "probe": self.probe,
             "runs": self.rounds * len(self.cells()),
+            "cells": [list(cell) for cell in self.cells()],
             "rows_per_run": {name: len(SCENARIOS[name].loads) for name in self.scenarios},
         }
 
@@ -167,7 +169,7 @@ class Bencher:
                 with server_process(name, cpus=self._cpus.server, log=self._log) as server:
                     wrong = verify.problems(server.host, server.port, CASES.values())
                     described["stacks"][name] = server.facts
-            except ServerError as error:
+            except (ServerError, ControlError) as error:
                 wrong = [str(error)]
             if wrong:
                 self._leave_out(name, wrong)

@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_REPEATS = 7
+_REPEATS = 3
 _STEPS = 20_000
 
 
 def calibrate(cpus: frozenset[int] | None) -> float:
     """Milliseconds that the work takes on `cpus`: the median of a few repeats.
 
-    Call it while nothing else of the suite runs there. Takes some 10 ms.
+    Call it while nothing else of the suite runs there. Takes some 15 ms.
     """
     with _on(cpus):
         return statistics.median(_work_ms() for _ in range(_REPEATS))

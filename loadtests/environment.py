@@ -18,7 +18,7 @@ import psutil
 from loadtests.cpus import CpuPlan, allowed_cpus
 from results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
 
-_GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient", "hdrhistogram")
+_GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 _ROOT = Path(__file__).resolve().parent.parent
 
 FINGERPRINT = ("machine", "python", "packages")

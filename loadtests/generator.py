@@ -31,7 +31,12 @@ class Generator:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._session: Session | None = None
-        self._handlers = {"pin": self._pin, "load": self._load, "abort": self._abort}
+        self._handlers = {
+            "pin": self._pin,
+            "load": self._load,
+            "abort": self._abort,
+            "release": self._release,
+        }
 
     def obey(self) -> None:
         """Read and carry out commands until end of file."""
@@ -53,6 +58,10 @@ class Generator:
     def _pin(self, message: Message) -> None:
         os.sched_setaffinity(0, message["cpus"])
         self._tell("pinned", cpus=sorted(os.sched_getaffinity(0)))
+
+    def _release(self, message: Message) -> None:
+        if self._session is not None:
+            self._session.release()
 
     def _abort(self, message: Message) -> None:
         if self._session is not None:

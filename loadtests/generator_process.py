@@ -76,6 +76,8 @@ class Generator:
                 raise HarnessError(f"the load generator could not run the load: {message['error']}")
             if event in at:
                 at[event]()
+            if event == "window-closed":  # whatever was to be read has been
+                self._send({"do": "release"})
 
     def expect(self, event: str, bound_s: float) -> Message:
         """The next message, which must be `event`. Raises GeneratorDied otherwise."""

@@ -21,7 +21,7 @@ from results.schema import Code
 from servers.errors import ServerError
 from servers.process import ServerProcess, server_process
 
-DRAIN_S = 5.0
+DRAIN_S = 3.0
 """How long requests in flight at the end of the window are waited for."""
 
 TIMEOUT_S = 30.0

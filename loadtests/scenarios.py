@@ -109,8 +109,9 @@ class Scenario:
     settings: Settings = field(default_factory=Settings)
 
 
-def _closed(name: str, case: str, users: int, asks: str) -> Scenario:
-    return Scenario(name, asks, (Load("main", CASES[case], Closed(users)),))
+def _closed(name: str, case: str, users: int, asks: str, *, yardstick: bool = True) -> Scenario:
+    load = Load("main", CASES[case], Closed(users))
+    return Scenario(name, asks, (load,), yardstick=yardstick)
 
 
 def _open(name: str, case: str, rate_rps: float, connections: int, asks: str) -> Scenario:
@@ -119,7 +120,7 @@ def _open(name: str, case: str, rate_rps: float, connections: int, asks: str) ->
 
 NEIGHBOUR_RATE_RPS = 10.0
 NEIGHBOUR_MS = 50
-CANARY_RATE_RPS = 500.0
+CANARY_RATE_RPS = 250.0
 CLIFF_MS = 50
 CLIFF_USERS = (1, 2, 4, 8, 16, 32, 64)
 CLIFF_THREADS = 16
@@ -183,10 +184,16 @@ _SCENARIOS: tuple[Scenario, ...] = (
     _closed(
         "async-32", "async", 32, "how many small JSON answers an async route gives, 32 at once"
     ),
-    _closed("sync-32", "sync", 32, "the same from a sync route, run in worker threads"),
+    _closed(
+        "sync-32",
+        "sync",
+        32,
+        "the same from a sync route, run in worker threads",
+        yardstick=False,
+    ),
     _closed("async-1", "async", 1, "how long one request takes when nothing else is asked"),
     _closed("plain-32", "plain", 32, "the least that a route can do: a constant text"),
-    _closed("form-32", "form", 32, "what parsing a small form adds"),
+    _closed("form-32", "form", 32, "what parsing a small form adds", yardstick=False),
     Scenario(
         "waiting-1000",
         "whether 1,000 users who each wait half a second disturb each other",
@@ -213,8 +220,8 @@ _SCENARIOS: tuple[Scenario, ...] = (
         after_s=1.0,
         yardstick=False,
     ),
-    _open("open-low", "async", 1000.0, 128, "response times at a rate that every stack can hold"),
-    _open("open-high", "async", 6000.0, 128, "response times at a rate that only the faster holds"),
+    _open("open-low", "async", 500.0, 128, "response times at a rate that every stack can hold"),
+    _open("open-high", "async", 5000.0, 128, "response times at a rate that only the faster holds"),
 )
 
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _SCENARIOS}

@@ -1,6 +1,6 @@
 """One scenario's loads from the first connection to the last answer.
 
-connect → ramp-up and warm-up → measured window → drain. Everything here runs
+connect → ramp-up and warm-up → measured window → drain → close. Everything here runs
 on gevent greenlets inside the generator process.
 """
 
@@ -27,6 +27,8 @@ _SECOND_NS = 1_000_000_000
 _TICK_NS = 10_000_000
 _SLICE_NS = 100_000_000
 _CONNECT_BOUND_S = 30.0
+_RELEASE_BOUND_S = 10.0
+"""How long connections are held after the window for a harness that does not release them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ class Session:
         self.spec = spec
         self.runs = tuple(LoadRun(load, spec) for load in spec.loads)
         self.started = Event()
+        self.released = Event()
         self.start_ns = 0
         self.start_realtime_ns = 0
         self.aborted = False
@@ -174,6 +177,10 @@ class Session:
 
     # Called by the generator.
 
+    def release(self) -> None:
+        """The harness has read the server at the end of the window: connections may be closed."""
+        self.released.set()
+
     def abort(self) -> None:
         """End the load as soon as possible; what was measured is still reported."""
         self.aborted = True
@@ -204,6 +211,9 @@ class Session:
             self._tell("window-closed")
             gevent.killall(helpers)
             self._drain()
+            # What a server holds for its connections is read while they are there.
+            self.released.wait(0 if self.aborted else _RELEASE_BOUND_S)
+            self.released.set()
         if self._defect is not None:
             raise self._defect
         return self._report(opened, closed)

@@ -53,8 +53,11 @@ class HarnessUser(User):
         except Exception as error:  # a defect of the generator, not an answer of the server
             session.break_off(error)
         finally:
-            connection.close()
             session.finish()
+            try:
+                session.released.wait()
+            finally:
+                connection.close()
         raise StopUser
 
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:

@@ -46,13 +46,22 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """plan.json, as far as it is there: what was to be measured. None: not known."""
+    """plan.json, as far as it is there: what was to be measured. None: not known.
+
+    cells: stack and scenario of each Cell; empty where the file does not say.
+    """
 
     stacks: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     rounds: int | None = None
     runs: int | None = None
+    cells: frozenset[tuple[str, str]] = frozenset()
     raw: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def planned(plan: Plan, stack: str, scenario: str) -> bool:
+    """Whether a Cell was to be measured, as far as the plan says."""
+    return not plan.cells or (stack, scenario) in plan.cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +255,24 @@ def _plan(raw: Mapping[str, object], problems: list[Problem]) -> Plan:
         return None
 
     return Plan(
-        known_names("stacks"), known_names("scenarios"), count("rounds"), count("runs"), raw
+        known_names("stacks"),
+        known_names("scenarios"),
+        count("rounds"),
+        count("runs"),
+        _cells(raw, problems),
+        raw,
     )
+
+
+def _cells(raw: Mapping[str, object], problems: list[Problem]) -> frozenset[tuple[str, str]]:
+    value = raw.get("cells", [])
+    if isinstance(value, list) and all(
+        isinstance(cell, list) and len(cell) == 2 and all(isinstance(part, str) for part in cell)
+        for cell in value
+    ):
+        return frozenset((cell[0], cell[1]) for cell in value)
+    problems.append(Problem(schema.PLAN_FILE, "cells is no list of pairs; it is ignored"))
+    return frozenset()
 
 
 def _cut_short(plan: Plan, runs: tuple[RunRow, ...]) -> list[Problem]:

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from results import schema
 from results.errors import UnknownName
-from results.folder import Folder, Plan, RunRow, nearest
+from results.folder import Folder, Plan, RunRow, nearest, planned
 from results.location import MIN_ROUNDS, Interval, locate, raised
 from results.schema import Column, Kind, Row, TableWriter
 from results.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
@@ -289,6 +289,9 @@ def _of_cell(
     """The Warnings of a Cell as a whole: from its rows, and from what every Run should have."""
     main = by.get((cell, _ALWAYS)) or by.get((cell, _COUNTED))
     if main is None:
+        stack, scenario, _ = cell
+        if not planned(plan, stack, scenario):
+            return noted
         return (*noted, Warning(ReadingCode.STACK_MISSING, 0, plan.rounds or 0))
     return tuple({warning.code: warning for warning in (*noted, *main.warnings)}.values())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -258,6 +259,14 @@ def _grid(page: Page, places: list[int]) -> Table:
         table.add_column(name, no_wrap=True, overflow="fold")
     columns = {place: iter(_entries(page, place)) for place in places}
     for block in page.blocks:
+        empty = not any(
+            block.marks[place] or any(line.entries[place].value != _NOTHING for line in block.lines)
+            for place in places
+        )
+        if empty:  # what was not offered to these stacks
+            for place in places:
+                next(islice(columns[place], len(block.lines), len(block.lines)), None)
+            continue
         table.add_row(
             Text(figures.plain(block.title), style="bold"),
             *(Text(block.marks[place], style="yellow") for place in places),

@@ -90,8 +90,9 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
         ),
         Code.LITTLES_LAW: Wording(
             "users, throughput and response time contradict Little's law by more than 10 %",
-            "at least one of throughput and response time is wrong",
-            "measure for longer; if it stays, report it as an error of the suite",
+            "the load had not settled within the window, or one of throughput and response time "
+            "is wrong",
+            "warm up and measure for longer; if it stays, report it as an error of the suite",
             LOAD_TIMES,
             True,
         ),

@@ -302,7 +302,7 @@ _CASES: tuple[Case, ...] = (
     Case(
         "body-at-the-limit",
         Request("POST", "/json", _JSON_TYPE, b'"' + b"x" * (1_048_576 - 2) + b'"'),
-        Expected(200, JSON, dumps({"json": "x" * (1_048_576 - 2)})),
+        Expected(200, JSON, b'{"json":"' + b"x" * (1_048_576 - 2) + b'"}'),
     ),
     Case(
         "body-too-large",

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import platform
 import sys
-from importlib.metadata import version
 from typing import Any
 
 from servers import machine
@@ -22,6 +21,8 @@ def gather(stack: Stack, server: Server, settings: Settings) -> dict[str, Any]:
     does not let the fact be read. Raises PackageNotFoundError for a package
     of the stack that runs without being installed.
     """
+    from importlib.metadata import version  # takes long, and no server needs it to start
+
     loop = asyncio.get_running_loop()
     return {
         "stack": stack.name,

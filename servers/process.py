@@ -33,6 +33,7 @@ __all__ = ["Ended", "Reading", "ServerProcess", "server_process"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DEFAULTS = Settings()
+_FACTS_BOUND_S = 10.0
 _FAILURES: dict[str, type[ServerError]] = {
     kind.__name__: kind
     for kind in (ServerError, errors.UnknownStack, errors.PortInUse, StartupFailed)
@@ -47,7 +48,6 @@ class ServerProcess:
 
     pid: of the process that serves, as it says itself.
     url, host, port: where it accepts connections.
-    facts: what is in force inside, see servers.facts.
     start_ms: spawn → its word that it listens.
     first_answer_ms: spawn → its first correct answer over a real socket.
     """
@@ -57,7 +57,6 @@ class ServerProcess:
     url: str
     host: str
     port: int
-    facts: dict[str, Any]
     start_ms: float
     first_answer_ms: float
     _child: Child
@@ -79,6 +78,12 @@ class ServerProcess:
         killed. Complete once it was stopped."""
         said = [event["error"] for event in self._child.events if event["event"] == "failed"]
         return said[-1] if said else None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is in force inside, see servers.facts; asked anew each time. Raises as `read` does,
+        and ControlError where a fact cannot be had."""
+        return self._child.command("facts", _FACTS_BOUND_S)
 
     def read(self, timeout_s: float = 2.0) -> Reading:
         """A Reading taken inside the process, even while its loop is blocked.
@@ -200,15 +205,12 @@ def _ready(
         raise _failure(stack, message)
     _ask(stack, message, deadline)
     first_answer_ms = (time.perf_counter() - spawned) * 1000
-    # Asked for now, since looking up versions takes time that is not the server's.
-    facts = child.command("facts", max(0.001, deadline - time.monotonic()))
     return ServerProcess(
         stack=stack,
         pid=message["pid"],
         url=message["url"],
         host=message["host"],
         port=message["port"],
-        facts=facts,
         start_ms=start_ms,
         first_answer_ms=first_answer_ms,
         _child=child,

@@ -20,22 +20,31 @@ Dash = tuple[float, tuple[float, ...]] | str
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """id: name of its swatch. dash, marker, hatch: as matplotlib has them."""
+    """id: name of its swatch. dash, marker, hatch: as matplotlib has them.
+
+    marker: blank for parts of a whole, which are areas. opacity: of an area.
+    """
 
     id: str
     colour: str
     dash: Dash
     marker: str
     hatch: str
+    opacity: float = 0.45
 
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES: tuple[Dash, ...] = ("solid", (0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _HATCHES = ("", "////", "\\\\\\\\", "xxxx", "....")
-_YARDSTICK = Look("look-yardstick", INK, (0, (1, 1.5)), "|", "----")
+_YARDSTICK = Look("look-yardstick", INK, (0, (1, 1.5)), "|", "----", 0.1)
 
-PARTS = ("part-0", "part-1", "part-2", "part-3")
+PARTS = (
+    Look("part-0", "#0072b2", "solid", "", "", 0.55),
+    Look("part-1", "#e69f00", "solid", "", "////", 0.55),
+    Look("part-2", "#009e73", "solid", "", "xxxx", 0.55),
+    Look("part-3", INK, "solid", "", "....", 0.08),
+)
 """Looks of the parts of a whole, which are no stacks."""
 
 

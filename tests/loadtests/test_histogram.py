@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+from hdrh.histogram import HdrHistogram
 
 from loadtests.histogram import HIGHEST_US, Histogram, from_buckets
 from results.schema import PERCENTILES
@@ -128,3 +129,16 @@ def test_statistics_and_percentiles_agree(count: int) -> None:
     seen = filled(values).statistics_ms()
     for short, percent in PERCENTILES.items():
         assert seen[short] == rank(values, percent) / 1000
+
+
+def test_the_buckets_are_those_of_hdrhistogram() -> None:
+    """The library of that name, with the same range and precision, has the same buckets."""
+    oracle = HdrHistogram(1, HIGHEST_US, 3)
+    values = [*some_values(), 0, 1, 2047, 2048, 2049, 4095, 4096, HIGHEST_US]
+    for value in values:
+        oracle.record_value(value)
+    seen = {
+        oracle.get_highest_equivalent_value(item.value_iterated_to): item.count_at_value_iterated_to
+        for item in oracle.get_recorded_iterator()
+    }
+    assert filled(values).buckets() == seen

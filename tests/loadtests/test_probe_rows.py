@@ -130,6 +130,7 @@ def test_what_a_loop_does_not_show_is_blank() -> None:
     """No selector, no beat, no call and no executor give blanks, and never a zero; no pause of
     the collector is a count, and so is a zero."""
     loop = {**PROBE["loop"], "idle_ns": None, "longest_stretch_ns": None, "delay_us": []}
+    executor: dict[str, Any]
     executor = {"threads": None, "most_queued": None, "wait_us": [], "run_us": []}
     row = server_wide(with_probe(loop=loop, executor=executor, collector={}))
     blank = {name for name, value in row.items() if value is None}

@@ -1,0 +1,383 @@
+"""The kinds of picture: readings by row, percentiles, lines over a quantity, parts of a whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from results import figures
+from results.location import Interval
+from results.report.drawing import WIDTH_PT, filling
+from results.report.looks import INK, Look
+from results.report.material import Curve, median_curve
+from results.report.parts import Panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 8.0, 6.0, 18.0
+_FAINT = 0.35
+_GRID = {"color": INK, "alpha": 0.13, "lw": 0.6}
+_LONGEST_NAME = 52
+_MOST_LINES = 12
+"""So many Rounds are drawn as lines of their own; of more, only the reach of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A reading of one stack in one row: centre, interval and the Rounds."""
+
+    look: Look
+    centre: float
+    interval: Interval | None = None
+    rounds: tuple[float, ...] = ()
+
+    def values(self) -> tuple[float, ...]:
+        """Everything that has to fit into the picture; of an interval what is above zero."""
+        return (self.centre, *self.rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Dots of a row, under its name. bound: drawn as a mark across the row."""
+
+    name: str
+    dots: tuple[Dot, ...]
+    bound: float | None = None
+
+
+def dots(title: str, lines: Sequence[Line], *, at: float | None = None) -> Panel:
+    """A row a Line: faint the Rounds, strong the centre, a bar the interval.
+
+    at: a value to draw a line at, such as a ratio of 1.
+    """
+    heights = [13.0 + 6.5 * len(line.dots) for line in lines]
+    total = sum(heights) + _TOP + _BOTTOM
+    return Panel(title, total, lambda axes: _draw_dots(axes, lines, heights, total, at))
+
+
+def _draw_dots(
+    axes: Axes, lines: Sequence[Line], heights: Sequence[float], total: float, at: float | None
+) -> None:
+    seen = [value for line in lines for dot in line.dots for value in dot.values()]
+    seen += [line.bound for line in lines if line.bound is not None]
+    seen += [] if at is None else [at]
+    scale = _Scale.over(seen)
+    _place(axes, total, left=10.0)
+    axes.set_ylim(sum(heights), 0)
+    scale.along_x(axes)
+    if at is not None:
+        axes.axvline(scale.at(at), color=INK, lw=0.9)
+    begin = 0.0
+    for line, height in zip(lines, heights, strict=True):
+        axes.axhline(begin, **_GRID)
+        name = figures.plain(line.name)
+        axes.annotate(
+            _elided(name),
+            (0, begin + 8.5),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            xytext=(1, 0),
+            fontsize=7,
+        )
+        if line.bound is not None:
+            axes.plot([scale.at(line.bound)] * 2, [begin + 10, begin + height - 1], color=INK, lw=2)
+        for place, dot in enumerate(line.dots):
+            _draw_dot(axes, scale, dot, begin + 14.5 + 6.5 * place)
+        begin += height
+
+
+def _draw_dot(axes: Axes, scale: _Scale, dot: Dot, y: float) -> None:
+    colour, marker = dot.look.colour, dot.look.marker
+    if dot.interval is not None:
+        low, high = scale.clipped(dot.interval)
+        axes.plot([low, high], [y, y], color=colour, lw=2.2, alpha=0.55, solid_capstyle="butt")
+    rounds = [scale.at(value) for value in dot.rounds if scale.shows(value)]
+    axes.plot(rounds, [y] * len(rounds), "", marker=marker, ms=3, alpha=_FAINT, color=colour, ls="")
+    if scale.shows(dot.centre):
+        axes.plot([scale.at(dot.centre)], [y], marker=marker, ms=5.5, color=colour, mew=1.3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Logarithmic where the readings are all above zero and far apart, else linear from zero."""
+
+    low: float
+    high: float
+    logarithmic: bool
+
+    @classmethod
+    def over(cls, values: Iterable[float], *, logarithmic: bool | None = None) -> _Scale:
+        known = [value for value in values if math.isfinite(value)]
+        above = [value for value in known if value > 0]
+        if not above:
+            return cls(0.0, 1.0, False)
+        wide = len(above) == len(known) and max(above) > 5 * min(above)
+        if wide if logarithmic is None else logarithmic:
+            low, high = math.log10(min(above)), math.log10(max(above))
+            margin = max(0.06, 0.05 * (high - low))
+            return cls(low - margin, high + margin, True)
+        return cls(min(0.0, *known), 1.08 * max(above), False)
+
+    def shows(self, value: float) -> bool:
+        return math.isfinite(value) and (value > 0 or not self.logarithmic)
+
+    def at(self, value: float) -> float:
+        return math.log10(value) if self.logarithmic else value
+
+    def clipped(self, interval: Interval) -> tuple[float, float]:
+        """The ends of an interval, those outside the picture at its edge."""
+        low = self.at(interval.low) if self.shows(interval.low) else self.low
+        high = self.at(interval.high) if self.shows(interval.high) else self.low
+        return max(low, self.low), min(high, self.high)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        if not self.logarithmic:
+            return [(value, _number(value)) for value in _round_steps(self.low, self.high)]
+        span = self.high - self.low
+        leading = (1, 2, 5) if span < 2.2 else (1, 3) if span < 3.2 else (1,)
+        exponents = range(math.floor(self.low) - 1, math.ceil(self.high) + 1)
+        step = 1 if span <= 7 else 2
+        every = [digit * 10.0**power for power in exponents if power % step == 0 for digit in leading]
+        inside = [value for value in every if self.low <= math.log10(value) <= self.high]
+        return [(math.log10(value), _number(value)) for value in inside]
+
+    def along_x(self, axes: Axes) -> None:
+        axes.set_xlim(self.low, self.high)
+        ticks = self.ticks()
+        axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
+        axes.grid(axis="x", **_GRID)
+
+    def along_y(self, axes: Axes) -> None:
+        axes.set_ylim(self.low, self.high)
+        ticks = self.ticks()
+        axes.set_yticks([at for at, _ in ticks], [text for _, text in ticks])
+        axes.grid(axis="y", **_GRID)
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    """About four round numbers between two ends."""
+    if high <= low:
+        return [low]
+    rough = (high - low) / 4
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough)
+    first = math.ceil(low / step)
+    return [step * number for number in range(first, math.floor(high / step) + 1)]
+
+
+def _number(value: float) -> str:
+    """A tick's label: short, no exponent."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:g} M"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
+
+
+def _elided(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _place(axes: Axes, height_pt: float, *, left: float = _LEFT) -> None:
+    """Inside the margins of its panel; the frame is left and below only."""
+    axes.set_position(
+        (
+            left / WIDTH_PT,
+            _BOTTOM / height_pt,
+            1 - (left + _RIGHT) / WIDTH_PT,
+            1 - (_TOP + _BOTTOM) / height_pt,
+        )
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_linewidth(0.6)
+    axes.tick_params(width=0.6, length=2.5, pad=2)
+    if left < _LEFT:
+        axes.spines["left"].set_visible(False)
+        axes.set_yticks([])
+
+
+_MAX_AT = 3.45
+_PERCENT_TICKS = {"0": 0.0, "50": 50.0, "90": 90.0, "99": 99.0, "99.9": 99.9}
+
+
+def percentiles(title: str, curves: Mapping[str, Sequence[Curve]], by: Mapping[str, Look]) -> Panel:
+    """Time by percentile, both logarithmic: faint a Round, strong the median of the Rounds."""
+    return Panel(title, 165.0, lambda axes: _draw_percentiles(axes, curves, by))
+
+
+def _draw_percentiles(
+    axes: Axes, curves: Mapping[str, Sequence[Curve]], by: Mapping[str, Look]
+) -> None:
+    every = [curve for found in curves.values() for curve in found]
+    seen = [value for curve in every for value in (*curve.values, curve.maximum) if value > 0]
+    scale = _Scale.over(seen, logarithmic=True)
+    _place(axes, 165.0)
+    for stack, found in curves.items():
+        look = by[stack]
+        strong = _points(median_curve(found), scale)
+        if len(found) > _MOST_LINES:
+            _draw_reach(axes, found, look, scale)
+        elif len(found) > 1:
+            for curve in found:
+                axes.plot(*_points(curve, scale), color=look.colour, lw=0.7, alpha=_FAINT)
+        axes.plot(*strong, color=look.colour, linestyle=look.dash, lw=1.7)
+        ends = [pair for pair in zip(*strong, strict=True) if pair[0] in _MARKED]
+        axes.plot(
+            [x for x, _ in ends], [y for _, y in ends], ls="", marker=look.marker, ms=4,
+            color=look.colour, mew=1.2,
+        )  # fmt: skip
+    scale.along_y(axes)
+    axes.set_xlim(-0.08, _MAX_AT + 0.12)
+    ticks = [*(_nines(percent) for percent in _PERCENT_TICKS.values()), _MAX_AT]
+    axes.set_xticks(ticks, [*_PERCENT_TICKS, "max"])
+    axes.grid(axis="x", **_GRID)
+
+
+def _nines(percent: float) -> float:
+    """Place of a percentile: 90 at 1, 99 at 2, 99.9 at 3."""
+    return -math.log10(1 - percent / 100)
+
+
+_MARKED = {_nines(50.0), _nines(90.0), _nines(99.0), _nines(99.9), _MAX_AT}
+
+
+def _points(curve: Curve, scale: _Scale) -> tuple[list[float], list[float]]:
+    pairs = [(_nines(percent), value) for percent, value in zip(curve.percents, curve.values, strict=True)]
+    pairs = [(x, scale.at(value)) for x, value in (*pairs, (_MAX_AT, curve.maximum)) if value > 0]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _draw_reach(axes: Axes, found: Sequence[Curve], look: Look, scale: _Scale) -> None:
+    """From the lowest to the highest Round at each percentile."""
+    by: dict[float, list[float]] = {}
+    for curve in found:
+        for x, y in zip(*_points(curve, scale), strict=True):
+            by.setdefault(x, []).append(y)
+    xs = sorted(by)
+    axes.fill_between(
+        xs, [min(by[x]) for x in xs], [max(by[x]) for x in xs], color=look.colour, alpha=0.15, lw=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A line over a quantity. strong: the centre, with markers; else one Round, faint."""
+
+    look: Look
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    strong: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A value to draw a line at, across (`level`) or upright, with its name."""
+
+    value: float
+    text: str
+    level: bool = True
+
+
+def courses(
+    title: str,
+    lines: Sequence[Course],
+    x_name: str,
+    *,
+    bounds: Sequence[Bound] = (),
+    doubling: bool = False,
+    logarithmic: bool | None = None,
+) -> Panel:
+    """Lines over a quantity. doubling: the quantity is doubled from step to step."""
+    return Panel(
+        title,
+        150.0,
+        lambda axes: _draw_courses(axes, lines, x_name, bounds, doubling, logarithmic),
+    )
+
+
+def _draw_courses(
+    axes: Axes,
+    lines: Sequence[Course],
+    x_name: str,
+    bounds: Sequence[Bound],
+    doubling: bool,
+    logarithmic: bool | None,
+) -> None:
+    seen = [value for line in lines for value in line.ys]
+    seen += [bound.value for bound in bounds if bound.level]
+    scale = _Scale.over(seen, logarithmic=logarithmic)
+    _place(axes, 150.0)
+    xs = sorted({x for line in lines for x in line.xs})
+    along = math.log2 if doubling else float
+    for line in lines:
+        pairs = [(along(x), scale.at(y)) for x, y in zip(line.xs, line.ys, strict=True) if scale.shows(y)]
+        style = (
+            {"lw": 1.6, "linestyle": line.look.dash, "marker": line.look.marker, "ms": 4.5}
+            if line.strong
+            else {"lw": 0.8, "alpha": 0.55, "linestyle": line.look.dash}
+        )
+        axes.plot([x for x, _ in pairs], [y for _, y in pairs], color=line.look.colour, **style)
+    scale.along_y(axes)
+    if doubling:
+        axes.set_xticks([along(x) for x in xs], [_number(x) for x in xs])
+        axes.margins(x=0.08)
+    elif xs:
+        end = max(xs)
+        axes.set_xlim(0, end * 1.02 or 1)
+        axes.set_xticks(_round_steps(0, end * 1.02))
+    for bound in bounds:
+        _draw_bound(axes, bound, scale, along)
+    axes.annotate(
+        x_name, (1, 0), xycoords="axes fraction", textcoords="offset points", xytext=(0, 3),
+        ha="right", fontsize=7,
+    )  # fmt: skip
+
+
+def _draw_bound(axes: Axes, bound: Bound, scale: _Scale, along: object) -> None:
+    if bound.level:
+        axes.axhline(scale.at(bound.value), color=INK, lw=0.9, ls=(0, (4, 2)))
+        where, offset = (0.0, scale.at(bound.value)), (3, 2.5)
+        axes.annotate(
+            bound.text, where, xycoords=("axes fraction", "data"), textcoords="offset points",
+            xytext=offset, fontsize=6.5,
+        )  # fmt: skip
+    else:
+        axes.axvline(math.log2(bound.value), color=INK, lw=0.9, ls=(0, (1, 1.5)))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A bar of parts under its name; text: what stands at its end."""
+
+    name: str
+    text: str
+    parts: tuple[tuple[Look, float], ...]
+
+
+def wholes(title: str, bars: Sequence[Whole]) -> Panel:
+    """A bar a Whole, each as long as the others: the shares of its parts."""
+    total = 24.0 * len(bars) + _TOP + _BOTTOM
+    return Panel(title, total, lambda axes: _draw_wholes(axes, bars, total))
+
+
+def _draw_wholes(axes: Axes, bars: Sequence[Whole], total: float) -> None:
+    _place(axes, total, left=10.0)
+    axes.set_ylim(24.0 * len(bars), 0)
+    axes.set_xlim(0, 100)
+    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100 %"])
+    for place, bar in enumerate(bars):
+        top, begin = 24.0 * place, 0.0
+        whole = sum(value for _, value in bar.parts)
+        _row_text(axes, bar.name, top + 8.5, 0, "left")
+        _row_text(axes, bar.text, top + 8.5, 1, "right")
+        for look, value in bar.parts:
+            share = 100 * value / whole if whole else 0.0
+            axes.barh(top + 15.5, share, 9.0, begin, **filling(look))
+            begin += share
+
+
+def _row_text(axes: Axes, text: str, y: float, x: int, side: str) -> None:
+    axes.annotate(
+        _elided(figures.plain(text)), (x, y), xycoords=("axes fraction", "data"), ha=side, fontsize=7
+    )
