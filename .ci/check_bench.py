@@ -9,7 +9,7 @@ import sys
 from itertools import product
 from pathlib import Path
 
-from loadtests.__main__ import DEFAULT_SCENARIOS, DEFAULT_STACKS
+from loadtests.cli import DEFAULT_SCENARIOS, DEFAULT_STACKS
 from results.schema import RUNS, Value, read_table
 
 

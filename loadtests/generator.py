@@ -22,7 +22,7 @@ from locust.env import Environment
 from loadtests.session import Session, SessionSpec
 from loadtests.users import user_classes
 from servers.control import Message, Station
-from servers.machine import allow_many_files
+from servers.machine import allow_many_files, die_with_parent
 
 
 class Generator:
@@ -98,7 +98,12 @@ class Generator:
 
 
 def main() -> None:
-    """Serve commands until the harness closes the pipe."""
+    """Serve commands until the harness closes the pipe.
+
+    Argument: the pid of the harness to die with, where that can be had.
+    """
+    if len(sys.argv) > 1:
+        die_with_parent(int(sys.argv[1]))
     station = Station()
     logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
     logging.getLogger("locust").setLevel(logging.ERROR)

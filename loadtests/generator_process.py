@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -121,7 +122,7 @@ def generator_process(
     """
     with _opened(log) as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "loadtests.generator"],
+            [sys.executable, "-m", "loadtests.generator", *_parent()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -145,6 +146,13 @@ def generator_process(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _parent() -> list[str]:
+    """Our pid, for the generator to die with; none from another thread than the main one,
+    whose end the kernel would take for ours (prctl(2), PR_SET_PDEATHSIG)."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return [str(os.getpid())] if in_main_thread else []
 
 
 @contextmanager

@@ -133,7 +133,8 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
     # Of a window that was cut short only what was counted can be doubted.
     counted = (Code.FAILURES,) if failures else ()
     found = doubts(_evidence(result, load, told, row, service)) if whole else counted
-    row["warnings"] = _joined((*result.codes, *found))
+    lead_in = (Code.LEAD_IN_FAILURES,) if told["warmup"]["failures"] else ()
+    row["warnings"] = _joined((*result.codes, *lead_in, *found))
     return row
 
 

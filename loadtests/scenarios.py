@@ -199,6 +199,7 @@ _SCENARIOS: tuple[Scenario, ...] = (
         "whether 1,000 users who each wait half a second disturb each other",
         (Load("main", CASES["hello-waiting"], Closed(1000, ramp_s=0.5)),),
         warmup_s=1.2,
+        yardstick=False,
     ),
     *_neighbours(),
     *_cliff(),

@@ -267,6 +267,8 @@ class Session:
                 run.fail_unsent(self.start_ns)
             self._expire_older_than(0.0)
             self._everyone_finished.wait(5.0)
+        if self._finished < self._users and self._defect is None:
+            self._defect = RuntimeError(f"{self._users - self._finished} users did not end")
 
     def _expire_older_than(self, seconds: float) -> None:
         limit = time.time_ns() - int(seconds * _SECOND_NS)
@@ -312,7 +314,6 @@ class Session:
             opened["realtime_ns"] - opened["monotonic_ns"]
         )
         return {
-            "unfinished_users": self._users - self._finished,
             "warmup_s": (opened["monotonic_ns"] - self.start_ns) / _SECOND_NS,
             "start_realtime_ns": self.start_realtime_ns,
             "opened_realtime_ns": opened["realtime_ns"],

@@ -46,18 +46,18 @@ class HarnessUser(User):
         index = len(run.connections)
         run.connections.append(connection)
         try:
-            connection.connect()  # a failure shows at the first request, as one
-            session.arrive()
-            session.started.wait()
-            self.drive(session, run, connection, index)
-        except Exception as error:  # a defect of the generator, not an answer of the server
-            session.break_off(error)
-        finally:
-            session.finish()
             try:
-                session.released.wait()
+                connection.connect()  # a failure shows at the first request, as one
+                session.arrive()
+                session.started.wait()
+                self.drive(session, run, connection, index)
+            except Exception as error:  # a defect of the generator, not an answer of the server
+                session.break_off(error)
             finally:
-                connection.close()
+                session.finish()
+            session.released.wait()
+        finally:
+            connection.close()
         raise StopUser
 
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
@@ -164,6 +164,7 @@ class OpenLoopUser(HarnessUser):
                 else:
                     _fail(series, problem, intended, connection)
                     gevent.sleep(_RETRY_S)
+                    received = time.time_ns()  # the pause is the failure's, not the generator's
                 free_ns = received
 
 

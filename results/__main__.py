@@ -85,6 +85,35 @@ def show(run: Path | None, reference: str | None, intervals: bool) -> None:
 
 
 @cli.command()
+@click.argument("run", type=Run(), required=False)
+@click.option(
+    "--format",
+    "wanted",
+    type=click.Choice(["html", "md"]),
+    help="Write only that one, and print its path.",
+)
+def report(run: Path | None, wanted: str | None) -> None:
+    """Write report.html and report.md into the folder, and print where the page is.
+
+    Brings summary.csv and datapackage.json of the folder up to date too.
+    """
+    from results import datapackage, summary
+    from results.report import writing
+    from results.table import shown_path
+
+    path = _chosen(run)
+    loaded = _load(path)
+    summaries = _summaries(loaded, None)
+    written = writing.write(loaded, summaries, [wanted] if wanted else writing.FORMATS)
+    try:
+        summary.write(path, summaries)
+        datapackage.write(path)
+    except OSError as error:
+        raise ResultsError(f"cannot write into {path}: {error.strerror}") from error
+    click.echo(shown_path(written[0]))
+
+
+@cli.command()
 @click.argument("first", type=Run())
 @click.argument("second", type=Run())
 @click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")

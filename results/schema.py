@@ -106,6 +106,7 @@ class Code(enum.StrEnum):
     RATE_MISSED = "rate-missed"
     LITTLES_LAW = "littles-law"
     FAILURES = "failures"
+    LEAD_IN_FAILURES = "lead-in-failures"
     CLOCK_STEPPED = "clock-stepped"
     CLOCK_USER = "clock-user"
     MACHINE_BUSY = "machine-busy"
@@ -476,8 +477,12 @@ class TableWriter:
         self._table = table
         self._path = folder / table.filename
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        if os.fstat(self._fd).st_size == 0:
-            self._write(_encode(table.names))
+        try:
+            if os.fstat(self._fd).st_size == 0:
+                self._write(_encode(table.names))
+        except OSError:
+            os.close(self._fd)
+            raise
 
     def append(self, rows: Iterable[Row]) -> None:
         """Write rows; raises SchemaError on a column that the table lacks or a required blank."""

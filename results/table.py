@@ -70,7 +70,7 @@ def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Pa
     stacks = in_order(folder.stacks, summaries.reference)
     found = notes(summaries)
     return Page(
-        heading=tuple(_heading(folder)),
+        heading=tuple(heading(folder)),
         stacks=stacks,
         blocks=tuple(_blocks(folder, summaries, stacks, found, intervals)),
         legend=_legend(summaries, intervals),
@@ -129,7 +129,8 @@ def _entry(summary: Summary | None, intervals: bool) -> Entry:
     return Entry(value, figures.spread(summary), ratio)
 
 
-def _heading(folder: Folder) -> Iterator[str]:
+def heading(folder: Folder) -> Iterator[str]:
+    """What run this is, and where it was measured, a line each."""
     rounds = len({run.round for run in folder.runs})
     planned = folder.plan.rounds
     of = f" of {planned}" if planned not in (None, rounds) else ""

@@ -96,6 +96,12 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             LOAD_TIMES,
             True,
         ),
+        Code.LEAD_IN_FAILURES: Wording(
+            "requests of the lead-in failed, or hung until the end",
+            "the window began on a server that was not all right; what is in it may be few "
+            "requests, or none",
+            "look into log.txt of the run, and try the request by hand",
+        ),
         Code.FAILURES: Wording(
             "requests failed: a wrong answer, a broken connection, or none in time",
             "times and throughput count correct answers only, so a stack that fails fast looks "

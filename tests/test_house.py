@@ -159,7 +159,7 @@ def test_a_full_bench_has_ten_rounds_unless_told_otherwise() -> None:
     """The target for figures to publish repeats more, and still does as it is told."""
     for choices, rounds in (([], "10"), (["ROUNDS=4"], "4")):
         command = shlex.split(_make("--dry-run", "bench-full", *choices).splitlines()[-1])
-        assert command == [*BENCH, "--rounds", rounds]
+        assert command == [*BENCH, "--scenario", "all", "--rounds", rounds]
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from results import figures
@@ -21,6 +22,12 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 8.0, 6.0, 18.0
 _FAINT = 0.35
 _GRID = {"color": INK, "alpha": 0.13, "lw": 0.6}
 _LONGEST_NAME = 52
+_NARROW = 0.75
+"""Powers of ten: a shorter logarithmic axis has too few round numbers of one digit."""
+
+_WIDEST = 2.5
+"""An interval that reaches beyond the readings by more than this factor leaves the picture."""
+
 _MOST_LINES = 12
 """So many Rounds are drawn as lines of their own; of more, only the reach of them."""
 
@@ -35,8 +42,12 @@ class Dot:
     rounds: tuple[float, ...] = ()
 
     def values(self) -> tuple[float, ...]:
-        """Everything that has to fit into the picture; of an interval what is above zero."""
-        return (self.centre, *self.rounds)
+        """Everything that should fit into the picture; of a wide interval its nearer part."""
+        readings = (self.centre, *self.rounds)
+        if self.interval is None or min(readings) <= 0:
+            return readings
+        low, high = min(readings) / _WIDEST, max(readings) * _WIDEST
+        return (*readings, max(self.interval.low, low), min(self.interval.high, high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +80,48 @@ def _draw_dots(
     axes.set_ylim(sum(heights), 0)
     scale.along_x(axes)
     if at is not None:
-        axes.axvline(scale.at(at), color=INK, lw=0.9)
-    begin = 0.0
-    for line, height in zip(lines, heights, strict=True):
-        axes.axhline(begin, **_GRID)
-        name = figures.plain(line.name)
-        axes.annotate(
-            _elided(name),
-            (0, begin + 8.5),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            xytext=(1, 0),
-            fontsize=7,
-        )
-        if line.bound is not None:
-            axes.plot([scale.at(line.bound)] * 2, [begin + 10, begin + height - 1], color=INK, lw=2)
+        axes.axvline(scale.at(at), color=INK, lw=0.9, alpha=0.5)
+    begins = list(accumulate(heights, initial=0.0))[:-1]
+    axes.hlines(begins, 0, 1, transform=axes.get_yaxis_transform(), **_GRID)
+    bounds = [(line.bound, y) for line, y in zip(lines, begins, strict=True) if line.bound]
+    heads = [y + 10 for _, y in bounds]
+    feet = [y + 11 + 6.5 * len(lines[begins.index(y)].dots) for _, y in bounds]
+    axes.vlines([scale.at(bound) for bound, _ in bounds], heads, feet, color=INK, lw=2)
+    placed: dict[Look, list[tuple[Dot, float]]] = {}
+    for line, begin in zip(lines, begins, strict=True):
+        _row_text(axes, line.name, begin + 8.5, 0, "left")
         for place, dot in enumerate(line.dots):
-            _draw_dot(axes, scale, dot, begin + 14.5 + 6.5 * place)
-        begin += height
+            placed.setdefault(dot.look, []).append((dot, begin + 14.5 + 6.5 * place))
+    for look, found in placed.items():
+        _draw_look(axes, scale, look, found)
 
 
-def _draw_dot(axes: Axes, scale: _Scale, dot: Dot, y: float) -> None:
-    colour, marker = dot.look.colour, dot.look.marker
-    if dot.interval is not None:
-        low, high = scale.clipped(dot.interval)
-        axes.plot([low, high], [y, y], color=colour, lw=2.2, alpha=0.55, solid_capstyle="butt")
-    rounds = [scale.at(value) for value in dot.rounds if scale.shows(value)]
-    axes.plot(rounds, [y] * len(rounds), "", marker=marker, ms=3, alpha=_FAINT, color=colour, ls="")
-    if scale.shows(dot.centre):
-        axes.plot([scale.at(dot.centre)], [y], marker=marker, ms=5.5, color=colour, mew=1.3)
+def _draw_look(axes: Axes, scale: _Scale, look: Look, found: Sequence[tuple[Dot, float]]) -> None:
+    """All dots of one stack: intervals, Rounds and centres."""
+    bars = [(*scale.clipped(dot.interval), y) for dot, y in found if dot.interval is not None]
+    axes.hlines(
+        [y for *_, y in bars],
+        [low for low, *_ in bars],
+        [high for _, high, _ in bars],
+        color=look.colour,
+        lw=2.2,
+        alpha=0.55,
+    )
+    rounds = [(value, y) for dot, y in found for value in dot.rounds]
+    centres = [(dot.centre, y) for dot, y in found]
+    for pairs, style in (
+        (rounds, {"ms": 3, "alpha": _FAINT}),
+        (centres, {"ms": 5.5, "mew": 1.3}),
+    ):
+        shown = [(scale.at(value), y) for value, y in pairs if scale.shows(value)]
+        axes.plot(
+            [x for x, _ in shown],
+            [y for _, y in shown],
+            marker=look.marker,
+            ls="",
+            color=look.colour,
+            **style,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +137,9 @@ class _Scale:
         known = [value for value in values if math.isfinite(value)]
         above = [value for value in known if value > 0]
         if not above:
-            return cls(0.0, 1.0, False)
+            return cls(
+                1.08 * min(known, default=0.0), 0.0 if min(known, default=0.0) else 1.0, False
+            )
         wide = len(above) == len(known) and max(above) > 5 * min(above)
         if wide if logarithmic is None else logarithmic:
             low, high = math.log10(min(above)), math.log10(max(above))
@@ -137,10 +163,15 @@ class _Scale:
         if not self.logarithmic:
             return [(value, _number(value)) for value in _round_steps(self.low, self.high)]
         span = self.high - self.low
+        if span < _NARROW:
+            values = _round_steps(10**self.low, 10**self.high)
+            return [(math.log10(value), _number(value)) for value in values if value > 0]
         leading = (1, 2, 5) if span < 2.2 else (1, 3) if span < 3.2 else (1,)
         exponents = range(math.floor(self.low) - 1, math.ceil(self.high) + 1)
         step = 1 if span <= 7 else 2
-        every = [digit * 10.0**power for power in exponents if power % step == 0 for digit in leading]
+        every = [
+            digit * 10.0**power for power in exponents if power % step == 0 for digit in leading
+        ]
         inside = [value for value in every if self.low <= math.log10(value) <= self.high]
         return [(math.log10(value), _number(value)) for value in inside]
 
@@ -219,8 +250,8 @@ def _draw_percentiles(
         if len(found) > _MOST_LINES:
             _draw_reach(axes, found, look, scale)
         elif len(found) > 1:
-            for curve in found:
-                axes.plot(*_points(curve, scale), color=look.colour, lw=0.7, alpha=_FAINT)
+            xs, ys = _apart(_points(curve, scale) for curve in found)
+            axes.plot(xs, ys, color=look.colour, lw=0.7, alpha=_FAINT)
         axes.plot(*strong, color=look.colour, linestyle=look.dash, lw=1.7)
         ends = [pair for pair in zip(*strong, strict=True) if pair[0] in _MARKED]
         axes.plot(
@@ -243,9 +274,19 @@ _MARKED = {_nines(50.0), _nines(90.0), _nines(99.0), _nines(99.9), _MAX_AT}
 
 
 def _points(curve: Curve, scale: _Scale) -> tuple[list[float], list[float]]:
-    pairs = [(_nines(percent), value) for percent, value in zip(curve.percents, curve.values, strict=True)]
+    pairs = [
+        (_nines(percent), value)
+        for percent, value in zip(curve.percents, curve.values, strict=True)
+    ]
     pairs = [(x, scale.at(value)) for x, value in (*pairs, (_MAX_AT, curve.maximum)) if value > 0]
     return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _apart(lines: Iterable[tuple[list[float], list[float]]]) -> tuple[list[float], list[float]]:
+    """Several lines as one, with gaps between them: drawn at a fraction of the time."""
+    every = list(lines)
+    gap = [math.nan]
+    return [x for xs, _ in every for x in (*xs, *gap)], [y for _, ys in every for y in (*ys, *gap)]
 
 
 def _draw_reach(axes: Axes, found: Sequence[Curve], look: Look, scale: _Scale) -> None:
@@ -262,7 +303,7 @@ def _draw_reach(axes: Axes, found: Sequence[Curve], look: Look, scale: _Scale) -
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A line over a quantity. strong: the centre, with markers; else one Round, faint."""
+    """A line over a quantity. strong: a centre, with markers; else one Round of several."""
 
     look: Look
     xs: tuple[float, ...]
@@ -272,11 +313,10 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A value to draw a line at, across (`level`) or upright, with its name."""
+    """A value to draw a line at, with its name."""
 
     value: float
     text: str
-    level: bool = True
 
 
 def courses(
@@ -305,45 +345,50 @@ def _draw_courses(
     logarithmic: bool | None,
 ) -> None:
     seen = [value for line in lines for value in line.ys]
-    seen += [bound.value for bound in bounds if bound.level]
+    seen += [bound.value for bound in bounds]
     scale = _Scale.over(seen, logarithmic=logarithmic)
     _place(axes, 150.0)
     xs = sorted({x for line in lines for x in line.xs})
     along = math.log2 if doubling else float
-    for line in lines:
-        pairs = [(along(x), scale.at(y)) for x, y in zip(line.xs, line.ys, strict=True) if scale.shows(y)]
+    for look, strong in dict.fromkeys((line.look, line.strong) for line in lines):
+        mine = [line for line in lines if (line.look, line.strong) == (look, strong)]
+        drawn = _apart(_course(line, scale, along) for line in mine)
         style = (
-            {"lw": 1.6, "linestyle": line.look.dash, "marker": line.look.marker, "ms": 4.5}
-            if line.strong
-            else {"lw": 0.8, "alpha": 0.55, "linestyle": line.look.dash}
+            {"lw": 1.6, "marker": look.marker, "ms": 4.5} if strong else {"lw": 0.8, "alpha": 0.6}
         )
-        axes.plot([x for x, _ in pairs], [y for _, y in pairs], color=line.look.colour, **style)
+        axes.plot(*drawn, color=look.colour, linestyle=look.dash, **style)
     scale.along_y(axes)
     if doubling:
-        axes.set_xticks([along(x) for x in xs], [_number(x) for x in xs])
+        ticks = xs
         axes.margins(x=0.08)
-    elif xs:
-        end = max(xs)
-        axes.set_xlim(0, end * 1.02 or 1)
-        axes.set_xticks(_round_steps(0, end * 1.02))
-    for bound in bounds:
-        _draw_bound(axes, bound, scale, along)
-    axes.annotate(
-        x_name, (1, 0), xycoords="axes fraction", textcoords="offset points", xytext=(0, 3),
-        ha="right", fontsize=7,
-    )  # fmt: skip
-
-
-def _draw_bound(axes: Axes, bound: Bound, scale: _Scale, along: object) -> None:
-    if bound.level:
-        axes.axhline(scale.at(bound.value), color=INK, lw=0.9, ls=(0, (4, 2)))
-        where, offset = (0.0, scale.at(bound.value)), (3, 2.5)
-        axes.annotate(
-            bound.text, where, xycoords=("axes fraction", "data"), textcoords="offset points",
-            xytext=offset, fontsize=6.5,
-        )  # fmt: skip
     else:
-        axes.axvline(math.log2(bound.value), color=INK, lw=0.9, ls=(0, (1, 1.5)))
+        axes.set_xlim(0, max(xs, default=1.0) * 1.05)
+        ticks = _round_steps(0, max(xs, default=1.0))
+    *labels, last = map(_number, ticks)
+    axes.set_xticks([along(x) for x in ticks], [*labels, f"{last} {x_name}"])
+    for bound in bounds:
+        _draw_bound(axes, bound, scale)
+
+
+def _course(
+    line: Course, scale: _Scale, along: Callable[[float], float]
+) -> tuple[list[float], list[float]]:
+    pairs = [
+        (along(x), scale.at(y)) for x, y in zip(line.xs, line.ys, strict=True) if scale.shows(y)
+    ]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _draw_bound(axes: Axes, bound: Bound, scale: _Scale) -> None:
+    axes.axhline(scale.at(bound.value), color=INK, lw=0.9, ls=(0, (4, 2)))
+    axes.annotate(
+        bound.text,
+        (0.0, scale.at(bound.value)),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        xytext=(3, 2.5),
+        fontsize=6.5,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +410,7 @@ def _draw_wholes(axes: Axes, bars: Sequence[Whole], total: float) -> None:
     _place(axes, total, left=10.0)
     axes.set_ylim(24.0 * len(bars), 0)
     axes.set_xlim(0, 100)
-    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100 %"])
+    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100"])
     for place, bar in enumerate(bars):
         top, begin = 24.0 * place, 0.0
         whole = sum(value for _, value in bar.parts)
@@ -379,5 +424,9 @@ def _draw_wholes(axes: Axes, bars: Sequence[Whole], total: float) -> None:
 
 def _row_text(axes: Axes, text: str, y: float, x: int, side: str) -> None:
     axes.annotate(
-        _elided(figures.plain(text)), (x, y), xycoords=("axes fraction", "data"), ha=side, fontsize=7
+        _elided(figures.plain(text)),
+        (x, y),
+        xycoords=("axes fraction", "data"),
+        ha=side,
+        fontsize=7,
     )

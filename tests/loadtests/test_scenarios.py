@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from loadtests.__main__ import DEFAULT_SCENARIOS
+from loadtests.cli import DEFAULT_SCENARIOS
 from loadtests.scenarios import (
     SCENARIOS,
     Closed,
@@ -22,16 +22,17 @@ from servers.settings import Settings
 LEAST_WARMUP_S = 0.1
 """The shortest lead-in that `--warmup` takes."""
 
-PROMISED: dict[str, tuple[str, Closed | Open]] = {
+PROMISED: dict[str, tuple[str, Closed | None]] = {
     "async-32": ("async", Closed(32)),
     "sync-32": ("sync", Closed(32)),
     "async-1": ("async", Closed(1)),
     "plain-32": ("plain", Closed(32)),
     "form-32": ("form", Closed(32)),
     "waiting-1000": ("hello-waiting", Closed(1000, ramp_s=0.5)),
-    "open-low": ("async", Open(1000.0, 128)),
-    "open-high": ("async", Open(6000.0, 128)),
+    "open-low": ("async", None),
+    "open-high": ("async", None),
 }
+"""The Case and the model; None: an open loop, at a rate that experience sets."""
 
 
 def every_load() -> list[Load]:
@@ -45,10 +46,20 @@ def every_load() -> list[Load]:
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_a_default_scenario_offers_what_it_is_named_for(name: str) -> None:
-    """Route, load model, users or rate are those of the table above."""
+    """Route, load model and users are those of the table above."""
     case, model = PROMISED[name]
     (load,) = SCENARIOS[name].loads
-    assert (load.name, load.case, load.model) == ("main", CASES[case], model)
+    assert (load.name, load.case) == ("main", CASES[case])
+    assert isinstance(load.model, Open) if model is None else load.model == model
+
+
+def test_the_high_rate_is_the_higher_one() -> None:
+    """One rate for every stack, and one that only the faster holds: several times as high."""
+    (low,), (high,) = SCENARIOS["open-low"].loads, SCENARIOS["open-high"].loads
+    assert isinstance(low.model, Open)
+    assert isinstance(high.model, Open)
+    assert high.model.rate_rps >= 4 * low.model.rate_rps
+    assert high.model.connections == low.model.connections
 
 
 def test_the_defaults_hold_the_promised_scenarios() -> None:

@@ -202,6 +202,23 @@ def test_resets_from_another_thread_tear_no_request_apart(live: Probe) -> None:
     assert 0 < spent <= time.perf_counter_ns() - begun
 
 
+def test_a_request_is_not_settled_by_halves(live: Probe) -> None:
+    """Where another thread settles or resets between a request's begin and its end, the two stay
+    together, and the request counts when it has ended."""
+    handler = live.watch("busy", nothing)
+    handler()
+    (tally,) = live._routes["busy"].tallies.values()
+    tally.fresh.append(time.perf_counter_ns())
+    live._on_beat()
+    assert requests(live, "busy") == 1
+    live.reset(instants=False)
+    assert requests(live, "busy") == 0
+    tally.fresh.append(time.perf_counter_ns())
+    handler()
+    assert requests(live, "busy") == 2
+    assert list(tally.kept) == sorted(tally.kept)
+
+
 def test_a_thread_that_died_keeps_its_tally(live: Probe) -> None:
     """A later thread that the system gives the same identifier has a tally of its own."""
     handler = live.watch("busy", nothing)

@@ -1,0 +1,279 @@
+"""The commands of `python -m loadtests`: list the scenarios, run a bench, check the instrument."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from loadtests.bench import Bench, Outcome, run_bench
+from loadtests.environment import shown_command
+from loadtests.errors import HarnessError
+from loadtests.probe_cost import check as check_probe_cost
+from loadtests.scenarios import SCENARIOS, Load
+from loadtests.selfcheck.verdict import Verdict
+from loadtests.store import new_folder, seed_of
+from servers.naming import NameIn, NamesIn
+from servers.stacks import STACKS
+
+DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")
+DEFAULT_SCENARIOS = (
+    "async-32",
+    "sync-32",
+    "async-1",
+    "plain-32",
+    "form-32",
+    "waiting-1000",
+    "open-low",
+    "open-high",
+    "neighbour-none",
+    "neighbour-sleep-blocking",
+    "cliff-4",
+    "cliff-16",
+)
+DEFAULT_ROUNDS = 3
+DEFAULT_DURATION_S = 1.8
+DEFAULT_WARMUP_S = 0.5
+LONGEST_S = 3600.0
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds within bounds; `nan`, which no bound stops, is none."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; a usage error for anything else."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return number
+
+
+@click.group(no_args_is_help=True)
+def cli() -> None:
+    """Load equivalent servers with Locust and write down what they did."""
+
+
+@cli.command("list")
+def list_scenarios() -> None:
+    """The scenarios, with what each one asks."""
+    width = max(map(len, SCENARIOS))
+    for scenario in SCENARIOS.values():
+        mark = "*" if scenario.name in DEFAULT_SCENARIOS else " "
+        click.echo(f"{mark} {scenario.name:{width}}  {scenario.asks}")
+        for load in scenario.loads:
+            click.echo(f"  {'':{width}}  {load.name}: {_described(load)}")
+    click.echo("* measured unless others are named")
+
+
+def _described(load: Load) -> str:
+    request, model = load.case.request, load.model
+    what = f"{request.method} {request.target}"
+    return f"{what}, {model.describe()}"
+
+
+@cli.command()
+@click.option(
+    "--stack",
+    "stacks",
+    multiple=True,
+    type=NamesIn("stack", STACKS),
+    help="Measure this stack (repeatable).",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    type=NamesIn("scenario", SCENARIOS),
+    help="Offer this load (repeatable).",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=DEFAULT_ROUNDS,
+    show_default=True,
+    help="How often every cell is measured, each time in a fresh process.",
+)
+@click.option(
+    "--duration",
+    type=Seconds(0.1, LONGEST_S),
+    default=DEFAULT_DURATION_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Length of the measured window of each run.",
+)
+@click.option(
+    "--warmup",
+    type=Seconds(0.1, LONGEST_S),
+    default=DEFAULT_WARMUP_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Discarded lead-in before it; a scenario may need a longer one.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the rows go; a new folder under results/runs by default.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
+@click.option(
+    "--probe/--no-probe",
+    default=True,
+    show_default=True,
+    help="Have the servers watch their loop, threads and executor.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
+)
+def bench(
+    stacks: tuple[tuple[str, ...], ...],
+    scenarios: tuple[tuple[str, ...], ...],
+    rounds: int,
+    duration: float,
+    warmup: float,
+    out: Path | None,
+    resume: bool,
+    probe: bool,
+    seed: int | None,
+) -> None:
+    """Measure, and end with the table.
+
+    Every stack is started afresh for every run, held to the contract, warmed
+    up, measured and stopped. Rows are written as each run ends.
+    """
+    if resume and out is None:
+        raise click.UsageError("--resume needs --out with the folder to go on with")
+    folder = out or new_folder()
+    plan = Bench(
+        stacks=tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS,
+        scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))) or DEFAULT_SCENARIOS,
+        rounds=rounds,
+        warmup_s=warmup,
+        measured_s=duration,
+        seed=_seed(seed, folder, resume),
+        folder=folder,
+        resume=resume,
+        probe=probe,
+        command=tuple(shown_command(sys.argv[1:])),
+    )
+    minutes = plan.expected_s() / 60
+    click.echo(f"{len(plan.cells()) * rounds} runs, about {minutes:.0f} minutes", err=True)
+    try:
+        outcome = run_bench(plan)
+    except KeyboardInterrupt:
+        _interrupted([] if out else ["--out", str(folder)], [] if resume else ["--resume"])
+    _show(outcome)
+
+
+@cli.command("probe-cost")
+def probe_cost() -> None:
+    """Count what the probe costs, in instructions a request, with it on and off.
+
+    Needs valgrind; takes about a minute. Exit status 1 where it costs more
+    than it may.
+    """
+    if not _held(check_probe_cost(click.echo)):
+        _fail("the probe costs more than it may")
+
+
+CHECKS = {
+    "ceiling": "is the server the limit, and not Locust?",
+    "fidelity": "are the service times true, by a packet capture?",
+    "disturbed": "does a disturbed generator spoil the figures, and say so?",
+    "omission": "is a stall charged to all the requests that it delayed?",
+}
+
+
+@cli.command()
+@click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
+def selfcheck(names: tuple[str, ...]) -> None:
+    """Check the measuring instrument itself: ceiling, fidelity, disturbed, omission.
+
+    Exit status 1 where a demand was not met.
+    """
+    met = True
+    for name in names or tuple(CHECKS):
+        click.echo(f"{name}: {CHECKS[name]}")
+        check = importlib.import_module(f"loadtests.selfcheck.{name}").check
+        met = _held(check(lambda line: click.echo(f"  {line}"))) and met
+    if not met:
+        _fail("the instrument does not meet every demand on this machine")
+
+
+def _held(verdicts: list[Verdict]) -> bool:
+    """Print verdicts; whether all demands were met."""
+    for verdict in verdicts:
+        click.echo(f"  {verdict.line()}")
+    return all(verdict.met for verdict in verdicts)
+
+
+def _seed(seed: int | None, folder: Path, resume: bool) -> int:
+    """The seed asked for; that of the folder to be resumed; or a new one."""
+    if seed is not None:
+        return seed
+    if resume:
+        return seed_of(folder)
+    return secrets.randbelow(2**31)
+
+
+def _show(outcome: Outcome) -> None:
+    """Table and report, made by the reading half from the folder alone."""
+    folder = str(outcome.folder)
+    shown = subprocess.run([sys.executable, "-m", "results", "show", folder])
+    reported = subprocess.run([sys.executable, "-m", "results", "report", folder])
+    if outcome.loaded_share is not None:
+        click.echo(f"{outcome.loaded_share:.0%} of the time was warm-up and measurement.", err=True)
+    if outcome.broken:
+        _fail(f"{len(outcome.broken)} without figures: {outcome.broken[0]}")
+    sys.exit(shown.returncode or reported.returncode)
+
+
+def _fail(line: str) -> NoReturn:
+    click.echo(f"error: {line}", err=True)
+    sys.exit(1)
+
+
+def _interrupted(*more: list[str]) -> NoReturn:
+    """Say how to go on with the folder: the same options, and `more`."""
+    again = shlex.join(["python", "-m", "loadtests", *sys.argv[1:], *chain.from_iterable(more)])
+    click.echo(f"interrupted; finished rows are kept; go on with: {again}", err=True)
+    sys.exit(130)
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
+    try:
+        cli.main(prog_name="python -m loadtests", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+    except click.UsageError as error:
+        click.echo(f"error: {error.format_message()}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except HarnessError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)

@@ -1,0 +1,41 @@
+"""The whole report as values, before any format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from results.folder import Folder
+from results.report import material as materials
+from results.report import questions, sections
+from results.report.looks import PARTS, Look
+from results.report.parts import Made, Words
+from results.report.questions import Answered
+from results.summary import Summaries
+from results.table import heading
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """title and facts: which run this is. missing: what sections that are not here need."""
+
+    title: str
+    facts: tuple[str, ...]
+    sections: tuple[Made, ...]
+    questions: tuple[Answered, ...]
+    missing: tuple[Words, ...]
+    looks: tuple[Look, ...]
+
+
+def document(folder: Folder, summaries: Summaries) -> Document:
+    """Make the report of a folder. Raises ResultsError where a table cannot be opened."""
+    material = materials.gather(folder, summaries)
+    made, missing = sections.make(material)
+    title, *facts = heading(folder)
+    return Document(
+        title,
+        tuple(facts),
+        made,
+        questions.answered(material, {section.anchor for section in made}),
+        missing,
+        (*material.looks.values(), *PARTS),
+    )

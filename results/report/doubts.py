@@ -1,0 +1,67 @@
+"""Section: Warnings in words, failed requests, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from results import figures
+from results.notes import Note
+from results.report.material import Material
+from results.report.parts import Bullets, Code, Heading, Part, Text, Words, table, words
+from results.warnings import wording
+
+MOST_FAILURES = 40
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """Never empty: that there is no Warning is told too."""
+    if material.notes:
+        yield Bullets(tuple(_item(note) for note in material.notes), numbered=True)
+    else:
+        yield Text(words("No Run carries a Warning."))
+    failures = list(_failures(material))
+    if failures:
+        yield Heading("Failed requests")
+        yield table(
+            "Why requests failed, the most frequent reason first",
+            ("stack", "scenario", "load", "reason", "an example", "Round", "requests"),
+            failures[:MOST_FAILURES],
+            names=5,
+        )
+        if len(failures) > MOST_FAILURES:
+            more = len(failures) - MOST_FAILURES
+            yield Text(words(f"{more} more rows stand in `failures.csv`."))
+    if material.problems:
+        yield Heading("What could not be read")
+        yield Bullets(tuple((str(problem),) for problem in material.problems))
+
+
+def _item(note: Note) -> Words:
+    said = wording(note.code)
+    return (
+        Code(note.code),
+        f": {said.happened}. ",
+        *words(f"It means: {said.means}. What to do: {said.do}. "),
+        f"Where: {note.where()}.",
+    )
+
+
+def _failures(material: Material) -> Iterator[tuple[str, ...]]:
+    runs = {(run.run_id, run.load): run for run in material.runs}
+    counted = [
+        (count, row, run)
+        for row in material.folder.failures
+        if isinstance(count := row["count"], int)
+        and (run := runs.get((str(row["run_id"]), str(row["load"])))) is not None
+    ]
+    counted.sort(key=lambda found: (-found[0], found[2].run_id, str(found[1]["reason"])))
+    for count, row, run in counted:
+        yield (
+            run.stack,
+            run.scenario,
+            run.load,
+            figures.plain(row["reason"]),
+            figures.plain(row["example"] or ""),
+            str(run.round),
+            f"{count:,}",
+        )

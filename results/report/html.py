@@ -1,0 +1,44 @@
+"""The report as one HTML page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from results.report import drawing
+from results.report.document import Document
+from results.report.parts import Code, Link, Plot
+
+_TEMPLATES = Path(__file__).resolve().parent
+
+
+def render(document: Document) -> str:
+    """The whole page. All text is escaped; only what `drawing` makes goes in as it is."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests |= {
+        "code": lambda span: isinstance(span, Code),
+        "link": lambda span: isinstance(span, Link),
+    }
+    environment.globals |= {"kind": lambda part: type(part).__name__, "drawn": _drawn}
+    return environment.get_template("page.html").render(
+        document=document,
+        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        swatches=[Markup(drawing.swatch(look)) for look in document.looks],
+    )
+
+
+def _drawn(plot: Plot, anchor: str, number: int) -> list[Any]:
+    """Panels with their pictures."""
+    return [
+        (panel, Markup(drawing.svg(panel, f"{anchor}-{number}-{place}")))
+        for place, panel in enumerate(plot.panels)
+    ]

@@ -1,0 +1,123 @@
+"""The report as Markdown, for a pull request: the same sections, with tables for pictures."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from results.report.document import Document
+from results.report.parts import (
+    Bullets,
+    Code,
+    Heading,
+    Link,
+    Part,
+    Plot,
+    Span,
+    Table,
+    Text,
+    Words,
+)
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_BEGINS_A_BLOCK = re.compile(r"^(\s*\d+)([.)])")
+
+
+def render(document: Document) -> str:
+    """The whole page. Text from rows stays text: no markup, no line of its own."""
+    lines = [f"# Report of {escaped(document.title)}", ""]
+    lines += [f"{escaped(fact)}\n" for fact in document.facts]
+    for place, section in enumerate(document.sections):
+        lines += [f'<a id="{section.anchor}"></a>', "", f"## {section.title}", ""]
+        for part in section.parts:
+            lines += [*_part(part), ""]
+        if place == 0:
+            lines += [*_questions(document), ""]
+    if document.missing:
+        lines += ["## Not in this run", ""]
+        lines += [f"- {_words(needed)}" for needed in document.missing]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _questions(document: Document) -> Iterator[str]:
+    yield "## Fifteen questions"
+    yield ""
+    for number, question in enumerate(document.questions, start=1):
+        more = f" ([more](#{question.anchor}))" if question.anchor else ""
+        yield f"{number}. **{question.text}** {_words(question.line)}{more}"
+
+
+def _part(part: Part) -> Iterator[str]:
+    match part:
+        case Text(said, strong):
+            yield f"**{_words(said)}**" if strong else _words(said)
+        case Bullets(items, numbered):
+            for number, item in enumerate(items, start=1):
+                yield f"{f'{number}.' if numbered else '-'} {_words(item)}"
+        case Heading(text):
+            yield f"### {escaped(text)}"
+        case Table():
+            yield from _table(part)
+        case Plot():
+            yield f"*{escaped(part.title)}.* {escaped(part.caption)}"
+            yield ""
+            yield from _table(part.table)
+
+
+def _table(table: Table) -> Iterator[str]:
+    if table.folded:
+        yield f"<details><summary>{table.title.translate(_ENTITIES)}</summary>"
+        yield ""
+    else:
+        yield f"{escaped(table.title)}:"
+        yield ""
+    yield _row(table.header)
+    yield "|" + "".join(
+        "---|" if place < table.names else "--:|" for place in range(len(table.header))
+    )
+    yield from map(_row, table.rows)
+    if table.folded:
+        yield ""
+        yield "</details>"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(escaped, cells))} |"
+
+
+def _words(said: Words) -> str:
+    return "".join(map(_span, said))
+
+
+def _span(span: Span) -> str:
+    match span:
+        case Code(text):
+            return _code(text)
+        case Link(text, anchor):
+            return f"[{escaped(text)}](#{anchor})"
+        case _:
+            return escaped(span)
+
+
+def _code(text: str) -> str:
+    """Between more backticks than stand in a row inside it."""
+    text = one_line(text)
+    runs = [len(run) for run in re.findall("`+", text)]
+    fence = "`" * (max(runs, default=0) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown shows it again: every sign that could mean something is escaped."""
+    plain = _SPECIAL.sub(r"\\\1", one_line(text).translate(_ENTITIES))
+    return _BEGINS_A_BLOCK.sub(r"\1\\\2", plain)
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and other control characters, which begin new blocks."""
+    return "".join(
+        " " if unicodedata.category(sign)[0] in "CZ" else sign for sign in str(text)
+    ).strip(" ")

@@ -1,0 +1,76 @@
+"""What several sections do: a metric by scenario as dots, and as the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results import figures
+from results.location import Interval, locate
+from results.notes import marks
+from results.report.charts import Dot, Line
+from results.report.material import Material, name
+from results.summary import Cell, Ratio, Sample, Summary
+
+NOTHING = "–"
+
+Where = tuple[str, str]
+"""Scenario and load."""
+
+
+def lines(material: Material, wheres: Sequence[Where], metric: str) -> tuple[Line, ...]:
+    """A Line for each of these scenarios and loads in which a stack has the metric."""
+    return tuple(
+        Line(name(where), dots)
+        for where in wheres
+        if (dots := _dots(material, where, metric, material.stacks))
+    )
+
+
+def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) -> tuple[Dot, ...]:
+    return tuple(
+        Dot(
+            material.looks[stack],
+            summary.centre,
+            summary.interval,
+            tuple(summary.sample.values.values()),
+        )
+        for stack in stacks
+        if (summary := material.get(stack, where, metric)) is not None
+    )
+
+
+def shown_stacks(material: Material, wheres: Sequence[Where], metrics: Sequence[str]) -> set[str]:
+    """The stacks that have one of the metrics somewhere there."""
+    return {
+        stack
+        for stack in material.stacks
+        for where in wheres
+        for metric in metrics
+        if material.get(stack, where, metric) is not None
+    }
+
+
+def value(summary: Summary | None) -> str:
+    """The centre."""
+    return NOTHING if summary is None else figures.figure(summary.sample.metric, summary.centre)
+
+
+def spread(summary: Summary | None) -> str:
+    """How far the furthest Round is from it."""
+    return "" if summary is None else figures.spread(summary)
+
+
+def ratio(found: Ratio | None) -> str:
+    """A ratio with its interval."""
+    return "" if found is None else figures.ratio(found, interval=True)
+
+
+def noted(material: Material, cell: Cell) -> str:
+    """The numbers of the Warnings of a Cell."""
+    return marks(material.notes, cell)
+
+
+def estimate(sample: Sample) -> tuple[float, Interval | None, tuple[float, ...]]:
+    """Centre, interval and values of a derived Sample."""
+    located = locate(sample.values.values())
+    return located.centre, located.interval, tuple(sample.values.values())

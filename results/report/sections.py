@@ -1,0 +1,94 @@
+"""SECTIONS: what a report consists of, in this order. A section appears when its rows are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from results.report import (
+    answer,
+    course,
+    doubts,
+    inside,
+    lifetime,
+    places,
+    pressure,
+    speed,
+    surroundings,
+    times,
+)
+from results.report.material import Material
+from results.report.parts import Made, Part, Words, words
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """parts: makes its parts, none where its rows are missing. needs: those rows, in words."""
+
+    anchor: str
+    title: str
+    parts: Callable[[Material], Iterable[Part]]
+    needs: str
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("answer", "The answer", answer.parts, "rows of `runs.csv`"),
+    Section(
+        "speed",
+        "Throughput and CPU per request",
+        speed.parts,
+        "throughput or CPU of a closed or an open loop: `make bench`",
+    ),
+    Section(
+        "times",
+        "Response time by percentile",
+        times.parts,
+        "response times, in `histograms.csv` or `runs.csv`: `make bench`",
+    ),
+    Section(
+        "places",
+        "Where it ran",
+        places.parts,
+        "what the probe saw, in `observations.csv` and `runs.csv`: `make bench`, which has the "
+        "probe on unless told otherwise",
+    ),
+    Section(
+        "pressure",
+        "Neighbours, the executor's cliff, connections",
+        pressure.parts,
+        'such scenarios: `make bench SCENARIOS="neighbour-none neighbour-sleep-blocking cliff-4 '
+        'cliff-16 churn idle-1000"`',
+    ),
+    Section(
+        "inside",
+        "Where a request's time went",
+        inside.parts,
+        "requests taken apart by the probe: `make bench`",
+    ),
+    Section("timeline", "Timeline of each Run", course.parts, "`timeline.csv`: `make bench`"),
+    Section(
+        "lifetime",
+        "Starting and stopping",
+        lifetime.parts,
+        "times of starting and stopping, in `runs.csv`",
+    ),
+    Section("warnings", "Warnings in words", doubts.parts, "nothing"),
+    Section(
+        "environment",
+        "Environment",
+        surroundings.parts,
+        "`environment.json` or `plan.json`",
+    ),
+)
+
+
+def make(material: Material) -> tuple[tuple[Made, ...], tuple[Words, ...]]:
+    """The sections whose rows are there; and of each other one what it needs."""
+    made, missing = [], []
+    for section in SECTIONS:
+        parts = tuple(section.parts(material))
+        if parts:
+            made.append(Made(section.anchor, section.title, parts))
+        else:
+            missing.append(words(f"{section.title} needs {section.needs}."))
+    return tuple(made), tuple(missing)

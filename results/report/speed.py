@@ -1,0 +1,133 @@
+"""Section: throughput and CPU per request, stacks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from results import figures
+from results.location import Interval
+from results.report import charts, readings
+from results.report.charts import Dot, Line
+from results.report.material import Material, name
+from results.report.parts import Part, Plot, Table, Text, table, words
+from results.report.readings import Where
+from results.summary import GENERATOR_LIMIT, YARDSTICK
+
+THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """Throughput of the closed loops, CPU per request of all, and the ratios of both."""
+    closed = [where for where in material.models(figures.CLOSED) if material.has(where, THROUGHPUT)]
+    every = [
+        where
+        for where in material.models(figures.CLOSED, figures.OPEN)
+        if _measured(material, where)
+    ]
+    if not every:
+        return
+    panels = []
+    if closed:
+        panels.append(
+            charts.dots("Throughput of closed loops, requests/s", _ceilinged(material, closed))
+        )
+    costs = readings.lines(material, every, CPU)
+    if costs:
+        panels.append(charts.dots("CPU per request, µs", costs))
+    for metric, wheres in ((THROUGHPUT, closed), (CPU, every)):
+        ratios = _ratios(material, wheres, metric)
+        if ratios:
+            what = "Throughput" if metric == THROUGHPUT else "CPU per request"
+            panels.append(
+                charts.dots(f"{what}, ratio to {material.summaries.reference}", ratios, at=1.0)
+            )
+    yield Plot(
+        "Throughput and CPU per request",
+        "Each row is a scenario. A strong mark is the centre over the Rounds, a bar its 95 % "
+        "interval over Rounds, a faint mark one Round. A thick upright stroke is the generator's "
+        f"ceiling: what the {YARDSTICK} yardstick reached in that scenario. A stack at the "
+        "stroke was not the limit, Locust was. Where a ratio's bar crosses 1, the difference "
+        "may be chance.",
+        tuple(panels),
+        material.keys(readings.shown_stacks(material, every, (THROUGHPUT, CPU))),
+        _table(material, every),
+    )
+    if material.summaries.reference is not None:
+        yield Text(
+            words(
+                "Ratios are taken within a Round. `~` means that the 95 % interval contains 1, "
+                "`?` that the Rounds are too few for an interval; ± is the distance of the "
+                "furthest Round from the centre. A number in brackets is that of a Warning."
+            )
+        )
+
+
+def _measured(material: Material, where: Where) -> bool:
+    return material.has(where, THROUGHPUT) or material.has(where, CPU)
+
+
+def ceiling(material: Material, where: Where) -> float | None:
+    """What the yardstick reached in a closed loop; None where it was not measured there."""
+    found = material.get(YARDSTICK, where, THROUGHPUT)
+    return None if found is None else found.centre
+
+
+def _ceilinged(material: Material, wheres: list[Where]) -> tuple[Line, ...]:
+    by = dict(zip(map(name, wheres), wheres, strict=True))
+    return tuple(
+        replace(line, bound=ceiling(material, by[line.name]))
+        for line in readings.lines(material, wheres, THROUGHPUT)
+    )
+
+
+def _ratios(material: Material, wheres: list[Where], metric: str) -> list[Line]:
+    found = []
+    for where in wheres:
+        dots = []
+        for stack in material.contenders():
+            summary = material.get(stack, where, metric)
+            if summary is not None and summary.ratio is not None:
+                interval: Interval | None = summary.ratio.interval
+                dots.append(Dot(material.looks[stack], summary.ratio.centre, interval))
+        if dots:
+            found.append(Line(name(where), tuple(dots)))
+    return found
+
+
+def _table(material: Material, wheres: list[Where]) -> Table:
+    reference = material.summaries.reference
+    to = f"× {reference} [95 %]" if reference is not None else "ratio"
+    header = (
+        "scenario", "stack", "requests/s", "±", to, "of the ceiling",
+        "CPU µs/request", "±", to, "Warnings",
+    )  # fmt: skip
+    closed = set(material.models(figures.CLOSED))
+    rows = []
+    for where in wheres:
+        for stack in material.stacks:
+            rate, cost = (material.get(stack, where, metric) for metric in (THROUGHPUT, CPU))
+            if rate is None and cost is None:
+                continue
+            most = ceiling(material, where) if where in closed and stack != YARDSTICK else None
+            rows.append(
+                (
+                    name(where),
+                    stack,
+                    readings.value(rate),
+                    readings.spread(rate),
+                    readings.ratio(rate.ratio) if rate else "",
+                    _share(rate.centre, most) if rate and most else "",
+                    readings.value(cost),
+                    readings.spread(cost),
+                    readings.ratio(cost.ratio) if cost else "",
+                    readings.noted(material, (stack, *where)),
+                )
+            )
+    return table("Throughput and CPU per request by scenario and stack", header, rows, names=2)
+
+
+def _share(value: float, most: float) -> str:
+    """Of the ceiling, in %; marked where the generator was the limit."""
+    share = value / most
+    return f"{share:.0%}{' (limit)' if share >= GENERATOR_LIMIT else ''}"

@@ -1,0 +1,68 @@
+"""Section: response time by percentile, out to the maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from results import figures
+from results.report import charts
+from results.report.material import Curve, Material, median_curve, name
+from results.report.parts import Part, Plot, Table, table
+
+_SHOWN = (50.0, 90.0, 99.0, 99.9)
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """A panel a scenario and load that has response times."""
+    found = {
+        where: {
+            stack: material.curves[stack, *where]
+            for stack in material.stacks
+            if (stack, *where) in material.curves
+        }
+        for where in material.loads
+    }
+    found = {where: curves for where, curves in found.items() if curves}
+    if not found:
+        return
+    yield Plot(
+        "Response time by percentile",
+        "To the right stand ever rarer requests, each step ten times as rare, and last the "
+        "slowest of all. Both axes are logarithmic; lower is better. A strong line is the median "
+        "of the Rounds' percentiles, a faint line one Round (of more than twelve Rounds a band). "
+        "A line that leaps at the right has a slow tail, which a mean would hide. Only correct "
+        "answers are in it.",
+        tuple(
+            charts.percentiles(f"{name(where)}, ms", curves, material.looks)
+            for where, curves in found.items()
+        ),
+        material.keys({stack for curves in found.values() for stack in curves}),
+        _table(material, found),
+    )
+
+
+def _table(material: Material, found: dict[tuple[str, str], dict[str, tuple[Curve, ...]]]) -> Table:
+    header = ["scenario", "stack", "Rounds", *(f"p{percent:g} ms" for percent in _SHOWN)]
+    rows = []
+    for where, curves in found.items():
+        for stack in material.stacks:
+            if stack not in curves:
+                continue
+            middle = median_curve(curves[stack])
+            at = [middle.at(percent) for percent in _SHOWN]
+            rows.append(
+                (
+                    name(where),
+                    stack,
+                    str(len(curves[stack])),
+                    *("–" if value is None else figures.digits(value) for value in at),
+                    figures.digits(middle.maximum),
+                    figures.digits(max(curve.maximum for curve in curves[stack])),
+                )
+            )
+    return table(
+        "Response times in ms: the median over the Rounds of each Round's percentile",
+        [*header, "max ms", "worst Round's max ms"],
+        rows,
+        names=2,
+    )

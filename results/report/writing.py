@@ -1,0 +1,37 @@
+"""Writing the report into its folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from results.errors import ResultsError
+from results.folder import Folder
+from results.report import html, markdown
+from results.report.document import Document, document
+from results.summary import Summaries
+
+FORMATS: Mapping[str, Callable[[Document], str]] = {"html": html.render, "md": markdown.render}
+
+
+def write(
+    folder: Folder, summaries: Summaries, formats: Iterable[str] = tuple(FORMATS)
+) -> tuple[Path, ...]:
+    """Write report.html, report.md or both, each whole or not at all; returns their paths.
+
+    Raises ResultsError where the folder cannot be written to.
+    """
+    made = document(folder, summaries)
+    return tuple(_written(folder.path / f"report.{name}", FORMATS[name](made)) for name in formats)
+
+
+def _written(path: Path, text: str) -> Path:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text, encoding="utf-8", errors="replace")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise ResultsError(f"cannot write {path}: {error.strerror}") from error
+    return path

@@ -1,0 +1,62 @@
+"""The README's commands are those that there are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+]
+RUN_WHOLE = {("servers", "list"), ("loadtests", "list")}
+"""Commands that are quick and change nothing: run as they stand. Of the others the
+words are checked by the program itself, with --help after them."""
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_knows_the_target(command: str) -> None:
+    """`make --dry-run` accepts it."""
+    subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "python -m" in c])
+def test_the_program_knows_the_command(command: str) -> None:
+    """The module takes these words."""
+    _, _, module, *words = shlex.split(command)
+    if (module, *words) not in RUN_WHOLE:
+        words.append("--help")
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_locust_knows_the_file() -> None:
+    """Locust lists the user classes of the locustfile that the README names."""
+    (command,) = [c for c in COMMANDS if "locust -f" in c]
+    _, flag, file, *_ = shlex.split(command)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("locust"), flag, file, "--list"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "AsyncUser" in done.stdout
+
+
+def test_the_table_is_of_a_real_run() -> None:
+    """It is what `results show` prints of the committed run."""
+    table = README.partition("<!-- begin: table -->")[2].partition("<!-- end: table -->")[0]
+    assert "requests/s" in table
+    assert "Rounds" in table
