@@ -30,12 +30,7 @@ def fastest(material: Material) -> Words:
     found = findings.first(material, material.models(figures.CLOSED), THROUGHPUT)
     if found is None:
         return _alone(material)
-    where, differences = found
-    said = findings.listed(findings.compared(each, "as many") for each in differences)
-    return (
-        f"Throughput in {name(where)}: {findings.values(differences)}; {said}",
-        *_see("speed"),
-    )
+    return (findings.sentences(found[1]), *_see("speed"))
 
 
 def _alone(material: Material) -> Words:
@@ -58,7 +53,7 @@ def elsewhere(material: Material) -> Words:
         return ()
     others = [where for where in closed if where != found[0]]
     said = list(findings.summed_up(material, others, THROUGHPUT))
-    return (f"Throughput elsewhere, {'. '.join(said)}", *_see("speed")) if said else ()
+    return (f"In the other closed loops, {'. '.join(said)}", *_see("speed")) if said else ()
 
 
 def cost(material: Material) -> Words:
@@ -69,12 +64,7 @@ def cost(material: Material) -> Words:
     found = findings.first(material, wheres, CPU)
     if found is None:
         return ()
-    where, differences = found
-    said = findings.listed(findings.compared(each, "the CPU") for each in differences)
-    return (
-        f"A request of {name(where)} costs in CPU: {findings.values(differences)}; {said}",
-        *_see("speed"),
-    )
+    return (findings.sentences(found[1]), *_see("speed"))
 
 
 def tail(material: Material) -> Words:
@@ -82,13 +72,7 @@ def tail(material: Material) -> Words:
     found = findings.first(material, material.models(figures.OPEN), P99)
     if found is None:
         return ()
-    where, differences = found
-    said = findings.listed(findings.compared(each, "the p99") for each in differences)
-    return (
-        f"One request in a hundred of {name(where)} takes longer than: "
-        f"{findings.values(differences)}; {said}",
-        *_see("times"),
-    )
+    return (findings.sentences(found[1]), *_see("times"))
 
 
 def blocking(material: Material) -> Words:
@@ -96,7 +80,8 @@ def blocking(material: Material) -> Words:
     where = (BLOCKING, CANARY)
     told = []
     for stack in material.contenders():
-        beside, alone = material.get(stack, where, P99), material.get(stack, (ALONE, CANARY), P99)
+        beside = material.get(stack, where, P99)
+        alone = material.get(stack, (ALONE, CANARY), P99)
         if beside is None:
             continue
         now = f"{figures.figure(P99, beside.centre)} ms"
@@ -104,15 +89,12 @@ def blocking(material: Material) -> Words:
             told.append(f"to {now} on {stack}")
             continue
         factor = material.against((stack, *where), (stack, ALONE, CANARY), P99)
-        before = figures.figure(P99, alone.centre)
-        told.append(f"from {before} to {now} on {stack} ({findings.ratio(factor)})")
+        first = figures.figure(P99, alone.centre)
+        told.append(f"from {first} to {now} on {stack} ({findings.ratio(factor)})")
     if not told:
         return ()
-    return (
-        f"{_neighbour(material)} takes the p99 response time of innocent requests beside it "
-        f"{findings.listed(told)}",
-        *_see("pressure"),
-    )
+    beside = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
+    return (f"{_neighbour(material)} takes {beside}", *_see("pressure"))
 
 
 def _neighbour(material: Material) -> str:
@@ -157,7 +139,7 @@ def _cells(count: int) -> str:
 
 
 def _see(anchor: str) -> Words:
-    return (" (", Link("see", anchor), ").")
+    return (" (", Link("figures", anchor), ").")
 
 
 SENTENCES: tuple[Callable[[Material], Words], ...] = (

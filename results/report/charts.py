@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from results import figures
 from results.location import Interval
@@ -18,9 +18,9 @@ from results.report.parts import Panel
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 8.0, 6.0, 18.0
-_FAINT = 0.35
-_GRID = {"color": INK, "alpha": 0.13, "lw": 0.6}
+_LEFT, _RIGHT, _TOP, _BOTTOM = 32.0, 14.0, 6.0, 18.0
+_FAINT = 0.5
+_GRID: dict[str, Any] = {"color": INK, "alpha": 0.13, "lw": 0.6}
 _LONGEST_NAME = 52
 _NARROW = 0.75
 """Powers of ten: a shorter logarithmic axis has too few round numbers of one digit."""
@@ -109,10 +109,9 @@ def _draw_look(axes: Axes, scale: _Scale, look: Look, found: Sequence[tuple[Dot,
     )
     rounds = [(value, y) for dot, y in found for value in dot.rounds]
     centres = [(dot.centre, y) for dot, y in found]
-    for pairs, style in (
-        (rounds, {"ms": 3, "alpha": _FAINT}),
-        (centres, {"ms": 5.5, "mew": 1.3}),
-    ):
+    faint: dict[str, Any] = {"ms": 3, "alpha": _FAINT}
+    strong: dict[str, Any] = {"ms": 5.5, "mew": 1.3}
+    for pairs, style in ((rounds, faint), (centres, strong)):
         shown = [(scale.at(value), y) for value, y in pairs if scale.shows(value)]
         axes.plot(
             [x for x, _ in shown],
@@ -168,7 +167,7 @@ class _Scale:
             return [(math.log10(value), _number(value)) for value in values if value > 0]
         leading = (1, 2, 5) if span < 2.2 else (1, 3) if span < 3.2 else (1,)
         exponents = range(math.floor(self.low) - 1, math.ceil(self.high) + 1)
-        step = 1 if span <= 7 else 2
+        step = max(1, math.ceil(span / 7))
         every = [
             digit * 10.0**power for power in exponents if power % step == 0 for digit in leading
         ]
@@ -202,7 +201,9 @@ def _round_steps(low: float, high: float) -> list[float]:
 def _number(value: float) -> str:
     """A tick's label: short, no exponent."""
     if abs(value) >= 1e6:
-        return f"{value / 1e6:g} M"
+        return f"{value / 1e6:.4g}M"
+    if abs(value) >= 1e4:
+        return f"{value / 1e3:.4g}k"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
 
 
@@ -353,9 +354,9 @@ def _draw_courses(
     for look, strong in dict.fromkeys((line.look, line.strong) for line in lines):
         mine = [line for line in lines if (line.look, line.strong) == (look, strong)]
         drawn = _apart(_course(line, scale, along) for line in mine)
-        style = (
-            {"lw": 1.6, "marker": look.marker, "ms": 4.5} if strong else {"lw": 0.8, "alpha": 0.6}
-        )
+        plain: dict[str, Any] = {"lw": 0.8, "alpha": 0.6}
+        marked: dict[str, Any] = {"lw": 1.6, "marker": look.marker, "ms": 4.5}
+        style = marked if strong else plain
         axes.plot(*drawn, color=look.colour, linestyle=look.dash, **style)
     scale.along_y(axes)
     if doubling:

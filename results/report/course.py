@@ -38,7 +38,7 @@ def parts(material: Material) -> Iterator[Part]:
     if not panels:
         return
     yield Plot(
-        "Second by second",
+        "Second by second, a line a Run",
         "A line is one Run. A dip in throughput with a peak of the response time in the same "
         "second is a stall; if it is there in one Run only, look at that Run's Warnings. Runs "
         f"of more than {MOST_POINTS} seconds are drawn by the worst second of each stretch.",

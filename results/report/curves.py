@@ -30,12 +30,12 @@ class Distribution:
     sums: how many values are in it and below."""
 
     uppers_us: array[int]
-    sums: array[int]
+    sums: array[float]
 
     @property
     def count(self) -> int:
         """How many values were recorded; never 0."""
-        return self.sums[-1]
+        return int(self.sums[-1])
 
     def at(self, percent: float) -> float:
         """The percentile in ms by nearest rank: the first bucket with `percent` of all in it
@@ -54,7 +54,7 @@ def distributions(path: Path, problems: list[Problem]) -> dict[Key, Distribution
     """Every distribution that the report draws. Faults of the file are added to `problems`."""
     try:
         buckets = _gathered(_quickly(path / schema.HISTOGRAMS.filename))
-    except (ValueError, OSError, csv.Error):
+    except (ValueError, OverflowError, OSError, csv.Error):
         buckets = _gathered(_carefully(path, problems))
     return {key: _distribution(found) for key, found in buckets.items()}
 
@@ -111,7 +111,7 @@ def _distribution(buckets: tuple[array[int], array[int]]) -> Distribution:
     order = sorted(range(len(uppers)), key=uppers.__getitem__)
     return Distribution(
         array("q", (uppers[place] for place in order)),
-        array("q", accumulate(counts[place] for place in order)),
+        array("d", accumulate(counts[place] for place in order)),
     )
 
 

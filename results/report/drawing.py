@@ -15,7 +15,6 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -79,7 +78,7 @@ def filling(look: Look) -> dict[str, Any]:
     """How an area of that look is filled, as matplotlib's patches want it."""
     return {
         "facecolor": (look.colour, look.opacity),
-        "edgecolor": look.colour,
+        "edgecolor": INK,
         "hatch": look.hatch or None,
         "linewidth": 0.7,
     }
@@ -95,7 +94,8 @@ def _figure(width_pt: float, height_pt: float) -> tuple[Figure, Any]:
 
 @contextmanager
 def _settings(salt: str) -> Iterator[None]:
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": salt}), warnings.catch_warnings():
+    settings: Any = {**_SETTINGS, "svg.hashsalt": salt}
+    with mpl.rc_context(settings), warnings.catch_warnings():
         # A name may have letters that the measuring font lacks; the reader's font has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -104,7 +104,7 @@ def _settings(salt: str) -> Iterator[None]:
 def _inside(figure: Figure) -> str:
     """What stands between <svg> and </svg>, without what a page has no use for."""
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata=_NO_METADATA)
+    figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     text = _STYLE.sub("", _BEFORE.sub("", buffer.getvalue(), count=1), count=1)
     text = text.rpartition("</svg>")[0]
     return _SPACE.sub(" ", _TAG.sub(_shorter, text)).strip()

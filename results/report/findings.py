@@ -112,30 +112,63 @@ def first(
     return next(iter(sure or full), None)
 
 
-def compared(difference: Difference, than: str) -> str:
-    """Which of the two has how many times as much. than: such as `as many`, `the CPU`."""
-    between = _bracketed(difference.interval)
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a metric is compared in a sentence: `A <verb> 2x [..] <noun> B`, `A and B cannot be
+    told apart by their <what>`, values with `unit`."""
+
+    what: str
+    verb: str
+    noun: str
+    unit: str
+
+
+MANNERS = {
+    "throughput_rps": Manner("throughput", "answers", "as many requests as", "/s"),
+    "cpu_us_per_request": Manner("CPU a request", "spends", "the CPU a request of", " µs"),
+    "response_time_p99_ms": Manner("p99 response time", "has", "the p99 response time of", " ms"),
+}
+
+
+def sentence(difference: Difference) -> str:
+    """Who has how many times as much of the metric in that scenario; no full stop."""
+    metric, where = difference.one.sample.metric, name(difference.where)
+    manner = MANNERS[metric]
+    pair = [difference.reference, difference.one]
+    pair.sort(key=lambda summary: summary.centre, reverse=True)
+    if (pair[0] is difference.one) != (difference.ratio.centre > 1):
+        pair.reverse()  # the ratio is taken within Rounds, and may lean the other way
+    more, less = (summary.sample.stack for summary in pair)
+    values = [f"{figures.figure(metric, summary.centre)}{manner.unit}" for summary in pair]
+    times = f"{figures.digits(difference.times)}x"
     match difference.standing:
         case Standing.TOLD:
-            return f"{difference.more} {figures.digits(difference.times)}x {than}{between}"
+            return (
+                f"{more} {manner.verb} {times}{_bracketed(difference.interval)} {manner.noun} "
+                f"{less} in {where}: {values[0]} against {values[1]}"
+            )
         case Standing.SAME:
-            return f"no difference can be told (~, ratio{_bracketed(difference.ratio.interval)})"
+            return (
+                f"{more} and {less} cannot be told apart by their {manner.what} in {where}: "
+                f"{values[0]} and {values[1]} "
+                f"(~, ratio{_bracketed(difference.ratio.interval)})"
+            )
         case Standing.TOO_FEW:
             return (
-                f"{difference.more} {figures.digits(difference.times)}x {than}, but "
-                f"{_rounds(difference.ratio.n)} cannot rule out chance"
+                f"{more} {manner.verb} {times} {manner.noun} {less} in {where} ({values[0]} "
+                f"against {values[1]}), but {_rounds(difference.ratio.n)} cannot rule out chance"
             )
         case Standing.DOUBTFUL:
-            return f"not to be compared there ({', '.join(map(figures.plain, difference.doubts))})"
+            codes = figures.listed(map(figures.plain, difference.doubts))
+            return (
+                f"the {manner.what} in {where}, {values[0]} with {more} and {values[1]} with "
+                f"{less}, is no measure of the two ({codes})"
+            )
 
 
-def values(differences: Sequence[Difference]) -> str:
-    """The centres side by side, the reference first, with their unit."""
-    metric = differences[0].reference.sample.metric
-    unit = figures.unit(metric)
-    pairs = [(differences[0].reference.sample.stack, differences[0].reference.centre)]
-    pairs += [(difference.stack, difference.one.centre) for difference in differences]
-    return listed(f"{stack} {figures.figure(metric, value)} {unit}" for stack, value in pairs)
+def sentences(found: Sequence[Difference]) -> str:
+    """One clause a contender."""
+    return "; ".join(map(sentence, found))
 
 
 def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Iterator[str]:
@@ -151,13 +184,13 @@ def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Itera
         for standing, said in (
             (Standing.SAME, "no difference can be told in"),
             (Standing.TOO_FEW, "too few Rounds for an interval in"),
-            (Standing.DOUBTFUL, "not to be compared, by a Warning, in"),
+            (Standing.DOUBTFUL, "a Warning forbids comparing them in"),
         ):
             if by[standing]:
                 places = figures.listed(name(difference.where) for difference in by[standing])
                 clauses.append(f"{said} {places}")
         if clauses:
-            yield f"{mine[0].ratio.to} to {stack}: {'; '.join(clauses)}"
+            yield f"{stack} beside {mine[0].ratio.to}: {'; '.join(clauses)}"
 
 
 def _range(told: Sequence[Difference]) -> Iterator[str]:
@@ -169,9 +202,9 @@ def _range(told: Sequence[Difference]) -> Iterator[str]:
         )
         least, most = led[0], led[-1]
         if least is most:
-            yield f"{leader} leads {_times(least)}"
+            yield f"{leader} leads by {_times(least)}"
         else:
-            yield f"{leader} leads in {len(led)}, from {_times(least)} to {_times(most)}"
+            yield (f"{leader} leads in {len(led)} scenarios, by {_times(least)} to {_times(most)}")
 
 
 def _times(difference: Difference) -> str:

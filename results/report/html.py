@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from results.report import drawing
 from results.report.document import Document
@@ -24,6 +25,7 @@ def render(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     environment.tests |= {
         "code": lambda span: isinstance(span, Code),
         "link": lambda span: isinstance(span, Link),
@@ -34,6 +36,17 @@ def render(document: Document) -> str:
         style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
         swatches=[Markup(drawing.swatch(look)) for look in document.looks],
     )
+
+
+_LONG = 32
+
+
+def _breakable(text: str) -> Markup:
+    """A long name may go on in the next line after a dot, a slash or an underscore."""
+    safe = escape(text)
+    if len(text) < _LONG:
+        return safe
+    return Markup(re.sub(r"(?<=\w)([._/])(?=\w)", r"\1<wbr>", str(safe)))
 
 
 def _drawn(plot: Plot, anchor: str, number: int) -> list[Any]:

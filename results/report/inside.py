@@ -9,7 +9,7 @@ from results.report import charts
 from results.report.charts import Whole
 from results.report.looks import PARTS
 from results.report.material import Material, name
-from results.report.parts import Key, Part, Plot, table
+from results.report.parts import Key, Panel, Part, Plot, table
 from results.summary import Cell
 
 BEFORE, INSIDE, AFTER = (
@@ -71,12 +71,12 @@ def parts(material: Material) -> Iterator[Part]:
 _BARS_A_PANEL = 12
 
 
-def _in_columns(bars: list[Whole]) -> Iterator[charts.Panel]:
+def _in_columns(bars: list[Whole]) -> Iterator[Panel]:
     """Panels of about equal height, since a page shows them side by side."""
     panels = -(-len(bars) // _BARS_A_PANEL)
     size = -(-len(bars) // panels)
     for number, start in enumerate(range(0, len(bars), size), start=1):
-        title = "Share of the mean service time"
+        title = "Share of the mean service time, %"
         if panels > 1:
             title += f" ({number} of {panels})"
         yield charts.wholes(title, bars[start : start + size])

@@ -50,11 +50,11 @@ def parts(material: Material) -> Iterator[Part]:
                     )
                 )
     yield Plot(
-        "Starting and stopping",
+        "From the start to the first answer, and from the stop to the end",
         "A faint mark is one Run of any scenario, a strong one their median. The interpreter's "
         "start and the imports are part of starting; the grace that open connections are given "
         "is part of stopping.",
-        (charts.dots("Milliseconds", lines),),
+        (charts.dots("ms", lines),),
         material.keys({stack for (_, stack), found in values.items() if found}),
         table(
             "Over all Runs",

@@ -1,8 +1,8 @@
-"""How a stack looks: one colour, line, marker and hatch, the same in every picture.
+"""How a stack looks: one colour, line and marker, the same in every picture.
 
 Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which tell
-apart for the colour-blind; lines, markers and hatches tell apart without
-colour. The yardstick has the colour of the text: it is a bound, no contender.
+apart for the colour-blind; lines, markers and the hatches of areas tell
+apart without colour. The yardstick has the colour of the text: it is a bound, no contender.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Dash = tuple[float, tuple[float, ...]] | str
 class Look:
     """id: name of its swatch. dash, marker, hatch: as matplotlib has them.
 
-    marker: blank for parts of a whole, which are areas. opacity: of an area.
+    marker: blank for parts of a whole, which are areas; hatch and opacity are
+    those of an area.
     """
 
     id: str
     colour: str
     dash: Dash
     marker: str
-    hatch: str
-    opacity: float = 0.45
+    hatch: str = ""
+    opacity: float = 1.0
 
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES: tuple[Dash, ...] = ("solid", (0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_HATCHES = ("", "////", "\\\\\\\\", "xxxx", "....")
-_YARDSTICK = Look("look-yardstick", INK, (0, (1, 1.5)), "|", "----", 0.1)
+_YARDSTICK = Look("look-yardstick", INK, (0, (1, 1.5)), "|")
 
 PARTS = (
     Look("part-0", "#0072b2", "solid", "", "", 0.55),
@@ -49,7 +49,7 @@ PARTS = (
 
 
 def looks(stacks: Sequence[str]) -> dict[str, Look]:
-    """A look for each stack, by its place; 420 stacks look different."""
+    """A look for each stack, by its place; 84 stacks look different."""
     contenders = [stack for stack in stacks if stack != YARDSTICK]
     found = {stack: _look(place) for place, stack in enumerate(contenders)}
     return {**found, **{stack: _YARDSTICK for stack in stacks if stack == YARDSTICK}}
@@ -61,5 +61,4 @@ def _look(place: int) -> Look:
         _COLOURS[place % len(_COLOURS)],
         _DASHES[place % len(_DASHES)],
         _MARKERS[place % len(_MARKERS)],
-        _HATCHES[place % len(_HATCHES)],
     )

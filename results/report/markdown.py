@@ -66,7 +66,14 @@ def _part(part: Part) -> Iterator[str]:
             yield from _table(part.table)
 
 
+MOST_FOLDED = 40
+"""Rows of a folded table: a comment on a pull request has 65,536 characters."""
+
+
 def _table(table: Table) -> Iterator[str]:
+    if table.folded and len(table.rows) > MOST_FOLDED:
+        yield f"{escaped(table.title)}: {len(table.rows)} rows, in report.html."
+        return
     if table.folded:
         yield f"<details><summary>{table.title.translate(_ENTITIES)}</summary>"
         yield ""

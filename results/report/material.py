@@ -53,8 +53,9 @@ class Curve:
 class Material:
     """A folder as the sections see it. stacks: the reference first, the yardstick last.
 
-    facts: what each server said of itself, from environment.json. problems:
-    those of the folder and of the tables that only the report reads.
+    facts: what each server said of itself, from environment.json. coarse: of
+    so many rows of runs.csv the histogram is missing. problems: those of the
+    folder and of the tables that only the report reads.
     """
 
     folder: Folder
@@ -67,6 +68,7 @@ class Material:
     tracks: Mapping[Cell, Mapping[int, Track]]
     observations: tuple[Row, ...]
     threads: tuple[Row, ...]
+    coarse: int
     problems: tuple[Problem, ...]
 
     @property
@@ -127,6 +129,7 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
     there cannot be opened."""
     problems = list(folder.problems)
     stacks = in_order(folder.stacks, summaries.reference)
+    curves, coarse = _curves(folder, problems)
     return Material(
         folder=folder,
         summaries=summaries,
@@ -134,10 +137,11 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
         looks=looks(stacks),
         notes=notes(summaries),
         facts=_facts(folder),
-        curves=_curves(folder, problems),
+        curves=curves,
         tracks=_tracks(folder, problems),
         observations=tuple(rows(folder.path, schema.OBSERVATIONS, problems)),
         threads=tuple(rows(folder.path, schema.THREADS, problems)),
+        coarse=coarse,
         problems=tuple(problems),
     )
 
@@ -149,20 +153,23 @@ def _facts(folder: Folder) -> dict[str, Mapping[str, object]]:
     return {str(name): facts for name, facts in stacks.items() if isinstance(facts, Mapping)}
 
 
-def _curves(folder: Folder, problems: list[Problem]) -> dict[Cell, tuple[Curve, ...]]:
-    """A curve a Run; through the percentiles of runs.csv where the histogram is missing."""
+def _curves(folder: Folder, problems: list[Problem]) -> tuple[dict[Cell, tuple[Curve, ...]], int]:
+    """A curve a Run; through the percentiles of runs.csv where the histogram is missing, and of
+    how many it is."""
     known = distributions(folder.path, problems)
     curves: defaultdict[Cell, list[Curve]] = defaultdict(list)
+    coarse = 0
     for run in folder.runs:
         found = known.get((run.run_id, run.load, RESPONSE_TIME))
         if found is None:
             curve = _coarse(run)
+            coarse += curve is not None
         else:
             values = tuple(found.at(percent) for percent in CURVE_PERCENTS)
             curve = Curve(CURVE_PERCENTS, values, found.maximum)
         if curve is not None:
             curves[run.stack, run.scenario, run.load].append(curve)
-    return {cell: tuple(found) for cell, found in curves.items()}
+    return {cell: tuple(found) for cell, found in curves.items()}, coarse
 
 
 def _coarse(run: RunRow) -> Curve | None:

@@ -67,7 +67,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading inside a section."""
+    """A heading inside a section; a Plot brings its own."""
 
     text: str
 
@@ -108,13 +108,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Panels that share a legend. caption: what to see. The numbers stand in `table`."""
+    """Panels that share a legend. caption: what to see. The numbers stand in `table`.
+
+    abreast: how many panels are side by side where there is room.
+    """
 
     title: str
     caption: str
     panels: tuple[Panel, ...]
     keys: tuple[Key, ...]
     table: Table
+    abreast: int = 3
 
 
 Part = Text | Bullets | Heading | Table | Plot

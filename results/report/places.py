@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -31,11 +33,13 @@ def parts(material: Material) -> Iterator[Part]:
             )
         )
         yield placed
-    wheres = _first_loads(material)
+    if material.threads:
+        yield _threads_table(material)
+    wheres = readings.first_loads(material.loads)
     panels = [
         charts.dots(title, found)
         for metric, title in METRICS.items()
-        if (found := readings.lines(material, wheres, metric))
+        if (found := readings.lines(material, wheres, metric, whole=True))
     ]
     if panels:
         yield Plot(
@@ -48,13 +52,6 @@ def parts(material: Material) -> Iterator[Part]:
             material.keys(readings.shown_stacks(material, wheres, tuple(METRICS))),
             _table(material, wheres),
         )
-
-
-def _first_loads(material: Material) -> list[tuple[str, str]]:
-    first: dict[str, tuple[str, str]] = {}
-    for where in material.loads:
-        first.setdefault(where[0], where)
-    return list(first.values())
 
 
 Place = tuple[str, str, bool, bool, str, str]
@@ -81,6 +78,7 @@ def _placed(material: Material) -> Table | None:
     for place, count in requests.items():
         totals[place[:2]] += count
     order = {stack: number for number, stack in enumerate(material.stacks)}
+    several = any(place[5] not in ("", "1") for place in requests)
     places = sorted(requests, key=lambda place: (place[0], order[place[1]], place))
     return table(
         "Route and stack: thread and loop",
@@ -91,7 +89,7 @@ def _placed(material: Material) -> Table | None:
                 place[1],
                 _kind(place),
                 _threads(threads[place]),
-                _loop(place),
+                _loop(place, several),
                 f"{len(runs[place])}",
                 f"{requests[place]:,}",
                 f"{requests[place] / totals[place[:2]]:.1%}" if totals[place[:2]] else "–",
@@ -116,20 +114,50 @@ def _place(row: Row, stack: str) -> Place:
 def _kind(place: Place) -> str:
     main, loop = place[2:4]
     if loop:
-        return "the loop's thread, which is the main thread" if main else "the loop's thread"
-    return "the main thread, beside the loop" if main else "worker threads"
+        return "main thread, on the loop" if main else "a loop's thread"
+    return "main thread, beside the loop" if main else "worker threads"
 
 
-def _loop(place: Place) -> str:
+def _loop(place: Place, several: bool) -> str:
+    """Class of the loop; its number too where a server had several."""
     if not place[4]:
-        return "none was running there"
+        return "none"
     short = place[4].rpartition(".")[2]
-    return f"{short}, no. {place[5]}" if place[5] else short
+    return f"{short} no. {place[5]}" if several else short
 
 
 def _threads(names: Iterable[str]) -> str:
     every = sorted(names)
     return figures.listed(every, 2) if len(every) > 3 else ", ".join(every)
+
+
+def _threads_table(material: Material) -> Table:
+    """Threads that differ in a number only are counted together; a Run's sum, then the median."""
+    runs = {run.run_id: run for run in material.runs}
+    sums: defaultdict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(dict)
+    for row in material.threads:
+        run = runs.get(str(row["run_id"]))
+        cpu, waited = row["cpu_ms"], row["run_queue_ms"]
+        if run is None or not isinstance(cpu, float) or not isinstance(waited, float):
+            continue
+        family = re.sub(r"\d+$", "…", str(row["thread"]))
+        held = sums[run.scenario, run.stack, family].setdefault(run.run_id, [0.0, 0.0, 0.0])
+        for place, value in enumerate((1.0, cpu, waited)):
+            held[place] += value
+    scenarios = {where[0]: place for place, where in enumerate(material.loads)}
+    stacks = {stack: place for place, stack in enumerate(material.stacks)}
+    order = sorted(sums, key=lambda key: (scenarios[key[0]], stacks[key[1]], key[2]))
+    rows = []
+    for key in order:
+        count, cpu, waited = map(statistics.median, zip(*sums[key].values(), strict=True))
+        rows.append((*key, f"{count:g}", figures.digits(cpu), figures.digits(waited)))
+    return table(
+        "Threads at the end of the window: their CPU time, and their wait for a CPU",
+        ("scenario", "stack", "thread", "threads", "CPU ms", "runnable without a CPU ms"),
+        rows,
+        names=3,
+        folded=True,
+    )
 
 
 def _table(material: Material, wheres: list[tuple[str, str]]) -> Table:

@@ -11,7 +11,7 @@ from results.folder import RunRow
 from results.report import charts, readings
 from results.report.charts import Bound, Course, Dot, Line
 from results.report.material import Material
-from results.report.parts import Heading, Part, Plot, Table, table
+from results.report.parts import Part, Plot, Table, table
 from results.report.readings import Where
 from results.summary import Sample
 
@@ -66,9 +66,8 @@ def _neighbours(material: Material) -> Iterator[Part]:
     ]
     if not panels:
         return
-    yield Heading("Neighbours")
     yield Plot(
-        "Innocent requests beside busy ones",
+        "Neighbours: innocent requests beside busy ones",
         "The canary is a stream of small requests at a fixed rate. Each row adds another "
         "neighbour to it: what moves to the right of the first row was done to the canary by that "
         "neighbour.",
@@ -178,7 +177,7 @@ def _cliff(
         if lines:
             panels.append(
                 charts.courses(
-                    f"{family}: {title}",
+                    title,
                     lines,
                     "users",
                     bounds=bounds.get(metric, ()),
@@ -187,9 +186,8 @@ def _cliff(
             )
     if not panels:
         return
-    yield Heading(f"The executor's cliff: {family}")
     yield Plot(
-        f"Users of a {sweep.work_s * 1000:g} ms sync route ({family})",
+        f"The executor's cliff ({family}): users of a {sweep.work_s * 1000:g} ms sync route",
         "Each user holds a worker thread for a fixed time. Throughput grows with the users until "
         "every thread is taken; from there on (dashed: threads ÷ time a call) more users only "
         "wait longer. Lines that lie on one another mean that the pool decides, not the framework.",
@@ -308,9 +306,8 @@ def _connections(material: Material) -> Iterator[Part]:
             panels.append(charts.dots(what.title, found, at=0.0))
     if not panels:
         return
-    yield Heading("Connections that come, go and stay")
     yield Plot(
-        "Memory and descriptors",
+        "Connections that come, go and stay",
         "What the server process held more than before the load connected: while the connections "
         "stood, and a second after all of them were closed. A mark to the right of the line at "
         "zero in the lower pictures is what was not given back. A connection's share contains "

@@ -50,7 +50,7 @@ def _answered(question: Question, material: Material, anchors: set[str]) -> Answ
     if not line:
         return Answered(question.text, words(f"Not measured here. {question.measured_by}"), None)
     anchor = question.anchor if question.anchor in anchors else None
-    return Answered(question.text, (f"{line[0].upper()}{line[1:]}.",), anchor)
+    return Answered(question.text, (f"{line}.",), anchor)
 
 
 _WAITING = re.compile(r"waiting-\d+")
@@ -59,21 +59,19 @@ _CORES_FOR_RPS = 10_000
 
 
 def _faster(material: Material) -> str:
-    return _at_first(material, material.models(figures.CLOSED), THROUGHPUT, "as many")
+    return _at_first(material, material.models(figures.CLOSED))
 
 
-def _at_first(material: Material, wheres: tuple[Where, ...], metric: str, than: str) -> str:
-    found = findings.first(material, wheres, metric)
+def _at_first(material: Material, wheres: tuple[Where, ...]) -> str:
+    found = findings.first(material, wheres, THROUGHPUT)
     if found is None:
         return ""
-    where, differences = found
-    said = findings.listed([findings.compared(each, than) for each in differences])
-    return f"{name(where)}: {findings.values(differences)}; {said}"
+    return findings.sentences(found[1])
 
 
 def _waiting(material: Material) -> str:
     wheres = tuple(where for where in material.loads if _WAITING.fullmatch(where[0]))
-    return _at_first(material, wheres, THROUGHPUT, "as many")
+    return _at_first(material, wheres)
 
 
 def _sync(material: Material) -> str:
@@ -123,9 +121,10 @@ def _pool(material: Material) -> str:
                 if size is None or rate is None or wait is None:
                     continue
                 told.append(
-                    f"{stack} {size} threads ({family}): {most} users get "
-                    f"{figures.figure(THROUGHPUT, rate.centre)}/s of "
-                    f"{figures.digits(size / sweep.work_s)}/s, each after a wait of {_ms(wait)}"
+                    f"{family} on {stack}: {size} threads; {most} users get "
+                    f"{figures.figure(THROUGHPUT, rate.centre)}/s, where {size} ÷ "
+                    f"{sweep.work_s:g} s is {figures.digits(size / sweep.work_s)}/s, each after "
+                    f"a wait of {_ms(wait)} for a thread"
                 )
     return "; ".join(told)
 

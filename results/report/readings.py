@@ -9,7 +9,7 @@ from results.location import Interval, locate
 from results.notes import marks
 from results.report.charts import Dot, Line
 from results.report.material import Material, name
-from results.summary import Cell, Ratio, Sample, Summary
+from results.summary import METRICS, Cell, Ratio, Sample, Summary
 
 NOTHING = "–"
 
@@ -17,10 +17,15 @@ Where = tuple[str, str]
 """Scenario and load."""
 
 
-def lines(material: Material, wheres: Sequence[Where], metric: str) -> tuple[Line, ...]:
-    """A Line for each of these scenarios and loads in which a stack has the metric."""
+def lines(
+    material: Material, wheres: Sequence[Where], metric: str, *, whole: bool = False
+) -> tuple[Line, ...]:
+    """A Line for each of these scenarios and loads in which a stack has the metric.
+
+    whole: it is of the whole Run, so the name of the load is left out.
+    """
     return tuple(
-        Line(name(where), dots)
+        Line(where[0] if whole else name(where), dots)
         for where in wheres
         if (dots := _dots(material, where, metric, material.stacks))
     )
@@ -39,6 +44,14 @@ def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) 
     )
 
 
+def first_loads(wheres: Sequence[Where]) -> list[Where]:
+    """The first load of each scenario, for what is read once a Run."""
+    found: dict[str, Where] = {}
+    for where in wheres:
+        found.setdefault(where[0], where)
+    return list(found.values())
+
+
 def shown_stacks(material: Material, wheres: Sequence[Where], metrics: Sequence[str]) -> set[str]:
     """The stacks that have one of the metrics somewhere there."""
     return {
@@ -51,8 +64,13 @@ def shown_stacks(material: Material, wheres: Sequence[Where], metrics: Sequence[
 
 
 def value(summary: Summary | None) -> str:
-    """The centre."""
-    return NOTHING if summary is None else figures.figure(summary.sample.metric, summary.centre)
+    """The centre; of a count, which has no unit, without decimals where it is whole."""
+    if summary is None:
+        return NOTHING
+    metric = summary.sample.metric
+    if not METRICS[metric].unit and summary.centre == round(summary.centre):
+        return f"{summary.centre:,.0f}"
+    return figures.figure(metric, summary.centre)
 
 
 def spread(summary: Summary | None) -> str:

@@ -10,7 +10,7 @@ from results.location import Interval
 from results.report import charts, readings
 from results.report.charts import Dot, Line
 from results.report.material import Material, name
-from results.report.parts import Part, Plot, Table, Text, table, words
+from results.report.parts import Panel, Part, Plot, Table, Text, table, words
 from results.report.readings import Where
 from results.summary import GENERATOR_LIMIT, YARDSTICK
 
@@ -32,18 +32,13 @@ def parts(material: Material) -> Iterator[Part]:
         panels.append(
             charts.dots("Throughput of closed loops, requests/s", _ceilinged(material, closed))
         )
-    costs = readings.lines(material, every, CPU)
+        panels += _ratio_panel(material, closed, THROUGHPUT, "Throughput")
+    costs = readings.lines(material, readings.first_loads(every), CPU, whole=True)
     if costs:
         panels.append(charts.dots("CPU per request, µs", costs))
-    for metric, wheres in ((THROUGHPUT, closed), (CPU, every)):
-        ratios = _ratios(material, wheres, metric)
-        if ratios:
-            what = "Throughput" if metric == THROUGHPUT else "CPU per request"
-            panels.append(
-                charts.dots(f"{what}, ratio to {material.summaries.reference}", ratios, at=1.0)
-            )
+        panels += _ratio_panel(material, readings.first_loads(every), CPU, "CPU per request")
     yield Plot(
-        "Throughput and CPU per request",
+        "Stacks side by side",
         "Each row is a scenario. A strong mark is the centre over the Rounds, a bar its 95 % "
         "interval over Rounds, a faint mark one Round. A thick upright stroke is the generator's "
         f"ceiling: what the {YARDSTICK} yardstick reached in that scenario. A stack at the "
@@ -52,6 +47,7 @@ def parts(material: Material) -> Iterator[Part]:
         tuple(panels),
         material.keys(readings.shown_stacks(material, every, (THROUGHPUT, CPU))),
         _table(material, every),
+        abreast=2,
     )
     if material.summaries.reference is not None:
         yield Text(
@@ -81,7 +77,9 @@ def _ceilinged(material: Material, wheres: list[Where]) -> tuple[Line, ...]:
     )
 
 
-def _ratios(material: Material, wheres: list[Where], metric: str) -> list[Line]:
+def _ratio_panel(
+    material: Material, wheres: list[Where], metric: str, what: str
+) -> Iterator[Panel]:
     found = []
     for where in wheres:
         dots = []
@@ -91,8 +89,9 @@ def _ratios(material: Material, wheres: list[Where], metric: str) -> list[Line]:
                 interval: Interval | None = summary.ratio.interval
                 dots.append(Dot(material.looks[stack], summary.ratio.centre, interval))
         if dots:
-            found.append(Line(name(where), tuple(dots)))
-    return found
+            found.append(Line(where[0] if metric == CPU else name(where), tuple(dots)))
+    if found:
+        yield charts.dots(f"{what}, ratio to {material.summaries.reference}", found, at=1.0)
 
 
 def _table(material: Material, wheres: list[Where]) -> Table:
@@ -103,10 +102,12 @@ def _table(material: Material, wheres: list[Where]) -> Table:
         "CPU µs/request", "±", to, "Warnings",
     )  # fmt: skip
     closed = set(material.models(figures.CLOSED))
+    whole = readings.first_loads(wheres)
     rows = []
     for where in wheres:
         for stack in material.stacks:
-            rate, cost = (material.get(stack, where, metric) for metric in (THROUGHPUT, CPU))
+            rate = material.get(stack, where, THROUGHPUT)
+            cost = material.get(stack, where, CPU) if where in whole else None
             if rate is None and cost is None:
                 continue
             most = ceiling(material, where) if where in closed and stack != YARDSTICK else None

@@ -60,7 +60,7 @@ def command(material: Material) -> str | None:
     again: list[str] = []
     skip = 0
     for word in said:
-        skip = _PLACES.get(word, 0) if not skip else skip
+        skip = skip or _PLACES.get(word, 0)
         if skip:
             skip -= 1
         elif not word.startswith("--out="):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from results import figures
 from results.report import charts
 from results.report.material import Curve, Material, median_curve, name
-from results.report.parts import Part, Plot, Table, table
+from results.report.parts import Part, Plot, Table, Text, table, words
 
 _SHOWN = (50.0, 90.0, 99.0, 99.9)
 
@@ -25,8 +25,15 @@ def parts(material: Material) -> Iterator[Part]:
     found = {where: curves for where, curves in found.items() if curves}
     if not found:
         return
+    if material.coarse:
+        yield Text(
+            words(
+                f"Of {material.coarse} rows of `runs.csv` the histogram is missing; their lines "
+                "go straight from one percentile of `runs.csv` to the next."
+            )
+        )
     yield Plot(
-        "Response time by percentile",
+        "From the median out to the slowest request",
         "To the right stand ever rarer requests, each step ten times as rare, and last the "
         "slowest of all. Both axes are logarithmic; lower is better. A strong line is the median "
         "of the Rounds' percentiles, a faint line one Round (of more than twelve Rounds a band). "

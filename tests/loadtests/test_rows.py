@@ -68,7 +68,6 @@ OPEN = Load("beside", CASES["plain"], Open(1000.0, 64))
 
 def report(**loads: dict[str, Any]) -> dict[str, Any]:
     return {
-        "unfinished_users": 0,
         "warmup_s": 0.6,
         "measured_s": WINDOW_S,
         "start_realtime_ns": 0,
