@@ -181,13 +181,19 @@ def bench(
 
 
 @cli.command("probe-cost")
-def probe_cost() -> None:
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    metavar="DIR",
+    help="Write probe_cost.csv into this results folder too; its report then says it.",
+)
+def probe_cost(out: Path | None) -> None:
     """Count what the probe costs, in instructions a request, with it on and off.
 
-    Needs valgrind; takes about a minute. Exit status 1 where it costs more
-    than it may.
+    Needs valgrind; takes some minutes. Exit status 1 where it costs more than
+    it may.
     """
-    if not _held(check_probe_cost(click.echo)):
+    if not _held(check_probe_cost(click.echo, out)):
         _fail("the probe costs more than it may")
 
 

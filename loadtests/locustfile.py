@@ -1,6 +1,6 @@
 """The door for `locust -f loadtests/locustfile.py --host http://127.0.0.1:8080`.
 
-One user class a Case of the contract that the scenarios use; pick among them
+One user class a Case of the contract that a scenario offers alone; pick among them
 with Locust's own `--class-picker`, or name them on its command line.
 """
 
@@ -15,7 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from loadtests.scenarios import SCENARIOS
 from loadtests.users import ByHandUser
 
-_CASES = {load.case.name: load.case for one in SCENARIOS.values() for load in one.loads}
+# Those that are offered alone: users who block the loop on purpose would spoil all the others,
+# and by hand everybody is in one load.
+_CASES = {
+    one.loads[0].case.name: one.loads[0].case for one in SCENARIOS.values() if len(one.loads) == 1
+}
 
 for _name, _case in _CASES.items():
     _class = "".join(part.capitalize() for part in _name.split("-")) + "User"

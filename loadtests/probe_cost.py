@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from loadtests.instructions import Counter, counting
 from loadtests.selfcheck.verdict import Verdict
+from results.schema import PROBE_COST, TableWriter
 from servers.contract import CASES
 from servers.settings import Settings
 
@@ -74,11 +76,33 @@ def _beats(counter: Counter) -> int:
     return int(counter.server.ask("glance", 60.0)["loop"]["beats"])
 
 
-def check(say: Callable[[str], None]) -> list[Verdict]:
-    """Print each stack's cost and hold it to its limit."""
+def write(folder: Path, costs: Iterable[Cost]) -> None:
+    """Put probe_cost.csv into a results folder, in place of one that is there. Raises OSError."""
+    (folder / PROBE_COST.filename).unlink(missing_ok=True)
+    with TableWriter(folder, PROBE_COST) as writer:
+        writer.append(
+            {
+                "stack": cost.stack,
+                "requests": REQUESTS,
+                "repeats": REPEATS,
+                "off_instructions": statistics.median(cost.off),
+                "on_instructions": statistics.median(cost.on),
+                "spread": cost.spread,
+                "share": cost.share,
+                "beat_instructions": cost.beat,
+            }
+            for cost in costs
+        )
+
+
+def check(say: Callable[[str], None], folder: Path | None) -> list[Verdict]:
+    """Print each stack's cost, hold it to its limit, and write it to a results folder if named."""
     verdicts = []
+    costs = {stack: measure(stack, Settings()) for stack in LIMITS}
+    if folder is not None:
+        write(folder, costs.values())
     for stack, limit in LIMITS.items():
-        cost = measure(stack, Settings())
+        cost = costs[stack]
         off, on = statistics.median(cost.off), statistics.median(cost.on)
         say(
             f"{stack}: {off:,.0f} instructions a request without the probe, {on:,.0f} with it "

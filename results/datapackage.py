@@ -26,7 +26,7 @@ _TYPES: dict[Kind, dict[str, Any]] = {
 
 def describe(folder: Path) -> dict[str, Any]:
     """The descriptor, as JSON types: one resource for each table whose file is there."""
-    tables = (*schema.TABLES, *schema.DERIVED)
+    tables = (*schema.TABLES, *schema.DERIVED, *schema.EXTRA)
     present = [table for table in tables if (folder / table.filename).is_file()]
     return {
         "profile": "tabular-data-package",

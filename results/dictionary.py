@@ -17,8 +17,9 @@ END = "<!-- dictionary: end -->"
 
 def dictionary() -> str:
     """Every table with every column, and every Warning, as Markdown."""
-    tables = (line for table in (*schema.TABLES, *schema.DERIVED) for line in _table(table))
-    return "\n".join([*tables, *_warnings()])
+    tables = (*schema.TABLES, *schema.DERIVED, *schema.EXTRA)
+    lines = [line for table in tables for line in _table(table)]
+    return "\n".join([*lines, *_warnings()])
 
 
 def _table(table: Table) -> Iterator[str]:

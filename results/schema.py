@@ -390,6 +390,22 @@ TIMELINE = Table(
     ),
 )
 
+PROBE_COST = Table(
+    "probe_cost",
+    "What the probe costs, counted under callgrind: a row a stack. Written by `loadtests "
+    "probe-cost --out DIR`, which is not part of a bench.",
+    (
+        _text("stack", "whose `/async` route was asked", required=True),
+        _count("requests", "requests in one count", required=True),
+        _count("repeats", "counts with the probe off, and as many with it on", required=True),
+        _number("off_instructions", "1", "user-space instructions a request, probe off, median"),
+        _number("on_instructions", "1", "the same with the probe on, its timer excluded"),
+        _number("spread", "1", "the wider range of the counts, as a share of the least"),
+        Column("share", Kind.NUMBER, "1", "what the probe adds to a request, as a share"),
+        _number("beat_instructions", "1", "instructions of one beat of the probe's timer"),
+    ),
+)
+
 SUMMARY = Table(
     "summary",
     "A row a Cell, load and metric: its values over the Rounds in numbers. Made from runs.csv.",
@@ -419,6 +435,9 @@ TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, 
 
 DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
+
+EXTRA: tuple[Table, ...] = (PROBE_COST,)
+"""What other commands than a bench put beside it."""
 
 RUNS_FOLDER = Path(__file__).resolve().parent / "runs"
 """Where results folders are written unless another place is named; git-ignored."""

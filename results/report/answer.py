@@ -93,8 +93,8 @@ def blocking(material: Material) -> Words:
         told.append(f"from {first} to {now} on {stack} ({findings.ratio(factor)})")
     if not told:
         return ()
-    beside = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
-    return (f"{_neighbour(material)} takes {beside}", *_see("pressure"))
+    what = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
+    return (f"{_neighbour(material)} takes {what}", *_see("pressure"))
 
 
 def _neighbour(material: Material) -> str:

@@ -20,9 +20,9 @@ from results.report.parts import (
     Words,
 )
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]#|~$]|:(?=//))")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_BEGINS_A_BLOCK = re.compile(r"^(\s*\d+)([.)])")
+_BEGINS_A_BLOCK = re.compile(r"^(\d*)([-+=.)])")
 
 
 def render(document: Document) -> str:
@@ -95,7 +95,8 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _words(said: Words) -> str:
-    return "".join(map(_span, said))
+    """Spans as the beginning of a block, which nothing in them may turn into another kind."""
+    return _BEGINS_A_BLOCK.sub(r"\1\\\2", "".join(map(_span, said)).strip())
 
 
 def _span(span: Span) -> str:
@@ -119,12 +120,9 @@ def _code(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Text as Markdown shows it again: every sign that could mean something is escaped."""
-    plain = _SPECIAL.sub(r"\\\1", one_line(text).translate(_ENTITIES))
-    return _BEGINS_A_BLOCK.sub(r"\1\\\2", plain)
+    return _SPECIAL.sub(r"\\\1", one_line(text).translate(_ENTITIES))
 
 
 def one_line(text: str) -> str:
     """Without line breaks and other control characters, which begin new blocks."""
-    return "".join(
-        " " if unicodedata.category(sign)[0] in "CZ" else sign for sign in str(text)
-    ).strip(" ")
+    return "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in str(text))
