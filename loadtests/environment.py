@@ -130,4 +130,10 @@ def _git(*arguments: str) -> str | None:
 
 def shown_command(arguments: list[str]) -> list[str]:
     """The command that makes the figures again, without this machine's folders."""
-    return [Path(sys.executable).name, "-m", "loadtests", *arguments]
+    kept, words = [], iter(arguments)
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return ["python", "-m", "loadtests", *kept]
