@@ -69,7 +69,8 @@ def cost(material: Material) -> Words:
 
 def tail(material: Material) -> Words:
     """The 99th percentile at the first given rate."""
-    found = findings.first(material, material.models(figures.OPEN), P99)
+    rates = [where for where in material.models(figures.OPEN) if where[1] == "main"]
+    found = findings.first(material, rates, P99)
     if found is None:
         return ()
     return (findings.sentences(found[1]), *_see("times"))

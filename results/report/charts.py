@@ -59,23 +59,31 @@ class Line:
     bound: float | None = None
 
 
-def dots(title: str, lines: Sequence[Line], *, at: float | None = None) -> Panel:
+def dots(
+    title: str,
+    lines: Sequence[Line],
+    *,
+    at: float | None = None,
+    logarithmic: bool | None = None,
+) -> Panel:
     """A row a Line: faint the Rounds, strong the centre, a bar the interval.
 
-    at: a value to draw a line at, such as a ratio of 1.
+    at: a value to draw a line at, such as a ratio of 1. logarithmic: left out,
+    it is where the readings are far apart.
     """
     heights = [13.0 + 6.5 * len(line.dots) for line in lines]
     total = sum(heights) + _TOP + _BOTTOM
-    return Panel(title, total, lambda axes: _draw_dots(axes, lines, heights, total, at))
-
-
-def _draw_dots(
-    axes: Axes, lines: Sequence[Line], heights: Sequence[float], total: float, at: float | None
-) -> None:
     seen = [value for line in lines for dot in line.dots for value in dot.values()]
     seen += [line.bound for line in lines if line.bound is not None]
     seen += [] if at is None else [at]
-    scale = _Scale.over(seen)
+    scale = _Scale.over(seen, logarithmic=logarithmic)
+    return Panel(title, total, lambda axes: _draw_dots(axes, lines, heights, scale, at))
+
+
+def _draw_dots(
+    axes: Axes, lines: Sequence[Line], heights: Sequence[float], scale: _Scale, at: float | None
+) -> None:
+    total = sum(heights) + _TOP + _BOTTOM
     _place(axes, total, left=10.0)
     axes.set_ylim(sum(heights), 0)
     scale.along_x(axes)
@@ -144,7 +152,7 @@ class _Scale:
             low, high = math.log10(min(above)), math.log10(max(above))
             margin = max(0.06, 0.05 * (high - low))
             return cls(low - margin, high + margin, True)
-        return cls(min(0.0, *known), 1.08 * max(above), False)
+        return cls(min(0.0, *known) - 0.03 * max(above), 1.08 * max(above), False)
 
     def shows(self, value: float) -> bool:
         return math.isfinite(value) and (value > 0 or not self.logarithmic)

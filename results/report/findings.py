@@ -161,8 +161,8 @@ def sentence(difference: Difference) -> str:
         case Standing.DOUBTFUL:
             codes = figures.listed(map(figures.plain, difference.doubts))
             return (
-                f"the {manner.what} in {where}, {values[0]} with {more} and {values[1]} with "
-                f"{less}, is no measure of the two ({codes})"
+                f"{more} with {values[0]} and {less} with {values[1]} cannot be compared by their "
+                f"{manner.what} in {where} ({codes})"
             )
 
 

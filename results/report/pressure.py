@@ -324,17 +324,17 @@ def _held_table(material: Material, scenarios: list[str]) -> Table:
         for stack in material.stacks:
             found = [held(material, stack, scenario, what) for what in HELD]
             if any(found):
-                centres = ["–" if one is None else readings.estimate(one)[0] for one in found]
-                rows.append(
-                    (
-                        scenario,
-                        stack,
-                        *(one if isinstance(one, str) else figures.digits(one) for one in centres),
-                    )
-                )
+                rows.append((scenario, stack, *map(_held_text, HELD, found)))
     return table(
         "Memory and descriptors beyond those before the load",
         ("scenario", "stack", *(what.title for what in HELD)),
         rows,
         names=2,
     )
+
+
+def _held_text(what: Held, sample: Sample | None) -> str:
+    if sample is None:
+        return readings.NOTHING
+    centre = readings.estimate(sample)[0]
+    return readings.number(centre) if what.scale == 1.0 else figures.digits(centre)

@@ -146,7 +146,7 @@ def _stall(material: Material) -> str:
         return ""
     alone = _canary(material, ALONE)
     before = f"; alone {'; '.join(alone)}" if alone else ""
-    return f"innocent requests beside it: {'; '.join(told)}{before}"
+    return f"Innocent requests beside it: {'; '.join(told)}{before}"
 
 
 def _health(material: Material) -> str:
@@ -229,7 +229,7 @@ def _cores(material: Material) -> str:
                 told.append(f"{stack} {figures.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)}")
         if told:
             return (
-                f"for {_CORES_FOR_RPS:,} requests/s of {name(where)}, by CPU per request and "
+                f"For {_CORES_FOR_RPS:,} requests/s of {name(where)}, by CPU per request and "
                 f"with nothing to spare: {', '.join(told)} cores"
             )
     return ""

@@ -68,9 +68,14 @@ def value(summary: Summary | None) -> str:
     if summary is None:
         return NOTHING
     metric = summary.sample.metric
-    if not METRICS[metric].unit and summary.centre == round(summary.centre):
-        return f"{summary.centre:,.0f}"
+    if not METRICS[metric].unit:
+        return number(summary.centre)
     return figures.figure(metric, summary.centre)
+
+
+def number(value: float) -> str:
+    """A whole number with all its digits; any other with three."""
+    return f"{value:,.0f}" if value == round(value) else figures.digits(value)
 
 
 def spread(summary: Summary | None) -> str:

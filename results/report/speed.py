@@ -41,9 +41,9 @@ def parts(material: Material) -> Iterator[Part]:
         "Stacks side by side",
         "Each row is a scenario. A strong mark is the centre over the Rounds, a bar its 95 % "
         "interval over Rounds, a faint mark one Round. A thick upright stroke is the generator's "
-        f"ceiling: what the {YARDSTICK} yardstick reached in that scenario. A stack at the "
-        "stroke was not the limit, Locust was. Where a ratio's bar crosses 1, the difference "
-        "may be chance.",
+        f"ceiling: what the {YARDSTICK} yardstick reached in that scenario. Where a stack "
+        "comes near the stroke, Locust was the limit and not the stack. Where a ratio's bar "
+        "crosses 1, the difference may be chance.",
         tuple(panels),
         material.keys(readings.shown_stacks(material, every, (THROUGHPUT, CPU))),
         _table(material, every),
@@ -91,7 +91,9 @@ def _ratio_panel(
         if dots:
             found.append(Line(where[0] if metric == CPU else name(where), tuple(dots)))
     if found:
-        yield charts.dots(f"{what}, ratio to {material.summaries.reference}", found, at=1.0)
+        yield charts.dots(
+            f"{what}, ratio to {material.summaries.reference}", found, at=1.0, logarithmic=True
+        )
 
 
 def _table(material: Material, wheres: list[Where]) -> Table:

@@ -30,7 +30,8 @@ class Track:
     )
 
     def worst(self, column: str) -> tuple[float, float] | None:
-        """Of the worst second: its begin and its reading; None where there is no reading."""
+        """Of the worst second, the first of several: its begin and its reading; None where there is
+        no reading."""
         known = [
             (value, begin)
             for begin, value in zip(self.from_s, self.values[column], strict=True)
@@ -38,7 +39,8 @@ class Track:
         ]
         if not known:
             return None
-        value, begin = min(known) if column in LOWEST_IS_WORST else max(known)
+        sign = 1 if column in LOWEST_IS_WORST else -1
+        value, begin = min(known, key=lambda pair: (sign * pair[0], pair[1]))
         return begin, value
 
     def drawn(self, column: str) -> tuple[list[float], list[float]]:

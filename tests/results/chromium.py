@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,16 @@ _OPTIONS = (
     "--remote-debugging-pipe",
     "about:blank",
 )
+
+
+_LAUNCH = """
+import fcntl, os, sys
+orders, answers = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(orders, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Puts the pipe's ends where Chromium looks for them, and becomes Chromium."""
 
 
 def installed() -> str | None:
@@ -133,7 +144,7 @@ def browser() -> Iterator[Page]:
         answers, write_answers = os.pipe()
         command = [program, f"--user-data-dir={profile}", *_OPTIONS]
         child = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{read_orders} 4>&{write_answers}', "sh", *command],
+            [sys.executable, "-c", _LAUNCH, str(read_orders), str(write_answers), *command],
             pass_fds=(read_orders, write_answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

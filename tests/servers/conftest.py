@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from servers import lifecycle
+from servers import lifecycle, probe
 from servers.lifecycle import Server
+from servers.probe import Probe
 from servers.settings import Settings
 from servers.stacks import STACKS
 
@@ -65,3 +66,10 @@ def run() -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
     """Run a coroutine in a loop of its own, as the tests of starting and stopping do."""
     with asyncio.Runner(debug=False) as runner:
         yield runner.run
+
+
+@pytest.fixture
+def live() -> Iterator[Probe]:
+    """A Probe that is on in this process."""
+    with probe.watching() as one:
+        yield one

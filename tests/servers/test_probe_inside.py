@@ -1,0 +1,374 @@
+"""The probe in this process: threads, forks, failures of its own, bounds of its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import pytest
+
+from servers import lifecycle, probe
+from servers.counts import ThreadCounts
+from servers.probe import Probe
+from servers.stacks import STACKS
+from tests.servers.probes import nothing, nothing_async, requests, watched_loop
+from tests.servers.processes import ROOT
+from tests.servers.wire import get
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as they can, so that what can come between two steps does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def in_threads(count: int, work: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# What is handed back.
+
+
+def test_without_a_probe_a_handler_is_itself() -> None:
+    """Nothing is wrapped, so that nothing is paid."""
+    assert probe.watch("plain", nothing) is nothing
+    assert probe.watch("plain", nothing_async) is nothing_async
+
+
+def test_a_watched_handler_is_of_its_kind(live: Probe) -> None:
+    """Frameworks tell coroutine functions from plain ones, and go by names."""
+    assert not asyncio.iscoroutinefunction(live.watch("a", nothing))
+    watched = live.watch("b", nothing_async)
+    assert asyncio.iscoroutinefunction(watched)
+    assert (watched.__name__, watched.__doc__) == ("nothing_async", "A handler.")
+
+
+def test_one_probe_at_a_time(live: Probe) -> None:
+    """A second one is refused, and the first goes on."""
+    with pytest.raises(RuntimeError, match="is on already"), probe.watching():
+        pass
+    live.watch("plain", nothing)()
+    assert requests(live, "plain") == 1
+
+
+def test_what_a_handler_raises_is_raised_and_counted(live: Probe) -> None:
+    """A request that failed or was cancelled ran somewhere, too: each counts once."""
+
+    def failing() -> NoReturn:
+        raise LookupError("mine")
+
+    async def waiting() -> None:
+        await asyncio.sleep(3600)
+
+    async def main() -> None:
+        handler = live.watch("waiting", waiting)
+        for _ in range(3):
+            task = asyncio.create_task(handler())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with pytest.raises(LookupError, match="mine"):
+        live.watch("failing", failing)()
+    asyncio.run(main())
+    assert (requests(live, "failing"), requests(live, "waiting")) == (1, 3)
+
+
+# Threads and processes.
+
+
+@pytest.mark.usefixtures("restless")
+def test_no_count_of_any_thread_is_lost() -> None:
+    """100,000 durations from 8 threads are 100,000 counts, each under its own duration."""
+    counts = ThreadCounts()
+
+    def add() -> None:
+        for number in range(12_500):
+            counts.add(number % 5 * 1000)
+
+    in_threads(8, add)
+    assert counts.merged() == [(us, 20_000) for us in range(5)]
+
+
+@pytest.mark.usefixtures("restless")
+def test_no_request_of_any_thread_is_lost(live: Probe) -> None:
+    """Eight threads, and two more that read and settle all the while: every request counts once,
+    and no begin is ever taken for an end."""
+    handler = live.watch("busy", nothing)
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            live.snapshot()
+
+    def ask() -> None:
+        for _ in range(2_500):
+            handler()
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    in_threads(8, ask)
+    over.set()
+    for reader in readers:
+        reader.join()
+    tallies = live.snapshot()["routes"]["busy"]
+    assert [tally["requests"] for tally in tallies] == [2_500] * 8
+    assert live.instants("busy", 0, 20_000)["handled"] == 20_000
+    for watch in live._routes.values():
+        for tally in watch.tallies.values():
+            assert list(tally.kept) == sorted(tally.kept)
+
+
+@pytest.mark.usefixtures("restless")
+def test_resets_from_another_thread_tear_no_request_apart(live: Probe) -> None:
+    """Whenever a reset comes, a request's begin and end stay together."""
+    handler = live.watch("busy", nothing)
+    over = threading.Event()
+
+    def reset() -> None:
+        while not over.is_set():
+            live.reset(instants=True)
+            live.reset(instants=False)
+
+    thread = threading.Thread(target=reset)
+    thread.start()
+    for _ in range(20_000):
+        handler()
+    over.set()
+    thread.join()
+    live.reset(instants=True)
+    begun = time.perf_counter_ns()
+    for _ in range(10):
+        handler()
+    told = live.instants("busy", 0, 10)
+    assert told["handled"] == 10
+    spent = told["ended_ns"] - told["began_ns"]
+    assert 0 < spent <= time.perf_counter_ns() - begun
+
+
+def test_a_request_is_not_settled_by_halves(live: Probe) -> None:
+    """Where another thread settles or resets between a request's begin and its end, the two stay
+    together, and the request counts when it has ended."""
+    handler = live.watch("busy", nothing)
+    handler()
+    (tally,) = live._routes["busy"].tallies.values()
+    tally.fresh.append(time.perf_counter_ns())
+    live._on_beat()
+    assert requests(live, "busy") == 1
+    live.reset(instants=False)
+    assert requests(live, "busy") == 0
+    tally.fresh.append(time.perf_counter_ns())
+    handler()
+    assert requests(live, "busy") == 2
+    assert list(tally.kept) == sorted(tally.kept)
+
+
+def test_a_thread_that_died_keeps_its_tally(live: Probe) -> None:
+    """A later thread that the system gives the same identifier has a tally of its own."""
+    handler = live.watch("busy", nothing)
+    identifiers: list[int] = []
+
+    def ask() -> None:
+        identifiers.append(threading.get_ident())
+        handler()
+
+    while len(set(identifiers)) == len(identifiers) < 100:
+        in_threads(1, ask)
+    assert len(set(identifiers)) < len(identifiers), "identifiers are never used again here"
+    tallies = live.snapshot()["routes"]["busy"]
+    assert [tally["requests"] for tally in tallies] == [1] * len(identifiers)
+    assert not any(tally["alive"] for tally in tallies)
+    assert len({tally["thread"] for tally in tallies}) == len(identifiers)
+
+
+FORKING = """
+import json, os, sys
+from servers import probe
+
+def handler():
+    pass
+
+def seen(live):
+    told = live.snapshot()
+    return {"mine": told["pid"] == os.getpid(), "requests": [
+        tally["requests"] for tallies in told["routes"].values() for tally in tallies
+    ]}
+
+with probe.watching() as live:
+    watched = live.watch("busy", handler)
+    for _ in range(5):
+        watched()
+    reader, writer = os.pipe()
+    # Held by another thread, as it were: the child must not wait for it.
+    with live._settling:
+        child = os.fork()
+    if child == 0:
+        watched()
+        os.write(writer, json.dumps(seen(live)).encode())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print(json.dumps([json.loads(os.read(reader, 10_000)), seen(live)]))
+"""
+
+
+def test_a_forked_process_counts_its_own() -> None:
+    """The child begins with nothing, and the parent keeps what it has."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == (
+        '[{"mine": true, "requests": [1]}, {"mine": true, "requests": [5]}]\n'
+    ), done.stderr
+
+
+def test_loops_are_numbered_as_they_appear(live: Probe) -> None:
+    """The first loop is 1, the next 2; where none runs there is no number."""
+    handler = live.watch("mixed", nothing_async)
+    plain = live.watch("plain", nothing)
+    with asyncio.Runner(debug=False) as first, asyncio.Runner(debug=False) as second:
+        for runner in (first, second, first):
+            runner.run(handler(None))
+    plain()
+    routes = live.snapshot()["routes"]
+    assert [(one["loop_number"], one["requests"]) for one in routes["mixed"]] == [(1, 2), (2, 1)]
+    assert [(one["loop_number"], one["loop_class"]) for one in routes["plain"]] == [(None, None)]
+
+
+# Failures of the probe itself.
+
+
+def broken(*args: object) -> NoReturn:
+    raise RuntimeError("broken")
+
+
+class Broken(dict[Any, Any]):
+    get = setdefault = __setitem__ = broken
+
+
+def break_new_tally(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live, "_new_tally", broken)
+
+
+def break_append(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    for route in live._routes.values():
+        patch.setattr(route, "append", broken)
+        patch.setattr(route, "tallies", Broken())
+
+
+def break_waits(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live.executor, "_waits", None)
+
+
+def break_queue(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live.executor, "_most_queued", None)
+
+
+def break_delays(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live._loop, "_delays", Broken())
+
+
+def break_pauses(live: Probe, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(live._collector, "_pauses", Broken())
+
+
+@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize(
+    "damage",
+    [break_new_tally, break_append, break_waits, break_queue, break_delays, break_pauses],
+    ids=lambda damage: damage.__name__.removeprefix("break_"),
+)
+def test_a_probe_that_fails_leaves_the_server_serving(
+    live: Probe,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    damage: Callable[[Probe, pytest.MonkeyPatch], None],
+) -> None:
+    """Whatever part of it raises: every answer is right, and the snapshot says what was wrong."""
+
+    async def main() -> None:
+        server = await lifecycle.start(name)
+        try:
+            if damage is not break_new_tally:
+                await asyncio.gather(get(server, "/async"), get(server, "/sync"))
+            damage(live, monkeypatch)
+            for target in ("/async", "/sync", "/blocking", "/sleep/async?ms=30") * 2:
+                assert (await get(server, target)).status == 200
+            gc.collect()
+        finally:
+            await server.stop()
+
+    with watched_loop(live) as runner:
+        runner.run(main())
+    # Put back, as some of it could not even be told.
+    monkeypatch.undo()
+    failure = live.snapshot()["failure"]
+    assert failure is not None
+    assert "broken" in failure or "NoneType" in failure
+
+
+# Bounds.
+
+
+def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the most that are kept, they are given up; requests still count, each once and only
+    from the reset, and the sums are blank until the instants begin anew."""
+    monkeypatch.setattr(probe, "MOST_INSTANTS", 50)
+    handler = live.watch("busy", nothing)
+
+    def ask(count: int) -> None:
+        for _ in range(count):
+            handler()
+
+    ask(30)
+    live.reset(instants=False)
+    for _ in range(12):
+        ask(10)
+        live._on_beat()
+        (tally,) = live._routes["busy"].tallies.values()
+        assert len(tally.kept) + len(tally.fresh) <= 2 * 50
+    assert requests(live, "busy") == 120
+    assert live.instants("busy", 0, 1)["began_ns"] is None
+    live.reset(instants=False)
+    ask(5)
+    assert requests(live, "busy") == 5
+    assert live.instants("busy", 0, 1)["began_ns"] is None
+    live.reset(instants=True)
+    ask(5)
+    told = live.instants("busy", 0, 5)
+    assert told["handled"] == 5
+    assert told["ended_ns"] >= told["began_ns"]
+
+
+def test_the_beat_keeps_the_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that nobody asks anything keeps itself in bounds while its loop turns."""
+    monkeypatch.setattr(probe, "MOST_INSTANTS", 10)
+    handler = live.watch("busy", nothing_async)
+
+    async def main() -> None:
+        for _ in range(200):
+            await handler(None)
+        (tally,) = live._routes["busy"].tallies.values()
+        while tally.fresh:
+            await asyncio.sleep(0.01)
+        assert len(tally.kept) <= 20
+
+    with watched_loop(live) as runner:
+        runner.run(asyncio.wait_for(main(), 20))
+    assert requests(live, "busy") == 200
