@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from asyncio import selector_events
 
 import pytest
 
@@ -26,7 +25,7 @@ def test_connections_have_nodelay_set(name: str) -> None:
             accepted = [
                 transport.get_extra_info("socket")
                 for transport in gc.get_objects()
-                if isinstance(transport, selector_events._SelectorSocketTransport)
+                if type(transport).__name__ == "_SelectorSocketTransport"
                 and not transport.is_closing()
                 and transport.get_extra_info("sockname")[1] == server.port
             ]
