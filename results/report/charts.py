@@ -14,17 +14,14 @@ from results.report.drawing import WIDTH_PT, filling
 from results.report.looks import INK, Look
 from results.report.material import Curve, median_curve
 from results.report.parts import Panel
+from results.report.scales import GRID, Scale, round_steps, tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 32.0, 14.0, 6.0, 18.0
 _FAINT = 0.5
-_GRID: dict[str, Any] = {"color": INK, "alpha": 0.13, "lw": 0.6}
 _LONGEST_NAME = 52
-_NARROW = 0.75
-"""Powers of ten: a shorter logarithmic axis has too few round numbers of one digit."""
-
 _WIDEST = 2.5
 """An interval that reaches beyond the readings by more than this factor leaves the picture."""
 
@@ -76,12 +73,12 @@ def dots(
     seen = [value for line in lines for dot in line.dots for value in dot.values()]
     seen += [line.bound for line in lines if line.bound is not None]
     seen += [] if at is None else [at]
-    scale = _Scale.over(seen, logarithmic=logarithmic)
+    scale = Scale.over(seen, logarithmic=logarithmic)
     return Panel(title, total, lambda axes: _draw_dots(axes, lines, heights, scale, at))
 
 
 def _draw_dots(
-    axes: Axes, lines: Sequence[Line], heights: Sequence[float], scale: _Scale, at: float | None
+    axes: Axes, lines: Sequence[Line], heights: Sequence[float], scale: Scale, at: float | None
 ) -> None:
     total = sum(heights) + _TOP + _BOTTOM
     _place(axes, total, left=10.0)
@@ -90,7 +87,7 @@ def _draw_dots(
     if at is not None:
         axes.axvline(scale.at(at), color=INK, lw=0.9, alpha=0.5)
     begins = list(accumulate(heights, initial=0.0))[:-1]
-    axes.hlines(begins, 0, 1, transform=axes.get_yaxis_transform(), **_GRID)
+    axes.hlines(begins, 0, 1, transform=axes.get_yaxis_transform(), **GRID)
     bounds = [(line.bound, y) for line, y in zip(lines, begins, strict=True) if line.bound]
     heads = [y + 10 for _, y in bounds]
     feet = [y + 11 + 6.5 * len(lines[begins.index(y)].dots) for _, y in bounds]
@@ -104,7 +101,7 @@ def _draw_dots(
         _draw_look(axes, scale, look, found)
 
 
-def _draw_look(axes: Axes, scale: _Scale, look: Look, found: Sequence[tuple[Dot, float]]) -> None:
+def _draw_look(axes: Axes, scale: Scale, look: Look, found: Sequence[tuple[Dot, float]]) -> None:
     """All dots of one stack: intervals, Rounds and centres."""
     bars = [(*scale.clipped(dot.interval), y) for dot, y in found if dot.interval is not None]
     axes.hlines(
@@ -129,90 +126,6 @@ def _draw_look(axes: Axes, scale: _Scale, look: Look, found: Sequence[tuple[Dot,
             color=look.colour,
             **style,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Logarithmic where the readings are all above zero and far apart, else linear from zero."""
-
-    low: float
-    high: float
-    logarithmic: bool
-
-    @classmethod
-    def over(cls, values: Iterable[float], *, logarithmic: bool | None = None) -> _Scale:
-        known = [value for value in values if math.isfinite(value)]
-        above = [value for value in known if value > 0]
-        if not above:
-            return cls(
-                1.08 * min(known, default=0.0), 0.0 if min(known, default=0.0) else 1.0, False
-            )
-        wide = len(above) == len(known) and max(above) > 5 * min(above)
-        if wide if logarithmic is None else logarithmic:
-            low, high = math.log10(min(above)), math.log10(max(above))
-            margin = max(0.06, 0.05 * (high - low))
-            return cls(low - margin, high + margin, True)
-        return cls(min(0.0, *known) - 0.03 * max(above), 1.08 * max(above), False)
-
-    def shows(self, value: float) -> bool:
-        return math.isfinite(value) and (value > 0 or not self.logarithmic)
-
-    def at(self, value: float) -> float:
-        return math.log10(value) if self.logarithmic else value
-
-    def clipped(self, interval: Interval) -> tuple[float, float]:
-        """The ends of an interval, those outside the picture at its edge."""
-        low = self.at(interval.low) if self.shows(interval.low) else self.low
-        high = self.at(interval.high) if self.shows(interval.high) else self.low
-        return max(low, self.low), min(high, self.high)
-
-    def ticks(self) -> list[tuple[float, str]]:
-        if not self.logarithmic:
-            return [(value, _number(value)) for value in _round_steps(self.low, self.high)]
-        span = self.high - self.low
-        if span < _NARROW:
-            values = _round_steps(10**self.low, 10**self.high)
-            return [(math.log10(value), _number(value)) for value in values if value > 0]
-        leading = (1, 2, 5) if span < 2.2 else (1, 3) if span < 3.2 else (1,)
-        exponents = range(math.floor(self.low) - 1, math.ceil(self.high) + 1)
-        step = max(1, math.ceil(span / 7))
-        every = [
-            digit * 10.0**power for power in exponents if power % step == 0 for digit in leading
-        ]
-        inside = [value for value in every if self.low <= math.log10(value) <= self.high]
-        return [(math.log10(value), _number(value)) for value in inside]
-
-    def along_x(self, axes: Axes) -> None:
-        axes.set_xlim(self.low, self.high)
-        ticks = self.ticks()
-        axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
-        axes.grid(axis="x", **_GRID)
-
-    def along_y(self, axes: Axes) -> None:
-        axes.set_ylim(self.low, self.high)
-        ticks = self.ticks()
-        axes.set_yticks([at for at, _ in ticks], [text for _, text in ticks])
-        axes.grid(axis="y", **_GRID)
-
-
-def _round_steps(low: float, high: float) -> list[float]:
-    """About four round numbers between two ends."""
-    if high <= low:
-        return [low]
-    rough = (high - low) / 4
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= rough)
-    first = math.ceil(low / step)
-    return [step * number for number in range(first, math.floor(high / step) + 1)]
-
-
-def _number(value: float) -> str:
-    """A tick's label: short, no exponent."""
-    if abs(value) >= 1e6:
-        return f"{value / 1e6:.4g}M"
-    if abs(value) >= 1e4:
-        return f"{value / 1e3:.4g}k"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
 
 
 def _elided(name: str) -> str:
@@ -251,7 +164,7 @@ def _draw_percentiles(
 ) -> None:
     every = [curve for found in curves.values() for curve in found]
     seen = [value for curve in every for value in (*curve.values, curve.maximum) if value > 0]
-    scale = _Scale.over(seen, logarithmic=True)
+    scale = Scale.over(seen, logarithmic=True)
     _place(axes, 165.0)
     for stack, found in curves.items():
         look = by[stack]
@@ -271,7 +184,7 @@ def _draw_percentiles(
     axes.set_xlim(-0.08, _MAX_AT + 0.12)
     ticks = [*(_nines(percent) for percent in _PERCENT_TICKS.values()), _MAX_AT]
     axes.set_xticks(ticks, [*_PERCENT_TICKS, "max"])
-    axes.grid(axis="x", **_GRID)
+    axes.grid(axis="x", **GRID)
 
 
 def _nines(percent: float) -> float:
@@ -282,7 +195,7 @@ def _nines(percent: float) -> float:
 _MARKED = {_nines(50.0), _nines(90.0), _nines(99.0), _nines(99.9), _MAX_AT}
 
 
-def _points(curve: Curve, scale: _Scale) -> tuple[list[float], list[float]]:
+def _points(curve: Curve, scale: Scale) -> tuple[list[float], list[float]]:
     pairs = [
         (_nines(percent), value)
         for percent, value in zip(curve.percents, curve.values, strict=True)
@@ -298,7 +211,7 @@ def _apart(lines: Iterable[tuple[list[float], list[float]]]) -> tuple[list[float
     return [x for xs, _ in every for x in (*xs, *gap)], [y for _, ys in every for y in (*ys, *gap)]
 
 
-def _draw_reach(axes: Axes, found: Sequence[Curve], look: Look, scale: _Scale) -> None:
+def _draw_reach(axes: Axes, found: Sequence[Curve], look: Look, scale: Scale) -> None:
     """From the lowest to the highest Round at each percentile."""
     by: dict[float, list[float]] = {}
     for curve in found:
@@ -355,7 +268,7 @@ def _draw_courses(
 ) -> None:
     seen = [value for line in lines for value in line.ys]
     seen += [bound.value for bound in bounds]
-    scale = _Scale.over(seen, logarithmic=logarithmic)
+    scale = Scale.over(seen, logarithmic=logarithmic)
     _place(axes, 150.0)
     xs = sorted({x for line in lines for x in line.xs})
     along = math.log2 if doubling else float
@@ -372,15 +285,15 @@ def _draw_courses(
         axes.margins(x=0.08)
     else:
         axes.set_xlim(0, max(xs, default=1.0) * 1.05)
-        ticks = _round_steps(0, max(xs, default=1.0))
-    *labels, last = map(_number, ticks)
+        ticks = round_steps(0, max(xs, default=1.0))
+    *labels, last = map(tick, ticks)
     axes.set_xticks([along(x) for x in ticks], [*labels, f"{last} {x_name}"])
     for bound in bounds:
         _draw_bound(axes, bound, scale)
 
 
 def _course(
-    line: Course, scale: _Scale, along: Callable[[float], float]
+    line: Course, scale: Scale, along: Callable[[float], float]
 ) -> tuple[list[float], list[float]]:
     pairs = [
         (along(x), scale.at(y)) for x, y in zip(line.xs, line.ys, strict=True) if scale.shows(y)
@@ -388,7 +301,7 @@ def _course(
     return [x for x, _ in pairs], [y for _, y in pairs]
 
 
-def _draw_bound(axes: Axes, bound: Bound, scale: _Scale) -> None:
+def _draw_bound(axes: Axes, bound: Bound, scale: Scale) -> None:
     axes.axhline(scale.at(bound.value), color=INK, lw=0.9, ls=(0, (4, 2)))
     axes.annotate(
         bound.text,

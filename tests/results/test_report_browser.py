@@ -16,6 +16,8 @@ from tests.results import chromium, report_folder
 from tests.results.chromium import Page
 
 PHONE, DESK = 390, 1280
+PAPER = 703
+"""A4 between margins of 12 mm."""
 
 pytestmark = pytest.mark.skipif(
     chromium.installed() is None, reason="no Chromium is installed (Debian: apt install chromium)"
@@ -126,7 +128,7 @@ def test_text_in_plots_can_be_read_in_light_and_dark(page: Page, file: Path, dar
 
 def test_in_print_the_folded_tables_are_open_and_nothing_is_lost(page: Page, file: Path) -> None:
     """On paper there is nothing to click: every table has its height, the page is light."""
-    page.open(file, 718)
+    page.open(file, PAPER)
     page.order("Emulation.setEmulatedMedia", media="print", features=_DARK)
     heights: list[float] = page.value(
         "[...document.querySelectorAll('details table')].map(t => t.getBoundingClientRect().height)"
@@ -134,7 +136,7 @@ def test_in_print_the_folded_tables_are_open_and_nothing_is_lost(page: Page, fil
     assert heights and min(heights) > 20
     _, paper = page.value(SHADES)
     assert paper == "rgb(255, 255, 255)"
-    assert page.value("document.querySelector('main').scrollWidth") <= 718
+    assert page.value("document.querySelector('main').scrollWidth") <= PAPER
 
 
 _DARK: list[dict[str, Any]] = [{"name": "prefers-color-scheme", "value": "dark"}]
