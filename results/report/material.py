@@ -68,6 +68,7 @@ class Material:
     tracks: Mapping[Cell, Mapping[int, Track]]
     observations: tuple[Row, ...]
     threads: tuple[Row, ...]
+    probe_cost: tuple[Row, ...]
     coarse: int
     problems: tuple[Problem, ...]
 
@@ -141,9 +142,17 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
         tracks=_tracks(folder, problems),
         observations=tuple(rows(folder.path, schema.OBSERVATIONS, problems)),
         threads=tuple(rows(folder.path, schema.THREADS, problems)),
+        probe_cost=_extra(folder, schema.PROBE_COST, problems),
         coarse=coarse,
         problems=tuple(problems),
     )
+
+
+def _extra(folder: Folder, table: schema.Table, problems: list[Problem]) -> tuple[Row, ...]:
+    """The rows of a table that no bench writes: nothing is wrong where it is not there."""
+    if not (folder.path / table.filename).exists():
+        return ()
+    return tuple(rows(folder.path, table, problems))
 
 
 def _facts(folder: Folder) -> dict[str, Mapping[str, object]]:

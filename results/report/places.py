@@ -35,6 +35,8 @@ def parts(material: Material) -> Iterator[Part]:
         yield placed
     if material.threads:
         yield _threads_table(material)
+    if material.probe_cost:
+        yield _probe_table(material)
     wheres = readings.first_loads(material.loads)
     panels = [
         charts.dots(title, found)
@@ -129,6 +131,29 @@ def _loop(place: Place, several: bool) -> str:
 def _threads(names: Iterable[str]) -> str:
     every = sorted(names)
     return figures.listed(every, 2) if len(every) > 3 else ", ".join(every)
+
+
+def _probe_table(material: Material) -> Table:
+    """What the watching costs, as `loadtests probe-cost --out` counted it."""
+    columns = ("off_instructions", "on_instructions", "spread", "beat_instructions")
+    rows = []
+    for row in material.probe_cost:
+        share, figured = row["share"], [row[column] for column in columns]
+        rows.append(
+            (
+                str(row["stack"]),
+                *(figures.digits(x) if isinstance(x, float) else "–" for x in figured[:2]),
+                f"{share:+.2%}" if isinstance(share, float) else "–",
+                f"{figured[2]:.2%}" if isinstance(figured[2], float) else "–",
+                figures.digits(figured[3]) if isinstance(figured[3], float) else "–",
+            )
+        )
+    return table(
+        "What the probe costs: instructions of a request on /async, and of one of its 100 beats "
+        "a second",
+        ("stack", "probe off", "probe on", "added", "spread of the counts", "one beat"),
+        rows,
+    )
 
 
 def _threads_table(material: Material) -> Table:
