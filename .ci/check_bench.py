@@ -5,22 +5,31 @@ usage: python .ci/check_bench.py FOLDER
 
 from __future__ import annotations
 
+import json
 import sys
-from itertools import product
 from pathlib import Path
 
 from loadtests.cli import DEFAULT_SCENARIOS, DEFAULT_STACKS
-from results.schema import RUNS, Value, read_table
+from results.schema import PLAN_FILE, RUNS, Value, read_table
 
 
 def main(folder: Path) -> int:
-    """0 where every cell has at least one row and every row counted requests; 1 otherwise."""
+    """0 where the plan is the default suite's and every cell of it has at least one row, each
+    with requests; 1 otherwise."""
+    plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    cells = [(stack, scenario) for stack, scenario in plan["cells"]]
+    if {stack for stack, _ in cells} != set(DEFAULT_STACKS):
+        print("The short bench did not plan the default stacks.", file=sys.stderr)
+        return 1
+    if {scenario for _, scenario in cells} != set(DEFAULT_SCENARIOS):
+        print("The short bench did not plan the default scenarios.", file=sys.stderr)
+        return 1
     requests: dict[tuple[Value, Value], list[Value]] = {}
     for row in read_table(folder, RUNS):
         requests.setdefault((row["stack"], row["scenario"]), []).append(row["requests"])
     wrong = [
         f"{stack}/{scenario}"
-        for stack, scenario in product(DEFAULT_STACKS, DEFAULT_SCENARIOS)
+        for stack, scenario in cells
         if not all(requests.get((stack, scenario), [None]))
     ]
     if wrong:
