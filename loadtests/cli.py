@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from loadtests.behaviour.command import behaviour
 from loadtests.bench import Bench, Outcome, run_bench
 from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
@@ -64,6 +65,9 @@ class Seconds(click.FloatRange):
 @click.group(no_args_is_help=True)
 def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
+
+
+cli.add_command(behaviour)
 
 
 @cli.command("list")

@@ -24,8 +24,9 @@ FINGERPRINT = ("machine", "python", "packages")
 """The parts that must not change between the Runs of one results folder."""
 
 
-def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
-    """Everything that is known before a server has been started, as JSON types.
+def describe(cpus: CpuPlan, command: list[str], seed: int | None) -> dict[str, Any]:
+    """Everything that is known before a server has been started, as JSON types. seed: None
+    where nothing was drawn.
 
     What the servers themselves say is added under `stacks` as they are asked.
     """

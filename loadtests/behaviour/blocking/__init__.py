@@ -1,0 +1,1 @@
+"""What blocking code does to everyone else."""

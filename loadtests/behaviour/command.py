@@ -1,0 +1,132 @@
+"""`python -m loadtests behaviour`: ask the Questions, print the answers, write behaviour.csv."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from loadtests import environment
+from loadtests.behaviour.asking import ask_all
+from loadtests.behaviour.catalogue import Asked, experiments
+from loadtests.behaviour.process import Key
+from loadtests.behaviour.rows import NOT_ANSWERED, row_of, write
+from loadtests.cpus import allowed_cpus, plan_cpus
+from loadtests.errors import HarnessError
+from loadtests.store import cannot_write, new_folder
+from results.schema import BEHAVIOUR, ENVIRONMENT_FILE, Row, SchemaError
+from servers.naming import suggestion
+
+LOG_FILE = "behaviour.log"
+
+
+@click.command()
+@click.argument("questions", nargs=-1, metavar="[QUESTION]...")
+@click.option(
+    "--stack",
+    "stacks",
+    multiple=True,
+    metavar="STACK",
+    help="Ask only this stack (repeatable).",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The results folder that the answers are put into; a new one under results/runs "
+    "by default.",
+)
+@click.option("--list", "only_list", is_flag=True, help="List the questions and ask none.")
+def behaviour(
+    questions: tuple[str, ...], stacks: tuple[str, ...], out: Path | None, only_list: bool
+) -> None:
+    """Ask by experiment what each stack really does, and write down the answers.
+
+    QUESTION is a name or a pattern, such as disconnect.plain-await or
+    'stopping.*'; all are asked where none is named. Answers that the folder
+    holds for another Python stay. Exit status 1 where one could not be had.
+    """
+    known = experiments()
+    wanted = _chosen(known, questions, stacks)
+    if only_list:
+        for name, asks in dict.fromkeys((one.name, one.question.asks) for one in wanted):
+            click.echo(f"{name:36} {asks}")
+        return
+    folder = out or new_folder()
+    _prepare(folder)
+    rows = _ask(wanted, list(known), folder)
+    click.echo(f"{len(rows)} answers in {folder / BEHAVIOUR.filename}", err=True)
+    missing = [row for row in rows if row["answer"] == NOT_ANSWERED]
+    if missing:
+        raise HarnessError(
+            f"{len(missing)} without an answer: {_title(missing[0])}: {missing[0]['evidence']}; "
+            f"{folder / LOG_FILE} has what they wrote"
+        )
+
+
+def _chosen(
+    known: dict[Key, Asked], patterns: tuple[str, ...], stacks: tuple[str, ...]
+) -> list[Asked]:
+    """The Experiments that are meant; a usage error for a name that fits none."""
+    names = dict.fromkeys(name for name, _, _ in known)
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise click.UsageError(suggestion("question", pattern, names))
+    all_stacks = dict.fromkeys(stack for _, stack, _ in known)
+    for stack in stacks:
+        if stack not in all_stacks:
+            raise click.UsageError(suggestion("stack", stack, all_stacks))
+    meant = set(chain.from_iterable(fnmatch.filter(names, pattern) for pattern in patterns or "*"))
+    return [
+        asked
+        for (name, stack, _), asked in known.items()
+        if name in meant and stack in (stacks or all_stacks)
+    ]
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and describe what this runs on where nothing does so yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOG_FILE).touch()
+        if environment.read(folder) is None:
+            command = environment.shown_command(sys.argv[1:])
+            described = environment.describe(plan_cpus(allowed_cpus()), command, None)
+            environment.write(folder, described)
+    except OSError as error:
+        raise cannot_write(folder, ENVIRONMENT_FILE, error) from error
+
+
+def _ask(wanted: Iterable[Asked], order: list[Key], folder: Path) -> list[Row]:
+    """Ask, say each answer as it comes, and write the rows, whatever ends the asking."""
+    rows: list[Row] = []
+    try:
+        with (folder / LOG_FILE).open("a") as log:
+            for asked, outcome in ask_all(wanted):
+                rows.append(row_of(asked, outcome))
+                click.echo(f"{_title(rows[-1])}: {rows[-1]['answer']}")
+                if outcome.answer is None:
+                    log.write(f"{_title(rows[-1])}: {outcome.problem}\n{outcome.output}\n")
+    finally:
+        _write(folder, rows, order)
+    return rows
+
+
+def _write(folder: Path, rows: list[Row], order: list[Key]) -> None:
+    try:
+        write(folder, rows, order)
+    except OSError as error:
+        raise cannot_write(folder, BEHAVIOUR.filename, error) from error
+    except SchemaError as error:
+        raise HarnessError(
+            f"{error}; take another folder with --out, or remove the file"
+        ) from error
+
+
+def _title(row: Row) -> str:
+    setting = "" if row["setting"] == "default" else f" ({row['setting']})"
+    return f"{row['question']} {row['stack']}{setting}"

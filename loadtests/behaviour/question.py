@@ -1,0 +1,110 @@
+"""Question, Experiment and Answer: the values that a file of this package consists of.
+
+A file holds experiments, plain functions that start a small application on a
+real server, do something to it over a real socket and say what they saw, and
+one QUESTION that names them. Nothing in a QUESTION says what comes out: a
+Claim and a piece of advice only say what would follow from which answer.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+DEFAULT = "default"
+"""The `setting` of an Experiment that leaves everything as the framework has it."""
+
+BOUND_S = 20.0
+"""When an Experiment is cut, unless it says otherwise. Far longer than it takes."""
+
+
+class Agrees(enum.StrEnum):
+    """Whether an answer bears a claim out."""
+
+    YES = "yes"
+    NO = "no"
+    PARTLY = "partly"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a stack was seen to do.
+
+    answer: a short stable word or phrase, or a number with its unit, the same from run to run.
+    evidence: what was seen, with the readings of this very run; one line.
+    varies: the answer is not stable, and gives a range.
+    """
+
+    answer: str
+    evidence: str
+    varies: bool = False
+
+
+NONE = "none"
+"""The answer of a stack that has no counterpart; its evidence names the nearest thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One row of the results: one setting of one stack, asked in a process of its own.
+
+    stack: a name that rows are found by, such as `aiohttp` or `quart-hypercorn`.
+    setting: DEFAULT, or what is different from it, as one would write it in code.
+    run: the experiment. It may take as long as it needs up to bound_s, and may
+        leave threads, tasks and processes behind: its process group is ended.
+    bound_s: when it is cut; a cut one is recorded as such.
+    alone: nothing else may run beside it, because it compares times.
+    """
+
+    stack: str
+    setting: str
+    run: Callable[[], Answer]
+    bound_s: float = BOUND_S
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is commonly said, and what an answer has to look like to agree.
+
+    verdicts: pattern (fnmatch) of an answer → whether the claim then holds; the
+        first that fits counts, and no verdict is given where none does.
+    stacks: whom it is said of.
+    """
+
+    said: str
+    verdicts: Mapping[str, Agrees]
+    stacks: tuple[str, ...]
+
+    def verdict(self, answer: str) -> Agrees | None:
+        """Whether `answer` agrees with what is said."""
+        found = (v for pattern, v in self.verdicts.items() if fnmatchcase(answer, pattern))
+        return next(found, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A Question with all its Experiments.
+
+    asks: the question, as a sentence that ends in a question mark.
+    experiments: at least one for each core stack.
+    claims: at most one about each stack.
+    follows: pattern (fnmatch) of an answer → what follows from it for one's code,
+        in a sentence or two; the first that fits.
+    """
+
+    asks: str
+    experiments: tuple[Experiment, ...]
+    claims: tuple[Claim, ...] = ()
+    follows: Mapping[str, str] = field(default_factory=dict)
+
+    def claim_about(self, stack: str) -> Claim | None:
+        """What is said of `stack`."""
+        return next((claim for claim in self.claims if stack in claim.stacks), None)
+
+    def advice(self, answer: str) -> str:
+        """What follows from `answer`; blank where the Question has nothing to say to it."""
+        found = (text for pattern, text in self.follows.items() if fnmatchcase(answer, pattern))
+        return next(found, "")

@@ -1,0 +1,93 @@
+"""Rows of behaviour.csv: made from outcomes, and kept in one file with those of other Pythons."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from loadtests.behaviour.catalogue import TOPICS, Asked
+from loadtests.behaviour.process import Outcome
+from results.schema import BEHAVIOUR, Row, TableWriter, Value, read_table
+
+NOT_ANSWERED = "not answered"
+"""The answer of an Experiment that was cut or failed; its evidence says which."""
+
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "aiohttp": ("aiohttp", "aiojobs"),
+    "quart-hypercorn": ("quart", "hypercorn"),
+    "flask-dev": ("flask", "werkzeug"),
+    "flask-gthread": ("flask", "gunicorn"),
+    "flask-waitress": ("flask", "waitress"),
+}
+"""The distributions whose versions an answer may depend on, by an Experiment's stack."""
+
+PYTHON = platform.python_version()
+
+
+def row_of(asked: Asked, outcome: Outcome) -> Row:
+    """One row. An Experiment without an answer has one all the same, which says so."""
+    question, experiment, answer = asked.question, asked.experiment, outcome.answer
+    claim = question.claim_about(experiment.stack)
+    said = answer.answer if answer else NOT_ANSWERED
+    verdict = claim.verdict(said) if claim and answer else None
+    return {
+        "question": asked.name,
+        "topic": TOPICS[asked.topic],
+        "asks": question.asks,
+        "stack": experiment.stack,
+        "setting": experiment.setting,
+        "answer": said,
+        "evidence": answer.evidence if answer else outcome.problem,
+        "commonly_said": claim.said if claim else None,
+        "agrees": verdict.value if verdict else None,
+        "follows": question.advice(said) if answer else None,
+        "varies": answer.varies if answer else False,
+        "took_s": outcome.took_s,
+        "versions": _versions(experiment.stack),
+        "python": PYTHON,
+    }
+
+
+def _versions(stack: str) -> str:
+    return ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES[stack])
+
+
+def _key(row: Row) -> tuple[Value, ...]:
+    return row["question"], row["stack"], row["setting"], row["python"]
+
+
+def written(folder: Path) -> list[dict[str, Value]]:
+    """The rows that the folder holds. Raises SchemaError where the file cannot be read."""
+    if not (folder / BEHAVIOUR.filename).exists():
+        return []
+    return list(read_table(folder, BEHAVIOUR))
+
+
+def write(folder: Path, rows: Iterable[Row], order: Iterable[tuple[str, str, str]]) -> None:
+    """Put rows into the folder's behaviour.csv, in place of those they answer anew.
+
+    order: keys of all Experiments, in which the rows of each Python are to stand. What is
+    there of Experiments that are no more is dropped. Raises OSError; the file is then as before.
+    """
+    place = {key: number for number, key in enumerate(order)}
+    kept = {_key(row): row for row in (*written(folder), *rows)}
+    sortable = [row for key, row in kept.items() if key[:3] in place]
+    sortable.sort(key=lambda row: (place[_key(row)[:3]], _version(str(row["python"]))))  # type: ignore[index]
+    path = folder / BEHAVIOUR.filename
+    draft_folder = folder / ".behaviour"
+    draft_folder.mkdir(exist_ok=True)
+    try:
+        draft = draft_folder / BEHAVIOUR.filename
+        draft.unlink(missing_ok=True)
+        with TableWriter(draft_folder, BEHAVIOUR) as writer:
+            writer.append(sortable)
+        draft.replace(path)
+    finally:
+        (draft_folder / BEHAVIOUR.filename).unlink(missing_ok=True)
+        draft_folder.rmdir()
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())

@@ -1,0 +1,44 @@
+"""What an application reports of itself while an experiment talks to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class Seen:
+    """Events in the order in which they happened; any thread may add to it."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._events: list[tuple[str, float]] = []
+
+    def __call__(self, event: str) -> None:
+        """Something has happened."""
+        with self._condition:
+            self._events.append((event, time.perf_counter()))
+            self._condition.notify_all()
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events so far, oldest first."""
+        with self._condition:
+            return tuple(event for event, _ in self._events)
+
+    def at(self, event: str) -> float:
+        """When `event` happened first, by perf_counter, in seconds. Raises LookupError."""
+        with self._condition:
+            for name, when in self._events:
+                if name == event:
+                    return when
+        raise LookupError(f"{event!r} has not happened; there were {', '.join(self.events)}")
+
+    def wait(self, event: str, bound_s: float = 10.0) -> bool:
+        """Wait until `event` has happened, at most so long; whether it has."""
+        with self._condition:
+            return self._condition.wait_for(
+                lambda: any(name == event for name, _ in self._events), bound_s
+            )
+
+    def __contains__(self, event: str) -> bool:
+        return event in self.events

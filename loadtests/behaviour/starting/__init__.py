@@ -1,0 +1,1 @@
+"""How a server starts, and what happens where it cannot."""

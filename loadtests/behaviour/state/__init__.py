@@ -1,0 +1,1 @@
+"""Where applications, requests and responses keep things."""

@@ -1,0 +1,96 @@
+"""Tables, columns, units and their version; CSV in and out.
+
+This is the only seam between measuring and reading, and the leaf that every
+other package may import. A blank cell means "not measured"; a zero means zero.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from results.schema.codes import WARNING_SEPARATOR, Code
+from results.schema.columns import (
+    Column,
+    Kind,
+    Row,
+    SchemaError,
+    Table,
+    Value,
+    format_value,
+    parse_value,
+)
+from results.schema.derived import SUMMARY
+from results.schema.extra import BEHAVIOUR, PROBE_COST
+from results.schema.files import TableWriter, read_table
+from results.schema.measured import (
+    FAILURES,
+    HISTOGRAMS,
+    OBSERVATIONS,
+    PERCENTILES,
+    RUNS,
+    THREADS,
+    TIMELINE,
+)
+from results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
+
+__all__ = [
+    "BEHAVIOUR",
+    "DERIVED",
+    "ENVIRONMENT_FILE",
+    "EXTRA",
+    "FACTS",
+    "FAILURES",
+    "FINDINGS",
+    "HISTOGRAMS",
+    "INSTRUCTIONS",
+    "OBSERVATIONS",
+    "PERCENTILES",
+    "PLAN_FILE",
+    "PROBE_COST",
+    "REGRESSION",
+    "REGRESSIONS_FOLDER",
+    "RUNS",
+    "RUNS_FOLDER",
+    "SCHEMA_VERSION",
+    "SLOTS",
+    "SUMMARY",
+    "TABLES",
+    "THREADS",
+    "TIMELINE",
+    "WARNING_SEPARATOR",
+    "Code",
+    "Column",
+    "Kind",
+    "Row",
+    "SchemaError",
+    "Table",
+    "TableWriter",
+    "Value",
+    "format_value",
+    "parse_value",
+    "read_table",
+]
+
+SCHEMA_VERSION = 1
+"""Raised whenever a column changes its meaning, unit or name, or goes away."""
+
+TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE)
+"""What is measured."""
+
+DERIVED: tuple[Table, ...] = (SUMMARY,)
+"""What the reading half makes of it, and can make again."""
+
+EXTRA: tuple[Table, ...] = (PROBE_COST, BEHAVIOUR)
+"""What other commands than a bench put beside it."""
+
+RUNS_FOLDER = Path(__file__).resolve().parent.parent / "runs"
+"""Where results folders are written unless another place is named; git-ignored."""
+
+REGRESSION: tuple[Table, ...] = (FACTS, INSTRUCTIONS, SLOTS)
+"""What the regression check measures, in a folder of its own; FINDINGS is made of it."""
+
+REGRESSIONS_FOLDER = RUNS_FOLDER.parent / "regressions"
+"""Where those folders are written unless another place is named; git-ignored."""
+
+ENVIRONMENT_FILE = "environment.json"
+PLAN_FILE = "plan.json"

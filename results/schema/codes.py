@@ -1,0 +1,34 @@
+"""Why a row should not be believed: the codes that stand in its `warnings`."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Code(enum.StrEnum):
+    """Why a row should not be believed, or not without thought. Wording: results.warnings."""
+
+    GENERATOR_CPU = "generator-cpu"
+    GENERATOR_LAG = "generator-lag"
+    RATE_MISSED = "rate-missed"
+    LITTLES_LAW = "littles-law"
+    FAILURES = "failures"
+    LEAD_IN_FAILURES = "lead-in-failures"
+    CLOCK_STEPPED = "clock-stepped"
+    CLOCK_USER = "clock-user"
+    MACHINE_BUSY = "machine-busy"
+    MACHINE_SPEED = "machine-speed"
+    ONE_CPU = "one-cpu"
+    NOT_PINNED = "not-pinned"
+    ENVIRONMENT_DRIFT = "environment-drift"
+    NOT_VERIFIED = "not-verified"
+    SERVER_NOT_READY = "server-not-ready"
+    SERVER_DIED = "server-died"
+    SERVER_NOT_READABLE = "server-not-readable"
+    PROBE_FAILED = "probe-failed"
+    GENERATOR_DIED = "generator-died"
+    STOP_KILLED = "stop-killed"
+    FEW_REQUESTS = "few-requests"
+
+
+WARNING_SEPARATOR = ";"

@@ -1,0 +1,106 @@
+"""Columns and tables, their types and units; one cell as text and back.
+
+A blank cell means "not measured"; a zero means zero.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Value = str | int | float | bool | None
+Row = Mapping[str, Value]
+
+
+class SchemaError(Exception):
+    """A table that cannot be read or written as this version defines it.
+    The message names file, row and column."""
+
+
+class Kind(enum.Enum):
+    """The type of a column's values."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `unit` is blank for text and pure counts; `required` cells are never blank."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    required: bool = False
+    minimum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One CSV file of a results folder."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+
+    @property
+    def filename(self) -> str:
+        return f"{self.name}.csv"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+def text(name: str, meaning: str, *, required: bool = False) -> Column:
+    return Column(name, Kind.TEXT, "", meaning, required)
+
+
+def count(name: str, meaning: str, *, unit: str = "", required: bool = False) -> Column:
+    return Column(name, Kind.INTEGER, unit, meaning, required, 0)
+
+
+def number(name: str, unit: str, meaning: str, *, required: bool = False) -> Column:
+    return Column(name, Kind.NUMBER, unit, meaning, required, 0)
+
+
+def reading(name: str, meaning: str, required: bool = False) -> Column:
+    """A number whose unit stands in the row's own `unit`."""
+    return Column(name, Kind.NUMBER, "as `unit` says", meaning, required)
+
+
+def format_value(value: Value) -> str:
+    """One cell: blank for None, `true` and `false`, numbers so that they read back equal."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(round(value, 6))
+    return str(value)
+
+
+def parse_value(column: Column, cell: str) -> Value:
+    """The inverse of `format_value`. Raises ValueError with what was expected."""
+    if cell == "":
+        if column.required:
+            raise ValueError("is blank and must not be")
+        return None
+    value: Value = cell
+    if column.kind is Kind.INTEGER:
+        value = int(cell)
+    elif column.kind is Kind.NUMBER:
+        value = float(cell)
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ValueError(f"{cell!r} is not a finite number")
+    elif column.kind is Kind.BOOLEAN:
+        if cell not in ("true", "false"):
+            raise ValueError(f"{cell!r} is neither true nor false")
+        value = cell == "true"
+    if column.minimum is not None and isinstance(value, int | float) and value < column.minimum:
+        raise ValueError(f"{cell} is below {column.minimum:g}")
+    return value

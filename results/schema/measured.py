@@ -1,0 +1,282 @@
+"""What a bench writes: a table a file."""
+
+from __future__ import annotations
+
+from results.schema.columns import Column, Kind, Table, count, number, text
+
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
+
+
+def _distribution(quantity: str, of: str) -> tuple[Column, ...]:
+    statistics = {
+        "mean": "mean",
+        **{short: f"{percent:g}th percentile" for short, percent in PERCENTILES.items()},
+        "max": "maximum",
+    }
+    return tuple(
+        number(f"{quantity}_{short}_ms", "ms", f"{long} of {of}")
+        for short, long in statistics.items()
+    )
+
+
+_SOME = {"p50": "median", "p99": "99th percentile", "max": "maximum"}
+
+RUNS = Table(
+    "runs",
+    "A row a Run and load, written as soon as the Run ends.",
+    (
+        text(
+            "run_id",
+            "Round, stack and scenario of the Run; the key of every other table",
+            required=True,
+        ),
+        Column("round", Kind.INTEGER, "", "Round, from 1", True, 1),
+        Column(
+            "position",
+            Kind.INTEGER,
+            "",
+            "place of the Run in the shuffled order of the whole plan, from 1",
+            True,
+            1,
+        ),
+        text("stack", "what was measured", required=True),
+        text("scenario", "the load that was offered", required=True),
+        text(
+            "load",
+            "which of the scenario's loads this row is about; `main` where there is one",
+            required=True,
+        ),
+        text("started_at", "when the server was started, ISO 8601, UTC", required=True),
+        text(
+            "load_model",
+            "closed (users), open (arrival rate) or idle (connections held open)",
+            required=True,
+        ),
+        count(
+            "users", "closed: users; open: the most connections; idle: connections", required=True
+        ),
+        number(
+            "arrival_rate_rps",
+            "1/s",
+            "open: the mean rate of the Poisson arrivals; blank in a closed loop",
+        ),
+        number("warmup_s", "s", "length of the discarded lead-in, ramp-up included"),
+        number("measured_s", "s", "length of the measured window"),
+        count("requests", "requests that began in the measured window, however they ended"),
+        count(
+            "failures",
+            "those of them that failed: wrong answer, broken connection or no answer in time",
+        ),
+        number(
+            "throughput_rps",
+            "1/s",
+            "correct answers completed inside the measured window, a second",
+        ),
+        *_distribution(
+            "service_time",
+            "actual send to the last byte reaching the client's kernel, correct answers",
+        ),
+        *_distribution(
+            "response_time",
+            "intended start to the same instant; the generator's own lateness is not in it",
+        ),
+        text("clock", "kernel (receive timestamps) or user (the generator's own reading)"),
+        number(
+            "cpu_us_per_request",
+            "us",
+            "CPU time of the server process over all its threads, a completed request of any load",
+        ),
+        number(
+            "server_cpu_utilisation",
+            "1",
+            "CPU time of the server process over wall time; above 1 on several CPUs",
+        ),
+        count(
+            "rss_peak_bytes",
+            "highest resident memory of the server process, up to the end of the window",
+            unit="bytes",
+        ),
+        number(
+            "generator_cpu_utilisation",
+            "1",
+            "CPU time of the generator process over wall time in the window",
+        ),
+        number(
+            "generator_lag_p99_ms",
+            "ms",
+            "99th percentile of the lateness of a 10 ms timer inside the generator",
+        ),
+        number(
+            "send_lag_p99_ms",
+            "ms",
+            "open loop: 99th percentile of the generator's own lateness in sending",
+        ),
+        number("start_ms", "ms", "start of the process to its word that it listens"),
+        number("first_answer_ms", "ms", "start of the process to the first correct answer"),
+        number("stop_ms", "ms", "request to stop gracefully to the end of the process"),
+        Column(
+            "exit_code",
+            Kind.INTEGER,
+            "",
+            "exit status of the server process; negative: ended by that signal",
+        ),
+        Column("killed", Kind.BOOLEAN, "", "true where the process had to be killed at the bound"),
+        number(
+            "calibration_ms",
+            "ms",
+            "a fixed piece of work on the server's CPU, mean of before and after the load",
+        ),
+        text("loop_class", "class of the event loop that the probe watched"),
+        *(
+            number(
+                f"loop_delay_{short}_ms",
+                "ms",
+                f"{long} of the lateness of a 10 ms timer on the server's loop",
+            )
+            for short, long in _SOME.items()
+        ),
+        number(
+            "loop_utilisation",
+            "1",
+            "share of wall time outside the selector's wait; blank where the loop has no selector",
+        ),
+        number(
+            "loop_longest_stretch_ms", "ms", "longest time without a return to the selector's wait"
+        ),
+        count("tasks_max", "most tasks alive on the loop, looked at every 100 ms"),
+        number("executor_wait_mean_ms", "ms", "mean of submit to start of an executor's call"),
+        *(
+            number(f"executor_wait_{short}_ms", "ms", f"{long} of submit to start of a call")
+            for short, long in _SOME.items()
+        ),
+        count("executor_threads_max", "threads that the executor had started by the end"),
+        count("executor_queue_max", "most calls waiting for a thread, looked at after each submit"),
+        number("handler_time_p50_ms", "ms", "median time inside the load's route"),
+        number("handler_time_p99_ms", "ms", "99th percentile of the time inside the load's route"),
+        number(
+            "before_handler_mean_ms",
+            "ms",
+            "mean time from the send to the begin of the handler: socket, loop and executor",
+        ),
+        number("in_handler_mean_ms", "ms", "mean time inside the handler, of the same requests"),
+        number(
+            "after_handler_mean_ms",
+            "ms",
+            "mean time from the end of the handler to the last byte; the three parts add up to "
+            "the mean service time",
+        ),
+        count("gc_pauses", "pauses of the server's garbage collector, all generations"),
+        number("gc_pause_total_ms", "ms", "their length together"),
+        number("gc_pause_max_ms", "ms", "the longest of them; 0 where there was none"),
+        count("threads_max", "most threads of the server process, the control thread included"),
+        count("voluntary_switches", "context switches of the server that it asked for (waiting)"),
+        count("involuntary_switches", "context switches of the server that were forced on it"),
+        count("rss_start_bytes", "resident memory before the load connected", unit="bytes"),
+        count("rss_end_bytes", "resident memory at the end of the window", unit="bytes"),
+        count(
+            "rss_after_bytes",
+            "resident memory a second after the load had closed its connections; blank where the "
+            "scenario does not wait for that",
+            unit="bytes",
+        ),
+        count("descriptors_start", "open descriptors of the server before the load connected"),
+        count("descriptors_end", "open descriptors at the end of the window"),
+        count("descriptors_after", "open descriptors at the time of rss_after_bytes"),
+        text("warnings", "codes of results.warnings, `;` between; blank: none"),
+    ),
+)
+
+HISTOGRAMS = Table(
+    "histograms",
+    "Every recorded time, from the first to the last: a row a bucket that is not empty.",
+    (
+        text("run_id", "the Run", required=True),
+        text(
+            "load",
+            "which of the scenario's loads; `all` for what is of the whole run",
+            required=True,
+        ),
+        text(
+            "quantity",
+            "service_time, response_time (correct answers), failure_time (failed requests: send "
+            "to failure), warmup_service_time (the lead-in, kept and labelled), "
+            "send_lag, handler_time; of the whole run: generator_lag, loop_delay, executor_wait, "
+            "executor_run",
+            required=True,
+        ),
+        count(
+            "upper_us",
+            "the highest value that the bucket holds (inclusive)",
+            unit="us",
+            required=True,
+        ),
+        Column("count", Kind.INTEGER, "", "how many values fell into it", True, 1),
+    ),
+)
+
+FAILURES = Table(
+    "failures",
+    "A row a Run, load and reason.",
+    (
+        text("run_id", "the Run", required=True),
+        text("load", "which of the scenario's loads", required=True),
+        text(
+            "reason",
+            "what was wrong, in a few words that do not vary from request to request",
+            required=True,
+        ),
+        Column(
+            "count", Kind.INTEGER, "", "how many requests of the measured window failed so", True, 1
+        ),
+        text("example", "one of them, in detail"),
+    ),
+)
+
+OBSERVATIONS = Table(
+    "observations",
+    "Where the requests of the measured window ran: a row a Run, route, thread and loop.",
+    (
+        text("run_id", "the Run", required=True),
+        text("route", "name of the contract's route", required=True),
+        count("pid", "the server process", required=True),
+        text("thread", "name of the thread that ran the handler", required=True),
+        Column("is_main_thread", Kind.BOOLEAN, "", "the process's main thread", True),
+        Column("is_loop_thread", Kind.BOOLEAN, "", "the thread that runs the event loop", True),
+        text("loop_class", "class of the loop that was running there; blank: none was"),
+        count("loop_number", "which loop, counted from 1 in the order of appearance; blank: none"),
+        count("requests", "requests of the route that ended there", required=True),
+        number("share", "1", "of all requests of the route in this Run", required=True),
+    ),
+)
+
+THREADS = Table(
+    "threads",
+    "A row a Run and thread of the server that was alive at the end of the window.",
+    (
+        text("run_id", "the Run", required=True),
+        text("thread", "name of the thread", required=True),
+        number("cpu_ms", "ms", "time on a CPU since the thread began", required=True),
+        number("run_queue_ms", "ms", "time runnable but waiting for a CPU", required=True),
+    ),
+)
+
+TIMELINE = Table(
+    "timeline",
+    "A row a Run, load and second of the measured window; the last may be shorter.",
+    (
+        text("run_id", "the Run", required=True),
+        text("load", "which of the scenario's loads", required=True),
+        number("from_s", "s", "begin, since the window opened", required=True),
+        number("to_s", "s", "end", required=True),
+        number("throughput_rps", "1/s", "correct answers a second", required=True),
+        number("response_time_p50_ms", "ms", "median of the answers of this second"),
+        number("response_time_p99_ms", "ms", "99th percentile of the answers of this second"),
+        count("failures", "failed requests", required=True),
+        number("server_cpu_utilisation", "1", "CPU time of the server over wall time"),
+        count("rss_bytes", "resident memory at the end of this second", unit="bytes"),
+        count("threads", "threads of the server at the end of this second"),
+        number("loop_delay_p99_ms", "ms", "99th percentile of the loop delay in this second"),
+        number("loop_utilisation", "1", "share of this second outside the selector's wait"),
+        count("executor_queue", "calls waiting for a thread at the end of this second"),
+    ),
+)
