@@ -216,8 +216,11 @@ class Bencher:
         self._store.add(rows_of(result))
         if result.report is not None:
             self.loaded_s += warmup_s + self._bench.measured_s
+        because = f": {result.cause}" if result.cause else ""
         wrong = [
-            f"{planned.run_id} {text}" for code, text in _UNUSABLE.items() if code in result.codes
+            f"{planned.run_id} {text}{because}"
+            for code, text in _UNUSABLE.items()
+            if code in result.codes
         ]
         self.broken += wrong
         self._reporter.run_ends("; ".join(wrong) or None)

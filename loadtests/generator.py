@@ -1,8 +1,8 @@
 """The Locust process that the harness commands: `python -m loadtests.generator`.
 
 One long-lived process runs many loads, one after another. It is told by JSON
-lines on standard input and answers on standard output; end of file means that
-the harness is gone, and ends it.
+lines on standard input and answers on standard output. The command `stop` ends
+it, and so does end of file, which means that the harness is gone.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ class Generator:
         }
 
     def obey(self) -> None:
-        """Read and carry out commands until end of file."""
+        """Read and carry out commands until one of them is `stop`, or end of file."""
         while True:
             wait_read(self._station.fileno)
             messages = self._station.read()
             if messages is None:
                 return
             for message in messages:
-                handler = self._handlers.get(message.pop("do", ""))
+                do = message.pop("do", "")
+                if do == "stop":
+                    return
+                handler = self._handlers.get(do)
                 if handler is None:
                     self._tell("failed", error=f"unknown command, known: {sorted(self._handlers)}")
                 else:
@@ -111,7 +114,7 @@ def main() -> None:
     generator = Generator(station)
     station.send({"event": "ready", "pid": os.getpid(), "locust": locust.__version__})
     generator.obey()
-    # The harness is gone: nothing that is under way matters any more.
+    # The harness has done with it, or is gone: nothing that is under way matters any more.
     os._exit(0)
 
 

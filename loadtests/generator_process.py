@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from loadtests.errors import GeneratorDied, HarnessError
-from servers.control import Channel, ControlClosed, ControlTimeout, Message
+from servers.commanded import Child, interrupts_deferred
+from servers.control import ControlClosed, ControlTimeout, Message
 
+_ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 60.0
 _STOP_BOUND_S = 5.0
 _POLL_S = 0.25
@@ -26,17 +28,16 @@ _REPORT_BOUND_S = 60.0
 class Generator:
     """A live generator. Use `generator_process`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: Channel) -> None:
-        self._process = process
-        self._channel = channel
+    def __init__(self, child: Child) -> None:
+        self._child = child
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return not self._child.exited
 
     def load(
         self,
@@ -62,13 +63,13 @@ class Generator:
                 self._send({"do": "abort"})
                 aborted = True
             try:
-                message = self._channel.receive(_POLL_S)
+                message = self._child.event(_POLL_S)
             except ControlTimeout:
                 if time.monotonic() > deadline:
                     raise GeneratorDied("the load generator fell silent") from None
                 continue
             except ControlClosed:
-                raise GeneratorDied(f"the load generator ended ({self._status()})") from None
+                raise self._died() from None
             event = message["event"]
             if event == "finished":
                 report: Message = message["report"]
@@ -83,11 +84,11 @@ class Generator:
     def expect(self, event: str, bound_s: float) -> Message:
         """The next message, which must be `event`. Raises GeneratorDied otherwise."""
         try:
-            message = self._channel.receive(bound_s)
+            message = self._child.event(bound_s)
         except ControlTimeout:
             raise GeneratorDied(f"the load generator did not say {event!r}") from None
         except ControlClosed:
-            raise GeneratorDied(f"the load generator ended ({self._status()})") from None
+            raise self._died() from None
         if message["event"] != event:
             raise GeneratorDied(f"the load generator said {message} instead of {event!r}")
         return message
@@ -99,15 +100,19 @@ class Generator:
 
     def _send(self, message: Message) -> None:
         try:
-            self._channel.send(message)
+            self._child.send(message)
         except ControlClosed:
-            raise GeneratorDied(f"the load generator ended ({self._status()})") from None
+            raise self._died() from None
 
-    def _status(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(_STOP_BOUND_S)
-            return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-        return "its pipe is closed, but it still runs"
+    def _died(self) -> GeneratorDied:
+        """How it ended, and its last line on standard error."""
+        ended = self._child.stop(_STOP_BOUND_S)
+        words = self._child.last_words()
+        code = ended.exit_code or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        if ended.killed:
+            how = "its pipe was closed, and it was killed"
+        return GeneratorDied(f"the load generator ended ({how}){f': {words}' if words else ''}")
 
 
 @contextmanager
@@ -117,35 +122,19 @@ def generator_process(
     """Start the generator, and end it whatever happens.
 
     cpus: where it may run; None leaves that to the kernel. log: file for what
-    it prints on standard error; None: the harness's own standard error.
+    it prints on standard error; without one that is dropped.
     Raises GeneratorDied when it does not come up.
     """
-    with _opened(log) as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "loadtests.generator", *_parent()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,  # Ctrl-C is for the harness, which then stops its children
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    channel = Channel(os.dup(process.stdout.fileno()), os.dup(process.stdin.fileno()))
-    process.stdin.close()
-    process.stdout.close()
-    generator = Generator(process, channel)
-    try:
+    with ExitStack() as cleanup:
+        errors = cleanup.enter_context(_opened(log))
+        with interrupts_deferred():
+            child = Child((sys.executable, "-m", "loadtests.generator", *_parent()), _ROOT, errors)
+            cleanup.callback(child.stop, _STOP_BOUND_S)
+        generator = Generator(child)
         generator.expect("ready", _READY_BOUND_S)
         if cpus is not None:
             generator.pin(cpus)
         yield generator
-    finally:
-        channel.close()
-        try:
-            process.wait(_STOP_BOUND_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _parent() -> list[str]:
@@ -155,10 +144,5 @@ def _parent() -> list[str]:
     return [str(os.getpid())] if in_main_thread else []
 
 
-@contextmanager
-def _opened(log: Path | None) -> Iterator[IO[bytes] | None]:
-    if log is None:
-        yield None
-    else:
-        with log.open("ab") as handle:
-            yield handle
+def _opened(log: Path | None) -> IO[bytes]:
+    return tempfile.TemporaryFile() if log is None else log.open("a+b")

@@ -19,7 +19,7 @@ from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
 from results.schema import Code
 from servers.errors import ServerError
-from servers.process import ServerProcess, server_process
+from servers.process import Ended, ServerProcess, server_process
 
 DRAIN_S = 3.0
 """How long requests in flight at the end of the window are waited for."""
@@ -58,17 +58,25 @@ def measure(
         ) as server:
             known = replace(known, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms)
             cases = [load.case for load in scenario.loads]
-            if verify.problems(server.host, server.port, cases):
-                known = replace(known, codes=(*known.codes, Code.NOT_VERIFIED))
+            wrong = verify.problems(server.host, server.port, cases)
+            if wrong:
+                known = replace(known, codes=(*known.codes, Code.NOT_VERIFIED), cause=wrong[0])
             else:
                 known = _load(known, server, generator, cpus, warmup_s, measured_s, seed, probe)
             ended = server.stop()
             killed = (Code.STOP_KILLED,) if ended.killed else ()
+            if Code.SERVER_DIED in known.codes:
+                known = replace(known, cause=_how_it_died(server, ended))
             return replace(known, ended=ended, codes=(*known.codes, *killed))
-    except ServerError:
-        return replace(known, codes=(*known.codes, Code.SERVER_NOT_READY))
-    except GeneratorDied:
-        return replace(known, codes=(*known.codes, Code.GENERATOR_DIED))
+    except ServerError as error:
+        return replace(known, codes=(*known.codes, Code.SERVER_NOT_READY), cause=str(error))
+    except GeneratorDied as error:
+        return replace(known, codes=(*known.codes, Code.GENERATOR_DIED), cause=str(error))
+
+
+def _how_it_died(server: ServerProcess, ended: Ended) -> str:
+    """In its own words where it had any; else by its exit status."""
+    return server.failure or f"exit status {ended.exit_code}"
 
 
 def _load(

@@ -21,12 +21,16 @@ Row = dict[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One Run as it was seen. None: it did not come to that."""
+    """One Run as it was seen. None: it did not come to that.
+
+    cause: why there are no figures, or fewer than there should be, in one line.
+    """
 
     planned: PlannedRun
     scenario: Scenario
     started_at: str
     codes: tuple[Code, ...]
+    cause: str | None = None
     start_ms: float | None = None
     first_answer_ms: float | None = None
     report: dict[str, Any] | None = None

@@ -81,7 +81,8 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             LOAD_TIMES,
         ),
         Code.RATE_MISSED: Wording(
-            "more than 5 % of the scheduled arrivals were not answered within the window",
+            "more than 5 % of the scheduled arrivals, and at least three, were not answered within "
+            "the window",
             "the stack cannot hold this rate: its response times grow for as long as the load "
             "lasts, so they say how long it lasted rather than how fast the stack is",
             "read it as 'overloaded at this rate'; for times, offer a rate that it holds",

@@ -111,3 +111,10 @@ def test_several_warnings_come_together() -> None:
         Code.GENERATOR_CPU,
         Code.CLOCK_STEPPED,
     }
+
+
+@pytest.mark.parametrize(("answered", "missed"), [(18, False), (17, True)])
+def test_two_late_requests_of_a_slow_stream_are_no_missed_rate(answered: int, missed: bool) -> None:
+    """Two of twenty are more than 5 %, but may just have been under way as the window closed."""
+    slow = replace(OPEN, requests=20, arrivals_rps=10.0, throughput_rps=answered / 2)
+    assert (Code.RATE_MISSED in doubts(slow)) == missed

@@ -17,7 +17,6 @@ from loadtests import generator_process as harness_side
 from loadtests.errors import GeneratorDied, HarnessError
 from loadtests.generator_process import Generator, generator_process
 from loadtests.scenarios import Load
-from servers.control import Channel
 from tests.loadtests.counting import Counting, counting_server
 from tests.loadtests.loads import (
     MEASURED_S,
@@ -225,8 +224,7 @@ def test_the_generator_goes_when_the_harness_is_gone(server: Counting) -> None:
 
 def test_an_unknown_command_is_answered(generator: Generator) -> None:
     """A generator of another version says what it does not know, and goes on."""
-    channel: Channel = generator._channel
-    channel.send({"do": "dance"})
-    answer = channel.receive(10.0)
+    generator._child.send({"do": "dance"})
+    answer = generator._child.event(10.0)
     assert answer["event"] == "failed"
     assert "unknown command" in answer["error"]
