@@ -17,10 +17,17 @@ FORMAT =
 TESTS =
 UPGRADE =
 VERBOSE =
-export OUT RUN
+QUESTIONS =
+BASE =
+LAYERS =
+export OUT RUN BASE
 
 # The default interpreter is no wish: an environment that was made with another one may stay.
 SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(VERBOSE)' sh .ci/setup
+
+# Stacks beside the core ones have requirements of their own.
+CORE := aiohttp quart-hypercorn asyncio
+SET_UP_BENCH = $(SET_UP) $(if $(filter-out $(CORE),$(STACKS)),stacks,run)
 
 BENCH_OPTIONS = \
 	$(foreach stack,$(STACKS),--stack '$(stack)') \
@@ -31,6 +38,12 @@ BENCH_OPTIONS = \
 	$(if $(OUT),--out "$$OUT") \
 	$(if $(RESUME),--resume)
 
+REGRESSION_OPTIONS = \
+	$(if $(BASE),--base "$$BASE") \
+	$(foreach layer,$(LAYERS),--layer '$(layer)') \
+	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	$(if $(OUT),--out "$$OUT")
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
@@ -38,10 +51,13 @@ BENCH_OPTIONS = \
 .PHONY: help
 help: ## List the targets
 	@echo 'loopbench: benchmarks of asynchronous web servers. Targets:'
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
 	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
 	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1'
+	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
+	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.0"), LAYERS="facts instructions'
+	@echo '              time", ROUNDS, OUT (folder)'
 	@echo '  report  RUN (folder), FORMAT (html or md)'
 	@echo '  test    TESTS (files or folders)'
 	@echo '  lock    UPGRADE=1'
@@ -55,18 +71,38 @@ setup-dev: ## The same with the checks' packages, from requirements-dev.lock
 	@$(SET_UP) dev
 
 .PHONY: bench
-bench: setup ## Run the default suite, write results/runs/<id>/ and show the table
+bench: ## Run the default suite, write results/runs/<id>/ and show the table
+	@$(SET_UP_BENCH)
 	@$(BIN)/python -m loadtests bench $(BENCH_OPTIONS)
 
 .PHONY: bench-full
 bench-full: ROUNDS := $(or $(ROUNDS),10)
 bench-full: SCENARIOS := $(or $(SCENARIOS),all)
-bench-full: setup ## The same with every scenario and ten Rounds, for figures to publish
+bench-full: ## The same with every scenario and ten Rounds, for figures to publish
+	@$(SET_UP_BENCH)
 	@$(BIN)/python -m loadtests bench $(BENCH_OPTIONS)
 
 .PHONY: report
 report: setup ## Write the report of the newest run, or of RUN=…
 	@$(BIN)/python -m results report $(if $(FORMAT),--format '$(FORMAT)') $(if $(RUN),"$$RUN")
+
+.PHONY: behaviour
+behaviour: ## Ask by experiment what the stacks really do, and write down the answers
+	@$(SET_UP) stacks
+	@$(BIN)/python -m loadtests behaviour $(if $(OUT),--out "$$OUT") \
+		$(foreach question,$(QUESTIONS),'$(question)')
+
+.PHONY: regression
+regression: setup ## Compare this tree with the baseline, or with BASE=…; exit 1 on a regression
+	@$(BIN)/python -m loadtests regression $(REGRESSION_OPTIONS)
+
+.PHONY: regression-selftest
+regression-selftest: setup ## Check the regression check, with changes that it must see
+	@$(BIN)/python -m loadtests regression-selftest $(if $(OUT),--out "$$OUT")
+
+.PHONY: baseline
+baseline: setup ## Write results/baseline anew, and show what changes
+	@$(BIN)/python -m loadtests baseline
 
 .PHONY: test
 test: lint ## Run every check and test (TESTS=… picks tests)

@@ -24,9 +24,8 @@ FINGERPRINT = ("machine", "python", "packages")
 """The parts that must not change between the Runs of one results folder."""
 
 
-def describe(cpus: CpuPlan, command: list[str], seed: int | None) -> dict[str, Any]:
-    """Everything that is known before a server has been started, as JSON types. seed: None
-    where nothing was drawn.
+def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
+    """Everything that is known before a server has been started, as JSON types.
 
     What the servers themselves say is added under `stacks` as they are asked.
     """

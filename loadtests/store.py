@@ -129,6 +129,10 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]
             path.unlink()  # half a plan would block the folder for good
             raise
         return frozenset()
+    if (folder / HISTOGRAMS.packed_filename).exists():
+        raise HarnessError(
+            f"{folder} was compressed; gunzip {HISTOGRAMS.packed_filename} before going on with it"
+        )
     if not resume:
         raise HarnessError(
             f"{folder} holds a run already; go on with it by --resume, or name another --out"

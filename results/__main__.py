@@ -131,6 +131,41 @@ def compare(first: Path, second: Path, every: bool) -> None:
 
 
 @cli.command()
+@click.argument("run", type=Run(), required=False)
+def pack(run: Path | None) -> None:
+    """Compress histograms.csv, the one large table, in a folder that is to be kept.
+
+    Every command here reads it as before; gunzip undoes it.
+    """
+    from results import packing
+
+    click.echo(packing.pack(_chosen(run)))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write it there instead of printing it.",
+)
+def behaviour(folder: Path, out: Path | None) -> None:
+    """Print what the stacks were seen to do, as an article in Markdown, from behaviour.csv."""
+    from results import article
+    from results import behaviour as answers
+
+    questions, problems = answers.read(folder)
+    for problem in problems:
+        click.echo(f"note: {problem}", err=True)
+    text = article.article(questions)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+@cli.command()
 @click.option("--write", is_flag=True, help="Write it into results/README.md.")
 def dictionary(write: bool) -> None:
     """Print the data dictionary: every table, column, unit and Warning."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from results import schema
+from results.files import file_of
 from results.schema import Column, Kind, Table
 
 FILE = "datapackage.json"
@@ -27,13 +28,13 @@ _TYPES: dict[Kind, dict[str, Any]] = {
 def describe(folder: Path) -> dict[str, Any]:
     """The descriptor, as JSON types: one resource for each table whose file is there."""
     tables = (*schema.TABLES, *schema.DERIVED, *schema.EXTRA)
-    present = [table for table in tables if (folder / table.filename).is_file()]
+    files = {table: file_of(folder, table) for table in tables}
     return {
         "profile": "tabular-data-package",
         "name": "loopbench-results",
         "title": "Measurements of Python's asynchronous web servers",
         "description": f"A results folder of schema version {schema.SCHEMA_VERSION}.",
-        "resources": [_resource(table) for table in present],
+        "resources": [_resource(table, file) for table, file in files.items() if file.is_file()],
     }
 
 
@@ -47,13 +48,15 @@ def write(folder: Path) -> Path:
     return path
 
 
-def _resource(table: Table) -> dict[str, Any]:
+def _resource(table: Table, file: Path) -> dict[str, Any]:
+    compressed = {"compression": "gz"} if file.suffix == ".gz" else {}
     return {
         "profile": "tabular-data-resource",
         "name": table.name,
         "description": table.meaning,
-        "path": table.filename,
+        "path": file.name,
         "format": "csv",
+        **compressed,
         "mediatype": "text/csv",
         "encoding": "utf-8",
         "schema": {

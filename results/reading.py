@@ -8,12 +8,14 @@ fault becomes a Problem that names file, row and column.
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from results import schema
 from results.errors import ResultsError
+from results.files import file_of, open_text
 from results.schema import Column, Kind, Table, Value
 
 MOST_PROBLEMS = 20
@@ -64,15 +66,16 @@ def rows(path: Path, table: Table, problems: list[Problem]) -> Iterator[dict[str
     Raises ResultsError where the file is there and cannot be opened.
     """
     note = _Noted(table.filename, problems)
-    file = path / table.filename
+    file = file_of(path, table)
     csv.field_size_limit(_LONGEST_CELL)
     try:
-        with open(file, newline="", encoding="utf-8-sig", errors="replace") as handle:
+        with open_text(file, "utf-8-sig", "replace") as handle:
             yield from _read(csv.reader(_whole(handle, note)), table, note)
     except FileNotFoundError:
         note("the file is missing")
-    except OSError as error:
-        raise ResultsError(f"cannot read {file}: {error.strerror}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ResultsError(f"cannot read {file}: {why}") from error
     note.close()
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
-import sys
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
 import click
 
-from loadtests import environment
 from loadtests.behaviour.asking import ask_all
 from loadtests.behaviour.catalogue import Asked, experiments
 from loadtests.behaviour.process import Key
 from loadtests.behaviour.rows import NOT_ANSWERED, row_of, write
-from loadtests.cpus import allowed_cpus, plan_cpus
 from loadtests.errors import HarnessError
 from loadtests.store import cannot_write, new_folder
-from results.schema import BEHAVIOUR, ENVIRONMENT_FILE, Row, SchemaError
+from results.schema import BEHAVIOUR, Row, SchemaError
 from servers.naming import suggestion
 
 LOG_FILE = "behaviour.log"
@@ -89,16 +86,11 @@ def _chosen(
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, and describe what this runs on where nothing does so yet."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / LOG_FILE).touch()
-        if environment.read(folder) is None:
-            command = environment.shown_command(sys.argv[1:])
-            described = environment.describe(plan_cpus(allowed_cpus()), command, None)
-            environment.write(folder, described)
     except OSError as error:
-        raise cannot_write(folder, ENVIRONMENT_FILE, error) from error
+        raise cannot_write(folder, LOG_FILE, error) from error
 
 
 def _ask(wanted: Iterable[Asked], order: list[Key], folder: Path) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from results import schema
+from results.files import file_of, open_text
 from results.reading import Problem, rows
 
 RESPONSE_TIME = "response_time"
@@ -53,8 +55,8 @@ class Distribution:
 def distributions(path: Path, problems: list[Problem]) -> dict[Key, Distribution]:
     """Every distribution that the report draws. Faults of the file are added to `problems`."""
     try:
-        buckets = _gathered(_quickly(path / schema.HISTOGRAMS.filename))
-    except (ValueError, OverflowError, OSError, csv.Error):
+        buckets = _gathered(_quickly(file_of(path, schema.HISTOGRAMS)))
+    except (ValueError, OverflowError, OSError, EOFError, zlib.error, csv.Error):
         buckets = _gathered(_carefully(path, problems))
     return {key: _distribution(found) for key, found in buckets.items()}
 
@@ -67,7 +69,7 @@ def _quickly(file: Path) -> Iterator[_Bucket]:
 
     A tenth of the time of `reading.rows`, and this is the one large table.
     """
-    with open(file, newline="", encoding="utf-8") as handle:
+    with open_text(file) as handle:
         reader = csv.reader(_ended(handle))
         if next(reader, None) != _HEADER:
             raise ValueError("another header")

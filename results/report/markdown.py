@@ -102,15 +102,15 @@ def _words(said: Words) -> str:
 def _span(span: Span) -> str:
     match span:
         case Code(text):
-            return _code(text)
+            return code(text)
         case Link(text, anchor):
             return f"[{escaped(text)}](#{anchor})"
         case _:
             return escaped(span)
 
 
-def _code(text: str) -> str:
-    """Between more backticks than stand in a row inside it."""
+def code(text: str) -> str:
+    """As Code: between more backticks than stand in a row inside it."""
     text = one_line(text)
     runs = [len(run) for run in re.findall("`+", text)]
     fence = "`" * (max(runs, default=0) + 1)

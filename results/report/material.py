@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from results import schema
+from results.behaviour import Question, questions
 from results.folder import Folder, RunRow
 from results.notes import Note, notes
 from results.reading import Problem, rows
@@ -69,6 +70,7 @@ class Material:
     observations: tuple[Row, ...]
     threads: tuple[Row, ...]
     probe_cost: tuple[Row, ...]
+    behaviour: tuple[Question, ...]
     coarse: int
     problems: tuple[Problem, ...]
 
@@ -143,6 +145,7 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
         observations=tuple(rows(folder.path, schema.OBSERVATIONS, problems)),
         threads=tuple(rows(folder.path, schema.THREADS, problems)),
         probe_cost=_extra(folder, schema.PROBE_COST, problems),
+        behaviour=questions(_extra(folder, schema.BEHAVIOUR, problems)),
         coarse=coarse,
         problems=tuple(problems),
     )

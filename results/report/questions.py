@@ -13,6 +13,7 @@ from results.report.material import Material, name
 from results.report.parts import Words, words
 from results.report.pressure import ALONE, CANARY
 from results.report.readings import Where
+from results.report.seen import told
 from results.report.speed import CPU, THROUGHPUT
 from results.summary import Summary
 
@@ -239,7 +240,7 @@ def _never(_: Material) -> str:
     return ""
 
 
-_BEHAVIOUR = "`make behaviour` asks it."
+_BEHAVIOUR = "`make behaviour OUT=` with this run's folder asks it."
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
@@ -278,15 +279,30 @@ QUESTIONS: tuple[Question, ...] = (
         "pressure",
         '`make bench SCENARIOS="neighbour-burn-async neighbour-burn-sync"` measures it.',
     ),
-    Question("Is my handler cancelled when the client leaves?", _never, "", _BEHAVIOUR),
-    Question("Can I protect a write from that?", _never, "", _BEHAVIOUR),
     Question(
-        "Will requests in flight finish at shutdown, and how long may it take?",
-        _never,
-        "",
+        "Is my handler cancelled when the client leaves?",
+        told("disconnect.plain-await"),
+        "behaviour",
         _BEHAVIOUR,
     ),
-    Question("Why does the server not stop?", _never, "", _BEHAVIOUR),
+    Question(
+        "Can I protect a write from that?",
+        told("disconnect.shield", "disconnect.aiojobs-shield", "disconnect.background-task"),
+        "behaviour",
+        _BEHAVIOUR,
+    ),
+    Question(
+        "Will requests in flight finish at shutdown, and how long may it take?",
+        told("stopping.request-ends-inside-grace", "stopping.request-outlives-grace"),
+        "behaviour",
+        _BEHAVIOUR,
+    ),
+    Question(
+        "Why does the server not stop?",
+        told("stopping.idle-keep-alive", "stopping.open-websocket", "stopping.work-in-thread"),
+        "behaviour",
+        _BEHAVIOUR,
+    ),
     Question(
         "How much memory a connection, and is it given back?",
         _memory,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from results.report import (
     answer,
+    behaviour,
     course,
     doubts,
     inside,
@@ -71,6 +72,12 @@ SECTIONS: tuple[Section, ...] = (
         "Starting and stopping",
         lifetime.parts,
         "times of starting and stopping, in `runs.csv`",
+    ),
+    Section(
+        "behaviour",
+        "What the stacks were seen to do",
+        behaviour.parts,
+        "answers, in `behaviour.csv`: `make behaviour OUT=…`",
     ),
     Section("warnings", "Warnings in words", doubts.parts, "nothing"),
     Section(

@@ -52,6 +52,11 @@ class Table:
         return f"{self.name}.csv"
 
     @property
+    def packed_filename(self) -> str:
+        """Of the compressed table, where `python -m results pack` made one."""
+        return f"{self.filename}.gz"
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 

@@ -1,0 +1,138 @@
+"""behaviour.csv as values: what each stack was seen to do, by topic and question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from results import schema
+from results.errors import ResultsError
+from results.reading import Problem, rows
+from results.schema import Row
+
+NOT_ANSWERED = "not answered"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One stack and setting of a question.
+
+    answers: by version of Python what was seen, and the evidence of it, the
+    oldest first. claim: what is commonly said of the stack. agrees and follows
+    are those of the newest Python.
+    """
+
+    stack: str
+    setting: str
+    answers: Mapping[str, str]
+    evidence: str
+    claim: str
+    agrees: str
+    follows: str
+    varies: bool
+    versions: str
+
+    @property
+    def answer(self) -> str:
+        """One answer; by Python where they differ."""
+        different = dict.fromkeys(self.answers.values())
+        if len(different) == 1:
+            return next(iter(different))
+        by = ([python for python, said in self.answers.items() if said == one] for one in different)
+        pairs = zip(different, by, strict=True)
+        return "; ".join(f"{one} (Python {', '.join(pythons)})" for one, pythons in pairs)
+
+    @property
+    def label(self) -> str:
+        """The stack, and its setting where that is not the default."""
+        return self.stack if self.setting == DEFAULT else f"{self.stack}, {self.setting}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with what was seen on each stack and setting, in the order of the rows."""
+
+    name: str
+    topic: str
+    asks: str
+    asked: tuple[Asked, ...]
+
+    def of(self, stack: str) -> tuple[Asked, ...]:
+        """What was asked of one stack."""
+        return tuple(one for one in self.asked if one.stack == stack)
+
+
+def read(folder: Path) -> tuple[tuple[Question, ...], list[Problem]]:
+    """The questions of a folder, and what of its file could not be used.
+
+    Raises ResultsError where there is no such file.
+    """
+    if not (folder / schema.BEHAVIOUR.filename).exists():
+        raise ResultsError(
+            f"{folder} has no {schema.BEHAVIOUR.filename}; `make behaviour` makes one"
+        )
+    problems: list[Problem] = []
+    return questions(tuple(rows(folder, schema.BEHAVIOUR, problems))), problems
+
+
+def questions(found: Sequence[Row]) -> tuple[Question, ...]:
+    """The questions that the rows answer, in the order of the rows."""
+    by: dict[str, list[Row]] = {}
+    for row in found:
+        by.setdefault(str(row["question"]), []).append(row)
+    return tuple(
+        Question(name, str(mine[0]["topic"]), str(mine[0]["asks"]), tuple(_asked(mine)))
+        for name, mine in by.items()
+    )
+
+
+def _asked(mine: Iterable[Row]) -> Iterable[Asked]:
+    by: dict[tuple[str, str], list[Row]] = {}
+    for row in mine:
+        by.setdefault((str(row["stack"]), str(row["setting"])), []).append(row)
+    for (stack, setting), same in by.items():
+        same.sort(key=lambda row: _version(str(row["python"])))
+        newest = same[-1]
+        yield Asked(
+            stack,
+            setting,
+            MappingProxyType({str(row["python"]): str(row["answer"]) for row in same}),
+            str(newest["evidence"]),
+            str(newest["commonly_said"] or ""),
+            str(newest["agrees"] or ""),
+            str(newest["follows"] or ""),
+            any(row["varies"] is True for row in same),
+            str(newest["versions"]),
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def pythons(found: Iterable[Question]) -> tuple[str, ...]:
+    """Every version of Python that answers come from, the oldest first."""
+    every = {python for question in found for one in question.asked for python in one.answers}
+    return tuple(sorted(every, key=_version))
+
+
+def versions(found: Iterable[Question]) -> tuple[str, ...]:
+    """Every package that was asked, with its version, by name."""
+    every = {
+        package
+        for question in found
+        for one in question.asked
+        for package in one.versions.split(", ")
+    }
+    return tuple(sorted(every))
+
+
+def topics(found: Iterable[Question]) -> dict[str, tuple[Question, ...]]:
+    """The questions by topic, both in their order."""
+    by: dict[str, list[Question]] = {}
+    for question in found:
+        by.setdefault(question.topic, []).append(question)
+    return {topic: tuple(mine) for topic, mine in by.items()}

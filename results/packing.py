@@ -1,0 +1,37 @@
+"""The one large table of a results folder, compressed, for a folder that is to be kept."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+from results import datapackage, schema
+from results.errors import ResultsError
+
+
+def pack(folder: Path) -> Path:
+    """Compress histograms.csv of a folder, and say so in datapackage.json; the compressed file.
+
+    Every reader of this package takes either. Raises ResultsError.
+    """
+    plain = folder / schema.HISTOGRAMS.filename
+    packed = folder / schema.HISTOGRAMS.packed_filename
+    if not plain.is_file():
+        raise ResultsError(f"{plain}: there is nothing to compress")
+    draft = packed.with_suffix(".part")
+    try:
+        # Without time and name in the header equal tables make equal files.
+        with (
+            plain.open("rb") as source,
+            draft.open("wb") as target,
+            gzip.GzipFile("", "wb", 9, target, mtime=0) as sink,
+        ):
+            shutil.copyfileobj(source, sink)
+        draft.replace(packed)
+        plain.unlink()
+        datapackage.write(folder)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise ResultsError(f"cannot write into {folder}: {error.strerror}") from error
+    return packed

@@ -1,0 +1,55 @@
+"""Section: what the stacks were seen to do, where `make behaviour` has asked them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from results import behaviour
+from results.behaviour import Asked
+from results.report.material import Material
+from results.report.parts import Bullets, Heading, Part, Text, Words, table, words
+
+_HOLDS = {"yes": "so", "no": "not so", "partly": "partly so", "": ""}
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """What is commonly said and not so, then the answers by topic."""
+    if not material.behaviour:
+        return
+    questions = material.behaviour
+    asked = [one for question in questions for one in question.asked]
+    pythons = ", ".join(behaviour.pythons(questions))
+    yield Text(
+        (
+            f"{len(questions)} questions with {len(asked)} answers, each from an experiment on a ",
+            "real server with its framework's own defaults unless a setting is named (Python ",
+            f"{pythons}; {', '.join(behaviour.versions(questions))}).",
+        )
+    )
+    claims = tuple(_claims(asked))
+    if claims:
+        yield Heading("Commonly said, and not so here")
+        yield Bullets(claims)
+    for topic, mine in behaviour.topics(questions).items():
+        yield table(
+            topic,
+            ("question", "stack", "setting", "answer", "commonly said is"),
+            (
+                (question.asks, one.stack, one.setting, one.answer, _HOLDS.get(one.agrees, ""))
+                for question in mine
+                for one in question.asked
+            ),
+            names=4,
+            folded=True,
+        )
+    yield Text(words("The evidence of each answer is in `behaviour.csv`."))
+
+
+def _claims(asked: list[Asked]) -> Iterator[Words]:
+    by: dict[str, list[Asked]] = {}
+    for one in asked:
+        if one.agrees in ("no", "partly"):
+            by.setdefault(one.claim, []).append(one)
+    for claim, mine in by.items():
+        seen = "; ".join(f"{one.label}: {one.answer}" for one in mine)
+        yield (f"“{claim}” {_HOLDS[mine[0].agrees]}. {seen}.",)

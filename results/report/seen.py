@@ -1,0 +1,42 @@
+"""Answers of `make behaviour` in a line, for the index of questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from results import figures
+from results.behaviour import DEFAULT, Asked
+from results.report.material import Material
+
+
+def told(*names: str) -> Callable[[Material], str]:
+    """A line from the questions of these names: each stack's answers, equal ones together."""
+
+    def line(material: Material) -> str:
+        found = [one for name in names for one in material.behaviour if one.name == name]
+        several = len(found) > 1
+        return "; ".join(
+            f"{_short(question.asks) if several else ''}{_answers(question.asked)}"
+            for question in found
+        )
+
+    return line
+
+
+def _short(asks: str) -> str:
+    return f"{asks} "
+
+
+def _answers(asked: Iterable[Asked]) -> str:
+    by: dict[str, dict[str, list[str]]] = {}
+    for one in asked:
+        by.setdefault(one.stack, {}).setdefault(one.answer, []).append(one.setting)
+    return ", ".join(
+        f"{stack}: {'; '.join(_one(answer, settings) for answer, settings in answers.items())}"
+        for stack, answers in by.items()
+    )
+
+
+def _one(answer: str, settings: list[str]) -> str:
+    where = "" if settings == [DEFAULT] else f" ({figures.listed(settings, 3)})"
+    return f"{answer}{where}"

@@ -1,0 +1,150 @@
+"""behaviour.csv in the article, in the report and in the index of questions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from results import behaviour
+from results.article import article
+from results.errors import ResultsError
+from results.report.parts import Bullets, Code, Link, Table
+from results.schema import BEHAVIOUR, Row, TableWriter
+from tests.conftest import ROOT
+from tests.results import report_folder
+from tests.results.reports import made
+
+
+def _row(stack: str, setting: str, answer: str, python: str = "3.11.7", **more: str | bool) -> Row:
+    return {
+        "question": "disconnect.plain-await",
+        "topic": "Disconnect",
+        "asks": "Is a save finished whose client leaves?",
+        "stack": stack,
+        "setting": setting,
+        "answer": answer,
+        "evidence": f"seen on {python}",
+        "varies": False,
+        "took_s": 0.5,
+        "versions": f"{stack} 1.0",
+        "python": python,
+        **more,
+    }
+
+
+ROWS = (
+    _row("aiohttp", "FIN", "saved", "3.13.0"),
+    _row("aiohttp", "FIN", "saved"),
+    _row(
+        "aiohttp",
+        "handler_cancellation=True, FIN",
+        "lost",
+        commonly_said="aiohttp cancels handlers.",
+        agrees="yes",
+    ),
+    _row(
+        "quart-hypercorn",
+        "FIN",
+        "lost",
+        commonly_said="Quart finishes what it began.",
+        agrees="no",
+        follows="Shield what must be finished.",
+    ),
+    _row("quart-hypercorn", "RST", "lost", "3.11.7"),
+    _row("quart-hypercorn", "RST", "<b>half*", "3.13.0", varies=True),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with TableWriter(tmp_path, BEHAVIOUR) as writer:
+        writer.append(ROWS)
+    return tmp_path
+
+
+def test_answers_of_several_pythons_are_one_where_they_agree(folder: Path) -> None:
+    """And are told by Python where they do not, the oldest first."""
+    questions, problems = behaviour.read(folder)
+    assert problems == []
+    (question,) = questions
+    assert [(one.label, one.answer) for one in question.asked] == [
+        ("aiohttp, FIN", "saved"),
+        ("aiohttp, handler_cancellation=True, FIN", "lost"),
+        ("quart-hypercorn, FIN", "lost"),
+        ("quart-hypercorn, RST", "lost (Python 3.11.7); <b>half* (Python 3.13.0)"),
+    ]
+    assert question.asked[0].evidence == "seen on 3.13.0"
+    assert behaviour.pythons(questions) == ("3.11.7", "3.13.0")
+    assert behaviour.versions(questions) == ("aiohttp 1.0", "quart-hypercorn 1.0")
+
+
+def test_the_article_says_claim_answer_and_what_follows(folder: Path) -> None:
+    """Text from rows stays text."""
+    text = article(behaviour.read(folder)[0])
+    assert "1 questions" in text
+    assert "### Is a save finished whose client leaves?" in text
+    assert "- aiohttp, `FIN`: **saved**. Seen on 3.13.0." in text
+    assert "> Commonly said of aiohttp: aiohttp cancels handlers. That is so here." in text
+    assert (
+        "> Commonly said of quart-hypercorn: Quart finishes what it began. That is not so" in text
+    )
+    assert "*What follows (quart-hypercorn):* Shield what must be finished." in text
+    assert "- “Quart finishes what it began.” (no) quart-hypercorn, FIN: lost." in text
+    assert "&lt;b&gt;half\\*" in text
+    assert "(it varies)" in text
+
+
+def test_the_command_prints_the_article(folder: Path) -> None:
+    """Into a file where one is named; a folder without answers is one line."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "results", "behaviour", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert run(str(folder)).stdout == article(behaviour.read(folder)[0])
+    assert run(str(folder), "--out", str(folder / "out.md")).returncode == 0
+    assert (folder / "out.md").read_text() == article(behaviour.read(folder)[0])
+    (folder / BEHAVIOUR.filename).unlink()
+    refused = run(str(folder))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: ")
+    assert "make behaviour" in refused.stderr
+    with pytest.raises(ResultsError):
+        behaviour.read(folder)
+
+
+def test_the_report_tells_the_answers(tmp_path: Path) -> None:
+    """A section with the claims that do not hold and a table a topic; the index answers too."""
+    folder = report_folder.write(tmp_path / "known")
+    without = made(folder)
+    assert "behaviour" not in [section.anchor for section in without.sections]
+    with TableWriter(folder, BEHAVIOUR) as writer:
+        writer.append(ROWS)
+    report = made(folder)
+    (section,) = (one for one in report.sections if one.anchor == "behaviour")
+    (claims,) = (part for part in section.parts if isinstance(part, Bullets))
+    assert claims.items == (
+        ("“Quart finishes what it began.” not so. quart-hypercorn, FIN: lost.",),
+    )
+    (table,) = (part for part in section.parts if isinstance(part, Table))
+    assert table.title == "Disconnect"
+    assert [row[1:] for row in table.rows] == [
+        ("aiohttp", "FIN", "saved", ""),
+        ("aiohttp", "handler_cancellation=True, FIN", "lost", "so"),
+        ("quart-hypercorn", "FIN", "lost", "not so"),
+        ("quart-hypercorn", "RST", "lost (Python 3.11.7); <b>half* (Python 3.13.0)", ""),
+    ]
+    lines = {
+        question.text: "".join(
+            span.text if isinstance(span, Code | Link) else span for span in question.line
+        )
+        for question in report.questions
+    }
+    assert lines["Is my handler cancelled when the client leaves?"] == (
+        "aiohttp: saved (FIN); lost (handler_cancellation=True, FIN), quart-hypercorn: lost (FIN); "
+        "lost (Python 3.11.7); <b>half* (Python 3.13.0) (RST)."
+    )
+    assert lines["Can I protect a write from that?"].startswith("Not measured here.")

@@ -1,0 +1,60 @@
+"""`python -m results pack`: a smaller folder that reads as before."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from results import datapackage, packing
+from results.errors import ResultsError
+from results.report import markdown
+from results.schema import HISTOGRAMS
+from tests.conftest import ROOT
+from tests.results import report_folder
+from tests.results.reports import made
+
+
+def test_a_packed_folder_makes_the_same_report(tmp_path: Path) -> None:
+    """The table's bytes come back, equal tables make equal files, and the package is valid."""
+    folder = report_folder.write(tmp_path / "known")
+    table = (folder / HISTOGRAMS.filename).read_bytes()
+    before = markdown.render(made(folder))
+    packed = packing.pack(folder)
+    assert gzip.decompress(packed.read_bytes()) == table
+    assert not (folder / HISTOGRAMS.filename).exists()
+    assert markdown.render(made(folder)) == before
+    # In a process of its own: it leaves compressed files open.
+    checked = subprocess.run(
+        [sys.executable, "-m", "frictionless", "validate", "--json", datapackage.FILE],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    report = json.loads(checked.stdout)
+    assert report["valid"]
+    assert packed.name in [task["place"] for task in report["tasks"]]
+
+    again = report_folder.write(tmp_path / "again")
+    assert packing.pack(again).read_bytes() == packed.read_bytes()
+    with pytest.raises(ResultsError, match="nothing to compress"):
+        packing.pack(again)
+
+
+def test_a_packed_table_that_is_damaged_is_one_line(tmp_path: Path) -> None:
+    """Cut off, or no gzip file at all."""
+    folder = report_folder.write(tmp_path / "known")
+    packed = packing.pack(folder)
+    whole = packed.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"run_id,load\n"):
+        packed.write_bytes(damaged)
+        command = [sys.executable, "-m", "results", "report", str(folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: cannot read {packed}: ")
+        assert done.stderr.count("\n") == 1
