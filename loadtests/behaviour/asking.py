@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
 
 from loadtests.behaviour.catalogue import Asked
-from loadtests.behaviour.process import Asker, Outcome
+from loadtests.behaviour.process import Nursery, Outcome, nursery
 
 TOGETHER = 12
 """How many are under way at once. They wait far more than they compute."""
@@ -17,23 +16,21 @@ def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:
 
     Whatever ends the iteration early ends the experiments that are under way.
     """
-    asker = Asker()
     wanted = sorted(asked, key=lambda one: -one.experiment.bound_s)
-    try:
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            try:
-                answering = {
-                    pool.submit(asker.ask, one.key, one.experiment.bound_s): one
-                    for one in wanted
-                    if not one.experiment.alone
-                }
-                for done in as_completed(answering):
-                    yield answering[done], done.result()
-            except BaseException:
-                asker.end()
-                raise
-        for one in wanted:
-            if one.experiment.alone:
-                yield one, asker.ask(one.key, one.experiment.bound_s)
-    finally:
-        asker.end()
+    with nursery() as asker:
+        yield from _ask(asker, [one for one in wanted if not one.experiment.alone], TOGETHER)
+        yield from _ask(asker, [one for one in wanted if one.experiment.alone], 1)
+
+
+def _ask(asker: Nursery, wanted: Sequence[Asked], together: int) -> Iterator[tuple[Asked, Outcome]]:
+    waiting = iter(enumerate(wanted))
+    under_way: dict[int, Asked] = {}
+    while True:
+        while len(under_way) < together and (following := next(waiting, None)) is not None:
+            number, one = following
+            under_way[number] = one
+            asker.begin(number, one.key, one.experiment.bound_s)
+        if not under_way:
+            return
+        number, outcome = asker.next(max(one.experiment.bound_s for one in under_way.values()))
+        yield under_way.pop(number), outcome

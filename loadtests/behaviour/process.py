@@ -1,35 +1,31 @@
-"""Ask one Experiment in a process of its own, and end all that it left behind.
-
-Processes are forked from a server that has imported every Question and does
-nothing else (multiprocessing, "forkserver"), so that starting one costs
-milliseconds, and little CPU time beside the experiments that compare times.
-"""
+"""Ask Experiments in processes of their own, of which nothing is left afterwards."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
+import sys
 import tempfile
 import threading
-import time
-import traceback
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-from loadtests.behaviour.catalogue import experiments
+from loadtests.behaviour.nursery import run
 from loadtests.behaviour.question import Answer
-from servers.machine import die_with_parent
+from loadtests.errors import HarnessError
+from servers.commanded import Child, interrupts_deferred
+from servers.control import ControlClosed, ControlTimeout
 
 Key = tuple[str, str, str]
 """Question, stack and setting."""
 
-_KILL_BOUND_S = 5.0
-
-_forkserver = multiprocessing.get_context("forkserver")
-_forkserver.set_forkserver_preload(["loadtests.behaviour.preload"])
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_READY_BOUND_S = 60.0
+_STOP_BOUND_S = 10.0
+_BEYOND_S = 30.0
+"""How much longer than an experiment's own bound its end is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,80 +44,76 @@ class Outcome:
     cut: bool = False
 
 
-class Asker:
-    """Asks Experiments, from any thread; `end` ends all that is under way."""
+class Nursery:
+    """A live process that experiments are forked from. Use `nursery`; one thread at a time."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pids: set[int] = set()
-        self._over = False
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    def begin(self, number: int, key: Key, bound_s: float) -> None:
+        """Begin an Experiment; its Outcome comes with this number. Raises HarnessError."""
+        command = {"do": "ask", "number": number, "key": list(key), "bound_s": bound_s}
+        try:
+            self._child.send(command)
+        except ControlClosed:
+            raise self._gone() from None
+
+    def next(self, bound_s: float) -> tuple[int, Outcome]:
+        """Number and Outcome of the next Experiment that ends. Raises HarnessError."""
+        try:
+            told = self._child.event(bound_s + _BEYOND_S)
+        except ControlTimeout:
+            raise HarnessError("the process that asks the questions fell silent") from None
+        except ControlClosed:
+            raise self._gone() from None
+        return told["number"], _outcome(told)
 
     def ask(self, key: Key, bound_s: float) -> Outcome:
-        """Ask the Experiment of that key, for at most so long. Nothing of it is left afterwards."""
-        with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder) / "output"
-            output.touch()
-            receiving, sending = _forkserver.Pipe(duplex=False)
-            process = _forkserver.Process(target=_answer, args=(key, sending, str(output)))
-            began = time.monotonic()
-            with self._lock:
-                if self._over:
-                    return Outcome(None, "not asked: the run was interrupted", 0.0, "")
-                process.start()
-                assert process.pid is not None
-                self._pids.add(process.pid)
-            sending.close()
+        """Ask one Experiment, and wait for its Outcome."""
+        self.begin(0, key, bound_s)
+        return self.next(bound_s)[1]
+
+    def _gone(self) -> HarnessError:
+        self._child.stop(_STOP_BOUND_S)
+        words = self._child.last_words()
+        return HarnessError(f"the process that asks the questions ended: {words}")
+
+
+def _outcome(told: dict[str, Any]) -> Outcome:
+    said = told["answer"]
+    answer = None if said is None else Answer(**said)
+    return Outcome(answer, told["problem"], told["took_s"], told["output"], told["cut"])
+
+
+@contextmanager
+def nursery(ask: Callable[[list[str]], Answer] = run) -> Iterator[Nursery]:
+    """Start it, and end it with all that is under way, whatever happens.
+
+    ask: what to do in the process of an experiment; a function at the top of a module.
+    Raises HarnessError when it does not come up, such as for a Question that cannot be imported.
+    """
+    where = f"{ask.__module__}:{ask.__qualname__}"
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    parent = [str(os.getpid())] if in_main_thread else []
+    with tempfile.TemporaryFile() as errors:
+        with interrupts_deferred():
+            command = (sys.executable, "-m", "loadtests.behaviour.nursery", where, *parent)
+            child = Child(command, _ROOT, errors)
+        try:
+            asker = Nursery(child)
             try:
-                answer, problem, cut = _received(receiving, bound_s)
-            finally:
-                with self._lock:
-                    self._pids.discard(process.pid)
-                    _end(process.pid)
-                process.join(_KILL_BOUND_S)
-                receiving.close()
-            took_s = time.monotonic() - began
-            return Outcome(answer, problem, took_s, output.read_text(errors="replace"), cut)
-
-    def end(self) -> None:
-        """Begin no more, and end what is under way."""
-        with self._lock:
-            self._over = True
-            for pid in self._pids:
-                _end(pid)
+                child.event(_READY_BOUND_S)
+            except ControlClosed:
+                raise asker._gone() from None
+            yield asker
+        finally:
+            child.stop(_STOP_BOUND_S)
 
 
-def _received(receiving: Connection, bound_s: float) -> tuple[Answer | None, str, bool]:
-    """The answer, or why there is none; whether the bound passed."""
-    if not receiving.poll(bound_s):
-        return None, f"cut after {bound_s:g} s: it had not come to an end", True
-    try:
-        answer, problem = receiving.recv()
-    except EOFError:
-        return None, "its process ended without an answer", False
-    return answer, problem, False
+class Asker:
+    """Asks one Experiment at a time, each from a nursery of its own."""
 
-
-def _end(pid: int) -> None:
-    """End the process, and its group, which an experiment may have put more into."""
-    for kill in (os.killpg, os.kill):
-        with suppress(ProcessLookupError):
-            kill(pid, signal.SIGKILL)
-
-
-def _answer(key: Key, sending: Connection, output: str) -> None:
-    """The life of an experiment's process."""
-    os.setsid()
-    die_with_parent(os.getppid())
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    try:
-        answer = experiments()[key].experiment.run()
-        sending.send((answer, ""))
-    except BaseException as error:
-        traceback.print_exc()
-        line = " ".join(str(error).split())
-        sending.send((None, f"{type(error).__name__}: {line}"))
-    finally:
-        # Threads and tasks that never end are what some experiments are about.
-        os._exit(0)
+    def ask(self, key: Key, bound_s: float) -> Outcome:
+        """Ask the Experiment of that key, for at most so long."""
+        with nursery() as asker:
+            return asker.ask(key, bound_s)

@@ -1,0 +1,229 @@
+"""Experiments in processes of their own: cut, failing, interrupted; their rows; the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from loadtests.behaviour import asking
+from loadtests.behaviour.catalogue import TOPICS, Asked, experiments, questions
+from loadtests.behaviour.process import Nursery, Outcome, nursery
+from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loadtests.behaviour.rows import NOT_ANSWERED, row_of, write, written
+from loadtests.errors import HarnessError
+from results.schema import BEHAVIOUR
+from tests.loadtests.behaviour.strange import misbehave
+from tests.servers.processes import eventually
+
+CORE = {"aiohttp", "quart-hypercorn"}
+
+
+def _alive(pid: int) -> bool:
+    """A killed process whose parent has not looked yet is not alive."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[Nursery]:
+    """Asks experiments that do not behave."""
+    with nursery(misbehave) as asker:
+        yield asker
+
+
+def test_an_experiment_answers_from_a_process_of_its_own(odd: Nursery) -> None:
+    """What it prints is kept; a thread that it leaves behind keeps nobody waiting."""
+    for what in ("answer", "leave a thread"):
+        outcome = odd.ask((what, "", ""), 20.0)
+        assert outcome.answer is not None
+        assert outcome.answer.answer == "fine"
+        assert outcome.problem == ""
+        assert outcome.output == f"about to {what}\n"
+        assert not outcome.cut
+
+
+def test_one_that_hangs_is_cut_with_all_its_processes(odd: Nursery, tmp_path: Path) -> None:
+    """At its bound, and it says so."""
+    pids = tmp_path / "pids"
+    outcome = odd.ask(("hang", str(pids), ""), 1.5)
+    assert outcome.cut
+    assert outcome.answer is None
+    assert outcome.problem == "cut after 1.5 s: it had not come to an end"
+    for pid in map(int, pids.read_text().split()):
+        assert eventually(lambda pid=pid: not _alive(pid))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("fail", "ValueError: two lines"),
+        ("stop", "SystemExit: 2"),
+        ("exit", "its process ended without an answer"),
+    ],
+)
+def test_one_that_fails_says_how(odd: Nursery, what: str, problem: str) -> None:
+    """In one line; the traceback is in the output."""
+    outcome = odd.ask((what, "", ""), 20.0)
+    assert outcome.answer is None
+    assert outcome.problem == problem
+    assert not outcome.cut
+    assert outcome.output.startswith(f"about to {what}\n")
+
+
+def test_what_is_under_way_ends_with_the_nursery(tmp_path: Path) -> None:
+    """As when a person has interrupted it."""
+    pids = tmp_path / "pids"
+    with nursery(misbehave) as asker:
+        asker.begin(1, ("hang", str(pids), ""), 60.0)
+        assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    for pid in map(int, pids.read_text().split()):
+        assert eventually(lambda pid=pid: not _alive(pid))  # type: ignore[misc]
+
+
+def test_a_nursery_that_dies_is_one_line(tmp_path: Path) -> None:
+    """And what was under way dies with it."""
+    pids = tmp_path / "pids"
+    with nursery(misbehave) as asker:
+        asker.begin(1, ("hang", str(pids), ""), 60.0)
+        assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        os.kill(asker._child.pid, signal.SIGKILL)
+        with pytest.raises(HarnessError, match="the process that asks the questions ended"):
+            asker.next(10.0)
+    hanging, _ = map(int, pids.read_text().split())
+    assert eventually(lambda: not _alive(hanging))
+
+
+def test_several_are_under_way_at_once(odd: Nursery, tmp_path: Path) -> None:
+    """Each comes back under its number; a short one does not wait for a long one."""
+    odd.begin(7, ("hang", str(tmp_path / "pids"), ""), 1.0)
+    odd.begin(8, ("answer", "", ""), 20.0)
+    assert [(number, outcome.cut) for number, outcome in (odd.next(20.0), odd.next(20.0))] == [
+        (8, False),
+        (7, True),
+    ]
+
+
+def test_every_question_asks_both_core_stacks() -> None:
+    """Every topic has questions, and they have an experiment on each of the two."""
+    found = questions()
+    assert {name.partition(".")[0] for name in found} == set(TOPICS)
+    for name, question in found.items():
+        assert {experiment.stack for experiment in question.experiments} >= CORE, name
+        assert question.asks.endswith("?"), name
+
+
+def test_claims_and_advice_are_about_somebody() -> None:
+    """A claim names stacks that are asked, at most one claim each."""
+    for name, question in questions().items():
+        stacks = {experiment.stack for experiment in question.experiments}
+        claimed = [stack for claim in question.claims for stack in claim.stacks]
+        assert len(claimed) == len(set(claimed)), name
+        assert set(claimed) <= stacks, name
+
+
+def test_the_same_setting_is_asked_once() -> None:
+    """Rows are known by question, stack and setting; `experiments` raises for two alike."""
+    assert len(experiments()) >= 2 * len(questions())
+
+
+QUESTION = Question(
+    asks="Is it so?",
+    experiments=(
+        Experiment("aiohttp", "default", lambda: Answer("", "")),
+        Experiment("quart-hypercorn", "default", lambda: Answer("", "")),
+    ),
+    claims=(Claim("It is so.", {"yes*": Agrees.YES, "no": Agrees.NO}, ("aiohttp",)),),
+    follows={"yes*": "Rely on it."},
+)
+FIRST, SECOND = (Asked("order", "order.so", QUESTION, one) for one in QUESTION.experiments)
+
+
+def _outcome(answer: str | None) -> Outcome:
+    said = None if answer is None else Answer(answer, "was seen")
+    return Outcome(said, "" if said else "cut after 1 s", 0.25, "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "agrees", "follows"),
+    [
+        (FIRST, "yes, always", "yes", "Rely on it."),
+        (FIRST, "no", "no", None),
+        (FIRST, "perhaps", None, None),
+        (FIRST, None, None, None),
+        (SECOND, "yes", None, "Rely on it."),
+    ],
+)
+def test_a_row_follows_from_its_outcome(
+    asked: Asked, answer: str | None, agrees: str | None, follows: str | None
+) -> None:
+    """Verdict and advice go with the answer; without an answer there is neither."""
+    row = row_of(asked, _outcome(answer))
+    assert row["answer"] == (answer or NOT_ANSWERED)
+    assert row["evidence"] == ("was seen" if answer else "cut after 1 s")
+    assert row["agrees"] == agrees
+    assert (row["follows"] or None) == follows
+    assert row["topic"] == "Order"
+    assert str(row["versions"]).startswith("aiohttp " if asked is FIRST else "quart ")
+
+
+def test_rows_replace_those_of_the_same_python_only(tmp_path: Path) -> None:
+    """They stand in the order of the questions; those of questions that are no more go."""
+    old = {**row_of(SECOND, _outcome("no")), "python": "3.9.1"}
+    gone = {**row_of(FIRST, _outcome("no")), "question": "order.gone"}
+    order = [FIRST.key, SECOND.key]
+    write(
+        tmp_path,
+        [old, gone, row_of(SECOND, _outcome("no"))],
+        [*order, ("order.gone", *FIRST.key[1:])],
+    )
+    assert len(written(tmp_path)) == 3
+    write(tmp_path, [row_of(SECOND, _outcome("yes")), row_of(FIRST, _outcome("no"))], order)
+    assert [
+        (row["stack"], row["python"] == "3.9.1", row["answer"]) for row in written(tmp_path)
+    ] == [
+        ("aiohttp", False, "no"),
+        ("quart-hypercorn", True, "no"),
+        ("quart-hypercorn", False, "yes"),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == [BEHAVIOUR.filename]
+
+
+class Listening:
+    """Stands for a nursery, and notes what is begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.most = 0
+        self._under_way: list[int] = []
+
+    def begin(self, number: int, key: tuple[str, str, str], bound_s: float) -> None:
+        self.begun.append(key[2])
+        self._under_way.append(number)
+        self.most = max(self.most, len(self._under_way))
+
+    def next(self, bound_s: float) -> tuple[int, Outcome]:
+        return self._under_way.pop(), _outcome("yes")
+
+
+def test_all_are_asked_the_long_ones_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that must be alone come last, one after another."""
+    listening = Listening()
+    monkeypatch.setattr(asking, "nursery", lambda: nullcontext(listening))
+
+    def asked(setting: str, bound_s: float, alone: bool) -> Asked:
+        experiment = Experiment("aiohttp", setting, lambda: Answer("", ""), bound_s, alone)
+        return Asked("order", "order.so", QUESTION, experiment)
+
+    wanted = [asked("alone 1", 99.0, True), asked("alone 2", 9.0, True), asked("short", 1.0, False)]
+    wanted.append(asked("long", 50.0, False))
+    done = [one.experiment.setting for one, _ in asking.ask_all(wanted)]
+    assert listening.begun == ["long", "short", "alone 1", "alone 2"]
+    assert done == ["short", "long", "alone 1", "alone 2"]
+    assert listening.most == 2
