@@ -132,6 +132,35 @@ def compare(first: Path, second: Path, every: bool) -> None:
 
 @cli.command()
 @click.argument("run", type=Run(), required=False)
+@click.option(
+    "--scenario", "scenarios", multiple=True, help="Draw this closed loop (repeatable); all."
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the picture goes; picture.svg in the folder by default.",
+)
+def picture(run: Path | None, scenarios: tuple[str, ...], out: Path | None) -> None:
+    """Draw throughput and CPU per request as one SVG that stands by itself, and print its path."""
+    from results.report import picture as drawn
+
+    path = _chosen(run)
+    loaded = _load(path)
+    try:
+        text = drawn.render(loaded, _summaries(loaded, None), scenarios)
+    except UnknownName as error:
+        raise click.UsageError(str(error)) from None
+    file = out or path / "picture.svg"
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(f"cannot write {file}: {error.strerror}") from error
+    click.echo(file)
+
+
+@cli.command()
+@click.argument("run", type=Run(), required=False)
 def pack(run: Path | None) -> None:
     """Compress histograms.csv, the one large table, in a folder that is to be kept.
 

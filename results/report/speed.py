@@ -28,15 +28,12 @@ def parts(material: Material) -> Iterator[Part]:
     if not every:
         return
     panels = []
-    if closed:
-        panels.append(
-            charts.dots("Throughput of closed loops, requests/s", _ceilinged(material, closed))
-        )
-        panels += _ratio_panel(material, closed, THROUGHPUT, "Throughput")
-    costs = readings.lines(material, readings.first_loads(every), CPU, whole=True)
-    if costs:
-        panels.append(charts.dots("CPU per request, µs", costs))
-        panels += _ratio_panel(material, readings.first_loads(every), CPU, "CPU per request")
+    throughput, cost = throughput_panel(material, closed), cost_panel(material, every)
+    if throughput is not None:
+        panels += [throughput, *_ratio_panel(material, closed, THROUGHPUT, "Throughput")]
+    if cost is not None:
+        wheres = readings.first_loads(every)
+        panels += [cost, *_ratio_panel(material, wheres, CPU, "CPU per request")]
     yield Plot(
         "Stacks side by side",
         "Each row is a scenario. A strong mark is the centre over the Rounds, a bar its 95 % "
@@ -57,6 +54,18 @@ def parts(material: Material) -> Iterator[Part]:
                 "furthest Round from the centre. A number in brackets is that of a Warning."
             )
         )
+
+
+def throughput_panel(material: Material, wheres: list[Where]) -> Panel | None:
+    """Requests a second of closed loops, with the generator's ceiling; None without any."""
+    lines = _ceilinged(material, wheres)
+    return charts.dots("Throughput of closed loops, requests/s", lines) if lines else None
+
+
+def cost_panel(material: Material, wheres: list[Where]) -> Panel | None:
+    """CPU per request, a row a scenario; None without any."""
+    costs = readings.lines(material, readings.first_loads(wheres), CPU, whole=True)
+    return charts.dots("CPU per request, µs", costs) if costs else None
 
 
 def _measured(material: Material, where: Where) -> bool:
