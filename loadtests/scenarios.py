@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from servers.contract import CASES, Case, Expected, Request
@@ -124,6 +124,9 @@ CANARY_RATE_RPS = 250.0
 CLIFF_MS = 50
 CLIFF_USERS = (1, 2, 4, 8, 16, 32, 64)
 CLIFF_THREADS = 16
+RATES_RPS = (1000, 1500, 2000, 3000, 8000, 10_000)
+"""Beside those of open-low and open-high: about where one process of a core stack has enough."""
+
 CHURN_KEEP_ALIVE_S = 5.0
 """Hypercorn keeps the descriptor of a closed connection for as long as it would keep an
 idle one. Its own default, so that a long run does not use up the descriptors; what is
@@ -184,6 +187,23 @@ def _cliff() -> tuple[Scenario, ...]:
     )
 
 
+def _rates() -> tuple[Scenario, ...]:
+    """Arrival rates towards the most that a stack can hold, for capacity planning."""
+    return tuple(
+        replace(
+            _open(
+                f"rate-{rate}",
+                "async",
+                float(rate),
+                128,
+                f"whether {rate:,} requests a second are held, at which share of the CPU",
+            ),
+            yardstick=False,
+        )
+        for rate in RATES_RPS
+    )
+
+
 _SCENARIOS: tuple[Scenario, ...] = (
     _closed(
         "async-32", "async", 32, "how many small JSON answers an async route gives, 32 at once"
@@ -228,6 +248,7 @@ _SCENARIOS: tuple[Scenario, ...] = (
     ),
     _open("open-low", "async", 500.0, 128, "response times at a rate that every stack can hold"),
     _open("open-high", "async", 5000.0, 128, "response times at a rate that only the faster holds"),
+    *_rates(),
 )
 
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _SCENARIOS}

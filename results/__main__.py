@@ -195,6 +195,38 @@ def behaviour(folder: Path, out: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("run", type=Run(), required=False)
+@click.option(
+    "--rps", type=click.FloatRange(0, min_open=True), required=True, help="The rate to serve."
+)
+@click.option(
+    "--slo-ms",
+    type=click.FloatRange(0, min_open=True),
+    help="The p99 response time to keep; without it a stack only has to keep up.",
+)
+@click.option(
+    "--scenario",
+    "pattern",
+    default="*",
+    show_default=True,
+    help="The open loops to judge by, as a pattern.",
+)
+def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -> None:
+    """Say how many processes and how much memory a rate needs, and what that rests on."""
+    from results import capacity_text
+    from results.capacity import capacities
+
+    loaded = _load(_chosen(run))
+    found = capacities(loaded, _summaries(loaded, None), rps, slo_ms, pattern)
+    if not found:
+        raise ResultsError(
+            "no open loop of that name was measured; `make bench SCENARIOS='open-* rate-*'` does"
+        )
+    for line in capacity_text.lines(found, rps, slo_ms):
+        click.echo(line)
+
+
+@cli.command()
 @click.option("--write", is_flag=True, help="Write it into results/README.md.")
 def dictionary(write: bool) -> None:
     """Print the data dictionary: every table, column, unit and Warning."""

@@ -1,0 +1,184 @@
+"""How many processes a given rate needs, from a run's open loops: an estimate with its limits.
+
+A stack holds a rate where no Warning forbids reading it as held (missed
+arrivals above all) and, if one is asked for, the p99 response time keeps a
+bound. Of the rates that it holds, the highest gives the CPU time a request and
+the share of one CPU that may be used; a rate is then divided by what one
+process can do: share / CPU time. That is the utilisation law, U = X · S
+(Denning and Buzen, The Operational Analysis of Queueing Network Models, 1978).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from results import figures
+from results.folder import Folder
+from results.location import TRIM_FROM
+from results.summary import YARDSTICK, Cell, Summaries, Summary
+from results.warnings import wording
+
+RATE, P99, CPU, SHARE = (
+    "arrival_rate_rps",
+    "response_time_p99_ms",
+    "cpu_us_per_request",
+    "server_cpu_utilisation",
+)
+
+ASSUMPTIONS = (
+    "each process has a CPU of its own, and requests are spread evenly over the processes",
+    "the requests are those of the scenarios named, on the machine that was measured",
+    "whatever the handlers call (databases, other servers) keeps up",
+    "nothing is set aside for peaks, deploys or a lost machine",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One rate that was offered to a stack. utilisation: of one CPU. why_not: blank: it held."""
+
+    scenario: str
+    rate_rps: float
+    p99_ms: float
+    cpu_us: float
+    utilisation: float
+    why_not: str
+
+    @property
+    def held(self) -> bool:
+        """Whether the stack held the rate."""
+        return not self.why_not
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one process of a stack can do, and what is needed for `wanted_rps`.
+
+    best: the highest rate that held below the first that did not; None where none did.
+    beyond: the lowest rate that did not hold; None where all did, and the
+    capacity is at least what is said. process_bytes: resident memory before the
+    load. connection_bytes: what an idle connection added. None: not measured.
+    """
+
+    stack: str
+    wanted_rps: float
+    points: tuple[Point, ...]
+    best: Point | None
+    beyond: Point | None
+    process_bytes: float | None
+    connection_bytes: float | None
+
+    @property
+    def per_process_rps(self) -> float | None:
+        """The rate that one process can hold."""
+        return None if self.best is None else self.best.utilisation / self.best.cpu_us * 1e6
+
+    @property
+    def processes(self) -> int | None:
+        """How many processes it takes; None where no rate was held."""
+        rate = self.per_process_rps
+        return None if rate is None else math.ceil(round(self.wanted_rps / rate, 9))
+
+
+def capacities(
+    folder: Folder,
+    summaries: Summaries,
+    wanted_rps: float,
+    slo_ms: float | None,
+    pattern: str = "*",
+) -> tuple[Capacity, ...]:
+    """One for each stack with open loops of that name, without the yardstick.
+
+    slo_ms: the bound on the p99 response time; None: it only has to keep up.
+    """
+    found = []
+    for stack in folder.stacks:
+        points = tuple(_points(folder, summaries, stack, slo_ms, pattern))
+        if points and stack != YARDSTICK:
+            failing = next((place for place, point in enumerate(points) if not point.held), None)
+            below = points if failing is None else points[:failing]
+            found.append(
+                Capacity(
+                    stack,
+                    wanted_rps,
+                    points,
+                    below[-1] if below else None,
+                    None if failing is None else points[failing],
+                    *_memory(folder, summaries, stack),
+                )
+            )
+    return tuple(found)
+
+
+def _points(
+    folder: Folder, summaries: Summaries, stack: str, slo_ms: float | None, pattern: str
+) -> Iterator[Point]:
+    """The rates that were offered, the lowest first."""
+    rates = {
+        run.scenario: rate
+        for run in folder.runs
+        if run.load == "main" and run.stack == stack and fnmatch.fnmatchcase(run.scenario, pattern)
+        if (rate := run.number(RATE)) is not None
+    }
+    for scenario, rate in sorted(rates.items(), key=lambda pair: pair[1]):
+        cell: Cell = (stack, scenario, "main")
+        readings = [summaries.get(cell, metric) for metric in (P99, CPU, SHARE)]
+        p99, cpu, share = (reading for reading in readings)
+        if p99 is not None and cpu is not None and share is not None:
+            yield Point(scenario, rate, p99.centre, cpu.centre, share.centre, _why_not(p99, slo_ms))
+
+
+def _why_not(p99: Summary, slo_ms: float | None) -> str:
+    codes = [
+        warning.code
+        for warning in p99.warnings
+        if wording(warning.code).disqualifies and warning.rounds > p99.n // TRIM_FROM
+    ]
+    if codes:
+        return figures.listed(codes)
+    most = p99.highest if p99.interval is None else p99.interval.high
+    if slo_ms is not None and most > slo_ms:
+        return f"p99 up to {figures.digits(most)} ms"
+    return ""
+
+
+def _memory(folder: Folder, summaries: Summaries, stack: str) -> tuple[float | None, float | None]:
+    """Of a process before its load, and of an idle connection: from idle scenarios."""
+    for run in folder.runs:
+        users = run.number("users")
+        if run.stack != stack or run.load_model != figures.IDLE or not users:
+            continue
+        cell: Cell = (stack, run.scenario, run.load)
+        start, end = (summaries.get(cell, f"rss_{when}_bytes") for when in ("start", "end"))
+        if start is not None and end is not None:
+            return start.centre, (end.centre - start.centre) / users
+    return None, None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A measured utilisation, and what the two rates below it would have said."""
+
+    stack: str
+    scenario: str
+    predicted: float
+    measured: float
+
+    @property
+    def off(self) -> float:
+        """How far the prediction is off, as a share of what was measured."""
+        return self.predicted / self.measured - 1
+
+
+def checks(found: Sequence[Capacity]) -> Iterator[Check]:
+    """Each rate that held, its utilisation predicted by the straight line through the two next
+    lower ones that held."""
+    for one in found:
+        held = [point for point in one.points if point.held]
+        for first, second, third in zip(held, held[1:], held[2:], strict=False):
+            slope = (second.utilisation - first.utilisation) / (second.rate_rps - first.rate_rps)
+            predicted = second.utilisation + slope * (third.rate_rps - second.rate_rps)
+            yield Check(one.stack, third.scenario, predicted, third.utilisation)

@@ -1,0 +1,68 @@
+"""Capacities in words, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from results import figures
+from results.capacity import ASSUMPTIONS, Capacity, Point, checks
+
+
+def lines(found: Sequence[Capacity], wanted_rps: float, slo_ms: float | None) -> Iterator[str]:
+    """What each stack needs, what that rests on, how good it is here, and what it assumes."""
+    bound = "" if slo_ms is None else f" with a p99 response time of at most {slo_ms:g} ms"
+    yield f"{wanted_rps:,.0f} requests/s{bound}:"
+    yield ""
+    width = max(len(one.stack) for one in found)
+    for one in found:
+        yield f"  {one.stack:{width}}  {_needs(one)}"
+        for more in _basis(one):
+            yield f"  {'':{width}}  {more}"
+    yield ""
+    yield from _checked(found)
+    yield "This assumes that"
+    for assumption in ASSUMPTIONS:
+        yield f"  - {assumption}"
+
+
+def _needs(one: Capacity) -> str:
+    rate, count = one.per_process_rps, one.processes
+    if rate is None or count is None or one.best is None:
+        lowest = one.points[0]
+        return f"no answer: it did not hold even {lowest.rate_rps:,.0f}/s ({lowest.why_not})"
+    least = "" if one.beyond is not None else ", or fewer: it held every rate that was offered"
+    plural = "es" if count != 1 else ""
+    return f"{count:,} process{plural}, {figures.digits(rate)} requests/s each{least}"
+
+
+def _basis(one: Capacity) -> Iterator[str]:
+    if one.best is not None:
+        yield f"held {_point(one.best)}"
+    if one.best is not None and one.beyond is not None:
+        yield f"did not hold {_point(one.beyond)}: {one.beyond.why_not}"
+    if one.process_bytes is not None and one.connection_bytes is not None:
+        process = figures.digits(one.process_bytes * 1e-6)
+        each = figures.digits(one.connection_bytes * 1e-3)
+        yield f"memory: {process} MB a process, {each} kB an idle connection"
+    else:
+        yield "memory: not measured; `make bench SCENARIOS=idle-1000` does"
+
+
+def _point(point: Point) -> str:
+    return (
+        f"{point.rate_rps:,.0f}/s ({point.scenario}) at {point.utilisation:.0%} of a CPU, "
+        f"{figures.digits(point.cpu_us)} µs a request, p99 {figures.digits(point.p99_ms)} ms"
+    )
+
+
+def _checked(found: Sequence[Capacity]) -> Iterator[str]:
+    every = list(checks(found))
+    if not every:
+        yield "Not checked here: that takes three rates that a stack held."
+        return
+    yield "Checked on this run, each rate predicted from the two below it:"
+    for one in every:
+        yield (
+            f"  {one.stack}, {one.scenario}: {one.predicted:.0%} of a CPU predicted, "
+            f"{one.measured:.0%} measured ({one.off:+.0%})"
+        )

@@ -1,0 +1,140 @@
+"""`python -m results capacity`: worked out by hand from a folder of four rates."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from results import folder as folders
+from results.capacity import Capacity, capacities, checks
+from results.schema import RUNS, Row, TableWriter
+from results.summary import summarise
+from tests.conftest import ROOT
+
+RATES = {1000: (0.20, 1.0, ""), 2000: (0.30, 2.0, ""), 4000: (0.52, 8.0, "")}
+"""Utilisation, p99 in ms and codes by rate."""
+
+
+def _rows(rates: dict[int, tuple[float, float, str]]) -> list[Row]:
+    rows: list[Row] = []
+    for stack in ("aiohttp", "asyncio"):
+        for number in (1, 2, 3):
+            for rate, (share, p99, codes) in rates.items():
+                rows.append(
+                    {
+                        **_identity(number, stack, f"rate-{rate}", "main", len(rows) + 1),
+                        "load_model": "open",
+                        "users": 64,
+                        "arrival_rate_rps": rate,
+                        "requests": 1000,
+                        "throughput_rps": rate,
+                        "response_time_p99_ms": p99,
+                        "cpu_us_per_request": share / rate * 1e6,
+                        "server_cpu_utilisation": share,
+                        "warnings": codes or None,
+                    }
+                )
+            rows.append(
+                {
+                    **_identity(number, stack, "idle", "idle", len(rows) + 1),
+                    "load_model": "idle",
+                    "users": 100,
+                    "requests": 100,
+                    "rss_start_bytes": 40_000_000,
+                    "rss_end_bytes": 41_000_000,
+                }
+            )
+    return rows
+
+
+def _identity(number: int, stack: str, scenario: str, load: str, position: int) -> Row:
+    return {
+        "run_id": f"{number:02d}.{stack}.{scenario}",
+        "round": number,
+        "position": position,
+        "stack": stack,
+        "scenario": scenario,
+        "load": load,
+        "started_at": "2026-01-02T03:04:05.000+00:00",
+    }
+
+
+def _write(folder: Path, rates: dict[int, tuple[float, float, str]]) -> Path:
+    folder.mkdir()
+    with TableWriter(folder, RUNS) as writer:
+        writer.append(_rows(rates))
+    return folder
+
+
+def _capacity(folder: Path, wanted: float, slo_ms: float | None = None) -> Capacity:
+    loaded = folders.load(folder)
+    (found,) = capacities(loaded, summarise(loaded), wanted, slo_ms)  # and none of the yardstick
+    return found
+
+
+def test_the_highest_rate_that_held_is_what_a_process_can_do(tmp_path: Path) -> None:
+    """Utilisation over CPU time a request is that rate again; processes are rounded up."""
+    found = _capacity(_write(tmp_path / "run", RATES), 10_000)
+    assert found.stack == "aiohttp"
+    assert found.best is not None and found.best.scenario == "rate-4000"
+    assert found.beyond is None
+    assert found.per_process_rps == pytest.approx(4000)
+    assert found.processes == 3
+    assert found.process_bytes == 40_000_000
+    assert found.connection_bytes == 10_000
+
+
+def test_a_bound_on_the_p99_lowers_it(tmp_path: Path) -> None:
+    """The first rate that breaks the bound ends the search; none left is no answer."""
+    folder = _write(tmp_path / "run", RATES)
+    found = _capacity(folder, 10_000, 5.0)
+    assert found.best is not None and found.best.scenario == "rate-2000"
+    assert found.beyond is not None and found.beyond.scenario == "rate-4000"
+    assert found.beyond.why_not == "p99 up to 8.00 ms"
+    assert found.processes == 5
+    none = _capacity(folder, 10_000, 0.5)
+    assert (none.best, none.per_process_rps, none.processes) == (None, None, None)
+
+
+def test_a_rate_that_was_missed_did_not_hold(tmp_path: Path) -> None:
+    """Nor does one above it count that happened to pass."""
+    missed = {**RATES, 2000: (0.9, 900.0, "rate-missed")}
+    found = _capacity(_write(tmp_path / "run", missed), 10_000)
+    assert [point.held for point in found.points] == [True, False, True]
+    assert found.best is not None and found.best.scenario == "rate-1000"
+    assert found.beyond is not None and found.beyond.why_not == "rate-missed"
+    assert found.processes == 10
+
+
+def test_a_measured_rate_is_predicted_from_those_below(tmp_path: Path) -> None:
+    """0.2 at 1,000 and 0.3 at 2,000 make 0.5 at 4,000, where 0.52 was measured."""
+    (check,) = checks([_capacity(_write(tmp_path / "run", RATES), 1.0)])
+    assert check.scenario == "rate-4000"
+    assert check.predicted == pytest.approx(0.5)
+    assert check.off == pytest.approx(0.5 / 0.52 - 1)
+
+
+def test_the_command_says_it_in_words(tmp_path: Path) -> None:
+    """With what it rests on and what it assumes; without an open loop it is one line."""
+    folder = _write(tmp_path / "run", RATES)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "results", "capacity", str(folder), *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    lines = run("--rps", "10000", "--slo-ms", "5").stdout.splitlines()
+    assert lines[0] == "10,000 requests/s with a p99 response time of at most 5 ms:"
+    assert lines[2] == "  aiohttp  5 processes, 2,000 requests/s each"
+    assert (
+        lines[3]
+        == "           held 2,000/s (rate-2000) at 30% of a CPU, 150 µs a request, p99 2.00 ms"
+    )
+    assert lines[4].endswith("p99 8.00 ms: p99 up to 8.00 ms")
+    assert lines[5] == "           memory: 40.0 MB a process, 10.0 kB an idle connection"
+    assert "This assumes that" in lines
+    refused = run("--rps", "1", "--scenario", "nothing-*")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: no open loop of that name was measured; ")
