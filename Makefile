@@ -18,6 +18,7 @@ TESTS =
 UPGRADE =
 VERBOSE =
 QUESTIONS =
+PYTHONS =
 BASE =
 LAYERS =
 export OUT RUN BASE
@@ -58,6 +59,7 @@ help: ## List the targets
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.0"), LAYERS="facts instructions'
 	@echo '              time", ROUNDS, OUT (folder)'
+	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'
 	@echo '  report  RUN (folder), FORMAT (html or md)'
 	@echo '  test    TESTS (files or folders)'
 	@echo '  lock    UPGRADE=1'
@@ -81,6 +83,10 @@ bench-full: SCENARIOS := $(or $(SCENARIOS),all)
 bench-full: ## The same with every scenario and ten Rounds, for figures to publish
 	@$(SET_UP_BENCH)
 	@$(BIN)/python -m loadtests bench $(BENCH_OPTIONS)
+
+.PHONY: bench-pythons
+bench-pythons: ## The same on each of PYTHONS="python3.11 python3.13", and what differs between them
+	@PYTHONS='$(PYTHONS)' VERBOSE='$(VERBOSE)' sh .ci/pythons $(filter-out --resume,$(BENCH_OPTIONS))
 
 .PHONY: report
 report: setup ## Write the report of the newest run, or of RUN=…
@@ -130,5 +136,5 @@ lock: ## Resolve requirements*.in into the locks; UPGRADE=1 takes the newest ver
 
 .PHONY: clean
 clean: ## Remove .venv and the caches; measured results stay
-	@rm -rf .venv build dist *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-* build dist *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
