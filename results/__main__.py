@@ -118,8 +118,12 @@ def report(run: Path | None, wanted: str | None) -> None:
 @click.argument("second", type=Run())
 @click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")
 def compare(first: Path, second: Path, every: bool) -> None:
-    """Compare two runs: ratio, interval and verdict a Cell and metric."""
-    from results import compare, compare_table
+    """Compare two runs: ratio, interval and verdict a Cell and metric, and changed facts.
+
+    Facts are the threads and loops that routes ran on and, where both runs
+    have them, the answers of `make behaviour`.
+    """
+    from results import compare, compare_facts, compare_table
 
     one, other = _load(first), _load(second)
     before, after = _summaries(one, None), _summaries(other, None)
@@ -127,7 +131,10 @@ def compare(first: Path, second: Path, every: bool) -> None:
     if not compared:
         raise ResultsError("the two runs have no stack and scenario in common")
     differ, only = compare.differences(one, other), compare.only_in_one(before, after)
-    _print(lambda console: compare_table.render(one, other, compared, differ, only, console))
+    otherwise = compare_facts.otherwise(one, other)
+    _print(
+        lambda console: compare_table.render(one, other, compared, differ, only, otherwise, console)
+    )
 
 
 @cli.command()

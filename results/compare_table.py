@@ -34,9 +34,11 @@ def render(
     compared: Sequence[Comparison],
     differ: Sequence[Difference],
     only: Mapping[str, Sequence[Cell]],
+    otherwise: Sequence[Difference],
     console: Console,
 ) -> None:
-    """Print the Comparisons of two folders. only: Cells that one of them lacks."""
+    """Print the Comparisons of two folders. only: Cells that one of them lacks. otherwise: what
+    the stacks did in another way."""
     console.print(Text(f"first:  {shown_path(first.path)}", style="bold"))
     console.print(Text(f"second: {shown_path(second.path)}", style="bold"))
     if differ:
@@ -53,6 +55,11 @@ def render(
     console.print()
     for number, reason in enumerate(reasons, start=1):
         console.print(hanging(f"[{number}] ", figures.plain(reason)))
+    if otherwise:
+        console.print(Text("What the stacks did otherwise:", style="bold"))
+        for line in difference_lines(otherwise):
+            console.print(hanging("- ", line))
+        console.print()
     for where, names in only.items():
         if names:
             console.print(Text(f"Only in the {where}: {figures.listed(map(cell_name, names), 8)}."))

@@ -1,0 +1,75 @@
+"""What `results compare` says of threads, loops and answers that changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from results import folder as folders
+from results.compare import Difference
+from results.compare_facts import otherwise
+from results.schema import BEHAVIOUR, OBSERVATIONS, Row, TableWriter
+from tests.conftest import ROOT
+from tests.results import report_folder
+
+
+def _answer(setting: str, answer: str, *, varies: bool = False) -> Row:
+    return {
+        "question": "order.hooks",
+        "topic": "Order",
+        "asks": "In which order?",
+        "stack": "aiohttp",
+        "setting": setting,
+        "answer": answer,
+        "evidence": "seen",
+        "varies": varies,
+        "took_s": 0.1,
+        "versions": "aiohttp 1.0",
+        "python": "3.11.7",
+    }
+
+
+def _folders(tmp_path: Path) -> tuple[Path, Path]:
+    """The same rows, but a sync route on the loop, and one answer another, in the second."""
+    one, other = (report_folder.write(tmp_path / name) for name in ("one", "other"))
+    moved = [
+        {**row, "is_loop_thread": True, "loop_class": report_folder.LOOP}
+        if row["route"] == "sync" and "aiohttp" in str(row["run_id"])
+        else row
+        for row in report_folder.observation_rows()
+    ]
+    report_folder.rewrite(other, OBSERVATIONS, moved)
+    for folder, answer in ((one, "in, out"), (other, "out, in")):
+        with TableWriter(folder, BEHAVIOUR) as writer:
+            writer.append(
+                [
+                    _answer("default", answer),
+                    _answer("same", "equal"),
+                    _answer("odd", answer, varies=True),
+                ]
+            )
+    return one, other
+
+
+def test_facts_that_changed_are_told_before_and_after(tmp_path: Path) -> None:
+    """Not those that are equal, and not an answer that varies by itself."""
+    one, other = _folders(tmp_path)
+    assert otherwise(folders.load(one), folders.load(other)) == (
+        Difference(
+            "aiohttp sync ran on",
+            "a worker thread, no loop",
+            f"the loop's thread, {report_folder.LOOP}",
+        ),
+        Difference("order.hooks, aiohttp", "in, out", "out, in"),
+    )
+    assert otherwise(folders.load(one), folders.load(one)) == ()
+
+
+def test_the_comparison_prints_them(tmp_path: Path) -> None:
+    """Under a heading of their own, below the figures."""
+    one, other = _folders(tmp_path)
+    command = [sys.executable, "-m", "results", "compare", str(one), str(other)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "What the stacks did otherwise:" in done.stdout
+    assert "order.hooks, aiohttp: in, out in the first, out, in in the second" in done.stdout
