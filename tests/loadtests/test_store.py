@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import resource
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -343,16 +345,27 @@ def test_a_place_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_place_without_the_right_to_write_is_one_line(tmp_path: Path) -> None:
-    """No permission is named, with what to do."""
-    tmp_path.chmod(0o500)
+@contextmanager
+def _as_an_ordinary_user() -> Iterator[None]:
+    """Root may write everywhere, so be nobody for a moment."""
+    ours = os.geteuid()
+    if ours == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
     try:
-        with pytest.raises(HarnessError, match=r"Permission denied; .*--out"):
-            with open_store(tmp_path / "run", PLAN, resume=False):
-                pass
+        yield
     finally:
-        tmp_path.chmod(0o700)
+        os.seteuid(ours)
+
+
+def test_a_place_without_the_right_to_write_is_one_line() -> None:
+    """No permission is named, with what to do."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o555)
+        with pytest.raises(HarnessError, match=r"Permission denied; .*--out"):
+            with _as_an_ordinary_user(), open_store(folder / "run", PLAN, resume=False):
+                pass
+        folder.chmod(0o700)
 
 
 def test_a_fault_of_something_else_is_not_blamed_on_the_disk(tmp_path: Path) -> None:
