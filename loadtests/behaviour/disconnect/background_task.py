@@ -1,0 +1,45 @@
+"""A save handed over to the framework's own background tasks."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from loadtests.behaviour.disconnect.saving import Saving, Scope, experiments
+from loadtests.behaviour.question import DEFAULT, NONE, Agrees, Answer, Claim, Experiment, Question
+
+
+async def way(saving: Saving, scope: Scope) -> None:
+    assert scope.background is not None
+    scope.background(saving.save)
+
+
+def on_aiohttp() -> Answer:
+    found = [name for name in dir(web.Application) if "background" in name or "task" in name]
+    if found:
+        return Answer(", ".join(found), "the application has these")
+    return Answer(
+        NONE,
+        "web.Application has no such method; the nearest thing is aiojobs, or a task of one's "
+        "own that on_cleanup waits for",
+    )
+
+
+QUESTION = Question(
+    asks="Does a save in the framework's own background task survive its client?",
+    experiments=(
+        Experiment("aiohttp", DEFAULT, on_aiohttp),
+        *experiments(way, stacks=("quart-hypercorn",)),
+    ),
+    claims=(
+        Claim(
+            "A background task goes on after its request.",
+            {"saved*": Agrees.YES, "*": Agrees.NO},
+            ("quart-hypercorn",),
+        ),
+    ),
+    follows={
+        "saved*": "The application keeps the reference and waits for it when it ends; the answer "
+        "does not wait for the save.",
+        "none": "Use aiojobs, or keep tasks yourself and wait for them in on_cleanup.",
+    },
+)

@@ -1,0 +1,30 @@
+"""A save behind `asyncio.shield`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from loadtests.behaviour.disconnect.saving import Saving, Scope, question
+from loadtests.behaviour.question import Agrees, Claim
+
+
+async def way(saving: Saving, _: Scope) -> None:
+    await asyncio.shield(saving.keep(asyncio.create_task(saving.save())))
+
+
+QUESTION = question(
+    "Does `asyncio.shield` save what a leaving client would take with it?",
+    way,
+    (
+        Claim(
+            "asyncio.shield protects a save from a client that leaves.",
+            {"saved*": Agrees.YES, "*": Agrees.NO},
+            ("aiohttp", "quart-hypercorn"),
+        ),
+    ),
+    {
+        "saved, handler cancelled": "The save goes on, but nothing after the shielded line does. "
+        "Keep a reference to its task, and wait for it when the server stops.",
+        "saved, handler finished": "It was not needed here, and does no harm.",
+    },
+)

@@ -1,0 +1,55 @@
+"""A save in a sync route."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from functools import partial
+
+from quart import Quart
+
+from loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
+from loadtests.behaviour.question import Agrees, Claim, Experiment, Question
+from loadtests.behaviour.served import Live, hypercorn_server
+from loadtests.behaviour.wire import Leaving
+
+
+def on_quart(saving: Saving) -> AbstractContextManager[Live]:
+    app = Quart(__name__)
+
+    @app.post("/")
+    def handler() -> str:
+        saving.save_blocking()
+        saving.seen("handler finished")
+        return "saved"
+
+    return hypercorn_server(app)
+
+
+async def in_executor(saving: Saving, _: Scope) -> None:
+    """aiohttp has no sync routes: the nearest thing."""
+    await asyncio.get_running_loop().run_in_executor(None, saving.save_blocking)
+
+
+QUESTION = Question(
+    asks="Does a save in a sync route survive its client?",
+    experiments=(
+        *(
+            Experiment("quart-hypercorn", leaving.value, partial(fate, on_quart, leaving))
+            for leaving in Leaving
+        ),
+        *experiments(in_executor, stacks=("aiohttp",)),
+    ),
+    claims=(
+        Claim(
+            "A sync route runs to its end, whatever the client does.",
+            {"saved, handler finished": Agrees.YES, "*": Agrees.NO},
+            ("quart-hypercorn",),
+        ),
+    ),
+    follows={
+        "saved, handler finished": "The code in the thread runs to its very end.",
+        "saved, handler cancelled": "The code in the thread runs to its end; the coroutine that "
+        "waits for it does not.",
+    },
+)

@@ -1,0 +1,29 @@
+"""A save in a thread that the handler waits for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from loadtests.behaviour.disconnect.saving import Saving, Scope, question
+from loadtests.behaviour.question import Agrees, Claim
+
+
+async def way(saving: Saving, _: Scope) -> None:
+    await asyncio.to_thread(saving.save_blocking)
+
+
+QUESTION = question(
+    "Does a save in a thread survive its client?",
+    way,
+    (
+        Claim(
+            "Cancelling the handler stops the work in its thread.",
+            {"saved, handler cancelled": Agrees.NO, "lost*": Agrees.YES, "half*": Agrees.YES},
+            ("aiohttp", "quart-hypercorn"),
+        ),
+    ),
+    {
+        "saved, handler cancelled": "A thread cannot be cancelled: the save ends, and nothing "
+        "after the await is done.",
+    },
+)
