@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from loadtests.behaviour.catalogue import Asked
 from loadtests.behaviour.process import Nursery, Outcome, nursery
 
-TOGETHER = 12
+TOGETHER = 32
 """How many are under way at once. They wait far more than they compute."""
 
 

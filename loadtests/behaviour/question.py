@@ -71,12 +71,13 @@ class Claim:
 
     verdicts: pattern (fnmatch) of an answer → whether the claim then holds; the
         first that fits counts, and no verdict is given where none does.
-    stacks: whom it is said of.
+    stacks: whom it is said of. settings: under which it is judged; none: under all.
     """
 
     said: str
     verdicts: Mapping[str, Agrees]
     stacks: tuple[str, ...]
+    settings: tuple[str, ...] = ()
 
     def verdict(self, answer: str) -> Agrees | None:
         """Whether `answer` agrees with what is said."""
@@ -90,7 +91,7 @@ class Question:
 
     asks: the question, as a sentence that ends in a question mark.
     experiments: at least one for each core stack.
-    claims: at most one about each stack.
+    claims: at most one about each stack and setting.
     follows: pattern (fnmatch) of an answer → what follows from it for one's code,
         in a sentence or two; the first that fits.
     """
@@ -100,9 +101,14 @@ class Question:
     claims: tuple[Claim, ...] = ()
     follows: Mapping[str, str] = field(default_factory=dict)
 
-    def claim_about(self, stack: str) -> Claim | None:
-        """What is said of `stack`."""
-        return next((claim for claim in self.claims if stack in claim.stacks), None)
+    def claim_about(self, stack: str, setting: str) -> Claim | None:
+        """What is said of `stack` under that setting."""
+        found = (
+            claim
+            for claim in self.claims
+            if stack in claim.stacks and (not claim.settings or setting in claim.settings)
+        )
+        return next(found, None)
 
     def advice(self, answer: str) -> str:
         """What follows from `answer`; blank where the Question has nothing to say to it."""

@@ -29,7 +29,7 @@ PYTHON = platform.python_version()
 def row_of(asked: Asked, outcome: Outcome) -> Row:
     """One row. An Experiment without an answer has one all the same, which says so."""
     question, experiment, answer = asked.question, asked.experiment, outcome.answer
-    claim = question.claim_about(experiment.stack)
+    claim = question.claim_about(experiment.stack, experiment.setting)
     said = answer.answer if answer else NOT_ANSWERED
     verdict = claim.verdict(said) if claim and answer else None
     return {

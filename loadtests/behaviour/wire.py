@@ -65,6 +65,11 @@ class Wire:
     def __exit__(self, *exc_info: object) -> None:
         self._socket.close()
 
+    @property
+    def left(self) -> bool:
+        """Whether this side has closed."""
+        return self._socket.fileno() < 0
+
     def send(self, data: bytes) -> None:
         """Send these bytes. Raises OSError where the server has gone."""
         self._sent_at = time.perf_counter()

@@ -120,12 +120,20 @@ def test_every_question_asks_both_core_stacks() -> None:
 
 
 def test_claims_and_advice_are_about_somebody() -> None:
-    """A claim names stacks that are asked, at most one claim each."""
+    """A claim names stacks and settings that are asked, at most one claim for each."""
     for name, question in questions().items():
-        stacks = {experiment.stack for experiment in question.experiments}
-        claimed = [stack for claim in question.claims for stack in claim.stacks]
-        assert len(claimed) == len(set(claimed)), name
-        assert set(claimed) <= stacks, name
+        asked = {(one.stack, one.setting) for one in question.experiments}
+        stacks = {stack for stack, _ in asked}
+        for claim in question.claims:
+            assert set(claim.stacks) <= stacks, name
+            assert all(any((s, one) in asked for s in claim.stacks) for one in claim.settings), name
+        for stack, setting in asked:
+            said = [
+                claim
+                for claim in question.claims
+                if stack in claim.stacks and (not claim.settings or setting in claim.settings)
+            ]
+            assert len(said) <= 1, (name, stack, setting)
 
 
 def test_the_same_setting_is_asked_once() -> None:

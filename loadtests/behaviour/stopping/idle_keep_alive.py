@@ -1,0 +1,30 @@
+"""A connection that is open and idle."""
+
+from __future__ import annotations
+
+from loadtests.behaviour.question import Agrees, Claim, Question
+from loadtests.behaviour.stopping.scene import Scene, experiments, simply
+from loadtests.behaviour.wire import Wire
+
+
+def _idle(wire: Wire, _: Scene) -> None:
+    wire.request("GET", "/")
+    wire.answer()
+
+
+QUESTION = Question(
+    asks="Does an idle keep-alive connection hold up a stop?",
+    experiments=experiments(_idle, simply),
+    claims=(
+        Claim(
+            "Idle connections are closed at once when the server stops.",
+            {"stops at once*": Agrees.YES, "*": Agrees.NO},
+            ("aiohttp", "quart-hypercorn"),
+        ),
+    ),
+    follows={
+        "stops at once*": "Load balancers' idle connections do not hold up a deploy.",
+        "stops after*": "An idle connection costs this time at each stop: lower the keep-alive "
+        "time, or the grace time.",
+    },
+)

@@ -1,0 +1,27 @@
+"""A stop with nothing to wait for."""
+
+from __future__ import annotations
+
+from loadtests.behaviour.question import Answer, Question
+from loadtests.behaviour.stopping.scene import Scene, Stopped, experiments
+from loadtests.behaviour.wire import Leaving, Wire
+
+
+def _leave(wire: Wire, _: Scene) -> None:
+    wire.request("GET", "/")
+    wire.answer()
+    wire.leave(Leaving.FIN)
+
+
+def _when(stopped: Stopped, grace_s: float) -> Answer:
+    return Answer(stopped.when(grace_s), stopped.told)
+
+
+QUESTION = Question(
+    asks="How long does a stop take when no connection is open?",
+    experiments=experiments(_leave, _when, graces=()),
+    follows={
+        "stops at once": "Nothing is waited for without need.",
+        "stops after*": "The stop waits although nothing is under way.",
+    },
+)

@@ -1,0 +1,44 @@
+"""An open WebSocket."""
+
+from __future__ import annotations
+
+from loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loadtests.behaviour.stopping.scene import Scene, Stopped, experiments
+from loadtests.behaviour.wire import Wire
+
+
+def _open(wire: Wire, scene: Scene) -> None:
+    wire.request(
+        "GET",
+        "/socket",
+        [
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "bG9vcGJlbmNoIGFza3MuLg=="),
+        ],
+    )
+    wire.head()
+    scene.seen.wait("begun")
+
+
+def _judge(stopped: Stopped, grace_s: float) -> Answer:
+    return Answer(stopped.when(grace_s), stopped.told)
+
+
+QUESTION = Question(
+    asks="Does an open WebSocket hold up a stop?",
+    experiments=experiments(_open, _judge),
+    claims=(
+        Claim(
+            "WebSockets must be closed in on_shutdown, or the stop waits for them.",
+            {"stops at once": Agrees.NO, "*": Agrees.YES},
+            ("aiohttp",),
+        ),
+    ),
+    follows={
+        "stops after*": "Keep the open WebSockets in a set, and close them when the stop begins "
+        "(aiohttp: on_shutdown).",
+        "does not stop*": "Keep the open WebSockets in a set, and close them when the stop begins.",
+    },
+)

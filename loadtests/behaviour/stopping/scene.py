@@ -1,0 +1,260 @@
+"""What the Questions about stopping share: a situation, a stop, and what each side saw of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart, request, websocket
+
+from loadtests.behaviour.question import DEFAULT, Answer, Experiment
+from loadtests.behaviour.seen import Seen
+from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loadtests.behaviour.wire import NoAnswer, Wire
+
+SHORT_S = 1.5
+"""A request that ends inside every grace time that is asked about, but one of 1 s."""
+
+LONG_S = 600.0
+"""A request that outlives every grace time."""
+
+WATCHED_S = 140.0
+"""How long a stop is watched before it counts as hanging: more than twice any default."""
+
+GRACE_S = {"aiohttp": 60.0, "quart-hypercorn": 3.0}
+"""The defaults: shutdown_timeout of AppRunner, graceful_timeout of Hypercorn's Config. A test
+holds them to the installed versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What handlers report, and how long the waiting ones wait."""
+
+    wait_s: float = SHORT_S
+    seen: Seen = field(default_factory=Seen)
+
+    async def wait(self) -> None:
+        """The work of a handler that waits."""
+        self.seen("begun")
+        try:
+            await asyncio.sleep(self.wait_s)
+            self.seen("finished")
+        except asyncio.CancelledError:
+            self.seen("cancelled")
+            raise
+
+    def hold_thread(self) -> None:
+        """The work of a handler that waits in a thread, in pieces that are seen."""
+        self.seen("begun")
+        until = time.monotonic() + self.wait_s
+        while time.monotonic() < until:
+            time.sleep(0.05)
+        self.seen("finished")
+
+
+def on_aiohttp(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
+    """Routes for every situation. options: of AppRunner."""
+
+    async def wait(_: web.Request) -> web.Response:
+        await scene.wait()
+        return web.Response(text="done")
+
+    async def thread(_: web.Request) -> web.Response:
+        await asyncio.to_thread(scene.hold_thread)
+        return web.Response(text="done")
+
+    async def body(request: web.Request) -> web.Response:
+        scene.seen("begun")
+        return web.Response(text=f"{len(await request.read())} bytes")
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"first ")
+        await scene.wait()
+        await answer.write(b"last")
+        return answer
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        answer = web.WebSocketResponse()
+        await answer.prepare(request)
+        scene.seen("begun")
+        async for _ in answer:
+            pass
+        scene.seen("finished")
+        return answer
+
+    async def plain(_: web.Request) -> web.Response:
+        return web.Response(text="plain")
+
+    async def cleanup(_: web.Application) -> None:
+        scene.seen("clean-up")
+
+    app = web.Application()
+    for path, handler in (("/wait", wait), ("/thread", thread), ("/stream", stream), ("/", plain)):
+        app.router.add_get(path, handler)
+    app.router.add_get("/socket", socket)
+    app.router.add_post("/body", body)
+    app.on_cleanup.append(cleanup)
+    return aiohttp_server(app, **options)
+
+
+def on_quart(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
+    """The same routes. options: of Hypercorn's Config."""
+    app = Quart(__name__)
+
+    @app.get("/wait")
+    async def wait() -> str:
+        await scene.wait()
+        return "done"
+
+    @app.get("/thread")
+    def thread() -> str:
+        scene.hold_thread()
+        return "done"
+
+    @app.post("/body")
+    async def body() -> str:
+        scene.seen("begun")
+        return f"{len(await request.get_data())} bytes"
+
+    @app.get("/stream")
+    async def stream() -> AsyncGenerator[bytes, None]:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            yield b"first "
+            await scene.wait()
+            yield b"last"
+
+        return pieces()
+
+    @app.websocket("/socket")
+    async def socket() -> None:
+        scene.seen("begun")
+        while True:
+            await websocket.receive()
+
+    @app.get("/")
+    async def plain() -> str:
+        return "plain"
+
+    @app.after_serving
+    async def cleanup() -> None:
+        scene.seen("clean-up")
+
+    return hypercorn_server(app, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a stop went. took_s: None where it hung. client: what the client saw."""
+
+    took_s: float | None
+    client: str
+    scene: Scene
+
+    def when(self, grace_s: float) -> str:
+        """When it ended, in terms of what it may have waited for."""
+        if self.took_s is None:
+            return f"does not stop within {WATCHED_S:g} s"
+        near = {
+            "stops at once": 0.0,
+            "stops with the request": self.scene.wait_s,
+            "stops after the grace time": grace_s,
+            "stops after twice the grace time": 2 * grace_s,
+        }
+        words, expected = min(near.items(), key=lambda pair: abs(pair[1] - (self.took_s or 0.0)))
+        if abs(expected - self.took_s) <= 0.3 + 0.1 * expected:
+            return words
+        return f"stops after {self.took_s:.0f} s"
+
+    @property
+    def told(self) -> str:
+        """The readings."""
+        took = "not stopped" if self.took_s is None else f"stopped after {self.took_s:.2f} s"
+        return f"{took}; the client {self.client}; seen: {', '.join(self.scene.seen.events)}"
+
+
+Situation = Callable[[Wire, Scene], None]
+"""Brings a connection into the state that the stop then meets."""
+
+
+def ask_wait(wire: Wire, scene: Scene, path: str = "/wait") -> None:
+    """A request is under way."""
+    wire.request("GET", path)
+    scene.seen.wait("begun")
+
+
+def stop_in(
+    begin: Callable[[Scene], AbstractContextManager[Live]], situation: Situation, scene: Scene
+) -> Stopped:
+    """Bring about the situation, stop the server, and read what the client gets."""
+    with begin(scene) as server, Wire(server.port) as wire:
+        situation(wire, scene)
+        began = time.perf_counter()
+        server.begin_stop()
+        took_s = time.perf_counter() - began if server.stopped(WATCHED_S) else None
+        return Stopped(took_s, _client(wire), scene)
+
+
+def _client(wire: Wire) -> str:
+    """What is there for the client to read after the stop."""
+    if wire.left:
+        return "had left"
+    with suppress(NoAnswer, ConnectionError, ValueError):
+        reply = wire.answer(1.0)
+        return f"got {reply.status} with {reply.text!r}"
+    try:
+        rest = wire.rest(0.5)
+    except NoAnswer:
+        return "still waits"
+    except ConnectionError as error:
+        return f"met {type(error).__name__}"
+    return f"got {len(rest)} bytes and then the end" if rest else "got nothing but the end"
+
+
+STACKS: dict[str, tuple[Callable[..., AbstractContextManager[Live]], str]] = {
+    "aiohttp": (on_aiohttp, "shutdown_timeout"),
+    "quart-hypercorn": (on_quart, "graceful_timeout"),
+}
+"""How each is begun, and what its grace time is called."""
+
+
+def experiments(
+    situation: Situation,
+    judge: Callable[[Stopped, float], Answer],
+    *,
+    wait_s: float = SHORT_S,
+    graces: tuple[float, ...] = (1.0,),
+) -> tuple[Experiment, ...]:
+    """Each stack, with its default grace time and with those named."""
+    rows = []
+    for stack, (begin, name) in STACKS.items():
+        for grace_s in (None, *graces):
+            options = {} if grace_s is None else {name: grace_s}
+            setting = DEFAULT if grace_s is None else f"{name}={grace_s:g}"
+            run = partial(_run, begin, options, grace_s or GRACE_S[stack], situation, judge, wait_s)
+            rows.append(Experiment(stack, setting, run, WATCHED_S + 15))
+    return tuple(rows)
+
+
+def _run(
+    begin: Callable[..., AbstractContextManager[Live]],
+    options: dict[str, float],
+    grace_s: float,
+    situation: Situation,
+    judge: Callable[[Stopped, float], Answer],
+    wait_s: float,
+) -> Answer:
+    stopped = stop_in(partial(begin, **options), situation, Scene(wait_s))
+    return judge(stopped, grace_s)
+
+
+def simply(stopped: Stopped, grace_s: float) -> Answer:
+    """When it stopped, and what the client saw."""
+    return Answer(f"{stopped.when(grace_s)}, client {stopped.client}", stopped.told)
