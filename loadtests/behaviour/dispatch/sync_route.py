@@ -22,7 +22,8 @@ def where() -> str:
     return f"{threading.current_thread().name}, {'on' if loop else 'without'} a running loop"
 
 
-def _answer(text: str) -> Answer:
+def placed(text: str) -> Answer:
+    """What `where` said, as an answer."""
     thread, _, loop = text.partition(", ")
     place = "loop thread" if thread == "loop" else "worker thread"
     return Answer(f"{place}, {loop}", f"it ran on thread {thread!r}, {loop}")
@@ -36,7 +37,7 @@ def on_aiohttp() -> Answer:
     app = web.Application()
     app.router.add_get("/", handler)
     with aiohttp_server(app) as server:
-        return _answer(get(server.port, "/").text)
+        return placed(get(server.port, "/").text)
 
 
 def on_quart() -> Answer:
@@ -47,7 +48,7 @@ def on_quart() -> Answer:
         return where()
 
     with hypercorn_server(app) as server:
-        return _answer(get(server.port, "/").text)
+        return placed(get(server.port, "/").text)
 
 
 QUESTION = Question(
