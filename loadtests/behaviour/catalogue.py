@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 
 from loadtests.behaviour.question import Experiment, Question
 
@@ -64,8 +66,9 @@ def questions() -> dict[str, Question]:
     return {name: question for _, name, question in _read()}
 
 
-def experiments() -> dict[tuple[str, str, str], Asked]:
-    """Every Experiment by question, stack and setting.
+@cache
+def experiments() -> Mapping[tuple[str, str, str], Asked]:
+    """Every Experiment by question, stack and setting. Questions are imported once.
 
     Raises ValueError where two of one Question have the same stack and setting.
     """
@@ -76,4 +79,4 @@ def experiments() -> dict[tuple[str, str, str], Asked]:
             if asked.key in found:
                 raise ValueError(f"{' '.join(asked.key)} is there twice")
             found[asked.key] = asked
-    return found
+    return MappingProxyType(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def behaviour(
 
 
 def _chosen(
-    known: dict[Key, Asked], patterns: tuple[str, ...], stacks: tuple[str, ...]
+    known: Mapping[Key, Asked], patterns: tuple[str, ...], stacks: tuple[str, ...]
 ) -> list[Asked]:
     """The Experiments that are meant; a usage error for a name that fits none."""
     names = dict.fromkeys(name for name, _, _ in known)

@@ -208,7 +208,7 @@ def _client(wire: Wire) -> str:
         return "had left"
     with suppress(NoAnswer, ConnectionError, ValueError):
         reply = wire.answer(1.0)
-        return f"got {reply.status} with {reply.text!r}"
+        return f"got {reply.status}" if reply.status != 200 else f"got 200 with {reply.text!r}"
     try:
         rest = wire.rest(0.5)
     except NoAnswer:
