@@ -5,7 +5,7 @@ For each question what is commonly said, what was seen, and what follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from results import behaviour, figures
 from results.behaviour import Asked, Question
@@ -39,7 +39,8 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
         "small application on its framework's own server, with the framework's own defaults "
         f"unless a setting is named, and a client on a real socket. {count} answers, seen on "
         f"Python {pythons} with {escaped(said)}. Where Pythons differ, the answer says so; the "
-        "evidence is that of the newest."
+        "evidence is that of the newest, and of "
+        "the first of settings that were seen to do the same."
     )
     yield ""
     yield (
@@ -56,11 +57,46 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
         for question, one in wrong:
             claims.setdefault((one.claim, one.agrees), []).append((question, one))
         for (claim, agrees), places in claims.items():
-            seen = "; ".join(f"{one.label}: {one.answer}" for _, one in places)
-            holds = "partly" if agrees == "partly" else "no"
-            link = f"[{escaped(places[0][0].asks)}](#{places[0][0].name.replace('.', '-')})"
-            yield f"- “{escaped(claim)}” ({holds}) {escaped(seen)}. {link}"
+            seen = "; ".join(
+                f"{_labels(group)}: {escaped(group[0].answer)}"
+                for stack in dict.fromkeys(one.stack for _, one in places)
+                for group in _alike(one for _, one in places if one.stack == stack)
+            )
+            holds = "partly so" if agrees == "partly" else "not so"
+            link = f"[{prose(places[0][0].asks)}](#{_anchor(places[0][0])})"
+            yield f"- “{prose(claim)}” {holds}: {seen}. {link}"
         yield ""
+
+
+def prose(text: str) -> str:
+    """A sentence from a row; what stands between its backticks is code, nothing else is markup."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:  # a backtick without its other half
+        return escaped(text)
+    return "".join(
+        code(piece) if place % 2 and piece else escaped(piece) for place, piece in enumerate(pieces)
+    )
+
+
+def _anchor(question: Question) -> str:
+    return question.name.replace(".", "-")
+
+
+def _alike(asked: Iterable[Asked]) -> list[list[Asked]]:
+    """Settings of one stack with equal answers together, in the order of the first of each."""
+    groups: dict[tuple[str, bool], list[Asked]] = {}
+    for one in asked:
+        groups.setdefault((one.answer, one.varies), []).append(one)
+    return list(groups.values())
+
+
+def _labels(group: Sequence[Asked]) -> str:
+    """The stack, and the settings that are not the default alone."""
+    settings = [one.setting for one in group]
+    named = "; ".join(
+        "by default" if setting == behaviour.DEFAULT else code(setting) for setting in settings
+    )
+    return escaped(group[0].stack) + ("" if settings == [behaviour.DEFAULT] else f" ({named})")
 
 
 def _differs(one: Asked) -> bool:
@@ -68,9 +104,9 @@ def _differs(one: Asked) -> bool:
 
 
 def _question(question: Question) -> Iterator[str]:
-    yield f'<a id="{question.name.replace(".", "-")}"></a>'
+    yield f'<a id="{_anchor(question)}"></a>'
     yield ""
-    yield f"### {escaped(question.asks)}"
+    yield f"### {prose(question.asks)}"
     for stack in dict.fromkeys(one.stack for one in question.asked):
         yield ""
         yield from _stack(stack, question.of(stack))
@@ -82,7 +118,7 @@ def _question(question: Question) -> Iterator[str]:
         stacks = figures.listed(dict.fromkeys(one.stack for one in mine))
         where = "" if len(mine) == len(question.asked) else f" ({escaped(stacks)})"
         yield ""
-        yield f"*What follows{where}:* {escaped(text)}"
+        yield f"*What follows{where}:* {prose(text)}"
 
 
 def _stack(stack: str, asked: Sequence[Asked]) -> Iterator[str]:
@@ -91,14 +127,13 @@ def _stack(stack: str, asked: Sequence[Asked]) -> Iterator[str]:
         mine = [one for one in asked if one.claim == claim and one.agrees]
         verdicts = dict.fromkeys(one.agrees for one in mine)
         told = _VERDICTS[next(iter(verdicts))] if len(verdicts) == 1 else _mixed(mine)
-        yield f"> Commonly said of {escaped(stack)}: {escaped(claim)} {told}".rstrip()
+        yield f"> Commonly said of {escaped(stack)}: {prose(claim)} {told}".rstrip()
         yield ""
-    for one in asked:
-        setting = "" if one.setting == behaviour.DEFAULT else f", {code(one.setting)}"
-        varies = " (it varies)" if one.varies else ""
+    for group in _alike(asked):
+        varies = " (it varies)" if group[0].varies else ""
         yield (
-            f"- {escaped(stack)}{setting}: **{escaped(one.answer)}**{varies}. "
-            f"{escaped(_sentence(one.evidence))}"
+            f"- {_labels(group)}: **{escaped(group[0].answer)}**{varies}. "
+            f"{escaped(_sentence(group[0].evidence))}"
         )
 
 

@@ -51,5 +51,14 @@ def _claims(asked: list[Asked]) -> Iterator[Words]:
         if one.agrees in ("no", "partly"):
             by.setdefault(one.claim, []).append(one)
     for claim, mine in by.items():
-        seen = "; ".join(f"{one.label}: {one.answer}" for one in mine)
-        yield (f"“{claim}” {_HOLDS[mine[0].agrees]}. {seen}.",)
+        seen: dict[tuple[str, str], list[str]] = {}
+        for one in mine:
+            seen.setdefault((one.stack, one.answer), []).append(one.setting)
+        told = "; ".join(
+            f"{stack}{_named(settings)}: {answer}" for (stack, answer), settings in seen.items()
+        )
+        yield (f"“{claim}” {_HOLDS[mine[0].agrees]}: {told}.",)
+
+
+def _named(settings: list[str]) -> str:
+    return "" if settings == [behaviour.DEFAULT] else f" ({'; '.join(settings)})"

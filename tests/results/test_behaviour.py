@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from results import behaviour
-from results.article import article
+from results.article import article, prose
 from results.errors import ResultsError
 from results.report.parts import Bullets, Code, Link, Table
 from results.schema import BEHAVIOUR, Row, TableWriter
@@ -86,13 +87,13 @@ def test_the_article_says_claim_answer_and_what_follows(folder: Path) -> None:
     text = article(behaviour.read(folder)[0])
     assert "1 questions" in text
     assert "### Is a save finished whose client leaves?" in text
-    assert "- aiohttp, `FIN`: **saved**. Seen on 3.13.0." in text
+    assert "- aiohttp (`FIN`): **saved**. Seen on 3.13.0." in text
     assert "> Commonly said of aiohttp: aiohttp cancels handlers. That is so here." in text
     assert (
         "> Commonly said of quart-hypercorn: Quart finishes what it began. That is not so" in text
     )
     assert "*What follows (quart-hypercorn):* Shield what must be finished." in text
-    assert "- “Quart finishes what it began.” (no) quart-hypercorn, FIN: lost." in text
+    assert "- “Quart finishes what it began.” not so: quart-hypercorn (`FIN`): lost." in text
     assert "&lt;b&gt;half\\*" in text
     assert "(it varies)" in text
 
@@ -127,7 +128,7 @@ def test_the_report_tells_the_answers(tmp_path: Path) -> None:
     (section,) = (one for one in report.sections if one.anchor == "behaviour")
     (claims,) = (part for part in section.parts if isinstance(part, Bullets))
     assert claims.items == (
-        ("“Quart finishes what it began.” not so. quart-hypercorn, FIN: lost.",),
+        ("“Quart finishes what it began.” not so: quart-hypercorn (FIN): lost.",),
     )
     (table,) = (part for part in section.parts if isinstance(part, Table))
     assert table.title == "Disconnect"
@@ -148,3 +149,28 @@ def test_the_report_tells_the_answers(tmp_path: Path) -> None:
         "lost (Python 3.11.7); <b>half* (Python 3.13.0) (RST)."
     )
     assert lines["Can I protect a write from that?"].startswith("Not measured here.")
+
+
+def test_code_in_a_sentence_is_code_and_nothing_else_is_markup() -> None:
+    """Backticks come in pairs, or are text."""
+    assert prose("call `a_b()` *now*") == "call `a_b()` \\*now\\*"
+    assert prose("one ` alone") == "one \\` alone"
+
+
+def test_equal_answers_stand_together(tmp_path: Path) -> None:
+    """With all their settings, and the first one's evidence."""
+    with TableWriter(tmp_path, BEHAVIOUR) as writer:
+        writer.append(
+            _row("aiohttp", setting, answer)
+            for setting, answer in (("default", "yes"), ("FIN", "no"), ("RST", "yes"))
+        )
+    text = article(behaviour.read(tmp_path)[0])
+    assert "- aiohttp (by default; `RST`): **yes**. Seen on 3.11.7." in text
+    assert "- aiohttp (`FIN`): **no**. Seen on 3.11.7." in text
+
+
+def test_the_published_article_is_up_to_date(generated: Callable[[Path, str], None]) -> None:
+    """docs/behaviour.md is made from the published rows."""
+    published = behaviour.read(ROOT / "results" / "reference")
+    assert published[1] == []
+    generated(ROOT / "docs" / "behaviour.md", article(published[0]))

@@ -46,3 +46,29 @@ def test_a_bound_cuts_a_long_clean_up(said: Said) -> None:
     assert said("blocking-cleanup", QUART).startswith("finished")
     assert said("blocking-cleanup", QUART, "shutdown_timeout=1").startswith("cut off")
     assert said("blocking-cleanup", AIOHTTP, "shutdown_timeout=1").startswith("finished")
+
+
+def test_who_waits_for_a_task_of_a_handler(said: Said) -> None:
+    """A clean-up that awaits it, and Quart for its own; the time it waits can be turned down."""
+    for stack, awaited in (
+        (AIOHTTP, "awaited in cleanup_ctx"),
+        (QUART, "awaited in after_serving"),
+    ):
+        assert said("task-at-shutdown", stack, "asyncio.create_task") == "left behind"
+        assert said("task-at-shutdown", stack, awaited) == "finished"
+    own = "app.add_background_task, 2 s"
+    assert said("task-at-shutdown", QUART, own) == "finished"
+    turned_down = f"{own}, BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5"
+    assert said("task-at-shutdown", QUART, turned_down) == "cancelled"
+
+
+def test_a_reference_keeps_a_task_alive(said: Said) -> None:
+    """So does a sleep, of which the loop knows; without either it is collected."""
+    for stack in (AIOHTTP, QUART):
+        bare = said("task-garbage-collected", stack, "asyncio.create_task, nothing refers to it")
+        assert bare.startswith("it was collected")
+        for setting in (
+            "asyncio.create_task, it sleeps",
+            "kept in a set, nothing else refers to it",
+        ):
+            assert said("task-garbage-collected", stack, setting) == "it finished"

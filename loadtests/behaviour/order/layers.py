@@ -1,0 +1,282 @@
+"""What the Questions about order share: an application on each stack, and what can be put
+around its handlers, each noting what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart, websocket
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from loadtests.behaviour.question import Answer, Experiment
+from loadtests.behaviour.seen import Seen
+from loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loadtests.behaviour.wire import Reply, Wire, get
+
+AiohttpLayer = Callable[[web.Application, Seen], None]
+QuartLayer = Callable[[Quart, Seen], None]
+Talk = Callable[[int], str]
+"""Sends something to the application at that port, and says what came back."""
+
+STOP_S = 15.0
+_OF_HANDLERS = frozenset(("handler", "first piece", "last piece", "accepted"))
+_CLOSE_FRAME = b"\x88\x80\0\0\0\0"
+
+
+def aiohttp_app(seen: Seen) -> web.Application:
+    """GET / answers, /raise raises, /stream streams two pieces, /ws is a WebSocket."""
+
+    async def hello(_: web.Request) -> web.Response:
+        seen("handler")
+        return web.Response(text="hello")
+
+    async def broken(_: web.Request) -> web.Response:
+        seen("handler")
+        raise ValueError("broken")
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        seen("first piece")
+        await response.write(b"one, ")
+        await response.write(b"two")
+        seen("last piece")
+        return response
+
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        seen("accepted")
+        await socket.send_str("hello")
+        await socket.close()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", hello)
+    app.router.add_get("/raise", broken)
+    app.router.add_get("/stream", stream)
+    app.router.add_get("/ws", talk)
+    return app
+
+
+def quart_app(seen: Seen) -> Quart:
+    """The same on Quart."""
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def hello() -> str:
+        seen("handler")
+        return "hello"
+
+    @app.get("/raise")
+    async def broken() -> str:
+        seen("handler")
+        raise ValueError("broken")
+
+    @app.get("/stream")
+    async def stream() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncIterator[bytes]:
+            seen("first piece")
+            yield b"one, "
+            yield b"two"
+            seen("last piece")
+
+        return pieces()
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        await websocket.accept()
+        seen("accepted")
+        await websocket.send("hello")
+
+    return app
+
+
+def middleware(app: web.Application, seen: Seen) -> None:
+    @web.middleware
+    async def watching(request: web.Request, handler: Any) -> web.StreamResponse:
+        seen("before")
+        try:
+            response: web.StreamResponse = await handler(request)
+        except Exception as error:
+            seen(f"{type(error).__name__} raised")
+            raise
+        seen(f"after, {response.status}")
+        return response
+
+    app.middlewares.append(watching)
+
+
+def on_response_prepare(app: web.Application, seen: Seen) -> None:
+    async def watching(_: web.Request, response: web.StreamResponse) -> None:
+        seen(f"on_response_prepare, {response.status}")
+
+    app.on_response_prepare.append(watching)
+
+
+def before_request(app: Quart, seen: Seen) -> None:
+    @app.before_request
+    async def watching() -> None:
+        seen("before_request")
+
+
+def after_request(app: Quart, seen: Seen) -> None:
+    @app.after_request
+    async def watching(response: Any) -> Any:
+        seen(f"after_request, {response.status_code}")
+        return response
+
+
+def teardown_request(app: Quart, seen: Seen) -> None:
+    @app.teardown_request
+    async def watching(error: BaseException | None) -> None:
+        seen(f"teardown_request, {type(error).__name__ if error else 'no exception'}")
+
+
+def errorhandler(app: Quart, seen: Seen) -> None:
+    @app.errorhandler(Exception)
+    async def watching(error: Exception) -> ResponseReturnValue:
+        seen(f"errorhandler, {type(error).__name__}")
+        return "sorry", error.code or 500 if isinstance(error, HTTPException) else 500
+
+
+def asgi_middleware(app: Quart, seen: Seen) -> None:
+    inner = app.asgi_app
+
+    async def watching(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await inner(scope, receive, send)
+            return
+
+        async def sending(message: Any) -> None:
+            if message["type"].endswith(".start"):
+                seen(f"send, {message['status']}")
+            elif message["type"] == "websocket.accept":
+                seen("send, accept")
+            await send(message)
+
+        seen("before")
+        try:
+            await inner(scope, receive, sending)
+        except Exception as error:
+            seen(f"{type(error).__name__} raised")
+            raise
+        seen("after")
+
+    app.asgi_app = watching  # type: ignore[method-assign]
+
+
+def before_websocket(app: Quart, seen: Seen) -> None:
+    @app.before_websocket
+    async def watching() -> None:
+        seen("before_websocket")
+
+
+def after_websocket(app: Quart, seen: Seen) -> None:
+    @app.after_websocket
+    async def watching(response: Any) -> Any:
+        seen(f"after_websocket, {response.status_code if response else 'no response'}")
+        return response
+
+
+AIOHTTP: Mapping[str, AiohttpLayer] = {
+    "middleware": middleware,
+    "on_response_prepare": on_response_prepare,
+}
+QUART: Mapping[str, QuartLayer] = {
+    "before_request": before_request,
+    "after_request": after_request,
+    "teardown_request": teardown_request,
+    "errorhandler(Exception)": errorhandler,
+    "ASGI middleware": asgi_middleware,
+}
+QUART_WEBSOCKET: Mapping[str, QuartLayer] = {
+    **QUART,
+    "before_websocket": before_websocket,
+    "after_websocket": after_websocket,
+}
+
+
+def told(reply: Reply) -> str:
+    """An answer in a few words."""
+    return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
+
+
+def fetch(target: str) -> Talk:
+    """GET target."""
+    return lambda port: told(get(port, target))
+
+
+def shake_hands(wire: Wire, target: str = "/ws") -> bytes:
+    """Ask for a WebSocket; the head of the answer. Raises NoAnswer."""
+    wire.request(
+        "GET",
+        target,
+        (
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        ),
+    )
+    return wire.head()
+
+
+def until_closed(wire: Wire) -> bytes:
+    """What a WebSocket says until it closes, the closing answered. Raises NoAnswer."""
+    said = b""
+    while b"\x88" not in said and (more := wire.some()):
+        said += more
+    wire.send(_CLOSE_FRAME)
+    return said
+
+
+def websocket_talk(port: int) -> str:
+    """A WebSocket opened, listened to until the server closes it."""
+    with Wire(port) as wire:
+        head = shake_hands(wire)
+        said = "and said hello" if b"hello" in until_closed(wire) else "without a word"
+    return f"{head.split(b' ')[1].decode()} {said}"
+
+
+def _answer(layer: str, seen: Seen, came_back: str) -> Answer:
+    noted = set(seen.events) - _OF_HANDLERS
+    answer = "; ".join(seen.events) if noted else f"{layer} sees nothing"
+    return Answer(answer, f"in order: {'; '.join(seen.events) or 'nothing'}; got {came_back}")
+
+
+def on_aiohttp(name: str, talk: Talk) -> Answer:
+    """What a layer of this name sees when the application is talked to."""
+    seen = Seen()
+    app = aiohttp_app(seen)
+    AIOHTTP[name](app, seen)
+    with aiohttp_server(app) as server:
+        came_back = talk(server.port)
+        server.stop(STOP_S)
+    return _answer(name, seen, came_back)
+
+
+def on_quart(name: str, talk: Talk) -> Answer:
+    """The same on Quart."""
+    seen = Seen()
+    app = quart_app(seen)
+    QUART_WEBSOCKET[name](app, seen)
+    with hypercorn_server(app) as server:
+        came_back = talk(server.port)
+        server.stop(STOP_S)
+    return _answer(name, seen, came_back)
+
+
+def who_sees(talk: Talk, quart_layers: Mapping[str, QuartLayer] = QUART) -> tuple[Experiment, ...]:
+    """One Experiment a layer."""
+    return (
+        *(Experiment("aiohttp", name, partial(on_aiohttp, name, talk)) for name in AIOHTTP),
+        *(
+            Experiment("quart-hypercorn", name, partial(on_quart, name, talk))
+            for name in quart_layers
+        ),
+    )
