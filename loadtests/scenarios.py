@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
-from servers.contract import CASES, Case, Expected, Request
+from servers.contract import CASES, LAYERS, Case, Expected, Request
 from servers.settings import Settings
 
 
@@ -204,6 +204,34 @@ def _rates() -> tuple[Scenario, ...]:
     )
 
 
+def _layers() -> tuple[Scenario, ...]:
+    """The same small answer under more and more layers."""
+    return tuple(
+        _closed(
+            f"middleware-{layers}",
+            f"middleware-{layers}",
+            32,
+            f"what a request costs under {layers} middlewares, or pairs of hooks",
+            yardstick=False,
+        )
+        for layers in LAYERS
+    )
+
+
+def _saves() -> tuple[Scenario, ...]:
+    """The same save, protected in different ways."""
+    how = {
+        "none": "that the handler simply awaits",
+        "shield": "behind asyncio.shield",
+        "task": "in a task that nobody waits for",
+        "thread": "in a worker thread",
+    }
+    return tuple(
+        _closed(f"save-{name}", f"save-{name}", 32, f"what a save costs {text}", yardstick=False)
+        for name, text in how.items()
+    )
+
+
 _SCENARIOS: tuple[Scenario, ...] = (
     _closed(
         "async-32", "async", 32, "how many small JSON answers an async route gives, 32 at once"
@@ -249,6 +277,8 @@ _SCENARIOS: tuple[Scenario, ...] = (
     _open("open-low", "async", 500.0, 128, "response times at a rate that every stack can hold"),
     _open("open-high", "async", 5000.0, 128, "response times at a rate that only the faster holds"),
     *_rates(),
+    *_layers(),
+    *_saves(),
 )
 
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _SCENARIOS}

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
 from servers import probe, work
-from servers.contract import ROUTES
+from servers.contract import LAYERS, ROUTES
 from servers.settings import Settings
 from servers.stacks import InForce
 
@@ -135,6 +135,24 @@ async def burn_async(request: web.Request) -> web.Response:
     return burn_sync(request)
 
 
+async def save(request: web.Request) -> web.Response:
+    return respond(await work.save(request.query.get("protect")))
+
+
+_PASSED: web.RequestKey[int] = web.RequestKey("passed", int)
+
+
+@web.middleware
+async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One of many: counts itself."""
+    request[_PASSED] = request.get(_PASSED, 0) + 1
+    return await handler(request)
+
+
+async def count(request: web.Request) -> web.Response:
+    return respond(work.layers(request.get(_PASSED, 0)))
+
+
 HANDLERS: dict[str, Callable[[web.Request], Any]] = {
     "index": index,
     "hello": hello,
@@ -152,6 +170,8 @@ HANDLERS: dict[str, Callable[[web.Request], Any]] = {
     "sleep-blocking": sleep_blocking,
     "burn-async": burn_async,
     "burn-sync": burn_sync,
+    "save": save,
+    **{f"middleware-{layers}": count for layers in LAYERS},
 }
 """Coroutine functions, and plain functions, which run in the executor."""
 
@@ -177,6 +197,9 @@ def create_app(settings: Settings) -> web.Application:
     """The application, with a route for each of HANDLERS that the contract knows."""
     app = web.Application(middlewares=[errors], client_max_size=settings.body_limit_bytes)
     app[_DEFAULT_WAIT_MS] = settings.wait_ms
+    nested = {
+        f"/middleware/{layers}": web.Application(middlewares=[layer] * layers) for layers in LAYERS
+    }
     for route in ROUTES:
         if route.name in HANDLERS:
             # Without the pattern a parameter would stop at a brace, too.
@@ -184,9 +207,13 @@ def create_app(settings: Settings) -> web.Application:
             handler = probe.watch(route.name, HANDLERS[route.name])
             if not iscoroutinefunction(handler):
                 handler = in_executor(handler)
-            app.router.add_route(route.method, path, handler)
+            prefix = next((one for one in nested if path.startswith(f"{one}/")), "")
+            router = nested[prefix].router if prefix else app.router
+            router.add_route(route.method, path.removeprefix(prefix), handler)
             if route.method == "GET":
-                app.router.add_route("HEAD", path, handler)
+                router.add_route("HEAD", path.removeprefix(prefix), handler)
+    for prefix, inner in nested.items():
+        app.add_subapp(prefix, inner)
     return app
 
 

@@ -13,7 +13,7 @@ from typing import cast
 from urllib.parse import parse_qsl, unquote
 
 from servers import probe, work
-from servers.contract import ROUTES, Dispatch
+from servers.contract import LAYERS, ROUTES, Dispatch
 from servers.settings import Settings
 from servers.work import Answer, Refused
 
@@ -91,6 +91,28 @@ def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
             yield name, payload.decode(errors="replace")
 
 
+async def _save(app: App, request: Request) -> Answer:
+    return await work.save(request.argument("protect"))
+
+
+def _under(layers: int) -> Handler:
+    """A handler under so many layers, each a coroutine that counts itself."""
+
+    async def count(passed: int) -> Answer:
+        return work.layers(passed)
+
+    def layer(inner: Callable[[int], Awaitable[Answer]]) -> Callable[[int], Awaitable[Answer]]:
+        async def outer(passed: int) -> Answer:
+            return await inner(passed + 1)
+
+        return outer
+
+    whole: Callable[[int], Awaitable[Answer]] = count
+    for _ in range(layers):
+        whole = layer(whole)
+    return lambda app, request: whole(0)
+
+
 HANDLERS: dict[str, Handler] = {
     "index": _index,
     "hello": _hello,
@@ -108,6 +130,8 @@ HANDLERS: dict[str, Handler] = {
     "sleep-blocking": lambda app, request: work.sleep_sync(request.argument("ms")),
     "burn-async": lambda app, request: work.burn(request.argument("ms")),
     "burn-sync": lambda app, request: work.burn(request.argument("ms")),
+    "save": _save,
+    **{f"middleware-{layers}": _under(layers) for layers in LAYERS},
 }
 
 

@@ -36,6 +36,13 @@ WORK_MS_LIMIT = 5_000
 """The most work that a client may ask of a `/sleep` or `/burn` route; more is a 400."""
 
 
+LAYERS = (0, 1, 10, 30)
+"""How many layers (middlewares, pairs of hooks) the `/middleware` routes lie under."""
+
+PROTECTIONS = ("none", "shield", "task", "thread")
+"""How `/save` may be asked to protect its save from a client that leaves."""
+
+
 class Dispatch(enum.Enum):
     """Where a route's work is meant to run."""
 
@@ -72,6 +79,17 @@ ROUTES: tuple[Route, ...] = (
     Route("sleep-blocking", "GET", "/sleep/blocking", Dispatch.BLOCKING, "holds the loop for `ms`"),
     Route("burn-async", "GET", "/burn/async", Dispatch.BLOCKING, "computes for `ms` on the loop"),
     Route("burn-sync", "GET", "/burn/sync", Dispatch.SYNC, "computes for `ms` in a worker thread"),
+    Route("save", "POST", "/save", Dispatch.ASYNC, "saves in two steps, protected as it is asked"),
+    *(
+        Route(
+            f"middleware-{layers}",
+            "GET",
+            f"/middleware/{layers}/count",
+            Dispatch.ASYNC,
+            f"counts the {layers} layers that it lies under",
+        )
+        for layers in LAYERS
+    ),
 )
 
 
@@ -294,6 +312,25 @@ _CASES: tuple[Case, ...] = (
         for name, path in _WORK_PATHS.items()
         for wrong, query in _WRONG_MS.items()
     ),
+    *(
+        Case(
+            f"save-{protect}",
+            Request("POST", f"/save?protect={protect}"),
+            Expected(200, JSON, dumps({"saved": protect})),
+        )
+        for protect in PROTECTIONS
+    ),
+    Case("save-unprotected-by-anything", Request("POST", "/save"), _error(400)),
+    Case("save-unknown-protection", Request("POST", "/save?protect=hope"), _error(400)),
+    *(
+        Case(
+            f"middleware-{layers}",
+            _get(f"/middleware/{layers}/count"),
+            Expected(200, JSON, dumps({"layers": layers})),
+        )
+        for layers in LAYERS
+    ),
+    Case("middleware-unknown", _get("/middleware/2/count"), _error(404)),
     Case("unknown-path", _get("/no/such/path"), _error(404)),
     Case("trailing-slash", _get("/plain/"), _error(404)),
     Case("wrong-method", Request("POST", "/plain"), _error(405, "GET, HEAD")),

@@ -15,13 +15,22 @@ import h11
 import hypercorn.asyncio
 from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
-from quart import Quart, Request, Response, current_app, has_request_context, request
+from quart import (
+    Blueprint,
+    Quart,
+    Request,
+    Response,
+    current_app,
+    g,
+    has_request_context,
+    request,
+)
 from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from servers import probe, work
-from servers.contract import ROUTES
+from servers.contract import LAYERS, ROUTES
 from servers.settings import Settings
 from servers.stacks import InForce
 
@@ -116,6 +125,33 @@ async def burn_async() -> Response:
     return burn_sync()
 
 
+async def save() -> Response:
+    return respond(await work.save(request.args.get("protect")))
+
+
+async def layer() -> None:
+    """One of many: counts itself."""
+    g.passed = g.get("passed", 0) + 1
+
+
+async def layer_back(response: Response) -> Response:
+    """Its way back."""
+    return response
+
+
+async def count() -> Response:
+    return respond(work.layers(g.get("passed", 0)))
+
+
+def _layered(layers: int) -> Blueprint:
+    """A blueprint under so many pairs of hooks."""
+    blueprint = Blueprint(f"layers-{layers}", __name__)
+    for _ in range(layers):
+        blueprint.before_request(layer)
+        blueprint.after_request(layer_back)
+    return blueprint
+
+
 HANDLERS: dict[str, Handler] = {
     "index": index,
     "hello": hello,
@@ -133,6 +169,8 @@ HANDLERS: dict[str, Handler] = {
     "sleep-blocking": sleep_blocking,
     "burn-async": burn_async,
     "burn-sync": burn_sync,
+    "save": save,
+    **{f"middleware-{layers}": count for layers in LAYERS},
 }
 
 
@@ -193,11 +231,15 @@ def create_app(settings: Settings) -> App:
     app.url_map.merge_slashes = False  # else `//` is answered with a redirect
     app.register_error_handler(work.Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
+    nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
     for route in ROUTES:
         if route.name in HANDLERS:
             path = route.path.replace("{", "<").replace("}", ">")
             handler = probe.watch(route.name, HANDLERS[route.name])
-            app.add_url_rule(path, route.name, handler, methods=[route.method])
+            holder = nested.get(path.rpartition("/")[0], app)
+            holder.add_url_rule(path, route.name, handler, methods=[route.method])
+    for blueprint in nested.values():
+        app.register_blueprint(blueprint)
     return app
 
 

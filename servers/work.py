@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import html
+import itertools
 import json
 import logging
+import os
+import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -158,6 +162,79 @@ def burn(ms: str | None) -> Answer:
         for _ in range(_BURN_STEPS):
             pass
     return _json({"ms": duration_ms})
+
+
+def layers(count: int) -> Answer:
+    """How many layers a request has passed."""
+    return _json({"layers": count})
+
+
+async def save(protect: str | None) -> Answer:
+    """Save in two steps with a turn of the loop between them, protected in the way that the
+    query parameter names. Raises Refused(400) for a way that there is none of."""
+    if protect not in _WAYS_TO_SAVE:
+        raise Refused(400)
+    await _WAYS_TO_SAVE[protect]()
+    return _json({"saved": protect})
+
+
+async def _both_steps() -> None:
+    _write(b"first\n")
+    await asyncio.sleep(0)
+    _write(b"second\n")
+
+
+def _both_steps_blocking() -> None:
+    _write(b"first\n")
+    _write(b"second\n")
+
+
+async def _shielded() -> None:
+    await asyncio.shield(_kept(_both_steps()))
+
+
+async def _in_a_task() -> None:
+    _kept(_both_steps())
+
+
+async def _in_a_thread() -> None:
+    await asyncio.to_thread(_both_steps_blocking)
+
+
+_WAYS_TO_SAVE: dict[str | None, Callable[[], Awaitable[None]]] = {
+    "none": _both_steps,
+    "shield": _shielded,
+    "task": _in_a_task,
+    "thread": _in_a_thread,
+}
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def _kept(save: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task, with the reference to it that asyncio asks for."""
+    task = asyncio.get_running_loop().create_task(save)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+_SAVES_BYTES = 1 << 20
+
+
+@cache
+def _saves() -> int:
+    """A file without a name, for as long as the process lives."""
+    descriptor, name = tempfile.mkstemp()
+    os.unlink(name)
+    return descriptor
+
+
+_places = itertools.count()
+
+
+def _write(line: bytes) -> None:
+    """A real write, at a place that comes round, so that the file stays small under load."""
+    os.pwrite(_saves(), line, next(_places) * 8 % _SAVES_BYTES)
 
 
 EXAMPLE = {"a": [1, "é"]}
