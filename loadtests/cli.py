@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from loadtests import counts
 from loadtests.behaviour.command import behaviour
 from loadtests.bench import Bench, Outcome, run_bench
 from loadtests.environment import shown_command
@@ -23,6 +24,7 @@ from loadtests.probe_cost import check as check_probe_cost
 from loadtests.scenarios import SCENARIOS, Load
 from loadtests.selfcheck.verdict import Verdict
 from loadtests.store import new_folder, seed_of
+from servers.contract import CASES, LAYERS, PROTECTIONS
 from servers.naming import NameIn, NamesIn
 from servers.stacks import STACKS
 
@@ -40,6 +42,11 @@ DEFAULT_SCENARIOS = (
     "neighbour-sleep-blocking",
     "cliff-4",
     "cliff-16",
+)
+DEFAULT_CASES = (
+    *("plain", "async", "sync", "form", "json"),
+    *(f"middleware-{layers}" for layers in LAYERS),
+    *(f"save-{protect}" for protect in PROTECTIONS),
 )
 DEFAULT_ROUNDS = 3
 DEFAULT_DURATION_S = 1.8
@@ -199,6 +206,48 @@ def probe_cost(out: Path | None) -> None:
     """
     if not _held(check_probe_cost(click.echo, out)):
         _fail("the probe costs more than it may")
+
+
+@cli.command()
+@click.option(
+    "--stack",
+    "stacks",
+    multiple=True,
+    type=NamesIn("stack", STACKS),
+    help="Count on this stack (repeatable).",
+)
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    type=NamesIn("case", CASES),
+    help="Count this case of the contract (repeatable).",
+)
+@click.option(
+    "--requests", type=click.IntRange(10, 100_000), default=counts.REQUESTS, show_default=True
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    metavar="DIR",
+    help="Write counts.csv into this results folder too; its report then says it.",
+)
+def instructions(
+    stacks: tuple[tuple[str, ...], ...],
+    cases: tuple[tuple[str, ...], ...],
+    requests: int,
+    out: Path | None,
+) -> None:
+    """Count the instructions of a request, which do not depend on the machine's mood.
+
+    Needs valgrind. Without names: the core stacks, and the routes whose layers
+    can be told apart.
+    """
+    wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
+    on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS[:2]
+    found = counts.count(on, wanted, requests, click.echo)
+    if out is not None:
+        counts.write(out, found)
 
 
 CHECKS = {

@@ -70,6 +70,7 @@ class Material:
     observations: tuple[Row, ...]
     threads: tuple[Row, ...]
     probe_cost: tuple[Row, ...]
+    counts: tuple[Row, ...]
     behaviour: tuple[Question, ...]
     coarse: int
     problems: tuple[Problem, ...]
@@ -145,6 +146,7 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
         observations=tuple(rows(folder.path, schema.OBSERVATIONS, problems)),
         threads=tuple(rows(folder.path, schema.THREADS, problems)),
         probe_cost=_extra(folder, schema.PROBE_COST, problems),
+        counts=_extra(folder, schema.COUNTS, problems),
         behaviour=questions(_extra(folder, schema.BEHAVIOUR, problems)),
         coarse=coarse,
         problems=tuple(problems),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from results import figures
 from results.location import Interval
-from results.report import charts, readings
+from results.report import charts, counted, readings
 from results.report.charts import Dot, Line
 from results.report.material import Material, name
 from results.report.parts import Panel, Part, Plot, Table, Text, table, words
@@ -46,6 +46,7 @@ def parts(material: Material) -> Iterator[Part]:
         _table(material, every),
         abreast=2,
     )
+    yield from counted.tables(material)
     if material.summaries.reference is not None:
         yield Text(
             words(

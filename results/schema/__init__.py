@@ -20,7 +20,7 @@ from results.schema.columns import (
     parse_value,
 )
 from results.schema.derived import SUMMARY
-from results.schema.extra import BEHAVIOUR, PROBE_COST
+from results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST
 from results.schema.files import TableWriter, read_table
 from results.schema.measured import (
     FAILURES,
@@ -35,6 +35,7 @@ from results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
 
 __all__ = [
     "BEHAVIOUR",
+    "COUNTS",
     "DERIVED",
     "ENVIRONMENT_FILE",
     "EXTRA",
@@ -80,7 +81,7 @@ TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, 
 DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
 
-EXTRA: tuple[Table, ...] = (PROBE_COST, BEHAVIOUR)
+EXTRA: tuple[Table, ...] = (PROBE_COST, COUNTS, BEHAVIOUR)
 """What other commands than a bench put beside it."""
 
 RUNS_FOLDER = Path(__file__).resolve().parent.parent / "runs"

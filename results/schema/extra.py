@@ -20,6 +20,20 @@ PROBE_COST = Table(
     ),
 )
 
+COUNTS = Table(
+    "counts",
+    "Instructions of a request, counted under callgrind: a row a stack and case. Written by "
+    "`loadtests instructions --out DIR`.",
+    (
+        text("stack", "what was asked", required=True),
+        text("case", "name of the contract's case", required=True),
+        count("requests", "requests in one count", required=True),
+        count("repeats", "how often it was counted", required=True),
+        number("instructions", "1", "user-space instructions a request, median", required=True),
+        number("spread", "1", "range of the counts, as a share of the least", required=True),
+    ),
+)
+
 BEHAVIOUR = Table(
     "behaviour",
     "What each stack was seen to do: a row a question, stack, setting and Python. Written by "

@@ -1,0 +1,63 @@
+"""Instructions of chosen cases: counted, written, and told by the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.counts import REPEATS, Count, count, write
+from loadtests.instructions import missing
+from results.report.parts import Table
+from results.schema import COUNTS, read_table
+from tests.results import report_folder
+from tests.results.reports import made
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_more_work_is_more_instructions() -> None:
+    """Thirty layers against none, on the yardstick; each counted as often as it says."""
+    said: list[str] = []
+    none, thirty = count(("asyncio",), ("middleware-0", "middleware-30"), 20, said.append)
+    assert (none.case, thirty.case) == ("middleware-0", "middleware-30")
+    assert len(none.values) == len(thirty.values) == REPEATS
+    assert thirty.median > none.median > 10_000
+    assert [line.partition(":")[0] for line in said] == [
+        "asyncio middleware-0",
+        "asyncio middleware-30",
+    ]
+
+
+COUNTED = (
+    Count("aiohttp", "middleware-0", 500, (200_000.0, 201_000.0, 200_000.0)),
+    Count("aiohttp", "middleware-30", 500, (350_000.0, 350_000.0, 350_000.0)),
+    Count("quart-hypercorn", "middleware-0", 500, (1_000_000.0,) * 3),
+    Count("quart-hypercorn", "middleware-30", 500, (1_900_000.0,) * 3),
+)
+
+
+def test_the_rows_are_medians_with_their_spread(tmp_path: Path) -> None:
+    """Written anew each time."""
+    for _ in range(2):
+        write(tmp_path, COUNTED)
+    rows = list(read_table(tmp_path, COUNTS))
+    assert len(rows) == 4
+    assert rows[0]["instructions"] == 200_000.0
+    assert rows[0]["spread"] == 0.005
+
+
+def test_the_report_tells_what_a_layer_costs(tmp_path: Path) -> None:
+    """(350,000 - 200,000) / 30 is 5,000, which is 2.5 % of 200,000."""
+    folder = report_folder.write(tmp_path / "known")
+    write(folder, COUNTED)
+    (speed,) = (section for section in made(folder).sections if section.anchor == "speed")
+    titled = {part.title: part for part in speed.parts if isinstance(part, Table)}
+    (counts,) = (part for title, part in titled.items() if title.startswith("Instructions of a r"))
+    assert counts.header == ("case", "aiohttp", "quart-hypercorn")
+    assert counts.rows[0] == ("middleware-0", "200,000", "1,000,000")
+    assert "at most 0.50%" in counts.title
+    (layer,) = (part for title, part in titled.items() if title.startswith("Instructions of one"))
+    assert layer.rows == (
+        ("aiohttp", "5,000", "2.50%"),
+        ("quart-hypercorn", "30,000", "3.00%"),
+    )
