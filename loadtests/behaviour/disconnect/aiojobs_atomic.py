@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import aiojobs.aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
-from loadtests.behaviour.question import Experiment, Question
+from loadtests.behaviour.disconnect.leaving import CANCEL, CANCELLING, rows
+from loadtests.behaviour.disconnect.saving import (
+    Saving,
+    Scope,
+    experiments,
+    fate,
+)
+from loadtests.behaviour.question import Agrees, Claim, Question
 from loadtests.behaviour.served import Live, aiohttp_server
-from loadtests.behaviour.wire import Leaving
 
 
 def on_aiohttp(saving: Saving, **options: Any) -> AbstractContextManager[Live]:
+    """The decorated handler saves; a middleware notes what the framework sees of it."""
+
     @aiojobs.aiohttp.atomic
-    async def inside(_: web.Request) -> web.Response:
+    async def handler(_: web.Request) -> web.Response:
         await saving.save()
+        saving.seen("body of the handler finished")
         return web.Response(text="saved")
 
-    async def handler(request: web.Request) -> web.StreamResponse:
-        try:
-            answer = await inside(request)
-            saving.seen("handler finished")
-        except asyncio.CancelledError:
-            saving.seen("handler cancelled")
-            raise
-        return answer
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with saving.handling():
+            return await handler(request)
 
-    app = web.Application()
+    app = web.Application(middlewares=[note])
     aiojobs.aiohttp.setup(app)
     app.router.add_post("/", handler)
     return aiohttp_server(app, **options)
@@ -43,26 +47,33 @@ async def as_a_job(saving: Saving, scope: Scope) -> None:
     await job.wait()
 
 
+ADVICE = "Waiting for a job hands the cancellation on to it here."
+
 QUESTION = Question(
     asks="Does a handler that is one aiojobs job run to its end without its client?",
     experiments=(
-        *(
-            Experiment("aiohttp", f"@atomic, {leaving.value}", partial(fate, on_aiohttp, leaving))
-            for leaving in Leaving
-        ),
-        *(
-            Experiment(
-                "aiohttp",
-                f"@atomic, handler_cancellation=True, {leaving.value}",
-                partial(fate, partial(on_aiohttp, handler_cancellation=True), leaving),
-            )
-            for leaving in Leaving
+        *rows(
+            fate,
+            [
+                ("aiohttp", "", on_aiohttp),
+                ("aiohttp", "handler_cancellation=True", partial(on_aiohttp, **CANCEL)),
+            ],
         ),
         *experiments(as_a_job, stacks=("quart-hypercorn",)),
     ),
+    claims=(
+        Claim(
+            "@atomic lets a handler run to its end when its client leaves.",
+            {"saved*": Agrees.YES, "*": Agrees.NO},
+            ("aiohttp",),
+            CANCELLING,
+        ),
+    ),
     follows={
-        "saved*": "The job is whole: all steps of it are done, whoever leaves.",
-        "half saved*": "Waiting for a job hands the cancellation on to it here.",
-        "lost*": "Waiting for a job hands the cancellation on to it here.",
+        "saved, handler cancelled": "The job is whole: all steps of it are done, and whoever "
+        "waits for it is cancelled, middlewares too.",
+        "saved, handler finished": "It was not needed here, and does no harm.",
+        "half saved*": ADVICE,
+        "lost*": ADVICE,
     },
 )

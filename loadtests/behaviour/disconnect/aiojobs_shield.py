@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, question
+from loadtests.behaviour.disconnect.saving import Saving, Scope, question, where_cancelled
+from loadtests.behaviour.question import Agrees
 
 
 async def way(saving: Saving, scope: Scope) -> None:
@@ -12,7 +13,11 @@ async def way(saving: Saving, scope: Scope) -> None:
 QUESTION = question(
     "Does a save behind aiojobs' shield survive its client?",
     way,
-    follows={
+    where_cancelled(
+        "aiojobs' shield protects a save from a client that leaves.",
+        {"saved*": Agrees.YES, "*": Agrees.NO},
+    ),
+    {
         "saved*": "Like `asyncio.shield`, with the reference kept and the end of the application "
         "waiting for it.",
     },

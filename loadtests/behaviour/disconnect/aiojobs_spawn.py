@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, question
+from loadtests.behaviour.disconnect.saving import (
+    Saving,
+    Scope,
+    and_more,
+    experiments,
+    question,
+    where_cancelled,
+)
+from loadtests.behaviour.question import Agrees
+from loadtests.behaviour.wire import Leaving
 
 
 async def way(saving: Saving, scope: Scope) -> None:
@@ -12,8 +21,13 @@ async def way(saving: Saving, scope: Scope) -> None:
 QUESTION = question(
     "Does a save that is spawned with aiojobs survive its client?",
     way,
-    follows={
+    where_cancelled(
+        "A job that is spawned with aiojobs is not cancelled with the handler.",
+        {"saved*": Agrees.YES, "*": Agrees.NO},
+    ),
+    {
         "saved*": "The scheduler keeps the reference, reports failures, and waits for the job "
         "when the application ends; the answer does not wait for the save.",
     },
+    experiments(and_more(way), also="more to await after it", leavings=(Leaving.FIN,)),
 )

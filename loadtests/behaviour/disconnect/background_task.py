@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, experiments
+from loadtests.behaviour.disconnect.saving import Saving, Scope, and_more, experiments
 from loadtests.behaviour.question import DEFAULT, NONE, Agrees, Answer, Claim, Experiment, Question
+from loadtests.behaviour.wire import Leaving
 
 
 async def way(saving: Saving, scope: Scope) -> None:
     assert scope.background is not None
     scope.background(saving.save)
+
+
+async def in_thread(saving: Saving, scope: Scope) -> None:
+    """Plain code is run in a thread."""
+    assert scope.background is not None
+    scope.background(saving.save_blocking)
 
 
 def on_aiohttp() -> Answer:
@@ -29,6 +36,15 @@ QUESTION = Question(
     experiments=(
         Experiment("aiohttp", DEFAULT, on_aiohttp),
         *experiments(way, stacks=("quart-hypercorn",)),
+        *experiments(
+            in_thread, stacks=("quart-hypercorn",), also="a plain function", leavings=(Leaving.FIN,)
+        ),
+        *experiments(
+            and_more(way),
+            stacks=("quart-hypercorn",),
+            also="more to await after it",
+            leavings=(Leaving.FIN,),
+        ),
     ),
     claims=(
         Claim(

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, question
-from loadtests.behaviour.question import Agrees, Claim
+from loadtests.behaviour.disconnect.saving import (
+    Saving,
+    Scope,
+    and_more,
+    experiments,
+    question,
+    where_cancelled,
+)
+from loadtests.behaviour.question import Agrees
+from loadtests.behaviour.wire import Leaving
 
 
 async def way(saving: Saving, _: Scope) -> None:
@@ -15,15 +23,15 @@ async def way(saving: Saving, _: Scope) -> None:
 QUESTION = question(
     "Does a save in a task survive its client when the handler does not wait for it?",
     way,
-    (
-        Claim(
-            "A task of its own is not cancelled with the handler.",
-            {"saved*": Agrees.YES, "*": Agrees.NO},
-            ("aiohttp", "quart-hypercorn"),
-        ),
+    where_cancelled(
+        "A task of its own is not cancelled with the handler.",
+        {"saved*": Agrees.YES, "*": Agrees.NO},
     ),
     {
-        "saved*": "It does, but the answer is sent before the save is done, and nobody hears of "
-        "its failure. Keep a reference to the task.",
+        "saved, handler cancelled": "The task is not the handler's: it goes on when the handler "
+        "is cancelled at something else. Keep a reference to it.",
+        "saved, handler finished": "The answer is sent before the save is done, and nobody hears "
+        "of its failure. Keep a reference to the task, and wait for it when the server stops.",
     },
+    experiments(and_more(way), also="more to await after it", leavings=(Leaving.FIN,)),
 )

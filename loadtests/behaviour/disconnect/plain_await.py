@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, question
+from functools import partial
+
+from loadtests.behaviour.disconnect.leaving import LEAVINGS, rows
+from loadtests.behaviour.disconnect.saving import Saving, Scope, fate, on_quart, question
+from loadtests.behaviour.disconnect.withheld import DisconnectWithheld
 from loadtests.behaviour.question import Agrees, Claim
 
 
@@ -18,11 +22,13 @@ QUESTION = question(
             "aiohttp cancels the handler when the client disconnects.",
             {"*handler cancelled": Agrees.YES, "*": Agrees.NO},
             ("aiohttp",),
+            LEAVINGS,
         ),
         Claim(
-            "A Quart handler runs to its end, whatever the client does.",
+            "ASGI servers do not cancel a handler whose client has left.",
             {"*handler finished": Agrees.YES, "*": Agrees.NO},
             ("quart-hypercorn",),
+            LEAVINGS,
         ),
     ),
     {
@@ -33,4 +39,14 @@ QUESTION = question(
         "saved, handler finished": "The handler does not notice that nobody waits for it. That "
         "keeps saves, and costs the work of answers that nobody reads.",
     },
+    rows(
+        fate,
+        [
+            (
+                "quart-hypercorn",
+                "http.disconnect withheld by an ASGI middleware",
+                partial(on_quart, way=way, asgi=DisconnectWithheld),
+            )
+        ],
+    ),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, question
-from loadtests.behaviour.question import Agrees, Claim
+from loadtests.behaviour.disconnect.saving import Saving, Scope, question, where_cancelled
+from loadtests.behaviour.question import Agrees
 
 
 async def way(saving: Saving, _: Scope) -> None:
@@ -13,18 +13,16 @@ async def way(saving: Saving, _: Scope) -> None:
 
 
 QUESTION = question(
-    "Does `asyncio.shield` save what a leaving client would take with it?",
+    "Does `asyncio.shield` keep a save that a leaving client would take with it?",
     way,
-    (
-        Claim(
-            "asyncio.shield protects a save from a client that leaves.",
-            {"saved*": Agrees.YES, "*": Agrees.NO},
-            ("aiohttp", "quart-hypercorn"),
-        ),
+    where_cancelled(
+        "asyncio.shield protects a save from a client that leaves.",
+        {"saved*": Agrees.YES, "*": Agrees.NO},
     ),
     {
         "saved, handler cancelled": "The save goes on, but nothing after the shielded line does. "
-        "Keep a reference to its task, and wait for it when the server stops.",
+        "Keep a reference to its task, and wait for it when the server stops: see the question "
+        "about a shielded save at shutdown.",
         "saved, handler finished": "It was not needed here, and does no harm.",
     },
 )

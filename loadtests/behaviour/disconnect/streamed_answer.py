@@ -1,110 +1,65 @@
-"""A long answer in pieces, whose client leaves in the middle of it."""
+"""A save whose progress is streamed to the client: a piece of the answer after each step."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
+from loadtests.behaviour.disconnect.leaving import LEAVINGS, begins, rows
+from loadtests.behaviour.disconnect.saving import Saving, fate
+from loadtests.behaviour.question import Agrees, Claim, Question
 from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
-
-PIECES = 100
-BETWEEN_S = 0.02
 
 
-def on_aiohttp(seen: Seen, **options: Any) -> AbstractContextManager[Live]:
+def on_aiohttp(saving: Saving, **options: Any) -> AbstractContextManager[Live]:
     async def handler(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
         await answer.prepare(request)
-        try:
-            for _ in range(PIECES):
-                await answer.write(b"x" * 1000)
-                seen("piece")
-                await asyncio.sleep(BETWEEN_S)
-            seen("finished")
-        except BaseException as error:
-            seen(type(error).__name__)
-            raise
-        finally:
-            seen("finally")
+        with saving.handling():
+            for line in ("first", "second"):
+                await saving.step(line)
+                await answer.write(f"{line} step saved\n".encode())
         return answer
 
     app = web.Application()
-    app.router.add_get("/", handler)
+    app.router.add_post("/", handler)
     return aiohttp_server(app, **options)
 
 
-def on_quart(seen: Seen) -> AbstractContextManager[Live]:
+def on_quart(saving: Saving) -> AbstractContextManager[Live]:
     app = Quart(__name__)
 
-    @app.get("/")
+    @app.post("/")
     async def handler() -> AsyncGenerator[bytes, None]:
         async def pieces() -> AsyncGenerator[bytes, None]:
-            try:
-                for _ in range(PIECES):
-                    yield b"x" * 1000
-                    seen("piece")
-                    await asyncio.sleep(BETWEEN_S)
-                seen("finished")
-            except BaseException as error:
-                seen(type(error).__name__)
-                raise
-            finally:
-                seen("finally")
+            with saving.handling():
+                for line in ("first", "second"):
+                    await saving.step(line)
+                    yield f"{line} step saved\n".encode()
 
         return pieces()
 
     return hypercorn_server(app)
 
 
-def ask(begin: Callable[[Seen], AbstractContextManager[Live]], leaving: Leaving) -> Answer:
-    """Leave after the first pieces, and see what ends the stream, and whether it cleans up."""
-    seen = Seen()
-    with begin(seen) as server, Wire(server.port) as wire:
-        wire.request("GET", "/")
-        wire.head()
-        wire.some()
-        wire.leave(leaving)
-        seen.wait("finally", PIECES * BETWEEN_S + 2)
-        ends = [event for event in seen.events if event not in ("piece", "finally")]
-        pieces = seen.events.count("piece")
-    ended = ends[0] if ends else "nothing"
-    how = "runs to its end" if ended == "finished" else f"ended by {ended}"
-    cleaned = "finally runs" if "finally" in seen else "finally does not run"
-    return Answer(f"{how}, {cleaned}", f"{pieces} of {PIECES} pieces were made; {how}; {cleaned}")
-
-
-_ROWS: tuple[tuple[str, str, Callable[[Seen], AbstractContextManager[Live]]], ...] = (
-    ("aiohttp", "", on_aiohttp),
-    ("aiohttp", "handler_cancellation=True, ", partial(on_aiohttp, handler_cancellation=True)),
-    ("quart-hypercorn", "", on_quart),
-)
-
 QUESTION = Question(
-    asks="What ends a streamed answer whose client has left, and does its clean-up run?",
-    experiments=tuple(
-        Experiment(stack, f"{setting}{leaving.value}", partial(ask, begin, leaving))
-        for stack, setting, begin in _ROWS
-        for leaving in (Leaving.FIN, Leaving.RST)
-    ),
+    asks="What becomes of a save that streams its progress to a client that leaves?",
+    experiments=rows(fate, begins(on_aiohttp, on_quart)),
     claims=(
         Claim(
-            "A stream notices at once that its client has left.",
-            {"ended by*": Agrees.YES, "runs to its end*": Agrees.NO},
-            ("aiohttp", "quart-hypercorn"),
+            "Without handler_cancellation an aiohttp handler is not disturbed by its client.",
+            {"saved, handler finished": Agrees.YES, "*": Agrees.NO},
+            ("aiohttp",),
+            LEAVINGS,
         ),
     ),
     follows={
-        "*finally runs": "Put what must be released into `finally`.",
-        "*finally does not run": "Nothing tells the generator: bound the stream, and release what "
-        "it holds elsewhere.",
+        "half saved*": "Writing to a client that has left raises, in the middle of the save: do "
+        "not tie steps that belong together to what can be sent.",
+        "lost*": "A streamed answer is cancelled like any other: save first, then stream.",
     },
 )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractContextManager
-from functools import partial
 
 from quart import Quart
 
+from loadtests.behaviour.disconnect.leaving import rows
 from loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
-from loadtests.behaviour.question import Agrees, Claim, Experiment, Question
+from loadtests.behaviour.question import Agrees, Claim, Question
 from loadtests.behaviour.served import Live, hypercorn_server
-from loadtests.behaviour.wire import Leaving
 
 
 def on_quart(saving: Saving) -> AbstractContextManager[Live]:
@@ -19,8 +18,8 @@ def on_quart(saving: Saving) -> AbstractContextManager[Live]:
 
     @app.post("/")
     def handler() -> str:
-        saving.save_blocking()
-        saving.seen("handler finished")
+        with saving.handling():
+            saving.save_blocking()
         return "saved"
 
     return hypercorn_server(app)
@@ -34,11 +33,8 @@ async def in_executor(saving: Saving, _: Scope) -> None:
 QUESTION = Question(
     asks="Does a save in a sync route survive its client?",
     experiments=(
-        *(
-            Experiment("quart-hypercorn", leaving.value, partial(fate, on_quart, leaving))
-            for leaving in Leaving
-        ),
-        *experiments(in_executor, stacks=("aiohttp",)),
+        *experiments(in_executor, stacks=("aiohttp",), also="through run_in_executor"),
+        *rows(fate, [("quart-hypercorn", "", on_quart)]),
     ),
     claims=(
         Claim(

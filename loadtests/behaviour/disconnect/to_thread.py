@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, question
-from loadtests.behaviour.question import Agrees, Claim
+from loadtests.behaviour.disconnect.saving import Saving, Scope, question, where_cancelled
+from loadtests.behaviour.question import Agrees
 
 
 async def way(saving: Saving, _: Scope) -> None:
@@ -15,12 +15,9 @@ async def way(saving: Saving, _: Scope) -> None:
 QUESTION = question(
     "Does a save in a thread survive its client?",
     way,
-    (
-        Claim(
-            "Cancelling the handler stops the work in its thread.",
-            {"saved, handler cancelled": Agrees.NO, "lost*": Agrees.YES, "half*": Agrees.YES},
-            ("aiohttp", "quart-hypercorn"),
-        ),
+    where_cancelled(
+        "Cancelling the handler stops the work in its thread.",
+        {"saved, handler cancelled": Agrees.NO, "lost*": Agrees.YES, "half*": Agrees.YES},
     ),
     {
         "saved, handler cancelled": "A thread cannot be cancelled: the save ends, and nothing "
