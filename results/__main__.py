@@ -65,7 +65,16 @@ def cli() -> None:
     help="Take ratios to this stack; by default to the first by name that is no yardstick.",
 )
 @click.option("--intervals", is_flag=True, help="Print the 95 % intervals of the ratios too.")
-def show(run: Path | None, reference: str | None, intervals: bool) -> None:
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="SCENARIO",
+    help="Show only this one, or those of a pattern (repeatable).",
+)
+def show(
+    run: Path | None, reference: str | None, intervals: bool, scenarios: tuple[str, ...]
+) -> None:
     """Print the table, the Warnings in words, and where the files are.
 
     Brings summary.csv and datapackage.json of the folder up to date.
@@ -80,6 +89,12 @@ def show(run: Path | None, reference: str | None, intervals: bool) -> None:
         datapackage.write(path)
     except OSError as error:
         click.echo(f"note: summary.csv was not brought up to date: {error.strerror}", err=True)
+    if scenarios:
+        try:
+            loaded = folders.only(loaded, scenarios)
+        except UnknownName as error:
+            raise click.UsageError(str(error)) from None
+        summaries = _summaries(loaded, reference)
     page = table.page(loaded, summaries, intervals=intervals)
     _print(lambda console: table.render(page, path, console))
 

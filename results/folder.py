@@ -8,10 +8,11 @@ that names file, row and column, beside the rows that can be used.
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -147,6 +148,29 @@ def load(path: Path) -> Folder:
     failures = tuple(rows(path, schema.FAILURES, problems))
     problems += _cut_short(plan, runs)
     return Folder(path, runs, failures, plan, environment, tuple(problems))
+
+
+def only(folder: Folder, patterns: Sequence[str]) -> Folder:
+    """The folder as if only the scenarios of these names had been planned and measured.
+
+    patterns: names or patterns such as `cliff-*`. Raises UnknownName for one that fits none.
+    """
+    known = sorted({*folder.plan.scenarios, *(run.scenario for run in folder.runs)})
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            near = nearest(pattern, known) or f"there are: {', '.join(known)}"
+            raise UnknownName(f"no scenario {pattern!r} here; {near}")
+
+    def meant(scenario: str) -> bool:
+        return any(fnmatch.fnmatchcase(scenario, pattern) for pattern in patterns)
+
+    plan = replace(
+        folder.plan,
+        scenarios=tuple(filter(meant, folder.plan.scenarios)),
+        cells=frozenset(cell for cell in folder.plan.cells if meant(cell[1])),
+    )
+    runs = tuple(run for run in folder.runs if meant(run.scenario))
+    return replace(folder, runs=runs, plan=plan)
 
 
 def _runs(path: Path, problems: list[Problem]) -> Iterator[RunRow]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.cli import DEFAULT_SCENARIOS
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -58,13 +60,17 @@ def test_locust_knows_the_file() -> None:
 
 
 def test_the_table_is_of_the_committed_run(tmp_path: Path) -> None:
-    """It is what `results show` prints of results/reference, word for word."""
+    """It is what `results show` prints of results/reference and the scenarios that are measured
+    by default, word for word."""
     table = re.search(r"<!-- begin: table -->\n```text\n(.*?)\n```\n<!-- end", README, re.S)
     assert table is not None
     folder = tmp_path / "reference"
     shutil.copytree(ROOT / "results" / "reference", folder)
     done = subprocess.run(
-        [sys.executable, "-m", "results", "show", str(folder)],
+        [
+            *(sys.executable, "-m", "results", "show", str(folder)),
+            *(word for name in DEFAULT_SCENARIOS for word in ("--scenario", name)),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -76,6 +76,19 @@ def test_show(
     generated(HERE / f"golden_{name}.txt", said.out)
 
 
+def test_show_some_scenarios(folder: Path, command: Command) -> None:
+    """Only those named, or those of a pattern; the summaries on disk stay whole."""
+    every, some = command("show", folder.name), command("show", "--scenario", "a*", folder.name)
+    assert some.status == 0
+    assert "async-32, " in some.out
+    assert "plain-32, " in every.out
+    assert "plain-32" not in some.out
+    assert "plain-32" in (folder / "summary.csv").read_text()
+    unknown = command("show", "--scenario", "asinc-32", folder.name)
+    assert (unknown.status, unknown.out) == (2, "")
+    assert unknown.err == "error: no scenario 'asinc-32' here; did you mean 'async-32'?\n"
+
+
 def test_show_says_what_could_not_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, generated: Generated
 ) -> None:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.background.task_raises import listening
+from loadtests.behaviour.background.task_raises import listening, loggers
 from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
 from loadtests.behaviour.seen import Seen
 from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
@@ -74,8 +74,8 @@ def ask(begin: Begin) -> Answer:
         when = "at once" if at_once else "when the task is collected" if said else "never"
         return Answer(
             f"answered {answer!r}, said {when}",
-            f"{at_once} lines in the log while the task was kept, {len(said)} after it was "
-            f"collected, by {', '.join(dict.fromkeys(said)) or 'nobody'}",
+            f"errors in the log: {at_once} while the task was kept, {len(said)} after it was "
+            f"collected, by {loggers(said)}",
         )
 
 

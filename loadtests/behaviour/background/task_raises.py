@@ -30,6 +30,12 @@ class _Errors(logging.Handler):
         self._said.append(record.name)
 
 
+def loggers(said: list[str]) -> str:
+    """The loggers' names; Quart's own has that of the application's module."""
+    named = ("the application's logger" if "behaviour" in name else name for name in said)
+    return " and ".join(dict.fromkeys(named)) or "nobody"
+
+
 @contextmanager
 def listening() -> Iterator[list[str]]:
     """The names of the loggers that say something at the level of an error meanwhile."""
@@ -70,8 +76,8 @@ def _ask(begin: Callable[[Seen], AbstractContextManager[Live]]) -> Answer:
     requests = "requests go on" if served else "requests stop"
     return Answer(
         f"{requests}, {when}, {stop}",
-        f"logged by {', '.join(dict.fromkeys(said)) or 'nobody'}, "
-        f"{at_once} times before the stop; after it, {stop}",
+        f"errors in the log: {at_once} before the stop, {len(said)} in all, by {loggers(said)}; "
+        f"{stop}",
     )
 
 
