@@ -43,8 +43,9 @@ class Failures:
 class Series:
     """The Records of one phase of one load. Arrays hold microseconds.
 
-    service: right answers, send to last byte. response: open loop only, where
-    it differs; in a closed loop the two are the same by definition.
+    service: right answers, send to last byte. response: only where it differs, in
+    open loops and where every request opens a connection; else the two are the
+    same by definition.
     send_lag: open loop only, how late the generator itself sent.
     gap_ns: closed loop, summed time between an answer's arrival in the kernel
     and the same user's next send: the generator's share of each cycle.

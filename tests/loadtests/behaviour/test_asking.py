@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -17,6 +18,7 @@ from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Ques
 from loadtests.behaviour.rows import NOT_ANSWERED, row_of, write, written
 from loadtests.errors import HarnessError
 from results.schema import BEHAVIOUR
+from tests.conftest import ROOT
 from tests.loadtests.behaviour.strange import misbehave
 from tests.servers.processes import eventually
 
@@ -117,6 +119,14 @@ def test_every_question_asks_both_core_stacks() -> None:
     for name, question in found.items():
         assert {experiment.stack for experiment in question.experiments} >= CORE, name
         assert question.asks.endswith("?"), name
+
+
+def test_the_report_asks_for_questions_that_there_are() -> None:
+    """Its index names some of them; the reading half cannot import them."""
+    source = (ROOT / "results" / "report" / "questions.py").read_text()
+    named = [name for call in re.findall(r"told\((.*?)\)", source) for name in call.split(", ")]
+    assert len(named) >= 4
+    assert {name.strip('"') for name in named} <= questions().keys()
 
 
 def test_claims_and_advice_are_about_somebody() -> None:
