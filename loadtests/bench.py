@@ -13,7 +13,7 @@ from loadtests.cpus import allowed_cpus, plan_cpus
 from loadtests.errors import HarnessError
 from loadtests.generator_process import Generator, generator_process
 from loadtests.measure import measure
-from loadtests.plan import PlannedRun, plan_runs
+from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
 from loadtests.progress import Reporter, reporting
 from loadtests.rows import rows_of
 from loadtests.scenarios import SCENARIOS
@@ -208,7 +208,7 @@ class Bencher:
             self._cpus,
             warmup_s=warmup_s,
             measured_s=self._bench.measured_s,
-            seed=self._bench.seed,
+            seed=arrivals_seed(self._bench.seed, planned.round),
             probe=self._bench.probe,
             log=self._log,
         )

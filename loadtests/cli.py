@@ -20,6 +20,7 @@ from loadtests.behaviour.command import behaviour
 from loadtests.bench import Bench, Outcome, run_bench
 from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
+from loadtests.plan import MOST_ROUNDS
 from loadtests.probe_cost import check as check_probe_cost
 from loadtests.scenarios import SCENARIOS, Load
 from loadtests.selfcheck.verdict import Verdict
@@ -112,7 +113,7 @@ def _described(load: Load) -> str:
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, MOST_ROUNDS),
     default=DEFAULT_ROUNDS,
     show_default=True,
     help="How often every cell is measured, each time in a fresh process.",

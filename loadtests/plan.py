@@ -39,3 +39,15 @@ def plan_runs(cells: Sequence[tuple[str, str]], rounds: int, seed: int) -> tuple
                 PlannedRun(run_id(number, stack, scenario), number, len(runs) + 1, stack, scenario)
             )
     return tuple(runs)
+
+
+MOST_ROUNDS = 1000
+
+
+def arrivals_seed(seed: int, round_number: int) -> int:
+    """The seed of a Round's arrivals: another one for each Round of each plan.
+
+    Drawn anew, so that the intervals over Rounds hold the luck of the arrivals
+    too; the same for every stack, since stacks are compared within a Round.
+    """
+    return seed * (MOST_ROUNDS + 1) + round_number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from results import figures
 from results.behaviour import DEFAULT, Asked
 from results.report.material import Material
 
@@ -14,29 +13,31 @@ def told(*names: str) -> Callable[[Material], str]:
 
     def line(material: Material) -> str:
         found = [one for name in names for one in material.behaviour if one.name == name]
-        several = len(found) > 1
-        return "; ".join(
-            f"{_short(question.asks) if several else ''}{_answers(question.asked)}"
+        return ". ".join(
+            f"{f'{question.asks} ' if len(found) > 1 else ''}{_answers(question.asked)}"
             for question in found
         )
 
     return line
 
 
-def _short(asks: str) -> str:
-    return f"{asks} "
-
-
 def _answers(asked: Iterable[Asked]) -> str:
     by: dict[str, dict[str, list[str]]] = {}
     for one in asked:
         by.setdefault(one.stack, {}).setdefault(one.answer, []).append(one.setting)
-    return ", ".join(
+    return ". ".join(
         f"{stack}: {'; '.join(_one(answer, settings) for answer, settings in answers.items())}"
         for stack, answers in by.items()
     )
 
 
+MOST_SETTINGS = 3
+
+
 def _one(answer: str, settings: list[str]) -> str:
-    where = "" if settings == [DEFAULT] else f" ({figures.listed(settings, 3)})"
-    return f"{answer}{where}"
+    """An answer, and in brackets the settings that have it, unless that is the default alone."""
+    if settings == [DEFAULT]:
+        return answer
+    more = len(settings) - MOST_SETTINGS
+    shown = "; ".join(settings[:MOST_SETTINGS]) + (f"; {more} more" if more > 0 else "")
+    return f"{answer} [{shown}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 
-from loadtests.plan import plan_runs, run_id
+from loadtests.plan import MOST_ROUNDS, arrivals_seed, plan_runs, run_id
 
 CELLS = tuple(product(("one", "two", "three"), ("a", "b", "c", "d")))
 
@@ -76,3 +76,11 @@ def test_the_cells_themselves_are_left_alone() -> None:
     cells = list(CELLS)
     plan_runs(cells, 3, seed=1)
     assert tuple(cells) == CELLS
+
+
+def test_every_round_of_every_plan_has_arrivals_of_its_own() -> None:
+    """No two of them share a seed, up to the last Round that can be asked for."""
+    seeds = [
+        arrivals_seed(seed, number) for seed in range(50) for number in range(1, MOST_ROUNDS + 1)
+    ]
+    assert len(set(seeds)) == len(seeds)
