@@ -120,11 +120,12 @@ def aiohttp_server(app: web.Application, **options: Any) -> AbstractContextManag
 
 
 def hypercorn_server(
-    app: Quart | Callable[..., Any], **options: Any
+    app: Quart | Callable[..., Any], *, cancel_after_s: float | None = None, **options: Any
 ) -> AbstractContextManager[Live]:
     """Run an ASGI application through `hypercorn.asyncio.serve`; stopping it is its trigger.
 
     options: attributes of Hypercorn's Config, such as graceful_timeout=1.
+    cancel_after_s: cancel what serves where it has not ended so long after the trigger.
     Raises what the application's start-up raises.
     """
 
@@ -143,6 +144,16 @@ def hypercorn_server(
             if not hasattr(config, name):
                 raise TypeError(f"Hypercorn has no option {name}")
             setattr(config, name, value)
-        await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
+        if cancel_after_s is None:
+            await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
+            return
+        serving = asyncio.create_task(
+            hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
+        )
+        await stop.wait()
+        await asyncio.wait({serving}, timeout=cancel_after_s)
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
 
     return _live(serve)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.stopping.scene import Scene, Stopped, experiments
+from loadtests.behaviour.stopping.scene import Scene, Stopped, experiments, remedies
 from loadtests.behaviour.wire import Wire
 
 
@@ -28,17 +28,20 @@ def _judge(stopped: Stopped, grace_s: float) -> Answer:
 
 QUESTION = Question(
     asks="Does an open WebSocket hold up a stop?",
-    experiments=experiments(_open, _judge),
+    experiments=(*experiments(_open, _judge), *remedies(_open, _judge)),
     claims=(
         Claim(
             "WebSockets must be closed in on_shutdown, or the stop waits for them.",
             {"stops at once": Agrees.NO, "*": Agrees.YES},
             ("aiohttp",),
+            ("default", "shutdown_timeout=1"),
         ),
     ),
     follows={
         "stops after*": "Keep the open WebSockets in a set, and close them when the stop begins "
         "(aiohttp: on_shutdown).",
-        "does not stop*": "Keep the open WebSockets in a set, and close them when the stop begins.",
+        "does not stop*": "From Python 3.12 on Hypercorn waits without a bound for every open "
+        "connection: keep the open WebSockets in a set and close them when the stop begins, or "
+        "cancel the task that serves.",
     },
 )

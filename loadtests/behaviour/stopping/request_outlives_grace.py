@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.stopping.scene import LONG_S, Stopped, ask_wait, experiments
+from loadtests.behaviour.stopping.scene import LONG_S, Stopped, ask_wait, experiments, remedies
 
 
 def _judge(stopped: Stopped, grace_s: float) -> Answer:
@@ -16,7 +16,14 @@ def _judge(stopped: Stopped, grace_s: float) -> Answer:
 
 QUESTION = Question(
     asks="What becomes of a request that outlives the grace time of a stop?",
-    experiments=experiments(ask_wait, _judge, wait_s=LONG_S),
+    experiments=(
+        *experiments(ask_wait, _judge, wait_s=LONG_S),
+        *(
+            one
+            for one in remedies(ask_wait, _judge, wait_s=LONG_S)
+            if one.stack == "quart-hypercorn"
+        ),
+    ),
     claims=(
         Claim(
             "After the grace time a request is cancelled, and the server is gone.",
@@ -34,6 +41,7 @@ QUESTION = Question(
         "*handler not cancelled*": "The stop abandons the handler: what it holds is not released.",
         "stops after the grace time*": "Set the grace time below what your platform allows before "
         "it kills (Kubernetes: 30 s).",
-        "does not stop*": "Bound the handler's own waits: nothing else will.",
+        "does not stop*": "From Python 3.12 on Hypercorn waits without a bound for every open "
+        "connection: bound the handler's own waits, or cancel the task that serves.",
     },
 )

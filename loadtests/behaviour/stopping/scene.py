@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
 from loadtests.behaviour.question import DEFAULT, Answer, Experiment
@@ -58,8 +58,14 @@ class Scene:
         self.seen("finished")
 
 
-def on_aiohttp(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
-    """Routes for every situation. options: of AppRunner."""
+def on_aiohttp(
+    scene: Scene, *, close_sockets: bool = False, **options: Any
+) -> AbstractContextManager[Live]:
+    """Routes for every situation. options: of AppRunner.
+
+    close_sockets: close the open WebSockets as the stop begins, as aiohttp's documentation says.
+    """
+    sockets: set[web.WebSocketResponse] = set()
 
     async def wait(_: web.Request) -> web.Response:
         await scene.wait()
@@ -84,11 +90,16 @@ def on_aiohttp(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
     async def socket(request: web.Request) -> web.StreamResponse:
         answer = web.WebSocketResponse()
         await answer.prepare(request)
+        sockets.add(answer)
         scene.seen("begun")
         async for _ in answer:
             pass
         scene.seen("finished")
         return answer
+
+    async def shutdown(_: web.Application) -> None:
+        for one in sockets:
+            await one.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
 
     async def plain(_: web.Request) -> web.Response:
         return web.Response(text="plain")
@@ -101,6 +112,8 @@ def on_aiohttp(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
         app.router.add_get(path, handler)
     app.router.add_get("/socket", socket)
     app.router.add_post("/body", body)
+    if close_sockets:
+        app.on_shutdown.append(shutdown)
     app.on_cleanup.append(cleanup)
     return aiohttp_server(app, **options)
 
@@ -243,9 +256,32 @@ def experiments(
     return tuple(rows)
 
 
+def remedies(
+    situation: Situation, judge: Callable[[Stopped, float], Answer], *, wait_s: float = SHORT_S
+) -> tuple[Experiment, ...]:
+    """What helps where a stop takes too long, or never ends."""
+    rows: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("aiohttp", "WebSockets closed in on_shutdown", {"close_sockets": True}),
+        (
+            "quart-hypercorn",
+            "the serving task cancelled 1 s after the trigger",
+            {"cancel_after_s": 1.0},
+        ),
+    )
+    return tuple(
+        Experiment(
+            stack,
+            setting,
+            partial(_run, STACKS[stack][0], options, 1.0, situation, judge, wait_s),
+            WATCHED_S + 15,
+        )
+        for stack, setting, options in rows
+    )
+
+
 def _run(
     begin: Callable[..., AbstractContextManager[Live]],
-    options: dict[str, float],
+    options: dict[str, Any],
     grace_s: float,
     situation: Situation,
     judge: Callable[[Stopped, float], Answer],
