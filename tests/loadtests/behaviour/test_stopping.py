@@ -7,6 +7,7 @@ same situations meet shorter ones.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ from loadtests.behaviour.process import Nursery, nursery
 from loadtests.behaviour.stopping import scene
 from loadtests.behaviour.stopping.scene import GRACE_S, STACKS, Scene, Stopped
 from tests.loadtests.behaviour.stops import stop
+from tests.loadtests.behaviour.topics import QUART
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +30,18 @@ def stopper() -> Iterator[Nursery]:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_longer_grace_time_lets_the_request_finish(stopper: Nursery, stack: str) -> None:
-    """The same request of a second: finished within 5 s, not within 0.2 s."""
+    """A request of a second is finished within 5 s, one of three is not within 0.2 s."""
     inside = stopper.ask((stack, "5", "1"), 30.0).answer
     assert inside is not None
     assert inside.answer == "stops with the request, client got 200 with 'done'"
-    outside = stopper.ask((stack, "0.2", "20"), 30.0).answer
+    outside = stopper.ask((stack, "0.2", "3"), 30.0).answer
     assert outside is not None
-    assert "finished" not in outside.evidence
-    assert "200" not in outside.answer
+    if stack == QUART and sys.version_info >= (3, 12):
+        # asyncio's Server.wait_closed then waits for every connection, and Hypercorn for it.
+        assert outside.answer == "stops with the request, client got 200 with 'done'"
+    else:
+        assert "finished" not in outside.evidence
+        assert "200" not in outside.answer
 
 
 def test_the_defaults_are_those_of_the_installed_versions() -> None:
