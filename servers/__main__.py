@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 import click
@@ -80,8 +79,7 @@ def list_command() -> None:
     """Print every stack: what it is made of, and whether it can run here."""
     rows = [("STACK", "FRAMEWORK", "SERVER", "LOOP", "WHAT IT IS", "RUNS HERE")]
     rows += [
-        (s.name, s.framework, s.server, s.loop, s.summary, obstacle(s) or "yes")
-        for s in STACKS.values()
+        (s.name, s.framework, s.server, s.loop, s.summary, _runs_here(s)) for s in STACKS.values()
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -89,20 +87,11 @@ def list_command() -> None:
         click.echo("  ".join(cells).rstrip())
 
 
-def obstacle(stack: Stack) -> str | None:
-    """Why this stack cannot run here, or None when it can."""
-    if stack.loop not in hosting.LOOPS:
-        return f"no: no loop called {stack.loop}"
-    missing = [package for package in stack.packages if not _installed(package)]
-    return f"no: install {' '.join(missing)}" if missing else None
-
-
-def _installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+def _runs_here(stack: Stack) -> str:
+    obstacle = stacks.available(stack)
+    if obstacle is not None:
+        return f"no: {obstacle}"
+    return f"yes, but for {', '.join(stack.holes)}" if stack.holes else "yes"
 
 
 @cli.command("run")

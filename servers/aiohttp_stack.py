@@ -262,6 +262,7 @@ class AiohttpServing:
             "debug": handed_on["debug"],
             "http_parser": f"{HttpRequestParser.__module__}.{HttpRequestParser.__qualname__}",
             "max_requests_per_connection": None,
+            "request_threads": None,
             "json": bytes(respond(work.example()).body).decode(),  # type: ignore[arg-type]
         }
 

@@ -1,4 +1,4 @@
-"""The yardstick's application: requests, handlers and the router, without a framework."""
+"""The application without a framework: requests, handlers and the router."""
 
 from __future__ import annotations
 
@@ -136,11 +136,16 @@ HANDLERS: dict[str, Handler] = {
 
 
 class App:
-    """The settings and the router."""
+    """The settings and the router.
+
+    readers: the handlers that want the request's body.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.readers: set[Handler] = set()
         self._routes: list[tuple[str, dict[str, Handler]]] = []
+        self._fixed: dict[str, dict[str, Handler]] = {}
         for route in ROUTES:
             if route.name in HANDLERS:
                 handler = probe.watch(route.name, HANDLERS[route.name])
@@ -152,7 +157,11 @@ class App:
         methods = {method: handler}
         if method == "GET":
             methods["HEAD"] = handler
+        else:
+            self.readers.add(handler)
         self._routes.append((path, methods))
+        if "{" not in path:
+            self._fixed[path] = methods
 
     def listing(self) -> Iterator[tuple[str, str]]:
         """Method and path of each route."""
@@ -160,6 +169,9 @@ class App:
 
     def find(self, method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
         """The handler, or one that answers 404 or 405, and the path's parameters."""
+        fixed = self._fixed.get(path)
+        if fixed is not None and method in fixed:
+            return fixed[method], ()
         segments = [unquote(segment) for segment in path.split("/")]
         for template, methods in self._routes:
             parameters = _match(template.split("/"), segments)

@@ -328,6 +328,7 @@ class AsyncioServing:
             "debug": asyncio.get_running_loop().get_debug(),
             "http_parser": f"{parser.__module__}.{parser.__qualname__}",
             "max_requests_per_connection": None,
+            "request_threads": None,
             "json": work.example().body.decode(),
         }
 

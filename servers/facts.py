@@ -6,12 +6,13 @@ import asyncio
 import gc
 import platform
 import sys
+from concurrent.futures import Executor
 from typing import Any
 
 from servers import machine
 from servers.lifecycle import Server
 from servers.settings import Settings
-from servers.stacks import Stack
+from servers.stacks import NO_LOOP, Stack
 
 
 def gather(stack: Stack, server: Server, settings: Settings) -> dict[str, Any]:
@@ -20,22 +21,27 @@ def gather(stack: Stack, server: Server, settings: Settings) -> dict[str, Any]:
     Call it on the server's loop. None means that the platform or the loop
     does not let the fact be read. Raises PackageNotFoundError for a package
     of the stack that runs without being installed.
+
+    differs, holes: of the Stack's own row, for whoever compares facts without STACKS.
     """
     from importlib.metadata import version  # takes long, and no server needs it to start
 
     loop = asyncio.get_running_loop()
+    serves = stack.loop != NO_LOOP
     return {
         "stack": stack.name,
         "framework": stack.framework,
         "server": stack.server,
         "python": _python(),
         "packages": {package: version(package) for package in stack.packages},
-        "loop": {"class": _class_name(loop), "debug": loop.get_debug()},
+        "loop": {"class": _class_name(loop) if serves else None, "debug": loop.get_debug()},
         "executor": _executor(loop),
         "gc": {"enabled": gc.isenabled(), "threshold": list(gc.get_threshold())},
         "cpus": machine.cpus_in_force(),
         "settings": settings.to_json(),
         "in_force": server.in_force(),
+        "differs": dict(stack.differs),
+        "holes": dict(stack.holes),
     }
 
 
@@ -51,10 +57,16 @@ def _python() -> dict[str, Any]:
     }
 
 
+def default_executor(loop: asyncio.AbstractEventLoop) -> Executor | None:
+    """The loop's default executor. Loops keep it private, yet that is the only place to see
+    that nobody has put another one in: an attribute of asyncio's, and of uvloop's one of the
+    objects that it tells the garbage collector of."""
+    held = [getattr(loop, "_default_executor", None), *gc.get_referents(loop)]
+    return next((one for one in held if isinstance(one, Executor)), None)
+
+
 def _executor(loop: asyncio.AbstractEventLoop) -> dict[str, Any] | None:
-    """The loop's default executor. asyncio's loops keep it in an attribute that
-    is private, yet the only place to see that nobody has put another one in."""
-    executor = getattr(loop, "_default_executor", None)
+    executor = default_executor(loop)
     if executor is None:
         return None
     return {

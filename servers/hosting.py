@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any
 
 from servers import lifecycle
-from servers.errors import ServerError
+from servers.errors import ServerError, StartupFailed
 from servers.executor_watch import WatchedExecutor
 from servers.lifecycle import Server
 from servers.probe import Probe
 from servers.settings import Settings
-from servers.stacks import Stack
+from servers.stacks import NO_LOOP, Stack, available
 
 
 def _asyncio_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
@@ -29,8 +29,21 @@ def _asyncio_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(watching.new_selector())
 
 
+def _uvloop(watching: Probe | None) -> asyncio.AbstractEventLoop:
+    # It has no selector, so that a Probe leaves blank what it reads there.
+    import uvloop  # only where it is asked for: it is optional
+
+    return uvloop.new_event_loop()
+
+
+def _idle_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
 LOOPS: dict[str, Callable[[Probe | None], asyncio.AbstractEventLoop]] = {
     "asyncio": _asyncio_loop,
+    "uvloop": _uvloop,
+    NO_LOOP: _idle_loop,
 }
 """How to make the loop that a Stack's `loop` names, under a Probe or none."""
 
@@ -69,18 +82,23 @@ def run(
     the server accepts connections. Raises what `lifecycle.start` raises, and
     ServerError when the server ends without having been asked to.
 
-    watching: the Probe that is on, and is to watch the loop and its executor.
+    watching: the Probe that is on, and is to watch the loop, where one serves, and its
+        executor.
     """
     if stack.loop not in LOOPS:
         known = ", ".join(LOOPS)
         raise ServerError(f"stack {stack.name} wants a loop {stack.loop!r}; known are: {known}")
+    obstacle = available(stack)
+    if obstacle is not None:
+        raise StartupFailed(f"stack {stack.name} cannot run here: {obstacle}")
     new_loop = partial(LOOPS[stack.loop], watching)
     with asyncio.Runner(debug=settings.debug, loop_factory=new_loop) as runner:
         loop = runner.get_loop()
         _stop_on_signals(loop, stop)
         loop.set_default_executor(_executor(settings.executor_threads, watching))
         start = lifecycle.start(stack.name, host=host, port=port, settings=settings)
-        with nullcontext() if watching is None else watching.attached(loop):
+        serves = None if stack.loop == NO_LOOP else loop
+        with nullcontext() if watching is None else watching.attached(serves):
             runner.run(_serve(start, stop, announce))
 
 

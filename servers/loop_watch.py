@@ -16,6 +16,10 @@ SELDOM = 10
 """Every so many beats the tasks are counted, which takes some 0.2 ms where there are a
 thousand, and memory is kept in bounds."""
 
+_STEP_S = 0.001
+"""How long to wait again for a point that a timer came before: uvloop keeps timers to the
+nearest millisecond of a clock of its own, and a shorter one would be served at once."""
+
 _clock = time.perf_counter_ns
 
 
@@ -77,6 +81,9 @@ class LoopWatch:
     def _beat(self) -> None:
         assert self._loop is not None
         now, due = _clock(), self._due
+        if now < due:
+            self._handle = self._loop.call_later(max((due - now) / 1e9, _STEP_S), self._beat)
+            return
         self._due += ((now - due) // self._beat_ns + 1) * self._beat_ns
         self._handle = self._loop.call_later((self._due - _clock()) / 1e9, self._beat)
         try:
@@ -108,7 +115,7 @@ class LoopWatch:
             "wall_ns": _clock() - self._reset_at,
             "idle_ns": None if idle is None else int(idle * 1e9),
             "longest_stretch_ns": None if longest is None else int(longest * 1e9),
-            "most_tasks": self._most_tasks,
+            "most_tasks": None if self._loop is None else self._most_tasks,
             "beats": self._beats,
             "delay_us": sorted(self._delays.copy().items()),
         }

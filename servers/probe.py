@@ -21,7 +21,7 @@ from _thread import get_ident
 from array import array
 from asyncio import _get_running_loop
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from selectors import BaseSelector
@@ -36,6 +36,10 @@ from servers.loop_watch import LoopWatch, class_name
 MOST_INSTANTS = 4_000_000
 """How many begins and ends are kept for a route and thread, 16 bytes each."""
 
+MOST_TALLIES = 64
+"""How many threads and loops of a route are told apart. Where each request has its own, as in
+a coroutine under Flask, the rest are counted together, lest every one of them be kept alive."""
+
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _clock = time.perf_counter_ns
 
@@ -47,13 +51,14 @@ class Tally:
     fresh: begin and end of each request's handler in turn, perf_counter, in
     the order of the ends. Only its own thread appends, and two appends are
     all that a request costs; everything else is worked out when somebody asks.
+    thread: None where it is many, see MOST_TALLIES; then both are appended at once.
     kept: what was fresh once, in a fifth of the memory.
     skipped: how many instants were kept at the last reset of the counts.
     dropped: requests since then whose instants were given up, see MOST_INSTANTS.
     whole: whether none were since the instants themselves began anew.
     """
 
-    thread: threading.Thread
+    thread: threading.Thread | None
     loop_thread: bool
     loop_class: str | None
     loop_number: int | None
@@ -89,12 +94,15 @@ class Tally:
 class RouteWatch:
     """One route's tallies by thread and loop.
 
+    rest: those of the threads and loops that came after the first MOST_TALLIES, by the
+    loops' class.
     loop, append: the first loop that a coroutine of the route ran on, and how
     to append to its tally: the short way for nearly all requests.
     """
 
     name: str
     tallies: dict[tuple[threading.Thread, object], Tally] = field(default_factory=dict)
+    rest: dict[str | None, Tally] = field(default_factory=dict)
     loop: object = None
     append: Callable[[int], None] = field(default=lambda instant: None)
 
@@ -109,16 +117,17 @@ class Probe:
         self._routes: dict[str, RouteWatch] = {}
         self._settling = threading.Lock()
         self._loops: list[object] = []
-        self._loop_thread = get_ident()
+        self._loop_thread: int | None = get_ident()
         self._loop = LoopWatch(beat_s, self._on_beat)
         self._reset_at = _clock()
 
     @contextmanager
-    def attached(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Watch `loop`, whose thread this is, and the collector."""
-        self._loop_thread = get_ident()
-        with self._loop.attached(loop), self._collector.attached():
-            yield
+    def attached(self, loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+        """Watch `loop`, whose thread this is, where there is one that serves; and the collector."""
+        self._loop_thread = None if loop is None else get_ident()
+        with nullcontext() if loop is None else self._loop.attached(loop):
+            with self._collector.attached():
+                yield
 
     def new_selector(self) -> BaseSelector:
         """The selector to make the watched loop with: it keeps the time of its waits."""
@@ -200,6 +209,9 @@ class Probe:
             key = (current_thread(), _get_running_loop())
             tally = route.tallies.get(key)
             if tally is None:
+                if len(route.tallies) >= MOST_TALLIES:
+                    self._rest(route, key[1]).fresh.extend((began, ended))
+                    return
                 tally = route.tallies.setdefault(key, self._new_tally(*key))
                 if route.loop is None and key[1] is not None:
                     route.loop, route.append = key[1], tally.fresh.append
@@ -207,6 +219,14 @@ class Probe:
             tally.fresh.append(ended)
         except Exception as error:
             self._fail(error)
+
+    def _rest(self, route: RouteWatch, loop: object) -> Tally:
+        """The Tally of the many, by whether a loop ran there and of which class."""
+        of = None if loop is None else class_name(loop)
+        tally = route.rest.get(of)
+        if tally is None:
+            tally = route.rest.setdefault(of, Tally(None, False, of, None))
+        return tally
 
     def _new_tally(self, thread: threading.Thread, loop: object) -> Tally:
         return Tally(
@@ -245,7 +265,11 @@ class Probe:
         """All tallies, or those of some routes, settled; nobody else settles meanwhile."""
         chosen = list(self._routes.values()) if routes is None else routes
         with self._settling:
-            tallies = [tally for route in chosen for tally in list(route.tallies.values())]
+            tallies = [
+                tally
+                for route in chosen
+                for tally in (*list(route.tallies.values()), *list(route.rest.values()))
+            ]
             for tally in tallies:
                 tally.settle()
             yield tallies
@@ -311,10 +335,10 @@ def _tally_json(tally: Tally, instants: array[int], dropped: int) -> dict[str, A
         us = rounded_us(ended - began)
         counts[us] = counts.get(us, 0) + 1
     return {
-        "thread": tally.thread.name,
+        "thread": "others" if tally.thread is None else tally.thread.name,
         "is_main_thread": tally.thread is threading.main_thread(),
         "is_loop_thread": tally.loop_thread,
-        "alive": tally.thread.is_alive(),
+        "alive": None if tally.thread is None else tally.thread.is_alive(),
         "loop_class": tally.loop_class,
         "loop_number": tally.loop_number,
         "requests": len(instants) // 2 + dropped,

@@ -115,6 +115,8 @@ def server_process(
     ready_timeout_s: float = 30.0,
     stop_timeout_s: float = 10.0,
     prefix: tuple[str, ...] = (),
+    python: Path = Path(sys.executable),
+    root: Path = _ROOT,
 ) -> Iterator[ServerProcess]:
     """Run stack `name` in a child process that has answered a request; stop it in the end.
 
@@ -124,6 +126,8 @@ def server_process(
     stop_timeout_s: how long a graceful stop may take before the process group is killed.
     prefix: a command put in front, such as `("ip", "netns", "exec", NAME)`; it must hand
         standard input and output through.
+    python, root: another interpreter, and another tree that holds `servers`, than this one's;
+        `stack` and `settings` are then this tree's words for what the other one starts.
 
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
@@ -141,7 +145,7 @@ def server_process(
         stderr = cleanup.enter_context(_open_log(log))
         spawned = time.perf_counter()
         with interrupts_deferred():
-            child = _spawn(stack, prefix, stderr)
+            child = _spawn(stack, (*prefix, str(python), "-m", "servers.child"), root, stderr)
             cleanup.callback(child.stop, stop_timeout_s)
         try:
             server = _ready(child, stack, config, spawned, ready_timeout_s)
@@ -182,10 +186,9 @@ def _open_log(log: Path | None) -> IO[bytes]:
         ) from error
 
 
-def _spawn(stack: Stack, prefix: tuple[str, ...], log: IO[bytes]) -> Child:
-    command = (*prefix, sys.executable, "-m", "servers.child")
+def _spawn(stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes]) -> Child:
     try:
-        return Child(command, _ROOT, log)
+        return Child(command, root, log)
     except OSError as error:
         raise StartupFailed(
             f"{stack.name} did not start: cannot run {command[0]}: {error.strerror}"

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
+from servers.contract import CASES, Case
 from servers.errors import StartupFailed, UnknownStack
 from servers.settings import Settings
 
 InForce = dict[str, str | int | float | bool | None]
+
+NO_LOOP = "none"
+"""The `loop` of a Stack whose server has threads of its own: the loop that it is started
+and stopped on serves nothing, so that nobody is to take it for the server's."""
 
 
 class Serving(Protocol):
@@ -33,8 +40,9 @@ class Serving(Protocol):
         """The settings as the live objects have them: the same keys from every stack.
 
         body_limit_bytes, keep_alive_s, grace_s, backlog, access_log, debug,
-        http_parser, max_requests_per_connection, json (how an example value
-        is written). None means that the stack sets no such bound.
+        http_parser, max_requests_per_connection, request_threads (how many run
+        requests where no loop does), json (how an example value is written).
+        None means that the stack sets no such bound, or has no such thing.
         """
 
 
@@ -55,6 +63,11 @@ class Stack:
     module: holds `start`; imported when the stack is used, never before.
     packages: the distributions whose versions belong into a result.
     yardstick: it is there to measure the measuring with, not to be chosen.
+    optional: the group of requirements that brings its packages, where `make setup`
+        alone does not.
+    holes: the Cases of the contract that it cannot keep, and why.
+    differs: the settings in force (see servers.parity) in which it is not as the others
+        are, and why.
     """
 
     name: str
@@ -65,7 +78,37 @@ class Stack:
     module: str
     packages: tuple[str, ...]
     yardstick: bool = False
+    optional: str | None = None
+    holes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    differs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+
+_AIOHTTP = ("aiohttp", "multidict", "yarl", "propcache", "frozenlist")
+_QUART = ("quart", "werkzeug")
+_HYPERCORN = ("hypercorn", "h11")
+_UVICORN = ("uvicorn", "h11")
+_HTTPTOOLS = ("uvicorn", "httptools")
+_FLASK = ("flask", "werkzeug", "asgiref")
+_MORE = "stacks"
+"""The group of requirements-stacks.in, which `make setup STACKS=all` installs."""
+
+
+_PARSER = {"in_force.http_parser": "each server brings its own"}
+_UVLOOP = {"loop.class": "it is what is compared"}
+_ON_HYPERCORN = _PARSER | {
+    "in_force.max_requests_per_connection": "Hypercorn must have a number; it is beyond reach"
+}
+_IN_THREADS = _PARSER | {
+    "loop.class": "no loop serves",
+    "in_force.request_threads": "every request runs in a thread, of as many as the others "
+    "have for their sync routes",
+}
+_ELSEWHERE = "Flask runs a coroutine in a thread and on a loop that are new for each request"
+_FLASK_HOLES = {
+    "async": _ELSEWHERE,
+    "blocking": _ELSEWHERE,
+    "save-task": "Flask ends the loop with the request, and with it the task before it has saved",
+}
 
 _STACKS = (
     Stack(
@@ -75,7 +118,7 @@ _STACKS = (
         loop="asyncio",
         summary="aiohttp's application on its own server",
         module="servers.aiohttp_stack",
-        packages=("aiohttp", "multidict", "yarl", "propcache", "frozenlist"),
+        packages=_AIOHTTP,
     ),
     Stack(
         name="quart-hypercorn",
@@ -84,7 +127,8 @@ _STACKS = (
         loop="asyncio",
         summary="a Quart application on the Hypercorn ASGI server",
         module="servers.quart_hypercorn_stack",
-        packages=("quart", "hypercorn", "werkzeug", "h11"),
+        packages=_QUART + _HYPERCORN,
+        differs=_ON_HYPERCORN,
     ),
     Stack(
         name="asyncio",
@@ -95,6 +139,130 @@ _STACKS = (
         module="servers.asyncio_stack",
         packages=("httptools",),
         yardstick=True,
+        differs=_PARSER
+        | {"in_force.keep_alive_s": "the yardstick keeps idle connections without bound"},
+    ),
+    Stack(
+        name="aiohttp-uvloop",
+        framework="aiohttp",
+        server="aiohttp",
+        loop="uvloop",
+        summary="the same as aiohttp on the loop of libuv",
+        module="servers.aiohttp_stack",
+        packages=(*_AIOHTTP, "uvloop"),
+        optional=_MORE,
+        differs=_UVLOOP,
+    ),
+    Stack(
+        name="quart-hypercorn-uvloop",
+        framework="Quart",
+        server="Hypercorn",
+        loop="uvloop",
+        summary="the same as quart-hypercorn on the loop of libuv",
+        module="servers.quart_hypercorn_stack",
+        packages=(*_QUART, *_HYPERCORN, "uvloop"),
+        optional=_MORE,
+        differs=_ON_HYPERCORN | _UVLOOP,
+    ),
+    Stack(
+        name="quart-uvicorn",
+        framework="Quart",
+        server="uvicorn/h11",
+        loop="asyncio",
+        summary="the same Quart application on uvicorn, parsed by h11",
+        module="servers.quart_uvicorn_stack",
+        packages=_QUART + _UVICORN,
+        optional=_MORE,
+        differs=_PARSER,
+    ),
+    Stack(
+        name="quart-uvicorn-httptools",
+        framework="Quart",
+        server="uvicorn/httptools",
+        loop="asyncio",
+        summary="the same as quart-uvicorn, parsed by httptools",
+        module="servers.quart_uvicorn_httptools_stack",
+        packages=_QUART + _HTTPTOOLS,
+        optional=_MORE,
+        differs=_PARSER,
+    ),
+    Stack(
+        name="quart-uvicorn-uvloop",
+        framework="Quart",
+        server="uvicorn/httptools",
+        loop="uvloop",
+        summary="the same as quart-uvicorn-httptools on the loop of libuv",
+        module="servers.quart_uvicorn_httptools_stack",
+        packages=(*_QUART, *_HTTPTOOLS, "uvloop"),
+        optional=_MORE,
+        differs=_PARSER | _UVLOOP,
+    ),
+    Stack(
+        name="quart-granian",
+        framework="Quart",
+        server="granian",
+        loop="asyncio",
+        summary="the same Quart application on granian, whose HTTP is in Rust",
+        module="servers.quart_granian_stack",
+        packages=(*_QUART, "granian"),
+        optional=_MORE,
+        differs=_PARSER,
+    ),
+    Stack(
+        name="asgi-hypercorn",
+        framework="ASGI",
+        server="Hypercorn",
+        loop="asyncio",
+        summary="a bare ASGI application: what Hypercorn costs without a framework",
+        module="servers.asgi_hypercorn_stack",
+        packages=_HYPERCORN,
+        differs=_ON_HYPERCORN,
+    ),
+    Stack(
+        name="asgi-uvicorn",
+        framework="ASGI",
+        server="uvicorn/h11",
+        loop="asyncio",
+        summary="the same bare application on uvicorn, parsed by h11",
+        module="servers.asgi_uvicorn_stack",
+        packages=_UVICORN,
+        optional=_MORE,
+        differs=_PARSER,
+    ),
+    Stack(
+        name="asgi-granian",
+        framework="ASGI",
+        server="granian",
+        loop="asyncio",
+        summary="the same bare application on granian",
+        module="servers.asgi_granian_stack",
+        packages=("granian",),
+        optional=_MORE,
+        differs=_PARSER,
+    ),
+    Stack(
+        name="flask-gthread",
+        framework="Flask",
+        server="gunicorn/gthread",
+        loop=NO_LOOP,
+        summary="Flask in the threads of gunicorn's gthread worker",
+        module="servers.flask_gthread_stack",
+        packages=(*_FLASK, "gunicorn"),
+        optional=_MORE,
+        holes=_FLASK_HOLES,
+        differs=_IN_THREADS,
+    ),
+    Stack(
+        name="flask-waitress",
+        framework="Flask",
+        server="waitress",
+        loop=NO_LOOP,
+        summary="Flask in the threads of waitress",
+        module="servers.flask_waitress_stack",
+        packages=(*_FLASK, "waitress"),
+        optional=_MORE,
+        holes=_FLASK_HOLES,
+        differs=_IN_THREADS,
     ),
 )
 
@@ -110,6 +278,29 @@ def find(name: str) -> Stack:
     raise UnknownStack(f"unknown stack {name!r}; {hint}known stacks: {', '.join(STACKS)}")
 
 
+def available(stack: Stack) -> str | None:
+    """Why the stack cannot run in this environment, with the remedy; None where it can."""
+    missing = [package for package in stack.packages if not _installed(package)]
+    return f"install {', '.join(missing)} ({_remedy(stack)})" if missing else None
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _remedy(stack: Stack) -> str:
+    return "`make setup` does" if stack.optional is None else "`make setup STACKS=all` does"
+
+
+def keeps(stack: Stack) -> dict[str, Case]:
+    """The Cases of the contract that the stack keeps: all but its holes."""
+    return {name: case for name, case in CASES.items() if name not in stack.holes}
+
+
 def load(stack: Stack) -> Start:
     """The stack's `start`. Raises StartupFailed when its module cannot be imported."""
     try:
@@ -117,7 +308,7 @@ def load(stack: Stack) -> Start:
     except ImportError as error:
         raise StartupFailed(
             f"stack {stack.name} cannot be imported: {error}; "
-            f"install {', '.join(stack.packages)} (`make setup` does)"
+            f"install {', '.join(stack.packages)} ({_remedy(stack)})"
         ) from error
     start: Start = module.start
     return start

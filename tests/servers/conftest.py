@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import pytest
 
 from servers import lifecycle, probe
+from servers.hosting import LOOPS
 from servers.lifecycle import Server
 from servers.probe import Probe
 from servers.settings import Settings
 from servers.stacks import STACKS
+from tests.servers.choices import KINDS, here, stacks
 
 T = TypeVar("T")
 
@@ -39,20 +42,42 @@ class Lab:
             self.run(server.stop())
 
 
+def _runner(kind: str) -> asyncio.Runner:
+    return asyncio.Runner(debug=False, loop_factory=lambda: LOOPS[kind](None))
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    with asyncio.Runner(debug=False) as runner:
-        laboratory = Lab(runner)
-        try:
-            yield laboratory
-        finally:
-            laboratory.stop()
+def labs() -> Iterator[Callable[[str], Lab]]:
+    """The Lab on each kind of loop, made when it is first asked for."""
+    with ExitStack() as cleanup:
+        made: dict[str, Lab] = {}
+
+        def lab(kind: str) -> Lab:
+            if kind not in made:
+                made[kind] = Lab(cleanup.enter_context(_runner(kind)))
+                cleanup.callback(made[kind].stop)
+            return made[kind]
+
+        yield lab
 
 
-@pytest.fixture(params=list(STACKS))
+@pytest.fixture(params=stacks(STACKS))
 def stack_name(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def loop_kind(request: pytest.FixtureRequest) -> str:
+    """The loop of the stack that a test is about; asyncio's where it is about none."""
+    names = [name for name in ("stack_name", "slow_stack") if name in request.fixturenames]
+    return STACKS[request.getfixturevalue(names[0])].loop if names else "asyncio"
+
+
+@pytest.fixture
+def lab(labs: Callable[[str], Lab], loop_kind: str) -> Lab:
+    """The Lab on the loop that the test's stack is meant for."""
+    return labs(loop_kind)
 
 
 @pytest.fixture
@@ -61,11 +86,40 @@ def server(lab: Lab, stack_name: str) -> Server:
     return lab.server(stack_name)
 
 
+@pytest.fixture(params=stacks(KINDS))
+def slow_stack(request: pytest.FixtureRequest) -> str:
+    """As `stack_name`, of the stacks that stand for the others."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def run() -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
+def run(loop_kind: str) -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
     """Run a coroutine in a loop of its own, as the tests of starting and stopping do."""
-    with asyncio.Runner(debug=False) as runner:
+    with _runner(loop_kind) as runner:
+        runner.run(_listen_once())
         yield runner.run
+
+
+async def _listen_once() -> None:
+    """uvloop opens one more descriptor for its first listener, and keeps it: before any test
+    that counts them."""
+    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_for_life() -> None:
+    """granian opens two descriptors when it is first used, and keeps them: before any test
+    that counts descriptors."""
+
+    async def once() -> None:
+        for name in here(["asgi-granian"]):
+            async with lifecycle.serving(name):
+                pass
+
+    asyncio.run(once())
 
 
 @pytest.fixture

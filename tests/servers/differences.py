@@ -11,7 +11,7 @@ import asyncio
 import logging
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +20,47 @@ from servers import lifecycle
 from servers.contract import JSON
 from servers.lifecycle import Server
 from servers.settings import Settings
-from servers.stacks import STACKS
 from tests.servers import wire
 from tests.servers.odd_requests import ODD_REQUESTS, OddRequest
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 
-COMPARED = {name: stack for name, stack in STACKS.items() if stack.framework != "none"}
-"""The stacks that have a framework; the yardstick is not to be chosen by anyone."""
+CORE = ("aiohttp", "quart-hypercorn")
+"""The stacks of the first tables, which show every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Stacks beside one of the core. Their table has the rows in which they are not all alike.
+
+    Loops are no reason for a column: what is read and answered is the same code on each.
+    """
+
+    title: str
+    text: str
+    stacks: tuple[str, ...]
+
+
+FAMILIES = (
+    Family(
+        "The same Quart application on other servers",
+        "What differs in a row is the server's doing. Rows without a difference are left out.",
+        ("quart-hypercorn", "quart-uvicorn", "quart-uvicorn-httptools", "quart-granian"),
+    ),
+    Family(
+        "Flask, in threads",
+        "Quart follows Flask's interface: what changes on the way. Rows alike are left out.",
+        ("quart-hypercorn", "flask-gthread", "flask-waitress"),
+    ),
+)
+
+COMPARED = tuple(dict.fromkeys((*CORE, *(name for one in FAMILIES for name in one.stacks))))
+"""The stacks that are asked. One without a framework is not to be chosen by anyone."""
 
 QUIET_S = 2.0
 """How long a server must be silent to count as one that waits for more."""
 
-AT_ONCE = 4
+AT_ONCE = 8
 """How many requests are tried at the same time: few, lest a busy machine look silent."""
 
 _FOLLOWING = b"GET /query?following HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -116,8 +144,7 @@ async def _answers(
         except (asyncio.IncompleteReadError, ConnectionError):
             return [*seen, "then closes" if seen else "closes without an answer"]
         reply = wire.parse(head)
-        length = 0 if odd.to_head and not seen else int(reply.header("content-length") or 0)
-        body = await reader.readexactly(length)
+        body = b"" if odd.to_head and not seen else await wire.body_of(reply, reader)
         if body == _FOLLOWING_BODY:
             return [*seen, "stays open"]
         seen.append(_words(reply, body, odd))
@@ -135,38 +162,44 @@ def _words(reply: wire.Reply, body: bytes, odd: OddRequest) -> str:
     return str(reply.status)
 
 
-Rows = dict[str, tuple[str, ...]]
-"""The cells of each row by its name, in the order of COMPARED."""
+Rows = dict[str, dict[str, str]]
+"""The cells of each row by its name: by stack, in the order of those that were asked."""
 
 
-async def _observe_all(servers: list[Server]) -> Rows:
+async def _observe_all(servers: dict[str, Server]) -> Rows:
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def cells(odd: OddRequest) -> tuple[str, ...]:
+    async def cell(server: Server, odd: OddRequest) -> str:
         async with turns:
-            return tuple([await observe(server, odd) for server in servers])
+            return await observe(server, odd)
+
+    async def cells(odd: OddRequest) -> dict[str, str]:
+        found = await asyncio.gather(*(cell(server, odd) for server in servers.values()))
+        return dict(zip(servers, found, strict=True))
 
     found = await asyncio.gather(*(cells(odd) for odd in ODD_REQUESTS))
     return {odd.name: row for odd, row in zip(ODD_REQUESTS, found, strict=True)}
 
 
-async def see_all() -> tuple[Rows, Rows]:
+async def see_all(names: tuple[str, ...] = COMPARED) -> tuple[Rows, Rows]:
     """The rows of the odd requests and of the habits, of servers started for this."""
     async with AsyncExitStack() as stack:
-        servers = [
-            await stack.enter_async_context(lifecycle.serving(name, settings=Settings(wait_ms=0)))
-            for name in COMPARED
-        ]
+        servers = {
+            name: await stack.enter_async_context(
+                lifecycle.serving(name, settings=Settings(wait_ms=0, grace_s=0.5))
+            )
+            for name in names
+        }
         requests = await _observe_all(servers)
         habits = {
-            habit.name: tuple([await habit.see(server) for server in servers])
+            habit.name: {name: await habit.see(server) for name, server in servers.items()}
             for habit in HABITS
             if sys.platform.startswith(habit.platform)
         }
     return requests, habits
 
 
-def row(name: str, cells: tuple[str, ...]) -> str:
+def row(name: str, cells: Iterable[str]) -> str:
     """One line of a table."""
     return "| " + " | ".join([name, *(cell.replace("|", "\\|") for cell in cells)]) + " |"
 
@@ -178,8 +211,9 @@ _INTRODUCTION = """\
 
 The stacks keep one contract: where a route, a setting or an error could be made
 equal, it is, and the conformance test holds every stack to it. What no setting
-makes equal is below; the last table but one has requests that one might expect
-there. Each row was seen by sending exactly those bytes to a running server.
+makes equal is below; "Odd, and yet alike" has requests that one might expect
+there. Each row was seen by sending exactly those bytes to a running server. The two
+last sections have the other servers, and only the rows in which they differ.
 
 "Stays open" means that an ordinary request on the same connection was answered
 next. "Without JSON" means that the server, and not the application, wrote the
@@ -188,18 +222,41 @@ said nothing for two seconds, since it expects more to come.
 """
 
 
-def render(requests: Rows, habits: Rows) -> str:
-    """The document."""
-    names = tuple(COMPARED)
-    rule = row("---", ("---",) * len(names))
+def core_row(name: str, cells: dict[str, str]) -> str:
+    """A line of the first tables."""
+    return row(name, (cells[stack] for stack in CORE))
+
+
+def _table(corner: str, stacks: tuple[str, ...], rows: Rows) -> list[str]:
+    return [
+        row(corner, stacks),
+        row("---", ("---",) * len(stacks)),
+        *(row(name, (cells[stack] for stack in stacks)) for name, cells in rows.items()),
+        "",
+    ]
+
+
+def render_core(requests: Rows, habits: Rows) -> str:
+    """The first part of the document."""
     lines = [_INTRODUCTION]
     for group in dict.fromkeys(odd.group for odd in ODD_REQUESTS):
-        lines += [f"## {group}", "", row("request", names), rule]
-        lines += [row(odd.name, requests[odd.name]) for odd in ODD_REQUESTS if odd.group == group]
-        lines.append("")
-    lines += ["## How an ordinary answer is written", "", row("", names), rule]
-    lines += [row(name, cells) for name, cells in habits.items()]
-    return "\n".join(lines) + "\n"
+        rows = {odd.name: requests[odd.name] for odd in ODD_REQUESTS if odd.group == group}
+        lines += [f"## {group}", "", *_table("request", CORE, rows)]
+    lines += ["## How an ordinary answer is written", "", *_table("", CORE, habits)]
+    return "\n".join(lines)
+
+
+def render(requests: Rows, habits: Rows) -> str:
+    """The whole document."""
+    lines = [render_core(requests, habits)]
+    for family in FAMILIES:
+        apart = {
+            name: cells
+            for name, cells in (requests | habits).items()
+            if len({cells[stack] for stack in family.stacks}) > 1
+        }
+        lines += [f"## {family.title}", "", family.text, "", *_table("", family.stacks, apart)]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def main() -> int:

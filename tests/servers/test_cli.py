@@ -18,7 +18,8 @@ import pytest
 from servers.__main__ import SETTING_OPTIONS
 from servers.contract import CASES
 from servers.settings import Settings
-from servers.stacks import STACKS
+from servers.stacks import STACKS, available
+from tests.servers.choices import KINDS, stacks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = (sys.executable, "-m", "servers")
@@ -65,7 +66,7 @@ def answer(url: str, target: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(KINDS))
 def test_run_prints_its_url_answers_and_stops_on_a_signal(
     name: str, number: signal.Signals
 ) -> None:
@@ -152,7 +153,7 @@ def test_help_is_there_without_asking_too(arguments: tuple[str, ...]) -> None:
 
 
 def test_list_has_a_row_a_stack() -> None:
-    """Every row says what the stack is and that it runs here."""
+    """Every row says what the stack is, whether it runs here, and what it cannot keep."""
     done = servers("list")
     assert (done.returncode, done.stderr) == (0, "")
     header, *rows = done.stdout.splitlines()
@@ -160,7 +161,9 @@ def test_list_has_a_row_a_stack() -> None:
     assert [row.split()[0] for row in rows] == list(STACKS)
     for row, stack in zip(rows, STACKS.values(), strict=True):
         assert stack.summary in row
-        assert row.endswith("  yes")
+        obstacle = available(stack)
+        holes = f", but for {', '.join(stack.holes)}" if stack.holes else ""
+        assert row.endswith(f"  yes{holes}" if obstacle is None else f"  no: {obstacle}")
 
 
 def test_the_shell_completes_names_of_stacks() -> None:
@@ -178,7 +181,9 @@ def test_the_shell_completes_names_of_stacks() -> None:
         timeout=BOUND_S,
         check=False,
     )
-    assert done.stdout.split() == ["plain,quart-hypercorn"]
+    quarts = [f"plain,{name}" for name in STACKS if name.startswith("q")]
+    assert done.stdout.split() == quarts
+    assert "plain,quart-hypercorn" in quarts
 
 
 def test_a_second_signal_ends_a_stop_that_lasts() -> None:

@@ -14,13 +14,13 @@ import pytest
 from servers import work
 from servers.contract import CASES, ROUTES, Case, Expected, Request, Route, routes_listing
 from servers.lifecycle import Server
-from servers.settings import Settings
-from servers.stacks import STACKS
+from servers.stacks import STACKS, keeps
 from tests.servers import wire
+from tests.servers.choices import KINDS, ON_A_LOOP, promises, stacks
 from tests.servers.conftest import Lab
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=lambda value: value.name)
+@promises()
 def test_case(lab: Lab, server: Server, case: Case) -> None:
     """The answer is exactly what the contract demands: status, headers and body."""
     reply = lab.run(wire.ask(server, case.request))
@@ -32,12 +32,8 @@ def test_case(lab: Lab, server: Server, case: Case) -> None:
         assert reply.header("content-length") == str(len(reply.body))
 
 
-@pytest.mark.parametrize(
-    "case",
-    # What becomes of a connection after a 413 is a row of docs/differences.md.
-    [case for case in CASES.values() if case.expected.status != 413],
-    ids=lambda value: value.name,
-)
+# What becomes of a connection after a 413 is a row of docs/differences.md.
+@promises(KINDS, lambda case: case.expected.status != 413)
 def test_case_again_on_the_same_connection(lab: Lab, server: Server, case: Case) -> None:
     """The connection stays open and serves the next request as it served the first."""
 
@@ -53,6 +49,7 @@ def test_case_again_on_the_same_connection(lab: Lab, server: Server, case: Case)
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if route.method == "GET"], ids=lambda value: value.name
 )
+@pytest.mark.parametrize("stack_name", stacks(KINDS))
 def test_head(lab: Lab, server: Server, route: Route) -> None:
     """HEAD answers what GET does, with the length of the body in place of the body."""
     target = route.path.format(name="x") + "?wait_ms=0"
@@ -68,6 +65,15 @@ def test_head(lab: Lab, server: Server, route: Route) -> None:
 def test_routes_cover_the_contract(lab: Lab, server: Server) -> None:
     """The framework's own router holds exactly the routes of the contract."""
     assert json.loads(lab.run(wire.get(server, "/routes")).body) == routes_listing()
+
+
+def test_holes_are_cases_and_few() -> None:
+    """What a stack cannot keep is named as the contract names it, with a reason."""
+    for stack in STACKS.values():
+        assert stack.holes.keys() <= CASES.keys()
+        assert all(stack.holes.values())
+        assert keeps(stack).keys() == CASES.keys() - stack.holes.keys()
+    assert not any(STACKS[name].holes for name in ON_A_LOOP)
 
 
 def test_every_route_has_a_case() -> None:
@@ -139,41 +145,6 @@ def test_answers_are_not_delayed(lab: Lab, server: Server) -> None:
     options = lab.run(read())
     assert options
     assert all(options)
-
-
-MAY_DIFFER = {
-    "http_parser": "each server brings its own",
-    "max_requests_per_connection": "Hypercorn must have a number; it is beyond reach",
-    "keep_alive_s": "the yardstick keeps idle connections without bound",
-}
-
-
-def test_settings_in_force_are_equal(lab: Lab) -> None:
-    """What the live objects say is what was asked for, and differs only where explained."""
-    settings = Settings(wait_ms=1)
-    asked = {
-        "body_limit_bytes": settings.body_limit_bytes,
-        "keep_alive_s": settings.keep_alive_s,
-        "grace_s": settings.grace_s,
-        "backlog": settings.backlog,
-        "access_log": False,
-        "debug": settings.debug,
-        "json": '{"a":[1,"\\u00e9"]}',
-    }
-
-    async def read(server: Server) -> dict[str, object]:
-        return dict(server.in_force())
-
-    readings = {name: lab.run(read(lab.server(name))) for name in STACKS}
-    for name, reading in readings.items():
-        assert reading.keys() == asked.keys() | MAY_DIFFER.keys()
-        for key in asked.keys() - MAY_DIFFER.keys():
-            assert reading[key] == asked[key], f"{key} of {name}"
-    assert readings["aiohttp"]["keep_alive_s"] == settings.keep_alive_s
-    assert readings["quart-hypercorn"]["keep_alive_s"] == settings.keep_alive_s
-    assert readings["asyncio"]["keep_alive_s"] is None
-    for key in MAY_DIFFER:
-        assert len({str(reading[key]) for reading in readings.values()}) > 1, key
 
 
 def test_a_missing_route_fails_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

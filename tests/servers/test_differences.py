@@ -8,7 +8,21 @@ import sys
 
 import pytest
 
-from tests.servers.differences import DOCUMENT, HABITS, Habit, Rows, render, row, see_all
+from servers.stacks import STACKS, available
+from tests.servers.choices import here
+from tests.servers.differences import (
+    COMPARED,
+    CORE,
+    DOCUMENT,
+    FAMILIES,
+    HABITS,
+    Habit,
+    Rows,
+    core_row,
+    render,
+    render_core,
+    see_all,
+)
 from tests.servers.odd_requests import ALIKE, ODD_REQUESTS, OddRequest
 
 Seen = tuple[Rows, Rows]
@@ -18,7 +32,7 @@ REMEDY = "`python -m tests.servers.differences` writes docs/differences.md anew"
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
-    return asyncio.run(see_all())
+    return asyncio.run(see_all(tuple(here(COMPARED))))
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +44,8 @@ def document() -> str:
 def test_odd_request(seen: Seen, document: str, odd: OddRequest) -> None:
     """The document says what each stack makes of these bytes, and whether they differ in it."""
     cells = seen[0][odd.name]
-    assert row(odd.name, cells) in document.splitlines(), REMEDY
-    assert (len(set(cells)) == 1) == (odd.group == ALIKE)
+    assert core_row(odd.name, cells) in document.splitlines(), REMEDY
+    assert (len({cells[name] for name in CORE}) == 1) == (odd.group == ALIKE)
 
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
@@ -40,14 +54,30 @@ def test_habit(seen: Seen, document: str, habit: Habit) -> None:
     if habit.name not in seen[1]:
         pytest.skip(f"can be seen on {habit.platform} only")
     cells = seen[1][habit.name]
-    assert row(habit.name, cells) in document.splitlines(), REMEDY
-    assert len(set(cells)) > 1
+    assert core_row(habit.name, cells) in document.splitlines(), REMEDY
+    assert len({cells[name] for name in CORE}) > 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="some of it can be seen on Linux only")
 def test_document(seen: Seen, document: str) -> None:
     """There is nothing else in the document: no row without its request, no order of its own."""
+    assert document.startswith(render_core(*seen)), REMEDY
+    absent = [name for name in COMPARED if available(STACKS[name]) is not None]
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)}")
     assert document == render(*seen), REMEDY
+
+
+def test_families_leave_no_server_of_a_framework_out() -> None:
+    """Every framework and server has a column, on whichever loop."""
+    shown = {(STACKS[name].framework, STACKS[name].server) for name in COMPARED}
+    there = {
+        (stack.framework, stack.server)
+        for stack in STACKS.values()
+        if stack.framework not in {"none", "ASGI"}
+    }
+    assert shown == there
+    assert all(family.stacks[0] in CORE for family in FAMILIES)
 
 
 def test_names_are_unique() -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from servers import lifecycle
 from servers.asyncio_stack import MEMO_BYTES, MEMO_REQUESTS, AsyncioServing
 from servers.contract import CASES, Case, Request
 from servers.lifecycle import Server
+from servers.stacks import keeps
 from tests.servers import wire
+from tests.servers.choices import KINDS, promises
 from tests.servers.conftest import Lab
 
-SMALL = [case for case in CASES.values() if len(case.request.body) < 1000]
+
+def small(case: Case) -> bool:
+    return len(case.request.body) < 1000
 
 
-@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+@promises(KINDS, small)
 def test_byte_by_byte(lab: Lab, server: Server, case: Case) -> None:
     """A request that comes in pieces of one byte is answered as one that comes whole."""
 
@@ -34,7 +36,8 @@ def test_byte_by_byte(lab: Lab, server: Server, case: Case) -> None:
 
 def test_all_at_once(lab: Lab, server: Server) -> None:
     """Requests that are sent without waiting are answered one by one, in their order."""
-    cases = [case for case in SMALL if not case.name.startswith(("sleep", "burn"))]
+    kept = filter(small, keeps(server.stack).values())
+    cases = [case for case in kept if not case.name.startswith(("sleep", "burn"))]
 
     async def scenario() -> None:
         async with wire.connection(server) as client:

@@ -16,7 +16,7 @@ import pytest
 from servers import lifecycle, probe
 from servers.counts import ThreadCounts
 from servers.probe import Probe
-from servers.stacks import STACKS
+from tests.servers.choices import KINDS, ON_A_LOOP, stacks
 from tests.servers.probes import nothing, nothing_async, requests, watched_loop
 from tests.servers.processes import ROOT
 from tests.servers.wire import get
@@ -288,7 +288,7 @@ def break_pauses(live: Probe, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(live._collector, "_pauses", Broken())
 
 
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(name for name in KINDS if name in ON_A_LOOP))
 @pytest.mark.parametrize(
     "damage",
     [break_new_tally, break_append, break_waits, break_queue, break_delays, break_pauses],

@@ -20,6 +20,7 @@ from servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from servers.process import server_process
 from servers.settings import Settings
 from servers.stacks import STACKS
+from tests.servers.choices import CORE, KINDS, stacks
 from tests.servers.processes import (
     PROC,
     ROOT,
@@ -47,7 +48,7 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Private:
     return private_stack(monkeypatch)
 
 
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(STACKS))
 def test_a_stack_starts_answers_and_stops(name: str) -> None:
     """Every stack answers, ends with status 0 and frees its port."""
     with server_process(name) as server:
@@ -63,7 +64,7 @@ def test_a_stack_starts_answers_and_stops(name: str) -> None:
     assert free(server.port)
 
 
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(CORE))
 def test_facts_come_from_inside(name: str) -> None:
     """The executor, the loop and the settings are those in force, not those wished for."""
     settings = Settings(executor_threads=3, wait_ms=7)
@@ -84,7 +85,7 @@ def test_facts_come_from_inside(name: str) -> None:
 
 
 @needs_proc
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(KINDS))
 def test_cpu_time_lies_between_two_readings_from_outside(name: str) -> None:
     """The reading counts what the kernel counts for the process, worker threads included."""
     with server_process(name) as server:
@@ -162,7 +163,7 @@ def test_an_unknown_stack_is_refused_before_anything_is_spawned() -> None:
             pass
 
 
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(KINDS))
 def test_a_port_in_use_is_one_clear_line(name: str) -> None:
     """It names the port, and the listener that was there still listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

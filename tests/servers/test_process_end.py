@@ -15,7 +15,7 @@ import pytest
 from servers.commanded import interrupts_deferred
 from servers.control import ControlClosed
 from servers.process import Ended, server_process
-from servers.stacks import STACKS
+from tests.servers.choices import CORE, KINDS, stacks
 from tests.servers.processes import (
     PROC,
     Harness,
@@ -57,7 +57,7 @@ def test_stopping_twice_is_stopping_once() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(KINDS))
 def test_a_signal_to_the_child_is_a_graceful_stop(name: str, number: signal.Signals) -> None:
     """It ends with status 0; the harness sees that it is gone and kills nothing."""
     with server_process(name) as server:
@@ -90,7 +90,7 @@ def test_a_server_that_ends_by_itself_is_a_failure(private: Private, tmp_path: P
 
 
 @needs_waitid
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(CORE))
 def test_a_frozen_server_is_killed_at_the_bound(name: str) -> None:
     """It counts as killed, and has no stop time."""
     with server_process(name, stop_timeout_s=0.5) as server:
@@ -174,7 +174,7 @@ def test_interrupts_are_only_put_off() -> None:
 
 
 @needs_proc
-@pytest.mark.parametrize("name", list(STACKS))
+@pytest.mark.parametrize("name", stacks(CORE))
 def test_a_killed_harness_takes_its_server_along(name: str) -> None:
     """Nothing runs on, and the port is free."""
     with Harness(name) as harness:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 
 import pytest
 from aiohttp import web
-from quart import Quart
 
-from servers import aiohttp_stack, lifecycle, quart_hypercorn_stack, stacks
+from servers import (
+    aiohttp_stack,
+    granian_server,
+    hypercorn_server,
+    lifecycle,
+    quart_app,
+    stacks,
+    uvicorn_server,
+)
+from servers.asgi import Application
 from servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from servers.settings import Settings
 from servers.stacks import STACKS, Serving
+from tests.servers.choices import CORE, KINDS, here
 from tests.servers.traces import Run, nothing_left, plain_works, refuses
 
 
@@ -92,24 +102,37 @@ async def _aiohttp_fails(host: str, port: int, settings: Settings) -> Serving:
     return await aiohttp_stack.serve(app, host, port, settings)
 
 
-async def _quart_fails(host: str, port: int, settings: Settings) -> Serving:
-    app: Quart = quart_hypercorn_stack.create_app(settings)
+Serve = Callable[[Application, str, int, Settings], Awaitable[Serving]]
 
-    @app.before_serving
-    async def before_serving() -> None:
-        _fail()
+ASGI_SERVERS: dict[str, Serve] = {
+    "hypercorn": hypercorn_server.serve,
+    "uvicorn": partial(uvicorn_server.serve, parser="h11"),
+    "granian": granian_server.serve,
+}
+"""Each way to serve an ASGI application."""
 
-    return await quart_hypercorn_stack.serve(app, host, port, settings)
+
+def _quart(serve: Serve, before_serving: Callable[[], Awaitable[None]]) -> stacks.Start:
+    async def start(host: str, port: int, settings: Settings) -> Serving:
+        app = quart_app.create_app(settings)
+        app.before_serving(before_serving)
+        return await serve(app, host, port, settings)
+
+    return start
 
 
-async def _quart_is_slow(host: str, port: int, settings: Settings) -> Serving:
-    app: Quart = quart_hypercorn_stack.create_app(settings)
+async def _fail_later() -> None:
+    await asyncio.sleep(0)
+    _fail()
 
-    @app.before_serving
-    async def before_serving() -> None:
-        await asyncio.sleep(0.02)
 
-    return await quart_hypercorn_stack.serve(app, host, port, settings)
+async def _take_long() -> None:
+    await asyncio.sleep(0.02)
+
+
+FAILING = {"aiohttp": _aiohttp_fails} | {
+    name: _quart(serve, _fail_later) for name, serve in ASGI_SERVERS.items()
+}
 
 
 async def _answers_wrongly(host: str, port: int, settings: Settings) -> Serving:
@@ -131,7 +154,7 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Callable[[stacks.Start], str]:
     return add
 
 
-@pytest.mark.parametrize("start", [_aiohttp_fails, _quart_fails])
+@pytest.mark.parametrize("start", FAILING.values(), ids=FAILING)
 def test_startup_that_raises(
     run: Run, private: Callable[[stacks.Start], str], start: stacks.Start
 ) -> None:
@@ -160,7 +183,7 @@ def test_startup_that_raises_gives_up_its_port(
     async def scenario() -> None:
         async with lifecycle.serving("asyncio") as server:
             port = server.port
-        for start in (_aiohttp_fails, _quart_fails):
+        for start in FAILING.values():
             with pytest.raises(StartupFailed):
                 await lifecycle.start(private(start), port=port)
             assert await refuses("127.0.0.1", port)
@@ -172,9 +195,12 @@ def test_cancelled_start(run: Run, private: Callable[[stacks.Start], str]) -> No
     """A start that is cancelled, at whatever point, leaves nothing behind."""
 
     async def scenario() -> None:
-        for start in [*(stacks.load(stack) for stack in STACKS.values()), _quart_is_slow]:
+        often = [stacks.load(STACKS[name]) for name in CORE]
+        often += [_quart(serve, _take_long) for serve in ASGI_SERVERS.values()]
+        seldom = [stacks.load(STACKS[name]) for name in here(KINDS) if name not in CORE]
+        for start in (*often, *seldom):
             name = private(start)
-            for turns in range(30):
+            for turns in range(0, 30, 1 if start in often else 6):
                 async with nothing_left():
                     starting = asyncio.create_task(lifecycle.start(name))
                     for _ in range(turns):

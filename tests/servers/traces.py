@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -18,8 +19,12 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 """What the fixture `run` gives."""
 
 
+SETTLED_S = 2.0
+"""How long threads that have been told to end, and uvloop's own turns, may take."""
+
+
 @asynccontextmanager
-async def nothing_left() -> AsyncIterator[None]:
+async def nothing_left(settled_s: float = SETTLED_S) -> AsyncIterator[None]:
     """Afterwards there are the tasks, threads and open files of before."""
     process = psutil.Process()
 
@@ -30,6 +35,9 @@ async def nothing_left() -> AsyncIterator[None]:
     yield
     for _ in range(10):  # asyncio closes sockets in the loop's next turns
         await asyncio.sleep(0)
+    deadline = time.monotonic() + settled_s
+    while traces() != before and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
     assert traces() == before
 
 

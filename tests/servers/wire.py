@@ -59,8 +59,8 @@ class Client:
                 reply = parse(head)
                 if reply.status >= 200:
                     break
-            length = 0 if to_head else int(reply.header("content-length") or 0)
-            return replace(reply, body=await self._reader.readexactly(length))
+            body = b"" if to_head else await body_of(reply, self._reader)
+            return replace(reply, body=body)
 
     async def interim(self) -> int:
         """The status of the next answer, which has no body, such as 100."""
@@ -111,6 +111,18 @@ async def ask(server: Server, request: Request) -> Reply:
 async def get(server: Server, target: str) -> Reply:
     """`GET target` over a connection of its own."""
     return await ask(server, Request("GET", target))
+
+
+async def body_of(reply: Reply, reader: asyncio.StreamReader) -> bytes:
+    """The body after a head: of the length that it gives, in chunks, or none."""
+    if reply.header("transfer-encoding") != "chunked":
+        return await reader.readexactly(int(reply.header("content-length") or 0))
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return body
 
 
 def parse(head: bytes) -> Reply:

@@ -1,0 +1,117 @@
+"""The contract as a bare ASGI application: what a server costs without a framework on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, cast
+
+from servers import asgi, work
+from servers.asgi import Receive, Scope, Send
+from servers.asyncio_app import App as Router
+from servers.asyncio_app import Request
+from servers.settings import Settings
+from servers.stacks import InForce
+from servers.work import Answer, Refused
+
+
+class _Left(Exception):
+    """The client has left before its body was whole."""
+
+
+class App:
+    """The yardstick's router and handlers behind the ASGI interface."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.startup_failure: BaseException | None = None
+        self._router = Router(settings)
+        self._limit = settings.body_limit_bytes
+        self._debug = settings.debug
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close"})  # before it is accepted: a 403
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        try:
+            answer = await self._answer(method, scope, receive)
+        except Refused as refused:
+            answer = work.error(refused.status)
+        except _Left:
+            return
+        except Exception as error:
+            answer = work.failed(method, scope["path"], error)
+        body = answer.body
+        headers = [
+            (b"content-type", answer.content_type.encode("ascii")),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        if answer.allow is not None:
+            headers.append((b"allow", answer.allow.encode("ascii")))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Answer:
+        path = scope["raw_path"].decode("latin-1")
+        handler, parameters = self._router.find(method, path)
+        headers = dict(scope["headers"])
+        body = b""
+        if handler in self._router.readers:
+            body = await self._body(headers, receive)
+        query = scope["query_string"].decode("latin-1")
+        answer = handler(self._router, Request(method, path, query, parameters, headers, body))
+        return answer if type(answer) is Answer else await cast(Awaitable[Answer], answer)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Raises Refused(413) for one beyond the limit, as soon as that is known."""
+        if int(headers.get(b"content-length", b"0")) > self._limit:
+            raise Refused(413)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise _Left
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._limit:
+                raise Refused(413)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    def handling(self) -> set[asyncio.Task[Any]]:
+        """See `asgi.Application`. The servers run a request in one task, under frames of theirs."""
+        return {
+            task
+            for task in asyncio.all_tasks()
+            if any(
+                names.get("self") is self and "scope" in names and names["scope"]["type"] == "http"
+                for names in asgi.awaited_frames(task)
+            )
+        }
+
+    def in_force(self) -> InForce:
+        """See `asgi.Application`."""
+        return {
+            "body_limit_bytes": self._limit,
+            "debug": self._debug,
+            "json": work.example().body.decode(),
+        }
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    kind = ""
+    while kind != "lifespan.shutdown":
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+
+
+def create_app(settings: Settings) -> App:
+    """The application."""
+    return App(settings)

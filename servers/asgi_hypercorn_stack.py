@@ -1,0 +1,12 @@
+"""A bare ASGI application on Hypercorn."""
+
+from __future__ import annotations
+
+from servers.asgi_app import create_app
+from servers.hypercorn_server import HypercornServing, serve
+from servers.settings import Settings
+
+
+async def start(host: str, port: int, settings: Settings) -> HypercornServing:
+    """See `stacks.Start`."""
+    return await serve(create_app(settings), host, port, settings)

@@ -1,0 +1,222 @@
+"""The contract as a Flask application: plain functions, and coroutines where a route awaits.
+
+Flask runs a coroutine function through asgiref: in a new thread, on a new event loop,
+both of which end with the request. So these routes answer, but on no loop that others share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any
+
+from flask import Blueprint, Flask, Request, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.formparser import FormDataParser
+
+from servers import probe, work
+from servers.contract import LAYERS, ROUTES
+from servers.settings import Settings
+from servers.stacks import InForce
+
+Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
+
+_DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
+
+
+def respond(answer: work.Answer) -> Response:
+    """The Answer as Flask's response."""
+    headers = None if answer.allow is None else {"Allow": answer.allow}
+    return Response(answer.body, answer.status, headers, content_type=answer.content_type)
+
+
+async def index() -> Response:
+    wait_ms = request.args.get("wait_ms")
+    return respond(await work.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+
+
+async def hello(name: str) -> Response:
+    wait_ms = request.args.get("wait_ms")
+    return respond(await work.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+
+
+def plain() -> Response:
+    return respond(work.plain())
+
+
+async def async_() -> Response:
+    return respond(work.where_am_i())
+
+
+def sync() -> Response:
+    return respond(work.where_am_i())
+
+
+def query() -> Response:
+    return respond(work.echo_query(request.args.items(multi=True)))
+
+
+def form() -> Response:
+    try:
+        fields = request.form
+    except ValueError as error:
+        raise work.Refused(400) from error
+    return respond(work.echo_form(fields.items(multi=True)))
+
+
+def json() -> Response:
+    return respond(work.echo_json(request.get_data()))
+
+
+def routes() -> Response:
+    return respond(
+        work.routes(
+            (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+            for rule in current_app.url_map.iter_rules()
+            for method in rule.methods or ()
+        )
+    )
+
+
+def error() -> Response:
+    work.fail()
+
+
+async def sleep_async() -> Response:
+    return respond(await work.sleep_async(request.args.get("ms")))
+
+
+def sleep_sync() -> Response:
+    return respond(work.sleep_sync(request.args.get("ms")))
+
+
+async def sleep_blocking() -> Response:
+    return sleep_sync()
+
+
+def burn_sync() -> Response:
+    return respond(work.burn(request.args.get("ms")))
+
+
+async def burn_async() -> Response:
+    return burn_sync()
+
+
+async def save() -> Response:
+    return respond(await work.save(request.args.get("protect")))
+
+
+def layer() -> None:
+    """One of many: counts itself."""
+    g.passed = g.get("passed", 0) + 1
+
+
+def layer_back(response: Response) -> Response:
+    """Its way back."""
+    return response
+
+
+def count() -> Response:
+    return respond(work.layers(g.get("passed", 0)))
+
+
+def _layered(layers: int) -> Blueprint:
+    """A blueprint under so many pairs of hooks."""
+    blueprint = Blueprint(f"layers-{layers}", __name__)
+    for _ in range(layers):
+        blueprint.before_request(layer)
+        blueprint.after_request(layer_back)
+    return blueprint
+
+
+HANDLERS: dict[str, Handler] = {
+    "index": index,
+    "hello": hello,
+    "plain": plain,
+    "async": async_,
+    "sync": sync,
+    "blocking": async_,
+    "query": query,
+    "form": form,
+    "json": json,
+    "routes": routes,
+    "error": error,
+    "sleep-async": sleep_async,
+    "sleep-sync": sleep_sync,
+    "sleep-blocking": sleep_blocking,
+    "burn-async": burn_async,
+    "burn-sync": burn_sync,
+    "save": save,
+    **{f"middleware-{layers}": count for layers in LAYERS},
+}
+
+
+def _refused(refused: work.Refused) -> Response:
+    return respond(work.error(refused.status))
+
+
+def _http_error(refused: HTTPException) -> Response:
+    allowed = refused.valid_methods if isinstance(refused, MethodNotAllowed) else None
+    return respond(work.error(refused.code or 500, allowed))
+
+
+class _StrictForms(FormDataParser):
+    """Raises ValueError for a malformed form, which by default would count as empty."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "silent": False})
+
+
+class _Request(Request):
+    form_data_parser_class = _StrictForms
+
+
+class App(Flask):
+    """A Flask that refuses malformed forms, and logs failures where all stacks do."""
+
+    request_class = _Request
+
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+        *arguments: Any,
+    ) -> None:
+        if exc_info[1] is not None:
+            work.failed(request.method, request.path, exc_info[1])
+
+    def in_force(self) -> InForce:
+        """The settings that are the application's."""
+        return {
+            "body_limit_bytes": self.config["MAX_CONTENT_LENGTH"],
+            "debug": self.debug,
+            "json": respond(work.example()).get_data(as_text=True),
+        }
+
+
+def create_app(settings: Settings) -> App:
+    """The application, with a route for each of HANDLERS that the contract knows."""
+    app = App("servers", static_folder=None)
+    app.config.update(
+        {
+            _DEFAULT_WAIT_MS: settings.wait_ms,
+            "MAX_CONTENT_LENGTH": settings.body_limit_bytes,
+            "MAX_FORM_MEMORY_SIZE": settings.body_limit_bytes,
+            "PROVIDE_AUTOMATIC_OPTIONS": False,
+            "PROPAGATE_EXCEPTIONS": False,
+        }
+    )
+    app.debug = settings.debug
+    app.url_map.merge_slashes = False  # else `//` is answered with a redirect
+    app.register_error_handler(work.Refused, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
+    for route in ROUTES:
+        if route.name in HANDLERS:
+            path = route.path.replace("{", "<").replace("}", ">")
+            handler = probe.watch(route.name, HANDLERS[route.name])
+            holder = nested.get(path.rpartition("/")[0], app)
+            holder.add_url_rule(path, route.name, handler, methods=[route.method])
+    for blueprint in nested.values():
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,122 @@
+"""Any ASGI application on Hypercorn, in this loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+
+import h11
+import hypercorn.asyncio
+from hypercorn.config import Config, Sockets
+from hypercorn.utils import LifespanFailureError
+
+from servers import asgi
+from servers.asgi import LAST_WORDS_S, Application
+from servers.settings import Settings
+from servers.stacks import InForce
+
+
+class _BoundConfig(Config):
+    """A Hypercorn configuration that hands over a socket that is bound already.
+
+    Hypercorn can take a descriptor by number, but then nobody knows whether
+    to close it after a start-up that failed, and child processes inherit it.
+    """
+
+    def __init__(self, listener: socket.socket, settings: Settings) -> None:
+        super().__init__()
+        self._listener = listener
+        self.accesslog = None
+        # Without a handler and a level of its own, which would be the process's.
+        self.errorlog = logging.getLogger("hypercorn.error")
+        self.backlog = settings.backlog
+        self.keep_alive_timeout = settings.keep_alive_s
+        self.keep_alive_max_requests = sys.maxsize
+        # Too late to matter, see `asgi.end`.
+        self.graceful_timeout = settings.grace_s + 2 * LAST_WORDS_S
+
+    def create_sockets(self) -> Sockets:
+        return Sockets([], [self._listener], [])
+
+
+class HypercornServing:
+    """An application that listens through `hypercorn.asyncio.serve`."""
+
+    def __init__(self, app: Application, listener: socket.socket, settings: Settings) -> None:
+        self.port: int = listener.getsockname()[1]
+        self._app = app
+        self._config = _BoundConfig(listener, settings)
+        self._listener = listener
+        self._grace_s = settings.grace_s
+        self._listening = asyncio.Event()
+        self._asked_to_stop = asyncio.Event()
+        self._task = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            await hypercorn.asyncio.serve(
+                self._app, self._config, shutdown_trigger=self._until_asked, mode="asgi"
+            )
+        except LifespanFailureError as failure:
+            raise self._app.startup_failure or failure from None
+        finally:
+            self._listener.close()
+
+    async def _until_asked(self) -> None:
+        self._listening.set()  # Hypercorn calls this once it accepts connections
+        await self._asked_to_stop.wait()
+
+    async def listening(self) -> None:
+        """Return once connections are accepted; raise what the start-up raised."""
+        ready = asyncio.create_task(self._listening.wait())
+        try:
+            await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                self._task.result()
+        finally:
+            ready.cancel()
+
+    async def stop(self) -> None:
+        self._asked_to_stop.set()
+        await asgi.end(self._task, self._app, self._grace_s, self._abort)
+        self._task.result()
+
+    async def given_up(self) -> None:
+        """As `stop`, for a start-up that was cancelled: it is stopped at its end."""
+        self._asked_to_stop.set()
+        await asyncio.wait({self._task})
+
+    def _abort(self) -> None:
+        """End the connections that Hypercorn still serves."""
+        for _, names in asgi.outermost_frames():
+            if names.get("config") is self._config and "writer" in names:
+                names["writer"].transport.abort()
+
+    async def ended(self) -> None:
+        await asyncio.wait({self._task})
+        self._task.result()
+
+    def in_force(self) -> InForce:
+        return {
+            **self._app.in_force(),
+            "keep_alive_s": self._config.keep_alive_timeout,
+            "grace_s": self._grace_s,
+            "backlog": self._config.backlog,
+            "access_log": self._config.log.access_logger is not None,
+            "http_parser": f"{h11.Connection.__module__}.{h11.Connection.__qualname__}",
+            "max_requests_per_connection": self._config.keep_alive_max_requests,
+            "request_threads": None,
+        }
+
+
+async def serve(app: Application, host: str, port: int, settings: Settings) -> HypercornServing:
+    """Listen with `app`; see `stacks.Start`."""
+    serving = HypercornServing(app, asgi.listen(host, port, settings.backlog), settings)
+    try:
+        await serving.listening()
+    except BaseException:
+        await serving.given_up()
+        raise
+    return serving

@@ -1,0 +1,12 @@
+"""Quart on granian."""
+
+from __future__ import annotations
+
+from servers.granian_server import GranianServing, serve
+from servers.quart_app import create_app
+from servers.settings import Settings
+
+
+async def start(host: str, port: int, settings: Settings) -> GranianServing:
+    """See `stacks.Start`."""
+    return await serve(create_app(settings), host, port, settings)

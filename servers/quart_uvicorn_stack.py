@@ -1,0 +1,12 @@
+"""Quart on uvicorn, requests parsed by h11."""
+
+from __future__ import annotations
+
+from servers.quart_app import create_app
+from servers.settings import Settings
+from servers.uvicorn_server import UvicornServing, serve
+
+
+async def start(host: str, port: int, settings: Settings) -> UvicornServing:
+    """See `stacks.Start`."""
+    return await serve(create_app(settings), host, port, settings, parser="h11")

@@ -1,0 +1,146 @@
+"""Any ASGI application on uvicorn, in this loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from servers import asgi
+from servers.asgi import LAST_WORDS_S, Application
+from servers.errors import StartupFailed
+from servers.settings import Settings
+from servers.stacks import InForce
+
+Parser = Literal["h11", "httptools"]
+
+_PARSERS: dict[Parser, str] = {"h11": "conn", "httptools": "parser"}
+"""Where uvicorn's protocol for a connection keeps its parser."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that leaves signals to the loop's owner and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class UvicornServing:
+    """An application that listens through `uvicorn.Server`."""
+
+    def __init__(
+        self, app: Application, listener: socket.socket, settings: Settings, parser: Parser
+    ) -> None:
+        self.port: int = listener.getsockname()[1]
+        self._app = app
+        self._listener = listener
+        self._parser = parser
+        self._grace_s = settings.grace_s
+        self._config = uvicorn.Config(
+            app,
+            http=parser,
+            ws="wsproto",  # as Hypercorn has it
+            interface="asgi3",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # no other server here reads them
+            backlog=settings.backlog,
+            # Both are typed as whole numbers and handed to asyncio, which takes any.
+            timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]
+            # Too late to matter, see `asgi.end`.
+            timeout_graceful_shutdown=settings.grace_s + 2 * LAST_WORDS_S,  # type: ignore[arg-type]
+            workers=1,
+        )
+        self._server = _Server(self._config)
+        self._task = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            await self._server.serve([self._listener])
+        except SystemExit as failure:
+            # Out of a task it would end the loop.
+            raise self._app.startup_failure or StartupFailed(
+                f"uvicorn gave up with exit status {failure.code}; see its log"
+            ) from None
+        finally:
+            self._listener.close()
+            if self._app.startup_failure is not None:
+                await asgi.end_lifespan(self._server.lifespan)
+
+    async def listening(self) -> None:
+        """Return once connections are accepted; raise what the start-up raised."""
+        ready = asyncio.create_task(self._server.listening.wait())
+        try:
+            await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                self._task.result()
+        finally:
+            ready.cancel()
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        for server in self._server.servers:
+            server.close()  # uvicorn looks for `should_exit` every tenth of a second only
+        await asgi.end(self._task, self._app, self._grace_s, self._abort)
+        self._task.result()
+
+    async def given_up(self) -> None:
+        """As `stop`, for a start-up that was cancelled: it is stopped at its end."""
+        self._server.should_exit = True
+        await asyncio.wait({self._task})
+
+    def _abort(self) -> None:
+        """End the connections that uvicorn still serves."""
+        for protocol in list(self._server.server_state.connections):
+            protocol.transport.abort()
+
+    async def ended(self) -> None:
+        await asyncio.wait({self._task})
+        self._task.result()
+
+    def in_force(self) -> InForce:
+        # What uvicorn makes for each connection.
+        protocol: Any = self._config.http_protocol_class(
+            config=self._config,  # type: ignore[call-arg]
+            server_state=ServerState(),
+            app_state={},
+        )
+        parser = type(getattr(protocol, _PARSERS[self._parser]))
+        return {
+            **self._app.in_force(),
+            "keep_alive_s": protocol.timeout_keep_alive,
+            "grace_s": self._grace_s,
+            "backlog": self._config.backlog,
+            "access_log": protocol.access_log,
+            "http_parser": f"{parser.__module__}.{parser.__qualname__}",
+            "max_requests_per_connection": None,
+            "request_threads": None,
+        }
+
+
+async def serve(
+    app: Application, host: str, port: int, settings: Settings, *, parser: Parser
+) -> UvicornServing:
+    """Listen with `app`; see `stacks.Start`."""
+    serving = UvicornServing(app, asgi.listen(host, port, settings.backlog), settings, parser)
+    try:
+        await serving.listening()
+    except BaseException:
+        await serving.given_up()
+        raise
+    return serving

@@ -1,0 +1,51 @@
+"""Which stacks a test runs on: all, or those that stand for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from servers.contract import Case
+from servers.stacks import NO_LOOP, STACKS, available, keeps
+
+CORE = ("aiohttp", "quart-hypercorn", "asyncio")
+"""What `make setup` brings, and most people look at."""
+
+KINDS = (*CORE, "aiohttp-uvloop", "quart-uvicorn", "quart-granian", "flask-waitress")
+"""The core and one of each other kind, for tests that take long."""
+
+STOP_AT_ONCE = tuple(name for name in STACKS if name != "flask-gthread")
+"""Those whose stop does not wait for idle connections."""
+
+ON_A_LOOP = tuple(name for name, stack in STACKS.items() if stack.loop != NO_LOOP)
+IN_THREADS = tuple(name for name, stack in STACKS.items() if stack.loop == NO_LOOP)
+
+
+def stacks(names: Iterable[str]) -> list[Any]:
+    """Parameters for `pytest.mark.parametrize`; what cannot run here is skipped by name."""
+    return [
+        pytest.param(name, marks=pytest.mark.skipif(obstacle is not None, reason=str(obstacle)))
+        for name in names
+        for obstacle in (available(STACKS[name]),)
+    ]
+
+
+def promises(
+    names: Iterable[str] = STACKS, wanted: Callable[[Case], bool] = lambda case: True
+) -> pytest.MarkDecorator:
+    """Parameters `stack_name` and `case`: every Case that each of the stacks keeps."""
+    pairs = [
+        pytest.param(name, case, marks=one.marks, id=f"{name}-{case.name}")
+        for one in stacks(names)
+        for name in map(str, one.values)
+        for case in keeps(STACKS[name]).values()
+        if wanted(case)
+    ]
+    return pytest.mark.parametrize(("stack_name", "case"), pairs)
+
+
+def here(names: Iterable[str]) -> list[str]:
+    """Those of the stacks that can run here."""
+    return [name for name in names if available(STACKS[name]) is None]

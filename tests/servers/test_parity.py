@@ -1,0 +1,141 @@
+"""Every stack in a child process, as it is measured: on equal terms, and where it should be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from loadtests import verify
+from servers import stacks as table
+from servers.parity import PARITY_EXCEPTIONS, Difference, differences, readings
+from servers.process import ServerProcess, server_process
+from servers.settings import Settings
+from servers.stacks import NO_LOOP, STACKS, keeps
+from tests.servers.choices import ON_A_LOOP, stacks
+from tests.servers.processes import eventually
+
+SETTINGS = Settings(probe=True, executor_threads=4, wait_ms=1)
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Any]:
+    """The facts of the stack that the others are compared with."""
+    with server_process("aiohttp", settings=SETTINGS) as running:
+        return running.facts
+
+
+@pytest.fixture(scope="module", params=stacks(STACKS))
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    with server_process(request.param, settings=SETTINGS) as running:
+        yield running
+
+
+def test_the_reference_has_what_was_asked_for(reference: dict[str, Any]) -> None:
+    """So that stacks that are alike are not alike in the wrong."""
+    read = readings(reference)
+    asked = {
+        "body_limit_bytes": SETTINGS.body_limit_bytes,
+        "keep_alive_s": SETTINGS.keep_alive_s,
+        "grace_s": SETTINGS.grace_s,
+        "backlog": SETTINGS.backlog,
+        "access_log": False,
+        "debug": False,
+        "max_requests_per_connection": None,
+        "request_threads": None,
+        "json": '{"a":[1,"\\u00e9"]}',
+    }
+    for setting, value in asked.items():
+        assert read[f"in_force.{setting}"] == value
+    assert read["executor.threads"] == SETTINGS.executor_threads
+    assert read["python.gil"] is True
+    assert reference["settings"] == asdict(SETTINGS)
+
+
+def test_settings_in_force_are_equal(server: ServerProcess, reference: dict[str, Any]) -> None:
+    """What differs from the reference is in the row's explained list, and all of that list does."""
+    name = server.stack.name
+    facts = server.facts
+    found = differences({"aiohttp": reference, name: facts})
+    assert [one for one in found if one.why is None] == []
+    assert {one.setting for one in found} == server.stack.differs.keys()
+    assert facts["differs"] == server.stack.differs
+    assert facts["holes"] == server.stack.holes
+    if server.stack.loop == NO_LOOP:
+        assert facts["in_force"]["request_threads"] == SETTINGS.executor_threads
+    assert list(facts["packages"]) == list(server.stack.packages)
+    json.dumps(facts)
+
+
+def test_an_unexplained_difference_is_found(reference: dict[str, Any]) -> None:
+    """Another value, a setting that only one has; and nothing between equals."""
+    other = json.loads(json.dumps(reference))
+    assert differences({"aiohttp": reference, "other": other}) == []
+    other["in_force"]["access_log"] = True
+    other["in_force"]["tracing"] = None
+    del other["gc"]["threshold"]
+    assert differences({"aiohttp": reference, "other": other}) == [
+        Difference("other", "gc.threshold", None, reference["gc"]["threshold"], None),
+        Difference("other", "in_force.access_log", True, False, None),
+        Difference("other", "in_force.tracing", None, None, None),
+    ]
+    assert PARITY_EXCEPTIONS["asyncio", "in_force.keep_alive_s"]
+
+
+def test_the_contract_is_kept_as_it_is_measured(server: ServerProcess) -> None:
+    """On the loop that the stack names, with the probe on; and each request counts once."""
+    server.ask("reset", instants=True)
+    assert verify.problems(server.host, server.port, keeps(server.stack).values()) == []
+    seen = server.ask("observe")
+    assert seen["failure"] is None
+    for route in ("plain", "sync", "sleep-async"):
+        assert sum(tally["requests"] for tally in seen["routes"][route]) >= 1
+
+
+@pytest.mark.parametrize("server", stacks(ON_A_LOOP), indirect=True)
+def test_the_loop_is_the_one_that_is_named(server: ServerProcess) -> None:
+    """The loop that is watched is the one that the handlers run on; a blank is never a nought."""
+    server.ask("reset", instants=True)
+    assert verify.problems(server.host, server.port, [keeps(server.stack)["plain"]]) == []
+    assert eventually(lambda: bool(server.ask("glance")["loop"]["delay_us"]))
+    seen = server.ask("observe")
+    kind = server.facts["loop"]["class"]
+    assert kind.startswith(server.stack.loop)
+    assert seen["loop"]["class"] == kind
+    (tally,) = seen["routes"]["plain"]
+    assert (tally["loop_class"], tally["is_main_thread"]) == (kind, True)
+    blank = server.stack.loop == "uvloop"
+    for reading in ("idle_ns", "longest_stretch_ns"):
+        assert (seen["loop"][reading] is None) == blank
+        assert seen["loop"][reading] != 0
+
+
+@pytest.mark.parametrize("server", stacks(["flask-gthread", "flask-waitress"]), indirect=True)
+def test_where_no_loop_serves_nothing_is_said_of_one(server: ServerProcess) -> None:
+    """The process has a loop, to be commanded through; its figures would be those of nobody."""
+    server.ask("reset", instants=True)
+    assert verify.problems(server.host, server.port, [keeps(server.stack)["plain"]]) == []
+    time.sleep(0.1)
+    seen = server.ask("observe")
+    loop = seen["loop"]
+    assert server.facts["loop"]["class"] is None
+    assert (loop["class"], loop["delay_us"], loop["beats"]) == (None, [], 0)
+    assert (loop["idle_ns"], loop["longest_stretch_ns"], loop["most_tasks"]) == (None,) * 3
+    (tally,) = seen["routes"]["plain"]
+    assert (tally["loop_class"], tally["is_main_thread"]) == (None, False)
+    assert not tally["is_loop_thread"]
+
+
+def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line names what is missing and the command that brings it."""
+    core = replace(STACKS["aiohttp"], packages=("aiohttp", "no-such-package", "nor-this"))
+    assert table.available(core) == "install no-such-package, nor-this (`make setup` does)"
+    more = replace(core, optional="stacks")
+    assert table.available(more) == (
+        "install no-such-package, nor-this (`make setup STACKS=all` does)"
+    )
+    assert table.available(STACKS["aiohttp"]) is None
