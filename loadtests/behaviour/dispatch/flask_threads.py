@@ -1,109 +1,98 @@
-"""Whether Flask makes a thread a request, on its usual servers, beside what Quart does."""
+"""Whether Flask makes a thread a request, on its usual servers, beside what the others do."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
+from loadtests.behaviour.dispatch.aside import port_aside
+from loadtests.behaviour.dispatch.thread_pool import BEGIN
 from loadtests.behaviour.dispatch.thread_pool import ask as ask_pool
-from loadtests.behaviour.dispatch.thread_pool import on_aiohttp, on_quart
 from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.starting.ports import free_port, get
-from loadtests.behaviour.wire import get as ask_once
+from loadtests.behaviour.starting.ports import get as get_when_ready
+from loadtests.behaviour.wire import get
 
 REQUESTS = 32
+READY_S = 30.0
 
-APPLICATION = """
-import threading, time
-from flask import Flask
-app = Flask("app")
-@app.get("/")
-def where():
-    time.sleep(0.1)
-    thread = threading.current_thread()
-    return f"{thread.native_id} {thread.name}"
-"""
+_MODULE = f"{__package__}.flask_app"
+_FOLDER = Path(__file__).parents[3]
+
+Command = Callable[[int], list[str]]
+"""The arguments of `python -m` that serve the application at that port."""
+
+
+def flask_run(*options: str) -> Command:
+    """The development server."""
+    app = ["flask", "--app", f"{_MODULE}:create_app", "run"]
+    return lambda port: [*app, "--port", str(port), *options]
+
+
+def gunicorn(*options: str) -> Command:
+    app = ["gunicorn", f"{_MODULE}:create_app()", "--no-control-socket"]
+    return lambda port: [*app, "--bind", f"127.0.0.1:{port}", *options]
+
+
+def waitress(*options: str) -> Command:
+    return lambda port: [
+        *("waitress", f"--listen=127.0.0.1:{port}", *options),
+        *("--call", f"{_MODULE}:create_app"),
+    ]
 
 
 @contextmanager
-def _program(arguments: list[str], port: int) -> Iterator[None]:
-    """Run it until it has answered; end it afterwards."""
-    with subprocess.Popen(
-        [sys.executable, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-    ) as process:
+def _served(command: list[str], port: int) -> Iterator[None]:
+    """Run it until it has answered; end it afterwards. Its words are the experiment's."""
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=_FOLDER) as process:
         try:
-            if get(port, 15.0) is None:
-                raise ConnectionError(f"{' '.join(arguments)} never answered")
+            if get_when_ready(port, READY_S) is None:
+                raise ConnectionError(f"{' '.join(command)} never answered")
             yield
         finally:
             process.terminate()
 
 
-def _in_thread(threaded: bool) -> Callable[[int], list[str]]:
-    def arguments(port: int) -> list[str]:
-        options = f"host='127.0.0.1', port={port}, threaded={threaded}"
-        return ["-c", f"{APPLICATION}\napp.run({options})"]
-
-    return arguments
-
-
-def _gthread(port: int) -> list[str]:
-    code = (
-        "import sys; from gunicorn.app.base import BaseApplication\n"
-        f"{APPLICATION}\n"
-        "class Runner(BaseApplication):\n"
-        "    def load_config(self):\n"
-        f"        self.cfg.set('bind', '127.0.0.1:{port}')\n"
-        "        self.cfg.set('worker_class', 'gthread')\n"
-        "        self.cfg.set('threads', 4)\n"
-        "    def load(self):\n"
-        "        return app\n"
-        "Runner().run()\n"
-    )
-    return ["-c", code]
-
-
-def _waitress(port: int) -> list[str]:
-    code = f"{APPLICATION}\nimport waitress\nwaitress.serve(app, host='127.0.0.1', port={port})"
-    return ["-c", code]
-
-
-def ask(arguments: Callable[[int], list[str]]) -> Answer:
+def ask(command: Command) -> Answer:
     """Thirty-two requests at once: on how many threads did they run?"""
-    port = free_port()
-    with _program(arguments(port), port), ThreadPoolExecutor(REQUESTS) as clients:
-        texts = list(clients.map(lambda _: ask_once(port, "/", 30.0).text, range(REQUESTS)))
-    threads = len({text.partition(" ")[0] for text in texts})
-    how = "a thread a request" if threads == REQUESTS else f"{threads} threads"
-    if threads == 1:
-        how = "one thread for all"
+    port = port_aside()
+    with _served(command(port), port), ThreadPoolExecutor(REQUESTS) as clients:
+        texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
+    threads = len(set(texts))
+    words = {1: "one thread for all", REQUESTS: "a thread a request"}
     return Answer(
-        how, f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}"
+        words.get(threads, f"{threads} threads"),
+        f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}",
     )
 
+
+BOUND_S = 60.0
 
 QUESTION = Question(
     asks="Does Flask make a thread a request, and what do the others do?",
     experiments=(
-        Experiment("flask-dev", DEFAULT, partial(ask, _in_thread(True)), 40),
-        Experiment("flask-dev", "threaded=False", partial(ask, _in_thread(False)), 40),
-        Experiment("flask-gthread", "threads=4", partial(ask, _gthread), 40),
-        Experiment("flask-waitress", DEFAULT, partial(ask, _waitress), 40),
-        Experiment(
-            "aiohttp",
-            "through asyncio.to_thread",
-            lambda: ask_pool(partial(on_aiohttp, threads=None)),
+        *(
+            Experiment(stack, setting, partial(ask, command), BOUND_S)
+            for stack, setting, command in (
+                ("flask-dev", DEFAULT, flask_run()),
+                ("flask-dev", "flask run --without-threads", flask_run("--without-threads")),
+                ("flask-gthread", "gunicorn without options", gunicorn()),
+                ("flask-gthread", "gunicorn --threads 4", gunicorn("--threads", "4")),
+                ("flask-gthread", "gunicorn --threads 8", gunicorn("--threads", "8")),
+                ("flask-waitress", DEFAULT, waitress()),
+                ("flask-waitress", "waitress-serve --threads=8", waitress("--threads=8")),
+            )
         ),
-        Experiment(
-            "quart-hypercorn", "sync route", lambda: ask_pool(partial(on_quart, threads=None))
+        *(
+            Experiment(stack, setting, partial(ask_pool, partial(BEGIN[stack], threads=None)))
+            for stack, setting in (
+                ("aiohttp", "through asyncio.to_thread"),
+                ("quart-hypercorn", "sync route"),
+            )
         ),
     ),
     claims=(
@@ -116,6 +105,8 @@ QUESTION = Question(
     follows={
         "a thread a request": "This is the development server's way; nothing bounds the number of "
         "threads.",
+        "one thread for all": "Each process handles one request at a time: make more processes, "
+        "or threads.",
         "* threads*": "A pool: requests beyond its size wait.",
     },
 )

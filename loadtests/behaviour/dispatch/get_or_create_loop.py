@@ -8,8 +8,11 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import weakref
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 from aiohttp import web
 from quart import Quart
@@ -19,101 +22,184 @@ from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 from loadtests.behaviour.wire import Wire
 
 REQUESTS = 64
+CONNECTIONS = 16
 
 
 def get_or_create_loop() -> asyncio.AbstractEventLoop:
     """The helper as it is passed around."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return asyncio.get_event_loop()
-        except RuntimeError:
-            loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-            return loop
+    try:
+        return asyncio.get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop
 
 
 class Used:
-    """The loops that the helper gave."""
+    """The loops that plain code worked on, and its threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.ids: set[int] = set()
-        self.threads: set[str] = set()
+        self._loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+        self.threads: set[threading.Thread] = set()
 
-    def work(self) -> str:
-        """What a sync route does with the helper."""
-        loop = get_or_create_loop()
+    async def coroutine(self) -> str:
+        """What the plain code needs done."""
+        loop = asyncio.get_running_loop()
         with self._lock:
-            self.ids.add(id(loop))
-            self.threads.add(threading.current_thread().name)
-        time.sleep(0.02)
-        return loop.run_until_complete(asyncio.sleep(0, "worked"))
+            if not any(known() is loop for known in self._loops):
+                self._loops.append(weakref.ref(loop))
+            self.threads.add(threading.current_thread())
+        return "worked"
+
+    @property
+    def made(self) -> int:
+        """How many loops there were."""
+        return len(self._loops)
+
+    @property
+    def open(self) -> int:
+        """How many of them are still there, and not closed."""
+        loops = [loop for known in self._loops if (loop := known()) is not None]
+        return sum(not loop.is_closed() for loop in loops)
 
 
-def on_aiohttp(used: Used) -> AbstractContextManager[Live]:
+def with_helper(used: Used) -> str:
+    time.sleep(0.01)  # so that one thread alone does not do it all
+    return get_or_create_loop().run_until_complete(used.coroutine())
+
+
+def with_run(used: Used) -> str:
+    time.sleep(0.01)
+    return asyncio.run(used.coroutine())
+
+
+Plain = Callable[[Used], str]
+Begin = Callable[[Used], AbstractContextManager[Live]]
+
+
+async def in_pool(plain: Plain, used: Used) -> str:
+    return await asyncio.to_thread(plain, used)
+
+
+async def in_new_thread(plain: Plain, used: Used) -> str:
+    """As servers do that make a thread for each request."""
+    with ThreadPoolExecutor(1) as own:
+        return await asyncio.get_running_loop().run_in_executor(own, plain, used)
+
+
+def on_aiohttp(
+    plain: Plain, thread: Callable[[Plain, Used], Awaitable[str]], used: Used
+) -> AbstractContextManager[Live]:
     async def handler(_: web.Request) -> web.Response:
-        return web.Response(text=await asyncio.to_thread(used.work))
+        return web.Response(text=await thread(plain, used))
 
     app = web.Application()
     app.router.add_get("/", handler)
     return aiohttp_server(app)
 
 
-def on_quart(used: Used) -> AbstractContextManager[Live]:
+def on_quart(plain: Plain, used: Used) -> AbstractContextManager[Live]:
     app = Quart(__name__)
 
     @app.get("/")
     def handler() -> str:
-        return used.work()
+        return plain(used)
 
     return hypercorn_server(app)
 
 
 def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    return len(os.listdir("/dev/fd"))
 
 
-def ask(begin: Callable[[Used], AbstractContextManager[Live]]) -> Answer:
+def _all_ask(wires: list[Wire], target: str) -> set[str]:
+    for wire in wires:
+        wire.request("GET", target)
+    return {wire.answer().text for wire in wires}
+
+
+def ask(begin: Begin) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
     used = Used()
-    with begin(used) as server:
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        begin(used) as server,
+        ExitStack() as stack,
+    ):
+        warnings.simplefilter("always")
+        wires = [stack.enter_context(Wire(server.port)) for _ in range(CONNECTIONS)]
+        _all_ask(wires, "/missing")
         before = _descriptors()
-        for _ in range(REQUESTS // 8):
-            wires = [Wire(server.port) for _ in range(8)]
-            for wire in wires:
-                wire.request("GET", "/")
-            worked = all(wire.answer().text == "worked" for wire in wires)
-            for wire in wires:
-                wire.__exit__()
+        said = set[str]()
+        for _ in range(REQUESTS // CONNECTIONS):
+            said |= _all_ask(wires, "/")
         gc.collect()
-        time.sleep(0.3)  # the server closes its ends
         left = _descriptors() - before
-    a_thread = "a loop a thread" if len(used.ids) == len(used.threads) else "other than by thread"
-    stays = "which stay open" if left >= 2 * len(used.ids) else "which are closed"
+    complaints = sum(one.category is ResourceWarning for one in caught)
+    works = "works" if said == {"worked"} else "fails"
+    per = "a loop a thread" if used.made == len(used.threads) else "a loop a call"
+    if used.made not in (len(used.threads), REQUESTS):
+        per = "loops shared otherwise"
+    stays = {0: "all closed", used.made: "all stay open"}.get(used.open, "some stay open")
+    if not used.open and complaints:
+        stays = "closed by the garbage collector"
     return Answer(
-        f"{'works' if worked else 'fails'}, {a_thread}, {stays}",
-        f"{REQUESTS} requests used {len(used.ids)} loops on {len(used.threads)} threads; {left} "
-        "descriptors more were open afterwards",
+        f"{works}, {per}, {stays}",
+        f"{REQUESTS} requests used {used.made} loops on {len(used.threads)} threads; {used.open} "
+        f"of them and {left} more descriptors were open afterwards, with {complaints} "
+        f"ResourceWarnings; answers: {' and '.join(sorted(map(ascii, said)))}",
     )
 
+
+_HELPER, _RUN = "the helper", "asyncio.run instead"
 
 QUESTION = Question(
     asks="Does a helper that gets or creates a loop for each thread work, and does it leak?",
     experiments=(
-        Experiment("aiohttp", "through asyncio.to_thread", lambda: ask(on_aiohttp)),
-        Experiment("quart-hypercorn", "in a sync route", lambda: ask(on_quart)),
+        Experiment(
+            "aiohttp",
+            f"{_HELPER} through asyncio.to_thread",
+            partial(ask, partial(on_aiohttp, with_helper, in_pool)),
+        ),
+        Experiment(
+            "aiohttp",
+            f"{_HELPER} in a new thread each time",
+            partial(ask, partial(on_aiohttp, with_helper, in_new_thread)),
+        ),
+        Experiment(
+            "aiohttp",
+            f"{_RUN}, through asyncio.to_thread",
+            partial(ask, partial(on_aiohttp, with_run, in_pool)),
+        ),
+        Experiment(
+            "quart-hypercorn",
+            f"{_HELPER} in a sync route",
+            partial(ask, partial(on_quart, with_helper)),
+        ),
+        Experiment(
+            "quart-hypercorn", f"{_RUN}, in a sync route", partial(ask, partial(on_quart, with_run))
+        ),
     ),
     claims=(
         Claim(
-            "Such a helper is the safe way to call asynchronous code from threads.",
-            {"works*which stay open": Agrees.PARTLY, "works*": Agrees.YES, "*": Agrees.NO},
+            "A helper that gets the loop, or creates one where there is none, is the safe way to "
+            "call asynchronous code from threads.",
+            {"works*all closed": Agrees.YES, "works*": Agrees.PARTLY, "*": Agrees.NO},
             ("aiohttp", "quart-hypercorn"),
+            (
+                f"{_HELPER} through asyncio.to_thread",
+                f"{_HELPER} in a new thread each time",
+                f"{_HELPER} in a sync route",
+            ),
         ),
     ),
     follows={
-        "*which stay open": "Each thread of the pool keeps a loop with its descriptors for as long "
+        "*all stay open": "Each thread of the pool keeps a loop with its descriptors for as long "
         "as it lives, and what belongs to the server's loop cannot be used in it: use "
         "`run_coroutine_threadsafe`, or `asyncio.run` for what stands alone.",
+        "*garbage collector": "Nobody closes the loops of threads that end; until the collector "
+        "comes round, each holds its descriptors. Use `asyncio.run`.",
+        "*all closed": "A loop for each call, closed after it: nothing is left.",
     },
 )

@@ -3,59 +3,66 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import suppress
 
 from aiohttp import web
 from quart import Quart
 
+from loadtests.behaviour.dispatch.places import Places
+from loadtests.behaviour.order.layers import shake_hands
 from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
 from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loadtests.behaviour.wire import Wire, get
 
 
-def where() -> str:
-    """The thread that this runs on, and whether a loop runs there."""
-    loop = None
-    with suppress(RuntimeError):
-        loop = asyncio.get_running_loop()
-    return f"{threading.current_thread().name}, {'on' if loop else 'without'} a running loop"
+def run_in_executor() -> Answer:
+    places = Places()
 
-
-def placed(text: str) -> Answer:
-    """What `where` said, as an answer."""
-    thread, _, loop = text.partition(", ")
-    place = "loop thread" if thread == "loop" else "worker thread"
-    return Answer(f"{place}, {loop}", f"it ran on thread {thread!r}, {loop}")
-
-
-def on_aiohttp() -> Answer:
     async def handler(_: web.Request) -> web.Response:
-        text = await asyncio.get_running_loop().run_in_executor(None, where)
-        return web.Response(text=text)
+        await asyncio.get_running_loop().run_in_executor(None, places.note)
+        return web.Response()
 
     app = web.Application()
     app.router.add_get("/", handler)
     with aiohttp_server(app) as server:
-        return placed(get(server.port, "/").text)
+        get(server.port, "/")
+        return places.answer(server)
 
 
 def on_quart() -> Answer:
+    places = Places()
     app = Quart(__name__)
 
     @app.get("/")
     def handler() -> str:
-        return where()
+        places.note()
+        return ""
 
     with hypercorn_server(app) as server:
-        return placed(get(server.port, "/").text)
+        get(server.port, "/")
+        return places.answer(server)
+
+
+def sync_websocket() -> Answer:
+    """A plain function registered for a WebSocket, which it can neither read nor write."""
+    places = Places()
+    app = Quart(__name__)
+
+    @app.websocket("/")
+    def handler() -> None:
+        places.note()
+
+    with hypercorn_server(app) as server:
+        with Wire(server.port) as wire:
+            shake_hands(wire, "/")
+        return places.answer(server)
 
 
 QUESTION = Question(
     asks="On which thread does a sync route run?",
     experiments=(
-        Experiment("aiohttp", "through run_in_executor", on_aiohttp),
+        Experiment("aiohttp", "through run_in_executor", run_in_executor),
         Experiment("quart-hypercorn", DEFAULT, on_quart),
+        Experiment("quart-hypercorn", "a WebSocket's", sync_websocket),
     ),
     claims=(
         Claim(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -11,21 +12,21 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.many.hundred_handlers import Inside
-from loadtests.behaviour.question import Answer, Experiment, Question
+from loadtests.behaviour.many.crowd import Crowd
+from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
 from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 from loadtests.behaviour.wire import get
 
-PAGES = 8
-PAGE_S = 0.1
+PAGES = 5
+"""As many as the smallest default pool has threads."""
+QUIET_S = 0.2
 
 
-def _other(inside: Inside) -> AbstractContextManager[Live]:
-    """The other server: a page takes PAGE_S."""
+def _other(crowd: Crowd) -> AbstractContextManager[Live]:
+    """The other server: it answers when nobody new has asked for a while."""
 
     async def page(_: web.Request) -> web.Response:
-        with inside:
-            await asyncio.sleep(PAGE_S)
+        await crowd.hold_async()
         return web.Response(text="page")
 
     app = web.Application()
@@ -38,10 +39,9 @@ async def _page(session: aiohttp.ClientSession, url: str) -> int:
         return len(await answer.text())
 
 
-async def gathered(url: str) -> int:
-    """All pages at once, over one session."""
-    async with aiohttp.ClientSession() as session:
-        return sum(await asyncio.gather(*(_page(session, url) for _ in range(PAGES))))
+def _blocking_page(url: str) -> int:
+    with urllib.request.urlopen(url) as answer:
+        return len(answer.read())
 
 
 async def one_by_one(url: str) -> int:
@@ -50,7 +50,51 @@ async def one_by_one(url: str) -> int:
         return sum([await _page(session, url) for _ in range(PAGES)])
 
 
-def on_aiohttp(fetch: Callable[[str], Awaitable[int]], url: str) -> AbstractContextManager[Live]:
+async def gathered(url: str) -> int:
+    """All pages at once, over one session."""
+    async with aiohttp.ClientSession() as session:
+        return sum(await asyncio.gather(*(_page(session, url) for _ in range(PAGES))))
+
+
+async def in_group(url: str) -> int:
+    """The same with a TaskGroup, which cancels the others where one fails."""
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_page(session, url)) for _ in range(PAGES)]
+    return sum(task.result() for task in tasks)
+
+
+async def bounded(url: str, most: int) -> int:
+    """All pages, but no more than so many at once."""
+    gate = asyncio.Semaphore(most)
+
+    async def page(session: aiohttp.ClientSession) -> int:
+        async with gate:
+            return await _page(session, url)
+
+    async with aiohttp.ClientSession() as session:
+        return sum(await asyncio.gather(*(page(session) for _ in range(PAGES))))
+
+
+async def blocking(url: str) -> int:
+    """A client that blocks, in coroutines that look as if they ran side by side."""
+
+    async def page() -> int:
+        return _blocking_page(url)
+
+    return sum(await asyncio.gather(*(page() for _ in range(PAGES))))
+
+
+async def in_threads(url: str) -> int:
+    """The same client, each call in a thread."""
+    calls = (asyncio.to_thread(_blocking_page, url) for _ in range(PAGES))
+    return sum(await asyncio.gather(*calls))
+
+
+Fetch = Callable[[str], Awaitable[int]]
+"""Fetches the pages at that address; how many letters they have together."""
+
+
+def on_aiohttp(fetch: Fetch, url: str) -> AbstractContextManager[Live]:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(text=str(await fetch(url)))
 
@@ -59,7 +103,7 @@ def on_aiohttp(fetch: Callable[[str], Awaitable[int]], url: str) -> AbstractCont
     return aiohttp_server(app)
 
 
-def on_quart(fetch: Callable[[str], Awaitable[int]], url: str) -> AbstractContextManager[Live]:
+def on_quart(fetch: Fetch, url: str) -> AbstractContextManager[Live]:
     app = Quart(__name__)
 
     @app.get("/")
@@ -71,32 +115,51 @@ def on_quart(fetch: Callable[[str], Awaitable[int]], url: str) -> AbstractContex
 
 def ask(begin: Callable[[str], AbstractContextManager[Live]]) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
-    inside = Inside()
-    with _other(inside) as other, begin(f"http://127.0.0.1:{other.port}/") as server:
+    crowd = Crowd(QUIET_S)
+    with _other(crowd) as other, begin(f"http://127.0.0.1:{other.port}/") as server:
         reply = get(server.port, "/")
     if reply.text != str(PAGES * len("page")):
         raise ValueError(f"the handler fetched {reply.text} letters")
-    how = "all at once" if inside.most == PAGES else f"{inside.most} at a time"
+    words = {1: "one after another", PAGES: "all at once"}
     return Answer(
-        how,
-        f"the other server saw at most {inside.most} of {PAGES} requests at once; the answer took "
-        f"{reply.took_s:.2f} s, where one page takes {PAGE_S:g} s",
+        words.get(crowd.most, f"{crowd.most} at a time"),
+        f"the other server saw at most {crowd.most} of {PAGES} requests at once; the answer took "
+        f"{reply.took_s:.2f} s",
     )
 
+
+WAYS: dict[str, Fetch] = {
+    "await one after another": one_by_one,
+    "asyncio.gather": gathered,
+    "asyncio.TaskGroup": in_group,
+    "asyncio.gather, with a Semaphore(2)": partial(bounded, most=2),
+    "asyncio.gather of a blocking client": blocking,
+    "asyncio.gather of a blocking client through to_thread": in_threads,
+}
 
 QUESTION = Question(
     asks="How many pages are on their way at once when a handler fetches several?",
     experiments=tuple(
         Experiment(stack, setting, partial(ask, partial(begin, fetch)))
         for stack, begin in (("aiohttp", on_aiohttp), ("quart-hypercorn", on_quart))
-        for setting, fetch in (
-            ("await one after another", one_by_one),
-            ("asyncio.gather", gathered),
-        )
+        for setting, fetch in WAYS.items()
+    ),
+    claims=(
+        Claim(
+            "asyncio.gather runs things side by side.",
+            {"all at once": Agrees.YES, "*": Agrees.NO},
+            ("aiohttp", "quart-hypercorn"),
+            (
+                "asyncio.gather",
+                "asyncio.gather of a blocking client",
+                "asyncio.gather of a blocking client through to_thread",
+            ),
+        ),
     ),
     follows={
         "all at once": "`asyncio.gather`, or a TaskGroup, makes it as slow as the slowest page.",
-        "1 at a time": "`await` in a loop adds the pages' times up, however asynchronous the "
-        "client is.",
+        "one after another": "`await` in a loop adds the pages' times up, however asynchronous the "
+        "client is; and a client that blocks does so inside `asyncio.gather`, too.",
+        "* at a time": "A semaphore bounds what one handler asks of another server at once.",
     },
 )

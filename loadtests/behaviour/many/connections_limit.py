@@ -1,96 +1,106 @@
-"""How many connections aiohttp's client opens at once."""
+"""How many requests aiohttp's client has under way at once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.many.hundred_handlers import Inside
+from loadtests.behaviour.many.crowd import Crowd
 from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 REQUESTS = 150
-PAGE_S = 0.5
+"""To each server."""
+
+Begin = Callable[[Crowd], AbstractContextManager[Live]]
 
 
-async def _ask_all(port: int, connector: aiohttp.TCPConnector | None) -> None:
-    async def one(session: aiohttp.ClientSession) -> None:
-        async with session.get(f"http://127.0.0.1:{port}/") as answer:
-            await answer.read()
-
-    async with aiohttp.ClientSession(connector=connector) as session:
-        await asyncio.gather(*(one(session) for _ in range(REQUESTS)))
-
-
-async def _with_limit(port: int, limit: int | None) -> None:
-    connector = None if limit is None else aiohttp.TCPConnector(limit=limit)
-    await _ask_all(port, connector)
-
-
-def _answer(inside: Inside, limit: int | None) -> Answer:
-    how = "no limit" if inside.most == REQUESTS else f"{inside.most} at once"
-    given = "by default" if limit is None else f"with limit={limit}"
-    return Answer(
-        how,
-        f"of {REQUESTS} requests begun at once {given}, at most {inside.most} were answered "
-        "side by side",
-    )
-
-
-def against_aiohttp(limit: int | None = None) -> Answer:
-    inside = Inside()
-
+def on_aiohttp(crowd: Crowd) -> AbstractContextManager[Live]:
     async def handler(_: web.Request) -> web.Response:
-        with inside:
-            await asyncio.sleep(PAGE_S)
+        await crowd.hold_async()
         return web.Response()
 
     app = web.Application()
     app.router.add_get("/", handler)
-    with aiohttp_server(app) as server:
-        asyncio.run(_with_limit(server.port, limit))
-    return _answer(inside, limit)
+    return aiohttp_server(app)
 
 
-def against_quart(limit: int | None = None) -> Answer:
-    inside = Inside()
+def on_quart(crowd: Crowd) -> AbstractContextManager[Live]:
     app = Quart(__name__)
 
     @app.get("/")
     async def handler() -> str:
-        with inside:
-            await asyncio.sleep(PAGE_S)
+        await crowd.hold_async()
         return ""
 
-    with hypercorn_server(app) as server:
-        asyncio.run(_with_limit(server.port, limit))
-    return _answer(inside, limit)
+    return hypercorn_server(app)
 
+
+async def _fetch_all(ports: list[int], limits: dict[str, Any]) -> None:
+    """Ask every server many times, all at once, through one session."""
+
+    async def fetch(session: aiohttp.ClientSession, port: int) -> None:
+        async with session.get(f"http://127.0.0.1:{port}/") as answer:
+            await answer.read()
+
+    connector = aiohttp.TCPConnector(**limits) if limits else None
+    async with aiohttp.ClientSession(connector=connector) as session:
+        await asyncio.gather(*(fetch(session, port) for port in ports for _ in range(REQUESTS)))
+
+
+def ask(begin: Begin, servers: int = 1, **limits: int) -> Answer:
+    """servers: how many there are. limits: of the connector, where it is not the default one."""
+    crowd = Crowd()
+    with ExitStack() as stack:
+        ports = [stack.enter_context(begin(crowd)).port for _ in range(servers)]
+        asyncio.run(_fetch_all(ports, limits))
+    count = servers * REQUESTS
+    return Answer(
+        "no limit" if crowd.most == count else f"{crowd.most} at once",
+        f"of {count} requests begun at once, to {servers} "
+        f"server{'s' * (servers > 1)}, at most {crowd.most} were in handlers side by side",
+    )
+
+
+BEGIN: dict[str, Begin] = {"aiohttp": on_aiohttp, "quart-hypercorn": on_quart}
+
+_LIMITED = (
+    ("TCPConnector(limit=0)", {"limit": 0}),
+    ("TCPConnector(limit=40)", {"limit": 40}),
+    ("TCPConnector(limit_per_host=40)", {"limit_per_host": 40}),
+)
 
 QUESTION = Question(
     asks="How many requests does one session of aiohttp's client have under way at once, and does "
     "the server limit them?",
-    experiments=(
-        Experiment("aiohttp", DEFAULT, against_aiohttp),
-        Experiment("aiohttp", "TCPConnector(limit=0)", partial(against_aiohttp, 0)),
-        Experiment("aiohttp", "TCPConnector(limit=10)", partial(against_aiohttp, 10)),
-        Experiment("quart-hypercorn", DEFAULT, against_quart),
-        Experiment("quart-hypercorn", "TCPConnector(limit=0)", partial(against_quart, 0)),
+    experiments=tuple(
+        Experiment(stack, setting, partial(ask, begin, servers, **limits))
+        for stack, begin in BEGIN.items()
+        for setting, servers, limits in (
+            (DEFAULT, 1, {}),
+            ("two servers", 2, {}),
+            *((name, 1, limits) for name, limits in _LIMITED),
+            ("two servers, TCPConnector(limit_per_host=40)", 2, {"limit_per_host": 40}),
+        )
     ),
     claims=(
         Claim(
             "A client session has at most 100 connections.",
             {"100 at once": Agrees.YES, "*": Agrees.NO},
-            ("aiohttp",),
+            ("aiohttp", "quart-hypercorn"),
+            (DEFAULT, "two servers"),
         ),
     ),
     follows={
-        "100 at once": "More requests than that wait inside the client, where no server log shows "
-        "it: set `TCPConnector(limit=…)`.",
+        "100 at once": "More requests than that wait inside the client, where no server's log "
+        "shows it, and the limit is for all servers together: set `TCPConnector(limit=…)`.",
         "no limit": "Neither side limits them: bound them yourself, for instance with a semaphore.",
     },
 )

@@ -1,0 +1,82 @@
+"""How many are somewhere at once: counted, and counted without a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+QUIET_S = 0.2
+"""Nobody new for so long: all that can come at once have come."""
+
+_GLANCE_S = 0.01
+
+
+class Inside:
+    """How many are inside a block at once, and the most there ever were."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now = 0
+        self.most = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self._lock:
+            self._now -= 1
+
+
+class Crowd:
+    """Holds whoever comes until nobody new has come for a while, then lets all of them go.
+
+    So the most that were there at once does not depend on how fast the machine
+    is, as it would if each stayed for a fixed time.
+
+    threads: the names of the threads that they came on.
+    """
+
+    def __init__(self, quiet_s: float = QUIET_S) -> None:
+        self.threads: set[str] = set()
+        self._quiet_s = quiet_s
+        self._lock = threading.Lock()
+        self._inside = Inside()
+        self._wave = 0
+        self._came = 0.0
+
+    @property
+    def most(self) -> int:
+        """How many were held at once, at most."""
+        return self._inside.most
+
+    def hold(self) -> None:
+        """Be held, in a thread."""
+        with self._joined() as wave:
+            while not self._over(wave):
+                time.sleep(_GLANCE_S)
+
+    async def hold_async(self) -> None:
+        """Be held, in a coroutine."""
+        with self._joined() as wave:
+            while not self._over(wave):  # noqa: ASYNC110  it is over when time has passed
+                await asyncio.sleep(_GLANCE_S)
+
+    @contextmanager
+    def _joined(self) -> Iterator[int]:
+        with self._inside:
+            with self._lock:
+                self._came = time.monotonic()
+                self.threads.add(threading.current_thread().name)
+                wave = self._wave
+            yield wave
+
+    def _over(self, wave: int) -> bool:
+        with self._lock:
+            if wave == self._wave and time.monotonic() - self._came > self._quiet_s:
+                self._wave += 1
+            return wave != self._wave
