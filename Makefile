@@ -19,7 +19,9 @@ UPGRADE =
 VERBOSE =
 QUESTIONS =
 PYTHONS =
-export OUT RUN
+BASE =
+LAYERS =
+export OUT RUN BASE
 
 # The default interpreter is no wish: an environment that was made with another one may stay.
 SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(VERBOSE)' sh .ci/setup
@@ -37,6 +39,12 @@ BENCH_OPTIONS = \
 	$(if $(OUT),--out "$$OUT") \
 	$(if $(RESUME),--resume)
 
+REGRESSION_OPTIONS = \
+	$(if $(BASE),--base "$$BASE") \
+	$(foreach layer,$(LAYERS),--layer '$(layer)') \
+	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	$(if $(OUT),--out "$$OUT")
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
@@ -49,6 +57,8 @@ help: ## List the targets
 	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
 	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
+	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.0"), LAYERS="facts instructions'
+	@echo '              time", ROUNDS, OUT (folder)'
 	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'
 	@echo '  report  RUN (folder), FORMAT (html or md)'
 	@echo '  test    TESTS (files or folders)'
@@ -87,6 +97,18 @@ behaviour: ## Ask by experiment what the stacks really do, and write down the an
 	@$(SET_UP) stacks
 	@$(BIN)/python -m loadtests behaviour $(if $(OUT),--out "$$OUT") \
 		$(foreach question,$(QUESTIONS),'$(question)')
+
+.PHONY: regression
+regression: setup ## Compare this tree with the baseline, or with BASE=…; exit 1 on a regression
+	@$(BIN)/python -m loadtests regression $(REGRESSION_OPTIONS)
+
+.PHONY: regression-selftest
+regression-selftest: setup ## Check the regression check, with changes that it must see
+	@$(BIN)/python -m loadtests regression-selftest $(if $(OUT),--out "$$OUT")
+
+.PHONY: baseline
+baseline: setup ## Write results/baseline anew, and show what changes
+	@$(BIN)/python -m loadtests baseline
 
 .PHONY: test
 test: lint ## Run every check and test (TESTS=… picks tests)

@@ -22,6 +22,7 @@ from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
 from loadtests.plan import MOST_ROUNDS
 from loadtests.probe_cost import check as check_probe_cost
+from loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loadtests.scenarios import SCENARIOS, Load
 from loadtests.selfcheck.verdict import Verdict
 from loadtests.store import new_folder, seed_of
@@ -75,7 +76,8 @@ def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-cli.add_command(behaviour)
+for command in (behaviour, *REGRESSION_COMMANDS):
+    cli.add_command(command)
 
 
 @cli.command("list")

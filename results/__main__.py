@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from results import folder as folders
 from results.errors import ResultsError, UnknownName
+from results.regression.command import COMMANDS as REGRESSION_COMMANDS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,6 +56,10 @@ def _chosen(run: Path | None) -> Path:
 @click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Read results folders. RUN is a name under results/runs or a path; by default the newest."""
+
+
+for command in REGRESSION_COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command()

@@ -1,0 +1,99 @@
+"""Sides that were changed on purpose, for the check to check itself with.
+
+A candidate is a copy of what the servers need of this tree, with one edit. Every edit has to find
+its place exactly once: where the code has moved on, that is said, and nothing is measured.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.errors import HarnessError
+from loadtests.regression.sides import ROOT
+
+STACK = "aiohttp"
+"""The stack that is changed."""
+
+CASE = "plain"
+"""The Case, and route, that is changed where one has to be chosen."""
+
+_FILE = "servers/aiohttp_stack.py"
+_NEEDED = ("servers", "results/__init__.py", "results/schema")
+_BLOCK_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One text for another, in one file of the tree."""
+
+    file: str
+    old: str
+    new: str
+
+
+@contextmanager
+def copy(edit: Edit | None = None, *, root: Path = ROOT) -> Iterator[Path]:
+    """The servers' part of a tree, copied and perhaps edited; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="loopbench-candidate-") as temporary:
+        tree = Path(temporary)
+        for name in _NEEDED:
+            source, target = root / name, tree / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        if edit is not None:
+            apply(edit, tree)
+        yield tree
+
+
+def apply(edit: Edit, tree: Path) -> None:
+    """Make the edit. Raises HarnessError where its place is not there exactly once."""
+    path = tree / edit.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(edit.old) != 1:
+        raise HarnessError(
+            f"{edit.file} holds {edit.old.strip()!r} {text.count(edit.old)} times instead of once; "
+            "the candidates of the self-test need another place"
+        )
+    path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def more_work(steps: int) -> Edit:
+    """So many turns of an empty loop before the constant answer."""
+    answer = "    return respond(work.plain())\n"
+    return Edit(_FILE, answer, f"    for _ in range({steps}):\n        pass\n{answer}")
+
+
+FACTS: Mapping[str, tuple[Edit, str, str]] = {
+    "a sync route moved onto the loop": (
+        Edit(_FILE, '    "sync": sync,\n', '    "sync": blocking,\n'),
+        "sync",
+        "thread",
+    ),
+    "a changed header": (
+        Edit(
+            _FILE,
+            '    headers = {"Content-Type": answer.content_type}\n',
+            '    headers = {"Content-Type": answer.content_type, "X-Changed": "yes"}\n',
+        ),
+        CASE,
+        "headers",
+    ),
+    "a handler that blocks": (
+        Edit(
+            _FILE,
+            "    return respond(work.plain())\n",
+            f"    __import__('time').sleep({_BLOCK_MS / 1000})\n    return respond(work.plain())\n",
+        ),
+        CASE,
+        "blocked",
+    ),
+}
+"""What layer 1 has to see: the edit, and the subject and fact that it has to name."""

@@ -1,0 +1,276 @@
+"""The commands `regression`, `baseline` and `regression-selftest`."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from loadtests.environment import shown_command
+from loadtests.errors import HarnessError
+from loadtests.regression import selftest, slots
+from loadtests.regression.check import GATED, Wish, cells_of, measure
+from loadtests.regression.folder import SIDES_FILE, TABLE_OF, Folder, Layer, new_folder
+from loadtests.regression.sides import (
+    LOCK,
+    LOCK_WITH_ALL_STACKS,
+    Role,
+    Side,
+    base_of,
+    this_tree,
+)
+from results.schema import REGRESSIONS_FOLDER
+from servers.naming import NamesIn
+from servers.stacks import STACKS
+
+BASELINE = "baseline"
+BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE
+BROKEN = 3
+"""Exit status where nothing could be judged; 0, 1 and 2 are verdicts."""
+
+
+class Checked(click.Command):
+    """A command whose exit status is a verdict: what goes wrong is 3, and never looks like one."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Wrong usage is no verdict either."""
+        try:
+            return super().make_context(*arguments, **options)
+        except click.UsageError as error:
+            _end(error.format_message())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """One line for what the harness cannot do."""
+        try:
+            return super().invoke(ctx)
+        except HarnessError as error:
+            _end(str(error))
+
+
+def _end(line: str) -> NoReturn:
+    click.echo(f"error: {' '.join(line.split())}", err=True)
+    sys.exit(BROKEN)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+_stacks = click.option(
+    "--stack",
+    "stacks",
+    multiple=True,
+    type=NamesIn("stack", {name: s for name, s in STACKS.items() if not s.yardstick}),
+    help=f"Check this stack (repeatable); {' and '.join(GATED)} by default.",
+)
+_rounds = click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=slots.ROUNDS,
+    show_default=True,
+    help="Rounds of the time layer, each with fresh processes.",
+)
+_out = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the rows go; a new folder under results/regressions by default.",
+)
+_behaviour = click.option(
+    "--behaviour", is_flag=True, help="Ask the questions about behaviour, too; takes minutes."
+)
+_seed = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Seed of the order of slots; drawn and recorded by default.",
+)
+_layers = click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=click.Choice([str(layer) for layer in Layer]),
+    help="Only this layer (repeatable).",
+)
+
+
+@click.command(cls=Checked)
+@click.option(
+    "--base",
+    metavar="REF|PACKAGES",
+    help="Compare with this git ref, or with these versions, as in 'aiohttp==3.13.0'; with the "
+    "committed baseline by default.",
+)
+@_layers
+@_stacks
+@_rounds
+@_behaviour
+@_seed
+@_out
+def regression(
+    base: str | None,
+    layers: tuple[str, ...],
+    stacks: tuple[tuple[str, ...], ...],
+    rounds: int,
+    behaviour: bool,
+    seed: int | None,
+    out: Path | None,
+) -> None:
+    """Whether this tree does worse than a base, in facts, instructions and time.
+
+    Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken.
+    """
+    wish = _wish(layers, stacks, rounds, behaviour, seed)
+    folder = out or new_folder()
+    if base is None and not (BASELINE_FOLDER / SIDES_FILE).is_file():
+        raise HarnessError("there is no baseline; `make baseline` writes one, or name a base")
+    with _sides(base, wish) as sides:
+        _write(wish, sides, folder)
+    if base is None:  # a folder says everything by itself, also when the baseline has moved on
+        _keep_baseline(folder)
+    sys.exit(_judge(folder))
+
+
+@click.command(cls=Checked)
+@_stacks
+@_rounds
+@_behaviour
+@_seed
+def baseline(
+    stacks: tuple[tuple[str, ...], ...], rounds: int, behaviour: bool, seed: int | None
+) -> None:
+    """Write results/baseline anew, and show what changes against the one that is there.
+
+    It stays as it is where not everything could be measured.
+    """
+    renew(_wish((), stacks, rounds, behaviour, seed), new_folder(), BASELINE_FOLDER)
+    _say(f"{BASELINE_FOLDER.parent.name}/{BASELINE_FOLDER.name} holds the new baseline")
+
+
+def renew(wish: Wish, folder: Path, kept: Path) -> None:
+    """Measure into `folder`, compare with the baseline in `kept`, and replace that.
+
+    What else is in `kept` stays. Raises HarnessError where a layer was not measured.
+    """
+    with this_tree(Role.BASE, wish.stacks, name=BASELINE) as side:
+        undone = _write(wish, (side,), folder)
+    if undone:
+        raise HarnessError(f"the baseline stays as it is: {undone[0]}")
+    if (kept / SIDES_FILE).is_file() and _judge(folder, kept) == BROKEN:
+        _say("the baseline that is there cannot be compared with; it is replaced")
+    try:
+        _replace(kept, folder)
+    except OSError as error:
+        raise HarnessError(f"cannot write {kept}: {error.strerror}") from error
+
+
+@click.command("regression-selftest", cls=Checked)
+@click.option(
+    "--rounds",
+    type=click.IntRange(5, 1000),
+    default=selftest.ROUNDS,
+    show_default=True,
+    help="Rounds of the time layer in each trial.",
+)
+@_seed
+@_out
+def regression_selftest(rounds: int, seed: int | None, out: Path | None) -> None:
+    """Check the check, with servers that were changed on purpose and some that were not.
+
+    Exit status 0 only where it saw all that it had to see, and nothing else.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    folder = out or new_folder()
+    wish = selftest.wish_of(rounds, _drawn(seed))
+    outcomes = list(selftest.run(wish, folder, _say))
+    table = Table("changed", "demanded", "said", "", title="Self-test of the regression check")
+    for one in outcomes:
+        table.add_row(one.change, one.demanded, one.said, "met" if one.met else "NOT MET")
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(table)
+    if not all(one.met for one in outcomes):
+        sys.exit(1)
+
+
+def _wish(
+    layers: Sequence[str],
+    stacks: Sequence[tuple[str, ...]],
+    rounds: int,
+    behaviour: bool,
+    seed: int | None,
+) -> Wish:
+    chosen = tuple(dict.fromkeys(chain.from_iterable(stacks))) or GATED
+    return Wish(
+        layers=tuple(Layer(name) for name in layers) or tuple(Layer),
+        stacks=chosen,
+        cells=cells_of(chosen),
+        seed=_drawn(seed),
+        behaviour=behaviour,
+        rounds=rounds,
+    )
+
+
+def _drawn(seed: int | None) -> int:
+    return secrets.randbelow(2**31) if seed is None else seed
+
+
+@contextmanager
+def _sides(base: str | None, wish: Wish) -> Iterator[tuple[Side, ...]]:
+    """The candidate, after the base where that is measured now."""
+    lock = LOCK_WITH_ALL_STACKS if wish.behaviour else LOCK
+    with ExitStack() as cleanup:
+        sides = []
+        if base is not None:
+            sides.append(cleanup.enter_context(base_of(base, wish.stacks, _say, lock=lock)))
+        sides.append(cleanup.enter_context(this_tree(Role.CANDIDATE, wish.stacks)))
+        yield tuple(sides)
+
+
+def _write(wish: Wish, sides: Sequence[Side], path: Path) -> list[str]:
+    """Measure into a new folder; returns why a layer was not measured, a line each."""
+    folder = Folder(path, shown_command(sys.argv[1:]), sides)
+    folder.begin(wish.layers)
+    measure(wish, sides, folder, _say)
+    return [
+        f"{layer}: {folder.layers[layer]['why_not']}"
+        for layer in wish.layers
+        if not folder.layers[layer]["run"]
+    ]
+
+
+def _judge(folder: Path, kept: Path | None = None) -> int:
+    """What the judging half says, and its status. A status that is no verdict is BROKEN."""
+    against = [] if kept is None else ["--baseline", str(kept)]
+    command = [sys.executable, "-m", "results", "regression", *against, str(folder)]
+    status = subprocess.run(command).returncode
+    return status if status in range(BROKEN) else BROKEN
+
+
+def _keep_baseline(folder: Path) -> None:
+    try:
+        shutil.copytree(BASELINE_FOLDER, folder / BASELINE)
+    except OSError as error:
+        raise HarnessError(f"cannot copy the baseline to {folder}: {error.strerror}") from error
+
+
+def _replace(kept: Path, folder: Path) -> None:
+    """The measured files of `folder` for those in `kept`; sides.json, which says what they are, is
+    the first to go and the last to come. Raises OSError."""
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / SIDES_FILE).unlink(missing_ok=True)
+    for table in TABLE_OF.values():
+        (kept / table.filename).unlink(missing_ok=True)
+        if (folder / table.filename).is_file():
+            shutil.copy(folder / table.filename, kept / table.filename)
+    shutil.copy(folder / SIDES_FILE, kept / SIDES_FILE)
+
+
+COMMANDS: tuple[click.Command, ...] = (regression, baseline, regression_selftest)

@@ -1,0 +1,187 @@
+"""Layer 2: instructions that a request costs each side, counted by callgrind.
+
+A repeat is a fresh process that is asked every route in the same order; what it does is then the
+same to some hundredths of a per cent, where two windows of one process differ by tenths, as their
+heaps differ. What would make equal processes differ is kept out:
+
+- a request is sent only when the server has gone to sleep, so that its loop never finds the next
+  one waiting, or does not, by chance;
+- the collector is off. A full collection costs as much as ten requests, and which window it falls
+  into changes with every change of the code; what garbage costs is for the time layer to see;
+- routes that work in threads come last: two threads' steps do not mesh the same way every time,
+  and leave the heap of everything that comes after them as it happened;
+- a window lies within one second of the clock where it is short enough for that: with each second
+  a server writes its Date header anew, which is worth some 13,000 instructions.
+
+The window opens on a connection that is in use; connecting is no part of the count. The window's
+own edges cost some hundred instructions.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+
+from loadtests.errors import HarnessError
+from loadtests.instructions import Counter, counting
+from loadtests.regression import wire
+from loadtests.regression.facts import representatives
+from loadtests.regression.sides import Side
+from loadtests.regression.together import Patience
+from results.schema import Row
+from servers.contract import Case
+from servers.settings import Settings
+
+REQUESTS = 20
+"""In one count."""
+
+REPEATS = 3
+
+FIRST_REQUESTS = 50
+"""Before the first count of a process: valgrind translates it, Python's caches fill."""
+
+WARM_REQUESTS = 8
+"""Before the count of each route."""
+
+_IDLE_BOUND_S = 30.0
+_LOOK_S = 0.0003
+_LOOKS = 2
+_SECOND_MARGIN = 1.3
+"""How much longer than the requests before it a window may take, to be put within a second."""
+
+_EDGES_S = 0.3
+"""About how long it takes to open and close a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is counted: so many requests a count, in so many fresh processes."""
+
+    requests: int = REQUESTS
+    repeats: int = REPEATS
+
+
+def cases_of(side: Side) -> dict[str, Case]:
+    """What is counted of a side, in this order: a Case a route of its own contract."""
+    chosen = sorted(representatives(side).values(), key=lambda case: case.name in side.in_thread)
+    return {case.name: case for case in chosen}
+
+
+def measure(
+    side: Side, cases: Mapping[str, Mapping[str, Case]], plan: Plan, patience: Patience
+) -> list[Row]:
+    """A row a stack, case and repeat. cases: by stack, then by name.
+
+    Raises HarnessError where counting fails or an answer is wrong, and ServerError.
+    """
+    rows: list[Row] = []
+    for repeat in range(1, plan.repeats + 1):
+        for stack, asked in cases.items():
+            with counting(
+                stack, Settings(), python=side.python, root=side.root, collector=False
+            ) as counter:
+                for name, instructions in _pass(counter, asked, plan.requests, patience):
+                    rows.append(
+                        {
+                            "side": str(side.role),
+                            "stack": stack,
+                            "route": name,
+                            "repeat": repeat,
+                            "requests": plan.requests,
+                            "instructions": instructions,
+                        }
+                    )
+    return rows
+
+
+def _pass(
+    counter: Counter, cases: Mapping[str, Case], requests: int, patience: Patience
+) -> list[tuple[str, float]]:
+    """Every case counted once, one after another."""
+    found = []
+    warm = FIRST_REQUESTS
+    for name, case in cases.items():
+        sender = Sender(counter, case, patience)
+        try:
+            with wire.connect(counter.server.host, counter.server.port) as connection:
+                took_s = sender.send(connection, warm)
+                if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
+                    sender.send(connection, 1)  # which meets the new second
+                found.append((name, sender.count(connection, requests)))
+            sender.await_idle()
+        except (OSError, http.client.HTTPException) as error:
+            how = "has ended" if not counter.server.alive else f"{type(error).__name__}: {error}"
+            raise HarnessError(
+                f"{counter.server.stack.name} under callgrind, asked for {name}: {how}"
+            ) from error
+        warm = WARM_REQUESTS
+    return found
+
+
+class Sender:
+    """Sends one case's request again and again, each time to a server that sleeps."""
+
+    def __init__(self, counter: Counter, case: Case, patience: Patience) -> None:
+        self._counter = counter
+        self._case = case
+        self._patience = patience
+        self._host = f"{counter.server.host}:{counter.server.port}"
+        self._tasks = Path(f"/proc/{counter.server.pid}/task")
+
+    def send(self, connection: socket, requests: int) -> float:
+        """How long it took, in s. Raises HarnessError for a wrong answer, and OSError."""
+        began = time.perf_counter()
+        expected = self._case.expected
+        for _ in range(requests):
+            self._patience.check()
+            reply = wire.exchange(connection, self._case.request, self._host)
+            problem = expected.check(reply.status, reply.body)
+            if problem is not None:
+                raise HarnessError(f"{self._case.name} under callgrind: {problem}")
+            self.await_idle()
+        return time.perf_counter() - began
+
+    def count(self, connection: socket, requests: int) -> float:
+        """Instructions of one request."""
+
+        def work() -> None:
+            self.send(connection, requests)
+
+        return self._counter.during(work) / requests
+
+    def await_idle(self) -> None:
+        """Return when all threads of the server have been seen asleep twice running."""
+        deadline = time.monotonic() + _IDLE_BOUND_S
+        looks = 0
+        while looks < _LOOKS:
+            looks = looks + 1 if self._asleep() else 0
+            if time.monotonic() > deadline:
+                raise HarnessError(
+                    f"{self._counter.server.stack.name} under callgrind did not come to rest "
+                    f"within {_IDLE_BOUND_S:g} s after {self._case.name}"
+                )
+            time.sleep(_LOOK_S)
+
+    def _asleep(self) -> bool:
+        """Whether no thread is on a CPU or wants one (proc(5), stat)."""
+        try:
+            return all(
+                (self._tasks / task / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+                for task in os.listdir(self._tasks)
+            )
+        except (FileNotFoundError, ProcessLookupError):  # a thread, or the server, has just ended
+            return not self._counter.server.alive
+
+
+def _awaited_room(needed_s: float) -> bool:
+    """Sleep until `needed_s` fit into one second of the clock, where they can; whether it slept."""
+    left_s = 1.0 - time.time() % 1.0
+    if not left_s < needed_s < 1.0:
+        return False
+    time.sleep(left_s)
+    return True

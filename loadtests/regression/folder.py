@@ -1,0 +1,115 @@
+"""The folder of a check as it is written: sides.json, and a table a layer."""
+
+from __future__ import annotations
+
+import enum
+import json
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadtests.errors import HarnessError
+from loadtests.regression.sides import Side
+from loadtests.store import cannot_begin, cannot_write
+from results.schema import (
+    FACTS,
+    INSTRUCTIONS,
+    REGRESSIONS_FOLDER,
+    SCHEMA_VERSION,
+    SLOTS,
+    Row,
+    Table,
+    TableWriter,
+)
+
+SIDES_FILE = "sides.json"
+LOG_FILE = "log.txt"
+
+
+class Layer(enum.StrEnum):
+    """From exact to statistical."""
+
+    FACTS = "facts"
+    INSTRUCTIONS = "instructions"
+    TIME = "time"
+
+
+TABLE_OF: Mapping[Layer, Table] = {
+    Layer.FACTS: FACTS,
+    Layer.INSTRUCTIONS: INSTRUCTIONS,
+    Layer.TIME: SLOTS,
+}
+
+
+def new_folder() -> Path:
+    """A name for a new folder: the time, UTC, and four digits against collisions."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return REGRESSIONS_FOLDER / f"{stamp}-{secrets.token_hex(2)}"
+
+
+@dataclass(slots=True)
+class Folder:
+    """An open folder. A layer counts as run only once all of it was written; until then
+    sides.json says why not."""
+
+    path: Path
+    command: Sequence[str]
+    sides: Sequence[Side]
+    layers: dict[Layer, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        """Where servers and the generator write their standard error."""
+        return self.path / LOG_FILE
+
+    def begin(self, asked: Iterable[Layer]) -> None:
+        """Create it. Raises HarnessError where it cannot be written or holds a check already."""
+        wanted = set(asked)
+        for layer in Layer:
+            why_not = "broken off before it was done" if layer in wanted else "not asked"
+            self.layers[layer] = {"run": False, "why_not": why_not, "bound": {}}
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if (self.path / SIDES_FILE).exists():
+                raise HarnessError(f"{self.path} holds a check already; name another place")
+            self.log.touch()
+        except OSError as error:
+            raise cannot_begin(self.path, error) from error
+        self._write_sides()
+
+    def append(self, layer: Layer, rows: Iterable[Row]) -> None:
+        """Add rows to the layer's table. Raises HarnessError when the disk does not take them."""
+        table = TABLE_OF[layer]
+        try:
+            with TableWriter(self.path, table) as writer:
+                writer.append(rows)
+        except OSError as error:
+            raise cannot_write(self.path, table.filename, error) from error
+
+    def done(self, layer: Layer, bound: Mapping[str, Any]) -> None:
+        """The layer has been measured with these settings."""
+        self.layers[layer] = {"run": True, "why_not": None, "bound": dict(bound)}
+        self._write_sides()
+
+    def failed(self, layer: Layer, why_not: str, bound: Mapping[str, Any]) -> None:
+        """The layer could not be measured, or not to its end."""
+        self.layers[layer] = {"run": False, "why_not": why_not, "bound": dict(bound)}
+        self._write_sides()
+
+    def _write_sides(self) -> None:
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "command": list(self.command),
+            "sides": {str(side.role): side.to_json() for side in self.sides},
+            "layers": {str(layer): told for layer, told in self.layers.items()},
+        }
+        path = self.path / SIDES_FILE
+        draft = path.with_suffix(".part")
+        try:
+            draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise cannot_write(self.path, SIDES_FILE, error) from error

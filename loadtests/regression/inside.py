@@ -1,0 +1,86 @@
+"""What a side says of itself: run by the side's own interpreter, in the side's own tree.
+
+Given as text to `python -c`, so that the tree it runs in need not have this file. It uses the
+standard library and the tree's `servers.contract` and `servers.stacks`, and prints one JSON object.
+Arguments: the stacks whose packages count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import sys
+from importlib import metadata
+from typing import Any
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def installed(wanted: list[str]) -> dict[str, str]:
+    """Versions of these distributions and of all that they need, as far as they are installed."""
+    found: dict[str, str] = {}
+    open_ = list(wanted)
+    while open_:
+        name = re.sub(r"[-_.]+", "-", open_.pop()).lower()
+        if name in found:
+            continue
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # for another platform, or not needed on this Python
+        found[name] = distribution.version
+        for requirement in distribution.requires or ():
+            match = _NAME.match(requirement)
+            if match is not None and "extra ==" not in requirement:
+                open_.append(match.group())
+    return dict(sorted(found.items()))
+
+
+def case_json(case: Any, route: Any) -> dict[str, Any]:
+    """A Case as JSON types; bytes travel as latin-1 text."""
+    pattern = isinstance(case.expected.body, re.Pattern)
+    answer = case.expected.body.pattern if pattern else case.expected.body
+    return {
+        "name": case.name,
+        "route": None if route is None else route.name,
+        "in_thread": route is not None and route.dispatch.value == "sync",
+        "method": case.request.method,
+        "target": case.request.target,
+        "headers": [list(pair) for pair in case.request.headers],
+        "body": case.request.body.decode("latin-1"),
+        "status": case.expected.status,
+        "content_type": case.expected.content_type,
+        "answer": answer.decode("latin-1"),
+        "answer_is_pattern": pattern,
+        "allow": case.expected.allow,
+    }
+
+
+def main(stacks: list[str]) -> None:
+    from servers import contract
+    from servers.stacks import STACKS
+
+    def route_of(case: Any) -> Any:
+        try:
+            return contract.route_of(case.request)
+        except LookupError:
+            return None
+
+    needed = [name for stack in stacks if stack in STACKS for name in STACKS[stack].packages]
+    packages = installed(needed)
+    listed = "\n".join(f"{name}=={version}" for name, version in packages.items())
+    said = {
+        "python": " ".join(sys.version.split()),
+        "libc": " ".join(platform.libc_ver()).strip() or None,
+        "lock": hashlib.sha256(listed.encode()).hexdigest(),
+        "packages": packages,
+        "stacks": sorted(STACKS),
+        "cases": [case_json(case, route_of(case)) for case in contract.CASES.values()],
+    }
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

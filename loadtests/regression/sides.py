@@ -1,0 +1,203 @@
+"""The two sides of a check: this tree, a git ref, or other versions of the packages."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests.errors import HarnessError
+from loadtests.regression import inside, packages, worktree
+from servers.contract import Case, Expected, Request
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+THIS_TREE = "this tree"
+LOCK = "requirements.lock"
+LOCK_WITH_ALL_STACKS = "requirements-stacks.lock"
+
+_ASK_BOUND_S = 60.0
+_PACKAGE = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?(===?|~=|!=|>=?|<=?)[\w.*+!<>=,~-]+")
+
+
+class Role(enum.StrEnum):
+    """Which side of the comparison."""
+
+    BASE = "base"
+    CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A tree with an interpreter to run it, and what these say of themselves.
+
+    name: what a person called it. root: the folder that holds its `servers`.
+    commit, changed: None where there is no repository. cases: those of its own contract;
+    routes: the route that each is for, where there is one. in_thread: those whose work is to run
+    in a worker thread.
+    """
+
+    role: Role
+    name: str
+    root: Path
+    python: Path
+    commit: str | None
+    changed: bool | None
+    measured_at: str
+    fingerprint: Mapping[str, str | None]
+    packages: Mapping[str, str]
+    stacks: frozenset[str]
+    cases: Mapping[str, Case]
+    routes: Mapping[str, str]
+    in_thread: frozenset[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As sides.json has it: nothing in it names a place on this machine."""
+        return {
+            "name": self.name,
+            "commit": self.commit,
+            "changed": self.changed,
+            "measured_at": self.measured_at,
+            "fingerprint": dict(self.fingerprint),
+            "packages": dict(self.packages),
+        }
+
+
+Say = Callable[[str], None]
+
+
+def are_packages(wish: str) -> bool:
+    """Whether a wish names versions of packages, as in 'aiohttp==3.13.0 yarl==1.20.0'."""
+    words = wish.split()
+    return bool(words) and all(_PACKAGE.fullmatch(word) for word in words)
+
+
+@contextmanager
+def this_tree(
+    role: Role, stacks: Sequence[str], *, root: Path = ROOT, name: str = THIS_TREE
+) -> Iterator[Side]:
+    """The working tree as it is, with the interpreter that runs this. Raises HarnessError."""
+    yield look(role, name, root, Path(sys.executable), stacks)
+
+
+@contextmanager
+def base_of(
+    wish: str, stacks: Sequence[str], say: Say, *, root: Path = ROOT, lock: str = LOCK
+) -> Iterator[Side]:
+    """The base that a person asked for: a git ref or packages. What it takes is removed again.
+
+    lock: the file of the base's tree that its environment is made from, where it needs one.
+    Raises HarnessError with the one reason why it cannot be had.
+    """
+    opened = _with_packages if are_packages(wish) else _at_ref
+    with opened(wish, stacks, say, root, lock) as side:
+        yield side
+
+
+@contextmanager
+def _with_packages(
+    wish: str, stacks: Sequence[str], say: Say, root: Path, lock: str
+) -> Iterator[Side]:
+    say(f"base: an environment of its own with {wish}")
+    with packages.environment(root / lock, wish.split()) as python:
+        yield look(Role.BASE, wish, root, python, stacks)
+
+
+@contextmanager
+def _at_ref(wish: str, stacks: Sequence[str], say: Say, root: Path, lock: str) -> Iterator[Side]:
+    with worktree.at(wish, root) as tree:
+        if not (tree / "servers" / "child.py").is_file():
+            raise HarnessError(
+                f"{wish} has no servers/child.py: it is older than this check, or not this suite"
+            )
+        if not (tree / lock).is_file():
+            raise HarnessError(f"{wish} has no {lock}, so its environment is not known")
+        if (tree / lock).read_bytes() == (root / lock).read_bytes():
+            yield look(Role.BASE, wish, tree, Path(sys.executable), stacks)
+            return
+        say(f"base: {wish} has another {lock}, so it gets an environment of its own")
+        with packages.environment(tree / lock, ()) as python:
+            yield look(Role.BASE, wish, tree, python, stacks)
+
+
+def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str]) -> Side:
+    """A Side of what is there. Raises HarnessError where it cannot say what it is."""
+    told = _ask(name, root, python, stacks)
+    cases = {raw["name"]: _case(raw) for raw in told["cases"]}
+    return Side(
+        role=role,
+        name=name,
+        root=root,
+        python=python,
+        commit=worktree.commit(root),
+        changed=worktree.changed(root),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        fingerprint={
+            "python": told["python"],
+            "libc": told["libc"],
+            "cpu": _cpu(),
+            "machine": platform.machine(),
+            "lock": told["lock"],
+        },
+        packages=told["packages"],
+        stacks=frozenset(told["stacks"]),
+        cases=cases,
+        routes={raw["name"]: raw["route"] for raw in told["cases"] if raw["route"] is not None},
+        in_thread=frozenset(raw["name"] for raw in told["cases"] if raw["in_thread"]),
+    )
+
+
+def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> dict[str, Any]:
+    command = [str(python), "-c", Path(inside.__file__).read_text(encoding="utf-8"), *stacks]
+    try:
+        done = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, timeout=_ASK_BOUND_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HarnessError(f"{name}: its interpreter does not run: {error}") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise HarnessError(f"{name}: its contract cannot be read: {last}")
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def _case(raw: Mapping[str, Any]) -> Case:
+    answer = raw["answer"].encode("latin-1")
+    return Case(
+        raw["name"],
+        Request(
+            raw["method"],
+            raw["target"],
+            tuple((name, value) for name, value in raw["headers"]),
+            raw["body"].encode("latin-1"),
+        ),
+        Expected(
+            raw["status"],
+            raw["content_type"],
+            re.compile(answer) if raw["answer_is_pattern"] else answer,
+            raw["allow"],
+        ),
+    )
+
+
+def _cpu() -> str | None:
+    """Model, and a digest of the features: the C library and others choose their code by them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or None
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    features = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.M)
+    sorted_ = " ".join(sorted(features.group(1).split())) if features else ""
+    digest = hashlib.sha256(sorted_.encode()).hexdigest()[:16]
+    return f"{model.group(1) if model else 'unknown model'}, features {digest}"

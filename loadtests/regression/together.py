@@ -1,0 +1,49 @@
+"""Work on both sides at the same time, that ends soon where a person or one side breaks it off."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from loadtests.regression.sides import Side
+
+T = TypeVar("T")
+
+
+class BrokenOff(Exception):
+    """The work on this side was given up, for a reason that lies elsewhere."""
+
+
+class Patience:
+    """Asked between the steps of a long work: raises BrokenOff once nobody waits for it."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+
+    def end(self) -> None:
+        self._over.set()
+
+    def check(self) -> None:
+        if self._over.is_set():
+            raise BrokenOff
+
+
+def side_by_side(sides: Sequence[Side], work: Callable[[Side, Patience], T]) -> list[T]:
+    """`work` of each side, in a thread each, so that whatever the machine does meets both.
+
+    The first failure breaks off the other side's work and is raised; so is an interrupt.
+    """
+    patience = Patience()
+    with ThreadPoolExecutor(len(sides), thread_name_prefix="side") as pool:
+        futures = [pool.submit(work, side, patience) for side in sides]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            patience.end()
+    for future in futures:
+        error = future.exception()
+        if error is not None and not isinstance(error, BrokenOff):
+            raise error
+    return [future.result() for future in futures]

@@ -1,0 +1,38 @@
+"""One request on an open connection, sent in one piece, and its answer as it came."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+from servers.contract import Request
+
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. headers: in the order and case in which they came."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def connect(host: str, port: int) -> socket.socket:
+    """A connection that sends at once what it is given."""
+    connection = socket.create_connection((host, port), timeout=TIMEOUT_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def exchange(connection: socket.socket, request: Request, host: str) -> Reply:
+    """Send and receive; the connection stays open. Raises OSError and HTTPException."""
+    with suppress(ConnectionResetError, BrokenPipeError):  # an early refusal may still be read
+        connection.sendall(request.encode(host))
+    with http.client.HTTPResponse(connection, method=request.method) as answer:
+        answer.begin()
+        body = answer.read()
+        return Reply(answer.status, tuple(answer.getheaders()), body)

@@ -1,0 +1,123 @@
+"""Layer 2: instructions a request, nearly exact.
+
+A route's ratio is that of the medians over the repeats. The spread is the range of a side's
+repeats over their median, the wider one of both sides: what the same code differs by. A change is
+called at the setting (1 %), and never on less than ten times the spread.
+
+Against a baseline from another occasion instructions say something only where interpreter, C
+library, CPU features and packages are the same; otherwise nothing is compared, and that is said.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from results.regression.evidence import Evidence, unmeasured
+from results.regression.finding import (
+    EVERY,
+    Finding,
+    Layer,
+    Settings,
+    Verdict,
+    percent,
+    signed,
+)
+from results.regression.sides import unlike
+from results.schema import Row
+
+SPREADS = 10
+"""A change has to be so many times what equal code differs by."""
+
+METRIC = "instructions"
+MIN_REPEATS = 2
+"""A single count has no spread to hold a change against."""
+
+_Counts = dict[tuple[str, str], list[float]]
+
+
+def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
+    """One Finding a stack and route; one in all where the sides cannot be compared."""
+    if evidence.apart:
+        differ = unlike(evidence.base.side, evidence.candidate.side)
+        if differ:
+            meaning = (
+                f"not compared: the baseline was counted with another {', '.join(differ)}, or "
+                "that is not known; `make regression BASE=…` counts both sides here"
+            )
+            return (Finding(Layer.INSTRUCTIONS, EVERY, EVERY, METRIC, Verdict.NOT_RUN, meaning),)
+    base, candidate = (_counts(rows) for rows in evidence.rows(Layer.INSTRUCTIONS))
+    return tuple(_compare(base, candidate, evidence, settings))
+
+
+def _counts(rows: Iterable[Row]) -> _Counts:
+    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        number = row["instructions"]
+        assert isinstance(number, int | float)  # required, so parsed
+        found[str(row["stack"]), str(row["route"])].append(float(number))
+    return dict(found)
+
+
+def _compare(
+    base: _Counts, candidate: _Counts, evidence: Evidence, settings: Settings
+) -> Iterator[Finding]:
+    skipped, said = unmeasured(evidence, Layer.INSTRUCTIONS)
+    yield from said
+    for key in dict.fromkeys((*base, *candidate)):
+        if key[0] not in skipped:
+            yield _route(key, base.get(key), candidate.get(key), settings)
+
+
+def _route(
+    key: tuple[str, str],
+    before: list[float] | None,
+    after: list[float] | None,
+    settings: Settings,
+) -> Finding:
+    shown = _median(before), _median(after)
+    if before is None or after is None:
+        meaning = "only the base has it" if after is None else "new: only the candidate has it"
+        return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.MISSING, meaning, *shown)
+    one, other = statistics.median(before), statistics.median(after)
+    n = min(len(before), len(after))
+    if one <= 0 or other <= 0 or n < MIN_REPEATS:
+        meaning = "a count of zero" if n >= MIN_REPEATS else "counted once: no spread is known"
+        return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.CANNOT_TELL, meaning, *shown, n=n)
+    spread = max(_spread(before), _spread(after))
+    ratio = other / one
+    verdict, meaning = _verdict(ratio - 1, spread, settings.instructions)
+    return Finding(
+        Layer.INSTRUCTIONS,
+        *key,
+        METRIC,
+        verdict,
+        meaning,
+        *shown,
+        ratio=ratio,
+        ratio_low=min(after) / max(before),
+        ratio_high=max(after) / min(before) if min(before) > 0 else None,
+        n=n,
+        detectable=max(settings.instructions, SPREADS * spread),
+    )
+
+
+def _median(counts: list[float] | None) -> str | None:
+    return None if counts is None else f"{statistics.median(counts):,.0f}"
+
+
+def _spread(counts: list[float]) -> float:
+    return (max(counts) - min(counts)) / statistics.median(counts)
+
+
+def _verdict(change: float, spread: float, threshold: float) -> tuple[Verdict, str]:
+    size = max(threshold, SPREADS * spread)
+    said = f"{signed(change)}, where equal code differs by {percent(spread)}"
+    if change >= size:
+        return Verdict.REGRESSED, said
+    if change <= -size:
+        return Verdict.IMPROVED, said
+    if size > threshold and change + spread >= threshold:
+        return Verdict.CANNOT_TELL, f"{said}: only {percent(size)} or more could be told"
+    return Verdict.SAME, said

@@ -1,0 +1,64 @@
+"""regression.md: the verdict and what it rests on, short enough for the summary of a CI step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from results import figures
+from results.regression.finding import EVERY, Finding, Layer, Weight
+from results.regression.report import Report, headline, layer_lines, metric
+from results.regression.terminal import heading
+from results.regression.texts import excerpts
+from results.report.markdown import escaped
+
+MOST_ROWS = 40
+"""So many rows of a table; a summary that nobody can read through says less."""
+
+_LONGEST = 200
+
+
+def render(report: Report) -> str:
+    """The whole text. What comes from rows stays text: no markup, no line of its own."""
+    return "\n".join(_lines(report)).rstrip() + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield "## Regression check"
+    yield ""
+    yield f"**{escaped(headline(report))}**"
+    yield ""
+    yield from (f"- {_text(' '.join(line.split()))}" for line in heading(report))
+    for layer in Layer:
+        said = "; ".join(layer_lines(report, layer))
+        yield f"- {layer}: {escaped(figures.plain(said))}"
+    for title, weight in (("Regressions", Weight.REGRESSION), ("Doubts", Weight.DOUBT)):
+        found = report.weighing(weight)
+        if found:
+            yield ""
+            yield f"### {title}"
+            yield ""
+            yield "| layer | where | what | base | candidate | verdict | in words |"
+            yield "|---|---|---|---|---|---|---|"
+            yield from map(_row, found[:MOST_ROWS])
+            if len(found) > MOST_ROWS:
+                yield ""
+                yield f"{len(found) - MOST_ROWS} more are in regression.csv."
+
+
+def _row(finding: Finding) -> str:
+    before, after = excerpts(finding.base or "", finding.candidate or "")
+    cells = (
+        finding.layer,
+        finding.where or EVERY,
+        metric(finding) or EVERY,
+        "" if finding.base is None else before,
+        "" if finding.candidate is None else after,
+        finding.verdict,
+        finding.meaning,
+    )
+    return f"| {' | '.join(map(_text, cells))} |"
+
+
+def _text(text: str) -> str:
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return escaped(figures.plain(short))

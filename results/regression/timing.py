@@ -1,0 +1,286 @@
+"""Layer 3: time, statistically. Base and candidate were measured in turn, in the same Rounds.
+
+A cell and metric has one difference of logarithms a Round (`results.regression.slots`). They are
+tested one-sidedly by a 20 %-trimmed t-test (`results.regression.trimmed`), and the p-values
+adjusted by Holm over the whole table: all cells and gated metrics, also those that were stopped
+early or could not be tested.
+
+Regressed: the adjusted p is at most alpha, and the slowdown at least the floor. Ruled out: the
+upper end of the interval is under the size that is asked about, all planned Rounds are there and
+no Warning disqualifies the figures. Everything else cannot be told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import nctdtrinc
+
+from results import figures
+from results.location import MIN_ROUNDS, TRIM_FROM
+from results.regression import slots
+from results.regression.evidence import Evidence
+from results.regression.finding import Finding, Layer, Settings, Verdict, factor, percent
+from results.regression.slots import SHOWN, SLOWER, Cell, Rounds
+from results.regression.trimmed import Trimmed, holm, student, trimmed
+from results.summary import GENERATOR_LIMIT, YARDSTICK
+from results.warnings import LOAD_TIMES
+
+CAUGHT = 0.95
+"""`detectable` is the slowdown that is called with this probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One gated metric of one cell, before the whole table is known. doubts: why a verdict other
+    than `regressed` cannot be given; void: not even that one."""
+
+    cell: Cell
+    metric: str
+    base: Rounds
+    candidate: Rounds
+    n: int
+    estimate: Trimmed | None
+    doubts: tuple[str, ...]
+    void: bool
+
+
+def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
+    """Of every cell: its failures where there are some, the gated metrics, and the p99."""
+    base, candidate = (slots.by_cell(rows) for rows in evidence.rows(Layer.TIME))
+    yardstick = slots.by_cell(evidence.candidate.yardstick)
+    both = [cell for cell in base if cell in candidate]
+    planned = evidence.layers[Layer.TIME].rounds or max(
+        (len(base[cell].keys() | candidate[cell].keys()) for cell in both), default=0
+    )
+    trials = [
+        _trial(cell, metric, base[cell], candidate[cell], planned, _limit(cell, yardstick))
+        for cell in both
+        for metric in SLOWER
+    ]
+    absent = absentees(evidence, base.keys() | candidate.keys())
+    judged = iter(_table(trials, len(absent) * len(SLOWER), settings))
+    return tuple(
+        [finding for cell in both for finding in _cell(cell, base, candidate, judged)]
+        + [
+            one_sided(cell, cell in base)
+            for cell in dict.fromkeys((*base, *candidate))
+            if cell not in both
+        ]
+        + absent
+    )
+
+
+def _cell(
+    cell: Cell, base: dict[Cell, Rounds], candidate: dict[Cell, Rounds], judged: Iterator[Finding]
+) -> Iterator[Finding]:
+    yield from failures(cell, base[cell], candidate[cell])
+    for _ in SLOWER:
+        yield next(judged)
+    yield from _shown(cell, base[cell], candidate[cell])
+
+
+def _trial(
+    cell: Cell,
+    metric: str,
+    base: Rounds,
+    candidate: Rounds,
+    planned: int,
+    limit: float | None,
+) -> Trial:
+    pairs = slots.paired(base, candidate, metric)
+    doubts, void = [], False
+    for code, rounds in slots.doubted(base, candidate, metric).items():
+        if rounds > len(pairs.rounds) // TRIM_FROM:
+            doubts.append(f"{code} in {rounds} Rounds")
+            void = True
+    fastest = [slots.typical(side, "throughput_rps") or 0 for side in (base, candidate)]
+    if limit is not None and max(fastest) >= GENERATOR_LIMIT * limit and _of_load(metric):
+        doubts.append("generator-limit: as fast as the trivial responder")
+        void = True
+    if len(pairs.rounds) < planned:
+        doubts.append(f"{len(pairs.rounds)} of {planned} Rounds")
+    kept = slots.steady(pairs.differences, pairs.discord)
+    estimate = trimmed(kept) if len(kept) >= MIN_ROUNDS else None
+    return Trial(cell, metric, base, candidate, len(kept), estimate, tuple(doubts), void)
+
+
+def _of_load(metric: str) -> bool:
+    return metric.startswith(LOAD_TIMES)
+
+
+def _limit(cell: Cell, yardstick: dict[Cell, Rounds]) -> float | None:
+    """What the generator reached against the trivial responder with the same load."""
+    rounds = yardstick.get((YARDSTICK, cell[1]))
+    return None if rounds is None else slots.typical(rounds, "throughput_rps")
+
+
+def _table(trials: Sequence[Trial], more: int, settings: Settings) -> list[Finding]:
+    """Verdicts of the whole family; more: its members of which there is nothing."""
+    ones = np.ones(more)
+    above, below = (
+        holm(np.concatenate([np.array([_p(trial, slower) for trial in trials]), ones]))
+        for slower in (True, False)
+    )
+    family = len(trials) + more
+    return [
+        _finding(trial, float(above[place]), float(below[place]), family, settings)
+        for place, trial in enumerate(trials)
+    ]
+
+
+def _p(trial: Trial, slower: bool) -> float:
+    if trial.estimate is None:
+        return 1.0
+    return float(trial.estimate.p_above() if slower else trial.estimate.p_below())
+
+
+def _finding(trial: Trial, above: float, below: float, family: int, settings: Settings) -> Finding:
+    shown = shown_value(trial.base, trial.metric), shown_value(trial.candidate, trial.metric)
+    estimate = trial.estimate
+    if estimate is None:
+        why = "; ".join((f"{trial.n} Rounds are too few", *trial.doubts))
+        cannot = Verdict.CANNOT_TELL
+        return Finding(
+            Layer.TIME, *trial.cell, trial.metric, cannot, why, *shown, n=trial.n, p=above
+        )
+    low, high = float(estimate.lower(settings.alpha)), float(estimate.upper(settings.alpha))
+    mean, detectable = float(estimate.mean), smallest(estimate, family, settings)
+    verdict = _verdict(trial, mean, high, above, below, settings)
+    ends = sorted(factor(SLOWER[trial.metric] * end) for end in (low, high))
+    return Finding(
+        Layer.TIME,
+        *trial.cell,
+        trial.metric,
+        verdict,
+        _meaning(trial, verdict, mean, low, high, detectable),
+        *shown,
+        ratio=factor(SLOWER[trial.metric] * mean),
+        ratio_low=ends[0],
+        ratio_high=ends[1],
+        n=trial.n,
+        p=above,
+        detectable=detectable,
+    )
+
+
+def _verdict(
+    trial: Trial, mean: float, high: float, above: float, below: float, settings: Settings
+) -> Verdict:
+    floor = math.log1p(settings.floor)
+    if trial.void:
+        return Verdict.CANNOT_TELL
+    if above <= settings.alpha and mean >= floor:
+        return Verdict.REGRESSED
+    if trial.doubts or high >= math.log1p(settings.ruled_out):
+        return Verdict.CANNOT_TELL
+    if below <= settings.alpha and mean <= -floor:
+        return Verdict.IMPROVED
+    return Verdict.RULED_OUT
+
+
+def smallest(estimate: Trimmed, family: int, settings: Settings) -> float:
+    """The slowdown, as a share, that this spread lets one call with a probability of CAUGHT:
+    against the strictest of Holm's levels (by the noncentral t), and above the floor."""
+    error, freedom = float(estimate.error), estimate.freedom
+    level = student(settings.alpha / family, freedom)
+    called = float(nctdtrinc(freedom, 1 - CAUGHT, level)) * error
+    above = math.log1p(settings.floor) + student(1 - CAUGHT, freedom) * error
+    return factor(max(called, above)) - 1
+
+
+def _meaning(
+    trial: Trial, verdict: Verdict, mean: float, low: float, high: float, detectable: float
+) -> str:
+    worst, best = factor(high) - 1, factor(low) - 1
+    doubts = "; ".join(trial.doubts)
+    match verdict:
+        case Verdict.REGRESSED:
+            said = f"slower by {percent(factor(mean) - 1)}, {percent(best)} at least"
+        case Verdict.IMPROVED:
+            said = f"faster by {percent(factor(-mean) - 1)}"
+        case Verdict.RULED_OUT:
+            said = "not slower" if worst <= 0 else f"slower by {percent(worst)} at most"
+        case _:
+            room = "not slower" if worst <= 0 else f"up to {percent(worst)} slower is possible"
+            said = f"{room}, {percent(detectable)} could have been caught"
+    notes = _notes(trial)
+    return "; ".join(part for part in (said, doubts, notes) if part)
+
+
+def _notes(trial: Trial) -> str:
+    """Warnings of either side's slots, disqualifying or not."""
+    said = []
+    for side, rounds in (("base", trial.base), ("candidate", trial.candidate)):
+        counts = slots.warned(rounds)
+        every = sum(map(len, rounds.values()))
+        said += [f"{code} in {n} of {every} slots of the {side}" for code, n in counts.items()]
+    return ", ".join(said)
+
+
+def shown_value(rounds: Rounds, metric: str) -> str | None:
+    centre = slots.typical(rounds, metric)
+    return None if centre is None else figures.figure(metric, centre)
+
+
+def _shown(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:
+    pairs = slots.paired(base, candidate, SHOWN)
+    kept = slots.steady(pairs.differences, pairs.discord)
+    if len(kept) < MIN_ROUNDS:
+        return
+    yield Finding(
+        Layer.TIME,
+        *cell,
+        SHOWN,
+        Verdict.SHOWN,
+        "shown, not gated",
+        shown_value(base, SHOWN),
+        shown_value(candidate, SHOWN),
+        ratio=factor(float(trimmed(kept).mean)),
+        n=len(kept),
+    )
+
+
+FAILURES = "failures"
+
+
+def failures(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:
+    """Nothing where no request failed. Times count correct answers only, so a side that fails is
+    not compared by them alone."""
+    (before, of_base), (after, of_candidate) = slots.failed(base), slots.failed(candidate)
+    if not before and not after:
+        return
+    if not before:
+        verdict, who = Verdict.REGRESSED, "of the candidate only"
+    elif not after:
+        verdict, who = Verdict.IMPROVED, "of the base only"
+    else:
+        verdict, who = Verdict.CANNOT_TELL, "on both sides"
+    meaning = (
+        f"requests failed {who}: {before:,} of {of_base:,}, then {after:,} of {of_candidate:,}"
+    )
+    yield Finding(Layer.TIME, *cell, FAILURES, verdict, meaning, f"{before:,}", f"{after:,}")
+
+
+def one_sided(cell: Cell, gone: bool) -> Finding:
+    if gone:
+        return Finding(
+            Layer.TIME, *cell, "slots", Verdict.MISSING, "only the base has it", "measured", None
+        )
+    meaning = "new: only the candidate has it"
+    return Finding(Layer.TIME, *cell, "slots", Verdict.MISSING, meaning, None, "measured")
+
+
+def absentees(evidence: Evidence, measured: set[Cell]) -> list[Finding]:
+    """Cells that were planned and of which there is not one slot."""
+    known = {(stack, case.rpartition("-")[0]) for stack, case in measured}
+    return [
+        Finding(
+            Layer.TIME, stack, case, "slots", Verdict.CANNOT_TELL, "planned, and not one slot of it"
+        )
+        for stack, case in sorted(evidence.layers[Layer.TIME].cells - known)
+        if stack != YARDSTICK
+    ]

@@ -1,0 +1,40 @@
+"""The files of a verdict: regression.csv, regression.md and junit.xml, each whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from results import schema
+from results.errors import ResultsError
+from results.regression import junit, markdown
+from results.regression.report import Report
+from results.schema import TableWriter
+
+MARKDOWN_FILE, JUNIT_FILE = "regression.md", "junit.xml"
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+"""Names the file that a CI step's summary is to be appended to."""
+
+
+def write(report: Report, folder: Path) -> tuple[Path, ...]:
+    """Write them into a folder, and the Markdown to the CI step's summary where there is one.
+
+    Raises ResultsError.
+    """
+    text = markdown.render(report)
+    try:
+        with TemporaryDirectory(dir=folder, prefix=".regression-") as name:
+            draft = Path(name)
+            with TableWriter(draft, schema.FINDINGS) as writer:
+                writer.append(finding.row for finding in report.findings)
+            (draft / MARKDOWN_FILE).write_text(text, encoding="utf-8")
+            (draft / JUNIT_FILE).write_text(junit.render(report), encoding="utf-8")
+            written = [file.replace(folder / file.name) for file in sorted(draft.iterdir())]
+        summary = os.environ.get(STEP_SUMMARY)
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as handle:
+                handle.write(f"{text}\n")
+    except OSError as error:
+        raise ResultsError(f"cannot write {error.filename or folder}: {error.strerror}") from error
+    return tuple(written)

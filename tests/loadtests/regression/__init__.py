@@ -1,0 +1,1 @@
+"""Tests of the measuring half of the regression check."""

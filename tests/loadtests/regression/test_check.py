@@ -1,0 +1,149 @@
+"""A check writes what it measured, and why it did not measure the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.errors import HarnessError
+from loadtests.regression.check import Wish, cells_of, measure, not_compared
+from loadtests.regression.folder import SIDES_FILE, Folder, Layer
+from loadtests.regression.sides import ROOT, Role, Side, look
+from results.schema import FACTS, SCHEMA_VERSION, read_table
+from servers.contract import CASES
+from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited
+
+PYTHON = Path(sys.executable)
+
+
+def _say(line: str) -> None:
+    pass
+
+
+def _wish(*layers: Layer) -> Wish:
+    return Wish(layers=layers, stacks=STACKS, cells=(("aiohttp", "async"),), seed=1)
+
+
+def _check(wish: Wish, sides: Sequence[Side], path: Path) -> dict[str, Any]:
+    folder = Folder(path, ("python", "-m", "loadtests"), sides)
+    folder.begin(wish.layers)
+    measure(wish, sides, folder, _say)
+    return _written(path)
+
+
+def _written(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((path / SIDES_FILE).read_text())
+    return document
+
+
+@pytest.fixture(scope="module")
+def sides() -> list[Side]:
+    """This tree, twice."""
+    return [look(role, "this tree", ROOT, PYTHON, STACKS) for role in Role]
+
+
+def test_a_layer_that_was_measured_and_those_that_were_not_asked(
+    sides: list[Side], tmp_path: Path
+) -> None:
+    """Both sides' rows are there, and sides.json says what they are without naming a place."""
+    document = _check(_wish(Layer.FACTS), sides, tmp_path / "folder")
+    assert document["schema_version"] == SCHEMA_VERSION
+    assert list(document["sides"]) == ["base", "candidate"]
+    assert document["layers"]["facts"]["run"] is True
+    assert document["layers"]["facts"]["bound"]["stacks"] == ["aiohttp"]
+    for layer in ("instructions", "time"):
+        assert document["layers"][layer] == {"run": False, "why_not": "not asked", "bound": {}}
+    rows = list(read_table(tmp_path / "folder", FACTS))
+    by_side = [
+        {tuple(row.items())[1:] for row in rows if row["side"] == side}
+        for side in ("base", "candidate")
+    ]
+    assert by_side[0] == by_side[1] != set()
+    assert str(ROOT) not in json.dumps(document)
+
+
+def test_a_folder_that_holds_a_check_is_not_written_over(sides: list[Side], tmp_path: Path) -> None:
+    """What was measured stays as it is."""
+    (tmp_path / SIDES_FILE).write_text("{}")
+    with pytest.raises(HarnessError, match="holds a check already"):
+        Folder(tmp_path, (), sides).begin([Layer.FACTS])
+    assert (tmp_path / SIDES_FILE).read_text() == "{}"
+
+
+def test_a_base_that_does_not_start(sides: list[Side], tmp_path: Path) -> None:
+    """The layer is not measured, with the side and its last line as the reason."""
+    broken = look(Role.BASE, "v0", edited(tmp_path, UNSTARTABLE), PYTHON, STACKS)
+    document = _check(_wish(Layer.FACTS), [broken, sides[1]], tmp_path / "folder")
+    told = document["layers"]["facts"]
+    assert told["run"] is False
+    assert told["why_not"].startswith("base (v0): ")
+    assert "this tree is broken" in told["why_not"]
+    assert "\n" not in told["why_not"]
+    assert not (tmp_path / "folder" / FACTS.filename).exists()
+
+
+def test_a_machine_without_valgrind(
+    sides: list[Side], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer says what is missing and how to get it; nothing is counted some other way."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    document = _check(_wish(Layer.INSTRUCTIONS), sides, tmp_path / "folder")
+    told = document["layers"]["instructions"]
+    assert told["run"] is False
+    assert told["why_not"] == (
+        "instructions cannot be counted: valgrind, vgdb, setarch not found; "
+        "install util-linux, valgrind"
+    )
+
+
+def test_cases_whose_requests_differ_are_not_compared(sides: list[Side]) -> None:
+    """The name is the same, the question is not: it is listed, and neither counted nor loaded."""
+    from dataclasses import replace
+
+    other = replace(CASES["plain"], request=replace(CASES["plain"].request, target="/plain?x=1"))
+    changed = replace(sides[0], cases={**sides[0].cases, "plain": other})
+    assert not_compared(sides) == []
+    assert not_compared([changed, sides[1]]) == ["plain"]
+    assert cells_of(("a",)) == tuple(("a", case) for case in ("async", "sync", "plain", "form"))
+
+
+def test_an_interrupted_check_says_so(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a layer: it counts as not measured, and no server is left."""
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from loadtests.regression.check import Wish, measure\n"
+        "from loadtests.regression.folder import Folder, Layer\n"
+        "from loadtests.regression.sides import ROOT, Role, look\n"
+        "sides = [look(role, 'x', ROOT, Path(sys.executable), ['aiohttp']) for role in Role]\n"
+        f"folder = Folder(Path({str(tmp_path)!r}), (), sides)\n"
+        "folder.begin([Layer.FACTS])\n"
+        "wish = Wish((Layer.FACTS,), ('aiohttp',), (), 1)\n"
+        "measure(wish, sides, folder, lambda line: print(line, flush=True))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("facts: ")
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in said
+    told = _written(tmp_path)["layers"]["facts"]
+    assert (told["run"], told["why_not"]) == (False, "broken off before it was done")
+    assert not os.path.exists(tmp_path / FACTS.filename)

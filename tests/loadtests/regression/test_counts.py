@@ -1,0 +1,69 @@
+"""Instructions of two sides are counted at the same time, and a dearer handler costs more."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.errors import HarnessError
+from loadtests.instructions import missing
+from loadtests.regression import candidates, counts
+from loadtests.regression.candidates import more_work
+from loadtests.regression.sides import ROOT, Role, Side, look
+from loadtests.regression.together import Patience, side_by_side
+from results.schema import Row
+from servers.contract import CASES
+from tests.loadtests.regression.trees import CRASHING, STACKS, edited
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+PLAN = counts.Plan(requests=10, repeats=1)
+STEPS = 5000
+
+
+def _count(side: Side, patience: Patience, case: str = "plain") -> list[Row]:
+    return counts.measure(side, {"aiohttp": {case: CASES[case]}}, PLAN, patience)
+
+
+def test_work_that_is_added_is_counted() -> None:
+    """So many empty steps more cost some instructions each, in the side that has them."""
+    with candidates.copy(more_work(STEPS)) as root:
+        sides = [
+            look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS),
+            look(Role.CANDIDATE, "y", root, Path(sys.executable), STACKS),
+        ]
+        (base,), (candidate,) = side_by_side(sides, _count)
+    assert {key: base[key] for key in ("side", "stack", "route", "repeat", "requests")} == {
+        "side": "base",
+        "stack": "aiohttp",
+        "route": "plain",
+        "repeat": 1,
+        "requests": 10,
+    }
+    assert candidate["side"] == "candidate"
+    first, second = base["instructions"], candidate["instructions"]
+    assert isinstance(first, float) and isinstance(second, float)
+    assert 10 * STEPS < second - first < 1000 * STEPS
+
+
+def test_a_server_that_crashes_while_it_is_counted(tmp_path: Path) -> None:
+    """One line that names the stack and the case."""
+    side = look(Role.BASE, "x", edited(tmp_path, CRASHING), Path(sys.executable), STACKS)
+    with pytest.raises(HarnessError, match=r"^aiohttp under callgrind, asked for async: "):
+        _count(side, Patience(), "async")
+
+
+def test_valgrind_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A valgrind that cannot run is a server that did not start, said with its own last line."""
+    program = tmp_path / "valgrind"
+    program.write_text("#!/bin/sh\necho 'valgrind: out of luck' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{Path(shutil.which('env') or '').parent}", prepend=":")
+    side = look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS)
+    from servers.errors import ServerError
+
+    with pytest.raises(ServerError, match="valgrind: out of luck"):
+        _count(side, Patience())

@@ -1,0 +1,108 @@
+"""Facts repeat exactly, and a change on purpose changes the fact that it is about and no other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.regression import candidates, facts
+from loadtests.regression.candidates import Edit
+from loadtests.regression.sides import ROOT, Role, Side, look
+from loadtests.regression.together import Patience
+from results.schema import Row
+from servers.contract import CASES, ROUTES, Dispatch
+from tests.loadtests.regression.trees import CRASHING, STACKS, edited
+
+Facts = dict[tuple[str, str], str]
+
+
+def _side(root: Path = ROOT) -> Side:
+    return look(Role.BASE, "x", root, Path(sys.executable), STACKS)
+
+
+def _measured(side: Side, folder: Path) -> Facts:
+    rows: list[Row] = facts.measure(side, STACKS, folder / "log", Patience())
+    assert {(row["side"], row["stack"]) for row in rows} == {("base", "aiohttp")}
+    found = {(str(row["subject"]), str(row["fact"])): str(row["value"]) for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """The facts of this tree."""
+    return _measured(_side(), tmp_path_factory.mktemp("facts"))
+
+
+def test_every_case_and_route_has_its_facts(usual: Facts) -> None:
+    """What the contract promises is among what is seen."""
+    for case in CASES.values():
+        assert usual[case.name, "status"] == str(case.expected.status)
+        assert usual[case.name, "content-type"] == case.expected.content_type
+    for route in ROUTES:
+        sync = route.dispatch is Dispatch.SYNC
+        assert usual[route.name, "thread"] == (
+            "worker thread" if sync else "main thread, loop thread"
+        )
+        slow = {"sleep-blocking", "burn-async"}
+        assert usual[route.name, "blocked"] == ("yes" if route.name in slow else "no")
+    assert usual["sync", "loop"] == "no loop"
+    assert usual["async", "loop"] == "asyncio.unix_events._UnixSelectorEventLoop"
+
+
+def test_what_differs_by_nature_is_left_out(usual: Facts) -> None:
+    """No port, no date, no thread's number, no version; a long body is told by its digest."""
+    assert usual["sync", "body"] == '{"event_loop":null,"thread":"worker thread"}'
+    assert (
+        usual["sync", "headers"] == "Content-Length: that of the body | Server: Python/* aiohttp/*"
+    )
+    assert usual["plain", "headers"] == "Content-Length: 12 | Server: Python/* aiohttp/*"
+    assert usual["body-at-the-limit", "body"].startswith("1048585 bytes, sha256 ")
+
+
+def test_facts_repeat(usual: Facts, tmp_path: Path) -> None:
+    """Another process says the same, in every row."""
+    assert _measured(_side(), tmp_path) == usual
+
+
+def test_changes_on_purpose_are_seen(usual: Facts, tmp_path: Path) -> None:
+    """All of them in one tree: each changes the facts that it is about, and no other."""
+    with candidates.copy() as root:
+        for edit, _, _ in candidates.FACTS.values():
+            candidates.apply(edit, root)
+        now = _measured(_side(root), tmp_path)
+    assert usual.keys() == now.keys()
+    different = {key for key in usual if usual[key] != now[key]}
+    assert {(subject, fact) for _, subject, fact in candidates.FACTS.values()} <= different
+    assert {key for key in different if key[1] != "headers"} == {
+        ("sync", "thread"),
+        ("sync", "loop"),
+        ("sync", "body"),
+        ("plain", "blocked"),
+    }
+    assert {subject for subject, fact in different if fact == "headers"} == set(CASES)
+    assert (usual["plain", "blocked"], now["plain", "blocked"]) == ("no", "yes")
+
+
+def test_a_route_that_only_one_side_has(usual: Facts, tmp_path: Path) -> None:
+    """It is asked for where its own contract has it, and is no subject of the other."""
+    gone = Edit(
+        "servers/contract.py",
+        '    Case("plain-head", Request("HEAD", "/plain"), Expected(200, TEXT, b"")),\n',
+        "",
+    )
+    now = _measured(_side(edited(tmp_path, gone)), tmp_path)
+    assert {subject for subject, _ in usual.keys() - now.keys()} == {"plain-head"}
+    assert all(usual[key] == value for key, value in now.items())
+
+
+def test_no_answer_is_a_fact(tmp_path: Path) -> None:
+    """A server that ends in the middle of a request has not answered it."""
+    from servers.process import server_process
+
+    root = edited(tmp_path, CRASHING)
+    with server_process("aiohttp", root=root) as server:
+        found = facts.answer(server, CASES["async"].request)
+    assert found == {"status": "no answer: RemoteDisconnected"}

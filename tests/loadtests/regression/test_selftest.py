@@ -1,0 +1,65 @@
+"""What the self-test makes of findings: an alarm on equal sides is none of its successes."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.regression.selftest import about, says, silent
+from results.schema import Row
+
+
+def _row(layer: str, verdict: str, subject: str = "plain", metric: str = "status") -> Row:
+    return {
+        "layer": layer,
+        "stack": "aiohttp",
+        "subject": subject,
+        "metric": metric,
+        "verdict": verdict,
+    }
+
+
+QUIET = [_row("facts", "same"), _row("instructions", "same"), _row("time", "cannot-tell")]
+
+
+def test_silence_is_no_alarm_in_any_of_three_layers() -> None:
+    """Also a doubt is silence, and so is what is only shown."""
+    assert silent(QUIET)
+    assert silent([*QUIET, _row("time", "shown"), _row("time", "ruled-out")])
+
+
+@pytest.mark.parametrize(
+    ("layer", "verdict"),
+    [
+        ("facts", "changed"),
+        ("facts", "missing"),
+        ("instructions", "regressed"),
+        ("time", "regressed"),
+    ],
+)
+def test_an_alarm_is_no_silence(layer: str, verdict: str) -> None:
+    """One is enough."""
+    assert not silent([*QUIET, _row(layer, verdict)])
+
+
+def test_a_layer_that_did_not_run_is_no_silence() -> None:
+    """Neither where it says so nor where it is missing."""
+    assert not silent(QUIET[:2])
+    assert not silent([*QUIET[:2], _row("time", "not-run")])
+
+
+def test_a_demand_is_about_its_place() -> None:
+    """Another subject's verdict does not meet it, nor does none at all."""
+    demand = says(("facts", "aiohttp", "sync", "thread"), ["changed"])
+    assert demand([*QUIET, _row("facts", "changed", "sync", "thread")])
+    assert not demand([*QUIET, _row("facts", "changed", "async", "thread")])
+    assert not demand([*QUIET, _row("facts", "same", "sync", "thread")])
+    assert not demand(QUIET)
+
+
+def test_every_finding_there_has_to_have_the_verdict() -> None:
+    """One that is ruled out spoils a place where the other is regressed."""
+    where = ("time", "aiohttp")
+    findings = [_row("time", "regressed"), _row("time", "ruled-out")]
+    assert not says(where, ["regressed", "cannot-tell"])(findings)
+    assert says(where, ["regressed", "cannot-tell"])(findings[:1])
+    assert about(findings, where) == findings

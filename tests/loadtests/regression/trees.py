@@ -1,0 +1,74 @@
+"""Small repositories and trees for the tests: what the servers need, and a lock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from loadtests.regression.candidates import Edit, apply
+from loadtests.regression.sides import LOCK, ROOT
+
+STACKS = ("aiohttp",)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as somebody, with no configuration of the person who tests."""
+    environment = {
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": "test@example.org" for who in ("AUTHOR", "COMMITTER")},
+    }
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env=environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def tree(folder: Path) -> Path:
+    """What the servers need of this tree, and its lock."""
+    for name in ("servers", "results/schema"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.part")
+        )
+    for name in ("results/__init__.py", LOCK):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".gitignore").write_text("__pycache__/\n")
+    return folder
+
+
+def repository(folder: Path) -> Path:
+    """The same as a repository of one commit, with the tag `first`."""
+    tree(folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "first")
+    git(folder, "tag", "first")
+    return folder
+
+
+CRASHING = Edit(
+    "servers/aiohttp_stack.py",
+    "async def async_(request: web.Request) -> web.Response:\n",
+    "async def async_(request: web.Request) -> web.Response:\n    __import__('os')._exit(9)\n",
+)
+"""A server that becomes ready, and ends at the first request for `/async`."""
+
+UNSTARTABLE = Edit(
+    "servers/aiohttp_stack.py",
+    "from servers.settings import Settings\n",
+    'raise RuntimeError("this tree is broken")\n',
+)
+
+
+def edited(folder: Path, edit: Edit) -> Path:
+    """A tree with one edit."""
+    apply(edit, tree(folder))
+    return folder

@@ -1,0 +1,133 @@
+"""Layer 2: the threshold, the spread, and what cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from results.regression import evidence, instructions
+from results.regression.finding import Finding, Settings, Verdict, Weight
+from results.schema import INSTRUCTIONS, Row
+from tests.results.regression.tables import FINGERPRINT, Plan, drop, only, put, times
+
+Folder = Callable[..., Path]
+
+
+def _counts(base: Sequence[float], candidate: Sequence[float]) -> list[Row]:
+    return [
+        {
+            "side": side,
+            "stack": "aiohttp",
+            "route": "async",
+            "repeat": repeat,
+            "requests": 500,
+            "instructions": count,
+        }
+        for side, counts in (("base", base), ("candidate", candidate))
+        for repeat, count in enumerate(counts, start=1)
+    ]
+
+
+def _route(path: Path, base: Sequence[float], candidate: Sequence[float]) -> Finding:
+    put(path, INSTRUCTIONS, _counts(base, candidate))
+    (found,) = instructions.judge(evidence.read(path), Settings())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "verdict", "detectable"),
+    [
+        ((1000, 1000, 1000), (1000, 1000, 1000), Verdict.SAME, 0.01),
+        ((1000, 1000, 1000), (1009, 1009, 1009), Verdict.SAME, 0.01),
+        ((1000, 1000, 1000), (1010, 1010, 1010), Verdict.REGRESSED, 0.01),
+        ((1000, 1000, 1000), (990, 990, 990), Verdict.IMPROVED, 0.01),
+        ((1000, 1000, 1000), (991, 991, 991), Verdict.SAME, 0.01),
+        # The spread of one side, 0.5 %: nothing under 5 % is called.
+        ((1000, 1000, 1005), (1050, 1050, 1050), Verdict.REGRESSED, 0.05),
+        ((1000, 1000, 1005), (1049, 1049, 1049), Verdict.CANNOT_TELL, 0.05),
+        ((1000, 1000, 1005), (1020, 1020, 1020), Verdict.CANNOT_TELL, 0.05),
+        ((1000, 1000, 1005), (1006, 1006, 1006), Verdict.CANNOT_TELL, 0.05),
+        ((1000, 1000, 1005), (1004, 1004, 1004), Verdict.SAME, 0.05),
+        ((1000, 1000, 1005), (960, 960, 960), Verdict.SAME, 0.05),
+        ((1000, 1000, 1000), (1000, 1000, 1005), Verdict.SAME, 0.05),
+        # One bad count of three moves no median, but it widens the spread.
+        ((1000, 1000, 1000), (1000, 1000, 1100), Verdict.CANNOT_TELL, 1.0),
+        ((1000,), (1000, 1000), Verdict.CANNOT_TELL, None),
+        ((1000, 1000), (0, 0), Verdict.CANNOT_TELL, None),
+    ],
+)
+def test_a_route_by_its_medians_and_the_wider_spread(
+    folder: Folder,
+    base: Sequence[float],
+    candidate: Sequence[float],
+    verdict: Verdict,
+    detectable: float | None,
+) -> None:
+    """At 1 % or more regressed, and never on less than ten times the spread."""
+    found = _route(folder(), base, candidate)
+    assert found.verdict is verdict
+    assert found.detectable == (None if detectable is None else pytest.approx(detectable))
+
+
+def test_the_finding_says_by_how_much(folder: Folder) -> None:
+    """Medians of both sides, ratio, and what equal code differs by."""
+    found = _route(folder(), (247_000, 247_010, 246_990), (250_458, 250_460, 250_450))
+    assert (found.base, found.candidate, found.n) == ("247,000", "250,458", 3)
+    assert found.ratio == pytest.approx(1.014)
+    assert found.meaning == "+1.4 %, where equal code differs by 0.008 %"
+
+
+def test_another_threshold(folder: Folder) -> None:
+    """It is a setting: 2 % more is no regression where 3 % is asked for."""
+    path = folder(Plan(count=only(times(1.02, "instructions"), side="candidate")))
+    found = evidence.read(path)
+    for settings, verdict in (
+        (Settings(), Verdict.REGRESSED),
+        (Settings(instructions=0.03), Verdict.SAME),
+    ):
+        assert {f.verdict for f in instructions.judge(found, settings)} == {verdict}
+
+
+@pytest.mark.parametrize(
+    ("side", "weight"), [("candidate", Weight.REGRESSION), ("base", Weight.FINE)]
+)
+def test_a_route_that_one_side_has(folder: Folder, side: str, weight: Weight) -> None:
+    """Gone from the candidate it is a finding, new it is none."""
+    path = folder(Plan(count=only(drop, side=side, route="sync")))
+    found = instructions.judge(evidence.read(path), Settings())
+    missing = [finding for finding in found if finding.verdict is Verdict.MISSING]
+    assert [(f.stack, f.subject, f.weight) for f in missing] == [
+        ("aiohttp", "sync", weight),
+        ("quart-hypercorn", "sync", weight),
+    ]
+
+
+def _baseline(folder: Folder, **parts: str | None) -> Path:
+    """A check of one side, and in it the baseline, counted with another fingerprint."""
+    path = folder(Plan(sides=("candidate",)))
+    names = {"base": "baseline"}
+    folder(
+        Plan(sides=("base",), names=names, fingerprint={**FINGERPRINT, **parts}),
+        "checked/baseline",
+    )
+    return path
+
+
+def test_a_baseline_of_the_same_environment_is_compared(folder: Folder) -> None:
+    """Equal fingerprints: route by route."""
+    found = instructions.judge(evidence.read(_baseline(folder)), Settings())
+    assert [finding.verdict for finding in found] == [Verdict.SAME] * 4
+
+
+@pytest.mark.parametrize("part", FINGERPRINT)
+@pytest.mark.parametrize("value", ["another", None])
+def test_a_baseline_of_another_environment_is_not_compared(
+    folder: Folder, part: str, value: str | None
+) -> None:
+    """One line says what differs; whoever gates on it is not told that all is well."""
+    (found,) = instructions.judge(evidence.read(_baseline(folder, **{part: value})), Settings())
+    assert found.verdict is Verdict.NOT_RUN
+    assert found.weight is Weight.DOUBT
+    assert found.meaning.startswith(f"not compared: the baseline was counted with another {part},")

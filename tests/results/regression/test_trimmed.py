@@ -1,0 +1,67 @@
+"""The trimmed test and Holm's method: scipy and statsmodels as a second opinion."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from results.location import locate
+from results.regression.trimmed import holm, student, trimmed
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 9, 12, 24, 30])
+def test_the_p_values_are_those_of_scipy(n: int) -> None:
+    """Yuen's test of the values against zeros gives the same p, on both sides, in every row."""
+    values = np.random.default_rng(n).normal(0.02, 0.05, (4, n))
+    zeros = np.zeros((4, n))
+    found = trimmed(values)
+    for p, side in ((found.p_above(), "greater"), (found.p_below(), "less")):
+        said = stats.ttest_ind(
+            values, zeros, axis=-1, trim=0.2, equal_var=False, alternative=side
+        ).pvalue
+        assert p == pytest.approx(said, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [3, 5, 24])
+def test_it_is_the_method_of_the_rest_of_the_suite(n: int) -> None:
+    """Mean, standard error and 95 % interval are those of `results.location`."""
+    values = np.random.default_rng(n).normal(1, 0.1, n)
+    found, located = trimmed(values), locate(values)
+    assert (float(found.mean), float(found.error)) == pytest.approx((located.mean, located.error))
+    assert found.freedom == located.freedom
+    assert located.interval is not None
+    ends = (float(found.lower(0.025)), float(found.upper(0.025)))
+    assert ends == pytest.approx((located.interval.low, located.interval.high), rel=1e-9)
+
+
+def test_without_any_spread_the_mean_decides() -> None:
+    """Equal values above zero are surely above, zeros and values below are surely not."""
+    found = trimmed(np.array([[0.01] * 5, [0.0] * 5, [-0.01] * 5]))
+    assert found.p_above().tolist() == [0.0, 1.0, 1.0]
+    assert found.p_below().tolist() == [1.0, 1.0, 0.0]
+
+
+def test_two_values_are_refused() -> None:
+    """Student's t would have one degree of freedom."""
+    with pytest.raises(ValueError, match="2 values are fewer than 3"):
+        trimmed(np.zeros((7, 2)))
+
+
+def test_students_quantile_is_the_one_of_the_tables() -> None:
+    """Worked from a printed table: 2.262 leaves 2.5 % with nine degrees of freedom."""
+    assert math.isclose(student(0.025, 9), 2.262157, abs_tol=1e-6)
+
+
+@pytest.mark.parametrize("m", [1, 2, 7, 36])
+def test_holm_is_that_of_statsmodels(m: int) -> None:
+    """Adjusted p-values are equal, with ties and ones among them, in every row."""
+    p_values = np.random.default_rng(m).beta(0.3, 2, (5, m))
+    p_values[0, : m // 2] = p_values[0, 0]
+    p_values[1, m // 2 :] = 1.0
+    for row, adjusted in zip(p_values, holm(p_values), strict=True):
+        said = multipletests(row, method="holm")[1]
+        assert adjusted == pytest.approx(said, rel=1e-12)

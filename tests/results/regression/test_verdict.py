@@ -1,0 +1,275 @@
+"""The command as a person and a CI job see it: what is printed, written, and the exit status."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from results import schema
+from results.regression.writing import STEP_SUMMARY
+from results.schema import FINDINGS, TableWriter
+from tests.results.regression.conftest import Judge
+from tests.results.regression.tables import Plan, apart, both, drop, only, put_in, times
+
+HERE = Path(__file__).resolve().parent
+Folder = Callable[..., Path]
+Generated = Callable[[Path, str], None]
+
+
+def _changed() -> Plan:
+    """Something in every layer, and doubts beside the regressions."""
+    return Plan(
+        fact=both(
+            only(
+                put_in(value="main thread, loop thread"),
+                side="candidate",
+                stack="aiohttp",
+                subject="sync",
+                fact="thread",
+            ),
+            only(
+                put_in(value="<b>|`x`\x1b[31m\r\n"),
+                side="candidate",
+                stack="aiohttp",
+                subject="async",
+                fact="body",
+            ),
+            only(drop, side="candidate", stack="quart-hypercorn", subject="sync"),
+            only(drop, side="base", stack="quart-hypercorn", subject="async", fact="blocked"),
+        ),
+        count=both(
+            only(times(1.014, "instructions"), side="candidate", stack="aiohttp", route="sync"),
+            only(times(1.004, "instructions"), stack="quart-hypercorn", route="async", repeat=1),
+            only(
+                times(1.012, "instructions"),
+                side="candidate",
+                stack="quart-hypercorn",
+                route="async",
+            ),
+        ),
+        slot=both(
+            only(
+                times(1.06, "cpu_us_per_request"), side="candidate", stack="aiohttp", case="async"
+            ),
+            only(
+                put_in(failures=2, warnings="failures"),
+                side="candidate",
+                round=4,
+                slot=1,
+                stack="quart-hypercorn",
+                case="sync",
+            ),
+            lambda row: (
+                None
+                if (row["stack"], row["case"]) == ("aiohttp", "sync")
+                and int(row["round"] or 0) > 10
+                else row
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", ["same", "changed", "baseline", "every"])
+def test_what_is_printed_and_written(
+    folder: Folder, judge: Judge, generated: Generated, name: str
+) -> None:
+    """In 80 columns and without colour; the Markdown says the same, shorter."""
+    plans = {"same": Plan(), "changed": _changed(), "every": Plan().without("time")}
+    path = apart(folder) if name == "baseline" else folder(plans[name])
+    said = judge(path.name, *(["--all"] if name == "every" else []))
+    assert said.err == ""
+    assert said.status == {"same": 0, "changed": 1, "baseline": 2, "every": 0}[name]
+    assert "\x1b" not in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+    generated(HERE / f"golden_{name}.txt", said.out)
+    generated(HERE / f"golden_{name}.md", (path / "regression.md").read_text())
+
+
+@pytest.mark.parametrize(
+    ("plan", "status", "headline"),
+    [
+        (Plan(), 0, "NO REGRESSION: no fact changed; no route takes 1 % more instructions; no "),
+        (Plan().without("time"), 0, "NO REGRESSION: no fact changed; no route takes 1 % more in"),
+        (
+            Plan(fact=only(put_in(value="500"), side="candidate", fact="status")),
+            1,
+            "REGRESSION: aiohttp async status was 200 and is 500; aiohttp sync status was 200",
+        ),
+        (
+            Plan(count=only(times(1.02, "instructions"), side="candidate", route="sync")),
+            1,
+            "REGRESSION: aiohttp sync instructions +2 %, where equal code differs by 0.004 %;",
+        ),
+        (
+            Plan(slot=only(times(1.1, "cpu_us_per_request"), side="candidate", case="sync")),
+            1,
+            "REGRESSION: aiohttp sync-32 CPU/request µs slower by ",
+        ),
+        (Plan(sd=0.2), 2, "CANNOT TELL: aiohttp async-32 CPU/request µs cannot-tell: up to "),
+        (
+            Plan(fact=only(drop, side="base", subject="sync")),
+            0,
+            "NO REGRESSION: no fact changed; ",
+        ),
+    ],
+)
+def test_exit_statuses(
+    folder: Folder, judge: Judge, plan: Plan, status: int, headline: str
+) -> None:
+    """0 says what was ruled out, 1 which and how much, 2 why not."""
+    said = judge(folder(plan))
+    assert (said.status, said.err) == (status, "")
+    printed = " ".join(said.out.split())
+    assert headline in printed
+
+
+def test_a_regression_outweighs_a_doubt(folder: Folder, judge: Judge) -> None:
+    """Noise all over the times, and a changed fact: exit 1."""
+    plan = Plan(sd=0.2, fact=only(put_in(value="500"), side="candidate", fact="status"))
+    assert judge(folder(plan)).status == 1
+
+
+def test_a_layer_that_could_not_run_is_a_doubt(folder: Folder, judge: Judge) -> None:
+    """Without valgrind the other layers are judged, and the whole is not green."""
+    plan = Plan()
+    why = "valgrind is not installed; on Debian and Ubuntu: apt-get install valgrind"
+    plan.layers["instructions"] = {"run": False, "why_not": why, "bound": {}}
+    path = folder(plan)
+    said = judge(path)
+    assert said.status == 2
+    assert f"CANNOT TELL: instructions not-run: {why}." in " ".join(said.out.split())
+    (row,) = [row for row in _rows(path) if row["layer"] == "instructions"]
+    assert (row["verdict"], row["meaning"]) == ("not-run", why)
+
+
+def test_a_layer_that_nobody_asked_for_is_no_doubt(folder: Folder, judge: Judge) -> None:
+    """In JUnit it is skipped; in the table it is named."""
+    plan = Plan().without("time")
+    plan.layers["instructions"] = {"run": False, "why_not": "not asked for", "bound": {}}
+    path = folder(plan)
+    said = judge(path)
+    assert said.status == 0
+    assert said.out.count("not asked for") == 2
+    root = ElementTree.parse(path / "junit.xml").getroot()
+    assert root.get("skipped") == "2"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with (path / "regression.csv").open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_the_table_holds_every_finding(folder: Folder, judge: Judge) -> None:
+    """regression.csv reads back through the schema, and a second verdict replaces it."""
+    path = folder(_changed())
+    judge(path)
+    once = list(schema.read_table(path, FINDINGS))
+    judge(path)
+    assert list(schema.read_table(path, FINDINGS)) == once
+    assert {row["layer"] for row in once} == {"facts", "instructions", "time"}
+    regressed = [row for row in once if row["verdict"] == "regressed"]
+    assert [(row["stack"], row["subject"], row["metric"]) for row in regressed] == [
+        ("aiohttp", "sync", "instructions"),
+        ("aiohttp", "async-32", "cpu_us_per_request"),
+        ("quart-hypercorn", "sync-32", "failures"),
+    ]
+    cpu = regressed[1]
+    assert isinstance(cpu["ratio"], float) and 1.05 < cpu["ratio"] < 1.07
+    assert sorted(file.name for file in path.iterdir()) == [
+        "facts.csv",
+        "instructions.csv",
+        "junit.xml",
+        "regression.csv",
+        "regression.md",
+        "sides.json",
+        "slots.csv",
+    ]
+
+
+def test_junit_has_a_case_a_cell(folder: Folder, judge: Judge) -> None:
+    """Failures for regressions, errors for doubts, with the message; control characters and
+    markup from an answer's body do not break the file."""
+    path = folder(_changed())
+    judge(path)
+    root = ElementTree.parse(path / "junit.xml").getroot()
+    failures = {
+        (case.get("classname"), case.get("name")): failure.get("message")
+        for case in root.iter("testcase")
+        for failure in case.findall("failure")
+    }
+    assert failures.keys() == {
+        ("regression.facts.aiohttp", "async"),
+        ("regression.facts.aiohttp", "sync"),
+        ("regression.facts.quart-hypercorn", "sync"),
+        ("regression.instructions.aiohttp", "sync"),
+        ("regression.time.aiohttp", "async-32"),
+        ("regression.time.quart-hypercorn", "sync-32"),
+    }
+    body = failures["regression.facts.aiohttp", "async"]
+    assert body is not None and "<b>|`x`\\x1b[31m\\r\\n" in body
+    errors = [case.get("name") for case in root.iter("testcase") if case.find("error") is not None]
+    assert errors == ["async", "sync-32"]
+    cases = list(root.iter("testcase"))
+    assert len({(case.get("classname"), case.get("name")) for case in cases}) == len(cases)
+    counts = {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")}
+    assert counts == {
+        "tests": str(len(cases)),
+        "failures": "6",
+        "errors": "2",
+        "skipped": "0",
+    }
+    for suite in root:
+        assert suite.get("tests") == str(len(suite.findall("testcase")))
+
+
+def test_text_from_rows_stays_text_in_markdown(folder: Folder, judge: Judge) -> None:
+    """A body full of markup begins no cell, line or element of its own."""
+    path = folder(_changed())
+    judge(path)
+    (line,) = [
+        line
+        for line in (path / "regression.md").read_text().splitlines()
+        if line.startswith("| facts | aiohttp async")
+    ]
+    assert "&lt;b&gt;\\|\\`x\\`" in line
+    assert line.replace("\\|", "").count("|") == 8
+
+
+def test_the_summary_of_a_ci_step_is_appended_to(
+    folder: Folder, judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood there before stays."""
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv(STEP_SUMMARY, str(summary))
+    path = folder()
+    assert judge(path).status == 0
+    assert summary.read_text() == f"before\n{(path / 'regression.md').read_text()}\n"
+
+
+def test_many_regressions_do_not_flood_the_summary(folder: Folder, judge: Judge) -> None:
+    """The table of the Markdown ends, and says how many more there are."""
+    path = folder(Plan().without("instructions", "time"))
+    with TableWriter(path, schema.FACTS) as writer:
+        writer.append(
+            {"side": side, "stack": "aiohttp", "subject": f"s{n}", "fact": "body", "value": side}
+            for side in ("base", "candidate")
+            for n in range(300)
+        )
+    said = judge(path)
+    assert said.status == 1
+    assert "; and 297 more." in " ".join(said.out.split())
+    text = (path / "regression.md").read_text()
+    assert "260 more are in regression.csv." in text
+    assert len(text) < 10_000
+
+
+def test_settings_are_given_in_per_cent(folder: Folder, judge: Judge) -> None:
+    """A threshold of 3 % lets 2 % more instructions pass; of 1.5 % it does not."""
+    path = folder(Plan(count=only(times(1.02, "instructions"), side="candidate")).without("time"))
+    assert judge(path, "--instructions", "3 %").status == 0
+    assert judge(path, "--instructions", "1.5").status == 1
