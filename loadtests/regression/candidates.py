@@ -6,14 +6,13 @@ its place exactly once: where the code has moved on, that is said, and nothing i
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.errors import HarnessError
+from loadtests.regression.alike import copied
 from loadtests.regression.sides import ROOT
 
 STACK = "aiohttp"
@@ -23,7 +22,6 @@ CASE = "plain"
 """The Case, and route, that is changed where one has to be chosen."""
 
 _FILE = "servers/aiohttp_stack.py"
-_NEEDED = ("servers", "results/__init__.py", "results/schema")
 _BLOCK_MS = 50
 
 
@@ -39,15 +37,7 @@ class Edit:
 @contextmanager
 def copy(edit: Edit | None = None, *, root: Path = ROOT) -> Iterator[Path]:
     """The servers' part of a tree, copied and perhaps edited; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="loopbench-candidate-") as temporary:
-        tree = Path(temporary)
-        for name in _NEEDED:
-            source, target = root / name, tree / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, target)
+    with copied(root) as tree:
         if edit is not None:
             apply(edit, tree)
         yield tree

@@ -11,6 +11,7 @@ from loadtests.errors import HarnessError
 from loadtests.generator_process import generator_process
 from loadtests.instructions import missing
 from loadtests.regression import counts, facts, questions, slots
+from loadtests.regression.alike import alike
 from loadtests.regression.folder import Folder, Layer
 from loadtests.regression.sides import Say, Side
 from loadtests.regression.together import Patience, side_by_side
@@ -100,8 +101,9 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
         }
         return counts.measure(side, dict.fromkeys(wish.stacks, chosen), wish.counts, patience)
 
-    for rows in side_by_side(sides, _named(work)):
-        folder.append(Layer.INSTRUCTIONS, rows)
+    with alike(sides) as moved:
+        for rows in side_by_side(moved, _named(work)):
+            folder.append(Layer.INSTRUCTIONS, rows)
 
 
 def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
