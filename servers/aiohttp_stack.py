@@ -228,10 +228,7 @@ class AiohttpServing:
         self._site = site
         self._live = runner.server
         self._ended = asyncio.Event()
-
-    @property
-    def port(self) -> int:
-        return self._site.port
+        self.port: int = runner.addresses[0][1]
 
     async def stop(self) -> None:
         try:
