@@ -110,9 +110,12 @@ regression-selftest: setup ## Check the regression check, with changes that it m
 baseline: setup ## Write results/baseline anew, and show what changes
 	@$(BIN)/python -m loadtests baseline
 
+# Most tests wait for real servers: three at a time keep two cores busy.
+SIDE_BY_SIDE = --numprocesses 3 --dist worksteal
+
 .PHONY: test
 test: lint ## Run every check and test (TESTS=… picks tests)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
 .PHONY: lint
 lint: setup-dev ## Run the checks that execute nothing: ruff, mypy, import-linter

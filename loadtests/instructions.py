@@ -10,7 +10,6 @@ and address layout are fixed (valgrind manual, Callgrind; personality(2)).
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import shutil
 import subprocess
@@ -107,13 +106,16 @@ def counting(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "out"
         folder.mkdir()
+        # Whoever counts has an environment of his own, whose size shifts the server's heap.
         prefix = (
             "env",
+            "-i",
             "PYTHONHASHSEED=0",
+            "LANG=C.UTF-8",
             *(() if collector else _without_collector(Path(temporary) / "site")),
-            "setarch",
+            *_found("setarch"),
             "-R",
-            "valgrind",
+            *_found("valgrind"),
             "--tool=callgrind",
             "--instr-atstart=no",
             f"--callgrind-out-file={folder / 'callgrind'}",
@@ -137,8 +139,12 @@ def _without_collector(folder: Path) -> tuple[str]:
     """The variable with which Python switches its collector off as it starts."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text("import gc\n\ngc.disable()\n")
-    inherited = os.environ.get("PYTHONPATH")
-    return (f"PYTHONPATH={folder}{os.pathsep + inherited if inherited else ''}",)
+    return (f"PYTHONPATH={folder}",)
+
+
+def _found(tool: str) -> tuple[str]:
+    """Where it is, for a child that has no PATH to look in."""
+    return (shutil.which(tool) or tool,)
 
 
 def _send(server: ServerProcess, case: Case, requests: int) -> None:

@@ -24,8 +24,9 @@ from results.schema import Code
 from servers.contract import CASES, TEXT, Case, Expected, Request
 from servers.process import ServerProcess, server_process
 from servers.settings import Settings
-from servers.stacks import STACKS
+from servers.stacks import STACKS, keeps
 from tests.loadtests.counting import case, counting_server
+from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import eventually, freeze, needs_proc, needs_waitid
 
 WARMUP_S = 0.2
@@ -76,7 +77,7 @@ def generator() -> Iterator[Generator]:
         yield running
 
 
-@pytest.fixture(scope="module", params=list(STACKS))
+@pytest.fixture(scope="module", params=stacks(n for n in KINDS if "async" in keeps(STACKS[n])))
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """One watched server a stack. Hypercorn holds a connection that its client has closed for as
     long as an idle one may stay, which is short here."""

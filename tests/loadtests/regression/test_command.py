@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from loadtests.errors import HarnessError
 from loadtests.regression import command
 from loadtests.regression.check import Wish
 from loadtests.regression.folder import SIDES_FILE, Layer
-from loadtests.regression.sides import ROOT
 from results.schema import FACTS
 from tests.loadtests.regression.trees import STACKS
 
@@ -85,11 +82,3 @@ def test_a_baseline_that_could_not_be_measured_replaces_nothing(
     with pytest.raises(HarnessError, match="the baseline stays as it is: instructions: "):
         command.renew(_wish(Layer.INSTRUCTIONS), tmp_path / "folder", kept)
     assert (kept / SIDES_FILE).read_text() == "old\n"
-
-
-@pytest.mark.skipif(shutil.which("actionlint") is None, reason="needs actionlint")
-def test_the_workflow_is_well_formed() -> None:
-    """As actionlint sees it."""
-    path = ROOT / ".github" / "workflows" / "regression.yml"
-    done = subprocess.run(["actionlint", str(path)], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")
