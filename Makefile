@@ -20,8 +20,9 @@ VERBOSE =
 QUESTIONS =
 PYTHONS =
 BASE =
+CANDIDATE =
 LAYERS =
-export OUT RUN BASE
+export OUT RUN BASE CANDIDATE
 
 # The default interpreter is no wish: an environment that was made with another one may stay.
 SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(VERBOSE)' sh .ci/setup
@@ -41,6 +42,7 @@ BENCH_OPTIONS = \
 
 REGRESSION_OPTIONS = \
 	$(if $(BASE),--base "$$BASE") \
+	$(if $(CANDIDATE),--candidate "$$CANDIDATE") \
 	$(foreach layer,$(LAYERS),--layer '$(layer)') \
 	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	$(if $(OUT),--out "$$OUT")
@@ -57,8 +59,8 @@ help: ## List the targets
 	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
 	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
-	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.0"), LAYERS="facts instructions'
-	@echo '              time", ROUNDS, OUT (folder)'
+	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
+	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'
 	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'
 	@echo '  report  RUN (folder), FORMAT (html or md)'
 	@echo '  test    TESTS (files or folders)'

@@ -24,7 +24,7 @@ from loadtests.regression.sides import (
     LOCK_WITH_ALL_STACKS,
     Role,
     Side,
-    base_of,
+    side_of,
     this_tree,
 )
 from results.schema import REGRESSIONS_FOLDER
@@ -108,6 +108,11 @@ _layers = click.option(
     help="Compare with this git ref, or with these versions, as in 'aiohttp==3.13.0'; with the "
     "committed baseline by default.",
 )
+@click.option(
+    "--candidate",
+    metavar="REF|PACKAGES",
+    help="Judge this git ref, or these versions, and not this tree as it is.",
+)
 @_layers
 @_stacks
 @_rounds
@@ -116,6 +121,7 @@ _layers = click.option(
 @_out
 def regression(
     base: str | None,
+    candidate: str | None,
     layers: tuple[str, ...],
     stacks: tuple[tuple[str, ...], ...],
     rounds: int,
@@ -123,7 +129,7 @@ def regression(
     seed: int | None,
     out: Path | None,
 ) -> None:
-    """Whether this tree does worse than a base, in facts, instructions and time.
+    """Whether this tree, or a candidate, does worse than a base: in facts, instructions and time.
 
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken.
     """
@@ -131,7 +137,7 @@ def regression(
     folder = out or new_folder()
     if base is None and not (BASELINE_FOLDER / SIDES_FILE).is_file():
         raise HarnessError("there is no baseline; `make baseline` writes one, or name a base")
-    with _sides(base, wish) as sides:
+    with _sides(base, candidate, wish) as sides:
         _write(wish, sides, folder)
     if base is None:  # a folder says everything by itself, also when the baseline has moved on
         _keep_baseline(folder)
@@ -223,14 +229,19 @@ def _drawn(seed: int | None) -> int:
 
 
 @contextmanager
-def _sides(base: str | None, wish: Wish) -> Iterator[tuple[Side, ...]]:
+def _sides(base: str | None, candidate: str | None, wish: Wish) -> Iterator[tuple[Side, ...]]:
     """The candidate, after the base where that is measured now."""
-    lock = LOCK_WITH_ALL_STACKS if wish.behaviour else LOCK
+    more = wish.behaviour or any(STACKS[name].optional for name in wish.stacks)
+    lock = LOCK_WITH_ALL_STACKS if more else LOCK
+    named = ((Role.BASE, base), (Role.CANDIDATE, candidate))
     with ExitStack() as cleanup:
-        sides = []
-        if base is not None:
-            sides.append(cleanup.enter_context(base_of(base, wish.stacks, _say, lock=lock)))
-        sides.append(cleanup.enter_context(this_tree(Role.CANDIDATE, wish.stacks)))
+        sides = [
+            cleanup.enter_context(side_of(name, wish.stacks, _say, role=role, lock=lock))
+            for role, name in named
+            if name is not None
+        ]
+        if candidate is None:
+            sides.append(cleanup.enter_context(this_tree(Role.CANDIDATE, wish.stacks)))
         yield tuple(sides)
 
 

@@ -90,30 +90,38 @@ def this_tree(
 
 
 @contextmanager
-def base_of(
-    wish: str, stacks: Sequence[str], say: Say, *, root: Path = ROOT, lock: str = LOCK
+def side_of(
+    wish: str,
+    stacks: Sequence[str],
+    say: Say,
+    *,
+    role: Role = Role.BASE,
+    root: Path = ROOT,
+    lock: str = LOCK,
 ) -> Iterator[Side]:
-    """The base that a person asked for: a git ref or packages. What it takes is removed again.
+    """The side that a person asked for: a git ref or packages. What it takes is removed again.
 
-    lock: the file of the base's tree that its environment is made from, where it needs one.
+    lock: the file of the side's tree that its environment is made from, where it needs one.
     Raises HarnessError with the one reason why it cannot be had.
     """
     opened = _with_packages if are_packages(wish) else _at_ref
-    with opened(wish, stacks, say, root, lock) as side:
-        yield side
+    with opened(wish, role, say, root, lock) as (tree, python):
+        yield look(role, wish, tree, python, stacks)
+
+
+Place = tuple[Path, Path]
+"""A tree, and the interpreter to run it with."""
 
 
 @contextmanager
-def _with_packages(
-    wish: str, stacks: Sequence[str], say: Say, root: Path, lock: str
-) -> Iterator[Side]:
-    say(f"base: an environment of its own with {wish}")
+def _with_packages(wish: str, role: Role, say: Say, root: Path, lock: str) -> Iterator[Place]:
+    say(f"{role}: an environment of its own with {wish}")
     with packages.environment(root / lock, wish.split()) as python:
-        yield look(Role.BASE, wish, root, python, stacks)
+        yield root, python
 
 
 @contextmanager
-def _at_ref(wish: str, stacks: Sequence[str], say: Say, root: Path, lock: str) -> Iterator[Side]:
+def _at_ref(wish: str, role: Role, say: Say, root: Path, lock: str) -> Iterator[Place]:
     with worktree.at(wish, root) as tree:
         if not (tree / "servers" / "child.py").is_file():
             raise HarnessError(
@@ -122,11 +130,11 @@ def _at_ref(wish: str, stacks: Sequence[str], say: Say, root: Path, lock: str) -
         if not (tree / lock).is_file():
             raise HarnessError(f"{wish} has no {lock}, so its environment is not known")
         if (tree / lock).read_bytes() == (root / lock).read_bytes():
-            yield look(Role.BASE, wish, tree, Path(sys.executable), stacks)
+            yield tree, Path(sys.executable)
             return
-        say(f"base: {wish} has another {lock}, so it gets an environment of its own")
+        say(f"{role}: {wish} has another {lock}, so it gets an environment of its own")
         with packages.environment(tree / lock, ()) as python:
-            yield look(Role.BASE, wish, tree, python, stacks)
+            yield tree, python
 
 
 def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str]) -> Side:

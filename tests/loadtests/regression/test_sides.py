@@ -15,8 +15,8 @@ from loadtests.regression.sides import (
     ROOT,
     Role,
     are_packages,
-    base_of,
     look,
+    side_of,
     this_tree,
 )
 from servers.contract import CASES, ROUTES, route_of
@@ -86,7 +86,7 @@ def test_a_ref_is_a_worktree_for_a_while(repo: Path) -> None:
     contract.write_text(contract.read_text() + "# changed\n")
     git(repo, "add", "servers/contract.py")
     index, status = (repo / ".git" / "index").read_bytes(), git(repo, "status", "--porcelain")
-    with base_of("first", STACKS, _say, root=repo) as side:
+    with side_of("first", STACKS, _say, root=repo) as side:
         assert side.root != repo
         assert "# changed" not in (side.root / "servers" / "contract.py").read_text()
         assert (side.commit, side.changed) == (git(repo, "rev-parse", "HEAD"), False)
@@ -104,7 +104,7 @@ def test_a_hook_of_the_repository_does_not_run(repo: Path) -> None:
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch '{repo}/hooked'\n")
     hook.chmod(0o755)
-    with base_of("first", STACKS, _say, root=repo):
+    with side_of("first", STACKS, _say, root=repo):
         pass
     assert not (repo / "hooked").exists()
 
@@ -124,7 +124,7 @@ def test_a_tree_without_git_has_no_commit(tmp_path: Path) -> None:
 
 
 def _refused(repo: Path, wish: str) -> str:
-    with pytest.raises(HarnessError) as caught, base_of(wish, STACKS, _say, root=repo):
+    with pytest.raises(HarnessError) as caught, side_of(wish, STACKS, _say, root=repo):
         raise AssertionError("a base that cannot be had")
     assert len(str(caught.value).splitlines()) == 1
     assert len(git(repo, "worktree", "list").splitlines()) == 1
@@ -162,7 +162,7 @@ def test_a_ref_where_there_is_no_repository(tmp_path: Path) -> None:
     """An unpacked archive has no refs."""
     with (
         pytest.raises(HarnessError, match="there is no git, or no git repository"),
-        base_of("main", STACKS, _say, root=tree(tmp_path)),
+        side_of("main", STACKS, _say, root=tree(tmp_path)),
     ):
         raise AssertionError("a base that cannot be had")
 
@@ -172,8 +172,8 @@ def test_an_interrupt_removes_the_worktree(repo: Path) -> None:
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from loadtests.regression.sides import base_of\n"
-        f"with base_of('first', ['aiohttp'], print, root=Path({str(repo)!r})) as side:\n"
+        "from loadtests.regression.sides import side_of\n"
+        f"with side_of('first', ['aiohttp'], print, root=Path({str(repo)!r})) as side:\n"
         "    print(side.root, flush=True)\n"
         "    time.sleep(60)\n"
     )
