@@ -12,6 +12,7 @@ DURATION =
 SEED =
 OUT =
 RESUME =
+PROCESSES =
 RUN =
 FORMAT =
 TESTS =
@@ -37,6 +38,7 @@ BENCH_OPTIONS = \
 	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	$(if $(DURATION),--duration '$(DURATION)') \
 	$(if $(SEED),--seed '$(SEED)') \
+	$(if $(PROCESSES),--processes '$(PROCESSES)') \
 	$(if $(OUT),--out "$$OUT") \
 	$(if $(RESUME),--resume)
 
@@ -57,7 +59,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
 	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
-	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1'
+	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1, PROCESSES'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
 	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'

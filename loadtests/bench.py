@@ -13,17 +13,20 @@ from loadtests.cpus import allowed_cpus, plan_cpus
 from loadtests.errors import HarnessError
 from loadtests.generator_process import Generator, generator_process
 from loadtests.measure import measure
+from loadtests.own import Own
 from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
 from loadtests.progress import Reporter, reporting
 from loadtests.rows import rows_of
-from loadtests.scenarios import SCENARIOS
+from loadtests.scenarios import SCENARIOS, Scenario
 from loadtests.store import Store, cannot_write, open_store
 from results.schema import ENVIRONMENT_FILE, Code
-from servers.contract import CASES
+from servers import parity
+from servers.contract import Case
 from servers.control import ControlError
 from servers.errors import ServerError
 from servers.process import server_process
-from servers.stacks import STACKS
+from servers.settings import Settings
+from servers.stacks import STACKS, Stack, available, keeps
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3
@@ -37,7 +40,8 @@ class Bench:
 
     warmup_s: lead-in of a Run where its scenario asks for no longer one.
     measured_s: the measured window. probe: whether the servers watch themselves.
-    command: what the person typed, for the record.
+    command: what the person typed, for the record. processes: of each server, on one port.
+    own: a person's own application, whose stacks and scenarios are then meant.
     """
 
     stacks: tuple[str, ...]
@@ -50,22 +54,55 @@ class Bench:
     resume: bool
     probe: bool
     command: tuple[str, ...]
+    processes: int = 1
+    own: Own | None = None
+
+    def stack(self, name: str) -> Stack:
+        """The row of that name."""
+        return STACKS[name] if self.own is None else self.own.stacks[name]
+
+    def scenario(self, name: str) -> Scenario:
+        """The row of that name."""
+        return SCENARIOS[name] if self.own is None else self.own.scenarios[name]
 
     def cells(self) -> list[tuple[str, str]]:
-        """Stack x scenario, without those that would say nothing of a yardstick."""
+        """Stack x scenario, without those that would say nothing of a yardstick, and those
+        that a stack cannot keep."""
+        holes = self.holes()
         return [
             (stack, scenario)
             for stack in self.stacks
             for scenario in self.scenarios
-            if SCENARIOS[scenario].yardstick or not STACKS[stack].yardstick
+            if (self.scenario(scenario).yardstick or not self.stack(stack).yardstick)
+            and scenario not in holes.get(stack, {})
         ]
+
+    def holes(self) -> dict[str, dict[str, str]]:
+        """By stack: the scenarios that are about a Case that it cannot keep, and why."""
+        found: dict[str, dict[str, str]] = {}
+        for stack in self.stacks:
+            holes = self.stack(stack).holes
+            for scenario in self.scenarios:
+                cases = [load.case.name for load in self.scenario(scenario).loads]
+                why = next((holes[case] for case in cases if case in holes), None)
+                if why is not None:
+                    found.setdefault(stack, {})[scenario] = why
+        return found
+
+    def promised(self, stack: str) -> list[Case]:
+        """What a stack is held to before it is loaded: the contract but for its holes, or what
+        was learned of a person's own application."""
+        if self.own is None:
+            return list(keeps(self.stack(stack)).values())
+        loads = [load for one in self.scenarios for load in self.scenario(one).loads]
+        return list({load.case.request: load.case for load in loads}.values())
 
     def expected_s(self) -> float:
         """About how long it will take: the loads, and a second around each."""
         return self.rounds * sum(
-            max(self.warmup_s, SCENARIOS[scenario].warmup_s)
+            max(self.warmup_s, self.scenario(scenario).warmup_s)
             + self.measured_s
-            + SCENARIOS[scenario].after_s
+            + self.scenario(scenario).after_s
             + OVERHEAD_S
             for _, scenario in self.cells()
         )
@@ -82,7 +119,10 @@ class Bench:
             "probe": self.probe,
             "runs": self.rounds * len(self.cells()),
             "cells": [list(cell) for cell in self.cells()],
-            "rows_per_run": {name: len(SCENARIOS[name].loads) for name in self.scenarios},
+            "rows_per_run": {name: len(self.scenario(name).loads) for name in self.scenarios},
+            # Said only where there are more: plans from before it did not say that it is one.
+            **({} if self.processes == 1 else {"processes": self.processes}),
+            **({} if self.own is None else {"application": dict(self.own.described)}),
         }
 
 
@@ -137,12 +177,13 @@ class Bencher:
         self._bench = bench
         self._store = store
         self._reporter = reporter
-        self._cpus = plan_cpus(allowed_cpus())
+        self._cpus = plan_cpus(allowed_cpus(), bench.processes)
         self._log = bench.folder / LOG_FILE
         self._generators = ExitStack()
         self._generator: Generator | None = None
         self._deaths = 0
         self._drift: tuple[Code, ...] = ()
+        self._unequal: dict[str, list[str]] = {}
         self.broken: list[str] = []
         self.left_out: dict[str, str] = {}
         self.loaded_s = 0.0
@@ -164,17 +205,47 @@ class Bencher:
             raise cannot_write(self._bench.folder, LOG_FILE, error) from error
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
         for name in self._bench.stacks:
+            obstacle = available(self._bench.stack(name))
+            if obstacle is not None:
+                self._leave_out(name, [f"cannot run here: {obstacle}"])
+                continue
             self._reporter.run_begins(f"{name}: the contract")
             try:
-                with server_process(name, cpus=self._cpus.server, log=self._log) as server:
-                    wrong = verify.problems(server.host, server.port, CASES.values())
+                settings = Settings(reuse_port=self._bench.processes > 1)
+                with server_process(
+                    self._bench.stack(name),
+                    settings=settings,
+                    cpus=self._cpus.server,
+                    log=self._log,
+                ) as server:
+                    promised = self._bench.promised(name)
+                    wrong = verify.problems(server.host, server.port, promised)
                     described["stacks"][name] = server.facts
             except (ServerError, ControlError) as error:
                 wrong = [str(error)]
             if wrong:
                 self._leave_out(name, wrong)
         described["left_out"] = self.left_out
+        self._tell_holes(described)
+        described["parity"] = parity.table(described["stacks"])
+        self._unequal = parity.unexplained(described["parity"])
+        for name, unequal in self._unequal.items():
+            self._reporter.note(f"{name} is not on equal terms: {', '.join(unequal)}")
         self._write_environment(described)
+
+    def _tell_holes(self, described: dict[str, Any]) -> None:
+        """Name what is not measured because a stack cannot keep it, and whose application it is."""
+        holes = self._bench.holes()
+        if holes:
+            described["holes"] = holes
+        for name, scenarios in holes.items():
+            by: dict[str, list[str]] = {}
+            for scenario, why in scenarios.items():
+                by.setdefault(why, []).append(scenario)
+            for why, without in by.items():
+                self._reporter.note(f"{name} goes without {', '.join(without)}: {why}")
+        if self._bench.own is not None:
+            described["application"] = dict(self._bench.own.described)
 
     def _leave_out(self, name: str, wrong: list[str]) -> None:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
@@ -199,10 +270,11 @@ class Bencher:
     def run(self, planned: PlannedRun) -> None:
         """Measure one Run and write its rows."""
         self._reporter.run_begins(planned.run_id)
-        scenario = SCENARIOS[planned.scenario]
+        scenario = self._bench.scenario(planned.scenario)
         warmup_s = max(self._bench.warmup_s, scenario.warmup_s)
         result = measure(
             planned,
+            self._bench.stack(planned.stack),
             scenario,
             self._live_generator(),
             self._cpus,
@@ -211,8 +283,10 @@ class Bencher:
             seed=arrivals_seed(self._bench.seed, planned.round),
             probe=self._bench.probe,
             log=self._log,
+            processes=self._bench.processes,
         )
-        result = replace(result, codes=(*result.codes, *self._drift))
+        unequal = (Code.UNEQUAL_TERMS,) if planned.stack in self._unequal else ()
+        result = replace(result, codes=(*result.codes, *self._drift, *unequal))
         self._store.add(rows_of(result))
         if result.report is not None:
             self.loaded_s += warmup_s + self._bench.measured_s

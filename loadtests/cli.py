@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loadtests import counts
+from loadtests import counts, own_command
 from loadtests.behaviour.command import behaviour
 from loadtests.bench import Bench, Outcome, run_bench
 from loadtests.environment import shown_command
@@ -30,6 +30,7 @@ from servers.contract import CASES, LAYERS, PROTECTIONS
 from servers.naming import NameIn, NamesIn
 from servers.stacks import STACKS
 
+MOST_PROCESSES = 64
 DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")
 DEFAULT_SCENARIOS = (
     "async-32",
@@ -150,10 +151,18 @@ def _described(load: Load) -> str:
     help="Have the servers watch their loop, threads and executor.",
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    help="Run each server as so many processes that share a port.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0),
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
 )
+@own_command.options
 def bench(
     stacks: tuple[tuple[str, ...], ...],
     scenarios: tuple[tuple[str, ...], ...],
@@ -163,7 +172,13 @@ def bench(
     out: Path | None,
     resume: bool,
     probe: bool,
+    processes: int,
     seed: int | None,
+    app: str | None,
+    app_dir: Path,
+    on: tuple[str, ...],
+    gets: tuple[str, ...],
+    file: Path | None,
 ) -> None:
     """Measure, and end with the table.
 
@@ -172,10 +187,14 @@ def bench(
     """
     if resume and out is None:
         raise click.UsageError("--resume needs --out with the folder to go on with")
+    own = own_command.wanted(app, app_dir, gets, file, on, bool(stacks or scenarios))
     folder = out or new_folder()
     plan = Bench(
-        stacks=tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS,
-        scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))) or DEFAULT_SCENARIOS,
+        stacks=tuple(dict.fromkeys(chain.from_iterable(stacks)))
+        or (DEFAULT_STACKS if own is None else tuple(own.stacks)),
+        scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios)))
+        or (DEFAULT_SCENARIOS if own is None else tuple(own.scenarios)),
+        own=own,
         rounds=rounds,
         warmup_s=warmup,
         measured_s=duration,
@@ -184,6 +203,7 @@ def bench(
         resume=resume,
         probe=probe,
         command=tuple(shown_command(sys.argv[1:])),
+        processes=processes,
     )
     minutes = plan.expected_s() / 60
     click.echo(f"{len(plan.cells()) * rounds} runs, about {minutes:.0f} minutes", err=True)

@@ -30,17 +30,20 @@ def allowed_cpus() -> list[int] | None:
     return sorted(os.sched_getaffinity(0))
 
 
-def plan_cpus(allowed: list[int] | None) -> CpuPlan:
-    """One CPU each, on different cores where there are some; the last ones, since
-    the kernel's own work gathers on the first."""
+def plan_cpus(allowed: list[int] | None, processes: int = 1) -> CpuPlan:
+    """One CPU for the generator and one for each server process, as far as there are some; on
+    different cores where there are enough; the last ones, since the kernel's own work gathers
+    on the first."""
     if allowed is None:
         return CpuPlan(None, None, (Code.NOT_PINNED,))
+    shared = (Code.CPUS_SHARED,) if processes > max(1, len(allowed) - 1) else ()
     if len(allowed) < 2:
-        return CpuPlan(frozenset(allowed), frozenset(allowed), (Code.ONE_CPU,))
-    server = allowed[-1]
-    others = [cpu for cpu in allowed if cpu != server]
-    apart = [cpu for cpu in others if cpu not in siblings(server)] or others
-    return CpuPlan(frozenset({server}), frozenset({apart[-1]}), ())
+        return CpuPlan(frozenset(allowed), frozenset(allowed), (Code.ONE_CPU, *shared))
+    server = frozenset(allowed[-min(processes, len(allowed) - 1) :])
+    others = [cpu for cpu in allowed if cpu not in server]
+    beside = {sibling for cpu in server for sibling in siblings(cpu)}
+    apart = [cpu for cpu in others if cpu not in beside] or others
+    return CpuPlan(server, frozenset({apart[-1]}), shared)
 
 
 def siblings(cpu: int) -> set[int]:

@@ -20,6 +20,9 @@ from results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 _ROOT = Path(__file__).resolve().parent.parent
 
+_FOLDERS = ("--out", "--app-dir")
+"""Options that name a folder of this machine."""
+
 FINGERPRINT = ("machine", "python", "packages")
 """The parts that must not change between the Runs of one results folder."""
 
@@ -131,8 +134,8 @@ def shown_command(arguments: list[str]) -> list[str]:
     """The command that makes the figures again, without this machine's folders."""
     kept, words = [], iter(arguments)
     for word in words:
-        if word == "--out":
+        if word in _FOLDERS:
             next(words, None)
-        elif not word.startswith("--out="):
+        elif not word.startswith(tuple(f"{option}=" for option in _FOLDERS)):
             kept.append(word)
     return ["python", "-m", "loadtests", *kept]

@@ -19,7 +19,9 @@ from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
 from results.schema import Code
 from servers.errors import ServerError
-from servers.process import Ended, ServerProcess, server_process
+from servers.group import ServerGroup, server_processes
+from servers.process import Ended, ServerProcess
+from servers.stacks import Stack
 
 DRAIN_S = 3.0
 """How long requests in flight at the end of the window are waited for."""
@@ -30,9 +32,12 @@ TIMEOUT_S = 30.0
 SPEED_TOLERANCE = 0.25
 """How much the machine's speed may differ before and after a load."""
 
+Serving = ServerProcess | ServerGroup
+
 
 def measure(
     planned: PlannedRun,
+    stack: Stack,
     scenario: Scenario,
     generator: Generator,
     cpus: CpuPlan,
@@ -42,16 +47,18 @@ def measure(
     seed: int,
     probe: bool,
     log: Path | None,
+    processes: int = 1,
 ) -> RunResult:
     """Carry out one Run; what happens to its server or to the generator is part of the result.
 
     Raises HarnessError for what is the harness's own fault.
     """
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    known = RunResult(planned, scenario, started_at, cpus.codes)
+    known = RunResult(planned, scenario, started_at, cpus.codes, processes)
     try:
-        with server_process(
-            planned.stack,
+        with server_processes(
+            stack,
+            processes,
             settings=replace(scenario.settings, probe=probe),
             cpus=cpus.server,
             log=log,
@@ -74,14 +81,14 @@ def measure(
         return replace(known, codes=(*known.codes, Code.GENERATOR_DIED), cause=str(error))
 
 
-def _how_it_died(server: ServerProcess, ended: Ended) -> str:
+def _how_it_died(server: Serving, ended: Ended) -> str:
     """In its own words where it had any; else by its exit status."""
     return server.failure or f"exit status {ended.exit_code}"
 
 
 def _load(
     known: RunResult,
-    server: ServerProcess,
+    server: Serving,
     generator: Generator,
     cpus: CpuPlan,
     warmup_s: float,
@@ -123,9 +130,7 @@ def _load(
     )
 
 
-def _seen(
-    server: ServerProcess, observed: Observed, before_ms: float, after_ms: float
-) -> Iterator[Code]:
+def _seen(server: Serving, observed: Observed, before_ms: float, after_ms: float) -> Iterator[Code]:
     """Warnings about the Run as a whole."""
     if abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:
         yield Code.MACHINE_SPEED

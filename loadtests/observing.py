@@ -8,8 +8,8 @@ from typing import Any
 
 from loadtests.procstat import MachineReading, own_cpu_s, read_machine
 from loadtests.scenarios import Load
-from servers.contract import route_of
 from servers.control import ControlClosed, ControlError, Message
+from servers.group import ServerGroup
 from servers.process import Reading, ServerProcess
 
 READ_BOUND_S = 2.0
@@ -52,7 +52,7 @@ class Observed:
 class Observer:
     """Asks a server at the events of a load; what does not come in time stays None."""
 
-    def __init__(self, server: ServerProcess, *, probe: bool) -> None:
+    def __init__(self, server: ServerProcess | ServerGroup, *, probe: bool) -> None:
         self._server = server
         self._probe = probe
         self._counting = False
@@ -71,10 +71,12 @@ class Observer:
     def end(self, report: dict[str, Any], loads: tuple[Load, ...]) -> None:
         """After the load: the instants of the requests that its report is about."""
         for load in loads:
+            if load.route is None:
+                continue
             told = report["loads"][load.name]
             answer = self._ask(
                 "instants",
-                route=route_of(load.case.request).name,
+                route=load.route,
                 skip=begun(told["warmup"]),
                 count=begun(told["measured"]),
             )

@@ -10,7 +10,6 @@ from loadtests.histogram import Histogram, from_pairs
 from loadtests.observing import Observed, begun
 from loadtests.scenarios import Load
 from results.schema import Value
-from servers.contract import route_of
 
 Row = dict[str, Value]
 
@@ -69,7 +68,7 @@ def load_figures(observed: Observed, report: dict[str, Any], load: Load) -> Row:
     """Figures of one load's route: time in the handler, and a request taken apart."""
     row: Row = {}
     if observed.probe is not None:
-        tallies = observed.probe["routes"].get(route_of(load.case.request).name, [])
+        tallies = observed.probe["routes"].get(load.route, [])
         handler = Histogram()
         for tally in tallies:
             handler.add(dict(tally["handler_us"]))
@@ -137,7 +136,7 @@ def observation_rows(run_id: str, observed: Observed) -> Iterator[Row]:
             yield {
                 "run_id": run_id,
                 "route": route,
-                "pid": observed.probe["pid"],
+                "pid": tally.get("pid", observed.probe["pid"]),
                 "thread": tally["thread"],
                 "is_main_thread": tally["is_main_thread"],
                 "is_loop_thread": tally["is_loop_thread"],
@@ -150,9 +149,12 @@ def observation_rows(run_id: str, observed: Observed) -> Iterator[Row]:
 
 def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
     """A row a thread that was alive at the end of the window."""
-    for thread in (observed.probe or {}).get("threads", []):
+    if observed.probe is None:
+        return
+    for thread in observed.probe["threads"]:
         yield {
             "run_id": run_id,
+            "pid": thread.get("pid", observed.probe["pid"]),
             "thread": thread["name"],
             "cpu_ms": thread["cpu_ns"] / 1e6,
             "run_queue_ms": thread["waited_ns"] / 1e6,
@@ -239,7 +241,7 @@ def histogram_rows(run_id: str, observed: Observed, loads: tuple[Load, ...]) -> 
         yield from bucket_rows(run_id, "all", quantity, from_pairs(pairs))
     for load in loads:
         handler = Histogram()
-        for tally in observed.probe["routes"].get(route_of(load.case.request).name, []):
+        for tally in observed.probe["routes"].get(load.route, []):
             handler.add(dict(tally["handler_us"]))
         yield from bucket_rows(run_id, load.name, "handler_time", handler)
 

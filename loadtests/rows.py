@@ -30,6 +30,7 @@ class RunResult:
     scenario: Scenario
     started_at: str
     codes: tuple[Code, ...]
+    processes: int = 1
     cause: str | None = None
     start_ms: float | None = None
     first_answer_ms: float | None = None
@@ -94,6 +95,7 @@ def _identity(result: RunResult, load: Load) -> Row:
         "stack": planned.stack,
         "scenario": planned.scenario,
         "load": load.name,
+        "processes": result.processes,
         "started_at": result.started_at,
         "load_model": model.kind,
         "users": model.population,
@@ -110,7 +112,7 @@ def _identity(result: RunResult, load: Load) -> Row:
 def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
     report = result.report
     if report is None or told is None:
-        return {"warnings": _joined(result.codes)}
+        return {"warnings": _joined((*result.codes, *load.codes))}
     service = _histogram(told, "measured", "service")
     response = _histogram(told, "measured", "response")
     if not response.count:
@@ -138,7 +140,7 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
     counted = (Code.FAILURES,) if failures else ()
     found = doubts(_evidence(result, load, told, row, service)) if whole else counted
     lead_in = (Code.LEAD_IN_FAILURES,) if told["warmup"]["failures"] else ()
-    row["warnings"] = _joined((*result.codes, *lead_in, *found))
+    row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *found))
     return row
 
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
-from servers.contract import CASES, LAYERS, Case, Expected, Request
+from results.schema import Code
+from servers.contract import CASES, LAYERS, Case, Expected, Request, route_of
 from servers.settings import Settings
 
 
@@ -83,11 +84,22 @@ MODELS: dict[str, type[Model]] = {model.kind: model for model in (Closed, Open, 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One stream of requests of a Scenario, with figures of its own."""
+    """One stream of requests of a Scenario, with figures of its own.
+
+    own: it goes to a person's own application, whose routes are not the contract's.
+    codes: what is in doubt about each row of it from the beginning.
+    """
 
     name: str
     case: Case
     model: Model
+    own: bool = False
+    codes: tuple[Code, ...] = ()
+
+    @property
+    def route(self) -> str | None:
+        """The route whose handler the probe watches; None in a person's own application."""
+        return None if self.own else route_of(self.case.request).name
 
 
 @dataclass(frozen=True, slots=True)

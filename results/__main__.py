@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from results import folder as folders
+from results import reading
 from results.errors import ResultsError, UnknownName
 from results.regression.command import COMMANDS as REGRESSION_COMMANDS
 
@@ -250,6 +251,27 @@ def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -
             "no open loop of that name was measured; `make bench SCENARIOS='open-* rate-*'` does"
         )
     for line in capacity_text.lines(found, rps, slo_ms):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("run", type=Run(), required=False)
+def split(run: Path | None) -> None:
+    """Tell server and framework apart, and what another loop or parser changes."""
+    from results import split as splitting
+    from results import split_text
+
+    loaded = _load(_chosen(run))
+    problems: list[reading.Problem] = []
+    splits, counts = splitting.of_folder(loaded, _summaries(loaded, None), problems)
+    for problem in problems:
+        click.echo(f"note: {problem}", err=True)
+    if not splits and not counts:
+        raise ResultsError(
+            "no two stacks of this run differ in their framework, loop or parser alone; "
+            '`make bench STACKS="asgi-hypercorn quart-hypercorn"` measures two that do'
+        )
+    for line in split_text.lines(splits, counts):
         click.echo(line)
 
 

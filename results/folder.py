@@ -150,6 +150,14 @@ def load(path: Path) -> Folder:
     return Folder(path, runs, failures, plan, environment, tuple(problems))
 
 
+def facts_of(folder: Folder) -> dict[str, Mapping[str, object]]:
+    """What each server said of itself, by stack; empty where environment.json does not say."""
+    stacks = folder.environment.get("stacks")
+    if not isinstance(stacks, Mapping):
+        return {}
+    return {str(name): facts for name, facts in stacks.items() if isinstance(facts, Mapping)}
+
+
 def only(folder: Folder, patterns: Sequence[str]) -> Folder:
     """The folder as if only the scenarios of these names had been planned and measured.
 

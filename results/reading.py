@@ -16,7 +16,7 @@ from pathlib import Path
 from results import schema
 from results.errors import ResultsError
 from results.files import file_of, open_text
-from results.schema import Column, Kind, Table, Value
+from results.schema import Column, Kind, Row, Table, Value
 
 MOST_PROBLEMS = 20
 """So many are told of one file; then only how many more there are."""
@@ -55,6 +55,13 @@ class _Noted:
         more = self._count - MOST_PROBLEMS
         if more > 0:
             self._problems.append(Problem(self._file, f"{more} more like these"))
+
+
+def optional_rows(path: Path, table: Table, problems: list[Problem]) -> tuple[Row, ...]:
+    """The rows of a table that no bench writes: nothing is wrong where it is not there."""
+    if not (path / table.filename).exists():
+        return ()
+    return tuple(rows(path, table, problems))
 
 
 def rows(path: Path, table: Table, problems: list[Problem]) -> Iterator[dict[str, Value]]:
@@ -98,7 +105,7 @@ def _read(
     columns = _columns(table, header[1], note)
     if columns is None:
         return
-    blank: dict[str, Value] = dict.fromkeys(table.names)
+    blank: dict[str, Value] = {column.name: column.before for column in table.columns}
     quickly = _quick([column for column in columns if column is not None])
     whole = header[1] if set(header[1]) == blank.keys() else None
     for number, cells in _lines(reader, note, start=header[0] + 1):
@@ -177,7 +184,7 @@ def _columns(
     for column in missing:
         if column.required:
             note("is missing; the table is not used without it", column=column.name)
-    blank = [column.name for column in missing if not column.required]
+    blank = [column.name for column in missing if not column.required and not column.later]
     if blank:
         note(f"{_columns_named(blank)} missing (an older version's file?); not measured")
     if twice or any(column.required for column in missing):

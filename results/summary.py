@@ -36,7 +36,16 @@ _ALWAYS, _COUNTED = "throughput_rps", "requests"
 """What a Run has that was loaded."""
 
 _GIVEN = frozenset(
-    ("round", "position", "users", "arrival_rate_rps", "warmup_s", "measured_s", "exit_code")
+    (
+        "round",
+        "position",
+        "processes",
+        "users",
+        "arrival_rate_rps",
+        "warmup_s",
+        "measured_s",
+        "exit_code",
+    )
 )
 """Numbers of runs.csv that were chosen, or are names: they are not summarised."""
 

@@ -138,7 +138,15 @@ def heading(folder: Folder) -> Iterator[str]:
     yield figures.plain(
         f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if rounds != 1 else ''}, {begun}"
     )
+    several = {run.number("processes") for run in folder.runs} - {None, 1.0}
+    if several:
+        counts = " or ".join(f"{count:g}" for count in sorted(filter(None, several)))
+        yield f"each server as {counts} processes on one port; CPU and memory are their sums"
     environment = folder.environment
+    application = environment.get("application")
+    if isinstance(application, dict):
+        own = f"{application.get('target')} ({application.get('framework')})"
+        yield figures.plain(f"a person's own application: {own}")
     machine, python = environment.get("machine"), environment.get("python")
     facts = []
     if isinstance(machine, dict):

@@ -140,6 +140,13 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "use a machine with two or more CPUs; CPU per request holds even here",
             (*LOAD_TIMES, "loop_delay", "generator", "send_lag"),
         ),
+        Code.CPUS_SHARED: Wording(
+            "the server ran as more processes than it had CPUs",
+            "they took turns on the same CPUs: the figures show what more processes cost, not what "
+            "they gain on a machine that has a CPU for each",
+            "for scaling, measure on a machine with a CPU for each process and one for the load",
+            (*LOAD_TIMES, "loop_delay"),
+        ),
         Code.NOT_PINNED: Wording(
             "server and generator could not be bound to CPUs of their own",
             "they may have run on each other's CPU now and then: more spread, later tails",
@@ -151,6 +158,13 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "measure again from the beginning into a new folder",
             (),
             True,
+        ),
+        Code.UNEQUAL_TERMS: Wording(
+            "a setting in force in the server is not that of the other stacks, for no known reason",
+            "the stacks were not measured on equal terms: a difference between them may be the "
+            "setting's",
+            "see the table of parity in the report's section on the environment; set it equal, or "
+            "add the reason to the stack's row",
         ),
         Code.NOT_VERIFIED: Wording(
             "the server's answers broke the contract before the load began, so it was not loaded",
@@ -204,6 +218,13 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "high percentiles are single requests",
             "measure for longer",
             (*LOAD_TIMES, "handler_time"),
+        ),
+        Code.ANSWER_VARIES: Wording(
+            "the application answered with other bytes from asking to asking, before the load",
+            "under load the status of each such answer was checked, and not what is in it; its "
+            "content type was checked before each load",
+            "name a path with a constant answer where every byte is to be checked",
+            ("failures",),
         ),
         ReadingCode.TOO_FEW_ROUNDS: Wording(
             "fewer than three Rounds have this figure",

@@ -44,6 +44,7 @@ SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
     "keep_alive_s": (Seconds(), "How long an idle connection is kept."),
     "grace_s": (Seconds(), "How long a stop waits for requests in flight."),
     "backlog": (click.IntRange(1, 65_535), "The listen backlog."),
+    "reuse_port": (click.BOOL, "Whether other processes may listen on the port too."),
     "debug": (click.BOOL, "The framework's and the loop's debug modes."),
 }
 """The type and the help of the settings that `run` takes as options.

@@ -270,18 +270,32 @@ GRACE_PERIODS = 2
 connection waits that long for its handler, then as long again before it cancels it."""
 
 
-async def serve(app: web.Application, host: str, port: int, settings: Settings) -> AiohttpServing:
+async def serve(
+    app: web.Application,
+    host: str,
+    port: int,
+    settings: Settings,
+    *,
+    auto_decompress: bool = False,  # no other stack takes compressed bodies
+) -> AiohttpServing:
     """Listen with `app`; see `stacks.Start`."""
     runner = web.AppRunner(
         app,
         access_log=None,
-        auto_decompress=False,  # no other stack takes compressed bodies
+        auto_decompress=auto_decompress,
         keepalive_timeout=settings.keep_alive_s,
         shutdown_timeout=settings.grace_s / GRACE_PERIODS,
     )
     try:
         await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=settings.backlog, reuse_address=True)
+        site = web.TCPSite(
+            runner,
+            host,
+            port,
+            backlog=settings.backlog,
+            reuse_address=True,
+            reuse_port=settings.reuse_port,
+        )
         # Cut short, asyncio's `create_server` would leave a listener that nobody knows.
         starting = asyncio.create_task(site.start())
         try:

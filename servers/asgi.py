@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
+from servers.settings import Settings
 from servers.stacks import InForce
 
 Scope = MutableMapping[str, Any]
@@ -87,7 +88,7 @@ def awaited_frames(task: asyncio.Task[Any]) -> Iterator[Mapping[str, Any]]:
         coroutine = getattr(coroutine, "cr_await", None)
 
 
-def listen(host: str, port: int, backlog: int) -> socket.socket:
+def listen(host: str, port: int, settings: Settings) -> socket.socket:
     """Bound and listening, so that a port in use shows before the framework starts."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only on connections whose
@@ -97,10 +98,12 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     try:
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
-        listener.listen(backlog)
+        listener.listen(settings.backlog)
     except BaseException:
         listener.close()
         raise

@@ -342,6 +342,7 @@ async def start(host: str, port: int, settings: Settings) -> AsyncioServing:
         port,
         backlog=settings.backlog,
         reuse_address=True,
+        reuse_port=settings.reuse_port,
         start_serving=False,
     )
     try:

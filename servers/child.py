@@ -39,6 +39,7 @@ class Config:
     parent: the pid to die with, where the harness is the child's own parent; None
         where another command stands between the two.
     stop_timeout_s: how long a stop may take once the harness is gone.
+    row: the Stack of a person's own application as JSON, which is not among STACKS.
     """
 
     stack: str
@@ -48,6 +49,11 @@ class Config:
     cpus: list[int] | None
     parent: int | None
     stop_timeout_s: float
+    row: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the child takes it. A row that is None is not said: older trees know none."""
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("row", None)}
 
 
 FACTS_BOUND_S = 10.0
@@ -94,7 +100,7 @@ def serve(station: Station, commands: Iterable[Message], config: Config) -> None
     machine.allow_many_files()
 
     # Only now: looking a stack up imports no framework, starting it does.
-    stack = stacks.find(config.stack)
+    stack = stacks.find(config.stack) if config.row is None else Stack.from_json(config.row)
     settings = Settings.from_json(config.settings)
     with _watching(settings) as watching:
         _host(station, commands, config, stack, settings, watching)

@@ -112,7 +112,7 @@ class GthreadServing:
         self._app = app
         self._grace_s = settings.grace_s
         self._config = _config(settings)
-        listener = asgi.listen(host, port, settings.backlog)
+        listener = asgi.listen(host, port, settings)
         self.port: int = listener.getsockname()[1]
         log = _Logger(self._config)
         kind = TCP6Socket if ":" in host else TCPSocket

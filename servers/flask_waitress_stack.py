@@ -35,7 +35,7 @@ class WaitressServing:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._app = app
         self._grace_s = settings.grace_s
-        listener = asgi.listen(host, port, settings.backlog)
+        listener = asgi.listen(host, port, settings)
         self.port: int = listener.getsockname()[1]
         self._map: dict[int, Any] = {}
         try:

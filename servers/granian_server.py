@@ -132,7 +132,7 @@ async def _started(app: Application) -> Any:
 
 async def serve(app: Application, host: str, port: int, settings: Settings) -> GranianServing:
     """Listen with `app`; see `stacks.Start`."""
-    listener = asgi.listen(host, port, settings.backlog)
+    listener = asgi.listen(host, port, settings)
     # As on a listener that granian makes; accepted connections inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:

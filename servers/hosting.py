@@ -96,7 +96,7 @@ def run(
         loop = runner.get_loop()
         _stop_on_signals(loop, stop)
         loop.set_default_executor(_executor(settings.executor_threads, watching))
-        start = lifecycle.start(stack.name, host=host, port=port, settings=settings)
+        start = lifecycle.start(stack, host=host, port=port, settings=settings)
         serves = None if stack.loop == NO_LOOP else loop
         with nullcontext() if watching is None else watching.attached(serves):
             runner.run(_serve(start, stop, announce))

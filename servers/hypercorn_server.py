@@ -113,7 +113,7 @@ class HypercornServing:
 
 async def serve(app: Application, host: str, port: int, settings: Settings) -> HypercornServing:
     """Listen with `app`; see `stacks.Start`."""
-    serving = HypercornServing(app, asgi.listen(host, port, settings.backlog), settings)
+    serving = HypercornServing(app, asgi.listen(host, port, settings), settings)
     try:
         await serving.listening()
     except BaseException:

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from servers import stacks
-from servers.contract import CASES
 from servers.errors import PortInUse, ServerError, StartupFailed
 from servers.settings import Settings
 from servers.stacks import InForce, Serving, Stack
@@ -76,13 +75,14 @@ class Server:
 
 
 async def start(
-    name: str,
+    name: str | Stack,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     settings: Settings = Settings(),
 ) -> Server:
-    """Start the stack `name`; returns once it has answered `GET /plain` over a connection.
+    """Start the stack `name`; returns once it has answered `GET /plain` over a connection, or
+    whatever a person's own application is asked for instead.
 
     host: an address or a name, of which the first address is taken.
     port: 0 picks a free one.
@@ -202,7 +202,7 @@ def _in_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 
 
 async def _ask(server: Server) -> None:
-    case = CASES["plain"]
+    request, expected = stacks.greeting(server.stack)
     loop = asyncio.get_running_loop()
     head = b""
     # A plain socket: a stream whose opening is cancelled may stay open.
@@ -210,7 +210,7 @@ async def _ask(server: Server) -> None:
         client.setblocking(False)
         try:
             await loop.sock_connect(client, (server.host, server.port))
-            await loop.sock_sendall(client, case.request.encode(server.netloc))
+            await loop.sock_sendall(client, request.encode(server.netloc))
             while b"\r\n\r\n" not in head:
                 received = await loop.sock_recv(client, 65536)
                 if not received:
@@ -219,8 +219,8 @@ async def _ask(server: Server) -> None:
         except (OSError, EOFError) as error:
             raise _failure(server.stack, error) from error
     status = head.split(b" ", 2)[1]
-    if status != str(case.expected.status).encode():
+    if expected is not None and status != str(expected.status).encode():
         raise StartupFailed(
-            f"{server.stack.name} answered {case.request.target} with status {status.decode()} "
+            f"{server.stack.name} answered {request.target} with status {status.decode()} "
             f"on {server.url}; see its log"
         )

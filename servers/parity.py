@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from servers.stacks import STACKS
@@ -14,6 +14,8 @@ PARITY_EXCEPTIONS: dict[tuple[str, str], str] = {
     for setting, why in stack.differs.items()
 }
 """By stack and setting: why a difference from the other stacks is as it should be."""
+
+_REFERENCE = "aiohttp"
 
 _COMPARED = ("python", "loop", "executor", "gc", "cpus", "settings", "in_force")
 """The parts of servers.facts that are to be alike. The rest names the stack and its packages."""
@@ -43,8 +45,47 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
+def table(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What differs among the servers of one run, as JSON types for environment.json.
+
+    reference: aiohttp where it is among them, else the first; None without facts. differences:
+    as of `differences`, each explained by the row of either stack, as its facts have it.
+    """
+    reference = _REFERENCE if _REFERENCE in facts else next(iter(facts), None)
+    if reference is None:
+        return {"reference": None, "differences": []}
+    own = _reasons(facts[reference])
+    return {
+        "reference": reference,
+        "differences": [
+            {**asdict(one), "why": {**own, **_reasons(facts[one.stack])}.get(one.setting)}
+            for one in differences(facts, reference)
+        ],
+    }
+
+
+def _reasons(told: Mapping[str, Any]) -> dict[str, str]:
+    """Those in the facts, and before them those of the rows with the same server and loop: a
+    person's own application on it has none of its own."""
+    kind = str((told.get("loop") or {}).get("class")).partition(".")[0]
+    found: dict[str, str] = {}
+    for stack in STACKS.values():
+        if (stack.server, stack.loop) == (told.get("server"), kind):
+            found |= stack.differs
+    return found | dict(told.get("differs", {}))
+
+
+def unexplained(parity: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Of a `table`: by stack the settings whose difference nothing explains."""
+    found: dict[str, list[str]] = {}
+    for one in parity["differences"]:
+        if one["why"] is None:
+            found.setdefault(one["stack"], []).append(one["setting"])
+    return found
+
+
 def differences(
-    facts: Mapping[str, Mapping[str, Any]], reference: str = "aiohttp"
+    facts: Mapping[str, Mapping[str, Any]], reference: str = _REFERENCE
 ) -> list[Difference]:
     """Every setting in which a stack is not as `reference`, a setting that only one has included.
 

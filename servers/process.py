@@ -22,7 +22,6 @@ from typing import IO, Any
 from servers import errors, stacks
 from servers.child import Config
 from servers.commanded import Child, Ended, interrupts_deferred
-from servers.contract import CASES
 from servers.control import ControlClosed, ControlError, ControlTimeout, Message
 from servers.errors import ServerError, StartupFailed
 from servers.machine import Reading
@@ -105,7 +104,7 @@ class ServerProcess:
 
 @contextmanager
 def server_process(
-    name: str,
+    name: str | Stack,
     *,
     settings: Settings = _DEFAULTS,
     host: str = "127.0.0.1",
@@ -140,6 +139,7 @@ def server_process(
         cpus=None if cpus is None else sorted(cpus),
         parent=_lasting_parent(prefix),
         stop_timeout_s=stop_timeout_s,
+        row=None if stack.own is None else asdict(stack),
     )
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(_open_log(log))
@@ -201,7 +201,7 @@ def _ready(
     """Configure the child and wait until it has answered a request; ControlError when it goes."""
     deadline = time.monotonic() + timeout_s
     with suppress(ControlClosed):  # what a process said before it went tells more
-        child.send(asdict(config))
+        child.send(config.to_json())
     message = child.event(timeout_s)
     start_ms = (time.perf_counter() - spawned) * 1000
     if message["event"] == "failed":
@@ -226,8 +226,8 @@ def _failure(stack: Stack, message: Message) -> ServerError:
 
 
 def _ask(stack: Stack, listening: Message, deadline: float) -> None:
-    """Send the contract's `plain` request. Raises StartupFailed unless the answer is right."""
-    case = CASES["plain"]
+    """Send the stack's greeting. Raises StartupFailed unless the answer is right."""
+    request, expected = stacks.greeting(stack)
     host: str = listening["host"]
     timeout_s = max(0.001, deadline - time.monotonic())
     connection = http.client.HTTPConnection(
@@ -235,15 +235,16 @@ def _ask(stack: Stack, listening: Message, deadline: float) -> None:
     )
     try:
         with closing(connection):
-            connection.request(case.request.method, case.request.target)
+            connection.request(request.method, request.target)
             response = connection.getresponse()
-            wrong = case.expected.check(response.status, response.read())
+            body = response.read()
+            wrong = None if expected is None else expected.check(response.status, body)
     except (OSError, http.client.HTTPException) as error:
         wrong = f"{type(error).__name__}: {error}"
     if wrong is not None:
         raise StartupFailed(
             f"{stack.name} listens at {listening['url']} but did not answer "
-            f"{case.request.method} {case.request.target} as the contract says: {wrong}"
+            f"{request.method} {request.target} as the contract says: {wrong}"
         )
 
 

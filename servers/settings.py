@@ -17,6 +17,9 @@ def default_executor_threads() -> int:
     return min(32, (os.cpu_count() or 1) + 4)
 
 
+_UNSAID = ("reuse_port", False)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a server is told. Times in seconds or, where named so, milliseconds.
@@ -27,6 +30,8 @@ class Settings:
     keep_alive_s: how long an idle connection is kept.
     grace_s: how long a graceful stop waits for requests in flight.
     backlog: the listen backlog.
+    reuse_port: whether other processes may listen on the same port, each for its share of
+        the connections.
     debug: the framework's and the loop's debug modes.
     probe: whether the server watches itself, see servers.probe.
     probe_beat_ms: interval of the probe's timer, whose lateness is the loop delay.
@@ -38,13 +43,17 @@ class Settings:
     keep_alive_s: float = 75.0
     grace_s: float = 3.0
     backlog: int = 2048
+    reuse_port: bool = False
     debug: bool = False
     probe: bool = False
     probe_beat_ms: float = 10.0
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON types, for the control pipe and environment.json."""
-        return asdict(self)
+        """The settings as JSON types, for the control pipe and environment.json.
+
+        `reuse_port` is said only where it is on: trees from before it know no such setting.
+        """
+        return {name: value for name, value in asdict(self).items() if (name, value) != _UNSAID}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:

@@ -6,11 +6,13 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
+from typing import Any, Protocol
 
-from servers.contract import CASES, Case
+from servers.contract import CASES, Case, Expected, Request
 from servers.errors import StartupFailed, UnknownStack
+from servers.own_app import OwnApp
 from servers.settings import Settings
 
 InForce = dict[str, str | int | float | bool | None]
@@ -68,6 +70,8 @@ class Stack:
     holes: the Cases of the contract that it cannot keep, and why.
     differs: the settings in force (see servers.parity) in which it is not as the others
         are, and why.
+    own: the person's own application that it runs instead of the contract's; such a row is
+        made by servers.own_stacks, and not among STACKS.
     """
 
     name: str
@@ -81,6 +85,13 @@ class Stack:
     optional: str | None = None
     holes: Mapping[str, str] = field(default_factory=dict, hash=False)
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    own: OwnApp | None = None
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Stack:
+        """The inverse of `dataclasses.asdict`, of a row with an own application, after JSON."""
+        packages, own = tuple(values["packages"]), OwnApp(**values["own"])
+        return cls(**{**values, "packages": packages, "own": own})
 
 
 _AIOHTTP = ("aiohttp", "multidict", "yarl", "propcache", "frozenlist")
@@ -269,8 +280,10 @@ _STACKS = (
 STACKS: dict[str, Stack] = {stack.name: stack for stack in _STACKS}
 
 
-def find(name: str) -> Stack:
-    """The stack of that name. Raises UnknownStack."""
+def find(name: str | Stack) -> Stack:
+    """The stack of that name; a Stack as it is. Raises UnknownStack."""
+    if isinstance(name, Stack):
+        return name
     if name in STACKS:
         return STACKS[name]
     near = difflib.get_close_matches(name.lower(), STACKS, n=1)
@@ -298,7 +311,16 @@ def _remedy(stack: Stack) -> str:
 
 def keeps(stack: Stack) -> dict[str, Case]:
     """The Cases of the contract that the stack keeps: all but its holes."""
+    if stack.own is not None:
+        return {}
     return {name: case for name, case in CASES.items() if name not in stack.holes}
+
+
+def greeting(stack: Stack) -> tuple[Request, Expected | None]:
+    """The request whose answer shows that the stack serves; the answer is None where any does."""
+    if stack.own is not None:
+        return Request("GET", stack.own.path), None
+    return CASES["plain"].request, CASES["plain"].expected
 
 
 def load(stack: Stack) -> Start:
@@ -310,5 +332,5 @@ def load(stack: Stack) -> Start:
             f"stack {stack.name} cannot be imported: {error}; "
             f"install {', '.join(stack.packages)} ({_remedy(stack)})"
         ) from error
-    start: Start = module.start
+    start: Start = module.start if stack.own is None else partial(module.start, stack=stack)
     return start

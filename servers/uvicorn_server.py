@@ -137,7 +137,7 @@ async def serve(
     app: Application, host: str, port: int, settings: Settings, *, parser: Parser
 ) -> UvicornServing:
     """Listen with `app`; see `stacks.Start`."""
-    serving = UvicornServing(app, asgi.listen(host, port, settings.backlog), settings, parser)
+    serving = UvicornServing(app, asgi.listen(host, port, settings), settings, parser)
     try:
         await serving.listening()
     except BaseException:

@@ -94,7 +94,7 @@ def _draw_dots(
     axes.vlines([scale.at(bound) for bound, _ in bounds], heads, feet, color=INK, lw=2)
     placed: dict[Look, list[tuple[Dot, float]]] = {}
     for line, begin in zip(lines, begins, strict=True):
-        _row_text(axes, line.name, begin + 8.5, 0, "left")
+        row_text(axes, line.name, begin + 8.5, 0, "left")
         for place, dot in enumerate(line.dots):
             placed.setdefault(dot.look, []).append((dot, begin + 14.5 + 6.5 * place))
     for look, found in placed.items():
@@ -336,15 +336,16 @@ def _draw_wholes(axes: Axes, bars: Sequence[Whole], total: float) -> None:
     for place, bar in enumerate(bars):
         top, begin = 24.0 * place, 0.0
         whole = sum(value for _, value in bar.parts)
-        _row_text(axes, bar.name, top + 8.5, 0, "left")
-        _row_text(axes, bar.text, top + 8.5, 1, "right")
+        row_text(axes, bar.name, top + 8.5, 0, "left")
+        row_text(axes, bar.text, top + 8.5, 1, "right")
         for look, value in bar.parts:
             share = 100 * value / whole if whole else 0.0
             axes.barh(top + 15.5, share, 9.0, begin, **filling(look))
             begin += share
 
 
-def _row_text(axes: Axes, text: str, y: float, x: int, side: str) -> None:
+def row_text(axes: Axes, text: str, y: float, x: int, side: str) -> None:
+    """Above a bar, at the begin (x 0, `left`) or the end (x 1, `right`) of its row."""
     axes.annotate(
         _elided(figures.plain(text)),
         (x, y),

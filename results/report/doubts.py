@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from results import figures
 from results.notes import Note
+from results.report import surroundings
 from results.report.material import Material
-from results.report.parts import Bullets, Code, Heading, Part, Text, Words, table, words
+from results.report.parts import Bullets, Code, Heading, Link, Part, Text, Words, table, words
 from results.warnings import wording
 
 MOST_FAILURES = 40
@@ -19,6 +20,7 @@ def parts(material: Material) -> Iterator[Part]:
         yield Bullets(tuple(_item(note) for note in material.notes), numbered=True)
     else:
         yield Text(words("No Run carries a Warning."))
+    yield from _parity(material)
     failures = list(_failures(material))
     if failures:
         yield Heading("Failed requests")
@@ -34,6 +36,31 @@ def parts(material: Material) -> Iterator[Part]:
     if material.problems:
         yield Heading("What could not be read")
         yield Bullets(tuple((str(problem),) for problem in material.problems))
+
+
+def _parity(material: Material) -> Iterator[Part]:
+    """Whether the stacks were measured on equal terms; nothing where nobody looked."""
+    parity = material.folder.environment.get("parity")
+    if not isinstance(parity, Mapping):
+        return
+    found = list(surroundings.differences(parity))
+    open_ = [one for one in found if one.get("why") is None]
+    settings = [f"{one.get('setting')} of {one.get('stack')}" for one in open_]
+    told = (
+        f"{len(open_)} of them without a reason: {figures.listed(map(figures.plain, settings))}."
+        if open_
+        else "each with its reason."
+    )
+    if found:
+        reference = figures.plain(parity.get("reference"))
+        said = f"Parity: {_settings(len(found))} from those of {reference}, {told}"
+        yield Text((f"{said} The table stands under ", Link("Environment", "environment"), "."))
+    else:
+        yield Text(words("Parity: no setting in force differed between the stacks."))
+
+
+def _settings(count: int) -> str:
+    return "1 setting in force differs" if count == 1 else f"{count} settings in force differ"
 
 
 def _item(note: Note) -> Words:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from results import schema
 from results.behaviour import Question, questions
-from results.folder import Folder, RunRow
+from results.folder import Folder, RunRow, facts_of
 from results.notes import Note, notes
-from results.reading import Problem, rows
+from results.reading import Problem, optional_rows, rows
 from results.report.curves import MAX_COLUMN, PERCENT_COLUMNS, RESPONSE_TIME, distributions
 from results.report.looks import Look, looks
 from results.report.parts import Key
@@ -140,31 +140,17 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
         stacks=stacks,
         looks=looks(stacks),
         notes=notes(summaries),
-        facts=_facts(folder),
+        facts=facts_of(folder),
         curves=curves,
         tracks=_tracks(folder, problems),
         observations=tuple(rows(folder.path, schema.OBSERVATIONS, problems)),
         threads=tuple(rows(folder.path, schema.THREADS, problems)),
-        probe_cost=_extra(folder, schema.PROBE_COST, problems),
-        counts=_extra(folder, schema.COUNTS, problems),
-        behaviour=questions(_extra(folder, schema.BEHAVIOUR, problems)),
+        probe_cost=optional_rows(folder.path, schema.PROBE_COST, problems),
+        counts=optional_rows(folder.path, schema.COUNTS, problems),
+        behaviour=questions(optional_rows(folder.path, schema.BEHAVIOUR, problems)),
         coarse=coarse,
         problems=tuple(problems),
     )
-
-
-def _extra(folder: Folder, table: schema.Table, problems: list[Problem]) -> tuple[Row, ...]:
-    """The rows of a table that no bench writes: nothing is wrong where it is not there."""
-    if not (folder.path / table.filename).exists():
-        return ()
-    return tuple(rows(folder.path, table, problems))
-
-
-def _facts(folder: Folder) -> dict[str, Mapping[str, object]]:
-    stacks = folder.environment.get("stacks")
-    if not isinstance(stacks, Mapping):
-        return {}
-    return {str(name): facts for name, facts in stacks.items() if isinstance(facts, Mapping)}
 
 
 def _curves(folder: Folder, problems: list[Problem]) -> tuple[dict[Cell, tuple[Curve, ...]], int]:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from results import figures
-from results.report import charts, readings
+from results.report import charts, processes, readings
 from results.report.material import Material
 from results.report.parts import Part, Plot, Table, Text, table, words
 from results.schema import Row
@@ -33,6 +33,7 @@ def parts(material: Material) -> Iterator[Part]:
             )
         )
         yield placed
+    yield from processes.parts(material)
     if material.threads:
         yield _threads_table(material)
     if material.probe_cost:

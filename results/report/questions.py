@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from results import figures
-from results.report import findings, pressure, readings
+from results.report import findings, pressure, readings, split
 from results.report.answer import BLOCKING, P99
 from results.report.material import Material, name
 from results.report.parts import Words, words
@@ -218,7 +218,8 @@ def _is_uvloop(material: Material, pair: tuple[str, str]) -> bool:
 
 
 def _layers(material: Material) -> str:
-    return _between_peers(material, _peers(material, "server", ("framework", "loop")))
+    peers = _between_peers(material, _peers(material, "server", ("framework", "loop")))
+    return "; ".join(filter(None, (split.told(material), peers)))
 
 
 def _cores(material: Material) -> str:

@@ -15,6 +15,7 @@ from results.report import (
     places,
     pressure,
     speed,
+    split,
     surroundings,
     times,
 )
@@ -39,6 +40,13 @@ SECTIONS: tuple[Section, ...] = (
         "Throughput and CPU per request",
         speed.parts,
         "throughput or CPU of a closed or an open loop: `make bench`",
+    ),
+    Section(
+        "split",
+        "Is it the framework or the server?",
+        split.parts,
+        "two stacks that differ in their framework, loop or parser alone: "
+        '`make bench STACKS="asgi-hypercorn quart-hypercorn"`',
     ),
     Section(
         "times",

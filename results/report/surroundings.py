@@ -16,7 +16,8 @@ _ALIKE = ("settings", "executor", "loop", "gc", "in_force", "python", "cpus")
 _APART = ("framework", "server", "packages")
 """What makes a stack what it is."""
 
-_OWN_PLACE = ("command", "seed", "stacks", "schema_version", "left_out")
+_TOLD_APART = ("holes", "application")
+_OWN_PLACE = ("command", "seed", "stacks", "schema_version", "left_out", "parity", *_TOLD_APART)
 _PLACES = {"--out": 2, "--resume": 1}
 """Options that name a folder, and how many words they take."""
 
@@ -34,12 +35,13 @@ def parts(material: Material) -> Iterator[Part]:
     chosen = [("seed", _told(environment["seed"]))] if "seed" in environment else []
     chosen += [
         (key, _told(plan[key]))
-        for key in ("rounds", "duration_s", "warmup_s", "probe", "runs")
+        for key in ("rounds", "duration_s", "warmup_s", "probe", "processes", "runs")
         if key in plan
     ]
     if chosen or machine:
         yield table("Plan, machine and versions", ("what", "value"), chosen + machine, names=2)
     yield from _parity(material)
+    yield from _differences(environment.get("parity"))
     left_out = environment.get("left_out")
     if isinstance(left_out, Mapping) and left_out:
         yield Heading("Left out")
@@ -49,6 +51,39 @@ def parts(material: Material) -> Iterator[Part]:
             [(str(stack), _told(why)) for stack, why in left_out.items()],
             names=2,
         )
+    yield from _holes(environment.get("holes"))
+    yield from _application(environment.get("application"))
+
+
+def _holes(holes: object) -> Iterator[Part]:
+    """The scenarios that a stack cannot keep; nothing where there is none."""
+    if not isinstance(holes, Mapping) or not holes:
+        return
+    yield Heading("Holes")
+    yield table(
+        "What a stack cannot do, and was therefore not asked",
+        ("stack", "scenario", "why"),
+        [
+            (str(stack), str(scenario), _told(why))
+            for stack, without in holes.items()
+            if isinstance(without, Mapping)
+            for scenario, why in without.items()
+        ],
+        names=3,
+    )
+
+
+def _application(told: object) -> Iterator[Part]:
+    """Of a person's own application, and what each answer was held to; nothing without one."""
+    if not isinstance(told, Mapping) or not told:
+        return
+    yield Heading("A person's own application")
+    yield table(
+        "What was measured, and what every answer was held to",
+        ("what", "value"),
+        list(_leaves("", told)),
+        names=2,
+    )
 
 
 def command(material: Material) -> str | None:
@@ -98,6 +133,40 @@ def _parity(material: Material) -> Iterator[Part]:
         [(key, *values) for key, values in _aligned(own)],
         names=1 + len(facts),
     )
+
+
+_TOLD = ("setting", "stack", "value", "reference")
+
+
+def _differences(parity: object) -> Iterator[Part]:
+    """What the harness found unequal when the run began, and why that is as it should be."""
+    found = list(differences(parity))
+    if not found or not isinstance(parity, Mapping):
+        return
+    yield table(
+        f"Settings that are not those of {_told(parity.get('reference'))}, and why",
+        ("setting", "stack", "value", "of the reference", "why"),
+        [
+            (
+                *(_told(one.get(key)) for key in ("setting", "stack", "value", "reference")),
+                _why(one),
+            )
+            for one in found
+        ],
+        names=5,
+    )
+
+
+def differences(parity: object) -> Iterator[Mapping[str, object]]:
+    """The differences in environment.json's `parity`; none where it holds something else."""
+    found = parity.get("differences") if isinstance(parity, Mapping) else None
+    if isinstance(found, list):
+        yield from (one for one in found if isinstance(one, Mapping))
+
+
+def _why(one: Mapping[str, object]) -> str:
+    why = one.get("why")
+    return "nothing explains it" if why is None else _told(why)
 
 
 def _aligned(by: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:

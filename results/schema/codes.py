@@ -19,8 +19,10 @@ class Code(enum.StrEnum):
     MACHINE_BUSY = "machine-busy"
     MACHINE_SPEED = "machine-speed"
     ONE_CPU = "one-cpu"
+    CPUS_SHARED = "cpus-shared"
     NOT_PINNED = "not-pinned"
     ENVIRONMENT_DRIFT = "environment-drift"
+    UNEQUAL_TERMS = "unequal-terms"
     NOT_VERIFIED = "not-verified"
     SERVER_NOT_READY = "server-not-ready"
     SERVER_DIED = "server-died"
@@ -29,6 +31,7 @@ class Code(enum.StrEnum):
     GENERATOR_DIED = "generator-died"
     STOP_KILLED = "stop-killed"
     FEW_REQUESTS = "few-requests"
+    ANSWER_VARIES = "answer-varies"
 
 
 WARNING_SEPARATOR = ";"

@@ -29,7 +29,11 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `unit` is blank for text and pure counts; `required` cells are never blank."""
+    """One column. `unit` is blank for text and pure counts; `required` cells are never blank.
+
+    later: files from before the column are in use, which nobody needs to be told. before: what
+    is true of those; None where it is not known.
+    """
 
     name: str
     kind: Kind
@@ -37,6 +41,8 @@ class Column:
     meaning: str
     required: bool = False
     minimum: float | None = None
+    later: bool = False
+    before: Value = None
 
 
 @dataclass(frozen=True, slots=True)

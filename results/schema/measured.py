@@ -46,6 +46,15 @@ RUNS = Table(
             "which of the scenario's loads this row is about; `main` where there is one",
             required=True,
         ),
+        Column(
+            "processes",
+            Kind.INTEGER,
+            "",
+            "how many server processes shared the port; what is read of them is summed",
+            minimum=1,
+            later=True,
+            before=1,
+        ),
         text("started_at", "when the server was started, ISO 8601, UTC", required=True),
         text(
             "load_model",
@@ -254,6 +263,7 @@ THREADS = Table(
     "A row a Run and thread of the server that was alive at the end of the window.",
     (
         text("run_id", "the Run", required=True),
+        Column("pid", Kind.INTEGER, "", "the server process it belongs to", minimum=0, later=True),
         text("thread", "name of the thread", required=True),
         number("cpu_ms", "ms", "time on a CPU since the thread began", required=True),
         number("run_queue_ms", "ms", "time runnable but waiting for a CPU", required=True),

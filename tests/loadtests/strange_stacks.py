@@ -42,7 +42,10 @@ def install() -> None:
         vars(module)["start"] = start
         sys.modules[module.__name__] = module
         stacks.STACKS[name] = replace(
-            stacks.STACKS["asyncio"], name=name, module=module.__name__, packages=()
+            stacks.STACKS["asyncio"],
+            name=name,
+            module=module.__name__,
+            packages=PACKAGES.get(name, ()),
         )
     if "bench" in sys.orig_argv:
         from servers.process import server_process
@@ -111,10 +114,18 @@ async def slow(host: str, port: int, settings: Settings) -> Serving:
     return serving  # type: ignore[no-any-return]
 
 
+async def absent(host: str, port: int, settings: Settings) -> Serving:
+    """Needs what no index has, see `install`."""
+    raise AssertionError
+
+
 STRANGE: dict[str, Start] = {
     "rude": rude,
     "fickle": fickle,
     "tired": tired,
     "late": late,
     "slow": slow,
+    "absent": absent,
 }
+
+PACKAGES = {"absent": ("loopbench-is-not-installed",)}

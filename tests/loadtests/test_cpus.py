@@ -29,6 +29,24 @@ def test_the_last_cpus_are_taken_wherever_they_are() -> None:
     assert plan_cpus([3, 5, 8]) == CpuPlan(frozenset({8}), frozenset({5}), ())
 
 
+@pytest.mark.usefixtures("no_topology")
+@pytest.mark.parametrize(
+    ("allowed", "processes", "plan"),
+    [
+        ([0, 1, 2, 3], 2, CpuPlan(frozenset({2, 3}), frozenset({1}), ())),
+        ([0, 1, 2, 3], 3, CpuPlan(frozenset({1, 2, 3}), frozenset({0}), ())),
+        ([0, 1, 2, 3], 4, CpuPlan(frozenset({1, 2, 3}), frozenset({0}), (Code.CPUS_SHARED,))),
+        ([0, 1], 2, CpuPlan(frozenset({1}), frozenset({0}), (Code.CPUS_SHARED,))),
+        ([0], 2, CpuPlan(frozenset({0}), frozenset({0}), (Code.ONE_CPU, Code.CPUS_SHARED))),
+    ],
+)
+def test_each_server_process_has_a_cpu_where_there_are_enough(
+    allowed: list[int], processes: int, plan: CpuPlan
+) -> None:
+    """The generator keeps one to itself; where the rest are too few, every Run says so."""
+    assert plan_cpus(allowed, processes) == plan
+
+
 def test_one_cpu_is_shared_with_a_warning() -> None:
     """Where there is only one, both run on it, and every Run says so."""
     assert plan_cpus([4]) == CpuPlan(frozenset({4}), frozenset({4}), (Code.ONE_CPU,))

@@ -414,6 +414,7 @@ def test_new_connections_to_a_real_server(server: ServerProcess, generator: Gene
 def run(generator: Generator, made: Scenario, *, probe: bool) -> tuple[RunResult, dict[str, Any]]:
     result = measure.measure(
         planned("asyncio"),
+        STACKS["asyncio"],
         made,
         generator,
         CpuPlan(None, None, ()),
@@ -458,6 +459,7 @@ class Freezing(Observer):
     """Stops the server soon after the window opens, for longer than anybody waits to read it."""
 
     def _opened(self) -> None:
+        assert isinstance(self._server, ServerProcess)
         pid = self._server.pid
         time.sleep(0.05)  # until requests of the window are on their way
         freeze(pid)

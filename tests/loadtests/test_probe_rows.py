@@ -228,10 +228,10 @@ def test_where_requests_ran() -> None:
 def test_threads_with_their_times() -> None:
     """A row a living thread, in milliseconds."""
     assert list(thread_rows(RUN, with_probe())) == [
-        {"run_id": RUN, "thread": "MainThread", "cpu_ms": 1250.0, "run_queue_ms": 2.5},
-        {"run_id": RUN, "thread": "asyncio_0", "cpu_ms": 30.0, "run_queue_ms": 0.0},
+        {"run_id": RUN, "pid": 4711, "thread": "MainThread", "cpu_ms": 1250.0, "run_queue_ms": 2.5},
+        {"run_id": RUN, "pid": 4711, "thread": "asyncio_0", "cpu_ms": 30.0, "run_queue_ms": 0.0},
     ]
-    assert {"run_id", "thread", "cpu_ms", "run_queue_ms"} == set(THREADS.names)
+    assert {"run_id", "pid", "thread", "cpu_ms", "run_queue_ms"} == set(THREADS.names)
 
 
 def test_the_probe_s_histograms() -> None:

@@ -336,7 +336,7 @@ def test_a_run_that_did_not_come_to_a_load_is_a_row_without_figures() -> None:
     )
     filled = {name for name, value in row.items() if value is not None}
     assert filled == {
-        *("run_id", "round", "position", "stack", "scenario", "load"),
+        *("run_id", "round", "position", "stack", "scenario", "load", "processes"),
         *("started_at", "load_model", "users", "warnings"),
     }
     assert row["warnings"] == "one-cpu;server-not-ready"

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from loadtests import verify
-from servers import stacks as table
-from servers.parity import PARITY_EXCEPTIONS, Difference, differences, readings
+from servers import stacks as rows
+from servers.parity import (
+    PARITY_EXCEPTIONS,
+    Difference,
+    differences,
+    readings,
+    table,
+    unexplained,
+)
 from servers.process import ServerProcess, server_process
 from servers.settings import Settings
 from servers.stacks import NO_LOOP, STACKS, keeps
@@ -53,7 +60,7 @@ def test_the_reference_has_what_was_asked_for(reference: dict[str, Any]) -> None
         assert read[f"in_force.{setting}"] == value
     assert read["executor.threads"] == SETTINGS.executor_threads
     assert read["python.gil"] is True
-    assert reference["settings"] == asdict(SETTINGS)
+    assert reference["settings"] == SETTINGS.to_json()
 
 
 def test_settings_in_force_are_equal(server: ServerProcess, reference: dict[str, Any]) -> None:
@@ -84,6 +91,24 @@ def test_an_unexplained_difference_is_found(reference: dict[str, Any]) -> None:
         Difference("other", "in_force.tracing", None, None, None),
     ]
     assert PARITY_EXCEPTIONS["asyncio", "in_force.keep_alive_s"]
+
+
+def test_the_table_says_why_and_what_nothing_explains(reference: dict[str, Any]) -> None:
+    """With the reasons of either side; aiohttp is the reference where it is there, else the
+    first."""
+    other = json.loads(json.dumps(reference))
+    other["in_force"] |= {"access_log": True, "backlog": 7, "debug": True}
+    other["differs"] = {"in_force.access_log": "it was asked for"}
+    told = table({"other": other, "aiohttp": {**reference, "differs": {"in_force.debug": "so"}}})
+    assert told["reference"] == "aiohttp"
+    assert {one["setting"]: one["why"] for one in told["differences"]} == {
+        "in_force.access_log": "it was asked for",
+        "in_force.backlog": None,
+        "in_force.debug": "so",
+    }
+    assert unexplained(told) == {"other": ["in_force.backlog"]}
+    assert table({"other": other, "another": other}) == {"reference": "other", "differences": []}
+    assert table({}) == {"reference": None, "differences": []}
 
 
 def test_the_contract_is_kept_as_it_is_measured(server: ServerProcess) -> None:
@@ -133,9 +158,9 @@ def test_where_no_loop_serves_nothing_is_said_of_one(server: ServerProcess) -> N
 def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names what is missing and the command that brings it."""
     core = replace(STACKS["aiohttp"], packages=("aiohttp", "no-such-package", "nor-this"))
-    assert table.available(core) == "install no-such-package, nor-this (`make setup` does)"
+    assert rows.available(core) == "install no-such-package, nor-this (`make setup` does)"
     more = replace(core, optional="stacks")
-    assert table.available(more) == (
+    assert rows.available(more) == (
         "install no-such-package, nor-this (`make setup STACKS=all` does)"
     )
-    assert table.available(STACKS["aiohttp"]) is None
+    assert rows.available(STACKS["aiohttp"]) is None

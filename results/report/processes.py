@@ -1,0 +1,59 @@
+"""Part: how the requests of Runs with several server processes were spread over them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from results import figures
+from results.report.material import Material
+from results.report.parts import Part, Text, table, words
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """A row a Run; nothing where every server was one process."""
+    runs = {run.run_id: run for run in material.runs if (run.number("processes") or 1) > 1}
+    if not runs:
+        return
+    requests: defaultdict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+    cpu_ms: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for row in material.observations:
+        pid, count = row["pid"], row["requests"]
+        if isinstance(pid, int) and isinstance(count, int):
+            requests[str(row["run_id"])][pid] += count
+    for row in material.threads:
+        pid, spent = row["pid"], row["cpu_ms"]
+        if isinstance(pid, int) and isinstance(spent, float):
+            cpu_ms[str(row["run_id"])][pid] += spent
+    yield Text(
+        words(
+            "Servers ran as several processes on one port. CPU time and memory are sums over them; "
+            "the kernel spreads connections by a hash, unevenly, and a process that got none has "
+            "no requests here. Where they share a CPU the figures show what more processes cost, "
+            "not how they scale."
+        )
+    )
+    yield table(
+        "Requests and CPU time by process, the most first",
+        ("Round", "stack", "scenario", "processes", "requests", "CPU ms of living threads"),
+        [
+            (
+                str(run.round),
+                run.stack,
+                run.scenario,
+                f"{run.number('processes'):g}",
+                _listed(requests[run_id]),
+                _listed(cpu_ms[run_id]),
+            )
+            for run_id, run in runs.items()
+        ],
+        names=3,
+        folded=len(runs) > _MOST_ROWS,
+    )
+
+
+_MOST_ROWS = 20
+
+
+def _listed(by_pid: dict[int, int] | dict[int, float]) -> str:
+    return " ".join(figures.digits(value) for value in sorted(by_pid.values(), reverse=True)) or "–"

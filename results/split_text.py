@@ -1,0 +1,141 @@
+"""Splits in words and figures, the same on the terminal and in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from results import figures
+from results.location import Interval
+from results.split import FRAMEWORK, LOOP, PARSER, Counted, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A kind of Pair in words. base, other: what the two sides are called in a table."""
+
+    title: str
+    base: str
+    other: str
+    difference: str
+    share: str = ""
+
+
+TOLD: dict[str, Told] = {
+    FRAMEWORK: Told(
+        "Server and framework",
+        "bare ASGI on the server",
+        "with the framework",
+        "the framework's",
+        "of the whole",
+    ),
+    LOOP: Told("Another event loop", "asyncio's loop", "the other loop", "difference"),
+    PARSER: Told("Another HTTP parser", "h11", "the other parser", "difference"),
+}
+
+Cells = tuple[str, ...]
+
+
+def header(kind: str) -> Cells:
+    """Of a table of `row`s."""
+    told = TOLD[kind]
+    return (
+        "scenario", "stack", "less", f"{told.base}, µs", f"{told.other}, µs",
+        f"{told.difference}, µs [95 %]", told.share, "ratio [95 %]", "n",
+    )  # fmt: skip
+
+
+def row(split: Split) -> Cells:
+    """CPU time a request, both sides and the difference within a Round."""
+    return (
+        split.scenario if split.load == "main" else f"{split.scenario}/{split.load}",
+        split.pair.other,
+        split.pair.base,
+        figures.digits(split.base),
+        figures.digits(split.other),
+        difference(split),
+        _share(split),
+        "" if split.ratio is None else figures.ratio(split.ratio, interval=True),
+        str(split.n),
+    )
+
+
+def _share(found: Split | Counted) -> str:
+    """The framework's part of the whole; of other pairs there is no whole."""
+    if found.pair.kind != FRAMEWORK or not found.other:
+        return ""
+    return f"{found.difference / found.other:.0%}"
+
+
+def difference(split: Split) -> str:
+    """With its interval; `~` before it where that contains 0, `?` where there is none."""
+    centre = figures.digits(split.difference)
+    if split.interval is None:
+        return f"{centre} ?"
+    return f"{'' if split.significant else '~ '}{centre} [{_between(split.interval)}]"
+
+
+def _between(interval: Interval) -> str:
+    return f"{figures.digits(interval.low)} to {figures.digits(interval.high)}"
+
+
+def counted_header(kind: str) -> Cells:
+    """Of a table of `counted_row`s."""
+    told = TOLD[kind]
+    return (
+        "case", "stack", "less", told.base, told.other, told.difference, "±", told.share
+    )  # fmt: skip
+
+
+def counted_row(counted: Counted) -> Cells:
+    """Instructions a request, both sides and the difference."""
+    return (
+        counted.case,
+        counted.pair.other,
+        counted.pair.base,
+        figures.digits(counted.base),
+        figures.digits(counted.other),
+        figures.digits(counted.difference),
+        figures.digits(counted.reach),
+        _share(counted),
+    )
+
+
+MEANING = (
+    "Differences are taken within a Round. `~`: the 95 % interval contains 0, the difference may "
+    "be chance; `?`: too few Rounds for an interval. Of instructions, ± is the range of both "
+    "sides' counts together."
+)
+
+
+def lines(splits: Sequence[Split], counts: Sequence[Counted]) -> Iterator[str]:
+    """The tables of a terminal."""
+    for kind, told in TOLD.items():
+        timed = [split for split in splits if split.pair.kind == kind]
+        if timed:
+            yield f"{told.title}: CPU time a request"
+            yield from _aligned((header(kind), *map(row, timed)))
+            yield ""
+        found = [one for one in counts if one.pair.kind == kind]
+        if found:
+            yield f"{told.title}: instructions a request"
+            yield from _aligned((counted_header(kind), *map(counted_row, found)))
+            yield ""
+    yield MEANING.replace("`", "")
+    codes = dict.fromkeys(code for split in splits for code in split.codes)
+    if codes:
+        yield f"Warnings on either side: {', '.join(codes)}; `python -m results show` explains them"
+
+
+_NAMES = 3
+
+
+def _aligned(rows: Iterable[Cells]) -> Iterator[str]:
+    every = list(rows)
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    for cells in every:
+        padded = (
+            cell.ljust(width) if place < _NAMES else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        yield f"  {'  '.join(padded)}".rstrip()

@@ -1,0 +1,137 @@
+"""One Stack as several processes on one port: each a child of its own, as `servers.process` has it.
+
+The kernel hands each new connection to one of the listeners by a hash of its
+addresses (socket(7), SO_REUSEPORT), not in turn: how many connections, and so
+how many requests, a process gets is its luck. It is the same mechanism for
+every stack, and none of the servers' own managers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from servers.control import Message
+from servers.gathered import gathered
+from servers.process import Ended, Reading, ServerProcess, server_process
+from servers.settings import Settings
+from servers.stacks import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """Live processes of one Stack behind one port, read as if they were one.
+
+    Where a reading of one fails, that of all does: a sum without it would be too small.
+    """
+
+    members: tuple[ServerProcess, ...]
+
+    @property
+    def stack(self) -> Stack:
+        """What all of them serve."""
+        return self.members[0].stack
+
+    @property
+    def host(self) -> str:
+        """Where they accept connections."""
+        return self.members[0].host
+
+    @property
+    def port(self) -> int:
+        """Where they accept connections."""
+        return self.members[0].port
+
+    @property
+    def start_ms(self) -> float:
+        """Of the slowest; they are started one after the other."""
+        return max(member.start_ms for member in self.members)
+
+    @property
+    def first_answer_ms(self) -> float:
+        """Of the slowest. Its question went to the port, and may have been answered by another."""
+        return max(member.first_answer_ms for member in self.members)
+
+    @property
+    def alive(self) -> bool:
+        """Whether none has ended yet."""
+        return all(member.alive for member in self.members)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the first that ended by itself did, in its own words."""
+        return next(filter(None, (member.failure for member in self.members)), None)
+
+    def read(self, timeout_s: float = 2.0) -> Reading:
+        """Sums over the processes; the instant is the mean of theirs. Raises as
+        `ServerProcess.read` does."""
+        return summed([member.read(timeout_s) for member in self.members])
+
+    def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
+        """The same command to each; their answers as `servers.gathered` puts them together.
+        Raises as `ServerProcess.ask` does."""
+        told = [member.ask(do, timeout_s, **parameters) for member in self.members]
+        return gathered(do, told)
+
+    def stop(self) -> Ended:
+        """Stop each in turn. The time is that of the slowest; the exit status the first that is
+        not 0."""
+        ended = [member.stop() for member in self.members]
+        times = [one.stop_ms for one in ended if one.stop_ms is not None]
+        return Ended(
+            stop_ms=max(times) if len(times) == len(ended) else None,
+            exit_code=next((one.exit_code for one in ended if one.exit_code), ended[0].exit_code),
+            killed=any(one.killed for one in ended),
+        )
+
+
+@contextmanager
+def server_processes(
+    name: str | Stack,
+    count: int,
+    *,
+    settings: Settings,
+    cpus: frozenset[int] | None = None,
+    log: Path | None = None,
+) -> Iterator[ServerProcess | ServerGroup]:
+    """Run stack `name` in `count` child processes on one port, all of which listen.
+
+    cpus: every one of them is bound to all of these. One process is a plain
+    `server_process`; of more, each has `reuse_port` set. Raises as that does.
+    """
+    with ExitStack() as cleanup:
+
+        def start(told: Settings, port: int = 0) -> ServerProcess:
+            return cleanup.enter_context(
+                server_process(name, settings=told, port=port, cpus=cpus, log=log)
+            )
+
+        if count == 1:
+            yield start(settings)
+            return
+        sharing = replace(settings, reuse_port=True)
+        first = start(sharing)
+        yield ServerGroup((first, *(start(sharing, first.port) for _ in range(count - 1))))
+
+
+def summed(readings: Iterable[Reading]) -> Reading:
+    """Several processes as one; what one of them could not read is unknown of all."""
+    every = list(readings)
+
+    def total(of: Callable[[Reading], int | None]) -> int | None:
+        values = [value for reading in every if (value := of(reading)) is not None]
+        return sum(values) if len(values) == len(every) else None
+
+    return Reading(
+        monotonic_ns=sum(reading.monotonic_ns for reading in every) // len(every),
+        cpu_ns=sum(reading.cpu_ns for reading in every),
+        rss_bytes=total(lambda reading: reading.rss_bytes),
+        rss_peak_bytes=total(lambda reading: reading.rss_peak_bytes),
+        threads=sum(reading.threads for reading in every),
+        descriptors=total(lambda reading: reading.descriptors),
+        voluntary_switches=sum(reading.voluntary_switches for reading in every),
+        involuntary_switches=sum(reading.involuntary_switches for reading in every),
+    )

@@ -1,0 +1,76 @@
+"""Every stack in one bench: what cannot run, and what a stack cannot keep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from loadtests.bench import Bench as Plan
+from loadtests.scenarios import SCENARIOS
+from servers.stacks import STACKS
+from tests.loadtests import strange_stacks
+from tests.loadtests.benches import SHORT, Bench, ended
+from tests.test_house import _make
+
+HOLED = "flask-waitress"
+
+
+def plan(stacks: tuple[str, ...], scenarios: tuple[str, ...]) -> Plan:
+    return Plan(
+        stacks=stacks,
+        scenarios=scenarios,
+        rounds=2,
+        warmup_s=0.1,
+        measured_s=0.2,
+        seed=1,
+        folder=Path("nowhere"),
+        resume=False,
+        probe=True,
+        command=(),
+    )
+
+
+def test_scenarios_about_a_hole_are_no_cells() -> None:
+    """Of the whole table exactly those whose cases the stack lacks, with its own reason."""
+    everything = plan(tuple(STACKS), tuple(SCENARIOS))
+    holes = everything.holes()
+    assert holes.keys() == {name for name, stack in STACKS.items() if stack.holes}
+    cells = set(everything.cells())
+    for stack, without in holes.items():
+        for scenario in SCENARIOS.values():
+            cases = {load.case.name for load in scenario.loads}
+            assert (scenario.name in without) == bool(cases & STACKS[stack].holes.keys())
+            assert ((stack, scenario.name) in cells) != (scenario.name in without)
+    assert everything.to_json()["runs"] == 2 * len(cells)
+
+
+def test_a_stack_with_holes_is_measured_on_the_rest(tmp_path: Path) -> None:
+    """It is held to the cases that it keeps; what is left out is named in the terminal, in
+    environment.json and in the report. A stack that cannot run here is named with the remedy."""
+    folder = tmp_path / "run"
+    options = ("--stack", HOLED, "--stack", "absent", "--scenario", "async-1")
+    variables = strange_stacks.environment(tmp_path)
+    plain = ("--scenario", "plain-32", "--rounds", "1")
+    with Bench(folder, *options, *plain, *SHORT, variables=variables) as bench:
+        done = ended(bench)
+    (row,) = done.rows
+    assert (row["stack"], row["scenario"], row["failures"]) == (HOLED, "plain-32", 0)
+    why = STACKS[HOLED].holes["async"]
+    assert f"{HOLED} goes without async-1: {why}" in done.errors
+    described = json.loads((folder / "environment.json").read_text())
+    assert described["holes"] == {HOLED: {"async-1": why}}
+    assert described["left_out"] == {
+        "absent": "cannot run here: install loopbench-is-not-installed (`make setup` does)"
+    }
+    page = (folder / "report.html").read_text()
+    assert why in page
+    assert "loopbench-is-not-installed" in page
+    assert done.status == 1
+    assert done.last_line.startswith("error: 1 without figures: absent was left out")
+
+
+def test_all_brings_the_optional_stacks_in() -> None:
+    """`make bench STACKS=all` sets up their packages, and passes the word on."""
+    lines = _make("--dry-run", "bench", "STACKS=all").splitlines()
+    assert any(line.endswith("sh .ci/setup stacks") for line in lines)
+    assert lines[-1].rstrip().endswith("-m loadtests bench --stack 'all'")

@@ -1,0 +1,302 @@
+"""A person's own application from its paths to its report, and all that can be wrong with it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from loadtests.errors import HarnessError
+from loadtests.own import USERS, learn, of_file, of_paths, prepare
+from loadtests.scenarios import Closed, Open
+from results.schema import FAILURES, THREADS, Code, read_table
+from servers.contract import Request
+from servers.own_app import OwnApp, look_at
+from servers.own_stacks import rows
+from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error
+from tests.loadtests.documents import blocks, write
+from tests.loadtests.test_bench import command
+
+DOCUMENT = "your-own-application.md"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of the document."""
+    folder = tmp_path_factory.mktemp("shop")
+    write(DOCUMENT, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(shop: Path) -> Ended:
+    """The document's application under the document's loads."""
+    options = ("--app", "shop:make_app", "--app-dir", str(shop), "--get", "/hello")
+    loads = ("--scenarios", str(shop / "loads.toml"), "--rounds", "1")
+    with Bench(shop / "run", *options, *loads, *SHORT) as bench:
+        return ended(bench)
+
+
+def test_the_document_has_an_application_and_its_loads() -> None:
+    """Both files that the example needs are in it."""
+    assert blocks(DOCUMENT).keys() == {"shop.py", "loads.toml"}
+
+
+def test_each_load_of_the_own_application_has_a_row(measured: Ended) -> None:
+    """Two closed loops for a path, and those of the file; every answer is right, and right means
+    201 where that was learned."""
+    assert measured.status == 0, measured.errors
+    found = {(row["scenario"], row["load"]): row for row in measured.rows}
+    assert found.keys() == {
+        ("hello-32", "main"),
+        ("hello-1", "main"),
+        ("ordering", "main"),
+        ("browsing", "hello"),
+        ("browsing", "visit"),
+    }
+    for row in found.values():
+        assert row["stack"] == "app-aiohttp"
+        assert row["failures"] == 0
+        assert row["requests"] > 0
+    assert found["hello-32", "main"]["users"] == 32
+    assert found["browsing", "visit"]["arrival_rate_rps"] == 200
+    assert list(read_table(measured.bench.folder, FAILURES)) == []
+
+
+def test_a_row_says_where_the_answer_varies(measured: Ended) -> None:
+    """The one path that counts, and no other."""
+    varying = {row["load"] for row in measured.rows if Code.ANSWER_VARIES in codes(row)}
+    assert varying == {"visit"}
+
+
+def test_what_a_probe_sees_of_any_process_is_seen(measured: Ended) -> None:
+    """Loop, collector and CPU have figures; the routes, which are not ours, have none."""
+    for row in measured.rows:
+        assert row["loop_delay_p50_ms"] is not None
+        assert row["loop_utilisation"] is not None
+        assert row["cpu_us_per_request"] > 0
+        assert row["handler_time_p50_ms"] is None
+        assert row["in_handler_mean_ms"] is None
+    assert list(read_table(measured.bench.folder, THREADS))
+
+
+def test_the_environment_and_the_report_say_whose_application_it_is(measured: Ended) -> None:
+    """With what every answer was held to; no folder of this machine."""
+    text = (measured.bench.folder / "environment.json").read_text()
+    told = json.loads(text)["application"]
+    assert (told["target"], told["kind"], told["framework"]) == (
+        "shop:make_app",
+        "aiohttp",
+        "aiohttp",
+    )
+    assert told["requests"]["POST /orders"] == {
+        "status": 201,
+        "content_type": "application/json; charset=utf-8",
+        "body_bytes": len('{"ordered": "tea"}'),
+        "checked": "status and every byte",
+    }
+    assert told["requests"]["GET /visit"]["checked"] == "status"
+    command = json.loads(text)["command"]
+    assert "--app-dir" not in command
+    page = html.unescape((measured.bench.folder / "report.html").read_text())
+    assert "a person's own application: shop:make_app (aiohttp)" in page
+    assert "POST /orders" in page
+
+
+ODD = """
+import asyncio
+
+from aiohttp import web
+
+not_one = 3
+
+
+def broken():
+    raise RuntimeError("no database")
+
+
+def wsgi(environ, start_response):
+    return []
+
+
+async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    status = {"/ok": 200, "/moved": 302, "/oops": 500}.get(scope["path"], 404)
+    await send({"type": "http.response.start", "status": status,
+                "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def failing(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no disk"})
+
+
+def never():
+    async def start(app):
+        raise RuntimeError("no queue")
+    app = web.Application()
+    app.on_startup.append(start)
+    return app
+"""
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with applications of which most cannot be measured."""
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "odd.py").write_text(ODD)
+    (folder / "lost.py").write_text("import nowhere_to_be_found\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "says"),
+    [
+        ("od:asgi", ("--get", "/ok"), "no module 'od' in the current folder or in --app-dir"),
+        ("lost:app", ("--get", "/"), "lost needs 'nowhere_to_be_found', which is not installed"),
+        ("odd:agsi", ("--get", "/ok"), "module odd has no 'agsi'; it has "),
+        ("odd", ("--get", "/ok"), "'odd' does not name an application; write module:attribute"),
+        ("odd:not_one", ("--get", "/ok"), "odd:not_one is int, neither an aiohttp"),
+        ("odd:broken", ("--get", "/ok"), "odd:broken() raised RuntimeError: no database"),
+        ("odd:wsgi", ("--get", "/ok"), "as a WSGI application does; wrap it"),
+        ("odd:never", ("--get", "/ok"), "app-aiohttp failed to start: RuntimeError: no queue"),
+        ("odd:failing", ("--get", "/ok"), "the application's start-up failed: no disk"),
+        ("odd:asgi", ("--get", "/oops"), "GET /oops was answered with status 500; correct"),
+        ("odd:asgi", ("--get", "ok"), "--get ok: a path begins with /"),
+        ("odd:asgi", (), "no request to offer; name one by --get"),
+        ("odd:asgi", ("--scenarios", "no.toml"), "cannot read no.toml: No such file"),
+        ("odd:asgi", ("--get", "/ok", "--on", "aiohttp"), "which aiohttp does not run; choose"),
+    ],
+)
+def test_what_cannot_be_measured_says_why(
+    odd: Path, target: str, options: tuple[str, ...], says: str
+) -> None:
+    """The cause with the remedy, in one line."""
+    given = {name: [value] for name, value in zip(options[::2], options[1::2], strict=True)}
+    file = given.get("--scenarios")
+    with pytest.raises(HarnessError, match=re.escape(says)) as raised:
+        prepare(
+            target,
+            odd,
+            given.get("--get", []),
+            Path(file[0]) if file else None,
+            tuple(given.get("--on", [])),
+        )
+    assert "\n" not in str(raised.value)
+
+
+def test_what_cannot_be_measured_ends_the_command(odd: Path, tmp_path: Path) -> None:
+    """Exit status 1, one line, and no results folder."""
+    folder = tmp_path / "run"
+    done = command(
+        *("bench", "--app", "odd:asgi", "--app-dir", str(odd), "--get", "/no"),
+        *("--out", str(folder)),
+    )
+    assert done.returncode == 1
+    assert "GET /no was answered with status 404; name a path" in one_error(done.stderr)
+    assert done.stderr.count("\n") == 1
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--get", "/ok"), "--on, --get and --scenarios need --app"),
+        (("--app", "odd:asgi", "--stack", "aiohttp"), "leave out --stack and --scenario"),
+        (("--app", "odd:asgi", "--on", "hypercon"), "unknown server 'hypercon'; did you mean"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...], says: str) -> None:
+    """Exit status 2."""
+    done = command("bench", *options)
+    assert done.returncode == 2
+    assert says in one_error(done.stderr)
+
+
+def test_a_bare_asgi_application_runs_on_several_servers(odd: Path) -> None:
+    """Though it knows no lifespan; each server has a row, on terms that are explained."""
+    on = ("uvicorn", "granian")
+    servers = [part for server in on for part in ("--on", server)]
+    loads = toml(odd, '[both]\npath = ["/ok", "/moved"]\nusers = 2\n')
+    options = ("--app", "odd:asgi", "--app-dir", str(odd), "--scenarios", str(loads))
+    with Bench(odd / "run", *options, *servers, "--rounds", "1", *SHORT) as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    found = {(row["stack"], row["load"]) for row in done.rows}
+    assert found == {(f"app-{server}", load) for server in on for load in ("ok", "moved")}
+    assert not any(codes(row) & {Code.UNEQUAL_TERMS, Code.FAILURES} for row in done.rows)
+
+
+def test_answers_are_learned_over_two_starts(odd: Path) -> None:
+    """What is the same within a process and another in the next varies."""
+    (odd / "pid.py").write_text(
+        "import os\n"
+        "async def app(scope, receive, send):\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'%d' % os.getpid()})\n"
+    )
+    own = OwnApp("pid:app", str(odd), "/")
+    (stack,) = rows(own, look_at(own)).values()
+    request = Request("GET", "/")
+    expected = learn(stack, [request])[request]
+    assert isinstance(expected.body, re.Pattern)
+    assert expected.check(200, b"any\nthing") is None
+    assert expected.check(500, b"any\nthing") == "status 500 instead of 200"
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "loads.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[a", "is no TOML"),
+        ("a = 1", "a is no table"),
+        ('["a b"]\npath = "/"\nusers = 1', "a name is of letters"),
+        ('[a]\npath = "/"\nuser = 1', "unknown key user; known: body, headers"),
+        ("[a]\nusers = 1", "path must be a text"),
+        ('[a]\npath = ["/", "/"]\nusers = 1', "a path is there twice"),
+        ('[a]\npath = "/"', "give either users"),
+        ('[a]\npath = "/"\nusers = 1\nrate_rps = 1', "give either users"),
+        ('[a]\npath = "/"\nusers = true', "users must be a whole number"),
+        ('[a]\npath = "/"\nrate_rps = nan', "rate_rps must be a number"),
+        ('[a]\npath = "/a b"\nusers = 1', "percent-encoded"),
+        ('[a]\npath = "/"\nmethod = "get"\nusers = 1', "capital letters"),
+        ('[a]\npath = "/"\nusers = 1\nheaders = {Host = "x"}', "the header Host is the suite's"),
+        ('[a]\npath = "/"\nusers = 1\nheaders = {A = "x\\r\\nB: y"}', "is no header"),
+    ],
+)
+def test_a_file_with_nonsense_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    """Table and key are named."""
+    with pytest.raises(HarnessError, match=re.escape(says)):
+        of_file(toml(tmp_path, text))
+
+
+def test_a_file_says_what_is_sent(tmp_path: Path) -> None:
+    """Method, headers and body as written; several paths are loads beside each other."""
+    one, several = of_file(
+        toml(
+            tmp_path,
+            '[put]\npath = "/x?y=1"\nmethod = "PUT"\nbody = "é"\nusers = 3\nheaders = {A = "b"}\n'
+            '[all]\npath = ["/x/1", "/x-1"]\nrate_rps = 5\n',
+        )
+    )
+    (load,) = one.loads
+    assert load.case.request == Request("PUT", "/x?y=1", (("A", "b"),), "é".encode())
+    assert load.model == Closed(3)
+    assert [load.name for load in several.loads] == ["x-1", "x-1-2"]
+    assert several.loads[0].model == Open(5.0, 128)
+
+
+def test_paths_have_names_of_their_own() -> None:
+    """Also those that differ only in what a name cannot hold."""
+    names = [one.name for one in of_paths(["/", "/a/b", "/a-b", "/a/b"])]
+    assert names == [f"{path}-{users}" for path in ("root", "a-b", "a-b-2") for users in USERS]

@@ -1,0 +1,85 @@
+"""A results folder of stacks that differ in one trait each, its differences known on paper.
+
+Three Rounds. The second has the figures below, the first half and the third
+twice of them, so that differences within a Round are half, once and twice
+those of the second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from results.schema import COUNTS, RUNS, TableWriter
+
+ASYNCIO, UVLOOP = "asyncio.unix_events._UnixSelectorEventLoop", "uvloop.Loop"
+BY_ROUND = {1: 0.5, 2: 1.0, 3: 2.0}
+
+STACKS: Mapping[str, tuple[str, str, str | None]] = {
+    "bare-h": ("ASGI", "Hyper", ASYNCIO),
+    "full-h": ("Quart", "Hyper", ASYNCIO),
+    "full-h-fast": ("Quart", "Hyper", UVLOOP),
+    "full-u": ("Quart", "uni/h11", ASYNCIO),
+    "full-u-c": ("Quart", "uni/httptools", ASYNCIO),
+    "own": ("aiohttp", "aiohttp", ASYNCIO),
+    "threads": ("Flask", "uni/h11", None),
+}
+"""Framework, server and class of the loop."""
+
+CPU_US = {
+    "bare-h": 100.0,
+    "full-h": 250.0,
+    "full-h-fast": 200.0,
+    "full-u": 300.0,
+    "full-u-c": 180.0,
+    "own": 30.0,
+    "threads": 150.0,
+}
+
+INSTRUCTIONS = {"bare-h": 800_000.0, "full-h": 1_600_000.0, "full-h-fast": 1_500_000.0}
+SPREAD = 0.0001
+
+
+def write(folder: Path, stacks: Mapping[str, tuple[str, str, str | None]] = STACKS) -> Path:
+    """The folder with these stacks alone; counts.csv where one of them was counted."""
+    folder.mkdir()
+    facts = {
+        name: {"stack": name, "framework": framework, "server": server, "loop": {"class": loop}}
+        for name, (framework, server, loop) in stacks.items()
+    }
+    (folder / "environment.json").write_text(json.dumps({"stacks": facts}))
+    with TableWriter(folder, RUNS) as writer:
+        writer.append(
+            {
+                "run_id": f"{number:02d}.{stack}.async-32",
+                "round": number,
+                "position": 1,
+                "stack": stack,
+                "scenario": "async-32",
+                "load": "main",
+                "started_at": "2026-01-02T03:04:05.000+00:00",
+                "load_model": "closed",
+                "users": 32,
+                "requests": 1000,
+                "throughput_rps": 1000.0,
+                "cpu_us_per_request": CPU_US[stack] * factor,
+            }
+            for number, factor in BY_ROUND.items()
+            for stack in stacks
+        )
+    counted = [stack for stack in stacks if stack in INSTRUCTIONS]
+    if counted:
+        with TableWriter(folder, COUNTS) as writer:
+            writer.append(
+                {
+                    "stack": stack,
+                    "case": "async",
+                    "requests": 500,
+                    "repeats": 3,
+                    "instructions": INSTRUCTIONS[stack],
+                    "spread": SPREAD,
+                }
+                for stack in counted
+            )
+    return folder

@@ -1,0 +1,139 @@
+"""Several processes of a stack on one port: started, read as one, and not all of them left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from servers.control import ControlClosed
+from servers.errors import PortInUse
+from servers.gathered import gathered
+from servers.group import ServerGroup, server_processes, summed
+from servers.machine import Reading
+from servers.process import ServerProcess, server_process
+from servers.settings import Settings
+from tests.servers.choices import CORE, stacks
+from tests.servers.processes import ask, eventually, nothing_left
+
+SETTINGS = Settings(probe=True, executor_threads=2)
+REQUESTS = 40
+"""Each on a connection of its own: that one of two processes gets none of them has a chance of
+one in 2 ** 39, the kernel's hash being even."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """No test leaves anything behind."""
+    with nothing_left():
+        yield
+
+
+@pytest.mark.parametrize(
+    "name", stacks((*CORE, "quart-uvicorn", "quart-granian", "flask-waitress"))
+)
+def test_processes_share_a_port_and_are_read_as_one(name: str) -> None:
+    """Every request is counted once, by the process that got it; CPU time and memory add up."""
+    with server_processes(name, 2, settings=SETTINGS) as server:
+        assert isinstance(server, ServerGroup)
+        first, second = server.members
+        assert first.pid != second.pid
+        assert first.port == second.port == server.port
+        assert first.facts["settings"]["reuse_port"] is True
+        assert server.alive
+        server.ask("reset", instants=True)
+        for _ in range(REQUESTS):
+            ask(server.port, "plain")
+        tallies = server.ask("observe")["routes"]["plain"]
+        assert {tally["pid"] for tally in tallies} == {first.pid, second.pid}
+        assert sum(tally["requests"] for tally in tallies) == REQUESTS
+        before, both, one = server.read(), server.read(), first.read()
+        assert both.threads == one.threads + second.read().threads
+        assert before.cpu_ns <= both.cpu_ns
+        assert both.monotonic_ns > before.monotonic_ns
+        assert both.rss_bytes is None or one.rss_bytes is None or both.rss_bytes > one.rss_bytes
+        assert server.ask("glance")["process"]["threads"] == both.threads
+        assert server.ask("instants", route="plain", skip=0, count=REQUESTS)["began_ns"] is None
+        ended = server.stop()
+    assert (ended.exit_code, ended.killed) == (0, False)
+    assert ended.stop_ms == max(member.stop().stop_ms or 0.0 for member in server.members)
+
+
+def test_one_process_is_a_plain_server() -> None:
+    """It shares its port with nobody."""
+    with server_processes("asyncio", 1, settings=SETTINGS) as server:
+        assert isinstance(server, ServerProcess)
+        assert "reuse_port" not in server.facts["settings"]
+        with (
+            pytest.raises(PortInUse),
+            server_process(
+                "asyncio", settings=replace(SETTINGS, reuse_port=True), port=server.port
+            ),
+        ):
+            pass
+
+
+def test_one_that_dies_is_the_death_of_all() -> None:
+    """A sum without it would be too small, so there is none; the other is stopped all the same."""
+    with server_processes("asyncio", 2, settings=SETTINGS) as server:
+        assert isinstance(server, ServerGroup)
+        os.kill(server.members[1].pid, signal.SIGKILL)
+        assert eventually(lambda: not server.alive)
+        with pytest.raises(ControlClosed):
+            server.read()
+        ended = server.stop()
+    assert (ended.stop_ms, ended.exit_code, ended.killed) == (None, -signal.SIGKILL, False)
+
+
+def test_what_one_does_not_know_is_unknown_of_all() -> None:
+    """A blank is never taken for a nought."""
+    one = Reading(100, 10, 1000, None, 2, 5, 7, 3)
+    assert summed([one, replace(one, monotonic_ns=300, rss_bytes=None)]) == Reading(
+        200, 20, None, None, 4, 10, 14, 6
+    )
+
+
+def test_what_the_probes_counted_is_put_together() -> None:
+    """Counts are added, extremes kept, and a route's tallies keep their process."""
+
+    def told(pid: int, most: int, idle_ns: int | None) -> dict[str, object]:
+        return {
+            "pid": pid,
+            "seconds": 1.0,
+            "failure": None,
+            "loop": {
+                "class": "L",
+                "beats": 3,
+                "delay_us": [[10, 1], [20 + most, 2]],
+                "idle_ns": idle_ns,
+                "wall_ns": 100,
+                "longest_stretch_ns": most,
+                "most_tasks": most,
+            },
+            "executor": {"wait_us": [[1, 1]], "run_us": [], "threads": 2, "most_queued": most},
+            "collector": {"0": [1, 5, 5]},
+            "routes": {"plain": [{"thread": "MainThread", "requests": most}]},
+            "threads": [{"name": "MainThread", "cpu_ns": most, "waited_ns": 0}],
+        }
+
+    both = gathered("observe", [told(1, 4, 30), told(2, 6, 50)])
+    assert both["loop"] == {
+        "class": "L",
+        "beats": 6,
+        "delay_us": [[10, 2], [24, 2], [26, 2]],
+        "idle_ns": 80,
+        "wall_ns": 200,
+        "longest_stretch_ns": 6,
+        "most_tasks": 6,
+    }
+    assert both["executor"] == {"wait_us": [[1, 2]], "run_us": [], "threads": 4, "most_queued": 6}
+    assert list(both["collector"].values()) == [[1, 5, 5], [1, 5, 5]]
+    assert both["routes"]["plain"] == [
+        {"thread": "MainThread", "requests": 4, "pid": 1},
+        {"thread": "MainThread", "requests": 6, "pid": 2},
+    ]
+    assert [thread["pid"] for thread in both["threads"]] == [1, 2]
+    assert gathered("observe", [told(1, 4, 30), told(2, 6, None)])["loop"]["idle_ns"] is None
