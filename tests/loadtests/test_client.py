@@ -211,7 +211,11 @@ def test_bytes_that_nobody_asked_for_are_no_answer() -> None:
         assert connection.exchange(payload, book) is None
         gevent.sleep(0.1)
         problem = connection.exchange(payload, book)
-        assert problem == "an answer that came before its request"
+        # Where this process is held up, the real answer lies behind the other one by then.
+        assert problem in {
+            "an answer that came before its request",
+            "bytes after the end of the answer",
+        }
         assert not connection.connected
         connection.close()
 
