@@ -18,6 +18,7 @@ TESTS =
 UPGRADE =
 VERBOSE =
 QUESTIONS =
+WORKERS =
 PYTHONS =
 BASE =
 LAYERS =
@@ -36,6 +37,7 @@ BENCH_OPTIONS = \
 	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	$(if $(DURATION),--duration '$(DURATION)') \
 	$(if $(SEED),--seed '$(SEED)') \
+	$(if $(WORKERS),--workers '$(WORKERS)') \
 	$(if $(OUT),--out "$$OUT") \
 	$(if $(RESUME),--resume)
 
@@ -55,7 +57,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
 	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
-	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1'
+	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1,'
+	@echo '          WORKERS (load processes on this machine)'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.0"), LAYERS="facts instructions'
 	@echo '              time", ROUNDS, OUT (folder)'

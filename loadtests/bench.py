@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from loadtests import environment, verify
-from loadtests.cpus import allowed_cpus, plan_cpus
+from loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
+from loadtests.distributed.fleet import Fleet, fleet_process
+from loadtests.distributed.place import HERE, Place
 from loadtests.errors import HarnessError
-from loadtests.generator_process import Generator, generator_process
+from loadtests.generator_process import Loader, generator_process
 from loadtests.measure import measure
 from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
 from loadtests.progress import Reporter, reporting
@@ -22,7 +24,6 @@ from results.schema import ENVIRONMENT_FILE, Code
 from servers.contract import CASES
 from servers.control import ControlError
 from servers.errors import ServerError
-from servers.process import server_process
 from servers.stacks import STACKS
 
 LOG_FILE = "log.txt"
@@ -38,6 +39,8 @@ class Bench:
     warmup_s: lead-in of a Run where its scenario asks for no longer one.
     measured_s: the measured window. probe: whether the servers watch themselves.
     command: what the person typed, for the record.
+    fleet: the workers that share the loads; None: one generator.
+    place: where the servers run.
     """
 
     stacks: tuple[str, ...]
@@ -50,6 +53,8 @@ class Bench:
     resume: bool
     probe: bool
     command: tuple[str, ...]
+    fleet: Fleet | None = None
+    place: Place = HERE
 
     def cells(self) -> list[tuple[str, str]]:
         """Stack x scenario, without those that would say nothing of a yardstick."""
@@ -83,6 +88,8 @@ class Bench:
             "runs": self.rounds * len(self.cells()),
             "cells": [list(cell) for cell in self.cells()],
             "rows_per_run": {name: len(SCENARIOS[name].loads) for name in self.scenarios},
+            **({} if self.fleet is None else self.fleet.to_json()),
+            **({} if self.place == HERE else self.place.to_json()),
         }
 
 
@@ -105,6 +112,7 @@ _UNUSABLE = {
     Code.SERVER_NOT_READY: "did not become ready",
     Code.SERVER_DIED: "died under load",
     Code.GENERATOR_DIED: "lost its load generator",
+    Code.WORKER_LOST: "lost a load worker",
 }
 
 
@@ -137,10 +145,14 @@ class Bencher:
         self._bench = bench
         self._store = store
         self._reporter = reporter
-        self._cpus = plan_cpus(allowed_cpus())
+        self._cpus = bench.place.cpus_of(plan_cpus(allowed_cpus()))
+        self._worker_cpus: list[frozenset[int] | None] = []
+        if bench.fleet is not None and not bench.fleet.remote:
+            self._worker_cpus, codes = share_cpus(self._cpus, allowed_cpus(), bench.fleet.workers)
+            self._cpus = replace(self._cpus, codes=(*self._cpus.codes, *codes))
         self._log = bench.folder / LOG_FILE
         self._generators = ExitStack()
-        self._generator: Generator | None = None
+        self._generator: Loader | None = None
         self._deaths = 0
         self._drift: tuple[Code, ...] = ()
         self.broken: list[str] = []
@@ -163,10 +175,12 @@ class Bencher:
         except OSError as error:
             raise cannot_write(self._bench.folder, LOG_FILE, error) from error
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
+        place = self._bench.place
+        place.check()
         for name in self._bench.stacks:
             self._reporter.run_begins(f"{name}: the contract")
             try:
-                with server_process(name, cpus=self._cpus.server, log=self._log) as server:
+                with place.server(name, cpus=self._cpus.server, log=self._log) as server:
                     wrong = verify.problems(server.host, server.port, CASES.values())
                     described["stacks"][name] = server.facts
             except (ServerError, ControlError) as error:
@@ -211,6 +225,7 @@ class Bencher:
             seed=arrivals_seed(self._bench.seed, planned.round),
             probe=self._bench.probe,
             log=self._log,
+            place=self._bench.place,
         )
         result = replace(result, codes=(*result.codes, *self._drift))
         self._store.add(rows_of(result))
@@ -226,14 +241,18 @@ class Bencher:
         self._reporter.run_ends("; ".join(wrong) or None)
         self._mourn(Code.GENERATOR_DIED in result.codes)
 
-    def _live_generator(self) -> Generator:
-        """The one long-lived generator; a new one where the last has died."""
+    def _live_generator(self) -> Loader:
+        """The one long-lived generator, or fleet; a new one where the last has died."""
         if self._generator is None or not self._generator.alive:
             self._generators.close()
-            self._generator = self._generators.enter_context(
-                generator_process(cpus=self._cpus.generator, log=self._log)
-            )
+            self._generator = self._generators.enter_context(self._new_generator())
         return self._generator
+
+    def _new_generator(self) -> AbstractContextManager[Loader]:
+        fleet, cpus = self._bench.fleet, self._cpus
+        if fleet is None:
+            return generator_process(cpus=cpus.generator, log=self._log)
+        return fleet_process(fleet, cpus=self._worker_cpus, log=self._log, say=self._reporter.note)
 
     def _mourn(self, died: bool) -> None:
         self._deaths = self._deaths + 1 if died else 0

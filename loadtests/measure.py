@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from loadtests import verify
 from loadtests.calibration import calibrate
 from loadtests.cpus import CpuPlan
+from loadtests.distributed.place import HERE, Place
 from loadtests.errors import GeneratorDied
-from loadtests.generator_process import Generator
+from loadtests.generator_process import Loader
 from loadtests.observing import Observed, Observer
 from loadtests.plan import PlannedRun
 from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
-from results.schema import Code
+from results.schema import WARNING_SEPARATOR, Code
 from servers.errors import ServerError
-from servers.process import Ended, ServerProcess, server_process
+from servers.process import Ended, ServerProcess
 
 DRAIN_S = 3.0
 """How long requests in flight at the end of the window are waited for."""
@@ -34,7 +36,7 @@ SPEED_TOLERANCE = 0.25
 def measure(
     planned: PlannedRun,
     scenario: Scenario,
-    generator: Generator,
+    generator: Loader,
     cpus: CpuPlan,
     *,
     warmup_s: float,
@@ -42,6 +44,7 @@ def measure(
     seed: int,
     probe: bool,
     log: Path | None,
+    place: Place = HERE,
 ) -> RunResult:
     """Carry out one Run; what happens to its server or to the generator is part of the result.
 
@@ -50,7 +53,7 @@ def measure(
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     known = RunResult(planned, scenario, started_at, cpus.codes)
     try:
-        with server_process(
+        with place.server(
             planned.stack,
             settings=replace(scenario.settings, probe=probe),
             cpus=cpus.server,
@@ -82,7 +85,7 @@ def _how_it_died(server: ServerProcess, ended: Ended) -> str:
 def _load(
     known: RunResult,
     server: ServerProcess,
-    generator: Generator,
+    generator: Loader,
     cpus: CpuPlan,
     warmup_s: float,
     measured_s: float,
@@ -101,7 +104,7 @@ def _load(
         "timeout_s": TIMEOUT_S,
         "seed": seed,
     }
-    before_ms = calibrate(cpus.server)
+    before_ms = calibrate(cpus.server) if server.one_clock else None
     observer.begin()
     report = generator.load(
         command,
@@ -110,24 +113,32 @@ def _load(
         give_up=lambda: not server.alive,
     )
     observer.end(report, scenario.loads)
-    after_ms = calibrate(cpus.server)
+    if not (server.one_clock and report.get("one_clock", True)):
+        observer.observed.instants.clear()  # a request taken apart needs one clock at both ends
+    after_ms = calibrate(cpus.server) if server.one_clock else None
     if scenario.after_s:
         time.sleep(scenario.after_s)
         observer.later()
     return replace(
         known,
-        calibration_ms=(before_ms + after_ms) / 2,
+        calibration_ms=(before_ms + after_ms) / 2 if before_ms and after_ms else None,
         report=report,
+        cause=_who_was_lost(report) or known.cause,
+        server_here=server.one_clock,
         observed=observer.observed,
-        codes=(*known.codes, *_seen(server, observer.observed, before_ms, after_ms)),
+        codes=(
+            *known.codes,
+            *_seen(server, observer.observed, before_ms, after_ms),
+            *_of_the_workers(report),
+        ),
     )
 
 
 def _seen(
-    server: ServerProcess, observed: Observed, before_ms: float, after_ms: float
+    server: ServerProcess, observed: Observed, before_ms: float | None, after_ms: float | None
 ) -> Iterator[Code]:
     """Warnings about the Run as a whole."""
-    if abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:
+    if before_ms and after_ms and abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:
         yield Code.MACHINE_SPEED
     if not server.alive:
         yield Code.SERVER_DIED
@@ -135,3 +146,20 @@ def _seen(
         yield Code.SERVER_NOT_READABLE
     if observed.probe is not None and observed.probe["failure"] is not None:
         yield Code.PROBE_FAILED
+
+
+_OF_THE_RUN = (Code.WORKER_LOST, Code.WORKER_LATE, Code.WORKER_SILENT)
+
+
+def _of_the_workers(report: dict[str, Any]) -> Iterator[Code]:
+    """Warnings about a worker that are about the Run; the others are judged on all together."""
+    said = [row["warnings"] or "" for row in report.get("workers", ())]
+    for code in _OF_THE_RUN:
+        if any(code in warnings.split(WARNING_SEPARATOR) for warnings in said):
+            yield code
+
+
+def _who_was_lost(report: dict[str, Any]) -> str | None:
+    """The workers that were lost, with why; None where none was."""
+    lost = [row for row in report.get("workers", ()) if row["users"] and row["gone"]]
+    return "; ".join(f"worker {r['worker']} on {r['host']}: {r['gone']}" for r in lost) or None

@@ -29,6 +29,10 @@ class Code(enum.StrEnum):
     GENERATOR_DIED = "generator-died"
     STOP_KILLED = "stop-killed"
     FEW_REQUESTS = "few-requests"
+    WORKER_LOST = "worker-lost"
+    WORKER_LATE = "worker-late"
+    WORKER_SILENT = "worker-silent"
+    WORKERS_SHARE_CPUS = "workers-share-cpus"
 
 
 WARNING_SEPARATOR = ";"
