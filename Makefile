@@ -19,6 +19,7 @@ TESTS =
 UPGRADE =
 VERBOSE =
 QUESTIONS =
+WORKERS =
 PYTHONS =
 BASE =
 CANDIDATE =
@@ -39,6 +40,7 @@ BENCH_OPTIONS = \
 	$(if $(DURATION),--duration '$(DURATION)') \
 	$(if $(SEED),--seed '$(SEED)') \
 	$(if $(PROCESSES),--processes '$(PROCESSES)') \
+	$(if $(WORKERS),--workers '$(WORKERS)') \
 	$(if $(OUT),--out "$$OUT") \
 	$(if $(RESUME),--resume)
 
@@ -59,7 +61,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
 	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
-	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1, PROCESSES'
+	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1,'
+	@echo '          PROCESSES (of each server), WORKERS (load processes on this machine)'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
 	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from loadtests import environment, verify
-from loadtests.cpus import allowed_cpus, plan_cpus
+from loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
+from loadtests.distributed.fleet import Fleet, fleet_process
+from loadtests.distributed.place import HERE, Place
 from loadtests.errors import HarnessError
-from loadtests.generator_process import Generator, generator_process
+from loadtests.generator_process import Loader, generator_process
 from loadtests.measure import measure
 from loadtests.own import Own
 from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
@@ -24,7 +26,6 @@ from servers import parity
 from servers.contract import Case
 from servers.control import ControlError
 from servers.errors import ServerError
-from servers.process import server_process
 from servers.settings import Settings
 from servers.stacks import STACKS, Stack, available, keeps
 
@@ -42,6 +43,8 @@ class Bench:
     measured_s: the measured window. probe: whether the servers watch themselves.
     command: what the person typed, for the record. processes: of each server, on one port.
     own: a person's own application, whose stacks and scenarios are then meant.
+    fleet: the workers that share the loads; None: one generator.
+    place: where the servers run.
     """
 
     stacks: tuple[str, ...]
@@ -56,6 +59,8 @@ class Bench:
     command: tuple[str, ...]
     processes: int = 1
     own: Own | None = None
+    fleet: Fleet | None = None
+    place: Place = HERE
 
     def stack(self, name: str) -> Stack:
         """The row of that name."""
@@ -123,6 +128,8 @@ class Bench:
             # Said only where there are more: plans from before it did not say that it is one.
             **({} if self.processes == 1 else {"processes": self.processes}),
             **({} if self.own is None else {"application": dict(self.own.described)}),
+            **({} if self.fleet is None else self.fleet.to_json()),
+            **({} if self.place == HERE else self.place.to_json()),
         }
 
 
@@ -145,6 +152,7 @@ _UNUSABLE = {
     Code.SERVER_NOT_READY: "did not become ready",
     Code.SERVER_DIED: "died under load",
     Code.GENERATOR_DIED: "lost its load generator",
+    Code.WORKER_LOST: "lost a load worker",
 }
 
 
@@ -177,10 +185,14 @@ class Bencher:
         self._bench = bench
         self._store = store
         self._reporter = reporter
-        self._cpus = plan_cpus(allowed_cpus(), bench.processes)
+        self._cpus = bench.place.cpus_of(plan_cpus(allowed_cpus(), bench.processes))
+        self._worker_cpus: list[frozenset[int] | None] = []
+        if bench.fleet is not None and not bench.fleet.remote:
+            self._worker_cpus, codes = share_cpus(self._cpus, allowed_cpus(), bench.fleet.workers)
+            self._cpus = replace(self._cpus, codes=(*self._cpus.codes, *codes))
         self._log = bench.folder / LOG_FILE
         self._generators = ExitStack()
-        self._generator: Generator | None = None
+        self._generator: Loader | None = None
         self._deaths = 0
         self._drift: tuple[Code, ...] = ()
         self._unequal: dict[str, list[str]] = {}
@@ -204,6 +216,8 @@ class Bencher:
         except OSError as error:
             raise cannot_write(self._bench.folder, LOG_FILE, error) from error
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
+        place = self._bench.place
+        place.check()
         for name in self._bench.stacks:
             obstacle = available(self._bench.stack(name))
             if obstacle is not None:
@@ -212,7 +226,7 @@ class Bencher:
             self._reporter.run_begins(f"{name}: the contract")
             try:
                 settings = Settings(reuse_port=self._bench.processes > 1)
-                with server_process(
+                with place.server(
                     self._bench.stack(name),
                     settings=settings,
                     cpus=self._cpus.server,
@@ -284,6 +298,7 @@ class Bencher:
             probe=self._bench.probe,
             log=self._log,
             processes=self._bench.processes,
+            place=self._bench.place,
         )
         unequal = (Code.UNEQUAL_TERMS,) if planned.stack in self._unequal else ()
         result = replace(result, codes=(*result.codes, *self._drift, *unequal))
@@ -300,14 +315,18 @@ class Bencher:
         self._reporter.run_ends("; ".join(wrong) or None)
         self._mourn(Code.GENERATOR_DIED in result.codes)
 
-    def _live_generator(self) -> Generator:
-        """The one long-lived generator; a new one where the last has died."""
+    def _live_generator(self) -> Loader:
+        """The one long-lived generator, or fleet; a new one where the last has died."""
         if self._generator is None or not self._generator.alive:
             self._generators.close()
-            self._generator = self._generators.enter_context(
-                generator_process(cpus=self._cpus.generator, log=self._log)
-            )
+            self._generator = self._generators.enter_context(self._new_generator())
         return self._generator
+
+    def _new_generator(self) -> AbstractContextManager[Loader]:
+        fleet, cpus = self._bench.fleet, self._cpus
+        if fleet is None:
+            return generator_process(cpus=cpus.generator, log=self._log)
+        return fleet_process(fleet, cpus=self._worker_cpus, log=self._log, say=self._reporter.note)
 
     def _mourn(self, died: bool) -> None:
         self._deaths = self._deaths + 1 if died else 0

@@ -18,6 +18,13 @@ import click
 from loadtests import counts, own_command
 from loadtests.behaviour.command import behaviour
 from loadtests.bench import Bench, Outcome, run_bench
+from loadtests.distributed.options import (
+    check_hosts_command,
+    fleet_options,
+    of_options,
+    place_options,
+    worker,
+)
 from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
 from loadtests.plan import MOST_ROUNDS
@@ -77,7 +84,7 @@ def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-for command in (behaviour, *REGRESSION_COMMANDS):
+for command in (behaviour, check_hosts_command, worker, *REGRESSION_COMMANDS):
     cli.add_command(command)
 
 
@@ -163,6 +170,8 @@ def _described(load: Load) -> str:
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
 )
 @own_command.options
+@fleet_options
+@place_options
 def bench(
     stacks: tuple[tuple[str, ...], ...],
     scenarios: tuple[tuple[str, ...], ...],
@@ -179,6 +188,7 @@ def bench(
     on: tuple[str, ...],
     gets: tuple[str, ...],
     file: Path | None,
+    **elsewhere: Any,  # of fleet_options and place_options
 ) -> None:
     """Measure, and end with the table.
 
@@ -204,6 +214,7 @@ def bench(
         probe=probe,
         command=tuple(shown_command(sys.argv[1:])),
         processes=processes,
+        **of_options(elsewhere),
     )
     minutes = plan.expected_s() / 60
     click.echo(f"{len(plan.cells()) * rounds} runs, about {minutes:.0f} minutes", err=True)

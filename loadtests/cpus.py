@@ -46,6 +46,22 @@ def plan_cpus(allowed: list[int] | None, processes: int = 1) -> CpuPlan:
     return CpuPlan(server, frozenset({apart[-1]}), shared)
 
 
+def share_cpus(
+    plan: CpuPlan, allowed: list[int] | None, workers: int
+) -> tuple[list[frozenset[int] | None], tuple[Code, ...]]:
+    """The CPUs of each of several load workers on this machine, and the Warnings of that.
+
+    One each beside the server's, where there are enough; else they share all of those.
+    """
+    if allowed is None or plan.generator is None:
+        return [None] * workers, ()
+    servers = plan.server or frozenset()
+    free = [cpu for cpu in reversed(allowed) if cpu not in servers] or list(allowed)
+    if workers <= len(free):
+        return [frozenset({cpu}) for cpu in free[:workers]], ()
+    return [frozenset(free)] * workers, (Code.WORKERS_SHARE_CPUS,)
+
+
 def siblings(cpu: int) -> set[int]:
     """CPUs that share a core with `cpu`, itself included; only itself where unknown."""
     try:

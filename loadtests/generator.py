@@ -12,13 +12,12 @@ import locust  # isort: skip  (first: importing it patches the standard library)
 import logging
 import os
 import sys
-import time
-from typing import Any
+from functools import partial
 
 import gevent
-from gevent.socket import wait_read
 from locust.env import Environment
 
+from loadtests.obeying import Handlers, obey, pin, tell
 from loadtests.session import Session, SessionSpec
 from loadtests.users import user_classes
 from servers.control import Message, Station
@@ -29,38 +28,14 @@ class Generator:
     """Carries out commands; at most one load at a time."""
 
     def __init__(self, station: Station) -> None:
-        self._station = station
+        self._tell = partial(tell, station)
         self._session: Session | None = None
-        self._handlers = {
-            "pin": self._pin,
+        self.handlers: Handlers = {
+            "pin": partial(pin, station),
             "load": self._load,
             "abort": self._abort,
             "release": self._release,
         }
-
-    def obey(self) -> None:
-        """Read and carry out commands until one of them is `stop`, or end of file."""
-        while True:
-            wait_read(self._station.fileno)
-            messages = self._station.read()
-            if messages is None:
-                return
-            for message in messages:
-                do = message.pop("do", "")
-                if do == "stop":
-                    return
-                handler = self._handlers.get(do)
-                if handler is None:
-                    self._tell("failed", error=f"unknown command, known: {sorted(self._handlers)}")
-                else:
-                    handler(message)
-
-    def _tell(self, event: str, **values: Any) -> None:
-        self._station.send({"event": event, "monotonic_ns": time.monotonic_ns(), **values})
-
-    def _pin(self, message: Message) -> None:
-        os.sched_setaffinity(0, message["cpus"])
-        self._tell("pinned", cpus=sorted(os.sched_getaffinity(0)))
 
     def _release(self, message: Message) -> None:
         if self._session is not None:
@@ -113,7 +88,7 @@ def main() -> None:
     allow_many_files()
     generator = Generator(station)
     station.send({"event": "ready", "pid": os.getpid(), "locust": locust.__version__})
-    generator.obey()
+    obey(station, generator.handlers)
     # The harness has done with it, or is gone: nothing that is under way matters any more.
     os._exit(0)
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from loadtests.errors import GeneratorDied, HarnessError
 from servers.commanded import Child, interrupts_deferred
 from servers.control import ControlClosed, ControlTimeout, Message
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 60.0
 _STOP_BOUND_S = 5.0
 _POLL_S = 0.25
@@ -25,11 +25,28 @@ _REPORT_BOUND_S = 60.0
 """Beyond the load's own phases: connecting, and encoding the report."""
 
 
+class Loader(Protocol):
+    """What carries out loads: one generator, or a master with its workers."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    def load(
+        self,
+        command: dict[str, Any],
+        *,
+        bound_s: float,
+        at: dict[str, Callable[[], None]],
+        give_up: Callable[[], bool],
+    ) -> Message: ...
+
+
 class Generator:
-    """A live generator. Use `generator_process`."""
+    """A live generator. Use `generator_process`. ready: what it said as it came up."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
+        self.ready: Message = {}
 
     @property
     def pid(self) -> int:
@@ -55,12 +72,12 @@ class Generator:
         bound_s: the longest that the load's phases may take together.
         Raises GeneratorDied when the process ends or falls silent.
         """
-        self._send({"do": "load", **command})
+        self.send({"do": "load", **command})
         deadline = time.monotonic() + bound_s + _REPORT_BOUND_S
         aborted = False
         while True:
             if not aborted and give_up():
-                self._send({"do": "abort"})
+                self.send({"do": "abort"})
                 aborted = True
             try:
                 message = self._child.event(_POLL_S)
@@ -74,31 +91,44 @@ class Generator:
             if event == "finished":
                 report: Message = message["report"]
                 return report
+            if event == "lost":
+                raise GeneratorDied(message["error"])
             if event == "failed":
                 raise HarnessError(f"the load generator could not run the load: {message['error']}")
             if event in at:
                 at[event]()
             if event == "window-closed":  # whatever was to be read has been
-                self._send({"do": "release"})
+                self.send({"do": "release"})
+
+    def next_event(self, bound_s: float) -> Message | None:
+        """The next message; None where none came in time. Raises GeneratorDied."""
+        try:
+            return self._child.event(bound_s)
+        except ControlTimeout:
+            return None
+        except ControlClosed:
+            raise self._died() from None
 
     def expect(self, event: str, bound_s: float) -> Message:
         """The next message, which must be `event`. Raises GeneratorDied otherwise."""
-        try:
-            message = self._child.event(bound_s)
-        except ControlTimeout:
-            raise GeneratorDied(f"the load generator did not say {event!r}") from None
-        except ControlClosed:
-            raise self._died() from None
+        message = self.next_event(bound_s)
+        if message is None:
+            raise GeneratorDied(f"the load generator did not say {event!r}")
         if message["event"] != event:
             raise GeneratorDied(f"the load generator said {message} instead of {event!r}")
         return message
 
     def pin(self, cpus: frozenset[int]) -> None:
         """Keep the process to these CPUs."""
-        self._send({"do": "pin", "cpus": sorted(cpus)})
+        self.send({"do": "pin", "cpus": sorted(cpus)})
         self.expect("pinned", _STOP_BOUND_S)
 
-    def _send(self, message: Message) -> None:
+    def await_ready(self) -> None:
+        """Wait until it has come up. Raises GeneratorDied."""
+        self.ready = self.expect("ready", _READY_BOUND_S)
+
+    def send(self, message: Message) -> None:
+        """Send a command. Raises GeneratorDied."""
         try:
             self._child.send(message)
         except ControlClosed:
@@ -126,23 +156,28 @@ def generator_process(
     Raises GeneratorDied when it does not come up.
     """
     with ExitStack() as cleanup:
-        errors = cleanup.enter_context(_opened(log))
+        errors = cleanup.enter_context(opened_log(log))
         with interrupts_deferred():
-            child = Child((sys.executable, "-m", "loadtests.generator", *_parent()), _ROOT, errors)
+            child = Child((sys.executable, "-m", "loadtests.generator", *_parent()), ROOT, errors)
             cleanup.callback(child.stop, _STOP_BOUND_S)
         generator = Generator(child)
-        generator.expect("ready", _READY_BOUND_S)
+        generator.await_ready()
         if cpus is not None:
             generator.pin(cpus)
         yield generator
 
 
-def _parent() -> list[str]:
-    """Our pid, for the generator to die with; none from another thread than the main one,
+def lasting_parent() -> int | None:
+    """Our pid, for a child to die with; None from another thread than the main one,
     whose end the kernel would take for ours (prctl(2), PR_SET_PDEATHSIG)."""
     in_main_thread = threading.current_thread() is threading.main_thread()
-    return [str(os.getpid())] if in_main_thread else []
+    return os.getpid() if in_main_thread else None
 
 
-def _opened(log: Path | None) -> IO[bytes]:
+def _parent() -> list[str]:
+    parent = lasting_parent()
+    return [] if parent is None else [str(parent)]
+
+
+def opened_log(log: Path | None) -> IO[bytes]:
     return tempfile.TemporaryFile() if log is None else log.open("a+b")

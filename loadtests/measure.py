@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from loadtests import verify
 from loadtests.calibration import calibrate
 from loadtests.cpus import CpuPlan
+from loadtests.distributed.place import HERE, Place
 from loadtests.errors import GeneratorDied
-from loadtests.generator_process import Generator
+from loadtests.generator_process import Loader
 from loadtests.observing import Observed, Observer
 from loadtests.plan import PlannedRun
 from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
-from results.schema import Code
+from results.schema import WARNING_SEPARATOR, Code
 from servers.errors import ServerError
 from servers.group import ServerGroup, server_processes
 from servers.process import Ended, ServerProcess
@@ -39,7 +41,7 @@ def measure(
     planned: PlannedRun,
     stack: Stack,
     scenario: Scenario,
-    generator: Generator,
+    generator: Loader,
     cpus: CpuPlan,
     *,
     warmup_s: float,
@@ -48,6 +50,7 @@ def measure(
     probe: bool,
     log: Path | None,
     processes: int = 1,
+    place: Place = HERE,
 ) -> RunResult:
     """Carry out one Run; what happens to its server or to the generator is part of the result.
 
@@ -59,6 +62,7 @@ def measure(
         with server_processes(
             stack,
             processes,
+            start=place.server,
             settings=replace(scenario.settings, probe=probe),
             cpus=cpus.server,
             log=log,
@@ -89,7 +93,7 @@ def _how_it_died(server: Serving, ended: Ended) -> str:
 def _load(
     known: RunResult,
     server: Serving,
-    generator: Generator,
+    generator: Loader,
     cpus: CpuPlan,
     warmup_s: float,
     measured_s: float,
@@ -108,7 +112,7 @@ def _load(
         "timeout_s": TIMEOUT_S,
         "seed": seed,
     }
-    before_ms = calibrate(cpus.server)
+    before_ms = calibrate(cpus.server) if server.one_clock else None
     observer.begin()
     report = generator.load(
         command,
@@ -117,22 +121,32 @@ def _load(
         give_up=lambda: not server.alive,
     )
     observer.end(report, scenario.loads)
-    after_ms = calibrate(cpus.server)
+    if not (server.one_clock and report.get("one_clock", True)):
+        observer.observed.instants.clear()  # a request taken apart needs one clock at both ends
+    after_ms = calibrate(cpus.server) if server.one_clock else None
     if scenario.after_s:
         time.sleep(scenario.after_s)
         observer.later()
     return replace(
         known,
-        calibration_ms=(before_ms + after_ms) / 2,
+        calibration_ms=(before_ms + after_ms) / 2 if before_ms and after_ms else None,
         report=report,
+        cause=_who_was_lost(report) or known.cause,
+        server_here=server.one_clock,
         observed=observer.observed,
-        codes=(*known.codes, *_seen(server, observer.observed, before_ms, after_ms)),
+        codes=(
+            *known.codes,
+            *_seen(server, observer.observed, before_ms, after_ms),
+            *_of_the_workers(report),
+        ),
     )
 
 
-def _seen(server: Serving, observed: Observed, before_ms: float, after_ms: float) -> Iterator[Code]:
+def _seen(
+    server: Serving, observed: Observed, before_ms: float | None, after_ms: float | None
+) -> Iterator[Code]:
     """Warnings about the Run as a whole."""
-    if abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:
+    if before_ms and after_ms and abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:
         yield Code.MACHINE_SPEED
     if not server.alive:
         yield Code.SERVER_DIED
@@ -140,3 +154,20 @@ def _seen(server: Serving, observed: Observed, before_ms: float, after_ms: float
         yield Code.SERVER_NOT_READABLE
     if observed.probe is not None and observed.probe["failure"] is not None:
         yield Code.PROBE_FAILED
+
+
+_OF_THE_RUN = (Code.WORKER_LOST, Code.WORKER_LATE, Code.WORKER_SILENT)
+
+
+def _of_the_workers(report: dict[str, Any]) -> Iterator[Code]:
+    """Warnings about a worker that are about the Run; the others are judged on all together."""
+    said = [row["warnings"] or "" for row in report.get("workers", ())]
+    for code in _OF_THE_RUN:
+        if any(code in warnings.split(WARNING_SEPARATOR) for warnings in said):
+            yield code
+
+
+def _who_was_lost(report: dict[str, Any]) -> str | None:
+    """The workers that were lost, with why; None where none was."""
+    lost = [row for row in report.get("workers", ()) if row["users"] and row["gone"]]
+    return "; ".join(f"worker {r['worker']} on {r['host']}: {r['gone']}" for r in lost) or None

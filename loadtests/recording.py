@@ -123,9 +123,14 @@ class Mark:
 
 
 class Timeline:
-    """A load second by second: marks while it runs, percentiles afterwards."""
+    """A load second by second: marks while it runs, percentiles afterwards.
 
-    def __init__(self) -> None:
+    whole: keep the buckets of each stretch as well, for whom percentiles cannot serve,
+    since those of several generators cannot be merged.
+    """
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
         self.marks: list[Mark] = []
         self._slices: list[dict[str, Any]] = []
         self._resolved = 0
@@ -145,6 +150,7 @@ class Timeline:
         for earlier, later in pairwise(self.marks[self._resolved :]):
             self._inside.record(values[max(0, earlier.answers - flushed) : later.answers - flushed])
             statistics = self._inside.statistics_ms()
+            inside = list(self._inside.buckets().items()) if self._whole else None
             self._inside = Histogram()
             self._slices.append(
                 {
@@ -154,6 +160,7 @@ class Timeline:
                     "failures": later.failures - earlier.failures,
                     "response_time_p50_ms": statistics["p50"],
                     "response_time_p99_ms": statistics["p99"],
+                    **({} if inside is None else {"inside": inside}),
                 }
             )
             self._resolved += 1

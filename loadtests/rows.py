@@ -24,6 +24,7 @@ class RunResult:
     """One Run as it was seen. None: it did not come to that.
 
     cause: why there are no figures, or fewer than there should be, in one line.
+    server_here: whether the server ran on the harness's own machine.
     """
 
     planned: PlannedRun
@@ -38,6 +39,7 @@ class RunResult:
     observed: Observed = field(default_factory=Observed)
     calibration_ms: float | None = None
     ended: Ended | None = None
+    server_here: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class RunRows:
     observations: tuple[Row, ...]
     threads: tuple[Row, ...]
     timeline: tuple[Row, ...]
+    workers: tuple[Row, ...] = ()
 
 
 QUANTITIES = {
@@ -59,6 +62,10 @@ QUANTITIES = {
     ("measured", "send_lag"): "send_lag",
     ("warmup", "service"): "warmup_service_time",
 }
+
+
+_INCOMPLETE = {Code.SERVER_DIED, Code.WORKER_LOST}
+"""The load was another one than the scenario's: of such a window only counts are good."""
 
 
 def rows_of(result: RunResult) -> RunRows:
@@ -83,6 +90,7 @@ def rows_of(result: RunResult) -> RunRows:
         tuple(probe_rows.observation_rows(run_id, result.observed)),
         tuple(probe_rows.thread_rows(run_id, result.observed)),
         tuple(timeline),
+        tuple({"run_id": run_id, **worker} for worker in (report or {}).get("workers", ())),
     )
 
 
@@ -119,7 +127,7 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
         response = service  # the two are one where a request begins with its send
     failures = sum(count for _, count, _ in told["measured"]["failures"])
     lag = from_pairs(report["generator_lag"])
-    whole = Code.SERVER_DIED not in result.codes
+    whole = not _INCOMPLETE & set(result.codes)
     server = _server_figures(result, load) if whole else {}
     window_s = report["measured_s"]
     row: Row = {
@@ -131,7 +139,7 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         "clock": report["clock"],
-        "generator_cpu_utilisation": report["cpu_s"] / window_s,
+        "generator_cpu_utilisation": _generator_cpu(report),
         "generator_lag_p99_ms": lag.statistics_ms()["p99"],
         "send_lag_p99_ms": _histogram(told, "measured", "send_lag").statistics_ms()["p99"],
         **server,
@@ -168,6 +176,12 @@ def _server_figures(result: RunResult, load: Load) -> Row:
     return row
 
 
+def _generator_cpu(report: dict[str, Any]) -> float:
+    """CPU time over wall time of the generator, or of the busiest of several workers."""
+    busiest: float | None = report.get("busiest_cpu")
+    return float(report["cpu_s"] / report["measured_s"]) if busiest is None else busiest
+
+
 def _evidence(
     result: RunResult, load: Load, told: dict[str, Any], row: Row, service: Histogram
 ) -> Evidence:
@@ -191,8 +205,8 @@ def _evidence(
         arrivals_rps=arrivals,
         littles_users=users,
         cycle_share=gap_share,
-        generator_cpu=report["cpu_s"] / report["measured_s"],
-        generator_lag_p99_ms=_as_float(row["generator_lag_p99_ms"]),
+        generator_cpu=_generator_cpu(report),
+        generator_lag_p99_ms=report.get("worst_lag_p99_ms", _as_float(row["generator_lag_p99_ms"])),
         send_lag_p99_ms=_as_float(row["send_lag_p99_ms"]),
         clock=report["clock"],
         clock_step_ms=report["clock_step_ms"],
@@ -206,12 +220,8 @@ def _others(result: RunResult) -> float | None:
         return None
     if opened.server is None or closed.server is None:
         return None
-    ours = (
-        (closed.server.cpu_ns - opened.server.cpu_ns) / 1e9
-        + report["cpu_s"]
-        + closed.harness_cpu_s
-        - opened.harness_cpu_s
-    )
+    server_s = (closed.server.cpu_ns - opened.server.cpu_ns) / 1e9 if result.server_here else 0.0
+    ours = server_s + report["cpu_s"] + closed.harness_cpu_s - opened.harness_cpu_s
     return others_cpu(opened.machine, closed.machine, ours, report["measured_s"])
 
 

@@ -39,6 +39,9 @@ class SessionSpec:
     timeout_s: a request without an answer for this long fails.
     spin_ms: for the check of the instrument alone: a greenlet keeps the
     generator from everything else for so long, ten times a second.
+    part, phase, whole: of a load that several workers share: names this share, so that its
+    arrivals are its own; how far within a user's step of the ramp it begins; and whether
+    the timeline keeps its buckets, which can be merged where percentiles cannot.
     """
 
     host: str
@@ -50,6 +53,9 @@ class SessionSpec:
     timeout_s: float
     seed: int
     spin_ms: float = 0.0
+    part: str = ""
+    phase: float = 0.0
+    whole: bool = False
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> SessionSpec:
@@ -93,12 +99,13 @@ class LoadRun:
         self.series = self.warmup
         self.running = True
         self.connections: list[Connection] = []
-        self.timeline = Timeline()
+        self.timeline = Timeline(whole=spec.whole)
         self.open_ns = int(spec.warmup_s * _SECOND_NS)
         self.arrivals: Arrivals | None = None
         if isinstance(load.model, Open):
             end_ns = self.open_ns + int(spec.measured_s * _SECOND_NS)
-            self.arrivals = Arrivals(load.model.rate_rps, end_ns, f"{spec.seed}/{load.name}")
+            seed = f"{spec.seed}/{load.name}{spec.part}"
+            self.arrivals = Arrivals(load.model.rate_rps, end_ns, seed)
 
     @property
     def users(self) -> int:
@@ -132,9 +139,18 @@ class LoadRun:
 
 
 class Session:
-    """Runs the phases and tells the harness when the measured window opens and closes."""
+    """Runs the phases and tells the harness when the measured window opens and closes.
 
-    def __init__(self, spec: SessionSpec, tell: Callable[[str], None]) -> None:
+    begin: called once every user has connected; the instant on CLOCK_MONOTONIC, in ns, at
+    which the lead-in begins. Without one that is then.
+    """
+
+    def __init__(
+        self,
+        spec: SessionSpec,
+        tell: Callable[[str], None],
+        begin: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self.spec = spec
         self.runs = tuple(LoadRun(load, spec) for load in spec.loads)
         self.started = Event()
@@ -142,7 +158,9 @@ class Session:
         self.start_ns = 0
         self.start_realtime_ns = 0
         self.aborted = False
+        self.late_ns = 0
         self._tell = tell
+        self._begin = begin
         self._arrived = 0
         self._finished = 0
         self._everyone_arrived = Event()
@@ -197,8 +215,7 @@ class Session:
             helpers = [gevent.spawn(self._tick)]
             if self.spec.spin_ms:
                 helpers.append(gevent.spawn(self._spin))
-            self.start_realtime_ns, self.start_ns = time.time_ns(), time.monotonic_ns()
-            self.started.set()
+            self._start(timer)
             open_ns = self.start_ns + int(self.spec.warmup_s * _SECOND_NS)
             self._watch_until(timer, open_ns)
             opened = self._edge()
@@ -217,6 +234,15 @@ class Session:
         if self._defect is not None:
             raise self._defect
         return self._report(opened, closed)
+
+    def _start(self, timer: Timer) -> None:
+        """Let the users go at the instant agreed on, or, when that is over, at once."""
+        self.start_ns = self._begin()
+        timer.sleep_until(self.start_ns)
+        realtime_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
+        self.late_ns = monotonic_ns - self.start_ns
+        self.start_realtime_ns = realtime_ns - self.late_ns
+        self.started.set()
 
     def _window(self, timer: Timer, open_ns: int) -> dict[str, Any]:
         """The measured window, with a mark on every load's timeline each second."""
@@ -316,7 +342,9 @@ class Session:
         return {
             "warmup_s": (opened["monotonic_ns"] - self.start_ns) / _SECOND_NS,
             "start_realtime_ns": self.start_realtime_ns,
+            "late_ms": self.late_ns / 1e6,
             "opened_realtime_ns": opened["realtime_ns"],
+            "closed_realtime_ns": closed["realtime_ns"],
             "measured_s": (closed["monotonic_ns"] - opened["monotonic_ns"]) / _SECOND_NS,
             "cpu_s": (closed["cpu_ns"] - opened["cpu_ns"]) / _SECOND_NS,
             "clock_step_ms": abs(step) / 1e6,

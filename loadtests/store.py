@@ -29,14 +29,20 @@ from results.schema import (
     SCHEMA_VERSION,
     THREADS,
     TIMELINE,
+    WORKERS,
     SchemaError,
     Table,
     TableWriter,
     read_table,
 )
 
-_WRITTEN = (HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE, RUNS)
+_WRITTEN = (HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE, WORKERS, RUNS)
 """In this order: the row in runs.csv completes the Run."""
+
+
+def _written(plan: dict[str, Any]) -> tuple[Table, ...]:
+    """The tables of a plan; of workers only where several share the loads."""
+    return tuple(table for table in _WRITTEN if table is not WORKERS or "workers" in plan)
 
 
 def new_folder() -> Path:
@@ -60,9 +66,10 @@ class Store:
             OBSERVATIONS.name: rows.observations,
             THREADS.name: rows.threads,
             TIMELINE.name: rows.timeline,
+            WORKERS.name: rows.workers,
             RUNS.name: rows.runs,
         }
-        for table in _WRITTEN:
+        for table in (table for table in _WRITTEN if table.name in self._writers):
             try:
                 self._writers[table.name].append(batches[table.name])
             except OSError as error:
@@ -107,7 +114,8 @@ def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[
             folder.mkdir(parents=True, exist_ok=True)
             finished = _prepare(folder, plan, resume)
             writers = {
-                table.name: stack.enter_context(TableWriter(folder, table)) for table in _WRITTEN
+                table.name: stack.enter_context(TableWriter(folder, table))
+                for table in _written(plan)
             }
         except OSError as error:
             raise cannot_begin(folder, error) from error

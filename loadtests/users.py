@@ -74,7 +74,8 @@ class ClosedLoopUser(HarnessUser):
         model = run.load.model
         assert isinstance(model, Closed)
         with Timer() as timer:
-            timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * index / model.users))
+            step = (index + session.spec.phase) / model.users
+            timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * step))
         if model.new_connections:
             self.reconnect(session, run, connection)
             return

@@ -226,6 +226,37 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "name a path with a constant answer where every byte is to be checked",
             ("failures",),
         ),
+        Code.WORKER_LOST: Wording(
+            "a load worker was lost in the middle of the Run",
+            "a part of the load stopped there: throughput and times are those of another load "
+            "than the scenario's",
+            "workers.csv has its number, its host and why; start it again, and go on with the "
+            "folder by `bench --resume` or measure again",
+            (),
+            True,
+        ),
+        Code.WORKER_LATE: Wording(
+            "a load worker began more than 10 ms after the instant that all had agreed on",
+            "the first moments of the lead-in had less load than the scenario says; where the "
+            "lead-in is short, the window too",
+            "workers.csv has how late each was; look for what keeps its CPU, or warm up for longer",
+            LOAD_TIMES,
+        ),
+        Code.WORKER_SILENT: Wording(
+            "nothing was heard of a load worker for some seconds, and then it was there again",
+            "the link to it, or the worker, stood still; where the load takes the same way, its "
+            "times hold that stall, and it is not the server's",
+            "workers.csv has how long; timeline.csv has the seconds; measure again",
+            LOAD_TIMES,
+            True,
+        ),
+        Code.WORKERS_SHARE_CPUS: Wording(
+            "there are more load workers on this machine than CPUs for them",
+            "they wait for each other, which shows as generator lag, and add no load that one "
+            "worker a CPU would not",
+            "ask for as many workers as there are CPUs beside the server's, or use more machines",
+            (*LOAD_TIMES, "generator", "send_lag"),
+        ),
         ReadingCode.TOO_FEW_ROUNDS: Wording(
             "fewer than three Rounds have this figure",
             "no interval can be given: chance and difference cannot be told apart",

@@ -153,6 +153,7 @@ def _host(
                 "host": server.host,
                 "port": server.port,
                 "pid": os.getpid(),
+                "boot_id": machine.boot_id(),
             }
         )
 

@@ -9,10 +9,10 @@ every stack, and none of the servers' own managers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from servers.control import Message
 from servers.gathered import gathered
@@ -56,6 +56,11 @@ class ServerGroup:
         return max(member.first_answer_ms for member in self.members)
 
     @property
+    def one_clock(self) -> bool:
+        """See `ServerProcess.one_clock`."""
+        return all(member.one_clock for member in self.members)
+
+    @property
     def alive(self) -> bool:
         """Whether none has ended yet."""
         return all(member.alive for member in self.members)
@@ -88,6 +93,21 @@ class ServerGroup:
         )
 
 
+class Start(Protocol):
+    """Starts one process, here or elsewhere."""
+
+    def __call__(
+        self,
+        name: str | Stack,
+        /,
+        *,
+        settings: Settings,
+        port: int,
+        cpus: frozenset[int] | None,
+        log: Path | None,
+    ) -> AbstractContextManager[ServerProcess]: ...
+
+
 @contextmanager
 def server_processes(
     name: str | Stack,
@@ -96,25 +116,24 @@ def server_processes(
     settings: Settings,
     cpus: frozenset[int] | None = None,
     log: Path | None = None,
+    start: Start = server_process,
 ) -> Iterator[ServerProcess | ServerGroup]:
     """Run stack `name` in `count` child processes on one port, all of which listen.
 
-    cpus: every one of them is bound to all of these. One process is a plain
-    `server_process`; of more, each has `reuse_port` set. Raises as that does.
+    cpus: every one of them is bound to all of these. start: starts one, as `server_process`
+    does. Of more than one, each has `reuse_port` set. Raises as that does.
     """
     with ExitStack() as cleanup:
 
-        def start(told: Settings, port: int = 0) -> ServerProcess:
-            return cleanup.enter_context(
-                server_process(name, settings=told, port=port, cpus=cpus, log=log)
-            )
+        def one(told: Settings, port: int = 0) -> ServerProcess:
+            return cleanup.enter_context(start(name, settings=told, port=port, cpus=cpus, log=log))
 
         if count == 1:
-            yield start(settings)
+            yield one(settings)
             return
         sharing = replace(settings, reuse_port=True)
-        first = start(sharing)
-        yield ServerGroup((first, *(start(sharing, first.port) for _ in range(count - 1))))
+        first = one(sharing)
+        yield ServerGroup((first, *(one(sharing, first.port) for _ in range(count - 1))))
 
 
 def summed(readings: Iterable[Reading]) -> Reading:

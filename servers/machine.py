@@ -48,6 +48,18 @@ class Reading:
     involuntary_switches: int
 
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str | None:
+    """The kernel that runs, from its start to its end (random(4)): processes that agree on it read
+    the same clocks. None where the system does not say."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class ThreadReading:
     """One living thread. cpu_ns: on a CPU; waited_ns: runnable, but not on one (run queue)."""

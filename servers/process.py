@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from servers import errors, stacks
+from servers import errors, machine, stacks
 from servers.child import Config
 from servers.commanded import Child, Ended, interrupts_deferred
 from servers.control import ControlClosed, ControlError, ControlTimeout, Message
@@ -49,6 +49,8 @@ class ServerProcess:
     url, host, port: where it accepts connections.
     start_ms: spawn → its word that it listens.
     first_answer_ms: spawn → its first correct answer over a real socket.
+    one_clock: whether it runs under the same kernel as the harness, so that instants read on
+    both sides can be compared; False where nothing says so.
     """
 
     stack: Stack
@@ -58,6 +60,7 @@ class ServerProcess:
     port: int
     start_ms: float
     first_answer_ms: float
+    one_clock: bool
     _child: Child
     _stop_timeout_s: float
 
@@ -148,7 +151,7 @@ def server_process(
             child = _spawn(stack, (*prefix, str(python), "-m", "servers.child"), root, stderr)
             cleanup.callback(child.stop, stop_timeout_s)
         try:
-            server = _ready(child, stack, config, spawned, ready_timeout_s)
+            server = _ready(child, stack, config, spawned, ready_timeout_s, prefix)
         except ControlTimeout as error:
             raise StartupFailed(
                 f"{stack.name} was not ready within {ready_timeout_s:g} s{_quoted(child)}"
@@ -196,7 +199,12 @@ def _spawn(stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes]) -
 
 
 def _ready(
-    child: Child, stack: Stack, config: Config, spawned: float, timeout_s: float
+    child: Child,
+    stack: Stack,
+    config: Config,
+    spawned: float,
+    timeout_s: float,
+    prefix: tuple[str, ...],
 ) -> ServerProcess:
     """Configure the child and wait until it has answered a request; ControlError when it goes."""
     deadline = time.monotonic() + timeout_s
@@ -216,6 +224,7 @@ def _ready(
         port=message["port"],
         start_ms=start_ms,
         first_answer_ms=first_answer_ms,
+        one_clock=not prefix or message.get("boot_id", "") == machine.boot_id(),
         _child=child,
         _stop_timeout_s=config.stop_timeout_s,
     )

@@ -20,7 +20,7 @@ from results.schema.columns import (
     parse_value,
 )
 from results.schema.derived import SUMMARY
-from results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST
+from results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from results.schema.files import TableWriter, read_table
 from results.schema.measured import (
     FAILURES,
@@ -59,6 +59,7 @@ __all__ = [
     "THREADS",
     "TIMELINE",
     "WARNING_SEPARATOR",
+    "WORKERS",
     "Code",
     "Column",
     "Kind",
@@ -81,8 +82,8 @@ TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, 
 DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
 
-EXTRA: tuple[Table, ...] = (PROBE_COST, COUNTS, BEHAVIOUR)
-"""What other commands than a bench put beside it."""
+EXTRA: tuple[Table, ...] = (PROBE_COST, COUNTS, BEHAVIOUR, WORKERS)
+"""What other commands than a bench, or a bench of some options only, put beside it."""
 
 RUNS_FOLDER = Path(__file__).resolve().parent.parent / "runs"
 """Where results folders are written unless another place is named; git-ignored."""

@@ -32,6 +32,10 @@ class Code(enum.StrEnum):
     STOP_KILLED = "stop-killed"
     FEW_REQUESTS = "few-requests"
     ANSWER_VARIES = "answer-varies"
+    WORKER_LOST = "worker-lost"
+    WORKER_LATE = "worker-late"
+    WORKER_SILENT = "worker-silent"
+    WORKERS_SHARE_CPUS = "workers-share-cpus"
 
 
 WARNING_SEPARATOR = ";"

@@ -64,3 +64,42 @@ BEHAVIOUR = Table(
         text("python", "version of the interpreter", required=True),
     ),
 )
+
+WORKERS = Table(
+    "workers",
+    "A row a Run and load worker, where several shared the loads. Written by `make bench "
+    "WORKERS=…` and by `loadtests bench --expect-workers …`.",
+    (
+        text("run_id", "the Run", required=True),
+        count("worker", "its number in this Run, from 1 on", required=True),
+        text("host", "name of the machine that it ran on", required=True),
+        count("pid", "its process there", required=True),
+        text("python", "its Python", required=True),
+        text("version", "digest of the suite's source, and Locust's version", required=True),
+        count("users", "users, each with one connection; 0: too few to share", required=True),
+        count(
+            "requests",
+            "requests of the measured window; of a lost worker those up to its last report",
+        ),
+        count("failures", "how many of them failed"),
+        number("cpu_utilisation", "1", "its CPU time in the window over wall time"),
+        number("lag_p99_ms", "ms", "99th percentile of the lateness of its 10 ms timer"),
+        text("clock", "kernel, or user, as in runs.csv"),
+        Column(
+            "offset_ms",
+            Kind.NUMBER,
+            "ms",
+            "how far its wall clock was ahead of the master's; 0 on the same machine",
+        ),
+        number("offset_bound_ms", "ms", "the most that offset_ms can be wrong: half a round trip"),
+        number("late_ms", "ms", "how long after the agreed instant it began"),
+        number(
+            "opened_s", "s", "begin of its window after the agreed start, by the master's clock"
+        ),
+        number("closed_s", "s", "its window's end, likewise"),
+        number("longest_gap_s", "s", "the longest that nothing was heard of it during the load"),
+        count("report_bytes", "size of its report to the master", unit="bytes"),
+        text("gone", "why it was lost; blank: it was not"),
+        text("warnings", "codes of results.warnings that are about it, `;` between"),
+    ),
+)

@@ -1,0 +1,208 @@
+"""The harness's side of several workers: the master, and the workers of this machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from loadtests.distributed.address import is_loopback
+from loadtests.errors import GeneratorDied, HarnessError
+from loadtests.generator_process import ROOT, Generator, lasting_parent, opened_log
+from servers.commanded import Child, interrupts_deferred
+from servers.control import Message
+
+JOIN_BOUND_S = 60.0
+"""For workers of this machine, and for one that is to come back between two Runs."""
+
+REMOTE_BOUND_S = 600.0
+"""For workers that people start elsewhere."""
+
+_STOP_BOUND_S = 5.0
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """How many workers share the loads, and where they are.
+
+    bind: where the master listens, HOST:PORT; port 0 is any free one.
+    remote: whether people start them elsewhere; else the harness starts them here.
+    """
+
+    workers: int
+    bind: str = "127.0.0.1:0"
+    remote: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What plan.json keeps of it."""
+        return {"workers": self.workers}
+
+
+class FleetGenerator:
+    """A master with its workers, in the place of one generator. Use `fleet_process`."""
+
+    def __init__(
+        self,
+        master: Generator,
+        fleet: Fleet,
+        cpus: list[frozenset[int] | None],
+        errors: IO[bytes],
+        say: Callable[[str], None],
+    ) -> None:
+        self._master = master
+        self._fleet = fleet
+        self._cpus = cpus
+        self._errors = errors
+        self._say = say
+        self._children: dict[int, Child] = {}
+        self._told: set[int] = set()
+
+    @property
+    def pid(self) -> int:
+        """Of the master."""
+        return self._master.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._master.alive
+
+    def load(
+        self,
+        command: dict[str, Any],
+        *,
+        bound_s: float,
+        at: dict[str, Callable[[], None]],
+        give_up: Callable[[], bool],
+    ) -> Message:
+        """As Generator.load, once all workers are there.
+
+        Raises GeneratorDied where all of them were lost, and HarnessError where one has
+        not come back, or did not run the load.
+        """
+        self.muster(JOIN_BOUND_S)
+
+        def look() -> bool:
+            self._report_the_dead()
+            return give_up()
+
+        return self._master.load(command, bound_s=bound_s, at=at, give_up=look)
+
+    def muster(self, bound_s: float) -> list[Message]:
+        """Start the local workers that are missing, and wait until all are there; what each
+        said of itself. Raises HarnessError."""
+        if not self._fleet.remote:
+            self._start_missing()
+        self._master.send({"do": "gather", "bound_s": bound_s})
+        deadline = time.monotonic() + bound_s + _STOP_BOUND_S
+        while (message := self._master.next_event(_POLL_S)) is None or self._heard(message):
+            for child in self._children.values():
+                if child.exited:
+                    raise HarnessError(f"a load worker did not come up: {child.last_words()}")
+            if time.monotonic() > deadline:
+                raise GeneratorDied("the Locust master fell silent")
+        workers: list[Message] = message["workers"]
+        if len(workers) < self._fleet.workers:
+            because = f" ({'; '.join(message['gone'])})" if message["gone"] else ""
+            raise HarnessError(
+                f"{len(workers)} of {self._fleet.workers} workers were there after "
+                f"{bound_s:.0f} s{because}; rows are kept: start the others and go on with --resume"
+            )
+        return workers
+
+    def _heard(self, message: Message) -> bool:
+        """Pass an event on to whoever watches; False for the one that ends the waiting."""
+        match message:
+            case {"event": "joined", "worker": name, "workers": there, "wanted": wanted}:
+                if self._fleet.remote:
+                    self._say(f"worker {name} has joined, {there} of {wanted}")
+            case {"event": "refused", "host": host, "why": why}:
+                self._say(f"a worker on {host} was refused: {why}")
+        return bool(message["event"] != "gathered")
+
+    def _start_missing(self) -> None:
+        self._report_the_dead()
+        for number, cpus in enumerate(self._cpus):
+            child = self._children.get(number)
+            if child is not None and child.exited:
+                child.stop(_STOP_BOUND_S)
+            if child is None or child.exited:
+                with interrupts_deferred():
+                    self._children[number] = Child(self._command(cpus), ROOT, self._errors)
+
+    def _command(self, cpus: frozenset[int] | None) -> tuple[str, ...]:
+        address = f"127.0.0.1:{self._master.ready['port']}"
+        pinned = () if cpus is None else ("--cpus", ",".join(map(str, sorted(cpus))))
+        parent = lasting_parent()
+        dying = () if parent is None else ("--parent", str(parent))
+        module = "loadtests.distributed.worker"
+        return (sys.executable, "-m", module, "--master", address, "--piped", *pinned, *dying)
+
+    def _report_the_dead(self) -> None:
+        """Tell the master what only the parent of a process sees at once."""
+        for child in self._children.values():
+            if child.exited and child.pid not in self._told:
+                self._told.add(child.pid)
+                ended = child.stop(_STOP_BOUND_S)
+                how = f"exit status {ended.exit_code}, {child.last_words() or 'no word'}"
+                if (ended.exit_code or 0) < 0:
+                    how = f"signal {-(ended.exit_code or 0)}"
+                self._master.send({"do": "worker-ended", "pid": child.pid, "how": how})
+
+    def stop(self) -> None:
+        """Stop the local workers; those elsewhere end at the master's word."""
+        for child in self._children.values():
+            child.stop(_STOP_BOUND_S)
+
+
+@contextmanager
+def fleet_process(
+    fleet: Fleet,
+    *,
+    cpus: list[frozenset[int] | None],
+    log: Path | None,
+    say: Callable[[str], None],
+) -> Iterator[FleetGenerator]:
+    """Start the master and wait for its workers; end all that was started whatever happens.
+
+    cpus: of each local worker. say: told of each worker that joins from elsewhere, and of
+    each that is refused.
+    Raises HarnessError where not all come, and GeneratorDied where the master does not.
+    """
+    with ExitStack() as cleanup:
+        errors = cleanup.enter_context(opened_log(log))
+        parent = lasting_parent()
+        command = (
+            *(sys.executable, "-m", "loadtests.distributed.master"),
+            *("--bind", fleet.bind, "--workers", str(fleet.workers)),
+            *(() if parent is None else ("--parent", str(parent))),
+        )
+        with interrupts_deferred():
+            child = Child(command, ROOT, errors)
+            cleanup.callback(child.stop, _STOP_BOUND_S)
+        master = Generator(child)
+        master.await_ready()
+        running = FleetGenerator(master, fleet, cpus, errors, say)
+        cleanup.callback(running.stop)
+        if fleet.remote:
+            say(_where_to_join(fleet, master.ready["port"]))
+        running.muster(REMOTE_BOUND_S if fleet.remote else JOIN_BOUND_S)
+        yield running
+
+
+def _where_to_join(fleet: Fleet, port: int) -> str:
+    host = fleet.bind.rpartition(":")[0]
+    where = (
+        f"waiting for {fleet.workers} workers; on each load host: "
+        f"python -m loadtests worker --master {host}:{port}"
+    )
+    if is_loopback(host):
+        return where
+    return (
+        f"{where}\nthe master's port has no authentication: whoever reaches it can join and send "
+        "figures; docs/distributed.md has the tunnel"
+    )

@@ -1,0 +1,87 @@
+"""What a host of a bench says about itself: `python -m loadtests.distributed.host` prints it.
+
+Nothing but the standard library and the suite's own leaves, since the host of a server needs
+no Locust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import socket
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from results.schema import SCHEMA_VERSION
+from servers import machine
+
+ROOT = Path(__file__).resolve().parents[2]
+_MEASURING = ("loadtests", "servers", "results/schema")
+_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+@cache
+def source_version() -> str:
+    """A digest of the measuring code, since a clone with changes has the same commit as one
+    without."""
+    digest = hashlib.sha256(f"schema {SCHEMA_VERSION}".encode())
+    for folder in _MEASURING:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(path.relative_to(ROOT).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def suite_version() -> str:
+    """What must be equal in a master and its workers: the measuring code and Locust."""
+    try:
+        locust = f"with Locust {metadata.version('locust')}"
+    except metadata.PackageNotFoundError:
+        locust = "without Locust"
+    return f"{source_version()} {locust}"
+
+
+def host_facts() -> dict[str, Any]:
+    """This host, as JSON types; None for what the system does not say.
+
+    files: how many descriptors one process may open. ports: first and last of those that a
+    connection may leave from. load: runnable processes, mean of the last minute.
+    """
+    return {
+        "host": socket.gethostname(),
+        "source": source_version(),
+        "version": suite_version(),
+        "python": platform.python_version(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "boot_id": machine.boot_id(),
+        "cpus": machine.cpus_in_force(),
+        "cpu_model": _cpu_model(),
+        "load": os.getloadavg()[0],
+        "files": machine.allow_many_files(),
+        "ports": _ports(),
+    }
+
+
+def _cpu_model() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return None
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, None)
+
+
+def _ports() -> list[int] | None:
+    try:
+        return [int(port) for port in _PORTS.read_text().split()]
+    except OSError:
+        return None
+
+
+if __name__ == "__main__":
+    print(json.dumps(host_facts()))

@@ -1,0 +1,196 @@
+"""What is worth knowing of the hosts before a long run: `python -m loadtests check-hosts`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
+from loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
+from loadtests.distributed.host import host_facts, source_version
+from loadtests.distributed.place import Place
+from loadtests.doubts import GENERATOR_CPU_LIMIT
+from loadtests.histogram import from_pairs
+from loadtests.scenarios import SCENARIOS, Closed, Load, load_to_json
+from servers.contract import CASES
+from servers.process import ServerProcess
+
+TRIAL_STACK = "asyncio"
+"""The trivial responder: what it reaches is what the hosts and the network can do."""
+
+TRIAL_USERS = 32
+TRIAL_S = 1.0
+WARMUP_S = 0.3
+TIME_WAIT_S = 60
+"""How long Linux keeps the port of a connection that this side closed (TCP_TIMEWAIT_LEN)."""
+
+_OTHER_FILES = 100
+"""Descriptors that a worker or a server needs beside its connections, with room to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A short load of `users` by all workers together. Times in ms, rate in requests a second."""
+
+    users: int
+    rate_rps: float
+    failures: int
+    service_p50_ms: float | None
+    busiest_cpu: float
+    server_cpu: float
+    workers: list[dict[str, Any]]
+
+
+Say = Callable[[str], None]
+
+
+def check_hosts(fleet: Fleet, place: Place, say: Say) -> list[str]:
+    """Look at every host, try a short load, and say what there is and what will limit.
+
+    Returns what must be mended before a run, a line each. Raises HarnessError where a host
+    cannot be reached, and ServerError where the server does not start there.
+    """
+    at_server = place.facts() if place.via else host_facts()
+    plan = place.cpus_of(plan_cpus(allowed_cpus()))
+    cpus = [] if fleet.remote else share_cpus(plan, allowed_cpus(), fleet.workers)[0]
+    say(f"server: {described(at_server)}")
+    with fleet_process(fleet, cpus=cpus, log=None, say=say) as running:
+        workers = running.muster(bound_s=10.0)
+        for worker in workers:
+            say(f"worker {worker['name']}: {described(worker)}")
+        with place.server(TRIAL_STACK, cpus=plan.server, log=None) as server:
+            single = try_load(running, server, fleet.workers)
+            many = try_load(running, server, TRIAL_USERS * fleet.workers)
+    for line in (*network(single), *ceiling(many)):
+        say(line)
+    wrong = list(problems(at_server, workers, single, many))
+    for line in limits(at_server, workers):
+        say(line)
+    return wrong
+
+
+def described(facts: dict[str, Any]) -> str:
+    """A host in one line."""
+    cpus = facts["cpus"]
+    parts = [
+        f"Python {facts['python']}",
+        facts["kernel"],
+        f"{len(cpus) if cpus else 'unknown'} CPUs for it ({facts['cpu_model'] or 'unknown model'})",
+        f"load {facts['load']:.2f}",
+        f"{facts['files']:,} files",
+    ]
+    if facts["ports"]:
+        parts.append("ports {}-{}".format(*facts["ports"]))
+    return f"{facts['host']}, {', '.join(parts)}"
+
+
+def try_load(running: FleetGenerator, server: ServerProcess, users: int) -> Trial:
+    """So many users in a closed loop for a second."""
+    readings = []
+    command = {
+        "host": server.host,
+        "port": server.port,
+        "loads": [load_to_json(Load("main", CASES["plain"], Closed(users)))],
+        "warmup_s": WARMUP_S,
+        "measured_s": TRIAL_S,
+        "drain_s": 3.0,
+        "timeout_s": 10.0,
+        "seed": 1,
+    }
+
+    def read() -> None:
+        readings.append(server.read())
+
+    report = running.load(
+        command,
+        bound_s=WARMUP_S + TRIAL_S + 3.0,
+        at={"window-opened": read, "window-closed": read},
+        give_up=lambda: not server.alive,
+    )
+    told = report["loads"]["main"]
+    before, after = readings
+    return Trial(
+        users,
+        told["completed"] / report["measured_s"],
+        sum(count for _, count, _ in told["measured"]["failures"]),
+        from_pairs(told["measured"]["histograms"].get("service", [])).statistics_ms()["p50"],
+        report["busiest_cpu"] or 0.0,
+        (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns),
+        report["workers"],
+    )
+
+
+def network(single: Trial) -> Iterator[str]:
+    """How far it is to the server, and to the master."""
+    if single.service_p50_ms is not None:
+        yield (
+            "to the server and back, one user a worker: median service time "
+            f"{single.service_p50_ms:.3f} ms"
+        )
+    bounds = [worker["offset_bound_ms"] for worker in single.workers]
+    known = [bound for bound in bounds if bound is not None]
+    if known:
+        yield (
+            f"to the master and back: {2 * max(known):.3f} ms at most, so that the workers' "
+            f"clocks are known within {max(known):.3f} ms"
+        )
+
+
+def ceiling(many: Trial) -> Iterator[str]:
+    """What all can do together, and who has no CPU left."""
+    yield (
+        f"{many.users} users against the trivial responder: {many.rate_rps:,.0f} requests/s; "
+        f"busiest worker {many.busiest_cpu:.0%} of a CPU, server {many.server_cpu:.0%}"
+    )
+    if many.busiest_cpu >= GENERATOR_CPU_LIMIT:
+        yield "the workers limit: more of them, on CPUs of their own, would offer more"
+    elif many.server_cpu >= GENERATOR_CPU_LIMIT:
+        yield "the server's CPU limits: the workers have some left"
+    else:
+        yield "neither workers nor server ran out of CPU: the round trip limits, or the network"
+
+
+def limits(at_server: dict[str, Any], workers: list[dict[str, Any]]) -> Iterator[str]:
+    """What the settings of the hosts allow."""
+    largest = max(SCENARIOS.values(), key=_connections)
+    each = -(-_connections(largest) // len(workers))
+    files = min(worker["files"] for worker in workers)
+    yield (
+        f"connections: {files - _OTHER_FILES:,} a worker, {at_server['files'] - _OTHER_FILES:,} at "
+        f"the server; the largest scenario, {largest.name}, needs {each:,} and "
+        f"{_connections(largest):,}"
+    )
+    hosts = {worker["host"]: worker["ports"] for worker in workers if worker["ports"]}
+    if hosts:
+        ports = sum(last - first + 1 for first, last in hosts.values())
+        yield (
+            f"ephemeral ports: {ports:,} on {len(hosts)} load hosts: so many connections at a time "
+            f"to one server address at most, and {ports / TIME_WAIT_S:,.0f} new ones a second "
+            f"for longer than {TIME_WAIT_S} s"
+        )
+
+
+def problems(
+    at_server: dict[str, Any], workers: list[dict[str, Any]], single: Trial, many: Trial
+) -> Iterator[str]:
+    """What must be mended first."""
+    if at_server["source"] != source_version():
+        yield f"the server's host runs {at_server['source']} of the suite, not {source_version()}"
+    most = max(_connections(scenario) for scenario in SCENARIOS.values())
+    each = -(-most // len(workers))
+    for worker in workers:
+        if worker["files"] - _OTHER_FILES < each:
+            yield f"worker {worker['name']} may open {worker['files']} files only: raise ulimit -n"
+    if at_server["files"] - _OTHER_FILES < most:
+        yield f"the server may open {at_server['files']} files only: raise ulimit -n there"
+    for trial in (single, many):
+        if trial.failures or not trial.rate_rps:
+            yield f"{trial.failures} requests of {trial.users} users failed"
+        for worker in trial.workers:
+            if worker["warnings"] and "worker-" in worker["warnings"]:
+                yield f"worker {worker['worker']} on {worker['host']}: {worker['warnings']}"
+
+
+def _connections(scenario: Any) -> int:
+    return int(sum(load.model.population for load in scenario.loads))

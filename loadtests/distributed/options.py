@@ -1,0 +1,215 @@
+"""What `bench` takes for more than one machine, and the command `worker`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from loadtests.distributed.address import parse_address
+from loadtests.distributed.fleet import Fleet
+from loadtests.distributed.hosts import check_hosts
+from loadtests.distributed.place import HERE, PLAIN, Place
+from loadtests.distributed.wire import MASTER_LOST_AFTER_S
+from loadtests.errors import HarnessError
+from servers.control import ControlError
+from servers.errors import ServerError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+MOST_WORKERS = 1000
+
+
+class Address(click.ParamType[str]):
+    """HOST:PORT."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text itself; a usage error where it is no address."""
+        try:
+            parse_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+_FLEET = (
+    click.option(
+        "--workers",
+        type=click.IntRange(1, MOST_WORKERS),
+        metavar="N",
+        help="Share the loads among N Locust workers on this machine.",
+    ),
+    click.option(
+        "--expect-workers",
+        type=click.IntRange(1, MOST_WORKERS),
+        metavar="N",
+        help="Wait for N workers that `loadtests worker` starts on load hosts.",
+    ),
+    click.option(
+        "--bind",
+        type=Address(),
+        metavar="HOST:PORT",
+        help="Where the master listens for them; 127.0.0.1:5557 unless given.",
+    ),
+)
+DEFAULT_BIND = "127.0.0.1:5557"
+
+
+def fleet_options(command: _Command) -> _Command:
+    """Add the options of `fleet_of` to a command."""
+    for option in reversed(_FLEET):
+        command = option(command)
+    return command
+
+
+def fleet_of(workers: int | None, expect_workers: int | None, bind: str | None) -> Fleet | None:
+    """The fleet that the options ask for; None for one generator. Raises UsageError."""
+    if workers is not None and expect_workers is not None:
+        raise click.UsageError("--workers starts them here, --expect-workers waits for others")
+    if bind is not None and expect_workers is None:
+        raise click.UsageError("--bind needs --expect-workers; local workers need no open port")
+    if expect_workers is not None:
+        return Fleet(expect_workers, bind or DEFAULT_BIND, remote=True)
+    return None if workers is None else Fleet(workers)
+
+
+class PlainWord(click.ParamType[str]):
+    """A path that no shell on the way changes."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text itself; a usage error for one with other characters."""
+        if not PLAIN.fullmatch(str(value)):
+            self.fail(f"{value!r} would not pass a shell as it is", param, ctx)
+        return str(value)
+
+
+_PLACE = (
+    click.option(
+        "--server-via",
+        metavar="COMMAND",
+        help="Put this in front of the servers' command, as in 'ssh bench-host'.",
+    ),
+    click.option(
+        "--server-host",
+        metavar="ADDRESS",
+        help="The address that the servers bind to over there, and that the load goes to.",
+    ),
+    click.option(
+        "--server-python", type=PlainWord(), metavar="PATH", help="The interpreter over there."
+    ),
+    click.option(
+        "--server-root", type=PlainWord(), metavar="DIR", help="The folder of the suite over there."
+    ),
+    click.option(
+        "--server-cpus", metavar="LIST", help="Bind the servers to these CPUs over there, as in 2."
+    ),
+)
+
+
+def place_options(command: _Command) -> _Command:
+    """Add the options of `place_of` to a command."""
+    for option in reversed(_PLACE):
+        command = option(command)
+    return command
+
+
+def place_of(
+    server_via: str | None,
+    server_host: str | None,
+    server_python: str | None,
+    server_root: str | None,
+    server_cpus: str | None,
+) -> Place:
+    """Where the servers run by the options. Raises UsageError."""
+    if server_via is None:
+        given = (server_host, server_python, server_root, server_cpus)
+        if any(option is not None for option in given):
+            raise click.UsageError("--server-host and the like need --server-via")
+        return HERE
+    if server_host is None:
+        raise click.UsageError("--server-via needs --server-host, the address to bind to there")
+    try:
+        via = tuple(shlex.split(server_via))
+    except ValueError as error:
+        raise click.UsageError(f"--server-via: {error}") from None
+    if not via:
+        raise click.UsageError("--server-via is empty")
+    return Place(
+        via,
+        server_host,
+        server_python or HERE.python,
+        server_root or HERE.root,
+        cpus_of(server_cpus) if server_cpus else None,
+    )
+
+
+def of_options(chosen: dict[str, Any]) -> dict[str, Any]:
+    """What a Bench takes, `fleet` and `place`, of the options of both. Raises UsageError."""
+    for_fleet = {name: chosen[name] for name in ("workers", "expect_workers", "bind")}
+    for_place = {name: chosen[name] for name in chosen if name.startswith("server_")}
+    return {"fleet": fleet_of(**for_fleet), "place": place_of(**for_place)}
+
+
+def cpus_of(text: str) -> frozenset[int]:
+    """CPU numbers with commas between. Raises UsageError."""
+    if not all(cpu.isdecimal() for cpu in text.split(",")):
+        raise click.UsageError(f"{text!r} is no list of CPUs as in 2,3")
+    return frozenset(map(int, text.split(",")))
+
+
+@click.command()
+@click.option(
+    "--master",
+    type=Address(),
+    required=True,
+    metavar="HOST:PORT",
+    help="Where the bench's master listens.",
+)
+@click.option("--cpus", metavar="LIST", default="", help="Keep to these CPUs, as in 2,3.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(2.0),
+    default=MASTER_LOST_AFTER_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="End when nothing was heard of the master for so long.",
+)
+def worker(master: str, cpus: str, patience: float) -> None:
+    """Offer a share of each load of a bench that runs elsewhere, until it ends.
+
+    Start one a CPU. Locust's connection carries no authentication: join only a master that
+    you trust, over a network that you trust or through a tunnel.
+    """
+    if cpus:
+        cpus_of(cpus)
+    # Another program in this process's place: importing Locust patches whoever does it.
+    module = ("-m", "loadtests.distributed.worker", "--master", master)
+    os.execv(sys.executable, [sys.executable, *module, "--cpus", cpus, "--patience", str(patience)])
+
+
+@click.command("check-hosts")
+@fleet_options
+@place_options
+def check_hosts_command(**elsewhere: Any) -> None:
+    """Look at the hosts of a bench before it: versions, CPUs, round trips, files, ports.
+
+    Takes the options of `bench`, starts server and workers as that does, and tries a load of a
+    second. Exit status 1 where something must be mended first.
+    """
+    chosen = of_options(elsewhere)
+    try:
+        wrong = check_hosts(chosen["fleet"] or Fleet(1), chosen["place"], click.echo)
+    except (ServerError, ControlError) as error:
+        raise HarnessError(str(error)) from None
+    for line in wrong:
+        click.echo(f"mend: {line}")
+    if wrong:
+        raise HarnessError(f"{len(wrong)} to mend before a run")
+    click.echo("nothing stands against a run")

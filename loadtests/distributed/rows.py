@@ -1,0 +1,72 @@
+"""One worker's part in a Run, as workers.csv has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadtests.distributed import lanes
+from loadtests.distributed.seats import SILENT_AFTER_S, Seat
+from loadtests.doubts import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
+from loadtests.histogram import from_pairs
+from results.schema import WARNING_SEPARATOR, Code
+
+LATE_LIMIT_MS = 10.0
+"""How late after the agreed instant a worker may begin; the usual reading is below 1 ms."""
+
+
+def worker_row(seat: Seat, start_realtime_ns: int) -> dict[str, Any]:
+    """The row, but for the run_id. Blank: not known, as of a worker that was lost.
+
+    start_realtime_ns: the agreed start, by the master's clock.
+    """
+    told = seat.told or {}
+    report = told.get("report") or {}
+    bound_ns = seat.clock.bound_ns
+    row: dict[str, Any] = {
+        "worker": seat.number,
+        "host": seat.hello["host"],
+        "pid": seat.hello["pid"],
+        "python": seat.hello["python"],
+        "version": seat.hello["version"],
+        "users": seat.users,
+        "requests": told["answered"] + told["failures"] if told else None,
+        "failures": told["failures"] if told else None,
+        "offset_ms": seat.clock.offset_ns / 1e6 if bound_ns is not None else None,
+        "offset_bound_ms": bound_ns / 1e6 if bound_ns is not None else None,
+        "longest_gap_s": seat.longest_gap_s,
+        "report_bytes": seat.report_bytes or None,
+        "gone": seat.gone,
+        **_reported(report, seat.clock.offset_ns, start_realtime_ns),
+    }
+    codes = _codes(seat, row)
+    return {**row, "warnings": WARNING_SEPARATOR.join(codes) or None}
+
+
+def _reported(report: dict[str, Any], offset_ns: int, start_realtime_ns: int) -> dict[str, Any]:
+    if not report:
+        return dict.fromkeys(("cpu_utilisation", "lag_p99_ms", "clock", "late_ms"))
+    lag = from_pairs(lanes.pairs_of(lanes.unpack(report["generator_lag"])))
+    return {
+        "cpu_utilisation": report["cpu_s"] / report["measured_s"],
+        "lag_p99_ms": lag.statistics_ms()["p99"],
+        "clock": report["clock"],
+        "late_ms": report["late_ms"],
+        **{
+            f"{edge}_s": (report[f"{edge}_realtime_ns"] - offset_ns - start_realtime_ns) / 1e9
+            for edge in ("opened", "closed")
+        },
+    }
+
+
+def _codes(seat: Seat, row: dict[str, Any]) -> list[Code]:
+    if not seat.users:
+        return []
+    doubts = {
+        Code.WORKER_LOST: not seat.whole,
+        Code.WORKER_LATE: (row["late_ms"] or 0.0) > LATE_LIMIT_MS,
+        Code.WORKER_SILENT: seat.whole and seat.longest_gap_s > SILENT_AFTER_S,
+        Code.GENERATOR_CPU: (row["cpu_utilisation"] or 0.0) >= GENERATOR_CPU_LIMIT,
+        Code.GENERATOR_LAG: (row["lag_p99_ms"] or 0.0) >= GENERATOR_LAG_LIMIT_MS,
+        Code.CLOCK_USER: row["clock"] == "user",
+    }
+    return [code for code, seen in doubts.items() if seen]

@@ -1,0 +1,273 @@
+"""A Locust worker that offers its share of each load: `python -m loadtests worker`.
+
+It joins the master over Locust's own connection, is told its share of a load in a message,
+begins at the instant agreed on, and attaches its report to Locust's reports to the master
+until the master has it. It ends with the master, or when it hears nothing of it any more.
+"""
+
+from __future__ import annotations
+
+import locust  # noqa: F401 isort: skip  (first: importing it patches the standard library)
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult, Event
+from gevent.socket import wait_read
+from locust.env import Environment
+from locust.exception import RPCError
+from locust.runners import WorkerRunner
+
+from loadtests.distributed import wire
+from loadtests.distributed.address import parse_address
+from loadtests.distributed.host import host_facts
+from loadtests.session import Session, SessionSpec
+from loadtests.users import user_classes
+from servers.machine import allow_many_files, die_with_parent, pin
+
+_START_BOUND_S = 60.0
+_LOOK_S = 1.0
+
+
+@dataclass(slots=True)
+class _Task:
+    """The load under way. begin: the agreed start, CLOCK_REALTIME of this machine, in ns."""
+
+    number: int
+    session: Session | None = None
+    begin: AsyncResult[int] = field(default_factory=AsyncResult)
+    report: dict[str, Any] | None = None
+
+
+class Worker:
+    """What this process does with the master's messages; at most one load at a time."""
+
+    def __init__(self, environment: Environment, runner: WorkerRunner, patience_s: float) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._patience_s = patience_s
+        self._task: _Task | None = None
+        self._heard = time.monotonic()
+        self.ended: AsyncResult[str | None] = AsyncResult()
+        handlers = {
+            wire.PING: self._ping,
+            wire.LOAD: self._load,
+            wire.START: self._start,
+            wire.ABORT: self._abort,
+            wire.RELEASE: self._release,
+            wire.RECEIVED: self._received,
+            wire.REFUSED: self._refused,
+        }
+        for name, handler in handlers.items():
+            runner.register_message(name, handler)
+        events: Any = environment.events  # of Locust's, which have no types
+        events.report_to_master.add_listener(self._attach)
+        events.heartbeat_received.add_listener(self._hear)
+        self._events = events
+
+    def run(self) -> str | None:
+        """Take part until the master ends it. Returns why it must be called a failure, if so."""
+        self._runner.send_message(wire.HELLO, self._hello())
+        gevent.spawn(self._watch)
+        gevent.spawn(self._wait_for_quit)
+        return self.ended.get()
+
+    def _hello(self) -> dict[str, Any]:
+        return {**host_facts(), "pid": os.getpid()}
+
+    def _wait_for_quit(self) -> None:
+        """Locust's `quit` ends all greenlets of the runner."""
+        self._runner.greenlet.join()
+        self._end(None)
+
+    def _end(self, why: str | None) -> None:
+        if not self.ended.ready():
+            self.ended.set(why)
+
+    def leave(self) -> None:
+        """Tell the master that this worker goes."""
+        self._events.quitting.fire(environment=self._environment, reverse=True)
+        gevent.sleep(0.1)  # for the word to leave
+
+    def _hear(self, **_: Any) -> None:
+        self._heard = time.monotonic()
+
+    def _watch(self) -> None:
+        while True:
+            gevent.sleep(_LOOK_S)
+            silent_s = time.monotonic() - self._heard
+            if silent_s > self._patience_s:
+                self._end(f"nothing was heard of the master for {silent_s:.0f} s")
+
+    # Messages of the master.
+
+    def _ping(self, msg: Any, **_: Any) -> None:
+        self._runner.send_message(wire.PONG, {**msg.data, "there_ns": time.time_ns()})
+
+    def _refused(self, msg: Any, **_: Any) -> None:
+        self._end(f"the master refused this worker: {msg.data['why']}")
+
+    def _load(self, msg: Any, **_: Any) -> None:
+        task = _Task(msg.data["number"])
+        if self._task is not None and self._task.report is None:
+            self._fail(task, "another load is under way already")
+            return
+        self._task = task
+        gevent.spawn(self._run, task, msg.data["command"])
+
+    def _start(self, msg: Any, **_: Any) -> None:
+        task = self._of(msg)
+        if task is not None:
+            task.begin.set(msg.data["start_realtime_ns"])
+
+    def _abort(self, msg: Any, **_: Any) -> None:
+        task = self._of(msg)
+        if task is not None and task.session is not None:
+            task.session.abort()
+            if not task.begin.ready():
+                task.begin.set(time.time_ns())
+
+    def _release(self, msg: Any, **_: Any) -> None:
+        task = self._of(msg)
+        if task is not None and task.session is not None:
+            task.session.release()
+
+    def _received(self, msg: Any, **_: Any) -> None:
+        if self._of(msg) is not None:
+            self._task = None
+
+    def _of(self, msg: Any) -> _Task | None:
+        """The task that a message is about; None where that is over."""
+        task = self._task
+        return task if task is not None and task.number == msg.data["number"] else None
+
+    # The load.
+
+    def _run(self, task: _Task, command: dict[str, Any]) -> None:
+        runner = self._runner
+        try:
+            spec = SessionSpec.from_json(command)
+            task.session = session = Session(spec, lambda _: None, lambda: self._begin(task))
+            classes = user_classes(session)
+            self._environment.user_classes = classes
+            try:
+                runner.start_worker({each.__name__: each.fixed_count for each in classes})
+                report = session.run()
+            finally:
+                runner.stop()
+                runner.worker_state = "ready"
+        except Exception as error:  # reported to the master, which raises it there
+            logging.getLogger(__name__).exception("the load failed")
+            self._fail(task, f"{type(error).__name__}: {error}")
+            return
+        task.report = wire.pack_report(report)
+        self._report()
+
+    def _begin(self, task: _Task) -> int:
+        """Say that all users have connected; the agreed start on CLOCK_MONOTONIC, in ns."""
+        self._runner.send_message(wire.ARRIVED, {"number": task.number})
+        start_realtime_ns = task.begin.get(timeout=_START_BOUND_S)
+        assert start_realtime_ns is not None
+        return time.monotonic_ns() + start_realtime_ns - time.time_ns()
+
+    def _fail(self, task: _Task, error: str) -> None:
+        self._task = None if self._task is task else self._task
+        self._runner.send_message(wire.FAILED, {"number": task.number, "error": error})
+
+    def _report(self) -> None:
+        """Send one of Locust's reports now, instead of at the end of its interval."""
+        data: dict[str, Any] = {}
+        self._events.report_to_master.fire(client_id=self._runner.client_id, data=data)
+        self._runner.send_message("stats", data)
+
+    def _attach(self, data: dict[str, Any], **_: Any) -> None:
+        """Add to a report what is known of the load: counts, and in the end everything.
+
+        Until the master says that it has it, since a link that breaks may lose a message.
+        """
+        task = self._task
+        if task is None or task.session is None:
+            return
+        runs = task.session.runs
+        data[wire.ATTACHMENT] = {
+            "number": task.number,
+            "answered": sum(run.measured.answered for run in runs),
+            "failures": sum(run.measured.failures.total for run in runs),
+            "report": task.report,
+        }
+
+
+def _end_with_the_pipe(worker: Worker) -> None:
+    """A worker that the harness started ends with its standard input."""
+    try:
+        wait_read(0)
+    finally:
+        worker._end(None)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Join a master, and take part in its loads until it ends. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.distributed.worker")
+    parser.add_argument("--master", required=True)
+    parser.add_argument("--cpus", default="")
+    parser.add_argument("--patience", type=float, default=wire.MASTER_LOST_AFTER_S)
+    parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
+    parser.add_argument("--piped", action="store_true", help="end with the standard input")
+    chosen = parser.parse_args(arguments)
+    if chosen.parent is not None:
+        die_with_parent(chosen.parent)
+    host, port = parse_address(chosen.master)
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    logging.getLogger("locust").setLevel(logging.CRITICAL)
+    if chosen.cpus:
+        pin([int(cpu) for cpu in chosen.cpus.split(",")])
+    allow_many_files()
+    stopping = Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        gevent.signal_handler(number, stopping.set)
+    if not chosen.piped:
+        print(f"joining the master at {chosen.master}", file=sys.stderr, flush=True)
+    environment = Environment(user_classes=[], catch_exceptions=False)
+    joining = gevent.spawn(environment.create_worker_runner, host, port)
+    gevent.wait([joining, stopping], count=1)  # type: ignore[type-var]
+    if stopping.is_set():
+        return _leave("interrupted before the master was reached")
+    if joining.value is None:
+        return _leave(f"no master at {chosen.master}: {_named(joining.exception)}")
+    worker = Worker(environment, joining.value, chosen.patience)
+    running = gevent.spawn(worker.run)
+    if chosen.piped:
+        gevent.spawn(_end_with_the_pipe, worker)
+    else:
+        print("joined", file=sys.stderr, flush=True)
+    gevent.wait([running, stopping], count=1)  # type: ignore[type-var]
+    if stopping.is_set():
+        worker.leave()
+        return _leave("interrupted; the master was told")
+    return 0 if running.value is None else _leave(running.value)
+
+
+def _named(error: BaseException | None) -> str:
+    """What kept a worker from its master."""
+    if isinstance(error, RPCError):
+        return str(error)
+    return f"it did not answer ({type(error).__name__})"
+
+
+def _leave(why: str) -> int:
+    print(f"worker: {why}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    # Greenlets of users may still hold connections, and none of them matters any more.
+    os._exit(status)

@@ -1,0 +1,139 @@
+"""Workers that people start: joining, being refused, and going when the master is gone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
+from loadtests.errors import GeneratorDied
+from tests.loadtests.counting import Counting
+from tests.loadtests.loads import begun, closed, command
+from tests.servers.processes import ROOT, eventually, needs_proc
+
+pytestmark = needs_proc
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Worker:
+    """`python -m loadtests worker` of a tree, as a person starts it."""
+
+    def __init__(self, cleanup: ExitStack, folder: Path, port: int, root: Path = ROOT) -> None:
+        self._errors = folder / f"{uuid.uuid4().hex}.err"
+        command = [sys.executable, "-m", "loadtests", "worker", "--patience", "2"]
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [*command, "--master", f"127.0.0.1:{port}"],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        cleanup.callback(self.process.wait)
+        cleanup.callback(self.process.kill)
+
+    @property
+    def last_line(self) -> str:
+        words = self._errors.read_text()
+        assert "Traceback" not in words
+        return words.rstrip().rpartition("\n")[2]
+
+
+def joined(cleanup: ExitStack, port: int, workers: int, notes: list[str]) -> FleetGenerator:
+    fleet = Fleet(workers, f"127.0.0.1:{port}", remote=True)
+    return cleanup.enter_context(fleet_process(fleet, cpus=[], log=None, say=notes.append))
+
+
+@pytest.fixture
+def other_tree(tmp_path: Path) -> Path:
+    """A clone of the suite in which one comment differs."""
+    tree = tmp_path / "other"
+    for folder in ("loadtests", "servers", "results/schema"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "results" / "__init__.py", tree / "results")
+    with (tree / "servers" / "work.py").open("a") as module:
+        module.write("# another version\n")
+    return tree
+
+
+def test_strangers_are_refused(tmp_path: Path, other_tree: Path, server: Counting) -> None:
+    """Another version of the suite and a worker too many, each with one line at both ends; those
+    that were asked for carry out the load, and end with the master."""
+    notes: list[str] = []
+    port = free_port()
+    with ExitStack() as cleanup:
+        other = Worker(cleanup, tmp_path, port, other_tree)
+        same = [Worker(cleanup, tmp_path, port) for _ in range(2)]
+        with ExitStack() as running:
+            made = joined(running, port, 1, notes)
+            assert other.process.wait(30) == 1
+            assert eventually(lambda: any(one.process.poll() is not None for one in same))
+            asked = command(server, closed("/now", 4))
+            report = made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
+            made.muster(5.0)  # and with it whatever was still to be said
+        assert begun(report, "measured") > 0
+        assert len(report["workers"]) == 1
+        assert re.search(
+            r"^worker: the master refused this worker: it runs \w{12} with Locust [\d.]+ of the "
+            r"suite, the master \w{12} with Locust",
+            other.last_line,
+        )
+        assert sorted(one.process.wait(30) for one in same) == [0, 1]
+        (surplus,) = (one for one in same if one.process.returncode == 1)
+        assert surplus.last_line.endswith("the 1 workers that were asked for are there already")
+    assert notes[0].startswith("waiting for 1 workers; on each load host: python -m loadtests")
+    assert "authentication" not in notes[0]  # nobody else reaches loopback
+    assert any(re.search("has joined, 1 of 1$", note) for note in notes)
+    assert any(re.search("was refused: it runs", note) for note in notes)
+
+
+def test_a_worker_leaves_and_a_master_is_killed(tmp_path: Path, server: Counting) -> None:
+    """Ctrl-C at a worker in the window: it is named as having left. SIGKILL at the master: the
+    worker ends by itself, with one line, when it has heard nothing for its patience."""
+    notes: list[str] = []
+    port = free_port()
+    with ExitStack() as cleanup:
+        started = [Worker(cleanup, tmp_path, port) for _ in range(2)]
+        workers = {one.process.pid: one for one in started}
+        made = joined(cleanup, port, 2, notes)
+        first, second = (workers[worker["pid"]] for worker in made.muster(5.0))
+
+        def leave() -> None:
+            second.process.send_signal(signal.SIGINT)
+            assert second.process.wait(30) == 1
+
+        asked = command(server, closed("/now", 4), measured_s=0.5)
+        report = made.load(asked, bound_s=30.0, at={"window-opened": leave}, give_up=lambda: False)
+        assert second.last_line == "worker: interrupted; the master was told"
+        kept, lost = report["workers"]
+        assert kept["gone"] is None and kept["requests"] == begun(report, "measured") > 0
+        assert lost["gone"] == "it has left" and "worker-lost" in lost["warnings"]
+        os.kill(made.pid, signal.SIGKILL)
+        with pytest.raises(GeneratorDied, match="SIGKILL"):
+            made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
+        assert first.process.wait(30) == 1
+        assert re.fullmatch(r"worker: nothing was heard of the master for \d+ s", first.last_line)
+
+
+def test_a_master_whose_port_is_taken() -> None:
+    """One line with the address."""
+    with socket.socket() as taken, ExitStack() as cleanup:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(GeneratorDied, match=rf"cannot listen for .* at 127\.0\.0\.1:{port}: "):
+            joined(cleanup, port, 1, [])

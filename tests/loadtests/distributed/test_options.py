@@ -1,0 +1,160 @@
+"""The options for several workers and for servers elsewhere, and their clocks and addresses."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from loadtests.cli import cli
+from loadtests.cpus import CpuPlan, share_cpus
+from loadtests.distributed import hosts
+from loadtests.distributed.address import is_loopback, parse_address
+from loadtests.distributed.fleet import Fleet
+from loadtests.distributed.options import fleet_of, place_of
+from loadtests.distributed.place import HERE
+from loadtests.distributed.seats import SILENT_AFTER_S, Clock, Seat
+from results.schema import Code
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        (["--workers", "2", "--expect-workers", "2"], "--workers starts them here"),
+        (["--bind", "127.0.0.1:1"], "--bind needs --expect-workers"),
+        (["--expect-workers", "1", "--bind", "5557"], "'5557' is not HOST:PORT"),
+        (["--expect-workers", "1", "--bind", "::1:5557"], "is written in brackets"),
+        (["--workers", "0"], "0 is not in the range"),
+        (["--server-host", "10.0.0.1"], "need --server-via"),
+        (["--server-via", "ssh there"], "needs --server-host"),
+        (["--server-via", "'", "--server-host", "h"], "--server-via: No closing quotation"),
+        (["--server-via", " ", "--server-host", "h"], "--server-via is empty"),
+        (
+            ["--server-via", "ssh h", "--server-host", "h", "--server-root", "/my files"],
+            "would not pass a shell",
+        ),
+        (
+            ["--server-via", "ssh h", "--server-host", "h", "--server-cpus", "a"],
+            "is no list of CPUs",
+        ),
+    ],
+)
+def test_wrong_usage_is_named(options: list[str], cause: str) -> None:
+    """Before anything is started."""
+    done = CliRunner().invoke(cli, ["bench", *options])
+    assert done.exit_code == 2
+    assert cause in done.output
+
+
+def test_what_the_options_ask_for() -> None:
+    """One generator here, unless something else is asked for."""
+    assert fleet_of(None, None, None) is None
+    assert fleet_of(3, None, None) == Fleet(3, "127.0.0.1:0", remote=False)
+    assert fleet_of(None, 20, None) == Fleet(20, "127.0.0.1:5557", remote=True)
+    assert fleet_of(None, 2, "10.0.0.1:9") == Fleet(2, "10.0.0.1:9", remote=True)
+    assert place_of(None, None, None, None, None) == HERE
+    there = place_of("ssh -p 22 'a b'", "10.0.0.2", "/usr/bin/python3", "/srv/bench", "2,3")
+    assert there.via == ("ssh", "-p", "22", "a b")
+    assert (there.host, there.python, there.root) == ("10.0.0.2", "/usr/bin/python3", "/srv/bench")
+    assert there.cpus == frozenset({2, 3})
+    plan = CpuPlan(frozenset({1}), frozenset({0}), ())
+    assert there.cpus_of(plan) == CpuPlan(frozenset({2, 3}), frozenset({0}), ())
+    unpinned = place_of("ssh h", "h", None, None, None).cpus_of(plan)
+    assert unpinned == CpuPlan(None, frozenset({0}), (Code.NOT_PINNED,))
+    assert HERE.cpus_of(plan) == plan
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "loopback"),
+    [
+        ("127.0.0.1:5557", ("127.0.0.1", 5557), True),
+        ("[::1]:1", ("[::1]", 1), True),
+        ("localhost:0", ("localhost", 0), True),
+        ("10.0.0.1:80", ("10.0.0.1", 80), False),
+        ("0.0.0.0:80", ("0.0.0.0", 80), False),
+        ("load.example:80", ("load.example", 80), False),
+    ],
+)
+def test_addresses(text: str, expected: tuple[str, int], loopback: bool) -> None:
+    """Host and port, and whether others can reach it."""
+    host, port = parse_address(text)
+    assert (host, port) == expected
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", ":1", "host:x", "host:65536", "[::1:5"])
+def test_what_is_no_address(text: str) -> None:
+    """Is refused with the text."""
+    with pytest.raises(ValueError, match=r"HOST:PORT|brackets"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "workers", "expected", "codes"),
+    [
+        ([0, 1, 2, 3], 2, [{2}, {1}], ()),
+        ([0, 1, 2, 3], 3, [{2}, {1}, {0}], ()),
+        ([0, 1, 2, 3], 4, [{0, 1, 2}] * 4, (Code.WORKERS_SHARE_CPUS,)),
+        ([0, 3], 1, [{0}], ()),
+    ],
+)
+def test_workers_get_cpus_beside_the_server_s(
+    allowed: list[int], workers: int, expected: list[set[int]], codes: tuple[Code, ...]
+) -> None:
+    """One each where there are enough; else all share them, and the rows say so."""
+    plan = CpuPlan(frozenset({3}), frozenset({2}), ())
+    assert share_cpus(plan, allowed, workers) == ([frozenset(one) for one in expected], codes)
+
+
+def test_nothing_is_pinned_where_the_system_cannot() -> None:
+    """The workers go where the kernel puts them."""
+    assert share_cpus(CpuPlan(None, None, (Code.NOT_PINNED,)), None, 2) == ([None, None], ())
+
+
+def test_a_clock_is_known_within_half_the_quickest_round_trip() -> None:
+    """Ahead by 5 ms; the way there takes 1 ms, the way back 3 ms: the error is at most 2 ms."""
+    clock = Clock(same_kernel=False)
+    clock.add(sent_ns=100_000_000, there_ns=125_000_000, back_ns=140_000_000)
+    clock.add(sent_ns=200_000_000, there_ns=206_000_000, back_ns=204_000_000)
+    clock.add(sent_ns=300_000_000, there_ns=390_000_000, back_ns=380_000_000)
+    assert clock.round_trip_ns == 4_000_000
+    assert abs(clock.offset_ns - 5_000_000) <= 2_000_000
+    clock.add(sent_ns=50, there_ns=0, back_ns=40)  # our own clock was set back meanwhile
+    assert (clock.round_trip_ns, clock.bound_ns) == (4_000_000, 2_000_000)
+
+
+def test_one_kernel_has_one_clock() -> None:
+    """There the offset is 0 by definition, and the bound is still measured."""
+    clock = Clock(same_kernel=True)
+    clock.add(sent_ns=100, there_ns=900, back_ns=300)
+    assert (clock.offset_ns, clock.bound_ns) == (0, 100)
+
+
+def test_a_gap_is_the_longest_silence_of_a_load() -> None:
+    """It counts from the load's begin on, and not what was before."""
+    seat = Seat(1, "x", {"host": "h", "pid": 1}, Clock(same_kernel=True))
+    seat.heard = time.monotonic() - 100.0
+    seat.hear()
+    assert seat.longest_gap_s >= 100.0
+    seat.begin(users=1)
+    seat.heard = time.monotonic() - SILENT_AFTER_S
+    seat.hear()
+    seat.hear()
+    assert SILENT_AFTER_S <= seat.longest_gap_s < 100.0
+    assert seat.name == "1 on h"
+
+
+def test_hosts_are_checked_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each host in a line, the round trip, what all can do together, and what will limit."""
+    monkeypatch.setattr(hosts, "TRIAL_S", 0.2)
+    done = CliRunner(catch_exceptions=False).invoke(cli, ["check-hosts", "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    python = ".".join(map(str, sys.version_info[:3]))
+    beginnings = ("server: ", "worker 1 on ", "to the server and back", "to the master and back")
+    assert [any(line.startswith(begin) for line in lines) for begin in beginnings] == [True] * 4
+    assert f"Python {python}" in lines[0]
+    assert sum("users against the trivial responder" in line for line in lines) == 1
+    assert lines[-1] == "nothing stands against a run"
