@@ -78,7 +78,7 @@ def run(folder: Path) -> Seen:
     ):
         started = []
         for command in (
-            # TCP tries again ever later: at most 5.5 s after the link is back, within window and drain.
+            # TCP tries again ever later: by 5.5 s after the link is back, in window or drain.
             bench(net, folder / "run", "--duration", "10"),
             worker(net, "one"),
             worker(net, "two"),
