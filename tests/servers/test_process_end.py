@@ -158,6 +158,15 @@ def test_a_server_started_in_a_thread_outlives_that_thread() -> None:
         manager.__exit__(None, None, None)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Whatever a shell starts in the background ignores interrupts; not so here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupts_are_only_put_off() -> None:
     """An interrupt in a deferred stretch is raised at its end."""
     reached = []
