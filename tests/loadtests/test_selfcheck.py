@@ -152,6 +152,7 @@ def test_a_stall_is_charged_to_all_that_it_delayed(monkeypatch: pytest.MonkeyPat
         "FREEZE_AFTER_S": 0.8,
         "FREEZE_S": 0.6,
         "LONG_MS": 300.0,
+        "LIMIT": 0.25,  # a few tens of requests, beside other tests
     }.items():
         monkeypatch.setattr(omission, name, value)
     said: list[str] = []
