@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,14 +10,16 @@ import sys
 import time
 
 from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.starting.ports import free_port, get
+from loadtests.behaviour.starting.ports import get
+from loadtests.ports import free_port
 
 AIOHTTP = """
-import asyncio, json, sys
+import asyncio, os, sys
 from aiohttp import web
 async def hello(request):
     loop = asyncio.get_running_loop()
-    return web.json_response({"loop": type(loop).__name__, "debug": loop.get_debug()})
+    facts = {"pid": os.getpid(), "loop": type(loop).__name__, "debug": loop.get_debug()}
+    return web.json_response(facts)
 async def bye(app):
     print("cleaned up", flush=True)
 app = web.Application()
@@ -26,13 +29,13 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
 """
 
 QUART = """
-import asyncio, sys
+import asyncio, os, sys
 from quart import Quart
 app = Quart("app")
 @app.get("/")
 async def hello():
     loop = asyncio.get_running_loop()
-    return {"loop": type(loop).__name__, "debug": loop.get_debug()}
+    return {"pid": os.getpid(), "loop": type(loop).__name__, "debug": loop.get_debug()}
 @app.after_serving
 async def bye():
     print("cleaned up", flush=True)
@@ -57,13 +60,16 @@ def ask(code: str, number: signal.Signals) -> Answer:
         took_s = time.perf_counter() - began
     if text is None:
         raise ConnectionError(f"it never answered: {output[-300:]}")
+    facts = json.loads(text)
+    if facts.pop("pid") != process.pid:
+        raise ConnectionError(f"another server answered on port {port}: {text}")
     cleaned = "cleans up" if "cleaned up" in output else "does not clean up"
     status = process.returncode
     how = "exit status 0" if status == 0 else f"exit status {status}"
     logs = "logs requests" if "GET / " in output else "logs no requests"
     return Answer(
         f"{cleaned}, {how}, {logs}",
-        f"it answered {text.strip()}; {number.name} ended it after {took_s:.2f} s with {how}; "
+        f"it answered {json.dumps(facts)}; {number.name} ended it after {took_s:.2f} s with {how}; "
         f"its output: {' | '.join(output.split(chr(10)))[:300]!r}",
     )
 

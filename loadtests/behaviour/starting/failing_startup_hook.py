@@ -12,12 +12,12 @@ from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Ques
 from loadtests.behaviour.seen import Seen
 from loadtests.behaviour.starting.ports import (
     aiohttp_app,
-    free_port,
     get,
     quart_app,
     start_aiohttp,
     start_hypercorn,
 )
+from loadtests.ports import free_port
 
 
 class Broken(Exception):

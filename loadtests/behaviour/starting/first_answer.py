@@ -9,12 +9,12 @@ from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experim
 from loadtests.behaviour.seen import Seen
 from loadtests.behaviour.starting.ports import (
     aiohttp_app,
-    free_port,
     get,
     quart_app,
     start_aiohttp,
     start_hypercorn,
 )
+from loadtests.ports import free_port
 
 HOOK_S = 0.5
 

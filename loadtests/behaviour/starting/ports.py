@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,12 +12,6 @@ import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def get(port: int, bound_s: float = 5.0) -> str | None:

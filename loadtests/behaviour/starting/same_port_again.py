@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loadtests.behaviour.starting.ports import STARTS, Start, free_port, get
+from loadtests.behaviour.starting.ports import STARTS, Start, get
 from loadtests.behaviour.wire import Wire
+from loadtests.ports import free_port
 
 TIMES = 3
 

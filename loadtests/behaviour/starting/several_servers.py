@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.starting.ports import STARTS, Start, free_port, get
+from loadtests.behaviour.starting.ports import STARTS, Start, get
+from loadtests.ports import free_port
 
 COUNT = 3
 

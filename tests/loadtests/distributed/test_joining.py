@@ -17,17 +17,12 @@ import pytest
 
 from loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
 from loadtests.errors import GeneratorDied
+from loadtests.ports import free_port
 from tests.loadtests.counting import Counting
 from tests.loadtests.loads import begun, closed, command
 from tests.servers.processes import ROOT, eventually, needs_proc
 
 pytestmark = needs_proc
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Worker:
