@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from loadtests import environment, verify
 from loadtests.cpus import allowed_cpus, plan_cpus
@@ -19,11 +20,11 @@ from loadtests.rows import rows_of
 from loadtests.scenarios import SCENARIOS
 from loadtests.store import Store, cannot_write, open_store
 from results.schema import ENVIRONMENT_FILE, Code
-from servers.contract import CASES
 from servers.control import ControlError
 from servers.errors import ServerError
 from servers.process import server_process
-from servers.stacks import STACKS
+from servers.settings import Settings
+from servers.stacks import STACKS, keeps, keeps_exchanges, lacks
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3
@@ -37,7 +38,8 @@ class Bench:
 
     warmup_s: lead-in of a Run where its scenario asks for no longer one.
     measured_s: the measured window. probe: whether the servers watch themselves.
-    command: what the person typed, for the record.
+    command: what the person typed, for the record. redis_url, database_url: stores that are
+    there, for the servers to use in place of what they carry with them.
     """
 
     stacks: tuple[str, ...]
@@ -50,14 +52,29 @@ class Bench:
     resume: bool
     probe: bool
     command: tuple[str, ...]
+    redis_url: str | None = None
+    database_url: str | None = None
+
+    @property
+    def stores(self) -> dict[str, str]:
+        """The stores that are named, as Settings have them."""
+        named = {"redis_url": self.redis_url, "database_url": self.database_url}
+        return {name: url for name, url in named.items() if url is not None}
+
+    def told(self, settings: Settings) -> Settings:
+        """The settings of a scenario, with the stores that are named."""
+        redis_url, database_url = self.redis_url, self.database_url
+        return replace(settings, redis_url=redis_url, database_url=database_url)
 
     def cells(self) -> list[tuple[str, str]]:
-        """Stack x scenario, without those that would say nothing of a yardstick."""
+        """Stack x scenario, without those that would say nothing of a yardstick, or that ask for
+        what the stack does not have."""
         return [
             (stack, scenario)
             for stack in self.stacks
             for scenario in self.scenarios
-            if SCENARIOS[scenario].yardstick or not STACKS[stack].yardstick
+            if (SCENARIOS[scenario].yardstick or not STACKS[stack].yardstick)
+            and not any(lacks(STACKS[stack], load.case) for load in SCENARIOS[scenario].loads)
         ]
 
     def expected_s(self) -> float:
@@ -83,7 +100,13 @@ class Bench:
             "runs": self.rounds * len(self.cells()),
             "cells": [list(cell) for cell in self.cells()],
             "rows_per_run": {name: len(SCENARIOS[name].loads) for name in self.scenarios},
+            **{name: _without_password(url) for name, url in self.stores.items()},
         }
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +189,13 @@ class Bencher:
         for name in self._bench.stacks:
             self._reporter.run_begins(f"{name}: the contract")
             try:
-                with server_process(name, cpus=self._cpus.server, log=self._log) as server:
-                    wrong = verify.problems(server.host, server.port, CASES.values())
+                settings = self._bench.told(Settings())
+                with server_process(
+                    name, settings=settings, cpus=self._cpus.server, log=self._log
+                ) as server:
+                    stack, at = STACKS[name], (server.host, server.port)
+                    wrong = verify.problems(*at, keeps(stack).values())
+                    wrong += verify.socket_problems(*at, keeps_exchanges(stack).values())
                     described["stacks"][name] = server.facts
             except (ServerError, ControlError) as error:
                 wrong = [str(error)]
@@ -200,6 +228,7 @@ class Bencher:
         """Measure one Run and write its rows."""
         self._reporter.run_begins(planned.run_id)
         scenario = SCENARIOS[planned.scenario]
+        scenario = replace(scenario, settings=self._bench.told(scenario.settings))
         warmup_s = max(self._bench.warmup_s, scenario.warmup_s)
         result = measure(
             planned,

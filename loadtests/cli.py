@@ -25,6 +25,7 @@ from loadtests.probe_cost import check as check_probe_cost
 from loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loadtests.scenarios import SCENARIOS, Load
 from loadtests.selfcheck.verdict import Verdict
+from loadtests.services_command import services
 from loadtests.store import new_folder, seed_of
 from servers.contract import CASES, LAYERS, PROTECTIONS
 from servers.naming import NameIn, NamesIn
@@ -76,7 +77,7 @@ def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-for command in (behaviour, *REGRESSION_COMMANDS):
+for command in (behaviour, services, *REGRESSION_COMMANDS):
     cli.add_command(command)
 
 
@@ -144,6 +145,16 @@ def _described(load: Load) -> str:
 )
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
 @click.option(
+    "--redis",
+    metavar="URL",
+    help="A Redis for the servers to use, redis://…; by default nothing leaves their process.",
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="A PostgreSQL for them to use, postgresql://…; by default a temporary SQLite.",
+)
+@click.option(
     "--probe/--no-probe",
     default=True,
     show_default=True,
@@ -162,6 +173,8 @@ def bench(
     warmup: float,
     out: Path | None,
     resume: bool,
+    redis: str | None,
+    database: str | None,
     probe: bool,
     seed: int | None,
 ) -> None:
@@ -184,6 +197,8 @@ def bench(
         resume=resume,
         probe=probe,
         command=tuple(shown_command(sys.argv[1:])),
+        redis_url=redis,
+        database_url=database,
     )
     minutes = plan.expected_s() / 60
     click.echo(f"{len(plan.cells()) * rounds} runs, about {minutes:.0f} minutes", err=True)

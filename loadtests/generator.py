@@ -20,7 +20,8 @@ from gevent.socket import wait_read
 from locust.env import Environment
 
 from loadtests.session import Session, SessionSpec
-from loadtests.users import user_classes
+from loadtests.users import USERS, user_classes
+from loadtests.websocket_users import SOCKET_USERS
 from servers.control import Message, Station
 from servers.machine import allow_many_files, die_with_parent
 
@@ -83,7 +84,7 @@ class Generator:
 
     def _run(self, session: Session) -> None:
         try:
-            classes = user_classes(session)
+            classes = user_classes(session, USERS | SOCKET_USERS)
             environment = Environment(user_classes=classes, catch_exceptions=False)
             runner = environment.create_local_runner()
             count = sum(run.users for run in session.runs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtests.procstat import MachineReading, own_cpu_s, read_machine
 from loadtests.scenarios import Load
-from servers.contract import route_of
+from servers.contract import WS_ROUTES, route_of
 from servers.control import ControlClosed, ControlError, Message
 from servers.process import Reading, ServerProcess
 
@@ -71,6 +71,8 @@ class Observer:
     def end(self, report: dict[str, Any], loads: tuple[Load, ...]) -> None:
         """After the load: the instants of the requests that its report is about."""
         for load in loads:
+            if route_of(load.case.request) in WS_ROUTES:
+                continue  # a handler lasts as long as its connection, and says nothing of messages
             told = report["loads"][load.name]
             answer = self._ask(
                 "instants",

@@ -24,6 +24,12 @@ class Settings:
     wait_ms: how long the waiting routes await before they answer.
     executor_threads: size of the loop's default executor, where the suite owns the loop.
     body_limit_bytes: the largest request body that is accepted; one more byte is a 413.
+    upload_limit_bytes: the same for `/upload`, which reads its body in pieces.
+    database_url: `postgresql://…`; None: SQLite, in a temporary file of the server's own.
+    redis_url: `redis://…`; None: what else would be there is within the process.
+    upstream_url: whose pages `/fetch` gets; None: the server's own.
+    pool_size: connections to the database, of each of the two drivers.
+    pool_timeout_s: how long a request waits for one of them before it is a 503.
     keep_alive_s: how long an idle connection is kept.
     grace_s: how long a graceful stop waits for requests in flight.
     backlog: the listen backlog.
@@ -35,6 +41,12 @@ class Settings:
     wait_ms: int = 500
     executor_threads: int = default_executor_threads()
     body_limit_bytes: int = 1_048_576
+    upload_limit_bytes: int = 134_217_728
+    database_url: str | None = None
+    redis_url: str | None = None
+    upstream_url: str | None = None
+    pool_size: int = 8
+    pool_timeout_s: float = 2.0
     keep_alive_s: float = 75.0
     grace_s: float = 3.0
     backlog: int = 2048

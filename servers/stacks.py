@@ -11,6 +11,7 @@ from typing import Protocol
 
 from servers.contract import CASES, Case
 from servers.errors import StartupFailed, UnknownStack
+from servers.exchanges import EXCHANGES, Exchange
 from servers.settings import Settings
 
 InForce = dict[str, str | int | float | bool | None]
@@ -65,7 +66,7 @@ class Stack:
     yardstick: it is there to measure the measuring with, not to be chosen.
     optional: the group of requirements that brings its packages, where `make setup`
         alone does not.
-    holes: the Cases of the contract that it cannot keep, and why.
+    holes: the Cases and Exchanges of the contract that it cannot keep, and why.
     differs: the settings in force (see servers.parity) in which it is not as the others
         are, and why.
     """
@@ -103,11 +104,37 @@ _IN_THREADS = _PARSER | {
     "in_force.request_threads": "every request runs in a thread, of as many as the others "
     "have for their sync routes",
 }
+_NO_BACKING = dict.fromkeys(
+    (
+        case.name
+        for case in CASES.values()
+        if case.name.startswith(("fetch-", "db-", "save-both-", "pairs", "feed", "publish"))
+    ),
+    "it is there for what a server itself costs, and has neither stores nor a client",
+)
+_NO_FORM_IN_PIECES = dict.fromkeys(
+    (name for name in CASES if name.startswith("upload-multipart-")),
+    "it has no parser that reads a multipart form in pieces",
+)
+_TAKES_UNMASKED = {"ws-broken-unmasked": "aiohttp takes frames that a client has not masked"}
+_EMPTY_BINARY = {
+    "ws-echo-empty-binary": "Quart fails on an empty message whose text the server leaves out"
+}
+_ANY_SIZE = {"ws-broken-too-long": "granian takes messages of any size"}
+_ECHO_ONLY = dict.fromkeys(("ws-push", "ws-feed"), "its WebSockets only echo")
+_BARE_HOLES = _NO_BACKING | _NO_FORM_IN_PIECES | _ECHO_ONLY
+
+_NO_UPLOAD = dict.fromkeys(
+    (name for name in CASES if name.startswith("upload-")), "it is not written for Flask"
+)
 _ELSEWHERE = "Flask runs a coroutine in a thread and on a loop that are new for each request"
 _FLASK_HOLES = {
     "async": _ELSEWHERE,
     "blocking": _ELSEWHERE,
     "save-task": "Flask ends the loop with the request, and with it the task before it has saved",
+    **dict.fromkeys(_NO_BACKING, "it is not written for Flask"),
+    **_NO_UPLOAD,
+    **dict.fromkeys(("ws-without-upgrade", *EXCHANGES), "Flask has no WebSockets"),
 }
 
 _STACKS = (
@@ -118,6 +145,7 @@ _STACKS = (
         loop="asyncio",
         summary="aiohttp's application on its own server",
         module="servers.aiohttp_stack",
+        holes=_TAKES_UNMASKED,
         packages=_AIOHTTP,
     ),
     Stack(
@@ -139,6 +167,7 @@ _STACKS = (
         module="servers.asyncio_stack",
         packages=("httptools",),
         yardstick=True,
+        holes=_BARE_HOLES,
         differs=_PARSER
         | {"in_force.keep_alive_s": "the yardstick keeps idle connections without bound"},
     ),
@@ -149,6 +178,7 @@ _STACKS = (
         loop="uvloop",
         summary="the same as aiohttp on the loop of libuv",
         module="servers.aiohttp_stack",
+        holes=_TAKES_UNMASKED,
         packages=(*_AIOHTTP, "uvloop"),
         optional=_MORE,
         differs=_UVLOOP,
@@ -171,6 +201,7 @@ _STACKS = (
         loop="asyncio",
         summary="the same Quart application on uvicorn, parsed by h11",
         module="servers.quart_uvicorn_stack",
+        holes=_EMPTY_BINARY,
         packages=_QUART + _UVICORN,
         optional=_MORE,
         differs=_PARSER,
@@ -182,6 +213,7 @@ _STACKS = (
         loop="asyncio",
         summary="the same as quart-uvicorn, parsed by httptools",
         module="servers.quart_uvicorn_httptools_stack",
+        holes=_EMPTY_BINARY,
         packages=_QUART + _HTTPTOOLS,
         optional=_MORE,
         differs=_PARSER,
@@ -193,6 +225,7 @@ _STACKS = (
         loop="uvloop",
         summary="the same as quart-uvicorn-httptools on the loop of libuv",
         module="servers.quart_uvicorn_httptools_stack",
+        holes=_EMPTY_BINARY,
         packages=(*_QUART, *_HTTPTOOLS, "uvloop"),
         optional=_MORE,
         differs=_PARSER | _UVLOOP,
@@ -204,6 +237,7 @@ _STACKS = (
         loop="asyncio",
         summary="the same Quart application on granian, whose HTTP is in Rust",
         module="servers.quart_granian_stack",
+        holes=_EMPTY_BINARY | _ANY_SIZE,
         packages=(*_QUART, "granian"),
         optional=_MORE,
         differs=_PARSER,
@@ -216,6 +250,7 @@ _STACKS = (
         summary="a bare ASGI application: what Hypercorn costs without a framework",
         module="servers.asgi_hypercorn_stack",
         packages=_HYPERCORN,
+        holes=_BARE_HOLES,
         differs=_ON_HYPERCORN,
     ),
     Stack(
@@ -226,6 +261,7 @@ _STACKS = (
         summary="the same bare application on uvicorn, parsed by h11",
         module="servers.asgi_uvicorn_stack",
         packages=_UVICORN,
+        holes=_BARE_HOLES,
         optional=_MORE,
         differs=_PARSER,
     ),
@@ -237,6 +273,7 @@ _STACKS = (
         summary="the same bare application on granian",
         module="servers.asgi_granian_stack",
         packages=("granian",),
+        holes=_BARE_HOLES | _ANY_SIZE,
         optional=_MORE,
         differs=_PARSER,
     ),
@@ -299,6 +336,23 @@ def _remedy(stack: Stack) -> str:
 def keeps(stack: Stack) -> dict[str, Case]:
     """The Cases of the contract that the stack keeps: all but its holes."""
     return {name: case for name, case in CASES.items() if name not in stack.holes}
+
+
+def keeps_exchanges(stack: Stack) -> dict[str, Exchange]:
+    """The WebSocket exchanges of the contract that the stack keeps: all but its holes."""
+    return {name: one for name, one in EXCHANGES.items() if name not in stack.holes}
+
+
+def lacks(stack: Stack, case: Case) -> bool:
+    """Whether the stack does not keep this Case, of CASES or larger."""
+    if case.name in CASES or case.name in EXCHANGES:
+        return case.name in stack.holes
+    # A larger one promises what the small ones of its route and type do.
+    return any(
+        CASES[hole].request.target.partition("?")[0] == case.request.target.partition("?")[0]
+        and CASES[hole].request.headers == case.request.headers
+        for hole in stack.holes
+    )
 
 
 def load(stack: Stack) -> Start:
