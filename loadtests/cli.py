@@ -271,6 +271,7 @@ def instructions(
 CHECKS = {
     "ceiling": "is the server the limit, and not Locust?",
     "fidelity": "are the service times true, by a packet capture?",
+    "messages": "the same of WebSockets, on the yardstick",
     "disturbed": "does a disturbed generator spoil the figures, and say so?",
     "omission": "is a stall charged to all the requests that it delayed?",
 }
@@ -279,7 +280,7 @@ CHECKS = {
 @cli.command()
 @click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
 def selfcheck(names: tuple[str, ...]) -> None:
-    """Check the measuring instrument itself: ceiling, fidelity, disturbed, omission.
+    """Check the measuring instrument itself, by the names of what is checked.
 
     Exit status 1 where a demand was not met.
     """

@@ -50,7 +50,7 @@ RUNS = Table(
         text(
             "load_model",
             "closed (users), open (arrival rate), idle (connections held open); of WebSockets: "
-            "echo (users), pushed (connections) or broadcast (connections, the publisher among them)",
+            "echo (users), pushed (connections) or broadcast (connections and the publisher)",
             required=True,
         ),
         count(
