@@ -105,6 +105,10 @@ behaviour: ## Ask by experiment what the stacks really do, and write down the an
 	@$(BIN)/python -m loadtests behaviour $(if $(OUT),--out "$$OUT") \
 		$(foreach question,$(QUESTIONS),'$(question)')
 
+.PHONY: services
+services: setup ## Run Redis and PostgreSQL on loopback until Ctrl-C, and print their URLs
+	@$(BIN)/python -m loadtests services
+
 .PHONY: regression
 regression: setup ## Compare this tree with the baseline, or with BASE=…; exit 1 on a regression
 	@$(BIN)/python -m loadtests regression $(REGRESSION_OPTIONS)

@@ -9,128 +9,25 @@ from pathlib import Path
 from typing import Any, Self
 
 from loadtests import environment, verify
+from loadtests.bench_plan import Bench
 from loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
-from loadtests.distributed.fleet import Fleet, fleet_process
-from loadtests.distributed.place import HERE, Place
+from loadtests.distributed.fleet import fleet_process
 from loadtests.errors import HarnessError
 from loadtests.generator_process import Loader, generator_process
 from loadtests.measure import measure
-from loadtests.own import Own
 from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
 from loadtests.progress import Reporter, reporting
 from loadtests.rows import rows_of
-from loadtests.scenarios import SCENARIOS, Scenario
 from loadtests.store import Store, cannot_write, open_store
 from results.schema import ENVIRONMENT_FILE, Code
 from servers import parity
-from servers.contract import Case
 from servers.control import ControlError
 from servers.errors import ServerError
 from servers.settings import Settings
-from servers.stacks import STACKS, Stack, available, keeps
+from servers.stacks import available, keeps_exchanges
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3
-OVERHEAD_S = 1.0
-"""About what starting, verifying and stopping a server adds to each Run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What is to be measured. Times in seconds.
-
-    warmup_s: lead-in of a Run where its scenario asks for no longer one.
-    measured_s: the measured window. probe: whether the servers watch themselves.
-    command: what the person typed, for the record. processes: of each server, on one port.
-    own: a person's own application, whose stacks and scenarios are then meant.
-    fleet: the workers that share the loads; None: one generator.
-    place: where the servers run.
-    """
-
-    stacks: tuple[str, ...]
-    scenarios: tuple[str, ...]
-    rounds: int
-    warmup_s: float
-    measured_s: float
-    seed: int
-    folder: Path
-    resume: bool
-    probe: bool
-    command: tuple[str, ...]
-    processes: int = 1
-    own: Own | None = None
-    fleet: Fleet | None = None
-    place: Place = HERE
-
-    def stack(self, name: str) -> Stack:
-        """The row of that name."""
-        return STACKS[name] if self.own is None else self.own.stacks[name]
-
-    def scenario(self, name: str) -> Scenario:
-        """The row of that name."""
-        return SCENARIOS[name] if self.own is None else self.own.scenarios[name]
-
-    def cells(self) -> list[tuple[str, str]]:
-        """Stack x scenario, without those that would say nothing of a yardstick, and those
-        that a stack cannot keep."""
-        holes = self.holes()
-        return [
-            (stack, scenario)
-            for stack in self.stacks
-            for scenario in self.scenarios
-            if (self.scenario(scenario).yardstick or not self.stack(stack).yardstick)
-            and scenario not in holes.get(stack, {})
-        ]
-
-    def holes(self) -> dict[str, dict[str, str]]:
-        """By stack: the scenarios that are about a Case that it cannot keep, and why."""
-        found: dict[str, dict[str, str]] = {}
-        for stack in self.stacks:
-            holes = self.stack(stack).holes
-            for scenario in self.scenarios:
-                cases = [load.case.name for load in self.scenario(scenario).loads]
-                why = next((holes[case] for case in cases if case in holes), None)
-                if why is not None:
-                    found.setdefault(stack, {})[scenario] = why
-        return found
-
-    def promised(self, stack: str) -> list[Case]:
-        """What a stack is held to before it is loaded: the contract but for its holes, or what
-        was learned of a person's own application."""
-        if self.own is None:
-            return list(keeps(self.stack(stack)).values())
-        loads = [load for one in self.scenarios for load in self.scenario(one).loads]
-        return list({load.case.request: load.case for load in loads}.values())
-
-    def expected_s(self) -> float:
-        """About how long it will take: the loads, and a second around each."""
-        return self.rounds * sum(
-            max(self.warmup_s, self.scenario(scenario).warmup_s)
-            + self.measured_s
-            + self.scenario(scenario).after_s
-            + OVERHEAD_S
-            for _, scenario in self.cells()
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan as plan.json keeps it; a folder is resumed with an equal one."""
-        return {
-            "stacks": list(self.stacks),
-            "scenarios": list(self.scenarios),
-            "rounds": self.rounds,
-            "warmup_s": self.warmup_s,
-            "duration_s": self.measured_s,
-            "seed": self.seed,
-            "probe": self.probe,
-            "runs": self.rounds * len(self.cells()),
-            "cells": [list(cell) for cell in self.cells()],
-            "rows_per_run": {name: len(self.scenario(name).loads) for name in self.scenarios},
-            # Said only where there are more: plans from before it did not say that it is one.
-            **({} if self.processes == 1 else {"processes": self.processes}),
-            **({} if self.own is None else {"application": dict(self.own.described)}),
-            **({} if self.fleet is None else self.fleet.to_json()),
-            **({} if self.place == HERE else self.place.to_json()),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +125,13 @@ class Bencher:
                 settings = Settings(reuse_port=self._bench.processes > 1)
                 with place.server(
                     self._bench.stack(name),
-                    settings=settings,
+                    settings=self._bench.told(settings),
                     cpus=self._cpus.server,
                     log=self._log,
                 ) as server:
-                    promised = self._bench.promised(name)
-                    wrong = verify.problems(server.host, server.port, promised)
+                    at, stack = (server.host, server.port), self._bench.stack(name)
+                    wrong = verify.problems(*at, self._bench.promised(name))
+                    wrong += verify.socket_problems(*at, keeps_exchanges(stack).values())
                     described["stacks"][name] = server.facts
             except (ServerError, ControlError) as error:
                 wrong = [str(error)]

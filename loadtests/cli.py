@@ -17,7 +17,8 @@ import click
 
 from loadtests import counts, own_command
 from loadtests.behaviour.command import behaviour
-from loadtests.bench import Bench, Outcome, run_bench
+from loadtests.bench import Outcome, run_bench
+from loadtests.bench_plan import Bench
 from loadtests.distributed.options import (
     check_hosts_command,
     fleet_options,
@@ -32,6 +33,7 @@ from loadtests.probe_cost import check as check_probe_cost
 from loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loadtests.scenarios import SCENARIOS, Load
 from loadtests.selfcheck.verdict import Verdict
+from loadtests.services_command import services, stores_of
 from loadtests.store import new_folder, seed_of
 from servers.contract import CASES, LAYERS, PROTECTIONS
 from servers.naming import NameIn, NamesIn
@@ -84,7 +86,7 @@ def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-for command in (behaviour, check_hosts_command, worker, *REGRESSION_COMMANDS):
+for command in (behaviour, services, check_hosts_command, worker, *REGRESSION_COMMANDS):
     cli.add_command(command)
 
 
@@ -152,6 +154,16 @@ def _described(load: Load) -> str:
 )
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in --out.")
 @click.option(
+    "--redis",
+    metavar="URL",
+    help="A Redis for the servers to use, redis://…; by default nothing leaves their process.",
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="A PostgreSQL for them to use, postgresql://…; by default a temporary SQLite.",
+)
+@click.option(
     "--probe/--no-probe",
     default=True,
     show_default=True,
@@ -188,6 +200,8 @@ def bench(
     on: tuple[str, ...],
     gets: tuple[str, ...],
     file: Path | None,
+    redis: str | None,
+    database: str | None,
     **elsewhere: Any,  # of fleet_options and place_options
 ) -> None:
     """Measure, and end with the table.
@@ -214,6 +228,7 @@ def bench(
         probe=probe,
         command=tuple(shown_command(sys.argv[1:])),
         processes=processes,
+        stores=stores_of(redis, database),
         **of_options(elsewhere),
     )
     minutes = plan.expected_s() / 60
@@ -287,6 +302,7 @@ def instructions(
 CHECKS = {
     "ceiling": "is the server the limit, and not Locust?",
     "fidelity": "are the service times true, by a packet capture?",
+    "messages": "the same of WebSockets, on the yardstick",
     "disturbed": "does a disturbed generator spoil the figures, and say so?",
     "omission": "is a stall charged to all the requests that it delayed?",
 }
@@ -295,7 +311,7 @@ CHECKS = {
 @cli.command()
 @click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
 def selfcheck(names: tuple[str, ...]) -> None:
-    """Check the measuring instrument itself: ceiling, fidelity, disturbed, omission.
+    """Check the measuring instrument itself, by the names of what is checked.
 
     Exit status 1 where a demand was not met.
     """

@@ -224,7 +224,7 @@ class Connection:
         except BlockingIOError:
             pass
         if sent != len(request):
-            self._send_rest(connection, request[sent:])
+            self._send_rest(connection, memoryview(request)[sent:])
         seen, data = book.seen, b""
         while True:
             chunk = self._receive(connection)
@@ -289,7 +289,7 @@ class Connection:
         if not framing.complete:
             raise ConnectionAbortedError(errno.ECONNABORTED, "closed in the middle of the answer")
 
-    def _send_rest(self, connection: socket.socket, rest: bytes) -> None:
+    def _send_rest(self, connection: socket.socket, rest: memoryview) -> None:
         writable = self._hub.loop.io(connection.fileno(), 2)
         while rest:
             self._hub.wait(writable)

@@ -23,6 +23,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 _FOLDERS = ("--out", "--app-dir")
 """Options that name a folder of this machine."""
 
+_CREDENTIALS = re.compile(r"(\b\w+://)[^/@]*@")
+"""Name and password in a URL."""
+
 FINGERPRINT = ("machine", "python", "packages")
 """The parts that must not change between the Runs of one results folder."""
 
@@ -131,11 +134,12 @@ def _git(*arguments: str) -> str | None:
 
 
 def shown_command(arguments: list[str]) -> list[str]:
-    """The command that makes the figures again, without this machine's folders."""
+    """The command that makes the figures again, without this machine's folders and passwords."""
     kept, words = [], iter(arguments)
     for word in words:
         if word in _FOLDERS:
             next(words, None)
         elif not word.startswith(tuple(f"{option}=" for option in _FOLDERS)):
             kept.append(word)
-    return ["python", "-m", "loadtests", *kept]
+    shown = [_CREDENTIALS.sub(r"\1", word) for word in kept]
+    return ["python", "-m", "loadtests", *shown]

@@ -19,7 +19,7 @@ from locust.env import Environment
 
 from loadtests.obeying import Handlers, obey, pin, tell
 from loadtests.session import Session, SessionSpec
-from loadtests.users import user_classes
+from loadtests.user_table import user_classes
 from servers.control import Message, Station
 from servers.machine import allow_many_files, die_with_parent
 

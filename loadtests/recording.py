@@ -47,6 +47,7 @@ class Series:
     open loops and where every request opens a connection; else the two are the
     same by definition.
     send_lag: open loop only, how late the generator itself sent.
+    last: broadcasts only, a message's publication to its arrival at the last receiver.
     gap_ns: closed loop, summed time between an answer's arrival in the kernel
     and the same user's next send: the generator's share of each cycle.
     sent_sum_ns: sum of the sends of right answers, each less the session's
@@ -57,6 +58,7 @@ class Series:
     response: array[int] = field(default_factory=_times)
     failed: array[int] = field(default_factory=_times)
     send_lag: array[int] = field(default_factory=_times)
+    last: array[int] = field(default_factory=_times)
     failures: Failures = field(default_factory=Failures)
     gap_ns: int = 0
     gaps: int = 0
@@ -83,7 +85,7 @@ class Series:
     def flush(self) -> None:
         """Move the arrays into the histograms."""
         self.flushed += len(self.service)
-        for quantity in ("service", "response", "failed", "send_lag"):
+        for quantity in ("service", "response", "failed", "send_lag", "last"):
             values: array[int] = getattr(self, quantity)
             if values:
                 self.histograms.setdefault(quantity, Histogram()).record(values)

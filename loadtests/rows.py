@@ -9,10 +9,10 @@ from typing import Any
 from loadtests import probe_rows
 from loadtests.doubts import Evidence, doubts
 from loadtests.histogram import Histogram, from_pairs
+from loadtests.models import Closed, Echo, Idle, Load, Open, Scenario
 from loadtests.observing import Observed
 from loadtests.plan import PlannedRun
 from loadtests.procstat import others_cpu
-from loadtests.scenarios import Closed, Idle, Load, Open, Scenario
 from results.schema import WARNING_SEPARATOR, Code, Value
 from servers.process import Ended
 
@@ -60,6 +60,7 @@ QUANTITIES = {
     ("measured", "response"): "response_time",
     ("measured", "failed"): "failure_time",
     ("measured", "send_lag"): "send_lag",
+    ("measured", "last"): "last_delivery",
     ("warmup", "service"): "warmup_service_time",
 }
 
@@ -189,7 +190,7 @@ def _evidence(
     assert report is not None
     throughput = told["completed"] / report["measured_s"]
     users = gap_share = None
-    if isinstance(model, Closed) and service.count and series["gaps"]:
+    if isinstance(model, Closed | Echo) and service.count and series["gaps"]:
         gap_us = series["gap_ns"] / series["gaps"] / 1000
         cycle_us = service.mean_us() + gap_us
         users, gap_share = throughput * cycle_us / 1e6, gap_us / cycle_us

@@ -3,126 +3,36 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import asdict, replace
+from typing import Any
 
-from results.schema import Code
-from servers.contract import CASES, LAYERS, Case, Expected, Request, route_of
+from loadtests.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
+from loadtests.websocket_scenarios import sockets
+from servers.contract import CASES, LAYERS, Case, Expected, Request
+from servers.large import large
 from servers.settings import Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Each of `users` sends its next request when the last answer is in.
-
-    ramp_s: the users' first requests are spread evenly over this time, within
-    the warm-up. Users that all wait for the same time would otherwise stay in
-    step for ever, and a window would catch a whole wave too many or too few.
-    new_connections: every request opens a connection of its own and closes it;
-    its response time begins before it connects, its service time at the send.
-    """
-
-    kind: ClassVar[str] = "closed"
-    users: int
-    ramp_s: float = 0.0
-    new_connections: bool = False
-
-    @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.users
-
-    def describe(self) -> str:
-        """In words, for a list of scenarios."""
-        fresh = ", a new connection for every request" if self.new_connections else ""
-        return f"closed loop, {self.users} users{fresh}"
+__all__ = [
+    "MODELS",
+    "SCENARIOS",
+    "Closed",
+    "Idle",
+    "Load",
+    "Model",
+    "Open",
+    "Scenario",
+    "load_from_json",
+    "load_to_json",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Requests are scheduled as a Poisson process, whatever the server does.
-
-    rate_rps: mean arrivals a second. connections: the most requests that can
-    be under way at once; an arrival that finds none free waits for one, and
-    is charged with that wait.
-    """
-
-    kind: ClassVar[str] = "open"
-    rate_rps: float
-    connections: int
-
-    @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.connections
-
-    def describe(self) -> str:
-        """In words, for a list of scenarios."""
-        return f"open loop, {self.rate_rps:g} a second over {self.connections} connections"
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """Connections that each send one request during the lead-in and are then held open."""
-
-    kind: ClassVar[str] = "idle"
-    connections: int
-
-    @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.connections
-
-    def describe(self) -> str:
-        """In words, for a list of scenarios."""
-        return f"{self.connections} connections that send one request and are then held open"
-
-
-Model = Closed | Open | Idle
-MODELS: dict[str, type[Model]] = {model.kind: model for model in (Closed, Open, Idle)}
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One stream of requests of a Scenario, with figures of its own.
-
-    own: it goes to a person's own application, whose routes are not the contract's.
-    codes: what is in doubt about each row of it from the beginning.
-    """
-
-    name: str
-    case: Case
-    model: Model
-    own: bool = False
-    codes: tuple[Code, ...] = ()
-
-    @property
-    def route(self) -> str | None:
-        """The route whose handler the probe watches; None in a person's own application."""
-        return None if self.own else route_of(self.case.request).name
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One or more Loads offered together, and the settings that they need.
-
-    warmup_s: the least lead-in before the measured window, where it needs
-    more than the bench's own. after_s: read the server once more so long after
-    the load has ended and closed its connections; 0 leaves that out.
-    yardstick: whether it says anything to offer it to the yardstick too.
-    """
-
-    name: str
-    asks: str
-    loads: tuple[Load, ...]
-    warmup_s: float = 0.0
-    after_s: float = 0.0
-    yardstick: bool = True
-    settings: Settings = field(default_factory=Settings)
+def case_of(name: str) -> Case:
+    """A Case of the contract, or a large one of the same routes. Raises KeyError."""
+    return CASES[name] if name in CASES else large()[name]
 
 
 def _closed(name: str, case: str, users: int, asks: str, *, yardstick: bool = True) -> Scenario:
-    load = Load("main", CASES[case], Closed(users))
+    load = Load("main", case_of(case), Closed(users))
     return Scenario(name, asks, (load,), yardstick=yardstick)
 
 
@@ -244,6 +154,64 @@ def _saves() -> tuple[Scenario, ...]:
     )
 
 
+FETCHED_PAGES = (1, 10)
+DATABASE_USERS = (1, 32, 256)
+
+
+def _data() -> tuple[Scenario, ...]:
+    """Large answers, streams and uploads."""
+    return (
+        _closed("json-1k", "items-16", 32, "what encoding 1 KiB of JSON costs"),
+        _closed("json-64k", "items-1000", 8, "what encoding 64 KiB of JSON does to the loop"),
+        _closed("json-1m", "items-1m", 4, "what encoding 1 MiB of JSON does to the loop"),
+        _closed("stream-100k", "stream-100x1024", 8, "what 100 chunks of 1 KiB cost"),
+        _closed("stream-8m", "stream-128x65536", 4, "how fast 128 chunks of 64 KiB are sent"),
+        _closed("upload-1k", "upload-1024", 32, "what a body of 1 KiB costs"),
+        _closed("upload-1m", "upload-1m", 4, "how fast 1 MiB is read, and what it needs"),
+        _closed("upload-64m", "upload-64m", 1, "the same of 64 MiB"),
+        _closed(
+            "upload-multipart-1m", "upload-multipart-1m", 4, "the same of 1 MiB in a form's part"
+        ),
+    )
+
+
+def _clients() -> tuple[Scenario, ...]:
+    """Handlers that are clients themselves."""
+    how = {
+        "gather": "all at once",
+        "sequence": "one after another",
+        "threads": "with a synchronous client in worker threads",
+    }
+    return tuple(
+        _closed(
+            f"fetch-{name}-{pages}",
+            f"fetch-{name}-{pages}",
+            4,
+            f"what it costs to fetch {pages} of the server's own pages {text}",
+            yardstick=False,
+        )
+        for name, text in how.items()
+        for pages in FETCHED_PAGES
+    )
+
+
+def _stores() -> tuple[Scenario, ...]:
+    """The database, by both drivers, over more and more users; and two stores."""
+    rows = (
+        _closed(f"db-{kind}-{users}", f"db-{kind}", users, f"one row {text}, {users} users at once")
+        for kind, text in {
+            "async": "by an asynchronous driver",
+            "sync": "by a synchronous driver in worker threads",
+        }.items()
+        for users in DATABASE_USERS
+    )
+    both = (
+        _closed(f"save-both-{name}", f"save-both-{name}", 32, f"a save to two stores, {text}")
+        for name, text in {"none": "unprotected", "both": "behind one shield"}.items()
+    )
+    return (*rows, _closed("db-save-32", "db-save", 32, "what a transaction costs"), *both)
+
+
 _SCENARIOS: tuple[Scenario, ...] = (
     _closed(
         "async-32", "async", 32, "how many small JSON answers an async route gives, 32 at once"
@@ -291,6 +259,10 @@ _SCENARIOS: tuple[Scenario, ...] = (
     *_rates(),
     *_layers(),
     *_saves(),
+    *_data(),
+    *_clients(),
+    *_stores(),
+    *sockets(),
 )
 
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _SCENARIOS}
@@ -308,11 +280,14 @@ def load_to_json(load: Load) -> dict[str, Any]:
         "target": request.target,
         "headers": [list(pair) for pair in request.headers],
         "body": request.body.decode("latin-1"),
+        "filling_bytes": request.filling_bytes,
+        "tail": request.tail.decode("latin-1"),
         "status": expected.status,
         "content_type": expected.content_type,
         "answer": body.decode("latin-1"),
         "answer_is_pattern": pattern,
         "allow": expected.allow,
+        "chunked": expected.chunked,
         "model": {"kind": load.model.kind, **asdict(load.model)},
     }
 
@@ -325,12 +300,15 @@ def load_from_json(values: dict[str, Any]) -> Load:
         values["target"],
         tuple((name, value) for name, value in values["headers"]),
         values["body"].encode("latin-1"),
+        values["filling_bytes"],
+        values["tail"].encode("latin-1"),
     )
     expected = Expected(
         values["status"],
         values["content_type"],
         re.compile(answer) if values["answer_is_pattern"] else answer,
         values["allow"],
+        values["chunked"],
     )
     model = dict(values["model"])
     kind = MODELS[model.pop("kind")]

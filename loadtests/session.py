@@ -19,6 +19,7 @@ from gevent.event import Event
 
 from loadtests.client import AnswerBook, Connection
 from loadtests.histogram import Histogram
+from loadtests.published import Published
 from loadtests.recording import Series, Timeline
 from loadtests.scenarios import Load, Open, load_from_json
 from loadtests.timer import Timer
@@ -102,6 +103,7 @@ class LoadRun:
         self.timeline = Timeline(whole=spec.whole)
         self.open_ns = int(spec.warmup_s * _SECOND_NS)
         self.arrivals: Arrivals | None = None
+        self.published = Published()
         if isinstance(load.model, Open):
             end_ns = self.open_ns + int(spec.measured_s * _SECOND_NS)
             seed = f"{spec.seed}/{load.name}{spec.part}"

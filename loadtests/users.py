@@ -8,7 +8,7 @@ Locust's request event, so that Locust's own page and statistics work.
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import gevent
@@ -22,7 +22,7 @@ from loadtests.session import LoadRun, Session
 from loadtests.timer import Timer
 from servers.contract import Case
 
-_RETRY_S = 0.01
+RETRY_S = 0.01
 """A user whose connection fails pauses this long: a server that is gone must
 not be met by a loop that does nothing but try."""
 
@@ -42,8 +42,8 @@ class HarnessUser(User):
     @task
     def take_part(self) -> None:
         session, run = self.session, self.run_of
-        connection = Connection(session.spec.host, session.spec.port)
         index = len(run.connections)
+        connection = self.connection(session, run, index)
         run.connections.append(connection)
         try:
             try:
@@ -60,7 +60,11 @@ class HarnessUser(User):
             connection.close()
         raise StopUser
 
-    def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
+    def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
+        """What the load's user of this number, from 0, sends on."""
+        return Connection(session.spec.host, session.spec.port)
+
+    def drive(self, session: Session, run: LoadRun, connection: Any, index: int) -> None:
         """Send requests until the load is over."""
         raise NotImplementedError
 
@@ -94,9 +98,9 @@ class ClosedLoopUser(HarnessUser):
                     series.gaps += 1
                 previous = received
             else:
-                _fail(series, problem, connection.sent_ns, connection)
+                fail(series, problem, connection.sent_ns, connection)
                 previous = 0
-                gevent.sleep(_RETRY_S)
+                gevent.sleep(RETRY_S)
 
     def reconnect(self, session: Session, run: LoadRun, connection: Connection) -> None:
         """The same with a new connection for every request."""
@@ -112,8 +116,8 @@ class ClosedLoopUser(HarnessUser):
                 series.sent_sum_ns += sent - session.start_realtime_ns
                 series.service_sum_ns += received - sent
             else:
-                _fail(series, problem, began, connection)
-                gevent.sleep(_RETRY_S)
+                fail(series, problem, began, connection)
+                gevent.sleep(RETRY_S)
 
 
 class IdleUser(HarnessUser):
@@ -124,7 +128,7 @@ class IdleUser(HarnessUser):
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
         problem = connection.exchange(run.payload, run.book)
         if problem is not None:
-            _fail(run.measured, problem, connection.sent_ns, connection)
+            fail(run.measured, problem, connection.sent_ns, connection)
         while run.running:
             gevent.sleep(_IDLE_POLL_S)
 
@@ -163,34 +167,22 @@ class OpenLoopUser(HarnessUser):
                     series.service_sum_ns += received - sent
                     series.send_lag.append(max(0, began - max(intended, free_ns)) // 1000)
                 else:
-                    _fail(series, problem, intended, connection)
-                    gevent.sleep(_RETRY_S)
+                    fail(series, problem, intended, connection)
+                    gevent.sleep(RETRY_S)
                     received = time.time_ns()  # the pause is the failure's, not the generator's
                 free_ns = received
 
 
-def _fail(series: Series, problem: str, since_ns: int, connection: Connection) -> None:
+def fail(series: Series, problem: str, since_ns: int, connection: Connection) -> None:
     example = f"after {(connection.received_ns - connection.sent_ns) / 1e6:.3f} ms"
     series.fail(problem, max(0, connection.received_ns - since_ns), example)
 
 
-_USERS: dict[str, type[HarnessUser]] = {
+HTTP_USERS: dict[str, type[HarnessUser]] = {
     Closed.kind: ClosedLoopUser,
     Open.kind: OpenLoopUser,
     Idle.kind: IdleUser,
 }
-
-
-def user_classes(session: Session) -> list[type[User]]:
-    """One Locust user class for each load of a session."""
-    return [
-        type(
-            f"Users_{run.load.name}",
-            (_USERS[run.load.model.kind],),
-            {"abstract": False, "fixed_count": run.users, "session": session, "run_of": run},
-        )
-        for run in session.runs
-    ]
 
 
 class ByHandUser(User):
@@ -224,4 +216,4 @@ class ByHandUser(User):
             start_time=started,
         )
         if problem is not None:
-            gevent.sleep(_RETRY_S)
+            gevent.sleep(RETRY_S)

@@ -6,7 +6,9 @@ import http.client
 import socket
 from collections.abc import Iterable
 
+from servers import talk
 from servers.contract import Case
+from servers.exchanges import Exchange
 
 _TIMEOUT_S = 10.0
 
@@ -27,6 +29,12 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
             request = case.request
             found.append(f"{case.name} ({request.method} {request.target[:60]}): {problem}")
     return found
+
+
+def socket_problems(host: str, port: int, exchanges: Iterable[Exchange]) -> list[str]:
+    """The same of WebSocket exchanges."""
+    found = ((one, talk.problem(host, port, one)) for one in exchanges)
+    return [f"{one.name} ({one.target}): {problem}" for one, problem in found if problem]
 
 
 def _ask(host: str, port: int, case: Case) -> str | None:

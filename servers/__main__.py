@@ -45,6 +45,12 @@ SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
     "grace_s": (Seconds(), "How long a stop waits for requests in flight."),
     "backlog": (click.IntRange(1, 65_535), "The listen backlog."),
     "reuse_port": (click.BOOL, "Whether other processes may listen on the port too."),
+    "upload_limit_bytes": (click.IntRange(0), "The largest body that `/upload` accepts."),
+    "database_url": (click.STRING, "postgresql://… to use; by default a temporary SQLite."),
+    "redis_url": (click.STRING, "redis://… to use; by default nothing leaves the process."),
+    "upstream_url": (click.STRING, "Whose pages `/fetch` gets; by default the server's own."),
+    "pool_size": (click.IntRange(1, 1000), "Connections to the database, of each driver."),
+    "pool_timeout_s": (Seconds(), "How long a request waits for one of them."),
     "debug": (click.BOOL, "The framework's and the loop's debug modes."),
 }
 """The type and the help of the settings that `run` takes as options.

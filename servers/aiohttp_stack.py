@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import copy_context
 from inspect import iscoroutinefunction
 from typing import Any
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 from aiohttp.http_parser import HttpRequestParser
 
-from servers import probe, work
-from servers.contract import LAYERS, ROUTES
+from servers import data, probe, work
+from servers.aiohttp_sockets import BACKING, SOCKETS
+from servers.backing import Backing
+from servers.contract import LAYERS, ROUTES, WS_ROUTES
 from servers.settings import Settings
 from servers.stacks import InForce
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_UPLOAD_LIMIT: web.AppKey[int] = web.AppKey("upload_limit", int)
 _DEFAULT_WAIT_MS: web.AppKey[int] = web.AppKey("default_wait_ms", int)
 
 MALFORMED = (ValueError, LookupError)
@@ -102,11 +105,12 @@ async def json(request: web.Request) -> web.Response:
 
 async def routes(request: web.Request) -> web.Response:
     registered = request.app.router.routes()
+    sockets = SOCKETS.values()
     return respond(
         work.routes(
             (route.method, route.resource.canonical)
             for route in registered
-            if route.resource is not None
+            if route.resource is not None and route.handler not in sockets
         )
     )
 
@@ -137,6 +141,77 @@ async def burn_async(request: web.Request) -> web.Response:
 
 async def save(request: web.Request) -> web.Response:
     return respond(await work.save(request.query.get("protect")))
+
+
+async def items(request: web.Request) -> web.Response:
+    return respond(data.items(request.query.get("items")))
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    answer = data.stream(request.query.get("chunks"), request.query.get("size"))
+    response = web.StreamResponse(headers={"Content-Type": answer.content_type})
+    await response.prepare(request)
+    for chunk in answer.chunks:
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+async def upload(request: web.Request) -> web.Response:
+    arriving = data.Upload(request.app[_UPLOAD_LIMIT], request.content_length)
+    if not data.is_form(request.headers.get("Content-Type", "")):
+        async for piece in request.content.iter_any():
+            arriving.write(piece)
+        return respond(arriving.answer())
+    try:
+        async for part in await request.multipart():
+            if isinstance(part, BodyPartReader) and part.name == data.FILE_PART:
+                while piece := await part.read_chunk(data.PIECE_BYTES):
+                    arriving.write(piece)
+                await part.release()
+                return respond(arriving.answer())
+    except (*MALFORMED, AssertionError) as error:
+        raise work.Refused(400) from error
+    raise work.Refused(400)
+
+
+async def fetch(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    own = request.transport.get_extra_info("sockname")
+    query = request.query
+    return respond(await request.app[BACKING].fetch(query.get("n"), query.get("how"), own[:2]))
+
+
+async def db_async(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].rows(request.query.get("n")))
+
+
+def db_sync(request: web.Request) -> web.Response:
+    return respond(request.app[BACKING].rows_in_thread(request.query.get("n")))
+
+
+async def db_save(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].save(request.query.get("amount")))
+
+
+async def db_total(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].total())
+
+
+async def save_both(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].save_both(request.query.get("protect")))
+
+
+async def pairs(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].pairs())
+
+
+async def feed(request: web.Request) -> web.Response:
+    return respond(request.app[BACKING].feed.state())
+
+
+async def publish(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].feed.publish(await request.read()))
 
 
 # aiohttp before 3.14, which a regression check may start, has no keys of this kind.
@@ -172,6 +247,18 @@ HANDLERS: dict[str, Callable[[web.Request], Any]] = {
     "burn-async": burn_async,
     "burn-sync": burn_sync,
     "save": save,
+    "items": items,
+    "stream": stream,
+    "upload": upload,
+    "fetch": fetch,
+    "db-async": db_async,
+    "db-sync": db_sync,
+    "db-save": db_save,
+    "db-total": db_total,
+    "save-both": save_both,
+    "pairs": pairs,
+    "feed": feed,
+    "publish": publish,
     **{f"middleware-{layers}": count for layers in LAYERS},
 }
 """Coroutine functions, and plain functions, which run in the executor."""
@@ -183,7 +270,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except work.Refused as refused:
-        return respond(work.error(refused.status))
+        return respond(work.refused(refused))
     except web.HTTPMethodNotAllowed as refused:
         return respond(work.error(refused.status, refused.allowed_methods))
     except web.HTTPError as refused:
@@ -194,10 +281,19 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return respond(work.failed(request.method, request.path, cause))
 
 
+async def _backed(app: web.Application) -> AsyncIterator[None]:
+    await app[BACKING].start()
+    yield
+    await app[BACKING].close()
+
+
 def create_app(settings: Settings) -> web.Application:
     """The application, with a route for each of HANDLERS that the contract knows."""
     app = web.Application(middlewares=[errors], client_max_size=settings.body_limit_bytes)
     app[_DEFAULT_WAIT_MS] = settings.wait_ms
+    app[_UPLOAD_LIMIT] = settings.upload_limit_bytes
+    app[BACKING] = Backing(settings)
+    app.cleanup_ctx.append(_backed)
     nested = {
         f"/middleware/{layers}": web.Application(middlewares=[layer] * layers) for layers in LAYERS
     }
@@ -213,6 +309,8 @@ def create_app(settings: Settings) -> web.Application:
             router.add_route(route.method, path.removeprefix(prefix), handler)
             if route.method == "GET":
                 router.add_route("HEAD", path.removeprefix(prefix), handler)
+    for route in WS_ROUTES:
+        app.router.add_route(route.method, route.path, SOCKETS[route.name])
     for prefix, inner in nested.items():
         app.add_subapp(prefix, inner)
     return app

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, cast
+from typing import Any
 
 from servers import asgi, work
 from servers.asgi import Receive, Scope, Send
 from servers.asyncio_app import App as Router
-from servers.asyncio_app import Request
+from servers.asyncio_app import Request, arriving
+from servers.asyncio_socket import ECHO_PATH
+from servers.data import Stream, Upload
 from servers.settings import Settings
 from servers.stacks import InForce
 from servers.work import Answer, Refused
@@ -33,6 +34,8 @@ class App:
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
+        elif scope["path"] == ECHO_PATH:
+            await _echo(receive, send)
         else:
             await send({"type": "websocket.close"})  # before it is accepted: a 403
 
@@ -46,6 +49,9 @@ class App:
             return
         except Exception as error:
             answer = work.failed(method, scope["path"], error)
+        if isinstance(answer, Stream):
+            await _pour(answer, method, send)
+            return
         body = answer.body
         headers = [
             (b"content-type", answer.content_type.encode("ascii")),
@@ -56,16 +62,22 @@ class App:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
-    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, method: str, scope: Scope, receive: Receive) -> Answer | Stream:
         path = scope["raw_path"].decode("latin-1")
         handler, parameters = self._router.find(method, path)
         headers = dict(scope["headers"])
         body = b""
-        if handler in self._router.readers:
+        upload = arriving(self._router, method, path, headers)
+        if upload is not None:
+            await _read_in_pieces(upload, receive)
+        elif handler in self._router.readers:
             body = await self._body(headers, receive)
         query = scope["query_string"].decode("latin-1")
-        answer = handler(self._router, Request(method, path, query, parameters, headers, body))
-        return answer if type(answer) is Answer else await cast(Awaitable[Answer], answer)
+        request = Request(method, path, query, parameters, headers, body, upload)
+        answer = handler(self._router, request)
+        if isinstance(answer, Answer | Stream):
+            return answer
+        return await answer
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """Raises Refused(413) for one beyond the limit, as soon as that is known."""
@@ -91,7 +103,9 @@ class App:
             task
             for task in asyncio.all_tasks()
             if any(
-                names.get("self") is self and "scope" in names and names["scope"]["type"] == "http"
+                names.get("self") is self
+                and "scope" in names
+                and names["scope"]["type"] != "lifespan"
                 for names in asgi.awaited_frames(task)
             )
         }
@@ -103,6 +117,33 @@ class App:
             "debug": self._debug,
             "json": work.example().body.decode(),
         }
+
+
+async def _read_in_pieces(upload: Upload, receive: Receive) -> None:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _Left
+        upload.write(message.get("body", b""))
+        more = message.get("more_body", False)
+
+
+async def _pour(stream: Stream, method: str, send: Send) -> None:
+    headers = [(b"content-type", stream.content_type.encode("ascii"))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if method != "HEAD":
+        for chunk in stream.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _echo(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        told = {key: message[key] for key in ("bytes", "text") if message.get(key) is not None}
+        await send({"type": "websocket.send", **told})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

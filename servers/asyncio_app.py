@@ -12,15 +12,20 @@ from email.policy import HTTP
 from typing import cast
 from urllib.parse import parse_qsl, unquote
 
-from servers import probe, work
+from servers import data, probe, work
+from servers.asyncio_socket import ECHO_PATH
 from servers.contract import LAYERS, ROUTES, Dispatch
+from servers.data import UPLOAD_PATH, Stream, Upload
 from servers.settings import Settings
 from servers.work import Answer, Refused
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One parsed request; `path` and `query` as sent, `parameters` decoded."""
+    """One parsed request; `path` and `query` as sent, `parameters` decoded.
+
+    upload: what has read the body in pieces, in place of `body`.
+    """
 
     method: str
     path: str
@@ -28,6 +33,7 @@ class Request:
     parameters: tuple[str, ...]
     headers: dict[bytes, bytes]
     body: bytes
+    upload: Upload | None = None
 
     def argument(self, name: str) -> str | None:
         """The first value of a query parameter."""
@@ -37,7 +43,7 @@ class Request:
         return parse_qsl(self.query, keep_blank_values=True)
 
 
-Handler = Callable[["App", Request], Answer | Awaitable[Answer]]
+Handler = Callable[["App", Request], Answer | Stream | Awaitable[Answer]]
 
 
 async def _index(app: App, request: Request) -> Answer:
@@ -113,6 +119,25 @@ def _under(layers: int) -> Handler:
     return lambda app, request: whole(0)
 
 
+def arriving(app: App, method: str, path: str, headers: dict[bytes, bytes]) -> Upload | None:
+    """What is to read the body in pieces, where the route wants that. Raises Refused(413)."""
+    if method != "POST" or path != UPLOAD_PATH:
+        return None
+    declared = headers.get(b"content-length")
+    return Upload(app.settings.upload_limit_bytes, None if declared is None else int(declared))
+
+
+def _upload(app: App, request: Request) -> Answer:
+    if data.is_form(request.headers.get(b"content-type", b"").decode("latin-1")):
+        return work.error(501)
+    assert request.upload is not None
+    return request.upload.answer()
+
+
+def _not_here(app: App, request: Request) -> Answer:
+    return work.error(501)
+
+
 HANDLERS: dict[str, Handler] = {
     "index": _index,
     "hello": _hello,
@@ -131,6 +156,18 @@ HANDLERS: dict[str, Handler] = {
     "burn-async": lambda app, request: work.burn(request.argument("ms")),
     "burn-sync": lambda app, request: work.burn(request.argument("ms")),
     "save": _save,
+    "items": lambda app, request: data.items(request.argument("items")),
+    "stream": lambda app, request: data.stream(
+        request.argument("chunks"), request.argument("size")
+    ),
+    "upload": _upload,
+    **dict.fromkeys(
+        (
+            *("fetch", "db-async", "db-sync", "db-save", "db-total", "save-both", "pairs"),
+            *("feed", "publish"),
+        ),
+        _not_here,
+    ),
     **{f"middleware-{layers}": _under(layers) for layers in LAYERS},
 }
 
@@ -153,13 +190,20 @@ class App:
                     handler = in_executor(handler)
                 self._add(route.method, route.path, handler)
 
+        # A client that asks for no upgrade. With one, the connection is another protocol's.
+        refusal = answering(work.error(400))
+        self._fixed[ECHO_PATH] = {"GET": refusal, "HEAD": refusal}
+
     def _add(self, method: str, path: str, handler: Handler) -> None:
-        methods = {method: handler}
+        known = next((methods for one, methods in self._routes if one == path), None)
+        methods = {} if known is None else known
+        methods[method] = handler
         if method == "GET":
             methods["HEAD"] = handler
         else:
             self.readers.add(handler)
-        self._routes.append((path, methods))
+        if known is None:
+            self._routes.append((path, methods))
         if "{" not in path:
             self._fixed[path] = methods
 

@@ -19,8 +19,10 @@ from typing import cast
 import httptools
 
 from servers import work
-from servers.asyncio_app import App, Handler, Request, answering
+from servers.asyncio_app import App, Handler, Request, answering, arriving
+from servers.asyncio_socket import ECHO_PATH, Echo, Kept, switching
 from servers.contract import ERROR_PHRASES
+from servers.data import Stream, Upload
 from servers.settings import Settings
 from servers.stacks import InForce
 from servers.work import Answer, Refused
@@ -51,14 +53,16 @@ class Call:
 class Hub:
     """What the connections of one server share.
 
-    memo: the Call that each request so far has become, by its bytes.
+    memo: the Call that each request so far has become, by its bytes. frames: the same of
+    WebSockets' messages, with the answer.
     drained: set whenever the last connection has ended.
     """
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.memo: dict[bytes, Call] = {}
-        self.connections: set[Connection] = set()
+        self.frames: dict[bytes, bytes] = {}
+        self.connections: set[Kept] = set()
         self.stopping = False
         self.drained = asyncio.Event()
 
@@ -79,6 +83,9 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._hosts = 0
         self._body = bytearray()
+        self._upload: Upload | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -96,9 +103,11 @@ class Connection(asyncio.Protocol):
             self._hub.drained.set()
 
     def pause_writing(self) -> None:
+        self._writable.clear()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._writable.set()
         self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -114,8 +123,10 @@ class Connection(asyncio.Protocol):
         self._memorable = not self._in_message and not self._queue and len(data) <= MEMO_BYTES
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # no other protocol is spoken here
+        except httptools.HttpParserUpgrade as upgrade:
+            self._deaf = True
+            if self._switch(data[upgrade.args[0] :]):
+                return
         except httptools.HttpParserCallbackError:
             raise  # a mistake of this class, not of the client
         except httptools.HttpParserError:
@@ -126,6 +137,25 @@ class Connection(asyncio.Protocol):
             self._hub.memo[data] = self._queue[0]
         self._drain()
 
+    def _switch(self, rest: bytes) -> bool:
+        """Make a WebSocket of the connection, where that is what is asked for; no other protocol
+        is spoken here. rest: what came after the request."""
+        if self.task is not None or len(self._queue) != 1:
+            return False
+        request = self._queue[0].request
+        answer = switching(request.headers)
+        if answer is None or (request.method, request.path) != ("GET", ECHO_PATH):
+            return False
+        self._queue.clear()
+        self._transport.write(answer)
+        hub = self._hub
+        echo = Echo(self._transport, hub.connections, hub.drained, hub.frames)
+        hub.connections.discard(self)
+        self._transport.set_protocol(echo)
+        if rest:
+            echo.data_received(rest)
+        return True
+
     # What httptools calls while it parses.
 
     def on_message_begin(self) -> None:
@@ -134,6 +164,7 @@ class Connection(asyncio.Protocol):
         self._headers = {}
         self._hosts = 0
         self._body = bytearray()
+        self._upload = None
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -145,10 +176,14 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         expects = self._headers.get(b"expect", b"").lower() == b"100-continue"
-        if (
-            int(self._headers.get(b"content-length", b"0"))
-            > self._hub.app.settings.body_limit_bytes
-        ):
+        limit = self._hub.app.settings.body_limit_bytes
+        method, path = self._parser.get_method().decode("latin-1"), self._url.partition(b"?")[0]
+        try:
+            self._upload = arriving(self._hub.app, method, path.decode("latin-1"), self._headers)
+        except Refused as refused:
+            self._refuse(refused.status)
+            return
+        if self._upload is None and int(self._headers.get(b"content-length", b"0")) > limit:
             self._refuse(413)
         elif self._hosts != 1 and self._parser.get_http_version() == "1.1":
             self._refuse(400)
@@ -158,7 +193,14 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._memorable = False
-        if not self._deaf:
+        if self._deaf:
+            return
+        if self._upload is not None:
+            try:
+                self._upload.write(body)
+            except Refused as refused:
+                self._refuse(refused.status)
+        else:
             self._body += body
             if len(self._body) > self._hub.app.settings.body_limit_bytes:
                 self._refuse(413)
@@ -175,7 +217,9 @@ class Connection(asyncio.Protocol):
             return
         path, query = ((part or b"").decode("latin-1") for part in (url.path, url.query))
         handler, parameters = self._hub.app.find(method, path)
-        request = Request(method, path, query, parameters, self._headers, bytes(self._body))
+        self._memorable = self._memorable and self._upload is None
+        body = bytes(self._body)
+        request = Request(method, path, query, parameters, self._headers, body, self._upload)
         last = not self._parser.should_keep_alive()
         extra = b"Connection: close\r\n" if last else b""
         if not last and self._parser.get_http_version() == "1.0":
@@ -204,6 +248,8 @@ class Connection(asyncio.Protocol):
             answer = _failure(call.request, error)
         if type(answer) is Answer:
             self._send(call, answer)
+        elif type(answer) is Stream:
+            self.task = asyncio.get_running_loop().create_task(self._pour(call, answer))
         else:
             awaitable = cast(Awaitable[Answer], answer)
             self.task = asyncio.get_running_loop().create_task(self._await(call, awaitable))
@@ -215,6 +261,19 @@ class Connection(asyncio.Protocol):
             answer = _failure(call.request, error)
         self.task = None
         self._send(call, answer)
+        self._drain()
+
+    async def _pour(self, call: Call, stream: Stream) -> None:
+        """Send a Stream as fast as the client reads it."""
+        self._transport.write(_stream_head(stream, call.extra))
+        if call.request.method != "HEAD":
+            for chunk in stream.chunks:
+                await self._writable.wait()
+                self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self._transport.write(b"0\r\n\r\n")
+        self.task = None
+        if call.last or (self._hub.stopping and not self._queue):
+            self._end()
         self._drain()
 
     def _send(self, call: Call, answer: Answer) -> None:
@@ -282,6 +341,17 @@ def _encode(answer: Answer, extra: bytes, with_body: bool) -> bytes:
         _date[1],
         extra,
         body if with_body else b"",
+    )
+
+
+def _stream_head(stream: Stream, extra: bytes) -> bytes:
+    return (
+        (
+            f"HTTP/1.1 200 OK\r\nContent-Type: {stream.content_type}\r\nServer: asyncio\r\n"
+            f"Transfer-Encoding: chunked\r\nDate: {formatdate(usegmt=True)}\r\n"
+        ).encode("ascii")
+        + extra
+        + b"\r\n"
     )
 
 

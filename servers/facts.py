@@ -38,7 +38,7 @@ def gather(stack: Stack, server: Server, settings: Settings) -> dict[str, Any]:
         "executor": _executor(loop),
         "gc": {"enabled": gc.isenabled(), "threshold": list(gc.get_threshold())},
         "cpus": machine.cpus_in_force(),
-        "settings": settings.to_json(),
+        "settings": settings.described(),
         "in_force": server.in_force(),
         "differs": dict(stack.differs),
         "holes": dict(stack.holes),

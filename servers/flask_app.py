@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
-from servers import probe, work
+from servers import data, probe, work
 from servers.contract import LAYERS, ROUTES
 from servers.settings import Settings
 from servers.stacks import InForce
@@ -107,6 +107,19 @@ async def save() -> Response:
     return respond(await work.save(request.args.get("protect")))
 
 
+def items() -> Response:
+    return respond(data.items(request.args.get("items")))
+
+
+def stream() -> Response:
+    answer = data.stream(request.args.get("chunks"), request.args.get("size"))
+    return Response(answer.chunks, content_type=answer.content_type)
+
+
+def not_here() -> Response:
+    return respond(work.error(501))
+
+
 def layer() -> None:
     """One of many: counts itself."""
     g.passed = g.get("passed", 0) + 1
@@ -148,6 +161,23 @@ HANDLERS: dict[str, Handler] = {
     "burn-async": burn_async,
     "burn-sync": burn_sync,
     "save": save,
+    "items": items,
+    "stream": stream,
+    **dict.fromkeys(
+        (
+            "upload",
+            "fetch",
+            "db-async",
+            "db-sync",
+            "db-save",
+            "db-total",
+            "save-both",
+            "pairs",
+            "feed",
+            "publish",
+        ),
+        not_here,
+    ),
     **{f"middleware-{layers}": count for layers in LAYERS},
 }
 

@@ -14,6 +14,7 @@ from hypercorn.utils import LifespanFailureError
 
 from servers import asgi
 from servers.asgi import LAST_WORDS_S, Application
+from servers.exchanges import MESSAGE_LIMIT_BYTES
 from servers.settings import Settings
 from servers.stacks import InForce
 
@@ -34,6 +35,7 @@ class _BoundConfig(Config):
         self.backlog = settings.backlog
         self.keep_alive_timeout = settings.keep_alive_s
         self.keep_alive_max_requests = sys.maxsize
+        self.websocket_max_message_size = MESSAGE_LIMIT_BYTES
         # Too late to matter, see `asgi.end`.
         self.graceful_timeout = settings.grace_s + 2 * LAST_WORDS_S
 

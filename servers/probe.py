@@ -32,6 +32,7 @@ from servers.collector_watch import CollectorWatch
 from servers.counts import Counts, rounded_us
 from servers.executor_watch import ExecutorWatch
 from servers.loop_watch import LoopWatch, class_name
+from servers.pool_watch import PoolWatch
 
 MOST_INSTANTS = 4_000_000
 """How many begins and ends are kept for a route and thread, 16 bytes each."""
@@ -113,6 +114,7 @@ class Probe:
     def __init__(self, *, beat_s: float) -> None:
         self.failure: str | None = None
         self.executor = ExecutorWatch()
+        self.pool = PoolWatch()
         self._collector = CollectorWatch()
         self._routes: dict[str, RouteWatch] = {}
         self._settling = threading.Lock()
@@ -250,6 +252,7 @@ class Probe:
         self._reset_at = _clock()
         self._loop.reset()
         self.executor.reset()
+        self.pool.reset()
         self._collector.reset()
         with self._settled() as tallies:
             for tally in tallies:
@@ -310,6 +313,7 @@ class Probe:
             or self._collector.failure,
             "loop": self._loop.snapshot(),
             "executor": self.executor.snapshot(),
+            "pool": self.pool.snapshot(),
             "collector": self._collector.snapshot(),
             "routes": {
                 name: told for name, route in self._routes.items() if (told := self._told(route))
@@ -368,6 +372,11 @@ def watching(*, beat_s: float = 0.01) -> Iterator[Probe]:
 def watch(name: str, handler: Handler) -> Handler:
     """`handler` as the route `name` of the Probe that is on, or as it is where none is."""
     return handler if _active is None else _active.watch(name, handler)
+
+
+def pool_watch() -> PoolWatch:
+    """The watch over pools of the Probe that is on; one that nobody reads where none is."""
+    return PoolWatch() if _active is None else _active.pool
 
 
 def _forget() -> None:

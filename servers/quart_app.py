@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from quart import (
     Blueprint,
@@ -22,14 +22,17 @@ from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from servers import asgi, probe, work
-from servers.contract import LAYERS, ROUTES
+from servers import asgi, data, probe, work
+from servers.backing import Backing
+from servers.contract import LAYERS, ROUTES, WS_ROUTES
+from servers.quart_sockets import SOCKETS
 from servers.settings import Settings
 from servers.stacks import InForce
 
 Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
 
 _DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
+_UPLOAD_LIMIT = "LOOPBENCH_UPLOAD_LIMIT"
 
 
 def respond(answer: work.Answer) -> Response:
@@ -86,6 +89,7 @@ async def routes() -> Response:
         work.routes(
             (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
             for rule in current_app.url_map.iter_rules()
+            if not rule.websocket
             for method in rule.methods or ()
         )
     )
@@ -117,6 +121,83 @@ async def burn_async() -> Response:
 
 async def save() -> Response:
     return respond(await work.save(request.args.get("protect")))
+
+
+async def items() -> Response:
+    return respond(data.items(request.args.get("items")))
+
+
+async def stream() -> Response:
+    answer = data.stream(request.args.get("chunks"), request.args.get("size"))
+    return Response(_sent(answer), content_type=answer.content_type)
+
+
+async def _sent(answer: data.Stream) -> AsyncIterator[bytes]:
+    for chunk in answer.chunks:
+        yield chunk
+
+
+async def upload() -> Response:
+    limit = current_app.config[_UPLOAD_LIMIT]
+    arriving = data.Upload(limit, request.content_length)
+    if not data.is_form(request.headers.get("Content-Type", "")):
+        async for piece in request.body:
+            arriving.write(piece)
+        return respond(arriving.answer())
+    # Quart would spool each file to the disk; given another place for it, it does not.
+    parser = _StrictForms(stream_factory=lambda *described: data.Upload(limit))
+    try:
+        _, files = await parser.parse(
+            request.body, request.mimetype, request.content_length, request.mimetype_params
+        )
+    except ValueError as error:
+        raise work.Refused(400) from error
+    if data.FILE_PART not in files:
+        raise work.Refused(400)
+    return respond(files[data.FILE_PART].stream.answer())
+
+
+async def fetch() -> Response:
+    host, port = request.scope["server"] or ("", None)
+    how = request.args.get("how")
+    return respond(await _backing().fetch(request.args.get("n"), how, (host, port or 80)))
+
+
+def _backing() -> Backing:
+    return cast(App, current_app).backing
+
+
+async def db_async() -> Response:
+    return respond(await _backing().rows(request.args.get("n")))
+
+
+def db_sync() -> Response:
+    return respond(_backing().rows_in_thread(request.args.get("n")))
+
+
+async def db_save() -> Response:
+    return respond(await _backing().save(request.args.get("amount")))
+
+
+async def db_total() -> Response:
+    return respond(await _backing().total())
+
+
+async def save_both() -> Response:
+    return respond(await _backing().save_both(request.args.get("protect")))
+
+
+async def pairs() -> Response:
+    return respond(await _backing().pairs())
+
+
+async def feed() -> Response:
+    return respond(_backing().feed.state())
+
+
+async def publish() -> Response:
+    body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    return respond(await _backing().feed.publish(body))
 
 
 async def layer() -> None:
@@ -160,12 +241,24 @@ HANDLERS: dict[str, Handler] = {
     "burn-async": burn_async,
     "burn-sync": burn_sync,
     "save": save,
+    "items": items,
+    "stream": stream,
+    "upload": upload,
+    "fetch": fetch,
+    "db-async": db_async,
+    "db-sync": db_sync,
+    "db-save": db_save,
+    "db-total": db_total,
+    "save-both": save_both,
+    "pairs": pairs,
+    "feed": feed,
+    "publish": publish,
     **{f"middleware-{layers}": count for layers in LAYERS},
 }
 
 
 async def _refused(refused: work.Refused) -> Response:
-    return respond(work.error(refused.status))
+    return respond(work.refused(refused))
 
 
 async def _http_error(refused: HTTPException) -> Response:
@@ -181,7 +274,16 @@ class _StrictForms(FormDataParser):
 
 
 class _Request(Request):
+    """One whose body may be larger where it is read in pieces: Quart sets the limit before
+    it knows the route."""
+
     form_data_parser_class = _StrictForms
+    upload_limit_bytes: int
+
+    def __init__(self, method: str, scheme: str, path: str, *rest: Any, **options: Any) -> None:
+        if path == data.UPLOAD_PATH:
+            options["max_content_length"] = self.upload_limit_bytes
+        super().__init__(method, scheme, path, *rest, **options)
 
 
 class App(Quart):
@@ -191,8 +293,8 @@ class App(Quart):
     raised to whoever asked for it, and therefore not logged.
     """
 
-    request_class = _Request
     startup_failure: BaseException | None = None
+    backing: Backing
 
     async def startup(self) -> None:
         try:
@@ -231,9 +333,15 @@ class App(Quart):
 def create_app(settings: Settings) -> App:
     """The application, with a route for each of HANDLERS that the contract knows."""
     app = App("servers", static_folder=None)
+    limits = {"upload_limit_bytes": settings.upload_limit_bytes}
+    app.request_class = cast(type[Request], type("_RequestWithin", (_Request,), limits))
+    app.backing = Backing(settings)
+    app.before_serving(app.backing.start)
+    app.after_serving(app.backing.close)
     app.config.update(
         {
             _DEFAULT_WAIT_MS: settings.wait_ms,
+            _UPLOAD_LIMIT: settings.upload_limit_bytes,
             "MAX_CONTENT_LENGTH": settings.body_limit_bytes,
             "MAX_FORM_MEMORY_SIZE": settings.body_limit_bytes,
             "PROVIDE_AUTOMATIC_OPTIONS": False,
@@ -254,6 +362,8 @@ def create_app(settings: Settings) -> App:
             handler = probe.watch(route.name, HANDLERS[route.name])
             holder = nested.get(path.rpartition("/")[0], app)
             holder.add_url_rule(path, route.name, handler, methods=[route.method])
+    for route in WS_ROUTES:
+        app.add_websocket(route.path, route.name, SOCKETS[route.name])
     for blueprint in nested.values():
         app.register_blueprint(blueprint)
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 
 def default_executor_threads() -> int:
@@ -17,7 +18,22 @@ def default_executor_threads() -> int:
     return min(32, (os.cpu_count() or 1) + 4)
 
 
-_UNSAID = ("reuse_port", False)
+_LATER = {
+    "reuse_port": False,
+    "upload_limit_bytes": 134_217_728,
+    "database_url": None,
+    "redis_url": None,
+    "upstream_url": None,
+    "pool_size": 8,
+    "pool_timeout_s": 2.0,
+}
+"""Settings that trees from before do not know, and what they are when nothing is said."""
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be written down."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,12 @@ class Settings:
     wait_ms: how long the waiting routes await before they answer.
     executor_threads: size of the loop's default executor, where the suite owns the loop.
     body_limit_bytes: the largest request body that is accepted; one more byte is a 413.
+    upload_limit_bytes: the same for `/upload`, which reads its body in pieces.
+    database_url: `postgresql://…`; None: SQLite, in a temporary file of the server's own.
+    redis_url: `redis://…`; None: what else would be there is within the process.
+    upstream_url: whose pages `/fetch` gets; None: the server's own.
+    pool_size: connections to the database, of each of the two drivers.
+    pool_timeout_s: how long a request waits for one of them before it is a 503.
     keep_alive_s: how long an idle connection is kept.
     grace_s: how long a graceful stop waits for requests in flight.
     backlog: the listen backlog.
@@ -40,6 +62,12 @@ class Settings:
     wait_ms: int = 500
     executor_threads: int = default_executor_threads()
     body_limit_bytes: int = 1_048_576
+    upload_limit_bytes: int = 134_217_728
+    database_url: str | None = None
+    redis_url: str | None = None
+    upstream_url: str | None = None
+    pool_size: int = 8
+    pool_timeout_s: float = 2.0
     keep_alive_s: float = 75.0
     grace_s: float = 3.0
     backlog: int = 2048
@@ -49,11 +77,20 @@ class Settings:
     probe_beat_ms: float = 10.0
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON types, for the control pipe and environment.json.
+        """The settings as JSON types, for the control pipe: with passwords.
 
-        `reuse_port` is said only where it is on: trees from before it know no such setting.
+        Those that trees from before do not know are said only where they are set.
         """
-        return {name: value for name, value in asdict(self).items() if (name, value) != _UNSAID}
+        said = asdict(self).items()
+        return {name: value for name, value in said if name not in _LATER or value != _LATER[name]}
+
+    def described(self) -> dict[str, Any]:
+        """The settings as JSON types, as they may be written down: URLs without passwords."""
+        said = asdict(self).items()
+        return {
+            name: without_password(value) if name.endswith("_url") and value else value
+            for name, value in said
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:

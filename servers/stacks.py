@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from servers.contract import CASES, Case, Expected, Request
 from servers.errors import StartupFailed, UnknownStack
+from servers.exchanges import EXCHANGES, Exchange
 from servers.own_app import OwnApp
 from servers.settings import Settings
 
@@ -67,7 +68,7 @@ class Stack:
     yardstick: it is there to measure the measuring with, not to be chosen.
     optional: the group of requirements that brings its packages, where `make setup`
         alone does not.
-    holes: the Cases of the contract that it cannot keep, and why.
+    holes: the Cases and Exchanges of the contract that it cannot keep, and why.
     differs: the settings in force (see servers.parity) in which it is not as the others
         are, and why.
     own: the person's own application that it runs instead of the contract's; such a row is
@@ -114,11 +115,37 @@ _IN_THREADS = _PARSER | {
     "in_force.request_threads": "every request runs in a thread, of as many as the others "
     "have for their sync routes",
 }
+_NO_BACKING = dict.fromkeys(
+    (
+        case.name
+        for case in CASES.values()
+        if case.name.startswith(("fetch-", "db-", "save-both-", "pairs", "feed", "publish"))
+    ),
+    "it is there for what a server itself costs, and has neither stores nor a client",
+)
+_NO_FORM_IN_PIECES = dict.fromkeys(
+    (name for name in CASES if name.startswith("upload-multipart-")),
+    "it has no parser that reads a multipart form in pieces",
+)
+_TAKES_UNMASKED = {"ws-broken-unmasked": "aiohttp takes frames that a client has not masked"}
+_EMPTY_BINARY = {
+    "ws-echo-empty-binary": "Quart fails on an empty message whose text the server leaves out"
+}
+_ANY_SIZE = {"ws-broken-too-long": "granian takes messages of any size"}
+_ECHO_ONLY = dict.fromkeys(("ws-push", "ws-feed"), "its WebSockets only echo")
+_BARE_HOLES = _NO_BACKING | _NO_FORM_IN_PIECES | _ECHO_ONLY
+
+_NO_UPLOAD = dict.fromkeys(
+    (name for name in CASES if name.startswith("upload-")), "it is not written for Flask"
+)
 _ELSEWHERE = "Flask runs a coroutine in a thread and on a loop that are new for each request"
 _FLASK_HOLES = {
     "async": _ELSEWHERE,
     "blocking": _ELSEWHERE,
     "save-task": "Flask ends the loop with the request, and with it the task before it has saved",
+    **dict.fromkeys(_NO_BACKING, "it is not written for Flask"),
+    **_NO_UPLOAD,
+    **dict.fromkeys(("ws-without-upgrade", *EXCHANGES), "Flask has no WebSockets"),
 }
 
 _STACKS = (
@@ -129,6 +156,7 @@ _STACKS = (
         loop="asyncio",
         summary="aiohttp's application on its own server",
         module="servers.aiohttp_stack",
+        holes=_TAKES_UNMASKED,
         packages=_AIOHTTP,
     ),
     Stack(
@@ -150,6 +178,7 @@ _STACKS = (
         module="servers.asyncio_stack",
         packages=("httptools",),
         yardstick=True,
+        holes=_BARE_HOLES,
         differs=_PARSER
         | {"in_force.keep_alive_s": "the yardstick keeps idle connections without bound"},
     ),
@@ -160,6 +189,7 @@ _STACKS = (
         loop="uvloop",
         summary="the same as aiohttp on the loop of libuv",
         module="servers.aiohttp_stack",
+        holes=_TAKES_UNMASKED,
         packages=(*_AIOHTTP, "uvloop"),
         optional=_MORE,
         differs=_UVLOOP,
@@ -182,6 +212,7 @@ _STACKS = (
         loop="asyncio",
         summary="the same Quart application on uvicorn, parsed by h11",
         module="servers.quart_uvicorn_stack",
+        holes=_EMPTY_BINARY,
         packages=_QUART + _UVICORN,
         optional=_MORE,
         differs=_PARSER,
@@ -193,6 +224,7 @@ _STACKS = (
         loop="asyncio",
         summary="the same as quart-uvicorn, parsed by httptools",
         module="servers.quart_uvicorn_httptools_stack",
+        holes=_EMPTY_BINARY,
         packages=_QUART + _HTTPTOOLS,
         optional=_MORE,
         differs=_PARSER,
@@ -204,6 +236,7 @@ _STACKS = (
         loop="uvloop",
         summary="the same as quart-uvicorn-httptools on the loop of libuv",
         module="servers.quart_uvicorn_httptools_stack",
+        holes=_EMPTY_BINARY,
         packages=(*_QUART, *_HTTPTOOLS, "uvloop"),
         optional=_MORE,
         differs=_PARSER | _UVLOOP,
@@ -215,6 +248,7 @@ _STACKS = (
         loop="asyncio",
         summary="the same Quart application on granian, whose HTTP is in Rust",
         module="servers.quart_granian_stack",
+        holes=_EMPTY_BINARY | _ANY_SIZE,
         packages=(*_QUART, "granian"),
         optional=_MORE,
         differs=_PARSER,
@@ -227,6 +261,7 @@ _STACKS = (
         summary="a bare ASGI application: what Hypercorn costs without a framework",
         module="servers.asgi_hypercorn_stack",
         packages=_HYPERCORN,
+        holes=_BARE_HOLES,
         differs=_ON_HYPERCORN,
     ),
     Stack(
@@ -237,6 +272,7 @@ _STACKS = (
         summary="the same bare application on uvicorn, parsed by h11",
         module="servers.asgi_uvicorn_stack",
         packages=_UVICORN,
+        holes=_BARE_HOLES,
         optional=_MORE,
         differs=_PARSER,
     ),
@@ -248,6 +284,7 @@ _STACKS = (
         summary="the same bare application on granian",
         module="servers.asgi_granian_stack",
         packages=("granian",),
+        holes=_BARE_HOLES | _ANY_SIZE,
         optional=_MORE,
         differs=_PARSER,
     ),
@@ -321,6 +358,24 @@ def greeting(stack: Stack) -> tuple[Request, Expected | None]:
     if stack.own is not None:
         return Request("GET", stack.own.path), None
     return CASES["plain"].request, CASES["plain"].expected
+
+
+def keeps_exchanges(stack: Stack) -> dict[str, Exchange]:
+    """The WebSocket exchanges of the contract that the stack keeps: all but its holes."""
+    if stack.own is not None:
+        return {}
+    return {name: one for name, one in EXCHANGES.items() if name not in stack.holes}
+
+
+def hole(stack: Stack, case: Case) -> str | None:
+    """Why the stack does not keep this Case, of CASES, EXCHANGES or larger; None where it does."""
+    if case.name in CASES or case.name in EXCHANGES:
+        return stack.holes.get(case.name)
+    # A larger one promises what the small ones of its route and type do.
+    path, headers = case.request.target.partition("?")[0], case.request.headers
+    small = [one for one in CASES.values() if one.request.target.partition("?")[0] == path]
+    alike = (one.name for one in small if one.request.headers == headers)
+    return next((stack.holes[name] for name in alike if name in stack.holes), None)
 
 
 def load(stack: Stack) -> Start:

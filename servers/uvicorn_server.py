@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from servers import asgi
 from servers.asgi import LAST_WORDS_S, Application
 from servers.errors import StartupFailed
+from servers.exchanges import MESSAGE_LIMIT_BYTES
 from servers.settings import Settings
 from servers.stacks import InForce
 
@@ -54,6 +55,7 @@ class UvicornServing:
             app,
             http=parser,
             ws="wsproto",  # as Hypercorn has it
+            ws_max_size=MESSAGE_LIMIT_BYTES,
             interface="asgi3",
             lifespan="on",
             log_config=None,

@@ -47,11 +47,15 @@ class Answer:
 
 
 class Refused(Exception):
-    """The request breaks the contract; `status` is what it is answered with."""
+    """The request cannot be answered as it asks; `status` is what it is answered with.
 
-    def __init__(self, status: int) -> None:
+    reason: goes into the answer, where the status alone does not say what is wrong.
+    """
+
+    def __init__(self, status: int, reason: str | None = None) -> None:
         super().__init__(status)
         self.status = status
+        self.reason = reason
 
 
 _BURN_STEPS = 200
@@ -119,6 +123,14 @@ def routes(listing: Iterable[tuple[str, str]]) -> Answer:
 def fail() -> NoReturn:
     """What goes wrong in `GET /error`."""
     raise RuntimeError("this route always fails")
+
+
+def refused(refusal: Refused) -> Answer:
+    """The answer to a request that was refused."""
+    if refusal.reason is None:
+        return error(refusal.status)
+    body = {"error": ERROR_PHRASES[refusal.status], "reason": refusal.reason}
+    return Answer(refusal.status, JSON, dumps(body))
 
 
 def error(status: int, allowed: Iterable[str] | None = None) -> Answer:

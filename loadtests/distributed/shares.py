@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loadtests.scenarios import Closed, Idle, Load, Model, Open, load_from_json, load_to_json
+from loadtests.models import Broadcast, Closed, Echo, Idle, Load, Model, Open, Pushed
+from loadtests.scenarios import load_from_json, load_to_json
 
 Command = dict[str, Any]
 """A SessionSpec as JSON types."""
@@ -34,7 +35,7 @@ def share_out(command: Command, workers: int) -> list[Command | None]:
     shares: list[list[Load]] = [[] for _ in range(workers)]
     first = 0
     for load in loads:
-        counts = divide(load.model.population, workers, first)
+        counts = _counts(load.model, workers, first)
         busy = sum(count > 0 for count in counts)
         for share, count in zip(shares, counts, strict=True):
             if count:
@@ -53,12 +54,22 @@ def share_out(command: Command, workers: int) -> list[Command | None]:
     ]
 
 
+def _counts(model: Model, workers: int, first: int) -> list[int]:
+    """How many of its users each worker has. A broadcast stays whole: its receivers hold the
+    server to what its publisher has sent, by one clock and one table."""
+    if isinstance(model, Broadcast):
+        return [model.population if n == first % workers else 0 for n in range(workers)]
+    return divide(model.population, workers, first)
+
+
 def _smaller(model: Model, count: int, busy: int) -> Model:
     """The model with `count` users or connections, on one of `busy` workers."""
     match model:
-        case Closed():
+        case Closed() | Echo():
             return replace(model, users=count)
         case Open():
             return replace(model, rate_rps=model.rate_rps / busy, connections=count)
-        case Idle():
+        case Idle() | Pushed():
             return replace(model, connections=count)
+        case Broadcast():
+            return model

@@ -29,7 +29,7 @@ from loadtests.distributed import wire
 from loadtests.distributed.address import parse_address
 from loadtests.distributed.host import host_facts
 from loadtests.session import Session, SessionSpec
-from loadtests.users import user_classes
+from loadtests.user_table import user_classes
 from servers.machine import allow_many_files, die_with_parent, pin
 
 _START_BOUND_S = 60.0

@@ -29,14 +29,14 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     ratios, busy = [], []
     with bed("aiohttp") as on:
         for turn in range(1, TURNS + 1):
-            stock, stock_server_cpu = _stock(on)
+            theirs, stock_server_cpu = stock(on, "stock", USERS, WARMUP_S, MEASURED_S)
             lean = offer(on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S)
-            _expect_no_failures(lean)
-            ratios.append(lean.throughput_rps / stock["throughput_rps"])
+            expect_no_failures(lean)
+            ratios.append(lean.throughput_rps / theirs["throughput_rps"])
             busy.append(lean.server_cpu)
             say(
-                f"turn {turn}: FastHttpUser {stock['throughput_rps']:,.0f}/s "
-                f"(its CPU {stock['cpu']:.0%}, server {stock_server_cpu:.0%}); "
+                f"turn {turn}: FastHttpUser {theirs['throughput_rps']:,.0f}/s "
+                f"(its CPU {theirs['cpu']:.0%}, server {stock_server_cpu:.0%}); "
                 f"lean user {lean.throughput_rps:,.0f}/s "
                 f"(its CPU {lean.generator_cpu:.0%}, server {lean.server_cpu:.0%}); "
                 f"ratio {ratios[-1]:.2f}"
@@ -55,11 +55,14 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     ]
 
 
-def _stock(on: Bed) -> tuple[dict[str, Any], float]:
+def stock(
+    on: Bed, module: str, users: int, warmup_s: float, measured_s: float
+) -> tuple[dict[str, Any], float]:
+    """What the Locust of `loadtests.selfcheck.MODULE` did, and how busy the server was."""
     cpu = min(on.cpus.generator) if on.cpus.generator else -1
-    arguments = [on.server.url, str(USERS), str(WARMUP_S), str(MEASURED_S), str(cpu)]
+    arguments = [on.server.url, str(users), str(warmup_s), str(measured_s), str(cpu)]
     with subprocess.Popen(
-        [sys.executable, "-m", "loadtests.selfcheck.stock", *arguments],
+        [sys.executable, "-m", f"loadtests.selfcheck.{module}", *arguments],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -76,7 +79,8 @@ def _stock(on: Bed) -> tuple[dict[str, Any], float]:
     return report, utilisation(before, after)
 
 
-def _expect_no_failures(lean: Loaded) -> None:
+def expect_no_failures(lean: Loaded) -> None:
+    """Raises HarnessError where there were some."""
     failures = lean.report["loads"]["main"]["measured"]["failures"]
     if failures:
         raise HarnessError(f"the lean user saw failures: {failures}")

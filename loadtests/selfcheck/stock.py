@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 import gevent
-from locust import FastHttpUser, constant, task
+from locust import FastHttpUser, User, constant, task
 from locust.env import Environment
 
 
@@ -30,13 +30,15 @@ class StockUser(FastHttpUser):
         self.client.get("/async")
 
 
-def main(url: str, users: int, warmup_s: float, measured_s: float, cpu: int) -> None:
+def main(
+    url: str, users: int, warmup_s: float, measured_s: float, cpu: int, user: type[User] = StockUser
+) -> None:
     """Run the load once."""
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
     logging.disable(logging.WARNING)
-    StockUser.host = url
-    environment = Environment(user_classes=[StockUser])
+    user.host = url
+    environment = Environment(user_classes=[user])
     runner = environment.create_local_runner()
     runner.start(users, spawn_rate=users)
     gevent.sleep(warmup_s)

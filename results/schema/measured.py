@@ -58,7 +58,8 @@ RUNS = Table(
         text("started_at", "when the server was started, ISO 8601, UTC", required=True),
         text(
             "load_model",
-            "closed (users), open (arrival rate) or idle (connections held open)",
+            "closed (users), open (arrival rate), idle (connections held open); of WebSockets: "
+            "echo (users), pushed (connections) or broadcast (connections and the publisher)",
             required=True,
         ),
         count(
@@ -209,7 +210,8 @@ HISTOGRAMS = Table(
             "quantity",
             "service_time, response_time (correct answers), failure_time (failed requests: send "
             "to failure), warmup_service_time (the lead-in, kept and labelled), "
-            "send_lag, handler_time; of the whole run: generator_lag, loop_delay, executor_wait, "
+            "send_lag, handler_time, last_delivery (a broadcast message to the last of its "
+            "receivers); of the whole run: generator_lag, loop_delay, executor_wait, "
             "executor_run",
             required=True,
         ),

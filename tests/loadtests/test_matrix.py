@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from loadtests.bench import Bench as Plan
+from loadtests.bench_plan import Bench as Plan
 from loadtests.scenarios import SCENARIOS
 from servers.stacks import STACKS
 from tests.loadtests import strange_stacks

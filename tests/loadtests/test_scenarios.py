@@ -13,6 +13,7 @@ from loadtests.scenarios import (
     Idle,
     Load,
     Open,
+    case_of,
     load_from_json,
     load_to_json,
 )
@@ -89,7 +90,7 @@ def test_a_scenario_is_well_formed(name: str) -> None:
     assert names
     assert len(set(names)) == len(names)
     for load in scenario.loads:
-        assert load.case is CASES[load.case.name]
+        assert load.case is case_of(load.case.name)
         assert load.case.expected.status < 400
         path = load.case.request.target.partition("?")[0]
         assert any(path.startswith(route.path.partition("{")[0]) for route in ROUTES)

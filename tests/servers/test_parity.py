@@ -60,7 +60,7 @@ def test_the_reference_has_what_was_asked_for(reference: dict[str, Any]) -> None
         assert read[f"in_force.{setting}"] == value
     assert read["executor.threads"] == SETTINGS.executor_threads
     assert read["python.gil"] is True
-    assert reference["settings"] == SETTINGS.to_json()
+    assert reference["settings"] == SETTINGS.described()
 
 
 def test_settings_in_force_are_equal(server: ServerProcess, reference: dict[str, Any]) -> None:

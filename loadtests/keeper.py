@@ -1,0 +1,109 @@
+"""Keeps one service running for the harness: `python -m loadtests.keeper`.
+
+It stands between the two because the harness may be killed: end of file on its standard input
+then says so, and it stops the service and removes its folder as it would have been asked to.
+Should it be killed itself, the kernel ends the service. It is told by JSON lines, one command
+each: `run`, `start`, `kill`, and `stop`, which ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from servers.control import Message, Station
+from servers.machine import die_with_parent
+
+STOP_BOUND_S = 5.0
+"""How long a service may take to end in order."""
+
+
+class Keeper:
+    """The service, and who it is to run as.
+
+    folder: its working folder, removed at the end. owner: user and group; None: our own.
+    end_signal: what asks it to end in order.
+    """
+
+    def __init__(self, folder: str, owner: tuple[int, int] | None, end_signal: int) -> None:
+        self._folder = folder
+        self._signal = end_signal
+        self._service: subprocess.Popen[bytes] | None = None
+        self._as: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL}
+        if owner is not None:
+            self._as |= {"user": owner[0], "group": owner[1], "extra_groups": []}
+        self._handlers: dict[str, Callable[..., Message]] = {
+            "run": self._run,
+            "start": self._start,
+            "kill": self._kill,
+        }
+
+    def obey(self, station: Station) -> None:
+        """Carry out commands until `stop`, or until the harness is gone."""
+        for message in station.commands():
+            do, number = message.pop("do"), message.pop("id")
+            if do == "stop":
+                return
+            try:
+                answer = self._handlers[do](**message)
+            except (OSError, subprocess.SubprocessError) as error:
+                answer = {"error": str(error)}
+            station.send({"id": number, **answer})
+
+    def _run(self, command: list[str]) -> Message:
+        """Run a command to its end; `status` is its exit status."""
+        done = subprocess.run(command, **self._as, check=False)
+        return {"status": done.returncode}
+
+    def _start(self, command: list[str]) -> Message:
+        """Start the service. The kernel forgets a signal for the parent's death as a process
+        changes its user, and Popen does that before it calls us."""
+        self._kill()
+        self._service = subprocess.Popen(
+            command, **self._as, preexec_fn=partial(die_with_parent, os.getpid())
+        )
+        return {"pid": self._service.pid}
+
+    def _kill(self) -> Message:
+        """End the service without a word; `status`, if it had ended by itself."""
+        status = None
+        if self._service is not None:
+            status = self._service.poll()
+            self._service.kill()
+            self._service.wait()
+            self._service = None
+        return {"status": status}
+
+    def end(self) -> None:
+        """Stop the service, and leave nothing of it."""
+        if self._service is not None:
+            self._service.send_signal(self._signal)
+            with suppress(subprocess.TimeoutExpired):
+                self._service.wait(STOP_BOUND_S)
+        self._kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Arguments: the folder, the signal that ends the service, and user and group if others."""
+    folder, end_signal, *owner = sys.argv[1:]
+    # Our own end is the pipe's: whoever ends the harness is not to end us before our work is done.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    who = (int(owner[0]), int(owner[1])) if owner else None
+    keeper = Keeper(folder, who, int(end_signal))
+    try:
+        keeper.obey(Station())
+    finally:
+        keeper.end()
+
+
+if __name__ == "__main__":
+    main()

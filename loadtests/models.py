@@ -1,0 +1,197 @@
+"""What a Scenario is made of: Loads, and the models by which they are offered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from results.schema import Code
+from servers.contract import WS_ROUTES, Case, route_of
+from servers.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Each of `users` sends its next request when the last answer is in.
+
+    ramp_s: the users' first requests are spread evenly over this time, within
+    the warm-up. Users that all wait for the same time would otherwise stay in
+    step for ever, and a window would catch a whole wave too many or too few.
+    new_connections: every request opens a connection of its own and closes it;
+    its response time begins before it connects, its service time at the send.
+    """
+
+    kind: ClassVar[str] = "closed"
+    users: int
+    ramp_s: float = 0.0
+    new_connections: bool = False
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.users
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        fresh = ", a new connection for every request" if self.new_connections else ""
+        return f"closed loop, {self.users} users{fresh}"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Requests are scheduled as a Poisson process, whatever the server does.
+
+    rate_rps: mean arrivals a second. connections: the most requests that can
+    be under way at once; an arrival that finds none free waits for one, and
+    is charged with that wait.
+    """
+
+    kind: ClassVar[str] = "open"
+    rate_rps: float
+    connections: int
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.connections
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        return f"open loop, {self.rate_rps:g} a second over {self.connections} connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Connections that each send one request during the lead-in and are then held open."""
+
+    kind: ClassVar[str] = "idle"
+    connections: int
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.connections
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        return f"{self.connections} connections that send one request and are then held open"
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Each of `users` sends its next message on its WebSocket when the last one is back.
+
+    new_connections: every message has a connection of its own; its response time begins before
+    it connects, its service time at the send of the message.
+    """
+
+    kind: ClassVar[str] = "echo"
+    users: int
+    size_bytes: int
+    new_connections: bool = False
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.users
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        fresh = ", a new connection for every message" if self.new_connections else ""
+        return f"messages of {self.size_bytes} bytes to and fro, {self.users} users{fresh}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Each connection is pushed `rate` messages a second by the server, and says nothing.
+
+    A message's service time begins when the server meant to send it.
+    """
+
+    kind: ClassVar[str] = "pushed"
+    connections: int
+    rate: int
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.connections
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        return f"{self.rate} messages a second pushed to each of {self.connections} connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """One user publishes `rate` messages a second; each of `receivers` is to get each once.
+
+    Each delivery counts: its service time is from the send of the publication to its arrival.
+    slow: connections beside these that read nothing.
+    """
+
+    kind: ClassVar[str] = "broadcast"
+    receivers: int
+    rate: float
+    size_bytes: int
+    slow: int = 0
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return 1 + self.receivers + self.slow
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        slow = f", beside {self.slow} that read nothing" if self.slow else ""
+        size = f"{self.size_bytes} bytes"
+        return f"{self.rate:g} messages of {size} a second to {self.receivers} receivers{slow}"
+
+
+Model = Closed | Open | Idle | Echo | Pushed | Broadcast
+MODELS: dict[str, type[Model]] = {
+    model.kind: model for model in (Closed, Open, Idle, Echo, Pushed, Broadcast)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One stream of requests of a Scenario, with figures of its own.
+
+    own: it goes to a person's own application, whose routes are not the contract's.
+    codes: what is in doubt about each row of it from the beginning.
+    """
+
+    name: str
+    case: Case
+    model: Model
+    own: bool = False
+    codes: tuple[Code, ...] = ()
+
+    @property
+    def route(self) -> str | None:
+        """The route whose handler the probe watches; None in a person's own application, and
+        of WebSockets: their handler lasts as long as its connection, and says nothing of
+        messages."""
+        if self.own or route_of(self.case.request) in WS_ROUTES:
+            return None
+        return route_of(self.case.request).name
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One or more Loads offered together, and the settings that they need.
+
+    warmup_s: the least lead-in before the measured window, where it needs
+    more than the bench's own. after_s: read the server once more so long after
+    the load has ended and closed its connections; 0 leaves that out.
+    yardstick: whether it says anything to offer it to the yardstick too.
+    """
+
+    name: str
+    asks: str
+    loads: tuple[Load, ...]
+    warmup_s: float = 0.0
+    after_s: float = 0.0
+    yardstick: bool = True
+    settings: Settings = field(default_factory=Settings)

@@ -1,0 +1,77 @@
+"""The scenarios of the WebSockets and of the broadcast."""
+
+from __future__ import annotations
+
+from loadtests.models import Broadcast, Echo, Load, Model, Pushed, Scenario
+from servers.exchanges import opening
+
+ECHO_USERS = (1, 32, 500)
+MESSAGE_BYTES = 32
+RECEIVERS = {1: 100.0, 100: 50.0, 1000: 10.0}
+"""How many, and the messages a second that they are sent: some ten thousand deliveries at most."""
+
+
+def sockets() -> tuple[Scenario, ...]:
+    """In the order of the list."""
+    return (
+        *(
+            _scenario(
+                f"ws-echo-{users}",
+                "ws-echo-text",
+                "/ws/echo",
+                Echo(users, MESSAGE_BYTES),
+                f"messages to and fro on {users} WebSockets, and what they hold of memory",
+                after_s=1.0 if users >= 100 else 0.0,
+                yardstick=True,
+            )
+            for users in ECHO_USERS
+        ),
+        _scenario(
+            "ws-connect",
+            "ws-echo-text",
+            "/ws/echo",
+            Echo(32, MESSAGE_BYTES, new_connections=True),
+            "how many WebSockets are opened a second, each for one message",
+            yardstick=True,
+        ),
+        _scenario(
+            "ws-push",
+            "ws-push",
+            "/ws?rate=100&stamped=1",
+            Pushed(100, 100),
+            "how late messages are that the server itself is to send 100 times a second to 100",
+        ),
+        *(
+            _scenario(
+                f"feed-{receivers}",
+                "ws-feed",
+                "/ws/feed",
+                Broadcast(receivers, rate, MESSAGE_BYTES),
+                f"how long a published message takes to each of {receivers} receivers",
+                after_s=1.0 if receivers >= 1000 else 0.0,
+            )
+            for receivers, rate in RECEIVERS.items()
+        ),
+        _scenario(
+            "feed-slow",
+            "ws-feed",
+            "/ws/feed",
+            Broadcast(99, 50.0, 16_384, slow=1),
+            "the same of 16 KiB to 100 of whom one reads nothing; it takes some ten seconds of "
+            "window until the server gives it up",
+        ),
+    )
+
+
+def _scenario(
+    name: str,
+    case: str,
+    target: str,
+    model: Model,
+    asks: str,
+    *,
+    after_s: float = 0.0,
+    yardstick: bool = False,
+) -> Scenario:
+    load = Load("main", opening(case, target), model)
+    return Scenario(name, asks, (load,), after_s=after_s, yardstick=yardstick)

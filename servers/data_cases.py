@@ -1,0 +1,181 @@
+"""The Cases of data on its way: large answers, streams, uploads, other servers, the stores."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from servers.exchange import (
+    BINARY,
+    BINARY_TYPE,
+    JSON,
+    MULTIPART,
+    MULTIPART_BODY,
+    Case,
+    Expected,
+    Request,
+    dumps,
+    error,
+    filling,
+    get,
+)
+
+ITEMS_LIMIT = 20_000
+"""The most items that a client may ask of `GET /json`."""
+
+CHUNKS_LIMIT = 10_000
+CHUNK_BYTES_LIMIT = 1_048_576
+STREAM_BYTES_LIMIT = 1 << 30
+"""The most chunks of a `/stream`, the largest of them, and the most bytes of all together."""
+
+PAGES_LIMIT = 100
+FETCHES = ("gather", "sequence", "threads")
+"""The most pages that `/fetch` gets, and how: all at once or one after another with the
+asynchronous client, or each with a synchronous client in a worker thread."""
+
+STORED_ROWS = 1000
+"""The rows that the database is set up with, numbered from 1."""
+
+ROWS_LIMIT = 100
+AMOUNT_LIMIT = 1_000_000
+"""The most rows that `/db/async` and `/db/sync` read, and the most that `/db/save` adds."""
+
+BOTH_PROTECTIONS = ("none", "shield", "both", "task")
+"""How `/save/both` may be asked to protect its two steps: not at all, each behind a shield of
+its own, both behind one, or in a task that nobody waits for."""
+
+TOTAL = re.compile(rb'\{"saves":(\d+),"sum":(\d+),"added":(\d+)\}')
+"""How often was saved, the sum of the amounts, and what the rows have gained by them."""
+
+PAIRS = re.compile(rb'\{"first":(\d+),"second":(\d+),"half":(\d+)\}')
+"""How many saves are in each of the two stores, and how many in one only."""
+
+
+def items(count: int) -> list[dict[str, Any]]:
+    """What `GET /json` answers with, about 64 bytes of JSON each."""
+    return [
+        {"id": number, "name": f"item {number:05}", "price": number / 4, "tags": ["new", "sold"]}
+        for number in range(count)
+    ]
+
+
+def chunk(number: int, size: int) -> bytes:
+    """One chunk of `/stream`, counted from 0: a letter over and over."""
+    return b"%c" % (ord("a") + number % 26) * size
+
+
+def row_name(number: int) -> str:
+    """The name of a row of the database."""
+    return f"row {number}"
+
+
+def _many(route: str, name: str, values: tuple[str, ...]) -> tuple[Case, ...]:
+    """A Case for each query that a route must refuse."""
+    return tuple(
+        Case(f"{name}-wrong-{number}", get(f"{route}?{query}" if query else route), error(400))
+        for number, query in enumerate(values, start=1)
+    )
+
+
+def items_case(name: str, count: int) -> Case:
+    """A Case of `GET /json`."""
+    return Case(name, get(f"/json?items={count}"), Expected(200, JSON, dumps(items(count))))
+
+
+def stream_case(name: str, chunks: int, size: int) -> Case:
+    """A Case of `/stream`."""
+    body = b"".join(chunk(number, size) for number in range(chunks))
+    request = get(f"/stream?chunks={chunks}&size={size}")
+    return Case(name, request, Expected(200, BINARY, body, chunked=True))
+
+
+def upload_case(
+    name: str, size: int, digest: str | None = None, *, multipart: bool = False
+) -> Case:
+    """A Case of `/upload`. digest: SHA-256 of `filling(size)`, where it is known already."""
+    head, tail, headers = (
+        (_FILE_HEAD, _FILE_TAIL, MULTIPART) if multipart else (b"", b"", BINARY_TYPE)
+    )
+    if digest is None:  # small enough to be carried about
+        digest = hashlib.sha256(filling(size)).hexdigest()
+        request = Request("POST", "/upload", headers, head + filling(size) + tail)
+    else:
+        request = Request("POST", "/upload", headers, head, size, tail)
+    return Case(name, request, Expected(200, JSON, dumps({"bytes": size, "sha256": digest})))
+
+
+_FILE_HEAD = (
+    b'--edge\r\nContent-Disposition: form-data; name="note"\r\n\r\na field\r\n'
+    b'--edge\r\nContent-Disposition: form-data; name="file"; filename="some.bin"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n"
+)
+_FILE_TAIL = b"\r\n--edge--\r\n"
+
+
+def _rows(count: int) -> Expected:
+    rows = [{"id": number, "name": row_name(number)} for number in range(1, count + 1)]
+    return Expected(200, JSON, dumps({"rows": rows}))
+
+
+def _fetched(count: int) -> Expected:
+    return Expected(200, JSON, dumps({"pages": count, "bytes": 12 * count}))
+
+
+DATA_CASES: tuple[Case, ...] = (
+    *(items_case(f"items-{count}", count) for count in (0, 1, 16, 1000)),
+    *_many("/json", "items", ("", "items=", "items=-1", "items=x", f"items={ITEMS_LIMIT + 1}")),
+    *(
+        stream_case(f"stream-{chunks}x{size}", chunks, size)
+        for chunks, size in ((0, 1), (1, 0), (1, 1), (3, 5), (16, 65_536))
+    ),
+    *_many(
+        "/stream",
+        "stream",
+        ("", "chunks=1", "size=1", f"chunks={CHUNKS_LIMIT + 1}&size=1", "chunks=1&size=-1"),
+    ),
+    *(upload_case(f"upload-{size}", size) for size in (0, 1, 1024, 65_536)),
+    *(
+        upload_case(f"upload-multipart-{size}", size, multipart=True)
+        for size in (0, 1, 1024, 65_536)
+    ),
+    Case(
+        "upload-multipart-without-file",
+        Request("POST", "/upload", MULTIPART, MULTIPART_BODY),
+        error(400),
+    ),
+    *(
+        Case(f"fetch-{how}-{count}", get(f"/fetch?n={count}&how={how}"), _fetched(count))
+        for how in FETCHES
+        for count in (1, 10)
+    ),
+    *_many("/fetch", "fetch", ("", "n=1&how=hope", "n=0", f"n={PAGES_LIMIT + 1}", "how=gather")),
+    *(
+        case
+        for kind in ("async", "sync")
+        for case in (
+            Case(f"db-{kind}", get(f"/db/{kind}"), _rows(1)),
+            Case(f"db-{kind}-20", get(f"/db/{kind}?n=20"), _rows(20)),
+            *_many(f"/db/{kind}", f"db-{kind}", ("n=", "n=0", f"n={ROWS_LIMIT + 1}")),
+        )
+    ),
+    Case(
+        "db-save",
+        Request("POST", "/db/save?amount=7"),
+        Expected(200, JSON, dumps({"saved": 7})),
+    ),
+    Case("db-save-without-amount", Request("POST", "/db/save"), error(400)),
+    Case("db-save-too-much", Request("POST", f"/db/save?amount={AMOUNT_LIMIT + 1}"), error(400)),
+    Case("db-total", get("/db/total"), Expected(200, JSON, TOTAL)),
+    *(
+        Case(
+            f"save-both-{protect}",
+            Request("POST", f"/save/both?protect={protect}"),
+            Expected(200, JSON, dumps({"saved": protect})),
+        )
+        for protect in BOTH_PROTECTIONS
+    ),
+    Case("save-both-unprotected-by-anything", Request("POST", "/save/both"), error(400)),
+    Case("save-both-unknown", Request("POST", "/save/both?protect=hope"), error(400)),
+    Case("pairs", get("/save/both"), Expected(200, JSON, PAIRS)),
+)

@@ -1,0 +1,141 @@
+"""What goes over the wire: a request, the answer that is expected, and how JSON is written."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+BINARY = "application/octet-stream"
+
+ERROR_PHRASES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
+"""The reason in each JSON error body (RFC 9110), written out because
+`http.HTTPStatus` changed its wording for 413 in Python 3.13."""
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def dumps(value: Any) -> bytes:
+    """JSON as every stack must write it: compact, in insertion order, ASCII, no newline."""
+    return _ENCODER.encode(value).encode()
+
+
+def error_body(status: int) -> bytes:
+    """The body of an error answer, for a status in ERROR_PHRASES."""
+    return dumps({"error": ERROR_PHRASES[status]})
+
+
+URLENCODED = (("Content-Type", "application/x-www-form-urlencoded"),)
+JSON_TYPE = (("Content-Type", JSON),)
+BINARY_TYPE = (("Content-Type", BINARY),)
+MULTIPART = (("Content-Type", "multipart/form-data; boundary=edge"),)
+MULTIPART_BODY = (
+    b"".join(
+        b'--edge\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % part
+        for part in ((b"a", b"1"), (b"b", b"two"), (b"a", b"3"))
+    )
+    + b"--edge--\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP/1.1 request. `target` is sent as written, already percent-encoded.
+
+    filling_bytes: so many bytes of `filling`, and after them `tail`, follow `body`: a large
+    body is made where it is sent, and never carried about.
+    """
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    filling_bytes: int = 0
+    tail: bytes = b""
+
+    def encode(self, host: str) -> bytes:
+        """The bytes on the wire; adds Host, and Content-Length where there is a body."""
+        body = self.body
+        if self.filling_bytes:
+            body = b"".join((body, filling(self.filling_bytes), self.tail))
+        lines = [f"{self.method} {self.target} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        if body or self.method in {"POST", "PUT", "PATCH"}:
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+_PERIOD = bytes(range(256)) + bytes(range(250, -1, -1))
+"""Of an odd length, so that no piece of a usual size is like the one before it."""
+
+
+def filling(size: int) -> bytes:
+    """The first `size` bytes of what uploads are made of."""
+    return (_PERIOD * (size // len(_PERIOD) + 1))[:size]
+
+
+_REASON = re.compile(rb'"reason":"([^"]{1,80})"')
+"""Where the body of a 502 or 503 says what is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The answer that a Case demands.
+
+    `body` is the exact bytes, or a pattern (matched against the whole body)
+    where the answer names a loop or a thread. `allow` is the exact Allow
+    header of a 405. `chunked`: the body comes in chunks, without a Content-Length.
+    """
+
+    status: int
+    content_type: str | None
+    body: bytes | re.Pattern[bytes]
+    allow: str | None = None
+    chunked: bool = False
+
+    def check(self, status: int, body: bytes) -> str | None:
+        """Why this answer is wrong, or None. The same check serves under load."""
+        if status != self.status:
+            said = _REASON.search(body)
+            reason = f": {said[1].decode(errors='replace')}" if said else ""
+            return f"status {status} instead of {self.status}{reason}"
+        if isinstance(self.body, bytes):
+            if body != self.body:
+                if len(body) != len(self.body):
+                    return f"body of {len(body)} bytes instead of {len(self.body)}"
+                return "body differs from the contract"
+        elif self.body.fullmatch(body) is None:
+            return "body does not match the contract's pattern"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request with the answer that the contract demands of every stack."""
+
+    name: str
+    request: Request
+    expected: Expected
+
+
+def error(status: int, allow: str | None = None) -> Expected:
+    """A JSON error."""
+    return Expected(status, JSON, error_body(status), allow)
+
+
+def get(target: str) -> Request:
+    """`GET target`."""
+    return Request("GET", target)

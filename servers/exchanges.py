@@ -1,0 +1,121 @@
+"""EXCHANGES: what every stack promises of its WebSockets, as ROUTES and CASES do of the rest.
+
+An Exchange is a conversation on one connection: what is sent, and every frame that must come
+back, in order. Conformance tests and the check before a load read the same table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from servers.exchange import Case, Expected, Request
+from servers.frames import Close, Frame, Op, closing, encode
+
+MASK = b"\x37\xfa\x21\x3d"
+"""Of all frames that the suite sends (RFC 6455, 5.7). A browser's must not be foreseen, for the
+sake of proxies; there are none here."""
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+RATE_LIMIT = 100_000.0
+"""The most messages a second that a client may ask of `/ws`; more is a 400."""
+
+HELLO = "hello"
+MESSAGE_LIMIT_BYTES = 1_048_576
+"""The longest message that `/ws/echo` takes; a longer one ends the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """`sent` goes out as it is, and `expected` is all that comes back."""
+
+    sent: bytes
+    expected: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One conversation. ended: whether the server closes the connection after it."""
+
+    name: str
+    target: str
+    turns: tuple[Turn, ...]
+    ended: bool = False
+
+
+def upgrade(target: str) -> Request:
+    """The request that a WebSocket begins with."""
+    return Request(
+        "GET",
+        target,
+        (
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", KEY.decode()),
+        ),
+    )
+
+
+def opening(name: str, target: str) -> Case:
+    """The upgrade alone, as a load's Case."""
+    return Case(name, upgrade(target), Expected(101, None, b""))
+
+
+def sent(*frames: Frame) -> bytes:
+    """Frames as a client sends them."""
+    return b"".join(encode(frame, MASK) for frame in frames)
+
+
+def _echo(name: str, *messages: Frame) -> Exchange:
+    turns = tuple(Turn(sent(message), (message,)) for message in messages)
+    return Exchange(f"ws-echo-{name}", "/ws/echo", turns)
+
+
+def _broken(name: str, what: bytes) -> Exchange:
+    """Whatever it closes with, no answer may be given, and the connection must end."""
+    return Exchange(f"ws-broken-{name}", "/ws/echo", (Turn(what, ()),), ended=True)
+
+
+_PARTS = (
+    Frame(Op.TEXT, b"one ", fin=False),
+    Frame(Op.CONTINUATION, b"two ", fin=False),
+    Frame(Op.PING, b"between"),
+    Frame(Op.CONTINUATION, b"three"),
+)
+
+_EXCHANGES: tuple[Exchange, ...] = (
+    _echo("text", Frame(Op.TEXT, b"hello"), Frame(Op.TEXT, b"again")),
+    _echo("unicode", Frame(Op.TEXT, "é €".encode())),
+    _echo("binary", Frame(Op.BINARY, bytes(range(256)))),
+    _echo("empty-text", Frame(Op.TEXT, b"")),
+    _echo("empty-binary", Frame(Op.BINARY, b"")),
+    _echo("125", Frame(Op.BINARY, b"x" * 125)),
+    _echo("126", Frame(Op.BINARY, b"x" * 126)),
+    _echo("65535", Frame(Op.BINARY, b"x" * 65535)),
+    _echo("65536", Frame(Op.BINARY, b"x" * 65536)),
+    _echo("at-the-limit", Frame(Op.BINARY, b"x" * MESSAGE_LIMIT_BYTES)),
+    Exchange(
+        "ws-echo-parts",
+        "/ws/echo",
+        (Turn(sent(*_PARTS), (Frame(Op.PONG, b"between"), Frame(Op.TEXT, b"one two three"))),),
+    ),
+    Exchange("ws-ping", "/ws/echo", (Turn(sent(Frame(Op.PING, b"x")), (Frame(Op.PONG, b"x"),)),)),
+    Exchange(
+        "ws-close",
+        "/ws/echo",
+        (Turn(sent(closing(Close.NORMAL)), (closing(Close.NORMAL),)),),
+        ended=True,
+    ),
+    Exchange("ws-push", "/ws?rate=1000", (Turn(b"", (Frame(Op.TEXT, HELLO.encode()),) * 3),)),
+    Exchange("ws-feed", "/ws/feed", (Turn(sent(Frame(Op.PING, b"x")), (Frame(Op.PONG, b"x"),)),)),
+    _broken("opcode", b"\x83\x80" + MASK),
+    _broken("unmasked", b"\x81\x02hi"),
+    _broken("reserved-bits", b"\xf1\x80" + MASK),
+    _broken("long-ping", encode(Frame(Op.PING, b"x" * 126), MASK)),
+    _broken("continuation", sent(Frame(Op.CONTINUATION, b"x"))),
+    _broken("not-utf8", sent(Frame(Op.TEXT, b"\xff"))),
+    _broken("too-long", sent(Frame(Op.BINARY, b"x" * (MESSAGE_LIMIT_BYTES + 1)))),
+)
+
+EXCHANGES: dict[str, Exchange] = {exchange.name: exchange for exchange in _EXCHANGES}
+"""Every exchange by name."""

@@ -1,0 +1,190 @@
+"""PostgreSQL: asyncpg and its pool on the loop, psycopg and its pool in threads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from servers import store
+from servers.pool_watch import PoolWatch
+from servers.settings import Settings
+from servers.store import StoreAway, Total
+
+DRY = "no connection of the pool was free in time"
+
+_LOCK = 7_063_241
+"""Of the setting-up: two servers that create a table at the same time would collide."""
+
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.OperatorInterventionError,
+)
+"""What asyncpg raises when the server is gone, goes, or is not yet ready."""
+
+
+def _dollars(statement: str) -> str:
+    return statement.format("$1", "$2")
+
+
+_row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = map(
+    _dollars,
+    (
+        store.SELECT_ROW,
+        store.INSERT_SAVE,
+        store.UPDATE_ROW,
+        store.INSERT_PAIR,
+        store.SELECT_PAIRS,
+        store.INSERT_ROW,
+    ),
+)
+
+
+class AsyncPostgres:
+    """See `store.AsyncStore`."""
+
+    def __init__(self, url: str, settings: Settings, watch: PoolWatch) -> None:
+        self._url = url
+        self._settings = settings
+        self._watch = watch
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        size = self._settings.pool_size
+        pool = asyncpg.create_pool(
+            self._url, min_size=size, max_size=size, timeout=self._settings.pool_timeout_s
+        )
+        try:
+            await pool
+            async with pool.acquire() as connection, connection.transaction():
+                await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                for statement in store.TABLES:
+                    await connection.execute(statement)
+                await connection.executemany(_insert_row, store.ROWS)
+        except AWAY as error:
+            pool.terminate()
+            raise _away(error) from error
+        except BaseException:
+            pool.terminate()
+            raise
+        self._pool = pool
+        self._watch.size = size
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
+        pool = self._pool
+        assert pool is not None
+        began = self._watch.begin()
+        try:
+            connection = await pool.acquire(timeout=self._settings.pool_timeout_s)
+        except TimeoutError:
+            raise StoreAway(DRY) from None
+        except AWAY as error:
+            raise _away(error) from error
+        finally:
+            self._watch.end(began)
+        try:
+            yield connection
+        except AWAY as error:
+            raise _away(error) from error
+        finally:
+            await pool.release(connection)
+
+    async def row(self, number: int) -> tuple[int, str]:
+        async with self._acquired() as connection:
+            found = await connection.fetchrow(_row, number)
+        return found[0], found[1]
+
+    async def save(self, amount: int, number: int) -> None:
+        async with self._acquired() as connection:
+            async with connection.transaction():
+                await connection.execute(_insert_save, amount)
+                await connection.execute(_update_row, amount, number)
+
+    async def total(self) -> Total:
+        async with self._acquired() as connection:
+            found = await connection.fetchrow(store.SELECT_TOTAL)
+        return found[0], found[1], found[2]
+
+    async def add_pair(self, pair: str) -> None:
+        async with self._acquired() as connection:
+            await connection.execute(_insert_pair, pair)
+
+    async def pairs(self, start: str) -> set[str]:
+        async with self._acquired() as connection:
+            return {pair for (pair,) in await connection.fetch(_pairs, f"{start}%")}
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+def _away(error: BaseException) -> StoreAway:
+    return StoreAway(f"database: {type(error).__name__}")
+
+
+_row_in_thread, _insert_row_in_thread = (
+    statement.format("%s", "%s") for statement in (store.SELECT_ROW, store.INSERT_ROW)
+)
+
+
+class SyncPostgres:
+    """See `store.SyncStore`."""
+
+    def __init__(self, url: str, settings: Settings, watch: PoolWatch) -> None:
+        self._settings = settings
+        self._watch = watch
+        self._pool = ConnectionPool(
+            url,
+            min_size=settings.pool_size,
+            max_size=settings.pool_size,
+            timeout=settings.pool_timeout_s,
+            kwargs={"autocommit": True, "connect_timeout": 2},
+            open=False,
+        )
+
+    def open(self) -> None:
+        try:
+            self._pool.open(wait=True, timeout=self._settings.pool_timeout_s)
+            with self._pool.connection() as connection, connection.transaction():
+                connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                for statement in store.TABLES:
+                    connection.execute(statement)
+                connection.cursor().executemany(_insert_row_in_thread, store.ROWS)
+        except psycopg.OperationalError as error:
+            self._pool.close()
+            raise _away(error) from error
+        except BaseException:
+            self._pool.close()
+            raise
+        self._watch.size = self._settings.pool_size
+
+    @contextmanager
+    def _acquired(self) -> Iterator[psycopg.Connection]:
+        began = self._watch.begin()
+        try:
+            connection = self._pool.getconn()
+        except PoolTimeout:
+            raise StoreAway(DRY) from None
+        finally:
+            self._watch.end(began)
+        try:
+            yield connection
+        except psycopg.OperationalError as error:
+            raise _away(error) from error
+        finally:
+            self._pool.putconn(connection)
+
+    def row(self, number: int) -> tuple[int, str]:
+        with self._acquired() as connection:
+            found = connection.execute(_row_in_thread, (number,)).fetchone()
+        assert found is not None
+        return found[0], found[1]
+
+    def close(self) -> None:
+        self._pool.close()

@@ -1,0 +1,229 @@
+"""The embedded stores: SQLite by aiosqlite on the loop, by the standard library in threads.
+
+aiosqlite runs each connection in a thread of its own, beside the loop's executor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import aiosqlite
+
+from servers import store
+from servers.pool_watch import PoolWatch
+from servers.settings import Settings
+from servers.store import StoreAway, Total
+
+DRY = "no connection of the pool was free in time"
+_SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
+
+_row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
+    statement.format("?", "?")
+    for statement in (
+        store.SELECT_ROW,
+        store.INSERT_SAVE,
+        store.UPDATE_ROW,
+        store.INSERT_PAIR,
+        store.SELECT_PAIRS,
+        store.INSERT_ROW,
+    )
+)
+
+
+class AsyncSqlite:
+    """See `store.AsyncStore`."""
+
+    def __init__(self, path: str, settings: Settings, watch: PoolWatch) -> None:
+        self._path = path
+        self._settings = settings
+        self._watch = watch
+        self._all: list[aiosqlite.Connection] = []
+        self._free: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+
+    async def open(self) -> None:
+        try:
+            for _ in range(self._settings.pool_size):
+                connection = await aiosqlite.connect(
+                    self._path, isolation_level=None, timeout=self._settings.pool_timeout_s
+                )
+                self._all.append(connection)
+                for statement in _SET_UP:
+                    await connection.execute(statement)
+            await self._transaction(self._all[0], _fill)
+        except BaseException:
+            await self.close()
+            raise
+        for connection in self._all:
+            self._free.put_nowait(connection)
+        self._watch.size = len(self._all)
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[aiosqlite.Connection]:
+        began = self._watch.begin()
+        try:
+            async with asyncio.timeout(self._settings.pool_timeout_s):
+                connection = await self._free.get()
+        except TimeoutError:
+            raise StoreAway(DRY) from None
+        finally:
+            self._watch.end(began)
+        try:
+            yield connection
+        except sqlite3.OperationalError as error:
+            raise StoreAway(f"database: {error}") from error
+        finally:
+            self._free.put_nowait(connection)
+
+    @staticmethod
+    async def _transaction(
+        connection: aiosqlite.Connection,
+        steps: Callable[[aiosqlite.Connection], Awaitable[None]],
+    ) -> None:
+        try:
+            await connection.execute("BEGIN IMMEDIATE")
+            await steps(connection)
+            await connection.commit()
+        except BaseException:
+            # Its thread takes this in turn, after what a cancelled handler has left it with.
+            await connection.rollback()
+            raise
+
+    async def row(self, number: int) -> tuple[int, str]:
+        async with self._acquired() as connection:
+            async with connection.execute(_row, (number,)) as cursor:
+                found = await cursor.fetchone()
+        assert found is not None
+        return found[0], found[1]
+
+    async def save(self, amount: int, number: int) -> None:
+        async def steps(connection: aiosqlite.Connection) -> None:
+            await connection.execute(_insert_save, (amount,))
+            await connection.execute(_update_row, (amount, number))
+
+        async with self._acquired() as connection:
+            await self._transaction(connection, steps)
+
+    async def total(self) -> Total:
+        async with self._acquired() as connection:
+            async with connection.execute(store.SELECT_TOTAL) as cursor:
+                found = await cursor.fetchone()
+        assert found is not None
+        return found[0], found[1], found[2]
+
+    async def add_pair(self, pair: str) -> None:
+        async with self._acquired() as connection:
+            await connection.execute(_insert_pair, (pair,))
+
+    async def pairs(self, start: str) -> set[str]:
+        async with self._acquired() as connection:
+            async with connection.execute(_pairs, (f"{start}%",)) as cursor:
+                return {pair async for (pair,) in cursor}
+
+    async def close(self) -> None:
+        for connection in self._all:
+            await connection.close()
+        self._all.clear()
+
+
+async def _fill(connection: aiosqlite.Connection) -> None:
+    for statement in store.TABLES:
+        await connection.execute(statement)
+    await connection.executemany(_insert_row, store.ROWS)
+
+
+class FirstSqlite:
+    """See `store.FirstStore`: one connection to a database of its own."""
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self._path = path
+        self._timeout_s = settings.pool_timeout_s
+        self._connection: aiosqlite.Connection | None = None
+
+    async def open(self) -> None:
+        self._connection = await aiosqlite.connect(
+            self._path, isolation_level=None, timeout=self._timeout_s
+        )
+        for statement in (*_SET_UP, *store.TABLES):
+            await self._connection.execute(statement)
+
+    async def add(self, pair: str) -> None:
+        assert self._connection is not None
+        await self._connection.execute(_insert_pair, (pair,))
+
+    async def pairs(self, start: str) -> set[str]:
+        assert self._connection is not None
+        async with self._connection.execute(_pairs, (f"{start}%",)) as cursor:
+            return {pair async for (pair,) in cursor}
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
+class SyncSqlite:
+    """See `store.SyncStore`."""
+
+    def __init__(self, path: str, settings: Settings, watch: PoolWatch) -> None:
+        self._path = path
+        self._settings = settings
+        self._watch = watch
+        self._all: list[sqlite3.Connection] = []
+        self._free: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+
+    def open(self) -> None:
+        try:
+            for _ in range(self._settings.pool_size):
+                connection = sqlite3.connect(
+                    self._path,
+                    isolation_level=None,
+                    timeout=self._settings.pool_timeout_s,
+                    check_same_thread=False,  # one thread at a time, as the pool sees to
+                )
+                self._all.append(connection)
+                for statement in _SET_UP:
+                    connection.execute(statement)
+            self._fill(self._all[0])
+        except BaseException:
+            self.close()
+            raise
+        for connection in self._all:
+            self._free.put(connection)
+        self._watch.size = len(self._all)
+
+    @staticmethod
+    def _fill(connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in store.TABLES:
+            connection.execute(statement)
+        connection.executemany(_insert_row, store.ROWS)
+        connection.commit()
+
+    @contextmanager
+    def _acquired(self) -> Iterator[sqlite3.Connection]:
+        began = self._watch.begin()
+        try:
+            connection = self._free.get(timeout=self._settings.pool_timeout_s)
+        except queue.Empty:
+            raise StoreAway(DRY) from None
+        finally:
+            self._watch.end(began)
+        try:
+            yield connection
+        except sqlite3.OperationalError as error:
+            raise StoreAway(f"database: {error}") from error
+        finally:
+            self._free.put(connection)
+
+    def row(self, number: int) -> tuple[int, str]:
+        with self._acquired() as connection:
+            found = connection.execute(_row, (number,)).fetchone()
+        return found[0], found[1]
+
+    def close(self) -> None:
+        for connection in self._all:
+            connection.close()
+        self._all.clear()

@@ -1,0 +1,136 @@
+"""Redis and PostgreSQL for as long as they are needed, and nothing of them afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from loadtests.services import Service, ServiceMissing, postgres_server, redis_server
+
+BOUND_S = 20.0
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + BOUND_S
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def pinged(service: Service) -> bool:
+    with redis.Redis.from_url(service.url) as client:
+        return bool(client.ping())
+
+
+def test_redis() -> None:
+    """Redis answers; killed and started again it answers on the same port; then it is gone."""
+    with redis_server() as service:
+        assert pinged(service)
+        first = service.pid
+        service.kill()
+        with pytest.raises(redis.exceptions.ConnectionError):
+            pinged(service)
+        assert not psutil.pid_exists(first)
+        service.start()
+        assert pinged(service)
+        assert service.pid != first
+    assert not psutil.pid_exists(service.pid)
+
+
+def test_postgres() -> None:
+    """PostgreSQL answers, not as root, and keeps its data over a kill."""
+    with postgres_server() as service:
+        assert psutil.Process(service.pid).uids().effective != 0
+        folder = Path(psutil.Process(service.pid).cwd()).parent
+        with psycopg.connect(service.url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+        service.kill()
+        service.start()
+        with psycopg.connect(service.url) as connection:
+            assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
+    assert not psutil.pid_exists(service.pid)
+    assert not folder.exists()
+
+
+def test_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is not installed is one line that names the package and the way around."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServiceMissing) as caught, redis_server():
+        pass
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "apt-get install redis-server" in said
+    assert "--redis URL" in said
+
+
+def test_missing_as_a_command(tmp_path: Path) -> None:
+    """The command says the same and ends with status 1."""
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests", "services"],
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: redis-server is not installed")
+    assert done.stderr.count("\n") == 1
+
+
+@contextmanager
+def command() -> Iterator[tuple[subprocess.Popen[str], dict[str, str], list[psutil.Process]]]:
+    """`python -m loadtests services`, the URLs it prints and every process beneath it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "loadtests", "services"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            urls = dict(process.stdout.readline().split() for _ in range(2))
+            assert "another terminal" in process.stdout.readline()
+            yield process, urls, psutil.Process(process.pid).children(recursive=True)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
+def test_nothing_is_left(number: signal.Signals) -> None:
+    """Ctrl-C, and even the harness's sudden death, end both services and remove their folders."""
+    with command() as (process, urls, below):
+        with redis.Redis.from_url(urls["Redis"]) as client:
+            assert client.ping()
+        with psycopg.connect(urls["PostgreSQL"]) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        words = {word for one in below for word in one.cmdline()}
+        folders = {word for word in words if "loopbench-service-" in word}
+        process.send_signal(number)
+        process.wait(BOUND_S)
+        assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert eventually(lambda: not any(one.is_running() for one in below))
+    roots = {folder for folder in folders if not folder.endswith("/data")}
+    assert len(roots) == 2
+    assert eventually(lambda: not any(Path(root).exists() for root in roots))
+
+
+def test_keeper_killed() -> None:
+    """Should the keeper itself be killed, the kernel ends the service."""
+    with redis_server() as service:
+        keeper = psutil.Process(service.pid).parent()
+        assert keeper is not None
+        keeper.kill()
+        assert eventually(lambda: not psutil.pid_exists(service.pid))

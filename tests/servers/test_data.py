@@ -1,0 +1,114 @@
+"""Large answers and uploads, fetching and stores, beyond what the contract's Cases say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from servers import lifecycle
+from servers.contract import Case, Request
+from servers.exchange import filling
+from servers.large import DIGESTS, large
+from servers.lifecycle import Server
+from servers.settings import Settings
+from servers.stacks import STACKS, hole
+from tests.servers import wire
+from tests.servers.choices import CORE, KINDS, stacks
+from tests.servers.conftest import Lab
+
+WITH_STORES = ("aiohttp", "quart-hypercorn")
+
+
+@pytest.mark.parametrize("size", DIGESTS)
+def test_the_digests_are_those_of_the_filling(size: int) -> None:
+    """What the table says of the large bodies is what SHA-256 says."""
+    assert hashlib.sha256(filling(size)).hexdigest() == DIGESTS[size]
+
+
+@pytest.mark.parametrize(
+    "case", [case for name, case in large().items() if name != "upload-64m"], ids=lambda c: c.name
+)
+@pytest.mark.parametrize("stack_name", stacks(KINDS))
+def test_large_cases(lab: Lab, server: Server, case: Case) -> None:
+    """A large body is answered as a small one is, by every stack that keeps the small ones."""
+    if hole(STACKS[server.stack.name], case):
+        pytest.skip("a hole of this stack")
+    reply = lab.run(wire.ask(server, case.request))
+    assert case.expected.check(reply.status, reply.body) is None
+
+
+@pytest.mark.parametrize("stack_name", stacks(CORE))
+def test_an_upload_beyond_its_limit_is_refused(lab: Lab, stack_name: str) -> None:
+    """One byte more than `upload_limit_bytes` is a 413; as many are not, though the limit of
+    other bodies is lower."""
+
+    async def statuses() -> list[int]:
+        settings = Settings(upload_limit_bytes=1000, body_limit_bytes=100)
+        async with lifecycle.serving(stack_name, settings=settings) as server:
+            requests = [Request("POST", "/upload", (), b"x" * size) for size in (1000, 1001)]
+            return [(await wire.ask(server, request)).status for request in requests]
+
+    assert lab.run(statuses()) == [200, 413]
+
+
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_saves_add_up(lab: Lab, server: Server) -> None:
+    """The sum over the table grows by what was acknowledged, and the rows gain as much."""
+
+    async def totals() -> list[dict[str, int]]:
+        found = []
+        for count in (0, 5):
+            for _ in range(count):
+                await wire.ask(server, Request("POST", "/db/save?amount=11"))
+            found.append(json.loads((await wire.get(server, "/db/total")).body))
+        return found
+
+    before, after = lab.run(totals())
+    assert after["saves"] - before["saves"] == 5
+    assert after["sum"] - before["sum"] == after["added"] - before["added"] == 55
+
+
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_pairs_are_whole_where_nobody_leaves(lab: Lab, server: Server) -> None:
+    """Every way to save to both stores leaves as many halves in each, and none alone."""
+
+    async def saved() -> dict[str, int]:
+        for protect in ("none", "shield", "both"):
+            await wire.ask(server, Request("POST", f"/save/both?protect={protect}"))
+        found: dict[str, int] = json.loads((await wire.get(server, "/save/both")).body)
+        return found
+
+    found = lab.run(saved())
+    assert found["half"] == 0
+    assert found["first"] == found["second"] >= 3
+
+
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+@pytest.mark.parametrize("how", ["gather", "sequence", "threads"])
+def test_a_dead_upstream_is_a_502(lab: Lab, stack_name: str, how: str) -> None:
+    """Where nobody listens at the upstream's address the answer says so."""
+
+    async def ask() -> wire.Reply:
+        settings = Settings(upstream_url="http://127.0.0.1:1")
+        async with lifecycle.serving(stack_name, settings=settings) as server:
+            return await wire.get(server, f"/fetch?n=2&how={how}")
+
+    reply = lab.run(ask())
+    assert reply.status == 502
+    assert json.loads(reply.body)["reason"].startswith("upstream: ")
+
+
+@pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
+def test_a_dead_database_is_a_503(lab: Lab, stack_name: str) -> None:
+    """A server whose database is away starts, and answers 503 with the reason."""
+
+    async def ask() -> list[wire.Reply]:
+        settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", pool_timeout_s=0.3)
+        async with lifecycle.serving(stack_name, settings=settings) as server:
+            return [await wire.get(server, f"/db/{kind}") for kind in ("async", "sync")]
+
+    for reply in lab.run(ask()):
+        assert reply.status == 503
+        assert json.loads(reply.body)["reason"].startswith("database: ")
