@@ -297,11 +297,16 @@ class App(Quart):
     backing: Backing
 
     async def startup(self) -> None:
+        begun = False
         try:
             await super().startup()
+            begun = True
         except Exception as error:
             self.startup_failure = error
             raise
+        finally:
+            if not begun:  # Quart ends nothing of a start-up that failed
+                await self.backing.close()
 
     def log_exception(
         self,

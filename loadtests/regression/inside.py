@@ -55,6 +55,10 @@ def case_json(case: Any, route: Any) -> dict[str, Any]:
         "answer": answer.decode("latin-1"),
         "answer_is_pattern": pattern,
         "allow": case.expected.allow,
+        # Trees from before had neither.
+        "filling_bytes": getattr(case.request, "filling_bytes", 0),
+        "tail": getattr(case.request, "tail", b"").decode("latin-1"),
+        "chunked": getattr(case.expected, "chunked", False),
     }
 
 

@@ -188,12 +188,15 @@ def _case(raw: Mapping[str, Any]) -> Case:
             raw["target"],
             tuple((name, value) for name, value in raw["headers"]),
             raw["body"].encode("latin-1"),
+            raw["filling_bytes"],
+            raw["tail"].encode("latin-1"),
         ),
         Expected(
             raw["status"],
             raw["content_type"],
             re.compile(answer) if raw["answer_is_pattern"] else answer,
             raw["allow"],
+            raw["chunked"],
         ),
     )
 

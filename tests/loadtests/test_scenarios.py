@@ -18,6 +18,7 @@ from loadtests.scenarios import (
     load_to_json,
 )
 from servers.contract import CASES, ROUTES
+from servers.exchanges import EXCHANGES, opening
 from servers.settings import Settings
 
 LEAST_WARMUP_S = 0.1
@@ -90,6 +91,12 @@ def test_a_scenario_is_well_formed(name: str) -> None:
     assert names
     assert len(set(names)) == len(names)
     for load in scenario.loads:
+        if load.case.name in EXCHANGES:
+            path = EXCHANGES[load.case.name].target.partition("?")[0]
+            target = load.case.request.target
+            assert target.partition("?")[0] == path
+            assert load.case == opening(load.case.name, target)
+            continue
         assert load.case is case_of(load.case.name)
         assert load.case.expected.status < 400
         path = load.case.request.target.partition("?")[0]

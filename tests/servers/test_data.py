@@ -13,9 +13,8 @@ from servers.exchange import filling
 from servers.large import DIGESTS, large
 from servers.lifecycle import Server
 from servers.settings import Settings
-from servers.stacks import STACKS, hole
 from tests.servers import wire
-from tests.servers.choices import CORE, KINDS, stacks
+from tests.servers.choices import CORE, KINDS, promises, stacks
 from tests.servers.conftest import Lab
 
 WITH_STORES = ("aiohttp", "quart-hypercorn")
@@ -27,14 +26,9 @@ def test_the_digests_are_those_of_the_filling(size: int) -> None:
     assert hashlib.sha256(filling(size)).hexdigest() == DIGESTS[size]
 
 
-@pytest.mark.parametrize(
-    "case", [case for name, case in large().items() if name != "upload-64m"], ids=lambda c: c.name
-)
-@pytest.mark.parametrize("stack_name", stacks(KINDS))
+@promises(KINDS, cases={name: case for name, case in large().items() if name != "upload-64m"})
 def test_large_cases(lab: Lab, server: Server, case: Case) -> None:
     """A large body is answered as a small one is, by every stack that keeps the small ones."""
-    if hole(STACKS[server.stack.name], case):
-        pytest.skip("a hole of this stack")
     reply = lab.run(wire.ask(server, case.request))
     assert case.expected.check(reply.status, reply.body) is None
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+
+from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
 from servers import lifecycle
 from servers.asyncio_stack import MEMO_BYTES, MEMO_REQUESTS, AsyncioServing
 from servers.contract import CASES, Case, Request
+from servers.exchange import dumps
 from servers.lifecycle import Server
 from servers.stacks import keeps
 from tests.servers import wire
-from tests.servers.choices import KINDS, promises
+from tests.servers.choices import KINDS, promises, stays_open
 from tests.servers.conftest import Lab
 
 
 def small(case: Case) -> bool:
     return len(case.request.body) < 1000
+
+
+STRAY_CASE = "upload-multipart-0"
+STRAY_BYTE = dumps({"bytes": 1, "sha256": hashlib.sha256(b"\r").hexdigest()})
+"""What Quart answers where the end of an empty file comes in two pieces: the parser of Werkzeug
+takes a carriage return for content, https://github.com/pallets/werkzeug/issues/3285, open in
+September 2026. Servers that hand on several pieces as one do not show it."""
 
 
 @promises(KINDS, small)
@@ -29,15 +40,34 @@ def test_byte_by_byte(lab: Lab, server: Server, case: Case) -> None:
                 await asyncio.sleep(0)
             reply = await client.reply(to_head=case.request.method == "HEAD")
             assert reply is not None
-            assert case.expected.check(reply.status, reply.body) is None
+            problem = case.expected.check(reply.status, reply.body)
+            if problem and server.stack.framework == "Quart" and case.name == STRAY_CASE:
+                assert reply.body == STRAY_BYTE
+            else:
+                assert problem is None
 
     lab.run(scenario())
+
+
+def test_the_stray_byte_is_still_there() -> None:
+    """Of the parser itself: a newer one without it fails here, and the exception above can go."""
+    decoder, found = MultipartDecoder(b"b"), b""
+    head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    for byte in head + b"\r\n--b--\r\n":
+        decoder.receive_data(bytes([byte]))
+        while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+            found += event.data if isinstance(event, Data) else b""
+    assert found == b"\r"
 
 
 def test_all_at_once(lab: Lab, server: Server) -> None:
     """Requests that are sent without waiting are answered one by one, in their order."""
     kept = filter(small, keeps(server.stack).values())
-    cases = [case for case in kept if not case.name.startswith(("sleep", "burn"))]
+    cases = [
+        case
+        for case in kept
+        if not case.name.startswith(("sleep", "burn")) and stays_open(server.stack, case)
+    ]
 
     async def scenario() -> None:
         async with wire.connection(server) as client:

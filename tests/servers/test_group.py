@@ -66,7 +66,7 @@ def test_one_process_is_a_plain_server() -> None:
     """It shares its port with nobody."""
     with server_processes("asyncio", 1, settings=SETTINGS) as server:
         assert isinstance(server, ServerProcess)
-        assert "reuse_port" not in server.facts["settings"]
+        assert server.facts["settings"]["reuse_port"] is False
         with (
             pytest.raises(PortInUse),
             server_process(

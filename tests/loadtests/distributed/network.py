@@ -70,7 +70,7 @@ class Network:
             return
         rule = ("root", "netem", "delay", f"{delay_ms}ms", "loss", f"{loss * 100}%")
         for name, device in ((self.slow, "eth0"), ("hub", f"to-{self.slow}")):
-            _must("tc", "-n", self._name(name), "qdisc", "add", "dev", device, *rule)
+            _must("tc", "-n", self._name(name), "qdisc", "replace", "dev", device, *rule)
 
     def _name(self, host: str) -> str:
         return f"{self.mark}-{host}"

@@ -58,7 +58,8 @@ def test_this_tree_says_its_own_contract() -> None:
     with this_tree(Role.CANDIDATE, STACKS) as side:
         pass
     assert side.cases == CASES
-    assert set(side.routes.values()) == {route.name for route in ROUTES}
+    # The one of WebSockets is asked without an upgrade, too.
+    assert set(side.routes.values()) == {route.name for route in ROUTES} | {"ws-echo"}
     assert side.routes["plain-head"] == "plain"
     assert "unknown-path" not in side.routes
     assert side.packages["aiohttp"]
