@@ -24,7 +24,9 @@ PYTHONS =
 BASE =
 CANDIDATE =
 LAYERS =
-export OUT RUN BASE CANDIDATE
+REDIS =
+DATABASE =
+export OUT RUN BASE CANDIDATE REDIS DATABASE
 
 # The default interpreter is no wish: an environment that was made with another one may stay.
 SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(VERBOSE)' sh .ci/setup
@@ -41,6 +43,8 @@ BENCH_OPTIONS = \
 	$(if $(SEED),--seed '$(SEED)') \
 	$(if $(PROCESSES),--processes '$(PROCESSES)') \
 	$(if $(WORKERS),--workers '$(WORKERS)') \
+	$(if $(REDIS),--redis "$$REDIS") \
+	$(if $(DATABASE),--database "$$DATABASE") \
 	$(if $(OUT),--out "$$OUT") \
 	$(if $(RESUME),--resume)
 
@@ -62,7 +66,8 @@ help: ## List the targets
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
 	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
 	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1,'
-	@echo '          PROCESSES (of each server), WORKERS (load processes on this machine)'
+	@echo '          PROCESSES (of each server), WORKERS (load processes on this machine),'
+	@echo '          REDIS, DATABASE (URLs of stores that are there; see make services)'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
 	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'
