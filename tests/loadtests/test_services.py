@@ -90,6 +90,14 @@ def test_missing_as_a_command(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def _words(process: psutil.Process) -> list[str]:
+    """Its command; none of a backend of PostgreSQL that has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 @contextmanager
 def command() -> Iterator[tuple[subprocess.Popen[str], dict[str, str], list[psutil.Process]]]:
     """`python -m loadtests services`, the URLs it prints and every process beneath it."""
@@ -116,7 +124,7 @@ def test_nothing_is_left(number: signal.Signals) -> None:
             assert client.ping()
         with psycopg.connect(urls["PostgreSQL"]) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
-        words = {word for one in below for word in one.cmdline()}
+        words = {word for one in below for word in _words(one)}
         folders = {word for word in words if "loopbench-service-" in word}
         process.send_signal(number)
         process.wait(BOUND_S)
