@@ -20,11 +20,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
 from servers.exchange import JSON, dumps
 from servers.exchanges import HELLO, RATE_LIMIT
 from servers.frames import Close
@@ -32,7 +27,6 @@ from servers.settings import Settings
 from servers.work import Answer, Refused
 
 LOG = logging.getLogger("servers")
-CHANNEL = "loopbench:feed"
 WAITING_LIMIT = 128
 RETRY_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Waits between attempts to reach Redis; the last one stays."""
@@ -43,8 +37,12 @@ GOODBYE_S = 1.0
 Send = Callable[[bytes], Awaitable[Any]]
 
 
+class ChannelAway(Exception):
+    """What is listened to cannot be had now; the message is a few words that do not vary."""
+
+
 class Channel(Protocol):
-    """What is listened to. Both raise RedisError or OSError where it is away."""
+    """What is listened to. `publish` and `listen` raise ChannelAway."""
 
     async def publish(self, message: bytes) -> None: ...
 
@@ -70,30 +68,13 @@ class _WithinProcess:
         """Nothing to close."""
 
 
-class _Redis:
-    def __init__(self, url: str, timeout_s: float) -> None:
-        once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "retry_on_error": []}
-        self._publisher = redis.asyncio.Redis.from_url(url, socket_timeout=timeout_s, **once)
-        self._listener = redis.asyncio.Redis.from_url(
-            url, socket_timeout=None, socket_connect_timeout=timeout_s, **once
-        )
+def _channel(settings: Settings) -> Channel:
+    if settings.redis_url is None:
+        return _WithinProcess()
+    # Only where it is asked for: the driver takes 20 MB and a quarter of a second.
+    from servers.redis_channel import RedisChannel
 
-    async def publish(self, message: bytes) -> None:
-        await self._publisher.publish(CHANNEL, message)
-
-    async def listen(self, begun: Callable[[], None], heard: Callable[[bytes], None]) -> None:
-        async with self._listener.pubsub() as subscription:
-            await subscription.subscribe(CHANNEL)
-            async for message in subscription.listen():
-                if message["type"] == "message":
-                    heard(message["data"])
-                elif message["type"] == "subscribe":
-                    begun()
-        raise ConnectionError("the subscription has ended")
-
-    async def close(self) -> None:
-        await self._publisher.aclose()
-        await self._listener.aclose()
+    return RedisChannel(settings.redis_url, settings.pool_timeout_s)
 
 
 class _Receiver:
@@ -137,8 +118,7 @@ class Feed:
 
     async def start(self) -> None:
         """With the application. Redis need not be there."""
-        url, timeout_s = self._settings.redis_url, self._settings.pool_timeout_s
-        self._channel = _WithinProcess() if url is None else _Redis(url, timeout_s)
+        self._channel = _channel(self._settings)
         self._task = asyncio.get_running_loop().create_task(self._listen())
 
     async def close(self) -> None:
@@ -154,8 +134,8 @@ class Feed:
             raise Refused(503, self._away)
         try:
             await self._channel.publish(message)
-        except (RedisError, OSError) as error:
-            raise Refused(503, _reason(error)) from error
+        except ChannelAway as error:
+            raise Refused(503, str(error)) from error
         return _json({"published": len(message)})
 
     def state(self) -> Answer:
@@ -197,11 +177,11 @@ class Feed:
         while True:
             try:
                 await self._channel.listen(self._begun, self._pass_on)
-            except (RedisError, OSError) as error:
+            except ChannelAway as error:
                 if self._away is None:
-                    LOG.warning("the feed's channel is away: %s", error)
+                    LOG.warning("the feed's channel is away: %s", error.__cause__ or error)
                     waits = iter(RETRY_S)
-                self._away = _reason(error)
+                self._away = str(error)
             await asyncio.sleep(next(waits, RETRY_S[-1]))
 
     def _begun(self) -> None:
@@ -238,10 +218,6 @@ def pushing(rate: str | None, stamped: str | None) -> Callable[[Callable[[str], 
                 await send(f"{HELLO} {number} {due}" if stamped == "1" else HELLO)
 
     return push
-
-
-def _reason(error: Exception) -> str:
-    return f"redis: {type(error).__name__}"
 
 
 def _json(value: dict[str, int]) -> Answer:

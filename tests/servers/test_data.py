@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -13,6 +15,7 @@ from servers.exchange import filling
 from servers.large import DIGESTS, large
 from servers.lifecycle import Server
 from servers.settings import Settings
+from servers.stacks import STACKS
 from tests.servers import wire
 from tests.servers.choices import CORE, KINDS, promises, stacks
 from tests.servers.conftest import Lab
@@ -106,3 +109,15 @@ def test_a_dead_database_is_a_503(lab: Lab, stack_name: str) -> None:
     for reply in lab.run(ask()):
         assert reply.status == 503
         assert json.loads(reply.body)["reason"].startswith("database: ")
+
+
+@pytest.mark.parametrize("stack_name", stacks(CORE))
+def test_nobody_pays_for_what_is_not_asked_for(stack_name: str) -> None:
+    """The drivers of stores, and the client of other servers, are imported where a route first
+    needs them: their memory and their time are no part of any other figure."""
+    lazy = {"redis", "asyncpg", "psycopg", "aiosqlite", "sqlite3"}
+    lazy |= {"aiohttp"} if STACKS[stack_name].framework != "aiohttp" else set()
+    module = STACKS[stack_name].module
+    code = f"import sys, {module}; print(*sorted({lazy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -1,0 +1,58 @@
+"""The broadcast's channel where the settings name a Redis: its publish and subscribe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from servers.feed import ChannelAway
+
+CHANNEL = "loopbench:feed"
+
+
+class RedisChannel:
+    """See `servers.feed.Channel`. timeout_s: how long a publication, or a connect, may take."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        # The feed itself tries again, and says so.
+        once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "retry_on_error": []}
+        self._publisher = redis.asyncio.Redis.from_url(url, socket_timeout=timeout_s, **once)
+        self._listener = redis.asyncio.Redis.from_url(
+            url, socket_timeout=None, socket_connect_timeout=timeout_s, **once
+        )
+
+    async def publish(self, message: bytes) -> None:
+        """Raises ChannelAway."""
+        with _away():
+            await self._publisher.publish(CHANNEL, message)
+
+    async def listen(self, begun: Callable[[], None], heard: Callable[[bytes], None]) -> None:
+        """Raises ChannelAway."""
+        with _away():
+            async with self._listener.pubsub() as subscription:
+                await subscription.subscribe(CHANNEL)
+                async for message in subscription.listen():
+                    if message["type"] == "message":
+                        heard(message["data"])
+                    elif message["type"] == "subscribe":
+                        begun()
+            raise ConnectionError("the subscription has ended")
+
+    async def close(self) -> None:
+        """Close both connections."""
+        await self._publisher.aclose()
+        await self._listener.aclose()
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise ChannelAway(f"redis: {type(error).__name__}") from error
