@@ -48,6 +48,13 @@ FIRST_REQUESTS = 50
 WARM_REQUESTS = 8
 """Before the count of each route."""
 
+UNCOUNTED = frozenset(
+    ("db-async", "db-sync", "db-save", "db-total", "save-both", "pairs", "fetch")
+    + ("feed", "publish", "ws-echo", "ws-push", "ws-feed")
+)
+"""Routes whose cost is not the server's alone: a store grows, a driver has threads of its own,
+a page comes from another server, a message goes to nobody. The other layers hold them."""
+
 _IDLE_BOUND_S = 30.0
 _LOOK_S = 0.0003
 _LOOKS = 2
@@ -67,8 +74,10 @@ class Plan:
 
 
 def cases_of(side: Side) -> dict[str, Case]:
-    """What is counted of a side, in this order: a Case a route of its own contract."""
-    chosen = sorted(representatives(side).values(), key=lambda case: case.name in side.in_thread)
+    """What is counted of a side, in this order: a Case a route of its own contract, but for
+    those of UNCOUNTED."""
+    counted = [case for route, case in representatives(side).items() if route not in UNCOUNTED]
+    chosen = sorted(counted, key=lambda case: case.name in side.in_thread)
     return {case.name: case for case in chosen}
 
 
