@@ -64,7 +64,7 @@ help: ## List the targets
 	@echo 'loopbench: benchmarks of asynchronous web servers. Targets:'
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
-	@echo '  setup   PYTHON=python3.12, VERBOSE=--verbose'
+	@echo '  setup   PYTHON=python3.12, STACKS=all, VERBOSE=--verbose'
 	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1,'
 	@echo '          PROCESSES (of each server), WORKERS (load processes on this machine),'
 	@echo '          REDIS, DATABASE (URLs of stores that are there; see make services)'
@@ -77,8 +77,8 @@ help: ## List the targets
 	@echo '  lock    UPGRADE=1'
 
 .PHONY: setup
-setup: ## Make .venv from requirements.lock, unless it is right already
-	@$(SET_UP) run
+setup: ## Make .venv from requirements.lock, unless it is right already (STACKS=all: all stacks)
+	@$(SET_UP_BENCH)
 
 .PHONY: setup-dev
 setup-dev: ## The same with the checks' packages, from requirements-dev.lock
@@ -126,12 +126,9 @@ regression-selftest: setup ## Check the regression check, with changes that it m
 baseline: setup ## Write results/baseline anew, and show what changes
 	@$(BIN)/python -m loadtests baseline
 
-# Most tests wait for real servers: three at a time keep two cores busy.
-SIDE_BY_SIDE = --numprocesses 3 --dist worksteal
-
 .PHONY: test
 test: lint ## Run every check and test (TESTS=… picks tests)
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
+	@sh .ci/test $(TESTS)
 
 .PHONY: lint
 lint: setup-dev ## Run the checks that execute nothing: ruff, mypy, import-linter

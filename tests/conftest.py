@@ -9,6 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.skips import (  # noqa: F401  (hooks)
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 _ENDING_BOUND_S = 5.0

@@ -134,6 +134,14 @@ def test_make_alone_lists_every_target() -> None:
     assert shown == _make("help")
 
 
+@pytest.mark.parametrize(
+    ("choices", "brings"), [([], "run"), (["STACKS=aiohttp"], "run"), (["STACKS=all"], "stacks")]
+)
+def test_make_setup_brings_what_is_named(choices: list[str], brings: str) -> None:
+    """`make setup STACKS=all` is what a stack that cannot run here asks for."""
+    assert _make("--dry-run", "setup", *choices).split()[-3:] == ["sh", ".ci/setup", brings]
+
+
 BENCH = [".venv/bin/python", "-m", "loadtests", "bench"]
 
 

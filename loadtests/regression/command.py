@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
 
 import click
 
@@ -28,36 +27,13 @@ from loadtests.regression.sides import (
     this_tree,
 )
 from results.schema import REGRESSIONS_FOLDER
+from results.schema.verdict import BROKEN, judging
 from servers.naming import NamesIn
 from servers.stacks import STACKS
 
 BASELINE = "baseline"
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE
-BROKEN = 3
-"""Exit status where nothing could be judged; 0, 1 and 2 are verdicts."""
-
-
-class Checked(click.Command):
-    """A command whose exit status is a verdict: what goes wrong is 3, and never looks like one."""
-
-    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Wrong usage is no verdict either."""
-        try:
-            return super().make_context(*arguments, **options)
-        except click.UsageError as error:
-            _end(error.format_message())
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """One line for what the harness cannot do."""
-        try:
-            return super().invoke(ctx)
-        except HarnessError as error:
-            _end(str(error))
-
-
-def _end(line: str) -> NoReturn:
-    click.echo(f"error: {' '.join(line.split())}", err=True)
-    sys.exit(BROKEN)
+Checked = judging(HarnessError)
 
 
 def _say(line: str) -> None:

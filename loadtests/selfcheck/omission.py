@@ -65,14 +65,19 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
         Verdict(
             f"response-time p99 within {LIMIT:.0%} of arithmetic",
             f"{p99_ms:.1f} ms, arithmetic {expected_p99_ms:.1f} ms",
-            abs(p99_ms / expected_p99_ms - 1) <= LIMIT,
+            near(p99_ms, expected_p99_ms),
         ),
         Verdict(
             f"count above {LONG_MS:g} ms within {LIMIT:.0%} of arithmetic",
             f"{long}, arithmetic {expected_long}",
-            abs(long / expected_long - 1) <= LIMIT,
+            near(long, expected_long),
         ),
     ]
+
+
+def near(seen: float, expected: float) -> bool:
+    """Whether it is within LIMIT of what was expected."""
+    return abs(seen - expected) <= LIMIT * expected
 
 
 def _expected_ms(opened_ns: int, stopped_ns: int, continued_ns: int) -> list[float]:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from results.errors import ResultsError
+from results.schema.verdict import judging
 
 if TYPE_CHECKING:
     from results.regression.report import Report
 
-BROKEN = 3
-"""Exit status where nothing could be judged. 0, 1 and 2 are verdicts."""
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-INTERRUPTED = 130
+Judging = judging(ResultsError)
 
 
 class Percent(click.ParamType[float]):
@@ -41,33 +41,9 @@ class Percent(click.ParamType[float]):
         return share
 
 
-class Judging(click.Command):
-    """A command whose exit status is a verdict: nothing else that can happen may look like one."""
-
-    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Wrong usage is exit status 3, since 2 says that the check cannot tell."""
-        try:
-            return super().make_context(*arguments, **options)
-        except click.UsageError as error:
-            _end(error.format_message())
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Whatever goes wrong is exit status 3; a traceback's would be 1, a regression."""
-        try:
-            return super().invoke(ctx)
-        except ResultsError as error:
-            _end(str(error))
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("interrupted", err=True)
-            sys.exit(INTERRUPTED)
-        except Exception:
-            traceback.print_exc()
-            _end("this is an error of the check itself")
-
-
-def _end(line: str) -> NoReturn:
-    click.echo(f"error: {' '.join(line.split())}", err=True)
-    sys.exit(BROKEN)
+def _share(name: str, default: str, meaning: str) -> Callable[[Command], Command]:
+    """An option that is a share in per cent."""
+    return click.option(name, type=Percent(), default=default, show_default=True, help=meaning)
 
 
 @click.command(cls=Judging)
@@ -78,34 +54,10 @@ def _end(line: str) -> NoReturn:
     metavar="DIR",
     help="The baseline, for a folder without a base: `baseline` in it, else results/baseline.",
 )
-@click.option(
-    "--instructions",
-    type=Percent(),
-    default="1 %",
-    show_default=True,
-    help="Growth of instructions from which on a route has regressed.",
-)
-@click.option(
-    "--floor",
-    type=Percent(),
-    default="2 %",
-    show_default=True,
-    help="Slowdowns below it are none, however sure they are.",
-)
-@click.option(
-    "--ruled-out",
-    type=Percent(),
-    default="5 %",
-    show_default=True,
-    help="The slowdown that has to be ruled out.",
-)
-@click.option(
-    "--alpha",
-    type=Percent(),
-    default="0.5 %",
-    show_default=True,
-    help="False alarms of the time layer, over its whole table.",
-)
+@_share("--instructions", "1 %", "Growth of instructions from which on a route has regressed.")
+@_share("--floor", "2 %", "Slowdowns below it are none, however sure they are.")
+@_share("--ruled-out", "5 %", "The slowdown that has to be ruled out.")
+@_share("--alpha", "0.5 %", "False alarms of the time layer, over its whole table.")
 @click.option("--all", "every", is_flag=True, help="Print what stayed the same, too.")
 def regression(
     folder: Path,

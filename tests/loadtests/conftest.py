@@ -34,10 +34,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     options = ["-t", "tmpfs", "-o", "size=64k", "loopbench-test", str(place)]
-    if sys.platform != "linux" or os.geteuid() != 0:
+    if sys.platform != "linux":
+        pytest.skip("on Linux only: mounts a tmpfs")
+    if os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
-    if subprocess.run(["mount", *options], capture_output=True).returncode:
-        pytest.skip("mounting is not permitted here")
+    done = subprocess.run(["mount", *options], capture_output=True, text=True)
+    if "permission denied" in done.stderr:
+        pytest.skip(f"not permitted here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
     try:
         yield place
     finally:

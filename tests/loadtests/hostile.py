@@ -23,8 +23,18 @@ class Pause:
     seconds: float
 
 
-Step = bytes | Pause | object
+@dataclass(frozen=True, slots=True)
+class Until:
+    """A step of a script: go on when the test has set this."""
+
+    event: threading.Event
+
+
+Step = bytes | Pause | Until | object
 Script = tuple[Step, ...]
+
+_BOUND_S = 30.0
+"""How long the server waits for a test that has failed meanwhile."""
 
 
 @contextmanager
@@ -63,6 +73,8 @@ def _serve(connection: socket.socket, scripts: list[Script]) -> None:
                     connection.sendall(step)
                 elif isinstance(step, Pause):
                     time.sleep(step.seconds)
+                elif isinstance(step, Until):
+                    step.event.wait(_BOUND_S)
                 elif step is RESET:
                     # Lingering for no time makes close() send a reset.
                     connection.setsockopt(

@@ -124,7 +124,9 @@ def test_the_good_stack_is_measured_all_the_same(strange: Ended) -> None:
     assert strange.last_line.startswith("error: 4 without figures: rude was left out")
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot bind to one CPU here")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this platform lacks binding to CPUs"
+)
 def test_one_cpu_is_enough_with_a_warning(tmp_path: Path) -> None:
     """Server and generator share it; each row says so."""
     cpu = min(os.sched_getaffinity(0))

@@ -6,7 +6,9 @@ import contextlib
 import re
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import gevent
@@ -14,12 +16,23 @@ import pytest
 
 from loadtests.client import REMEMBERED_BYTES, AnswerBook, Connection
 from servers.contract import TEXT, Case, Expected, Request
-from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, hostile_server
+from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, Until, hostile_server
+from tests.servers.processes import eventually
 
 PIECES = Pause(0.02)
 """Long enough for what was sent before to be read on its own."""
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+needs_kernel = pytest.mark.skipif(
+    sys.platform != "linux", reason="on Linux only: the kernel stamps what arrives"
+)
+
+
+def needs_stamps(test: Callable[[], None]) -> Callable[[], None]:
+    """For a test that goes by when answers arrived."""
+    return needs_kernel(pytest.mark.usefixtures("stamps")(test))
 
 
 def case(method: str = "GET", body: bytes = b"hello", status: int = 200) -> Case:
@@ -203,21 +216,71 @@ def test_memory_is_bounded_where_answers_never_repeat() -> None:
     assert max(map(len, book.seen)) <= REMEMBERED_BYTES
 
 
-def test_bytes_that_nobody_asked_for_are_no_answer() -> None:
-    """An answer that lay in the socket before the request was sent is a failure."""
+@pytest.fixture
+def stamps() -> Iterator[None]:
+    """Answers are stamped from the first one on: the kernel begins with it some time after the
+    first socket has asked for it, and goes on while there is one."""
     book, payload = AnswerBook(case()), case().request.encode("test")
-    with hostile_server((GOOD, PIECES, GOOD), (GOOD,)) as (host, port):
+    with hostile_server((GOOD,)) as (host, port):
+        held = Connection(host, port)
+
+        def stamped() -> bool:
+            before = held.user_clock_reads
+            assert held.exchange(payload, book) is None
+            return held.user_clock_reads == before
+
+        assert eventually(stamped)
+        yield
+        held.close()
+
+
+def lies_there(connection: Connection, data: bytes) -> bool:
+    """Whether exactly this has arrived and is not read yet, before long."""
+    waiting = connection._socket
+    assert waiting is not None
+
+    def arrived() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            return waiting.recv(65536, socket.MSG_PEEK) == data
+        return False
+
+    return eventually(arrived)
+
+
+def beside_an_answer(*, held_up: bool) -> str | None:
+    """What an exchange comes to where an answer that nobody asked for lies in the socket before
+    the request is sent. The answer to the request comes after the client has read that one, or
+    before it where the client is `held_up` between its send and its read."""
+    book, payload = AnswerBook(case()), case().request.encode("test")
+    read, judged = threading.Event(), threading.Event()
+    if held_up:
+        judged.set()
+    with hostile_server((GOOD, Until(read), GOOD), (Until(judged), GOOD)) as (host, port):
         connection = Connection(host, port)
-        assert connection.exchange(payload, book) is None
-        gevent.sleep(0.1)
-        problem = connection.exchange(payload, book)
-        # Where this process is held up, the real answer lies behind the other one by then.
-        assert problem in {
-            "an answer that came before its request",
-            "bytes after the end of the answer",
-        }
-        assert not connection.connected
-        connection.close()
+        try:
+            assert connection.exchange(payload, book) is None
+            read.set()
+            assert lies_there(connection, GOOD)
+            # Runs when the client waits for the loop, which is after it sent, and lets none run.
+            holding = gevent.spawn(lambda: not held_up or lies_there(connection, GOOD + GOOD))
+            problem = connection.exchange(payload, book)
+            assert holding.get()
+            assert not connection.connected
+            return problem
+        finally:
+            judged.set()
+            connection.close()
+
+
+@needs_stamps
+def test_an_answer_that_nobody_asked_for_is_none() -> None:
+    """What arrived before its request was sent is a failure."""
+    assert beside_an_answer(held_up=False) == "an answer that came before its request"
+
+
+def test_an_answer_behind_one_that_nobody_asked_for_is_none() -> None:
+    """Read together with the one before it, the right answer cannot be told from it."""
+    assert beside_an_answer(held_up=True) == "bytes after the end of the answer"
 
 
 def test_nobody_listening_is_a_failure_with_its_name() -> None:
@@ -261,7 +324,7 @@ def test_a_large_request_is_sent_whole() -> None:
         connection.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs kernel receive timestamps")
+@needs_stamps
 def test_time_spent_elsewhere_is_not_charged_to_the_server() -> None:
     """A client that is busy for 50 ms after the answer came still reads when it came."""
     book, payload = AnswerBook(case()), case().request.encode("test")

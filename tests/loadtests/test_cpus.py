@@ -103,7 +103,9 @@ def test_an_unknown_topology_is_a_core_for_each_cpu() -> None:
     assert siblings(7) == {7}
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity here")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="this platform lacks binding to CPUs"
+)
 def test_the_allowed_cpus_are_those_in_force() -> None:
     """What this process may use, ascending, also after that was narrowed."""
     before = os.sched_getaffinity(0)

@@ -2,87 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import pytest
 
-from loadtests import measure, observing
-from loadtests.cpus import CpuPlan
-from loadtests.generator_process import Generator, generator_process
-from loadtests.observing import Observed, Observer, begun
-from loadtests.plan import PlannedRun
-from loadtests.rows import RunResult, RunRows, rows_of
-from loadtests.scenarios import Closed, Idle, Load, Open, Scenario, load_to_json
-from results.schema import Code
+from loadtests.generator_process import Generator
+from loadtests.scenarios import Closed, Load, Open
 from servers.contract import CASES, TEXT, Case, Expected, Request
 from servers.process import ServerProcess, server_process
 from servers.settings import Settings
-from servers.stacks import STACKS, keeps
-from tests.loadtests.counting import case, counting_server
-from tests.servers.choices import KINDS, stacks
-from tests.servers.processes import eventually, freeze, needs_proc, needs_waitid
-
-WARMUP_S = 0.2
-MEASURED_S = 0.3
-THREADS = 4
-PARTS = ("before_handler_mean_ms", "in_handler_mean_ms", "after_handler_mean_ms")
-
-PROBED = {
-    "loop_class",
-    "loop_delay_p50_ms",
-    "loop_delay_p99_ms",
-    "loop_delay_max_ms",
-    "loop_utilisation",
-    "loop_longest_stretch_ms",
-    "tasks_max",
-    "executor_wait_mean_ms",
-    "executor_wait_p50_ms",
-    "executor_wait_p99_ms",
-    "executor_wait_max_ms",
-    "executor_threads_max",
-    "executor_queue_max",
-    "handler_time_p50_ms",
-    "handler_time_p99_ms",
-    *PARTS,
-    "gc_pauses",
-    "gc_pause_total_ms",
-    "gc_pause_max_ms",
-}
-"""Columns of a Run that only a probe can fill."""
-
-READ = {
-    "threads_max",
-    "voluntary_switches",
-    "involuntary_switches",
-    "rss_start_bytes",
-    "rss_end_bytes",
-    "descriptors_start",
-    "descriptors_end",
-}
-AFTER = {"rss_after_bytes", "descriptors_after"}
-"""Columns that any server's own readings fill."""
+from tests.loadtests.observed import (
+    EACH_KIND,
+    PARTS,
+    THREADS,
+    check_parts,
+    closed,
+    observe,
+    undisturbed,
+    watched,
+)
+from tests.servers.processes import needs_proc
 
 
-@pytest.fixture(scope="module")
-def generator() -> Iterator[Generator]:
-    """One generator for all the loads here, one after another."""
-    with generator_process() as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=stacks(n for n in KINDS if "async" in keeps(STACKS[n])))
+@EACH_KIND
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """One watched server a stack. Hypercorn holds a connection that its client has closed for as
-    long as an idle one may stay, which is short here."""
-    settings = Settings(probe=True, executor_threads=THREADS, keep_alive_s=1.0)
-    with server_process(request.param, settings=settings) as running:
+    """One watched server a stack."""
+    with watched(request.param) as running:
         yield running
 
 
@@ -92,103 +38,6 @@ def plain_server() -> Iterator[ServerProcess]:
     settings = Settings(probe=True, executor_threads=THREADS)
     with server_process("aiohttp", settings=settings) as running:
         yield running
-
-
-def closed(name: str, users: int, *, load: str = "main", **model: Any) -> Load:
-    return Load(load, CASES[name], Closed(users, **model))
-
-
-def scenario(*loads: Load, **changes: Any) -> Scenario:
-    return Scenario("made-up", "nothing", loads, **changes)
-
-
-def planned(stack: str) -> PlannedRun:
-    return PlannedRun(f"01.{stack}.made-up", 1, 1, stack, "made-up")
-
-
-def command(host: str, port: int, loads: tuple[Load, ...], **changes: Any) -> dict[str, Any]:
-    return {
-        "host": host,
-        "port": port,
-        "loads": [load_to_json(load) for load in loads],
-        "warmup_s": WARMUP_S,
-        "measured_s": MEASURED_S,
-        "drain_s": 5.0,
-        "timeout_s": 30.0,
-        "seed": 3,
-        **changes,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One load, with what was read and the rows that came of it."""
-
-    report: dict[str, Any]
-    observed: Observed
-    rows: RunRows
-
-    def run(self, load: str = "main") -> dict[str, Any]:
-        (row,) = [row for row in self.rows.runs if row["load"] == load]
-        return dict(row)
-
-    def measured(self, load: str = "main") -> dict[str, Any]:
-        told: dict[str, Any] = self.report["loads"][load]["measured"]
-        return told
-
-
-def unconnected(server: ServerProcess) -> bool:
-    """Whether the server holds no connection any more, not even one that its client has closed."""
-    held = psutil.Process(server.pid).net_connections("tcp")
-    return {one.status for one in held} <= {psutil.CONN_LISTEN}
-
-
-def observe(
-    server: ServerProcess, generator: Generator, *loads: Load, later: bool = False, **changes: Any
-) -> Seen:
-    observer = Observer(server, probe=True)
-    observer.begin()
-    report = generator.load(
-        command(server.host, server.port, loads, **changes),
-        bound_s=30.0,
-        at=observer.at,
-        give_up=lambda: False,
-    )
-    observer.end(report, loads)
-    if later:
-        assert eventually(lambda: unconnected(server))
-        observer.later()
-    result = RunResult(
-        planned(server.stack.name),
-        scenario(*loads),
-        "2024-05-06T07:08:09.010+00:00",
-        (),
-        report=report,
-        observed=observer.observed,
-    )
-    return Seen(report, observer.observed, rows_of(result))
-
-
-def undisturbed(
-    server: ServerProcess, generator: Generator, load: Load, *, below_ms: float
-) -> Seen:
-    """As `observe`, again where the client saw that the machine held the requests up."""
-    for _ in range(10):
-        seen = observe(server, generator, load)
-        if seen.run()["service_time_mean_ms"] < below_ms:
-            return seen
-    raise AssertionError("this machine is too busy to test on")
-
-
-def check_parts(seen: Seen, load: str = "main") -> list[float]:
-    """The three parts, which are there, positive, and add up to the mean service time."""
-    row, measured = seen.run(load), seen.measured(load)
-    parts = [float(row[name]) for name in PARTS]
-    assert min(parts) > 0, parts
-    mean_ms = measured["service_sum_ns"] / begun(measured) / 1e6
-    assert sum(parts) == pytest.approx(mean_ms, rel=1e-9)
-    assert sum(parts) == pytest.approx(row["service_time_mean_ms"], rel=0.002, abs=0.0006)
-    return parts
 
 
 # A request taken apart.
@@ -338,153 +187,3 @@ def test_the_timeline_of_two_loads(plain_server: ServerProcess, generator: Gener
             assert row["executor_queue"] <= 6
             assert row["threads"] >= THREADS + 2
     assert len(seen.rows.timeline) == 4
-
-
-# Connections.
-
-
-@needs_proc
-def test_idle_connections_are_held_and_let_go(server: ServerProcess, generator: Generator) -> None:
-    """Forty that are held and two that work: so many descriptors more at the end of the window,
-    and none of them afterwards."""
-    assert eventually(lambda: unconnected(server))
-    loads = (closed("async", 2), Load("idle", CASES["plain"], Idle(40)))
-    seen = observe(server, generator, *loads, later=True)
-    row = seen.run()
-    assert row["descriptors_end"] - row["descriptors_start"] == 42
-    assert row["descriptors_after"] == row["descriptors_start"]
-    idle = seen.run("idle")
-    assert (idle["load_model"], idle["users"]) == ("idle", 40)
-    assert (idle["requests"], idle["failures"], idle["throughput_rps"]) == (0, 0, 0)
-    assert "few-requests" not in (idle["warnings"] or "")
-
-
-def test_an_idle_connection_that_fails_is_a_failure(generator: Generator) -> None:
-    """A wrong answer to the one request is counted, for each connection."""
-    load = Load("main", case("/wrong"), Idle(3))
-    with counting_server() as counting:
-        report = generator.load(
-            command(counting.host, counting.port, (load,)),
-            bound_s=30.0,
-            at={},
-            give_up=lambda: False,
-        )
-        assert counting.total == 3
-    told = report["loads"]["main"]["measured"]["failures"]
-    assert [(reason, count) for reason, count, _ in told] == [("status 503 instead of 200", 3)]
-
-
-def test_a_new_connection_for_every_request(generator: Generator) -> None:
-    """The server accepts as many as it answers, besides those that the users begin with, and is
-    asked once on each."""
-    users = 3
-    load = Load("main", case("/now"), Closed(users, new_connections=True))
-    with counting_server() as counting:
-        report = generator.load(
-            command(counting.host, counting.port, (load,)),
-            bound_s=30.0,
-            at={},
-            give_up=lambda: False,
-        )
-        assert counting.connections == counting.total + users
-        assert len(counting.first_ns) == counting.total
-    told = report["loads"]["main"]
-    assert counting.total == begun(told["warmup"]) + begun(told["measured"])
-    assert told["completed"] > users
-    service, response = (told["measured"]["histograms"][name] for name in ("service", "response"))
-    assert sum(count for _, count in response) == sum(count for _, count in service)
-    assert min(us for us, _ in response) >= min(us for us, _ in service)
-
-
-@needs_proc
-def test_new_connections_to_a_real_server(server: ServerProcess, generator: Generator) -> None:
-    """They are taken apart like any other requests, and leave no descriptor behind."""
-    assert eventually(lambda: unconnected(server))
-    seen = observe(server, generator, closed("async", 4, new_connections=True), later=True)
-    check_parts(seen)
-    row = seen.run()
-    assert row["failures"] == 0
-    assert row["response_time_mean_ms"] > row["service_time_mean_ms"]
-    assert row["descriptors_after"] == row["descriptors_start"]
-
-
-# Runs as the bench makes them.
-
-
-def run(generator: Generator, made: Scenario, *, probe: bool) -> tuple[RunResult, dict[str, Any]]:
-    result = measure.measure(
-        planned("asyncio"),
-        STACKS["asyncio"],
-        made,
-        generator,
-        CpuPlan(None, None, ()),
-        warmup_s=WARMUP_S,
-        measured_s=MEASURED_S,
-        seed=3,
-        probe=probe,
-        log=None,
-    )
-    (row,) = rows_of(result).runs
-    return result, dict(row)
-
-
-@needs_proc
-def test_a_run_with_a_probe_fills_every_column(generator: Generator) -> None:
-    """And those read some time after the load, where the scenario waits for that."""
-    result, row = run(generator, scenario(closed("sync", 2), after_s=0.1), probe=True)
-    wanted = PROBED | READ | AFTER
-    assert {name for name in wanted if row.get(name) is None} == set()
-    assert result.observed.probe is not None
-    assert result.observed.probe["failure"] is None
-    assert result.codes == tuple(code for code in result.codes if code is Code.MACHINE_SPEED)
-
-
-@needs_proc
-def test_a_run_without_a_probe_leaves_its_columns_blank(generator: Generator) -> None:
-    """What the server's readings tell is there all the same; nothing is asked afterwards that the
-    scenario does not wait for."""
-    result, row = run(generator, scenario(closed("sync", 2)), probe=False)
-    assert {name for name in PROBED | AFTER if row.get(name) is not None} == set()
-    assert {name for name in READ if row.get(name) is None} == set()
-    rows = rows_of(result)
-    assert (rows.observations, rows.threads) == ((), ())
-    assert row["requests"] > 0
-    assert Code.SERVER_NOT_READABLE not in result.codes
-    for moment in rows.timeline:
-        assert moment["throughput_rps"]
-        assert moment.get("loop_utilisation") is None
-
-
-class Freezing(Observer):
-    """Stops the server soon after the window opens, for longer than anybody waits to read it."""
-
-    def _opened(self) -> None:
-        assert isinstance(self._server, ServerProcess)
-        pid = self._server.pid
-        time.sleep(0.05)  # until requests of the window are on their way
-        freeze(pid)
-        thaw = threading.Timer(0.7, os.kill, (pid, signal.SIGCONT))
-        thaw.start()
-        super()._opened()
-
-
-@needs_waitid
-def test_a_server_that_cannot_be_read(
-    generator: Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The harness waits to its bound and goes on: the Run has its load's figures, a Warning, and
-    blanks for what nobody could count from the window's opening."""
-    monkeypatch.setattr(observing, "READ_BOUND_S", 0.2)
-    monkeypatch.setattr(measure, "Observer", Freezing)
-    begun_at = time.monotonic()
-    result, row = run(generator, scenario(closed("async", 2)), probe=True)
-    assert time.monotonic() - begun_at < 20
-    assert Code.SERVER_NOT_READABLE in result.codes
-    assert "server-not-readable" in row["warnings"].split(";")
-    assert row["requests"] >= 2  # those that were on their way when it stopped
-    assert row["failures"] == 0
-    assert row["service_time_max_ms"] > 300
-    assert {name for name in PROBED - set(PARTS) if row.get(name) is not None} == set()
-    assert row.get("server_cpu_utilisation") is None
-    assert (result.ended is not None) and not result.ended.killed
-    assert rows_of(result).observations == ()

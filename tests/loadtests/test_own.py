@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import http.client
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from loadtests.own import USERS, learn, of_file, of_paths, prepare
 from loadtests.scenarios import Closed, Open
 from results.schema import FAILURES, THREADS, Code, read_table
 from servers.contract import Request
-from servers.own_app import OwnApp, look_at
+from servers.own_app import ASGI, Looks, OwnApp, look_at
 from servers.own_stacks import rows
+from servers.process import ServerProcess, server_process
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error
 from tests.loadtests.documents import blocks, write
 from tests.loadtests.test_bench import command
@@ -230,6 +233,39 @@ def test_a_bare_asgi_application_runs_on_several_servers(odd: Path) -> None:
     found = {(row["stack"], row["load"]) for row in done.rows}
     assert found == {(f"app-{server}", load) for server in on for load in ("ok", "moved")}
     assert not any(codes(row) & {Code.UNEQUAL_TERMS, Code.FAILURES} for row in done.rows)
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def status(server: ServerProcess, headers: dict[str, str]) -> int:
+    """Of an answer to GET /ok."""
+    with closing(http.client.HTTPConnection(server.host, server.port, timeout=10)) as connection:
+        connection.request("GET", "/ok", headers=headers)
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize(
+    ("on", "refused"),
+    [("hypercorn", 500), ("uvicorn", 500), ("uvicorn-httptools", 500), ("granian", 403)],
+)
+def test_an_application_that_knows_requests_alone_is_served(
+    odd: Path, on: str, refused: int
+) -> None:
+    """It raises at its start-up and for a WebSocket, as ASGI has it: the one is taken for done,
+    with a line that says so, the other is refused, and the server goes on."""
+    own, log = OwnApp("odd:asgi", str(odd), "/ok"), odd / f"{on}.log"
+    (stack,) = rows(own, Looks(ASGI, "ASGI", ()), (on,)).values()
+    with server_process(stack, log=log) as server:
+        assert [status(server, headers) for headers in ({}, UPGRADE, {})] == [200, refused, 200]
+    told = log.read_text().splitlines()
+    assert told.count("no ASGI lifespan: NotImplementedError: lifespan") == 1
+    assert told.count("NotImplementedError: websocket") == 1
 
 
 def test_answers_are_learned_over_two_starts(odd: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,27 +14,11 @@ from loadtests.probe_rows import (
     server_wide,
     taken_apart,
     thread_rows,
-    timeline_rows,
 )
-from loadtests.recording import Series, Timeline
-from loadtests.scenarios import Closed, Idle, Load
-from results.schema import OBSERVATIONS, RUNS, THREADS, TIMELINE
-from servers import machine
-from servers.contract import CASES
+from results.schema import OBSERVATIONS, RUNS, THREADS
+from tests.loadtests.snapshots import IDLE, RUN, START_NS, SYNC, edge, glance, phase, reading, taken
 
-RUN = "01.aiohttp.made-up"
 LOOP = "asyncio.unix_events._UnixSelectorEventLoop"
-SYNC = Load("main", CASES["sync"], Closed(2))
-IDLE = Load("idle", CASES["plain"], Idle(5))
-
-
-def reading(**changes: Any) -> machine.Reading:
-    """A reading of which only what a test works with is made up."""
-    return replace(machine.read(), **changes)
-
-
-def edge(**changes: Any) -> Edge:
-    return Edge(reading(**changes), None, 0.0)
 
 
 def tally(thread: str, requests: list[list[int]], **changes: Any) -> dict[str, Any]:
@@ -256,21 +238,7 @@ def test_the_probe_s_histograms() -> None:
 # A request taken apart. Client: four answers, sent at 1, 2, 3 and 4 ms after the start, each
 # after 10 ms. Server: handlers that began 2 ms after the send and took 5 ms.
 
-START_NS = 1_700_000_000_000_000_000
 ORIGIN_NS = START_NS + 9_000_000_000
-
-
-def phase(count: int, failures: list[list[Any]] | None = None, **sums: int) -> dict[str, Any]:
-    service = [[10_000, count]] if count else []
-    told = {"service_sum_ns": 0, "sent_sum_ns": 0, **sums}
-    return {"histograms": {"service": service}, "failures": failures or [], **told}
-
-
-def taken(count: int = 4, **changes: Any) -> dict[str, Any]:
-    """The report; `changes` are of the load's phases."""
-    measured = phase(count, service_sum_ns=40_000_000, sent_sum_ns=10_000_000)
-    told = {"warmup": phase(3), "measured": measured, "timeline": [], **changes}
-    return {"start_realtime_ns": START_NS, "loads": {"main": told, "idle": told}}
 
 
 def instants(**changes: Any) -> dict[str, Any]:
@@ -328,162 +296,3 @@ def test_where_the_two_sides_disagree_there_are_no_parts(
 def test_a_load_that_was_not_asked_about_has_no_parts() -> None:
     """Where the server did not answer there is nothing to take apart."""
     assert taken_apart(Observed(), taken(), SYNC) is None
-
-
-# The timeline: two whole seconds and half a one.
-
-MONOTONIC_NS = 50_000_000_000
-
-
-def glance(
-    *,
-    at_s: float = 0.0,
-    cpu_s: float = 0.0,
-    idle_s: float | None = 0.0,
-    delay_us: list[list[int]] | None = None,
-    queue: int | None = 0,
-    threads: int = 5,
-    rss_bytes: int = 0,
-) -> dict[str, Any]:
-    return {
-        "loop": {
-            "wall_ns": int(at_s * 1e9) + 1,
-            "idle_ns": None if idle_s is None else int(idle_s * 1e9),
-            "delay_us": delay_us or [],
-        },
-        "executor_queue": queue,
-        "process": {
-            "threads": threads,
-            "rss_bytes": rss_bytes,
-            "cpu_ns": int(cpu_s * 1e9),
-            "monotonic_ns": MONOTONIC_NS + int(at_s * 1e9),
-        },
-    }
-
-
-def part(from_s: float, to_s: float, completed: int, failures: int = 0) -> dict[str, Any]:
-    return {
-        "from_s": from_s,
-        "to_s": to_s,
-        "completed": completed,
-        "failures": failures,
-        "response_time_p50_ms": 1.5,
-        "response_time_p99_ms": 2.5,
-    }
-
-
-SLICES = [part(0.0, 1.0, 300), part(1.0, 2.0, 200, 7), part(2.0, 2.5, 50)]
-OPENED = edge(cpu_ns=3_000_000_000, monotonic_ns=MONOTONIC_NS)
-FIRST = glance(at_s=1.0, cpu_s=3.5, idle_s=0.4, delay_us=[[500, 99], [7000, 1]], queue=3, threads=6)
-SECOND = glance(
-    at_s=2.0, cpu_s=4.25, idle_s=0.4, delay_us=[[500, 150], [900, 50], [7000, 1]], rss_bytes=77
-)
-LAST = glance(at_s=2.5, cpu_s=4.25, idle_s=0.9, delay_us=[[500, 150], [900, 50], [7000, 51]])
-
-
-def timeline(
-    glances: list[dict[str, Any] | None], opened: Edge | None = OPENED
-) -> list[dict[str, Any]]:
-    report = taken(timeline=SLICES)
-    observed = Observed(opened=opened, glances=glances)
-    return [dict(row) for row in timeline_rows(RUN, observed, report, SYNC)]
-
-
-def test_a_timeline_has_the_load_s_side() -> None:
-    """A row a stretch, with rates over its own length."""
-    rows = timeline([FIRST, SECOND, LAST])
-    assert [
-        (row["from_s"], row["to_s"], row["throughput_rps"], row["failures"]) for row in rows
-    ] == [
-        (0.0, 1.0, 300.0, 0),
-        (1.0, 2.0, 200.0, 7),
-        (2.0, 2.5, 100.0, 0),
-    ]
-    assert {(row["run_id"], row["load"]) for row in rows} == {(RUN, "main")}
-    assert all(row.keys() == set(TIMELINE.names) for row in rows)
-    assert {(row["response_time_p50_ms"], row["response_time_p99_ms"]) for row in rows} == {
-        (1.5, 2.5)
-    }
-
-
-def test_a_timeline_has_the_differences_between_glances() -> None:
-    """CPU, utilisation and delays are of the stretch alone; what is held is of its end."""
-    rows = timeline([FIRST, SECOND, LAST])
-    assert [row["server_cpu_utilisation"] for row in rows] == pytest.approx([0.5, 0.75, 0.0])
-    assert [row["loop_utilisation"] for row in rows] == pytest.approx([0.6, 1.0, 0.0], abs=1e-6)
-    # 99 of 100; then 51 of 500 us and 50 of 900 us; then 50 of 7,000 us, up to their bucket's end.
-    assert [row["loop_delay_p99_ms"] for row in rows] == [0.5, 0.9, 7.003]
-    assert [row["executor_queue"] for row in rows] == [3, 0, 0]
-    assert [row["threads"] for row in rows] == [6, 5, 5]
-    assert [row["rss_bytes"] for row in rows] == [0, 77, 0]
-
-
-SERVER_SIDE = set(TIMELINE.names) - {
-    "run_id",
-    "load",
-    "from_s",
-    "to_s",
-    "throughput_rps",
-    "response_time_p50_ms",
-    "response_time_p99_ms",
-    "failures",
-}
-BETWEEN_GLANCES = {"server_cpu_utilisation", "loop_utilisation", "loop_delay_p99_ms"}
-
-
-def filled(row: dict[str, Any]) -> set[str]:
-    return {name for name in SERVER_SIDE if row.get(name) is not None}
-
-
-def test_a_second_that_was_not_read_leaves_blanks() -> None:
-    """Its own server side is blank, and so are the next one's differences, whose begin is not
-    known; the load's side is there."""
-    rows = timeline([FIRST, None, LAST])
-    assert [filled(row) for row in rows] == [SERVER_SIDE, set(), SERVER_SIDE - BETWEEN_GLANCES]
-    assert [row["throughput_rps"] for row in rows] == [300.0, 200.0, 100.0]
-
-
-@pytest.mark.parametrize("glances", [[], [FIRST], [FIRST, SECOND, LAST, LAST]])
-def test_glances_that_do_not_fit_the_marks_are_not_used(glances: list[Any]) -> None:
-    """Another number of them: nobody knows which belongs to which second."""
-    assert [filled(row) for row in timeline(glances)] == [set(), set(), set()]
-
-
-def test_a_timeline_without_the_reading_at_the_opening() -> None:
-    """Only the first second's CPU time has no begin."""
-    rows = timeline([FIRST, SECOND, LAST], opened=None)
-    assert [filled(row) for row in rows] == [
-        SERVER_SIDE - {"server_cpu_utilisation"},
-        SERVER_SIDE,
-        SERVER_SIDE,
-    ]
-
-
-def test_a_timeline_of_a_loop_without_a_selector() -> None:
-    """Utilisation is blank in each second."""
-    glances = [{**one, "loop": {**one["loop"], "idle_ns": None}} for one in (FIRST, SECOND, LAST)]
-    assert [filled(row) for row in timeline([*glances])] == [SERVER_SIDE - {"loop_utilisation"}] * 3
-
-
-def test_a_timeline_survives_its_flushes() -> None:
-    """The answers of a stretch are all in its percentiles, also where the arrays were emptied in
-    the middle of it, and after it."""
-    series, line = Series(), Timeline()
-    line.mark(0, 0, series)
-    expected = []
-    for second in range(1, 6):
-        for moment in range(10):
-            series.service.append(1000 * second + moment)
-            if (second, moment) in {(2, 4), (2, 8), (4, 9)}:
-                line.resolve(series)
-                series.flush()
-        line.mark(second * 1_000_000_000, 10 * second, series)
-        # The nearest ranks of 1,000 s … 1,000 s + 9; from 2,048 us on a bucket is 2 us and wider.
-        expected.append((1000 * second + 4, 1000 * second + 9))
-    series.service.append(99_999)  # of the drain: in no stretch
-    told = line.to_json(series)
-    assert [(one["from_s"], one["to_s"]) for one in told] == list(pairwise(map(float, range(6))))
-    assert [one["completed"] for one in told] == [10] * 5
-    for one, (median, last) in zip(told, expected, strict=True):
-        assert one["response_time_p50_ms"] == pytest.approx(median / 1000, rel=0.001)
-        assert one["response_time_p99_ms"] == pytest.approx(last / 1000, rel=0.001)

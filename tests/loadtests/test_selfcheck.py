@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import struct
 from contextlib import closing
 from pathlib import Path
@@ -113,6 +114,7 @@ def test_a_capture_in_microseconds_is_refused(tmp_path: Path) -> None:
         segments(file, SERVER)
 
 
+@pytest.mark.skipif(shutil.which("tcpdump") is None, reason="needs the package tcpdump")
 def test_a_real_capture_sees_every_request(tmp_path: Path) -> None:
     """Twenty requests on one connection, answered after 5 ms each, are twenty exchanges of at
     least 5 ms."""
@@ -125,7 +127,9 @@ def test_a_real_capture_sees_every_request(tmp_path: Path) -> None:
                         connection.request("GET", "/wait/5")
                         assert connection.getresponse().read() == b"hello"
         except HarnessError as error:
-            pytest.skip(str(error))
+            if "permi" not in str(error):
+                raise
+            pytest.skip(f"not permitted here: {error}")
         assert server.total == 20
         ((times),) = service_times_ns(segments(tmp_path / "pcap", server.port)).values()
     assert len(times) == 20
@@ -143,6 +147,7 @@ def test_without_tcpdump_it_says_what_to_install(
             pass
 
 
+@pytest.mark.alone
 def test_a_stall_is_charged_to_all_that_it_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The omission check on a shorter freeze: both demands are met."""
     monkeypatch.chdir(ROOT)
@@ -152,7 +157,6 @@ def test_a_stall_is_charged_to_all_that_it_delayed(monkeypatch: pytest.MonkeyPat
         "FREEZE_AFTER_S": 0.8,
         "FREEZE_S": 0.6,
         "LONG_MS": 300.0,
-        "LIMIT": 0.25,  # a few tens of requests, beside other tests
     }.items():
         monkeypatch.setattr(omission, name, value)
     said: list[str] = []
@@ -160,6 +164,14 @@ def test_a_stall_is_charged_to_all_that_it_delayed(monkeypatch: pytest.MonkeyPat
     assert [verdict.met for verdict in verdicts] == [True, True], [v.line() for v in verdicts]
     requests, scheduled = said[0].split(" requests, ")
     assert requests == scheduled.split(" in the schedule")[0]
+
+
+def test_a_count_at_the_limit_is_within_it() -> None:
+    """Whatever the quotient is in binary: 88 / 80 - 1 is more than 0.1."""
+    assert omission.near(88, 80)
+    assert not omission.near(89, 80)
+    assert omission.near(72, 80)
+    assert not omission.near(71, 80)
 
 
 def test_the_arithmetic_of_a_stall() -> None:

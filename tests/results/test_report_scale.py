@@ -57,7 +57,7 @@ def _write_histograms(folder: Path) -> None:
             writer.append(rows)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: reads /proc")
 def test_ten_million_requests_fit_into_300_mb(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -19,12 +20,19 @@ from tests.servers.choices import KINDS, here, stacks
 
 T = TypeVar("T")
 
+SETTINGS = Settings(wait_ms=1, executor_threads=4)
+"""Of all servers in a Lab."""
+
 
 class Lab:
-    """One event loop, and one server of each stack that was asked for."""
+    """One event loop, and one server of each stack that was asked for.
 
-    def __init__(self, runner: asyncio.Runner) -> None:
+    On few threads, whose numbers are equally long.
+    """
+
+    def __init__(self, runner: asyncio.Runner, threads: ThreadPoolExecutor) -> None:
         self._runner = runner
+        runner.get_loop().set_default_executor(threads)
         self._servers: dict[str, Server] = {}
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -34,7 +42,7 @@ class Lab:
     def server(self, name: str) -> Server:
         """The server of this stack, started when it is first asked for."""
         if name not in self._servers:
-            self._servers[name] = self.run(lifecycle.start(name, settings=Settings(wait_ms=1)))
+            self._servers[name] = self.run(lifecycle.start(name, settings=SETTINGS))
         return self._servers[name]
 
     def stop(self) -> None:
@@ -54,7 +62,8 @@ def labs() -> Iterator[Callable[[str], Lab]]:
 
         def lab(kind: str) -> Lab:
             if kind not in made:
-                made[kind] = Lab(cleanup.enter_context(_runner(kind)))
+                threads = ThreadPoolExecutor(SETTINGS.executor_threads, "lab")
+                made[kind] = Lab(cleanup.enter_context(_runner(kind)), threads)
                 cleanup.callback(made[kind].stop)
             return made[kind]
 

@@ -148,7 +148,9 @@ def test_every_thread_is_bound_to_the_cpus_that_were_asked_for() -> None:
         assert [os.sched_getaffinity(task) for task in tasks] == [{cpu}] * len(tasks)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no binding to CPUs here")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this platform lacks binding to CPUs"
+)
 def test_cpus_that_do_not_exist_are_an_error() -> None:
     """The line names them and what there is."""
     with pytest.raises(StartupFailed, match=r"^cannot run on CPUs \[1000\]: .*may use \[0"):

@@ -194,7 +194,7 @@ def test_a_killed_harness_takes_its_server_along(name: str) -> None:
         assert eventually(lambda: free(port))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="on Linux only: PR_SET_PDEATHSIG")
 def test_a_killed_harness_takes_a_frozen_server_along() -> None:
     """A frozen server cannot read its pipe; the kernel ends it."""
     with Harness("asyncio") as harness:

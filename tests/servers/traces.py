@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,35 +15,44 @@ import psutil
 from servers import lifecycle
 from servers.contract import CASES
 from tests.servers import wire
+from tests.servers.processes import PROC
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 """What the fixture `run` gives."""
 
 
-SETTLED_S = 2.0
-"""How long threads that have been told to end, and uvloop's own turns, may take."""
-
-
 @asynccontextmanager
-async def nothing_left(settled_s: float = SETTLED_S) -> AsyncIterator[None]:
-    """Afterwards there are no other tasks and threads, and no more open files, than before.
+async def nothing_left(settled_s: float = 0.0) -> AsyncIterator[None]:
+    """Afterwards there are no tasks, threads and open files that were not there before.
 
-    There may be fewer: what an earlier test let go of may be collected meanwhile.
+    Some of before may be gone: what an earlier test let go of is collected meanwhile.
+    settled_s: how long threads that were told to end may take.
     """
-    process = psutil.Process()
-    tasks, threads, files = asyncio.all_tasks(), set(threading.enumerate()), process.num_fds()
-
-    def traces() -> tuple[set[asyncio.Task[Any]], set[threading.Thread], int]:
-        more = max(0, process.num_fds() - files)
-        return asyncio.all_tasks() - tasks, set(threading.enumerate()) - threads, more
-
+    before = _traces()
     yield
     for _ in range(10):  # asyncio closes sockets in the loop's next turns
         await asyncio.sleep(0)
     deadline = time.monotonic() + settled_s
-    while any(traces()) and time.monotonic() < deadline:
+    while (left := _traces() - before) and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
-    assert traces() == (set(), set(), 0)
+    assert left == set()
+
+
+def _traces() -> set[object]:
+    """Tasks, threads and open files, each as what no other is equal to."""
+    return {*asyncio.all_tasks(), *threading.enumerate(), *_open_files()}
+
+
+def _open_files() -> set[object]:
+    """Number and target of each descriptor: sockets and pipes are numbered anew each time.
+    Without /proc, how many there are."""
+    found: set[object] = set()
+    if not PROC.is_dir():
+        return set(range(psutil.Process().num_fds()))
+    for entry in (PROC / "self" / "fd").iterdir():
+        with suppress(FileNotFoundError):  # of the listing itself
+            found.add((entry.name, os.readlink(entry)))
+    return found
 
 
 async def plain_works(server: lifecycle.Server) -> None:

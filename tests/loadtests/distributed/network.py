@@ -31,16 +31,19 @@ def _must(*command: str) -> None:
 
 def missing() -> str | None:
     """Why there can be no namespaces here; None where there can."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return "only root on Linux may make network namespaces"
+    if sys.platform != "linux":
+        return "on Linux only: network namespaces"
+    if os.geteuid() != 0:
+        return "only root may make network namespaces"
     if shutil.which("ip") is None or shutil.which("tc") is None:
         return "needs the package iproute2"
     name = f"lb-{uuid.uuid4().hex[:6]}"
     done = _run("ip", "netns", "add", name)
     if done.returncode:
-        return f"network namespaces are not permitted here: {done.stderr.decode().strip()}"
+        return f"not permitted here: {done.stderr.decode().strip()}"
+    delays = _netem(name) or os.path.exists("/dev/net/tun")
     _run("ip", "netns", "del", name)
-    return None
+    return None if delays else "the kernel lacks netem and TUN, to delay packets by"
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tests.loadtests.counting import Counting
 from tests.loadtests.loads import begun, closed, command, failures, histogram, opened
 from tests.servers.processes import eventually, running
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sees processes end in /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: reads /proc")
 NOTED: list[str] = []
 
 

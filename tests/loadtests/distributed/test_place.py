@@ -37,13 +37,20 @@ def another_kernel(folder: Path) -> tuple[str, ...]:
     return ("unshare", "--mount", "sh", "-c", script, "sh")
 
 
-def _may_unshare() -> bool:
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        return False
-    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+def _may_not_mount() -> str | None:
+    """Why no file may be mounted over here; None where that is possible."""
+    if sys.platform != "linux":
+        return "on Linux only: mounts in a namespace of its own"
+    if os.geteuid() != 0:
+        return "only root may mount over a file"
+    if shutil.which("unshare") is None:
+        return "needs the package util-linux"
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True)
+    return f"not permitted here: {done.stderr.strip()}" if done.returncode else None
 
 
-needs_root = pytest.mark.skipif(not _may_unshare(), reason="only root may mount over a file")
+_why_not = _may_not_mount()
+needs_root = pytest.mark.skipif(_why_not is not None, reason=str(_why_not))
 
 
 @needs_proc

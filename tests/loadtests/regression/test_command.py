@@ -12,6 +12,7 @@ from loadtests.regression import command
 from loadtests.regression.check import Wish
 from loadtests.regression.folder import SIDES_FILE, Layer
 from results.schema import FACTS
+from results.schema.verdict import BROKEN
 from tests.loadtests.regression.trees import STACKS
 
 
@@ -28,7 +29,7 @@ from tests.loadtests.regression.trees import STACKS
 def test_wrong_usage_is_no_verdict(arguments: list[str]) -> None:
     """2 would say that the check cannot tell."""
     done = CliRunner().invoke(command.regression, arguments)
-    assert done.exit_code == command.BROKEN
+    assert done.exit_code == BROKEN
     assert done.output.startswith("error: ")
     assert len(done.output.splitlines()) == 1
 
@@ -39,7 +40,7 @@ def test_a_ref_that_does_not_exist_is_broken(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         command.regression, ["--base", "no-such-ref", "--layer", "facts", "--out", str(folder)]
     )
-    assert done.exit_code == command.BROKEN
+    assert done.exit_code == BROKEN
     assert "no-such-ref" in done.output
     assert len(done.output.splitlines()) == 1
     assert not folder.exists()
@@ -51,8 +52,17 @@ def test_without_a_baseline_there_is_nothing_to_compare_with(
     """The remedy is named."""
     monkeypatch.setattr(command, "BASELINE_FOLDER", tmp_path / "nowhere")
     done = CliRunner().invoke(command.regression, ["--layer", "facts"])
-    assert done.exit_code == command.BROKEN
+    assert done.exit_code == BROKEN
     assert "`make baseline` writes one" in done.output
+
+
+def test_an_error_of_the_check_itself_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback's exit status would be 1, a regression."""
+    monkeypatch.setattr(command, "GATED", None)
+    done = CliRunner().invoke(command.regression, ["--layer", "facts"])
+    assert done.exit_code == BROKEN
+    assert "Traceback" in done.output
+    assert done.output.splitlines()[-1] == "error: this is an error of the check itself"
 
 
 def _wish(*layers: Layer) -> Wish:

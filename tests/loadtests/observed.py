@@ -1,0 +1,139 @@
+"""A load on a watched server, with what the harness read of it and the rows that came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pytest
+
+from loadtests.generator_process import Generator
+from loadtests.observing import Observed, Observer, begun
+from loadtests.plan import PlannedRun
+from loadtests.rows import RunResult, RunRows, rows_of
+from loadtests.scenarios import Closed, Load, Scenario, load_to_json
+from servers.contract import CASES
+from servers.process import ServerProcess, server_process
+from servers.settings import Settings
+from servers.stacks import STACKS, keeps
+from tests.servers.choices import KINDS, stacks
+from tests.servers.processes import eventually
+
+WARMUP_S = 0.2
+MEASURED_S = 0.3
+THREADS = 4
+PARTS = ("before_handler_mean_ms", "in_handler_mean_ms", "after_handler_mean_ms")
+
+EACH_KIND = pytest.fixture(
+    scope="module", params=stacks(n for n in KINDS if "async" in keeps(STACKS[n]))
+)
+"""Makes a fixture of each kind of stack that has an asynchronous route."""
+
+
+@contextmanager
+def watched(stack: str) -> Iterator[ServerProcess]:
+    """A server with a probe. Hypercorn holds a connection that its client has closed for as long
+    as an idle one may stay, which is short here."""
+    settings = Settings(probe=True, executor_threads=THREADS, keep_alive_s=1.0)
+    with server_process(stack, settings=settings) as running:
+        yield running
+
+
+def closed(name: str, users: int, *, load: str = "main", **model: Any) -> Load:
+    return Load(load, CASES[name], Closed(users, **model))
+
+
+def scenario(*loads: Load, **changes: Any) -> Scenario:
+    return Scenario("made-up", "nothing", loads, **changes)
+
+
+def planned(stack: str) -> PlannedRun:
+    return PlannedRun(f"01.{stack}.made-up", 1, 1, stack, "made-up")
+
+
+def command(host: str, port: int, loads: tuple[Load, ...], **changes: Any) -> dict[str, Any]:
+    return {
+        "host": host,
+        "port": port,
+        "loads": [load_to_json(load) for load in loads],
+        "warmup_s": WARMUP_S,
+        "measured_s": MEASURED_S,
+        "drain_s": 5.0,
+        "timeout_s": 30.0,
+        "seed": 3,
+        **changes,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One load, with what was read and the rows that came of it."""
+
+    report: dict[str, Any]
+    observed: Observed
+    rows: RunRows
+
+    def run(self, load: str = "main") -> dict[str, Any]:
+        (row,) = [row for row in self.rows.runs if row["load"] == load]
+        return dict(row)
+
+    def measured(self, load: str = "main") -> dict[str, Any]:
+        told: dict[str, Any] = self.report["loads"][load]["measured"]
+        return told
+
+
+def unconnected(server: ServerProcess) -> bool:
+    """Whether the server holds no connection any more, not even one that its client has closed."""
+    held = psutil.Process(server.pid).net_connections("tcp")
+    return {one.status for one in held} <= {psutil.CONN_LISTEN}
+
+
+def observe(
+    server: ServerProcess, generator: Generator, *loads: Load, later: bool = False, **changes: Any
+) -> Seen:
+    observer = Observer(server, probe=True)
+    observer.begin()
+    report = generator.load(
+        command(server.host, server.port, loads, **changes),
+        bound_s=30.0,
+        at=observer.at,
+        give_up=lambda: False,
+    )
+    observer.end(report, loads)
+    if later:
+        assert eventually(lambda: unconnected(server))
+        observer.later()
+    result = RunResult(
+        planned(server.stack.name),
+        scenario(*loads),
+        "2024-05-06T07:08:09.010+00:00",
+        (),
+        report=report,
+        observed=observer.observed,
+    )
+    return Seen(report, observer.observed, rows_of(result))
+
+
+def undisturbed(
+    server: ServerProcess, generator: Generator, load: Load, *, below_ms: float
+) -> Seen:
+    """As `observe`, again where the client saw that the machine held the requests up."""
+    for _ in range(10):
+        seen = observe(server, generator, load)
+        if seen.run()["service_time_mean_ms"] < below_ms:
+            return seen
+    raise AssertionError("this machine is too busy to test on")
+
+
+def check_parts(seen: Seen, load: str = "main") -> list[float]:
+    """The three parts, which are there, positive, and add up to the mean service time."""
+    row, measured = seen.run(load), seen.measured(load)
+    parts = [float(row[name]) for name in PARTS]
+    assert min(parts) > 0, parts
+    mean_ms = measured["service_sum_ns"] / begun(measured) / 1e6
+    assert sum(parts) == pytest.approx(mean_ms, rel=1e-9)
+    assert sum(parts) == pytest.approx(row["service_time_mean_ms"], rel=0.002, abs=0.0006)
+    return parts

@@ -1,0 +1,65 @@
+"""Snapshots and reports made by hand, for the tests that work out figures from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from loadtests.observing import Edge
+from loadtests.scenarios import Closed, Idle, Load
+from servers import machine
+from servers.contract import CASES
+
+RUN = "01.aiohttp.made-up"
+SYNC = Load("main", CASES["sync"], Closed(2))
+IDLE = Load("idle", CASES["plain"], Idle(5))
+START_NS = 1_700_000_000_000_000_000
+MONOTONIC_NS = 50_000_000_000
+
+
+def reading(**changes: Any) -> machine.Reading:
+    """A reading of which only what a test works with is made up."""
+    return replace(machine.read(), **changes)
+
+
+def edge(**changes: Any) -> Edge:
+    return Edge(reading(**changes), None, 0.0)
+
+
+def phase(count: int, failures: list[list[Any]] | None = None, **sums: int) -> dict[str, Any]:
+    service = [[10_000, count]] if count else []
+    told = {"service_sum_ns": 0, "sent_sum_ns": 0, **sums}
+    return {"histograms": {"service": service}, "failures": failures or [], **told}
+
+
+def taken(count: int = 4, **changes: Any) -> dict[str, Any]:
+    """The report; `changes` are of the load's phases."""
+    measured = phase(count, service_sum_ns=40_000_000, sent_sum_ns=10_000_000)
+    told = {"warmup": phase(3), "measured": measured, "timeline": [], **changes}
+    return {"start_realtime_ns": START_NS, "loads": {"main": told, "idle": told}}
+
+
+def glance(
+    *,
+    at_s: float = 0.0,
+    cpu_s: float = 0.0,
+    idle_s: float | None = 0.0,
+    delay_us: list[list[int]] | None = None,
+    queue: int | None = 0,
+    threads: int = 5,
+    rss_bytes: int = 0,
+) -> dict[str, Any]:
+    return {
+        "loop": {
+            "wall_ns": int(at_s * 1e9) + 1,
+            "idle_ns": None if idle_s is None else int(idle_s * 1e9),
+            "delay_us": delay_us or [],
+        },
+        "executor_queue": queue,
+        "process": {
+            "threads": threads,
+            "rss_bytes": rss_bytes,
+            "cpu_ns": int(cpu_s * 1e9),
+            "monotonic_ns": MONOTONIC_NS + int(at_s * 1e9),
+        },
+    }

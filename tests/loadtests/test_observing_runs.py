@@ -1,0 +1,137 @@
+"""Runs as the bench makes them: which columns a probe fills, and what is left without one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from loadtests import measure, observing
+from loadtests.cpus import CpuPlan
+from loadtests.generator_process import Generator
+from loadtests.observing import Observer
+from loadtests.rows import RunResult, rows_of
+from loadtests.scenarios import Scenario
+from results.schema import Code
+from servers.process import ServerProcess
+from servers.stacks import STACKS
+from tests.loadtests.observed import MEASURED_S, PARTS, WARMUP_S, closed, planned, scenario
+from tests.servers.processes import freeze, needs_proc, needs_waitid
+
+PROBED = {
+    "loop_class",
+    "loop_delay_p50_ms",
+    "loop_delay_p99_ms",
+    "loop_delay_max_ms",
+    "loop_utilisation",
+    "loop_longest_stretch_ms",
+    "tasks_max",
+    "executor_wait_mean_ms",
+    "executor_wait_p50_ms",
+    "executor_wait_p99_ms",
+    "executor_wait_max_ms",
+    "executor_threads_max",
+    "executor_queue_max",
+    "handler_time_p50_ms",
+    "handler_time_p99_ms",
+    *PARTS,
+    "gc_pauses",
+    "gc_pause_total_ms",
+    "gc_pause_max_ms",
+}
+"""Columns of a Run that only a probe can fill."""
+
+READ = {
+    "threads_max",
+    "voluntary_switches",
+    "involuntary_switches",
+    "rss_start_bytes",
+    "rss_end_bytes",
+    "descriptors_start",
+    "descriptors_end",
+}
+AFTER = {"rss_after_bytes", "descriptors_after"}
+"""Columns that any server's own readings fill."""
+
+
+def run(generator: Generator, made: Scenario, *, probe: bool) -> tuple[RunResult, dict[str, Any]]:
+    result = measure.measure(
+        planned("asyncio"),
+        STACKS["asyncio"],
+        made,
+        generator,
+        CpuPlan(None, None, ()),
+        warmup_s=WARMUP_S,
+        measured_s=MEASURED_S,
+        seed=3,
+        probe=probe,
+        log=None,
+    )
+    (row,) = rows_of(result).runs
+    return result, dict(row)
+
+
+@needs_proc
+def test_a_run_with_a_probe_fills_every_column(generator: Generator) -> None:
+    """And those read some time after the load, where the scenario waits for that."""
+    result, row = run(generator, scenario(closed("sync", 2), after_s=0.1), probe=True)
+    wanted = PROBED | READ | AFTER
+    assert {name for name in wanted if row.get(name) is None} == set()
+    assert result.observed.probe is not None
+    assert result.observed.probe["failure"] is None
+    assert result.codes == tuple(code for code in result.codes if code is Code.MACHINE_SPEED)
+
+
+@needs_proc
+def test_a_run_without_a_probe_leaves_its_columns_blank(generator: Generator) -> None:
+    """What the server's readings tell is there all the same; nothing is asked afterwards that the
+    scenario does not wait for."""
+    result, row = run(generator, scenario(closed("sync", 2)), probe=False)
+    assert {name for name in PROBED | AFTER if row.get(name) is not None} == set()
+    assert {name for name in READ if row.get(name) is None} == set()
+    rows = rows_of(result)
+    assert (rows.observations, rows.threads) == ((), ())
+    assert row["requests"] > 0
+    assert Code.SERVER_NOT_READABLE not in result.codes
+    for moment in rows.timeline:
+        assert moment["throughput_rps"]
+        assert moment.get("loop_utilisation") is None
+
+
+class Freezing(Observer):
+    """Stops the server soon after the window opens, for longer than anybody waits to read it."""
+
+    def _opened(self) -> None:
+        assert isinstance(self._server, ServerProcess)
+        pid = self._server.pid
+        time.sleep(0.05)  # until requests of the window are on their way
+        freeze(pid)
+        thaw = threading.Timer(0.7, os.kill, (pid, signal.SIGCONT))
+        thaw.start()
+        super()._opened()
+
+
+@needs_waitid
+def test_a_server_that_cannot_be_read(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The harness waits to its bound and goes on: the Run has its load's figures, a Warning, and
+    blanks for what nobody could count from the window's opening."""
+    monkeypatch.setattr(observing, "READ_BOUND_S", 0.2)
+    monkeypatch.setattr(measure, "Observer", Freezing)
+    begun_at = time.monotonic()
+    result, row = run(generator, scenario(closed("async", 2)), probe=True)
+    assert time.monotonic() - begun_at < 20
+    assert Code.SERVER_NOT_READABLE in result.codes
+    assert "server-not-readable" in row["warnings"].split(";")
+    assert row["requests"] >= 2  # those that were on their way when it stopped
+    assert row["failures"] == 0
+    assert row["service_time_max_ms"] > 300
+    assert {name for name in PROBED - set(PARTS) if row.get(name) is not None} == set()
+    assert row.get("server_cpu_utilisation") is None
+    assert (result.ended is not None) and not result.ended.killed
+    assert rows_of(result).observations == ()

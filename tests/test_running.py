@@ -1,0 +1,126 @@
+"""How the tests are run: side by side or alone, and none passed over unseen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.skips import ALLOWED, forbidden
+
+ROOT = Path(__file__).resolve().parent.parent
+
+TESTS = """
+import pytest
+
+def test_runs(): pass
+
+@pytest.mark.skip(reason="needs the package ip")
+def test_marked(): pass
+
+def test_inside(): pytest.skip("not installed: uvicorn")
+
+@pytest.fixture
+def disk(): pytest.skip("only root may mount a file system")
+
+def test_allowed(disk): pass
+
+@pytest.mark.xfail(reason="known")
+def test_known(): assert False
+"""
+
+WHOLE_FILE = """
+import pytest
+pytest.importorskip("no_such_module")
+"""
+
+
+def tried(file: Path, text: str, wanted: str) -> tuple[int, str]:
+    """The exit status and the closing line of pytest on a file."""
+    file.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.skips", "-p", "no:locust", str(file)],
+        cwd=ROOT,
+        env={**os.environ, "LOOPBENCH_NO_SKIPS": wanted},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout.splitlines()[-1].strip("= ").rpartition(" in ")[0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "says"),
+    [
+        ("1", 1, "1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error"),
+        ("", 0, "1 passed, 3 skipped, 1 xfailed"),
+    ],
+)
+def test_a_skip_is_a_failure_where_none_is_wanted(
+    tmp_path: Path, wanted: str, status: int, says: str
+) -> None:
+    """By a mark and from within a test; but not for a reason that no package mends."""
+    assert tried(tmp_path / "test_it.py", TESTS, wanted) == (status, says)
+
+
+@pytest.mark.parametrize(("wanted", "status", "says"), [("1", 2, "1 error"), ("", 5, "1 skipped")])
+def test_a_file_that_is_skipped_is_an_error_then(
+    tmp_path: Path, wanted: str, status: int, says: str
+) -> None:
+    """As one that cannot be imported."""
+    assert tried(tmp_path / "test_it.py", WHOLE_FILE, wanted) == (status, says)
+
+
+def test_reasons() -> None:
+    """What `.ci/run` installs is no reason; what a machine cannot have is one."""
+    assert forbidden("Skipped: needs the package tcpdump")
+    assert not any(forbidden(f"Skipped: {words} x") for words in ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("side_by_side", "alone", "status"),
+    [
+        (0, 0, 0),
+        (1, 0, 1),
+        (0, 1, 1),
+        (3, 1, 3),
+        (5, 0, 0),
+        (0, 5, 0),
+        (1, 5, 1),
+        (5, 1, 1),
+        (5, 5, 5),
+    ],
+)
+def test_both_runs_count(tmp_path: Path, side_by_side: int, alone: int, status: int) -> None:
+    """A failure in either is one; where those chosen are all of one kind, the other has none (5),
+    which is no failure unless there are none at all."""
+    done, asked = run(tmp_path, side_by_side, alone)
+    assert done == status
+    assert asked == [
+        "-m pytest --numprocesses 3 --dist worksteal -m not alone one two",
+        "-m pytest -m alone one two",
+    ]
+
+
+def test_an_interrupt_ends_both_runs(tmp_path: Path) -> None:
+    """The second does not begin."""
+    done, asked = run(tmp_path, 2, 0)
+    assert (done, len(asked)) == (2, 1)
+
+
+def run(folder: Path, side_by_side: int, alone: int) -> tuple[int, list[str]]:
+    """The exit status of `.ci/test one two` and what it asks an interpreter for, whose exit
+    statuses are these."""
+    for name in (".ci", ".venv/bin"):
+        (folder / name).mkdir(parents=True)
+    (folder / ".ci" / "test").write_bytes((ROOT / ".ci" / "test").read_bytes())
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text(
+        f'#!/bin/sh\necho "$*" >>asked\ncase "$*" in\n'
+        f"*'-m not alone'*) exit {side_by_side} ;;\n*) exit {alone} ;;\nesac\n"
+    )
+    python.chmod(0o755)
+    done = subprocess.run(["sh", str(folder / ".ci" / "test"), "one", "two"])
+    return done.returncode, (folder / "asked").read_text().splitlines()
