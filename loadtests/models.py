@@ -10,6 +10,10 @@ from servers.contract import WS_ROUTES, Case, route_of
 from servers.settings import Settings
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Closed:
     """Each of `users` sends its next request when the last answer is in.
@@ -34,7 +38,7 @@ class Closed:
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         fresh = ", a new connection for every request" if self.new_connections else ""
-        return f"closed loop, {self.users} users{fresh}"
+        return f"closed loop, {_count(self.users, 'user')}{fresh}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,9 @@ class Echo:
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         fresh = ", a new connection for every message" if self.new_connections else ""
-        return f"messages of {self.size_bytes} bytes to and fro, {self.users} users{fresh}"
+        return (
+            f"messages of {self.size_bytes} bytes to and fro, {_count(self.users, 'user')}{fresh}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def test_sending_without_sleeping_starves_others_on_aiohttp(asker: Nursery, ques
     assert said(asker, question, AIOHTTP, stopped) == "others are served"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("stack", "where"), [(AIOHTTP, "in a thread"), (QUART, "in a sync route")])
 def test_a_thread_lets_others_in_as_far_as_the_lock_does(
     asker: Nursery, stack: str, where: str

@@ -72,6 +72,7 @@ def test_gather_runs_side_by_side_what_awaits(said: Said, stack: str) -> None:
     assert bounded == "2 at a time"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_clients_limit_is_for_all_servers_together(said: Said, stack: str) -> None:
     """100 by default, as aiohttp documents it; another limit is for each of them."""
