@@ -98,7 +98,7 @@ def _cliff() -> tuple[Scenario, ...]:
     return tuple(
         Scenario(
             f"{name}-{users}",
-            f"what {users} users of a 50 ms sync route get from "
+            f"what {users} at once of a 50 ms sync route get from "
             f"{'the default' if name == 'cliff' else CLIFF_THREADS} worker threads",
             (Load("main", CASES[f"sleep-sync-{CLIFF_MS}"], Closed(users, ramp_s=CLIFF_MS / 1000)),),
             yardstick=False,
@@ -198,7 +198,7 @@ def _clients() -> tuple[Scenario, ...]:
 def _stores() -> tuple[Scenario, ...]:
     """The database, by both drivers, over more and more users; and two stores."""
     rows = (
-        _closed(f"db-{kind}-{users}", f"db-{kind}", users, f"one row {text}, {users} users at once")
+        _closed(f"db-{kind}-{users}", f"db-{kind}", users, f"one row {text}, {users} at once")
         for kind, text in {
             "async": "by an asynchronous driver",
             "sync": "by a synchronous driver in worker threads",

@@ -164,10 +164,12 @@ def test_a_ramp_spreads_the_first_requests(generator: Generator, server: Countin
 
 
 def test_without_a_ramp_all_begin_at_once(generator: Generator, server: Counting) -> None:
-@pytest.mark.alone
     """Every user has sent before the first answer, of 250 ms, is in."""
     offer(generator, server, closed("/wait/250", 8))
     assert max(server.first_ns) - min(server.first_ns) < 250_000_000
+
+
+@pytest.mark.alone
 def test_a_disturbed_generator_says_so(generator: Generator, server: Counting) -> None:
     """A greenlet that spins for 20 ms ten times a second raises the lag beyond its limit."""
     report = offer(generator, server, closed("/now", 1), measured_s=0.5, spin_ms=20.0)

@@ -47,9 +47,11 @@ def test_sleepers_wake_in_the_order_of_their_due_times() -> None:
             timer.sleep_until(base + steps * 25_000_000)
             woken.append(steps)
 
-@pytest.mark.alone
     gevent.joinall([gevent.spawn(sleep, steps) for steps in (3, 0, 4, 1, 2)])
     assert woken == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.alone
 def test_an_expiry_nobody_waited_for_does_not_cut_the_next_sleep_short() -> None:
     """A sleep that was broken off leaves no stale readiness behind."""
     with Timer() as timer:
