@@ -98,7 +98,7 @@ def _cliff() -> tuple[Scenario, ...]:
     return tuple(
         Scenario(
             f"{name}-{users}",
-            f"what {users} at once of a 50 ms sync route get from "
+            f"what a 50 ms sync route gives {users} at once from "
             f"{'the default' if name == 'cliff' else CLIFF_THREADS} worker threads",
             (Load("main", CASES[f"sleep-sync-{CLIFF_MS}"], Closed(users, ramp_s=CLIFF_MS / 1000)),),
             yardstick=False,

@@ -123,6 +123,9 @@ class Manner:
     unit: str
 
 
+_SHOWN_FROM = 1.005
+"""A smaller lead, though it may be told from chance, would be shown as 1.00x."""
+
 MANNERS = {
     "throughput_rps": Manner("throughput", "answers", "as many requests as", "/s"),
     "cpu_us_per_request": Manner("CPU a request", "spends", "the CPU a request of", " µs"),
@@ -208,8 +211,10 @@ def _range(told: Sequence[Difference]) -> Iterator[str]:
 
 
 def _times(difference: Difference) -> str:
-    interval = _bracketed(difference.interval)
-    return f"{figures.digits(difference.times)}x{interval} in {name(difference.where)}"
+    where = name(difference.where)
+    if difference.times < _SHOWN_FROM:
+        return f"less than half a per cent in {where}"
+    return f"{figures.digits(difference.times)}x{_bracketed(difference.interval)} in {where}"
 
 
 def _bracketed(interval: Interval | None) -> str:
