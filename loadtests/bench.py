@@ -20,6 +20,7 @@ from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
 from loadtests.progress import Reporter, reporting
 from loadtests.rows import rows_of
 from loadtests.scenarios import SCENARIOS, Scenario
+from loadtests.serving import CHILDREN, WAYS
 from loadtests.store import Store, cannot_write, open_store
 from results.schema import ENVIRONMENT_FILE, Code
 from servers import parity
@@ -27,7 +28,7 @@ from servers.contract import Case
 from servers.control import ControlError
 from servers.errors import ServerError
 from servers.settings import Settings
-from servers.stacks import STACKS, Stack, available, keeps
+from servers.stacks import STACKS, Stack, keeps
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3
@@ -42,6 +43,7 @@ class Bench:
     warmup_s: lead-in of a Run where its scenario asks for no longer one.
     measured_s: the measured window. probe: whether the servers watch themselves.
     command: what the person typed, for the record. processes: of each server, on one port.
+    manager: who keeps them, a key of WAYS.
     own: a person's own application, whose stacks and scenarios are then meant.
     fleet: the workers that share the loads; None: one generator.
     place: where the servers run.
@@ -61,6 +63,7 @@ class Bench:
     own: Own | None = None
     fleet: Fleet | None = None
     place: Place = HERE
+    manager: str = CHILDREN
 
     def stack(self, name: str) -> Stack:
         """The row of that name."""
@@ -127,6 +130,7 @@ class Bench:
             "rows_per_run": {name: len(self.scenario(name).loads) for name in self.scenarios},
             # Said only where there are more: plans from before it did not say that it is one.
             **({} if self.processes == 1 else {"processes": self.processes}),
+            **({} if self.manager == CHILDREN else {"manager": self.manager}),
             **({} if self.own is None else {"application": dict(self.own.described)}),
             **({} if self.fleet is None else self.fleet.to_json()),
             **({} if self.place == HERE else self.place.to_json()),
@@ -218,16 +222,19 @@ class Bencher:
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
         place = self._bench.place
         place.check()
+        way = WAYS[self._bench.manager]
+        asked = way.asked(self._bench.processes)
         for name in self._bench.stacks:
-            obstacle = available(self._bench.stack(name))
+            obstacle = way.obstacle(self._bench.stack(name))
             if obstacle is not None:
                 self._leave_out(name, [f"cannot run here: {obstacle}"])
                 continue
             self._reporter.run_begins(f"{name}: the contract")
             try:
-                settings = Settings(reuse_port=self._bench.processes > 1)
-                with place.server(
+                settings = Settings(reuse_port=self._bench.processes > asked)
+                with way.starter(place)(
                     self._bench.stack(name),
+                    asked,
                     settings=settings,
                     cpus=self._cpus.server,
                     log=self._log,
@@ -298,6 +305,7 @@ class Bencher:
             probe=self._bench.probe,
             log=self._log,
             processes=self._bench.processes,
+            manager=self._bench.manager,
             place=self._bench.place,
         )
         unequal = (Code.UNEQUAL_TERMS,) if planned.stack in self._unequal else ()
