@@ -13,6 +13,7 @@ SEED =
 OUT =
 RESUME =
 PROCESSES =
+MANAGER =
 RUN =
 FORMAT =
 TESTS =
@@ -31,9 +32,9 @@ export OUT RUN BASE CANDIDATE REDIS DATABASE
 # The default interpreter is no wish: an environment that was made with another one may stay.
 SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(VERBOSE)' sh .ci/setup
 
-# Stacks beside the core ones have requirements of their own.
+# Stacks beside the core ones have requirements of their own, and so has aiohttp's manager.
 CORE := aiohttp quart-hypercorn asyncio
-SET_UP_BENCH = $(SET_UP) $(if $(filter-out $(CORE),$(STACKS)),stacks,run)
+SET_UP_BENCH = $(SET_UP) $(if $(filter-out $(CORE),$(STACKS))$(filter own,$(MANAGER)),stacks,run)
 
 BENCH_OPTIONS = \
 	$(foreach stack,$(STACKS),--stack '$(stack)') \
@@ -42,6 +43,7 @@ BENCH_OPTIONS = \
 	$(if $(DURATION),--duration '$(DURATION)') \
 	$(if $(SEED),--seed '$(SEED)') \
 	$(if $(PROCESSES),--processes '$(PROCESSES)') \
+	$(if $(MANAGER),--manager '$(MANAGER)') \
 	$(if $(WORKERS),--workers '$(WORKERS)') \
 	$(if $(REDIS),--redis "$$REDIS") \
 	$(if $(DATABASE),--database "$$DATABASE") \
@@ -66,7 +68,8 @@ help: ## List the targets
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
 	@echo '  setup   PYTHON=python3.12, STACKS=all, VERBOSE=--verbose'
 	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1,'
-	@echo '          PROCESSES (of each server), WORKERS (load processes on this machine),'
+	@echo '          PROCESSES (of each server), MANAGER=own (they are kept by the server itself),'
+	@echo '          WORKERS (load processes on this machine),'
 	@echo '          REDIS, DATABASE (URLs of stores that are there; see make services)'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'

@@ -18,13 +18,14 @@ from loadtests.measure import measure
 from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
 from loadtests.progress import Reporter, reporting
 from loadtests.rows import rows_of
+from loadtests.serving import WAYS
 from loadtests.store import Store, cannot_write, open_store
 from results.schema import ENVIRONMENT_FILE, Code
 from servers import parity
 from servers.control import ControlError
 from servers.errors import ServerError
 from servers.settings import Settings
-from servers.stacks import available, keeps_exchanges
+from servers.stacks import keeps_exchanges
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3
@@ -115,16 +116,19 @@ class Bencher:
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
         place = self._bench.place
         place.check()
+        way = WAYS[self._bench.manager]
+        asked = way.asked(self._bench.processes)
         for name in self._bench.stacks:
-            obstacle = available(self._bench.stack(name))
+            obstacle = way.obstacle(self._bench.stack(name))
             if obstacle is not None:
                 self._leave_out(name, [f"cannot run here: {obstacle}"])
                 continue
             self._reporter.run_begins(f"{name}: the contract")
             try:
-                settings = Settings(reuse_port=self._bench.processes > 1)
-                with place.server(
+                settings = Settings(reuse_port=self._bench.processes > asked)
+                with way.starter(place)(
                     self._bench.stack(name),
+                    asked,
                     settings=self._bench.told(settings),
                     cpus=self._cpus.server,
                     log=self._log,
@@ -196,6 +200,7 @@ class Bencher:
             probe=self._bench.probe,
             log=self._log,
             processes=self._bench.processes,
+            manager=self._bench.manager,
             place=self._bench.place,
         )
         unequal = (Code.UNEQUAL_TERMS,) if planned.stack in self._unequal else ()

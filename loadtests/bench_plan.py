@@ -11,6 +11,7 @@ from loadtests.distributed.fleet import Fleet
 from loadtests.distributed.place import HERE, Place
 from loadtests.own import Own
 from loadtests.scenarios import SCENARIOS, Scenario
+from loadtests.serving import CHILDREN
 from servers.contract import Case
 from servers.settings import Settings, without_password
 from servers.stacks import STACKS, Stack, hole, keeps
@@ -26,6 +27,7 @@ class Bench:
     warmup_s: lead-in of a Run where its scenario asks for no longer one.
     measured_s: the measured window. probe: whether the servers watch themselves.
     command: what the person typed, for the record. processes: of each server, on one port.
+    manager: who keeps them, a key of WAYS.
     own: a person's own application, whose stacks and scenarios are then meant.
     fleet: the workers that share the loads; None: one generator.
     place: where the servers run. stores: the URLs of stores that are there, by their name in
@@ -43,6 +45,7 @@ class Bench:
     probe: bool
     command: tuple[str, ...]
     processes: int = 1
+    manager: str = CHILDREN
     own: Own | None = None
     fleet: Fleet | None = None
     place: Place = HERE
@@ -118,6 +121,7 @@ class Bench:
             "rows_per_run": {name: len(self.scenario(name).loads) for name in self.scenarios},
             # Said only where there are more: plans from before it did not say that it is one.
             **({} if self.processes == 1 else {"processes": self.processes}),
+            **({} if self.manager == CHILDREN else {"manager": self.manager}),
             **({} if self.own is None else {"application": dict(self.own.described)}),
             **({} if self.fleet is None else self.fleet.to_json()),
             **({} if self.place == HERE else self.place.to_json()),

@@ -26,14 +26,17 @@ from loadtests.distributed.options import (
     place_options,
     worker,
 )
+from loadtests.distributed.place import HERE
 from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
 from loadtests.plan import MOST_ROUNDS
 from loadtests.probe_cost import check as check_probe_cost
 from loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
+from loadtests.regression.counts import REQUESTS
 from loadtests.scenarios import SCENARIOS, Load
 from loadtests.selfcheck.verdict import Verdict
 from loadtests.services_command import services, stores_of
+from loadtests.serving import CHILDREN, OWN, WAYS
 from loadtests.store import new_folder, seed_of
 from servers.contract import CASES, LAYERS, PROTECTIONS
 from servers.naming import NameIn, NamesIn
@@ -41,6 +44,8 @@ from servers.stacks import STACKS
 
 MOST_PROCESSES = 64
 DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")
+_STACKS_UNDER = {CHILDREN: DEFAULT_STACKS, OWN: ("aiohttp", "quart-hypercorn")}
+"""By who keeps the processes: the yardstick has no manager of its own."""
 DEFAULT_SCENARIOS = (
     "async-32",
     "sync-32",
@@ -177,6 +182,13 @@ def _described(load: Load) -> str:
     help="Run each server as so many processes that share a port.",
 )
 @click.option(
+    "--manager",
+    type=NameIn("manager", WAYS),
+    default=CHILDREN,
+    show_default=True,
+    help="Who keeps them: children of the bench, or the server's own manager (own).",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0),
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
@@ -194,6 +206,7 @@ def bench(
     resume: bool,
     probe: bool,
     processes: int,
+    manager: str,
     seed: int | None,
     app: str | None,
     app_dir: Path,
@@ -215,7 +228,7 @@ def bench(
     folder = out or new_folder()
     plan = Bench(
         stacks=tuple(dict.fromkeys(chain.from_iterable(stacks)))
-        or (DEFAULT_STACKS if own is None else tuple(own.stacks)),
+        or (_STACKS_UNDER[manager] if own is None else tuple(own.stacks)),
         scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios)))
         or (DEFAULT_SCENARIOS if own is None else tuple(own.scenarios)),
         own=own,
@@ -229,8 +242,11 @@ def bench(
         command=tuple(shown_command(sys.argv[1:])),
         processes=processes,
         stores=stores_of(redis, database),
+        manager=manager,
         **of_options(elsewhere),
     )
+    if plan.place != HERE and WAYS[manager].here_only:
+        raise click.UsageError(f"--manager {manager} keeps servers on this machine only")
     minutes = plan.expected_s() / 60
     click.echo(f"{len(plan.cells()) * rounds} runs, about {minutes:.0f} minutes", err=True)
     try:
@@ -272,9 +288,7 @@ def probe_cost(out: Path | None) -> None:
     type=NamesIn("case", CASES),
     help="Count this case of the contract (repeatable).",
 )
-@click.option(
-    "--requests", type=click.IntRange(10, 100_000), default=counts.REQUESTS, show_default=True
-)
+@click.option("--requests", type=click.IntRange(10, 100_000), default=REQUESTS, show_default=True)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
@@ -290,7 +304,8 @@ def instructions(
     """Count the instructions of a request, which do not depend on the machine's mood.
 
     Needs valgrind. Without names: the core stacks, and the routes whose layers
-    can be told apart.
+    can be told apart. Each repeat is a fresh process, whose garbage collector is
+    off; each request finds it asleep.
     """
     wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS[:2]

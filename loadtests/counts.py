@@ -1,4 +1,7 @@
-"""Instructions of a request, counted for chosen Cases of chosen stacks."""
+"""Instructions of a request, counted for chosen Cases of chosen stacks.
+
+Counted as the regression check does, and so as steadily: see `loadtests.regression.counts`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.instructions import counting
+from loadtests.regression.counts import REPEATS, counted
+from loadtests.regression.together import Patience
 from results.schema import COUNTS, Row, TableWriter
-from servers.contract import CASES
+from servers.contract import CASES, Dispatch, route_of
 from servers.settings import Settings
-
-REQUESTS = 500
-REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +61,29 @@ def count(
 
 
 def _of(
-    stack: str, cases: Iterable[str], requests: int, say: Callable[[str], None]
+    stack: str, cases: Sequence[str], requests: int, say: Callable[[str], None]
 ) -> Iterator[Count]:
-    """One server counts all Cases, one after another: the start is paid for once."""
-    settings = Settings(keep_alive_s=600.0)  # under valgrind everything takes fifty times as long
-    with counting(stack, settings) as counter:
-        for name in cases:
-            values = tuple(counter.per_request(CASES[name], requests) for _ in range(REPEATS))
-            one = Count(stack, name, requests, values)
-            say(
-                f"{stack} {name}: {one.median:,.0f} instructions a request "
-                f"(median of {REPEATS} x {requests} requests, spread {one.spread:.2%})"
-            )
-            yield one
+    """A fresh server for each repeat counts all Cases, those that work in threads last."""
+    ordered = {name: CASES[name] for name in sorted(cases, key=_in_thread)}
+    values: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(REPEATS):
+        with counting(stack, Settings(), collector=False) as counter:
+            for name, instructions in counted(counter, ordered, requests, Patience()):
+                values[name].append(instructions)
+    for name in cases:
+        one = Count(stack, name, requests, tuple(values[name]))
+        say(
+            f"{stack} {name}: {one.median:,.0f} instructions a request "
+            f"(median of {REPEATS} x {requests} requests, spread {one.spread:.2%})"
+        )
+        yield one
+
+
+def _in_thread(name: str) -> bool:
+    try:
+        return route_of(CASES[name].request).dispatch is Dispatch.SYNC
+    except LookupError:  # a request that no route is for
+        return False
 
 
 def write(folder: Path, counts: Iterable[Count]) -> None:

@@ -20,8 +20,11 @@ from results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 _ROOT = Path(__file__).resolve().parent.parent
 
-_FOLDERS = ("--out", "--app-dir")
-"""Options that name a folder of this machine."""
+_UNSHOWN = "--out"
+"""The option whose folder is another one the next time."""
+
+_PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml"}
+"""Options that name a place, and what is shown for one that means nothing elsewhere."""
 
 _CREDENTIALS = re.compile(r"(\b\w+://)[^/@]*@")
 """Name and password in a URL."""
@@ -134,12 +137,24 @@ def _git(*arguments: str) -> str | None:
 
 
 def shown_command(arguments: list[str]) -> list[str]:
-    """The command that makes the figures again, without this machine's folders and passwords."""
-    kept, words = [], iter(arguments)
+    """The command that makes the figures again, without this machine's folders and passwords: a
+    place is named as seen from the suite's own folder, or left for the reader to fill in."""
+    kept: list[str] = []
+    words = iter(arguments)
     for word in words:
-        if word in _FOLDERS:
-            next(words, None)
-        elif not word.startswith(tuple(f"{option}=" for option in _FOLDERS)):
+        option, joined, value = word.partition("=")
+        if option not in (*_PLACES, _UNSHOWN):
             kept.append(word)
+            continue
+        place = value if joined else next(words, "")
+        if option != _UNSHOWN:
+            kept += [option, _shown_place(place, _PLACES[option])]
     shown = [_CREDENTIALS.sub(r"\1", word) for word in kept]
     return ["python", "-m", "loadtests", *shown]
+
+
+def _shown_place(place: str, otherwise: str) -> str:
+    path = Path(place)
+    if path.is_relative_to(_ROOT):
+        return str(path.relative_to(_ROOT))
+    return otherwise if path.is_absolute() else place

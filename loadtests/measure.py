@@ -19,10 +19,11 @@ from loadtests.observing import Observed, Observer
 from loadtests.plan import PlannedRun
 from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
+from loadtests.serving import CHILDREN, WAYS
 from results.schema import WARNING_SEPARATOR, Code
 from servers.errors import ServerError
-from servers.group import ServerGroup, server_processes
-from servers.process import Ended, ServerProcess
+from servers.managed import Served
+from servers.process import Ended
 from servers.stacks import Stack
 
 DRAIN_S = 3.0
@@ -33,8 +34,6 @@ TIMEOUT_S = 30.0
 
 SPEED_TOLERANCE = 0.25
 """How much the machine's speed may differ before and after a load."""
-
-Serving = ServerProcess | ServerGroup
 
 
 def measure(
@@ -50,6 +49,7 @@ def measure(
     probe: bool,
     log: Path | None,
     processes: int = 1,
+    manager: str = CHILDREN,
     place: Place = HERE,
 ) -> RunResult:
     """Carry out one Run; what happens to its server or to the generator is part of the result.
@@ -59,10 +59,9 @@ def measure(
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     known = RunResult(planned, scenario, started_at, cpus.codes, processes)
     try:
-        with server_processes(
+        with WAYS[manager].starter(place)(
             stack,
             processes,
-            start=place.server,
             settings=replace(scenario.settings, probe=probe),
             cpus=cpus.server,
             log=log,
@@ -85,14 +84,14 @@ def measure(
         return replace(known, codes=(*known.codes, Code.GENERATOR_DIED), cause=str(error))
 
 
-def _how_it_died(server: Serving, ended: Ended) -> str:
+def _how_it_died(server: Served, ended: Ended) -> str:
     """In its own words where it had any; else by its exit status."""
     return server.failure or f"exit status {ended.exit_code}"
 
 
 def _load(
     known: RunResult,
-    server: Serving,
+    server: Served,
     generator: Loader,
     cpus: CpuPlan,
     warmup_s: float,
@@ -143,7 +142,7 @@ def _load(
 
 
 def _seen(
-    server: Serving, observed: Observed, before_ms: float | None, after_ms: float | None
+    server: Served, observed: Observed, before_ms: float | None, after_ms: float | None
 ) -> Iterator[Code]:
     """Warnings about the Run as a whole."""
     if before_ms and after_ms and abs(after_ms / before_ms - 1) > SPEED_TOLERANCE:

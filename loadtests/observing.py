@@ -9,8 +9,8 @@ from typing import Any
 from loadtests.procstat import MachineReading, own_cpu_s, read_machine
 from loadtests.scenarios import Load
 from servers.control import ControlClosed, ControlError, Message
-from servers.group import ServerGroup
-from servers.process import Reading, ServerProcess
+from servers.machine import Reading
+from servers.managed import Served
 
 READ_BOUND_S = 2.0
 """How long the harness waits for a reading from inside a busy server."""
@@ -52,7 +52,7 @@ class Observed:
 class Observer:
     """Asks a server at the events of a load; what does not come in time stays None."""
 
-    def __init__(self, server: ServerProcess | ServerGroup, *, probe: bool) -> None:
+    def __init__(self, server: Served, *, probe: bool) -> None:
         self._server = server
         self._probe = probe
         self._counting = False

@@ -184,7 +184,7 @@ _IGNORED = re.compile(
 )
 """Keys of environment.json that differ from occasion to occasion, or change no figure."""
 
-_PLANNED = ("duration_s", "warmup_s", "probe")
+_PLANNED = ("duration_s", "warmup_s", "probe", "processes", "manager")
 """Of plan.json: what changes the figures."""
 
 

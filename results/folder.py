@@ -59,6 +59,11 @@ class Plan:
     cells: frozenset[tuple[str, str]] = frozenset()
     raw: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def own_manager(self) -> bool:
+        """Whether each server ran under its own manager of processes."""
+        return self.raw.get("manager") == "own"
+
 
 def planned(plan: Plan, stack: str, scenario: str) -> bool:
     """Whether a Cell was to be measured, as far as the plan says."""

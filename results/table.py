@@ -139,8 +139,13 @@ def heading(folder: Folder) -> Iterator[str]:
         f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if rounds != 1 else ''}, {begun}"
     )
     several = {run.number("processes") for run in folder.runs} - {None, 1.0}
-    if several:
-        counts = " or ".join(f"{count:g}" for count in sorted(filter(None, several)))
+    counts = " or ".join(f"{count:g}" for count in sorted(filter(None, several))) or "1"
+    if folder.plan.own_manager:
+        yield (
+            f"each server as {counts} worker{'s' if several else ''} of its own manager; CPU and "
+            "memory are sums over the workers and the manager"
+        )
+    elif several:
         yield f"each server as {counts} processes on one port; CPU and memory are their sums"
     environment = folder.environment
     application = environment.get("application")

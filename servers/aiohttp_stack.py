@@ -348,24 +348,39 @@ class AiohttpServing:
         await self._ended.wait()
 
     def in_force(self) -> InForce:
-        handed_on = self._live._kwargs  # what each connection is made with
-        return {
-            "body_limit_bytes": self._app._client_max_size,
-            "keep_alive_s": handed_on["keepalive_timeout"],
-            "grace_s": self._runner._shutdown_timeout * GRACE_PERIODS,
-            "backlog": self._site._backlog,
-            "access_log": handed_on["access_log"] is not None,
-            "debug": handed_on["debug"],
-            "http_parser": f"{HttpRequestParser.__module__}.{HttpRequestParser.__qualname__}",
-            "max_requests_per_connection": None,
-            "request_threads": None,
-            "json": bytes(respond(work.example()).body).decode(),  # type: ignore[arg-type]
-        }
+        return in_force(self._app, self._runner, self._site)
+
+
+def in_force(app: web.Application, runner: web.AppRunner, site: web.BaseSite) -> InForce:
+    """What the live objects say, see `stacks.Serving.in_force`. The runner has been set up."""
+    assert runner.server is not None
+    handed_on = runner.server._kwargs  # what each connection is made with
+    return {
+        "body_limit_bytes": app._client_max_size,
+        "keep_alive_s": handed_on["keepalive_timeout"],
+        "grace_s": runner._shutdown_timeout * GRACE_PERIODS,
+        "backlog": site._backlog,
+        "access_log": handed_on["access_log"] is not None,
+        "debug": handed_on["debug"],
+        "http_parser": f"{HttpRequestParser.__module__}.{HttpRequestParser.__qualname__}",
+        "max_requests_per_connection": None,
+        "request_threads": None,
+        "json": bytes(respond(work.example()).body).decode(),  # type: ignore[arg-type]
+    }
 
 
 GRACE_PERIODS = 2
 """How many times over a request in flight gets the runner's `shutdown_timeout`: a
 connection waits that long for its handler, then as long again before it cancels it."""
+
+
+def running(settings: Settings) -> dict[str, Any]:
+    """What an AppRunner is told, whoever makes it."""
+    return {
+        "access_log": None,
+        "keepalive_timeout": settings.keep_alive_s,
+        "shutdown_timeout": settings.grace_s / GRACE_PERIODS,
+    }
 
 
 async def serve(
@@ -377,13 +392,7 @@ async def serve(
     auto_decompress: bool = False,  # no other stack takes compressed bodies
 ) -> AiohttpServing:
     """Listen with `app`; see `stacks.Start`."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=auto_decompress,
-        keepalive_timeout=settings.keep_alive_s,
-        shutdown_timeout=settings.grace_s / GRACE_PERIODS,
-    )
+    runner = web.AppRunner(app, auto_decompress=auto_decompress, **running(settings))
     try:
         await runner.setup()
         site = web.TCPSite(

@@ -55,6 +55,11 @@ class Config:
         """As the child takes it. A row that is None is not said: older trees know none."""
         return {key: value for key, value in asdict(self).items() if (key, value) != ("row", None)}
 
+    def wanted(self) -> tuple[Stack, Settings]:
+        """What is to be served, and how. Raises UnknownStack."""
+        stack = stacks.find(self.stack) if self.row is None else Stack.from_json(self.row)
+        return stack, Settings.from_json(self.settings)
+
 
 FACTS_BOUND_S = 10.0
 """How long a loop that is busy may keep the control thread waiting for the facts."""
@@ -62,11 +67,11 @@ FACTS_BOUND_S = 10.0
 Handler = Callable[[Message], Message]
 
 
-class _SharedStation(Station):
+class SharedStation(Station):
     """A Station that the loop's thread and the control thread may both send through."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, descriptors: tuple[int, int] | None = None) -> None:
+        super().__init__(descriptors)
         self._sending = threading.Lock()
 
     def send(self, message: Message) -> None:
@@ -77,7 +82,7 @@ class _SharedStation(Station):
 
 def main() -> int:
     """Serve as told over standard input. Returns the exit status: 0 after a stop, 1 on failure."""
-    station = _SharedStation()
+    station = SharedStation()
     commands = station.commands()
     first = next(commands, None)
     if first is None:
@@ -86,27 +91,33 @@ def main() -> int:
         serve(station, commands, Config(**first))
     except (Exception, SystemExit) as error:  # some servers end failures with SystemExit
         traceback.print_exc()
-        station.send({"event": "failed", **_failure(error)})
+        station.send({"event": "failed", **failure(error)})
         return 1
     return 0
 
 
 def serve(station: Station, commands: Iterable[Message], config: Config) -> None:
     """Serve `config`'s stack and answer `commands` until one of them, or their end, stops it."""
+    settle(config)
+    # Only now: looking a stack up imports no framework, starting it does.
+    stack, settings = config.wanted()
+    with probing(settings) as watching:
+        _host(station, commands, config, stack, settings, watching)
+
+
+def settle(config: Config) -> None:
+    """Bind this process to its CPUs and to its parent's life, and let it open many files.
+
+    Raises StartupFailed for CPUs that it may not use.
+    """
     if config.parent is not None:
         machine.die_with_parent(config.parent)
     if config.cpus is not None:
         _pin(config.cpus)
     machine.allow_many_files()
 
-    # Only now: looking a stack up imports no framework, starting it does.
-    stack = stacks.find(config.stack) if config.row is None else Stack.from_json(config.row)
-    settings = Settings.from_json(config.settings)
-    with _watching(settings) as watching:
-        _host(station, commands, config, stack, settings, watching)
 
-
-def _watching(settings: Settings) -> AbstractContextManager[Probe | None]:
+def probing(settings: Settings) -> AbstractContextManager[Probe | None]:
     """A Probe that is on, where the settings ask for one."""
     if not settings.probe:
         return nullcontext()
@@ -124,13 +135,13 @@ def _host(
     stop = hosting.StopRequest()
     handlers: dict[str, Handler] = {
         "read": lambda _: asdict(machine.read()),
-        "stop": lambda _: _accept(stop.ask),
+        "stop": lambda _: accept(stop.ask),
     }
     if watching is not None:
-        handlers |= _observations(watching)
+        handlers |= observations(watching)
     # A thread, so that a server whose loop is blocked can still be read.
     threading.Thread(
-        target=_obey,
+        target=obey,
         args=(station, commands, handlers, stop.ask, config.stop_timeout_s),
         name="control",
         daemon=True,
@@ -168,10 +179,10 @@ def _host(
     )
 
 
-def _observations(watching: Probe) -> dict[str, Handler]:
+def observations(watching: Probe) -> dict[str, Handler]:
     """What the harness may ask of a Probe."""
     return {
-        "reset": lambda command: _accept(partial(watching.reset, instants=command["instants"])),
+        "reset": lambda command: accept(partial(watching.reset, instants=command["instants"])),
         "observe": lambda _: {
             **watching.snapshot(),
             "threads": [asdict(one) for one in machine.read_threads() or ()],
@@ -193,12 +204,13 @@ def _pin(cpus: list[int]) -> None:
         ) from error
 
 
-def _accept(action: Callable[[], None]) -> Message:
+def accept(action: Callable[[], None]) -> Message:
+    """Do it; the answer to a command that has nothing to tell."""
     action()
     return {}
 
 
-def _obey(
+def obey(
     station: Station,
     commands: Iterable[Message],
     handlers: dict[str, Handler],
@@ -228,7 +240,7 @@ def _answer(command: Message, handlers: dict[str, Handler]) -> Message:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _failure(error: BaseException) -> Message:
+def failure(error: BaseException) -> Message:
     """The failure's kind, a class name of servers.errors, and its one line."""
     if isinstance(error, ServerError):
         return {"kind": type(error).__name__, "error": str(error)}

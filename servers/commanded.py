@@ -35,6 +35,63 @@ class Ended:
     killed: bool
 
 
+class Conversation:
+    """Commands to another process through a Channel, and what it says by itself.
+
+    events: messages that answer no command and that nobody has taken yet.
+    One thread uses it at a time.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.events: list[Message] = []
+        self._last_id = 0
+
+    def event(self, timeout_s: float) -> Message:
+        """The next message that is no answer to a command.
+
+        Raises ControlTimeout, ControlClosed and ControlError as Channel.receive does.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self.events:
+            self._receive(deadline)
+        return self.events.pop(0)
+
+    def command(self, do: str, timeout_s: float, **parameters: Any) -> Message:
+        """Have the process do something and return its answer.
+
+        Raises ControlTimeout, ControlClosed and ControlError as Channel.receive
+        does, and ControlError when the answer is an error.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._last_id += 1
+        self.channel.send({**parameters, "do": do, "id": self._last_id})
+        answer = self._receive(deadline)
+        while answer is None or answer.pop("id") != self._last_id:
+            answer = self._receive(deadline)  # the late answer to a command given up on
+        if "error" in answer:
+            raise ControlError(f"{do}: {answer['error']}")
+        return answer
+
+    def drain(self, deadline: float) -> None:
+        """Receive until the end of file or the deadline, and keep the events."""
+        while True:
+            try:
+                self._receive(deadline)
+            except (ControlClosed, ControlTimeout):
+                return
+            except ControlError:
+                continue
+
+    def _receive(self, deadline: float) -> Message | None:
+        """The next answer; None when an event came instead, which is kept."""
+        message = self.channel.receive(deadline - time.monotonic())
+        if "id" in message:
+            return message
+        self.events.append(message)
+        return None
+
+
 class Child:
     """A process in a session of its own, with a Channel to it.
 
@@ -45,7 +102,6 @@ class Child:
     cwd: where it runs.
     log: where its standard error goes; open for reading and writing, and closed by the caller.
 
-    events: messages that answer no command and that nobody has taken yet.
     ended: None until `stop`.
 
     Raises OSError when the command cannot be run. After a return `stop` must
@@ -54,13 +110,12 @@ class Child:
 
     def __init__(self, command: Sequence[str], cwd: Path, log: IO[bytes]) -> None:
         self.ended: Ended | None = None
-        self.events: list[Message] = []
         self._log = log
         self._log_start = os.fstat(log.fileno()).st_size
-        self._last_id = 0
         their_input, writer = os.pipe()
         reader, their_output = os.pipe()
         self._channel = Channel(reader, writer)
+        self._talk = Conversation(self._channel)
         try:
             self._popen = subprocess.Popen(
                 command,
@@ -76,6 +131,11 @@ class Child:
         finally:
             os.close(their_input)
             os.close(their_output)
+
+    @property
+    def events(self) -> list[Message]:
+        """See Conversation."""
+        return self._talk.events
 
     @property
     def pid(self) -> int:
@@ -95,56 +155,44 @@ class Child:
         except ChildProcessError:
             return True
 
+    def fileno(self) -> int:
+        """The descriptor that its messages arrive on, to be waited for."""
+        return self._channel.fileno()
+
     def send(self, message: Message) -> None:
         """Send a message that is not answered. Raises ControlClosed."""
         self._channel.send(message)
 
     def event(self, timeout_s: float) -> Message:
-        """The next message that is no answer to a command.
-
-        Raises ControlTimeout, ControlClosed and ControlError as Channel.receive does.
-        """
-        deadline = time.monotonic() + timeout_s
-        while not self.events:
-            self._receive(deadline)
-        return self.events.pop(0)
+        """See Conversation."""
+        return self._talk.event(timeout_s)
 
     def command(self, do: str, timeout_s: float, **parameters: Any) -> Message:
-        """Have the process do something and return its answer.
-
-        Raises ControlTimeout, ControlClosed and ControlError as Channel.receive
-        does, and ControlError when the answer is an error.
-        """
+        """See Conversation; ControlClosed, too, when the process has been stopped."""
         if self.ended is not None:
             raise ControlClosed("the process has been stopped")
-        deadline = time.monotonic() + timeout_s
-        self._last_id += 1
-        self._channel.send({**parameters, "do": do, "id": self._last_id})
-        answer = self._receive(deadline)
-        while answer is None or answer.pop("id") != self._last_id:
-            answer = self._receive(deadline)  # the late answer to a command given up on
-        if "error" in answer:
-            raise ControlError(f"{do}: {answer['error']}")
-        return answer
+        return self._talk.command(do, timeout_s, **parameters)
 
-    def stop(self, timeout_s: float) -> Ended:
+    def stop(self, timeout_s: float, before_kill: Callable[[], None] | None = None) -> Ended:
         """Ask for a graceful stop, kill the process group after `timeout_s`, and reap.
 
         May be called again, and returns the same. When it is interrupted, it
         kills at once.
+
+        before_kill: called before what is left of the group is killed, however its leader ended.
         """
         if self.ended is None:
             killed = True
             stop_ms: float | None = None
             try:
                 if self.exited:
-                    self._drain(time.monotonic())
+                    self._talk.drain(time.monotonic())
                     killed = False
                 else:
                     stop_ms = self._stop(timeout_s)
                     killed = stop_ms is None
             finally:
-                self._collect(stop_ms, killed)
+                self._collect(stop_ms, killed, before_kill)
         assert self.ended is not None
         return self.ended
 
@@ -156,14 +204,6 @@ class Child:
         lines = os.pread(log, _TAIL_BYTES, start).decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    def _receive(self, deadline: float) -> Message | None:
-        """The next answer; None when an event came instead, which is kept."""
-        message = self._channel.receive(deadline - time.monotonic())
-        if "id" in message:
-            return message
-        self.events.append(message)
-        return None
-
     def _stop(self, timeout_s: float) -> float | None:
         """How long the graceful stop took, in ms; None when it did not end within the bound."""
         begun = time.perf_counter()
@@ -171,30 +211,24 @@ class Child:
         with suppress(ControlClosed):
             self._channel.send({"do": "stop", "id": 0})
         # End of file tells of the exit at once, where polling for it would be late.
-        self._drain(deadline)
+        self._talk.drain(deadline)
         while not self.exited:
             if time.monotonic() > deadline:
                 return None
             time.sleep(_EXIT_POLL_S)
         return (time.perf_counter() - begun) * 1000
 
-    def _drain(self, deadline: float) -> None:
-        """Receive until the end of file or the deadline, and keep the events."""
-        while True:
-            try:
-                self._receive(deadline)
-            except (ControlClosed, ControlTimeout):
-                return
-            except ControlError:
-                continue
-
-    def _collect(self, stop_ms: float | None, killed: bool) -> None:
+    def _collect(
+        self, stop_ms: float | None, killed: bool, before_kill: Callable[[], None] | None
+    ) -> None:
         """Kill what is left of the process group, reap, and close the channel.
 
         The group is killed before its leader is reaped: until then nobody
         else can have been given its number.
         """
         with interrupts_deferred():
+            if before_kill is not None:
+                before_kill()
             with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group
                 os.killpg(self._popen.pid, signal.SIGKILL)
             # Closed before the wait: a process that we may not kill (sudo) stops at that.

@@ -74,6 +74,16 @@ class Channel:
         line, _, self._pending = self._pending.partition(b"\n")
         return _parse(line)
 
+    def fileno(self) -> int:
+        """The descriptor that messages arrive on, to be waited for."""
+        return self._reader
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the other side is gone; what it said before can still be received."""
+        gone = select.POLLHUP | select.POLLERR | select.POLLNVAL
+        return any(flags & gone for _, flags in self._poll.poll(0))
+
     def close(self) -> None:
         """Close both ends; the process at the other side sees end of file."""
         if not self._closed:
@@ -88,15 +98,13 @@ class Station:
     Takes the process's standard input and output for itself: what anything
     else prints goes to standard error from then on, and cannot be mistaken
     for a message.
+
+    descriptors: to read from and to write to instead; the station owns them.
     """
 
-    def __init__(self) -> None:
-        sys.stdout.flush()
-        self._commands = os.fdopen(os.dup(0), "rb", buffering=0)
-        self._replies = os.dup(1)
-        with open(os.devnull, "rb") as nothing:
-            os.dup2(nothing.fileno(), 0)
-        os.dup2(2, 1)
+    def __init__(self, descriptors: tuple[int, int] | None = None) -> None:
+        commands, self._replies = descriptors or _standard()
+        self._commands = os.fdopen(commands, "rb", buffering=0)
         self._pending = b""
 
     @property
@@ -126,6 +134,20 @@ class Station:
         """Messages as they arrive, until end of file. Blocks the calling thread."""
         while (messages := self.read()) is not None:
             yield from messages
+
+    def close(self) -> None:
+        """Close both ends: for a process that was forked and is not the one that is commanded."""
+        self._commands.close()
+        os.close(self._replies)
+
+
+def _standard() -> tuple[int, int]:
+    sys.stdout.flush()
+    taken = os.dup(0), os.dup(1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return taken
 
 
 def _parse(line: bytes) -> Message:

@@ -7,15 +7,20 @@ import gc
 import platform
 import sys
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Protocol
 
 from servers import machine
-from servers.lifecycle import Server
 from servers.settings import Settings
-from servers.stacks import NO_LOOP, Stack
+from servers.stacks import NO_LOOP, InForce, Stack
 
 
-def gather(stack: Stack, server: Server, settings: Settings) -> dict[str, Any]:
+class Told(Protocol):
+    """A live server that knows what is in force in it, see `stacks.Serving`."""
+
+    def in_force(self) -> InForce: ...
+
+
+def gather(stack: Stack, server: Told, settings: Settings) -> dict[str, Any]:
     """Facts as JSON types, without anything that names this machine's folders.
 
     Call it on the server's loop. None means that the platform or the loop

@@ -70,6 +70,11 @@ class ServerGroup:
         """Why the first that ended by itself did, in its own words."""
         return next(filter(None, (member.failure for member in self.members)), None)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """See `ServerProcess.facts`; of the first, as all were told the same."""
+        return self.members[0].facts
+
     def read(self, timeout_s: float = 2.0) -> Reading:
         """Sums over the processes; the instant is the mean of theirs. Raises as
         `ServerProcess.read` does."""

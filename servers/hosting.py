@@ -95,7 +95,7 @@ def run(
     with asyncio.Runner(debug=settings.debug, loop_factory=new_loop) as runner:
         loop = runner.get_loop()
         _stop_on_signals(loop, stop)
-        loop.set_default_executor(_executor(settings.executor_threads, watching))
+        loop.set_default_executor(executor(settings.executor_threads, watching))
         start = lifecycle.start(stack, host=host, port=port, settings=settings)
         serves = None if stack.loop == NO_LOOP else loop
         with nullcontext() if watching is None else watching.attached(serves):
@@ -125,7 +125,8 @@ async def _serve(
         await server.stop()
 
 
-def _executor(threads: int, watching: Probe | None) -> ThreadPoolExecutor:
+def executor(threads: int, watching: Probe | None) -> ThreadPoolExecutor:
+    """The default executor of a loop that serves, under a Probe or none."""
     # "asyncio" is what the loop itself would name the threads of its default executor.
     if watching is None:
         return ThreadPoolExecutor(threads, "asyncio")

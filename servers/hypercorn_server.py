@@ -19,6 +19,15 @@ from servers.settings import Settings
 from servers.stacks import InForce
 
 
+def settle(config: Config, settings: Settings) -> None:
+    """Put what every stack is told into Hypercorn's own words."""
+    config.accesslog = None
+    config.backlog = settings.backlog
+    config.keep_alive_timeout = settings.keep_alive_s
+    config.keep_alive_max_requests = sys.maxsize
+    config.websocket_max_message_size = MESSAGE_LIMIT_BYTES
+
+
 class _BoundConfig(Config):
     """A Hypercorn configuration that hands over a socket that is bound already.
 
@@ -29,13 +38,9 @@ class _BoundConfig(Config):
     def __init__(self, listener: socket.socket, settings: Settings) -> None:
         super().__init__()
         self._listener = listener
-        self.accesslog = None
+        settle(self, settings)
         # Without a handler and a level of its own, which would be the process's.
         self.errorlog = logging.getLogger("hypercorn.error")
-        self.backlog = settings.backlog
-        self.keep_alive_timeout = settings.keep_alive_s
-        self.keep_alive_max_requests = sys.maxsize
-        self.websocket_max_message_size = MESSAGE_LIMIT_BYTES
         # Too late to matter, see `asgi.end`.
         self.graceful_timeout = settings.grace_s + 2 * LAST_WORDS_S
 
@@ -101,16 +106,21 @@ class HypercornServing:
         self._task.result()
 
     def in_force(self) -> InForce:
-        return {
-            **self._app.in_force(),
-            "keep_alive_s": self._config.keep_alive_timeout,
-            "grace_s": self._grace_s,
-            "backlog": self._config.backlog,
-            "access_log": self._config.log.access_logger is not None,
-            "http_parser": f"{h11.Connection.__module__}.{h11.Connection.__qualname__}",
-            "max_requests_per_connection": self._config.keep_alive_max_requests,
-            "request_threads": None,
-        }
+        return {**in_force(self._app, self._config), "grace_s": self._grace_s}
+
+
+def in_force(app: Application, config: Config) -> InForce:
+    """What the live objects say, see `stacks.Serving.in_force`."""
+    return {
+        **app.in_force(),
+        "keep_alive_s": config.keep_alive_timeout,
+        "grace_s": config.graceful_timeout,
+        "backlog": config.backlog,
+        "access_log": config.log.access_logger is not None,
+        "http_parser": f"{h11.Connection.__module__}.{h11.Connection.__qualname__}",
+        "max_requests_per_connection": config.keep_alive_max_requests,
+        "request_threads": None,
+    }
 
 
 async def serve(app: Application, host: str, port: int, settings: Settings) -> HypercornServing:

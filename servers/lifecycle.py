@@ -92,14 +92,14 @@ async def start(
     """
     stack = stacks.find(name)
     begin = stacks.load(stack)
-    address = await _address(host)
+    address = await numeric(host)
     try:
         _try_address(address)
         serving = await begin(address, port, settings)
     except ServerError:
         raise
     except OSError as error:
-        raise _os_failure(stack, address, port, error) from error
+        raise os_failure(stack, address, port, error) from error
     except Exception as error:
         raise _failure(stack, error) from error
     server = Server(stack, address, serving)
@@ -131,8 +131,11 @@ async def serving(
         await server.stop()
 
 
-async def _address(host: str) -> str:
-    """One numeric address for `host`, so that every stack binds the same single one."""
+async def numeric(host: str) -> str:
+    """One numeric address for `host`, so that every stack binds the same single one.
+
+    Raises ServerError for a name that no address belongs to.
+    """
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -156,7 +159,8 @@ def _try_address(address: str) -> None:
         probe.bind((address, 0))
 
 
-def _os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerError:
+def os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerError:
+    """What a listener that cannot be had is to a person: cause and remedy."""
     where = f"{host} port {port}"
     if error.errno == errno.EADDRINUSE:
         return PortInUse(f"{where} is in use; stop what listens there, or take another port or 0")

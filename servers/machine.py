@@ -74,6 +74,8 @@ def read_threads(tasks: Path = TASKS) -> list[ThreadReading] | None:
     if not tasks.exists():
         return None
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    # By its own number: Python 3.11 gives that of a forked process's parent.
+    names[os.getpid()] = threading.main_thread().name
     readings = []
     for task in sorted(tasks.iterdir(), key=lambda path: int(path.name)):
         try:

@@ -138,14 +138,25 @@ def _differs(host: Host) -> dict[str, str]:
 
 async def start(host: str, port: int, settings: Settings, *, stack: Stack) -> Serving:
     """See `stacks.Start`. `stack`: a row that `rows` made."""
-    own = stack.own
-    assert own is not None
-    on = HOSTS[stack.name.removeprefix(PREFIX)]
+    assert stack.own is not None
+    app = await hosted(stack.own)
+    serve = importlib.import_module(_host(stack).module).serve
+    return _Own(await serve(app, host, port, settings, **options(stack)))
+
+
+async def hosted(own: OwnApp) -> Any:
+    """The application as its server takes it. Raises as `own_app.application` does."""
     app = await own_app.application(own)
-    if own_app.kind(own, app) == ASGI:
-        app = Hosted(app)
-    serve = importlib.import_module(on.module).serve
-    return _Own(await serve(app, host, port, settings, **on.options))
+    return Hosted(app) if own_app.kind(own, app) == ASGI else app
+
+
+def options(stack: Stack) -> Mapping[str, Any]:
+    """What the server is told beside the settings, for a row that `rows` made."""
+    return _host(stack).options
+
+
+def _host(stack: Stack) -> Host:
+    return HOSTS[stack.name.removeprefix(PREFIX)]
 
 
 class _Own:

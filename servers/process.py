@@ -30,7 +30,7 @@ from servers.stacks import Stack
 
 __all__ = ["Ended", "Reading", "ServerProcess", "server_process"]
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 _DEFAULTS = Settings()
 _FACTS_BOUND_S = 10.0
 _FAILURES: dict[str, type[ServerError]] = {
@@ -118,7 +118,7 @@ def server_process(
     stop_timeout_s: float = 10.0,
     prefix: tuple[str, ...] = (),
     python: Path = Path(sys.executable),
-    root: Path = _ROOT,
+    root: Path = ROOT,
 ) -> Iterator[ServerProcess]:
     """Run stack `name` in a child process that has answered a request; stop it in the end.
 
@@ -140,34 +140,42 @@ def server_process(
         port=port,
         settings=settings.to_json(),
         cpus=None if cpus is None else sorted(cpus),
-        parent=_lasting_parent(prefix),
+        parent=lasting_parent(prefix),
         stop_timeout_s=stop_timeout_s,
         row=None if stack.own is None else asdict(stack),
     )
     with ExitStack() as cleanup:
-        stderr = cleanup.enter_context(_open_log(log))
+        stderr = cleanup.enter_context(open_log(log))
         spawned = time.perf_counter()
         with interrupts_deferred():
-            child = _spawn(stack, (*prefix, str(python), "-m", "servers.child"), root, stderr)
+            child = spawn(stack, (*prefix, str(python), "-m", "servers.child"), root, stderr)
             cleanup.callback(child.stop, stop_timeout_s)
-        try:
+        with awaiting(child, stack, ready_timeout_s, stop_timeout_s):
             server = _ready(child, stack, config, spawned, ready_timeout_s, prefix)
-        except ControlTimeout as error:
-            raise StartupFailed(
-                f"{stack.name} was not ready within {ready_timeout_s:g} s{_quoted(child)}"
-            ) from error
-        except ControlClosed as error:
-            ended = child.stop(stop_timeout_s)
-            raise StartupFailed(
-                f"{stack.name} ended before it was ready, exit status {ended.exit_code}"
-                f"{_quoted(child)}"
-            ) from error
-        except ControlError as error:
-            raise StartupFailed(f"{stack.name} cannot be commanded: {error}") from error
         yield server
 
 
-def _lasting_parent(prefix: tuple[str, ...]) -> int | None:
+@contextmanager
+def awaiting(
+    child: Child, stack: Stack, ready_timeout_s: float, stop_timeout_s: float
+) -> Iterator[None]:
+    """While a child gets ready: what is wrong with the talk to it is a StartupFailed."""
+    try:
+        yield
+    except ControlTimeout as error:
+        raise StartupFailed(
+            f"{stack.name} was not ready within {ready_timeout_s:g} s{_quoted(child)}"
+        ) from error
+    except ControlClosed as error:
+        ended = child.stop(stop_timeout_s)
+        raise StartupFailed(
+            f"{stack.name} ended before it was ready, exit status {ended.exit_code}{_quoted(child)}"
+        ) from error
+    except ControlError as error:
+        raise StartupFailed(f"{stack.name} cannot be commanded: {error}") from error
+
+
+def lasting_parent(prefix: tuple[str, ...]) -> int | None:
     """The pid that the child can be told to die with.
 
     Not behind a prefix, whose process would be the parent. Not from another
@@ -178,7 +186,11 @@ def _lasting_parent(prefix: tuple[str, ...]) -> int | None:
     return os.getpid() if in_main_thread and not prefix else None
 
 
-def _open_log(log: Path | None) -> IO[bytes]:
+def open_log(log: Path | None) -> IO[bytes]:
+    """Where a child's standard error goes; without a path, to a file that nobody sees.
+
+    Raises ServerError.
+    """
     if log is None:
         return tempfile.TemporaryFile()
     try:
@@ -189,7 +201,8 @@ def _open_log(log: Path | None) -> IO[bytes]:
         ) from error
 
 
-def _spawn(stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes]) -> Child:
+def spawn(stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes]) -> Child:
+    """Run `command` in the folder `root`. Raises StartupFailed."""
     try:
         return Child(command, root, log)
     except OSError as error:
@@ -213,8 +226,8 @@ def _ready(
     message = child.event(timeout_s)
     start_ms = (time.perf_counter() - spawned) * 1000
     if message["event"] == "failed":
-        raise _failure(stack, message)
-    _ask(stack, message, deadline)
+        raise refusal(message)
+    greet(stack, message["host"], message["port"], deadline)
     first_answer_ms = (time.perf_counter() - spawned) * 1000
     return ServerProcess(
         stack=stack,
@@ -230,18 +243,16 @@ def _ready(
     )
 
 
-def _failure(stack: Stack, message: Message) -> ServerError:
+def refusal(message: Message) -> ServerError:
+    """What a child that failed said, as what it raised."""
     return _FAILURES.get(message["kind"], StartupFailed)(message["error"])
 
 
-def _ask(stack: Stack, listening: Message, deadline: float) -> None:
+def greet(stack: Stack, host: str, port: int, deadline: float) -> None:
     """Send the stack's greeting. Raises StartupFailed unless the answer is right."""
     request, expected = stacks.greeting(stack)
-    host: str = listening["host"]
     timeout_s = max(0.001, deadline - time.monotonic())
-    connection = http.client.HTTPConnection(
-        _ANY_ADDRESS.get(host, host), listening["port"], timeout=timeout_s
-    )
+    connection = http.client.HTTPConnection(_ANY_ADDRESS.get(host, host), port, timeout=timeout_s)
     try:
         with closing(connection):
             connection.request(request.method, request.target)
@@ -252,7 +263,7 @@ def _ask(stack: Stack, listening: Message, deadline: float) -> None:
         wrong = f"{type(error).__name__}: {error}"
     if wrong is not None:
         raise StartupFailed(
-            f"{stack.name} listens at {listening['url']} but did not answer "
+            f"{stack.name} listens on {host} port {port} but did not answer "
             f"{request.method} {request.target} as the contract says: {wrong}"
         )
 

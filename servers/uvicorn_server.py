@@ -24,6 +24,23 @@ _PARSERS: dict[Parser, str] = {"h11": "conn", "httptools": "parser"}
 """Where uvicorn's protocol for a connection keeps its parser."""
 
 
+def told(settings: Settings, parser: Parser) -> dict[str, Any]:
+    """What every stack is told in uvicorn's own words, but for the end and the workers."""
+    return {
+        "http": parser,
+        "ws": "wsproto",  # as Hypercorn has it
+        "ws_max_size": MESSAGE_LIMIT_BYTES,
+        "interface": "asgi3",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,  # no other server here reads them
+        "backlog": settings.backlog,
+        # Typed as a whole number and handed to asyncio, which takes any.
+        "timeout_keep_alive": settings.keep_alive_s,
+    }
+
+
 class _Server(uvicorn.Server):
     """A uvicorn that leaves signals to the loop's owner and says when it listens."""
 
@@ -53,17 +70,7 @@ class UvicornServing:
         self._grace_s = settings.grace_s
         self._config = uvicorn.Config(
             app,
-            http=parser,
-            ws="wsproto",  # as Hypercorn has it
-            ws_max_size=MESSAGE_LIMIT_BYTES,
-            interface="asgi3",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # no other server here reads them
-            backlog=settings.backlog,
-            # Both are typed as whole numbers and handed to asyncio, which takes any.
-            timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]
+            **told(settings, parser),
             # Too late to matter, see `asgi.end`.
             timeout_graceful_shutdown=settings.grace_s + 2 * LAST_WORDS_S,  # type: ignore[arg-type]
             workers=1,
@@ -116,23 +123,29 @@ class UvicornServing:
         self._task.result()
 
     def in_force(self) -> InForce:
-        # What uvicorn makes for each connection.
-        protocol: Any = self._config.http_protocol_class(
-            config=self._config,  # type: ignore[call-arg]
-            server_state=ServerState(),
-            app_state={},
-        )
-        parser = type(getattr(protocol, _PARSERS[self._parser]))
-        return {
-            **self._app.in_force(),
-            "keep_alive_s": protocol.timeout_keep_alive,
-            "grace_s": self._grace_s,
-            "backlog": self._config.backlog,
-            "access_log": protocol.access_log,
-            "http_parser": f"{parser.__module__}.{parser.__qualname__}",
-            "max_requests_per_connection": None,
-            "request_threads": None,
-        }
+        live = in_force(self._app, self._config, self._parser)
+        return {**live, "grace_s": self._grace_s}
+
+
+def in_force(app: Application, config: uvicorn.Config, parser: Parser) -> InForce:
+    """What the live objects say, see `stacks.Serving.in_force`."""
+    # What uvicorn makes for each connection.
+    protocol: Any = config.http_protocol_class(
+        config=config,  # type: ignore[call-arg]
+        server_state=ServerState(),
+        app_state={},
+    )
+    made = type(getattr(protocol, _PARSERS[parser]))
+    return {
+        **app.in_force(),
+        "keep_alive_s": protocol.timeout_keep_alive,
+        "grace_s": config.timeout_graceful_shutdown,
+        "backlog": config.backlog,
+        "access_log": protocol.access_log,
+        "http_parser": f"{made.__module__}.{made.__qualname__}",
+        "max_requests_per_connection": None,
+        "request_threads": None,
+    }
 
 
 async def serve(

@@ -22,7 +22,7 @@ from __future__ import annotations
 import http.client
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -96,7 +96,7 @@ def measure(
             with counting(
                 stack, Settings(), python=side.python, root=side.root, collector=False
             ) as counter:
-                for name, instructions in _pass(counter, asked, plan.requests, patience):
+                for name, instructions in counted(counter, asked, plan.requests, patience):
                     rows.append(
                         {
                             "side": str(side.role),
@@ -110,11 +110,13 @@ def measure(
     return rows
 
 
-def _pass(
+def counted(
     counter: Counter, cases: Mapping[str, Case], requests: int, patience: Patience
-) -> list[tuple[str, float]]:
-    """Every case counted once, one after another."""
-    found = []
+) -> Iterator[tuple[str, float]]:
+    """Instructions of a request of every case, each counted once, one after another.
+
+    Raises HarnessError.
+    """
     warm = FIRST_REQUESTS
     for name, case in cases.items():
         sender = Sender(counter, case, patience)
@@ -123,7 +125,7 @@ def _pass(
                 took_s = sender.send(connection, warm)
                 if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
                     sender.send(connection, 1)  # which meets the new second
-                found.append((name, sender.count(connection, requests)))
+                instructions = sender.count(connection, requests)
             sender.await_idle()
         except (OSError, http.client.HTTPException) as error:
             how = "has ended" if not counter.server.alive else f"{type(error).__name__}: {error}"
@@ -131,7 +133,7 @@ def _pass(
                 f"{counter.server.stack.name} under callgrind, asked for {name}: {how}"
             ) from error
         warm = WARM_REQUESTS
-    return found
+        yield name, instructions
 
 
 class Sender:

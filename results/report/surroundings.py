@@ -35,7 +35,7 @@ def parts(material: Material) -> Iterator[Part]:
     chosen = [("seed", _told(environment["seed"]))] if "seed" in environment else []
     chosen += [
         (key, _told(plan[key]))
-        for key in ("rounds", "duration_s", "warmup_s", "probe", "processes", "runs")
+        for key in ("rounds", "duration_s", "warmup_s", "probe", "processes", "manager", "runs")
         if key in plan
     ]
     if chosen or machine:

@@ -22,8 +22,8 @@ PROBE_COST = Table(
 
 COUNTS = Table(
     "counts",
-    "Instructions of a request, counted under callgrind: a row a stack and case. Written by "
-    "`loadtests instructions --out DIR`.",
+    "Instructions of a request, counted under callgrind with the garbage collector off: a row a "
+    "stack and case. Written by `loadtests instructions --out DIR`.",
     (
         text("stack", "what was asked", required=True),
         text("case", "name of the contract's case", required=True),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.counts import REPEATS, Count, count, write
+from loadtests.counts import Count, count, write
 from loadtests.instructions import missing
+from loadtests.regression.counts import REPEATS
 from results.report.parts import Table
 from results.schema import COUNTS, read_table
 from tests.results import report_folder
@@ -16,13 +17,17 @@ from tests.results.reports import made
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_more_work_is_more_instructions() -> None:
-    """Thirty layers against none, on the yardstick; each counted as often as it says."""
+    """Thirty layers against none, on the yardstick; each counted as often as it says, told in
+    the order asked for, and alike in each of the fresh processes."""
     said: list[str] = []
-    none, thirty = count(("asyncio",), ("middleware-0", "middleware-30"), 20, said.append)
+    cases = ("sync", "middleware-0", "middleware-30")
+    sync, none, thirty = count(("asyncio",), cases, 20, said.append)
     assert (none.case, thirty.case) == ("middleware-0", "middleware-30")
     assert len(none.values) == len(thirty.values) == REPEATS
-    assert thirty.median > none.median > 10_000
+    assert sync.median > thirty.median > none.median > 10_000
+    assert max(none.spread, thirty.spread) < 0.01
     assert [line.partition(":")[0] for line in said] == [
+        "asyncio sync",
         "asyncio middleware-0",
         "asyncio middleware-30",
     ]

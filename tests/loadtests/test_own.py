@@ -7,10 +7,12 @@ import http.client
 import json
 import re
 from contextlib import closing
+import shlex
 from pathlib import Path
 
 import pytest
 
+from loadtests.environment import shown_command
 from loadtests.errors import HarnessError
 from loadtests.own import USERS, learn, of_file, of_paths, prepare
 from loadtests.scenarios import Closed, Open
@@ -19,9 +21,10 @@ from servers.contract import Request
 from servers.own_app import ASGI, Looks, OwnApp, look_at
 from servers.own_stacks import rows
 from servers.process import ServerProcess, server_process
-from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error
+from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.documents import blocks, write
 from tests.loadtests.test_bench import command
+from tests.servers.processes import ROOT, needs_proc
 
 DOCUMENT = "your-own-application.md"
 
@@ -102,8 +105,9 @@ def test_the_environment_and_the_report_say_whose_application_it_is(measured: En
         "checked": "status and every byte",
     }
     assert told["requests"]["GET /visit"]["checked"] == "status"
-    command = json.loads(text)["command"]
-    assert "--app-dir" not in command
+    command = shlex.join(json.loads(text)["command"])
+    assert "--app shop:make_app --app-dir DIR --get /hello --scenarios FILE.toml" in command
+    assert "--out" not in command
     page = html.unescape((measured.bench.folder / "report.html").read_text())
     assert "a person's own application: shop:make_app (aiohttp)" in page
     assert "POST /orders" in page
@@ -266,6 +270,50 @@ def test_an_application_that_knows_requests_alone_is_served(
     told = log.read_text().splitlines()
     assert told.count("no ASGI lifespan: NotImplementedError: lifespan") == 1
     assert told.count("NotImplementedError: websocket") == 1
+
+
+@needs_proc
+def test_an_own_application_as_two_processes_is_gone_on_with(odd: Path) -> None:
+    """Interrupted after its first Run, it goes on with the same options, on terms that are the
+    same."""
+    own = ("--app", "odd:asgi", "--app-dir", str(odd), "--get", "/ok", "--on", "hypercorn")
+    options = (*own, "--processes", "2", "--rounds", "1", *SHORT)
+    folder = odd / "pair"
+    with Bench(folder, *options) as bench:
+        reach(bench, lambda bench: "[1/2]" in bench.errors)
+        bench.interrupt()
+        assert bench.ended() == 130, bench.errors
+        (first,) = bench.rows()
+    with Bench(folder, *options, "--resume") as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    assert done.rows[0] == first
+    assert {row["scenario"] for row in done.rows} == {"ok-32", "ok-1"}
+    assert {(row["stack"], row["processes"]) for row in done.rows} == {("app-hypercorn", 2)}
+    assert not any(codes(row) & {Code.ENVIRONMENT_DRIFT, Code.UNEQUAL_TERMS} for row in done.rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("--app-dir", "shop", "--get", "/x"), "--app-dir shop --get /x"),
+        (("--app-dir", f"{ROOT}/docs/shop"), "--app-dir docs/shop"),
+        ((f"--app-dir={Path.home()}",), "--app-dir DIR"),
+        (
+            ("--scenarios", f"{Path.home()}/loads.toml", "--rounds=2"),
+            "--scenarios FILE.toml --rounds=2",
+        ),
+        (
+            ("--scenarios=loads.toml", "--out", "x", "--out=y", "--probe"),
+            "--scenarios loads.toml --probe",
+        ),
+    ],
+)
+def test_the_command_on_record_names_no_folder_of_this_machine(
+    arguments: tuple[str, ...], shown: str
+) -> None:
+    """What is in the suite's own folder is named from there; what is not is left to fill in."""
+    assert shlex.join(shown_command(list(arguments))) == f"python -m loadtests {shown}"
 
 
 def test_answers_are_learned_over_two_starts(odd: Path) -> None:

@@ -1,0 +1,120 @@
+"""The harness's side of a worker's report: where it arrives, and what it has to say.
+
+Each worker of a server's own manager opens a Unix socket of its own to the harness; what it
+sends and answers there is what `servers.child` does, see servers.enlisted.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from servers.commanded import Child, Conversation
+from servers.control import Channel, ControlClosed, ControlTimeout, Message
+from servers.errors import StartupFailed
+from servers.process import refusal
+
+
+@dataclass(frozen=True, slots=True)
+class EnlistedWorker:
+    """A live worker, and the way to command it."""
+
+    pid: int
+    talk: Conversation
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self.talk.channel.hung_up
+
+
+class Door:
+    """The Unix socket on which workers report, in a folder that only this user can enter."""
+
+    def __enter__(self) -> Door:
+        self._folder = tempfile.TemporaryDirectory(prefix="loopbench-")
+        self.path = os.path.join(self._folder.name, "door")
+        self._listener = socket.socket(socket.AF_UNIX)
+        try:
+            self._listener.setblocking(False)
+            self._listener.bind(self.path)
+            self._listener.listen()
+        except OSError as error:
+            self.__exit__()
+            raise StartupFailed(
+                f"cannot listen on {self.path}: {error}; name another folder by TMPDIR"
+            ) from error
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._listener.close()
+        self._folder.cleanup()
+
+    def fileno(self) -> int:
+        """To be waited for."""
+        return self._listener.fileno()
+
+    def open(self) -> Channel | None:
+        """A channel to the worker that has come; None where none has."""
+        try:
+            line, _ = self._listener.accept()
+        except BlockingIOError:
+            return None
+        line.setblocking(True)
+        writer = os.dup(line.fileno())
+        return Channel(line.detach(), writer)
+
+
+def enlist(
+    door: Door, cleanup: ExitStack, manager: Child, count: int, deadline: float
+) -> tuple[EnlistedWorker, ...]:
+    """Wait until so many workers have reported that they serve.
+
+    Raises StartupFailed where one failed or ended, ControlClosed where the manager did, and
+    ControlTimeout.
+    """
+    starting: list[Conversation] = []
+    serving: list[EnlistedWorker] = []
+    while len(serving) < count:
+        _await(deadline, door, manager, *(talk.channel for talk in starting))
+        channel = door.open()
+        if channel is not None:
+            cleanup.callback(channel.close)
+            starting.append(Conversation(channel))
+        for talk in tuple(starting):
+            said = _said(talk)
+            if said is not None:
+                starting.remove(talk)
+                serving.append(EnlistedWorker(said["pid"], talk))
+        with suppress(ControlTimeout):
+            raise refusal(manager.event(0.0))
+    return tuple(serving)
+
+
+def _await(deadline: float, *sources: Door | Child | Channel) -> None:
+    """Return when one of them has something. Raises ControlTimeout."""
+    poll = select.poll()
+    for source in sources:
+        poll.register(source.fileno(), select.POLLIN)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise ControlTimeout("not every worker has reported")
+
+
+def _said(talk: Conversation) -> Message | None:
+    """A worker's word that it serves; None while there is none. Raises StartupFailed."""
+    try:
+        said = talk.event(0.0)
+    except ControlTimeout:
+        return None
+    except ControlClosed as error:
+        raise StartupFailed(
+            "a worker ended before it served; the server's log says more"
+        ) from error
+    if said["event"] == "failed":
+        raise refusal(said)
+    return said

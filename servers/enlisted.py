@@ -1,0 +1,182 @@
+"""Inside a worker of a server's own manager: it reports to the harness, and is read by it.
+
+A worker is started by its server, in whatever way that has; an environment variable tells it
+where to report. It opens a control channel of its own, answers what `servers.child` answers,
+and is stopped by its manager. The end of its channel means that the harness is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from servers import facts, hosting, machine, managers, own_stacks
+from servers.child import (
+    FACTS_BOUND_S,
+    Config,
+    Handler,
+    SharedStation,
+    failure,
+    obey,
+    observations,
+    probing,
+)
+from servers.control import Message
+from servers.errors import StartupFailed
+from servers.stacks import InForce, Stack
+
+_VARIABLE = "LOOPBENCH_WORKER"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a manager leaves for its workers in their environment; see `servers.managing`."""
+
+    door: str
+    child: dict[str, Any]
+
+    def leave(self) -> None:
+        """For whatever process this one starts."""
+        os.environ[_VARIABLE] = json.dumps(asdict(self))
+
+    @classmethod
+    def found(cls) -> Orders:
+        """Those of this process's manager. Raises KeyError where it has none."""
+        return cls(**json.loads(os.environ[_VARIABLE]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What `facts.gather` asks."""
+
+    in_force: Callable[[], InForce]
+
+
+class Worker:
+    """This process, as the harness has it. Made by `this`, before the loop and the application.
+
+    stack: the row as it is under the manager. watching: the Probe that is on, if any.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        # A manager that is killed takes its workers with it, where the system can see to that.
+        machine.die_with_parent(os.getppid())
+        machine.allow_many_files()
+        config = Config(**orders.child)
+        stack, self.settings = config.wanted()
+        self.stack: Stack = managers.managed(stack)
+        self._station = _report(orders.door)
+        self._held = ExitStack()
+        self.watching = self._held.enter_context(probing(self.settings))
+        self._handlers: dict[str, Handler] = {"read": lambda _: asdict(machine.read())}
+        if self.watching is not None:
+            self._handlers |= observations(self.watching)
+        threading.Thread(
+            target=obey,
+            args=(
+                self._station,
+                self._station.commands(),
+                self._handlers,
+                _terminate,
+                config.stop_timeout_s,
+            ),
+            name="control",
+            daemon=True,
+        ).start()
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the stack names, with what a Probe needs of it."""
+        return hosting.LOOPS[self.stack.loop](self.watching)
+
+    def make_loops(self) -> None:
+        """Have asyncio make such loops, for a server that takes no factory; uvloop needs no
+        preparation, and has a way of its own in each server."""
+        if self.watching is not None and self.stack.loop == "asyncio":
+            asyncio.set_event_loop_policy(_Policy(self.new_loop))
+
+    async def application(self) -> Any:
+        """The stack's application, made in this loop, as its server takes it.
+
+        Raises what making it raises, and StartupFailed where only the stack's `start` knows how.
+        """
+        if self.stack.own is not None:
+            return await own_stacks.hosted(self.stack.own)
+        create_app = getattr(importlib.import_module(self.stack.module), "create_app", None)
+        if create_app is None:
+            raise StartupFailed(
+                f"{self.stack.module} has no create_app(settings), which the workers of its "
+                "server's own manager call"
+            )
+        return create_app(self.settings)
+
+    def begin(self) -> None:
+        """On the loop that is to serve, before the application's start-up: its executor, its
+        watch."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(hosting.executor(self.settings.executor_threads, self.watching))
+        if self.watching is not None:
+            self._held.enter_context(self.watching.attached(loop))
+
+    def listening(self, in_force: Callable[[], InForce]) -> None:
+        """On the loop, once the application has started: report."""
+        loop = asyncio.get_running_loop()
+
+        def told() -> InForce:
+            # Only the application knows its own, and there is no one way to ask a person's.
+            own = {} if self.stack.own is None else {"json": None}
+            return {**in_force(), **own}
+
+        async def gather() -> Message:
+            return facts.gather(self.stack, _Told(told), self.settings)
+
+        self._handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
+            FACTS_BOUND_S
+        )
+        self._station.send({"event": "listening", "pid": os.getpid()})
+
+    def failed(self, error: BaseException) -> None:
+        """Report why there will be no server."""
+        traceback.print_exception(error, file=sys.stderr)
+        self._station.send({"event": "failed", **failure(error)})
+
+    def end(self) -> None:
+        """On the loop, when the application has ended: nothing is watched any more."""
+        self._held.close()
+
+
+class _Policy(asyncio.DefaultEventLoopPolicy):
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        super().__init__()
+        self._new_loop = new_loop
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return self._new_loop()
+
+
+@cache
+def this() -> Worker:
+    """This process as a Worker; it enlists when it is first asked for."""
+    return Worker(Orders.found())
+
+
+def _report(door: str) -> SharedStation:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(door)
+        writer = os.dup(line.fileno())
+        return SharedStation((line.detach(), writer))
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,100 @@
+"""The process above a server's own workers: `python -m servers.managing`, started by
+servers.managed.
+
+It listens, says so, and becomes the server's own manager, which starts its workers; each of
+them enlists with the harness by itself, see servers.enlisted. A thread beside the manager
+answers the harness, and turns its word to stop, and its end, into SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from servers import asgi, lifecycle, machine, managers
+from servers.child import Config, Handler, SharedStation, accept, failure, obey, settle
+from servers.control import Message
+from servers.enlisted import Orders
+from servers.settings import Settings
+from servers.stacks import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Managing:
+    """What the harness tells a manager, as the first line of its standard input.
+
+    child: a `servers.child.Config` as JSON, for each of the workers.
+    door: the path of the Unix socket on which workers report to the harness.
+    """
+
+    child: dict[str, Any]
+    workers: int
+    door: str
+
+
+def main() -> int:
+    """Manage as told over standard input. Returns the exit status: the manager's own, and 1
+    where it did not come to that."""
+    station = SharedStation()
+    os.register_at_fork(after_in_child=station.close)  # a forked worker is not the one commanded
+    commands = station.commands()
+    first = next(commands, None)
+    if first is None:
+        return 0
+    try:
+        return _manage(station, commands, Managing(**first))
+    except Exception as error:
+        traceback.print_exc()
+        station.send({"event": "failed", **failure(error)})
+        return 1
+
+
+def _manage(station: SharedStation, commands: Iterable[Message], told: Managing) -> int:
+    config = Config(**told.child)
+    settle(config)
+    stack, settings = config.wanted()
+    manage = managers.load(managers.of(stack))
+    listener = _listen(stack, config, settings)
+    Orders(told.door, config.to_json()).leave()
+    handlers: dict[str, Handler] = {
+        "read": lambda _: asdict(machine.read()),
+        "threads": lambda _: {
+            "pid": os.getpid(),
+            "threads": [asdict(one) for one in machine.read_threads() or ()],
+        },
+        "stop": lambda _: accept(_terminate),
+    }
+    threading.Thread(
+        target=obey,
+        args=(station, commands, handlers, _terminate, config.stop_timeout_s),
+        name="control",
+        daemon=True,
+    ).start()
+    host, port = listener.getsockname()[:2]
+    station.send({"event": "listening", "host": host, "port": port, "pid": os.getpid()})
+    return manage(listener, told.workers, stack, settings)
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _listen(stack: Stack, config: Config, settings: Settings) -> socket.socket:
+    """Raises PortInUse, and StartupFailed for an address that cannot be had."""
+    host = asyncio.run(lifecycle.numeric(config.host))
+    try:
+        return asgi.listen(host, config.port, settings)
+    except OSError as error:
+        raise lifecycle.os_failure(stack, host, config.port, error) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

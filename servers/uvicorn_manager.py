@@ -1,0 +1,55 @@
+"""uvicorn's own workers: `uvicorn.supervisors.Multiprocess`, which `uvicorn --workers` runs.
+
+It looks after them twice a second, and starts another where one has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from servers import asgi, enlisted, uvicorn_server
+from servers.asgi import Application
+from servers.asgi_worker import Reporting
+from servers.settings import Settings
+from servers.stacks import InForce, Stack
+from servers.uvicorn_server import Parser
+
+
+def manage(
+    listener: socket.socket, workers: int, stack: Stack, settings: Settings, *, parser: Parser
+) -> int:
+    """See `managers.Manage`."""
+    config = uvicorn.Config(
+        f"{__name__}:application",
+        factory=True,
+        loop=f"{__name__}:new_loop",
+        **uvicorn_server.told(settings, parser),
+        timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]
+        workers=workers,
+    )
+    Multiprocess(config, [listener]).run()
+    return 0
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """The loop of a worker, which uvicorn makes before it loads the application."""
+    return enlisted.this().new_loop()
+
+
+def application() -> Reporting:
+    """What a worker loads."""
+    return Reporting(enlisted.this(), _in_force)
+
+
+def _in_force(app: Application) -> InForce:
+    server: uvicorn.Server = next(
+        names["self"]
+        for _, names in asgi.outermost_frames()
+        if isinstance(names.get("self"), uvicorn.Server)
+    )
+    parser: Parser = server.config.http  # type: ignore[assignment]
+    return uvicorn_server.in_force(app, server.config, parser)
