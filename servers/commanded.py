@@ -101,6 +101,7 @@ class Child:
     command: the program and its arguments.
     cwd: where it runs.
     log: where its standard error goes; open for reading and writing, and closed by the caller.
+    temporary: where it keeps its temporary files; None: where this process does.
 
     ended: None until `stop`.
 
@@ -108,7 +109,9 @@ class Child:
     be called, whatever happens; keep interrupts away until that is arranged.
     """
 
-    def __init__(self, command: Sequence[str], cwd: Path, log: IO[bytes]) -> None:
+    def __init__(
+        self, command: Sequence[str], cwd: Path, log: IO[bytes], temporary: str | None = None
+    ) -> None:
         self.ended: Ended | None = None
         self._log = log
         self._log_start = os.fstat(log.fileno()).st_size
@@ -124,6 +127,7 @@ class Child:
                 stderr=log,
                 cwd=cwd,
                 start_new_session=True,
+                env=None if temporary is None else {**os.environ, "TMPDIR": temporary},
             )
         except BaseException:
             self._channel.close()

@@ -36,6 +36,7 @@ from servers.process import (
     open_log,
     refusal,
     spawn,
+    temporary_folder,
 )
 from servers.settings import Settings
 from servers.stacks import Stack
@@ -199,9 +200,11 @@ def managed_processes(
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(open_log(log))
         door = cleanup.enter_context(Door())
+        temporary = cleanup.enter_context(temporary_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
-            manager = spawn(stack, (sys.executable, "-m", "servers.managing"), ROOT, stderr)
+            command = (sys.executable, "-m", "servers.managing")
+            manager = spawn(stack, command, ROOT, stderr, temporary)
             cleanup.callback(_stop, manager, stop_timeout_s)
         deadline = time.monotonic() + ready_timeout_s
         with awaiting(manager, stack, ready_timeout_s, stop_timeout_s):

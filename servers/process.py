@@ -146,9 +146,11 @@ def server_process(
     )
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(open_log(log))
+        temporary = cleanup.enter_context(temporary_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
-            child = spawn(stack, (*prefix, str(python), "-m", "servers.child"), root, stderr)
+            command = (*prefix, str(python), "-m", "servers.child")
+            child = spawn(stack, command, root, stderr, temporary)
             cleanup.callback(child.stop, stop_timeout_s)
         with awaiting(child, stack, ready_timeout_s, stop_timeout_s):
             server = _ready(child, stack, config, spawned, ready_timeout_s, prefix)
@@ -201,10 +203,17 @@ def open_log(log: Path | None) -> IO[bytes]:
         ) from error
 
 
-def spawn(stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes]) -> Child:
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """For what a server keeps in temporary files: one that is killed removes nothing itself."""
+    return tempfile.TemporaryDirectory(prefix="loopbench-", ignore_cleanup_errors=True)
+
+
+def spawn(
+    stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes], temporary: str
+) -> Child:
     """Run `command` in the folder `root`. Raises StartupFailed."""
     try:
-        return Child(command, root, log)
+        return Child(command, root, log, temporary)
     except OSError as error:
         raise StartupFailed(
             f"{stack.name} did not start: cannot run {command[0]}: {error.strerror}"

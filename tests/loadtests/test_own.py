@@ -6,8 +6,8 @@ import html
 import http.client
 import json
 import re
-from contextlib import closing
 import shlex
+from contextlib import closing
 from pathlib import Path
 
 import pytest

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -14,6 +19,7 @@ from servers.contract import Case, Request
 from servers.exchange import filling
 from servers.large import DIGESTS, large
 from servers.lifecycle import Server
+from servers.process import server_process
 from servers.settings import Settings
 from servers.stacks import STACKS
 from tests.servers import wire
@@ -121,3 +127,16 @@ def test_nobody_pays_for_what_is_not_asked_for(stack_name: str) -> None:
     code = f"import sys, {module}; print(*sorted({lazy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_killed_server_leaves_no_store_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its temporary files are in a folder of whoever started it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with server_process("aiohttp") as server:
+        with urlopen(f"http://{server.host}:{server.port}/db/async") as answer:
+            assert answer.status == 200
+        assert list(tmp_path.rglob("database"))
+        os.kill(server.pid, signal.SIGKILL)
+    assert list(tmp_path.iterdir()) == []

@@ -85,7 +85,7 @@ def test_workers_are_on_equal_terms(group: ManagedGroup, reference: dict[str, An
     facts = group.facts
     found = {one.setting for one in differences({"aiohttp": reference, "managed": facts})}
     assert found == facts["differs"].keys() == group.stack.differs.keys()
-    assert facts["settings"] == SETTINGS.to_json()
+    assert facts["settings"] == SETTINGS.described()
     manager = MANAGERS[group.stack.server]
     assert facts["manager"] == {"name": manager.name, "workers": 2}
     assert facts["packages"].keys() >= set(manager.packages)
