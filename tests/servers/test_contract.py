@@ -165,9 +165,9 @@ def test_answers_are_not_delayed(lab: Lab, server: Server) -> None:
 
 def test_a_missing_route_fails_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack without a route answers 404 there and is not conformant; the others are not hurt."""
-    from servers import aiohttp_stack, lifecycle
+    from servers import aiohttp_app, lifecycle
 
-    monkeypatch.delitem(aiohttp_stack.HANDLERS, "query")
+    monkeypatch.delitem(aiohttp_app.HANDLERS, "query")
 
     async def one_missing() -> dict[str, str | None]:
         async with lifecycle.serving("aiohttp") as server:

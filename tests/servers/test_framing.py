@@ -8,7 +8,8 @@ import hashlib
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
 from servers import lifecycle
-from servers.asyncio_stack import MEMO_BYTES, MEMO_REQUESTS, AsyncioServing
+from servers.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
+from servers.asyncio_stack import AsyncioServing
 from servers.contract import CASES, Case, Request
 from servers.exchange import dumps
 from servers.lifecycle import Server

@@ -1,0 +1,314 @@
+"""The contract as an aiohttp application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextvars import copy_context
+from inspect import iscoroutinefunction
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from servers import data, probe, work
+from servers.aiohttp_sockets import BACKING, SOCKETS
+from servers.backing import Backing
+from servers.contract import LAYERS, ROUTES, WS_ROUTES
+from servers.settings import Settings
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_UPLOAD_LIMIT: web.AppKey[int] = web.AppKey("upload_limit", int)
+_DEFAULT_WAIT_MS: web.AppKey[int] = web.AppKey("default_wait_ms", int)
+
+MALFORMED = (ValueError, LookupError)
+"""What `Request.post` raises for a form that it cannot read: its syntax, its charset."""
+
+
+def respond(answer: work.Answer) -> web.Response:
+    """The Answer as aiohttp's response."""
+    headers = {"Content-Type": answer.content_type}
+    if answer.allow is not None:
+        headers["Allow"] = answer.allow
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+def in_executor(handler: Callable[[web.Request], web.Response]) -> Handler:
+    """Run a plain function in the loop's default executor, context variables included.
+
+    aiohttp has no synchronous handlers; this does for one what Quart does for
+    every handler that is a plain function.
+    """
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, copy_context().run, handler, request)
+
+    return run
+
+
+async def index(request: web.Request) -> web.Response:
+    wait_ms = request.query.get("wait_ms")
+    return respond(await work.index(wait_ms, request.app[_DEFAULT_WAIT_MS]))
+
+
+async def hello(request: web.Request) -> web.Response:
+    wait_ms = request.query.get("wait_ms")
+    name = request.match_info["name"]
+    return respond(await work.hello(name, wait_ms, request.app[_DEFAULT_WAIT_MS]))
+
+
+async def plain(request: web.Request) -> web.Response:
+    return respond(work.plain())
+
+
+async def async_(request: web.Request) -> web.Response:
+    return respond(work.where_am_i())
+
+
+def sync(request: web.Request) -> web.Response:
+    return respond(work.where_am_i())
+
+
+async def blocking(request: web.Request) -> web.Response:
+    return sync(request)
+
+
+async def query(request: web.Request) -> web.Response:
+    return respond(work.echo_query(request.query.items()))
+
+
+async def form(request: web.Request) -> web.Response:
+    try:
+        fields = await request.post()
+    except MALFORMED as error:
+        raise work.Refused(400) from error
+    return respond(work.echo_form(_texts(fields)))
+
+
+def _texts(
+    fields: Mapping[str, str | bytes | bytearray | web.FileField],
+) -> Iterator[tuple[str, str]]:
+    """The fields without the files. A part of another type than text comes as bytes."""
+    for key, value in fields.items():
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, bytes | bytearray):
+            yield key, value.decode(errors="replace")
+
+
+async def json(request: web.Request) -> web.Response:
+    return respond(work.echo_json(await request.read()))
+
+
+async def routes(request: web.Request) -> web.Response:
+    registered = request.app.router.routes()
+    sockets = SOCKETS.values()
+    return respond(
+        work.routes(
+            (route.method, route.resource.canonical)
+            for route in registered
+            if route.resource is not None and route.handler not in sockets
+        )
+    )
+
+
+async def error(request: web.Request) -> web.Response:
+    work.fail()
+
+
+async def sleep_async(request: web.Request) -> web.Response:
+    return respond(await work.sleep_async(request.query.get("ms")))
+
+
+def sleep_sync(request: web.Request) -> web.Response:
+    return respond(work.sleep_sync(request.query.get("ms")))
+
+
+async def sleep_blocking(request: web.Request) -> web.Response:
+    return sleep_sync(request)
+
+
+def burn_sync(request: web.Request) -> web.Response:
+    return respond(work.burn(request.query.get("ms")))
+
+
+async def burn_async(request: web.Request) -> web.Response:
+    return burn_sync(request)
+
+
+async def save(request: web.Request) -> web.Response:
+    return respond(await work.save(request.query.get("protect")))
+
+
+async def items(request: web.Request) -> web.Response:
+    return respond(data.items(request.query.get("items")))
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    answer = data.stream(request.query.get("chunks"), request.query.get("size"))
+    response = web.StreamResponse(headers={"Content-Type": answer.content_type})
+    await response.prepare(request)
+    for chunk in answer.chunks:
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+async def upload(request: web.Request) -> web.Response:
+    arriving = data.Upload(request.app[_UPLOAD_LIMIT], request.content_length)
+    if not data.is_form(request.headers.get("Content-Type", "")):
+        async for piece in request.content.iter_any():
+            arriving.write(piece)
+        return respond(arriving.answer())
+    try:
+        async for part in await request.multipart():
+            if isinstance(part, BodyPartReader) and part.name == data.FILE_PART:
+                while piece := await part.read_chunk(data.PIECE_BYTES):
+                    arriving.write(piece)
+                await part.release()
+                return respond(arriving.answer())
+    except (*MALFORMED, AssertionError) as error:
+        raise work.Refused(400) from error
+    raise work.Refused(400)
+
+
+async def fetch(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    own = request.transport.get_extra_info("sockname")
+    query = request.query
+    return respond(await request.app[BACKING].fetch(query.get("n"), query.get("how"), own[:2]))
+
+
+async def db_async(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].rows(request.query.get("n")))
+
+
+def db_sync(request: web.Request) -> web.Response:
+    return respond(request.app[BACKING].rows_in_thread(request.query.get("n")))
+
+
+async def db_save(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].save(request.query.get("amount")))
+
+
+async def db_total(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].total())
+
+
+async def save_both(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].save_both(request.query.get("protect")))
+
+
+async def pairs(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].pairs())
+
+
+async def feed(request: web.Request) -> web.Response:
+    return respond(request.app[BACKING].feed.state())
+
+
+async def publish(request: web.Request) -> web.Response:
+    return respond(await request.app[BACKING].feed.publish(await request.read()))
+
+
+# aiohttp before 3.14, which a regression check may start, has no keys of this kind.
+_PASSED: Any = web.RequestKey("passed", int) if hasattr(web, "RequestKey") else "passed"
+
+
+@web.middleware
+async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One of many: counts itself."""
+    request[_PASSED] = request.get(_PASSED, 0) + 1
+    return await handler(request)
+
+
+async def count(request: web.Request) -> web.Response:
+    return respond(work.layers(request.get(_PASSED, 0)))
+
+
+HANDLERS: dict[str, Callable[[web.Request], Any]] = {
+    "index": index,
+    "hello": hello,
+    "plain": plain,
+    "async": async_,
+    "sync": sync,
+    "blocking": blocking,
+    "query": query,
+    "form": form,
+    "json": json,
+    "routes": routes,
+    "error": error,
+    "sleep-async": sleep_async,
+    "sleep-sync": sleep_sync,
+    "sleep-blocking": sleep_blocking,
+    "burn-async": burn_async,
+    "burn-sync": burn_sync,
+    "save": save,
+    "items": items,
+    "stream": stream,
+    "upload": upload,
+    "fetch": fetch,
+    "db-async": db_async,
+    "db-sync": db_sync,
+    "db-save": db_save,
+    "db-total": db_total,
+    "save-both": save_both,
+    "pairs": pairs,
+    "feed": feed,
+    "publish": publish,
+    **{f"middleware-{layers}": count for layers in LAYERS},
+}
+"""Coroutine functions, and plain functions, which run in the executor."""
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure as the contract's JSON."""
+    try:
+        return await handler(request)
+    except work.Refused as refused:
+        return respond(work.refused(refused))
+    except web.HTTPMethodNotAllowed as refused:
+        return respond(work.error(refused.status, refused.allowed_methods))
+    except web.HTTPError as refused:
+        return respond(work.error(refused.status))
+    except web.HTTPException:
+        raise
+    except Exception as cause:
+        return respond(work.failed(request.method, request.path, cause))
+
+
+async def _backed(app: web.Application) -> AsyncIterator[None]:
+    await app[BACKING].start()
+    yield
+    await app[BACKING].close()
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The application, with a route for each of HANDLERS that the contract knows."""
+    app = web.Application(middlewares=[errors], client_max_size=settings.body_limit_bytes)
+    app[_DEFAULT_WAIT_MS] = settings.wait_ms
+    app[_UPLOAD_LIMIT] = settings.upload_limit_bytes
+    app[BACKING] = Backing(settings)
+    app.cleanup_ctx.append(_backed)
+    nested = {
+        f"/middleware/{layers}": web.Application(middlewares=[layer] * layers) for layers in LAYERS
+    }
+    for route in ROUTES:
+        if route.name in HANDLERS:
+            # Without the pattern a parameter would stop at a brace, too.
+            path = route.path.replace("}", ":[^/]+}")
+            handler = probe.watch(route.name, HANDLERS[route.name])
+            if not iscoroutinefunction(handler):
+                handler = in_executor(handler)
+            prefix = next((one for one in nested if path.startswith(f"{one}/")), "")
+            router = nested[prefix].router if prefix else app.router
+            router.add_route(route.method, path.removeprefix(prefix), handler)
+            if route.method == "GET":
+                router.add_route("HEAD", path.removeprefix(prefix), handler)
+    for route in WS_ROUTES:
+        app.router.add_route(route.method, route.path, SOCKETS[route.name])
+    for prefix, inner in nested.items():
+        app.add_subapp(prefix, inner)
+    return app
