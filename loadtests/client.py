@@ -122,10 +122,13 @@ class Connection:
     to the kernel, `received_ns` when the last byte of the answer reached the
     kernel (or, without kernel timestamps, was read here). Both CLOCK_REALTIME,
     the clock of the kernel's timestamps; bench watches it for steps.
+
+    window_bytes: the size of the kernel's receive buffer; 0 leaves it to the kernel.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, window_bytes: int = 0) -> None:
         self.address = (host, port)
+        self.window_bytes = window_bytes
         self.sent_ns = 0
         self.received_ns = 0
         self.busy = False
@@ -150,6 +153,8 @@ class Connection:
         try:
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.window_bytes:  # before it connects: the handshake offers a window
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.window_bytes)
             if sys.platform == "linux":
                 with contextlib.suppress(OSError):
                     connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)

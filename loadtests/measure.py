@@ -20,6 +20,7 @@ from loadtests.plan import PlannedRun
 from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
 from loadtests.serving import CHILDREN, WAYS
+from loadtests.upstream import told, upstream_process
 from results.schema import WARNING_SEPARATOR, Code
 from servers.errors import ServerError
 from servers.managed import Served
@@ -59,20 +60,26 @@ def measure(
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     known = RunResult(planned, scenario, started_at, cpus.codes, processes)
     try:
-        with WAYS[manager].starter(place)(
-            stack,
-            processes,
-            settings=replace(scenario.settings, probe=probe),
-            cpus=cpus.server,
-            log=log,
-        ) as server:
+        with (
+            upstream_process(scenario.upstream, place, cpus, log) as upstream,
+            WAYS[manager].starter(place)(
+                stack,
+                processes,
+                settings=replace(told(scenario.settings, upstream), probe=probe),
+                cpus=cpus.server,
+                log=log,
+            ) as server,
+        ):
             known = replace(known, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms)
             cases = [load.case for load in scenario.loads]
             wrong = verify.problems(server.host, server.port, cases)
             if wrong:
                 known = replace(known, codes=(*known.codes, Code.NOT_VERIFIED), cause=wrong[0])
             else:
-                known = _load(known, server, generator, cpus, warmup_s, measured_s, seed, probe)
+                observer = Observer(server, probe=probe, upstream=upstream)
+                known = _load(known, server, generator, cpus, warmup_s, measured_s, seed, observer)
+            if upstream is not None and not upstream.alive:
+                known = replace(known, codes=(*known.codes, Code.UPSTREAM_DIED))
             ended = server.stop()
             killed = (Code.STOP_KILLED,) if ended.killed else ()
             if Code.SERVER_DIED in known.codes:
@@ -97,10 +104,9 @@ def _load(
     warmup_s: float,
     measured_s: float,
     seed: int,
-    probe: bool,
+    observer: Observer,
 ) -> RunResult:
     scenario = known.scenario
-    observer = Observer(server, probe=probe)
     command = {
         "host": server.host,
         "port": server.port,

@@ -23,12 +23,14 @@ class Closed:
     step for ever, and a window would catch a whole wave too many or too few.
     new_connections: every request opens a connection of its own and closes it;
     its response time begins before it connects, its service time at the send.
+    first_byte: the arrival of each answer's first bytes is recorded, too.
     """
 
     kind: ClassVar[str] = "closed"
     users: int
     ramp_s: float = 0.0
     new_connections: bool = False
+    first_byte: bool = False
 
     @property
     def population(self) -> int:
@@ -79,6 +81,32 @@ class Idle:
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         return f"{self.connections} connections that send one request and are then held open"
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """Connections that ask for an answer and read it slowly, or not at all.
+
+    rate_bytes_s: what each of them reads a second; 0: nothing for the whole load.
+    window_bytes: the kernel's receive buffer of each, so that what is not read stays with the
+    server. What has come is held to the expected answer; one that is not complete by the end of
+    the load is neither a request nor a failure.
+    """
+
+    kind: ClassVar[str] = "slow"
+    connections: int
+    rate_bytes_s: int = 0
+    window_bytes: int = 4096
+
+    @property
+    def population(self) -> int:
+        """How many Locust users it takes, each with one connection."""
+        return self.connections
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        read = f"read {self.rate_bytes_s:,} bytes a second" if self.rate_bytes_s else "read nothing"
+        return f"{self.connections} connections that ask, and then {read}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +182,9 @@ class Broadcast:
         return f"{self.rate:g} messages of {size} a second to {self.receivers} receivers{slow}"
 
 
-Model = Closed | Open | Idle | Echo | Pushed | Broadcast
+Model = Closed | Open | Idle | Slow | Echo | Pushed | Broadcast
 MODELS: dict[str, type[Model]] = {
-    model.kind: model for model in (Closed, Open, Idle, Echo, Pushed, Broadcast)
+    model.kind: model for model in (Closed, Open, Idle, Slow, Echo, Pushed, Broadcast)
 }
 
 
@@ -192,6 +220,7 @@ class Scenario:
     more than the bench's own. after_s: read the server once more so long after
     the load has ended and closed its connections; 0 leaves that out.
     yardstick: whether it says anything to offer it to the yardstick too.
+    upstream: whether another server is started beside, for `/fetch` to get its pages of.
     """
 
     name: str
@@ -200,4 +229,5 @@ class Scenario:
     warmup_s: float = 0.0
     after_s: float = 0.0
     yardstick: bool = True
+    upstream: bool = False
     settings: Settings = field(default_factory=Settings)

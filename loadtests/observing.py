@@ -21,11 +21,13 @@ class Edge:
     """What was read at one edge of the measured window.
 
     server: None where the server did not answer. harness_cpu_s: of the harness itself.
+    upstream: None where there is none, or it did not answer.
     """
 
     server: Reading | None
     machine: MachineReading | None
     harness_cpu_s: float
+    upstream: Reading | None = None
 
 
 @dataclass(slots=True)
@@ -50,10 +52,16 @@ class Observed:
 
 
 class Observer:
-    """Asks a server at the events of a load; what does not come in time stays None."""
+    """Asks a server at the events of a load; what does not come in time stays None.
 
-    def __init__(self, server: Served, *, probe: bool) -> None:
+    upstream: the server beside it whose pages it fetches, where there is one.
+    """
+
+    def __init__(
+        self, server: Served, *, probe: bool, upstream: ServerProcess | None = None
+    ) -> None:
         self._server = server
+        self._upstream = upstream
         self._probe = probe
         self._counting = False
         self.observed = Observed()
@@ -105,7 +113,15 @@ class Observer:
         return self._ask(do) if self._counting else None
 
     def _edge(self) -> Edge:
-        return Edge(self._read(), read_machine(), own_cpu_s())
+        return Edge(self._read(), read_machine(), own_cpu_s(), self._read_upstream())
+
+    def _read_upstream(self) -> Reading | None:
+        if self._upstream is None:
+            return None
+        try:
+            return self._upstream.read(READ_BOUND_S)
+        except ControlError:
+            return None  # it has died, which is said elsewhere, or is too busy
 
     def _read(self) -> Reading | None:
         answer = self._patiently(lambda: self._server.read(READ_BOUND_S))

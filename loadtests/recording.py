@@ -47,6 +47,7 @@ class Series:
     open loops and where every request opens a connection; else the two are the
     same by definition.
     send_lag: open loop only, how late the generator itself sent.
+    first: only where the load asks for it, send to the arrival of the answer's first bytes.
     last: broadcasts only, a message's publication to its arrival at the last receiver.
     gap_ns: closed loop, summed time between an answer's arrival in the kernel
     and the same user's next send: the generator's share of each cycle.
@@ -59,6 +60,7 @@ class Series:
     failed: array[int] = field(default_factory=_times)
     send_lag: array[int] = field(default_factory=_times)
     last: array[int] = field(default_factory=_times)
+    first: array[int] = field(default_factory=_times)
     failures: Failures = field(default_factory=Failures)
     gap_ns: int = 0
     gaps: int = 0
@@ -85,7 +87,7 @@ class Series:
     def flush(self) -> None:
         """Move the arrays into the histograms."""
         self.flushed += len(self.service)
-        for quantity in ("service", "response", "failed", "send_lag", "last"):
+        for quantity in ("service", "response", "failed", "send_lag", "last", "first"):
             values: array[int] = getattr(self, quantity)
             if values:
                 self.histograms.setdefault(quantity, Histogram()).record(values)

@@ -9,10 +9,11 @@ from typing import Any
 from loadtests import probe_rows
 from loadtests.doubts import Evidence, doubts
 from loadtests.histogram import Histogram, from_pairs
-from loadtests.models import Closed, Echo, Idle, Load, Open, Scenario
+from loadtests.models import Closed, Echo, Idle, Load, Open, Scenario, Slow
 from loadtests.observing import Observed
 from loadtests.plan import PlannedRun
 from loadtests.procstat import others_cpu
+from loadtests.upstream import cpu_s
 from results.schema import WARNING_SEPARATOR, Code, Value
 from servers.process import Ended
 
@@ -61,6 +62,7 @@ QUANTITIES = {
     ("measured", "failed"): "failure_time",
     ("measured", "send_lag"): "send_lag",
     ("measured", "last"): "last_delivery",
+    ("measured", "first"): "first_byte",
     ("warmup", "service"): "warmup_service_time",
 }
 
@@ -109,6 +111,8 @@ def _identity(result: RunResult, load: Load) -> Row:
         "load_model": model.kind,
         "users": model.population,
         "arrival_rate_rps": model.rate_rps if isinstance(model, Open) else None,
+        "request_body_bytes": load.case.request.body_bytes,
+        "answer_body_bytes": load.case.expected.body_bytes,
         "calibration_ms": result.calibration_ms,
         "start_ms": result.start_ms,
         "first_answer_ms": result.first_answer_ms,
@@ -131,6 +135,8 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
     whole = not _INCOMPLETE & set(result.codes)
     server = _server_figures(result, load) if whole else {}
     window_s = report["measured_s"]
+    first = _histogram(told, "measured", "first").statistics_ms()
+    upstream = _upstream_cpu(result)
     row: Row = {
         "warmup_s": report["warmup_s"],
         "measured_s": window_s,
@@ -139,7 +145,9 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
         "throughput_rps": told["completed"] / window_s if whole else None,
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
+        **{f"first_byte_{k}_us": _times(first[k], 1000) for k in ("p50", "p99")},
         "clock": report["clock"],
+        "upstream_cpu_utilisation": upstream,
         "generator_cpu_utilisation": _generator_cpu(report),
         "generator_lag_p99_ms": lag.statistics_ms()["p99"],
         "send_lag_p99_ms": _histogram(told, "measured", "send_lag").statistics_ms()["p99"],
@@ -183,6 +191,19 @@ def _generator_cpu(report: dict[str, Any]) -> float:
     return float(report["cpu_s"] / report["measured_s"]) if busiest is None else busiest
 
 
+def _upstream_cpu(result: RunResult) -> float | None:
+    """CPU time over wall time of the upstream; None where there is none to be read."""
+    opened, closed, report = result.observed.opened, result.observed.closed, result.report
+    if opened is None or closed is None or report is None:
+        return None
+    used_s = cpu_s(opened.upstream, closed.upstream)
+    return None if used_s is None else used_s / float(report["measured_s"])
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
 def _evidence(
     result: RunResult, load: Load, told: dict[str, Any], row: Row, service: Histogram
 ) -> Evidence:
@@ -200,13 +221,14 @@ def _evidence(
     return Evidence(
         users=told["users"],
         open_loop=isinstance(model, Open),
-        requests=None if isinstance(model, Idle) else int(row["requests"] or 0),
+        requests=None if isinstance(model, Idle | Slow) else int(row["requests"] or 0),
         failures=int(row["failures"] or 0),
         throughput_rps=throughput,
         arrivals_rps=arrivals,
         littles_users=users,
         cycle_share=gap_share,
-        generator_cpu=_generator_cpu(report),
+        # An upstream runs on the generator's CPUs.
+        generator_cpu=_generator_cpu(report) + (_upstream_cpu(result) or 0.0),
         generator_lag_p99_ms=report.get("worst_lag_p99_ms", _as_float(row["generator_lag_p99_ms"])),
         send_lag_p99_ms=_as_float(row["send_lag_p99_ms"]),
         clock=report["clock"],
@@ -223,6 +245,7 @@ def _others(result: RunResult) -> float | None:
         return None
     server_s = (closed.server.cpu_ns - opened.server.cpu_ns) / 1e9 if result.server_here else 0.0
     ours = server_s + report["cpu_s"] + closed.harness_cpu_s - opened.harness_cpu_s
+    ours += cpu_s(opened.upstream, closed.upstream) or 0.0
     return others_cpu(opened.machine, closed.machine, ours, report["measured_s"])
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, replace
 from typing import Any
 
+from loadtests.data_scenarios import clients, moving
 from loadtests.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
 from loadtests.websocket_scenarios import sockets
 from servers.contract import CASES, LAYERS, Case, Expected, Request
@@ -154,45 +155,7 @@ def _saves() -> tuple[Scenario, ...]:
     )
 
 
-FETCHED_PAGES = (1, 10)
 DATABASE_USERS = (1, 32, 256)
-
-
-def _data() -> tuple[Scenario, ...]:
-    """Large answers, streams and uploads."""
-    return (
-        _closed("json-1k", "items-16", 32, "what encoding 1 KiB of JSON costs"),
-        _closed("json-64k", "items-1000", 8, "what encoding 64 KiB of JSON does to the loop"),
-        _closed("json-1m", "items-1m", 4, "what encoding 1 MiB of JSON does to the loop"),
-        _closed("stream-100k", "stream-100x1024", 8, "what 100 chunks of 1 KiB cost"),
-        _closed("stream-8m", "stream-128x65536", 4, "how fast 128 chunks of 64 KiB are sent"),
-        _closed("upload-1k", "upload-1024", 32, "what a body of 1 KiB costs"),
-        _closed("upload-1m", "upload-1m", 4, "how fast 1 MiB is read, and what it needs"),
-        _closed("upload-64m", "upload-64m", 1, "the same of 64 MiB"),
-        _closed(
-            "upload-multipart-1m", "upload-multipart-1m", 4, "the same of 1 MiB in a form's part"
-        ),
-    )
-
-
-def _clients() -> tuple[Scenario, ...]:
-    """Handlers that are clients themselves."""
-    how = {
-        "gather": "all at once",
-        "sequence": "one after another",
-        "threads": "with a synchronous client in worker threads",
-    }
-    return tuple(
-        _closed(
-            f"fetch-{name}-{pages}",
-            f"fetch-{name}-{pages}",
-            4,
-            f"what it costs to fetch {pages} of the server's own pages {text}",
-            yardstick=False,
-        )
-        for name, text in how.items()
-        for pages in FETCHED_PAGES
-    )
 
 
 def _stores() -> tuple[Scenario, ...]:
@@ -259,8 +222,8 @@ _SCENARIOS: tuple[Scenario, ...] = (
     *_rates(),
     *_layers(),
     *_saves(),
-    *_data(),
-    *_clients(),
+    *moving(case_of),
+    *clients(case_of),
     *_stores(),
     *sockets(),
 )

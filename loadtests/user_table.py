@@ -5,10 +5,11 @@ from __future__ import annotations
 from locust import User
 
 from loadtests.session import Session
+from loadtests.slow_users import SLOW_USERS
 from loadtests.users import HTTP_USERS, HarnessUser
 from loadtests.websocket_users import SOCKET_USERS
 
-USERS: dict[str, type[HarnessUser]] = {**HTTP_USERS, **SOCKET_USERS}
+USERS: dict[str, type[HarnessUser]] = {**HTTP_USERS, **SLOW_USERS, **SOCKET_USERS}
 
 
 def user_classes(session: Session) -> list[type[User]]:

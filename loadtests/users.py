@@ -19,6 +19,7 @@ from loadtests.client import AnswerBook, Connection
 from loadtests.recording import Series
 from loadtests.scenarios import Closed, Idle, Open
 from loadtests.session import LoadRun, Session
+from loadtests.stream_client import FirstByteConnection
 from loadtests.timer import Timer
 from servers.contract import Case
 
@@ -74,6 +75,12 @@ class ClosedLoopUser(HarnessUser):
 
     abstract = True
 
+    def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
+        model = run.load.model
+        if isinstance(model, Closed) and model.first_byte:
+            return FirstByteConnection(session.spec.host, session.spec.port)
+        return super().connection(session, run, index)
+
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
         model = run.load.model
         assert isinstance(model, Closed)
@@ -82,6 +89,9 @@ class ClosedLoopUser(HarnessUser):
             timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * step))
         if model.new_connections:
             self.reconnect(session, run, connection)
+            return
+        if isinstance(connection, FirstByteConnection):
+            self.watch(session, run, connection)
             return
         payload, book, exchange = run.payload, run.book, connection.exchange
         start_ns, previous = session.start_realtime_ns, 0
@@ -99,6 +109,27 @@ class ClosedLoopUser(HarnessUser):
                 previous = received
             else:
                 fail(series, problem, connection.sent_ns, connection)
+                previous = 0
+                gevent.sleep(RETRY_S)
+
+    def watch(self, session: Session, run: LoadRun, connection: FirstByteConnection) -> None:
+        """The same, with an eye on when each answer began to arrive."""
+        previous = 0
+        while run.running:
+            series = run.series
+            problem = connection.exchange(run.payload, run.book)
+            sent, received = connection.sent_ns, connection.received_ns
+            if problem is None:
+                series.first.append((connection.first_ns - sent + 500) // 1000)
+                series.service.append((received - sent + 500) // 1000)
+                series.sent_sum_ns += sent - session.start_realtime_ns
+                series.service_sum_ns += received - sent
+                if previous:
+                    series.gap_ns += sent - previous
+                    series.gaps += 1
+                previous = received
+            else:
+                fail(series, problem, sent, connection)
                 previous = 0
                 gevent.sleep(RETRY_S)
 

@@ -24,16 +24,18 @@ class Shown:
     whole: bool = False
 
 
-CLOSED, OPEN, IDLE = "closed", "open", "idle"
+CLOSED, OPEN, IDLE, SLOW = "closed", "open", "idle", "slow"
 
 SHOWN: tuple[Shown, ...] = (
     Shown("throughput_rps", "requests/s", (CLOSED,)),
+    Shown("first_byte_p50_us", "first byte p50", (CLOSED,)),
+    Shown("first_byte_p99_us", "first byte p99", (CLOSED,)),
     Shown("service_time_p50_ms", "service p50", (CLOSED,)),
     Shown("service_time_p99_ms", "service p99", (CLOSED,)),
     Shown("response_time_p50_ms", "response p50", (OPEN,)),
     Shown("response_time_p99_ms", "response p99", (OPEN,)),
     Shown("cpu_us_per_request", "CPU/request", (CLOSED, OPEN), True),
-    Shown("rss_peak_bytes", "memory", (IDLE,), True),
+    Shown("rss_peak_bytes", "memory", (IDLE, SLOW), True),
 )
 """What a person needs first. In a closed loop the load follows the server, so throughput is the
 answer; in an open one the rate is given, and the times are."""

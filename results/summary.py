@@ -42,6 +42,8 @@ _GIVEN = frozenset(
         "processes",
         "users",
         "arrival_rate_rps",
+        "request_body_bytes",
+        "answer_body_bytes",
         "warmup_s",
         "measured_s",
         "exit_code",

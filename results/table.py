@@ -100,6 +100,7 @@ def _blocks(
             figures.CLOSED: f"{row.number('users') or 0:,.0f} users",
             figures.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
             figures.IDLE: f"{row.number('users') or 0:,.0f} idle",
+            figures.SLOW: f"{row.number('users') or 0:,.0f} slow",
         }
         name = scenario if load == "main" else f"{scenario}/{load}"
         cells = [(stack, scenario, load) for stack in stacks]

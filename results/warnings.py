@@ -187,6 +187,11 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             (),
             True,
         ),
+        Code.UPSTREAM_DIED: Wording(
+            "the other server, whose pages the server was to fetch, ended under load",
+            "what was answered before that stands; from then on every answer was a 502",
+            "log.txt in the results folder has its last words; failures.csv counts the answers",
+        ),
         Code.SERVER_NOT_READABLE: Wording(
             "the server did not answer when it was asked for its CPU time and memory",
             "CPU, memory and what the probe saw are missing or cover another window",

@@ -118,8 +118,10 @@ def _rows(count: int) -> Expected:
     return Expected(200, JSON, dumps({"rows": rows}))
 
 
-def _fetched(count: int) -> Expected:
-    return Expected(200, JSON, dumps({"pages": count, "bytes": 12 * count}))
+def fetch_case(how: str, count: int) -> Case:
+    """A Case of `/fetch`."""
+    fetched = Expected(200, JSON, dumps({"pages": count, "bytes": 12 * count}))
+    return Case(f"fetch-{how}-{count}", get(f"/fetch?n={count}&how={how}"), fetched)
 
 
 DATA_CASES: tuple[Case, ...] = (
@@ -144,11 +146,7 @@ DATA_CASES: tuple[Case, ...] = (
         Request("POST", "/upload", MULTIPART, MULTIPART_BODY),
         error(400),
     ),
-    *(
-        Case(f"fetch-{how}-{count}", get(f"/fetch?n={count}&how={how}"), _fetched(count))
-        for how in FETCHES
-        for count in (1, 10)
-    ),
+    *(fetch_case(how, count) for how in FETCHES for count in (1, 10)),
     *_many("/fetch", "fetch", ("", "n=1&how=hope", "n=0", f"n={PAGES_LIMIT + 1}", "how=gather")),
     *(
         case

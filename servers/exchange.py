@@ -77,6 +77,11 @@ class Request:
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
+    @property
+    def body_bytes(self) -> int:
+        """The length of the body."""
+        return len(self.body) + (self.filling_bytes and self.filling_bytes + len(self.tail))
+
 
 _PERIOD = bytes(range(256)) + bytes(range(250, -1, -1))
 """Of an odd length, so that no piece of a usual size is like the one before it."""
@@ -105,6 +110,11 @@ class Expected:
     body: bytes | re.Pattern[bytes]
     allow: str | None = None
     chunked: bool = False
+
+    @property
+    def body_bytes(self) -> int | None:
+        """The length of the body; None where that may vary."""
+        return len(self.body) if isinstance(self.body, bytes) else None
 
     def check(self, status: int, body: bytes) -> str | None:
         """Why this answer is wrong, or None. The same check serves under load."""

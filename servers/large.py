@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from servers.data_cases import items_case, stream_case, upload_case
+from servers.data_cases import FETCHES, fetch_case, items_case, stream_case, upload_case
 from servers.exchange import Case
 
 MIB = 1 << 20
@@ -33,5 +33,6 @@ def large() -> dict[str, Case]:
         upload_case("upload-1m", MIB, DIGESTS[MIB]),
         upload_case("upload-multipart-1m", MIB, DIGESTS[MIB], multipart=True),
         upload_case("upload-64m", 64 * MIB, DIGESTS[64 * MIB]),
+        *(fetch_case(how, 50) for how in FETCHES),
     )
     return {case.name: case for case in cases}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loadtests.models import Broadcast, Closed, Echo, Idle, Load, Model, Open, Pushed
+from loadtests.models import Broadcast, Closed, Echo, Idle, Load, Model, Open, Pushed, Slow
 from loadtests.scenarios import load_from_json, load_to_json
 
 Command = dict[str, Any]
@@ -69,7 +69,7 @@ def _smaller(model: Model, count: int, busy: int) -> Model:
             return replace(model, users=count)
         case Open():
             return replace(model, rate_rps=model.rate_rps / busy, connections=count)
-        case Idle() | Pushed():
+        case Idle() | Pushed() | Slow():
             return replace(model, connections=count)
         case Broadcast():
             return model

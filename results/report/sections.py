@@ -10,8 +10,10 @@ from results.report import (
     behaviour,
     course,
     doubts,
+    fetching,
     inside,
     lifetime,
+    moving,
     places,
     pressure,
     speed,
@@ -67,6 +69,20 @@ SECTIONS: tuple[Section, ...] = (
         pressure.parts,
         'such scenarios: `make bench SCENARIOS="neighbour-none neighbour-sleep-blocking cliff-4 '
         'cliff-16 churn idle-1000"`',
+    ),
+    Section(
+        "moving",
+        "Streams, uploads, large answers",
+        moving.parts,
+        'such scenarios: `make bench SCENARIOS="stream-100k stream-8m stream-slow stream-stuck '
+        'upload-1m upload-64m json-1k json-1m"`',
+    ),
+    Section(
+        "fetching",
+        "Handlers that fetch",
+        fetching.parts,
+        'such scenarios: `make bench SCENARIOS="fetch-gather-1 fetch-gather-50 fetch-sequence-1 '
+        'fetch-sequence-50"`',
     ),
     Section(
         "inside",

@@ -36,6 +36,7 @@ class Code(enum.StrEnum):
     WORKER_LATE = "worker-late"
     WORKER_SILENT = "worker-silent"
     WORKERS_SHARE_CPUS = "workers-share-cpus"
+    UPSTREAM_DIED = "upstream-died"
 
 
 WARNING_SEPARATOR = ";"

@@ -71,12 +71,16 @@ def text(name: str, meaning: str, *, required: bool = False) -> Column:
     return Column(name, Kind.TEXT, "", meaning, required)
 
 
-def count(name: str, meaning: str, *, unit: str = "", required: bool = False) -> Column:
-    return Column(name, Kind.INTEGER, unit, meaning, required, 0)
+def count(
+    name: str, meaning: str, *, unit: str = "", required: bool = False, later: bool = False
+) -> Column:
+    return Column(name, Kind.INTEGER, unit, meaning, required, 0, later)
 
 
-def number(name: str, unit: str, meaning: str, *, required: bool = False) -> Column:
-    return Column(name, Kind.NUMBER, unit, meaning, required, 0)
+def number(
+    name: str, unit: str, meaning: str, *, required: bool = False, later: bool = False
+) -> Column:
+    return Column(name, Kind.NUMBER, unit, meaning, required, 0, later)
 
 
 def reading(name: str, meaning: str, required: bool = False) -> Column:

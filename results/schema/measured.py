@@ -58,7 +58,8 @@ RUNS = Table(
         text("started_at", "when the server was started, ISO 8601, UTC", required=True),
         text(
             "load_model",
-            "closed (users), open (arrival rate), idle (connections held open); of WebSockets: "
+            "closed (users), open (arrival rate), idle (connections held open), slow (connections "
+            "that read little or nothing); of WebSockets: "
             "echo (users), pushed (connections) or broadcast (connections and the publisher)",
             required=True,
         ),
@@ -69,6 +70,13 @@ RUNS = Table(
             "arrival_rate_rps",
             "1/s",
             "open: the mean rate of the Poisson arrivals; blank in a closed loop",
+        ),
+        count("request_body_bytes", "body of each request of this load", unit="bytes", later=True),
+        count(
+            "answer_body_bytes",
+            "body of each right answer; blank where it varies",
+            unit="bytes",
+            later=True,
         ),
         number("warmup_s", "s", "length of the discarded lead-in, ramp-up included"),
         number("measured_s", "s", "length of the measured window"),
@@ -90,6 +98,16 @@ RUNS = Table(
             "response_time",
             "intended start to the same instant; the generator's own lateness is not in it",
         ),
+        *(
+            number(
+                f"first_byte_{short}_us",
+                "us",
+                f"{long} of the actual send to the arrival of the answer's first bytes, correct "
+                "answers; blank where the load does not ask for it",
+                later=True,
+            )
+            for short, long in (("p50", "median"), ("p99", "99th percentile"))
+        ),
         text("clock", "kernel (receive timestamps) or user (the generator's own reading)"),
         number(
             "cpu_us_per_request",
@@ -105,6 +123,13 @@ RUNS = Table(
             "rss_peak_bytes",
             "highest resident memory of the server process, up to the end of the window",
             unit="bytes",
+        ),
+        number(
+            "upstream_cpu_utilisation",
+            "1",
+            "CPU time over wall time of the other server, whose pages the server fetches; it runs "
+            "on the generator's CPUs; blank where there is none",
+            later=True,
         ),
         number(
             "generator_cpu_utilisation",
@@ -210,9 +235,9 @@ HISTOGRAMS = Table(
             "quantity",
             "service_time, response_time (correct answers), failure_time (failed requests: send "
             "to failure), warmup_service_time (the lead-in, kept and labelled), "
-            "send_lag, handler_time, last_delivery (a broadcast message to the last of its "
-            "receivers); of the whole run: generator_lag, loop_delay, executor_wait, "
-            "executor_run",
+            "send_lag, handler_time, first_byte (send to the arrival of an answer's first bytes), "
+            "last_delivery (a broadcast message to the last of its receivers); of the whole run: "
+            "generator_lag, loop_delay, executor_wait, executor_run",
             required=True,
         ),
         count(

@@ -337,7 +337,7 @@ def test_a_run_that_did_not_come_to_a_load_is_a_row_without_figures() -> None:
     filled = {name for name, value in row.items() if value is not None}
     assert filled == {
         *("run_id", "round", "position", "stack", "scenario", "load", "processes"),
-        *("started_at", "load_model", "users", "warnings"),
+        *("started_at", "load_model", "users", "request_body_bytes", "warnings"),
     }
     assert row["warnings"] == "one-cpu;server-not-ready"
 
@@ -368,3 +368,33 @@ def test_a_warning_is_named_once() -> None:
     found = (Code.MACHINE_SPEED, Code.ONE_CPU, Code.MACHINE_SPEED)
     row = only_row(rows_of(result(CLOSED, codes=found)))
     assert row["warnings"] == "machine-speed;one-cpu"
+
+
+def test_first_bytes_and_bodies_are_in_the_row() -> None:
+    """The first bytes' times in us where the load has recorded them, else blank; the length of
+    the answer's body where it does not vary."""
+    first = {**CLOSED_TOLD["measured"]["histograms"], "first": [[500, 98], [1500, 2]]}
+    told = {**CLOSED_TOLD, "measured": {**CLOSED_TOLD["measured"], "histograms": first}}
+    load = Load("main", CASES["upload-1024"], Closed(4))
+    row = only_row(rows_of(result(load, report=report(main=told))))
+    assert (row["first_byte_p50_us"], row["first_byte_p99_us"]) == (500.0, 1500.0)
+    assert (row["request_body_bytes"], row["answer_body_bytes"]) == (1024, 90)
+    row = only_row(rows_of(result(CLOSED)))
+    assert (row["first_byte_p50_us"], row["answer_body_bytes"]) == (None, None)
+
+
+def test_an_upstreams_cpu_is_the_generators_and_nobody_elses() -> None:
+    """It is in a column of its own, and counts towards the generator's CPU, which it shares, and
+    not as something that runs beside."""
+    beside = [replace(machine.read(), cpu_ns=int(cpu_s * 1e9)) for cpu_s in (1.0, 1.5)]
+    opened, closed = OPENED, replace(CLOSED_EDGE, machine=MachineReading(1003.625, 1.0))
+    alone = only_row(rows_of(result(CLOSED, opened=opened, closed=closed)))
+    assert Code.MACHINE_BUSY in str(alone["warnings"])
+    opened, closed = (
+        replace(edge, upstream=reading)
+        for edge, reading in zip((opened, closed), beside, strict=True)
+    )
+    row = only_row(rows_of(result(CLOSED, opened=opened, closed=closed)))
+    assert row["upstream_cpu_utilisation"] == 0.25
+    assert row["warnings"] is None
+    assert alone["upstream_cpu_utilisation"] is None

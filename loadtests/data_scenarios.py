@@ -1,0 +1,87 @@
+"""The scenarios of data on its way: large answers, streams, uploads, and handlers that fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from loadtests.models import Closed, Load, Scenario, Slow
+from servers.contract import Case
+
+CaseOf = Callable[[str], Case]
+
+FETCHED_PAGES = (1, 10, 50)
+SLOW_READERS = 50
+"""Each asks for 8 MiB: what a server keeps for them cannot be overlooked."""
+
+SLOW_BYTES_S = 65_536
+
+
+def moving(case_of: CaseOf) -> tuple[Scenario, ...]:
+    """Large answers, streams and uploads, in the order of the list."""
+    return (
+        _one("json-1k", case_of("items-16"), 32, "what encoding 1 KiB of JSON costs"),
+        _one("json-64k", case_of("items-1000"), 8, "what encoding 64 KiB of JSON does to the loop"),
+        _one("json-1m", case_of("items-1m"), 4, "what encoding 1 MiB of JSON does to the loop"),
+        *_streams(case_of),
+        _one("upload-1k", case_of("upload-1024"), 32, "what a body of 1 KiB costs"),
+        _one("upload-1m", case_of("upload-1m"), 4, "how fast 1 MiB is read, and what it needs"),
+        _one("upload-64m", case_of("upload-64m"), 1, "the same of 64 MiB"),
+        _one(
+            "upload-multipart-1m",
+            case_of("upload-multipart-1m"),
+            4,
+            "the same of 1 MiB in a form's part",
+        ),
+    )
+
+
+def _one(name: str, case: Case, users: int, asks: str) -> Scenario:
+    return Scenario(name, asks, (Load("main", case, Closed(users)),))
+
+
+def _streams(case_of: CaseOf) -> tuple[Scenario, ...]:
+    """Streams alone, and one of them beside clients that do not keep up."""
+    small, large = case_of("stream-100x1024"), case_of("stream-128x65536")
+    main = Load("main", small, Closed(8, first_byte=True))
+    slow = {
+        "slow": (SLOW_BYTES_S, f"who each read {SLOW_BYTES_S // 1024} KiB a second"),
+        "stuck": (0, "who read nothing"),
+    }
+    return (
+        Scenario("stream-100k", "when 100 chunks of 1 KiB begin to arrive, and end", (main,)),
+        Scenario(
+            "stream-8m",
+            "when 128 chunks of 64 KiB begin to arrive, and how fast they are sent",
+            (Load("main", large, Closed(4, first_byte=True)),),
+        ),
+        *(
+            Scenario(
+                f"stream-{name}",
+                f"what {SLOW_READERS} readers of 8 MiB {how} cost in memory, and do to others",
+                (main, Load("slow", large, Slow(SLOW_READERS, rate))),
+                warmup_s=1.5,  # until the kernel's buffers of all of them are full
+                after_s=1.0,
+            )
+            for name, (rate, how) in slow.items()
+        ),
+    )
+
+
+def clients(case_of: CaseOf) -> tuple[Scenario, ...]:
+    """Handlers that are clients themselves, of a server that is started beside."""
+    how = {
+        "gather": "all at once",
+        "sequence": "one after another",
+        "threads": "with a synchronous client in worker threads",
+    }
+    return tuple(
+        Scenario(
+            f"fetch-{name}-{pages}",
+            f"how long it takes, and what it costs, to fetch {pages} of another's pages {text}",
+            (Load("main", case_of(f"fetch-{name}-{pages}"), Closed(4)),),
+            yardstick=False,
+            upstream=True,
+        )
+        for name, text in how.items()
+        for pages in FETCHED_PAGES
+    )

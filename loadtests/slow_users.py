@@ -1,0 +1,64 @@
+"""The Locust users that ask for an answer and then read it slowly, or not at all."""
+
+from __future__ import annotations
+
+import gevent
+
+from loadtests.client import Connection
+from loadtests.models import Slow
+from loadtests.recording import Series
+from loadtests.session import LoadRun, Session
+from loadtests.stream_client import BROKEN_OFF, SlowConnection
+from loadtests.users import RETRY_S, HarnessUser, fail
+
+_TURN_S = 0.1
+"""How often each of them reads its share, or looks whether it still has a connection."""
+
+
+class SlowUser(HarnessUser):
+    """Asks as the lead-in begins, and again when it has read an answer to its end."""
+
+    abstract = True
+
+    def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
+        model = run.load.model
+        assert isinstance(model, Slow)
+        return SlowConnection(session.spec.host, session.spec.port, model.window_bytes)
+
+    def drive(self, session: Session, run: LoadRun, connection: SlowConnection, index: int) -> None:
+        model = run.load.model
+        assert isinstance(model, Slow)
+        while run.running:
+            problem = connection.ask(run.payload, run.book)
+            if problem is None:
+                problem = _dawdle(run, connection, int(model.rate_bytes_s * _TURN_S))
+            if problem is not None:
+                fail(run.series, problem, connection.sent_ns, connection)
+                connection.close()
+                gevent.sleep(RETRY_S)
+            elif connection.complete:
+                _answered(run.series, session, connection)
+
+
+def _dawdle(run: LoadRun, connection: SlowConnection, share: int) -> str | None:
+    """Read `share` bytes each turn until the answer is complete or the load is over; what is
+    wrong with it, or None."""
+    problem = None
+    while problem is None and run.running and not connection.complete:
+        gevent.sleep(_TURN_S)
+        if share:
+            problem = connection.take(share)
+        elif connection.broken_off:
+            problem = BROKEN_OFF
+    return problem
+
+
+def _answered(series: Series, session: Session, connection: SlowConnection) -> None:
+    """As of any other answer. The last byte's time is the reader's own."""
+    sent, received = connection.sent_ns, connection.received_ns
+    series.service.append((received - sent + 500) // 1000)
+    series.sent_sum_ns += sent - session.start_realtime_ns
+    series.service_sum_ns += received - sent
+
+
+SLOW_USERS: dict[str, type[HarnessUser]] = {Slow.kind: SlowUser}

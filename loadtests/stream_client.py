@@ -1,0 +1,128 @@
+"""Connections for answers that come in pieces: when the first came, and readers that are slow."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+
+from geventhttpclient._parser import HTTPParseError
+
+from loadtests.client import AnswerBook, Connection, Framing
+
+_PIECE_BYTES = 4096
+
+BROKEN_OFF = "broken off by the server"
+"""What becomes of a reader that reads nothing where the server gives it up."""
+
+
+class FirstByteConnection(Connection):
+    """A Connection that also knows when an answer began to arrive.
+
+    After `exchange` `first_ns` is the kernel's timestamp of what the first read returned. The
+    kernel joins segments that wait to be read and keeps the latest one's timestamp, so that a
+    generator that comes late to a read sees the first bytes as late as the last of those that
+    waited with them: a bound from above, tight where the generator is not late.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.first_ns = 0
+
+    def exchange(self, request: bytes, book: AnswerBook) -> str | None:
+        """See `Connection.exchange`."""
+        self.first_ns = 0
+        return super().exchange(request, book)
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        chunk = super()._receive(connection)
+        if not self.first_ns:
+            self.first_ns = self.received_ns
+        return chunk
+
+
+class SlowConnection(Connection):
+    """One that asks, and then reads a little at a time, when it is told to.
+
+    It is never `busy`, since nobody is to give up on it for being slow.
+    """
+
+    def __init__(self, host: str, port: int, window_bytes: int) -> None:
+        super().__init__(host, port, window_bytes)
+        self._framing: Framing | None = None
+        self._book: AnswerBook | None = None
+
+    def ask(self, request: bytes, book: AnswerBook) -> str | None:
+        """Send a request; returns what went wrong, or None."""
+        self.sent_ns = self.received_ns = time.time_ns()
+        problem = self.connect()
+        if problem is not None:
+            return problem
+        connection = self._socket
+        assert connection is not None
+        self._framing, self._book = Framing(book.method), book
+        self.sent_ns = time.time_ns()
+        try:
+            self._send_rest(connection, memoryview(request))
+        except OSError as error:
+            return self._broken(errno.errorcode.get(error.errno or 0, type(error).__name__))
+        return None
+
+    def take(self, most_bytes: int) -> str | None:
+        """Read what is there, `most_bytes` at most, without waiting; returns what is wrong with
+        the answer so far, or None."""
+        connection, framing = self._socket, self._framing
+        assert connection is not None
+        assert framing is not None
+        taken = 0
+        while taken < most_bytes and not framing.complete:
+            try:
+                piece = connection.recv(min(_PIECE_BYTES, most_bytes - taken))
+                if not piece:
+                    return self._broken("closed in the middle of the answer")
+                framing.feed(piece)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                return self._broken(errno.errorcode.get(error.errno or 0, type(error).__name__))
+            except HTTPParseError:
+                return self._broken("malformed answer")
+            self.received_ns = time.time_ns()
+            taken += len(piece)
+        return self.problem()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has been read."""
+        return self._framing is not None and self._framing.complete
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether the server has broken the connection off, though not all that it sent was read.
+
+        A reset shows at once, an orderly end only when all before it has been read.
+        """
+        connection = self._socket
+        if connection is None:
+            return True
+        return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+    def problem(self) -> str | None:
+        """What is wrong with as much of the answer as has been read, or None."""
+        framing, book = self._framing, self._book
+        if framing is None or book is None:
+            return None
+        if framing.complete:
+            return book.judge(framing).problem
+        status = framing.get_code()
+        if status >= 100 and status != book.expected.status:  # below, not all of it has come
+            return f"status {status} instead of {book.expected.status}"
+        body = book.expected.body
+        if isinstance(body, bytes) and not body.startswith(framing.body):
+            return "body differs from the contract"
+        return None
+
+    def _broken(self, problem: str) -> str:
+        self.received_ns = time.time_ns()
+        self.close()
+        return problem

@@ -1,0 +1,47 @@
+"""The other server, whose pages a handler fetches: started beside the one under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from loadtests.cpus import CpuPlan
+from loadtests.distributed.place import Place
+from servers.errors import ServerError, StartupFailed
+from servers.process import Reading, ServerProcess
+from servers.settings import Settings
+
+UPSTREAM_STACK = "asyncio"
+"""The raw one: what it costs itself is the least that can be had."""
+
+
+@contextmanager
+def upstream_process(
+    wanted: bool, place: Place, cpus: CpuPlan, log: Path | None
+) -> Iterator[ServerProcess | None]:
+    """Start it where the server under test runs, on the generator's CPUs as far as it is told
+    any; None where none is wanted. Raises StartupFailed."""
+    if not wanted:
+        yield None
+        return
+    pinned = None if place.via else cpus.generator
+    with ExitStack() as cleanup:
+        try:
+            upstream = cleanup.enter_context(place.server(UPSTREAM_STACK, cpus=pinned, log=log))
+        except ServerError as error:
+            raise StartupFailed(f"the upstream: {error}") from error
+        yield upstream
+
+
+def told(settings: Settings, upstream: ServerProcess | None) -> Settings:
+    """The settings with the upstream's URL, where there is one."""
+    return settings if upstream is None else replace(settings, upstream_url=upstream.url)
+
+
+def cpu_s(opened: Reading | None, closed: Reading | None) -> float | None:
+    """Its CPU time between two readings; None where one of them is missing."""
+    if opened is None or closed is None:
+        return None
+    return (closed.cpu_ns - opened.cpu_ns) / 1e9
