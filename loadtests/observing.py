@@ -11,6 +11,7 @@ from loadtests.scenarios import Load
 from servers.control import ControlClosed, ControlError, Message
 from servers.machine import Reading
 from servers.managed import Served
+from servers.process import ServerProcess
 
 READ_BOUND_S = 2.0
 """How long the harness waits for a reading from inside a busy server."""
