@@ -23,10 +23,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 _FOLDERS = ("--out", "--app-dir")
 """Options that name a folder of this machine."""
 
-_CREDENTIALS = re.compile(r"(\b\w+://)[^/@]*@")
-"""Name and password in a URL."""
+_CREDENTIALS = re.compile(r"(\b\w+://)[^\s?#]*@")
+_IN_QUERY = re.compile(r"([?&]\w*pass\w*=)[^&\s#]*", re.IGNORECASE)
+"""Name and password in a URL, and what PostgreSQL's may have behind a question mark."""
 
-FINGERPRINT = ("machine", "python", "packages")
+FINGERPRINT = ("machine", "python", "packages", "stores")
 """The parts that must not change between the Runs of one results folder."""
 
 
@@ -141,5 +142,9 @@ def shown_command(arguments: list[str]) -> list[str]:
             next(words, None)
         elif not word.startswith(tuple(f"{option}=" for option in _FOLDERS)):
             kept.append(word)
-    shown = [_CREDENTIALS.sub(r"\1", word) for word in kept]
-    return ["python", "-m", "loadtests", *shown]
+    return ["python", "-m", "loadtests", *map(without_secrets, kept)]
+
+
+def without_secrets(word: str) -> str:
+    """A word of a command, without the credentials of a URL in it."""
+    return _IN_QUERY.sub(r"\1", _CREDENTIALS.sub(r"\1", word))

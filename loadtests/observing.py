@@ -8,6 +8,7 @@ from typing import Any
 
 from loadtests.procstat import MachineReading, own_cpu_s, read_machine
 from loadtests.scenarios import Load
+from loadtests.store_cpu import CpuReading, StoreCpu
 from servers.control import ControlClosed, ControlError, Message
 from servers.group import ServerGroup
 from servers.process import Reading, ServerProcess
@@ -21,11 +22,13 @@ class Edge:
     """What was read at one edge of the measured window.
 
     server: None where the server did not answer. harness_cpu_s: of the harness itself.
+    stores: None where no store was to be read.
     """
 
     server: Reading | None
     machine: MachineReading | None
     harness_cpu_s: float
+    stores: CpuReading | None = None
 
 
 @dataclass(slots=True)
@@ -52,9 +55,16 @@ class Observed:
 class Observer:
     """Asks a server at the events of a load; what does not come in time stays None."""
 
-    def __init__(self, server: ServerProcess | ServerGroup, *, probe: bool) -> None:
+    def __init__(
+        self,
+        server: ServerProcess | ServerGroup,
+        *,
+        probe: bool,
+        stores: StoreCpu | None = None,
+    ) -> None:
         self._server = server
         self._probe = probe
+        self._stores = stores
         self._counting = False
         self.observed = Observed()
         self.at: dict[str, Callable[[], None]] = {
@@ -105,7 +115,8 @@ class Observer:
         return self._ask(do) if self._counting else None
 
     def _edge(self) -> Edge:
-        return Edge(self._read(), read_machine(), own_cpu_s())
+        stores = None if self._stores is None else self._stores.read()
+        return Edge(self._read(), read_machine(), own_cpu_s(), stores)
 
     def _read(self) -> Reading | None:
         answer = self._patiently(lambda: self._server.read(READ_BOUND_S))

@@ -359,6 +359,7 @@ class AiohttpServing:
             "http_parser": f"{HttpRequestParser.__module__}.{HttpRequestParser.__qualname__}",
             "max_requests_per_connection": None,
             "request_threads": None,
+            **(self._app[BACKING].pools() if BACKING in self._app else {}),
             "json": bytes(respond(work.example()).body).decode(),  # type: ignore[arg-type]
         }
 

@@ -12,6 +12,7 @@ from results.report import (
     doubts,
     inside,
     lifetime,
+    limits,
     places,
     pressure,
     speed,
@@ -67,6 +68,13 @@ SECTIONS: tuple[Section, ...] = (
         pressure.parts,
         'such scenarios: `make bench SCENARIOS="neighbour-none neighbour-sleep-blocking cliff-4 '
         'cliff-16 churn idle-1000"`',
+    ),
+    Section(
+        "limits",
+        "What was the limit",
+        limits.parts,
+        "scenarios that ask a database: "
+        '`make bench SCENARIOS="db-async-1 db-async-32 db-async-256 db-sync-32"`',
     ),
     Section(
         "inside",

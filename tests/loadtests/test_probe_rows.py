@@ -20,6 +20,7 @@ from loadtests.probe_rows import (
 )
 from loadtests.recording import Series, Timeline
 from loadtests.scenarios import Closed, Idle, Load
+from loadtests.store_cpu import CpuReading
 from results.schema import OBSERVATIONS, RUNS, THREADS, TIMELINE
 from servers import machine
 from servers.contract import CASES
@@ -79,6 +80,7 @@ PROBE: dict[str, Any] = {
         "wait_us": [[100, 50], [2000, 50]],
         "run_us": [[50_000, 100]],
     },
+    "pool": {"sizes": {"loop": 8}, "most_waiting": 5, "wait_us": [[10, 99], [400, 1]]},
     "collector": {
         "0": [10, 4_000_000, 900_000],
         "1": [2, 3_000_000, 1_600_000],
@@ -119,6 +121,10 @@ def test_the_probe_s_figures_of_the_whole_server() -> None:
             "executor_wait_max_ms": 2.0,
             "executor_threads_max": 4,
             "executor_queue_max": 8,
+            "pool_size": 8,
+            "pool_most_waiting": 5,
+            "pool_wait_p50_us": 10,
+            "pool_wait_p99_us": 10,
             "gc_pauses": 13,
             "gc_pause_total_ms": 14.5,
             "gc_pause_max_ms": 7.5,
@@ -246,6 +252,7 @@ def test_the_probe_s_histograms() -> None:
         ("all", "loop_delay"): 200,
         ("all", "executor_wait"): 100,
         ("all", "executor_run"): 100,
+        ("all", "pool_wait"): 100,
         ("main", "handler_time"): 100,
         ("idle", "handler_time"): 5,
     }
@@ -487,3 +494,35 @@ def test_a_timeline_survives_its_flushes() -> None:
     for one, (median, last) in zip(told, expected, strict=True):
         assert one["response_time_p50_ms"] == pytest.approx(median / 1000, rel=0.001)
         assert one["response_time_p99_ms"] == pytest.approx(last / 1000, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        pytest.param(None, id="a tree from before"),
+        pytest.param({"sizes": {}, "most_waiting": None, "wait_us": []}, id="never opened"),
+        pytest.param({"sizes": {"loop": 8, "threads": 4}, "most_waiting": 0}, id="of two sizes"),
+    ],
+)
+def test_a_pool_of_which_nothing_is_known_is_blank(pool: dict[str, Any] | None) -> None:
+    """Never a zero for what was not read, nor one size for two."""
+    probe = {name: value for name, value in PROBE.items() if name != "pool"}
+    told = probe if pool is None else {**probe, "pool": {"wait_us": [], **pool}}
+    row = server_wide(Observed(probe=told))
+    assert row["pool_size"] is row["pool_wait_p50_us"] is row["pool_wait_p99_us"] is None
+
+
+def test_store_cpu_is_what_was_used_in_the_window() -> None:
+    """A difference over its own wall time; blank where one edge was not read."""
+
+    def edge(seconds: float, database_s: float | None, redis_s: float | None) -> Edge:
+        return Edge(None, None, 0.0, CpuReading(int(seconds * 1e9), database_s, redis_s))
+
+    observed = Observed(opened=edge(10.0, 1.5, None), closed=edge(12.0, 4.5, 0.5))
+    row = server_wide(observed)
+    assert row == {
+        "database_cpu_s": 3.0,
+        "database_cpu_share": 1.5,
+        "redis_cpu_s": None,
+        "redis_cpu_share": None,
+    }
