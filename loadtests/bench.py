@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from loadtests import environment, verify
+from loadtests import environment, store_facts, verify
 from loadtests.bench_plan import Bench
 from loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
 from loadtests.distributed.fleet import fleet_process
+from loadtests.distributed.place import HERE
 from loadtests.errors import HarnessError
 from loadtests.generator_process import Loader, generator_process
 from loadtests.measure import measure
@@ -51,6 +52,7 @@ _UNUSABLE = {
     Code.SERVER_DIED: "died under load",
     Code.GENERATOR_DIED: "lost its load generator",
     Code.WORKER_LOST: "lost a load worker",
+    Code.SAVES_DIFFER: "did not keep its saves",
 }
 
 
@@ -114,7 +116,11 @@ class Bencher:
         except OSError as error:
             raise cannot_write(self._bench.folder, LOG_FILE, error) from error
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
+        loads = [load for one in self._bench.scenarios for load in self._bench.scenario(one).loads]
         place = self._bench.place
+        stores = store_facts.described(self._bench.stores, loads, here=place == HERE)
+        if stores:
+            described["stores"] = stores
         place.check()
         way = WAYS[self._bench.manager]
         asked = way.asked(self._bench.processes)

@@ -27,7 +27,7 @@ from loadtests.distributed.options import (
     worker,
 )
 from loadtests.distributed.place import HERE
-from loadtests.environment import shown_command
+from loadtests.environment import shown_command, without_secrets
 from loadtests.errors import HarnessError
 from loadtests.plan import MOST_ROUNDS
 from loadtests.probe_cost import check as check_probe_cost
@@ -374,7 +374,8 @@ def _fail(line: str) -> NoReturn:
 
 def _interrupted(*more: list[str]) -> NoReturn:
     """Say how to go on with the folder: the same options, and `more`."""
-    again = shlex.join(["python", "-m", "loadtests", *sys.argv[1:], *chain.from_iterable(more)])
+    words = map(without_secrets, sys.argv[1:])
+    again = shlex.join(["python", "-m", "loadtests", *words, *chain.from_iterable(more)])
     click.echo(f"interrupted; finished rows are kept; go on with: {again}", err=True)
     sys.exit(130)
 

@@ -26,10 +26,11 @@ _UNSHOWN = "--out"
 _PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml"}
 """Options that name a place, and what is shown for one that means nothing elsewhere."""
 
-_CREDENTIALS = re.compile(r"(\b\w+://)[^/@]*@")
-"""Name and password in a URL."""
+_CREDENTIALS = re.compile(r"(\b\w+://)[^\s?#]*@")
+_IN_QUERY = re.compile(r"([?&]\w*pass\w*=)[^&\s#]*", re.IGNORECASE)
+"""Name and password in a URL, and what PostgreSQL's may have behind a question mark."""
 
-FINGERPRINT = ("machine", "python", "packages")
+FINGERPRINT = ("machine", "python", "packages", "stores")
 """The parts that must not change between the Runs of one results folder."""
 
 
@@ -149,8 +150,12 @@ def shown_command(arguments: list[str]) -> list[str]:
         place = value if joined else next(words, "")
         if option != _UNSHOWN:
             kept += [option, _shown_place(place, _PLACES[option])]
-    shown = [_CREDENTIALS.sub(r"\1", word) for word in kept]
-    return ["python", "-m", "loadtests", *shown]
+    return ["python", "-m", "loadtests", *map(without_secrets, kept)]
+
+
+def without_secrets(word: str) -> str:
+    """A word of a command, without the credentials of a URL in it."""
+    return _IN_QUERY.sub(r"\1", _CREDENTIALS.sub(r"\1", word))
 
 
 def _shown_place(place: str, otherwise: str) -> str:

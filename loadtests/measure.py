@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests import verify
+from loadtests.accounting import Accounted, account
 from loadtests.calibration import calibrate
 from loadtests.cpus import CpuPlan
 from loadtests.distributed.place import HERE, Place
@@ -76,7 +77,8 @@ def measure(
             if wrong:
                 known = replace(known, codes=(*known.codes, Code.NOT_VERIFIED), cause=wrong[0])
             else:
-                observer = Observer(server, probe=probe, upstream=upstream)
+                stores = StoreCpu(scenario.settings, scenario.loads) if server.one_clock else None
+                observer = Observer(server, probe=probe, upstream=upstream, stores=stores)
                 known = _load(known, server, generator, cpus, warmup_s, measured_s, seed, observer)
             if upstream is not None and not upstream.alive:
                 known = replace(known, codes=(*known.codes, Code.UPSTREAM_DIED))
@@ -117,6 +119,8 @@ def _load(
         "timeout_s": TIMEOUT_S,
         "seed": seed,
     }
+    one = known.processes == 1 or scenario.settings.database_url is not None
+    saves = account(server.host, server.port, scenario.loads, whole=one)
     before_ms = calibrate(cpus.server) if server.one_clock else None
     observer.begin()
     report = generator.load(
@@ -126,6 +130,7 @@ def _load(
         give_up=lambda: not server.alive,
     )
     observer.end(report, scenario.loads)
+    accounted = None if saves is None else saves.close(report)
     if not (server.one_clock and report.get("one_clock", True)):
         observer.observed.instants.clear()  # a request taken apart needs one clock at both ends
     after_ms = calibrate(cpus.server) if server.one_clock else None
@@ -136,13 +141,15 @@ def _load(
         known,
         calibration_ms=(before_ms + after_ms) / 2 if before_ms and after_ms else None,
         report=report,
-        cause=_who_was_lost(report) or known.cause,
+        cause=_who_was_lost(report) or _what_was_lost(accounted) or known.cause,
+        accounted=accounted,
         server_here=server.one_clock,
         observed=observer.observed,
         codes=(
             *known.codes,
             *_seen(server, observer.observed, before_ms, after_ms),
             *_of_the_workers(report),
+            *((accounted.code,) if accounted is not None and accounted.code else ()),
         ),
     )
 
@@ -170,6 +177,13 @@ def _of_the_workers(report: dict[str, Any]) -> Iterator[Code]:
     for code in _OF_THE_RUN:
         if any(code in warnings.split(WARNING_SEPARATOR) for warnings in said):
             yield code
+
+
+def _what_was_lost(accounted: Accounted | None) -> str | None:
+    """Which saves are not as they should be; None where all are, or nobody knows."""
+    if accounted is None or accounted.code is not Code.SAVES_DIFFER:
+        return None
+    return f"{accounted.reason}: {accounted.detail}"
 
 
 def _who_was_lost(report: dict[str, Any]) -> str | None:

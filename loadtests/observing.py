@@ -8,6 +8,7 @@ from typing import Any
 
 from loadtests.procstat import MachineReading, own_cpu_s, read_machine
 from loadtests.scenarios import Load
+from loadtests.store_cpu import CpuReading, StoreCpu
 from servers.control import ControlClosed, ControlError, Message
 from servers.machine import Reading
 from servers.managed import Served
@@ -23,12 +24,14 @@ class Edge:
 
     server: None where the server did not answer. harness_cpu_s: of the harness itself.
     upstream: None where there is none, or it did not answer.
+    stores: None where no store was to be read.
     """
 
     server: Reading | None
     machine: MachineReading | None
     harness_cpu_s: float
     upstream: Reading | None = None
+    stores: CpuReading | None = None
 
 
 @dataclass(slots=True)
@@ -56,14 +59,21 @@ class Observer:
     """Asks a server at the events of a load; what does not come in time stays None.
 
     upstream: the server beside it whose pages it fetches, where there is one.
+    stores: what reads the CPU time of the stores that it uses, where there are any.
     """
 
     def __init__(
-        self, server: Served, *, probe: bool, upstream: ServerProcess | None = None
+        self,
+        server: Served,
+        *,
+        probe: bool,
+        upstream: ServerProcess | None = None,
+        stores: StoreCpu | None = None,
     ) -> None:
         self._server = server
         self._upstream = upstream
         self._probe = probe
+        self._stores = stores
         self._counting = False
         self.observed = Observed()
         self.at: dict[str, Callable[[], None]] = {
@@ -114,7 +124,8 @@ class Observer:
         return self._ask(do) if self._counting else None
 
     def _edge(self) -> Edge:
-        return Edge(self._read(), read_machine(), own_cpu_s(), self._read_upstream())
+        stores = None if self._stores is None else self._stores.read()
+        return Edge(self._read(), read_machine(), own_cpu_s(), self._read_upstream(), stores)
 
     def _read_upstream(self) -> Reading | None:
         if self._upstream is None:

@@ -9,6 +9,7 @@ from typing import Any
 from loadtests.histogram import Histogram, from_pairs
 from loadtests.observing import Observed, begun
 from loadtests.scenarios import Load
+from loadtests.store_cpu import used
 from results.schema import Value
 
 Row = dict[str, Value]
@@ -16,7 +17,11 @@ Row = dict[str, Value]
 
 def server_wide(observed: Observed) -> Row:
     """Figures of the whole server process; empty where nothing was read."""
-    return {**_process_figures(observed), **_probe_figures(observed)}
+    return {
+        **_process_figures(observed),
+        **_store_figures(observed),
+        **_probe_figures(observed),
+    }
 
 
 def _process_figures(observed: Observed) -> Row:
@@ -41,6 +46,22 @@ def _process_figures(observed: Observed) -> Row:
     return row
 
 
+def _store_figures(observed: Observed) -> Row:
+    opened = None if observed.opened is None else observed.opened.stores
+    closed = None if observed.closed is None else observed.closed.stores
+    if opened is None or closed is None:
+        return {}
+    wall_s = (closed.monotonic_ns - opened.monotonic_ns) / 1e9
+    times = {
+        "database": used(opened.database_s, closed.database_s),
+        "redis": used(opened.redis_s, closed.redis_s),
+    }
+    return {
+        **{f"{name}_cpu_s": time_s for name, time_s in times.items()},
+        **{f"{name}_cpu_share": time_s and time_s / wall_s for name, time_s in times.items()},
+    }
+
+
 def _probe_figures(observed: Observed) -> Row:
     probe = observed.probe
     if probe is None:
@@ -50,6 +71,7 @@ def _probe_figures(observed: Observed) -> Row:
     wait = from_pairs(executor["wait_us"]).statistics_ms()
     idle, stretch = loop["idle_ns"], loop["longest_stretch_ns"]
     return {
+        **_pool_figures(_pool(probe)),
         "loop_class": loop["class"],
         **{f"loop_delay_{short}_ms": delay[short] for short in ("p50", "p99", "max")},
         "loop_utilisation": None if idle is None else 1 - idle / loop["wall_ns"],
@@ -61,6 +83,28 @@ def _probe_figures(observed: Observed) -> Row:
         "gc_pauses": sum(pause[0] for pause in pauses),
         "gc_pause_total_ms": sum(pause[1] for pause in pauses) / 1e6,
         "gc_pause_max_ms": max((pause[2] for pause in pauses), default=0) / 1e6,
+    }
+
+
+_NO_POOL: dict[str, Any] = {"sizes": {}, "most_waiting": None, "wait_us": []}
+
+
+def _pool(probe: dict[str, Any]) -> dict[str, Any]:
+    """What was seen of the pools. Servers of trees from before do not say it."""
+    told: dict[str, Any] = probe.get("pool", _NO_POOL)
+    return told if "sizes" in told else _NO_POOL
+
+
+def _pool_figures(pool: dict[str, Any]) -> Row:
+    """Of the pools of the process, which have one size; blank where none was opened."""
+    waits, sizes = from_pairs(pool["wait_us"]), set(pool["sizes"].values())
+    return {
+        "pool_size": sizes.pop() if len(sizes) == 1 else None,
+        "pool_most_waiting": pool["most_waiting"],
+        **{
+            f"pool_wait_p{percent}_us": waits.percentile_us(percent) if waits.count else None
+            for percent in (50, 99)
+        },
     }
 
 
@@ -236,6 +280,7 @@ def histogram_rows(run_id: str, observed: Observed, loads: tuple[Load, ...]) -> 
         "loop_delay": observed.probe["loop"]["delay_us"],
         "executor_wait": observed.probe["executor"]["wait_us"],
         "executor_run": observed.probe["executor"]["run_us"],
+        "pool_wait": _pool(observed.probe)["wait_us"],
     }
     for quantity, pairs in wide.items():
         yield from bucket_rows(run_id, "all", quantity, from_pairs(pairs))

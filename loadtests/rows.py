@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadtests import probe_rows
+from loadtests.accounting import Accounted
 from loadtests.doubts import Evidence, doubts
 from loadtests.histogram import Histogram, from_pairs
 from loadtests.models import Closed, Echo, Idle, Load, Open, Scenario, Slow
 from loadtests.observing import Observed
 from loadtests.plan import PlannedRun
 from loadtests.procstat import others_cpu
+from loadtests.store_cpu import used
 from loadtests.upstream import cpu_s
 from results.schema import WARNING_SEPARATOR, Code, Value
 from servers.process import Ended
@@ -40,6 +42,7 @@ class RunResult:
     observed: Observed = field(default_factory=Observed)
     calibration_ms: float | None = None
     ended: Ended | None = None
+    accounted: Accounted | None = None
     server_here: bool = True
 
 
@@ -246,6 +249,10 @@ def _others(result: RunResult) -> float | None:
     server_s = (closed.server.cpu_ns - opened.server.cpu_ns) / 1e9 if result.server_here else 0.0
     ours = server_s + report["cpu_s"] + closed.harness_cpu_s - opened.harness_cpu_s
     ours += cpu_s(opened.upstream, closed.upstream) or 0.0
+    if opened.stores is not None and closed.stores is not None:
+        before, after = opened.stores, closed.stores  # what the server uses is not a neighbour
+        ours += used(before.database_s, after.database_s) or 0.0
+        ours += used(before.redis_s, after.redis_s) or 0.0
     return others_cpu(opened.machine, closed.machine, ours, report["measured_s"])
 
 
@@ -266,6 +273,15 @@ def _failure_rows(result: RunResult, load: Load, told: dict[str, Any]) -> Iterat
             "reason": reason,
             "count": count,
             "example": example,
+        }
+    accounted = result.accounted
+    if accounted is not None and accounted.load == load.name and accounted.count:
+        yield {
+            "run_id": result.planned.run_id,
+            "load": load.name,
+            "reason": accounted.reason,
+            "count": accounted.count,
+            "example": accounted.detail,
         }
 
 

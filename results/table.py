@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from results import figures
+from results import figures, limit
 from results.folder import Folder
 from results.location import MIN_ROUNDS
 from results.notes import Note, failure_lines, marks, notes
@@ -62,6 +62,7 @@ class Page:
     notes: tuple[Note, ...]
     failures: tuple[str, ...]
     problems: tuple[str, ...]
+    limits: tuple[str, ...]
     files: tuple[str, ...]
 
 
@@ -77,6 +78,7 @@ def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Pa
         notes=found,
         failures=tuple(failure_lines(folder)),
         problems=tuple(str(problem) for problem in folder.problems),
+        limits=tuple(figures.plain(limit.line(one)) for one in limit.limits(folder, summaries)),
         files=_files(folder.path),
     )
 
@@ -200,6 +202,7 @@ def render(page: Page, path: Path, console: Console) -> None:
     console.print(Text(page.legend, style="dim"))
     for note in page.notes:
         console.print(hanging(f"[{note.number}] ", note.text()))
+    section(console, "What was the limit", page.limits)
     section(console, "Failed requests", page.failures)
     section(console, "What could not be read", page.problems)
     console.print()

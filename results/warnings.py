@@ -218,6 +218,23 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "see what it waits for: a connection or a request that never ends",
             ("stop_ms", "exit_code"),
         ),
+        Code.SAVES_DIFFER: Wording(
+            "what the database holds after the load is not what the clients were told",
+            "saves were lost, doubled or half done: the stack, or the database, is wrong, however "
+            "fast it was",
+            "failures.csv has what is wrong and by how much; see that nothing else writes to the "
+            "same database meanwhile",
+            (),
+            True,
+        ),
+        Code.SAVES_UNCHECKED: Wording(
+            "the saves could not be held against the database, before the load or after it",
+            "whether each answered save is there is not known",
+            "see that the database is there before the load and after it; where a server is "
+            "several processes, each with an embedded database of its own, name one with "
+            "--database",
+            ("failures",),
+        ),
         Code.FEW_REQUESTS: Wording(
             "fewer than 100 requests were measured",
             "high percentiles are single requests",

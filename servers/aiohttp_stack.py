@@ -10,6 +10,7 @@ from aiohttp.http_parser import HttpRequestParser
 
 from servers import work
 from servers.aiohttp_app import create_app, respond
+from servers.aiohttp_sockets import BACKING
 from servers.settings import Settings
 from servers.stacks import InForce
 
@@ -65,6 +66,7 @@ def in_force(app: web.Application, runner: web.AppRunner, site: web.BaseSite) ->
         "http_parser": f"{HttpRequestParser.__module__}.{HttpRequestParser.__qualname__}",
         "max_requests_per_connection": None,
         "request_threads": None,
+        **(app[BACKING].pools() if BACKING in app else {}),
         "json": bytes(respond(work.example()).body).decode(),  # type: ignore[arg-type]
     }
 

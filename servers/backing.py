@@ -89,6 +89,13 @@ class Backing:
         if self._folder is not None:
             self._folder.cleanup()
 
+    def pools(self) -> dict[str, int | None]:
+        """Connections of the pool on the loop and of that in threads, as each said when it was
+        opened; None where it was not."""
+        return {
+            f"database_pool_{name}": self._watch.sizes.get(name) for name in ("loop", "threads")
+        }
+
     async def fetch(self, count: str | None, how: str | None, own: tuple[str, int]) -> Answer:
         """See `Fetcher.fetch`."""
         return await self._fetcher.fetch(count, how, own)

@@ -27,6 +27,7 @@ def _observed(told: Told) -> Message:
         "failure": next((one["failure"] for one in told if one["failure"] is not None), None),
         "loop": _loop([one["loop"] for one in told]),
         "executor": _executor([one["executor"] for one in told]),
+        "pool": _pool([one["pool"] for one in told if "sizes" in one.get("pool", ())]),
         "collector": {
             f"{one['pid']}/{generation}": pauses
             for one in told
@@ -65,6 +66,17 @@ def _executor(executors: Told) -> Message:
         "run_us": _added(one["run_us"] for one in executors),
         "threads": _known(sum, [one["threads"] for one in executors]),
         "most_queued": _known(max, [one["most_queued"] for one in executors]),
+    }
+
+
+def _pool(pools: Told) -> Message:
+    """The connections are all together; those who waited are of the process with the most."""
+    names = {name for one in pools for name in one["sizes"]}
+    waiting = [one["most_waiting"] for one in pools if one["sizes"]]
+    return {
+        "sizes": {name: sum(one["sizes"].get(name, 0) for one in pools) for name in sorted(names)},
+        "most_waiting": _known(max, waiting or [None]),
+        "wait_us": _added(one["wait_us"] for one in pools),
     }
 
 

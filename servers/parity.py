@@ -17,6 +17,9 @@ PARITY_EXCEPTIONS: dict[tuple[str, str], str] = {
 
 _REFERENCE = "aiohttp"
 
+_WHERE_THERE_IS = "in_force.database_pool_"
+"""Settings of what not every application has: compared among those that have it."""
+
 _COMPARED = ("python", "loop", "executor", "gc", "cpus", "settings", "in_force")
 """The parts of servers.facts that are to be alike. The rest names the stack and its packages."""
 
@@ -87,7 +90,8 @@ def unexplained(parity: Mapping[str, Any]) -> dict[str, list[str]]:
 def differences(
     facts: Mapping[str, Mapping[str, Any]], reference: str = _REFERENCE
 ) -> list[Difference]:
-    """Every setting in which a stack is not as `reference`, a setting that only one has included.
+    """Every setting in which a stack is not as `reference`, a setting that only one has included,
+    but for those of a pool of connections.
 
     facts: by stack, as `servers.facts.gather` gives them. Raises KeyError without `reference`.
     """
@@ -97,7 +101,10 @@ def differences(
         read = readings(told)
         for setting in dict.fromkeys((*asked, *read)):
             value, other = read.get(setting), asked.get(setting)
-            if value != other or (setting in read) != (setting in asked):
+            only_one = (setting in read) != (setting in asked)
+            if only_one and setting.startswith(_WHERE_THERE_IS):
+                continue
+            if value != other or only_one:
                 why = PARITY_EXCEPTIONS.get((stack, setting))
                 found.append(Difference(stack, setting, value, other, why))
     return found

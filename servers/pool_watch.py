@@ -15,10 +15,12 @@ class PoolWatch:
     """Waits (asked for → handed over, or given up), and how many waited at once.
 
     One watch counts all pools of a process: a load asks one of them. Any thread may use it.
+    sizes: connections of each pool that was opened, by who uses it (`loop` or `threads`), as
+    the pool itself says.
     """
 
     def __init__(self) -> None:
-        self.size: int | None = None
+        self.sizes: dict[str, int] = {}
         self._lock = threading.Lock()
         self._waiting = 0
         self.reset()
@@ -42,10 +44,9 @@ class PoolWatch:
             self._waiting -= 1
 
     def snapshot(self) -> dict[str, Any]:
-        """Since the reset, as JSON types; `size` None where no pool was opened."""
-        opened = self.size is not None
+        """Since the reset, as JSON types; `most_waiting` None where no pool was opened."""
         return {
-            "size": self.size,
-            "most_waiting": self._most_waiting if opened else None,
+            "sizes": dict(self.sizes),
+            "most_waiting": self._most_waiting if self.sizes else None,
             "wait_us": self._waits.merged(),
         }

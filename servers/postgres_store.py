@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import asyncpg
 import psycopg
@@ -15,6 +16,7 @@ from servers.settings import Settings
 from servers.store import StoreAway, Total
 
 DRY = "no connection of the pool was free in time"
+LOST = "database: connections are lost, and no new ones could be had in time"
 
 _LOCK = 7_063_241
 """Of the setting-up: two servers that create a table at the same time would collide."""
@@ -24,8 +26,11 @@ AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.InternalClientError,
 )
-"""What asyncpg raises when the server is gone, goes, or is not yet ready."""
+"""What asyncpg raises when the server is gone, goes, or is not yet ready. The last one: where
+the server's last word comes while a connection lies idle, asyncpg 0.32 takes the next request for
+a second one at a time."""
 
 
 def _dollars(statement: str) -> str:
@@ -73,7 +78,7 @@ class AsyncPostgres:
             pool.terminate()
             raise
         self._pool = pool
-        self._watch.size = size
+        self._watch.sizes["loop"] = pool.get_size()
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
@@ -93,7 +98,9 @@ class AsyncPostgres:
         except AWAY as error:
             raise _away(error) from error
         finally:
-            await pool.release(connection)
+            # One that cannot be reset is dropped by the pool; what was asked of it is done.
+            with suppress(*AWAY):
+                await pool.release(connection)
 
     async def row(self, number: int) -> tuple[int, str]:
         async with self._acquired() as connection:
@@ -139,6 +146,8 @@ class SyncPostgres:
     def __init__(self, url: str, settings: Settings, watch: PoolWatch) -> None:
         self._settings = settings
         self._watch = watch
+        self._counting = threading.Lock()
+        self._in_use = 0
         self._pool = ConnectionPool(
             url,
             min_size=settings.pool_size,
@@ -162,7 +171,7 @@ class SyncPostgres:
         except BaseException:
             self._pool.close()
             raise
-        self._watch.size = self._settings.pool_size
+        self._watch.sizes["threads"] = self._pool.get_stats()["pool_size"]
 
     @contextmanager
     def _acquired(self) -> Iterator[psycopg.Connection]:
@@ -170,15 +179,22 @@ class SyncPostgres:
         try:
             connection = self._pool.getconn()
         except PoolTimeout:
-            raise StoreAway(DRY) from None
+            # The pool says the same where it could not connect again.
+            raise StoreAway(DRY if self._in_use >= self._settings.pool_size else LOST) from None
         finally:
             self._watch.end(began)
+        self._count(1)
         try:
             yield connection
         except psycopg.OperationalError as error:
             raise _away(error) from error
         finally:
+            self._count(-1)
             self._pool.putconn(connection)
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self._in_use += more
 
     def row(self, number: int) -> tuple[int, str]:
         with self._acquired() as connection:

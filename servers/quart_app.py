@@ -331,6 +331,7 @@ class App(Quart):
         return {
             "body_limit_bytes": self.config["MAX_CONTENT_LENGTH"],
             "debug": self.debug,
+            **self.backing.pools(),
             "json": body.data.decode(),
         }
 

@@ -31,9 +31,11 @@ _LATER = {
 
 
 def without_password(url: str) -> str:
-    """A URL as it may be written down."""
+    """A URL as it may be written down. PostgreSQL's may have a password in its query, too."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    query = [one for one in parts.query.split("&") if "pass" not in one.partition("=")[0].lower()]
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(query))
+    return bare.geturl()
 
 
 @dataclass(frozen=True, slots=True)

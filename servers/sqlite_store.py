@@ -59,7 +59,7 @@ class AsyncSqlite:
             raise
         for connection in self._all:
             self._free.put_nowait(connection)
-        self._watch.size = len(self._all)
+        self._watch.sizes["loop"] = len(self._all)
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -192,7 +192,7 @@ class SyncSqlite:
             raise
         for connection in self._all:
             self._free.put(connection)
-        self._watch.size = len(self._all)
+        self._watch.sizes["threads"] = len(self._all)
 
     @staticmethod
     def _fill(connection: sqlite3.Connection) -> None:

@@ -13,6 +13,7 @@ from results.report import (
     fetching,
     inside,
     lifetime,
+    limits,
     moving,
     places,
     pressure,
@@ -83,6 +84,13 @@ SECTIONS: tuple[Section, ...] = (
         fetching.parts,
         'such scenarios: `make bench SCENARIOS="fetch-gather-1 fetch-gather-50 fetch-sequence-1 '
         'fetch-sequence-50"`',
+    ),
+    Section(
+        "limits",
+        "What was the limit",
+        limits.parts,
+        "scenarios that ask a database: "
+        '`make bench SCENARIOS="db-async-1 db-async-32 db-async-256 db-sync-32"`',
     ),
     Section(
         "inside",

@@ -30,6 +30,8 @@ class Code(enum.StrEnum):
     PROBE_FAILED = "probe-failed"
     GENERATOR_DIED = "generator-died"
     STOP_KILLED = "stop-killed"
+    SAVES_DIFFER = "saves-differ"
+    SAVES_UNCHECKED = "saves-unchecked"
     FEW_REQUESTS = "few-requests"
     ANSWER_VARIES = "answer-varies"
     WORKER_LOST = "worker-lost"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from results.schema.columns import Column, Kind, Table, count, number, text
+from results.schema.stores import STORE_COLUMNS
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
@@ -217,6 +218,7 @@ RUNS = Table(
         count("descriptors_start", "open descriptors of the server before the load connected"),
         count("descriptors_end", "open descriptors at the end of the window"),
         count("descriptors_after", "open descriptors at the time of rss_after_bytes"),
+        *STORE_COLUMNS,
         text("warnings", "codes of results.warnings, `;` between; blank: none"),
     ),
 )
@@ -237,7 +239,7 @@ HISTOGRAMS = Table(
             "to failure), warmup_service_time (the lead-in, kept and labelled), "
             "send_lag, handler_time, first_byte (send to the arrival of an answer's first bytes), "
             "last_delivery (a broadcast message to the last of its receivers); of the whole run: "
-            "generator_lag, loop_delay, executor_wait, executor_run",
+            "generator_lag, loop_delay, executor_wait, executor_run, pool_wait",
             required=True,
         ),
         count(
@@ -262,7 +264,13 @@ FAILURES = Table(
             required=True,
         ),
         Column(
-            "count", Kind.INTEGER, "", "how many requests of the measured window failed so", True, 1
+            "count",
+            Kind.INTEGER,
+            "",
+            "how many requests of the measured window failed so; where saves do not add up, how "
+            "many of the whole load",
+            True,
+            1,
         ),
         text("example", "one of them, in detail"),
     ),

@@ -15,6 +15,7 @@ from loadtests.probe_rows import (
     taken_apart,
     thread_rows,
 )
+from loadtests.store_cpu import CpuReading
 from results.schema import OBSERVATIONS, RUNS, THREADS
 from tests.loadtests.snapshots import IDLE, RUN, START_NS, SYNC, edge, glance, phase, reading, taken
 
@@ -61,6 +62,7 @@ PROBE: dict[str, Any] = {
         "wait_us": [[100, 50], [2000, 50]],
         "run_us": [[50_000, 100]],
     },
+    "pool": {"sizes": {"loop": 8}, "most_waiting": 5, "wait_us": [[10, 99], [400, 1]]},
     "collector": {
         "0": [10, 4_000_000, 900_000],
         "1": [2, 3_000_000, 1_600_000],
@@ -101,6 +103,10 @@ def test_the_probe_s_figures_of_the_whole_server() -> None:
             "executor_wait_max_ms": 2.0,
             "executor_threads_max": 4,
             "executor_queue_max": 8,
+            "pool_size": 8,
+            "pool_most_waiting": 5,
+            "pool_wait_p50_us": 10,
+            "pool_wait_p99_us": 10,
             "gc_pauses": 13,
             "gc_pause_total_ms": 14.5,
             "gc_pause_max_ms": 7.5,
@@ -228,6 +234,7 @@ def test_the_probe_s_histograms() -> None:
         ("all", "loop_delay"): 200,
         ("all", "executor_wait"): 100,
         ("all", "executor_run"): 100,
+        ("all", "pool_wait"): 100,
         ("main", "handler_time"): 100,
         ("idle", "handler_time"): 5,
     }
@@ -296,3 +303,36 @@ def test_where_the_two_sides_disagree_there_are_no_parts(
 def test_a_load_that_was_not_asked_about_has_no_parts() -> None:
     """Where the server did not answer there is nothing to take apart."""
     assert taken_apart(Observed(), taken(), SYNC) is None
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        pytest.param(None, id="a tree from before"),
+        pytest.param({"sizes": {}, "most_waiting": None, "wait_us": []}, id="never opened"),
+        pytest.param({"sizes": {"loop": 8, "threads": 4}, "most_waiting": 0}, id="of two sizes"),
+    ],
+)
+def test_a_pool_of_which_nothing_is_known_is_blank(pool: dict[str, Any] | None) -> None:
+    """Never a zero for what was not read, nor one size for two."""
+    probe = {name: value for name, value in PROBE.items() if name != "pool"}
+    told = probe if pool is None else {**probe, "pool": {"wait_us": [], **pool}}
+    row = server_wide(Observed(probe=told))
+    assert row["pool_size"] is row["pool_wait_p50_us"] is row["pool_wait_p99_us"] is None
+
+
+def test_store_cpu_is_what_was_used_in_the_window() -> None:
+    """A difference over its own wall time; blank where one edge was not read."""
+
+    def edge(seconds: float, database_s: float | None, redis_s: float | None) -> Edge:
+        stores = CpuReading(int(seconds * 1e9), database_s, redis_s)
+        return Edge(None, None, 0.0, stores=stores)
+
+    observed = Observed(opened=edge(10.0, 1.5, None), closed=edge(12.0, 4.5, 0.5))
+    row = server_wide(observed)
+    assert row == {
+        "database_cpu_s": 3.0,
+        "database_cpu_share": 1.5,
+        "redis_cpu_s": None,
+        "redis_cpu_share": None,
+    }

@@ -1,0 +1,80 @@
+"""Which stores the servers use, for the record: server and driver versions, never a password."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from loadtests.models import Load
+from servers.settings import without_password
+
+_BOUND_S = 2
+_ASKING = ("/db/", "/save/both")
+
+
+def described(
+    named: Mapping[str, str], loads: Iterable[Load], *, here: bool = True
+) -> dict[str, Any]:
+    """By store as JSON types; those that are named, and the embedded ones where a load asks them.
+
+    named: URLs by their name in Settings. here: whether the servers under test run on this
+    machine; else the same URL may name another store here. version: None where the store did not
+    say, or was not asked.
+    """
+    targets = [load.case.request.target for load in loads if not load.own]
+    asked = any(target.startswith(_ASKING) for target in targets)
+    found: dict[str, Any] = {}
+    for name, setting, read, drivers in (
+        ("database", "database_url", _postgres, ("asyncpg", "psycopg", "psycopg-pool")),
+        ("redis", "redis_url", _redis, ("redis",)),
+    ):
+        if setting in named:
+            found[name] = _server(named[setting], read if here else _unread, drivers)
+        elif asked:
+            found[name] = _embedded()
+    return found
+
+
+def _server(
+    url: str, read: Callable[[str], str | None], drivers: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "url": without_password(url),
+        "version": read(url),
+        "drivers": {name: version(name) for name in drivers},
+    }
+
+
+def _unread(_: str) -> None:
+    return None
+
+
+def _embedded() -> dict[str, Any]:
+    return {
+        "url": None,
+        "version": f"SQLite {sqlite3.sqlite_version}, embedded",
+        "drivers": {"aiosqlite": version("aiosqlite")},
+    }
+
+
+def _postgres(url: str) -> str | None:
+    import psycopg
+
+    try:
+        with psycopg.connect(url, connect_timeout=_BOUND_S) as connection:
+            row = connection.execute("SHOW server_version").fetchone()
+    except psycopg.Error:
+        return None
+    return None if row is None else f"PostgreSQL {row[0]}"
+
+
+def _redis(url: str) -> str | None:
+    import redis
+
+    try:
+        with redis.Redis.from_url(url, socket_timeout=_BOUND_S) as client:
+            return f"Redis {client.info('server')['redis_version']}"
+    except (redis.RedisError, OSError, KeyError):
+        return None

@@ -1,0 +1,222 @@
+"""Saves held against the database: honest servers, and ones that lose, double or miscount."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from loadtests import accounting
+from loadtests.accounting import Accounted, Total, judged
+from loadtests.generator_process import Generator
+from loadtests.plan import PlannedRun
+from loadtests.rows import RunResult, rows_of
+from loadtests.scenarios import Closed, Load, Scenario, load_to_json
+from results.schema import Code
+from servers.contract import CASES
+
+LOAD = Load("main", CASES["db-save"], Closed(4))
+
+
+@dataclass(slots=True)
+class Table:
+    """What a server holds. lock: its requests come in threads."""
+
+    saves: int = 0
+    amount: int = 0
+    added: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def save(self, times: int = 1, *, gained: int = 7) -> None:
+        self.saves += times
+        self.amount += 7 * times
+        self.added += gained * times
+
+
+Save = Callable[[Table, int], bytes | None]
+"""Does the save of that number; the answer's status line, or None to close instead."""
+
+OK, AWAY = b"200 OK", b"503 Service Unavailable"
+
+
+def honest(table: Table, number: int) -> bytes:
+    table.save()
+    return OK
+
+
+def losing(table: Table, number: int) -> bytes:
+    if number % 10:
+        table.save()
+    return OK
+
+
+def doubling(table: Table, number: int) -> bytes:
+    table.save(1 if number % 10 else 2)
+    return OK
+
+
+def half_done(table: Table, number: int) -> bytes:
+    table.save(gained=7 if number % 10 else 0)
+    return OK
+
+
+def refusing(table: Table, number: int) -> bytes | None:
+    """Refuses some, and does some that it then gives no answer to, or a bad one."""
+    if number % 10 == 0:
+        return AWAY
+    table.save()
+    return (OK, None, AWAY, *[OK] * 7)[number % 10]
+
+
+@contextmanager
+def saving_server(save: Save) -> Iterator[tuple[str, int]]:
+    """Serves `POST /db/save?amount=7` as told, and `GET /db/total`."""
+    table, numbers = Table(), iter(range(10**9))
+
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while request := connection.recv(65536):
+                with table.lock:
+                    if request.startswith(b"GET"):
+                        body = b'{"saves":%d,"sum":%d,"added":%d}'
+                        body %= (table.saves, table.amount, table.added)
+                        status: bytes | None = OK
+                    else:
+                        body, status = b'{"saved":7}', save(table, next(numbers))
+                if status is None:
+                    return
+                connection.sendall(
+                    b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                    % (status, len(body), body)
+                )
+
+    def accept(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        try:
+            yield listener.getsockname()[:2]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def accounted(generator: Generator, save: Save) -> tuple[Accounted, dict[str, Any]]:
+    """A short load of saves, and how its account comes out."""
+    with saving_server(save) as (host, port):
+        opened = accounting.account(host, port, (LOAD,), whole=True)
+        assert opened is not None
+        command = {
+            "host": host,
+            "port": port,
+            "loads": [load_to_json(LOAD)],
+            "warmup_s": 0.1,
+            "measured_s": 0.2,
+            "drain_s": 5.0,
+            "timeout_s": 30.0,
+            "seed": 3,
+        }
+        report = generator.load(command, bound_s=30.0, at={}, give_up=lambda: False)
+        return opened.close(report), report
+
+
+@pytest.mark.parametrize("save", [honest, refusing])
+def test_saves_that_are_all_there(generator: Generator, save: Save) -> None:
+    """In order, also where some were refused and others done without an answer."""
+    found, _ = accounted(generator, save)
+    assert found.code is None, found.detail
+    assert not found.detail.startswith("0 answered")
+
+
+@pytest.mark.parametrize(
+    ("save", "reason"),
+    [
+        (losing, "answered saves are not there"),
+        (doubling, "more saves than were asked for"),
+        (half_done, "the rows have not gained what was saved"),
+    ],
+)
+def test_saves_that_are_not(generator: Generator, save: Save, reason: str) -> None:
+    """A server that answers well and loses, doubles or half does every tenth save is found out, in
+    the row of the Run and in that of the failure."""
+    found, report = accounted(generator, save)
+    assert (found.code, found.reason) == (Code.SAVES_DIFFER, reason)
+    assert found.count > 0
+    result = RunResult(
+        PlannedRun("01.hostile.db-save-32", 1, 1, "hostile", "db-save-32"),
+        Scenario("db-save-32", "", (LOAD,)),
+        "2024-05-06T07:08:09.010+00:00",
+        (Code.SAVES_DIFFER,),
+        report=report,
+        accounted=found,
+    )
+    rows = rows_of(result)
+    assert Code.SAVES_DIFFER in str(rows.runs[0]["warnings"]).split(";")
+    (row,) = rows.failures
+    assert (row["reason"], row["count"], row["example"]) == (reason, found.count, found.detail)
+
+
+def told(answered: int, failed: int = 0) -> dict[str, Any]:
+    """A report of so many, half of each in the lead-in."""
+
+    def phase(good: int, bad: int) -> dict[str, Any]:
+        return {"histograms": {"service": [[9, good]]}, "failures": [["gone", bad, ""]]}
+
+    first = phase(answered // 2, failed // 2)
+    return {"warmup": first, "measured": phase(answered - answered // 2, failed - failed // 2)}
+
+
+@pytest.mark.parametrize(
+    ("after", "answered", "failed", "reason", "count"),
+    [
+        (Total(110, 770, 770), 10, 0, "", 0),
+        (Total(113, 791, 791), 10, 3, "", 0),
+        (Total(109, 763, 763), 10, 3, "answered saves are not there", 1),
+        (Total(114, 798, 798), 10, 3, "more saves than were asked for", 1),
+        (Total(110, 768, 768), 10, 0, "amounts are not those that were saved", 2),
+        (Total(110, 770, 763), 10, 0, "the rows have not gained what was saved", 7),
+    ],
+)
+def test_the_bounds(after: Total, answered: int, failed: int, reason: str, count: int) -> None:
+    """To the very save: as many as were answered, and at most those that failed besides."""
+    found = judged(LOAD, Total(100, 700, 700), after, told(answered, failed))
+    assert (found.reason, found.count) == (reason, count)
+    assert found.code == (Code.SAVES_DIFFER if reason else None)
+
+
+def test_what_cannot_be_asked_is_not_in_order() -> None:
+    """A server that is gone, or that is one of several with a database each: the Run says so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()[:2]
+    for whole in (True, False):
+        account = accounting.account(host, port, (LOAD,), whole=whole)
+        assert account is not None
+        found = account.close({"loads": {"main": told(10)}})
+        assert found.code is Code.SAVES_UNCHECKED
+        assert found.detail in (
+            "/db/total: ConnectionRefusedError",
+            "each process has a database of its own",
+        )
+
+
+def test_a_lost_worker_takes_its_count_along() -> None:
+    """What it was answered nobody knows, so that nothing can be held against the table."""
+    with saving_server(honest) as (host, port):
+        account = accounting.account(host, port, (LOAD,), whole=True)
+        assert account is not None
+        lost = {"loads": {"main": told(0)}, "workers": [{"gone": "exit status -9", "users": 4}]}
+        assert account.close(lost).code is Code.SAVES_UNCHECKED
+
+
+def test_other_loads_have_no_account() -> None:
+    """Nothing is asked of a server whose load does not save."""
+    load = Load("main", CASES["db-async"], Closed(4))
+    own = replace(LOAD, own=True)  # a person's own application may have the same path
+    assert accounting.account("127.0.0.1", 1, (load, own), whole=True) is None

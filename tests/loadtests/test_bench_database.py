@@ -1,0 +1,136 @@
+"""`bench --database` with a real PostgreSQL: what is recorded of it, and what never is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from loadtests import store_facts
+from loadtests.environment import shown_command
+from loadtests.services import Service, postgres_server
+from servers.settings import without_password
+from tests.loadtests.benches import SHORT, Bench, Ended, ended
+from tests.servers.processes import ROOT
+
+SECRET, SECOND = "s3cret%40word", "0ther-w0rd"
+CELLS = (
+    *("--stack", "aiohttp", "--stack", "quart-hypercorn"),
+    *("--scenario", "db-save-32"),
+)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Service]:
+    """One for the tests of this file."""
+    with postgres_server() as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def finished(postgres: Service, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A bench of saves on both core stacks, on a URL with two passwords."""
+    at = urlsplit(postgres.url)
+    user, _, place = at.netloc.rpartition("@")
+    url = f"postgresql://{user}:{SECRET}@{place}{at.path}?sslpassword={SECOND}"
+    folder = tmp_path_factory.mktemp("database") / "run"
+    options = ("--database", url, "--rounds", "1", *SHORT)
+    with Bench(folder, *CELLS, *options) as bench:
+        return ended(bench)
+
+
+def environment(finished: Ended) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((finished.bench.folder / "environment.json").read_text())
+    return said
+
+
+def test_it_is_measured_and_every_save_accounted_for(finished: Ended, postgres: Service) -> None:
+    """A row a Cell without failures; the columns of pool and database are filled."""
+    assert finished.status == 0, finished.errors
+    rows = finished.rows
+    assert len(rows) == 2
+    for row in rows:
+        assert row["failures"] == 0
+        assert "saves-" not in (row["warnings"] or "")
+        assert (row["pool_size"], row["redis_cpu_s"]) == (8, None)
+        assert row["pool_most_waiting"] >= 1
+        assert row["pool_wait_p50_us"] <= row["pool_wait_p99_us"]
+        assert row["database_cpu_s"] > 0
+    with psycopg.connect(postgres.url) as connection:
+        found = connection.execute("SELECT count(*) FROM loopbench_saves").fetchone()
+    assert found is not None
+    assert found[0] >= sum(row["requests"] for row in rows) > 0
+
+
+def test_server_and_drivers_are_recorded(finished: Ended, postgres: Service) -> None:
+    """As the server itself says, in environment.json and in the report."""
+    with psycopg.connect(postgres.url) as connection:
+        row = connection.execute("SHOW server_version").fetchone()
+    assert row is not None
+    store = environment(finished)["stores"]["database"]
+    assert store["version"] == f"PostgreSQL {row[0]}"
+    assert set(store["drivers"]) == {"asyncpg", "psycopg", "psycopg-pool"}
+    report = (finished.bench.folder / "report.md").read_text()
+    assert f"PostgreSQL {row[0].partition(' ')[0]}" in report
+    assert "## What was the limit" in report
+
+
+def test_pools_are_equal_as_read_from_inside(finished: Ended) -> None:
+    """Both stacks' pools, on the loop and in threads, once the contract has been asked."""
+    said = environment(finished)
+    for stack in ("aiohttp", "quart-hypercorn"):
+        in_force = said["stacks"][stack]["in_force"]
+        assert (in_force["database_pool_loop"], in_force["database_pool_threads"]) == (8, 8)
+    assert not [one for one in said["parity"]["differences"] if "pool" in one["setting"]]
+
+
+def test_no_password_is_written_down(finished: Ended) -> None:
+    """In no file of the folder, packed or not, and in nothing that is printed."""
+    folder = finished.bench.folder
+    shown = subprocess.run(
+        [sys.executable, "-m", "results", "show", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = {path.name: path.read_text() for path in folder.iterdir()}
+    assert {"plan.json", "environment.json", "log.txt", "report.html", "report.md"} <= set(files)
+    assert "datapackage.json" in files
+    said = {**files, "terminal": shown.stdout + shown.stderr, "bench": finished.errors}
+    said["bench's output"] = "".join(path.read_text() for path in folder.parent.glob("*.out"))
+    for where, text in said.items():
+        for secret in (SECRET, SECRET.replace("%40", "@"), SECOND):
+            assert secret not in text, where
+    assert "postgresql://" in files["plan.json"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:pa@ss@host:5/base", "postgresql://host:5/base"),
+        ("postgresql://host/base?user=me&password=word", "postgresql://host/base?user=me"),
+        ("redis://:word@host:6379/0", "redis://host:6379/0"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+    ],
+)
+def test_urls_without_their_passwords(url: str, shown: str) -> None:
+    """As settings and plans write them; the command keeps none of it either."""
+    assert without_password(url) == shown
+    for word in shown_command(["bench", "--database", url, f"--redis={url}"]):
+        assert "word" not in word.replace("password=", "")
+        assert "ss@" not in word
+
+
+def test_a_database_that_is_away_has_no_version() -> None:
+    """Not read is not made up; the drivers are known all the same."""
+    said = store_facts.described({"database_url": "postgresql://me:word@127.0.0.1:1/none"}, ())
+    assert said["database"]["version"] is None
+    assert said["database"]["url"] == "postgresql://127.0.0.1:1/none"
+    assert set(said) == {"database"}

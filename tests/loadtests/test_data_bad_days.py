@@ -1,0 +1,226 @@
+"""Databases that go away in the middle of a Run and come back, and pools that run dry."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from loadtests.cpus import CpuPlan
+from loadtests.generator_process import Generator, generator_process
+from loadtests.measure import measure
+from loadtests.plan import PlannedRun
+from loadtests.rows import RunRows, rows_of
+from loadtests.scenarios import Closed, Load, Scenario
+from loadtests.services import Service, postgres_server, redis_server
+from results.schema import Code
+from servers.contract import CASES
+from servers.settings import Settings
+from servers.stacks import STACKS
+from tests.servers.choices import stacks
+
+BOUND_S = 20.0
+WINDOW_S = 4.5
+"""psycopg's pool connects again a second, and then two, after it has lost its connections."""
+WITH_STORES = ("aiohttp", "quart-hypercorn")
+SAVES = Load("main", CASES["db-save"], Closed(8))
+THREADS = Load("threads", CASES["db-sync"], Closed(4))
+PAIRS = Load("pairs", CASES["save-both-none"], Closed(2))
+
+
+Meddle = Callable[[str, int], None]
+
+
+class Meddling:
+    """The generator, and beside it something that is done once the window has opened, with the
+    address of the server."""
+
+    def __init__(self, generator: Generator, meddle: Meddle) -> None:
+        self._generator = generator
+        self._meddle = meddle
+
+    @property
+    def alive(self) -> bool:
+        return self._generator.alive
+
+    def load(
+        self,
+        command: dict[str, Any],
+        *,
+        bound_s: float,
+        at: dict[str, Callable[[], None]],
+        give_up: Callable[[], bool],
+    ) -> dict[str, Any]:
+        address = command["host"], command["port"]
+        meddling = threading.Thread(target=self._meddle, args=address)
+
+        def opened() -> None:
+            at["window-opened"]()
+            meddling.start()
+
+        told = {**at, "window-opened": opened}
+        try:
+            return self._generator.load(command, bound_s=bound_s, at=told, give_up=give_up)
+        finally:
+            meddling.join()
+
+
+def run(
+    stack: str,
+    generator: Generator,
+    settings: Settings,
+    *loads: Load,
+    meddle: Meddle = lambda host, port: None,
+    measured_s: float = 0.5,
+    cause: str | None = None,
+) -> RunRows:
+    """The rows of one Run, whose cause begins so."""
+    result = measure(
+        PlannedRun(f"01.{stack}.bad-day", 1, 1, stack, "bad-day"),
+        STACKS[stack],
+        Scenario("bad-day", "", loads, settings=settings),
+        Meddling(generator, meddle),
+        CpuPlan(None, None, ()),
+        warmup_s=0.2,
+        measured_s=measured_s,
+        seed=7,
+        probe=True,
+        log=None,
+    )
+    assert (result.cause or "").partition(":")[0] == (cause or ""), result.cause
+    return rows_of(result)
+
+
+def away(services: tuple[Service, ...]) -> None:
+    """One after the other is killed in the middle of the window, and started again."""
+    time.sleep(0.2)
+    for service in services:
+        service.kill()
+        time.sleep(0.2)
+        service.start()
+        time.sleep(0.2)
+
+
+def codes(row: Any) -> set[str]:
+    return set(filter(None, str(row["warnings"] or "").split(";")))
+
+
+def reasons(rows: RunRows, load: str = "main") -> dict[str, int]:
+    return {
+        str(one["reason"]): int(str(one["count"])) for one in rows.failures if one["load"] == load
+    }
+
+
+@pytest.fixture(scope="module")
+def in_memory() -> Iterator[None]:
+    """Temporary folders in memory, where there is such a place: a killed PostgreSQL syncs all its
+    files before it is back, which on a busy disk takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.access("/dev/shm", os.W_OK):
+            patch.setattr(tempfile, "tempdir", "/dev/shm")
+        yield
+
+
+@pytest.fixture(scope="module")
+def survived(generator: Generator, in_memory: None) -> dict[str, RunRows]:
+    """The rows of a Run of each stack, side by side, in whose middle PostgreSQL and then Redis are
+    killed and come back."""
+    windows = threading.Barrier(len(WITH_STORES))
+    with generator_process() as another, redis_server() as redis, postgres_server() as database:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE another")  # whose saves are an account of their own
+
+        def meddle(host: str, port: int) -> None:
+            if windows.wait(BOUND_S) == 0:
+                away((database, redis))
+
+        def survive(stack: str, own: Generator) -> RunRows:
+            name = "postgres" if own is generator else "another"
+            url = database.url.rpartition("/")[0] + f"/{name}"
+            settings = Settings(database_url=url, redis_url=redis.url, pool_timeout_s=1.0)
+            loads = (SAVES, THREADS, PAIRS)
+            return run(stack, own, settings, *loads, meddle=meddle, measured_s=WINDOW_S)
+
+        with ThreadPoolExecutor(len(WITH_STORES)) as side_by_side:
+            rows = side_by_side.map(survive, WITH_STORES, (generator, another))
+            return dict(zip(WITH_STORES, rows, strict=True))
+
+
+@pytest.mark.parametrize("stack", WITH_STORES)
+def test_stores_that_are_killed_and_come_back(survived: dict[str, RunRows], stack: str) -> None:
+    """Meanwhile 503 with the reason, on the loop and in threads; the same server answers again
+    afterwards, every answered save is in the table, and no CPU time is made up."""
+    rows = survived[stack]
+    for row in rows.runs:
+        load = str(row["load"])
+        said = reasons(rows, load)
+        assert sum(said.values()) == row["failures"], said
+        of = {text.removeprefix("status 503 instead of 200: ").partition(":")[0] for text in said}
+        # By name only: nothing but refusals, which say which store it was.
+        assert of == ({"database", "redis"} if load == "pairs" else {"database"}), said
+        last = [part for part in rows.timeline if part["load"] == load][-1]
+        assert last["throughput_rps"], "not recovered"
+        found = codes(row)
+        assert Code.FAILURES in found
+        assert not found & {Code.SAVES_DIFFER, Code.SAVES_UNCHECKED, Code.SERVER_DIED}
+        assert row["exit_code"] == 0
+        assert row["database_cpu_s"] is None
+        assert row["redis_cpu_s"] is None
+
+
+@pytest.mark.parametrize("stack", stacks(WITH_STORES))
+def test_a_pool_that_runs_dry(stack: str, generator: Generator) -> None:
+    """One connection for 64 users who each wait for it no longer than 20 ms: some are refused with
+    that reason, the wait shows, and the saves add up all the same."""
+    crowd = replace(SAVES, model=Closed(64))
+    rows = run(stack, generator, Settings(pool_size=1, pool_timeout_s=0.02), crowd)
+    (row,) = rows.runs
+    assert reasons(rows) == {
+        "status 503 instead of 200: no connection of the pool was free in time": row["failures"]
+    }
+    assert float(str(row["throughput_rps"])) > 0
+    assert row["pool_size"] == 1
+    assert row.get("database_cpu_s") is None, "an embedded database has no process of its own"
+    assert 8 <= int(str(row["pool_most_waiting"])) <= 64
+    assert float(str(row["pool_wait_p99_us"])) >= 20_000
+    assert not codes(row) & {Code.SAVES_DIFFER, Code.SAVES_UNCHECKED}
+
+
+def test_a_save_beside_the_load_is_found(generator: Generator) -> None:
+    """One more than the load has asked for fails the Run, and is counted as what it is."""
+
+    def save_too(host: str, port: int) -> None:
+        with closing(http.client.HTTPConnection(host, port, timeout=BOUND_S)) as connection:
+            connection.request("POST", "/db/save?amount=7")
+            assert connection.getresponse().status == 200
+
+    reason = "more saves than were asked for"
+    rows = run("aiohttp", generator, Settings(), SAVES, meddle=save_too, cause=reason)
+    assert reasons(rows) == {reason: 1}
+    assert Code.SAVES_DIFFER in codes(rows.runs[0])
+
+
+def test_columns_of_real_stores(generator: Generator, in_memory: None) -> None:
+    """CPU time of PostgreSQL and of Redis in the window, and its share of it."""
+    with redis_server() as redis, postgres_server() as database:
+        settings = Settings(database_url=database.url, redis_url=redis.url)
+        (both,) = run("aiohttp", generator, settings, PAIRS).runs
+    assert float(str(both["database_cpu_s"])) > 0
+    assert float(str(both["redis_cpu_s"])) > 0
+    window_s = float(str(both["measured_s"]))
+    for store in ("database", "redis"):
+        spent_s = float(str(both[f"{store}_cpu_s"]))
+        share = float(str(both[f"{store}_cpu_share"]))
+        # Each reading is taken a moment after its edge of the window, and the window is short.
+        assert 1 / 3 < share / (spent_s / window_s) < 3
+    assert both["pool_size"] == 8
