@@ -21,6 +21,7 @@ from loadtests.plan import PlannedRun
 from loadtests.rows import RunResult
 from loadtests.scenarios import Scenario, load_to_json
 from loadtests.serving import CHILDREN, WAYS
+from loadtests.store_cpu import StoreCpu
 from loadtests.upstream import told, upstream_process
 from results.schema import WARNING_SEPARATOR, Code
 from servers.errors import ServerError
