@@ -18,6 +18,7 @@ from results.report import (
     split,
     surroundings,
     times,
+    websockets,
 )
 from results.report.material import Material
 from results.report.parts import Made, Part, Words, words
@@ -67,6 +68,12 @@ SECTIONS: tuple[Section, ...] = (
         pressure.parts,
         'such scenarios: `make bench SCENARIOS="neighbour-none neighbour-sleep-blocking cliff-4 '
         'cliff-16 churn idle-1000"`',
+    ),
+    Section(
+        "websockets",
+        "WebSockets",
+        websockets.parts,
+        'such scenarios: `make bench SCENARIOS="ws-echo-32 ws-connect feed-100"`',
     ),
     Section(
         "inside",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from results.schema.columns import Column, Kind, Table, count, number, text
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
@@ -20,6 +22,33 @@ def _distribution(quantity: str, of: str) -> tuple[Column, ...]:
 
 
 _SOME = {"p50": "median", "p99": "99th percentile", "max": "maximum"}
+
+_DELIVERIES = tuple(
+    replace(column, later=True)
+    for column in (
+        number(
+            "connections_rps",
+            "1/s",
+            "connections opened a second, where every request or message has its own",
+        ),
+        number(
+            "last_delivery_p50_ms",
+            "ms",
+            "broadcast: median of a message's publication to its arrival at the last receiver",
+        ),
+        number("last_delivery_p99_ms", "ms", "broadcast: 99th percentile of the same"),
+        count(
+            "deliveries_owed",
+            "broadcast: accepted publications of the window times receivers; pushed: messages "
+            "that were due in it",
+        ),
+        count("deliveries_lost", "those of them that never came"),
+        count(
+            "receivers_dropped",
+            "broadcast: connections that the server by its own count gave up as too slow",
+        ),
+    )
+)
 
 RUNS = Table(
     "runs",
@@ -90,6 +119,7 @@ RUNS = Table(
             "response_time",
             "intended start to the same instant; the generator's own lateness is not in it",
         ),
+        *_DELIVERIES,
         text("clock", "kernel (receive timestamps) or user (the generator's own reading)"),
         number(
             "cpu_us_per_request",
