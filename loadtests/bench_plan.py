@@ -9,12 +9,19 @@ from typing import Any
 
 from loadtests.distributed.fleet import Fleet
 from loadtests.distributed.place import HERE, Place
+from loadtests.models import Broadcast, Load
 from loadtests.own import Own
 from loadtests.scenarios import SCENARIOS, Scenario
 from loadtests.serving import CHILDREN
 from servers.contract import Case
 from servers.settings import Settings, without_password
 from servers.stacks import STACKS, Stack, hole, keeps
+
+APART = (
+    "without --redis URL a broadcast reaches the connections of one process only, and the server "
+    "is several"
+)
+"""Why several processes go without the broadcasts."""
 
 OVERHEAD_S = 1.0
 """About what starting, verifying and stopping a server adds to each Run."""
@@ -82,11 +89,17 @@ class Bench:
         found: dict[str, dict[str, str]] = {}
         for stack in self.stacks:
             for scenario in self.scenarios:
-                cases = [load.case for load in self.scenario(scenario).loads]
-                why = next(filter(None, (hole(self.stack(stack), case) for case in cases)), None)
+                loads = self.scenario(scenario).loads
+                whys = (hole(self.stack(stack), load.case) or self._apart(load) for load in loads)
+                why = next(filter(None, whys), None)
                 if why is not None:
                     found.setdefault(stack, {})[scenario] = why
         return found
+
+    def _apart(self, load: Load) -> str | None:
+        """Why several processes do not keep a load that one does."""
+        within = self.processes > 1 and "redis_url" not in self.stores
+        return APART if within and isinstance(load.model, Broadcast) else None
 
     def promised(self, stack: str) -> list[Case]:
         """What a stack is held to before it is loaded: the contract but for its holes, or what

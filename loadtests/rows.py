@@ -10,7 +10,7 @@ from loadtests import probe_rows
 from loadtests.accounting import Accounted
 from loadtests.doubts import Evidence, doubts
 from loadtests.histogram import Histogram, from_pairs
-from loadtests.models import Closed, Echo, Idle, Load, Open, Scenario, Slow
+from loadtests.models import Broadcast, Closed, Echo, Idle, Load, Open, Pushed, Scenario, Slow
 from loadtests.observing import Observed
 from loadtests.plan import PlannedRun
 from loadtests.procstat import others_cpu
@@ -149,6 +149,8 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         **{f"first_byte_{k}_us": _times(first[k], 1000) for k in ("p50", "p99")},
+        "connections_rps": _opened_rps(load, told, window_s) if whole else None,
+        **_deliveries(load, told),
         "clock": report["clock"],
         "upstream_cpu_utilisation": upstream,
         "generator_cpu_utilisation": _generator_cpu(report),
@@ -162,6 +164,27 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
     lead_in = (Code.LEAD_IN_FAILURES,) if told["warmup"]["failures"] else ()
     row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *found))
     return row
+
+
+def _opened_rps(load: Load, told: dict[str, Any], window_s: float) -> float | None:
+    """Connections opened a second; None where they stay."""
+    fresh = isinstance(load.model, Closed | Echo) and load.model.new_connections
+    return told["completed"] / window_s if fresh else None
+
+
+def _deliveries(load: Load, told: dict[str, Any]) -> Row:
+    """What is said of messages that were owed to somebody; empty of other loads."""
+    if not isinstance(load.model, Broadcast | Pushed):
+        return {}
+    counted = told.get("counted", {})
+    last = _histogram(told, "measured", "last").statistics_ms()
+    return {
+        **{f"last_delivery_{short}_ms": last[short] for short in ("p50", "p99")},
+        "deliveries_owed": counted.get("deliveries_owed"),
+        # Nothing was lost where something was owed and nobody has said otherwise.
+        "deliveries_lost": counted.get("deliveries_lost", 0 if counted else None),
+        "receivers_dropped": counted.get("receivers_dropped"),
+    }
 
 
 def _server_figures(result: RunResult, load: Load) -> Row:

@@ -104,6 +104,7 @@ class LoadRun:
         self.open_ns = int(spec.warmup_s * _SECOND_NS)
         self.arrivals: Arrivals | None = None
         self.published = Published()
+        self.counted: dict[str, int] = {}
         if isinstance(load.model, Open):
             end_ns = self.open_ns + int(spec.measured_s * _SECOND_NS)
             seed = f"{spec.seed}/{load.name}{spec.part}"
@@ -117,6 +118,10 @@ class LoadRun:
     def series_at(self, due_ns: int) -> Series:
         """The phase that an arrival belongs to."""
         return self.warmup if due_ns < self.open_ns else self.measured
+
+    def count(self, what: str, more: int) -> None:
+        """Count what the window's rows say of the load beside its requests, by its column."""
+        self.counted[what] = self.counted.get(what, 0) + more
 
     @property
     def answered(self) -> int:
@@ -359,6 +364,7 @@ class Session:
                     "completed": closed["answered"][index] - opened["answered"][index],
                     "warmup": run.warmup.to_json(),
                     "measured": run.measured.to_json(),
+                    **({"counted": run.counted} if run.counted else {}),
                 }
                 for index, run in enumerate(self.runs)
             },

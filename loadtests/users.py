@@ -49,6 +49,7 @@ class HarnessUser(User):
         try:
             try:
                 connection.connect()  # a failure shows at the first request, as one
+                self.prepare(session, run, index)
                 session.arrive()
                 session.started.wait()
                 self.drive(session, run, connection, index)
@@ -64,6 +65,9 @@ class HarnessUser(User):
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
         """What the load's user of this number, from 0, sends on."""
         return Connection(session.spec.host, session.spec.port)
+
+    def prepare(self, session: Session, run: LoadRun, index: int) -> None:
+        """What is to be done before the load begins."""
 
     def drive(self, session: Session, run: LoadRun, connection: Any, index: int) -> None:
         """Send requests until the load is over."""

@@ -17,6 +17,7 @@ from servers.frames import BrokenFrame, Frame, Messages, Op, Reader, accept_key,
 
 _LIMIT = 1 << 24
 _ACCEPTED = b"\r\nsec-websocket-accept: " + accept_key(KEY).lower() + b"\r\n"
+_HEAD_LIMIT_BYTES = 65536
 DISTINCT = 16
 """How many different messages a user sends in turn: one that comes late, twice or never is seen."""
 
@@ -64,6 +65,8 @@ class WebSocket(Connection):
         connection.send(self._opening)
         data = b""
         while b"\r\n\r\n" not in data:
+            if len(data) > _HEAD_LIMIT_BYTES:
+                return "upgrade: a head without an end"
             data += self._more(connection)
         head, end, self._begun = data.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
@@ -81,6 +84,9 @@ class WebSocket(Connection):
             if problem is not None:
                 self.received_ns = time.time_ns()
                 return problem
+        if self._begun:
+            self.close()
+            return "a message that nobody asked for"
         self.busy = True
         connection = self._socket
         assert connection is not None
@@ -96,32 +102,38 @@ class WebSocket(Connection):
             data = self._receive(connection)
             while data != expected:
                 if not data or not expected.startswith(data):
-                    problem = self._otherwise(data)
+                    problem = self._otherwise(data, expected)
                     break
-                data += self._more(connection)
+                data += self._more(connection, "closed in the middle of a frame")
             else:
-                return None
+                if self.received_ns >= self.sent_ns:
+                    return None
+                problem = "an answer that came before its message"
         except OSError as error:
             self.received_ns = time.time_ns()
-            problem = self._why(error)
+            problem = self.why(error)
         finally:
             self.busy = False
         self.close()
         return problem
 
-    def more(self) -> bytes:
-        """What has come, at least one byte. Raises OSError; at the end ConnectionAbortedError."""
+    def more(self, between: bool = True) -> bytes:
+        """What has come, at least one byte. Raises OSError; at the end ConnectionAbortedError.
+
+        between: whether no frame has been begun.
+        """
         if self._begun:
             data, self._begun = self._begun, b""
             return data
         connection = self._socket
         assert connection is not None
-        return self._more(connection)
+        at_end = "closed without a word" if between else "closed in the middle of a frame"
+        return self._more(connection, at_end)
 
-    def _more(self, connection: socket.socket) -> bytes:
+    def _more(self, connection: socket.socket, at_end: str = "closed without a word") -> bytes:
         chunk = self._receive(connection)
         if not chunk:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "closed without a word")
+            raise ConnectionAbortedError(errno.ECONNABORTED, at_end)
         return chunk
 
     def _guarded(self, step: Callable[[], str | None]) -> str | None:
@@ -129,11 +141,11 @@ class WebSocket(Connection):
         try:
             return step()
         except OSError as error:
-            return f"upgrade: {self._why(error)}"
+            return f"upgrade: {self.why(error)}"
         finally:
             self.busy = False
 
-    def _why(self, error: OSError) -> str:
+    def why(self, error: OSError) -> str:
         """A reason that does not vary from message to message."""
         if self.expired:
             return "no answer in time"
@@ -141,10 +153,12 @@ class WebSocket(Connection):
             return error.strerror
         return errno.errorcode.get(error.errno or 0, type(error).__name__)
 
-    def _otherwise(self, data: bytes) -> str:
+    def _otherwise(self, data: bytes, expected: bytes) -> str:
         """What it is that came in place of the expected answer."""
         if self.expired:
             return "no answer in time"
+        if data.startswith(expected):
+            return "more than the answer"
         return otherwise(data)
 
 

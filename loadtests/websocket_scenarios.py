@@ -10,6 +10,8 @@ MESSAGE_BYTES = 32
 RECEIVERS = {1: 100.0, 100: 50.0, 1000: 10.0}
 """How many, and the messages a second that they are sent: some ten thousand deliveries at most."""
 
+SLOW_RATE, SLOW_BYTES, BESIDE = 200.0, 16_384, 49
+
 
 def sockets() -> tuple[Scenario, ...]:
     """In the order of the list."""
@@ -53,12 +55,20 @@ def sockets() -> tuple[Scenario, ...]:
             for receivers, rate in RECEIVERS.items()
         ),
         _scenario(
+            "feed-even",
+            "ws-feed",
+            "/ws/feed",
+            Broadcast(BESIDE, SLOW_RATE, SLOW_BYTES),
+            "the same of 16 KiB to 49 receivers, for comparison with feed-slow",
+            after_s=1.0,
+        ),
+        _scenario(
             "feed-slow",
             "ws-feed",
             "/ws/feed",
-            Broadcast(99, 50.0, 16_384, slow=1),
-            "the same of 16 KiB to 100 of whom one reads nothing; it takes some ten seconds of "
-            "window until the server gives it up",
+            Broadcast(BESIDE, SLOW_RATE, SLOW_BYTES, slow=1),
+            "the same beside one that reads nothing, which the server gives up after a while",
+            after_s=1.0,
         ),
     )
 

@@ -25,6 +25,7 @@ class Shown:
 
 
 CLOSED, OPEN, IDLE, SLOW = "closed", "open", "idle", "slow"
+ECHO, PUSHED, BROADCAST = "echo", "pushed", "broadcast"
 
 SHOWN: tuple[Shown, ...] = (
     Shown("throughput_rps", "requests/s", (CLOSED,)),
@@ -36,6 +37,16 @@ SHOWN: tuple[Shown, ...] = (
     Shown("response_time_p99_ms", "response p99", (OPEN,)),
     Shown("cpu_us_per_request", "CPU/request", (CLOSED, OPEN), True),
     Shown("rss_peak_bytes", "memory", (IDLE, SLOW), True),
+    Shown("throughput_rps", "messages/s", (ECHO,)),
+    Shown("service_time_p50_ms", "round trip p50", (ECHO,)),
+    Shown("service_time_p99_ms", "round trip p99", (ECHO,)),
+    Shown("service_time_p50_ms", "delay p50", (PUSHED, BROADCAST)),
+    Shown("service_time_p99_ms", "delay p99", (PUSHED, BROADCAST)),
+    Shown("last_delivery_p50_ms", "last p50", (BROADCAST,)),
+    Shown("last_delivery_p99_ms", "last p99", (BROADCAST,)),
+    Shown("deliveries_lost", "lost", (PUSHED, BROADCAST)),
+    Shown("cpu_us_per_request", "CPU/message", (ECHO, PUSHED, BROADCAST), True),
+    Shown("rss_peak_bytes", "memory", (ECHO, BROADCAST), True),
 )
 """What a person needs first. In a closed loop the load follows the server, so throughput is the
 answer; in an open one the rate is given, and the times are."""
@@ -60,19 +71,24 @@ def unit(metric: str) -> str:
     return UNITS.get(written, written)
 
 
-_LABELS = {shown.metric: shown.label for shown in SHOWN}
+_LABELS = {shown.metric: shown.label for shown in reversed(SHOWN)}
 
 
-def label(metric: str) -> str:
-    """The short name of a metric with its unit; for one that has none, the column's name."""
-    if metric not in _LABELS:
+def label(metric: str, name: str | None = None) -> str:
+    """The short name of a metric with its unit; for one that has none, the column's name.
+
+    name: what it is called among loads of one kind.
+    """
+    short = _LABELS.get(metric) if name is None else name
+    if short is None:
         return metric
-    written = "" if _LABELS[metric].endswith("/s") else unit(metric)
-    return f"{_LABELS[metric]} {written}".strip()
+    return f"{short} {'' if short.endswith('/s') else unit(metric)}".strip()
 
 
 def figure(metric: str, value: float) -> str:
-    """A reading in the unit that `unit` names."""
+    """A reading in the unit that `unit` names; a whole count with all its digits."""
+    if not METRICS[metric].unit and value == round(value):
+        return f"{value:,.0f}"
     return digits(value * _SCALES.get(METRICS[metric].unit, 1.0))
 
 

@@ -215,7 +215,7 @@ def paired_ratio(sample: Sample, reference: Sample | None) -> Ratio | None:
 
 def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
     """Scenario and load of the closed loops: in an open loop all stacks have the same rate."""
-    return {(run.scenario, run.load) for run in runs if run.load_model == "closed"}
+    return {(run.scenario, run.load) for run in runs if run.load_model in ("closed", "echo")}
 
 
 def _noted(folder: Folder) -> dict[Cell, tuple[Warning, ...]]:

@@ -103,6 +103,9 @@ def _blocks(
             figures.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
             figures.IDLE: f"{row.number('users') or 0:,.0f} idle",
             figures.SLOW: f"{row.number('users') or 0:,.0f} slow",
+            figures.ECHO: f"{row.number('users') or 0:,.0f} users",
+            figures.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
+            figures.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
         }
         name = scenario if load == "main" else f"{scenario}/{load}"
         cells = [(stack, scenario, load) for stack in stacks]
@@ -120,7 +123,8 @@ def _lines(
         found = [summaries.get(cell, shown.metric) for cell in cells]
         if any(found):
             yield Line(
-                figures.label(shown.metric), tuple(_entry(summary, intervals) for summary in found)
+                figures.label(shown.metric, shown.label),
+                tuple(_entry(summary, intervals) for summary in found),
             )
 
 

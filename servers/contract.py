@@ -167,7 +167,9 @@ LOOP_REPR = rb"<[\w.]+ running=True closed=False debug=False>"
 ON_LOOP = re.compile(rb'\{"event_loop":"' + LOOP_REPR + rb'","thread":"MainThread"\}')
 IN_THREAD = re.compile(rb'\{"event_loop":null,"thread":"(?!MainThread")[^"]+"\}')
 
-FEED_STATE = re.compile(rb'\{"receivers":\d+,"heard":\d+,"dropped":\d+,"reconnects":\d+\}')
+FEED_STATE = re.compile(
+    rb'\{"receivers":\d+,"heard":\d+,"dropped":\d+,"reconnects":\d+,"pid":\d+\}'
+)
 
 _FORM = b"name=Ada+Lovelace&tag=one&tag=two&empty=&%C3%A9=%E2%82%AC"
 _FORM_ECHO = {"form": {"name": ["Ada Lovelace"], "tag": ["one", "two"], "empty": [""], "é": ["€"]}}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -140,7 +141,8 @@ class Feed:
 
     def state(self) -> Answer:
         """receivers: connected now. heard: messages so far. dropped: receivers that were too
-        slow. reconnects: how often the channel came back. Raises Refused(503) while it is away."""
+        slow. reconnects: how often the channel came back. pid: of this process, whose counts
+        these are. Raises Refused(503) while it is away."""
         if self._away is not None:
             raise Refused(503, self._away)
         return _json(
@@ -149,6 +151,7 @@ class Feed:
                 "heard": self._heard,
                 "dropped": self._dropped,
                 "reconnects": self._reconnects,
+                "pid": os.getpid(),
             }
         )
 

@@ -70,12 +70,15 @@ class _Load:
     warmup: _Phase = field(default_factory=_Phase)
     measured: _Phase = field(default_factory=_Phase)
     timeline: list[_Second] = field(default_factory=list)
+    counted: dict[str, int] = field(default_factory=dict)
 
     def add(self, told: Report, worker: str, began_ns: int) -> None:
         self.users += told["users"]
         self.completed += told["completed"]
         self.warmup.add(told["warmup"], worker, began_ns)
         self.measured.add(told["measured"], worker, began_ns)
+        for what, count in told.get("counted", {}).items():
+            self.counted[what] = self.counted.get(what, 0) + count
         for number, part in enumerate(told["timeline"]):
             if number == len(self.timeline):
                 self.timeline.append(_Second(part["from_s"], part["to_s"]))
@@ -91,6 +94,7 @@ class _Load:
             "completed": self.completed,
             "warmup": self.warmup.to_json(),
             "measured": self.measured.to_json(),
+            **({"counted": self.counted} if self.counted else {}),
         }
 
 

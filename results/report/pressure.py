@@ -268,6 +268,14 @@ def lingering(material: Material) -> list[str]:
     ]
 
 
+_STANDING = (figures.IDLE, figures.ECHO, figures.PUSHED, figures.BROADCAST)
+"""Loads whose connections stay from the beginning to the end."""
+
+
+def _fresh(row: RunRow) -> bool:
+    return row.number("connections_rps") is not None
+
+
 def held(material: Material, stack: str, scenario: str, what: Held) -> Sample | None:
     """How much more there was than before the load, a value a Round. None where not measured,
     and for a share a connection where connections come and go."""
@@ -283,7 +291,7 @@ def held(material: Material, stack: str, scenario: str, what: Held) -> Sample | 
         growth = (later - before) * what.scale
         if not what.each:
             values[number] = growth
-        elif any(row.load_model == figures.IDLE for row in rows):
+        elif any(row.load_model in _STANDING and not _fresh(row) for row in rows):
             values[number] = growth / sum(row.number("users") or 0 for row in rows)
     cell = (stack, scenario, "")
     return material.derived(cell, what.title, values) if values else None

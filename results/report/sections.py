@@ -21,6 +21,7 @@ from results.report import (
     split,
     surroundings,
     times,
+    websockets,
 )
 from results.report.material import Material
 from results.report.parts import Made, Part, Words, words
@@ -91,6 +92,12 @@ SECTIONS: tuple[Section, ...] = (
         limits.parts,
         "scenarios that ask a database: "
         '`make bench SCENARIOS="db-async-1 db-async-32 db-async-256 db-sync-32"`',
+    ),
+    Section(
+        "websockets",
+        "WebSockets",
+        websockets.parts,
+        'such scenarios: `make bench SCENARIOS="ws-echo-32 ws-connect feed-100"`',
     ),
     Section(
         "inside",

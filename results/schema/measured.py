@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from results.schema.columns import Column, Kind, Table, count, number, text
 from results.schema.stores import STORE_COLUMNS
 
@@ -21,6 +23,33 @@ def _distribution(quantity: str, of: str) -> tuple[Column, ...]:
 
 
 _SOME = {"p50": "median", "p99": "99th percentile", "max": "maximum"}
+
+_DELIVERIES = tuple(
+    replace(column, later=True)
+    for column in (
+        number(
+            "connections_rps",
+            "1/s",
+            "connections opened a second, where every request or message has its own",
+        ),
+        number(
+            "last_delivery_p50_ms",
+            "ms",
+            "broadcast: median of a message's publication to its arrival at the last receiver",
+        ),
+        number("last_delivery_p99_ms", "ms", "broadcast: 99th percentile of the same"),
+        count(
+            "deliveries_owed",
+            "broadcast: accepted publications of the window times receivers; pushed: messages "
+            "that were due in it",
+        ),
+        count("deliveries_lost", "those of them that never came"),
+        count(
+            "receivers_dropped",
+            "broadcast: connections that the server by its own count gave up as too slow",
+        ),
+    )
+)
 
 RUNS = Table(
     "runs",
@@ -109,6 +138,7 @@ RUNS = Table(
             )
             for short, long in (("p50", "median"), ("p99", "99th percentile"))
         ),
+        *_DELIVERIES,
         text("clock", "kernel (receive timestamps) or user (the generator's own reading)"),
         number(
             "cpu_us_per_request",

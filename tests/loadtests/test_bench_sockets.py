@@ -1,0 +1,210 @@
+"""Benches of the WebSockets, alone and through a real Redis."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from loadtests.bench_plan import APART
+from loadtests.bench_plan import Bench as Plan
+from loadtests.generator_process import Generator
+from loadtests.plan import PlannedRun
+from loadtests.rows import RunResult, rows_of
+from loadtests.scenarios import SCENARIOS, load_to_json
+from loadtests.services import redis_server
+from servers.process import ServerProcess, server_process
+from servers.redis_channel import CHANNEL
+from servers.settings import Settings
+from tests.loadtests.benches import SHORT, Bench, Ended, ended
+from tests.loadtests.loads import histogram
+
+FRAMEWORKS = ("aiohttp", "quart-hypercorn")
+BENCHED = "quart-hypercorn"
+KINDS = ("ws-connect", "feed-100")
+RECEIVERS = 100
+AWAY = "publish: status 503 instead of 200: redis: "
+PASSWORD = "not-to-be-written-down"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A bench that has ended. heard: how many messages went through its Redis meanwhile."""
+
+    ended: Ended
+    heard: int
+
+    def rows(self, scenario: str) -> list[dict[str, Any]]:
+        found = [row for row in self.ended.rows if row["scenario"] == scenario]
+        assert [row["stack"] for row in found] == [BENCHED]
+        return found
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Two kinds of load, two server processes, by a Redis with a password."""
+    kinds = [word for one in KINDS for word in ("--scenario", one)]
+    folder = tmp_path_factory.mktemp("sockets") / "run"
+    with redis_server() as service:
+        url = service.url.replace("redis://", f"redis://:{PASSWORD}@")
+        with redis.Redis.from_url(service.url) as client:
+            client.config_set("requirepass", PASSWORD)
+        options = (
+            "--stack",
+            BENCHED,
+            *kinds,
+            "--processes",
+            "2",
+            "--redis",
+            url,
+            "--rounds",
+            "1",
+            *SHORT,
+        )
+        with redis.Redis.from_url(url) as client, client.pubsub() as channel:
+            channel.subscribe(CHANNEL)
+            with Bench(folder, "--stack", BENCHED, *options) as bench:
+                done = ended(bench)
+            heard = 0
+            while (message := channel.get_message(timeout=0.1)) is not None:
+                heard += message["type"] == "message"
+    assert done.status == 0, done.errors
+    return Told(done, heard)
+
+
+def test_rows_of_echoes(told: Told) -> None:
+    """Each message had a connection of its own; nothing was owed to anybody."""
+    for row in told.rows("ws-connect"):
+        assert row["failures"] == 0
+        assert row["connections_rps"] == row["throughput_rps"] > 0
+        assert row["cpu_us_per_request"] > 0
+        assert row["deliveries_owed"] is row["deliveries_lost"] is None
+        assert row["last_delivery_p50_ms"] is row["receivers_dropped"] is None
+
+
+def test_rows_of_deliveries(told: Told) -> None:
+    """All that was owed has come, over both processes."""
+    for row in told.rows("feed-100"):
+        assert row["processes"] == 2
+        assert row["failures"] == row["deliveries_lost"] == 0
+        assert row["deliveries_owed"] == row["requests"] > 0
+        assert row["connections_rps"] is None
+        assert row["last_delivery_p50_ms"] >= row["service_time_p50_ms"]
+        assert row["last_delivery_p99_ms"] >= row["last_delivery_p50_ms"]
+        assert row["receivers_dropped"] == 0
+
+
+def test_through_redis(told: Told) -> None:
+    """What is published goes through the Redis that is named: that of the window at least."""
+    owed = sum(row["deliveries_owed"] for row in told.rows("feed-100"))
+    assert told.heard >= owed / RECEIVERS > 0
+
+
+def test_no_password(told: Told) -> None:
+    """It is written nowhere."""
+    for path in told.ended.bench.folder.iterdir():
+        assert PASSWORD not in path.read_text(), path.name
+    assert PASSWORD not in told.ended.errors
+
+
+def test_the_report_has_a_section(told: Told) -> None:
+    """Of messages and of deliveries."""
+    report = (told.ended.bench.folder / "report.md").read_text()
+    assert "## WebSockets" in report
+    assert "Messages by scenario and stack" in report
+    assert "Deliveries by scenario and stack" in report
+
+
+@pytest.mark.parametrize("stores", [{}, {"redis_url": "redis://127.0.0.1:1/0"}])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_several_processes(processes: int, stores: dict[str, str], tmp_path: Path) -> None:
+    """Without a Redis the broadcasts are a hole of theirs, with its reason; nothing else is."""
+    plan = Plan(
+        stacks=FRAMEWORKS,
+        scenarios=tuple(SCENARIOS),
+        rounds=1,
+        warmup_s=0.1,
+        measured_s=0.1,
+        seed=1,
+        folder=tmp_path,
+        resume=False,
+        probe=True,
+        command=(),
+        processes=processes,
+        stores=stores,
+    )
+    feeds = [name for name in SCENARIOS if name.startswith("feed-")]
+    without = {} if processes == 1 or stores else dict.fromkeys(feeds, APART)
+    assert plan.holes() == (dict.fromkeys(FRAMEWORKS, without) if without else {})
+    assert {(stack, feed) in plan.cells() for stack in FRAMEWORKS for feed in feeds} == {
+        not without
+    }
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_redis_goes_and_comes_back(generator: Generator, name: str) -> None:
+    """In the middle of a Run: publishing fails with 503 meanwhile, receivers stay, and what is
+    published afterwards reaches all of them."""
+    scenario = SCENARIOS["feed-100"]
+    with (
+        redis_server() as service,
+        server_process(name, settings=Settings(redis_url=service.url)) as server,
+    ):
+        moments: list[float] = []
+
+        def kill() -> None:
+            service.kill()
+            moments.append(time.monotonic())
+
+        def start() -> bool:
+            """Called now and then: bring it back after a while; never give up."""
+            if len(moments) == 1 and time.monotonic() > moments[0] + 0.3:
+                service.start()
+                moments.append(time.monotonic())
+            return False
+
+        command = {
+            "host": server.host,
+            "port": server.port,
+            "loads": [load_to_json(load) for load in scenario.loads],
+            "warmup_s": 0.3,
+            "measured_s": 2.0,
+            "drain_s": 3.0,
+            "timeout_s": 30.0,
+            "seed": 1,
+        }
+        report = generator.load(command, bound_s=30.0, at={"window-opened": kill}, give_up=start)
+        state = json.loads(get(server, "/feed"))
+    assert len(moments) == 2
+    assert (state["reconnects"], state["dropped"]) == (1, 0)
+    planned = PlannedRun("01.x", 1, 1, name, "feed-100")
+    rows = rows_of(RunResult(planned, scenario, "2024-05-06T07:08:09.010+00:00", (), report=report))
+    (row,) = rows.runs
+    reasons = {str(one["reason"]): int(one["count"] or 0) for one in rows.failures}
+    refused = sum(reasons[one] for one in reasons if one.startswith(AWAY))
+    assert refused >= 10  # 50 a second are published
+    # Accepted by the Redis that was killed, or by the new one before the server listened to it.
+    lost = reasons.get("never delivered", 0)
+    assert row["deliveries_lost"] == lost
+    assert lost % RECEIVERS == 0
+    owed = row["deliveries_owed"]
+    assert isinstance(owed, int)
+    assert owed >= RECEIVERS * 25  # for half a second at least
+    assert histogram(report, "service", "measured").count == owed - lost
+    assert row["failures"] == refused + lost == sum(reasons.values())
+    assert "failures" in str(row["warnings"]).split(";")
+
+
+def get(server: ServerProcess, path: str) -> str:
+    connection = HTTPConnection(server.host, server.port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
