@@ -42,6 +42,9 @@ from servers.settings import Settings
 from servers.stacks import Stack
 
 _FACTS_BOUND_S = 10.0
+POOL = "database_pool_"
+"""How the names of those facts begin that are None until a route first needs a pool."""
+
 _CLEAN_UP_S = 1.0
 _LOOK_S = 0.01
 
@@ -92,7 +95,7 @@ class ManagedGroup:
 
         Raises as `ServerProcess.facts` does, and ControlError for workers that differ.
         """
-        told = self._each("facts", _FACTS_BOUND_S)
+        told = _once_opened(self._each("facts", _FACTS_BOUND_S))
         if any(one != told[0] for one in told):
             raise ControlError(f"the workers of {self.stack.name} are not alike: {told}")
         manager = {"name": managers.of(self.stack).name, "workers": len(told)}
@@ -227,6 +230,23 @@ def managed_processes(
             manager=manager,
             _stop_timeout_s=stop_timeout_s,
         )
+
+
+def _once_opened(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Facts of workers, with what only some were asked to open taken for that of the rest: a
+    pool that nobody has asked a worker for says nothing of its size."""
+    opened: dict[str, Any] = {}
+    for one in told:
+        opened |= {name: size for name, size in one["in_force"].items() if _of_a_pool(name, size)}
+    return [{**one, "in_force": one["in_force"] | _missing(one, opened)} for one in told]
+
+
+def _of_a_pool(name: str, size: Any) -> bool:
+    return name.startswith(POOL) and size is not None
+
+
+def _missing(one: dict[str, Any], opened: dict[str, Any]) -> dict[str, Any]:
+    return {name: size for name, size in opened.items() if one["in_force"].get(name) is None}
 
 
 def _stop(manager: Child, timeout_s: float) -> Ended:

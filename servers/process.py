@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -203,9 +204,14 @@ def open_log(log: Path | None) -> IO[bytes]:
         ) from error
 
 
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+@contextmanager
+def temporary_folder() -> Iterator[str]:
     """For what a server keeps in temporary files: one that is killed removes nothing itself."""
-    return tempfile.TemporaryDirectory(prefix="loopbench-", ignore_cleanup_errors=True)
+    folder = tempfile.mkdtemp(prefix="loopbench-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def spawn(

@@ -39,6 +39,7 @@ _LEFT_OUT = frozenset({"date", "content-type"})
 
 _PRODUCT = re.compile(r"(?<=[A-Za-z])/[\w.+-]+")
 _THREAD = re.compile(rb'("thread":")(?!MainThread")[^"]*(")')
+_PID = re.compile(rb'("pid":)\d+')
 _DURATION = re.compile(r"(?<=[?&])ms=0\b")
 
 
@@ -110,7 +111,8 @@ def _headers(reply: wire.Reply, port: int) -> str:
 
 def _reduced(body: bytes, port: int) -> bytes:
     """The body without what differs from run to run by nature."""
-    return _THREAD.sub(rb"\1worker thread\2", body).replace(b":%d" % port, b":PORT")
+    told = _PID.sub(rb'\1"PID"', _THREAD.sub(rb"\1worker thread\2", body))
+    return told.replace(b":%d" % port, b":PORT")
 
 
 def _told(body: bytes) -> str:

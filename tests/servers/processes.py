@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +95,11 @@ def ask(port: int, case: str, times: int = 1) -> None:
 def children() -> set[int]:
     """The pids of this process's own children, those not reaped yet included."""
     tasks = PROC / "self" / "task"
-    return {int(pid) for t in tasks.iterdir() for pid in (t / "children").read_text().split()}
+    found: set[int] = set()
+    for task in tasks.iterdir():
+        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            found |= set(map(int, (task / "children").read_text().split()))
+    return found
 
 
 def held() -> tuple[int, int, set[int]]:

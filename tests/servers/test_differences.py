@@ -58,6 +58,7 @@ def test_habit(seen: Seen, document: str, habit: Habit) -> None:
     assert len({cells[name] for name in CORE}) > 1
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: TCP segments")
 def test_document(seen: Seen, document: str) -> None:
     """There is nothing else in the document: no row without its request, no order of its own."""

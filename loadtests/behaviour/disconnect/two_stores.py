@@ -27,7 +27,7 @@ from servers.settings import Settings
 CLIENTS = 1000
 TOGETHER = 32
 SEED = 11
-BOUND_S = 90.0
+BOUND_S = 75.0
 SETTINGS = Settings(pool_timeout_s=60.0)
 """So that a pool run dry, which can halve a pair too, has no part in the answer."""
 
