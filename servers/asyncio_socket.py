@@ -23,8 +23,8 @@ from servers.frames import (
 
 ECHO_PATH = "/ws/echo"
 LINGER_S = 2.0
-MEMO_FRAMES = 4096
-MEMO_BYTES = 2048
+MEMO_FRAMES = 16_384
+MEMO_BYTES = 512
 """How many different messages are remembered, and how long each may be."""
 
 

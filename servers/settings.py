@@ -18,16 +18,13 @@ def default_executor_threads() -> int:
     return min(32, (os.cpu_count() or 1) + 4)
 
 
-_LATER = {
-    "reuse_port": False,
-    "upload_limit_bytes": 134_217_728,
-    "database_url": None,
-    "redis_url": None,
-    "upstream_url": None,
-    "pool_size": 8,
-    "pool_timeout_s": 2.0,
-}
-"""Settings that trees from before do not know, and what they are when nothing is said."""
+_LATER = frozenset(
+    {
+        *("reuse_port", "upload_limit_bytes", "database_url", "redis_url", "upstream_url"),
+        *("pool_size", "pool_timeout_s"),
+    }
+)
+"""Settings that trees from before do not know: said only where they are not the default."""
 
 
 def without_password(url: str) -> str:
@@ -83,8 +80,11 @@ class Settings:
 
         Those that trees from before do not know are said only where they are set.
         """
-        said = asdict(self).items()
-        return {name: value for name, value in said if name not in _LATER or value != _LATER[name]}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in _LATER or getattr(self, field.name) != field.default
+        }
 
     def described(self) -> dict[str, Any]:
         """The settings as JSON types, as they may be written down: URLs without passwords."""

@@ -10,7 +10,9 @@ import pytest
 
 from loadtests.generator_process import Generator
 from loadtests.models import Broadcast, Echo, Load, Pushed
-from loadtests.scenarios import load_to_json
+from loadtests.scenarios import SCENARIOS, load_to_json
+from loadtests.websocket_client import DISTINCT, prepared
+from servers.asyncio_socket import MEMO_BYTES, MEMO_FRAMES
 from servers.exchanges import opening
 from servers.frames import Close, Frame, Op, closing, encode
 from tests.loadtests.loads import begun, failures, histogram
@@ -385,3 +387,18 @@ def test_a_receiver_that_is_not_known(generator: Generator) -> None:
     report = offer(generator, told, broadcast())
     assert failures(report, "measured") == {"not every receiver was known": 1}
     assert told.published == right_ones(report) == 0
+
+
+def test_the_yardstick_remembers_every_message_of_a_scenario() -> None:
+    """One that it has to parse anew makes it slower than what it is the ceiling of."""
+    models = [load.model for one in SCENARIOS.values() for load in one.loads]
+    echoes = [model for model in models if isinstance(model, Echo)]
+    different = {
+        frame
+        for model in echoes
+        for user in range(model.users)
+        for frame, _ in prepared(model.size_bytes, user)
+    }
+    assert len(different) == max(model.users for model in echoes) * DISTINCT
+    assert len(different) <= MEMO_FRAMES
+    assert max(map(len, different)) <= MEMO_BYTES
