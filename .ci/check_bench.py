@@ -9,8 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from loadtests.cli import DEFAULT_SCENARIOS, DEFAULT_STACKS
-from results.schema import PLAN_FILE, RUNS, Value, read_table
+from loopbench.loadtests.cli import DEFAULT_SCENARIOS, DEFAULT_STACKS
+from loopbench.results.schema import PLAN_FILE, RUNS, Value, read_table
 
 
 def main(folder: Path) -> int:

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Entry point. The commands are imported late, so that Ctrl-C is one line then, too."""
     try:
-        from loadtests import cli
+        from loopbench.loadtests import cli
     except KeyboardInterrupt:
         print("interrupted; nothing had been started", file=sys.stderr)
         sys.exit(130)

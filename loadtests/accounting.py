@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from loadtests.models import Load
-from results.schema import Code
-from servers.data_cases import TOTAL
+from loopbench.loadtests.models import Load
+from loopbench.results.schema import Code
+from loopbench.servers.data_cases import TOTAL
 
 _SAVE, _TOTAL = "/db/save", "/db/total"
 _BOUND_S = 10.0

@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from loadtests import environment, store_facts, verify
-from loadtests.bench_plan import Bench
-from loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
-from loadtests.distributed.fleet import fleet_process
-from loadtests.distributed.place import HERE
-from loadtests.errors import HarnessError
-from loadtests.generator_process import Loader, generator_process
-from loadtests.measure import measure
-from loadtests.plan import PlannedRun, arrivals_seed, plan_runs
-from loadtests.progress import Reporter, reporting
-from loadtests.rows import rows_of
-from loadtests.serving import WAYS
-from loadtests.store import Store, cannot_write, open_store
-from results.schema import ENVIRONMENT_FILE, Code
-from servers import parity
-from servers.control import ControlError
-from servers.errors import ServerError
-from servers.settings import Settings
-from servers.stacks import keeps_exchanges
+from loopbench.loadtests import environment, store_facts, verify
+from loopbench.loadtests.bench_plan import Bench
+from loopbench.loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
+from loopbench.loadtests.distributed.fleet import fleet_process
+from loopbench.loadtests.distributed.place import HERE
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.generator_process import Loader, generator_process
+from loopbench.loadtests.measure import measure
+from loopbench.loadtests.plan import PlannedRun, arrivals_seed, plan_runs
+from loopbench.loadtests.progress import Reporter, reporting
+from loopbench.loadtests.rows import rows_of
+from loopbench.loadtests.serving import WAYS
+from loopbench.loadtests.store import Store, cannot_write, open_store
+from loopbench.results.schema import ENVIRONMENT_FILE, Code
+from loopbench.servers import parity
+from loopbench.servers.control import ControlError
+from loopbench.servers.errors import ServerError
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import keeps_exchanges
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3

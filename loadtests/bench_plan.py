@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from loadtests.distributed.fleet import Fleet
-from loadtests.distributed.place import HERE, Place
-from loadtests.models import Broadcast, Load
-from loadtests.own import Own
-from loadtests.scenarios import SCENARIOS, Scenario
-from loadtests.serving import CHILDREN
-from servers.contract import Case
-from servers.settings import Settings, without_password
-from servers.stacks import STACKS, Stack, hole, keeps
+from loopbench.loadtests.distributed.fleet import Fleet
+from loopbench.loadtests.distributed.place import HERE, Place
+from loopbench.loadtests.models import Broadcast, Load
+from loopbench.loadtests.own import Own
+from loopbench.loadtests.scenarios import SCENARIOS, Scenario
+from loopbench.loadtests.serving import CHILDREN
+from loopbench.servers.contract import Case
+from loopbench.servers.settings import Settings, without_password
+from loopbench.servers.stacks import STACKS, Stack, hole, keeps
 
 APART = (
     "without --redis URL a broadcast reaches the connections of one process only, and the server "

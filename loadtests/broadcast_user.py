@@ -8,17 +8,17 @@ from contextlib import suppress
 
 import gevent
 
-from loadtests.client import Answer, AnswerBook, Connection, Framing
-from loadtests.models import Broadcast
-from loadtests.published import Inbox, Message
-from loadtests.recording import Series
-from loadtests.session import LoadRun, Session
-from loadtests.timer import Timer
-from loadtests.users import HarnessUser, fail
-from loadtests.websocket_client import WebSocket, otherwise
-from servers.contract import CASES
-from servers.exchange import BINARY_TYPE, JSON, Case, Expected, Request, dumps
-from servers.frames import Frame, Op, encode
+from loopbench.loadtests.client import Answer, AnswerBook, Connection, Framing
+from loopbench.loadtests.models import Broadcast
+from loopbench.loadtests.published import Inbox, Message
+from loopbench.loadtests.recording import Series
+from loopbench.loadtests.session import LoadRun, Session
+from loopbench.loadtests.timer import Timer
+from loopbench.loadtests.users import HarnessUser, fail
+from loopbench.loadtests.websocket_client import WebSocket, otherwise
+from loopbench.servers.contract import CASES
+from loopbench.servers.exchange import BINARY_TYPE, JSON, Case, Expected, Request, dumps
+from loopbench.servers.frames import Frame, Op, encode
 
 _NUMBER_BYTES = 8
 _EVERYONE_S = 2.0

@@ -15,32 +15,32 @@ from typing import Any, NoReturn
 
 import click
 
-from loadtests import counts, own_command
-from loadtests.behaviour.command import behaviour
-from loadtests.bench import Outcome, run_bench
-from loadtests.bench_plan import Bench
-from loadtests.distributed.options import (
+from loopbench.loadtests import counts, own_command
+from loopbench.loadtests.behaviour.command import behaviour
+from loopbench.loadtests.bench import Outcome, run_bench
+from loopbench.loadtests.bench_plan import Bench
+from loopbench.loadtests.distributed.options import (
     check_hosts_command,
     fleet_options,
     of_options,
     place_options,
     worker,
 )
-from loadtests.distributed.place import HERE
-from loadtests.environment import shown_command, without_secrets
-from loadtests.errors import HarnessError
-from loadtests.plan import MOST_ROUNDS
-from loadtests.probe_cost import check as check_probe_cost
-from loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
-from loadtests.regression.counts import REQUESTS
-from loadtests.scenarios import SCENARIOS, Load
-from loadtests.selfcheck.verdict import Verdict
-from loadtests.services_command import services, stores_of
-from loadtests.serving import CHILDREN, OWN, WAYS
-from loadtests.store import new_folder, seed_of
-from servers.contract import CASES, LAYERS, PROTECTIONS
-from servers.naming import NameIn, NamesIn
-from servers.stacks import STACKS
+from loopbench.loadtests.distributed.place import HERE
+from loopbench.loadtests.environment import shown_command, without_secrets
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.plan import MOST_ROUNDS
+from loopbench.loadtests.probe_cost import check as check_probe_cost
+from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
+from loopbench.loadtests.regression.counts import REQUESTS
+from loopbench.loadtests.scenarios import SCENARIOS, Load
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.loadtests.services_command import services, stores_of
+from loopbench.loadtests.serving import CHILDREN, OWN, WAYS
+from loopbench.loadtests.store import new_folder, seed_of
+from loopbench.servers.contract import CASES, LAYERS, PROTECTIONS
+from loopbench.servers.naming import NameIn, NamesIn
+from loopbench.servers.stacks import STACKS
 
 MOST_PROCESSES = 64
 DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")
@@ -333,7 +333,7 @@ def selfcheck(names: tuple[str, ...]) -> None:
     met = True
     for name in names or tuple(CHECKS):
         click.echo(f"{name}: {CHECKS[name]}")
-        check = importlib.import_module(f"loadtests.selfcheck.{name}").check
+        check = importlib.import_module(f"loopbench.loadtests.selfcheck.{name}").check
         met = _held(check(lambda line: click.echo(f"  {line}"))) and met
     if not met:
         _fail("the instrument does not meet every demand on this machine")

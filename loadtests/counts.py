@@ -1,6 +1,6 @@
 """Instructions of a request, counted for chosen Cases of chosen stacks.
 
-Counted as the regression check does, and so as steadily: see `loadtests.regression.counts`.
+Counted as the regression check does, and so as steadily: see `loopbench.loadtests.regression.counts`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.instructions import counting
-from loadtests.regression.counts import REPEATS, counted
-from loadtests.regression.together import Patience
-from results.schema import COUNTS, Row, TableWriter
-from servers.contract import CASES, Dispatch, route_of
-from servers.settings import Settings
+from loopbench.loadtests.instructions import counting
+from loopbench.loadtests.regression.counts import REPEATS, counted
+from loopbench.loadtests.regression.together import Patience
+from loopbench.results.schema import COUNTS, Row, TableWriter
+from loopbench.servers.contract import CASES, Dispatch, route_of
+from loopbench.servers.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

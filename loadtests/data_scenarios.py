@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loadtests.models import Closed, Load, Scenario, Slow
-from servers.contract import Case
+from loopbench.loadtests.models import Closed, Load, Scenario, Slow
+from loopbench.servers.contract import Case
 
 CaseOf = Callable[[str], Case]
 

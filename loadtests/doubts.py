@@ -1,6 +1,6 @@
 """When a Run should not be believed: thresholds, and the codes that they raise.
 
-The wording, and what to do about each, is in `results.warnings`.
+The wording, and what to do about each, is in `loopbench.results.warnings`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from results.schema import Code
+from loopbench.results.schema import Code
 
 GENERATOR_CPU_LIMIT = 0.90
 """Share of its CPU from which on the generator may have been the limit."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from loadtests.cpus import CpuPlan, allowed_cpus
-from results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
+from loopbench.loadtests.cpus import CpuPlan, allowed_cpus
+from loopbench.results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 _ROOT = Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""The Locust process that the harness commands: `python -m loadtests.generator`.
+"""The Locust process that the harness commands: `python -m loopbench.loadtests.generator`.
 
 One long-lived process runs many loads, one after another. It is told by JSON
 lines on standard input and answers on standard output. The command `stop` ends
@@ -17,11 +17,11 @@ from functools import partial
 import gevent
 from locust.env import Environment
 
-from loadtests.obeying import Handlers, obey, pin, tell
-from loadtests.session import Session, SessionSpec
-from loadtests.user_table import user_classes
-from servers.control import Message, Station
-from servers.machine import allow_many_files, die_with_parent
+from loopbench.loadtests.obeying import Handlers, obey, pin, tell
+from loopbench.loadtests.session import Session, SessionSpec
+from loopbench.loadtests.user_table import user_classes
+from loopbench.servers.control import Message, Station
+from loopbench.servers.machine import allow_many_files, die_with_parent
 
 
 class Generator:

@@ -13,9 +13,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from loadtests.errors import GeneratorDied, HarnessError
-from servers.commanded import Child, interrupts_deferred
-from servers.control import ControlClosed, ControlTimeout, Message
+from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.servers.commanded import Child, interrupts_deferred
+from loopbench.servers.control import ControlClosed, ControlTimeout, Message
 
 ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 60.0
@@ -158,7 +158,9 @@ def generator_process(
     with ExitStack() as cleanup:
         errors = cleanup.enter_context(opened_log(log))
         with interrupts_deferred():
-            child = Child((sys.executable, "-m", "loadtests.generator", *_parent()), ROOT, errors)
+            child = Child(
+                (sys.executable, "-m", "loopbench.loadtests.generator", *_parent()), ROOT, errors
+            )
             cleanup.callback(child.stop, _STOP_BOUND_S)
         generator = Generator(child)
         generator.await_ready()

@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from results.schema import PERCENTILES
+from loopbench.results.schema import PERCENTILES
 
 HIGHEST_US = 3_600_000_000
 EXACT_BELOW_US = 2048

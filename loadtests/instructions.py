@@ -20,10 +20,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.errors import HarnessError
-from servers.contract import Case
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
+from loopbench.loadtests.errors import HarnessError
+from loopbench.servers.contract import Case
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
 
 WARM_REQUESTS = 50
 """Requests before counting, and again while counting is on but not yet zeroed: the

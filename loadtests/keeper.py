@@ -1,4 +1,4 @@
-"""Keeps one service running for the harness: `python -m loadtests.keeper`.
+"""Keeps one service running for the harness: `python -m loopbench.loadtests.keeper`.
 
 It stands between the two because the harness may be killed: end of file on its standard input
 then says so, and it stops the service and removes its folder as it would have been asked to.
@@ -18,8 +18,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from servers.control import Message, Station
-from servers.machine import die_with_parent
+from loopbench.servers.control import Message, Station
+from loopbench.servers.machine import die_with_parent
 
 STOP_BOUND_S = 5.0
 """How long a service may take to end in order."""

@@ -9,25 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests import verify
-from loadtests.accounting import Accounted, account
-from loadtests.calibration import calibrate
-from loadtests.cpus import CpuPlan
-from loadtests.distributed.place import HERE, Place
-from loadtests.errors import GeneratorDied
-from loadtests.generator_process import Loader
-from loadtests.observing import Observed, Observer
-from loadtests.plan import PlannedRun
-from loadtests.rows import RunResult
-from loadtests.scenarios import Scenario, load_to_json
-from loadtests.serving import CHILDREN, WAYS
-from loadtests.store_cpu import StoreCpu
-from loadtests.upstream import told, upstream_process
-from results.schema import WARNING_SEPARATOR, Code
-from servers.errors import ServerError
-from servers.managed import Served
-from servers.process import Ended
-from servers.stacks import Stack
+from loopbench.loadtests import verify
+from loopbench.loadtests.accounting import Accounted, account
+from loopbench.loadtests.calibration import calibrate
+from loopbench.loadtests.cpus import CpuPlan
+from loopbench.loadtests.distributed.place import HERE, Place
+from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.generator_process import Loader
+from loopbench.loadtests.observing import Observed, Observer
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.rows import RunResult
+from loopbench.loadtests.scenarios import Scenario, load_to_json
+from loopbench.loadtests.serving import CHILDREN, WAYS
+from loopbench.loadtests.store_cpu import StoreCpu
+from loopbench.loadtests.upstream import told, upstream_process
+from loopbench.results.schema import WARNING_SEPARATOR, Code
+from loopbench.servers.errors import ServerError
+from loopbench.servers.managed import Served
+from loopbench.servers.process import Ended
+from loopbench.servers.stacks import Stack
 
 DRAIN_S = 3.0
 """How long requests in flight at the end of the window are waited for."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from results.schema import Code
-from servers.contract import WS_ROUTES, Case, route_of
-from servers.settings import Settings
+from loopbench.results.schema import Code
+from loopbench.servers.contract import WS_ROUTES, Case, route_of
+from loopbench.servers.settings import Settings
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.procstat import MachineReading, own_cpu_s, read_machine
-from loadtests.scenarios import Load
-from loadtests.store_cpu import CpuReading, StoreCpu
-from servers.control import ControlClosed, ControlError, Message
-from servers.machine import Reading
-from servers.managed import Served
-from servers.process import ServerProcess
+from loopbench.loadtests.procstat import MachineReading, own_cpu_s, read_machine
+from loopbench.loadtests.scenarios import Load
+from loopbench.loadtests.store_cpu import CpuReading, StoreCpu
+from loopbench.servers.control import ControlClosed, ControlError, Message
+from loopbench.servers.machine import Reading
+from loopbench.servers.managed import Served
+from loopbench.servers.process import ServerProcess
 
 READ_BOUND_S = 2.0
 """How long the harness waits for a reading from inside a busy server."""

@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from loadtests.errors import HarnessError
-from loadtests.scenarios import Closed, Load, Model, Open, Scenario
-from results.schema import Code
-from servers.contract import Case, Expected, Request
-from servers.control import ControlError
-from servers.errors import ServerError
-from servers.own_app import OwnApp, look_at
-from servers.own_stacks import rows
-from servers.process import server_process
-from servers.stacks import Stack, available
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios import Closed, Load, Model, Open, Scenario
+from loopbench.results.schema import Code
+from loopbench.servers.contract import Case, Expected, Request
+from loopbench.servers.control import ControlError
+from loopbench.servers.errors import ServerError
+from loopbench.servers.own_app import OwnApp, look_at
+from loopbench.servers.own_stacks import rows
+from loopbench.servers.process import server_process
+from loopbench.servers.stacks import Stack, available
 
 USERS = (32, 1)
 """The closed loops that a path is offered where nobody says otherwise."""

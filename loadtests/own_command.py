@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from loadtests.own import Own, prepare
-from servers.naming import NameIn
-from servers.own_stacks import HOSTS
+from loopbench.loadtests.own import Own, prepare
+from loopbench.servers.naming import NameIn
+from loopbench.servers.own_stacks import HOSTS
 
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtests.instructions import Counter, counting
-from loadtests.selfcheck.verdict import Verdict
-from results.schema import PROBE_COST, TableWriter
-from servers.contract import CASES
-from servers.settings import Settings
+from loopbench.loadtests.instructions import Counter, counting
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.results.schema import PROBE_COST, TableWriter
+from loopbench.servers.contract import CASES
+from loopbench.servers.settings import Settings
 
 LIMITS = {"aiohttp": 0.02, "quart-hypercorn": 0.005}
 """The most that the probe may add to a request on `/async`, as a share."""

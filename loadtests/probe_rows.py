@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests.histogram import Histogram, from_pairs
-from loadtests.observing import Observed, begun
-from loadtests.scenarios import Load
-from loadtests.store_cpu import used
-from results.schema import Value
+from loopbench.loadtests.histogram import Histogram, from_pairs
+from loopbench.loadtests.observing import Observed, begun
+from loopbench.loadtests.scenarios import Load
+from loopbench.loadtests.store_cpu import used
+from loopbench.results.schema import Value
 
 Row = dict[str, Value]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadtests.websocket_client import otherwise
-from servers.exchanges import HELLO
-from servers.frames import Frame, Op, encode
+from loopbench.loadtests.websocket_client import otherwise
+from loopbench.servers.exchanges import HELLO
+from loopbench.servers.frames import Frame, Op, encode
 
 _AHEAD_S = 1.0
 """A message's number cannot be further on than this many seconds' worth."""

@@ -6,18 +6,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests import probe_rows
-from loadtests.accounting import Accounted
-from loadtests.doubts import Evidence, doubts
-from loadtests.histogram import Histogram, from_pairs
-from loadtests.models import Broadcast, Closed, Echo, Idle, Load, Open, Pushed, Scenario, Slow
-from loadtests.observing import Observed
-from loadtests.plan import PlannedRun
-from loadtests.procstat import others_cpu
-from loadtests.store_cpu import used
-from loadtests.upstream import cpu_s
-from results.schema import WARNING_SEPARATOR, Code, Value
-from servers.process import Ended
+from loopbench.loadtests import probe_rows
+from loopbench.loadtests.accounting import Accounted
+from loopbench.loadtests.doubts import Evidence, doubts
+from loopbench.loadtests.histogram import Histogram, from_pairs
+from loopbench.loadtests.models import (
+    Broadcast,
+    Closed,
+    Echo,
+    Idle,
+    Load,
+    Open,
+    Pushed,
+    Scenario,
+    Slow,
+)
+from loopbench.loadtests.observing import Observed
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.procstat import others_cpu
+from loopbench.loadtests.store_cpu import used
+from loopbench.loadtests.upstream import cpu_s
+from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
+from loopbench.servers.process import Ended
 
 Row = dict[str, Value]
 

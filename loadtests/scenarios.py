@@ -6,12 +6,12 @@ import re
 from dataclasses import asdict, replace
 from typing import Any
 
-from loadtests.data_scenarios import clients, moving
-from loadtests.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
-from loadtests.websocket_scenarios import sockets
-from servers.contract import CASES, LAYERS, Case, Expected, Request
-from servers.large import large
-from servers.settings import Settings
+from loopbench.loadtests.data_scenarios import clients, moving
+from loopbench.loadtests.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
+from loopbench.loadtests.websocket_scenarios import sockets
+from loopbench.servers.contract import CASES, LAYERS, Case, Expected, Request
+from loopbench.servers.large import large
+from loopbench.servers.settings import Settings
 
 __all__ = [
     "MODELS",

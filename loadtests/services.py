@@ -20,11 +20,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.errors import HarnessError
-from loadtests.keeper import STOP_BOUND_S
-from loadtests.ports import free_port
-from servers.commanded import Child, interrupts_deferred
-from servers.control import ControlError
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.keeper import STOP_BOUND_S
+from loopbench.loadtests.ports import free_port
+from loopbench.servers.commanded import Child, interrupts_deferred
+from loopbench.servers.control import ControlError
 
 _ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 30.0
@@ -156,7 +156,7 @@ def _kept(kind: _Kind, folder: Path, port: int) -> Iterator[Service]:
         log = cleanup.enter_context(tempfile.TemporaryFile())
         words = [str(folder), str(int(kind.end)), *map(str, owner or ())]
         with interrupts_deferred():
-            child = Child((sys.executable, "-m", "loadtests.keeper", *words), _ROOT, log)
+            child = Child((sys.executable, "-m", "loopbench.loadtests.keeper", *words), _ROOT, log)
             cleanup.callback(child.stop, STOP_BOUND_S * 2)
         service = Service(kind, child, port)
         service.prepare()

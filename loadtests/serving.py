@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from loadtests.distributed.place import Place
-from servers import managers, stacks
-from servers.group import server_processes
-from servers.managed import Served, managed_processes
-from servers.settings import Settings
-from servers.stacks import Stack
+from loopbench.loadtests.distributed.place import Place
+from loopbench.servers import managers, stacks
+from loopbench.servers.group import server_processes
+from loopbench.servers.managed import Served, managed_processes
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 
 CHILDREN = "children"
 OWN = "own"
@@ -23,7 +23,7 @@ OWN = "own"
 class Starter(Protocol):
     """Starts so many processes of a Stack, and stops them in the end.
 
-    Raises as `servers.process.server_process` does.
+    Raises as `loopbench.servers.process.server_process` does.
     """
 
     def __call__(

@@ -17,12 +17,12 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from loadtests.client import AnswerBook, Connection
-from loadtests.histogram import Histogram
-from loadtests.published import Published
-from loadtests.recording import Series, Timeline
-from loadtests.scenarios import Load, Open, load_from_json
-from loadtests.timer import Timer
+from loopbench.loadtests.client import AnswerBook, Connection
+from loopbench.loadtests.histogram import Histogram
+from loopbench.loadtests.published import Published
+from loopbench.loadtests.recording import Series, Timeline
+from loopbench.loadtests.scenarios import Load, Open, load_from_json
+from loopbench.loadtests.timer import Timer
 
 _SECOND_NS = 1_000_000_000
 _TICK_NS = 10_000_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gevent
 
-from loadtests.client import Connection
-from loadtests.models import Slow
-from loadtests.recording import Series
-from loadtests.session import LoadRun, Session
-from loadtests.stream_client import BROKEN_OFF, SlowConnection
-from loadtests.users import RETRY_S, HarnessUser, fail
+from loopbench.loadtests.client import Connection
+from loopbench.loadtests.models import Slow
+from loopbench.loadtests.recording import Series
+from loopbench.loadtests.session import LoadRun, Session
+from loopbench.loadtests.stream_client import BROKEN_OFF, SlowConnection
+from loopbench.loadtests.users import RETRY_S, HarnessUser, fail
 
 _TURN_S = 0.1
 """How often each of them reads its share, or looks whether it still has a connection."""

@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from loadtests.errors import HarnessError
-from loadtests.rows import RunRows
-from results.schema import (
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.rows import RunRows
+from loopbench.results.schema import (
     FAILURES,
     HISTOGRAMS,
     OBSERVATIONS,

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from loadtests.models import Load
-from servers.settings import Settings
+from loopbench.loadtests.models import Load
+from loopbench.servers.settings import Settings
 
 _PROC = Path("/proc")
 _BOUND_S = 2

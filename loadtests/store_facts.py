@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from loadtests.models import Load
-from servers.settings import without_password
+from loopbench.loadtests.models import Load
+from loopbench.servers.settings import without_password
 
 _BOUND_S = 2
 _ASKING = ("/db/", "/save/both")

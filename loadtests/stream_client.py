@@ -8,7 +8,7 @@ import time
 
 from geventhttpclient._parser import HTTPParseError
 
-from loadtests.client import AnswerBook, Connection, Framing
+from loopbench.loadtests.client import AnswerBook, Connection, Framing
 
 _PIECE_BYTES = 4096
 

@@ -7,11 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.cpus import CpuPlan
-from loadtests.distributed.place import Place
-from servers.errors import ServerError, StartupFailed
-from servers.process import Reading, ServerProcess
-from servers.settings import Settings
+from loopbench.loadtests.cpus import CpuPlan
+from loopbench.loadtests.distributed.place import Place
+from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.process import Reading, ServerProcess
+from loopbench.servers.settings import Settings
 
 UPSTREAM_STACK = "asyncio"
 """The raw one: what it costs itself is the least that can be had."""

@@ -15,13 +15,13 @@ import gevent
 from locust import User, constant, task
 from locust.exception import StopUser
 
-from loadtests.client import AnswerBook, Connection
-from loadtests.recording import Series
-from loadtests.scenarios import Closed, Idle, Open
-from loadtests.session import LoadRun, Session
-from loadtests.stream_client import FirstByteConnection
-from loadtests.timer import Timer
-from servers.contract import Case
+from loopbench.loadtests.client import AnswerBook, Connection
+from loopbench.loadtests.recording import Series
+from loopbench.loadtests.scenarios import Closed, Idle, Open
+from loopbench.loadtests.session import LoadRun, Session
+from loopbench.loadtests.stream_client import FirstByteConnection
+from loopbench.loadtests.timer import Timer
+from loopbench.servers.contract import Case
 
 RETRY_S = 0.01
 """A user whose connection fails pauses this long: a server that is gone must

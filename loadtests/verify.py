@@ -6,9 +6,9 @@ import http.client
 import socket
 from collections.abc import Iterable
 
-from servers import talk
-from servers.contract import Case
-from servers.exchanges import Exchange
+from loopbench.servers import talk
+from loopbench.servers.contract import Case
+from loopbench.servers.exchanges import Exchange
 
 _TIMEOUT_S = 10.0
 

@@ -11,9 +11,9 @@ import socket
 import time
 from collections.abc import Callable
 
-from loadtests.client import Connection
-from servers.exchanges import KEY, MASK
-from servers.frames import BrokenFrame, Frame, Messages, Op, Reader, accept_key, encode
+from loopbench.loadtests.client import Connection
+from loopbench.servers.exchanges import KEY, MASK
+from loopbench.servers.frames import BrokenFrame, Frame, Messages, Op, Reader, accept_key, encode
 
 _LIMIT = 1 << 24
 _ACCEPTED = b"\r\nsec-websocket-accept: " + accept_key(KEY).lower() + b"\r\n"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtests.models import Broadcast, Echo, Load, Model, Pushed, Scenario
-from servers.exchanges import opening
+from loopbench.loadtests.models import Broadcast, Echo, Load, Model, Pushed, Scenario
+from loopbench.servers.exchanges import opening
 
 ECHO_USERS = (1, 32, 500)
 MESSAGE_BYTES = 32

@@ -6,14 +6,14 @@ import time
 
 import gevent
 
-from loadtests.broadcast_user import BroadcastUser
-from loadtests.client import Connection
-from loadtests.models import Broadcast, Echo, Pushed
-from loadtests.pushes import Pushes
-from loadtests.session import LoadRun, Session
-from loadtests.users import RETRY_S, HarnessUser, fail
-from loadtests.websocket_client import WebSocket, prepared
-from servers.frames import BrokenFrame, Op, Reader
+from loopbench.loadtests.broadcast_user import BroadcastUser
+from loopbench.loadtests.client import Connection
+from loopbench.loadtests.models import Broadcast, Echo, Pushed
+from loopbench.loadtests.pushes import Pushes
+from loopbench.loadtests.session import LoadRun, Session
+from loopbench.loadtests.users import RETRY_S, HarnessUser, fail
+from loopbench.loadtests.websocket_client import WebSocket, prepared
+from loopbench.servers.frames import BrokenFrame, Op, Reader
 
 _LIMIT = 1 << 24
 _POLL_S = 0.01

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from results import folder as folders
-from results import reading
-from results.errors import ResultsError, UnknownName
-from results.regression.command import COMMANDS as REGRESSION_COMMANDS
+from loopbench.results import folder as folders
+from loopbench.results import reading
+from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from results.summary import Summaries
+    from loopbench.results.summary import Summaries
 
 # What takes long to import is imported by the command that needs it: completion must be quick.
 
@@ -85,7 +85,7 @@ def show(
 
     Brings summary.csv and datapackage.json of the folder up to date.
     """
-    from results import datapackage, summary, table
+    from loopbench.results import datapackage, summary, table
 
     path = _chosen(run)
     loaded = _load(path)
@@ -118,9 +118,9 @@ def report(run: Path | None, wanted: str | None) -> None:
 
     Brings summary.csv and datapackage.json of the folder up to date too.
     """
-    from results import datapackage, summary
-    from results.report import writing
-    from results.table import shown_path
+    from loopbench.results import datapackage, summary
+    from loopbench.results.report import writing
+    from loopbench.results.table import shown_path
 
     path = _chosen(run)
     loaded = _load(path)
@@ -144,7 +144,7 @@ def compare(first: Path, second: Path, every: bool) -> None:
     Facts are the threads and loops that routes ran on and, where both runs
     have them, the answers of `make behaviour`.
     """
-    from results import compare, compare_facts, compare_table
+    from loopbench.results import compare, compare_facts, compare_table
 
     one, other = _load(first), _load(second)
     before, after = _summaries(one, None), _summaries(other, None)
@@ -171,7 +171,7 @@ def compare(first: Path, second: Path, every: bool) -> None:
 )
 def picture(run: Path | None, scenarios: tuple[str, ...], out: Path | None) -> None:
     """Draw throughput and CPU per request as one SVG that stands by itself, and print its path."""
-    from results.report import picture as drawn
+    from loopbench.results.report import picture as drawn
 
     path = _chosen(run)
     loaded = _load(path)
@@ -194,7 +194,7 @@ def pack(run: Path | None) -> None:
 
     Every command here reads it as before; gunzip undoes it.
     """
-    from results import packing
+    from loopbench.results import packing
 
     click.echo(packing.pack(_chosen(run)))
 
@@ -209,8 +209,8 @@ def pack(run: Path | None) -> None:
 )
 def behaviour(folder: Path, out: Path | None) -> None:
     """Print what the stacks were seen to do, as an article in Markdown, from behaviour.csv."""
-    from results import article
-    from results import behaviour as answers
+    from loopbench.results import article
+    from loopbench.results import behaviour as answers
 
     questions, problems = answers.read(folder)
     for problem in problems:
@@ -241,8 +241,8 @@ def behaviour(folder: Path, out: Path | None) -> None:
 )
 def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -> None:
     """Say how many processes and how much memory a rate needs, and what that rests on."""
-    from results import capacity_text
-    from results.capacity import capacities
+    from loopbench.results import capacity_text
+    from loopbench.results.capacity import capacities
 
     loaded = _load(_chosen(run))
     found = capacities(loaded, _summaries(loaded, None), rps, slo_ms, pattern)
@@ -258,8 +258,8 @@ def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -
 @click.argument("run", type=Run(), required=False)
 def split(run: Path | None) -> None:
     """Tell server and framework apart, and what another loop or parser changes."""
-    from results import split as splitting
-    from results import split_text
+    from loopbench.results import split as splitting
+    from loopbench.results import split_text
 
     loaded = _load(_chosen(run))
     problems: list[reading.Problem] = []
@@ -279,7 +279,7 @@ def split(run: Path | None) -> None:
 @click.option("--write", is_flag=True, help="Write it into results/README.md.")
 def dictionary(write: bool) -> None:
     """Print the data dictionary: every table, column, unit and Warning."""
-    from results import dictionary
+    from loopbench.results import dictionary
 
     if not write:
         click.echo(dictionary.dictionary())
@@ -299,7 +299,7 @@ def _load(path: Path) -> folders.Folder:
 
 
 def _summaries(loaded: folders.Folder, reference: str | None) -> Summaries:
-    from results import summary
+    from loopbench.results import summary
 
     try:
         return summary.summarise(loaded, reference)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from results import behaviour, figures
-from results.behaviour import Asked, Question
-from results.report.markdown import code, escaped
+from loopbench.results import behaviour, figures
+from loopbench.results.behaviour import Asked, Question
+from loopbench.results.report.markdown import code, escaped
 
 _VERDICTS = {
     "yes": "That is so here.",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from results import schema
-from results.errors import ResultsError
-from results.reading import Problem, rows
-from results.schema import Row
+from loopbench.results import schema
+from loopbench.results.errors import ResultsError
+from loopbench.results.reading import Problem, rows
+from loopbench.results.schema import Row
 
 NOT_ANSWERED = "not answered"
 DEFAULT = "default"

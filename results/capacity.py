@@ -15,11 +15,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from results import figures
-from results.folder import Folder
-from results.location import TRIM_FROM
-from results.summary import YARDSTICK, Cell, Summaries, Summary
-from results.warnings import wording
+from loopbench.results import figures
+from loopbench.results.folder import Folder
+from loopbench.results.location import TRIM_FROM
+from loopbench.results.summary import YARDSTICK, Cell, Summaries, Summary
+from loopbench.results.warnings import wording
 
 RATE, P99, CPU, SHARE = (
     "arrival_rate_rps",

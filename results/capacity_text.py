@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from results import figures
-from results.capacity import ASSUMPTIONS, Capacity, Point, checks
+from loopbench.results import figures
+from loopbench.results.capacity import ASSUMPTIONS, Capacity, Point, checks
 
 
 def lines(found: Sequence[Capacity], wanted_rps: float, slo_ms: float | None) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Two results folders against each other: ratio, interval and verdict, a Cell and metric.
 
 The Rounds of two folders are no pairs, so the logarithms of their values are
-compared by Yuen's test for unequal variances (`results.location`): the
+compared by Yuen's test for unequal variances (`loopbench.results.location`): the
 difference of the trimmed means, its standard error from both winsorised
 variances, and Welch's degrees of freedom. This is the interval of
 `scipy.stats.ttest_ind(b, a, trim=0.2, equal_var=False)`.
@@ -20,9 +20,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from results import figures
-from results.folder import Folder
-from results.location import (
+from loopbench.results import figures
+from loopbench.results.folder import Folder
+from loopbench.results.location import (
     CONFIDENCE,
     MIN_ROUNDS,
     TRIM_FROM,
@@ -32,8 +32,8 @@ from results.location import (
     quantile,
     raised,
 )
-from results.schema import ENVIRONMENT_FILE
-from results.summary import METRICS, Cell, Sample, Summaries, Summary, load_models
+from loopbench.results.schema import ENVIRONMENT_FILE
+from loopbench.results.summary import METRICS, Cell, Sample, Summaries, Summary, load_models
 
 BY_CHANCE = round(1 / (1 - CONFIDENCE))
 """One verdict in so many says "different" where nothing differs."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from results import schema
-from results.behaviour import questions
-from results.compare import Difference
-from results.folder import Folder
-from results.reading import Problem, rows
+from loopbench.results import schema
+from loopbench.results.behaviour import questions
+from loopbench.results.compare import Difference
+from loopbench.results.folder import Folder
+from loopbench.results.reading import Problem, rows
 
 
 def otherwise(first: Folder, second: Folder) -> tuple[Difference, ...]:

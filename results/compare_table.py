@@ -10,12 +10,12 @@ from typing import NamedTuple, Self
 from rich.console import Console
 from rich.text import Text
 
-from results import figures
-from results.compare import BY_CHANCE, Comparison, Difference, Verdict
-from results.folder import Folder
-from results.notes import cell_name
-from results.summary import Cell
-from results.table import hanging, section, shown_path
+from loopbench.results import figures
+from loopbench.results.compare import BY_CHANCE, Comparison, Difference, Verdict
+from loopbench.results.folder import Folder
+from loopbench.results.notes import cell_name
+from loopbench.results.summary import Cell
+from loopbench.results.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20
 _NOTHING = "–"

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from results import schema
-from results.files import file_of
-from results.schema import Column, Kind, Table
+from loopbench.results import schema
+from loopbench.results.files import file_of
+from loopbench.results.schema import Column, Kind, Table
 
 FILE = "datapackage.json"
 

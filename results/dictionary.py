@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from results import schema
-from results.errors import ResultsError
-from results.schema import Column, Table
-from results.warnings import WORDING
+from loopbench.results import schema
+from loopbench.results.errors import ResultsError
+from loopbench.results.schema import Column, Table
+from loopbench.results.warnings import WORDING
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN = "<!-- dictionary: begin; `python -m results dictionary --write` makes what follows -->"

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from results.location import Interval
-from results.summary import METRICS, Ratio, Summary
+from loopbench.results.location import Interval
+from loopbench.results.summary import METRICS, Ratio, Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import gzip
 from pathlib import Path
 from typing import IO
 
-from results import schema
+from loopbench.results import schema
 
 
 def file_of(folder: Path, table: schema.Table) -> Path:

@@ -17,10 +17,10 @@ from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
-from results import schema
-from results.errors import UnknownName
-from results.reading import Problem, rows
-from results.schema import Row, Value
+from loopbench.results import schema
+from loopbench.results.errors import UnknownName
+from loopbench.results.reading import Problem, rows
+from loopbench.results.schema import Row, Value
 
 _MARKS = (schema.RUNS.filename, schema.PLAN_FILE, schema.ENVIRONMENT_FILE)
 """A folder that holds one of these is a results folder."""

@@ -28,8 +28,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from results.folder import Folder
-from results.summary import Cell, Summaries
+from loopbench.results.folder import Folder
+from loopbench.results.summary import Cell, Summaries
 
 FULL = 0.9
 """Share from which on a CPU or a loop has nothing left: a saturated loop reads 0.95 to 0.99."""

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from results import figures
-from results.folder import Folder
-from results.summary import Cell, Summaries
-from results.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
+from loopbench.results import figures
+from loopbench.results.folder import Folder
+from loopbench.results.summary import Cell, Summaries
+from loopbench.results.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
 
 MOST_CELLS = 6
 MOST_FAILURES = 8

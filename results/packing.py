@@ -6,8 +6,8 @@ import gzip
 import shutil
 from pathlib import Path
 
-from results import datapackage, schema
-from results.errors import ResultsError
+from loopbench.results import datapackage, schema
+from loopbench.results.errors import ResultsError
 
 
 def pack(folder: Path) -> Path:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from results import schema
-from results.errors import ResultsError
-from results.files import file_of, open_text
-from results.schema import Column, Kind, Row, Table, Value
+from loopbench.results import schema
+from loopbench.results.errors import ResultsError
+from loopbench.results.files import file_of, open_text
+from loopbench.results.schema import Column, Kind, Row, Table, Value
 
 MOST_PROBLEMS = 20
 """So many are told of one file; then only how many more there are."""

@@ -3,7 +3,7 @@
 Which stacks pair is read from environment.json, where each server said what it
 consists of. CPU time is subtracted within a Round, since the Runs of a Round
 share the machine's mood; the differences, one a Round, are summarised as every
-Sample is (`results.location`). Instruction counts are no Samples: a count
+Sample is (`loopbench.results.location`). Instruction counts are no Samples: a count
 carries the range of its repeats, and a difference the sum of both ranges.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import permutations
 
-from results.folder import Folder, facts_of
-from results.location import Interval, locate
-from results.reading import Problem, optional_rows
-from results.schema import COUNTS, Row
-from results.summary import Cell, Ratio, Sample, Summaries, loads, paired_ratio
+from loopbench.results.folder import Folder, facts_of
+from loopbench.results.location import Interval, locate
+from loopbench.results.reading import Problem, optional_rows
+from loopbench.results.schema import COUNTS, Row
+from loopbench.results.summary import Cell, Ratio, Sample, Summaries, loads, paired_ratio
 
 CPU = "cpu_us_per_request"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from results import figures
-from results.location import Interval
-from results.split import FRAMEWORK, LOOP, PARSER, Counted, Split
+from loopbench.results import figures
+from loopbench.results.location import Interval
+from loopbench.results.split import FRAMEWORK, LOOP, PARSER, Counted, Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from results import figures, limit
-from results.folder import Folder
-from results.location import MIN_ROUNDS
-from results.notes import Note, failure_lines, marks, notes
-from results.summary import YARDSTICK, Cell, Summaries, Summary, load_models
+from loopbench.results import figures, limit
+from loopbench.results.folder import Folder
+from loopbench.results.location import MIN_ROUNDS
+from loopbench.results.notes import Note, failure_lines, marks, notes
+from loopbench.results.summary import YARDSTICK, Cell, Summaries, Summary, load_models
 
 _GAP = 2
 _NOTHING = "–"

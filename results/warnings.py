@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from results.schema import Code
+from loopbench.results.schema import Code
 
 
 class ReadingCode(enum.StrEnum):

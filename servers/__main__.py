@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 
 import click
 
-from servers import hosting, stacks
-from servers.contract import WAIT_MS_LIMIT
-from servers.errors import ServerError, UnknownStack
-from servers.lifecycle import Server
-from servers.naming import NameIn
-from servers.settings import Settings
-from servers.stacks import STACKS, Stack
+from loopbench.servers import hosting, stacks
+from loopbench.servers.contract import WAIT_MS_LIMIT
+from loopbench.servers.errors import ServerError, UnknownStack
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.naming import NameIn
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS, Stack
 
 
 class Seconds(click.FloatRange):

@@ -10,11 +10,11 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from servers import data, probe, work
-from servers.aiohttp_sockets import BACKING, SOCKETS
-from servers.backing import Backing
-from servers.contract import LAYERS, ROUTES, WS_ROUTES
-from servers.settings import Settings
+from loopbench.servers import data, probe, work
+from loopbench.servers.aiohttp_sockets import BACKING, SOCKETS
+from loopbench.servers.backing import Backing
+from loopbench.servers.contract import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -8,11 +8,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
-from servers import work
-from servers.aiohttp_app import create_app, respond
-from servers.aiohttp_sockets import BACKING
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import work
+from loopbench.servers.aiohttp_app import create_app, respond
+from loopbench.servers.aiohttp_sockets import BACKING
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 __all__ = ["AiohttpServing", "create_app", "in_force", "running", "serve", "start"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from servers import asgi, work
-from servers.asgi import Receive, Scope, Send
-from servers.asyncio_app import App as Router
-from servers.asyncio_app import Request, arriving
-from servers.asyncio_socket import ECHO_PATH
-from servers.data import Stream, Upload
-from servers.settings import Settings
-from servers.stacks import InForce
-from servers.work import Answer, Refused
+from loopbench.servers import asgi, work
+from loopbench.servers.asgi import Receive, Scope, Send
+from loopbench.servers.asyncio_app import App as Router
+from loopbench.servers.asyncio_app import Request, arriving
+from loopbench.servers.asyncio_socket import ECHO_PATH
+from loopbench.servers.data import Stream, Upload
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
+from loopbench.servers.work import Answer, Refused
 
 
 class _Left(Exception):

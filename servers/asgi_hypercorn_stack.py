@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from servers.asgi_app import create_app
-from servers.hypercorn_server import HypercornServing, serve
-from servers.settings import Settings
+from loopbench.servers.asgi_app import create_app
+from loopbench.servers.hypercorn_server import HypercornServing, serve
+from loopbench.servers.settings import Settings
 
 
 async def start(host: str, port: int, settings: Settings) -> HypercornServing:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from servers import enlisted
-from servers.asgi import Application, Receive, Scope, Send
-from servers.errors import StartupFailed
-from servers.stacks import InForce
+from loopbench.servers import enlisted
+from loopbench.servers.asgi import Application, Receive, Scope, Send
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.stacks import InForce
 
 
 class Reporting:

@@ -12,12 +12,12 @@ from email.policy import HTTP
 from typing import cast
 from urllib.parse import parse_qsl, unquote
 
-from servers import data, probe, work
-from servers.asyncio_socket import ECHO_PATH
-from servers.contract import LAYERS, ROUTES, Dispatch
-from servers.data import UPLOAD_PATH, Stream, Upload
-from servers.settings import Settings
-from servers.work import Answer, Refused
+from loopbench.servers import data, probe, work
+from loopbench.servers.asyncio_socket import ECHO_PATH
+from loopbench.servers.contract import LAYERS, ROUTES, Dispatch
+from loopbench.servers.data import UPLOAD_PATH, Stream, Upload
+from loopbench.servers.settings import Settings
+from loopbench.servers.work import Answer, Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from typing import cast
 
 import httptools
 
-from servers import work
-from servers.asyncio_app import App, Handler, Request, answering, arriving
-from servers.asyncio_socket import ECHO_PATH, Echo, Kept, switching
-from servers.contract import ERROR_PHRASES
-from servers.data import Stream, Upload
-from servers.work import Answer, Refused
+from loopbench.servers import work
+from loopbench.servers.asyncio_app import App, Handler, Request, answering, arriving
+from loopbench.servers.asyncio_socket import ECHO_PATH, Echo, Kept, switching
+from loopbench.servers.contract import ERROR_PHRASES
+from loopbench.servers.data import Stream, Upload
+from loopbench.servers.work import Answer, Refused
 
 LINGER_S = 2.0
 """How long the rest of a refused request is read and dropped, lest the client's

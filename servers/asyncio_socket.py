@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from servers.exchanges import MESSAGE_LIMIT_BYTES
-from servers.frames import (
+from loopbench.servers.exchanges import MESSAGE_LIMIT_BYTES
+from loopbench.servers.frames import (
     BrokenFrame,
     Close,
     Frame,

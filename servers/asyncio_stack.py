@@ -6,11 +6,11 @@ import asyncio
 
 import httptools
 
-from servers import work
-from servers.asyncio_app import App
-from servers.asyncio_connection import Connection, Hub
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import work
+from loopbench.servers.asyncio_app import App
+from loopbench.servers.asyncio_connection import Connection, Hub
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 
 class AsyncioServing:

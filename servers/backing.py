@@ -16,14 +16,14 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from servers import probe
-from servers.data import number
-from servers.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
-from servers.exchange import JSON, dumps
-from servers.feed import Feed
-from servers.fetching import Fetcher
-from servers.settings import Settings
-from servers.store import (
+from loopbench.servers import probe
+from loopbench.servers.data import number
+from loopbench.servers.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
+from loopbench.servers.exchange import JSON, dumps
+from loopbench.servers.feed import Feed
+from loopbench.servers.fetching import Fetcher
+from loopbench.servers.settings import Settings
+from loopbench.servers.store import (
     AsyncStore,
     FirstStore,
     StoreAway,
@@ -32,7 +32,7 @@ from servers.store import (
     first_store,
     sync_store,
 )
-from servers.work import Answer, Refused
+from loopbench.servers.work import Answer, Refused
 
 LOG = logging.getLogger("servers")
 LAST_SAVES_S = 2.0

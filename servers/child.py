@@ -1,4 +1,4 @@
-"""The process around one server: `python -m servers.child`, started by servers.process.
+"""The process around one server: `python -m loopbench.servers.child`, started by loopbench.servers.process.
 
 It speaks JSON lines over its standard input and output. The first line in is
 a Config. The lines out: `{"event": "listening", …}` or `{"event": "failed",
@@ -21,13 +21,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from servers import facts, hosting, machine, probe, stacks
-from servers.control import ControlError, Message, Station
-from servers.errors import ServerError, StartupFailed
-from servers.lifecycle import Server
-from servers.probe import Probe
-from servers.settings import Settings
-from servers.stacks import Stack
+from loopbench.servers import facts, hosting, machine, probe, stacks
+from loopbench.servers.control import ControlError, Message, Station
+from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.probe import Probe
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ def _answer(command: Message, handlers: dict[str, Handler]) -> Message:
 
 
 def failure(error: BaseException) -> Message:
-    """The failure's kind, a class name of servers.errors, and its one line."""
+    """The failure's kind, a class name of loopbench.servers.errors, and its one line."""
     if isinstance(error, ServerError):
         return {"kind": type(error).__name__, "error": str(error)}
     line = " ".join(str(error).split())

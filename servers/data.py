@@ -1,6 +1,6 @@
 """The work behind the routes that move data: large answers, streams, uploads.
 
-As servers.work, the same code for every stack; imports no framework.
+As loopbench.servers.work, the same code for every stack; imports no framework.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from servers import data_cases
-from servers.data_cases import (
+from loopbench.servers import data_cases
+from loopbench.servers.data_cases import (
     CHUNK_BYTES_LIMIT,
     CHUNKS_LIMIT,
     ITEMS_LIMIT,
     STREAM_BYTES_LIMIT,
 )
-from servers.exchange import BINARY, JSON, dumps
-from servers.work import Answer, Refused
+from loopbench.servers.exchange import BINARY, JSON, dumps
+from loopbench.servers.work import Answer, Refused
 
 UPLOAD_PATH = "/upload"
 FILE_PART = "file"

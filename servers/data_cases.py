@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Any
 
-from servers.exchange import (
+from loopbench.servers.exchange import (
     BINARY,
     BINARY_TYPE,
     JSON,

@@ -1,7 +1,7 @@
 """The harness's side of a worker's report: where it arrives, and what it has to say.
 
 Each worker of a server's own manager opens a Unix socket of its own to the harness; what it
-sends and answers there is what `servers.child` does, see servers.enlisted.
+sends and answers there is what `loopbench.servers.child` does, see loopbench.servers.enlisted.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from servers.commanded import Child, Conversation
-from servers.control import Channel, ControlClosed, ControlTimeout, Message
-from servers.errors import StartupFailed
-from servers.process import refusal
+from loopbench.servers.commanded import Child, Conversation
+from loopbench.servers.control import Channel, ControlClosed, ControlTimeout, Message
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.process import refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Inside a worker of a server's own manager: it reports to the harness, and is read by it.
 
 A worker is started by its server, in whatever way that has; an environment variable tells it
-where to report. It opens a control channel of its own, answers what `servers.child` answers,
+where to report. It opens a control channel of its own, answers what `loopbench.servers.child` answers,
 and is stopped by its manager. The end of its channel means that the harness is gone.
 """
 
@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from servers import facts, hosting, machine, managers, own_stacks
-from servers.child import (
+from loopbench.servers import facts, hosting, machine, managers, own_stacks
+from loopbench.servers.child import (
     FACTS_BOUND_S,
     Config,
     Handler,
@@ -33,16 +33,16 @@ from servers.child import (
     observations,
     probing,
 )
-from servers.control import Message
-from servers.errors import StartupFailed
-from servers.stacks import InForce, Stack
+from loopbench.servers.control import Message
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.stacks import InForce, Stack
 
 _VARIABLE = "LOOPBENCH_WORKER"
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a manager leaves for its workers in their environment; see `servers.managing`."""
+    """What a manager leaves for its workers in their environment; see `loopbench.servers.managing`."""
 
     door: str
     child: dict[str, Any]

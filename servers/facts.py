@@ -9,9 +9,9 @@ import sys
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
-from servers import machine
-from servers.settings import Settings
-from servers.stacks import NO_LOOP, InForce, Stack
+from loopbench.servers import machine
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import NO_LOOP, InForce, Stack
 
 
 class Told(Protocol):

@@ -21,11 +21,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from servers.exchange import JSON, dumps
-from servers.exchanges import HELLO, RATE_LIMIT
-from servers.frames import Close
-from servers.settings import Settings
-from servers.work import Answer, Refused
+from loopbench.servers.exchange import JSON, dumps
+from loopbench.servers.exchanges import HELLO, RATE_LIMIT
+from loopbench.servers.frames import Close
+from loopbench.servers.settings import Settings
+from loopbench.servers.work import Answer, Refused
 
 LOG = logging.getLogger("servers")
 WAITING_LIMIT = 128
@@ -73,7 +73,7 @@ def _channel(settings: Settings) -> Channel:
     if settings.redis_url is None:
         return _WithinProcess()
     # Only where it is asked for: the driver takes 20 MB and a quarter of a second.
-    from servers.redis_channel import RedisChannel
+    from loopbench.servers.redis_channel import RedisChannel
 
     return RedisChannel(settings.redis_url, settings.pool_timeout_s)
 

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from servers.data import number
-from servers.data_cases import PAGES_LIMIT
-from servers.exchange import JSON, dumps
-from servers.work import Answer, Refused
+from loopbench.servers.data import number
+from loopbench.servers.data_cases import PAGES_LIMIT
+from loopbench.servers.exchange import JSON, dumps
+from loopbench.servers.work import Answer, Refused
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -15,10 +15,10 @@ from flask import Blueprint, Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
-from servers import data, probe, work
-from servers.contract import LAYERS, ROUTES
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import data, probe, work
+from loopbench.servers.contract import LAYERS, ROUTES
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
 

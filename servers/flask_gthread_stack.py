@@ -19,12 +19,12 @@ from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from gunicorn.sock import TCP6Socket, TCPSocket  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker  # type: ignore[import-untyped]
 
-from servers import asgi, descriptors
-from servers.facts import default_executor
-from servers.flask_app import App, create_app
-from servers.server_thread import ServerThread
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import asgi, descriptors
+from loopbench.servers.facts import default_executor
+from loopbench.servers.flask_app import App, create_app
+from loopbench.servers.server_thread import ServerThread
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 MOST_CONNECTIONS = 65_536
 """Beyond reach, as on the other stacks."""

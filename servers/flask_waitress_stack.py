@@ -13,12 +13,12 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
-from servers import asgi
-from servers.asgi import LAST_WORDS_S
-from servers.flask_app import App, create_app
-from servers.server_thread import ServerThread
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import asgi
+from loopbench.servers.asgi import LAST_WORDS_S
+from loopbench.servers.flask_app import App, create_app
+from loopbench.servers.server_thread import ServerThread
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 MOST_CONNECTIONS = 65_536
 """Beyond reach, as on the other stacks: by itself waitress stops at 100."""

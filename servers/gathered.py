@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from servers.control import Message
+from loopbench.servers.control import Message
 
 Told = Sequence[Message]
 
 
 def gathered(do: str, told: Told) -> Message:
-    """The answers of several processes to one command of `servers.child`."""
+    """The answers of several processes to one command of `loopbench.servers.child`."""
     return _GATHERERS[do](told)
 
 

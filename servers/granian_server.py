@@ -18,11 +18,11 @@ from granian.log import LogLevels
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
-from servers import asgi, descriptors
-from servers.asgi import Application
-from servers.errors import StartupFailed
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import asgi, descriptors
+from loopbench.servers.asgi import Application
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 _TO_STANDARD_ERROR: dict[str, Any] = {
     "handlers": {},

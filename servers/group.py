@@ -1,4 +1,4 @@
-"""One Stack as several processes on one port: each a child of its own, as `servers.process` has it.
+"""One Stack as several processes on one port: each a child of its own, as `loopbench.servers.process` has it.
 
 The kernel hands each new connection to one of the listeners by a hash of its
 addresses (socket(7), SO_REUSEPORT), not in turn: how many connections, and so
@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from servers.control import Message
-from servers.gathered import gathered
-from servers.process import Ended, Reading, ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import Stack
+from loopbench.servers.control import Message
+from loopbench.servers.gathered import gathered
+from loopbench.servers.process import Ended, Reading, ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class ServerGroup:
         return summed([member.read(timeout_s) for member in self.members])
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each; their answers as `servers.gathered` puts them together.
+        """The same command to each; their answers as `loopbench.servers.gathered` puts them together.
         Raises as `ServerProcess.ask` does."""
         told = [member.ask(do, timeout_s, **parameters) for member in self.members]
         return gathered(do, told)

@@ -13,10 +13,10 @@ from typing import Any
 from aiohttp import web
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from servers import aiohttp_stack, enlisted, own_stacks
-from servers.asgi import LAST_WORDS_S
-from servers.settings import Settings
-from servers.stacks import InForce, Stack
+from loopbench.servers import aiohttp_stack, enlisted, own_stacks
+from loopbench.servers.asgi import LAST_WORDS_S
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce, Stack
 
 _WORKERS = {"asyncio": "aiohttp.GunicornWebWorker", "uvloop": "aiohttp.GunicornUVLoopWebWorker"}
 """By the loop that a Stack names."""

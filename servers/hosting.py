@@ -14,13 +14,13 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from servers import lifecycle
-from servers.errors import ServerError, StartupFailed
-from servers.executor_watch import WatchedExecutor
-from servers.lifecycle import Server
-from servers.probe import Probe
-from servers.settings import Settings
-from servers.stacks import NO_LOOP, Stack, available
+from loopbench.servers import lifecycle
+from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.executor_watch import WatchedExecutor
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.probe import Probe
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import NO_LOOP, Stack, available
 
 
 def _asyncio_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:

@@ -11,11 +11,11 @@ from typing import Any
 import hypercorn.run
 from hypercorn.config import Config
 
-from servers import asgi, enlisted, hypercorn_server
-from servers.asgi import Application
-from servers.asgi_worker import Reporting
-from servers.settings import Settings
-from servers.stacks import InForce, Stack
+from loopbench.servers import asgi, enlisted, hypercorn_server
+from loopbench.servers.asgi import Application
+from loopbench.servers.asgi_worker import Reporting
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce, Stack
 
 
 def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settings) -> int:

@@ -12,11 +12,11 @@ import hypercorn.asyncio
 from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 
-from servers import asgi
-from servers.asgi import LAST_WORDS_S, Application
-from servers.exchanges import MESSAGE_LIMIT_BYTES
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import asgi
+from loopbench.servers.asgi import LAST_WORDS_S, Application
+from loopbench.servers.exchanges import MESSAGE_LIMIT_BYTES
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 
 def settle(config: Config, settings: Settings) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from servers.data_cases import FETCHES, fetch_case, items_case, stream_case, upload_case
-from servers.exchange import Case
+from loopbench.servers.data_cases import FETCHES, fetch_case, items_case, stream_case, upload_case
+from loopbench.servers.exchange import Case
 
 MIB = 1 << 20
 

@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from servers import stacks
-from servers.errors import PortInUse, ServerError, StartupFailed
-from servers.settings import Settings
-from servers.stacks import InForce, Serving, Stack
+from loopbench.servers import stacks
+from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce, Serving, Stack
 
 FIRST_ANSWER_BOUND_S = 10.0
 """How long a server that listens may take for its first answer."""

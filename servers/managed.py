@@ -1,6 +1,6 @@
 """A Stack under its server's own manager, as people deploy it: started, read as one, stopped.
 
-This is the harness's side; servers.managing is the manager's, servers.enlisted its workers'.
+This is the harness's side; loopbench.servers.managing is the manager's, loopbench.servers.enlisted its workers'.
 A worker that ends is noticed at once by the end of its control channel, and for good: that its
 manager starts another one does not make it a whole server again.
 """
@@ -18,16 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from servers import managers, stacks
-from servers.child import Config
-from servers.commanded import Child, Ended, interrupts_deferred
-from servers.control import ControlClosed, ControlError, Message
-from servers.door import Door, EnlistedWorker, enlist
-from servers.gathered import gathered
-from servers.group import ServerGroup, summed
-from servers.machine import Reading
-from servers.managing import Managing
-from servers.process import (
+from loopbench.servers import managers, stacks
+from loopbench.servers.child import Config
+from loopbench.servers.commanded import Child, Ended, interrupts_deferred
+from loopbench.servers.control import ControlClosed, ControlError, Message
+from loopbench.servers.door import Door, EnlistedWorker, enlist
+from loopbench.servers.gathered import gathered
+from loopbench.servers.group import ServerGroup, summed
+from loopbench.servers.machine import Reading
+from loopbench.servers.managing import Managing
+from loopbench.servers.process import (
     ROOT,
     ServerProcess,
     awaiting,
@@ -38,8 +38,8 @@ from servers.process import (
     spawn,
     temporary_folder,
 )
-from servers.settings import Settings
-from servers.stacks import Stack
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 
 _FACTS_BOUND_S = 10.0
 POOL = "database_pool_"
@@ -106,7 +106,7 @@ class ManagedGroup:
         return summed([Reading(**one) for one in self._readings(timeout_s)])
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each worker; their answers as `servers.gathered` puts them
+        """The same command to each worker; their answers as `loopbench.servers.gathered` puts them
         together, and the manager's share of what is said of processes and threads.
 
         Raises as `ServerProcess.ask` does.
@@ -206,7 +206,7 @@ def managed_processes(
         temporary = cleanup.enter_context(temporary_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
-            command = (sys.executable, "-m", "servers.managing")
+            command = (sys.executable, "-m", "loopbench.servers.managing")
             manager = spawn(stack, command, ROOT, stderr, temporary)
             cleanup.callback(_stop, manager, stop_timeout_s)
         deadline = time.monotonic() + ready_timeout_s

@@ -1,8 +1,8 @@
-"""The process above a server's own workers: `python -m servers.managing`, started by
-servers.managed.
+"""The process above a server's own workers: `python -m loopbench.servers.managing`, started by
+loopbench.servers.managed.
 
 It listens, says so, and becomes the server's own manager, which starts its workers; each of
-them enlists with the harness by itself, see servers.enlisted. A thread beside the manager
+them enlists with the harness by itself, see loopbench.servers.enlisted. A thread beside the manager
 answers the harness, and turns its word to stop, and its end, into SIGTERM.
 """
 
@@ -19,19 +19,19 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from servers import asgi, lifecycle, machine, managers
-from servers.child import Config, Handler, SharedStation, accept, failure, obey, settle
-from servers.control import Message
-from servers.enlisted import Orders
-from servers.settings import Settings
-from servers.stacks import Stack
+from loopbench.servers import asgi, lifecycle, machine, managers
+from loopbench.servers.child import Config, Handler, SharedStation, accept, failure, obey, settle
+from loopbench.servers.control import Message
+from loopbench.servers.enlisted import Orders
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 
 
 @dataclass(frozen=True, slots=True)
 class Managing:
     """What the harness tells a manager, as the first line of its standard input.
 
-    child: a `servers.child.Config` as JSON, for each of the workers.
+    child: a `loopbench.servers.child.Config` as JSON, for each of the workers.
     door: the path of the Unix socket on which workers report to the harness.
     """
 

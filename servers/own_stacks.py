@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from servers import asgi, own_app
-from servers.errors import ServerError, StartupFailed
-from servers.own_app import AIOHTTP, ASGI, Looks, OwnApp
-from servers.settings import Settings
-from servers.stacks import STACKS, InForce, Serving, Stack
+from loopbench.servers import asgi, own_app
+from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.own_app import AIOHTTP, ASGI, Looks, OwnApp
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS, InForce, Serving, Stack
 
-_MODULE = "servers.own_stacks"
+_MODULE = "loopbench.servers.own_stacks"
 PREFIX = "app-"
 
 
@@ -42,24 +42,26 @@ class Host:
 _HYPERCORN = ("hypercorn", "h11")
 _AIOHTTP = {"auto_decompress": True}  # what aiohttp does by itself
 _MORE = "stacks"
-_UVICORN = "servers.uvicorn_server"
+_UVICORN = "loopbench.servers.uvicorn_server"
 
 HOSTS: dict[str, Host] = {
-    "aiohttp": Host(AIOHTTP, "aiohttp", "servers.aiohttp_stack", ("aiohttp",), options=_AIOHTTP),
+    "aiohttp": Host(
+        AIOHTTP, "aiohttp", "loopbench.servers.aiohttp_stack", ("aiohttp",), options=_AIOHTTP
+    ),
     "aiohttp-uvloop": Host(
         AIOHTTP,
         "aiohttp",
-        "servers.aiohttp_stack",
+        "loopbench.servers.aiohttp_stack",
         ("aiohttp", "uvloop"),
         "uvloop",
         _AIOHTTP,
         _MORE,
     ),
-    "hypercorn": Host(ASGI, "Hypercorn", "servers.hypercorn_server", _HYPERCORN),
+    "hypercorn": Host(ASGI, "Hypercorn", "loopbench.servers.hypercorn_server", _HYPERCORN),
     "hypercorn-uvloop": Host(
         ASGI,
         "Hypercorn",
-        "servers.hypercorn_server",
+        "loopbench.servers.hypercorn_server",
         (*_HYPERCORN, "uvloop"),
         "uvloop",
         {},
@@ -90,7 +92,9 @@ HOSTS: dict[str, Host] = {
         {"parser": "httptools"},
         _MORE,
     ),
-    "granian": Host(ASGI, "granian", "servers.granian_server", ("granian",), optional=_MORE),
+    "granian": Host(
+        ASGI, "granian", "loopbench.servers.granian_server", ("granian",), optional=_MORE
+    ),
 }
 """By the name that `--on` takes; the first of a kind is that kind's default."""
 

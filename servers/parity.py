@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from servers.stacks import STACKS
+from loopbench.servers.stacks import STACKS
 
 PARITY_EXCEPTIONS: dict[tuple[str, str], str] = {
     (stack.name, setting): why
@@ -21,7 +21,7 @@ _WHERE_THERE_IS = "in_force.database_pool_"
 """Settings of what not every application has: compared among those that have it."""
 
 _COMPARED = ("python", "loop", "executor", "gc", "cpus", "settings", "in_force")
-"""The parts of servers.facts that are to be alike. The rest names the stack and its packages."""
+"""The parts of loopbench.servers.facts that are to be alike. The rest names the stack and its packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def differences(
     """Every setting in which a stack is not as `reference`, a setting that only one has included,
     but for those of a pool of connections.
 
-    facts: by stack, as `servers.facts.gather` gives them. Raises KeyError without `reference`.
+    facts: by stack, as `loopbench.servers.facts.gather` gives them. Raises KeyError without `reference`.
     """
     asked = readings(facts[reference])
     found = []

@@ -10,10 +10,10 @@ import asyncpg
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from servers import store
-from servers.pool_watch import PoolWatch
-from servers.settings import Settings
-from servers.store import StoreAway, Total
+from loopbench.servers import store
+from loopbench.servers.pool_watch import PoolWatch
+from loopbench.servers.settings import Settings
+from loopbench.servers.store import StoreAway, Total
 
 DRY = "no connection of the pool was free in time"
 LOST = "database: connections are lost, and no new ones could be had in time"

@@ -28,11 +28,11 @@ from selectors import BaseSelector
 from threading import current_thread
 from typing import Any, TypeVar, cast
 
-from servers.collector_watch import CollectorWatch
-from servers.counts import Counts, rounded_us
-from servers.executor_watch import ExecutorWatch
-from servers.loop_watch import LoopWatch, class_name
-from servers.pool_watch import PoolWatch
+from loopbench.servers.collector_watch import CollectorWatch
+from loopbench.servers.counts import Counts, rounded_us
+from loopbench.servers.executor_watch import ExecutorWatch
+from loopbench.servers.loop_watch import LoopWatch, class_name
+from loopbench.servers.pool_watch import PoolWatch
 
 MOST_INSTANTS = 4_000_000
 """How many begins and ends are kept for a route and thread, 16 bytes each."""

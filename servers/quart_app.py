@@ -22,12 +22,12 @@ from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from servers import asgi, data, probe, work
-from servers.backing import Backing
-from servers.contract import LAYERS, ROUTES, WS_ROUTES
-from servers.quart_sockets import SOCKETS
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import asgi, data, probe, work
+from loopbench.servers.backing import Backing
+from loopbench.servers.contract import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.quart_sockets import SOCKETS
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from servers.granian_server import GranianServing, serve
-from servers.quart_app import create_app
-from servers.settings import Settings
+from loopbench.servers.granian_server import GranianServing, serve
+from loopbench.servers.quart_app import create_app
+from loopbench.servers.settings import Settings
 
 
 async def start(host: str, port: int, settings: Settings) -> GranianServing:

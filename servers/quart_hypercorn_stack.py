@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from servers.hypercorn_server import HypercornServing, serve
-from servers.quart_app import create_app
-from servers.settings import Settings
+from loopbench.servers.hypercorn_server import HypercornServing, serve
+from loopbench.servers.quart_app import create_app
+from loopbench.servers.settings import Settings
 
 
 async def start(host: str, port: int, settings: Settings) -> HypercornServing:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from servers.quart_app import create_app
-from servers.settings import Settings
-from servers.uvicorn_server import UvicornServing, serve
+from loopbench.servers.quart_app import create_app
+from loopbench.servers.settings import Settings
+from loopbench.servers.uvicorn_server import UvicornServing, serve
 
 
 async def start(host: str, port: int, settings: Settings) -> UvicornServing:

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, contextmanager
 
 import aiosqlite
 
-from servers import store
-from servers.pool_watch import PoolWatch
-from servers.settings import Settings
-from servers.store import StoreAway, Total
+from loopbench.servers import store
+from loopbench.servers.pool_watch import PoolWatch
+from loopbench.servers.settings import Settings
+from loopbench.servers.store import StoreAway, Total
 
 DRY = "no connection of the pool was free in time"
 _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")

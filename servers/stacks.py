@@ -10,11 +10,11 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
-from servers.contract import CASES, Case, Expected, Request
-from servers.errors import StartupFailed, UnknownStack
-from servers.exchanges import EXCHANGES, Exchange
-from servers.own_app import OwnApp
-from servers.settings import Settings
+from loopbench.servers.contract import CASES, Case, Expected, Request
+from loopbench.servers.errors import StartupFailed, UnknownStack
+from loopbench.servers.exchanges import EXCHANGES, Exchange
+from loopbench.servers.own_app import OwnApp
+from loopbench.servers.settings import Settings
 
 InForce = dict[str, str | int | float | bool | None]
 
@@ -69,10 +69,10 @@ class Stack:
     optional: the group of requirements that brings its packages, where `make setup`
         alone does not.
     holes: the Cases and Exchanges of the contract that it cannot keep, and why.
-    differs: the settings in force (see servers.parity) in which it is not as the others
+    differs: the settings in force (see loopbench.servers.parity) in which it is not as the others
         are, and why.
     own: the person's own application that it runs instead of the contract's; such a row is
-        made by servers.own_stacks, and not among STACKS.
+        made by loopbench.servers.own_stacks, and not among STACKS.
     """
 
     name: str
@@ -155,7 +155,7 @@ _STACKS = (
         server="aiohttp",
         loop="asyncio",
         summary="aiohttp's application on its own server",
-        module="servers.aiohttp_stack",
+        module="loopbench.servers.aiohttp_stack",
         holes=_TAKES_UNMASKED,
         packages=_AIOHTTP,
     ),
@@ -165,7 +165,7 @@ _STACKS = (
         server="Hypercorn",
         loop="asyncio",
         summary="a Quart application on the Hypercorn ASGI server",
-        module="servers.quart_hypercorn_stack",
+        module="loopbench.servers.quart_hypercorn_stack",
         packages=_QUART + _HYPERCORN,
         differs=_ON_HYPERCORN,
     ),
@@ -175,7 +175,7 @@ _STACKS = (
         server="asyncio.Protocol",
         loop="asyncio",
         summary="no framework: the yardstick, and the generator's ceiling",
-        module="servers.asyncio_stack",
+        module="loopbench.servers.asyncio_stack",
         packages=("httptools",),
         yardstick=True,
         holes=_BARE_HOLES,
@@ -188,7 +188,7 @@ _STACKS = (
         server="aiohttp",
         loop="uvloop",
         summary="the same as aiohttp on the loop of libuv",
-        module="servers.aiohttp_stack",
+        module="loopbench.servers.aiohttp_stack",
         holes=_TAKES_UNMASKED,
         packages=(*_AIOHTTP, "uvloop"),
         optional=_MORE,
@@ -200,7 +200,7 @@ _STACKS = (
         server="Hypercorn",
         loop="uvloop",
         summary="the same as quart-hypercorn on the loop of libuv",
-        module="servers.quart_hypercorn_stack",
+        module="loopbench.servers.quart_hypercorn_stack",
         packages=(*_QUART, *_HYPERCORN, "uvloop"),
         optional=_MORE,
         differs=_ON_HYPERCORN | _UVLOOP,
@@ -211,7 +211,7 @@ _STACKS = (
         server="uvicorn/h11",
         loop="asyncio",
         summary="the same Quart application on uvicorn, parsed by h11",
-        module="servers.quart_uvicorn_stack",
+        module="loopbench.servers.quart_uvicorn_stack",
         holes=_EMPTY_BINARY,
         packages=_QUART + _UVICORN,
         optional=_MORE,
@@ -223,7 +223,7 @@ _STACKS = (
         server="uvicorn/httptools",
         loop="asyncio",
         summary="the same as quart-uvicorn, parsed by httptools",
-        module="servers.quart_uvicorn_httptools_stack",
+        module="loopbench.servers.quart_uvicorn_httptools_stack",
         holes=_EMPTY_BINARY,
         packages=_QUART + _HTTPTOOLS,
         optional=_MORE,
@@ -235,7 +235,7 @@ _STACKS = (
         server="uvicorn/httptools",
         loop="uvloop",
         summary="the same as quart-uvicorn-httptools on the loop of libuv",
-        module="servers.quart_uvicorn_httptools_stack",
+        module="loopbench.servers.quart_uvicorn_httptools_stack",
         holes=_EMPTY_BINARY,
         packages=(*_QUART, *_HTTPTOOLS, "uvloop"),
         optional=_MORE,
@@ -247,7 +247,7 @@ _STACKS = (
         server="granian",
         loop="asyncio",
         summary="the same Quart application on granian, whose HTTP is in Rust",
-        module="servers.quart_granian_stack",
+        module="loopbench.servers.quart_granian_stack",
         holes=_EMPTY_BINARY | _ANY_SIZE,
         packages=(*_QUART, "granian"),
         optional=_MORE,
@@ -259,7 +259,7 @@ _STACKS = (
         server="Hypercorn",
         loop="asyncio",
         summary="a bare ASGI application: what Hypercorn costs without a framework",
-        module="servers.asgi_hypercorn_stack",
+        module="loopbench.servers.asgi_hypercorn_stack",
         packages=_HYPERCORN,
         holes=_BARE_HOLES,
         differs=_ON_HYPERCORN,
@@ -270,7 +270,7 @@ _STACKS = (
         server="uvicorn/h11",
         loop="asyncio",
         summary="the same bare application on uvicorn, parsed by h11",
-        module="servers.asgi_uvicorn_stack",
+        module="loopbench.servers.asgi_uvicorn_stack",
         packages=_UVICORN,
         holes=_BARE_HOLES,
         optional=_MORE,
@@ -282,7 +282,7 @@ _STACKS = (
         server="granian",
         loop="asyncio",
         summary="the same bare application on granian",
-        module="servers.asgi_granian_stack",
+        module="loopbench.servers.asgi_granian_stack",
         packages=("granian",),
         holes=_BARE_HOLES | _ANY_SIZE,
         optional=_MORE,
@@ -294,7 +294,7 @@ _STACKS = (
         server="gunicorn/gthread",
         loop=NO_LOOP,
         summary="Flask in the threads of gunicorn's gthread worker",
-        module="servers.flask_gthread_stack",
+        module="loopbench.servers.flask_gthread_stack",
         packages=(*_FLASK, "gunicorn"),
         optional=_MORE,
         holes=_FLASK_HOLES,
@@ -306,7 +306,7 @@ _STACKS = (
         server="waitress",
         loop=NO_LOOP,
         summary="Flask in the threads of waitress",
-        module="servers.flask_waitress_stack",
+        module="loopbench.servers.flask_waitress_stack",
         packages=(*_FLASK, "waitress"),
         optional=_MORE,
         holes=_FLASK_HOLES,

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from servers.exchanges import KEY, MASK, Exchange, upgrade
-from servers.frames import (
+from loopbench.servers.exchanges import KEY, MASK, Exchange, upgrade
+from loopbench.servers.frames import (
     BrokenFrame,
     Close,
     Frame,

@@ -11,12 +11,12 @@ import socket
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from servers import asgi, enlisted, uvicorn_server
-from servers.asgi import Application
-from servers.asgi_worker import Reporting
-from servers.settings import Settings
-from servers.stacks import InForce, Stack
-from servers.uvicorn_server import Parser
+from loopbench.servers import asgi, enlisted, uvicorn_server
+from loopbench.servers.asgi import Application
+from loopbench.servers.asgi_worker import Reporting
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce, Stack
+from loopbench.servers.uvicorn_server import Parser
 
 
 def manage(

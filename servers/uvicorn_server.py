@@ -11,12 +11,12 @@ from typing import Any, Literal
 import uvicorn
 from uvicorn.server import ServerState
 
-from servers import asgi
-from servers.asgi import LAST_WORDS_S, Application
-from servers.errors import StartupFailed
-from servers.exchanges import MESSAGE_LIMIT_BYTES
-from servers.settings import Settings
-from servers.stacks import InForce
+from loopbench.servers import asgi
+from loopbench.servers.asgi import LAST_WORDS_S, Application
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.exchanges import MESSAGE_LIMIT_BYTES
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce
 
 Parser = Literal["h11", "httptools"]
 

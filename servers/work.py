@@ -21,7 +21,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from servers.contract import (
+from loopbench.servers.contract import (
     ERROR_PHRASES,
     HTML,
     JSON,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.cli import DEFAULT_SCENARIOS
+from loopbench.loadtests.cli import DEFAULT_SCENARIOS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

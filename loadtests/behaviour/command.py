@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from loadtests.behaviour.asking import ask_all
-from loadtests.behaviour.catalogue import Asked, experiments
-from loadtests.behaviour.process import Key
-from loadtests.behaviour.rows import NOT_ANSWERED, row_of, write
-from loadtests.errors import HarnessError
-from loadtests.store import cannot_write, new_folder
-from results.schema import BEHAVIOUR, Row, SchemaError
-from servers.naming import suggestion
+from loopbench.loadtests.behaviour.asking import ask_all
+from loopbench.loadtests.behaviour.catalogue import Asked, experiments
+from loopbench.loadtests.behaviour.process import Key
+from loopbench.loadtests.behaviour.rows import NOT_ANSWERED, row_of, write
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.store import cannot_write, new_folder
+from loopbench.results.schema import BEHAVIOUR, Row, SchemaError
+from loopbench.servers.naming import suggestion
 
 LOG_FILE = "behaviour.log"
 

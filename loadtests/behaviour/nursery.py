@@ -1,4 +1,4 @@
-"""The process that experiments are forked from: `python -m loadtests.behaviour.nursery`.
+"""The process that experiments are forked from: `python -m loopbench.loadtests.behaviour.nursery`.
 
 It has imported every Question and does nothing else, in one thread, so that
 an experiment's process costs milliseconds to make, and little CPU time beside
@@ -23,10 +23,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from loadtests.behaviour.catalogue import experiments
-from loadtests.behaviour.question import Answer
-from servers.control import Message, Station
-from servers.machine import die_with_parent
+from loopbench.loadtests.behaviour.catalogue import experiments
+from loopbench.loadtests.behaviour.question import Answer
+from loopbench.servers.control import Message, Station
+from loopbench.servers.machine import die_with_parent
 
 _OUTPUT_LIMIT = 20_000
 """Bytes of what an experiment printed that are handed on: the last of them."""

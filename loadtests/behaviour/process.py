@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.behaviour.nursery import run
-from loadtests.behaviour.question import Answer
-from loadtests.errors import HarnessError
-from servers.commanded import Child, interrupts_deferred
-from servers.control import ControlClosed, ControlTimeout
+from loopbench.loadtests.behaviour.nursery import run
+from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.errors import HarnessError
+from loopbench.servers.commanded import Child, interrupts_deferred
+from loopbench.servers.control import ControlClosed, ControlTimeout
 
 Key = tuple[str, str, str]
 """Question, stack and setting."""
@@ -97,7 +97,13 @@ def nursery(ask: Callable[[list[str]], Answer] = run) -> Iterator[Nursery]:
     parent = [str(os.getpid())] if in_main_thread else []
     with tempfile.TemporaryFile() as errors:
         with interrupts_deferred():
-            command = (sys.executable, "-m", "loadtests.behaviour.nursery", where, *parent)
+            command = (
+                sys.executable,
+                "-m",
+                "loopbench.loadtests.behaviour.nursery",
+                where,
+                *parent,
+            )
             child = Child(command, _ROOT, errors)
         try:
             asker = Nursery(child)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from loadtests.behaviour.catalogue import TOPICS, Asked
-from loadtests.behaviour.process import Outcome
-from results.schema import BEHAVIOUR, Row, TableWriter, Value, read_table
+from loopbench.loadtests.behaviour.catalogue import TOPICS, Asked
+from loopbench.loadtests.behaviour.process import Outcome
+from loopbench.results.schema import BEHAVIOUR, Row, TableWriter, Value, read_table
 
 NOT_ANSWERED = "not answered"
 """The answer of an Experiment that was cut or failed; its evidence says which."""

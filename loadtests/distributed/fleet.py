@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from loadtests.distributed.address import is_loopback
-from loadtests.errors import GeneratorDied, HarnessError
-from loadtests.generator_process import ROOT, Generator, lasting_parent, opened_log
-from servers.commanded import Child, interrupts_deferred
-from servers.control import Message
+from loopbench.loadtests.distributed.address import is_loopback
+from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.loadtests.generator_process import ROOT, Generator, lasting_parent, opened_log
+from loopbench.servers.commanded import Child, interrupts_deferred
+from loopbench.servers.control import Message
 
 JOIN_BOUND_S = 60.0
 """For workers of this machine, and for one that is to come back between two Runs."""
@@ -139,7 +139,7 @@ class FleetGenerator:
         pinned = () if cpus is None else ("--cpus", ",".join(map(str, sorted(cpus))))
         parent = lasting_parent()
         dying = () if parent is None else ("--parent", str(parent))
-        module = "loadtests.distributed.worker"
+        module = "loopbench.loadtests.distributed.worker"
         return (sys.executable, "-m", module, "--master", address, "--piped", *pinned, *dying)
 
     def _report_the_dead(self) -> None:
@@ -177,7 +177,7 @@ def fleet_process(
         errors = cleanup.enter_context(opened_log(log))
         parent = lasting_parent()
         command = (
-            *(sys.executable, "-m", "loadtests.distributed.master"),
+            *(sys.executable, "-m", "loopbench.loadtests.distributed.master"),
             *("--bind", fleet.bind, "--workers", str(fleet.workers)),
             *(() if parent is None else ("--parent", str(parent))),
         )

@@ -1,4 +1,4 @@
-"""What a host of a bench says about itself: `python -m loadtests.distributed.host` prints it.
+"""What a host of a bench says about itself: `python -m loopbench.loadtests.distributed.host` prints it.
 
 Nothing but the standard library and the suite's own leaves, since the host of a server needs
 no Locust.
@@ -16,8 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from results.schema import SCHEMA_VERSION
-from servers import machine
+from loopbench.results.schema import SCHEMA_VERSION
+from loopbench.servers import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 _MEASURING = ("loadtests", "servers", "results/schema")

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
-from loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
-from loadtests.distributed.host import host_facts, source_version
-from loadtests.distributed.place import Place
-from loadtests.doubts import GENERATOR_CPU_LIMIT
-from loadtests.histogram import from_pairs
-from loadtests.scenarios import SCENARIOS, Closed, Load, load_to_json
-from servers.contract import CASES
-from servers.process import ServerProcess
+from loopbench.loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
+from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
+from loopbench.loadtests.distributed.host import host_facts, source_version
+from loopbench.loadtests.distributed.place import Place
+from loopbench.loadtests.doubts import GENERATOR_CPU_LIMIT
+from loopbench.loadtests.histogram import from_pairs
+from loopbench.loadtests.scenarios import SCENARIOS, Closed, Load, load_to_json
+from loopbench.servers.contract import CASES
+from loopbench.servers.process import ServerProcess
 
 TRIAL_STACK = "asyncio"
 """The trivial responder: what it reaches is what the hosts and the network can do."""

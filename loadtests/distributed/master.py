@@ -1,4 +1,4 @@
-"""The Locust master that the harness commands: `python -m loadtests.distributed.master`.
+"""The Locust master that the harness commands: `python -m loopbench.loadtests.distributed.master`.
 
 To the harness it is one load generator: it takes the same commands and gives the same events
 and the same report. Behind it are Locust's workers, which share each load.
@@ -23,17 +23,17 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import protocol
 
-from loadtests.distributed import wire
-from loadtests.distributed.address import parse_address
-from loadtests.distributed.host import suite_version
-from loadtests.distributed.merge import Merged
-from loadtests.distributed.rows import worker_row
-from loadtests.distributed.seats import Clock, Seat
-from loadtests.distributed.shares import share_out
-from loadtests.obeying import Handlers, obey, pin, tell
-from loadtests.timer import Timer
-from servers.control import Message, Station
-from servers.machine import allow_many_files, boot_id, die_with_parent
+from loopbench.loadtests.distributed import wire
+from loopbench.loadtests.distributed.address import parse_address
+from loopbench.loadtests.distributed.host import suite_version
+from loopbench.loadtests.distributed.merge import Merged
+from loopbench.loadtests.distributed.rows import worker_row
+from loopbench.loadtests.distributed.seats import Clock, Seat
+from loopbench.loadtests.distributed.shares import share_out
+from loopbench.loadtests.obeying import Handlers, obey, pin, tell
+from loopbench.loadtests.timer import Timer
+from loopbench.servers.control import Message, Station
+from loopbench.servers.machine import allow_many_files, boot_id, die_with_parent
 
 _Envelope: Any = protocol.Message  # which has no types
 _ROUND_TRIPS = 8
@@ -348,7 +348,7 @@ def _population(model: dict[str, Any]) -> int:
 
 def main() -> None:
     """Serve commands until the harness closes the pipe; then tell the workers to go."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.distributed.master")
+    parser = argparse.ArgumentParser(prog="python -m loopbench.loadtests.distributed.master")
     parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
     parser.add_argument("--bind", required=True)
     parser.add_argument("--workers", type=int, required=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.distributed import lanes
-from loadtests.distributed.wire import Report
-from loadtests.histogram import from_pairs
+from loopbench.loadtests.distributed import lanes
+from loopbench.loadtests.distributed.wire import Report
+from loopbench.loadtests.histogram import from_pairs
 
 _SUMMED = ("gap_ns", "gaps", "service_sum_ns")
 

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 import click
 
-from loadtests.distributed.address import parse_address
-from loadtests.distributed.fleet import Fleet
-from loadtests.distributed.hosts import check_hosts
-from loadtests.distributed.place import HERE, PLAIN, Place
-from loadtests.distributed.wire import MASTER_LOST_AFTER_S
-from loadtests.errors import HarnessError
-from servers.control import ControlError
-from servers.errors import ServerError
+from loopbench.loadtests.distributed.address import parse_address
+from loopbench.loadtests.distributed.fleet import Fleet
+from loopbench.loadtests.distributed.hosts import check_hosts
+from loopbench.loadtests.distributed.place import HERE, PLAIN, Place
+from loopbench.loadtests.distributed.wire import MASTER_LOST_AFTER_S
+from loopbench.loadtests.errors import HarnessError
+from loopbench.servers.control import ControlError
+from loopbench.servers.errors import ServerError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 MOST_WORKERS = 1000
@@ -190,7 +190,7 @@ def worker(master: str, cpus: str, patience: float) -> None:
     if cpus:
         cpus_of(cpus)
     # Another program in this process's place: importing Locust patches whoever does it.
-    module = ("-m", "loadtests.distributed.worker", "--master", master)
+    module = ("-m", "loopbench.loadtests.distributed.worker", "--master", master)
     os.execv(sys.executable, [sys.executable, *module, "--cpus", cpus, "--patience", str(patience)])
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from loadtests.cpus import CpuPlan
-from loadtests.distributed.host import ROOT, source_version
-from loadtests.errors import HarnessError
-from results.schema import Code
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import Stack
+from loopbench.loadtests.cpus import CpuPlan
+from loopbench.loadtests.distributed.host import ROOT, source_version
+from loopbench.loadtests.errors import HarnessError
+from loopbench.results.schema import Code
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 
 _BOUND_S = 60.0
 _DEFAULTS = Settings()
@@ -79,7 +79,7 @@ class Place:
 
     def facts(self) -> dict[str, Any]:
         """What the host says of itself, see `host.host_facts`. Raises HarnessError."""
-        command = [*self._prefix, self.python, "-m", "loadtests.distributed.host"]
+        command = [*self._prefix, self.python, "-m", "loopbench.loadtests.distributed.host"]
         shown = " ".join(self.via) or "this machine"
         try:
             done = subprocess.run(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadtests.distributed import lanes
-from loadtests.distributed.seats import SILENT_AFTER_S, Seat
-from loadtests.doubts import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
-from loadtests.histogram import from_pairs
-from results.schema import WARNING_SEPARATOR, Code
+from loopbench.loadtests.distributed import lanes
+from loopbench.loadtests.distributed.seats import SILENT_AFTER_S, Seat
+from loopbench.loadtests.doubts import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
+from loopbench.loadtests.histogram import from_pairs
+from loopbench.results.schema import WARNING_SEPARATOR, Code
 
 LATE_LIMIT_MS = 10.0
 """How late after the agreed instant a worker may begin; the usual reading is below 1 ms."""

@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loadtests.models import Broadcast, Closed, Echo, Idle, Load, Model, Open, Pushed, Slow
-from loadtests.scenarios import load_from_json, load_to_json
+from loopbench.loadtests.models import (
+    Broadcast,
+    Closed,
+    Echo,
+    Idle,
+    Load,
+    Model,
+    Open,
+    Pushed,
+    Slow,
+)
+from loopbench.loadtests.scenarios import load_from_json, load_to_json
 
 Command = dict[str, Any]
 """A SessionSpec as JSON types."""

@@ -1,6 +1,6 @@
 """Reports of many workers that are not there, through Locust's real events, to time the merge.
 
-`python -m loadtests.distributed.simulate 1000` prints what it took, as JSON. Each report is
+`python -m loopbench.loadtests.distributed.simulate 1000` prints what it took, as JSON. Each report is
 sent as bytes are: serialised by Locust's protocol, read back, and handled by Locust's master.
 """
 
@@ -17,9 +17,9 @@ from typing import Any
 from locust.env import Environment
 from locust.rpc import protocol
 
-from loadtests.distributed import wire
-from loadtests.distributed.merge import Merged
-from loadtests.histogram import Histogram
+from loopbench.loadtests.distributed import wire
+from loopbench.loadtests.distributed.merge import Merged
+from loopbench.loadtests.histogram import Histogram
 
 REQUESTS = 20_000
 """Of each simulated worker: about what one core of Locust does in a second."""

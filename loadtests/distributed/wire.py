@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loadtests.distributed import lanes
+from loopbench.loadtests.distributed import lanes
 
 Report = dict[str, Any]
 

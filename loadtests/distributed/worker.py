@@ -25,12 +25,12 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import WorkerRunner
 
-from loadtests.distributed import wire
-from loadtests.distributed.address import parse_address
-from loadtests.distributed.host import host_facts
-from loadtests.session import Session, SessionSpec
-from loadtests.user_table import user_classes
-from servers.machine import allow_many_files, die_with_parent, pin
+from loopbench.loadtests.distributed import wire
+from loopbench.loadtests.distributed.address import parse_address
+from loopbench.loadtests.distributed.host import host_facts
+from loopbench.loadtests.session import Session, SessionSpec
+from loopbench.loadtests.user_table import user_classes
+from loopbench.servers.machine import allow_many_files, die_with_parent, pin
 
 _START_BOUND_S = 60.0
 _LOOK_S = 1.0
@@ -214,7 +214,7 @@ def _end_with_the_pipe(worker: Worker) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Join a master, and take part in its loads until it ends. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.distributed.worker")
+    parser = argparse.ArgumentParser(prog="python -m loopbench.loadtests.distributed.worker")
     parser.add_argument("--master", required=True)
     parser.add_argument("--cpus", default="")
     parser.add_argument("--patience", type=float, default=wire.MASTER_LOST_AFTER_S)

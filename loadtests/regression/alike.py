@@ -16,8 +16,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.errors import HarnessError
-from loadtests.regression.sides import Side
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.sides import Side
 
 _NEEDED = ("servers", "results")
 _MEASURED = ("runs", "regressions", "reference", "baseline", "__pycache__")

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.errors import HarnessError
-from loadtests.regression.alike import copied
-from loadtests.regression.sides import ROOT
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.alike import copied
+from loopbench.loadtests.regression.sides import ROOT
 
 STACK = "aiohttp"
 """The stack that is changed."""

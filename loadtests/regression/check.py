@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.cpus import allowed_cpus, plan_cpus
-from loadtests.errors import HarnessError
-from loadtests.generator_process import generator_process
-from loadtests.instructions import missing
-from loadtests.regression import counts, facts, questions, slots
-from loadtests.regression.alike import alike
-from loadtests.regression.folder import Folder, Layer
-from loadtests.regression.sides import Say, Side
-from loadtests.regression.together import Patience, side_by_side
-from results.schema import Row
-from servers.control import ControlError
-from servers.errors import ServerError
+from loopbench.loadtests.cpus import allowed_cpus, plan_cpus
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.generator_process import generator_process
+from loopbench.loadtests.instructions import missing
+from loopbench.loadtests.regression import counts, facts, questions, slots
+from loopbench.loadtests.regression.alike import alike
+from loopbench.loadtests.regression.folder import Folder, Layer
+from loopbench.loadtests.regression.sides import Say, Side
+from loopbench.loadtests.regression.together import Patience, side_by_side
+from loopbench.results.schema import Row
+from loopbench.servers.control import ControlError
+from loopbench.servers.errors import ServerError
 
 GATED = ("aiohttp", "quart-hypercorn")
 """The stacks that a check is about unless others are named."""

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import click
 
-from loadtests.environment import shown_command
-from loadtests.errors import HarnessError
-from loadtests.regression import selftest, slots
-from loadtests.regression.check import GATED, Wish, cells_of, measure
-from loadtests.regression.folder import SIDES_FILE, TABLE_OF, Folder, Layer, new_folder
-from loadtests.regression.sides import (
+from loopbench.loadtests.environment import shown_command
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import selftest, slots
+from loopbench.loadtests.regression.check import GATED, Wish, cells_of, measure
+from loopbench.loadtests.regression.folder import SIDES_FILE, TABLE_OF, Folder, Layer, new_folder
+from loopbench.loadtests.regression.sides import (
     LOCK,
     LOCK_WITH_ALL_STACKS,
     Role,
@@ -26,10 +26,10 @@ from loadtests.regression.sides import (
     side_of,
     this_tree,
 )
-from results.schema import REGRESSIONS_FOLDER
-from results.schema.verdict import BROKEN, judging
-from servers.naming import NamesIn
-from servers.stacks import STACKS
+from loopbench.results.schema import REGRESSIONS_FOLDER
+from loopbench.results.schema.verdict import BROKEN, judging
+from loopbench.servers.naming import NamesIn
+from loopbench.servers.stacks import STACKS
 
 BASELINE = "baseline"
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE

@@ -27,15 +27,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
-from loadtests.errors import HarnessError
-from loadtests.instructions import Counter, counting
-from loadtests.regression import wire
-from loadtests.regression.facts import representatives
-from loadtests.regression.sides import Side
-from loadtests.regression.together import Patience
-from results.schema import Row
-from servers.contract import Case
-from servers.settings import Settings
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.instructions import Counter, counting
+from loopbench.loadtests.regression import wire
+from loopbench.loadtests.regression.facts import representatives
+from loopbench.loadtests.regression.sides import Side
+from loopbench.loadtests.regression.together import Patience
+from loopbench.results.schema import Row
+from loopbench.servers.contract import Case
+from loopbench.servers.settings import Settings
 
 REQUESTS = 20
 """In one count."""

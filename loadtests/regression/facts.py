@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from loadtests.errors import HarnessError
-from loadtests.regression import wire
-from loadtests.regression.sides import Side
-from loadtests.regression.together import Patience
-from results.schema import Row
-from servers.contract import Case, Request
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import wire
+from loopbench.loadtests.regression.sides import Side
+from loopbench.loadtests.regression.together import Patience
+from loopbench.results.schema import Row
+from loopbench.servers.contract import Case, Request
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
 
 SETTINGS = Settings(wait_ms=1, probe=True)
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.errors import HarnessError
-from loadtests.regression.sides import Side
-from loadtests.store import cannot_begin, cannot_write
-from results.schema import (
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.sides import Side
+from loopbench.loadtests.store import cannot_begin, cannot_write
+from loopbench.results.schema import (
     FACTS,
     INSTRUCTIONS,
     REGRESSIONS_FOLDER,

@@ -1,7 +1,7 @@
 """What a side says of itself: run by the side's own interpreter, in the side's own tree.
 
 Given as text to `python -c`, so that the tree it runs in need not have this file. It uses the
-standard library and the tree's `servers.contract` and `servers.stacks`, and prints one JSON object.
+standard library and the tree's `loopbench.servers.contract` and `loopbench.servers.stacks`, and prints one JSON object.
 Arguments: the stacks whose packages count.
 """
 
@@ -63,8 +63,8 @@ def case_json(case: Any, route: Any) -> dict[str, Any]:
 
 
 def main(stacks: list[str]) -> None:
-    from servers import contract
-    from servers.stacks import STACKS
+    from loopbench.servers import contract
+    from loopbench.servers.stacks import STACKS
 
     def route_of(case: Any) -> Any:
         try:

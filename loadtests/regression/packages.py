@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtests.errors import HarnessError
+from loopbench.loadtests.errors import HarnessError
 
 _BOUND_S = 600.0
 

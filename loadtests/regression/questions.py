@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtests.errors import HarnessError
-from loadtests.regression.sides import Side
-from results.schema import BEHAVIOUR, Row, SchemaError, read_table
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.sides import Side
+from loopbench.results.schema import BEHAVIOUR, Row, SchemaError, read_table
 
 _BOUND_S = 1800.0
 

@@ -15,14 +15,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtests.errors import HarnessError
-from loadtests.regression import candidates, counts
-from loadtests.regression.candidates import CASE, STACK, Edit, more_work
-from loadtests.regression.check import GATED, Wish, measure
-from loadtests.regression.folder import Folder, Layer
-from loadtests.regression.sides import Role, Say, Side, look
-from loadtests.regression.slots import USERS
-from results.schema import FINDINGS, INSTRUCTIONS, SLOTS, Row, SchemaError, Table, read_table
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import candidates, counts
+from loopbench.loadtests.regression.candidates import CASE, STACK, Edit, more_work
+from loopbench.loadtests.regression.check import GATED, Wish, measure
+from loopbench.loadtests.regression.folder import Folder, Layer
+from loopbench.loadtests.regression.sides import Role, Say, Side, look
+from loopbench.loadtests.regression.slots import USERS
+from loopbench.results.schema import (
+    FINDINGS,
+    INSTRUCTIONS,
+    SLOTS,
+    Row,
+    SchemaError,
+    Table,
+    read_table,
+)
 
 ROUNDS = 15
 MORE_INSTRUCTIONS = 0.0105

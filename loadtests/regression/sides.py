@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests.errors import HarnessError
-from loadtests.regression import inside, packages, worktree
-from servers.contract import Case, Expected, Request
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import inside, packages, worktree
+from loopbench.servers.contract import Case, Expected, Request
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 THIS_TREE = "this tree"

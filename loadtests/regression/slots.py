@@ -11,21 +11,21 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from loadtests.cpus import CpuPlan
-from loadtests.errors import HarnessError
-from loadtests.generator_process import Generator
-from loadtests.observing import Observer
-from loadtests.plan import PlannedRun, run_id
-from loadtests.regression.sides import ROOT, Side
-from loadtests.rows import RunResult, rows_of
-from loadtests.scenarios import Closed, Load, Scenario, load_to_json
-from results.schema import WARNING_SEPARATOR, Code, Row
-from servers.contract import CASES as CONTRACT
-from servers.contract import Case
-from servers.errors import ServerError
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.loadtests.cpus import CpuPlan
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.observing import Observer
+from loopbench.loadtests.plan import PlannedRun, run_id
+from loopbench.loadtests.regression.sides import ROOT, Side
+from loopbench.loadtests.rows import RunResult, rows_of
+from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
+from loopbench.results.schema import WARNING_SEPARATOR, Code, Row
+from loopbench.servers.contract import CASES as CONTRACT
+from loopbench.servers.contract import Case
+from loopbench.servers.errors import ServerError
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 
 YARDSTICK = "yardstick"
 CASES = ("async", "sync", "plain", "form")

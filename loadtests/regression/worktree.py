@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtests.errors import HarnessError
-from servers.commanded import interrupts_deferred
+from loopbench.loadtests.errors import HarnessError
+from loopbench.servers.commanded import interrupts_deferred
 
 _BOUND_S = 60.0
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.errors import HarnessError
+from loopbench.loadtests.errors import HarnessError
 
 _NANOSECOND_MAGIC = 0xA1B23C4D
 _GLOBAL_HEADER = struct.Struct("<IHHiIII")

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from loadtests.errors import HarnessError
-from loadtests.scenarios import Closed, Load
-from loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
-from loadtests.selfcheck.verdict import Verdict
-from servers.contract import CASES
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios import Closed, Load
+from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.servers.contract import CASES
 
 USERS = 32
 TURNS = 5
@@ -58,11 +58,11 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 def stock(
     on: Bed, module: str, users: int, warmup_s: float, measured_s: float
 ) -> tuple[dict[str, Any], float]:
-    """What the Locust of `loadtests.selfcheck.MODULE` did, and how busy the server was."""
+    """What the Locust of `loopbench.loadtests.selfcheck.MODULE` did, and how busy the server was."""
     cpu = min(on.cpus.generator) if on.cpus.generator else -1
     arguments = [on.server.url, str(users), str(warmup_s), str(measured_s), str(cpu)]
     with subprocess.Popen(
-        [sys.executable, "-m", f"loadtests.selfcheck.{module}", *arguments],
+        [sys.executable, "-m", f"loopbench.loadtests.selfcheck.{module}", *arguments],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from loadtests.doubts import GENERATOR_LAG_LIMIT_MS
-from loadtests.histogram import from_pairs
-from loadtests.scenarios import Closed, Load
-from loadtests.selfcheck.loading import Loaded, bed, offer
-from loadtests.selfcheck.verdict import Verdict
-from servers.contract import CASES
+from loopbench.loadtests.doubts import GENERATOR_LAG_LIMIT_MS
+from loopbench.loadtests.histogram import from_pairs
+from loopbench.loadtests.scenarios import Closed, Load
+from loopbench.loadtests.selfcheck.loading import Loaded, bed, offer
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.servers.contract import CASES
 
 TURNS = 5
 MEASURED_S = 3.0

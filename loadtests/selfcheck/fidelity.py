@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtests.histogram import Histogram
-from loadtests.scenarios import Closed, Load
-from loadtests.selfcheck.capture import capturing, segments, service_times_ns
-from loadtests.selfcheck.loading import bed, offer
-from loadtests.selfcheck.verdict import Verdict
-from servers.contract import CASES
+from loopbench.loadtests.histogram import Histogram
+from loopbench.loadtests.scenarios import Closed, Load
+from loopbench.loadtests.selfcheck.capture import capturing, segments, service_times_ns
+from loopbench.loadtests.selfcheck.loading import bed, offer
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.servers.contract import CASES
 
 TURNS = 3
 MEASURED_S = 4.0

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
-from loadtests.generator_process import Generator, generator_process
-from loadtests.histogram import Histogram, from_pairs
-from loadtests.scenarios import Load, load_to_json
-from servers.process import Reading, ServerProcess, server_process
+from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
+from loopbench.loadtests.generator_process import Generator, generator_process
+from loopbench.loadtests.histogram import Histogram, from_pairs
+from loopbench.loadtests.scenarios import Load, load_to_json
+from loopbench.servers.process import Reading, ServerProcess, server_process
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Callable
 from importlib.util import find_spec
 
-from loadtests.errors import HarnessError
-from loadtests.models import Echo, Load
-from loadtests.selfcheck.ceiling import expect_no_failures, stock
-from loadtests.selfcheck.loading import bed, offer
-from loadtests.selfcheck.verdict import Verdict
-from servers.exchanges import opening
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.models import Echo, Load
+from loopbench.loadtests.selfcheck.ceiling import expect_no_failures, stock
+from loopbench.loadtests.selfcheck.loading import bed, offer
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.servers.exchanges import opening
 
 USERS = 32
 SIZE_BYTES = 32

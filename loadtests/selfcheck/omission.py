@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from loadtests.scenarios import Load, Open
-from loadtests.selfcheck.loading import bed, offer
-from loadtests.selfcheck.verdict import Verdict
-from loadtests.session import Arrivals
-from servers.contract import CASES
+from loopbench.loadtests.scenarios import Load, Open
+from loopbench.loadtests.selfcheck.loading import bed, offer
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.loadtests.session import Arrivals
+from loopbench.servers.contract import CASES
 
 RATE_RPS = 200.0
 CONNECTIONS = 64

@@ -1,4 +1,4 @@
-"""A stock Locust `FastHttpUser`, for comparison: `python -m loadtests.selfcheck.stock`.
+"""A stock Locust `FastHttpUser`, for comparison: `python -m loopbench.loadtests.selfcheck.stock`.
 
 Arguments: URL, users, warm-up in seconds, window in seconds, CPU (or -1).
 Prints one JSON line at each edge of the window, the second with the count.

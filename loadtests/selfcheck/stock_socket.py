@@ -9,7 +9,7 @@ from typing import Any
 from locust import User, constant, task
 from websocket import create_connection
 
-from loadtests.selfcheck import stock
+from loopbench.loadtests.selfcheck import stock
 
 
 class StockSocketUser(User):

@@ -1,4 +1,4 @@
-"""The commands `regression` and `occasions`; results.__main__ registers them."""
+"""The commands `regression` and `occasions`; loopbench.results.__main__ registers them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from results.errors import ResultsError
-from results.schema.verdict import judging
+from loopbench.results.errors import ResultsError
+from loopbench.results.schema.verdict import judging
 
 if TYPE_CHECKING:
-    from results.regression.report import Report
+    from loopbench.results.regression.report import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,8 +73,8 @@ def regression(
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken. Writes
     regression.csv, regression.md and junit.xml into FOLDER.
     """
-    from results.regression import evidence, report, writing
-    from results.regression.finding import Settings
+    from loopbench.results.regression import evidence, report, writing
+    from loopbench.results.regression.finding import Settings
 
     settings = Settings(instructions, floor, ruled_out, alpha)
     if floor >= ruled_out:
@@ -92,8 +92,8 @@ def _print(judged: Report, every: bool, written: list[str]) -> None:
     """As wide as the terminal; a reader that has gone, such as `head`, changes no verdict."""
     from rich.console import Console
 
-    from results.regression import terminal
-    from results.table import shown_path
+    from loopbench.results.regression import terminal
+    from loopbench.results.table import shown_path
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
@@ -119,8 +119,8 @@ def occasions(folders: tuple[Path, ...]) -> None:
     """
     import csv
 
-    from results.regression import occasions as occasion
-    from results.schema import format_value
+    from loopbench.results.regression import occasions as occasion
+    from loopbench.results.schema import format_value
 
     rows = list(occasion.rows_of(folders))
     writer = csv.writer(sys.stdout, lineterminator="\n")

@@ -10,12 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results import schema
-from results.errors import ResultsError
-from results.regression import sides as sides_file
-from results.regression.finding import EVERY, Finding, Layer, Verdict
-from results.regression.sides import BASE, BASELINE, CANDIDATE, YARDSTICK, LayerState, Side
-from results.schema import Row, SchemaError, Table
+from loopbench.results import schema
+from loopbench.results.errors import ResultsError
+from loopbench.results.regression import sides as sides_file
+from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict
+from loopbench.results.regression.sides import (
+    BASE,
+    BASELINE,
+    CANDIDATE,
+    YARDSTICK,
+    LayerState,
+    Side,
+)
+from loopbench.results.schema import Row, SchemaError, Table
 
 TABLE_OF: Mapping[Layer, Table] = {
     Layer.FACTS: schema.FACTS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from results.regression.evidence import Evidence, unmeasured
-from results.regression.finding import EVERY, Finding, Layer, Verdict
-from results.schema import Row
+from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict
+from loopbench.results.schema import Row
 
 ANSWER = "answer"
 """The fact that questions about behaviour have; they are asked only where a person wants it."""

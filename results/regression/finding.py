@@ -6,8 +6,8 @@ import enum
 import math
 from dataclasses import dataclass
 
-from results import schema
-from results.schema import Row
+from loopbench.results import schema
+from loopbench.results.schema import Row
 
 EVERY = "*"
 """In a Finding about a whole layer: every stack, subject or metric."""

@@ -14,8 +14,8 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from results.regression.evidence import Evidence, unmeasured
-from results.regression.finding import (
+from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.finding import (
     EVERY,
     Finding,
     Layer,
@@ -24,8 +24,8 @@ from results.regression.finding import (
     percent,
     signed,
 )
-from results.regression.sides import unlike
-from results.schema import Row
+from loopbench.results.regression.sides import unlike
+from loopbench.results.schema import Row
 
 SPREADS = 10
 """A change has to be so many times what equal code differs by."""

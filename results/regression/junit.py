@@ -11,9 +11,9 @@ from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from results.regression.finding import EVERY, Finding, Layer, Verdict, Weight
-from results.regression.report import Report, brief, headline
-from results.regression.texts import visible
+from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict, Weight
+from loopbench.results.regression.report import Report, brief, headline
+from loopbench.results.regression.texts import visible
 
 _TAGS = {Weight.REGRESSION: "failure", Weight.DOUBT: "error"}
 

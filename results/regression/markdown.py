@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from results import figures
-from results.regression.finding import EVERY, Finding, Layer, Weight
-from results.regression.report import Report, headline, layer_lines, metric
-from results.regression.terminal import heading
-from results.regression.texts import excerpts
-from results.report.markdown import escaped
+from loopbench.results import figures
+from loopbench.results.regression.finding import EVERY, Finding, Layer, Weight
+from loopbench.results.regression.report import Report, headline, layer_lines, metric
+from loopbench.results.regression.terminal import heading
+from loopbench.results.regression.texts import excerpts
+from loopbench.results.report.markdown import escaped
 
 MOST_ROWS = 40
 """So many rows of a table; a summary that nobody can read through says less."""

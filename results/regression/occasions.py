@@ -21,13 +21,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from results import schema
-from results.errors import ResultsError
-from results.location import locate
-from results.regression import evidence as evidences
-from results.regression import sides, slots
-from results.regression.evidence import Evidence, unmeasured
-from results.regression.finding import (
+from loopbench.results import schema
+from loopbench.results.errors import ResultsError
+from loopbench.results.location import locate
+from loopbench.results.regression import evidence as evidences
+from loopbench.results.regression import sides, slots
+from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.finding import (
     EVERY,
     Finding,
     Layer,
@@ -37,10 +37,10 @@ from results.regression.finding import (
     percent,
     signed,
 )
-from results.regression.slots import SLOWER, Cell, Rounds
-from results.regression.timing import absentees, failures, one_sided, shown_value
-from results.regression.trimmed import student
-from results.schema import Column, Kind, Row, SchemaError, Table
+from loopbench.results.regression.slots import SLOWER, Cell, Rounds
+from loopbench.results.regression.timing import absentees, failures, one_sided, shown_value
+from loopbench.results.regression.trimmed import student
+from loopbench.results.schema import Column, Kind, Row, SchemaError, Table
 
 MIN_OCCASIONS = 3
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from results import figures
-from results.errors import ResultsError
-from results.regression import facts, instructions, occasions, timing
-from results.regression.evidence import Evidence
-from results.regression.finding import (
+from loopbench.results import figures
+from loopbench.results.errors import ResultsError
+from loopbench.results.regression import facts, instructions, occasions, timing
+from loopbench.results.regression.evidence import Evidence
+from loopbench.results.regression.finding import (
     EVERY,
     Finding,
     Layer,
@@ -20,7 +20,7 @@ from results.regression.finding import (
     percent,
     signed,
 )
-from results.regression.texts import excerpts
+from loopbench.results.regression.texts import excerpts
 
 MOST = 3
 """So many findings stand in the headline; then only how many more there are."""

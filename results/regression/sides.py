@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from results import schema
-from results.errors import ResultsError
-from results.regression.finding import Layer
+from loopbench.results import schema
+from loopbench.results.errors import ResultsError
+from loopbench.results.regression.finding import Layer
 
 SIDES_FILE = "sides.json"
 BASE, CANDIDATE, YARDSTICK = "base", "candidate", "yardstick"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.regression.finding import Settings
-from results.regression.slots import steady
-from results.regression.trimmed import Array, holm, trimmed
+from loopbench.results.regression.finding import Settings
+from loopbench.results.regression.slots import steady
+from loopbench.results.regression.trimmed import Array, holm, trimmed
 
 
 @dataclass(frozen=True, slots=True)

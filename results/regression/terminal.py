@@ -8,18 +8,11 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from results import figures
-from results.regression.finding import (
-    EVERY,
-    Finding,
-    Layer,
-    Verdict,
-    Weight,
-    percent,
-)
-from results.regression.report import Report, headline, layer_lines
-from results.regression.texts import visible
-from results.table import hanging, shown_path
+from loopbench.results import figures
+from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict, Weight, percent
+from loopbench.results.regression.report import Report, headline, layer_lines
+from loopbench.results.regression.texts import visible
+from loopbench.results.table import hanging, shown_path
 
 _NOTHING = "–"
 _STYLES = {Weight.REGRESSION: "red", Weight.DOUBT: "yellow"}

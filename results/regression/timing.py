@@ -1,7 +1,7 @@
 """Layer 3: time, statistically. Base and candidate were measured in turn, in the same Rounds.
 
-A cell and metric has one difference of logarithms a Round (`results.regression.slots`). They are
-tested one-sidedly by a 20 %-trimmed t-test (`results.regression.trimmed`), and the p-values
+A cell and metric has one difference of logarithms a Round (`loopbench.results.regression.slots`). They are
+tested one-sidedly by a 20 %-trimmed t-test (`loopbench.results.regression.trimmed`), and the p-values
 adjusted by Holm over the whole table: all cells and gated metrics, also those that were stopped
 early or could not be tested.
 
@@ -19,15 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import nctdtrinc
 
-from results import figures
-from results.location import MIN_ROUNDS, TRIM_FROM
-from results.regression import slots
-from results.regression.evidence import Evidence
-from results.regression.finding import Finding, Layer, Settings, Verdict, factor, percent
-from results.regression.slots import SHOWN, SLOWER, Cell, Rounds
-from results.regression.trimmed import Trimmed, holm, student, trimmed
-from results.summary import GENERATOR_LIMIT, YARDSTICK
-from results.warnings import LOAD_TIMES
+from loopbench.results import figures
+from loopbench.results.location import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.regression import slots
+from loopbench.results.regression.evidence import Evidence
+from loopbench.results.regression.finding import Finding, Layer, Settings, Verdict, factor, percent
+from loopbench.results.regression.slots import SHOWN, SLOWER, Cell, Rounds
+from loopbench.results.regression.trimmed import Trimmed, holm, student, trimmed
+from loopbench.results.summary import GENERATOR_LIMIT, YARDSTICK
+from loopbench.results.warnings import LOAD_TIMES
 
 CAUGHT = 0.95
 """`detectable` is the slowdown that is called with this probability."""

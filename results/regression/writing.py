@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from results import schema
-from results.errors import ResultsError
-from results.regression import junit, markdown
-from results.regression.report import Report
-from results.schema import TableWriter
+from loopbench.results import schema
+from loopbench.results.errors import ResultsError
+from loopbench.results.regression import junit, markdown
+from loopbench.results.regression.report import Report
+from loopbench.results.schema import TableWriter
 
 MARKDOWN_FILE, JUNIT_FILE = "regression.md", "junit.xml"
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"

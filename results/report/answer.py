@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from results import figures
-from results.location import MIN_ROUNDS, TRIM_FROM
-from results.report import findings
-from results.report.material import Material, name
-from results.report.parts import Link, Part, Text, Words
-from results.report.pressure import ALONE, CANARY
-from results.report.speed import CPU, THROUGHPUT
-from results.summary import YARDSTICK
-from results.warnings import ReadingCode, wording
+from loopbench.results import figures
+from loopbench.results.location import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.report import findings
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.parts import Link, Part, Text, Words
+from loopbench.results.report.pressure import ALONE, CANARY
+from loopbench.results.report.speed import CPU, THROUGHPUT
+from loopbench.results.summary import YARDSTICK
+from loopbench.results.warnings import ReadingCode, wording
 
 BLOCKING = "neighbour-sleep-blocking"
 P99 = "response_time_p99_ms"

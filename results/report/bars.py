@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from results import figures
-from results.report.charts import Whole, row_text
-from results.report.drawing import WIDTH_PT, filling
-from results.report.parts import Panel
+from loopbench.results import figures
+from loopbench.results.report.charts import Whole, row_text
+from loopbench.results.report.drawing import WIDTH_PT, filling
+from loopbench.results.report.parts import Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

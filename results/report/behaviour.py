@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from results import behaviour
-from results.behaviour import Asked
-from results.report.material import Material
-from results.report.parts import Bullets, Heading, Part, Text, Words, table, words
+from loopbench.results import behaviour
+from loopbench.results.behaviour import Asked
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Bullets, Heading, Part, Text, Words, table, words
 
 _HOLDS = {"yes": "so", "no": "not so", "partly": "partly so", "": ""}
 

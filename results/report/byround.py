@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from results import figures
-from results.folder import RunRow
-from results.report import readings
-from results.report.material import Material
-from results.summary import Cell, Sample
+from loopbench.results import figures
+from loopbench.results.folder import RunRow
+from loopbench.results.report import readings
+from loopbench.results.report.material import Material
+from loopbench.results.summary import Cell, Sample
 
 Value = Callable[[RunRow], float | None]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from results import figures
-from results.location import Interval
-from results.report.drawing import WIDTH_PT, filling
-from results.report.looks import INK, Look
-from results.report.material import Curve, median_curve
-from results.report.parts import Panel
-from results.report.scales import GRID, Scale, round_steps, tick
+from loopbench.results import figures
+from loopbench.results.location import Interval
+from loopbench.results.report.drawing import WIDTH_PT, filling
+from loopbench.results.report.looks import INK, Look
+from loopbench.results.report.material import Curve, median_curve
+from loopbench.results.report.parts import Panel
+from loopbench.results.report.scales import GRID, Scale, round_steps, tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from results import figures
-from results.report.material import Material
-from results.report.parts import Table, table
+from loopbench.results import figures
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Table, table
 
 _LAYERS = re.compile(r"middleware-(\d+)")
 

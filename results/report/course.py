@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from results import figures
-from results.report import charts
-from results.report.charts import Course
-from results.report.material import Material, name
-from results.report.parts import Part, Plot, table
-from results.report.readings import NOTHING, Where
-from results.report.tracks import COLUMNS, MOST_POINTS, Track
+from loopbench.results import figures
+from loopbench.results.report import charts
+from loopbench.results.report.charts import Course
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.parts import Part, Plot, table
+from loopbench.results.report.readings import NOTHING, Where
+from loopbench.results.report.tracks import COLUMNS, MOST_POINTS, Track
 
 _TITLES = {
     "throughput_rps": "requests/s",

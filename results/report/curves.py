@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from results import schema
-from results.files import file_of, open_text
-from results.reading import Problem, rows
+from loopbench.results import schema
+from loopbench.results.files import file_of, open_text
+from loopbench.results.reading import Problem, rows
 
 RESPONSE_TIME = "response_time"
 WANTED = frozenset((RESPONSE_TIME,))

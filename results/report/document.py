@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from results.folder import Folder
-from results.report import material as materials
-from results.report import questions, sections
-from results.report.looks import PARTS, Look
-from results.report.parts import Made, Words
-from results.report.questions import Answered
-from results.summary import Summaries
-from results.table import heading
+from loopbench.results.folder import Folder
+from loopbench.results.report import material as materials
+from loopbench.results.report import questions, sections
+from loopbench.results.report.looks import PARTS, Look
+from loopbench.results.report.parts import Made, Words
+from loopbench.results.report.questions import Answered
+from loopbench.results.summary import Summaries
+from loopbench.results.table import heading
 
 
 @dataclass(frozen=True, slots=True)

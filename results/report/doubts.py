@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from results import figures
-from results.notes import Note
-from results.report import surroundings
-from results.report.material import Material
-from results.report.parts import Bullets, Code, Heading, Link, Part, Text, Words, table, words
-from results.warnings import wording
+from loopbench.results import figures
+from loopbench.results.notes import Note
+from loopbench.results.report import surroundings
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import (
+    Bullets,
+    Code,
+    Heading,
+    Link,
+    Part,
+    Text,
+    Words,
+    table,
+    words,
+)
+from loopbench.results.warnings import wording
 
 MOST_FAILURES = 40
 

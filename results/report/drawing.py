@@ -18,8 +18,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from results.report.looks import INK, Look
-from results.report.parts import Panel
+from loopbench.results.report.looks import INK, Look
+from loopbench.results.report.parts import Panel
 
 WIDTH_PT = 270.0
 """Of every panel. On a page it is about 360 px wide: what fits a phone."""

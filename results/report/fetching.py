@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from results.folder import RunRow
-from results.report import charts, readings
-from results.report.byround import text, worked_out
-from results.report.charts import Course
-from results.report.material import Material
-from results.report.parts import Panel, Part, Plot, Table, table
-from results.report.readings import Where
-from results.summary import Sample
+from loopbench.results.folder import RunRow
+from loopbench.results.report import charts, readings
+from loopbench.results.report.byround import text, worked_out
+from loopbench.results.report.charts import Course
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Panel, Part, Plot, Table, table
+from loopbench.results.report.readings import Where
+from loopbench.results.summary import Sample
 
 PATTERN = re.compile(r"fetch-([a-z]+)-(\d+)")
 TIME, CPU = "response_time_p50_ms", "cpu_us_per_request"

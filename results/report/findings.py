@@ -6,12 +6,12 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from results import figures
-from results.location import TRIM_FROM, Interval
-from results.report.material import Material, name
-from results.report.readings import Where
-from results.summary import Ratio, Summary
-from results.warnings import Warning  # noqa: A004  the project's noun
+from loopbench.results import figures
+from loopbench.results.location import TRIM_FROM, Interval
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.readings import Where
+from loopbench.results.summary import Ratio, Summary
+from loopbench.results.warnings import Warning  # noqa: A004  the project's noun
 
 
 class Standing(enum.Enum):

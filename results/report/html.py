@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from results.report import drawing
-from results.report.document import Document
-from results.report.parts import Code, Link, Plot
+from loopbench.results.report import drawing
+from loopbench.results.report.document import Document
+from loopbench.results.report.parts import Code, Link, Plot
 
 _TEMPLATES = Path(__file__).resolve().parent
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from results import figures
-from results.report import charts
-from results.report.charts import Whole
-from results.report.looks import PARTS
-from results.report.material import Material, name
-from results.report.parts import Key, Panel, Part, Plot, table
-from results.summary import Cell
+from loopbench.results import figures
+from loopbench.results.report import charts
+from loopbench.results.report.charts import Whole
+from loopbench.results.report.looks import PARTS
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.parts import Key, Panel, Part, Plot, table
+from loopbench.results.summary import Cell
 
 BEFORE, INSIDE, AFTER = (
     "before_handler_mean_ms",

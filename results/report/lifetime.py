@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from results import figures
-from results.report import charts
-from results.report.charts import Dot, Line
-from results.report.material import Material
-from results.report.parts import Part, Plot, table
+from loopbench.results import figures
+from loopbench.results.report import charts
+from loopbench.results.report.charts import Dot, Line
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Part, Plot, table
 
 METRICS = {
     "start_ms": "start until it listens",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from results import figures
-from results.limit import SWEEP, Limit, Word, limits
-from results.report import charts, readings
-from results.report.charts import Course
-from results.report.material import Material
-from results.report.parts import Part, Plot, Table, Text, table, words
-from results.report.readings import NOTHING
+from loopbench.results import figures
+from loopbench.results.limit import SWEEP, Limit, Word, limits
+from loopbench.results.report import charts, readings
+from loopbench.results.report.charts import Course
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
+from loopbench.results.report.readings import NOTHING
 
 DRIVERS = {"async": "asynchronous driver", "sync": "synchronous driver in threads"}
 _PANELS = {

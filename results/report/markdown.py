@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from results.report.document import Document
-from results.report.parts import (
+from loopbench.results.report.document import Document
+from loopbench.results.report.parts import (
     Bullets,
     Code,
     Heading,

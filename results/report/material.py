@@ -7,17 +7,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from results import schema
-from results.behaviour import Question, questions
-from results.folder import Folder, RunRow, facts_of
-from results.notes import Note, notes
-from results.reading import Problem, optional_rows, rows
-from results.report.curves import MAX_COLUMN, PERCENT_COLUMNS, RESPONSE_TIME, distributions
-from results.report.looks import Look, looks
-from results.report.parts import Key
-from results.report.tracks import Track, tracks
-from results.schema import Row
-from results.summary import (
+from loopbench.results import schema
+from loopbench.results.behaviour import Question, questions
+from loopbench.results.folder import Folder, RunRow, facts_of
+from loopbench.results.notes import Note, notes
+from loopbench.results.reading import Problem, optional_rows, rows
+from loopbench.results.report.curves import (
+    MAX_COLUMN,
+    PERCENT_COLUMNS,
+    RESPONSE_TIME,
+    distributions,
+)
+from loopbench.results.report.looks import Look, looks
+from loopbench.results.report.parts import Key
+from loopbench.results.report.tracks import Track, tracks
+from loopbench.results.schema import Row
+from loopbench.results.summary import (
     YARDSTICK,
     Cell,
     Ratio,
@@ -28,7 +33,7 @@ from results.summary import (
     loads,
     paired_ratio,
 )
-from results.table import in_order
+from loopbench.results.table import in_order
 
 CURVE_PERCENTS = (
     *(0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 92.0, 94.0, 95.0),

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from results import figures
-from results.report import charts, readings
-from results.report.byround import Value, growth, product, quotient, text, worked_out
-from results.report.charts import Dot, Line
-from results.report.material import Material, name
-from results.report.parts import Part, Plot, Table, table
-from results.report.readings import Where
+from loopbench.results import figures
+from loopbench.results.report import charts, readings
+from loopbench.results.report.byround import Value, growth, product, quotient, text, worked_out
+from loopbench.results.report.charts import Dot, Line
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.parts import Part, Plot, Table, table
+from loopbench.results.report.readings import Where
 
 ALONE = "stream-100k"
 """The load that is offered beside slow readers, by itself."""

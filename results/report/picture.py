@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from results import figures
-from results.errors import ResultsError, UnknownName
-from results.folder import Folder
-from results.report import drawing, material, speed
-from results.report.material import Material
-from results.report.parts import Key, Panel
-from results.report.readings import Where
-from results.summary import Summaries
+from loopbench.results import figures
+from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.folder import Folder
+from loopbench.results.report import drawing, material, speed
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Key, Panel
+from loopbench.results.report.readings import Where
+from loopbench.results.summary import Summaries
 
 _GAP_PT = 14.0
 _LEGEND_PT = 24.0

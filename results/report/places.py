@@ -7,11 +7,11 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from results import figures
-from results.report import charts, processes, readings
-from results.report.material import Material
-from results.report.parts import Part, Plot, Table, Text, table, words
-from results.schema import Row
+from loopbench.results import figures
+from loopbench.results.report import charts, processes, readings
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
+from loopbench.results.schema import Row
 
 METRICS = {
     "loop_delay_p99_ms": "loop delay p99, ms",

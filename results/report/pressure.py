@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from results import figures
-from results.folder import RunRow
-from results.report import charts, readings
-from results.report.charts import Bound, Course, Dot, Line
-from results.report.material import Material
-from results.report.parts import Part, Plot, Table, table
-from results.report.readings import Where
-from results.summary import Sample
+from loopbench.results import figures
+from loopbench.results.folder import RunRow
+from loopbench.results.report import charts, readings
+from loopbench.results.report.charts import Bound, Course, Dot, Line
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Part, Plot, Table, table
+from loopbench.results.report.readings import Where
+from loopbench.results.summary import Sample
 
 CANARY = "canary"
 """The load of innocent requests in the scenarios about neighbours."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from results import figures
-from results.folder import RunRow
-from results.report.material import Material
-from results.report.parts import Part, Text, table, words
+from loopbench.results import figures
+from loopbench.results.folder import RunRow
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Part, Text, table, words
 
 
 def parts(material: Material) -> Iterator[Part]:

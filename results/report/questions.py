@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from results import figures
-from results.report import findings, pressure, readings, split
-from results.report.answer import BLOCKING, P99
-from results.report.material import Material, name
-from results.report.parts import Words, words
-from results.report.pressure import ALONE, CANARY
-from results.report.readings import Where
-from results.report.seen import told
-from results.report.speed import CPU, THROUGHPUT
-from results.summary import Summary
+from loopbench.results import figures
+from loopbench.results.report import findings, pressure, readings, split
+from loopbench.results.report.answer import BLOCKING, P99
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.parts import Words, words
+from loopbench.results.report.pressure import ALONE, CANARY
+from loopbench.results.report.readings import Where
+from loopbench.results.report.seen import told
+from loopbench.results.report.speed import CPU, THROUGHPUT
+from loopbench.results.summary import Summary
 
 Answer = Callable[[Material], str]
 """One line from the rows; blank where they do not hold it."""

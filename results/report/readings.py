@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results import figures
-from results.location import Interval, locate
-from results.notes import marks
-from results.report.charts import Dot, Line
-from results.report.material import Material, name
-from results.summary import METRICS, Cell, Ratio, Sample, Summary
+from loopbench.results import figures
+from loopbench.results.location import Interval, locate
+from loopbench.results.notes import marks
+from loopbench.results.report.charts import Dot, Line
+from loopbench.results.report.material import Material, name
+from loopbench.results.summary import METRICS, Cell, Ratio, Sample, Summary
 
 NOTHING = "–"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from results.report import (
+from loopbench.results.report import (
     answer,
     behaviour,
     course,
@@ -23,8 +23,8 @@ from results.report import (
     times,
     websockets,
 )
-from results.report.material import Material
-from results.report.parts import Made, Part, Words, words
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Made, Part, Words, words
 
 
 @dataclass(frozen=True, slots=True)

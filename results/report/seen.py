@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from results.behaviour import DEFAULT, Asked
-from results.report.material import Material
+from loopbench.results.behaviour import DEFAULT, Asked
+from loopbench.results.report.material import Material
 
 
 def told(*names: str) -> Callable[[Material], str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from results import figures
-from results.location import Interval
-from results.report import charts, counted, readings
-from results.report.charts import Dot, Line
-from results.report.material import Material, name
-from results.report.parts import Panel, Part, Plot, Table, Text, table, words
-from results.report.readings import Where
-from results.summary import GENERATOR_LIMIT, YARDSTICK
+from loopbench.results import figures
+from loopbench.results.location import Interval
+from loopbench.results.report import charts, counted, readings
+from loopbench.results.report.charts import Dot, Line
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.parts import Panel, Part, Plot, Table, Text, table, words
+from loopbench.results.report.readings import Where
+from loopbench.results.summary import GENERATOR_LIMIT, YARDSTICK
 
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 

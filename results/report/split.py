@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from results import figures, split_text
-from results.report import bars, readings
-from results.report.charts import Whole
-from results.report.looks import PARTS
-from results.report.material import Material
-from results.report.parts import Key, Part, Plot, Table, Text, table, words
-from results.split import FRAMEWORK, Counted, Split, counted, first_loads, splits
+from loopbench.results import figures, split_text
+from loopbench.results.report import bars, readings
+from loopbench.results.report.charts import Whole
+from loopbench.results.report.looks import PARTS
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Key, Part, Plot, Table, Text, table, words
+from loopbench.results.split import FRAMEWORK, Counted, Split, counted, first_loads, splits
 
 NAMES = ("server: bare ASGI on it", "framework: what it adds")
 _NAMES = 3

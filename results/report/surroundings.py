@@ -6,9 +6,9 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping
 
-from results.report.material import Material
-from results.report.parts import Code, Heading, Part, Text, table
-from results.report.places import loop_classes
+from loopbench.results.report.material import Material
+from loopbench.results.report.parts import Code, Heading, Part, Text, table
+from loopbench.results.report.places import loop_classes
 
 _ALIKE = ("settings", "executor", "loop", "gc", "in_force", "python", "cpus")
 """What should be equal for all stacks; of it every key is shown, in this order."""

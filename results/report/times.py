@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from results import figures
-from results.report import charts
-from results.report.material import Curve, Material, median_curve, name
-from results.report.parts import Part, Plot, Table, Text, table, words
+from loopbench.results import figures
+from loopbench.results.report import charts
+from loopbench.results.report.material import Curve, Material, median_curve, name
+from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
 
 _SHOWN = (50.0, 90.0, 99.0, 99.9)
 

@@ -7,8 +7,8 @@ from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from results import schema
-from results.reading import Problem, rows
+from loopbench.results import schema
+from loopbench.results.reading import Problem, rows
 
 COLUMNS = ("throughput_rps", "response_time_p99_ms", "loop_delay_p99_ms")
 """What is drawn over time."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from results import figures
-from results.report import charts, readings
-from results.report.material import Material, name
-from results.report.parts import Part, Plot, Table, Text, table, words
-from results.report.pressure import HELD, held
-from results.report.readings import NOTHING, Where
-from results.summary import Ratio, paired_ratio
+from loopbench.results import figures
+from loopbench.results.report import charts, readings
+from loopbench.results.report.material import Material, name
+from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
+from loopbench.results.report.pressure import HELD, held
+from loopbench.results.report.readings import NOTHING, Where
+from loopbench.results.summary import Ratio, paired_ratio
 
 RATE, P50, P99 = "throughput_rps", "service_time_p50_ms", "service_time_p99_ms"
 LAST50, LAST99 = "last_delivery_p50_ms", "last_delivery_p99_ms"

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from results.errors import ResultsError
-from results.folder import Folder
-from results.report import html, markdown
-from results.report.document import Document, document
-from results.summary import Summaries
+from loopbench.results.errors import ResultsError
+from loopbench.results.folder import Folder
+from loopbench.results.report import html, markdown
+from loopbench.results.report.document import Document, document
+from loopbench.results.summary import Summaries
 
 FORMATS: Mapping[str, Callable[[Document], str]] = {"html": html.render, "md": markdown.render}
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from results.schema.codes import WARNING_SEPARATOR, Code
-from results.schema.columns import (
+from loopbench.results.schema.codes import WARNING_SEPARATOR, Code
+from loopbench.results.schema.columns import (
     Column,
     Kind,
     Row,
@@ -19,10 +19,10 @@ from results.schema.columns import (
     format_value,
     parse_value,
 )
-from results.schema.derived import SUMMARY
-from results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
-from results.schema.files import TableWriter, read_table
-from results.schema.measured import (
+from loopbench.results.schema.derived import SUMMARY
+from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
+from loopbench.results.schema.files import TableWriter, read_table
+from loopbench.results.schema.measured import (
     FAILURES,
     HISTOGRAMS,
     OBSERVATIONS,
@@ -31,7 +31,7 @@ from results.schema.measured import (
     THREADS,
     TIMELINE,
 )
-from results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
+from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
 
 __all__ = [
     "BEHAVIOUR",

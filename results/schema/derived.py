@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.schema.columns import Column, Kind, Table, number, reading, text
+from loopbench.results.schema.columns import Column, Kind, Table, number, reading, text
 
 SUMMARY = Table(
     "summary",
@@ -24,6 +24,8 @@ SUMMARY = Table(
         number("ratio", "1", "value over the reference's within a Round, centre over the Rounds"),
         number("ratio_low", "1", "begin of the ratio's 95 % interval; blank below 3 Rounds"),
         number("ratio_high", "1", "end of that interval"),
-        text("warnings", "codes of results.warnings that concern this metric, `;` between"),
+        text(
+            "warnings", "codes of loopbench.results.warnings that concern this metric, `;` between"
+        ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.schema.columns import Column, Kind, Table, count, number, text
+from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
 
 PROBE_COST = Table(
     "probe_cost",
@@ -100,6 +100,6 @@ WORKERS = Table(
         number("longest_gap_s", "s", "the longest that nothing was heard of it during the load"),
         count("report_bytes", "size of its report to the master", unit="bytes"),
         text("gone", "why it was lost; blank: it was not"),
-        text("warnings", "codes of results.warnings that are about it, `;` between"),
+        text("warnings", "codes of loopbench.results.warnings that are about it, `;` between"),
     ),
 )

@@ -10,7 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from results.schema.columns import Row, SchemaError, Table, Value, format_value, parse_value
+from loopbench.results.schema.columns import (
+    Row,
+    SchemaError,
+    Table,
+    Value,
+    format_value,
+    parse_value,
+)
 
 
 def _encode(cells: Iterable[str]) -> bytes:

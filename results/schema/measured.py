@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from results.schema.columns import Column, Kind, Table, count, number, text
-from results.schema.stores import STORE_COLUMNS
+from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+from loopbench.results.schema.stores import STORE_COLUMNS
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
@@ -249,7 +249,7 @@ RUNS = Table(
         count("descriptors_end", "open descriptors at the end of the window"),
         count("descriptors_after", "open descriptors at the time of rss_after_bytes"),
         *STORE_COLUMNS,
-        text("warnings", "codes of results.warnings, `;` between; blank: none"),
+        text("warnings", "codes of loopbench.results.warnings, `;` between; blank: none"),
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from results.schema.columns import Column, count, number
+from loopbench.results.schema.columns import Column, count, number
 
 _COLUMNS: tuple[Column, ...] = (
     count(

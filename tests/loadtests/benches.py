@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from results.schema import RUNS, SchemaError, read_table
+from loopbench.results.schema import RUNS, SchemaError, read_table
 from tests.servers.processes import PROC, ROOT, eventually, with_variable
 
 MARK = "LOOPBENCH_TEST"
@@ -99,7 +99,7 @@ class Bench:
 
     def loading(self) -> bool:
         """Whether a load is under way: the generator has a connection to a server."""
-        for pid in self.pids("loadtests.generator"):
+        for pid in self.pids("loopbench.loadtests.generator"):
             try:
                 connections = psutil.Process(pid).net_connections("tcp")
             except psutil.Error:

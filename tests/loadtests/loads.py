@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loadtests.generator_process import Generator
-from loadtests.histogram import Histogram, from_buckets
-from loadtests.scenarios import Closed, Load, Open, load_to_json
-from loadtests.session import Arrivals
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.histogram import Histogram, from_buckets
+from loopbench.loadtests.scenarios import Closed, Load, Open, load_to_json
+from loopbench.loadtests.session import Arrivals
 from tests.loadtests.counting import Counting, case
 
 SEED = 5

@@ -10,15 +10,15 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtests.generator_process import Generator
-from loadtests.observing import Observed, Observer, begun
-from loadtests.plan import PlannedRun
-from loadtests.rows import RunResult, RunRows, rows_of
-from loadtests.scenarios import Closed, Load, Scenario, load_to_json
-from servers.contract import CASES
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import STACKS, keeps
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.observing import Observed, Observer, begun
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.rows import RunResult, RunRows, rows_of
+from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
+from loopbench.servers.contract import CASES
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS, keeps
 from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import eventually
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loadtests.observing import Edge
-from loadtests.scenarios import Closed, Idle, Load
-from servers import machine
-from servers.contract import CASES
+from loopbench.loadtests.observing import Edge
+from loopbench.loadtests.scenarios import Closed, Idle, Load
+from loopbench.servers import machine
+from loopbench.servers.contract import CASES
 
 RUN = "01.aiohttp.made-up"
 SYNC = Load("main", CASES["sync"], Closed(2))

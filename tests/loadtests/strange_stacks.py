@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from servers import stacks
-from servers.settings import Settings
-from servers.stacks import Serving, Start
+from loopbench.servers import stacks
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Serving, Start
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _NOTES = "LOOPBENCH_TEST_NOTES"
@@ -48,7 +48,7 @@ def install() -> None:
             packages=PACKAGES.get(name, ()),
         )
     if "bench" in sys.orig_argv:
-        from servers.process import server_process
+        from loopbench.servers.process import server_process
 
         inner: Any = server_process
         inner.__wrapped__.__kwdefaults__["ready_timeout_s"] = float(os.environ[_HASTE])

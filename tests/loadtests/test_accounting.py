@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from loadtests import accounting
-from loadtests.accounting import Accounted, Total, judged
-from loadtests.generator_process import Generator
-from loadtests.plan import PlannedRun
-from loadtests.rows import RunResult, rows_of
-from loadtests.scenarios import Closed, Load, Scenario, load_to_json
-from results.schema import Code
-from servers.contract import CASES
+from loopbench.loadtests import accounting
+from loopbench.loadtests.accounting import Accounted, Total, judged
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.rows import RunResult, rows_of
+from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
+from loopbench.results.schema import Code
+from loopbench.servers.contract import CASES
 
 LOAD = Load("main", CASES["db-save"], Closed(4))
 

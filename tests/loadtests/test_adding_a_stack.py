@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from results.schema import RUNS, read_table
+from loopbench.results.schema import RUNS, read_table
 from tests.loadtests.documents import blocks
 from tests.servers.processes import ROOT
 

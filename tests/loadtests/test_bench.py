@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from loadtests.plan import plan_runs
-from loadtests.scenarios import SCENARIOS, Open
-from results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
+from loopbench.loadtests.plan import plan_runs
+from loopbench.loadtests.scenarios import SCENARIOS, Open
+from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
 from tests.loadtests.benches import SHORT, Bench, Ended, ended, one_error
 from tests.servers.processes import ROOT
 

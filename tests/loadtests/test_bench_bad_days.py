@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from results.schema import FAILURES, TABLES, Code, read_table
+from loopbench.results.schema import FAILURES, TABLES, Code, read_table
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended, reach
 from tests.servers.processes import needs_proc
@@ -23,7 +23,9 @@ def unlucky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
     folder = tmp_path_factory.mktemp("unlucky") / "run"
     options = ("--warmup", "0.1", "--duration", "1.0", "--rounds", "3")
     with Bench(folder, *ONE_CELL, *options) as bench:
-        for number, victim in enumerate(("servers.child", "loadtests.generator")):
+        for number, victim in enumerate(
+            ("loopbench.servers.child", "loopbench.loadtests.generator")
+        ):
             reach(bench, lambda bench, done=number: len(bench.rows()) == done and bench.loading())
             time.sleep(0.3)  # into the window
             for pid in bench.pids(victim):

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from loadtests import store_facts
-from loadtests.environment import shown_command
-from loadtests.services import Service, postgres_server
-from servers.settings import without_password
+from loopbench.loadtests import store_facts
+from loopbench.loadtests.environment import shown_command
+from loopbench.loadtests.services import Service, postgres_server
+from loopbench.servers.settings import without_password
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
 from tests.servers.processes import ROOT
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.plan import plan_runs
-from results.schema import RUNS, TABLES, Code
+from loopbench.loadtests.plan import plan_runs
+from loopbench.results.schema import RUNS, TABLES, Code
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, reach
 from tests.servers.processes import eventually, needs_proc
@@ -21,7 +21,7 @@ SCENARIOS = ("async-1", "open-low")
 
 def begun(bench: Bench) -> bool:
     """The first server is there, long before the first Run."""
-    return bool(bench.pids("servers.child"))
+    return bool(bench.pids("loopbench.servers.child"))
 
 
 def finished_one(bench: Bench) -> bool:

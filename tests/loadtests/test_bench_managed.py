@@ -13,15 +13,15 @@ from typing import Any
 import psutil
 import pytest
 
-from results import folder as folders
-from results.report.material import gather
-from results.report.parts import Table
-from results.report.processes import parts
-from results.schema import OBSERVATIONS, THREADS, Code, read_table
-from results.summary import summarise
-from results.table import heading
-from servers.managers import available
-from servers.stacks import STACKS
+from loopbench.results import folder as folders
+from loopbench.results.report.material import gather
+from loopbench.results.report.parts import Table
+from loopbench.results.report.processes import parts
+from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
+from loopbench.results.summary import summarise
+from loopbench.results.table import heading
+from loopbench.servers.managers import available
+from loopbench.servers.stacks import STACKS
 from tests.loadtests.benches import Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.test_bench import command
 from tests.servers.processes import needs_proc
@@ -61,7 +61,7 @@ def loaded(bench: Bench) -> bool:
 
 def forked(bench: Bench) -> list[int]:
     """The workers of gunicorn: they run what their manager runs."""
-    pids = bench.pids("servers.managing")
+    pids = bench.pids("loopbench.servers.managing")
     found = []
     for pid in pids:
         with suppress(psutil.NoSuchProcess):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.cpus import allowed_cpus
-from results import folder as folders
-from results.report.material import gather
-from results.report.parts import Table
-from results.report.processes import parts
-from results.schema import OBSERVATIONS, THREADS, Code, read_table
-from results.summary import summarise
-from results.table import heading
+from loopbench.loadtests.cpus import allowed_cpus
+from loopbench.results import folder as folders
+from loopbench.results.report.material import gather
+from loopbench.results.report.parts import Table
+from loopbench.results.report.processes import parts
+from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
+from loopbench.results.summary import summarise
+from loopbench.results.table import heading
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, reach
 from tests.servers.processes import needs_proc
 
@@ -103,7 +103,7 @@ def test_one_process_that_is_killed_ends_the_run(tmp_path: Path) -> None:
     with Bench(tmp_path / "run", *words, *times) as bench:
         reach(bench, lambda bench: bench.loading())
         time.sleep(0.3)  # into the window
-        os.kill(bench.pids("servers.child")[0], signal.SIGKILL)
+        os.kill(bench.pids("loopbench.servers.child")[0], signal.SIGKILL)
         done = ended(bench)
     (row,) = done.rows
     assert Code.SERVER_DIED in codes(row)

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 import redis
 
-from loadtests.bench_plan import APART
-from loadtests.bench_plan import Bench as Plan
-from loadtests.generator_process import Generator
-from loadtests.plan import PlannedRun
-from loadtests.rows import RunResult, rows_of
-from loadtests.scenarios import SCENARIOS, load_to_json
-from loadtests.services import redis_server
-from servers.process import ServerProcess, server_process
-from servers.redis_channel import CHANNEL
-from servers.settings import Settings
+from loopbench.loadtests.bench_plan import APART
+from loopbench.loadtests.bench_plan import Bench as Plan
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.rows import RunResult, rows_of
+from loopbench.loadtests.scenarios import SCENARIOS, load_to_json
+from loopbench.loadtests.services import redis_server
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.redis_channel import CHANNEL
+from loopbench.servers.settings import Settings
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
 from tests.loadtests.loads import histogram
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import gevent
 import pytest
 
-from loadtests.client import REMEMBERED_BYTES, AnswerBook, Connection
-from servers.contract import TEXT, Case, Expected, Request
+from loopbench.loadtests.client import REMEMBERED_BYTES, AnswerBook, Connection
+from loopbench.servers.contract import TEXT, Case, Expected, Request
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, Until, hostile_server
 from tests.servers.processes import eventually
 

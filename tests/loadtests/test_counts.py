@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.counts import Count, count, write
-from loadtests.instructions import missing
-from loadtests.regression.counts import REPEATS
-from results.report.parts import Table
-from results.schema import COUNTS, read_table
+from loopbench.loadtests.counts import Count, count, write
+from loopbench.loadtests.instructions import missing
+from loopbench.loadtests.regression.counts import REPEATS
+from loopbench.results.report.parts import Table
+from loopbench.results.schema import COUNTS, read_table
 from tests.results import report_folder
 from tests.results.reports import made
 

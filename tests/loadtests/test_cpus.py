@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from loadtests import cpus
-from loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus, siblings
-from results.schema import Code
+from loopbench.loadtests import cpus
+from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus, siblings
+from loopbench.results.schema import Code
 
 
 @pytest.fixture

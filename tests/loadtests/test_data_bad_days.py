@@ -16,17 +16,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from loadtests.cpus import CpuPlan
-from loadtests.generator_process import Generator, generator_process
-from loadtests.measure import measure
-from loadtests.plan import PlannedRun
-from loadtests.rows import RunRows, rows_of
-from loadtests.scenarios import Closed, Load, Scenario
-from loadtests.services import Service, postgres_server, redis_server
-from results.schema import Code
-from servers.contract import CASES
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.loadtests.cpus import CpuPlan
+from loopbench.loadtests.generator_process import Generator, generator_process
+from loopbench.loadtests.measure import measure
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.rows import RunRows, rows_of
+from loopbench.loadtests.scenarios import Closed, Load, Scenario
+from loopbench.loadtests.services import Service, postgres_server, redis_server
+from loopbench.results.schema import Code
+from loopbench.servers.contract import CASES
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 from tests.servers.choices import stacks
 
 BOUND_S = 20.0

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.doubts import Evidence, doubts
-from results.schema import Code
+from loopbench.loadtests.doubts import Evidence, doubts
+from loopbench.results.schema import Code
 
 CLOSED = Evidence(
     users=32,

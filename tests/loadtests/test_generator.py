@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from loadtests.doubts import GENERATOR_LAG_LIMIT_MS
-from loadtests.generator_process import Generator
-from loadtests.histogram import from_buckets
-from loadtests.scenarios import Closed, Idle, Load
+from loopbench.loadtests.doubts import GENERATOR_LAG_LIMIT_MS
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.histogram import from_buckets
+from loopbench.loadtests.scenarios import Closed, Idle, Load
 from tests.loadtests.counting import Counting, case
 from tests.loadtests.loads import (
     MEASURED_S,

@@ -13,10 +13,10 @@ from contextlib import suppress
 
 import pytest
 
-from loadtests import generator_process as harness_side
-from loadtests.errors import GeneratorDied, HarnessError
-from loadtests.generator_process import Generator, generator_process
-from loadtests.scenarios import Load
+from loopbench.loadtests import generator_process as harness_side
+from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.loadtests.generator_process import Generator, generator_process
+from loopbench.loadtests.scenarios import Load
 from tests.loadtests.counting import Counting, counting_server
 from tests.loadtests.loads import (
     MEASURED_S,
@@ -200,7 +200,7 @@ def test_a_frozen_generator_falls_silent(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_generator_goes_when_the_harness_is_gone(server: Counting) -> None:
     """End of file on its pipe ends it at once, in the middle of a load."""
     with subprocess.Popen(
-        [sys.executable, "-m", "loadtests.generator"],
+        [sys.executable, "-m", "loopbench.loadtests.generator"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,

@@ -8,8 +8,8 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from loadtests.histogram import HIGHEST_US, Histogram, from_buckets
-from results.schema import PERCENTILES
+from loopbench.loadtests.histogram import HIGHEST_US, Histogram, from_buckets
+from loopbench.results.schema import PERCENTILES
 
 EXACT_BELOW_US = 2048
 WIDTH = 0.001

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.instructions import counting, missing
-from servers.contract import CASES
-from servers.settings import Settings
+from loopbench.loadtests.instructions import counting, missing
+from loopbench.servers.contract import CASES
+from loopbench.servers.settings import Settings
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests import verify
-from loadtests.scenarios import case_of
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
+from loopbench.loadtests import verify
+from loopbench.loadtests.scenarios import case_of
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
 from tests.servers.choices import stacks
 
 SMALL, LARGE = "items-16", "items-1m"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from loadtests.bench_plan import Bench as Plan
-from loadtests.scenarios import SCENARIOS
-from servers.stacks import STACKS
+from loopbench.loadtests.bench_plan import Bench as Plan
+from loopbench.loadtests.scenarios import SCENARIOS
+from loopbench.servers.stacks import STACKS
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import SHORT, Bench, ended
 from tests.test_house import _make

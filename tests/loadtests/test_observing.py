@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from loadtests.generator_process import Generator
-from loadtests.scenarios import Closed, Load, Open
-from servers.contract import CASES, TEXT, Case, Expected, Request
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.scenarios import Closed, Load, Open
+from loopbench.servers.contract import CASES, TEXT, Case, Expected, Request
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
 from tests.loadtests.observed import (
     EACH_KIND,
     PARTS,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtests.generator_process import Generator
-from loadtests.observing import begun
-from loadtests.scenarios import Closed, Idle, Load
-from servers.contract import CASES
-from servers.process import ServerProcess
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.observing import begun
+from loopbench.loadtests.scenarios import Closed, Idle, Load
+from loopbench.servers.contract import CASES
+from loopbench.servers.process import ServerProcess
 from tests.loadtests.counting import case, counting_server
 from tests.loadtests.observed import (
     EACH_KIND,

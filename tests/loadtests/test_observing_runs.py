@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from loadtests import measure, observing
-from loadtests.cpus import CpuPlan
-from loadtests.generator_process import Generator
-from loadtests.observing import Observer
-from loadtests.rows import RunResult, rows_of
-from loadtests.scenarios import Scenario
-from results.schema import Code
-from servers.process import ServerProcess
-from servers.stacks import STACKS
+from loopbench.loadtests import measure, observing
+from loopbench.loadtests.cpus import CpuPlan
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.observing import Observer
+from loopbench.loadtests.rows import RunResult, rows_of
+from loopbench.loadtests.scenarios import Scenario
+from loopbench.results.schema import Code
+from loopbench.servers.process import ServerProcess
+from loopbench.servers.stacks import STACKS
 from tests.loadtests.observed import MEASURED_S, PARTS, WARMUP_S, closed, planned, scenario
 from tests.servers.processes import freeze, needs_proc, needs_waitid
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.environment import shown_command
-from loadtests.errors import HarnessError
-from loadtests.own import USERS, learn, of_file, of_paths, prepare
-from loadtests.scenarios import Closed, Open
-from results.schema import FAILURES, THREADS, Code, read_table
-from servers.contract import Request
-from servers.own_app import ASGI, Looks, OwnApp, look_at
-from servers.own_stacks import rows
-from servers.process import ServerProcess, server_process
+from loopbench.loadtests.environment import shown_command
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.own import USERS, learn, of_file, of_paths, prepare
+from loopbench.loadtests.scenarios import Closed, Open
+from loopbench.results.schema import FAILURES, THREADS, Code, read_table
+from loopbench.servers.contract import Request
+from loopbench.servers.own_app import ASGI, Looks, OwnApp, look_at
+from loopbench.servers.own_stacks import rows
+from loopbench.servers.process import ServerProcess, server_process
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.documents import blocks, write
 from tests.loadtests.test_bench import command

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.observing import Edge, Observed
-from loadtests.probe_rows import (
+from loopbench.loadtests.observing import Edge, Observed
+from loopbench.loadtests.probe_rows import (
     histogram_rows,
     load_figures,
     observation_rows,
@@ -15,8 +15,8 @@ from loadtests.probe_rows import (
     taken_apart,
     thread_rows,
 )
-from loadtests.store_cpu import CpuReading
-from results.schema import OBSERVATIONS, RUNS, THREADS
+from loopbench.loadtests.store_cpu import CpuReading
+from loopbench.results.schema import OBSERVATIONS, RUNS, THREADS
 from tests.loadtests.snapshots import IDLE, RUN, START_NS, SYNC, edge, glance, phase, reading, taken
 
 LOOP = "asyncio.unix_events._UnixSelectorEventLoop"

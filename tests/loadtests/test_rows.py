@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from loadtests.observing import Edge, Observed
-from loadtests.plan import PlannedRun
-from loadtests.procstat import MachineReading
-from loadtests.rows import RunResult, RunRows, rows_of
-from loadtests.scenarios import Closed, Load, Open, Scenario
-from results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
-from servers import machine
-from servers.contract import CASES
-from servers.process import Ended
+from loopbench.loadtests.observing import Edge, Observed
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.procstat import MachineReading
+from loopbench.loadtests.rows import RunResult, RunRows, rows_of
+from loopbench.loadtests.scenarios import Closed, Load, Open, Scenario
+from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
+from loopbench.servers import machine
+from loopbench.servers.contract import CASES
+from loopbench.servers.process import Ended
 
 PLANNED = PlannedRun("02.aiohttp.made-up", 2, 5, "aiohttp", "made-up")
 WINDOW_S = 2.0

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from loadtests.cli import DEFAULT_SCENARIOS
-from loadtests.scenarios import (
+from loopbench.loadtests.cli import DEFAULT_SCENARIOS
+from loopbench.loadtests.scenarios import (
     SCENARIOS,
     Closed,
     Idle,
@@ -17,9 +17,9 @@ from loadtests.scenarios import (
     load_from_json,
     load_to_json,
 )
-from servers.contract import CASES, ROUTES
-from servers.exchanges import EXCHANGES, opening
-from servers.settings import Settings
+from loopbench.servers.contract import CASES, ROUTES
+from loopbench.servers.exchanges import EXCHANGES, opening
+from loopbench.servers.settings import Settings
 
 LEAST_WARMUP_S = 0.1
 """The shortest lead-in that `--warmup` takes."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from loadtests.errors import HarnessError
-from loadtests.rows import Row, RunRows
-from loadtests.store import cannot_write, new_folder, open_store, seed_of
-from results.schema import (
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.rows import Row, RunRows
+from loopbench.loadtests.store import cannot_write, new_folder, open_store, seed_of
+from loopbench.results.schema import (
     FAILURES,
     HISTOGRAMS,
     PLAN_FILE,

@@ -10,14 +10,14 @@ from typing import Any
 import gevent
 import pytest
 
-from loadtests.client import AnswerBook
-from loadtests.generator_process import Generator, generator_process
-from loadtests.models import Closed, Load, Slow
-from loadtests.scenarios import load_to_json
-from loadtests.stream_client import BROKEN_OFF, FirstByteConnection, SlowConnection
-from servers.contract import TEXT, Case, Expected, Request
-from servers.process import server_process
-from servers.settings import Settings
+from loopbench.loadtests.client import AnswerBook
+from loopbench.loadtests.generator_process import Generator, generator_process
+from loopbench.loadtests.models import Closed, Load, Slow
+from loopbench.loadtests.scenarios import load_to_json
+from loopbench.loadtests.stream_client import BROKEN_OFF, FirstByteConnection, SlowConnection
+from loopbench.servers.contract import TEXT, Case, Expected, Request
+from loopbench.servers.process import server_process
+from loopbench.servers.settings import Settings
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, hostile_server
 from tests.loadtests.loads import failures, histogram
 from tests.servers import processes

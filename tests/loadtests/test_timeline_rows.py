@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from loadtests.observing import Edge, Observed
-from loadtests.probe_rows import timeline_rows
-from loadtests.recording import Series, Timeline
-from results.schema import TIMELINE
+from loopbench.loadtests.observing import Edge, Observed
+from loopbench.loadtests.probe_rows import timeline_rows
+from loopbench.loadtests.recording import Series, Timeline
+from loopbench.results.schema import TIMELINE
 from tests.loadtests.snapshots import MONOTONIC_NS, RUN, SYNC, edge, glance, taken
 
 

@@ -13,20 +13,20 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
-from loadtests.distributed.place import Place
-from loadtests.generator_process import Generator, generator_process
-from loadtests.measure import measure
-from loadtests.plan import PlannedRun
-from loadtests.rows import rows_of
-from loadtests.scenarios import SCENARIOS
-from loadtests.upstream import upstream_process
-from results.schema import Code
-from servers.data_cases import FETCHES
-from servers.errors import StartupFailed
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
+from loopbench.loadtests.distributed.place import Place
+from loopbench.loadtests.generator_process import Generator, generator_process
+from loopbench.loadtests.measure import measure
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.rows import rows_of
+from loopbench.loadtests.scenarios import SCENARIOS
+from loopbench.loadtests.upstream import upstream_process
+from loopbench.results.schema import Code
+from loopbench.servers.data_cases import FETCHES
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 from tests.loadtests.counting import Counting, counting_server
 from tests.servers.choices import stacks
 from tests.servers.processes import eventually, needs_proc
@@ -69,7 +69,7 @@ def _servers() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):
-            if "servers.child" in child.cmdline():
+            if "loopbench.servers.child" in child.cmdline():
                 found.append(child)
     return sorted(found, key=lambda one: one.create_time())
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from results.schema import FAILURES, RUNS, TABLES, Row, TableWriter, Value
+from loopbench.results.schema import FAILURES, RUNS, TABLES, Row, TableWriter, Value
 
 ROUNDS = 5
 STACKS = ("aiohttp", "asyncio", "quart-hypercorn")

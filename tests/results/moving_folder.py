@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from results.schema import RUNS, Row
+from loopbench.results.schema import RUNS, Row
 from tests.results import report_folder
 
 STACKS = {"aiohttp": 1.0, "quart-hypercorn": 4.0}

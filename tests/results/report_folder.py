@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from results import schema
-from results.schema import Row, TableWriter, Value
+from loopbench.results import schema
+from loopbench.results.schema import Row, TableWriter, Value
 
 STACKS = ("aiohttp", "asyncio", "quart-hypercorn")
 ROUNDS = (1, 2, 3)

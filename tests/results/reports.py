@@ -10,10 +10,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from results.folder import load
-from results.report.document import Document, document
-from results.report.parts import Panel, Plot, Table
-from results.summary import summarise
+from loopbench.results.folder import load
+from loopbench.results.report.document import Document, document
+from loopbench.results.report.parts import Panel, Plot, Table
+from loopbench.results.summary import summarise
 
 
 def made(folder: Path) -> Document:

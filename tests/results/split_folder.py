@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from results.schema import COUNTS, RUNS, TableWriter
+from loopbench.results.schema import COUNTS, RUNS, TableWriter
 
 ASYNCIO, UVLOOP = "asyncio.unix_events._UnixSelectorEventLoop", "uvloop.Loop"
 BY_ROUND = {1: 0.5, 2: 1.0, 3: 2.0}

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from results import behaviour
-from results.article import article, prose
-from results.errors import ResultsError
-from results.report.parts import Bullets, Code, Link, Table
-from results.schema import BEHAVIOUR, Row, TableWriter
+from loopbench.results import behaviour
+from loopbench.results.article import article, prose
+from loopbench.results.errors import ResultsError
+from loopbench.results.report.parts import Bullets, Code, Link, Table
+from loopbench.results.schema import BEHAVIOUR, Row, TableWriter
 from tests.conftest import ROOT
 from tests.results import report_folder
 from tests.results.reports import made

@@ -15,9 +15,9 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from results import schema
-from results.__main__ import cli, main
-from results.schema import RUNS, TableWriter
+from loopbench.results import schema
+from loopbench.results.__main__ import cli, main
+from loopbench.results.schema import RUNS, TableWriter
 from tests.conftest import ROOT
 from tests.results import golden
 
@@ -269,7 +269,7 @@ def test_names_of_runs_complete(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_completion_does_not_wait_for_the_statistics() -> None:
     """Neither scipy nor rich is imported by the commands' list alone."""
-    code = "import sys, results.__main__; print({'scipy', 'rich', 'numpy'} & set(sys.modules))"
+    code = "import sys, loopbench.results.__main__; print({'scipy', 'rich', 'numpy'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True
     )

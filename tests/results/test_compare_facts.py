@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from results import folder as folders
-from results.compare import Difference
-from results.compare_facts import otherwise
-from results.schema import BEHAVIOUR, OBSERVATIONS, Row, TableWriter
+from loopbench.results import folder as folders
+from loopbench.results.compare import Difference
+from loopbench.results.compare_facts import otherwise
+from loopbench.results.schema import BEHAVIOUR, OBSERVATIONS, Row, TableWriter
 from tests.conftest import ROOT
 from tests.results import report_folder
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import frictionless
 import pytest
 
-from results import datapackage, dictionary, summary
-from results.errors import ResultsError
-from results.folder import load
-from results.schema import DERIVED, TABLES
+from loopbench.results import datapackage, dictionary, summary
+from loopbench.results.errors import ResultsError
+from loopbench.results.folder import load
+from loopbench.results.schema import DERIVED, TABLES
 from tests.results import golden
 
 SNIPPETS = re.findall(r"^python -c .+$", dictionary.README.read_text(encoding="utf-8"), re.M)

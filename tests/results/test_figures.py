@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from results import figures
+from loopbench.results import figures
 
 
 @pytest.mark.parametrize(

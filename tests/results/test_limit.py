@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from results import folder as folders
-from results import limit, schema, table
-from results.limit import Seen, Verdict, Word, verdict
-from results.report import limits as section
-from results.report.material import gather
-from results.report.parts import Plot, Table, Text
-from results.schema import Row, TableWriter
-from results.summary import summarise
+from loopbench.results import folder as folders
+from loopbench.results import limit, schema, table
+from loopbench.results.limit import Seen, Verdict, Word, verdict
+from loopbench.results.report import limits as section
+from loopbench.results.report.material import gather
+from loopbench.results.report.parts import Plot, Table, Text
+from loopbench.results.schema import Row, TableWriter
+from loopbench.results.summary import summarise
 
 IDLE = Seen(
     response_ms=10.0,

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from scipy import stats
 
-from results.compare import unpaired_ratio
-from results.location import Interval, locate, raised
-from results.summary import Sample
+from loopbench.results.compare import unpaired_ratio
+from loopbench.results.location import Interval, locate, raised
+from loopbench.results.summary import Sample
 
 REPEATS = 3000
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from results import table as terminal
-from results.folder import load
-from results.report import markdown
-from results.schema import RUNS, Row
-from results.summary import summarise
+from loopbench.results import table as terminal
+from loopbench.results.folder import load
+from loopbench.results.report import markdown
+from loopbench.results.schema import RUNS, Row
+from loopbench.results.summary import summarise
 from tests.results import moving_folder, report_folder
 from tests.results.reports import drawn, made, panels, table
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from results import datapackage, packing
-from results.errors import ResultsError
-from results.report import markdown
-from results.schema import HISTOGRAMS
+from loopbench.results import datapackage, packing
+from loopbench.results.errors import ResultsError
+from loopbench.results.report import markdown
+from loopbench.results.schema import HISTOGRAMS
 from tests.conftest import ROOT
 from tests.results import report_folder
 from tests.results.reports import made

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from results import folder as folders
-from results.errors import ResultsError, UnknownName
-from results.folder import load
-from results.reading import MOST_PROBLEMS, Problem, rows
-from results.schema import FAILURES, RUNS, Value, read_table
+from loopbench.results import folder as folders
+from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.folder import load
+from loopbench.results.reading import MOST_PROBLEMS, Problem, rows
+from loopbench.results.schema import FAILURES, RUNS, Value, read_table
 from tests.results import golden
 
 ROWS = len(list(golden.run_rows()))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from results.folder import load
-from results.report import html, markdown, writing
-from results.report.parts import Code, Link, Text, Words
-from results.report.questions import QUESTIONS
-from results.report.sections import SECTIONS
-from results.schema import RUNS, TABLES, Row
-from results.summary import summarise
+from loopbench.results.folder import load
+from loopbench.results.report import html, markdown, writing
+from loopbench.results.report.parts import Code, Link, Text, Words
+from loopbench.results.report.questions import QUESTIONS
+from loopbench.results.report.sections import SECTIONS
+from loopbench.results.schema import RUNS, TABLES, Row
+from loopbench.results.summary import summarise
 from tests.conftest import ROOT
 from tests.results import report_folder
 from tests.results.reports import Page, made, table, tables

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from results.folder import load
-from results.report import writing
-from results.summary import summarise
+from loopbench.results.folder import load
+from loopbench.results.report import writing
+from loopbench.results.summary import summarise
 from tests.results import chromium, report_folder
 from tests.results.chromium import Page
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from results.report import html, markdown
-from results.report.document import Document
-from results.report.parts import Bullets, Code
-from results.schema import FAILURES, HISTOGRAMS, RUNS, Row
+from loopbench.results.report import html, markdown
+from loopbench.results.report.document import Document
+from loopbench.results.report.parts import Bullets, Code
+from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Row
 from tests.results import report_folder
 from tests.results.reports import Page, made, tables
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from results.folder import load
-from results.report import doubts, surroundings
-from results.report.material import Material, gather
-from results.report.parts import Code, Link, Part, Table, Text
-from results.summary import summarise
+from loopbench.results.folder import load
+from loopbench.results.report import doubts, surroundings
+from loopbench.results.report.material import Material, gather
+from loopbench.results.report.parts import Code, Link, Part, Table, Text
+from loopbench.results.summary import summarise
 from tests.results import report_folder
 
 KNOWN = {

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from results.report import charts, drawing
-from results.report.curves import distributions
-from results.report.looks import INK, looks
-from results.report.material import Curve
-from results.report.parts import Panel
-from results.report.tracks import MOST_POINTS, Track
-from results.schema import HISTOGRAMS
+from loopbench.results.report import charts, drawing
+from loopbench.results.report.curves import distributions
+from loopbench.results.report.looks import INK, looks
+from loopbench.results.report.material import Curve
+from loopbench.results.report.parts import Panel
+from loopbench.results.report.tracks import MOST_POINTS, Track
+from loopbench.results.schema import HISTOGRAMS
 from tests.results import report_folder
 from tests.results.reports import drawn, made, marks, panels
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from results import folder, summary
-from results.report import writing
-from results.schema import PROBE_COST, Row, TableWriter
+from loopbench.results import folder, summary
+from loopbench.results.report import writing
+from loopbench.results.schema import PROBE_COST, Row, TableWriter
 
 ROWS: list[Row] = [
     {

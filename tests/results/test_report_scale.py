@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from results.schema import HISTOGRAMS, Row, TableWriter
+from loopbench.results.schema import HISTOGRAMS, Row, TableWriter
 from tests.conftest import ROOT
 from tests.results import report_folder
 
@@ -20,7 +20,7 @@ TARGET_S = 5.0
 
 _RUN = """
 import sys
-from results.__main__ import main
+from loopbench.results.__main__ import main
 sys.argv = ["results", "report", sys.argv[1]]
 try:
     main()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from results import folder as folders
-from results import split
-from results.reading import Problem
-from results.report import split as section
-from results.report.material import gather
-from results.report.parts import Plot, Table
-from results.split import Counted, Pair, Split
-from results.summary import summarise
+from loopbench.results import folder as folders
+from loopbench.results import split
+from loopbench.results.reading import Problem
+from loopbench.results.report import split as section
+from loopbench.results.report.material import gather
+from loopbench.results.report.parts import Plot, Table
+from loopbench.results.split import Counted, Pair, Split
+from loopbench.results.summary import summarise
 from tests.conftest import ROOT
 from tests.results import split_folder
 

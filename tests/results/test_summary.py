@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from results import figures, summary
-from results.errors import UnknownName
-from results.folder import load
-from results.schema import RUNS, SUMMARY, Code, TableWriter, read_table
-from results.summary import METRICS, Summaries, Summary, choose_reference, summarise
-from results.warnings import WORDING, ReadingCode, Wording, wording
+from loopbench.results import figures, summary
+from loopbench.results.errors import UnknownName
+from loopbench.results.folder import load
+from loopbench.results.schema import RUNS, SUMMARY, Code, TableWriter, read_table
+from loopbench.results.summary import METRICS, Summaries, Summary, choose_reference, summarise
+from loopbench.results.warnings import WORDING, ReadingCode, Wording, wording
 from tests.results import golden
 
 REACH = 4.302653 * math.sqrt(4e-4 / 6)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from results import table as terminal
-from results.folder import load
-from results.report import markdown
-from results.schema import RUNS
-from results.summary import summarise
+from loopbench.results import table as terminal
+from loopbench.results.folder import load
+from loopbench.results.report import markdown
+from loopbench.results.schema import RUNS
+from loopbench.results.summary import summarise
 from tests.results import report_folder, websocket_folder
 from tests.results.reports import made, panels, table
 

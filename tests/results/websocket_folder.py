@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from results.schema import FAILURES, RUNS, Row, TableWriter, Value
+from loopbench.results.schema import FAILURES, RUNS, Row, TableWriter, Value
 
 STACKS = ("aiohttp", "quart-hypercorn")
 BY_ROUND = {1: 0.5, 2: 1.0, 3: 2.0}

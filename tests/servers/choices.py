@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from servers.contract import CASES, Case
-from servers.stacks import NO_LOOP, STACKS, Stack, available, hole
+from loopbench.servers.contract import CASES, Case
+from loopbench.servers.stacks import NO_LOOP, STACKS, Stack, available, hole
 
 CORE = ("aiohttp", "quart-hypercorn", "asyncio")
 """What `make setup` brings, and most people look at."""

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from servers import lifecycle, probe
-from servers.hosting import LOOPS
-from servers.lifecycle import Server
-from servers.probe import Probe
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.servers import lifecycle, probe
+from loopbench.servers.hosting import LOOPS
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.probe import Probe
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 from tests.servers.choices import KINDS, here, stacks
 
 T = TypeVar("T")

@@ -16,10 +16,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers import lifecycle
-from servers.contract import JSON
-from servers.lifecycle import Server
-from servers.settings import Settings
+from loopbench.servers import lifecycle
+from loopbench.servers.contract import JSON
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.settings import Settings
 from tests.servers import wire
 from tests.servers.odd_requests import ODD_REQUESTS, OddRequest
 

@@ -13,9 +13,9 @@ import time
 
 sys.path.insert(1, os.getcwd())  # where `servers` is, as `-m` would have it
 
-from servers.managed import managed_processes
-from servers.process import server_process
-from servers.settings import Settings
+from loopbench.servers.managed import managed_processes
+from loopbench.servers.process import server_process
+from loopbench.servers.settings import Settings
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 sys.path.insert(1, os.getcwd())  # where `servers` is, as `-m` would have it
 
-from servers import stacks
-from servers.settings import Settings
-from servers.stacks import InForce, Serving
+from loopbench.servers import stacks
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import InForce, Serving
 
 
 class Plain:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from servers.executor_watch import WatchedExecutor
-from servers.probe import Probe
+from loopbench.servers.executor_watch import WatchedExecutor
+from loopbench.servers.probe import Probe
 
 
 @contextmanager

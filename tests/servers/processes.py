@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from servers.contract import CASES
-from servers.stacks import STACKS
+from loopbench.servers.contract import CASES
+from loopbench.servers.stacks import STACKS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from servers.__main__ import SETTING_OPTIONS
-from servers.contract import CASES
-from servers.settings import Settings
-from servers.stacks import STACKS, available
+from loopbench.servers.__main__ import SETTING_OPTIONS
+from loopbench.servers.contract import CASES
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS, available
 from tests.servers.choices import KINDS, stacks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -168,9 +168,7 @@ def test_list_has_a_row_a_stack() -> None:
 
 def test_the_shell_completes_names_of_stacks() -> None:
     """As click's completion scripts ask the installed command for them."""
-    program = (
-        "import sys; sys.argv[0] = 'loopbench-servers'; import servers.__main__ as m; m.main()"
-    )
+    program = "import sys; sys.argv[0] = 'loopbench-servers'; import loopbench.servers.__main__ as m; m.main()"
     asked = {"COMP_WORDS": "loopbench-servers run q", "COMP_CWORD": "2"}
     done = subprocess.run(
         [sys.executable, "-c", program],

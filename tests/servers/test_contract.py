@@ -11,11 +11,11 @@ import socket
 import psutil
 import pytest
 
-from servers import work
-from servers.contract import CASES, ROUTES, Case, Expected, Request, Route, routes_listing
-from servers.exchanges import EXCHANGES
-from servers.lifecycle import Server
-from servers.stacks import STACKS, keeps, keeps_exchanges
+from loopbench.servers import work
+from loopbench.servers.contract import CASES, ROUTES, Case, Expected, Request, Route, routes_listing
+from loopbench.servers.exchanges import EXCHANGES
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.stacks import STACKS, keeps, keeps_exchanges
 from tests.servers import wire
 from tests.servers.choices import KINDS, ON_A_LOOP, promises, stacks, stays_open
 from tests.servers.conftest import Lab
@@ -165,7 +165,7 @@ def test_answers_are_not_delayed(lab: Lab, server: Server) -> None:
 
 def test_a_missing_route_fails_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack without a route answers 404 there and is not conformant; the others are not hurt."""
-    from servers import aiohttp_app, lifecycle
+    from loopbench.servers import aiohttp_app, lifecycle
 
     monkeypatch.delitem(aiohttp_app.HANDLERS, "query")
 

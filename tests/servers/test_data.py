@@ -14,14 +14,14 @@ from urllib.request import urlopen
 
 import pytest
 
-from servers import lifecycle
-from servers.contract import Case, Request
-from servers.exchange import filling
-from servers.large import DIGESTS, large
-from servers.lifecycle import Server
-from servers.process import server_process
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.servers import lifecycle
+from loopbench.servers.contract import Case, Request
+from loopbench.servers.exchange import filling
+from loopbench.servers.large import DIGESTS, large
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.process import server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 from tests.servers import wire
 from tests.servers.choices import CORE, KINDS, promises, stacks
 from tests.servers.conftest import Lab

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from servers.stacks import STACKS, available
+from loopbench.servers.stacks import STACKS, available
 from tests.servers.choices import here
 from tests.servers.differences import (
     COMPARED,

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from servers import lifecycle, work
-from servers.contract import CASES, Request
-from servers.lifecycle import Server
-from servers.settings import Settings
+from loopbench.servers import lifecycle, work
+from loopbench.servers.contract import CASES, Request
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.settings import Settings
 from tests.servers import wire
 from tests.servers.choices import IN_THREADS, stacks
 from tests.servers.conftest import Lab

@@ -7,13 +7,13 @@ import hashlib
 
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
-from servers import lifecycle
-from servers.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
-from servers.asyncio_stack import AsyncioServing
-from servers.contract import CASES, Case, Request
-from servers.exchange import dumps
-from servers.lifecycle import Server
-from servers.stacks import keeps
+from loopbench.servers import lifecycle
+from loopbench.servers.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
+from loopbench.servers.asyncio_stack import AsyncioServing
+from loopbench.servers.contract import CASES, Case, Request
+from loopbench.servers.exchange import dumps
+from loopbench.servers.lifecycle import Server
+from loopbench.servers.stacks import keeps
 from tests.servers import wire
 from tests.servers.choices import KINDS, promises, stays_open
 from tests.servers.conftest import Lab

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from servers.control import ControlClosed
-from servers.errors import PortInUse
-from servers.gathered import gathered
-from servers.group import ServerGroup, server_processes, summed
-from servers.machine import Reading
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
+from loopbench.servers.control import ControlClosed
+from loopbench.servers.errors import PortInUse
+from loopbench.servers.gathered import gathered
+from loopbench.servers.group import ServerGroup, server_processes, summed
+from loopbench.servers.machine import Reading
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
 from tests.servers.choices import CORE, stacks
 from tests.servers.processes import ask, eventually, nothing_left
 

@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from servers import facts, lifecycle
-from servers.contract import CASES
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.servers import facts, lifecycle
+from loopbench.servers.contract import CASES
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 from tests.servers import wire
 from tests.servers.choices import KINDS, ON_A_LOOP, STOP_AT_ONCE, here, stacks
 from tests.servers.traces import Run, nothing_left, plain_works, refuses

@@ -11,17 +11,17 @@ from urllib.request import urlopen
 
 import pytest
 
-from loadtests import verify
-from servers.control import ControlClosed
-from servers.errors import StartupFailed
-from servers.managed import ManagedGroup, managed_processes
-from servers.managers import MANAGERS, WITHOUT, available
-from servers.own_app import OwnApp, look_at
-from servers.own_stacks import rows
-from servers.parity import differences
-from servers.process import server_process
-from servers.settings import Settings
-from servers.stacks import STACKS, Stack, keeps
+from loopbench.loadtests import verify
+from loopbench.servers.control import ControlClosed
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.managed import ManagedGroup, managed_processes
+from loopbench.servers.managers import MANAGERS, WITHOUT, available
+from loopbench.servers.own_app import OwnApp, look_at
+from loopbench.servers.own_stacks import rows
+from loopbench.servers.parity import differences
+from loopbench.servers.process import server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS, Stack, keeps
 from tests.servers.processes import (
     PROC,
     Harness,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from loadtests import verify
-from servers import stacks as rows
-from servers.parity import (
+from loopbench.loadtests import verify
+from loopbench.servers import stacks as rows
+from loopbench.servers.parity import (
     PARITY_EXCEPTIONS,
     Difference,
     differences,
@@ -20,9 +20,9 @@ from servers.parity import (
     table,
     unexplained,
 )
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import NO_LOOP, STACKS, keeps
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import NO_LOOP, STACKS, keeps
 from tests.servers.choices import ON_A_LOOP, stacks
 from tests.servers.processes import eventually
 

@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-from loadtests import verify
-from servers.contract import CASES, Case, Dispatch, Route, route_of
-from servers.control import ControlError
-from servers.counts import rounded_us
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import Stack
+from loopbench.loadtests import verify
+from loopbench.servers.contract import CASES, Case, Dispatch, Route, route_of
+from loopbench.servers.control import ControlError
+from loopbench.servers.counts import rounded_us
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 from tests.servers.choices import CORE, stacks
 from tests.servers.processes import BOUND_S, ask, eventually
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from servers import machine
-from servers.control import ControlTimeout
-from servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
-from servers.process import server_process
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.servers import machine
+from loopbench.servers.control import ControlTimeout
+from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
+from loopbench.servers.process import server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 from tests.servers.choices import CORE, KINDS, stacks
 from tests.servers.processes import (
     PROC,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from servers.contract import CASES
-from servers.errors import StartupFailed
-from servers.process import server_process
+from loopbench.servers.contract import CASES
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.process import server_process
 from tests.servers.processes import ROOT
 
 

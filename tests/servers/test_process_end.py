@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from servers.commanded import interrupts_deferred
-from servers.control import ControlClosed
-from servers.process import Ended, server_process
+from loopbench.servers.commanded import interrupts_deferred
+from loopbench.servers.control import ControlClosed
+from loopbench.servers.process import Ended, server_process
 from tests.servers.choices import CORE, KINDS, stacks
 from tests.servers.processes import (
     PROC,

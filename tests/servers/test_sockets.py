@@ -14,10 +14,10 @@ from http.client import HTTPConnection
 import pytest
 from websocket import create_connection
 
-from loadtests.services import redis_server
-from servers.exchanges import EXCHANGES, MASK, Exchange, opening
-from servers.feed import WAITING_LIMIT
-from servers.frames import (
+from loopbench.loadtests.services import redis_server
+from loopbench.servers.exchanges import EXCHANGES, MASK, Exchange, opening
+from loopbench.servers.feed import WAITING_LIMIT
+from loopbench.servers.frames import (
     BrokenFrame,
     Close,
     Frame,
@@ -28,10 +28,10 @@ from servers.frames import (
     encode,
     masked_bytes,
 )
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
-from servers.stacks import STACKS, keeps_exchanges
-from servers.talk import NotUpgraded, Talk, problem, talking
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS, keeps_exchanges
+from loopbench.servers.talk import NotUpgraded, Talk, problem, talking
 from tests.servers.choices import KINDS, here
 
 BOUND_S = 15.0

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from aiohttp import web
 
-from servers import (
+from loopbench.servers import (
     aiohttp_stack,
     granian_server,
     hypercorn_server,
@@ -21,10 +21,10 @@ from servers import (
     stacks,
     uvicorn_server,
 )
-from servers.asgi import Application
-from servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
-from servers.settings import Settings
-from servers.stacks import STACKS, Serving
+from loopbench.servers.asgi import Application
+from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS, Serving
 from tests.servers.choices import CORE, KINDS, here
 from tests.servers.traces import Run, nothing_left, plain_works, refuses
 

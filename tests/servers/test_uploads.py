@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from servers import lifecycle
-from servers.contract import Case, Expected, Request
-from servers.data_cases import upload_case
-from servers.exchange import BINARY_TYPE, JSON, MULTIPART, dumps, filling
-from servers.process import ServerProcess, server_process
-from servers.settings import Settings
+from loopbench.servers import lifecycle
+from loopbench.servers.contract import Case, Expected, Request
+from loopbench.servers.data_cases import upload_case
+from loopbench.servers.exchange import BINARY_TYPE, JSON, MULTIPART, dumps, filling
+from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
 from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab

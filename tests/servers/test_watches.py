@@ -11,12 +11,12 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from servers.collector_watch import CollectorWatch
-from servers.counts import rounded_us
-from servers.executor_watch import ExecutorWatch
-from servers.loop_watch import LoopWatch
-from servers.probe import Probe
-from servers.selector_watch import watched_selector
+from loopbench.servers.collector_watch import CollectorWatch
+from loopbench.servers.counts import rounded_us
+from loopbench.servers.executor_watch import ExecutorWatch
+from loopbench.servers.loop_watch import LoopWatch
+from loopbench.servers.probe import Probe
+from loopbench.servers.selector_watch import watched_selector
 from tests.servers.probes import nothing, watched_loop
 
 # Rounding, the collector, the executor.

@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from servers import lifecycle
-from servers.contract import CASES
+from loopbench.servers import lifecycle
+from loopbench.servers.contract import CASES
 from tests.servers import wire
 from tests.servers.processes import PROC
 

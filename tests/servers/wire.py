@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
-from servers.contract import Request
-from servers.lifecycle import Server
+from loopbench.servers.contract import Request
+from loopbench.servers.lifecycle import Server
 
 BOUND_S = 10.0
 """When a test gives up on an answer. Nothing is measured with it."""

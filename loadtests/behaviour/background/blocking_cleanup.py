@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
-from loadtests.behaviour.background.tasks import aiohttp_app, quart_app
-from loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.background.tasks import aiohttp_app, quart_app
+from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 LONG_S = 4.0
 

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.background.task_raises import listening, loggers
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.background.task_raises import listening, loggers
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 
 async def _fail(seen: Seen) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.background.task_raises import listening
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.background.task_raises import listening
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 Begin = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 

@@ -7,16 +7,16 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 
-from loadtests.behaviour.background.tasks import (
+from loopbench.loadtests.behaviour.background.tasks import (
     AIOHTTP,
     QUART,
     Work,
     aiohttp_app,
     quart_app,
 )
-from loadtests.behaviour.question import Answer, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 WATCHED_S = 12.0
 """Longer than any bound that the frameworks set by default here."""

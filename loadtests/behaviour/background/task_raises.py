@@ -12,11 +12,11 @@ from functools import partial
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.background.tasks import AIOHTTP, QUART, Work
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, get
+from loopbench.loadtests.behaviour.background.tasks import AIOHTTP, QUART, Work
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, get
 
 
 class _Errors(logging.Handler):

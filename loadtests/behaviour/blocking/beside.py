@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.wire import get
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from functools import partial
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.blocking.beside import asking, beside
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.blocking.beside import asking, beside
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire
 
 BURN_S = 0.5
 

@@ -14,10 +14,10 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.dispatch.pool import set_pool
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.dispatch.pool import set_pool
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire
 
 BLOCKERS = 12
 BLOCK_S = 0.1

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from functools import partial
 from multiprocessing.connection import Connection
 
-from loadtests.behaviour.blocking.beside import beside
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live
-from loadtests.behaviour.wire import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.blocking.beside import beside
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire, get
 
 PATIENCE_S = 1.5
 """How long an answer is waited for; far less than it takes to fill all buffers on the way."""

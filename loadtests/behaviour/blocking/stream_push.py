@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.blocking.pushing import question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.blocking.pushing import question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 PIECE = b"hello " * 10
 

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart, websocket
 
-from loadtests.behaviour.blocking.pushing import question
-from loadtests.behaviour.order.layers import shake_hands
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.blocking.pushing import question
+from loopbench.loadtests.behaviour.order.layers import shake_hands
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 MESSAGE = "hello " * 10
 

@@ -10,15 +10,10 @@ import aiojobs.aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from loadtests.behaviour.disconnect.leaving import CANCEL, CANCELLING, rows
-from loadtests.behaviour.disconnect.saving import (
-    Saving,
-    Scope,
-    experiments,
-    fate,
-)
-from loadtests.behaviour.question import Agrees, Claim, Question
-from loadtests.behaviour.served import Live, aiohttp_server
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, CANCELLING, rows
+from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
+from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server
 
 
 def on_aiohttp(saving: Saving, **options: Any) -> AbstractContextManager[Live]:

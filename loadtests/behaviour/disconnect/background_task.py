@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from loadtests.behaviour.disconnect.saving import Saving, Scope, and_more, experiments
-from loadtests.behaviour.question import DEFAULT, NONE, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.wire import Leaving
+from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, and_more, experiments
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    NONE,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.wire import Leaving
 
 
 async def way(saving: Saving, scope: Scope) -> None:

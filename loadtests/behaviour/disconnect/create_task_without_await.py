@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from loadtests.behaviour.disconnect.saving import (
+from loopbench.loadtests.behaviour.disconnect.saving import (
     Saving,
     Scope,
     and_more,
@@ -12,8 +12,8 @@ from loadtests.behaviour.disconnect.saving import (
     question,
     where_cancelled,
 )
-from loadtests.behaviour.question import Agrees
-from loadtests.behaviour.wire import Leaving
+from loopbench.loadtests.behaviour.question import Agrees
+from loopbench.loadtests.behaviour.wire import Leaving
 
 
 async def way(saving: Saving, _: Scope) -> None:

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import chain
 
-from loadtests.behaviour.disconnect.handling import Body, with_body
-from loadtests.behaviour.disconnect.leaving import Begin, leave, rows
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.handling import Body, with_body
+from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leave, rows
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 
 async def work(seen: Seen) -> None:

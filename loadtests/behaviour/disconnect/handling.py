@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.disconnect.leaving import Begin, begins
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.disconnect.leaving import Begin, begins
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 Body = Callable[[Seen], Awaitable[None]]
 """What the handler awaits; it reports `begun` first."""

@@ -12,11 +12,11 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, StreamEnded
 from quart import Quart
 
-from loadtests.behaviour.disconnect.leaving import ENDED_S
-from loadtests.behaviour.question import NONE, Answer, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.disconnect.leaving import ENDED_S
+from loopbench.loadtests.behaviour.question import NONE, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 SETTING = "RST_STREAM, in the clear"
 RESET, OTHER = 1, 3

@@ -9,13 +9,13 @@ from aiohttp import web
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart, request
 
-from loadtests.behaviour.disconnect.handling import with_body
-from loadtests.behaviour.disconnect.leaving import Begin, leave, rows
-from loadtests.behaviour.disconnect.withheld import ASGI
-from loadtests.behaviour.question import DEFAULT, NONE, Answer, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire, get
+from loopbench.loadtests.behaviour.disconnect.handling import with_body
+from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leave, rows
+from loopbench.loadtests.behaviour.disconnect.withheld import ASGI
+from loopbench.loadtests.behaviour.question import DEFAULT, NONE, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire, get
 
 CHECKS = 100
 BETWEEN_S = 0.02

@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loadtests.behaviour.disconnect import plain_await
-from loadtests.behaviour.disconnect.console import console
-from loadtests.behaviour.disconnect.leaving import CANCEL, EMPTY_BODY, eventually
-from loadtests.behaviour.disconnect.saving import SAVED, Saving, on_aiohttp, on_quart
-from loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loadtests.behaviour.served import Live
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect import plain_await
+from loopbench.loadtests.behaviour.disconnect.console import console
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, EMPTY_BODY, eventually
+from loopbench.loadtests.behaviour.disconnect.saving import SAVED, Saving, on_aiohttp, on_quart
+from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 ACCESS = re.compile(r'"POST / \S+" (?P<status>\S+) ')
 LOGGED = re.compile(r"(?P<level>[A-Z]+):(?P<logger>[\w.]+):(?P<message>.*)")

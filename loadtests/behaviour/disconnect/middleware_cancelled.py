@@ -13,12 +13,12 @@ from aiohttp.typedefs import Handler
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart import Quart, Response
 
-from loadtests.behaviour.disconnect.leaving import CANCEL, Begin, leave, rows
-from loadtests.behaviour.disconnect.withheld import ASGI
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, Begin, leave, rows
+from loopbench.loadtests.behaviour.disconnect.withheld import ASGI
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 HANDLER_S = 0.3
 

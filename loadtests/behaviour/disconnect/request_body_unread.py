@@ -10,12 +10,19 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.disconnect.console import console, shown
-from loadtests.behaviour.disconnect.leaving import GONE, LEAVINGS, Begin, begins, leave, rows
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.console import console, shown
+from loopbench.loadtests.behaviour.disconnect.leaving import (
+    GONE,
+    LEAVINGS,
+    Begin,
+    begins,
+    leave,
+    rows,
+)
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 SENT = b"x" * 10
 LENGTH = 1000

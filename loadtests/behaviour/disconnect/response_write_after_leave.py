@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.disconnect.console import console, shown
-from loadtests.behaviour.disconnect.leaving import (
+from loopbench.loadtests.behaviour.disconnect.console import console, shown
+from loopbench.loadtests.behaviour.disconnect.leaving import (
     GONE,
     LEAVINGS,
     Begin,
@@ -22,11 +22,11 @@ from loadtests.behaviour.disconnect.leaving import (
     leave,
     rows,
 )
-from loadtests.behaviour.disconnect.withheld import DisconnectWithheld
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.withheld import DisconnectWithheld
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 PIECES = 10
 LARGE = 1 << 20

@@ -15,18 +15,12 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.disconnect.leaving import (
-    EMPTY_BODY,
-    Begin,
-    begins,
-    leave,
-    rows,
-)
-from loadtests.behaviour.disconnect.saving import SAVED
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.leaving import EMPTY_BODY, Begin, begins, leave, rows
+from loopbench.loadtests.behaviour.disconnect.saving import SAVED
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 INSERT = "INSERT INTO saves VALUES (?)"
 

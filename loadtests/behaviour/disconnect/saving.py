@@ -21,8 +21,8 @@ import aiojobs
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.disconnect.console import console, shown
-from loadtests.behaviour.disconnect.leaving import (
+from loopbench.loadtests.behaviour.disconnect.console import console, shown
+from loopbench.loadtests.behaviour.disconnect.leaving import (
     CANCELLING,
     EMPTY_BODY,
     LEAVINGS,
@@ -32,11 +32,11 @@ from loadtests.behaviour.disconnect.leaving import (
     received,
     rows,
 )
-from loadtests.behaviour.disconnect.withheld import ASGI
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.withheld import ASGI
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 STEP_S = 0.1
 SAVED = {0: "lost", 1: "half saved", 2: "saved"}

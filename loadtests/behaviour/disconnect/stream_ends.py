@@ -11,12 +11,12 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.disconnect.leaving import GONE, LEAVINGS, Begin, begins, rows
-from loadtests.behaviour.disconnect.withheld import DisconnectWithheld
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.leaving import GONE, LEAVINGS, Begin, begins, rows
+from loopbench.loadtests.behaviour.disconnect.withheld import DisconnectWithheld
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 PIECES = 50
 BETWEEN_S = 0.02

@@ -9,10 +9,10 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.disconnect.leaving import LEAVINGS, begins, rows
-from loadtests.behaviour.disconnect.saving import Saving, fate
-from loadtests.behaviour.question import Agrees, Claim, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.disconnect.leaving import LEAVINGS, begins, rows
+from loopbench.loadtests.behaviour.disconnect.saving import Saving, fate
+from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 
 def on_aiohttp(saving: Saving, **options: Any) -> AbstractContextManager[Live]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from loadtests.behaviour.disconnect.console import console, shown
-from loadtests.behaviour.disconnect.handling import on_aiohttp, on_quart, with_body
-from loadtests.behaviour.disconnect.leaving import Begin, begins, leave, rows
-from loadtests.behaviour.question import Answer, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.disconnect.console import console, shown
+from loopbench.loadtests.behaviour.disconnect.handling import on_aiohttp, on_quart, with_body
+from loopbench.loadtests.behaviour.disconnect.leaving import Begin, begins, leave, rows
+from loopbench.loadtests.behaviour.question import Answer, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 TIMES = ("never cancelled", "cancelled once", "cancelled twice")
 STOP_BOUND_S = 10.0

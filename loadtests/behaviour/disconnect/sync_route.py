@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 
 from quart import Quart
 
-from loadtests.behaviour.disconnect.leaving import rows
-from loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
-from loadtests.behaviour.question import Agrees, Claim, Question
-from loadtests.behaviour.served import Live, hypercorn_server
+from loopbench.loadtests.behaviour.disconnect.leaving import rows
+from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
+from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.served import Live, hypercorn_server
 
 
 def on_quart(saving: Saving) -> AbstractContextManager[Live]:

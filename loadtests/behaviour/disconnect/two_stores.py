@@ -15,14 +15,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import dataclass, replace
 from functools import partial
 
-from loadtests.behaviour.disconnect.leaving import CANCEL
-from loadtests.behaviour.question import NONE, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
-from loadtests.services import ServiceMissing, postgres_server, redis_server
-from servers import aiohttp_stack, quart_app
-from servers.data_cases import BOTH_PROTECTIONS, PAIRS
-from servers.settings import Settings
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
+from loopbench.loadtests.behaviour.question import NONE, Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
+from loopbench.loadtests.services import ServiceMissing, postgres_server, redis_server
+from loopbench.servers import aiohttp_stack, quart_app
+from loopbench.servers.data_cases import BOTH_PROTECTIONS, PAIRS
+from loopbench.servers.settings import Settings
 
 CLIENTS = 1000
 TOGETHER = 32

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.dispatch.aside import port_aside
-from loadtests.behaviour.dispatch.places import Places
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.starting.ports import get as get_when_ready
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.dispatch.aside import port_aside
+from loopbench.loadtests.behaviour.dispatch.places import Places
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
+from loopbench.loadtests.behaviour.wire import get
 
 LISTENING_S = 15.0
 

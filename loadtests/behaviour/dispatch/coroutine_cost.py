@@ -13,9 +13,9 @@ from math import ceil, floor, log2
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 ROUNDS = 15
 CALLS = 50

@@ -10,12 +10,19 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from loadtests.behaviour.dispatch.aside import port_aside
-from loadtests.behaviour.dispatch.thread_pool import BEGIN
-from loadtests.behaviour.dispatch.thread_pool import ask as ask_pool
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.starting.ports import get as get_when_ready
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.dispatch.aside import port_aside
+from loopbench.loadtests.behaviour.dispatch.thread_pool import BEGIN
+from loopbench.loadtests.behaviour.dispatch.thread_pool import ask as ask_pool
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
+from loopbench.loadtests.behaviour.wire import get
 
 REQUESTS = 32
 READY_S = 30.0

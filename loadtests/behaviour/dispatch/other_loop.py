@@ -14,9 +14,9 @@ import aiohttp
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire
 
 PATIENCE_S = 3.0
 LATER_S = 0.3

@@ -12,10 +12,17 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.dispatch.places import Places
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.dispatch.places import Places
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 Work = Callable[[], Any]
 """What the handler does: it notes where, and returns an answer of the framework."""

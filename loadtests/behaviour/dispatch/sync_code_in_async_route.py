@@ -11,10 +11,10 @@ from aiohttp import web
 from quart import Quart
 from quart.utils import run_sync
 
-from loadtests.behaviour.dispatch.places import Places
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.dispatch.places import Places
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 Plain = Callable[[], None]
 Way = Callable[[Plain], Awaitable[None]]

@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.dispatch.places import Places
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, get
+from loopbench.loadtests.behaviour.dispatch.places import Places
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, get
 
 Add = Callable[[Any, Places], None]
 """Registers a plain function with an application."""

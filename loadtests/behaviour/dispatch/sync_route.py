@@ -7,11 +7,18 @@ import asyncio
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.dispatch.places import Places
-from loadtests.behaviour.order.layers import shake_hands
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire, get
+from loopbench.loadtests.behaviour.dispatch.places import Places
+from loopbench.loadtests.behaviour.order.layers import shake_hands
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire, get
 
 
 def run_in_executor() -> Answer:

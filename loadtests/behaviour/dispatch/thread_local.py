@@ -13,10 +13,10 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.many.crowd import Crowd
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.many.crowd import Crowd
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 REQUESTS = 8
 QUIET_S = 0.1

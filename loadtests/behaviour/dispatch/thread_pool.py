@@ -11,11 +11,18 @@ from functools import partial
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.dispatch.pool import default_size, in_words, set_pool, setting
-from loadtests.behaviour.many.crowd import Crowd
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.dispatch.pool import default_size, in_words, set_pool, setting
+from loopbench.loadtests.behaviour.many.crowd import Crowd
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire
 
 REQUESTS = 64
 LARGER = 40

@@ -12,10 +12,10 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.many.crowd import Crowd
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.many.crowd import Crowd
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 PAGES = 5
 """As many as the smallest default pool has threads."""

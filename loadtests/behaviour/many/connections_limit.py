@@ -12,9 +12,16 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.many.crowd import Crowd
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.many.crowd import Crowd
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 REQUESTS = 150
 """To each server."""

@@ -12,11 +12,11 @@ from functools import partial
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.dispatch.pool import in_words, set_pool
-from loadtests.behaviour.many.crowd import Inside
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.dispatch.pool import in_words, set_pool
+from loopbench.loadtests.behaviour.many.crowd import Inside
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 REQUESTS = 100
 WAIT_S = 0.5

@@ -13,10 +13,18 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, StreamEnded
 from quart import Quart, request
 
-from loadtests.behaviour.many.crowd import Inside
-from loadtests.behaviour.question import DEFAULT, NONE, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.many.crowd import Inside
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    NONE,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 REQUESTS = 5
 STEP_S = 0.1

@@ -13,9 +13,9 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, jsonify, send_file
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 LINE = "\nappended"
 BINARY = bytes(range(256))

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.order.layers import (
+from loopbench.loadtests.behaviour.order.layers import (
     AiohttpLayer,
     Talk,
     aiohttp_app,
@@ -17,10 +17,10 @@ from loadtests.behaviour.order.layers import (
     shake_hands,
     until_closed,
 )
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire, get
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire, get
 
 NAME = "X-Everywhere"
 

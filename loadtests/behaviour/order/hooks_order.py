@@ -8,11 +8,18 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, after_this_request, request_finished, request_started
 
-from loadtests.behaviour.order.layers import STOP_S
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.order.layers import STOP_S
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire
 
 SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
 

@@ -9,9 +9,9 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

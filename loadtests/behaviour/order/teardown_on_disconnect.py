@@ -8,11 +8,18 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.order.layers import STOP_S
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.order.layers import STOP_S
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 WORK_S = 0.5
 

@@ -8,10 +8,17 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any
 
-from loadtests.behaviour.parsing.exchanging import PLAIN
-from loadtests.behaviour.parsing.logging_seen import logged
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN
+from loopbench.loadtests.behaviour.parsing.logging_seen import logged
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.wire import get
 
 REQUESTS = 3
 

@@ -9,11 +9,11 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.parsing.exchanging import head
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import head
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire
 
 
 def on_aiohttp(seen: Seen) -> AbstractContextManager[Live]:

@@ -10,9 +10,16 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.parsing.exchanging import exchange, post
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import exchange, post
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 TEXT = b"hello " * 100
 BOMB = gzip.compress(bytes(10 * 2**20))

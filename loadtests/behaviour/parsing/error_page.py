@@ -10,11 +10,18 @@ from functools import partial
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.parsing.exchanging import exchange, head
-from loadtests.behaviour.parsing.logging_seen import Logged, logged
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import exchange, head
+from loopbench.loadtests.behaviour.parsing.logging_seen import Logged, logged
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 SECRET = "the password is swordfish"
 

@@ -13,9 +13,9 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.question import Answer, Experiment
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, Reply, Wire
+from loopbench.loadtests.behaviour.question import Answer, Experiment
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, Reply, Wire
 
 Serve = Callable[..., AbstractContextManager[Live]]
 """Serves an application of its own; options are the server's."""

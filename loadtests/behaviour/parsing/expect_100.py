@@ -9,10 +9,10 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, abort, request
 
-from loadtests.behaviour.parsing.exchanging import Serve, head
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import Serve, head
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 
 async def only_the_small(request: web.Request) -> None:

@@ -7,9 +7,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from loadtests.behaviour.parsing.exchanging import PLAIN, Serve
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN, Serve
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 HALF = b"GET / HTTP/1.1\r\nHost: local"
 LONG_S = 30.0

@@ -11,9 +11,16 @@ from typing import Any
 
 from aiohttp import web
 
-from loadtests.behaviour.parsing.exchanging import PLAIN
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.wire import Wire
 
 LONG_S = 80.0
 SHORT_S = 12.0

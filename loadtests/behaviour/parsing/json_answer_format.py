@@ -11,9 +11,16 @@ from quart import Quart, jsonify
 from quart import Response as QuartResponse
 from quart.json.provider import DefaultJSONProvider
 
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Reply, get
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Reply, get
 
 VALUE = {"b": 1, "a": "é"}
 

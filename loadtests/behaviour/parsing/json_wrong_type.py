@@ -8,9 +8,9 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.parsing.exchanging import head, reply_to
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import head, reply_to
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 TYPES = ("text/plain", "", "application/problem+json", "application/json; charset=latin-1")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from loadtests.behaviour.parsing.exchanging import both
-from loadtests.behaviour.parsing.other_methods import SERVERS, ask, on_quart
-from loadtests.behaviour.question import DEFAULT, Agrees, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.parsing.exchanging import both
+from loopbench.loadtests.behaviour.parsing.other_methods import SERVERS, ask, on_quart
+from loopbench.loadtests.behaviour.question import DEFAULT, Agrees, Claim, Experiment, Question
 
 QUESTION = Question(
     asks="Is OPTIONS answered without a handler for it?",

@@ -6,9 +6,9 @@ import time
 from functools import partial
 from typing import Any
 
-from loadtests.behaviour.parsing.exchanging import PLAIN, Serve, both, head, outcome
-from loadtests.behaviour.question import Answer, Experiment, Question
-from loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN, Serve, both, head, outcome
+from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 
 def header_of(size: int) -> bytes:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from loadtests.behaviour.parsing.exchanging import FOLLOWING, PLAIN
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import FOLLOWING, PLAIN
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.wire import Wire
 
 MOST = 1100
 

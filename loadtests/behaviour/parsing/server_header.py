@@ -10,9 +10,9 @@ from aiohttp import web
 from quart import Quart
 from quart import Response as QuartResponse
 
-from loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Reply, get
+from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Reply, get
 
 
 def _answer(reply: Reply) -> Answer:

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.parsing.exchanging import both, head, outcome
-from loadtests.behaviour.question import Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import both, head, outcome
+from loopbench.loadtests.behaviour.question import Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 
 def on_aiohttp() -> AbstractContextManager[Live]:

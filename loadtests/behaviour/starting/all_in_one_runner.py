@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.starting.ports import get
-from loadtests.ports import free_port
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.starting.ports import get
+from loopbench.loadtests.ports import free_port
 
 AIOHTTP = """
 import asyncio, os, sys

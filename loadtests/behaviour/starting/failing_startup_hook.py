@@ -8,16 +8,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.starting.ports import (
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.starting.ports import (
     aiohttp_app,
     get,
     quart_app,
     start_aiohttp,
     start_hypercorn,
 )
-from loadtests.ports import free_port
+from loopbench.loadtests.ports import free_port
 
 
 class Broken(Exception):

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.starting.ports import (
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.starting.ports import (
     aiohttp_app,
     get,
     quart_app,
     start_aiohttp,
     start_hypercorn,
 )
-from loadtests.ports import free_port
+from loopbench.loadtests.ports import free_port
 
 HOOK_S = 0.5
 

@@ -11,9 +11,16 @@ import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
 
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.starting.ports import aiohttp_app, quart_app
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.starting.ports import aiohttp_app, quart_app
 
 
 def _answer(call: str, error: BaseException | None, seen: Seen) -> Answer:

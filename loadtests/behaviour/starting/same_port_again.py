@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loadtests.behaviour.starting.ports import STARTS, Start, get
-from loadtests.behaviour.wire import Wire
-from loadtests.ports import free_port
+from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.starting.ports import STARTS, Start, get
+from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.ports import free_port
 
 TIMES = 3
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.starting.ports import STARTS, Start, get
-from loadtests.ports import free_port
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.starting.ports import STARTS, Start, get
+from loopbench.loadtests.ports import free_port
 
 COUNT = 3
 

@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.state.warned import warned
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.state.warned import warned
+from loopbench.loadtests.behaviour.wire import get
 
 LIMIT, SHARED = web.AppKey("limit", str), web.AppKey("shared", dict[str, str])
 BEFORE, AFTER = "before the first request", "after the first request"

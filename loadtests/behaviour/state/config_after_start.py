@@ -7,9 +7,9 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loadtests.behaviour.question import NONE, Answer, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import Wire, get
+from loopbench.loadtests.behaviour.question import NONE, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire, get
 
 KEYS = ("LIMIT", "MAX_CONTENT_LENGTH")
 

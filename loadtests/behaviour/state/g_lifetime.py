@@ -8,10 +8,10 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, g
 
-from loadtests.behaviour.question import NONE, Answer, Experiment, Question
-from loadtests.behaviour.seen import Seen
-from loadtests.behaviour.served import hypercorn_server
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.question import NONE, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.served import hypercorn_server
+from loopbench.loadtests.behaviour.wire import Wire
 
 Build = Callable[[Quart, Seen], None]
 

@@ -8,9 +8,9 @@ from functools import partial
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.wire import get
 
 LIMIT = web.AppKey("limit", str)
 

@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, g, request
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loadtests.behaviour.state.warned import warned
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.state.warned import warned
+from loopbench.loadtests.behaviour.wire import Wire
 
 USER = web.RequestKey("user", str)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.stopping.scene import Stopped, ask_wait, experiments
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.stopping.scene import Stopped, ask_wait, experiments
 
 
 def _judge(stopped: Stopped, _: float) -> Answer:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.question import Agrees, Claim, Question
-from loadtests.behaviour.stopping.scene import Scene, experiments, simply
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.stopping.scene import Scene, experiments, simply
+from loopbench.loadtests.behaviour.wire import Wire
 
 
 def _idle(wire: Wire, _: Scene) -> None:

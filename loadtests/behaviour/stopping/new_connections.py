@@ -7,10 +7,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
-from loadtests.behaviour.question import DEFAULT, Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.served import Live
-from loadtests.behaviour.stopping.scene import STACKS, Scene, ask_wait
-from loadtests.behaviour.wire import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.question import (
+    DEFAULT,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.served import Live
+from loopbench.loadtests.behaviour.stopping.scene import STACKS, Scene, ask_wait
+from loopbench.loadtests.behaviour.wire import NoAnswer, Wire, get
 
 
 def _meanwhile(port: int) -> str:

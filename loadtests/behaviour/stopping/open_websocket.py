@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.stopping.scene import Scene, Stopped, experiments, remedies
-from loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.stopping.scene import Scene, Stopped, experiments, remedies
+from loopbench.loadtests.behaviour.wire import Wire
 
 
 def _open(wire: Wire, scene: Scene) -> None:

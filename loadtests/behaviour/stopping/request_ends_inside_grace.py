@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.question import Agrees, Claim, Question
-from loadtests.behaviour.stopping.scene import ask_wait, experiments, simply
+from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.stopping.scene import ask_wait, experiments, simply
 
 QUESTION = Question(
     asks="Is a request finished that is under way at a stop and ends within the grace time?",

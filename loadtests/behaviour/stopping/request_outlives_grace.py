@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.stopping.scene import LONG_S, Stopped, ask_wait, experiments, remedies
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.stopping.scene import (
+    LONG_S,
+    Stopped,
+    ask_wait,
+    experiments,
+    remedies,
+)
 
 
 def _judge(stopped: Stopped, grace_s: float) -> Answer:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loadtests.behaviour.stopping.scene import Stopped, ask_wait, experiments
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.stopping.scene import Stopped, ask_wait, experiments
 
 
 def _judge(stopped: Stopped, grace_s: float) -> Answer:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from loadtests.behaviour.question import Answer
-from loadtests.behaviour.stopping.scene import STACKS, Scene, ask_wait, stop_in
+from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.behaviour.stopping.scene import STACKS, Scene, ask_wait, stop_in
 
 
 def stop(key: list[str]) -> Answer:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.behaviour import asking
-from loadtests.behaviour.catalogue import TOPICS, Asked, experiments, questions
-from loadtests.behaviour.process import Nursery, Outcome, nursery
-from loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loadtests.behaviour.rows import NOT_ANSWERED, row_of, write, written
-from loadtests.errors import HarnessError
-from results.schema import BEHAVIOUR
+from loopbench.loadtests.behaviour import asking
+from loopbench.loadtests.behaviour.catalogue import TOPICS, Asked, experiments, questions
+from loopbench.loadtests.behaviour.process import Nursery, Outcome, nursery
+from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.rows import NOT_ANSWERED, row_of, write, written
+from loopbench.loadtests.errors import HarnessError
+from loopbench.results.schema import BEHAVIOUR
 from tests.conftest import ROOT
 from tests.loadtests.behaviour.strange import misbehave
 from tests.servers.processes import eventually

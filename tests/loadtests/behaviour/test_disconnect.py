@@ -11,15 +11,21 @@ from functools import partial
 
 import pytest
 
-from loadtests.behaviour.asking import ask_all
-from loadtests.behaviour.catalogue import experiments
-from loadtests.behaviour.disconnect.console import console, shown
-from loadtests.behaviour.disconnect.left_in_log import told
-from loadtests.behaviour.disconnect.saving import Saving, Scope, fate, on_aiohttp, on_quart
-from loadtests.behaviour.process import Nursery, Outcome, nursery
-from loadtests.behaviour.question import DEFAULT, NONE, Answer
-from loadtests.behaviour.served import Live
-from loadtests.behaviour.wire import Leaving
+from loopbench.loadtests.behaviour.asking import ask_all
+from loopbench.loadtests.behaviour.catalogue import experiments
+from loopbench.loadtests.behaviour.disconnect.console import console, shown
+from loopbench.loadtests.behaviour.disconnect.left_in_log import told
+from loopbench.loadtests.behaviour.disconnect.saving import (
+    Saving,
+    Scope,
+    fate,
+    on_aiohttp,
+    on_quart,
+)
+from loopbench.loadtests.behaviour.process import Nursery, Outcome, nursery
+from loopbench.loadtests.behaviour.question import DEFAULT, NONE, Answer
+from loopbench.loadtests.behaviour.served import Live
+from loopbench.loadtests.behaviour.wire import Leaving
 
 Said = Callable[..., str]
 

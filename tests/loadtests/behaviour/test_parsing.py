@@ -9,11 +9,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from loadtests.behaviour.asking import ask_all
-from loadtests.behaviour.catalogue import experiments
-from loadtests.behaviour.parsing.exchanging import CLOSES, FOLLOWING, OPEN, WAITS, exchange, head
-from loadtests.behaviour.process import Outcome
-from loadtests.behaviour.question import BOUND_S, DEFAULT
+from loopbench.loadtests.behaviour.asking import ask_all
+from loopbench.loadtests.behaviour.catalogue import experiments
+from loopbench.loadtests.behaviour.parsing.exchanging import (
+    CLOSES,
+    FOLLOWING,
+    OPEN,
+    WAITS,
+    exchange,
+    head,
+)
+from loopbench.loadtests.behaviour.process import Outcome
+from loopbench.loadtests.behaviour.question import BOUND_S, DEFAULT
 
 Said = Callable[..., str]
 

@@ -14,10 +14,10 @@ import pytest
 from aiohttp import web
 from hypercorn.config import Config
 
-from loadtests.behaviour.catalogue import experiments
-from loadtests.behaviour.process import Nursery, nursery
-from loadtests.behaviour.stopping import scene
-from loadtests.behaviour.stopping.scene import GRACE_S, STACKS, Scene, Stopped
+from loopbench.loadtests.behaviour.catalogue import experiments
+from loopbench.loadtests.behaviour.process import Nursery, nursery
+from loopbench.loadtests.behaviour.stopping import scene
+from loopbench.loadtests.behaviour.stopping.scene import GRACE_S, STACKS, Scene, Stopped
 from tests.loadtests.behaviour.stops import stop
 from tests.loadtests.behaviour.topics import QUART
 

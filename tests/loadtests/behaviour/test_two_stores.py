@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtests.behaviour.disconnect.two_stores import QUESTION, SERVERS, SETTINGS, count
-from servers.data_cases import BOTH_PROTECTIONS
-from servers.process import ServerProcess, server_process
+from loopbench.loadtests.behaviour.disconnect.two_stores import QUESTION, SERVERS, SETTINGS, count
+from loopbench.servers.data_cases import BOTH_PROTECTIONS
+from loopbench.servers.process import ServerProcess, server_process
 from tests.servers.choices import stacks
 
 CLIENTS = 200

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.schema import RUNS, WORKERS, read_table
+from loopbench.results.schema import RUNS, WORKERS, read_table
 from tests.loadtests.benches import MARK
 from tests.loadtests.distributed.network import Network, network
 from tests.servers.processes import PROC, ROOT, eventually, with_variable

@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
-from loadtests.errors import GeneratorDied
-from results.schema import WORKERS, TableWriter, read_table
+from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
+from loopbench.loadtests.errors import GeneratorDied
+from loopbench.results.schema import WORKERS, TableWriter, read_table
 from tests.loadtests.counting import Counting
 from tests.loadtests.loads import begun, closed, command, failures, histogram, opened
 from tests.servers.processes import eventually, running

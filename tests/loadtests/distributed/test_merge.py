@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from loadtests.distributed import lanes, wire
-from loadtests.distributed.merge import Merged
-from loadtests.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
-from loadtests.recording import Series, Timeline
+from loopbench.loadtests.distributed import lanes, wire
+from loopbench.loadtests.distributed.merge import Merged
+from loopbench.loadtests.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
+from loopbench.loadtests.recording import Series, Timeline
 from tests.servers.processes import ROOT
 
 AGREED_NS = 1_000_000_000
@@ -160,7 +160,7 @@ def test_the_worst_of_the_clocks_counts() -> None:
 
 def test_a_thousand_reports_through_locust_s_events() -> None:
     """All of their counts arrive, through Locust's own serialising and its master's handler."""
-    command = [sys.executable, "-m", "loadtests.distributed.simulate", "1000", "2000"]
+    command = [sys.executable, "-m", "loopbench.loadtests.distributed.simulate", "1000", "2000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout)
     assert (seen["workers"], seen["requests"]) == (1000, 2_000_000)

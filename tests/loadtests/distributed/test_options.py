@@ -8,15 +8,15 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from loadtests.cli import cli
-from loadtests.cpus import CpuPlan, share_cpus
-from loadtests.distributed import hosts
-from loadtests.distributed.address import is_loopback, parse_address
-from loadtests.distributed.fleet import Fleet
-from loadtests.distributed.options import fleet_of, place_of
-from loadtests.distributed.place import HERE
-from loadtests.distributed.seats import SILENT_AFTER_S, Clock, Seat
-from results.schema import Code
+from loopbench.loadtests.cli import cli
+from loopbench.loadtests.cpus import CpuPlan, share_cpus
+from loopbench.loadtests.distributed import hosts
+from loopbench.loadtests.distributed.address import is_loopback, parse_address
+from loopbench.loadtests.distributed.fleet import Fleet
+from loopbench.loadtests.distributed.options import fleet_of, place_of
+from loopbench.loadtests.distributed.place import HERE
+from loopbench.loadtests.distributed.seats import SILENT_AFTER_S, Clock, Seat
+from loopbench.results.schema import Code
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.cpus import allowed_cpus, plan_cpus
-from loadtests.distributed.host import host_facts, source_version
-from loadtests.distributed.place import Place
-from loadtests.errors import HarnessError
-from loadtests.generator_process import Generator
-from loadtests.measure import measure
-from loadtests.plan import PlannedRun
-from loadtests.rows import rows_of
-from loadtests.scenarios import SCENARIOS
-from servers.control import ControlClosed
-from servers.errors import ServerError
-from servers.machine import BOOT_ID
-from servers.settings import Settings
-from servers.stacks import STACKS
+from loopbench.loadtests.cpus import allowed_cpus, plan_cpus
+from loopbench.loadtests.distributed.host import host_facts, source_version
+from loopbench.loadtests.distributed.place import Place
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.measure import measure
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.rows import rows_of
+from loopbench.loadtests.scenarios import SCENARIOS
+from loopbench.servers.control import ControlClosed
+from loopbench.servers.errors import ServerError
+from loopbench.servers.machine import BOOT_ID
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import STACKS
 from tests.loadtests.distributed.sshd import needs_sshd, ssh_to_here
 from tests.servers.processes import eventually, free, needs_proc, running
 

@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from loadtests.distributed.shares import divide, share_out
-from loadtests.scenarios import SCENARIOS, Closed, Idle, Load, Open, load_from_json, load_to_json
-from loadtests.session import Arrivals
-from servers.contract import CASES
+from loopbench.loadtests.distributed.shares import divide, share_out
+from loopbench.loadtests.scenarios import (
+    SCENARIOS,
+    Closed,
+    Idle,
+    Load,
+    Open,
+    load_from_json,
+    load_to_json,
+)
+from loopbench.loadtests.session import Arrivals
+from loopbench.servers.contract import CASES
 
 CASE = CASES["plain"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.errors import HarnessError
-from loadtests.regression import candidates
-from loadtests.regression.candidates import Edit, more_work
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import candidates
+from loopbench.loadtests.regression.candidates import Edit, more_work
 
 EDITS = [edit for edit, _, _ in candidates.FACTS.values()] + [more_work(7)]
 

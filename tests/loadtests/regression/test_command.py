@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from loadtests.errors import HarnessError
-from loadtests.regression import command
-from loadtests.regression.check import Wish
-from loadtests.regression.folder import SIDES_FILE, Layer
-from results.schema import FACTS
-from results.schema.verdict import BROKEN
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import command
+from loopbench.loadtests.regression.check import Wish
+from loopbench.loadtests.regression.folder import SIDES_FILE, Layer
+from loopbench.results.schema import FACTS
+from loopbench.results.schema.verdict import BROKEN
 from tests.loadtests.regression.trees import STACKS
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.errors import HarnessError
-from loadtests.instructions import missing
-from loadtests.regression import candidates, counts
-from loadtests.regression.candidates import more_work
-from loadtests.regression.sides import ROOT, Role, Side, look
-from loadtests.regression.together import Patience, side_by_side
-from results.schema import Row
-from servers.contract import CASES
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.instructions import missing
+from loopbench.loadtests.regression import candidates, counts
+from loopbench.loadtests.regression.candidates import more_work
+from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.together import Patience, side_by_side
+from loopbench.results.schema import Row
+from loopbench.servers.contract import CASES
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -63,7 +63,7 @@ def test_valgrind_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{Path(shutil.which('env') or '').parent}", prepend=":")
     side = look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS)
-    from servers.errors import ServerError
+    from loopbench.servers.errors import ServerError
 
     with pytest.raises(ServerError, match="valgrind: out of luck"):
         _count(side, Patience())

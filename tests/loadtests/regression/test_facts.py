@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.regression import candidates, facts
-from loadtests.regression.candidates import Edit
-from loadtests.regression.sides import ROOT, Role, Side, look
-from loadtests.regression.together import Patience
-from results.schema import Row
-from servers.contract import CASES, ROUTES, Dispatch
+from loopbench.loadtests.regression import candidates, facts
+from loopbench.loadtests.regression.candidates import Edit
+from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.together import Patience
+from loopbench.results.schema import Row
+from loopbench.servers.contract import CASES, ROUTES, Dispatch
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
 Facts = dict[tuple[str, str], str]
@@ -103,7 +103,7 @@ def test_a_route_that_only_one_side_has(usual: Facts, tmp_path: Path) -> None:
 
 def test_no_answer_is_a_fact(tmp_path: Path) -> None:
     """A server that ends in the middle of a request has not answered it."""
-    from servers.process import server_process
+    from loopbench.servers.process import server_process
 
     root = edited(tmp_path, CRASHING)
     with server_process("aiohttp", root=root) as server:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.errors import HarnessError
-from loadtests.regression import packages
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression import packages
 
 
 def _wheel(folder: Path, version: str) -> Path:

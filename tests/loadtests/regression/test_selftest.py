@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.regression.selftest import about, says, silent
-from results.schema import Row
+from loopbench.loadtests.regression.selftest import about, says, silent
+from loopbench.results.schema import Row
 
 
 def _row(layer: str, verdict: str, subject: str = "plain", metric: str = "status") -> Row:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.errors import HarnessError
-from loadtests.regression.sides import (
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.sides import (
     LOCK,
     ROOT,
     Role,
@@ -19,7 +19,7 @@ from loadtests.regression.sides import (
     side_of,
     this_tree,
 )
-from servers.contract import CASES, ROUTES, route_of
+from loopbench.servers.contract import CASES, ROUTES, route_of
 from tests.loadtests.regression.trees import STACKS, git, repository, tree
 
 
@@ -173,7 +173,7 @@ def test_an_interrupt_removes_the_worktree(repo: Path) -> None:
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from loadtests.regression.sides import side_of\n"
+        "from loopbench.loadtests.regression.sides import side_of\n"
         f"with side_of('first', ['aiohttp'], print, root=Path({str(repo)!r})) as side:\n"
         "    print(side.root, flush=True)\n"
         "    time.sleep(60)\n"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.cpus import CpuPlan
-from loadtests.errors import HarnessError
-from loadtests.generator_process import Generator
-from loadtests.regression import slots
-from loadtests.regression.sides import ROOT, Role, Side, look
-from results.schema import SLOTS, Row, TableWriter
+from loopbench.loadtests.cpus import CpuPlan
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.regression import slots
+from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
+from loopbench.results.schema import SLOTS, Row, TableWriter
 from tests.loadtests.regression.trees import CRASHING, STACKS, UNSTARTABLE, edited
 
 UNPINNED = CpuPlan(None, None, ())

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.errors import HarnessError
-from loadtests.regression.sides import ROOT, Role, Side, look
-from loadtests.regression.together import Patience, side_by_side
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.together import Patience, side_by_side
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from loadtests.regression.candidates import Edit, apply
-from loadtests.regression.sides import LOCK, ROOT
+from loopbench.loadtests.regression.candidates import Edit, apply
+from loopbench.loadtests.regression.sides import LOCK, ROOT
 
 STACKS = ("aiohttp",)
 
@@ -63,7 +63,7 @@ CRASHING = Edit(
 
 UNSTARTABLE = Edit(
     "servers/aiohttp_stack.py",
-    "from servers.settings import Settings\n",
+    "from loopbench.servers.settings import Settings\n",
     'raise RuntimeError("this tree is broken")\n',
 )
 

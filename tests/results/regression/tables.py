@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from results.schema import FACTS, INSTRUCTIONS, SLOTS, Row, Table, TableWriter, Value
+from loopbench.results.schema import FACTS, INSTRUCTIONS, SLOTS, Row, Table, TableWriter, Value
 
 STACKS = ("aiohttp", "quart-hypercorn")
 CASES = ("async", "sync")

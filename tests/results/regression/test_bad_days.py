@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from results.regression import evidence
-from results.schema import SLOTS
+from loopbench.results.regression import evidence
+from loopbench.results.schema import SLOTS
 from tests.conftest import ROOT
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, apart, only, put_in
@@ -41,7 +41,7 @@ def test_wrong_usage_is_no_verdict(
 def test_a_reader_that_leaves_changes_no_verdict(folder: Folder) -> None:
     """`| head` may close the pipe: a regression stays one, without a traceback."""
     path = folder(Plan(fact=only(put_in(value="500"), side="candidate", fact="status")))
-    code = "from results.regression.command import regression; regression()"
+    code = "from loopbench.results.regression.command import regression; regression()"
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(path)],
         cwd=ROOT,

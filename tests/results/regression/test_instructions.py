@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from results.regression import evidence, instructions
-from results.regression.finding import Finding, Settings, Verdict, Weight
-from results.schema import INSTRUCTIONS, Row
+from loopbench.results.regression import evidence, instructions
+from loopbench.results.regression.finding import Finding, Settings, Verdict, Weight
+from loopbench.results.schema import INSTRUCTIONS, Row
 from tests.results.regression.tables import FINGERPRINT, Plan, drop, only, put, times
 
 Folder = Callable[..., Path]

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.errors import ResultsError
-from results.regression import evidence, occasions
-from results.regression.finding import Finding, Settings, Verdict, Weight
-from results.regression.occasions import TABLE
-from results.regression.slots import SLOWER
-from results.regression.trimmed import student
-from results.schema import Row
+from loopbench.results.errors import ResultsError
+from loopbench.results.regression import evidence, occasions
+from loopbench.results.regression.finding import Finding, Settings, Verdict, Weight
+from loopbench.results.regression.occasions import TABLE
+from loopbench.results.regression.slots import SLOWER
+from loopbench.results.regression.trimmed import student
+from loopbench.results.schema import Row
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Change, Plan, both, drop, only, put, same, times
 

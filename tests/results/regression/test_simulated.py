@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from results.regression.finding import Settings
-from results.regression.simulate import (
+from loopbench.results.regression.finding import Settings
+from loopbench.results.regression.simulate import (
     NOISES,
     ROUNDS,
     Noise,
@@ -19,9 +19,9 @@ from results.regression.simulate import (
     rates,
     readings,
 )
-from results.regression.slots import steady
-from results.regression.timing import CAUGHT, smallest
-from results.regression.trimmed import trimmed
+from loopbench.results.regression.slots import steady
+from loopbench.results.regression.timing import CAUGHT, smallest
+from loopbench.results.regression.trimmed import trimmed
 from tests.conftest import ROOT
 
 TABLES = 3000

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from results import schema
-from results.regression.writing import STEP_SUMMARY
-from results.schema import FINDINGS, TableWriter
+from loopbench.results import schema
+from loopbench.results.regression.writing import STEP_SUMMARY
+from loopbench.results.schema import FINDINGS, TableWriter
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, apart, both, drop, only, put_in, times
 
