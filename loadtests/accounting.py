@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from loopbench.loadtests.models import Load
 from loopbench.results.schema import Code
-from loopbench.servers.data_cases import TOTAL
+from loopbench.servers.contract.data_cases import TOTAL
 
 _SAVE, _TOTAL = "/db/save", "/db/total"
 _BOUND_S = 10.0

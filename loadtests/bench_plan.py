@@ -13,7 +13,7 @@ from loopbench.loadtests.models import Broadcast, Load
 from loopbench.loadtests.own import Own
 from loopbench.loadtests.scenarios import SCENARIOS, Scenario
 from loopbench.loadtests.serving import CHILDREN
-from loopbench.servers.contract import Case
+from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings, without_password
 from loopbench.servers.stacks import STACKS, Stack, hole, keeps
 

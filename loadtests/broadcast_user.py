@@ -16,9 +16,9 @@ from loopbench.loadtests.session import LoadRun, Session
 from loopbench.loadtests.timer import Timer
 from loopbench.loadtests.users import HarnessUser, fail
 from loopbench.loadtests.websocket_client import WebSocket, otherwise
-from loopbench.servers.contract import CASES
-from loopbench.servers.exchange import BINARY_TYPE, JSON, Case, Expected, Request, dumps
-from loopbench.servers.frames import Frame, Op, encode
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.frames import Frame, Op, encode
+from loopbench.servers.contract.http import BINARY_TYPE, JSON, Case, Expected, Request, dumps
 
 _NUMBER_BYTES = 8
 _EVERYONE_S = 2.0

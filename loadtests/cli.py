@@ -38,7 +38,7 @@ from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services_command import services, stores_of
 from loopbench.loadtests.serving import CHILDREN, OWN, WAYS
 from loopbench.loadtests.store import new_folder, seed_of
-from loopbench.servers.contract import CASES, LAYERS, PROTECTIONS
+from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
 from loopbench.servers.naming import NameIn, NamesIn
 from loopbench.servers.stacks import STACKS
 

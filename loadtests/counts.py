@@ -15,7 +15,7 @@ from loopbench.loadtests.instructions import counting
 from loopbench.loadtests.regression.counts import REPEATS, counted
 from loopbench.loadtests.regression.together import Patience
 from loopbench.results.schema import COUNTS, Row, TableWriter
-from loopbench.servers.contract import CASES, Dispatch, route_of
+from loopbench.servers.contract.cases import CASES, Dispatch, route_of
 from loopbench.servers.settings import Settings
 
 

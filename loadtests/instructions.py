@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.servers.contract import Case
+from loopbench.servers.contract.cases import Case
 from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 

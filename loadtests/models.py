@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from loopbench.results.schema import Code
-from loopbench.servers.contract import WS_ROUTES, Case, route_of
+from loopbench.servers.contract.cases import WS_ROUTES, Case, route_of
 from loopbench.servers.settings import Settings
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios import Closed, Load, Model, Open, Scenario
 from loopbench.results.schema import Code
-from loopbench.servers.contract import Case, Expected, Request
+from loopbench.servers.contract.cases import Case, Expected, Request
 from loopbench.servers.control import ControlError
 from loopbench.servers.errors import ServerError
 from loopbench.servers.own_app import OwnApp, look_at

@@ -12,7 +12,7 @@ from pathlib import Path
 from loopbench.loadtests.instructions import Counter, counting
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import PROBE_COST, TableWriter
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 
 LIMITS = {"aiohttp": 0.02, "quart-hypercorn": 0.005}

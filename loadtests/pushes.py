@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.loadtests.websocket_client import otherwise
-from loopbench.servers.exchanges import HELLO
-from loopbench.servers.frames import Frame, Op, encode
+from loopbench.servers.contract.frames import Frame, Op, encode
+from loopbench.servers.contract.websockets import HELLO
 
 _AHEAD_S = 1.0
 """A message's number cannot be further on than this many seconds' worth."""

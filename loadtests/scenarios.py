@@ -9,8 +9,8 @@ from typing import Any
 from loopbench.loadtests.data_scenarios import clients, moving
 from loopbench.loadtests.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
 from loopbench.loadtests.websocket_scenarios import sockets
-from loopbench.servers.contract import CASES, LAYERS, Case, Expected, Request
-from loopbench.servers.large import large
+from loopbench.servers.contract.cases import CASES, LAYERS, Case, Expected, Request
+from loopbench.servers.contract.large_cases import large
 from loopbench.servers.settings import Settings
 
 __all__ = [

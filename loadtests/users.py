@@ -21,7 +21,7 @@ from loopbench.loadtests.scenarios import Closed, Idle, Open
 from loopbench.loadtests.session import LoadRun, Session
 from loopbench.loadtests.stream_client import FirstByteConnection
 from loopbench.loadtests.timer import Timer
-from loopbench.servers.contract import Case
+from loopbench.servers.contract.cases import Case
 
 RETRY_S = 0.01
 """A user whose connection fails pauses this long: a server that is gone must

@@ -6,9 +6,9 @@ import http.client
 import socket
 from collections.abc import Iterable
 
-from loopbench.servers import talk
-from loopbench.servers.contract import Case
-from loopbench.servers.exchanges import Exchange
+from loopbench.servers.contract import websocket_client
+from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.websockets import Exchange
 
 _TIMEOUT_S = 10.0
 
@@ -33,7 +33,7 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
 
 def socket_problems(host: str, port: int, exchanges: Iterable[Exchange]) -> list[str]:
     """The same of WebSocket exchanges."""
-    found = ((one, talk.problem(host, port, one)) for one in exchanges)
+    found = ((one, websocket_client.problem(host, port, one)) for one in exchanges)
     return [f"{one.name} ({one.target}): {problem}" for one, problem in found if problem]
 
 

@@ -12,8 +12,16 @@ import time
 from collections.abc import Callable
 
 from loopbench.loadtests.client import Connection
-from loopbench.servers.exchanges import KEY, MASK
-from loopbench.servers.frames import BrokenFrame, Frame, Messages, Op, Reader, accept_key, encode
+from loopbench.servers.contract.frames import (
+    BrokenFrame,
+    Frame,
+    Messages,
+    Op,
+    Reader,
+    accept_key,
+    encode,
+)
+from loopbench.servers.contract.websockets import KEY, MASK
 
 _LIMIT = 1 << 24
 _ACCEPTED = b"\r\nsec-websocket-accept: " + accept_key(KEY).lower() + b"\r\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loopbench.loadtests.models import Broadcast, Echo, Load, Model, Pushed, Scenario
-from loopbench.servers.exchanges import opening
+from loopbench.servers.contract.websockets import opening
 
 ECHO_USERS = (1, 32, 500)
 MESSAGE_BYTES = 32

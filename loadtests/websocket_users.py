@@ -13,7 +13,7 @@ from loopbench.loadtests.pushes import Pushes
 from loopbench.loadtests.session import LoadRun, Session
 from loopbench.loadtests.users import RETRY_S, HarnessUser, fail
 from loopbench.loadtests.websocket_client import WebSocket, prepared
-from loopbench.servers.frames import BrokenFrame, Op, Reader
+from loopbench.servers.contract.frames import BrokenFrame, Op, Reader
 
 _LIMIT = 1 << 24
 _POLL_S = 0.01

@@ -13,7 +13,7 @@ from aiohttp import BodyPartReader, web
 from loopbench.servers import data, probe, work
 from loopbench.servers.aiohttp_sockets import BACKING, SOCKETS
 from loopbench.servers.backing import Backing
-from loopbench.servers.contract import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from loopbench.servers import data, probe, work
 from loopbench.servers.asyncio_socket import ECHO_PATH
-from loopbench.servers.contract import LAYERS, ROUTES, Dispatch
+from loopbench.servers.contract.cases import LAYERS, ROUTES, Dispatch
 from loopbench.servers.data import UPLOAD_PATH, Stream, Upload
 from loopbench.servers.settings import Settings
 from loopbench.servers.work import Answer, Refused

@@ -21,7 +21,7 @@ import httptools
 from loopbench.servers import work
 from loopbench.servers.asyncio_app import App, Handler, Request, answering, arriving
 from loopbench.servers.asyncio_socket import ECHO_PATH, Echo, Kept, switching
-from loopbench.servers.contract import ERROR_PHRASES
+from loopbench.servers.contract.cases import ERROR_PHRASES
 from loopbench.servers.data import Stream, Upload
 from loopbench.servers.work import Answer, Refused
 

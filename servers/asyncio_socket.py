@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from loopbench.servers.exchanges import MESSAGE_LIMIT_BYTES
-from loopbench.servers.frames import (
+from loopbench.servers.contract.frames import (
     BrokenFrame,
     Close,
     Frame,
@@ -20,6 +19,7 @@ from loopbench.servers.frames import (
     closing,
     encode,
 )
+from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 
 ECHO_PATH = "/ws/echo"
 LINGER_S = 2.0

@@ -17,9 +17,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from loopbench.servers import probe
+from loopbench.servers.contract.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
+from loopbench.servers.contract.http import JSON, dumps
 from loopbench.servers.data import number
-from loopbench.servers.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
-from loopbench.servers.exchange import JSON, dumps
 from loopbench.servers.feed import Feed
 from loopbench.servers.fetching import Fetcher
 from loopbench.servers.settings import Settings

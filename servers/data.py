@@ -9,14 +9,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loopbench.servers import data_cases
-from loopbench.servers.data_cases import (
+from loopbench.servers.contract import data_cases
+from loopbench.servers.contract.data_cases import (
     CHUNK_BYTES_LIMIT,
     CHUNKS_LIMIT,
     ITEMS_LIMIT,
     STREAM_BYTES_LIMIT,
 )
-from loopbench.servers.exchange import BINARY, JSON, dumps
+from loopbench.servers.contract.http import BINARY, JSON, dumps
 from loopbench.servers.work import Answer, Refused
 
 UPLOAD_PATH = "/upload"

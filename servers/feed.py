@@ -21,9 +21,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from loopbench.servers.exchange import JSON, dumps
-from loopbench.servers.exchanges import HELLO, RATE_LIMIT
-from loopbench.servers.frames import Close
+from loopbench.servers.contract.frames import Close
+from loopbench.servers.contract.http import JSON, dumps
+from loopbench.servers.contract.websockets import HELLO, RATE_LIMIT
 from loopbench.servers.settings import Settings
 from loopbench.servers.work import Answer, Refused
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from loopbench.servers.contract.data_cases import PAGES_LIMIT
+from loopbench.servers.contract.http import JSON, dumps
 from loopbench.servers.data import number
-from loopbench.servers.data_cases import PAGES_LIMIT
-from loopbench.servers.exchange import JSON, dumps
 from loopbench.servers.work import Answer, Refused
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
 from loopbench.servers import data, probe, work
-from loopbench.servers.contract import LAYERS, ROUTES
+from loopbench.servers.contract.cases import LAYERS, ROUTES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 

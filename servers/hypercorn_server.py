@@ -14,7 +14,7 @@ from hypercorn.utils import LifespanFailureError
 
 from loopbench.servers import asgi
 from loopbench.servers.asgi import LAST_WORDS_S, Application
-from loopbench.servers.exchanges import MESSAGE_LIMIT_BYTES
+from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 

@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from loopbench.servers import asgi, data, probe, work
 from loopbench.servers.backing import Backing
-from loopbench.servers.contract import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.quart_sockets import SOCKETS
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce

@@ -10,9 +10,9 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
-from loopbench.servers.contract import CASES, Case, Expected, Request
+from loopbench.servers.contract.cases import CASES, Case, Expected, Request
+from loopbench.servers.contract.websockets import EXCHANGES, Exchange
 from loopbench.servers.errors import StartupFailed, UnknownStack
-from loopbench.servers.exchanges import EXCHANGES, Exchange
 from loopbench.servers.own_app import OwnApp
 from loopbench.servers.settings import Settings
 

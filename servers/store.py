@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from loopbench.servers.data_cases import STORED_ROWS, row_name
+from loopbench.servers.contract.data_cases import STORED_ROWS, row_name
 from loopbench.servers.pool_watch import PoolWatch
 from loopbench.servers.settings import Settings
 

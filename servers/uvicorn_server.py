@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 
 from loopbench.servers import asgi
 from loopbench.servers.asgi import LAST_WORDS_S, Application
+from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.exchanges import MESSAGE_LIMIT_BYTES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 

@@ -21,7 +21,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from loopbench.servers.contract import (
+from loopbench.servers.contract.cases import (
     ERROR_PHRASES,
     HTML,
     JSON,

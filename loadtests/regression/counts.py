@@ -34,7 +34,7 @@ from loopbench.loadtests.regression.facts import representatives
 from loopbench.loadtests.regression.sides import Side
 from loopbench.loadtests.regression.together import Patience
 from loopbench.results.schema import Row
-from loopbench.servers.contract import Case
+from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings
 
 REQUESTS = 20

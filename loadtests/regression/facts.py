@@ -15,7 +15,7 @@ from loopbench.loadtests.regression import wire
 from loopbench.loadtests.regression.sides import Side
 from loopbench.loadtests.regression.together import Patience
 from loopbench.results.schema import Row
-from loopbench.servers.contract import Case, Request
+from loopbench.servers.contract.cases import Case, Request
 from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 

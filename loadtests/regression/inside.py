@@ -1,7 +1,7 @@
 """What a side says of itself: run by the side's own interpreter, in the side's own tree.
 
 Given as text to `python -c`, so that the tree it runs in need not have this file. It uses the
-standard library and the tree's `loopbench.servers.contract` and `loopbench.servers.stacks`, and prints one JSON object.
+standard library and the tree's `loopbench.servers.contract.cases` and `loopbench.servers.stacks`, and prints one JSON object.
 Arguments: the stacks whose packages count.
 """
 
@@ -63,12 +63,12 @@ def case_json(case: Any, route: Any) -> dict[str, Any]:
 
 
 def main(stacks: list[str]) -> None:
-    from loopbench.servers import contract
+    from loopbench.servers.contract import cases
     from loopbench.servers.stacks import STACKS
 
     def route_of(case: Any) -> Any:
         try:
-            return contract.route_of(case.request)
+            return cases.route_of(case.request)
         except LookupError:
             return None
 
@@ -81,7 +81,7 @@ def main(stacks: list[str]) -> None:
         "lock": hashlib.sha256(listed.encode()).hexdigest(),
         "packages": packages,
         "stacks": sorted(STACKS),
-        "cases": [case_json(case, route_of(case)) for case in contract.CASES.values()],
+        "cases": [case_json(case, route_of(case)) for case in cases.CASES.values()],
     }
     print(json.dumps(said))
 

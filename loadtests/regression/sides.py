@@ -18,7 +18,7 @@ from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import inside, packages, worktree
-from loopbench.servers.contract import Case, Expected, Request
+from loopbench.servers.contract.cases import Case, Expected, Request
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 THIS_TREE = "this tree"

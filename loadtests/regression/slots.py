@@ -20,8 +20,8 @@ from loopbench.loadtests.regression.sides import ROOT, Side
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Row
-from loopbench.servers.contract import CASES as CONTRACT
-from loopbench.servers.contract import Case
+from loopbench.servers.contract.cases import CASES as CONTRACT
+from loopbench.servers.contract.cases import Case
 from loopbench.servers.errors import ServerError
 from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings

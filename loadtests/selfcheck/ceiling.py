@@ -13,7 +13,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 
 USERS = 32
 TURNS = 5

@@ -10,7 +10,7 @@ from loopbench.loadtests.histogram import from_pairs
 from loopbench.loadtests.scenarios import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Loaded, bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 
 TURNS = 5
 MEASURED_S = 3.0

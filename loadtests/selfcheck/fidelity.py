@@ -11,7 +11,7 @@ from loopbench.loadtests.scenarios import Closed, Load
 from loopbench.loadtests.selfcheck.capture import capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 
 TURNS = 3
 MEASURED_S = 4.0

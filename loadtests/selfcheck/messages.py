@@ -11,7 +11,7 @@ from loopbench.loadtests.models import Echo, Load
 from loopbench.loadtests.selfcheck.ceiling import expect_no_failures, stock
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.servers.exchanges import opening
+from loopbench.servers.contract.websockets import opening
 
 USERS = 32
 SIZE_BYTES = 32

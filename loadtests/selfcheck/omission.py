@@ -12,7 +12,7 @@ from loopbench.loadtests.scenarios import Load, Open
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.session import Arrivals
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 
 RATE_RPS = 200.0
 CONNECTIONS = 64

@@ -8,7 +8,7 @@ from typing import Any
 from loopbench.loadtests.observing import Edge
 from loopbench.loadtests.scenarios import Closed, Idle, Load
 from loopbench.servers import machine
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 
 RUN = "01.aiohttp.made-up"
 SYNC = Load("main", CASES["sync"], Closed(2))

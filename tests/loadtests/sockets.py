@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from loopbench.servers.exchanges import KEY
-from loopbench.servers.frames import Frame, Op, Reader, accept_key, encode
+from loopbench.servers.contract.frames import Frame, Op, Reader, accept_key, encode
+from loopbench.servers.contract.websockets import KEY
 
 Answers = Callable[[bytes, int], bytes | None]
 """From a message and its number on its connection to the bytes that answer it; None: close."""

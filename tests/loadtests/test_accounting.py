@@ -18,7 +18,7 @@ from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
 from loopbench.results.schema import Code
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 
 LOAD = Load("main", CASES["db-save"], Closed(4))
 

@@ -24,7 +24,7 @@ from loopbench.loadtests.rows import RunRows, rows_of
 from loopbench.loadtests.scenarios import Closed, Load, Scenario
 from loopbench.loadtests.services import Service, postgres_server, redis_server
 from loopbench.results.schema import Code
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers.choices import stacks

@@ -17,7 +17,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.own import USERS, learn, of_file, of_paths, prepare
 from loopbench.loadtests.scenarios import Closed, Open
 from loopbench.results.schema import FAILURES, THREADS, Code, read_table
-from loopbench.servers.contract import Request
+from loopbench.servers.contract.cases import Request
 from loopbench.servers.own_app import ASGI, Looks, OwnApp, look_at
 from loopbench.servers.own_stacks import rows
 from loopbench.servers.process import ServerProcess, server_process

@@ -17,8 +17,8 @@ from loopbench.loadtests.scenarios import (
     load_from_json,
     load_to_json,
 )
-from loopbench.servers.contract import CASES, ROUTES
-from loopbench.servers.exchanges import EXCHANGES, opening
+from loopbench.servers.contract.cases import CASES, ROUTES
+from loopbench.servers.contract.websockets import EXCHANGES, opening
 from loopbench.servers.settings import Settings
 
 LEAST_WARMUP_S = 0.1

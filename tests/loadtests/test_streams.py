@@ -15,7 +15,7 @@ from loopbench.loadtests.generator_process import Generator, generator_process
 from loopbench.loadtests.models import Closed, Load, Slow
 from loopbench.loadtests.scenarios import load_to_json
 from loopbench.loadtests.stream_client import BROKEN_OFF, FirstByteConnection, SlowConnection
-from loopbench.servers.contract import TEXT, Case, Expected, Request
+from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
 from loopbench.servers.process import server_process
 from loopbench.servers.settings import Settings
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, hostile_server

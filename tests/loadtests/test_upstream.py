@@ -22,7 +22,7 @@ from loopbench.loadtests.rows import rows_of
 from loopbench.loadtests.scenarios import SCENARIOS
 from loopbench.loadtests.upstream import upstream_process
 from loopbench.results.schema import Code
-from loopbench.servers.data_cases import FETCHES
+from loopbench.servers.contract.data_cases import FETCHES
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings

@@ -13,8 +13,8 @@ from loopbench.loadtests.models import Broadcast, Echo, Load, Pushed
 from loopbench.loadtests.scenarios import SCENARIOS, load_to_json
 from loopbench.loadtests.websocket_client import DISTINCT, prepared
 from loopbench.servers.asyncio_socket import MEMO_BYTES, MEMO_FRAMES
-from loopbench.servers.exchanges import opening
-from loopbench.servers.frames import Close, Frame, Op, closing, encode
+from loopbench.servers.contract.frames import Close, Frame, Op, closing, encode
+from loopbench.servers.contract.websockets import opening
 from tests.loadtests.loads import begun, failures, histogram
 from tests.loadtests.sockets import Answers, Told, answer, right, socket_server, upgraded
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.servers.contract import CASES, Case
+from loopbench.servers.contract.cases import CASES, Case
 from loopbench.servers.stacks import NO_LOOP, STACKS, Stack, available, hole
 
 CORE = ("aiohttp", "quart-hypercorn", "asyncio")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.servers import lifecycle
-from loopbench.servers.contract import JSON
+from loopbench.servers.contract.cases import JSON
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.settings import Settings
 from tests.servers import wire

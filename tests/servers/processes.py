@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from loopbench.servers.stacks import STACKS
 
 HERE = Path(__file__).resolve().parent

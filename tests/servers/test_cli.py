@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.servers.__main__ import SETTING_OPTIONS
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, available
 from tests.servers.choices import KINDS, stacks

@@ -12,8 +12,16 @@ import psutil
 import pytest
 
 from loopbench.servers import work
-from loopbench.servers.contract import CASES, ROUTES, Case, Expected, Request, Route, routes_listing
-from loopbench.servers.exchanges import EXCHANGES
+from loopbench.servers.contract.cases import (
+    CASES,
+    ROUTES,
+    Case,
+    Expected,
+    Request,
+    Route,
+    routes_listing,
+)
+from loopbench.servers.contract.websockets import EXCHANGES
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.stacks import STACKS, keeps, keeps_exchanges
 from tests.servers import wire

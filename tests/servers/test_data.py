@@ -15,9 +15,9 @@ from urllib.request import urlopen
 import pytest
 
 from loopbench.servers import lifecycle
-from loopbench.servers.contract import Case, Request
-from loopbench.servers.exchange import filling
-from loopbench.servers.large import DIGESTS, large
+from loopbench.servers.contract.cases import Case, Request
+from loopbench.servers.contract.http import filling
+from loopbench.servers.contract.large_cases import DIGESTS, large
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.process import server_process
 from loopbench.servers.settings import Settings

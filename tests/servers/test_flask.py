@@ -9,7 +9,7 @@ import time
 import pytest
 
 from loopbench.servers import lifecycle, work
-from loopbench.servers.contract import CASES, Request
+from loopbench.servers.contract.cases import CASES, Request
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.settings import Settings
 from tests.servers import wire

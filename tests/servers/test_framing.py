@@ -10,8 +10,8 @@ from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 from loopbench.servers import lifecycle
 from loopbench.servers.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
 from loopbench.servers.asyncio_stack import AsyncioServing
-from loopbench.servers.contract import CASES, Case, Request
-from loopbench.servers.exchange import dumps
+from loopbench.servers.contract.cases import CASES, Case, Request
+from loopbench.servers.contract.http import dumps
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.stacks import keeps
 from tests.servers import wire

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from loopbench.servers import facts, lifecycle
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers import wire

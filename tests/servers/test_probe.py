@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests import verify
-from loopbench.servers.contract import CASES, Case, Dispatch, Route, route_of
+from loopbench.servers.contract.cases import CASES, Case, Dispatch, Route, route_of
 from loopbench.servers.control import ControlError
 from loopbench.servers.counts import rounded_us
 from loopbench.servers.process import ServerProcess, server_process

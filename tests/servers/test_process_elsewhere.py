@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.process import server_process
 from tests.servers.processes import ROOT

@@ -15,9 +15,7 @@ import pytest
 from websocket import create_connection
 
 from loopbench.loadtests.services import redis_server
-from loopbench.servers.exchanges import EXCHANGES, MASK, Exchange, opening
-from loopbench.servers.feed import WAITING_LIMIT
-from loopbench.servers.frames import (
+from loopbench.servers.contract.frames import (
     BrokenFrame,
     Close,
     Frame,
@@ -28,10 +26,12 @@ from loopbench.servers.frames import (
     encode,
     masked_bytes,
 )
+from loopbench.servers.contract.websocket_client import NotUpgraded, Talk, problem, talking
+from loopbench.servers.contract.websockets import EXCHANGES, MASK, Exchange, opening
+from loopbench.servers.feed import WAITING_LIMIT
 from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, keeps_exchanges
-from loopbench.servers.talk import NotUpgraded, Talk, problem, talking
 from tests.servers.choices import KINDS, here
 
 BOUND_S = 15.0

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from loopbench.servers import lifecycle
-from loopbench.servers.contract import Case, Expected, Request
-from loopbench.servers.data_cases import upload_case
-from loopbench.servers.exchange import BINARY_TYPE, JSON, MULTIPART, dumps, filling
+from loopbench.servers.contract.cases import Case, Expected, Request
+from loopbench.servers.contract.data_cases import upload_case
+from loopbench.servers.contract.http import BINARY_TYPE, JSON, MULTIPART, dumps, filling
 from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.servers import wire

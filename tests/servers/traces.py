@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from loopbench.servers import lifecycle
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from tests.servers import wire
 from tests.servers.processes import PROC
 

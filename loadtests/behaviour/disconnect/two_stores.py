@@ -21,7 +21,7 @@ from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn
 from loopbench.loadtests.behaviour.wire import get
 from loopbench.loadtests.services import ServiceMissing, postgres_server, redis_server
 from loopbench.servers import aiohttp_stack, quart_app
-from loopbench.servers.data_cases import BOTH_PROTECTIONS, PAIRS
+from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS
 from loopbench.servers.settings import Settings
 
 CLIENTS = 1000

@@ -18,7 +18,7 @@ from loopbench.loadtests.scenarios import (
     load_to_json,
 )
 from loopbench.loadtests.session import Arrivals
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 
 CASE = CASES["plain"]
 

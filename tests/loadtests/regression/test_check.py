@@ -19,7 +19,7 @@ from loopbench.loadtests.regression.check import Wish, cells_of, measure, not_co
 from loopbench.loadtests.regression.folder import SIDES_FILE, Folder, Layer
 from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
 from loopbench.results.schema import FACTS, SCHEMA_VERSION, read_table
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited
 
 PYTHON = Path(sys.executable)

@@ -15,7 +15,7 @@ from loopbench.loadtests.regression.candidates import more_work
 from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
 from loopbench.loadtests.regression.together import Patience, side_by_side
 from loopbench.results.schema import Row
-from loopbench.servers.contract import CASES
+from loopbench.servers.contract.cases import CASES
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))

@@ -12,7 +12,7 @@ from loopbench.loadtests.regression.candidates import Edit
 from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
 from loopbench.loadtests.regression.together import Patience
 from loopbench.results.schema import Row
-from loopbench.servers.contract import CASES, ROUTES, Dispatch
+from loopbench.servers.contract.cases import CASES, ROUTES, Dispatch
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
 Facts = dict[tuple[str, str], str]
@@ -92,7 +92,7 @@ def test_changes_on_purpose_are_seen(usual: Facts, tmp_path: Path) -> None:
 def test_a_route_that_only_one_side_has(usual: Facts, tmp_path: Path) -> None:
     """It is asked for where its own contract has it, and is no subject of the other."""
     gone = Edit(
-        "servers/contract.py",
+        "servers/contract/cases.py",
         '    Case("plain-head", Request("HEAD", "/plain"), Expected(200, TEXT, b"")),\n',
         "",
     )

@@ -19,7 +19,7 @@ from loopbench.loadtests.regression.sides import (
     side_of,
     this_tree,
 )
-from loopbench.servers.contract import CASES, ROUTES, route_of
+from loopbench.servers.contract.cases import CASES, ROUTES, route_of
 from tests.loadtests.regression.trees import STACKS, git, repository, tree
 
 
@@ -85,7 +85,7 @@ def test_a_ref_is_a_worktree_for_a_while(repo: Path) -> None:
     (repo / "servers" / "new.py").write_text("")
     contract = repo / "servers" / "contract.py"
     contract.write_text(contract.read_text() + "# changed\n")
-    git(repo, "add", "servers/contract.py")
+    git(repo, "add", "servers/contract/cases.py")
     index, status = (repo / ".git" / "index").read_bytes(), git(repo, "status", "--porcelain")
     with side_of("first", STACKS, _say, root=repo) as side:
         assert side.root != repo

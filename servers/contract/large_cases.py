@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from loopbench.servers.data_cases import FETCHES, fetch_case, items_case, stream_case, upload_case
-from loopbench.servers.exchange import Case
+from loopbench.servers.contract.data_cases import (
+    FETCHES,
+    fetch_case,
+    items_case,
+    stream_case,
+    upload_case,
+)
+from loopbench.servers.contract.http import Case
 
 MIB = 1 << 20
 

@@ -12,8 +12,8 @@ import enum
 import re
 from dataclasses import dataclass
 
-from loopbench.servers.data_cases import DATA_CASES
-from loopbench.servers.exchange import (
+from loopbench.servers.contract.data_cases import DATA_CASES
+from loopbench.servers.contract.http import (
     BINARY_TYPE,
     ERROR_PHRASES,
     HTML,
@@ -137,7 +137,7 @@ WS_ROUTES: tuple[Route, ...] = (
     Route("ws-push", "GET", "/ws", Dispatch.ASYNC, "pushes `hello`, `rate` times a second"),
     Route("ws-feed", "GET", "/ws/feed", Dispatch.ASYNC, "what is published to the broadcast"),
 )
-"""The WebSockets; what is said on them is in loopbench.servers.exchanges."""
+"""The WebSockets; what is said on them is in loopbench.servers.contract.websockets."""
 
 
 def routes_listing() -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Any
 
-from loopbench.servers.exchange import (
+from loopbench.servers.contract.http import (
     BINARY,
     BINARY_TYPE,
     JSON,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopbench.servers.exchange import Case, Expected, Request
-from loopbench.servers.frames import Close, Frame, Op, closing, encode
+from loopbench.servers.contract.frames import Close, Frame, Op, closing, encode
+from loopbench.servers.contract.http import Case, Expected, Request
 
 MASK = b"\x37\xfa\x21\x3d"
 """Of all frames that the suite sends (RFC 6455, 5.7). A browser's must not be foreseen, for the

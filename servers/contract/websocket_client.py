@@ -7,8 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from loopbench.servers.exchanges import KEY, MASK, Exchange, upgrade
-from loopbench.servers.frames import (
+from loopbench.servers.contract.frames import (
     BrokenFrame,
     Close,
     Frame,
@@ -19,6 +18,7 @@ from loopbench.servers.frames import (
     closing,
     encode,
 )
+from loopbench.servers.contract.websockets import KEY, MASK, Exchange, upgrade
 
 TIMEOUT_S = 10.0
 _RECEIVE_BYTES = 65536
