@@ -10,10 +10,11 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from loopbench.servers import data, probe, work
+from loopbench.servers import probe
 from loopbench.servers.aiohttp_sockets import BACKING, SOCKETS
-from loopbench.servers.backing import Backing
 from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.handlers import basic, data
+from loopbench.servers.handlers.resources import Backing
 from loopbench.servers.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -25,7 +26,7 @@ MALFORMED = (ValueError, LookupError)
 """What `Request.post` raises for a form that it cannot read: its syntax, its charset."""
 
 
-def respond(answer: work.Answer) -> web.Response:
+def respond(answer: basic.Answer) -> web.Response:
     """The Answer as aiohttp's response."""
     headers = {"Content-Type": answer.content_type}
     if answer.allow is not None:
@@ -49,25 +50,25 @@ def in_executor(handler: Callable[[web.Request], web.Response]) -> Handler:
 
 async def index(request: web.Request) -> web.Response:
     wait_ms = request.query.get("wait_ms")
-    return respond(await work.index(wait_ms, request.app[_DEFAULT_WAIT_MS]))
+    return respond(await basic.index(wait_ms, request.app[_DEFAULT_WAIT_MS]))
 
 
 async def hello(request: web.Request) -> web.Response:
     wait_ms = request.query.get("wait_ms")
     name = request.match_info["name"]
-    return respond(await work.hello(name, wait_ms, request.app[_DEFAULT_WAIT_MS]))
+    return respond(await basic.hello(name, wait_ms, request.app[_DEFAULT_WAIT_MS]))
 
 
 async def plain(request: web.Request) -> web.Response:
-    return respond(work.plain())
+    return respond(basic.plain())
 
 
 async def async_(request: web.Request) -> web.Response:
-    return respond(work.where_am_i())
+    return respond(basic.where_am_i())
 
 
 def sync(request: web.Request) -> web.Response:
-    return respond(work.where_am_i())
+    return respond(basic.where_am_i())
 
 
 async def blocking(request: web.Request) -> web.Response:
@@ -75,15 +76,15 @@ async def blocking(request: web.Request) -> web.Response:
 
 
 async def query(request: web.Request) -> web.Response:
-    return respond(work.echo_query(request.query.items()))
+    return respond(basic.echo_query(request.query.items()))
 
 
 async def form(request: web.Request) -> web.Response:
     try:
         fields = await request.post()
     except MALFORMED as error:
-        raise work.Refused(400) from error
-    return respond(work.echo_form(_texts(fields)))
+        raise basic.Refused(400) from error
+    return respond(basic.echo_form(_texts(fields)))
 
 
 def _texts(
@@ -98,14 +99,14 @@ def _texts(
 
 
 async def json(request: web.Request) -> web.Response:
-    return respond(work.echo_json(await request.read()))
+    return respond(basic.echo_json(await request.read()))
 
 
 async def routes(request: web.Request) -> web.Response:
     registered = request.app.router.routes()
     sockets = SOCKETS.values()
     return respond(
-        work.routes(
+        basic.routes(
             (route.method, route.resource.canonical)
             for route in registered
             if route.resource is not None and route.handler not in sockets
@@ -114,15 +115,15 @@ async def routes(request: web.Request) -> web.Response:
 
 
 async def error(request: web.Request) -> web.Response:
-    work.fail()
+    basic.fail()
 
 
 async def sleep_async(request: web.Request) -> web.Response:
-    return respond(await work.sleep_async(request.query.get("ms")))
+    return respond(await basic.sleep_async(request.query.get("ms")))
 
 
 def sleep_sync(request: web.Request) -> web.Response:
-    return respond(work.sleep_sync(request.query.get("ms")))
+    return respond(basic.sleep_sync(request.query.get("ms")))
 
 
 async def sleep_blocking(request: web.Request) -> web.Response:
@@ -130,7 +131,7 @@ async def sleep_blocking(request: web.Request) -> web.Response:
 
 
 def burn_sync(request: web.Request) -> web.Response:
-    return respond(work.burn(request.query.get("ms")))
+    return respond(basic.burn(request.query.get("ms")))
 
 
 async def burn_async(request: web.Request) -> web.Response:
@@ -138,7 +139,7 @@ async def burn_async(request: web.Request) -> web.Response:
 
 
 async def save(request: web.Request) -> web.Response:
-    return respond(await work.save(request.query.get("protect")))
+    return respond(await basic.save(request.query.get("protect")))
 
 
 async def items(request: web.Request) -> web.Response:
@@ -169,8 +170,8 @@ async def upload(request: web.Request) -> web.Response:
                 await part.release()
                 return respond(arriving.answer())
     except (*MALFORMED, AssertionError) as error:
-        raise work.Refused(400) from error
-    raise work.Refused(400)
+        raise basic.Refused(400) from error
+    raise basic.Refused(400)
 
 
 async def fetch(request: web.Request) -> web.Response:
@@ -224,7 +225,7 @@ async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def count(request: web.Request) -> web.Response:
-    return respond(work.layers(request.get(_PASSED, 0)))
+    return respond(basic.layers(request.get(_PASSED, 0)))
 
 
 HANDLERS: dict[str, Callable[[web.Request], Any]] = {
@@ -267,16 +268,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every failure as the contract's JSON."""
     try:
         return await handler(request)
-    except work.Refused as refused:
-        return respond(work.refused(refused))
+    except basic.Refused as refused:
+        return respond(basic.refused(refused))
     except web.HTTPMethodNotAllowed as refused:
-        return respond(work.error(refused.status, refused.allowed_methods))
+        return respond(basic.error(refused.status, refused.allowed_methods))
     except web.HTTPError as refused:
-        return respond(work.error(refused.status))
+        return respond(basic.error(refused.status))
     except web.HTTPException:
         raise
     except Exception as cause:
-        return respond(work.failed(request.method, request.path, cause))
+        return respond(basic.failed(request.method, request.path, cause))
 
 
 async def _backed(app: web.Application) -> AsyncIterator[None]:

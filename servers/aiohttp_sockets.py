@@ -9,10 +9,10 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from loopbench.servers.backing import Backing
 from loopbench.servers.contract.frames import Close
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
-from loopbench.servers.feed import GOODBYE_S, pushing
+from loopbench.servers.handlers.broadcast import GOODBYE_S, pushing
+from loopbench.servers.handlers.resources import Backing
 
 BACKING: web.AppKey[Backing] = web.AppKey("backing", Backing)
 

@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
-from loopbench.servers import work
 from loopbench.servers.aiohttp_app import create_app, respond
 from loopbench.servers.aiohttp_sockets import BACKING
+from loopbench.servers.handlers import basic
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 
@@ -67,7 +67,7 @@ def in_force(app: web.Application, runner: web.AppRunner, site: web.BaseSite) ->
         "max_requests_per_connection": None,
         "request_threads": None,
         **(app[BACKING].pools() if BACKING in app else {}),
-        "json": bytes(respond(work.example()).body).decode(),  # type: ignore[arg-type]
+        "json": bytes(respond(basic.example()).body).decode(),  # type: ignore[arg-type]
     }
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from loopbench.servers import asgi, work
+from loopbench.servers import asgi
 from loopbench.servers.asgi import Receive, Scope, Send
 from loopbench.servers.asyncio_app import App as Router
 from loopbench.servers.asyncio_app import Request, arriving
 from loopbench.servers.asyncio_socket import ECHO_PATH
-from loopbench.servers.data import Stream, Upload
+from loopbench.servers.handlers import basic
+from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.data import Stream, Upload
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
-from loopbench.servers.work import Answer, Refused
 
 
 class _Left(Exception):
@@ -44,11 +45,11 @@ class App:
         try:
             answer = await self._answer(method, scope, receive)
         except Refused as refused:
-            answer = work.error(refused.status)
+            answer = basic.error(refused.status)
         except _Left:
             return
         except Exception as error:
-            answer = work.failed(method, scope["path"], error)
+            answer = basic.failed(method, scope["path"], error)
         if isinstance(answer, Stream):
             await _pour(answer, method, send)
             return
@@ -115,7 +116,7 @@ class App:
         return {
             "body_limit_bytes": self._limit,
             "debug": self._debug,
-            "json": work.example().body.decode(),
+            "json": basic.example().body.decode(),
         }
 
 

@@ -12,12 +12,13 @@ from email.policy import HTTP
 from typing import cast
 from urllib.parse import parse_qsl, unquote
 
-from loopbench.servers import data, probe, work
+from loopbench.servers import probe
 from loopbench.servers.asyncio_socket import ECHO_PATH
 from loopbench.servers.contract.cases import LAYERS, ROUTES, Dispatch
-from loopbench.servers.data import UPLOAD_PATH, Stream, Upload
+from loopbench.servers.handlers import basic, data
+from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.data import UPLOAD_PATH, Stream, Upload
 from loopbench.servers.settings import Settings
-from loopbench.servers.work import Answer, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,16 @@ Handler = Callable[["App", Request], Answer | Stream | Awaitable[Answer]]
 
 
 async def _index(app: App, request: Request) -> Answer:
-    return await work.index(request.argument("wait_ms"), app.settings.wait_ms)
+    return await basic.index(request.argument("wait_ms"), app.settings.wait_ms)
 
 
 async def _hello(app: App, request: Request) -> Answer:
     wait_ms = request.argument("wait_ms")
-    return await work.hello(request.parameters[0], wait_ms, app.settings.wait_ms)
+    return await basic.hello(request.parameters[0], wait_ms, app.settings.wait_ms)
 
 
 async def _sleep(app: App, request: Request) -> Answer:
-    return await work.sleep_async(request.argument("ms"))
+    return await basic.sleep_async(request.argument("ms"))
 
 
 def in_executor(handler: Handler) -> Handler:
@@ -75,12 +76,12 @@ def _form(app: App, request: Request) -> Answer:
     media_type = content_type.partition(b";")[0].strip().lower()
     if media_type == b"application/x-www-form-urlencoded":
         try:
-            return work.echo_form(parse_qsl(request.body.decode(), keep_blank_values=True))
+            return basic.echo_form(parse_qsl(request.body.decode(), keep_blank_values=True))
         except UnicodeDecodeError as error:
             raise Refused(400) from error
     if media_type == b"multipart/form-data":
-        return work.echo_form(_multipart(content_type, request.body))
-    return work.echo_form(())
+        return basic.echo_form(_multipart(content_type, request.body))
+    return basic.echo_form(())
 
 
 def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
@@ -98,14 +99,14 @@ def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
 
 
 async def _save(app: App, request: Request) -> Answer:
-    return await work.save(request.argument("protect"))
+    return await basic.save(request.argument("protect"))
 
 
 def _under(layers: int) -> Handler:
     """A handler under so many layers, each a coroutine that counts itself."""
 
     async def count(passed: int) -> Answer:
-        return work.layers(passed)
+        return basic.layers(passed)
 
     def layer(inner: Callable[[int], Awaitable[Answer]]) -> Callable[[int], Awaitable[Answer]]:
         async def outer(passed: int) -> Answer:
@@ -129,32 +130,32 @@ def arriving(app: App, method: str, path: str, headers: dict[bytes, bytes]) -> U
 
 def _upload(app: App, request: Request) -> Answer:
     if data.is_form(request.headers.get(b"content-type", b"").decode("latin-1")):
-        return work.error(501)
+        return basic.error(501)
     assert request.upload is not None
     return request.upload.answer()
 
 
 def _not_here(app: App, request: Request) -> Answer:
-    return work.error(501)
+    return basic.error(501)
 
 
 HANDLERS: dict[str, Handler] = {
     "index": _index,
     "hello": _hello,
-    "plain": lambda app, request: work.plain(),
-    "async": lambda app, request: work.where_am_i(),
-    "sync": lambda app, request: work.where_am_i(),
-    "blocking": lambda app, request: work.where_am_i(),
-    "query": lambda app, request: work.echo_query(request.pairs()),
+    "plain": lambda app, request: basic.plain(),
+    "async": lambda app, request: basic.where_am_i(),
+    "sync": lambda app, request: basic.where_am_i(),
+    "blocking": lambda app, request: basic.where_am_i(),
+    "query": lambda app, request: basic.echo_query(request.pairs()),
     "form": _form,
-    "json": lambda app, request: work.echo_json(request.body),
-    "routes": lambda app, request: work.routes(app.listing()),
-    "error": lambda app, request: work.fail(),
+    "json": lambda app, request: basic.echo_json(request.body),
+    "routes": lambda app, request: basic.routes(app.listing()),
+    "error": lambda app, request: basic.fail(),
     "sleep-async": _sleep,
-    "sleep-sync": lambda app, request: work.sleep_sync(request.argument("ms")),
-    "sleep-blocking": lambda app, request: work.sleep_sync(request.argument("ms")),
-    "burn-async": lambda app, request: work.burn(request.argument("ms")),
-    "burn-sync": lambda app, request: work.burn(request.argument("ms")),
+    "sleep-sync": lambda app, request: basic.sleep_sync(request.argument("ms")),
+    "sleep-blocking": lambda app, request: basic.sleep_sync(request.argument("ms")),
+    "burn-async": lambda app, request: basic.burn(request.argument("ms")),
+    "burn-sync": lambda app, request: basic.burn(request.argument("ms")),
     "save": _save,
     "items": lambda app, request: data.items(request.argument("items")),
     "stream": lambda app, request: data.stream(
@@ -191,7 +192,7 @@ class App:
                 self._add(route.method, route.path, handler)
 
         # A client that asks for no upgrade. With one, the connection is another protocol's.
-        refusal = answering(work.error(400))
+        refusal = answering(basic.error(400))
         self._fixed[ECHO_PATH] = {"GET": refusal, "HEAD": refusal}
 
     def _add(self, method: str, path: str, handler: Handler) -> None:
@@ -220,8 +221,8 @@ class App:
         for template, methods in self._routes:
             parameters = _match(template.split("/"), segments)
             if parameters is not None:
-                return methods.get(method) or answering(work.error(405, methods)), parameters
-        return answering(work.error(404)), ()
+                return methods.get(method) or answering(basic.error(405, methods)), parameters
+        return answering(basic.error(404)), ()
 
 
 def _match(template: list[str], segments: list[str]) -> tuple[str, ...] | None:

@@ -18,12 +18,12 @@ from typing import cast
 
 import httptools
 
-from loopbench.servers import work
 from loopbench.servers.asyncio_app import App, Handler, Request, answering, arriving
 from loopbench.servers.asyncio_socket import ECHO_PATH, Echo, Kept, switching
 from loopbench.servers.contract.cases import ERROR_PHRASES
-from loopbench.servers.data import Stream, Upload
-from loopbench.servers.work import Answer, Refused
+from loopbench.servers.handlers import basic
+from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.data import Stream, Upload
 
 LINGER_S = 2.0
 """How long the rest of a refused request is read and dropped, lest the client's
@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         self._memorable = False
         request = Request("", "", "", (), {}, b"")
-        handler = answering(work.error(status))
+        handler = answering(basic.error(status))
         self._queue.append(Call(handler, request, b"Connection: close\r\n", True))
 
     # From a Call to its answer on the wire.
@@ -302,8 +302,8 @@ class Connection(asyncio.Protocol):
 
 def _failure(request: Request, error: Exception) -> Answer:
     if isinstance(error, Refused):
-        return work.error(error.status)
-    return work.failed(request.method, request.path, error)
+        return basic.error(error.status)
+    return basic.failed(request.method, request.path, error)
 
 
 _starts: dict[tuple[int, str, str | None], bytes] = {}

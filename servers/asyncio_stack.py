@@ -6,9 +6,9 @@ import asyncio
 
 import httptools
 
-from loopbench.servers import work
 from loopbench.servers.asyncio_app import App
 from loopbench.servers.asyncio_connection import Connection, Hub
+from loopbench.servers.handlers import basic
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 
@@ -57,7 +57,7 @@ class AsyncioServing:
             "http_parser": f"{parser.__module__}.{parser.__qualname__}",
             "max_requests_per_connection": None,
             "request_threads": None,
-            "json": work.example().body.decode(),
+            "json": basic.example().body.decode(),
         }
 
 

@@ -15,8 +15,9 @@ from flask import Blueprint, Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
-from loopbench.servers import data, probe, work
+from loopbench.servers import probe
 from loopbench.servers.contract.cases import LAYERS, ROUTES
+from loopbench.servers.handlers import basic, data
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 
@@ -25,7 +26,7 @@ Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
 _DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
 
 
-def respond(answer: work.Answer) -> Response:
+def respond(answer: basic.Answer) -> Response:
     """The Answer as Flask's response."""
     headers = None if answer.allow is None else {"Allow": answer.allow}
     return Response(answer.body, answer.status, headers, content_type=answer.content_type)
@@ -33,45 +34,45 @@ def respond(answer: work.Answer) -> Response:
 
 async def index() -> Response:
     wait_ms = request.args.get("wait_ms")
-    return respond(await work.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+    return respond(await basic.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
 async def hello(name: str) -> Response:
     wait_ms = request.args.get("wait_ms")
-    return respond(await work.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+    return respond(await basic.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
 def plain() -> Response:
-    return respond(work.plain())
+    return respond(basic.plain())
 
 
 async def async_() -> Response:
-    return respond(work.where_am_i())
+    return respond(basic.where_am_i())
 
 
 def sync() -> Response:
-    return respond(work.where_am_i())
+    return respond(basic.where_am_i())
 
 
 def query() -> Response:
-    return respond(work.echo_query(request.args.items(multi=True)))
+    return respond(basic.echo_query(request.args.items(multi=True)))
 
 
 def form() -> Response:
     try:
         fields = request.form
     except ValueError as error:
-        raise work.Refused(400) from error
-    return respond(work.echo_form(fields.items(multi=True)))
+        raise basic.Refused(400) from error
+    return respond(basic.echo_form(fields.items(multi=True)))
 
 
 def json() -> Response:
-    return respond(work.echo_json(request.get_data()))
+    return respond(basic.echo_json(request.get_data()))
 
 
 def routes() -> Response:
     return respond(
-        work.routes(
+        basic.routes(
             (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
             for rule in current_app.url_map.iter_rules()
             for method in rule.methods or ()
@@ -80,15 +81,15 @@ def routes() -> Response:
 
 
 def error() -> Response:
-    work.fail()
+    basic.fail()
 
 
 async def sleep_async() -> Response:
-    return respond(await work.sleep_async(request.args.get("ms")))
+    return respond(await basic.sleep_async(request.args.get("ms")))
 
 
 def sleep_sync() -> Response:
-    return respond(work.sleep_sync(request.args.get("ms")))
+    return respond(basic.sleep_sync(request.args.get("ms")))
 
 
 async def sleep_blocking() -> Response:
@@ -96,7 +97,7 @@ async def sleep_blocking() -> Response:
 
 
 def burn_sync() -> Response:
-    return respond(work.burn(request.args.get("ms")))
+    return respond(basic.burn(request.args.get("ms")))
 
 
 async def burn_async() -> Response:
@@ -104,7 +105,7 @@ async def burn_async() -> Response:
 
 
 async def save() -> Response:
-    return respond(await work.save(request.args.get("protect")))
+    return respond(await basic.save(request.args.get("protect")))
 
 
 def items() -> Response:
@@ -117,7 +118,7 @@ def stream() -> Response:
 
 
 def not_here() -> Response:
-    return respond(work.error(501))
+    return respond(basic.error(501))
 
 
 def layer() -> None:
@@ -131,7 +132,7 @@ def layer_back(response: Response) -> Response:
 
 
 def count() -> Response:
-    return respond(work.layers(g.get("passed", 0)))
+    return respond(basic.layers(g.get("passed", 0)))
 
 
 def _layered(layers: int) -> Blueprint:
@@ -182,13 +183,13 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-def _refused(refused: work.Refused) -> Response:
-    return respond(work.error(refused.status))
+def _refused(refused: basic.Refused) -> Response:
+    return respond(basic.error(refused.status))
 
 
 def _http_error(refused: HTTPException) -> Response:
     allowed = refused.valid_methods if isinstance(refused, MethodNotAllowed) else None
-    return respond(work.error(refused.code or 500, allowed))
+    return respond(basic.error(refused.code or 500, allowed))
 
 
 class _StrictForms(FormDataParser):
@@ -213,14 +214,14 @@ class App(Flask):
         *arguments: Any,
     ) -> None:
         if exc_info[1] is not None:
-            work.failed(request.method, request.path, exc_info[1])
+            basic.failed(request.method, request.path, exc_info[1])
 
     def in_force(self) -> InForce:
         """The settings that are the application's."""
         return {
             "body_limit_bytes": self.config["MAX_CONTENT_LENGTH"],
             "debug": self.debug,
-            "json": respond(work.example()).get_data(as_text=True),
+            "json": respond(basic.example()).get_data(as_text=True),
         }
 
 
@@ -238,7 +239,7 @@ def create_app(settings: Settings) -> App:
     )
     app.debug = settings.debug
     app.url_map.merge_slashes = False  # else `//` is answered with a redirect
-    app.register_error_handler(work.Refused, _refused)
+    app.register_error_handler(basic.Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
     nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
     for route in ROUTES:

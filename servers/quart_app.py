@@ -22,9 +22,10 @@ from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from loopbench.servers import asgi, data, probe, work
-from loopbench.servers.backing import Backing
+from loopbench.servers import asgi, probe
 from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.handlers import basic, data
+from loopbench.servers.handlers.resources import Backing
 from loopbench.servers.quart_sockets import SOCKETS
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
@@ -35,7 +36,7 @@ _DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
 _UPLOAD_LIMIT = "LOOPBENCH_UPLOAD_LIMIT"
 
 
-def respond(answer: work.Answer) -> Response:
+def respond(answer: basic.Answer) -> Response:
     """The Answer as Quart's response."""
     headers = None if answer.allow is None else {"Allow": answer.allow}
     return Response(answer.body, answer.status, headers, content_type=answer.content_type)
@@ -43,24 +44,24 @@ def respond(answer: work.Answer) -> Response:
 
 async def index() -> Response:
     wait_ms = request.args.get("wait_ms")
-    return respond(await work.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+    return respond(await basic.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
 async def hello(name: str) -> Response:
     wait_ms = request.args.get("wait_ms")
-    return respond(await work.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+    return respond(await basic.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
 async def plain() -> Response:
-    return respond(work.plain())
+    return respond(basic.plain())
 
 
 async def async_() -> Response:
-    return respond(work.where_am_i())
+    return respond(basic.where_am_i())
 
 
 def sync() -> Response:
-    return respond(work.where_am_i())
+    return respond(basic.where_am_i())
 
 
 async def blocking() -> Response:
@@ -68,25 +69,25 @@ async def blocking() -> Response:
 
 
 async def query() -> Response:
-    return respond(work.echo_query(request.args.items(multi=True)))
+    return respond(basic.echo_query(request.args.items(multi=True)))
 
 
 async def form() -> Response:
     try:
         fields = await request.form
     except ValueError as error:
-        raise work.Refused(400) from error
-    return respond(work.echo_form(fields.items(multi=True)))
+        raise basic.Refused(400) from error
+    return respond(basic.echo_form(fields.items(multi=True)))
 
 
 async def json() -> Response:
     body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
-    return respond(work.echo_json(body))
+    return respond(basic.echo_json(body))
 
 
 async def routes() -> Response:
     return respond(
-        work.routes(
+        basic.routes(
             (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
             for rule in current_app.url_map.iter_rules()
             if not rule.websocket
@@ -96,15 +97,15 @@ async def routes() -> Response:
 
 
 async def error() -> Response:
-    work.fail()
+    basic.fail()
 
 
 async def sleep_async() -> Response:
-    return respond(await work.sleep_async(request.args.get("ms")))
+    return respond(await basic.sleep_async(request.args.get("ms")))
 
 
 def sleep_sync() -> Response:
-    return respond(work.sleep_sync(request.args.get("ms")))
+    return respond(basic.sleep_sync(request.args.get("ms")))
 
 
 async def sleep_blocking() -> Response:
@@ -112,7 +113,7 @@ async def sleep_blocking() -> Response:
 
 
 def burn_sync() -> Response:
-    return respond(work.burn(request.args.get("ms")))
+    return respond(basic.burn(request.args.get("ms")))
 
 
 async def burn_async() -> Response:
@@ -120,7 +121,7 @@ async def burn_async() -> Response:
 
 
 async def save() -> Response:
-    return respond(await work.save(request.args.get("protect")))
+    return respond(await basic.save(request.args.get("protect")))
 
 
 async def items() -> Response:
@@ -151,9 +152,9 @@ async def upload() -> Response:
             request.body, request.mimetype, request.content_length, request.mimetype_params
         )
     except ValueError as error:
-        raise work.Refused(400) from error
+        raise basic.Refused(400) from error
     if data.FILE_PART not in files:
-        raise work.Refused(400)
+        raise basic.Refused(400)
     return respond(files[data.FILE_PART].stream.answer())
 
 
@@ -211,7 +212,7 @@ async def layer_back(response: Response) -> Response:
 
 
 async def count() -> Response:
-    return respond(work.layers(g.get("passed", 0)))
+    return respond(basic.layers(g.get("passed", 0)))
 
 
 def _layered(layers: int) -> Blueprint:
@@ -257,13 +258,13 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-async def _refused(refused: work.Refused) -> Response:
-    return respond(work.refused(refused))
+async def _refused(refused: basic.Refused) -> Response:
+    return respond(basic.refused(refused))
 
 
 async def _http_error(refused: HTTPException) -> Response:
     allowed = refused.valid_methods if isinstance(refused, MethodNotAllowed) else None
-    return respond(work.error(refused.code or 500, allowed))
+    return respond(basic.error(refused.code or 500, allowed))
 
 
 class _StrictForms(FormDataParser):
@@ -314,7 +315,7 @@ class App(Quart):
     ) -> None:
         cause = exception_info[1]
         if has_request_context() and cause is not None:
-            work.failed(request.method, request.path, cause)
+            basic.failed(request.method, request.path, cause)
 
     def handling(self) -> set[asyncio.Task[Any]]:
         """See `asgi.Application`. Quart starts two tasks of its own for each request."""
@@ -326,7 +327,7 @@ class App(Quart):
 
     def in_force(self) -> InForce:
         """See `asgi.Application`."""
-        body = respond(work.example()).response
+        body = respond(basic.example()).response
         assert isinstance(body, DataBody)
         return {
             "body_limit_bytes": self.config["MAX_CONTENT_LENGTH"],
@@ -359,7 +360,7 @@ def create_app(settings: Settings) -> App:
     )
     app.debug = settings.debug
     app.url_map.merge_slashes = False  # else `//` is answered with a redirect
-    app.register_error_handler(work.Refused, _refused)
+    app.register_error_handler(basic.Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
     nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
     for route in ROUTES:

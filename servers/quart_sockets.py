@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from quart import current_app, websocket
 
-from loopbench.servers.feed import GOODBYE_S, Feed, pushing
+from loopbench.servers.handlers.broadcast import GOODBYE_S, Feed, pushing
 
 
 async def ws_echo() -> None:

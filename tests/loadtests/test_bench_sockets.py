@@ -19,8 +19,8 @@ from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios import SCENARIOS, load_to_json
 from loopbench.loadtests.services import redis_server
+from loopbench.servers.handlers.redis_channel import CHANNEL
 from loopbench.servers.process import ServerProcess, server_process
-from loopbench.servers.redis_channel import CHANNEL
 from loopbench.servers.settings import Settings
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
 from tests.loadtests.loads import histogram

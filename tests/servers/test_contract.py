@@ -11,7 +11,6 @@ import socket
 import psutil
 import pytest
 
-from loopbench.servers import work
 from loopbench.servers.contract.cases import (
     CASES,
     ROUTES,
@@ -22,6 +21,7 @@ from loopbench.servers.contract.cases import (
     routes_listing,
 )
 from loopbench.servers.contract.websockets import EXCHANGES
+from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.stacks import STACKS, keeps, keeps_exchanges
 from tests.servers import wire
@@ -142,7 +142,7 @@ def test_error_is_logged_once_and_not_sent(
 
     records = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.getMessage() for record in records] == ["GET /error failed"]
-    assert records[0].name == work.LOG.name
+    assert records[0].name == basic.LOG.name
     assert records[0].exc_info is not None
     assert records[0].exc_info[0] is RuntimeError
     assert reply.body == b'{"error":"Internal Server Error"}'

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from loopbench.servers import lifecycle, work
+from loopbench.servers import lifecycle
 from loopbench.servers.contract.cases import CASES, Request
+from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.settings import Settings
 from tests.servers import wire
@@ -41,7 +42,7 @@ def test_a_task_does_not_outlive_its_request(
 ) -> None:
     """The other hole: the answer says saved, and the task has written the first half only."""
     written: list[bytes] = []
-    monkeypatch.setattr(work, "_write", written.append)
+    monkeypatch.setattr(basic, "_write", written.append)
     for protect, lines in {"none": 2, "shield": 2, "thread": 2, "task": 1}.items():
         written.clear()
         reply = lab.run(wire.ask(server, Request("POST", f"/save?protect={protect}")))

@@ -11,13 +11,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from loopbench.servers.feed import ChannelAway
+from loopbench.servers.handlers.broadcast import ChannelAway
 
 CHANNEL = "loopbench:feed"
 
 
 class RedisChannel:
-    """See `loopbench.servers.feed.Channel`. timeout_s: how long a publication, or a connect, may take."""
+    """See `loopbench.servers.handlers.broadcast.Channel`. timeout_s: how long a publication, or a connect, may take."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         # The feed itself tries again, and says so.

@@ -10,10 +10,10 @@ import asyncpg
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from loopbench.servers import store
+from loopbench.servers.handlers.stores import protocol
+from loopbench.servers.handlers.stores.protocol import StoreAway, Total
 from loopbench.servers.pool_watch import PoolWatch
 from loopbench.servers.settings import Settings
-from loopbench.servers.store import StoreAway, Total
 
 DRY = "no connection of the pool was free in time"
 LOST = "database: connections are lost, and no new ones could be had in time"
@@ -40,12 +40,12 @@ def _dollars(statement: str) -> str:
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = map(
     _dollars,
     (
-        store.SELECT_ROW,
-        store.INSERT_SAVE,
-        store.UPDATE_ROW,
-        store.INSERT_PAIR,
-        store.SELECT_PAIRS,
-        store.INSERT_ROW,
+        protocol.SELECT_ROW,
+        protocol.INSERT_SAVE,
+        protocol.UPDATE_ROW,
+        protocol.INSERT_PAIR,
+        protocol.SELECT_PAIRS,
+        protocol.INSERT_ROW,
     ),
 )
 
@@ -68,9 +68,9 @@ class AsyncPostgres:
             await pool
             async with pool.acquire() as connection, connection.transaction():
                 await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-                for statement in store.TABLES:
+                for statement in protocol.TABLES:
                     await connection.execute(statement)
-                await connection.executemany(_insert_row, store.ROWS)
+                await connection.executemany(_insert_row, protocol.ROWS)
         except AWAY as error:
             pool.terminate()
             raise _away(error) from error
@@ -115,7 +115,7 @@ class AsyncPostgres:
 
     async def total(self) -> Total:
         async with self._acquired() as connection:
-            found = await connection.fetchrow(store.SELECT_TOTAL)
+            found = await connection.fetchrow(protocol.SELECT_TOTAL)
         return found[0], found[1], found[2]
 
     async def add_pair(self, pair: str) -> None:
@@ -136,7 +136,7 @@ def _away(error: BaseException) -> StoreAway:
 
 
 _row_in_thread, _insert_row_in_thread = (
-    statement.format("%s", "%s") for statement in (store.SELECT_ROW, store.INSERT_ROW)
+    statement.format("%s", "%s") for statement in (protocol.SELECT_ROW, protocol.INSERT_ROW)
 )
 
 
@@ -162,9 +162,9 @@ class SyncPostgres:
             self._pool.open(wait=True, timeout=self._settings.pool_timeout_s)
             with self._pool.connection() as connection, connection.transaction():
                 connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-                for statement in store.TABLES:
+                for statement in protocol.TABLES:
                     connection.execute(statement)
-                connection.cursor().executemany(_insert_row_in_thread, store.ROWS)
+                connection.cursor().executemany(_insert_row_in_thread, protocol.ROWS)
         except psycopg.OperationalError as error:
             self._pool.close()
             raise _away(error) from error

@@ -1,6 +1,6 @@
 """The work behind the routes that move data: large answers, streams, uploads.
 
-As loopbench.servers.work, the same code for every stack; imports no framework.
+As loopbench.servers.handlers.basic, the same code for every stack; imports no framework.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loopbench.servers.contract.data_cases import (
     STREAM_BYTES_LIMIT,
 )
 from loopbench.servers.contract.http import BINARY, JSON, dumps
-from loopbench.servers.work import Answer, Refused
+from loopbench.servers.handlers.basic import Answer, Refused
 
 UPLOAD_PATH = "/upload"
 FILE_PART = "file"

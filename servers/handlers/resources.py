@@ -19,11 +19,11 @@ from typing import Any
 from loopbench.servers import probe
 from loopbench.servers.contract.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
 from loopbench.servers.contract.http import JSON, dumps
-from loopbench.servers.data import number
-from loopbench.servers.feed import Feed
-from loopbench.servers.fetching import Fetcher
-from loopbench.servers.settings import Settings
-from loopbench.servers.store import (
+from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.broadcast import Feed
+from loopbench.servers.handlers.data import number
+from loopbench.servers.handlers.fetch import Fetcher
+from loopbench.servers.handlers.stores.protocol import (
     AsyncStore,
     FirstStore,
     StoreAway,
@@ -32,7 +32,7 @@ from loopbench.servers.store import (
     first_store,
     sync_store,
 )
-from loopbench.servers.work import Answer, Refused
+from loopbench.servers.settings import Settings
 
 LOG = logging.getLogger("servers")
 LAST_SAVES_S = 2.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from loopbench.servers.handlers.stores.protocol import StoreAway
 from loopbench.servers.settings import Settings
-from loopbench.servers.store import StoreAway
 
 KEY = "loopbench:pairs:"
 KEPT_S = 3600

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from loopbench.servers.contract.data_cases import PAGES_LIMIT
 from loopbench.servers.contract.http import JSON, dumps
-from loopbench.servers.data import number
-from loopbench.servers.work import Answer, Refused
+from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.data import number
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

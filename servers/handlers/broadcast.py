@@ -24,8 +24,8 @@ from typing import Any, Protocol
 from loopbench.servers.contract.frames import Close
 from loopbench.servers.contract.http import JSON, dumps
 from loopbench.servers.contract.websockets import HELLO, RATE_LIMIT
+from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.settings import Settings
-from loopbench.servers.work import Answer, Refused
 
 LOG = logging.getLogger("servers")
 WAITING_LIMIT = 128
@@ -73,7 +73,7 @@ def _channel(settings: Settings) -> Channel:
     if settings.redis_url is None:
         return _WithinProcess()
     # Only where it is asked for: the driver takes 20 MB and a quarter of a second.
-    from loopbench.servers.redis_channel import RedisChannel
+    from loopbench.servers.handlers.redis_channel import RedisChannel
 
     return RedisChannel(settings.redis_url, settings.pool_timeout_s)
 

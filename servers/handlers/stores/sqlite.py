@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, contextmanager
 
 import aiosqlite
 
-from loopbench.servers import store
+from loopbench.servers.handlers.stores import protocol
+from loopbench.servers.handlers.stores.protocol import StoreAway, Total
 from loopbench.servers.pool_watch import PoolWatch
 from loopbench.servers.settings import Settings
-from loopbench.servers.store import StoreAway, Total
 
 DRY = "no connection of the pool was free in time"
 _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
@@ -24,12 +24,12 @@ _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
     statement.format("?", "?")
     for statement in (
-        store.SELECT_ROW,
-        store.INSERT_SAVE,
-        store.UPDATE_ROW,
-        store.INSERT_PAIR,
-        store.SELECT_PAIRS,
-        store.INSERT_ROW,
+        protocol.SELECT_ROW,
+        protocol.INSERT_SAVE,
+        protocol.UPDATE_ROW,
+        protocol.INSERT_PAIR,
+        protocol.SELECT_PAIRS,
+        protocol.INSERT_ROW,
     )
 )
 
@@ -109,7 +109,7 @@ class AsyncSqlite:
 
     async def total(self) -> Total:
         async with self._acquired() as connection:
-            async with connection.execute(store.SELECT_TOTAL) as cursor:
+            async with connection.execute(protocol.SELECT_TOTAL) as cursor:
                 found = await cursor.fetchone()
         assert found is not None
         return found[0], found[1], found[2]
@@ -130,9 +130,9 @@ class AsyncSqlite:
 
 
 async def _fill(connection: aiosqlite.Connection) -> None:
-    for statement in store.TABLES:
+    for statement in protocol.TABLES:
         await connection.execute(statement)
-    await connection.executemany(_insert_row, store.ROWS)
+    await connection.executemany(_insert_row, protocol.ROWS)
 
 
 class FirstSqlite:
@@ -147,7 +147,7 @@ class FirstSqlite:
         self._connection = await aiosqlite.connect(
             self._path, isolation_level=None, timeout=self._timeout_s
         )
-        for statement in (*_SET_UP, *store.TABLES):
+        for statement in (*_SET_UP, *protocol.TABLES):
             await self._connection.execute(statement)
 
     async def add(self, pair: str) -> None:
@@ -197,9 +197,9 @@ class SyncSqlite:
     @staticmethod
     def _fill(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in store.TABLES:
+        for statement in protocol.TABLES:
             connection.execute(statement)
-        connection.executemany(_insert_row, store.ROWS)
+        connection.executemany(_insert_row, protocol.ROWS)
         connection.commit()
 
     @contextmanager

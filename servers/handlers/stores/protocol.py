@@ -102,10 +102,10 @@ class FirstStore(Protocol):
 def async_store(settings: Settings, folder: str, watch: PoolWatch) -> AsyncStore:
     """The database of the settings for the loop. folder: where an embedded one may be."""
     if settings.database_url is None:
-        from loopbench.servers.sqlite_store import AsyncSqlite
+        from loopbench.servers.handlers.stores.sqlite import AsyncSqlite
 
         return AsyncSqlite(f"{folder}/database", settings, watch)
-    from loopbench.servers.postgres_store import AsyncPostgres
+    from loopbench.servers.handlers.stores.postgres import AsyncPostgres
 
     return AsyncPostgres(settings.database_url, settings, watch)
 
@@ -113,10 +113,10 @@ def async_store(settings: Settings, folder: str, watch: PoolWatch) -> AsyncStore
 def sync_store(settings: Settings, folder: str, watch: PoolWatch) -> SyncStore:
     """The same database for worker threads."""
     if settings.database_url is None:
-        from loopbench.servers.sqlite_store import SyncSqlite
+        from loopbench.servers.handlers.stores.sqlite import SyncSqlite
 
         return SyncSqlite(f"{folder}/database", settings, watch)
-    from loopbench.servers.postgres_store import SyncPostgres
+    from loopbench.servers.handlers.stores.postgres import SyncPostgres
 
     return SyncPostgres(settings.database_url, settings, watch)
 
@@ -124,9 +124,9 @@ def sync_store(settings: Settings, folder: str, watch: PoolWatch) -> SyncStore:
 def first_store(settings: Settings, folder: str) -> FirstStore:
     """Redis where the settings name one; else a second embedded database."""
     if settings.redis_url is None:
-        from loopbench.servers.sqlite_store import FirstSqlite
+        from loopbench.servers.handlers.stores.sqlite import FirstSqlite
 
         return FirstSqlite(f"{folder}/first", settings)
-    from loopbench.servers.redis_store import FirstRedis
+    from loopbench.servers.handlers.stores.redis_pairs import FirstRedis
 
     return FirstRedis(settings.redis_url, settings)

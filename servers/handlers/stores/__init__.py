@@ -1,0 +1,1 @@
+"""The databases behind the routes: one protocol, and a module for each store."""
