@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
-from loopbench.servers.aiohttp_app import create_app, respond
-from loopbench.servers.aiohttp_sockets import BACKING
+from loopbench.servers.apps.aiohttp_app import create_app, respond
+from loopbench.servers.apps.aiohttp_websockets import BACKING
 from loopbench.servers.handlers import basic
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce

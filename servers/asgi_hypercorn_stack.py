@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbench.servers.asgi_app import create_app
+from loopbench.servers.apps.asgi_app import create_app
 from loopbench.servers.hypercorn_server import HypercornServing, serve
 from loopbench.servers.settings import Settings
 

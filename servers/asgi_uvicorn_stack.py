@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbench.servers.asgi_app import create_app
+from loopbench.servers.apps.asgi_app import create_app
 from loopbench.servers.settings import Settings
 from loopbench.servers.uvicorn_server import UvicornServing, serve
 

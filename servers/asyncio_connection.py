@@ -18,7 +18,7 @@ from typing import cast
 
 import httptools
 
-from loopbench.servers.asyncio_app import App, Handler, Request, answering, arriving
+from loopbench.servers.apps.asyncio_app import App, Handler, Request, answering, arriving
 from loopbench.servers.asyncio_socket import ECHO_PATH, Echo, Kept, switching
 from loopbench.servers.contract.cases import ERROR_PHRASES
 from loopbench.servers.handlers import basic

@@ -6,7 +6,7 @@ import asyncio
 
 import httptools
 
-from loopbench.servers.asyncio_app import App
+from loopbench.servers.apps.asyncio_app import App
 from loopbench.servers.asyncio_connection import Connection, Hub
 from loopbench.servers.handlers import basic
 from loopbench.servers.settings import Settings

@@ -14,8 +14,8 @@ from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
 from loopbench.servers import asgi
+from loopbench.servers.apps.flask_app import App, create_app
 from loopbench.servers.asgi import LAST_WORDS_S
-from loopbench.servers.flask_app import App, create_app
 from loopbench.servers.server_thread import ServerThread
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce

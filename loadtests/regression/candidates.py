@@ -21,7 +21,7 @@ STACK = "aiohttp"
 CASE = "plain"
 """The Case, and route, that is changed where one has to be chosen."""
 
-_FILE = "servers/aiohttp_app.py"
+_FILE = "servers/apps/aiohttp_app.py"
 _BLOCK_MS = 50
 
 

@@ -173,7 +173,8 @@ def test_answers_are_not_delayed(lab: Lab, server: Server) -> None:
 
 def test_a_missing_route_fails_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack without a route answers 404 there and is not conformant; the others are not hurt."""
-    from loopbench.servers import aiohttp_app, lifecycle
+    from loopbench.servers import lifecycle
+    from loopbench.servers.apps import aiohttp_app
 
     monkeypatch.delitem(aiohttp_app.HANDLERS, "query")
 

@@ -17,10 +17,10 @@ from loopbench.servers import (
     granian_server,
     hypercorn_server,
     lifecycle,
-    quart_app,
     stacks,
     uvicorn_server,
 )
+from loopbench.servers.apps import quart_app
 from loopbench.servers.asgi import Application
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from loopbench.servers.settings import Settings

@@ -55,7 +55,7 @@ def repository(folder: Path) -> Path:
 
 
 CRASHING = Edit(
-    "servers/aiohttp_app.py",
+    "servers/apps/aiohttp_app.py",
     "async def async_(request: web.Request) -> web.Response:\n",
     "async def async_(request: web.Request) -> web.Response:\n    __import__('os')._exit(9)\n",
 )

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from loopbench.servers import probe
-from loopbench.servers.aiohttp_sockets import BACKING, SOCKETS
+from loopbench.servers.apps.aiohttp_websockets import BACKING, SOCKETS
 from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import Backing

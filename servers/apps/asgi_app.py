@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from loopbench.servers import asgi
+from loopbench.servers.apps.asyncio_app import App as Router
+from loopbench.servers.apps.asyncio_app import Request, arriving
 from loopbench.servers.asgi import Receive, Scope, Send
-from loopbench.servers.asyncio_app import App as Router
-from loopbench.servers.asyncio_app import Request, arriving
 from loopbench.servers.asyncio_socket import ECHO_PATH
 from loopbench.servers.handlers import basic
 from loopbench.servers.handlers.basic import Answer, Refused
