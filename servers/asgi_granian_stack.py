@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loopbench.servers.adapters.granian_server import GranianServing, serve
 from loopbench.servers.apps.asgi_app import create_app
-from loopbench.servers.granian_server import GranianServing, serve
 from loopbench.servers.settings import Settings
 
 

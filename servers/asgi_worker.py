@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loopbench.servers import enlisted
-from loopbench.servers.asgi import Application, Receive, Scope, Send
+from loopbench.servers.adapters.asgi import Application, Receive, Scope, Send
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.stacks import InForce
 

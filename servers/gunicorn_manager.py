@@ -13,8 +13,9 @@ from typing import Any
 from aiohttp import web
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from loopbench.servers import aiohttp_stack, enlisted, own_stacks
-from loopbench.servers.asgi import LAST_WORDS_S
+from loopbench.servers import enlisted, own_stacks
+from loopbench.servers.adapters import aiohttp_server
+from loopbench.servers.adapters.asgi import LAST_WORDS_S
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce, Stack
 
@@ -79,7 +80,7 @@ class _Reporting(web.AppRunner):
         )
 
     def _in_force(self, site: web.BaseSite) -> InForce:
-        return aiohttp_stack.in_force(self.app, self, site)
+        return aiohttp_server.in_force(self.app, self, site)
 
     async def cleanup(self) -> None:
         await super().cleanup()
@@ -97,5 +98,5 @@ async def _runner() -> web.AppRunner:
         raise
     options = {} if worker.stack.own is None else own_stacks.options(worker.stack)
     return _Reporting(
-        app, **{"auto_decompress": False, **options}, **aiohttp_stack.running(worker.settings)
+        app, **{"auto_decompress": False, **options}, **aiohttp_server.running(worker.settings)
     )

@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loopbench.servers import asgi, lifecycle, machine, managers
+from loopbench.servers import lifecycle, machine, managers
+from loopbench.servers.adapters import asgi
 from loopbench.servers.child import Config, Handler, SharedStation, accept, failure, obey, settle
 from loopbench.servers.control import Message
 from loopbench.servers.enlisted import Orders

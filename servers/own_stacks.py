@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopbench.servers import asgi, own_app
+from loopbench.servers import own_app
+from loopbench.servers.adapters import asgi
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.own_app import AIOHTTP, ASGI, Looks, OwnApp
 from loopbench.servers.settings import Settings
@@ -42,26 +43,30 @@ class Host:
 _HYPERCORN = ("hypercorn", "h11")
 _AIOHTTP = {"auto_decompress": True}  # what aiohttp does by itself
 _MORE = "stacks"
-_UVICORN = "loopbench.servers.uvicorn_server"
+_UVICORN = "loopbench.servers.adapters.uvicorn_server"
 
 HOSTS: dict[str, Host] = {
     "aiohttp": Host(
-        AIOHTTP, "aiohttp", "loopbench.servers.aiohttp_stack", ("aiohttp",), options=_AIOHTTP
+        AIOHTTP,
+        "aiohttp",
+        "loopbench.servers.adapters.aiohttp_server",
+        ("aiohttp",),
+        options=_AIOHTTP,
     ),
     "aiohttp-uvloop": Host(
         AIOHTTP,
         "aiohttp",
-        "loopbench.servers.aiohttp_stack",
+        "loopbench.servers.adapters.aiohttp_server",
         ("aiohttp", "uvloop"),
         "uvloop",
         _AIOHTTP,
         _MORE,
     ),
-    "hypercorn": Host(ASGI, "Hypercorn", "loopbench.servers.hypercorn_server", _HYPERCORN),
+    "hypercorn": Host(ASGI, "Hypercorn", "loopbench.servers.adapters.hypercorn_server", _HYPERCORN),
     "hypercorn-uvloop": Host(
         ASGI,
         "Hypercorn",
-        "loopbench.servers.hypercorn_server",
+        "loopbench.servers.adapters.hypercorn_server",
         (*_HYPERCORN, "uvloop"),
         "uvloop",
         {},
@@ -93,7 +98,7 @@ HOSTS: dict[str, Host] = {
         _MORE,
     ),
     "granian": Host(
-        ASGI, "granian", "loopbench.servers.granian_server", ("granian",), optional=_MORE
+        ASGI, "granian", "loopbench.servers.adapters.granian_server", ("granian",), optional=_MORE
     ),
 }
 """By the name that `--on` takes; the first of a kind is that kind's default."""

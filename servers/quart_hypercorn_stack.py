@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loopbench.servers.adapters.hypercorn_server import HypercornServing, serve
 from loopbench.servers.apps.quart_app import create_app
-from loopbench.servers.hypercorn_server import HypercornServing, serve
 from loopbench.servers.settings import Settings
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from loopbench.servers.adapters.uvicorn_server import UvicornServing, serve
 from loopbench.servers.apps.quart_app import create_app
 from loopbench.servers.settings import Settings
-from loopbench.servers.uvicorn_server import UvicornServing, serve
 
 
 async def start(host: str, port: int, settings: Settings) -> UvicornServing:

@@ -11,12 +11,13 @@ import socket
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from loopbench.servers import asgi, enlisted, uvicorn_server
-from loopbench.servers.asgi import Application
+from loopbench.servers import enlisted
+from loopbench.servers.adapters import asgi, uvicorn_server
+from loopbench.servers.adapters.asgi import Application
+from loopbench.servers.adapters.uvicorn_server import Parser
 from loopbench.servers.asgi_worker import Reporting
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce, Stack
-from loopbench.servers.uvicorn_server import Parser
 
 
 def manage(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from loopbench.servers import asgi
+from loopbench.servers.adapters import asgi
+from loopbench.servers.adapters.asgi import Receive, Scope, Send
+from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH
 from loopbench.servers.apps.asyncio_app import App as Router
 from loopbench.servers.apps.asyncio_app import Request, arriving
-from loopbench.servers.asgi import Receive, Scope, Send
-from loopbench.servers.asyncio_socket import ECHO_PATH
 from loopbench.servers.handlers import basic
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import Stream, Upload

@@ -13,7 +13,7 @@ from typing import cast
 from urllib.parse import parse_qsl, unquote
 
 from loopbench.servers import probe
-from loopbench.servers.asyncio_socket import ECHO_PATH
+from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH
 from loopbench.servers.contract.cases import LAYERS, ROUTES, Dispatch
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.basic import Answer, Refused

@@ -22,7 +22,8 @@ from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from loopbench.servers import asgi, probe
+from loopbench.servers import probe
+from loopbench.servers.adapters import asgi
 from loopbench.servers.apps.quart_websockets import SOCKETS
 from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data

@@ -12,7 +12,7 @@ from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.models import Broadcast, Echo, Load, Pushed
 from loopbench.loadtests.scenarios import SCENARIOS, load_to_json
 from loopbench.loadtests.websocket_client import DISTINCT, prepared
-from loopbench.servers.asyncio_socket import MEMO_BYTES, MEMO_FRAMES
+from loopbench.servers.adapters.asyncio_websocket import MEMO_BYTES, MEMO_FRAMES
 from loopbench.servers.contract.frames import Close, Frame, Op, closing, encode
 from loopbench.servers.contract.websockets import opening
 from tests.loadtests.loads import begun, failures, histogram

@@ -8,8 +8,8 @@ import hashlib
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
 from loopbench.servers import lifecycle
-from loopbench.servers.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
-from loopbench.servers.asyncio_stack import AsyncioServing
+from loopbench.servers.adapters.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
+from loopbench.servers.adapters.asyncio_server import AsyncioServing
 from loopbench.servers.contract.cases import CASES, Case, Request
 from loopbench.servers.contract.http import dumps
 from loopbench.servers.lifecycle import Server

@@ -12,16 +12,15 @@ from types import ModuleType
 import pytest
 from aiohttp import web
 
-from loopbench.servers import (
-    aiohttp_stack,
+from loopbench.servers import lifecycle, stacks
+from loopbench.servers.adapters import (
+    aiohttp_server,
     granian_server,
     hypercorn_server,
-    lifecycle,
-    stacks,
     uvicorn_server,
 )
+from loopbench.servers.adapters.asgi import Application
 from loopbench.servers.apps import quart_app
-from loopbench.servers.asgi import Application
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Serving
@@ -97,9 +96,9 @@ async def _aiohttp_fails(host: str, port: int, settings: Settings) -> Serving:
     async def on_startup(app: web.Application) -> None:
         _fail()
 
-    app = aiohttp_stack.create_app(settings)
+    app = aiohttp_server.create_app(settings)
     app.on_startup.append(on_startup)
-    return await aiohttp_stack.serve(app, host, port, settings)
+    return await aiohttp_server.serve(app, host, port, settings)
 
 
 Serve = Callable[[Application, str, int, Settings], Awaitable[Serving]]
@@ -136,7 +135,7 @@ FAILING = {"aiohttp": _aiohttp_fails} | {
 
 
 async def _answers_wrongly(host: str, port: int, settings: Settings) -> Serving:
-    return await aiohttp_stack.serve(web.Application(), host, port, settings)
+    return await aiohttp_server.serve(web.Application(), host, port, settings)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from loopbench.loadtests.behaviour.question import NONE, Agrees, Answer, Claim, 
 from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.wire import get
 from loopbench.loadtests.services import ServiceMissing, postgres_server, redis_server
-from loopbench.servers import aiohttp_stack
+from loopbench.servers.adapters import aiohttp_server as aiohttp_stack
 from loopbench.servers.apps import quart_app
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS
 from loopbench.servers.settings import Settings

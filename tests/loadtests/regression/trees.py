@@ -62,7 +62,7 @@ CRASHING = Edit(
 """A server that becomes ready, and ends at the first request for `/async`."""
 
 UNSTARTABLE = Edit(
-    "servers/aiohttp_stack.py",
+    "servers/adapters/aiohttp_server.py",
     "from loopbench.servers.settings import Settings\n",
     'raise RuntimeError("this tree is broken")\n',
 )

@@ -12,8 +12,8 @@ import hypercorn.asyncio
 from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 
-from loopbench.servers import asgi
-from loopbench.servers.asgi import LAST_WORDS_S, Application
+from loopbench.servers.adapters import asgi
+from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce

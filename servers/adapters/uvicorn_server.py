@@ -11,8 +11,8 @@ from typing import Any, Literal
 import uvicorn
 from uvicorn.server import ServerState
 
-from loopbench.servers import asgi
-from loopbench.servers.asgi import LAST_WORDS_S, Application
+from loopbench.servers.adapters import asgi
+from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.settings import Settings

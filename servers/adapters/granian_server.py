@@ -18,8 +18,8 @@ from granian.log import LogLevels
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
-from loopbench.servers import asgi, descriptors
-from loopbench.servers.asgi import Application
+from loopbench.servers.adapters import asgi, descriptors
+from loopbench.servers.adapters.asgi import Application
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce

@@ -6,8 +6,8 @@ import asyncio
 
 import httptools
 
+from loopbench.servers.adapters.asyncio_connection import Connection, Hub
 from loopbench.servers.apps.asyncio_app import App
-from loopbench.servers.asyncio_connection import Connection, Hub
 from loopbench.servers.handlers import basic
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce

@@ -18,8 +18,8 @@ from typing import cast
 
 import httptools
 
+from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH, Echo, Kept, switching
 from loopbench.servers.apps.asyncio_app import App, Handler, Request, answering, arriving
-from loopbench.servers.asyncio_socket import ECHO_PATH, Echo, Kept, switching
 from loopbench.servers.contract.cases import ERROR_PHRASES
 from loopbench.servers.handlers import basic
 from loopbench.servers.handlers.basic import Answer, Refused

@@ -13,10 +13,10 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
-from loopbench.servers import asgi
+from loopbench.servers.adapters import asgi
+from loopbench.servers.adapters.asgi import LAST_WORDS_S
+from loopbench.servers.adapters.server_thread import ServerThread
 from loopbench.servers.apps.flask_app import App, create_app
-from loopbench.servers.asgi import LAST_WORDS_S
-from loopbench.servers.server_thread import ServerThread
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 

@@ -19,10 +19,10 @@ from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from gunicorn.sock import TCP6Socket, TCPSocket  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker  # type: ignore[import-untyped]
 
-from loopbench.servers import asgi, descriptors
+from loopbench.servers.adapters import asgi, descriptors
+from loopbench.servers.adapters.server_thread import ServerThread
 from loopbench.servers.apps.flask_app import App, create_app
 from loopbench.servers.facts import default_executor
-from loopbench.servers.server_thread import ServerThread
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 
