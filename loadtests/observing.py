@@ -11,7 +11,7 @@ from loopbench.loadtests.scenarios import Load
 from loopbench.loadtests.store_cpu import CpuReading, StoreCpu
 from loopbench.servers.control import ControlClosed, ControlError, Message
 from loopbench.servers.machine import Reading
-from loopbench.servers.managed import Served
+from loopbench.servers.managers.managed import Served
 from loopbench.servers.process import ServerProcess
 
 READ_BOUND_S = 2.0

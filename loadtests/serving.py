@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loopbench.loadtests.distributed.place import Place
-from loopbench.servers import managers, stacks
+from loopbench.servers import stacks
 from loopbench.servers.group import server_processes
-from loopbench.servers.managed import Served, managed_processes
+from loopbench.servers.managers import table
+from loopbench.servers.managers.managed import Served, managed_processes
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -65,6 +66,6 @@ def _own(place: Place) -> Starter:
 
 WAYS: dict[str, Way] = {
     CHILDREN: Way(_children, stacks.available, lambda count: 1),
-    OWN: Way(_own, managers.available, lambda count: count, here_only=True),
+    OWN: Way(_own, table.available, lambda count: count, here_only=True),
 }
 """children: processes of ours that share a port. own: the server's own manager and its workers."""

@@ -20,7 +20,7 @@ from loopbench.results.report.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
 from loopbench.results.summary import summarise
 from loopbench.results.table import heading
-from loopbench.servers.managers import available
+from loopbench.servers.managers.table import available
 from loopbench.servers.stacks import STACKS
 from tests.loadtests.benches import Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.test_bench import command
@@ -61,7 +61,7 @@ def loaded(bench: Bench) -> bool:
 
 def forked(bench: Bench) -> list[int]:
     """The workers of gunicorn: they run what their manager runs."""
-    pids = bench.pids("loopbench.servers.managing")
+    pids = bench.pids("loopbench.servers.managers.manager_main")
     found = []
     for pid in pids:
         with suppress(psutil.NoSuchProcess):

@@ -14,8 +14,8 @@ import pytest
 from loopbench.loadtests import verify
 from loopbench.servers.control import ControlClosed
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.managed import ManagedGroup, managed_processes
-from loopbench.servers.managers import MANAGERS, WITHOUT, available
+from loopbench.servers.managers.managed import ManagedGroup, managed_processes
+from loopbench.servers.managers.table import MANAGERS, WITHOUT, available
 from loopbench.servers.own_app import OwnApp, look_at
 from loopbench.servers.own_stacks import rows
 from loopbench.servers.parity import differences

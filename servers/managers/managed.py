@@ -1,6 +1,6 @@
 """A Stack under its server's own manager, as people deploy it: started, read as one, stopped.
 
-This is the harness's side; loopbench.servers.managing is the manager's, loopbench.servers.enlisted its workers'.
+This is the harness's side; loopbench.servers.managers.manager_main is the manager's, loopbench.servers.managers.worker its workers'.
 A worker that ends is noticed at once by the end of its control channel, and for good: that its
 manager starts another one does not make it a whole server again.
 """
@@ -18,15 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loopbench.servers import managers, stacks
+from loopbench.servers import stacks
 from loopbench.servers.child import Config
 from loopbench.servers.commanded import Child, Ended, interrupts_deferred
 from loopbench.servers.control import ControlClosed, ControlError, Message
-from loopbench.servers.door import Door, EnlistedWorker, enlist
 from loopbench.servers.gathered import gathered
 from loopbench.servers.group import ServerGroup, summed
 from loopbench.servers.machine import Reading
-from loopbench.servers.managing import Managing
+from loopbench.servers.managers import table
+from loopbench.servers.managers.manager_main import Managing
+from loopbench.servers.managers.worker_socket import Door, EnlistedWorker, enlist
 from loopbench.servers.process import (
     ROOT,
     ServerProcess,
@@ -98,7 +99,7 @@ class ManagedGroup:
         told = _once_opened(self._each("facts", _FACTS_BOUND_S))
         if any(one != told[0] for one in told):
             raise ControlError(f"the workers of {self.stack.name} are not alike: {told}")
-        manager = {"name": managers.of(self.stack).name, "workers": len(told)}
+        manager = {"name": table.of(self.stack).name, "workers": len(told)}
         return {**told[0], "manager": manager}
 
     def read(self, timeout_s: float = 2.0) -> Reading:
@@ -127,7 +128,7 @@ class ManagedGroup:
         """Note, once, who has ended."""
         if self._deaths:
             return
-        name = managers.of(self.stack).name
+        name = table.of(self.stack).name
         if self.manager.exited:
             self._deaths.append(f"{name} ended by itself")
         gone = [worker.pid for worker in self.workers if not worker.alive]
@@ -189,7 +190,7 @@ def managed_processes(
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
     stack = stacks.find(name)
-    row = managers.managed(stack)
+    row = table.managed(stack)
     config = Config(
         stack=stack.name,
         host=host,
@@ -206,7 +207,7 @@ def managed_processes(
         temporary = cleanup.enter_context(temporary_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
-            command = (sys.executable, "-m", "loopbench.servers.managing")
+            command = (sys.executable, "-m", "loopbench.servers.managers.manager_main")
             manager = spawn(stack, command, ROOT, stderr, temporary)
             cleanup.callback(_stop, manager, stop_timeout_s)
         deadline = time.monotonic() + ready_timeout_s

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from loopbench.servers import enlisted
 from loopbench.servers.adapters.asgi import Application, Receive, Scope, Send
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.managers import worker as enlisted
 from loopbench.servers.stacks import InForce
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import hypercorn.run
 from hypercorn.config import Config
 
-from loopbench.servers import enlisted
 from loopbench.servers.adapters import asgi, hypercorn_server
 from loopbench.servers.adapters.asgi import Application
-from loopbench.servers.asgi_worker import Reporting
+from loopbench.servers.managers import worker as enlisted
+from loopbench.servers.managers.asgi_worker import Reporting
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce, Stack
 

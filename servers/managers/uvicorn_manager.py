@@ -11,11 +11,11 @@ import socket
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from loopbench.servers import enlisted
 from loopbench.servers.adapters import asgi, uvicorn_server
 from loopbench.servers.adapters.asgi import Application
 from loopbench.servers.adapters.uvicorn_server import Parser
-from loopbench.servers.asgi_worker import Reporting
+from loopbench.servers.managers import worker
+from loopbench.servers.managers.asgi_worker import Reporting
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce, Stack
 
@@ -38,12 +38,12 @@ def manage(
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """The loop of a worker, which uvicorn makes before it loads the application."""
-    return enlisted.this().new_loop()
+    return worker.this().new_loop()
 
 
 def application() -> Reporting:
     """What a worker loads."""
-    return Reporting(enlisted.this(), _in_force)
+    return Reporting(worker.this(), _in_force)
 
 
 def _in_force(app: Application) -> InForce:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from loopbench.servers import facts, hosting, machine, managers, own_stacks
+from loopbench.servers import facts, hosting, machine, own_stacks
 from loopbench.servers.child import (
     FACTS_BOUND_S,
     Config,
@@ -35,6 +35,7 @@ from loopbench.servers.child import (
 )
 from loopbench.servers.control import Message
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.managers import table
 from loopbench.servers.stacks import InForce, Stack
 
 _VARIABLE = "LOOPBENCH_WORKER"
@@ -42,7 +43,7 @@ _VARIABLE = "LOOPBENCH_WORKER"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a manager leaves for its workers in their environment; see `loopbench.servers.managing`."""
+    """What a manager leaves for its workers in their environment; see `loopbench.servers.managers.manager_main`."""
 
     door: str
     child: dict[str, Any]
@@ -76,7 +77,7 @@ class Worker:
         machine.allow_many_files()
         config = Config(**orders.child)
         stack, self.settings = config.wanted()
-        self.stack: Stack = managers.managed(stack)
+        self.stack: Stack = table.managed(stack)
         self._station = _report(orders.door)
         self._held = ExitStack()
         self.watching = self._held.enter_context(probing(self.settings))

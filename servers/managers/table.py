@@ -19,7 +19,7 @@ class Manage(Protocol):
     """A manager module's `manage`: run the server's own manager until it has ended.
 
     Called in the main thread of a process of its own. listener: bound, listening, and from now
-    on the manager's. Its workers are to enlist, see loopbench.servers.enlisted. SIGTERM to the process is
+    on the manager's. Its workers are to enlist, see loopbench.servers.managers.worker. SIGTERM to the process is
     the stop. Returns the exit status.
     """
 
@@ -48,16 +48,16 @@ class Manager:
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-_UVICORN = Manager("uvicorn's Multiprocess", "loopbench.servers.uvicorn_manager")
+_UVICORN = Manager("uvicorn's Multiprocess", "loopbench.servers.managers.uvicorn_manager")
 
 MANAGERS: dict[str, Manager] = {
     "aiohttp": Manager(
         "gunicorn with aiohttp's worker",
-        "loopbench.servers.gunicorn_manager",
+        "loopbench.servers.managers.gunicorn_manager",
         ("gunicorn",),
         differs={"in_force.backlog": "aiohttp's worker for gunicorn listens anew, with 128"},
     ),
-    "Hypercorn": Manager("Hypercorn's workers", "loopbench.servers.hypercorn_manager"),
+    "Hypercorn": Manager("Hypercorn's workers", "loopbench.servers.managers.hypercorn_manager"),
     "uvicorn/h11": replace(_UVICORN, options={"parser": "h11"}),
     "uvicorn/httptools": replace(_UVICORN, options={"parser": "httptools"}),
 }

@@ -1,8 +1,8 @@
-"""The process above a server's own workers: `python -m loopbench.servers.managing`, started by
-loopbench.servers.managed.
+"""The process above a server's own workers: `python -m loopbench.servers.managers.manager_main`, started by
+loopbench.servers.managers.managed.
 
 It listens, says so, and becomes the server's own manager, which starts its workers; each of
-them enlists with the harness by itself, see loopbench.servers.enlisted. A thread beside the manager
+them enlists with the harness by itself, see loopbench.servers.managers.worker. A thread beside the manager
 answers the harness, and turns its word to stop, and its end, into SIGTERM.
 """
 
@@ -19,11 +19,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loopbench.servers import lifecycle, machine, managers
+from loopbench.servers import lifecycle, machine
 from loopbench.servers.adapters import asgi
 from loopbench.servers.child import Config, Handler, SharedStation, accept, failure, obey, settle
 from loopbench.servers.control import Message
-from loopbench.servers.enlisted import Orders
+from loopbench.servers.managers import table
+from loopbench.servers.managers.worker import Orders
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -62,7 +63,7 @@ def _manage(station: SharedStation, commands: Iterable[Message], told: Managing)
     config = Config(**told.child)
     settle(config)
     stack, settings = config.wanted()
-    manage = managers.load(managers.of(stack))
+    manage = table.load(table.of(stack))
     listener = _listen(stack, config, settings)
     Orders(told.door, config.to_json()).leave()
     handlers: dict[str, Handler] = {
