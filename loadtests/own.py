@@ -16,9 +16,9 @@ from loopbench.loadtests.scenarios import Closed, Load, Model, Open, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import Case, Expected, Request
 from loopbench.servers.control import ControlError
+from loopbench.servers.custom.application import OwnApp, look_at
+from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import ServerError
-from loopbench.servers.own_app import OwnApp, look_at
-from loopbench.servers.own_stacks import rows
 from loopbench.servers.process import server_process
 from loopbench.servers.stacks import Stack, available
 

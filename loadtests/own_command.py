@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from loopbench.loadtests.own import Own, prepare
+from loopbench.servers.custom.stacks import HOSTS
 from loopbench.servers.naming import NameIn
-from loopbench.servers.own_stacks import HOSTS
 
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from loopbench.servers.contract.cases import CASES, Case, Expected, Request
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
+from loopbench.servers.custom.application import OwnApp
 from loopbench.servers.errors import StartupFailed, UnknownStack
-from loopbench.servers.own_app import OwnApp
 from loopbench.servers.settings import Settings
 
 InForce = dict[str, str | int | float | bool | None]
@@ -72,7 +72,7 @@ class Stack:
     differs: the settings in force (see loopbench.servers.parity) in which it is not as the others
         are, and why.
     own: the person's own application that it runs instead of the contract's; such a row is
-        made by loopbench.servers.own_stacks, and not among STACKS.
+        made by loopbench.servers.custom.stacks, and not among STACKS.
     """
 
     name: str

@@ -13,9 +13,9 @@ from typing import Any
 from aiohttp import web
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from loopbench.servers import own_stacks
 from loopbench.servers.adapters import aiohttp_server
 from loopbench.servers.adapters.asgi import LAST_WORDS_S
+from loopbench.servers.custom import stacks as own_stacks
 from loopbench.servers.managers import worker as enlisted
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce, Stack

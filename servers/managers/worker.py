@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from loopbench.servers import facts, hosting, machine, own_stacks
+from loopbench.servers import facts, hosting, machine
 from loopbench.servers.child import (
     FACTS_BOUND_S,
     Config,
@@ -34,6 +34,7 @@ from loopbench.servers.child import (
     probing,
 )
 from loopbench.servers.control import Message
+from loopbench.servers.custom import stacks as own_stacks
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.managers import table
 from loopbench.servers.stacks import InForce, Stack

@@ -18,8 +18,8 @@ from loopbench.loadtests.own import USERS, learn, of_file, of_paths, prepare
 from loopbench.loadtests.scenarios import Closed, Open
 from loopbench.results.schema import FAILURES, THREADS, Code, read_table
 from loopbench.servers.contract.cases import Request
-from loopbench.servers.own_app import ASGI, Looks, OwnApp, look_at
-from loopbench.servers.own_stacks import rows
+from loopbench.servers.custom.application import ASGI, Looks, OwnApp, look_at
+from loopbench.servers.custom.stacks import rows
 from loopbench.servers.process import ServerProcess, server_process
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.documents import blocks, write

@@ -13,11 +13,11 @@ import pytest
 
 from loopbench.loadtests import verify
 from loopbench.servers.control import ControlClosed
+from loopbench.servers.custom.application import OwnApp, look_at
+from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.managers.managed import ManagedGroup, managed_processes
 from loopbench.servers.managers.table import MANAGERS, WITHOUT, available
-from loopbench.servers.own_app import OwnApp, look_at
-from loopbench.servers.own_stacks import rows
 from loopbench.servers.parity import differences
 from loopbench.servers.process import server_process
 from loopbench.servers.settings import Settings

@@ -1,7 +1,7 @@
 """A person's own application: where it is found, what it is, and how a server here takes it.
 
 Their code is imported in the process that serves it and, to see what it is, in one that does
-nothing else (`python -m loopbench.servers.own_app`); never in the harness.
+nothing else (`python -m loopbench.servers.custom.application`); never in the harness.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
 
     try:
         done = subprocess.run(
-            [python, "-m", "loopbench.servers.own_app", json.dumps([own.target, own.folder])],
+            [
+                python,
+                "-m",
+                "loopbench.servers.custom.application",
+                json.dumps([own.target, own.folder]),
+            ],
             cwd=Path(__file__).resolve().parent.parent,
             capture_output=True,
             text=True,

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopbench.servers import own_app
 from loopbench.servers.adapters import asgi
+from loopbench.servers.custom import application
+from loopbench.servers.custom.application import AIOHTTP, ASGI, Looks, OwnApp
 from loopbench.servers.errors import ServerError, StartupFailed
-from loopbench.servers.own_app import AIOHTTP, ASGI, Looks, OwnApp
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, InForce, Serving, Stack
 
-_MODULE = "loopbench.servers.own_stacks"
+_MODULE = "loopbench.servers.custom.stacks"
 PREFIX = "app-"
 
 
@@ -155,8 +155,8 @@ async def start(host: str, port: int, settings: Settings, *, stack: Stack) -> Se
 
 async def hosted(own: OwnApp) -> Any:
     """The application as its server takes it. Raises as `own_app.application` does."""
-    app = await own_app.application(own)
-    return Hosted(app) if own_app.kind(own, app) == ASGI else app
+    app = await application.application(own)
+    return Hosted(app) if application.kind(own, app) == ASGI else app
 
 
 def options(stack: Stack) -> Mapping[str, Any]:

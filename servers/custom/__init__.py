@@ -1,0 +1,1 @@
+"""A person's own application, and the stacks that it is measured on."""
