@@ -21,11 +21,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from loopbench.servers import facts, hosting, machine, probe, stacks
+from loopbench.servers import facts, hosting, machine, stacks
 from loopbench.servers.control import ControlError, Message, Station
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle import Server
-from loopbench.servers.probe import Probe
+from loopbench.servers.probe import probe
+from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loopbench.servers.control import Message
-from loopbench.servers.gathered import gathered
+from loopbench.servers.probe.merge import gathered
 from loopbench.servers.process import Ended, Reading, ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -81,7 +81,7 @@ class ServerGroup:
         return summed([member.read(timeout_s) for member in self.members])
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each; their answers as `loopbench.servers.gathered` puts them together.
+        """The same command to each; their answers as `loopbench.servers.probe.merge` puts them together.
         Raises as `ServerProcess.ask` does."""
         told = [member.ask(do, timeout_s, **parameters) for member in self.members]
         return gathered(do, told)

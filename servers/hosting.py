@@ -16,9 +16,9 @@ from typing import Any
 
 from loopbench.servers import lifecycle
 from loopbench.servers.errors import ServerError, StartupFailed
-from loopbench.servers.executor_watch import WatchedExecutor
 from loopbench.servers.lifecycle import Server
-from loopbench.servers.probe import Probe
+from loopbench.servers.probe.executor import WatchedExecutor
+from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, Stack, available
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from loopbench.servers import probe
 from loopbench.servers.apps.aiohttp_websockets import BACKING, SOCKETS
 from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import Backing
+from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

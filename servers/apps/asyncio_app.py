@@ -12,12 +12,12 @@ from email.policy import HTTP
 from typing import cast
 from urllib.parse import parse_qsl, unquote
 
-from loopbench.servers import probe
 from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH
 from loopbench.servers.contract.cases import LAYERS, ROUTES, Dispatch
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import UPLOAD_PATH, Stream, Upload
+from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
 

@@ -15,9 +15,9 @@ from flask import Blueprint, Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
-from loopbench.servers import probe
 from loopbench.servers.contract.cases import LAYERS, ROUTES
 from loopbench.servers.handlers import basic, data
+from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 

@@ -22,12 +22,12 @@ from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from loopbench.servers import probe
 from loopbench.servers.adapters import asgi
 from loopbench.servers.apps.quart_websockets import SOCKETS
 from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import Backing
+from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 

@@ -16,7 +16,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from loopbench.servers import probe
 from loopbench.servers.contract.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
 from loopbench.servers.contract.http import JSON, dumps
 from loopbench.servers.handlers.basic import Answer, Refused
@@ -32,6 +31,7 @@ from loopbench.servers.handlers.stores.protocol import (
     first_store,
     sync_store,
 )
+from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
 LOG = logging.getLogger("servers")

@@ -22,12 +22,12 @@ from loopbench.servers import stacks
 from loopbench.servers.child import Config
 from loopbench.servers.commanded import Child, Ended, interrupts_deferred
 from loopbench.servers.control import ControlClosed, ControlError, Message
-from loopbench.servers.gathered import gathered
 from loopbench.servers.group import ServerGroup, summed
 from loopbench.servers.machine import Reading
 from loopbench.servers.managers import table
 from loopbench.servers.managers.manager_main import Managing
 from loopbench.servers.managers.worker_socket import Door, EnlistedWorker, enlist
+from loopbench.servers.probe.merge import gathered
 from loopbench.servers.process import (
     ROOT,
     ServerProcess,
@@ -107,7 +107,7 @@ class ManagedGroup:
         return summed([Reading(**one) for one in self._readings(timeout_s)])
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each worker; their answers as `loopbench.servers.gathered` puts them
+        """The same command to each worker; their answers as `loopbench.servers.probe.merge` puts them
         together, and the manager's share of what is said of processes and threads.
 
         Raises as `ServerProcess.ask` does.

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from loopbench.servers import lifecycle, probe
+from loopbench.servers import lifecycle
 from loopbench.servers.hosting import LOOPS
 from loopbench.servers.lifecycle import Server
-from loopbench.servers.probe import Probe
+from loopbench.servers.probe import probe
+from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers.choices import KINDS, here, stacks

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from loopbench.servers.executor_watch import WatchedExecutor
-from loopbench.servers.probe import Probe
+from loopbench.servers.probe.executor import WatchedExecutor
+from loopbench.servers.probe.probe import Probe
 
 
 @contextmanager

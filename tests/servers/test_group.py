@@ -11,9 +11,9 @@ import pytest
 
 from loopbench.servers.control import ControlClosed
 from loopbench.servers.errors import PortInUse
-from loopbench.servers.gathered import gathered
 from loopbench.servers.group import ServerGroup, server_processes, summed
 from loopbench.servers.machine import Reading
+from loopbench.servers.probe.merge import gathered
 from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.servers.choices import CORE, stacks

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from loopbench.servers.gathered import _pool
 from loopbench.servers.lifecycle import Server
 from loopbench.servers.parity import differences
-from loopbench.servers.pool_watch import PoolWatch
+from loopbench.servers.probe.connection_pool import PoolWatch
+from loopbench.servers.probe.merge import _pool
 from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab

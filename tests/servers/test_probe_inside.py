@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from loopbench.servers import lifecycle, probe
-from loopbench.servers.counts import ThreadCounts
-from loopbench.servers.probe import Probe
+from loopbench.servers import lifecycle
+from loopbench.servers.probe import probe
+from loopbench.servers.probe.durations import ThreadCounts
+from loopbench.servers.probe.probe import Probe
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
 from tests.servers.probes import nothing, nothing_async, requests, watched_loop
 from tests.servers.processes import ROOT

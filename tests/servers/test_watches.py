@@ -11,12 +11,12 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from loopbench.servers.collector_watch import CollectorWatch
-from loopbench.servers.counts import rounded_us
-from loopbench.servers.executor_watch import ExecutorWatch
-from loopbench.servers.loop_watch import LoopWatch
-from loopbench.servers.probe import Probe
-from loopbench.servers.selector_watch import watched_selector
+from loopbench.servers.probe.durations import rounded_us
+from loopbench.servers.probe.event_loop import LoopWatch
+from loopbench.servers.probe.executor import ExecutorWatch
+from loopbench.servers.probe.garbage_collector import CollectorWatch
+from loopbench.servers.probe.probe import Probe
+from loopbench.servers.probe.selector import watched_selector
 from tests.servers.probes import nothing, watched_loop
 
 # Rounding, the collector, the executor.

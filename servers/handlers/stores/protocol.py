@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from loopbench.servers.contract.data_cases import STORED_ROWS, row_name
-from loopbench.servers.pool_watch import PoolWatch
+from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
 
 Total = tuple[int, int, int]

@@ -15,7 +15,7 @@ import aiosqlite
 
 from loopbench.servers.handlers.stores import protocol
 from loopbench.servers.handlers.stores.protocol import StoreAway, Total
-from loopbench.servers.pool_watch import PoolWatch
+from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.settings import Settings
 
 DRY = "no connection of the pool was free in time"

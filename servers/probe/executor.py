@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from loopbench.servers.counts import ThreadCounts
+from loopbench.servers.probe.durations import ThreadCounts
 
 P = ParamSpec("P")
 T = TypeVar("T")

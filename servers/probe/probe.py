@@ -28,11 +28,11 @@ from selectors import BaseSelector
 from threading import current_thread
 from typing import Any, TypeVar, cast
 
-from loopbench.servers.collector_watch import CollectorWatch
-from loopbench.servers.counts import Counts, rounded_us
-from loopbench.servers.executor_watch import ExecutorWatch
-from loopbench.servers.loop_watch import LoopWatch, class_name
-from loopbench.servers.pool_watch import PoolWatch
+from loopbench.servers.probe.connection_pool import PoolWatch
+from loopbench.servers.probe.durations import Counts, rounded_us
+from loopbench.servers.probe.event_loop import LoopWatch, class_name
+from loopbench.servers.probe.executor import ExecutorWatch
+from loopbench.servers.probe.garbage_collector import CollectorWatch
 
 MOST_INSTANTS = 4_000_000
 """How many begins and ends are kept for a route and thread, 16 bytes each."""

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from loopbench.servers.counts import ThreadCounts
+from loopbench.servers.probe.durations import ThreadCounts
 
 _clock = time.perf_counter_ns
 

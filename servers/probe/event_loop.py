@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from selectors import BaseSelector
 from typing import Any
 
-from loopbench.servers.counts import Counts, rounded_us
-from loopbench.servers.selector_watch import SelectorWatch, watched_selector
+from loopbench.servers.probe.durations import Counts, rounded_us
+from loopbench.servers.probe.selector import SelectorWatch, watched_selector
 
 SELDOM = 10
 """Every so many beats the tasks are counted, which takes some 0.2 ms where there are a
