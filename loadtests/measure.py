@@ -25,8 +25,8 @@ from loopbench.loadtests.store_cpu import StoreCpu
 from loopbench.loadtests.upstream import told, upstream_process
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 from loopbench.servers.errors import ServerError
+from loopbench.servers.lifecycle.process import Ended
 from loopbench.servers.managers.managed import Served
-from loopbench.servers.process import Ended
 from loopbench.servers.stacks import Stack
 
 DRAIN_S = 3.0

@@ -19,7 +19,7 @@ from loopbench.servers.control import ControlError
 from loopbench.servers.custom.application import OwnApp, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import ServerError
-from loopbench.servers.process import server_process
+from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import Stack, available
 
 USERS = (32, 1)

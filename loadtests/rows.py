@@ -27,7 +27,7 @@ from loopbench.loadtests.procstat import others_cpu
 from loopbench.loadtests.store_cpu import used
 from loopbench.loadtests.upstream import cpu_s
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
-from loopbench.servers.process import Ended
+from loopbench.servers.lifecycle.process import Ended
 
 Row = dict[str, Value]
 

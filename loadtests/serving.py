@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from loopbench.loadtests.distributed.place import Place
 from loopbench.servers import stacks
-from loopbench.servers.group import server_processes
+from loopbench.servers.lifecycle.replicas import server_processes
 from loopbench.servers.managers import table
 from loopbench.servers.managers.managed import Served, managed_processes
 from loopbench.servers.settings import Settings
@@ -24,7 +24,7 @@ OWN = "own"
 class Starter(Protocol):
     """Starts so many processes of a Stack, and stops them in the end.
 
-    Raises as `loopbench.servers.process.server_process` does.
+    Raises as `loopbench.servers.lifecycle.process.server_process` does.
     """
 
     def __call__(

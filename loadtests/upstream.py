@@ -10,7 +10,7 @@ from pathlib import Path
 from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.place import Place
 from loopbench.servers.errors import ServerError, StartupFailed
-from loopbench.servers.process import Reading, ServerProcess
+from loopbench.servers.lifecycle.process import Reading, ServerProcess
 from loopbench.servers.settings import Settings
 
 UPSTREAM_STACK = "asyncio"

@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.servers import hosting, stacks
+from loopbench.servers import stacks
 from loopbench.servers.contract.cases import WAIT_MS_LIMIT
 from loopbench.servers.errors import ServerError, UnknownStack
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle import runner
+from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.naming import NameIn
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack
@@ -117,12 +118,12 @@ def run_command(stack: str, host: str, port: int, **settings: Any) -> None:
 
     SIGINT (Ctrl-C) or SIGTERM stops it gracefully; a second one ends it at once.
     """
-    hosting.run(
+    runner.run(
         stacks.find(stack),
         host=host,
         port=port,
         settings=Settings(**settings),
-        stop=hosting.StopRequest(),
+        stop=runner.StopRequest(),
         announce=_print_url,
     )
 

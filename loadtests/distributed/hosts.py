@@ -14,7 +14,7 @@ from loopbench.loadtests.doubts import GENERATOR_CPU_LIMIT
 from loopbench.loadtests.histogram import from_pairs
 from loopbench.loadtests.scenarios import SCENARIOS, Closed, Load, load_to_json
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.process import ServerProcess
+from loopbench.servers.lifecycle.process import ServerProcess
 
 TRIAL_STACK = "asyncio"
 """The trivial responder: what it reaches is what the hosts and the network can do."""

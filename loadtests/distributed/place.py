@@ -15,7 +15,7 @@ from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.host import ROOT, source_version
 from loopbench.loadtests.errors import HarnessError
 from loopbench.results.schema import Code
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 

@@ -16,7 +16,7 @@ from loopbench.loadtests.regression.sides import Side
 from loopbench.loadtests.regression.together import Patience
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import Case, Request
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 
 SETTINGS = Settings(wait_ms=1, probe=True)

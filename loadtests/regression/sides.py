@@ -125,7 +125,7 @@ def _at_ref(wish: str, role: Role, say: Say, root: Path, lock: str) -> Iterator[
     with worktree.at(wish, root) as tree:
         if not (tree / "servers" / "child.py").is_file():
             raise HarnessError(
-                f"{wish} has no servers/child.py: it is older than this check, or not this suite"
+                f"{wish} has no servers/lifecycle/child_main.py: it is older than this check, or not this suite"
             )
         if not (tree / lock).is_file():
             raise HarnessError(f"{wish} has no {lock}, so its environment is not known")

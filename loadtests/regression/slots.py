@@ -23,7 +23,7 @@ from loopbench.results.schema import WARNING_SEPARATOR, Code, Row
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.errors import ServerError
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 

@@ -12,7 +12,7 @@ from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loopbench.loadtests.generator_process import Generator, generator_process
 from loopbench.loadtests.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios import Load, load_to_json
-from loopbench.servers.process import Reading, ServerProcess, server_process
+from loopbench.servers.lifecycle.process import Reading, ServerProcess, server_process
 
 
 @dataclass(frozen=True, slots=True)

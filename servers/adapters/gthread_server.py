@@ -22,7 +22,7 @@ from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker  # type: 
 from loopbench.servers.adapters import asgi, descriptors
 from loopbench.servers.adapters.server_thread import ServerThread
 from loopbench.servers.apps.flask_app import App, create_app
-from loopbench.servers.facts import default_executor
+from loopbench.servers.lifecycle.introspection import default_executor
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import InForce
 

@@ -19,16 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.servers import stacks
-from loopbench.servers.child import Config
 from loopbench.servers.commanded import Child, Ended, interrupts_deferred
 from loopbench.servers.control import ControlClosed, ControlError, Message
-from loopbench.servers.group import ServerGroup, summed
-from loopbench.servers.machine import Reading
-from loopbench.servers.managers import table
-from loopbench.servers.managers.manager_main import Managing
-from loopbench.servers.managers.worker_socket import Door, EnlistedWorker, enlist
-from loopbench.servers.probe.merge import gathered
-from loopbench.servers.process import (
+from loopbench.servers.lifecycle.child_main import Config
+from loopbench.servers.lifecycle.process import (
     ROOT,
     ServerProcess,
     awaiting,
@@ -39,6 +33,12 @@ from loopbench.servers.process import (
     spawn,
     temporary_folder,
 )
+from loopbench.servers.lifecycle.replicas import ServerGroup, summed
+from loopbench.servers.machine import Reading
+from loopbench.servers.managers import table
+from loopbench.servers.managers.manager_main import Managing
+from loopbench.servers.managers.worker_socket import Door, EnlistedWorker, enlist
+from loopbench.servers.probe.merge import gathered
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 

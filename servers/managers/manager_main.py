@@ -19,10 +19,19 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loopbench.servers import lifecycle, machine
+from loopbench.servers import machine
 from loopbench.servers.adapters import asgi
-from loopbench.servers.child import Config, Handler, SharedStation, accept, failure, obey, settle
 from loopbench.servers.control import Message
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.child_main import (
+    Config,
+    Handler,
+    SharedStation,
+    accept,
+    failure,
+    obey,
+    settle,
+)
 from loopbench.servers.managers import table
 from loopbench.servers.managers.worker import Orders
 from loopbench.servers.settings import Settings
@@ -33,7 +42,7 @@ from loopbench.servers.stacks import Stack
 class Managing:
     """What the harness tells a manager, as the first line of its standard input.
 
-    child: a `loopbench.servers.child.Config` as JSON, for each of the workers.
+    child: a `loopbench.servers.lifecycle.child_main.Config` as JSON, for each of the workers.
     door: the path of the Unix socket on which workers report to the harness.
     """
 
@@ -91,11 +100,11 @@ def _terminate() -> None:
 
 def _listen(stack: Stack, config: Config, settings: Settings) -> socket.socket:
     """Raises PortInUse, and StartupFailed for an address that cannot be had."""
-    host = asyncio.run(lifecycle.numeric(config.host))
+    host = asyncio.run(in_loop.numeric(config.host))
     try:
         return asgi.listen(host, config.port, settings)
     except OSError as error:
-        raise lifecycle.os_failure(stack, host, config.port, error) from error
+        raise in_loop.os_failure(stack, host, config.port, error) from error
 
 
 if __name__ == "__main__":

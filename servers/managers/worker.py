@@ -1,7 +1,7 @@
 """Inside a worker of a server's own manager: it reports to the harness, and is read by it.
 
 A worker is started by its server, in whatever way that has; an environment variable tells it
-where to report. It opens a control channel of its own, answers what `loopbench.servers.child` answers,
+where to report. It opens a control channel of its own, answers what `loopbench.servers.lifecycle.child_main` answers,
 and is stopped by its manager. The end of its channel means that the harness is gone.
 """
 
@@ -22,8 +22,12 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from loopbench.servers import facts, hosting, machine
-from loopbench.servers.child import (
+from loopbench.servers import machine
+from loopbench.servers.control import Message
+from loopbench.servers.custom import stacks as own_stacks
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.lifecycle import introspection, runner
+from loopbench.servers.lifecycle.child_main import (
     FACTS_BOUND_S,
     Config,
     Handler,
@@ -33,9 +37,6 @@ from loopbench.servers.child import (
     observations,
     probing,
 )
-from loopbench.servers.control import Message
-from loopbench.servers.custom import stacks as own_stacks
-from loopbench.servers.errors import StartupFailed
 from loopbench.servers.managers import table
 from loopbench.servers.stacks import InForce, Stack
 
@@ -100,7 +101,7 @@ class Worker:
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that the stack names, with what a Probe needs of it."""
-        return hosting.LOOPS[self.stack.loop](self.watching)
+        return runner.LOOPS[self.stack.loop](self.watching)
 
     def make_loops(self) -> None:
         """Have asyncio make such loops, for a server that takes no factory; uvloop needs no
@@ -127,7 +128,7 @@ class Worker:
         """On the loop that is to serve, before the application's start-up: its executor, its
         watch."""
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(hosting.executor(self.settings.executor_threads, self.watching))
+        loop.set_default_executor(runner.executor(self.settings.executor_threads, self.watching))
         if self.watching is not None:
             self._held.enter_context(self.watching.attached(loop))
 
@@ -141,7 +142,7 @@ class Worker:
             return {**in_force(), **own}
 
         async def gather() -> Message:
-            return facts.gather(self.stack, _Told(told), self.settings)
+            return introspection.gather(self.stack, _Told(told), self.settings)
 
         self._handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
             FACTS_BOUND_S

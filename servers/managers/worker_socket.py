@@ -1,7 +1,7 @@
 """The harness's side of a worker's report: where it arrives, and what it has to say.
 
 Each worker of a server's own manager opens a Unix socket of its own to the harness; what it
-sends and answers there is what `loopbench.servers.child` does, see loopbench.servers.managers.worker.
+sends and answers there is what `loopbench.servers.lifecycle.child_main` does, see loopbench.servers.managers.worker.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from loopbench.servers.commanded import Child, Conversation
 from loopbench.servers.control import Channel, ControlClosed, ControlTimeout, Message
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.process import refusal
+from loopbench.servers.lifecycle.process import refusal
 
 
 @dataclass(frozen=True, slots=True)

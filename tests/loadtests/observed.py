@@ -16,7 +16,7 @@ from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, keeps
 from tests.servers.choices import KINDS, stacks

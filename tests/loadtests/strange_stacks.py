@@ -48,7 +48,7 @@ def install() -> None:
             packages=PACKAGES.get(name, ()),
         )
     if "bench" in sys.orig_argv:
-        from loopbench.servers.process import server_process
+        from loopbench.servers.lifecycle.process import server_process
 
         inner: Any = server_process
         inner.__wrapped__.__kwdefaults__["ready_timeout_s"] = float(os.environ[_HASTE])

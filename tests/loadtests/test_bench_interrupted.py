@@ -21,7 +21,7 @@ SCENARIOS = ("async-1", "open-low")
 
 def begun(bench: Bench) -> bool:
     """The first server is there, long before the first Run."""
-    return bool(bench.pids("loopbench.servers.child"))
+    return bool(bench.pids("loopbench.servers.lifecycle.child_main"))
 
 
 def finished_one(bench: Bench) -> bool:

@@ -103,7 +103,7 @@ def test_one_process_that_is_killed_ends_the_run(tmp_path: Path) -> None:
     with Bench(tmp_path / "run", *words, *times) as bench:
         reach(bench, lambda bench: bench.loading())
         time.sleep(0.3)  # into the window
-        os.kill(bench.pids("loopbench.servers.child")[0], signal.SIGKILL)
+        os.kill(bench.pids("loopbench.servers.lifecycle.child_main")[0], signal.SIGKILL)
         done = ended(bench)
     (row,) = done.rows
     assert Code.SERVER_DIED in codes(row)

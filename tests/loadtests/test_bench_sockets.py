@@ -20,7 +20,7 @@ from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios import SCENARIOS, load_to_json
 from loopbench.loadtests.services import redis_server
 from loopbench.servers.handlers.redis_channel import CHANNEL
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
 from tests.loadtests.loads import histogram

@@ -6,7 +6,7 @@ import pytest
 
 from loopbench.loadtests import verify
 from loopbench.loadtests.scenarios import case_of
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.servers.choices import stacks
 

@@ -10,7 +10,7 @@ import pytest
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.scenarios import Closed, Load, Open
 from loopbench.servers.contract.cases import CASES, TEXT, Case, Expected, Request
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.loadtests.observed import (
     EACH_KIND,

@@ -10,7 +10,7 @@ from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observing import begun
 from loopbench.loadtests.scenarios import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.process import ServerProcess
+from loopbench.servers.lifecycle.process import ServerProcess
 from tests.loadtests.counting import case, counting_server
 from tests.loadtests.observed import (
     EACH_KIND,

@@ -17,7 +17,7 @@ from loopbench.loadtests.observing import Observer
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios import Scenario
 from loopbench.results.schema import Code
-from loopbench.servers.process import ServerProcess
+from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.stacks import STACKS
 from tests.loadtests.observed import MEASURED_S, PARTS, WARMUP_S, closed, planned, scenario
 from tests.servers.processes import freeze, needs_proc, needs_waitid

@@ -20,7 +20,7 @@ from loopbench.results.schema import FAILURES, THREADS, Code, read_table
 from loopbench.servers.contract.cases import Request
 from loopbench.servers.custom.application import ASGI, Looks, OwnApp, look_at
 from loopbench.servers.custom.stacks import rows
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.documents import blocks, write
 from tests.loadtests.test_bench import command

@@ -16,7 +16,7 @@ from loopbench.loadtests.scenarios import Closed, Load, Open, Scenario
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
 from loopbench.servers import machine
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.process import Ended
+from loopbench.servers.lifecycle.process import Ended
 
 PLANNED = PlannedRun("02.aiohttp.made-up", 2, 5, "aiohttp", "made-up")
 WINDOW_S = 2.0

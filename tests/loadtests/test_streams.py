@@ -16,7 +16,7 @@ from loopbench.loadtests.models import Closed, Load, Slow
 from loopbench.loadtests.scenarios import load_to_json
 from loopbench.loadtests.stream_client import BROKEN_OFF, FirstByteConnection, SlowConnection
 from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
-from loopbench.servers.process import server_process
+from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, hostile_server
 from tests.loadtests.loads import failures, histogram

@@ -24,7 +24,7 @@ from loopbench.loadtests.upstream import upstream_process
 from loopbench.results.schema import Code
 from loopbench.servers.contract.data_cases import FETCHES
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.loadtests.counting import Counting, counting_server
@@ -69,7 +69,7 @@ def _servers() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):
-            if "loopbench.servers.child" in child.cmdline():
+            if "loopbench.servers.lifecycle.child_main" in child.cmdline():
                 found.append(child)
     return sorted(found, key=lambda one: one.create_time())
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from loopbench.servers import lifecycle
-from loopbench.servers.hosting import LOOPS
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.lifecycle.runner import LOOPS
 from loopbench.servers.probe import probe
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
@@ -43,7 +43,7 @@ class Lab:
     def server(self, name: str) -> Server:
         """The server of this stack, started when it is first asked for."""
         if name not in self._servers:
-            self._servers[name] = self.run(lifecycle.start(name, settings=SETTINGS))
+            self._servers[name] = self.run(in_loop.start(name, settings=SETTINGS))
         return self._servers[name]
 
     def stop(self) -> None:
@@ -126,7 +126,7 @@ def _kept_for_life() -> None:
 
     async def once() -> None:
         for name in here(["asgi-granian"]):
-            async with lifecycle.serving(name):
+            async with in_loop.serving(name):
                 pass
 
     asyncio.run(once())

@@ -16,9 +16,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopbench.servers import lifecycle
 from loopbench.servers.contract.cases import JSON
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
 from tests.servers import wire
 from tests.servers.odd_requests import ODD_REQUESTS, OddRequest
@@ -189,7 +189,7 @@ async def see_all(names: tuple[str, ...] = COMPARED) -> tuple[Rows, Rows]:
     async with AsyncExitStack() as stack:
         servers = {
             name: await stack.enter_async_context(
-                lifecycle.serving(name, settings=Settings(wait_ms=0, grace_s=0.5))
+                in_loop.serving(name, settings=Settings(wait_ms=0, grace_s=0.5))
             )
             for name in names
         }

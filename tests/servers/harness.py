@@ -13,8 +13,8 @@ import time
 
 sys.path.insert(1, os.getcwd())  # where `servers` is, as `-m` would have it
 
+from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.managers.managed import managed_processes
-from loopbench.servers.process import server_process
 from loopbench.servers.settings import Settings
 
 

@@ -22,7 +22,7 @@ from loopbench.servers.contract.cases import (
 )
 from loopbench.servers.contract.websockets import EXCHANGES
 from loopbench.servers.handlers import basic
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.stacks import STACKS, keeps, keeps_exchanges
 from tests.servers import wire
 from tests.servers.choices import KINDS, ON_A_LOOP, promises, stacks, stays_open
@@ -173,13 +173,13 @@ def test_answers_are_not_delayed(lab: Lab, server: Server) -> None:
 
 def test_a_missing_route_fails_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack without a route answers 404 there and is not conformant; the others are not hurt."""
-    from loopbench.servers import lifecycle
     from loopbench.servers.apps import aiohttp_app
+    from loopbench.servers.lifecycle import in_loop
 
     monkeypatch.delitem(aiohttp_app.HANDLERS, "query")
 
     async def one_missing() -> dict[str, str | None]:
-        async with lifecycle.serving("aiohttp") as server:
+        async with in_loop.serving("aiohttp") as server:
             found = {}
             for name in ("plain", "query", "query-empty", "routes"):
                 reply = await wire.ask(server, CASES[name].request)

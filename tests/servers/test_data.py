@@ -14,12 +14,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from loopbench.servers import lifecycle
 from loopbench.servers.contract.cases import Case, Request
 from loopbench.servers.contract.http import filling
 from loopbench.servers.contract.large_cases import DIGESTS, large
-from loopbench.servers.lifecycle import Server
-from loopbench.servers.process import server_process
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers import wire
@@ -49,7 +49,7 @@ def test_an_upload_beyond_its_limit_is_refused(lab: Lab, stack_name: str) -> Non
 
     async def statuses() -> list[int]:
         settings = Settings(upload_limit_bytes=1000, body_limit_bytes=100)
-        async with lifecycle.serving(stack_name, settings=settings) as server:
+        async with in_loop.serving(stack_name, settings=settings) as server:
             requests = [Request("POST", "/upload", (), b"x" * size) for size in (1000, 1001)]
             return [(await wire.ask(server, request)).status for request in requests]
 
@@ -95,7 +95,7 @@ def test_a_dead_upstream_is_a_502(lab: Lab, stack_name: str, how: str) -> None:
 
     async def ask() -> wire.Reply:
         settings = Settings(upstream_url="http://127.0.0.1:1")
-        async with lifecycle.serving(stack_name, settings=settings) as server:
+        async with in_loop.serving(stack_name, settings=settings) as server:
             return await wire.get(server, f"/fetch?n=2&how={how}")
 
     reply = lab.run(ask())
@@ -109,7 +109,7 @@ def test_a_dead_database_is_a_503(lab: Lab, stack_name: str) -> None:
 
     async def ask() -> list[wire.Reply]:
         settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", pool_timeout_s=0.3)
-        async with lifecycle.serving(stack_name, settings=settings) as server:
+        async with in_loop.serving(stack_name, settings=settings) as server:
             return [await wire.get(server, f"/db/{kind}") for kind in ("async", "sync")]
 
     for reply in lab.run(ask()):

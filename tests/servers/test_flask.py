@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from loopbench.servers import lifecycle
 from loopbench.servers.contract.cases import CASES, Request
 from loopbench.servers.handlers import basic
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
 from tests.servers import wire
 from tests.servers.choices import IN_THREADS, stacks
@@ -87,7 +87,7 @@ def test_the_grace_ends_the_connection_but_not_the_thread(
 
     async def scenario() -> None:
         async with nothing_left(settled_s=5.0):
-            async with lifecycle.serving(stack_name, settings=Settings(grace_s=0.3)) as server:
+            async with in_loop.serving(stack_name, settings=Settings(grace_s=0.3)) as server:
                 async with wire.connection(server) as client:
                     await client.send(sent)
                     await asyncio.sleep(0.1)
@@ -107,7 +107,7 @@ def test_gthread_waits_for_idle_connections(run: Run, stack_name: str) -> None:
 
     async def scenario() -> None:
         async with nothing_left():
-            async with lifecycle.serving(stack_name) as server:
+            async with in_loop.serving(stack_name) as server:
                 async with wire.connection(server) as client:
                     await client.ask(CASES["plain"].request)
                     stopping = asyncio.create_task(server.stop())
@@ -130,7 +130,7 @@ def test_the_loop_s_executor_is_only_borrowed(run: Run, stack_name: str) -> None
     async def scenario() -> None:
         assert await asyncio.to_thread(int) == 0
         for _ in range(2):
-            async with lifecycle.serving(stack_name) as server:
+            async with in_loop.serving(stack_name) as server:
                 said = json.loads((await wire.get(server, "/sync")).body)
                 assert said["thread"].startswith("asyncio_")
             assert await asyncio.to_thread(int) == 0

@@ -7,12 +7,12 @@ import hashlib
 
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
-from loopbench.servers import lifecycle
 from loopbench.servers.adapters.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
 from loopbench.servers.adapters.asyncio_server import AsyncioServing
 from loopbench.servers.contract.cases import CASES, Case, Request
 from loopbench.servers.contract.http import dumps
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.stacks import keeps
 from tests.servers import wire
 from tests.servers.choices import KINDS, promises, stays_open
@@ -171,7 +171,7 @@ def test_the_yardstick_remembers_within_bounds(lab: Lab) -> None:
     """Only requests that are small and have no body are remembered, and not too many of them."""
 
     async def scenario() -> None:
-        async with lifecycle.serving("asyncio") as server:
+        async with in_loop.serving("asyncio") as server:
             serving = server._serving
             assert isinstance(serving, AsyncioServing)
             memo = serving._hub.memo

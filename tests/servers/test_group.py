@@ -11,10 +11,10 @@ import pytest
 
 from loopbench.servers.control import ControlClosed
 from loopbench.servers.errors import PortInUse
-from loopbench.servers.group import ServerGroup, server_processes, summed
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.replicas import ServerGroup, server_processes, summed
 from loopbench.servers.machine import Reading
 from loopbench.servers.probe.merge import gathered
-from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.servers.choices import CORE, stacks
 from tests.servers.processes import ask, eventually, nothing_left

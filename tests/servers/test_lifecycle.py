@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from loopbench.servers import facts, lifecycle
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.lifecycle import in_loop, introspection
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers import wire
@@ -29,7 +29,7 @@ def test_ready_when_started(run: Run, stack_name: str) -> None:
 
     async def scenario() -> None:
         async with nothing_left():
-            server = await lifecycle.start(stack_name)
+            server = await in_loop.start(stack_name)
             assert server.stack is STACKS[stack_name]
             assert server.url == f"http://127.0.0.1:{server.port}"
             await plain_works(server)
@@ -45,7 +45,7 @@ def test_context_manager_stops_on_error(run: Run, stack_name: str) -> None:
     async def scenario() -> None:
         async with nothing_left():
             with pytest.raises(LookupError):
-                async with lifecycle.serving(stack_name) as server:
+                async with in_loop.serving(stack_name) as server:
                     raise LookupError
             assert await refuses(server.host, server.port)
 
@@ -59,7 +59,7 @@ def test_side_by_side(run: Run) -> None:
         async with nothing_left():
             async with AsyncExitStack() as stack:
                 servers = [
-                    await stack.enter_async_context(lifecycle.serving(name)) for name in BOTH_TWICE
+                    await stack.enter_async_context(in_loop.serving(name)) for name in BOTH_TWICE
                 ]
                 assert len({server.port for server in servers}) == len(servers)
                 here = {
@@ -81,7 +81,7 @@ def test_same_port_again_at_once(run: Run, stack_name: str) -> None:
     async def scenario() -> None:
         port = 0
         for _ in range(3):
-            async with lifecycle.serving(stack_name, port=port) as server:
+            async with in_loop.serving(stack_name, port=port) as server:
                 port = port or server.port
                 assert server.port == port
                 async with wire.connection(server) as client:
@@ -98,7 +98,7 @@ def test_port_moves_between_stacks(run: Run) -> None:
     async def scenario() -> None:
         port = 0
         for name in here(STACKS):
-            async with lifecycle.serving(name, port=port) as server:
+            async with in_loop.serving(name, port=port) as server:
                 port = server.port
                 await plain_works(server)
 
@@ -109,11 +109,11 @@ def test_host_names_and_ipv6(run: Run, stack_name: str) -> None:
     """A name is resolved to one address; an IPv6 address is bracketed in the URL."""
 
     async def scenario() -> None:
-        async with lifecycle.serving(stack_name, host="localhost") as server:
+        async with in_loop.serving(stack_name, host="localhost") as server:
             assert server.host in {"127.0.0.1", "::1"}
             await plain_works(server)
         if socket.has_ipv6:
-            async with lifecycle.serving(stack_name, host="::1") as server:
+            async with in_loop.serving(stack_name, host="::1") as server:
                 assert server.url == f"http://[::1]:{server.port}"
                 await plain_works(server)
 
@@ -125,9 +125,9 @@ def test_loop_stays_the_owners(run: Run, stack_name: str) -> None:
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
-        async with lifecycle.serving(stack_name) as server:
+        async with in_loop.serving(stack_name) as server:
             await plain_works(server)
-            assert facts.default_executor(loop) is None
+            assert introspection.default_executor(loop) is None
             assert loop.get_exception_handler() is None
         assert not loop.get_debug()
 
@@ -139,7 +139,7 @@ def test_stop_twice_and_cancelled(run: Run, stack_name: str) -> None:
 
     async def scenario() -> None:
         async with nothing_left():
-            server = await lifecycle.start(stack_name)
+            server = await in_loop.start(stack_name)
             ended = asyncio.create_task(server.ended())
             first = asyncio.create_task(server.stop())
             await asyncio.sleep(0)
@@ -158,7 +158,7 @@ def test_idle_connections_do_not_delay_a_stop(run: Run, stack_name: str) -> None
 
     async def scenario() -> None:
         async with nothing_left():
-            async with lifecycle.serving(stack_name, settings=Settings(grace_s=3600)) as server:
+            async with in_loop.serving(stack_name, settings=Settings(grace_s=3600)) as server:
                 async with wire.connection(server) as used, wire.connection(server) as unused:
                     await used.ask(CASES["plain"].request)
                     await server.stop()
@@ -175,7 +175,7 @@ def test_request_in_flight_is_answered(run: Run, slow_stack: str, target: str) -
 
     async def scenario() -> None:
         async with nothing_left():
-            server = await lifecycle.start(slow_stack, settings=Settings(grace_s=2.0))
+            server = await in_loop.start(slow_stack, settings=Settings(grace_s=2.0))
             async with wire.connection(server) as client:
                 await client.send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target.encode())
                 await asyncio.sleep(0.1)
@@ -212,7 +212,7 @@ def test_request_beyond_the_grace_is_ended(run: Run, stack_name: str, sent: byte
 
     async def scenario() -> None:
         async with nothing_left():
-            async with lifecycle.serving(stack_name, settings=Settings(grace_s=0.3)) as server:
+            async with in_loop.serving(stack_name, settings=Settings(grace_s=0.3)) as server:
                 async with wire.connection(server) as client:
                     await client.send(sent)
                     await asyncio.sleep(0.1)
@@ -231,7 +231,7 @@ def test_a_client_that_does_not_read(run: Run, slow_stack: str) -> None:
         body = b'"' + b"x" * 1_000_000 + b'"'
         head = b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
         async with nothing_left():
-            async with lifecycle.serving(slow_stack, settings=Settings(grace_s=0.3)) as server:
+            async with in_loop.serving(slow_stack, settings=Settings(grace_s=0.3)) as server:
                 with socket.create_connection((server.host, server.port)) as client:
                     client.setblocking(False)
                     loop = asyncio.get_running_loop()

@@ -16,10 +16,10 @@ from loopbench.servers.control import ControlClosed
 from loopbench.servers.custom.application import OwnApp, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.lifecycle.parity import differences
+from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.managers.managed import ManagedGroup, managed_processes
 from loopbench.servers.managers.table import MANAGERS, WITHOUT, available
-from loopbench.servers.parity import differences
-from loopbench.servers.process import server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, keeps
 from tests.servers.processes import (

@@ -12,7 +12,7 @@ import pytest
 
 from loopbench.loadtests import verify
 from loopbench.servers import stacks as rows
-from loopbench.servers.parity import (
+from loopbench.servers.lifecycle.parity import (
     PARITY_EXCEPTIONS,
     Difference,
     differences,
@@ -20,7 +20,7 @@ from loopbench.servers.parity import (
     table,
     unexplained,
 )
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, STACKS, keeps
 from tests.servers.choices import ON_A_LOOP, stacks

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from loopbench.servers.lifecycle import Server
-from loopbench.servers.parity import differences
+from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.lifecycle.parity import differences
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.probe.merge import _pool
 from tests.servers import wire

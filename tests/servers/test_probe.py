@@ -21,8 +21,8 @@ import pytest
 from loopbench.loadtests import verify
 from loopbench.servers.contract.cases import CASES, Case, Dispatch, Route, route_of
 from loopbench.servers.control import ControlError
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.durations import rounded_us
-from loopbench.servers.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from tests.servers.choices import CORE, stacks

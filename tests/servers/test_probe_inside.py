@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from loopbench.servers import lifecycle
+from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.probe import probe
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
@@ -304,7 +304,7 @@ def test_a_probe_that_fails_leaves_the_server_serving(
     """Whatever part of it raises: every answer is right, and the snapshot says what was wrong."""
 
     async def main() -> None:
-        server = await lifecycle.start(name)
+        server = await in_loop.start(name)
         try:
             if damage is not break_new_tally:
                 await asyncio.gather(get(server, "/async"), get(server, "/sync"))

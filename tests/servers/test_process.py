@@ -17,7 +17,7 @@ import pytest
 from loopbench.servers import machine
 from loopbench.servers.control import ControlTimeout
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
-from loopbench.servers.process import server_process
+from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers.choices import CORE, KINDS, stacks

@@ -13,7 +13,7 @@ import pytest
 
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.process import server_process
+from loopbench.servers.lifecycle.process import server_process
 from tests.servers.processes import ROOT
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from loopbench.servers.commanded import interrupts_deferred
 from loopbench.servers.control import ControlClosed
-from loopbench.servers.process import Ended, server_process
+from loopbench.servers.lifecycle.process import Ended, server_process
 from tests.servers.choices import CORE, KINDS, stacks
 from tests.servers.processes import (
     PROC,

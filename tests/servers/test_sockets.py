@@ -29,7 +29,7 @@ from loopbench.servers.contract.frames import (
 from loopbench.servers.contract.websocket_client import NotUpgraded, Talk, problem, talking
 from loopbench.servers.contract.websockets import EXCHANGES, MASK, Exchange, opening
 from loopbench.servers.handlers.broadcast import WAITING_LIMIT
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, keeps_exchanges
 from tests.servers.choices import KINDS, here

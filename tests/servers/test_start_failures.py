@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from aiohttp import web
 
-from loopbench.servers import lifecycle, stacks
+from loopbench.servers import stacks
 from loopbench.servers.adapters import (
     aiohttp_server,
     granian_server,
@@ -22,6 +22,7 @@ from loopbench.servers.adapters import (
 from loopbench.servers.adapters.asgi import Application
 from loopbench.servers.apps import quart_app
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
+from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Serving
 from tests.servers.choices import CORE, KINDS, here
@@ -34,7 +35,7 @@ def test_unknown_stack(run: Run) -> None:
     async def scenario() -> None:
         async with nothing_left():
             with pytest.raises(UnknownStack) as caught:
-                await lifecycle.start("quart-hypercron")
+                await in_loop.start("quart-hypercron")
         names = ", ".join(STACKS)
         assert str(caught.value) == (
             "unknown stack 'quart-hypercron'; did you mean 'quart-hypercorn'? "
@@ -51,9 +52,9 @@ def test_port_in_use(run: Run, stack_name: str) -> None:
 
     async def scenario() -> None:
         async with nothing_left():
-            async with lifecycle.serving("asyncio") as holder:
+            async with in_loop.serving("asyncio") as holder:
                 with pytest.raises(PortInUse) as caught:
-                    await lifecycle.start(stack_name, port=holder.port)
+                    await in_loop.start(stack_name, port=holder.port)
                 await plain_works(holder)
         assert str(caught.value) == (
             f"127.0.0.1 port {holder.port} is in use; "
@@ -77,7 +78,7 @@ def test_bad_host(run: Run, stack_name: str, host: str, line: str) -> None:
         await asyncio.to_thread(int)  # so that the executor's thread is there before
         async with nothing_left():
             with pytest.raises(ServerError) as caught:
-                await lifecycle.start(stack_name, host=host)
+                await in_loop.start(stack_name, host=host)
         assert str(caught.value).startswith(line)
         assert "\n" not in str(caught.value)
 
@@ -162,7 +163,7 @@ def test_startup_that_raises(
     async def scenario() -> None:
         async with nothing_left():
             with pytest.raises(StartupFailed) as caught:
-                await lifecycle.start(private(start))
+                await in_loop.start(private(start))
             assert isinstance(caught.value.__cause__, NoDatabase)
             assert str(caught.value) == (
                 "private failed to start: NoDatabase: the database is away; "
@@ -180,11 +181,11 @@ def test_startup_that_raises_gives_up_its_port(
     """The port of a start-up that raised can be taken at once."""
 
     async def scenario() -> None:
-        async with lifecycle.serving("asyncio") as server:
+        async with in_loop.serving("asyncio") as server:
             port = server.port
         for start in FAILING.values():
             with pytest.raises(StartupFailed):
-                await lifecycle.start(private(start), port=port)
+                await in_loop.start(private(start), port=port)
             assert await refuses("127.0.0.1", port)
 
     run(scenario())
@@ -201,7 +202,7 @@ def test_cancelled_start(run: Run, private: Callable[[stacks.Start], str]) -> No
             name = private(start)
             for turns in range(0, 30, 1 if start in often else 6):
                 async with nothing_left():
-                    starting = asyncio.create_task(lifecycle.start(name))
+                    starting = asyncio.create_task(in_loop.start(name))
                     for _ in range(turns):
                         await asyncio.sleep(0)
                     starting.cancel()
@@ -218,7 +219,7 @@ def test_wrong_first_answer(run: Run, private: Callable[[stacks.Start], str]) ->
     async def scenario() -> None:
         async with nothing_left():
             with pytest.raises(StartupFailed, match="answered /plain with status 404 on http://"):
-                await lifecycle.start(private(_answers_wrongly))
+                await in_loop.start(private(_answers_wrongly))
 
     run(scenario())
 
@@ -230,7 +231,7 @@ def test_missing_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def scenario() -> None:
         with pytest.raises(StartupFailed) as caught:
-            await lifecycle.start("away")
+            await in_loop.start("away")
         assert str(caught.value) == (
             "stack away cannot be imported: No module named 'servers.no_such_stack'; "
             "install httptools (`make setup` does)"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.servers import lifecycle
 from loopbench.servers.contract.cases import Case, Expected, Request
 from loopbench.servers.contract.data_cases import upload_case
 from loopbench.servers.contract.http import BINARY_TYPE, JSON, MULTIPART, dumps, filling
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.servers import wire
 from tests.servers.choices import stacks
@@ -118,7 +118,7 @@ def test_an_upload_over_the_limit_is_a_413(
 
     async def status() -> int:
         settings = Settings(upload_limit_bytes=2000)
-        async with lifecycle.serving(stack_name, settings=settings) as server:
+        async with in_loop.serving(stack_name, settings=settings) as server:
             async with wire.connection(server) as client:
                 if declared:
                     return (await client.ask(request)).status

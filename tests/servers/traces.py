@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from loopbench.servers import lifecycle
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.lifecycle import in_loop
 from tests.servers import wire
 from tests.servers.processes import PROC
 
@@ -55,7 +55,7 @@ def _open_files() -> set[object]:
     return found
 
 
-async def plain_works(server: lifecycle.Server) -> None:
+async def plain_works(server: in_loop.Server) -> None:
     """Assert that `server` answers as the contract says."""
     reply = await wire.get(server, "/plain")
     assert CASES["plain"].expected.check(reply.status, reply.body) is None

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from loopbench.servers.contract.cases import Request
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle.in_loop import Server
 
 BOUND_S = 10.0
 """When a test gives up on an answer. Nothing is measured with it."""

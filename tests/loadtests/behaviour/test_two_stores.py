@@ -8,7 +8,7 @@ import pytest
 
 from loopbench.loadtests.behaviour.disconnect.two_stores import QUESTION, SERVERS, SETTINGS, count
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS
-from loopbench.servers.process import ServerProcess, server_process
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from tests.servers.choices import stacks
 
 CLIENTS = 200

@@ -103,7 +103,7 @@ def test_a_route_that_only_one_side_has(usual: Facts, tmp_path: Path) -> None:
 
 def test_no_answer_is_a_fact(tmp_path: Path) -> None:
     """A server that ends in the middle of a request has not answered it."""
-    from loopbench.servers.process import server_process
+    from loopbench.servers.lifecycle.process import server_process
 
     root = edited(tmp_path, CRASHING)
     with server_process("aiohttp", root=root) as server:

@@ -142,7 +142,7 @@ def test_a_commit_without_the_servers(repo: Path) -> None:
     """Older than the check, or another project."""
     git(repo, "rm", "--quiet", "-r", "servers")
     git(repo, "commit", "--quiet", "--message", "empty")
-    assert _refused(repo, "HEAD").startswith("HEAD has no servers/child.py")
+    assert _refused(repo, "HEAD").startswith("HEAD has no servers/lifecycle/child_main.py")
 
 
 def test_a_commit_without_a_lock(repo: Path) -> None:

@@ -1,4 +1,4 @@
-"""One Stack as several processes on one port: each a child of its own, as `loopbench.servers.process` has it.
+"""One Stack as several processes on one port: each a child of its own, as `loopbench.servers.lifecycle.process` has it.
 
 The kernel hands each new connection to one of the listeners by a hash of its
 addresses (socket(7), SO_REUSEPORT), not in turn: how many connections, and so
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loopbench.servers.control import Message
+from loopbench.servers.lifecycle.process import Ended, Reading, ServerProcess, server_process
 from loopbench.servers.probe.merge import gathered
-from loopbench.servers.process import Ended, Reading, ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 

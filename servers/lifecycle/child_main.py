@@ -1,4 +1,4 @@
-"""The process around one server: `python -m loopbench.servers.child`, started by loopbench.servers.process.
+"""The process around one server: `python -m loopbench.servers.lifecycle.child_main`, started by loopbench.servers.lifecycle.process.
 
 It speaks JSON lines over its standard input and output. The first line in is
 a Config. The lines out: `{"event": "listening", …}` or `{"event": "failed",
@@ -21,10 +21,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from loopbench.servers import facts, hosting, machine, stacks
+from loopbench.servers import machine, stacks
 from loopbench.servers.control import ControlError, Message, Station
 from loopbench.servers.errors import ServerError, StartupFailed
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle import introspection, runner
+from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.probe import probe
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
@@ -133,7 +134,7 @@ def _host(
     settings: Settings,
     watching: Probe | None,
 ) -> None:
-    stop = hosting.StopRequest()
+    stop = runner.StopRequest()
     handlers: dict[str, Handler] = {
         "read": lambda _: asdict(machine.read()),
         "stop": lambda _: accept(stop.ask),
@@ -152,7 +153,7 @@ def _host(
         loop = asyncio.get_running_loop()
 
         async def gather() -> Message:
-            return facts.gather(stack, server, settings)
+            return introspection.gather(stack, server, settings)
 
         # On the loop, where it reads a server that nothing changes meanwhile.
         handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
@@ -169,7 +170,7 @@ def _host(
             }
         )
 
-    hosting.run(
+    runner.run(
         stack,
         host=config.host,
         port=config.port,

@@ -14,9 +14,9 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from loopbench.servers import lifecycle
 from loopbench.servers.errors import ServerError, StartupFailed
-from loopbench.servers.lifecycle import Server
+from loopbench.servers.lifecycle import in_loop
+from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.probe.executor import WatchedExecutor
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
@@ -96,7 +96,7 @@ def run(
         loop = runner.get_loop()
         _stop_on_signals(loop, stop)
         loop.set_default_executor(executor(settings.executor_threads, watching))
-        start = lifecycle.start(stack, host=host, port=port, settings=settings)
+        start = in_loop.start(stack, host=host, port=port, settings=settings)
         serves = None if stack.loop == NO_LOOP else loop
         with nullcontext() if watching is None else watching.attached(serves):
             runner.run(_serve(start, stop, announce))

@@ -1,6 +1,6 @@
 """Start a Stack in a child process, read it from inside, and see it gone afterwards.
 
-This is the harness's side, in synchronous code; loopbench.servers.child is the other.
+This is the harness's side, in synchronous code; loopbench.servers.lifecycle.child_main is the other.
 Whatever way the context manager is left, the child has ended and been reaped,
 its process group is empty and its pipes are closed.
 """
@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from loopbench.servers import errors, machine, stacks
-from loopbench.servers.child import Config
 from loopbench.servers.commanded import Child, Ended, interrupts_deferred
 from loopbench.servers.control import ControlClosed, ControlError, ControlTimeout, Message
 from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.lifecycle.child_main import Config
 from loopbench.servers.machine import Reading
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -84,7 +84,7 @@ class ServerProcess:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is in force inside, see loopbench.servers.facts; asked anew each time. Raises as `read` does,
+        """What is in force inside, see loopbench.servers.lifecycle.introspection; asked anew each time. Raises as `read` does,
         and ControlError where a fact cannot be had."""
         return self._child.command("facts", _FACTS_BOUND_S)
 
@@ -97,7 +97,7 @@ class ServerProcess:
         return Reading(**self._child.command("read", timeout_s))
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """Have the child do one of `loopbench.servers.child`'s commands; its answer. Raises as `read` does,
+        """Have the child do one of `loopbench.servers.lifecycle.child_main`'s commands; its answer. Raises as `read` does,
         and ControlError for a command that fails or that its settings do not allow."""
         return self._child.command(do, timeout_s, **parameters)
 
@@ -150,7 +150,7 @@ def server_process(
         temporary = cleanup.enter_context(temporary_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
-            command = (*prefix, str(python), "-m", "loopbench.servers.child")
+            command = (*prefix, str(python), "-m", "loopbench.servers.lifecycle.child_main")
             child = spawn(stack, command, root, stderr, temporary)
             cleanup.callback(child.stop, stop_timeout_s)
         with awaiting(child, stack, ready_timeout_s, stop_timeout_s):
