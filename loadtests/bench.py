@@ -22,11 +22,11 @@ from loopbench.loadtests.rows import rows_of
 from loopbench.loadtests.serving import WAYS
 from loopbench.loadtests.store import Store, cannot_write, open_store
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
-from loopbench.servers.control import ControlError
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import keeps_exchanges
+from loopbench.servers.supervision.control_pipe import ControlError
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3

@@ -39,8 +39,8 @@ from loopbench.loadtests.services_command import services, stores_of
 from loopbench.loadtests.serving import CHILDREN, OWN, WAYS
 from loopbench.loadtests.store import new_folder, seed_of
 from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
-from loopbench.servers.naming import NameIn, NamesIn
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 
 MOST_PROCESSES = 64
 DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")

@@ -20,8 +20,8 @@ from locust.env import Environment
 from loopbench.loadtests.obeying import Handlers, obey, pin, tell
 from loopbench.loadtests.session import Session, SessionSpec
 from loopbench.loadtests.user_table import user_classes
-from loopbench.servers.control import Message, Station
-from loopbench.servers.machine import allow_many_files, die_with_parent
+from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
 
 
 class Generator:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
-from loopbench.servers.commanded import Child, interrupts_deferred
-from loopbench.servers.control import ControlClosed, ControlTimeout, Message
+from loopbench.servers.supervision.child_process import Child, interrupts_deferred
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout, Message
 
 ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 60.0

@@ -18,8 +18,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from loopbench.servers.control import Message, Station
-from loopbench.servers.machine import die_with_parent
+from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.servers.supervision.os_stats import die_with_parent
 
 STOP_BOUND_S = 5.0
 """How long a service may take to end in order."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from gevent.socket import wait_read
 
-from loopbench.servers.control import Message, Station
+from loopbench.servers.supervision.control_pipe import Message, Station
 
 Handlers = Mapping[str, Callable[[Message], None]]
 

@@ -9,10 +9,10 @@ from typing import Any
 from loopbench.loadtests.procstat import MachineReading, own_cpu_s, read_machine
 from loopbench.loadtests.scenarios import Load
 from loopbench.loadtests.store_cpu import CpuReading, StoreCpu
-from loopbench.servers.control import ControlClosed, ControlError, Message
 from loopbench.servers.lifecycle.process import ServerProcess
-from loopbench.servers.machine import Reading
 from loopbench.servers.managers.managed import Served
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError, Message
+from loopbench.servers.supervision.os_stats import Reading
 
 READ_BOUND_S = 2.0
 """How long the harness waits for a reading from inside a busy server."""

@@ -15,12 +15,12 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios import Closed, Load, Model, Open, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import Case, Expected, Request
-from loopbench.servers.control import ControlError
 from loopbench.servers.custom.application import OwnApp, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import Stack, available
+from loopbench.servers.supervision.control_pipe import ControlError
 
 USERS = (32, 1)
 """The closed loops that a path is offered where nobody says otherwise."""

@@ -11,7 +11,7 @@ import click
 
 from loopbench.loadtests.own import Own, prepare
 from loopbench.servers.custom.stacks import HOSTS
-from loopbench.servers.naming import NameIn
+from loopbench.servers.supervision.cli_names import NameIn
 
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(

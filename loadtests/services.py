@@ -23,8 +23,8 @@ from pathlib import Path
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.keeper import STOP_BOUND_S
 from loopbench.loadtests.ports import free_port
-from loopbench.servers.commanded import Child, interrupts_deferred
-from loopbench.servers.control import ControlError
+from loopbench.servers.supervision.child_process import Child, interrupts_deferred
+from loopbench.servers.supervision.control_pipe import ControlError
 
 _ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 30.0

@@ -15,9 +15,9 @@ from loopbench.servers.contract.cases import WAIT_MS_LIMIT
 from loopbench.servers.errors import ServerError, UnknownStack
 from loopbench.servers.lifecycle import runner
 from loopbench.servers.lifecycle.in_loop import Server
-from loopbench.servers.naming import NameIn
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack
+from loopbench.servers.supervision.cli_names import NameIn
 
 
 class Seconds(click.FloatRange):

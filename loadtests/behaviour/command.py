@@ -16,7 +16,7 @@ from loopbench.loadtests.behaviour.rows import NOT_ANSWERED, row_of, write
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.store import cannot_write, new_folder
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError
-from loopbench.servers.naming import suggestion
+from loopbench.servers.supervision.cli_names import suggestion
 
 LOG_FILE = "behaviour.log"
 

@@ -25,8 +25,8 @@ from typing import IO, Any
 
 from loopbench.loadtests.behaviour.catalogue import experiments
 from loopbench.loadtests.behaviour.question import Answer
-from loopbench.servers.control import Message, Station
-from loopbench.servers.machine import die_with_parent
+from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.servers.supervision.os_stats import die_with_parent
 
 _OUTPUT_LIMIT = 20_000
 """Bytes of what an experiment printed that are handed on: the last of them."""

@@ -15,8 +15,8 @@ from typing import Any
 from loopbench.loadtests.behaviour.nursery import run
 from loopbench.loadtests.behaviour.question import Answer
 from loopbench.loadtests.errors import HarnessError
-from loopbench.servers.commanded import Child, interrupts_deferred
-from loopbench.servers.control import ControlClosed, ControlTimeout
+from loopbench.servers.supervision.child_process import Child, interrupts_deferred
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
 
 Key = tuple[str, str, str]
 """Question, stack and setting."""

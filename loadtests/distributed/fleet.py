@@ -13,8 +13,8 @@ from typing import IO, Any
 from loopbench.loadtests.distributed.address import is_loopback
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.generator_process import ROOT, Generator, lasting_parent, opened_log
-from loopbench.servers.commanded import Child, interrupts_deferred
-from loopbench.servers.control import Message
+from loopbench.servers.supervision.child_process import Child, interrupts_deferred
+from loopbench.servers.supervision.control_pipe import Message
 
 JOIN_BOUND_S = 60.0
 """For workers of this machine, and for one that is to come back between two Runs."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.results.schema import SCHEMA_VERSION
-from loopbench.servers import machine
+from loopbench.servers.supervision import os_stats
 
 ROOT = Path(__file__).resolve().parents[2]
 _MEASURING = ("loadtests", "servers", "results/schema")
@@ -58,11 +58,11 @@ def host_facts() -> dict[str, Any]:
         "version": suite_version(),
         "python": platform.python_version(),
         "kernel": f"{platform.system()} {platform.release()}",
-        "boot_id": machine.boot_id(),
-        "cpus": machine.cpus_in_force(),
+        "boot_id": os_stats.boot_id(),
+        "cpus": os_stats.cpus_in_force(),
         "cpu_model": _cpu_model(),
         "load": os.getloadavg()[0],
-        "files": machine.allow_many_files(),
+        "files": os_stats.allow_many_files(),
         "ports": _ports(),
     }
 

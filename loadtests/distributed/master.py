@@ -32,8 +32,8 @@ from loopbench.loadtests.distributed.seats import Clock, Seat
 from loopbench.loadtests.distributed.shares import share_out
 from loopbench.loadtests.obeying import Handlers, obey, pin, tell
 from loopbench.loadtests.timer import Timer
-from loopbench.servers.control import Message, Station
-from loopbench.servers.machine import allow_many_files, boot_id, die_with_parent
+from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.servers.supervision.os_stats import allow_many_files, boot_id, die_with_parent
 
 _Envelope: Any = protocol.Message  # which has no types
 _ROUND_TRIPS = 8

@@ -16,8 +16,8 @@ from loopbench.loadtests.distributed.hosts import check_hosts
 from loopbench.loadtests.distributed.place import HERE, PLAIN, Place
 from loopbench.loadtests.distributed.wire import MASTER_LOST_AFTER_S
 from loopbench.loadtests.errors import HarnessError
-from loopbench.servers.control import ControlError
 from loopbench.servers.errors import ServerError
+from loopbench.servers.supervision.control_pipe import ControlError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 MOST_WORKERS = 1000

@@ -30,7 +30,7 @@ from loopbench.loadtests.distributed.address import parse_address
 from loopbench.loadtests.distributed.host import host_facts
 from loopbench.loadtests.session import Session, SessionSpec
 from loopbench.loadtests.user_table import user_classes
-from loopbench.servers.machine import allow_many_files, die_with_parent, pin
+from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent, pin
 
 _START_BOUND_S = 60.0
 _LOOK_S = 1.0

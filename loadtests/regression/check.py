@@ -16,8 +16,8 @@ from loopbench.loadtests.regression.folder import Folder, Layer
 from loopbench.loadtests.regression.sides import Say, Side
 from loopbench.loadtests.regression.together import Patience, side_by_side
 from loopbench.results.schema import Row
-from loopbench.servers.control import ControlError
 from loopbench.servers.errors import ServerError
+from loopbench.servers.supervision.control_pipe import ControlError
 
 GATED = ("aiohttp", "quart-hypercorn")
 """The stacks that a check is about unless others are named."""

@@ -28,8 +28,8 @@ from loopbench.loadtests.regression.sides import (
 )
 from loopbench.results.schema import REGRESSIONS_FOLDER
 from loopbench.results.schema.verdict import BROKEN, judging
-from loopbench.servers.naming import NamesIn
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.supervision.cli_names import NamesIn
 
 BASELINE = "baseline"
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.servers.commanded import interrupts_deferred
+from loopbench.servers.supervision.child_process import interrupts_deferred
 
 _BOUND_S = 60.0
 

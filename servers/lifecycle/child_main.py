@@ -21,8 +21,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from loopbench.servers import machine, stacks
-from loopbench.servers.control import ControlError, Message, Station
+from loopbench.servers import stacks
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle import introspection, runner
 from loopbench.servers.lifecycle.in_loop import Server
@@ -30,6 +29,8 @@ from loopbench.servers.probe import probe
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision import os_stats
+from loopbench.servers.supervision.control_pipe import ControlError, Message, Station
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,10 @@ def settle(config: Config) -> None:
     Raises StartupFailed for CPUs that it may not use.
     """
     if config.parent is not None:
-        machine.die_with_parent(config.parent)
+        os_stats.die_with_parent(config.parent)
     if config.cpus is not None:
         _pin(config.cpus)
-    machine.allow_many_files()
+    os_stats.allow_many_files()
 
 
 def probing(settings: Settings) -> AbstractContextManager[Probe | None]:
@@ -136,7 +137,7 @@ def _host(
 ) -> None:
     stop = runner.StopRequest()
     handlers: dict[str, Handler] = {
-        "read": lambda _: asdict(machine.read()),
+        "read": lambda _: asdict(os_stats.read()),
         "stop": lambda _: accept(stop.ask),
     }
     if watching is not None:
@@ -166,7 +167,7 @@ def _host(
                 "host": server.host,
                 "port": server.port,
                 "pid": os.getpid(),
-                "boot_id": machine.boot_id(),
+                "boot_id": os_stats.boot_id(),
             }
         )
 
@@ -187,9 +188,9 @@ def observations(watching: Probe) -> dict[str, Handler]:
         "reset": lambda command: accept(partial(watching.reset, instants=command["instants"])),
         "observe": lambda _: {
             **watching.snapshot(),
-            "threads": [asdict(one) for one in machine.read_threads() or ()],
+            "threads": [asdict(one) for one in os_stats.read_threads() or ()],
         },
-        "glance": lambda _: {**watching.glance(), "process": asdict(machine.read())},
+        "glance": lambda _: {**watching.glance(), "process": asdict(os_stats.read())},
         "instants": lambda command: watching.instants(
             command["route"], command["skip"], command["count"]
         ),
@@ -198,7 +199,7 @@ def observations(watching: Probe) -> dict[str, Handler]:
 
 def _pin(cpus: list[int]) -> None:
     try:
-        machine.pin(cpus)
+        os_stats.pin(cpus)
     except OSError as error:
         raise StartupFailed(
             f"cannot run on CPUs {cpus}: {error.strerror}; "

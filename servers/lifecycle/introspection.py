@@ -9,9 +9,9 @@ import sys
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
-from loopbench.servers import machine
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, InForce, Stack
+from loopbench.servers.supervision import os_stats
 
 
 class Told(Protocol):
@@ -42,7 +42,7 @@ def gather(stack: Stack, server: Told, settings: Settings) -> dict[str, Any]:
         "loop": {"class": _class_name(loop) if serves else None, "debug": loop.get_debug()},
         "executor": _executor(loop),
         "gc": {"enabled": gc.isenabled(), "threshold": list(gc.get_threshold())},
-        "cpus": machine.cpus_in_force(),
+        "cpus": os_stats.cpus_in_force(),
         "settings": settings.described(),
         "in_force": server.in_force(),
         "differs": dict(stack.differs),

@@ -20,14 +20,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from loopbench.servers import errors, machine, stacks
-from loopbench.servers.commanded import Child, Ended, interrupts_deferred
-from loopbench.servers.control import ControlClosed, ControlError, ControlTimeout, Message
+from loopbench.servers import errors, stacks
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle.child_main import Config
-from loopbench.servers.machine import Reading
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision import os_stats
+from loopbench.servers.supervision.child_process import Child, Ended, interrupts_deferred
+from loopbench.servers.supervision.control_pipe import (
+    ControlClosed,
+    ControlError,
+    ControlTimeout,
+    Message,
+)
+from loopbench.servers.supervision.os_stats import Reading
 
 __all__ = ["Ended", "Reading", "ServerProcess", "server_process"]
 
@@ -252,7 +258,7 @@ def _ready(
         port=message["port"],
         start_ms=start_ms,
         first_answer_ms=first_answer_ms,
-        one_clock=not prefix or message.get("boot_id", "") == machine.boot_id(),
+        one_clock=not prefix or message.get("boot_id", "") == os_stats.boot_id(),
         _child=child,
         _stop_timeout_s=config.stop_timeout_s,
     )

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from loopbench.servers.control import Message
 from loopbench.servers.lifecycle.process import Ended, Reading, ServerProcess, server_process
 from loopbench.servers.probe.merge import gathered
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.control_pipe import Message
 
 
 @dataclass(frozen=True, slots=True)

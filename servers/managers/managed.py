@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.servers import stacks
-from loopbench.servers.commanded import Child, Ended, interrupts_deferred
-from loopbench.servers.control import ControlClosed, ControlError, Message
 from loopbench.servers.lifecycle.child_main import Config
 from loopbench.servers.lifecycle.process import (
     ROOT,
@@ -34,13 +32,15 @@ from loopbench.servers.lifecycle.process import (
     temporary_folder,
 )
 from loopbench.servers.lifecycle.replicas import ServerGroup, summed
-from loopbench.servers.machine import Reading
 from loopbench.servers.managers import table
 from loopbench.servers.managers.manager_main import Managing
 from loopbench.servers.managers.worker_socket import Door, EnlistedWorker, enlist
 from loopbench.servers.probe.merge import gathered
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.child_process import Child, Ended, interrupts_deferred
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError, Message
+from loopbench.servers.supervision.os_stats import Reading
 
 _FACTS_BOUND_S = 10.0
 POOL = "database_pool_"

@@ -19,9 +19,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loopbench.servers import machine
 from loopbench.servers.adapters import asgi
-from loopbench.servers.control import Message
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.child_main import (
     Config,
@@ -36,6 +34,8 @@ from loopbench.servers.managers import table
 from loopbench.servers.managers.worker import Orders
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision import os_stats
+from loopbench.servers.supervision.control_pipe import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ def _manage(station: SharedStation, commands: Iterable[Message], told: Managing)
     listener = _listen(stack, config, settings)
     Orders(told.door, config.to_json()).leave()
     handlers: dict[str, Handler] = {
-        "read": lambda _: asdict(machine.read()),
+        "read": lambda _: asdict(os_stats.read()),
         "threads": lambda _: {
             "pid": os.getpid(),
-            "threads": [asdict(one) for one in machine.read_threads() or ()],
+            "threads": [asdict(one) for one in os_stats.read_threads() or ()],
         },
         "stop": lambda _: accept(_terminate),
     }

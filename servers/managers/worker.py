@@ -22,8 +22,6 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from loopbench.servers import machine
-from loopbench.servers.control import Message
 from loopbench.servers.custom import stacks as own_stacks
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle import introspection, runner
@@ -39,6 +37,8 @@ from loopbench.servers.lifecycle.child_main import (
 )
 from loopbench.servers.managers import table
 from loopbench.servers.stacks import InForce, Stack
+from loopbench.servers.supervision import os_stats
+from loopbench.servers.supervision.control_pipe import Message
 
 _VARIABLE = "LOOPBENCH_WORKER"
 
@@ -75,15 +75,15 @@ class Worker:
 
     def __init__(self, orders: Orders) -> None:
         # A manager that is killed takes its workers with it, where the system can see to that.
-        machine.die_with_parent(os.getppid())
-        machine.allow_many_files()
+        os_stats.die_with_parent(os.getppid())
+        os_stats.allow_many_files()
         config = Config(**orders.child)
         stack, self.settings = config.wanted()
         self.stack: Stack = table.managed(stack)
         self._station = _report(orders.door)
         self._held = ExitStack()
         self.watching = self._held.enter_context(probing(self.settings))
-        self._handlers: dict[str, Handler] = {"read": lambda _: asdict(machine.read())}
+        self._handlers: dict[str, Handler] = {"read": lambda _: asdict(os_stats.read())}
         if self.watching is not None:
             self._handlers |= observations(self.watching)
         threading.Thread(

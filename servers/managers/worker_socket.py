@@ -14,10 +14,15 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from loopbench.servers.commanded import Child, Conversation
-from loopbench.servers.control import Channel, ControlClosed, ControlTimeout, Message
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.process import refusal
+from loopbench.servers.supervision.child_process import Child, Conversation
+from loopbench.servers.supervision.control_pipe import (
+    Channel,
+    ControlClosed,
+    ControlTimeout,
+    Message,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from loopbench.servers.control import Message
+from loopbench.servers.supervision.control_pipe import Message
 
 Told = Sequence[Message]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from loopbench.loadtests.observing import Edge
 from loopbench.loadtests.scenarios import Closed, Idle, Load
-from loopbench.servers import machine
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.supervision import os_stats
 
 RUN = "01.aiohttp.made-up"
 SYNC = Load("main", CASES["sync"], Closed(2))
@@ -17,9 +17,9 @@ START_NS = 1_700_000_000_000_000_000
 MONOTONIC_NS = 50_000_000_000
 
 
-def reading(**changes: Any) -> machine.Reading:
+def reading(**changes: Any) -> os_stats.Reading:
     """A reading of which only what a test works with is made up."""
-    return replace(machine.read(), **changes)
+    return replace(os_stats.read(), **changes)
 
 
 def edge(**changes: Any) -> Edge:

@@ -14,9 +14,9 @@ from loopbench.loadtests.procstat import MachineReading
 from loopbench.loadtests.rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios import Closed, Load, Open, Scenario
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
-from loopbench.servers import machine
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import Ended
+from loopbench.servers.supervision import os_stats
 
 PLANNED = PlannedRun("02.aiohttp.made-up", 2, 5, "aiohttp", "made-up")
 WINDOW_S = 2.0
@@ -82,7 +82,7 @@ def report(**loads: dict[str, Any]) -> dict[str, Any]:
 def edge(seconds: float, cpu_s: float, busy_s: float, own_s: float) -> Edge:
     # Only what the rows are made of is made up; the rest is of this process.
     reading = replace(
-        machine.read(),
+        os_stats.read(),
         monotonic_ns=int(seconds * 1e9),
         cpu_ns=int(cpu_s * 1e9),
         rss_peak_bytes=int(50_000_000 + seconds),
@@ -386,7 +386,7 @@ def test_first_bytes_and_bodies_are_in_the_row() -> None:
 def test_an_upstreams_cpu_is_the_generators_and_nobody_elses() -> None:
     """It is in a column of its own, and counts towards the generator's CPU, which it shares, and
     not as something that runs beside."""
-    beside = [replace(machine.read(), cpu_ns=int(cpu_s * 1e9)) for cpu_s in (1.0, 1.5)]
+    beside = [replace(os_stats.read(), cpu_ns=int(cpu_s * 1e9)) for cpu_s in (1.0, 1.5)]
     opened, closed = OPENED, replace(CLOSED_EDGE, machine=MachineReading(1003.625, 1.0))
     alone = only_row(rows_of(result(CLOSED, opened=opened, closed=closed)))
     assert Code.MACHINE_BUSY in str(alone["warnings"])

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from loopbench.servers.control import ControlClosed
 from loopbench.servers.errors import PortInUse
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.lifecycle.replicas import ServerGroup, server_processes, summed
-from loopbench.servers.machine import Reading
 from loopbench.servers.probe.merge import gathered
 from loopbench.servers.settings import Settings
+from loopbench.servers.supervision.control_pipe import ControlClosed
+from loopbench.servers.supervision.os_stats import Reading
 from tests.servers.choices import CORE, stacks
 from tests.servers.processes import ask, eventually, nothing_left
 

@@ -12,7 +12,6 @@ from urllib.request import urlopen
 import pytest
 
 from loopbench.loadtests import verify
-from loopbench.servers.control import ControlClosed
 from loopbench.servers.custom.application import OwnApp, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
@@ -22,6 +21,7 @@ from loopbench.servers.managers.managed import ManagedGroup, managed_processes
 from loopbench.servers.managers.table import MANAGERS, WITHOUT, available
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, keeps
+from loopbench.servers.supervision.control_pipe import ControlClosed
 from tests.servers.processes import (
     PROC,
     Harness,

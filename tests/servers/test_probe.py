@@ -20,11 +20,11 @@ import pytest
 
 from loopbench.loadtests import verify
 from loopbench.servers.contract.cases import CASES, Case, Dispatch, Route, route_of
-from loopbench.servers.control import ControlError
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.durations import rounded_us
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.control_pipe import ControlError
 from tests.servers.choices import CORE, stacks
 from tests.servers.processes import BOUND_S, ask, eventually
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.servers import machine
-from loopbench.servers.control import ControlTimeout
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.supervision import os_stats
+from loopbench.servers.supervision.control_pipe import ControlTimeout
 from tests.servers.choices import CORE, KINDS, stacks
 from tests.servers.processes import (
     PROC,
@@ -129,7 +129,7 @@ def test_memory_and_threads_are_the_kernels_figures() -> None:
 
 def test_without_proc_less_is_measured_and_nothing_is_made_up(tmp_path: Path) -> None:
     """Resident memory is unknown then; the peak comes from getrusage."""
-    reading = machine.read(tmp_path / "status")
+    reading = os_stats.read(tmp_path / "status")
     assert reading.rss_bytes is None
     assert reading.rss_peak_bytes is not None
     assert reading.rss_peak_bytes > 1_000_000

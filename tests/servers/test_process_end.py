@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.servers.commanded import interrupts_deferred
-from loopbench.servers.control import ControlClosed
 from loopbench.servers.lifecycle.process import Ended, server_process
+from loopbench.servers.supervision.child_process import interrupts_deferred
+from loopbench.servers.supervision.control_pipe import ControlClosed
 from tests.servers.choices import CORE, KINDS, stacks
 from tests.servers.processes import (
     PROC,

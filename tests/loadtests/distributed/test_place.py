@@ -20,11 +20,11 @@ from loopbench.loadtests.measure import measure
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import rows_of
 from loopbench.loadtests.scenarios import SCENARIOS
-from loopbench.servers.control import ControlClosed
 from loopbench.servers.errors import ServerError
-from loopbench.servers.machine import BOOT_ID
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.supervision.control_pipe import ControlClosed
+from loopbench.servers.supervision.os_stats import BOOT_ID
 from tests.loadtests.distributed.sshd import needs_sshd, ssh_to_here
 from tests.servers.processes import eventually, free, needs_proc, running
 

@@ -14,7 +14,13 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from loopbench.servers.control import Channel, ControlClosed, ControlError, ControlTimeout, Message
+from loopbench.servers.supervision.control_pipe import (
+    Channel,
+    ControlClosed,
+    ControlError,
+    ControlTimeout,
+    Message,
+)
 
 _EXIT_POLL_S = 0.0005
 _TAIL_BYTES = 4096

@@ -1,0 +1,1 @@
+"""Child processes in general: how they are started, commanded, read and ended."""
