@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from loopbench.loadtests.models import Load
+from loopbench.loadtests.scenarios.models import Load
 from loopbench.results.schema import Code
 from loopbench.servers.contract.data_cases import TOTAL
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.place import HERE, Place
-from loopbench.loadtests.models import Broadcast, Load
-from loopbench.loadtests.own import Own
-from loopbench.loadtests.scenarios import SCENARIOS, Scenario
+from loopbench.loadtests.scenarios.custom import Own
+from loopbench.loadtests.scenarios.models import Broadcast, Load
+from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario
 from loopbench.loadtests.serving import CHILDREN
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings, without_password

@@ -9,9 +9,9 @@ from contextlib import suppress
 import gevent
 
 from loopbench.loadtests.client import Answer, AnswerBook, Connection, Framing
-from loopbench.loadtests.models import Broadcast
 from loopbench.loadtests.published import Inbox, Message
 from loopbench.loadtests.recording import Series
+from loopbench.loadtests.scenarios.models import Broadcast
 from loopbench.loadtests.session import LoadRun, Session
 from loopbench.loadtests.timer import Timer
 from loopbench.loadtests.users import HarnessUser, fail

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.loadtests import counts, own_command
+from loopbench.loadtests import counts
 from loopbench.loadtests.behaviour.command import behaviour
 from loopbench.loadtests.bench import Outcome, run_bench
 from loopbench.loadtests.bench_plan import Bench
@@ -33,7 +33,8 @@ from loopbench.loadtests.plan import MOST_ROUNDS
 from loopbench.loadtests.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.regression.counts import REQUESTS
-from loopbench.loadtests.scenarios import SCENARIOS, Load
+from loopbench.loadtests.scenarios import custom_options
+from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services_command import services, stores_of
 from loopbench.loadtests.serving import CHILDREN, OWN, WAYS
@@ -193,7 +194,7 @@ def _described(load: Load) -> str:
     type=click.IntRange(0),
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
 )
-@own_command.options
+@custom_options.options
 @fleet_options
 @place_options
 def bench(
@@ -224,7 +225,7 @@ def bench(
     """
     if resume and out is None:
         raise click.UsageError("--resume needs --out with the folder to go on with")
-    own = own_command.wanted(app, app_dir, gets, file, on, bool(stacks or scenarios))
+    own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or scenarios))
     folder = out or new_folder()
     plan = Bench(
         stacks=tuple(dict.fromkeys(chain.from_iterable(stacks)))

@@ -12,7 +12,7 @@ from pathlib import Path
 # Locust puts this file's folder on the path, not the project's.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from loopbench.loadtests.scenarios import SCENARIOS
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.users import ByHandUser
 
 # Those that are offered alone: users who block the loop on purpose would spoil all the others,

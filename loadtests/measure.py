@@ -19,7 +19,7 @@ from loopbench.loadtests.generator_process import Loader
 from loopbench.loadtests.observing import Observed, Observer
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult
-from loopbench.loadtests.scenarios import Scenario, load_to_json
+from loopbench.loadtests.scenarios.table import Scenario, load_to_json
 from loopbench.loadtests.serving import CHILDREN, WAYS
 from loopbench.loadtests.store_cpu import StoreCpu
 from loopbench.loadtests.upstream import told, upstream_process

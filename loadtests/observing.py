@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopbench.loadtests.procstat import MachineReading, own_cpu_s, read_machine
-from loopbench.loadtests.scenarios import Load
+from loopbench.loadtests.scenarios.table import Load
 from loopbench.loadtests.store_cpu import CpuReading, StoreCpu
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.managers.managed import Served

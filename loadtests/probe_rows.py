@@ -8,7 +8,7 @@ from typing import Any
 
 from loopbench.loadtests.histogram import Histogram, from_pairs
 from loopbench.loadtests.observing import Observed, begun
-from loopbench.loadtests.scenarios import Load
+from loopbench.loadtests.scenarios.table import Load
 from loopbench.loadtests.store_cpu import used
 from loopbench.results.schema import Value
 

@@ -10,7 +10,10 @@ from loopbench.loadtests import probe_rows
 from loopbench.loadtests.accounting import Accounted
 from loopbench.loadtests.doubts import Evidence, doubts
 from loopbench.loadtests.histogram import Histogram, from_pairs
-from loopbench.loadtests.models import (
+from loopbench.loadtests.observing import Observed
+from loopbench.loadtests.plan import PlannedRun
+from loopbench.loadtests.procstat import others_cpu
+from loopbench.loadtests.scenarios.models import (
     Broadcast,
     Closed,
     Echo,
@@ -21,9 +24,6 @@ from loopbench.loadtests.models import (
     Scenario,
     Slow,
 )
-from loopbench.loadtests.observing import Observed
-from loopbench.loadtests.plan import PlannedRun
-from loopbench.loadtests.procstat import others_cpu
 from loopbench.loadtests.store_cpu import used
 from loopbench.loadtests.upstream import cpu_s
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Value

@@ -21,7 +21,7 @@ from loopbench.loadtests.client import AnswerBook, Connection
 from loopbench.loadtests.histogram import Histogram
 from loopbench.loadtests.published import Published
 from loopbench.loadtests.recording import Series, Timeline
-from loopbench.loadtests.scenarios import Load, Open, load_from_json
+from loopbench.loadtests.scenarios.table import Load, Open, load_from_json
 from loopbench.loadtests.timer import Timer
 
 _SECOND_NS = 1_000_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gevent
 
 from loopbench.loadtests.client import Connection
-from loopbench.loadtests.models import Slow
 from loopbench.loadtests.recording import Series
+from loopbench.loadtests.scenarios.models import Slow
 from loopbench.loadtests.session import LoadRun, Session
 from loopbench.loadtests.stream_client import BROKEN_OFF, SlowConnection
 from loopbench.loadtests.users import RETRY_S, HarnessUser, fail

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from loopbench.loadtests.models import Load
+from loopbench.loadtests.scenarios.models import Load
 from loopbench.servers.settings import Settings
 
 _PROC = Path("/proc")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from loopbench.loadtests.models import Load
+from loopbench.loadtests.scenarios.models import Load
 from loopbench.servers.settings import without_password
 
 _BOUND_S = 2

@@ -17,7 +17,7 @@ from locust.exception import StopUser
 
 from loopbench.loadtests.client import AnswerBook, Connection
 from loopbench.loadtests.recording import Series
-from loopbench.loadtests.scenarios import Closed, Idle, Open
+from loopbench.loadtests.scenarios.table import Closed, Idle, Open
 from loopbench.loadtests.session import LoadRun, Session
 from loopbench.loadtests.stream_client import FirstByteConnection
 from loopbench.loadtests.timer import Timer

@@ -8,8 +8,8 @@ import gevent
 
 from loopbench.loadtests.broadcast_user import BroadcastUser
 from loopbench.loadtests.client import Connection
-from loopbench.loadtests.models import Broadcast, Echo, Pushed
 from loopbench.loadtests.pushes import Pushes
+from loopbench.loadtests.scenarios.models import Broadcast, Echo, Pushed
 from loopbench.loadtests.session import LoadRun, Session
 from loopbench.loadtests.users import RETRY_S, HarnessUser, fail
 from loopbench.loadtests.websocket_client import WebSocket, prepared

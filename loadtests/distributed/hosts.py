@@ -12,7 +12,7 @@ from loopbench.loadtests.distributed.host import host_facts, source_version
 from loopbench.loadtests.distributed.place import Place
 from loopbench.loadtests.doubts import GENERATOR_CPU_LIMIT
 from loopbench.loadtests.histogram import from_pairs
-from loopbench.loadtests.scenarios import SCENARIOS, Closed, Load, load_to_json
+from loopbench.loadtests.scenarios.table import SCENARIOS, Closed, Load, load_to_json
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess
 

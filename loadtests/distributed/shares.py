@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loopbench.loadtests.models import (
+from loopbench.loadtests.scenarios.models import (
     Broadcast,
     Closed,
     Echo,
@@ -16,7 +16,7 @@ from loopbench.loadtests.models import (
     Pushed,
     Slow,
 )
-from loopbench.loadtests.scenarios import load_from_json, load_to_json
+from loopbench.loadtests.scenarios.table import load_from_json, load_to_json
 
 Command = dict[str, Any]
 """A SessionSpec as JSON types."""

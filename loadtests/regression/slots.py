@@ -18,7 +18,7 @@ from loopbench.loadtests.observing import Observer
 from loopbench.loadtests.plan import PlannedRun, run_id
 from loopbench.loadtests.regression.sides import ROOT, Side
 from loopbench.loadtests.rows import RunResult, rows_of
-from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
+from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Row
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.cases import Case

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios import Closed, Load
+from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.servers.contract.cases import CASES

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from loopbench.loadtests.doubts import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.histogram import from_pairs
-from loopbench.loadtests.scenarios import Closed, Load
+from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Loaded, bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.servers.contract.cases import CASES

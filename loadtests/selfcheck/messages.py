@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.models import Echo, Load
+from loopbench.loadtests.scenarios.models import Echo, Load
 from loopbench.loadtests.selfcheck.ceiling import expect_no_failures, stock
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict

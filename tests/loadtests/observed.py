@@ -14,7 +14,7 @@ from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observing import Observed, Observer, begun
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, RunRows, rows_of
-from loopbench.loadtests.scenarios import Closed, Load, Scenario, load_to_json
+from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings

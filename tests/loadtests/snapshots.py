@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from loopbench.loadtests.observing import Edge
-from loopbench.loadtests.scenarios import Closed, Idle, Load
+from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.supervision import os_stats
 

@@ -17,7 +17,7 @@ from loopbench.loadtests.bench_plan import Bench as Plan
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, rows_of
-from loopbench.loadtests.scenarios import SCENARIOS, load_to_json
+from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
 from loopbench.loadtests.services import redis_server
 from loopbench.servers.handlers.redis_channel import CHANNEL
 from loopbench.servers.lifecycle.process import ServerProcess, server_process

@@ -21,7 +21,7 @@ from loopbench.loadtests.generator_process import Generator, generator_process
 from loopbench.loadtests.measure import measure
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunRows, rows_of
-from loopbench.loadtests.scenarios import Closed, Load, Scenario
+from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.loadtests.services import Service, postgres_server, redis_server
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES

@@ -9,7 +9,7 @@ import pytest
 from loopbench.loadtests.doubts import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.histogram import from_buckets
-from loopbench.loadtests.scenarios import Closed, Idle, Load
+from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from tests.loadtests.counting import Counting, case
 from tests.loadtests.loads import (
     MEASURED_S,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loopbench.loadtests import verify
-from loopbench.loadtests.scenarios import case_of
+from loopbench.loadtests.scenarios.table import case_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.servers.choices import stacks

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from loopbench.loadtests.bench_plan import Bench as Plan
-from loopbench.loadtests.scenarios import SCENARIOS
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.stacks import STACKS
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import SHORT, Bench, ended

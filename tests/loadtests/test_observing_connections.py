@@ -8,7 +8,7 @@ import pytest
 
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observing import begun
-from loopbench.loadtests.scenarios import Closed, Idle, Load
+from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess
 from tests.loadtests.counting import case, counting_server

@@ -15,7 +15,7 @@ from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observing import Observer
 from loopbench.loadtests.rows import RunResult, rows_of
-from loopbench.loadtests.scenarios import Scenario
+from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.stacks import STACKS

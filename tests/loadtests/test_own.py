@@ -14,8 +14,8 @@ import pytest
 
 from loopbench.loadtests.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.own import USERS, learn, of_file, of_paths, prepare
-from loopbench.loadtests.scenarios import Closed, Open
+from loopbench.loadtests.scenarios.custom import USERS, learn, of_file, of_paths, prepare
+from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, THREADS, Code, read_table
 from loopbench.servers.contract.cases import Request
 from loopbench.servers.custom.application import ASGI, Looks, OwnApp, look_at

@@ -12,7 +12,7 @@ from loopbench.loadtests.observing import Edge, Observed
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.procstat import MachineReading
 from loopbench.loadtests.rows import RunResult, RunRows, rows_of
-from loopbench.loadtests.scenarios import Closed, Load, Open, Scenario
+from loopbench.loadtests.scenarios.table import Closed, Load, Open, Scenario
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import Ended

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from loopbench.loadtests.cli import DEFAULT_SCENARIOS
-from loopbench.loadtests.scenarios import (
+from loopbench.loadtests.scenarios.table import (
     SCENARIOS,
     Closed,
     Idle,

@@ -12,8 +12,8 @@ import pytest
 
 from loopbench.loadtests.client import AnswerBook
 from loopbench.loadtests.generator_process import Generator, generator_process
-from loopbench.loadtests.models import Closed, Load, Slow
-from loopbench.loadtests.scenarios import load_to_json
+from loopbench.loadtests.scenarios.models import Closed, Load, Slow
+from loopbench.loadtests.scenarios.table import load_to_json
 from loopbench.loadtests.stream_client import BROKEN_OFF, FirstByteConnection, SlowConnection
 from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
 from loopbench.servers.lifecycle.process import server_process

@@ -19,7 +19,7 @@ from loopbench.loadtests.generator_process import Generator, generator_process
 from loopbench.loadtests.measure import measure
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import rows_of
-from loopbench.loadtests.scenarios import SCENARIOS
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.upstream import upstream_process
 from loopbench.results.schema import Code
 from loopbench.servers.contract.data_cases import FETCHES

@@ -19,7 +19,7 @@ from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.measure import measure
 from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import rows_of
-from loopbench.loadtests.scenarios import SCENARIOS
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.errors import ServerError
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.distributed.shares import divide, share_out
-from loopbench.loadtests.scenarios import (
+from loopbench.loadtests.scenarios.table import (
     SCENARIOS,
     Closed,
     Idle,

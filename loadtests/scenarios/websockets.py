@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.models import Broadcast, Echo, Load, Model, Pushed, Scenario
+from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Model, Pushed, Scenario
 from loopbench.servers.contract.websockets import opening
 
 ECHO_USERS = (1, 32, 500)

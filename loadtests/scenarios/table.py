@@ -6,9 +6,9 @@ import re
 from dataclasses import asdict, replace
 from typing import Any
 
-from loopbench.loadtests.data_scenarios import clients, moving
-from loopbench.loadtests.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
-from loopbench.loadtests.websocket_scenarios import sockets
+from loopbench.loadtests.scenarios.data import clients, moving
+from loopbench.loadtests.scenarios.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
+from loopbench.loadtests.scenarios.websockets import sockets
 from loopbench.servers.contract.cases import CASES, LAYERS, Case, Expected, Request
 from loopbench.servers.contract.large_cases import large
 from loopbench.servers.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from loopbench.loadtests.own import Own, prepare
+from loopbench.loadtests.scenarios.custom import Own, prepare
 from loopbench.servers.custom.stacks import HOSTS
 from loopbench.servers.supervision.cli_names import NameIn
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios import Closed, Load, Model, Open, Scenario
+from loopbench.loadtests.scenarios.table import Closed, Load, Model, Open, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import Case, Expected, Request
 from loopbench.servers.custom.application import OwnApp, look_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loopbench.loadtests.models import Closed, Load, Scenario, Slow
+from loopbench.loadtests.scenarios.models import Closed, Load, Scenario, Slow
 from loopbench.servers.contract.cases import Case
 
 CaseOf = Callable[[str], Case]
