@@ -17,8 +17,11 @@ import click
 
 from loopbench.loadtests import counts
 from loopbench.loadtests.behaviour.command import behaviour
-from loopbench.loadtests.bench import Outcome, run_bench
-from loopbench.loadtests.bench_plan import Bench
+from loopbench.loadtests.bench.bench import Outcome, run_bench
+from loopbench.loadtests.bench.environment import shown_command, without_secrets
+from loopbench.loadtests.bench.plan import MOST_ROUNDS
+from loopbench.loadtests.bench.specification import Bench
+from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
 from loopbench.loadtests.distributed.options import (
     check_hosts_command,
     fleet_options,
@@ -27,9 +30,7 @@ from loopbench.loadtests.distributed.options import (
     worker,
 )
 from loopbench.loadtests.distributed.place import HERE
-from loopbench.loadtests.environment import shown_command, without_secrets
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.plan import MOST_ROUNDS
 from loopbench.loadtests.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.regression.counts import REQUESTS
@@ -37,7 +38,6 @@ from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services_command import services, stores_of
-from loopbench.loadtests.serving import CHILDREN, OWN, WAYS
 from loopbench.loadtests.store import new_folder, seed_of
 from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
 from loopbench.servers.stacks import STACKS

@@ -8,10 +8,11 @@ from typing import Any
 
 from loopbench.loadtests import probe_rows
 from loopbench.loadtests.accounting import Accounted
+from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.bench.upstream import cpu_s
 from loopbench.loadtests.doubts import Evidence, doubts
 from loopbench.loadtests.histogram import Histogram, from_pairs
 from loopbench.loadtests.observing import Observed
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.procstat import others_cpu
 from loopbench.loadtests.scenarios.models import (
     Broadcast,
@@ -25,7 +26,6 @@ from loopbench.loadtests.scenarios.models import (
     Slow,
 )
 from loopbench.loadtests.store_cpu import used
-from loopbench.loadtests.upstream import cpu_s
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
 from loopbench.servers.lifecycle.process import Ended
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from loopbench.loadtests.environment import shown_command
+from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import selftest, slots
 from loopbench.loadtests.regression.check import GATED, Wish, cells_of, measure

@@ -10,9 +10,9 @@ from typing import Any
 import psutil
 import pytest
 
+from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observing import Observed, Observer, begun
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.servers.contract.cases import CASES

@@ -13,8 +13,8 @@ import pytest
 
 from loopbench.loadtests import accounting
 from loopbench.loadtests.accounting import Accounted, Total, judged
+from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.generator_process import Generator
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.results.schema import Code

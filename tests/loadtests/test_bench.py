@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.plan import plan_runs
+from loopbench.loadtests.bench.plan import plan_runs
 from loopbench.loadtests.scenarios.table import SCENARIOS, Open
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
 from tests.loadtests.benches import SHORT, Bench, Ended, ended, one_error

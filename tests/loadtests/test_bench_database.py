@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from loopbench.loadtests import store_facts
-from loopbench.loadtests.environment import shown_command
+from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.services import Service, postgres_server
 from loopbench.servers.settings import without_password
 from tests.loadtests.benches import SHORT, Bench, Ended, ended

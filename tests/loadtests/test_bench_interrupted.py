@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.plan import plan_runs
+from loopbench.loadtests.bench.plan import plan_runs
 from loopbench.results.schema import RUNS, TABLES, Code
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, reach

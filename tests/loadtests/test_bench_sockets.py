@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import redis
 
-from loopbench.loadtests.bench_plan import APART
-from loopbench.loadtests.bench_plan import Bench as Plan
+from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.bench.specification import APART
+from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.generator_process import Generator
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
 from loopbench.loadtests.services import redis_server

@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.generator_process import Generator, generator_process
-from loopbench.loadtests.measure import measure
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.loadtests.services import Service, postgres_server, redis_server

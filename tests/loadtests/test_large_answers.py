@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loopbench.loadtests import verify
+from loopbench.loadtests.bench import verify
 from loopbench.loadtests.scenarios.table import case_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings

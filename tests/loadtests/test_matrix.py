@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from loopbench.loadtests.bench_plan import Bench as Plan
+from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.stacks import STACKS
 from tests.loadtests import strange_stacks

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests import measure, observing
+from loopbench.loadtests import observing
+from loopbench.loadtests.bench import run as measure
 from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observing import Observer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.environment import shown_command
+from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import USERS, learn, of_file, of_paths, prepare
 from loopbench.loadtests.scenarios.table import Closed, Open

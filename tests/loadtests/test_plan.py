@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 
-from loopbench.loadtests.plan import MOST_ROUNDS, arrivals_seed, plan_runs, run_id
+from loopbench.loadtests.bench.plan import MOST_ROUNDS, arrivals_seed, plan_runs, run_id
 
 CELLS = tuple(product(("one", "two", "three"), ("a", "b", "c", "d")))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.observing import Edge, Observed
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.procstat import MachineReading
 from loopbench.loadtests.rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Open, Scenario

@@ -13,14 +13,14 @@ from typing import Any
 import psutil
 import pytest
 
+from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.bench.run import measure
+from loopbench.loadtests.bench.upstream import upstream_process
 from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loopbench.loadtests.distributed.place import Place
 from loopbench.loadtests.generator_process import Generator, generator_process
-from loopbench.loadtests.measure import measure
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
-from loopbench.loadtests.upstream import upstream_process
 from loopbench.results.schema import Code
 from loopbench.servers.contract.data_cases import FETCHES
 from loopbench.servers.errors import StartupFailed

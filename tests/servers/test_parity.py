@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests import verify
+from loopbench.loadtests.bench import verify
 from loopbench.servers import stacks as rows
 from loopbench.servers.lifecycle.parity import (
     PARITY_EXCEPTIONS,

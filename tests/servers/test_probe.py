@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests import verify
+from loopbench.loadtests.bench import verify
 from loopbench.servers.contract.cases import CASES, Case, Dispatch, Route, route_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.durations import rounded_us

@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from loopbench.loadtests import environment, store_facts, verify
-from loopbench.loadtests.bench_plan import Bench
+from loopbench.loadtests import store_facts
+from loopbench.loadtests.bench import environment, verify
+from loopbench.loadtests.bench.plan import PlannedRun, arrivals_seed, plan_runs
+from loopbench.loadtests.bench.progress import Reporter, reporting
+from loopbench.loadtests.bench.run import measure
+from loopbench.loadtests.bench.specification import Bench
+from loopbench.loadtests.bench.starters import WAYS
 from loopbench.loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.distributed.fleet import fleet_process
 from loopbench.loadtests.distributed.place import HERE
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.generator_process import Loader, generator_process
-from loopbench.loadtests.measure import measure
-from loopbench.loadtests.plan import PlannedRun, arrivals_seed, plan_runs
-from loopbench.loadtests.progress import Reporter, reporting
 from loopbench.loadtests.rows import rows_of
-from loopbench.loadtests.serving import WAYS
 from loopbench.loadtests.store import Store, cannot_write, open_store
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
 from loopbench.servers.errors import ServerError

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.place import HERE, Place
 from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.scenarios.models import Broadcast, Load
 from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario
-from loopbench.loadtests.serving import CHILDREN
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings, without_password
 from loopbench.servers.stacks import STACKS, Stack, hole, keeps

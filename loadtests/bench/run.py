@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loopbench.loadtests import verify
 from loopbench.loadtests.accounting import Accounted, account
-from loopbench.loadtests.calibration import calibrate
+from loopbench.loadtests.bench import verify
+from loopbench.loadtests.bench.calibration import calibrate
+from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.bench.starters import CHILDREN, WAYS
+from loopbench.loadtests.bench.upstream import told, upstream_process
 from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.place import HERE, Place
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.generator_process import Loader
 from loopbench.loadtests.observing import Observed, Observer
-from loopbench.loadtests.plan import PlannedRun
 from loopbench.loadtests.rows import RunResult
 from loopbench.loadtests.scenarios.table import Scenario, load_to_json
-from loopbench.loadtests.serving import CHILDREN, WAYS
 from loopbench.loadtests.store_cpu import StoreCpu
-from loopbench.loadtests.upstream import told, upstream_process
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import Ended
