@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.loadtests import counts
 from loopbench.loadtests.behaviour.command import behaviour
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command, without_secrets
@@ -31,7 +30,8 @@ from loopbench.loadtests.distributed.options import (
 )
 from loopbench.loadtests.distributed.place import HERE
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.probe_cost import check as check_probe_cost
+from loopbench.loadtests.observe import instruction_counts
+from loopbench.loadtests.observe.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.regression.counts import REQUESTS
 from loopbench.loadtests.scenarios import custom_options
@@ -310,9 +310,9 @@ def instructions(
     """
     wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS[:2]
-    found = counts.count(on, wanted, requests, click.echo)
+    found = instruction_counts.count(on, wanted, requests, click.echo)
     if out is not None:
-        counts.write(out, found)
+        instruction_counts.write(out, found)
 
 
 CHECKS = {

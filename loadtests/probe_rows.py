@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopbench.loadtests.histogram import Histogram, from_pairs
-from loopbench.loadtests.observing import Observed, begun
+from loopbench.loadtests.observe.observer import Observed, begun
+from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.scenarios.table import Load
-from loopbench.loadtests.store_cpu import used
 from loopbench.results.schema import Value
 
 Row = dict[str, Value]

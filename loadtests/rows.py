@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopbench.loadtests import probe_rows
-from loopbench.loadtests.accounting import Accounted
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.upstream import cpu_s
 from loopbench.loadtests.doubts import Evidence, doubts
 from loopbench.loadtests.histogram import Histogram, from_pairs
-from loopbench.loadtests.observing import Observed
-from loopbench.loadtests.procstat import others_cpu
+from loopbench.loadtests.observe.machine_cpu import others_cpu
+from loopbench.loadtests.observe.observer import Observed
+from loopbench.loadtests.observe.save_audit import Accounted
+from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.scenarios.models import (
     Broadcast,
     Closed,
@@ -25,7 +26,6 @@ from loopbench.loadtests.scenarios.models import (
     Scenario,
     Slow,
 )
-from loopbench.loadtests.store_cpu import used
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
 from loopbench.servers.lifecycle.process import Ended
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from loopbench.loadtests import store_facts
 from loopbench.loadtests.bench import environment, verify
 from loopbench.loadtests.bench.plan import PlannedRun, arrivals_seed, plan_runs
 from loopbench.loadtests.bench.progress import Reporter, reporting
@@ -20,6 +19,7 @@ from loopbench.loadtests.distributed.fleet import fleet_process
 from loopbench.loadtests.distributed.place import HERE
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.generator_process import Loader, generator_process
+from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows import rows_of
 from loopbench.loadtests.store import Store, cannot_write, open_store
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
@@ -119,7 +119,7 @@ class Bencher:
         described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
         loads = [load for one in self._bench.scenarios for load in self._bench.scenario(one).loads]
         place = self._bench.place
-        stores = store_facts.described(self._bench.stores, loads, here=place == HERE)
+        stores = store_versions.described(self._bench.stores, loads, here=place == HERE)
         if stores:
             described["stores"] = stores
         place.check()

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loopbench.loadtests.accounting import Accounted, account
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
 from loopbench.loadtests.bench.plan import PlannedRun
@@ -19,10 +18,11 @@ from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.place import HERE, Place
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.generator_process import Loader
-from loopbench.loadtests.observing import Observed, Observer
+from loopbench.loadtests.observe.observer import Observed, Observer
+from loopbench.loadtests.observe.save_audit import Accounted, account
+from loopbench.loadtests.observe.store_cpu import StoreCpu
 from loopbench.loadtests.rows import RunResult
 from loopbench.loadtests.scenarios.table import Scenario, load_to_json
-from loopbench.loadtests.store_cpu import StoreCpu
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import Ended

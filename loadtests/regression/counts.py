@@ -28,7 +28,7 @@ from pathlib import Path
 from socket import socket
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.instructions import Counter, counting
+from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.regression import wire
 from loopbench.loadtests.regression.facts import representatives
 from loopbench.loadtests.regression.sides import Side

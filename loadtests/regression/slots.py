@@ -15,7 +15,7 @@ from loopbench.loadtests.bench.plan import PlannedRun, run_id
 from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.generator_process import Generator
-from loopbench.loadtests.observing import Observer
+from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.regression.sides import ROOT, Side
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loopbench.loadtests.observing import Edge
+from loopbench.loadtests.observe.observer import Edge
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.supervision import os_stats

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests import accounting
-from loopbench.loadtests.accounting import Accounted, Total, judged
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.observe import save_audit
+from loopbench.loadtests.observe.save_audit import Accounted, Total, judged
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.results.schema import Code
@@ -111,7 +111,7 @@ def saving_server(save: Save) -> Iterator[tuple[str, int]]:
 def accounted(generator: Generator, save: Save) -> tuple[Accounted, dict[str, Any]]:
     """A short load of saves, and how its account comes out."""
     with saving_server(save) as (host, port):
-        opened = accounting.account(host, port, (LOAD,), whole=True)
+        opened = save_audit.account(host, port, (LOAD,), whole=True)
         assert opened is not None
         command = {
             "host": host,
@@ -196,7 +196,7 @@ def test_what_cannot_be_asked_is_not_in_order() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()[:2]
     for whole in (True, False):
-        account = accounting.account(host, port, (LOAD,), whole=whole)
+        account = save_audit.account(host, port, (LOAD,), whole=whole)
         assert account is not None
         found = account.close({"loads": {"main": told(10)}})
         assert found.code is Code.SAVES_UNCHECKED
@@ -209,7 +209,7 @@ def test_what_cannot_be_asked_is_not_in_order() -> None:
 def test_a_lost_worker_takes_its_count_along() -> None:
     """What it was answered nobody knows, so that nothing can be held against the table."""
     with saving_server(honest) as (host, port):
-        account = accounting.account(host, port, (LOAD,), whole=True)
+        account = save_audit.account(host, port, (LOAD,), whole=True)
         assert account is not None
         lost = {"loads": {"main": told(0)}, "workers": [{"gone": "exit status -9", "users": 4}]}
         assert account.close(lost).code is Code.SAVES_UNCHECKED
@@ -219,4 +219,4 @@ def test_other_loads_have_no_account() -> None:
     """Nothing is asked of a server whose load does not save."""
     load = Load("main", CASES["db-async"], Closed(4))
     own = replace(LOAD, own=True)  # a person's own application may have the same path
-    assert accounting.account("127.0.0.1", 1, (load, own), whole=True) is None
+    assert save_audit.account("127.0.0.1", 1, (load, own), whole=True) is None

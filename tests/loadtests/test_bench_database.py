@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from loopbench.loadtests import store_facts
 from loopbench.loadtests.bench.environment import shown_command
+from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.services import Service, postgres_server
 from loopbench.servers.settings import without_password
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
@@ -130,7 +130,7 @@ def test_urls_without_their_passwords(url: str, shown: str) -> None:
 
 def test_a_database_that_is_away_has_no_version() -> None:
     """Not read is not made up; the drivers are known all the same."""
-    said = store_facts.described({"database_url": "postgresql://me:word@127.0.0.1:1/none"}, ())
+    said = store_versions.described({"database_url": "postgresql://me:word@127.0.0.1:1/none"}, ())
     assert said["database"]["version"] is None
     assert said["database"]["url"] == "postgresql://127.0.0.1:1/none"
     assert set(said) == {"database"}

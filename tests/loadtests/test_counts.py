@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.counts import Count, count, write
-from loopbench.loadtests.instructions import missing
+from loopbench.loadtests.observe.callgrind import missing
+from loopbench.loadtests.observe.instruction_counts import Count, count, write
 from loopbench.loadtests.regression.counts import REPEATS
 from loopbench.results.report.parts import Table
 from loopbench.results.schema import COUNTS, read_table

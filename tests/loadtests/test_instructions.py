@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loopbench.loadtests.instructions import counting, missing
+from loopbench.loadtests.observe.callgrind import counting, missing
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests import observing
 from loopbench.loadtests.bench import run as measure
 from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.generator_process import Generator
-from loopbench.loadtests.observing import Observer
+from loopbench.loadtests.observe import observer
+from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
@@ -122,7 +122,7 @@ def test_a_server_that_cannot_be_read(
 ) -> None:
     """The harness waits to its bound and goes on: the Run has its load's figures, a Warning, and
     blanks for what nobody could count from the window's opening."""
-    monkeypatch.setattr(observing, "READ_BOUND_S", 0.2)
+    monkeypatch.setattr(observer, "READ_BOUND_S", 0.2)
     monkeypatch.setattr(measure, "Observer", Freezing)
     begun_at = time.monotonic()
     result, row = run(generator, scenario(closed("async", 2)), probe=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.observing import Edge, Observed
+from loopbench.loadtests.observe.observer import Edge, Observed
+from loopbench.loadtests.observe.store_cpu import CpuReading
 from loopbench.loadtests.probe_rows import (
     histogram_rows,
     load_figures,
@@ -15,7 +16,6 @@ from loopbench.loadtests.probe_rows import (
     taken_apart,
     thread_rows,
 )
-from loopbench.loadtests.store_cpu import CpuReading
 from loopbench.results.schema import OBSERVATIONS, RUNS, THREADS
 from tests.loadtests.snapshots import IDLE, RUN, START_NS, SYNC, edge, glance, phase, reading, taken
 

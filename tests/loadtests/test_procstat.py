@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.procstat import MachineReading, others_cpu, own_cpu_s, read_machine
+from loopbench.loadtests.observe.machine_cpu import (
+    MachineReading,
+    others_cpu,
+    own_cpu_s,
+    read_machine,
+)
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench.plan import PlannedRun
-from loopbench.loadtests.observing import Edge, Observed
-from loopbench.loadtests.procstat import MachineReading
+from loopbench.loadtests.observe.machine_cpu import MachineReading
+from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Open, Scenario
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table

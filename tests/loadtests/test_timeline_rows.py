@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.observing import Edge, Observed
+from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.probe_rows import timeline_rows
 from loopbench.loadtests.recording import Series, Timeline
 from loopbench.results.schema import TIMELINE

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.instructions import missing
+from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression import candidates, counts
 from loopbench.loadtests.regression.candidates import more_work
 from loopbench.loadtests.regression.sides import ROOT, Role, Side, look

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopbench.loadtests.instructions import counting
+from loopbench.loadtests.observe.callgrind import counting
 from loopbench.loadtests.regression.counts import REPEATS, counted
 from loopbench.loadtests.regression.together import Patience
 from loopbench.results.schema import COUNTS, Row, TableWriter

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loopbench.loadtests.instructions import Counter, counting
+from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import PROBE_COST, TableWriter
 from loopbench.servers.contract.cases import CASES

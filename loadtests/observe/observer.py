@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopbench.loadtests.procstat import MachineReading, own_cpu_s, read_machine
+from loopbench.loadtests.observe.machine_cpu import MachineReading, own_cpu_s, read_machine
+from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu
 from loopbench.loadtests.scenarios.table import Load
-from loopbench.loadtests.store_cpu import CpuReading, StoreCpu
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.managers.managed import Served
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError, Message
