@@ -34,11 +34,11 @@ from loopbench.loadtests.observe import instruction_counts
 from loopbench.loadtests.observe.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.regression.counts import REQUESTS
+from loopbench.loadtests.rows.results_folder import new_folder, seed_of
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services_command import services, stores_of
-from loopbench.loadtests.store import new_folder, seed_of
 from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
 from loopbench.servers.stacks import STACKS
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from loopbench.loadtests.histogram import Histogram
+from loopbench.loadtests.rows.histogram import Histogram
 
 FLUSH_AT = 2_000_000
 

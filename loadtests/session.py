@@ -18,9 +18,9 @@ import gevent
 from gevent.event import Event
 
 from loopbench.loadtests.client import AnswerBook, Connection
-from loopbench.loadtests.histogram import Histogram
 from loopbench.loadtests.published import Published
 from loopbench.loadtests.recording import Series, Timeline
+from loopbench.loadtests.rows.histogram import Histogram
 from loopbench.loadtests.scenarios.table import Load, Open, load_from_json
 from loopbench.loadtests.timer import Timer
 

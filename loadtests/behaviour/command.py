@@ -14,7 +14,7 @@ from loopbench.loadtests.behaviour.catalogue import Asked, experiments
 from loopbench.loadtests.behaviour.process import Key
 from loopbench.loadtests.behaviour.rows import NOT_ANSWERED, row_of, write
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.store import cannot_write, new_folder
+from loopbench.loadtests.rows.results_folder import cannot_write, new_folder
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError
 from loopbench.servers.supervision.cli_names import suggestion
 

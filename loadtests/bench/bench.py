@@ -20,8 +20,8 @@ from loopbench.loadtests.distributed.place import HERE
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.generator_process import Loader, generator_process
 from loopbench.loadtests.observe import store_versions
-from loopbench.loadtests.rows import rows_of
-from loopbench.loadtests.store import Store, cannot_write, open_store
+from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity

@@ -21,7 +21,7 @@ from loopbench.loadtests.generator_process import Loader
 from loopbench.loadtests.observe.observer import Observed, Observer
 from loopbench.loadtests.observe.save_audit import Accounted, account
 from loopbench.loadtests.observe.store_cpu import StoreCpu
-from loopbench.loadtests.rows import RunResult
+from loopbench.loadtests.rows.run_rows import RunResult
 from loopbench.loadtests.scenarios.table import Scenario, load_to_json
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 from loopbench.servers.errors import ServerError

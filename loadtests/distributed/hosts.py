@@ -10,8 +10,8 @@ from loopbench.loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
 from loopbench.loadtests.distributed.host import host_facts, source_version
 from loopbench.loadtests.distributed.place import Place
-from loopbench.loadtests.doubts import GENERATOR_CPU_LIMIT
-from loopbench.loadtests.histogram import from_pairs
+from loopbench.loadtests.rows.histogram import from_pairs
+from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT
 from loopbench.loadtests.scenarios.table import SCENARIOS, Closed, Load, load_to_json
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess

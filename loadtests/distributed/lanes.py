@@ -13,7 +13,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 
-from loopbench.loadtests.histogram import EXACT_BELOW_US, HIGHEST_US, bounds
+from loopbench.loadtests.rows.histogram import EXACT_BELOW_US, HIGHEST_US, bounds
 
 _BITS = 64
 _BYTES = _BITS // 8

@@ -7,7 +7,7 @@ from typing import Any
 
 from loopbench.loadtests.distributed import lanes
 from loopbench.loadtests.distributed.wire import Report
-from loopbench.loadtests.histogram import from_pairs
+from loopbench.loadtests.rows.histogram import from_pairs
 
 _SUMMED = ("gap_ns", "gaps", "service_sum_ns")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from loopbench.loadtests.distributed import lanes
 from loopbench.loadtests.distributed.seats import SILENT_AFTER_S, Seat
-from loopbench.loadtests.doubts import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
-from loopbench.loadtests.histogram import from_pairs
+from loopbench.loadtests.rows.histogram import from_pairs
+from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 
 LATE_LIMIT_MS = 10.0

@@ -19,7 +19,7 @@ from locust.rpc import protocol
 
 from loopbench.loadtests.distributed import wire
 from loopbench.loadtests.distributed.merge import Merged
-from loopbench.loadtests.histogram import Histogram
+from loopbench.loadtests.rows.histogram import Histogram
 
 REQUESTS = 20_000
 """Of each simulated worker: about what one core of Locust does in a second."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import Side
-from loopbench.loadtests.store import cannot_begin, cannot_write
+from loopbench.loadtests.rows.results_folder import cannot_begin, cannot_write
 from loopbench.results.schema import (
     FACTS,
     INSTRUCTIONS,

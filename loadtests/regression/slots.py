@@ -17,7 +17,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.regression.sides import ROOT, Side
-from loopbench.loadtests.rows import RunResult, rows_of
+from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Row
 from loopbench.servers.contract.cases import CASES as CONTRACT

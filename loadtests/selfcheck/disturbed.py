@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from loopbench.loadtests.doubts import GENERATOR_LAG_LIMIT_MS
-from loopbench.loadtests.histogram import from_pairs
+from loopbench.loadtests.rows.histogram import from_pairs
+from loopbench.loadtests.rows.warning_checks import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Loaded, bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict

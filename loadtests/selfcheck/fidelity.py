@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from loopbench.loadtests.histogram import Histogram
+from loopbench.loadtests.rows.histogram import Histogram
 from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.capture import capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.loading import bed, offer

@@ -13,7 +13,7 @@ import pytest
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observe.observer import Observed, Observer, begun
-from loopbench.loadtests.rows import RunResult, RunRows, rows_of
+from loopbench.loadtests.rows.run_rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess, server_process

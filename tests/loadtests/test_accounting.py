@@ -15,7 +15,7 @@ from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observe import save_audit
 from loopbench.loadtests.observe.save_audit import Accounted, Total, judged
-from loopbench.loadtests.rows import RunResult, rows_of
+from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES

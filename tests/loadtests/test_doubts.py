@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.doubts import Evidence, doubts
+from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.results.schema import Code
 
 CLOSED = Evidence(

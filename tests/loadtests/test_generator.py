@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from loopbench.loadtests.doubts import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.generator_process import Generator
-from loopbench.loadtests.histogram import from_buckets
+from loopbench.loadtests.rows.histogram import from_buckets
+from loopbench.loadtests.rows.warning_checks import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from tests.loadtests.counting import Counting, case
 from tests.loadtests.loads import (

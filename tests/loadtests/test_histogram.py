@@ -8,7 +8,7 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from loopbench.loadtests.histogram import HIGHEST_US, Histogram, from_buckets
+from loopbench.loadtests.rows.histogram import HIGHEST_US, Histogram, from_buckets
 from loopbench.results.schema import PERCENTILES
 
 EXACT_BELOW_US = 2048

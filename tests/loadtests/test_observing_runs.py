@@ -15,7 +15,7 @@ from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.observe import observer
 from loopbench.loadtests.observe.observer import Observer
-from loopbench.loadtests.rows import RunResult, rows_of
+from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.lifecycle.process import ServerProcess

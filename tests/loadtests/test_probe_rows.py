@@ -8,7 +8,7 @@ import pytest
 
 from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.observe.store_cpu import CpuReading
-from loopbench.loadtests.probe_rows import (
+from loopbench.loadtests.rows.probe_rows import (
     histogram_rows,
     load_figures,
     observation_rows,

@@ -11,7 +11,7 @@ import pytest
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.observe.machine_cpu import MachineReading
 from loopbench.loadtests.observe.observer import Edge, Observed
-from loopbench.loadtests.rows import RunResult, RunRows, rows_of
+from loopbench.loadtests.rows.run_rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Open, Scenario
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
 from loopbench.servers.contract.cases import CASES

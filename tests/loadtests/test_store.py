@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.rows import Row, RunRows
-from loopbench.loadtests.store import cannot_write, new_folder, open_store, seed_of
+from loopbench.loadtests.rows.results_folder import cannot_write, new_folder, open_store, seed_of
+from loopbench.loadtests.rows.run_rows import Row, RunRows
 from loopbench.results.schema import (
     FAILURES,
     HISTOGRAMS,

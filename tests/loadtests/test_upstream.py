@@ -19,7 +19,7 @@ from loopbench.loadtests.bench.upstream import upstream_process
 from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loopbench.loadtests.distributed.place import Place
 from loopbench.loadtests.generator_process import Generator, generator_process
-from loopbench.loadtests.rows import rows_of
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema import Code
 from loopbench.servers.contract.data_cases import FETCHES

@@ -13,8 +13,8 @@ import pytest
 
 from loopbench.loadtests.distributed import lanes, wire
 from loopbench.loadtests.distributed.merge import Merged
-from loopbench.loadtests.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
 from loopbench.loadtests.recording import Series, Timeline
+from loopbench.loadtests.rows.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
 from tests.servers.processes import ROOT
 
 AGREED_NS = 1_000_000_000

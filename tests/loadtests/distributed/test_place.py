@@ -18,7 +18,7 @@ from loopbench.loadtests.distributed.host import host_facts, source_version
 from loopbench.loadtests.distributed.place import Place
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.generator_process import Generator
-from loopbench.loadtests.rows import rows_of
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.errors import ServerError
 from loopbench.servers.settings import Settings

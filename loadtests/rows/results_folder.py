@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.rows import RunRows
+from loopbench.loadtests.rows.run_rows import RunRows
 from loopbench.results.schema import (
     FAILURES,
     HISTOGRAMS,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loopbench.loadtests.histogram import Histogram, from_pairs
 from loopbench.loadtests.observe.observer import Observed, begun
 from loopbench.loadtests.observe.store_cpu import used
+from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load
 from loopbench.results.schema import Value
 

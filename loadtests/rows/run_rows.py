@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopbench.loadtests import probe_rows
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.upstream import cpu_s
-from loopbench.loadtests.doubts import Evidence, doubts
-from loopbench.loadtests.histogram import Histogram, from_pairs
 from loopbench.loadtests.observe.machine_cpu import others_cpu
 from loopbench.loadtests.observe.observer import Observed
 from loopbench.loadtests.observe.save_audit import Accounted
 from loopbench.loadtests.observe.store_cpu import used
+from loopbench.loadtests.rows import probe_rows
+from loopbench.loadtests.rows.histogram import Histogram, from_pairs
+from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.loadtests.scenarios.models import (
     Broadcast,
     Closed,
