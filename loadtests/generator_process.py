@@ -159,7 +159,9 @@ def generator_process(
         errors = cleanup.enter_context(opened_log(log))
         with interrupts_deferred():
             child = Child(
-                (sys.executable, "-m", "loopbench.loadtests.generator", *_parent()), ROOT, errors
+                (sys.executable, "-m", "loopbench.loadtests.generator.main", *_parent()),
+                ROOT,
+                errors,
             )
             cleanup.callback(child.stop, _STOP_BOUND_S)
         generator = Generator(child)

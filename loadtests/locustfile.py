@@ -12,8 +12,8 @@ from pathlib import Path
 # Locust puts this file's folder on the path, not the project's.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from loopbench.loadtests.generator.users.http import ByHandUser
 from loopbench.loadtests.scenarios.table import SCENARIOS
-from loopbench.loadtests.users import ByHandUser
 
 # Those that are offered alone: users who block the loop on purpose would spoil all the others,
 # and by hand everybody is in one load.

@@ -30,8 +30,8 @@ from loopbench.loadtests.distributed.merge import Merged
 from loopbench.loadtests.distributed.rows import worker_row
 from loopbench.loadtests.distributed.seats import Clock, Seat
 from loopbench.loadtests.distributed.shares import share_out
-from loopbench.loadtests.obeying import Handlers, obey, pin, tell
-from loopbench.loadtests.timer import Timer
+from loopbench.loadtests.generator.commands import Handlers, obey, pin, tell
+from loopbench.loadtests.generator.timer import Timer
 from loopbench.servers.supervision.control_pipe import Message, Station
 from loopbench.servers.supervision.os_stats import allow_many_files, boot_id, die_with_parent
 

@@ -28,8 +28,8 @@ from locust.runners import WorkerRunner
 from loopbench.loadtests.distributed import wire
 from loopbench.loadtests.distributed.address import parse_address
 from loopbench.loadtests.distributed.host import host_facts
-from loopbench.loadtests.session import Session, SessionSpec
-from loopbench.loadtests.user_table import user_classes
+from loopbench.loadtests.generator.session import Session, SessionSpec
+from loopbench.loadtests.generator.users.table import user_classes
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent, pin
 
 _START_BOUND_S = 60.0

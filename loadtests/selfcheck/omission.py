@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from loopbench.loadtests.generator.session import Arrivals
 from loopbench.loadtests.scenarios.table import Load, Open
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.loadtests.session import Arrivals
 from loopbench.servers.contract.cases import CASES
 
 RATE_RPS = 200.0

@@ -99,7 +99,7 @@ class Bench:
 
     def loading(self) -> bool:
         """Whether a load is under way: the generator has a connection to a server."""
-        for pid in self.pids("loopbench.loadtests.generator"):
+        for pid in self.pids("loopbench.loadtests.generator.main"):
             try:
                 connections = psutil.Process(pid).net_connections("tcp")
             except psutil.Error:

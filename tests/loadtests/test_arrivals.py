@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from loopbench.loadtests.session import Arrivals
+from loopbench.loadtests.generator.session import Arrivals
 
 RATE_RPS = 1000.0
 SECONDS = 50

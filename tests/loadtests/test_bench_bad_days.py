@@ -24,7 +24,7 @@ def unlucky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
     options = ("--warmup", "0.1", "--duration", "1.0", "--rounds", "3")
     with Bench(folder, *ONE_CELL, *options) as bench:
         for number, victim in enumerate(
-            ("loopbench.servers.lifecycle.child_main", "loopbench.loadtests.generator")
+            ("loopbench.servers.lifecycle.child_main", "loopbench.loadtests.generator.main")
         ):
             reach(bench, lambda bench, done=number: len(bench.rows()) == done and bench.loading())
             time.sleep(0.3)  # into the window

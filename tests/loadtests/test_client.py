@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import gevent
 import pytest
 
-from loopbench.loadtests.client import REMEMBERED_BYTES, AnswerBook, Connection
+from loopbench.loadtests.generator.clients.http1 import REMEMBERED_BYTES, AnswerBook, Connection
 from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, Until, hostile_server
 from tests.servers.processes import eventually

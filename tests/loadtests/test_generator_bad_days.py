@@ -200,7 +200,7 @@ def test_a_frozen_generator_falls_silent(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_generator_goes_when_the_harness_is_gone(server: Counting) -> None:
     """End of file on its pipe ends it at once, in the middle of a load."""
     with subprocess.Popen(
-        [sys.executable, "-m", "loopbench.loadtests.generator"],
+        [sys.executable, "-m", "loopbench.loadtests.generator.main"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,

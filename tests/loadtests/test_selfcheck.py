@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.generator.session import Arrivals
 from loopbench.loadtests.selfcheck import omission
 from loopbench.loadtests.selfcheck.capture import Segment, capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.loadtests.session import Arrivals
 from tests.loadtests.counting import counting_server
 from tests.servers.processes import ROOT
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.observe.observer import Edge, Observed
-from loopbench.loadtests.recording import Series, Timeline
 from loopbench.loadtests.rows.probe_rows import timeline_rows
 from loopbench.results.schema import TIMELINE
 from tests.loadtests.snapshots import MONOTONIC_NS, RUN, SYNC, edge, glance, taken

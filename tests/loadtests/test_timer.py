@@ -9,7 +9,7 @@ import time
 import gevent
 import pytest
 
-from loopbench.loadtests.timer import Timer
+from loopbench.loadtests.generator.timer import Timer
 
 
 def test_it_never_wakes_early() -> None:

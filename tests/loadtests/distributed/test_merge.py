@@ -13,7 +13,7 @@ import pytest
 
 from loopbench.loadtests.distributed import lanes, wire
 from loopbench.loadtests.distributed.merge import Merged
-from loopbench.loadtests.recording import Series, Timeline
+from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.rows.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
 from tests.servers.processes import ROOT
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.distributed.shares import divide, share_out
+from loopbench.loadtests.generator.session import Arrivals
 from loopbench.loadtests.scenarios.table import (
     SCENARIOS,
     Closed,
@@ -17,7 +18,6 @@ from loopbench.loadtests.scenarios.table import (
     load_from_json,
     load_to_json,
 )
-from loopbench.loadtests.session import Arrivals
 from loopbench.servers.contract.cases import CASES
 
 CASE = CASES["plain"]

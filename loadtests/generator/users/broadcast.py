@@ -8,14 +8,14 @@ from contextlib import suppress
 
 import gevent
 
-from loopbench.loadtests.client import Answer, AnswerBook, Connection, Framing
-from loopbench.loadtests.published import Inbox, Message
-from loopbench.loadtests.recording import Series
+from loopbench.loadtests.generator.clients.http1 import Answer, AnswerBook, Connection, Framing
+from loopbench.loadtests.generator.clients.websocket import WebSocket, otherwise
+from loopbench.loadtests.generator.deliveries import Inbox, Message
+from loopbench.loadtests.generator.recorder import Series
+from loopbench.loadtests.generator.session import LoadRun, Session
+from loopbench.loadtests.generator.timer import Timer
+from loopbench.loadtests.generator.users.http import HarnessUser, fail
 from loopbench.loadtests.scenarios.models import Broadcast
-from loopbench.loadtests.session import LoadRun, Session
-from loopbench.loadtests.timer import Timer
-from loopbench.loadtests.users import HarnessUser, fail
-from loopbench.loadtests.websocket_client import WebSocket, otherwise
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.frames import Frame, Op, encode
 from loopbench.servers.contract.http import BINARY_TYPE, JSON, Case, Expected, Request, dumps

@@ -8,7 +8,7 @@ import time
 
 from geventhttpclient._parser import HTTPParseError
 
-from loopbench.loadtests.client import AnswerBook, Connection, Framing
+from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection, Framing
 
 _PIECE_BYTES = 4096
 

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from loopbench.loadtests.client import Connection
+from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.servers.contract.frames import (
     BrokenFrame,
     Frame,

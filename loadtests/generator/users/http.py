@@ -15,12 +15,12 @@ import gevent
 from locust import User, constant, task
 from locust.exception import StopUser
 
-from loopbench.loadtests.client import AnswerBook, Connection
-from loopbench.loadtests.recording import Series
+from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection
+from loopbench.loadtests.generator.clients.streaming import FirstByteConnection
+from loopbench.loadtests.generator.recorder import Series
+from loopbench.loadtests.generator.session import LoadRun, Session
+from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.scenarios.table import Closed, Idle, Open
-from loopbench.loadtests.session import LoadRun, Session
-from loopbench.loadtests.stream_client import FirstByteConnection
-from loopbench.loadtests.timer import Timer
 from loopbench.servers.contract.cases import Case
 
 RETRY_S = 0.01

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.loadtests.websocket_client import otherwise
+from loopbench.loadtests.generator.clients.websocket import otherwise
 from loopbench.servers.contract.frames import Frame, Op, encode
 from loopbench.servers.contract.websockets import HELLO
 

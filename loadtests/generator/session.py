@@ -17,12 +17,12 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from loopbench.loadtests.client import AnswerBook, Connection
-from loopbench.loadtests.published import Published
-from loopbench.loadtests.recording import Series, Timeline
+from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection
+from loopbench.loadtests.generator.deliveries import Published
+from loopbench.loadtests.generator.recorder import Series, Timeline
+from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.rows.histogram import Histogram
 from loopbench.loadtests.scenarios.table import Load, Open, load_from_json
-from loopbench.loadtests.timer import Timer
 
 _SECOND_NS = 1_000_000_000
 _TICK_NS = 10_000_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from locust import User
 
-from loopbench.loadtests.session import Session
-from loopbench.loadtests.slow_users import SLOW_USERS
-from loopbench.loadtests.users import HTTP_USERS, HarnessUser
-from loopbench.loadtests.websocket_users import SOCKET_USERS
+from loopbench.loadtests.generator.session import Session
+from loopbench.loadtests.generator.users.http import HTTP_USERS, HarnessUser
+from loopbench.loadtests.generator.users.slow import SLOW_USERS
+from loopbench.loadtests.generator.users.websocket import SOCKET_USERS
 
 USERS: dict[str, type[HarnessUser]] = {**HTTP_USERS, **SLOW_USERS, **SOCKET_USERS}
 

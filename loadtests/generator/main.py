@@ -1,4 +1,4 @@
-"""The Locust process that the harness commands: `python -m loopbench.loadtests.generator`.
+"""The Locust process that the harness commands: `python -m loopbench.loadtests.generator.main`.
 
 One long-lived process runs many loads, one after another. It is told by JSON
 lines on standard input and answers on standard output. The command `stop` ends
@@ -17,9 +17,9 @@ from functools import partial
 import gevent
 from locust.env import Environment
 
-from loopbench.loadtests.obeying import Handlers, obey, pin, tell
-from loopbench.loadtests.session import Session, SessionSpec
-from loopbench.loadtests.user_table import user_classes
+from loopbench.loadtests.generator.commands import Handlers, obey, pin, tell
+from loopbench.loadtests.generator.session import Session, SessionSpec
+from loopbench.loadtests.generator.users.table import user_classes
 from loopbench.servers.supervision.control_pipe import Message, Station
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
 

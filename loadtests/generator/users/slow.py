@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gevent
 
-from loopbench.loadtests.client import Connection
-from loopbench.loadtests.recording import Series
+from loopbench.loadtests.generator.clients.http1 import Connection
+from loopbench.loadtests.generator.clients.streaming import BROKEN_OFF, SlowConnection
+from loopbench.loadtests.generator.recorder import Series
+from loopbench.loadtests.generator.session import LoadRun, Session
+from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
 from loopbench.loadtests.scenarios.models import Slow
-from loopbench.loadtests.session import LoadRun, Session
-from loopbench.loadtests.stream_client import BROKEN_OFF, SlowConnection
-from loopbench.loadtests.users import RETRY_S, HarnessUser, fail
 
 _TURN_S = 0.1
 """How often each of them reads its share, or looks whether it still has a connection."""

@@ -6,13 +6,13 @@ import time
 
 import gevent
 
-from loopbench.loadtests.broadcast_user import BroadcastUser
-from loopbench.loadtests.client import Connection
-from loopbench.loadtests.pushes import Pushes
+from loopbench.loadtests.generator.clients.http1 import Connection
+from loopbench.loadtests.generator.clients.websocket import WebSocket, prepared
+from loopbench.loadtests.generator.pushes import Pushes
+from loopbench.loadtests.generator.session import LoadRun, Session
+from loopbench.loadtests.generator.users.broadcast import BroadcastUser
+from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
 from loopbench.loadtests.scenarios.models import Broadcast, Echo, Pushed
-from loopbench.loadtests.session import LoadRun, Session
-from loopbench.loadtests.users import RETRY_S, HarnessUser, fail
-from loopbench.loadtests.websocket_client import WebSocket, prepared
 from loopbench.servers.contract.frames import BrokenFrame, Op, Reader
 
 _LIMIT = 1 << 24

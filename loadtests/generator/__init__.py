@@ -1,0 +1,1 @@
+"""The load generator: everything that runs inside Locust's process."""

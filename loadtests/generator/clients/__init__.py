@@ -1,0 +1,1 @@
+"""Clients on plain gevent sockets, whose answers carry the kernel's receive timestamps."""

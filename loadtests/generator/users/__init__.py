@@ -1,0 +1,1 @@
+"""The Locust users, one module a kind of load."""
