@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from loopbench.loadtests.distributed.address import is_loopback
+from loopbench.loadtests.distributed.generator_process import (
+    ROOT,
+    Generator,
+    lasting_parent,
+    opened_log,
+)
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
-from loopbench.loadtests.generator_process import ROOT, Generator, lasting_parent, opened_log
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import Message
 

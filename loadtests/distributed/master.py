@@ -23,12 +23,12 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import protocol
 
-from loopbench.loadtests.distributed import wire
+from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.address import parse_address
 from loopbench.loadtests.distributed.host import suite_version
 from loopbench.loadtests.distributed.merge import Merged
+from loopbench.loadtests.distributed.peers import Clock, Seat
 from loopbench.loadtests.distributed.rows import worker_row
-from loopbench.loadtests.distributed.seats import Clock, Seat
 from loopbench.loadtests.distributed.shares import share_out
 from loopbench.loadtests.generator.commands import Handlers, obey, pin, tell
 from loopbench.loadtests.generator.timer import Timer
@@ -70,10 +70,10 @@ class Master:
             "worker-ended": self._worker_ended,
         }
         listeners: dict[str, Callable[..., None]] = {
-            wire.HELLO: self._join,
-            wire.PONG: self._pong,
-            wire.ARRIVED: self._arrive,
-            wire.FAILED: self._fail,
+            messages.HELLO: self._join,
+            messages.PONG: self._pong,
+            messages.ARRIVED: self._arrive,
+            messages.FAILED: self._fail,
         }
         for name, listener in listeners.items():
             runner.register_message(name, listener)
@@ -88,7 +88,7 @@ class Master:
         for seat in self._seats.values():
             if seat.gone is None and seat.client_id not in self._runner.clients:
                 seat.gone = "it has left"
-            elif seat.gone is None and seat.silent_s() > wire.LOST_AFTER_S:
+            elif seat.gone is None and seat.silent_s() > messages.LOST_AFTER_S:
                 seat.gone = f"nothing was heard of it for {seat.silent_s():.0f} s"
         living = [seat for seat in self._seats.values() if seat.gone is None]
         return sorted(living, key=lambda seat: seat.number)
@@ -102,7 +102,7 @@ class Master:
         elif len(living) >= self._wanted:
             why = f"the {self._wanted} workers that were asked for are there already"
         if why is not None:
-            self._runner.send_message(wire.REFUSED, {"why": why}, msg.node_id)
+            self._runner.send_message(messages.REFUSED, {"why": why}, msg.node_id)
             self._tell("refused", host=hello["host"], pid=hello["pid"], why=why)
             return
         number = min(set(range(1, self._wanted + 1)) - {seat.number for seat in living})
@@ -179,22 +179,22 @@ class Master:
         seats = [seat for seat, _ in active]
         self._compare_clocks(seats)
         for seat, share in active:
-            self._send(wire.LOAD, seat, command=share)
+            self._send(messages.LOAD, seat, command=share)
         self._wait(seats, lambda seat: seat.arrived, _ARRIVAL_BOUND_S)
         start_ns = self._start(command, seats)
         self._keep_time(start_ns, command)
         self._released.wait(0 if self._aborted.is_set() else _RELEASE_BOUND_S)
         for seat in seats:
-            self._send(wire.RELEASE, seat)
+            self._send(messages.RELEASE, seat)
         # The drain, the users' end, and a link that comes back.
-        self._wait(seats, lambda seat: seat.whole, command["drain_s"] + 2 * wire.LOST_AFTER_S)
+        self._wait(seats, lambda seat: seat.whole, command["drain_s"] + 2 * messages.LOST_AFTER_S)
         return self._sum_up(seats, living)
 
     def _compare_clocks(self, seats: list[Seat]) -> None:
         for _ in range(_ROUND_TRIPS):
             self._pongs = {seat.client_id: 0 for seat in seats}
             for seat in seats:
-                self._send(wire.PING, seat, sent_ns=time.time_ns())
+                self._send(messages.PING, seat, sent_ns=time.time_ns())
             deadline = time.monotonic() + _ROUND_TRIP_BOUND_S
             while self._pongs and time.monotonic() < deadline:
                 gevent.sleep(_POLL_S / 4)
@@ -209,7 +209,7 @@ class Master:
         self._start_realtime_ns = realtime_ns
         for seat in seats:
             there_ns = realtime_ns + seat.clock.offset_ns
-            self._send(wire.START, seat, start_realtime_ns=there_ns)
+            self._send(messages.START, seat, start_realtime_ns=there_ns)
         return monotonic_ns
 
     def _keep_time(self, start_ns: int, command: Message) -> None:
@@ -235,7 +235,7 @@ class Master:
                 raise _Broken("lost", self._obituary())
         if self._aborted.is_set():
             for seat in self._live():
-                self._send(wire.ABORT, seat)
+                self._send(messages.ABORT, seat)
 
     def _wait(self, seats: list[Seat], done: Callable[[Seat], bool], bound_s: float) -> None:
         """Until each worker has done something, is lost, or the bound is over: then it is lost.
@@ -253,7 +253,7 @@ class Master:
             if self._aborted.is_set() and not told:
                 told = True
                 for seat in seats:
-                    self._send(wire.ABORT, seat)
+                    self._send(messages.ABORT, seat)
             late = [seat for seat in seats if seat.gone is None and not done(seat)]
             if not late:
                 break
@@ -315,13 +315,13 @@ class Master:
 
     def _report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """One of Locust's reports; of interest is what our worker has attached to it."""
-        told, seat = data.get(wire.ATTACHMENT), self._seats.get(client_id)
+        told, seat = data.get(messages.ATTACHMENT), self._seats.get(client_id)
         if told is None or seat is None:
             return
         seat.hear()
         if told["report"] is not None:
             # Also for a load that is over: the worker repeats it until it is told.
-            self._runner.send_message(wire.RECEIVED, {"number": told["number"]}, client_id)
+            self._runner.send_message(messages.RECEIVED, {"number": told["number"]}, client_id)
         if not self._busy or told["number"] != self._number or seat.whole or seat.gone is not None:
             return
         seat.told = told

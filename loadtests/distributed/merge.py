@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopbench.loadtests.distributed import lanes
-from loopbench.loadtests.distributed.wire import Report
+from loopbench.loadtests.distributed import packed_histogram
+from loopbench.loadtests.distributed.messages import Report
 from loopbench.loadtests.rows.histogram import from_pairs
 
 _SUMMED = ("gap_ns", "gaps", "service_sum_ns")
@@ -24,7 +24,9 @@ class _Phase:
     def add(self, told: Report, worker: str, began_ns: int) -> None:
         """began_ns: the worker's start after the agreed one, which its sends count from."""
         for quantity, packed in told["histograms"].items():
-            self.histograms[quantity] = self.histograms.get(quantity, 0) + lanes.unpack(packed)
+            self.histograms[quantity] = self.histograms.get(quantity, 0) + packed_histogram.unpack(
+                packed
+            )
         for reason, count, example in told["failures"]:
             known = self.failures.setdefault(reason, [reason, 0, f"{example} (worker {worker})"])
             known[1] += count
@@ -34,7 +36,9 @@ class _Phase:
 
     def to_json(self) -> Report:
         return {
-            "histograms": {name: lanes.pairs_of(sums) for name, sums in self.histograms.items()},
+            "histograms": {
+                name: packed_histogram.pairs_of(sums) for name, sums in self.histograms.items()
+            },
             "failures": list(self.failures.values()),
             **self.sums,
             "sent_sum_ns": self.sent_sum_ns,
@@ -52,7 +56,7 @@ class _Second:
     inside: int = 0
 
     def to_json(self) -> Report:
-        statistics = from_pairs(lanes.pairs_of(self.inside)).statistics_ms()
+        statistics = from_pairs(packed_histogram.pairs_of(self.inside)).statistics_ms()
         return {
             "from_s": self.from_s,
             "to_s": self.to_s,
@@ -85,7 +89,7 @@ class _Load:
             second = self.timeline[number]
             second.completed += part["completed"]
             second.failures += part["failures"]
-            second.inside += lanes.unpack(part["inside"])
+            second.inside += packed_histogram.unpack(part["inside"])
 
     def to_json(self) -> Report:
         return {
@@ -114,7 +118,7 @@ class Merged:
         """Add the report of `worker`, whose clock is ahead of the master's by `offset_ns`.
         Raises ValueError for a report that is damaged."""
         began_ns = packed["start_realtime_ns"] - offset_ns - self._start_realtime_ns
-        self._lag += lanes.unpack(packed["generator_lag"])
+        self._lag += packed_histogram.unpack(packed["generator_lag"])
         for name, told in packed["loads"].items():
             self._loads[name].add(told, worker, began_ns)
         self._reports.append(packed)
@@ -142,6 +146,6 @@ class Merged:
             "measured_s": mean("measured_s"),
             "clock_step_ms": max(report["clock_step_ms"] for report in reports),
             "clock": "kernel" if {report["clock"] for report in reports} == {"kernel"} else "user",
-            "generator_lag": lanes.pairs_of(self._lag),
+            "generator_lag": packed_histogram.pairs_of(self._lag),
             "loads": {name: load.to_json() for name, load in self._loads.items()},
         }

@@ -13,8 +13,8 @@ import click
 from loopbench.loadtests.distributed.address import parse_address
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.hosts import check_hosts
+from loopbench.loadtests.distributed.messages import MASTER_LOST_AFTER_S
 from loopbench.loadtests.distributed.place import HERE, PLAIN, Place
-from loopbench.loadtests.distributed.wire import MASTER_LOST_AFTER_S
 from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopbench.loadtests.distributed import lanes
-from loopbench.loadtests.distributed.seats import SILENT_AFTER_S, Seat
+from loopbench.loadtests.distributed import packed_histogram
+from loopbench.loadtests.distributed.peers import SILENT_AFTER_S, Seat
 from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.schema import WARNING_SEPARATOR, Code
@@ -45,7 +45,7 @@ def worker_row(seat: Seat, start_realtime_ns: int) -> dict[str, Any]:
 def _reported(report: dict[str, Any], offset_ns: int, start_realtime_ns: int) -> dict[str, Any]:
     if not report:
         return dict.fromkeys(("cpu_utilisation", "lag_p99_ms", "clock", "late_ms"))
-    lag = from_pairs(lanes.pairs_of(lanes.unpack(report["generator_lag"])))
+    lag = from_pairs(packed_histogram.pairs_of(packed_histogram.unpack(report["generator_lag"])))
     return {
         "cpu_utilisation": report["cpu_s"] / report["measured_s"],
         "lag_p99_ms": lag.statistics_ms()["p99"],

@@ -17,7 +17,7 @@ from typing import Any
 from locust.env import Environment
 from locust.rpc import protocol
 
-from loopbench.loadtests.distributed import wire
+from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.merge import Merged
 from loopbench.loadtests.rows.histogram import Histogram
 
@@ -59,7 +59,7 @@ def report(seed: int, requests: int) -> tuple[dict[str, Any], Histogram]:
         "generator_lag": list(lag.buckets().items()),
         "loads": {"main": told},
     }
-    return wire.pack_report(whole), service
+    return messages.pack_report(whole), service
 
 
 def simulate(workers: int, requests: int = REQUESTS) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def simulate(workers: int, requests: int = REQUESTS) -> dict[str, Any]:
             "errors": {},
             "user_classes_count": {},
             "user_count": 32,
-            wire.ATTACHMENT: attached,
+            messages.ATTACHMENT: attached,
         }
         arriving.append(Envelope("stats", data, f"worker-{number}").serialize())
     merged, own_s = Merged(["main"], 0), 0.0
@@ -91,7 +91,7 @@ def simulate(workers: int, requests: int = REQUESTS) -> dict[str, Any]:
     def listen(client_id: str, data: dict[str, Any], **_: Any) -> None:
         nonlocal own_s
         began = time.perf_counter()
-        merged.add(data[wire.ATTACHMENT]["report"], client_id, 0)
+        merged.add(data[messages.ATTACHMENT]["report"], client_id, 0)
         own_s += time.perf_counter() - began
 
     events: Any = environment.events

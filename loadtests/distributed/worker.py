@@ -25,7 +25,7 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import WorkerRunner
 
-from loopbench.loadtests.distributed import wire
+from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.address import parse_address
 from loopbench.loadtests.distributed.host import host_facts
 from loopbench.loadtests.generator.session import Session, SessionSpec
@@ -57,13 +57,13 @@ class Worker:
         self._heard = time.monotonic()
         self.ended: AsyncResult[str | None] = AsyncResult()
         handlers = {
-            wire.PING: self._ping,
-            wire.LOAD: self._load,
-            wire.START: self._start,
-            wire.ABORT: self._abort,
-            wire.RELEASE: self._release,
-            wire.RECEIVED: self._received,
-            wire.REFUSED: self._refused,
+            messages.PING: self._ping,
+            messages.LOAD: self._load,
+            messages.START: self._start,
+            messages.ABORT: self._abort,
+            messages.RELEASE: self._release,
+            messages.RECEIVED: self._received,
+            messages.REFUSED: self._refused,
         }
         for name, handler in handlers.items():
             runner.register_message(name, handler)
@@ -74,7 +74,7 @@ class Worker:
 
     def run(self) -> str | None:
         """Take part until the master ends it. Returns why it must be called a failure, if so."""
-        self._runner.send_message(wire.HELLO, self._hello())
+        self._runner.send_message(messages.HELLO, self._hello())
         gevent.spawn(self._watch)
         gevent.spawn(self._wait_for_quit)
         return self.ended.get()
@@ -109,7 +109,7 @@ class Worker:
     # Messages of the master.
 
     def _ping(self, msg: Any, **_: Any) -> None:
-        self._runner.send_message(wire.PONG, {**msg.data, "there_ns": time.time_ns()})
+        self._runner.send_message(messages.PONG, {**msg.data, "there_ns": time.time_ns()})
 
     def _refused(self, msg: Any, **_: Any) -> None:
         self._end(f"the master refused this worker: {msg.data['why']}")
@@ -167,19 +167,19 @@ class Worker:
             logging.getLogger(__name__).exception("the load failed")
             self._fail(task, f"{type(error).__name__}: {error}")
             return
-        task.report = wire.pack_report(report)
+        task.report = messages.pack_report(report)
         self._report()
 
     def _begin(self, task: _Task) -> int:
         """Say that all users have connected; the agreed start on CLOCK_MONOTONIC, in ns."""
-        self._runner.send_message(wire.ARRIVED, {"number": task.number})
+        self._runner.send_message(messages.ARRIVED, {"number": task.number})
         start_realtime_ns = task.begin.get(timeout=_START_BOUND_S)
         assert start_realtime_ns is not None
         return time.monotonic_ns() + start_realtime_ns - time.time_ns()
 
     def _fail(self, task: _Task, error: str) -> None:
         self._task = None if self._task is task else self._task
-        self._runner.send_message(wire.FAILED, {"number": task.number, "error": error})
+        self._runner.send_message(messages.FAILED, {"number": task.number, "error": error})
 
     def _report(self) -> None:
         """Send one of Locust's reports now, instead of at the end of its interval."""
@@ -196,7 +196,7 @@ class Worker:
         if task is None or task.session is None:
             return
         runs = task.session.runs
-        data[wire.ATTACHMENT] = {
+        data[messages.ATTACHMENT] = {
             "number": task.number,
             "answered": sum(run.measured.answered for run in runs),
             "failures": sum(run.measured.failures.total for run in runs),
@@ -217,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m loopbench.loadtests.distributed.worker")
     parser.add_argument("--master", required=True)
     parser.add_argument("--cpus", default="")
-    parser.add_argument("--patience", type=float, default=wire.MASTER_LOST_AFTER_S)
+    parser.add_argument("--patience", type=float, default=messages.MASTER_LOST_AFTER_S)
     parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
     parser.add_argument("--piped", action="store_true", help="end with the standard input")
     chosen = parser.parse_args(arguments)

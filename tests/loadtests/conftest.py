@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.generator_process import Generator, generator_process
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from tests.loadtests.counting import Counting, counting_server
 
 

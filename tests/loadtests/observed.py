@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from loopbench.loadtests.bench.plan import PlannedRun
-from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.observe.observer import Observed, Observer, begun
 from loopbench.loadtests.rows.run_rows import RunResult, RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench.plan import PlannedRun
-from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.observe import save_audit
 from loopbench.loadtests.observe.save_audit import Accounted, Total, judged
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of

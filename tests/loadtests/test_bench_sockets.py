@@ -15,7 +15,7 @@ import redis
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.specification import APART
 from loopbench.loadtests.bench.specification import Bench as Plan
-from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
 from loopbench.loadtests.services import redis_server

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.rows.histogram import from_buckets
 from loopbench.loadtests.rows.warning_checks import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load

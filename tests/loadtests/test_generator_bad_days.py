@@ -13,9 +13,9 @@ from contextlib import suppress
 
 import pytest
 
-from loopbench.loadtests import generator_process as harness_side
+from loopbench.loadtests.distributed import generator_process as harness_side
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
-from loopbench.loadtests.generator_process import Generator, generator_process
 from loopbench.loadtests.scenarios.table import Load
 from tests.loadtests.counting import Counting, counting_server
 from tests.loadtests.loads import (

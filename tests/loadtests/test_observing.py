@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.scenarios.table import Closed, Load, Open
 from loopbench.servers.contract.cases import CASES, TEXT, Case, Expected, Request
 from loopbench.servers.lifecycle.process import ServerProcess, server_process

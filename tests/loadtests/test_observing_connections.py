@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loopbench.loadtests.generator_process import Generator
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.observe.observer import begun
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES

@@ -10,13 +10,13 @@ from typing import Any
 import gevent
 import pytest
 
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.generator.clients.http1 import AnswerBook
 from loopbench.loadtests.generator.clients.streaming import (
     BROKEN_OFF,
     FirstByteConnection,
     SlowConnection,
 )
-from loopbench.loadtests.generator_process import Generator, generator_process
 from loopbench.loadtests.scenarios.models import Closed, Load, Slow
 from loopbench.loadtests.scenarios.table import load_to_json
 from loopbench.servers.contract.cases import TEXT, Case, Expected, Request

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.generator.clients.websocket import DISTINCT, prepared
-from loopbench.loadtests.generator_process import Generator
 from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Pushed
 from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
 from loopbench.servers.adapters.asyncio_websocket import MEMO_BYTES, MEMO_FRAMES

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.distributed import lanes, wire
+from loopbench.loadtests.distributed import messages, packed_histogram
 from loopbench.loadtests.distributed.merge import Merged
 from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.rows.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
@@ -26,8 +26,12 @@ def test_every_bucket_has_a_place_of_its_own() -> None:
     uppers = [bounds(0)[1]]
     while uppers[-1] < HIGHEST_US:
         uppers.append(bounds(uppers[-1] + 1)[1])
-    assert [lanes.bucket_number(upper) for upper in uppers] == list(range(lanes.LAST + 1))
-    assert [lanes.bucket_upper(number) for number in range(lanes.LAST + 1)] == uppers
+    assert [packed_histogram.bucket_number(upper) for upper in uppers] == list(
+        range(packed_histogram.LAST + 1)
+    )
+    assert [
+        packed_histogram.bucket_upper(number) for number in range(packed_histogram.LAST + 1)
+    ] == uppers
 
 
 @pytest.mark.parametrize(
@@ -36,14 +40,16 @@ def test_every_bucket_has_a_place_of_its_own() -> None:
 )
 def test_a_packed_histogram_comes_out_as_it_went_in(buckets: dict[int, int]) -> None:
     """No bucket and no count is rounded."""
-    packed = lanes.pack(list(buckets.items()))
-    assert lanes.pairs_of(lanes.unpack(packed)) == [list(pair) for pair in sorted(buckets.items())]
+    packed = packed_histogram.pack(list(buckets.items()))
+    assert packed_histogram.pairs_of(packed_histogram.unpack(packed)) == [
+        list(pair) for pair in sorted(buckets.items())
+    ]
 
 
 def test_lanes_do_not_run_over() -> None:
     """Counts above what 32 bits hold add up beside full neighbours."""
-    one = lanes.unpack(lanes.pack([[4, 2**62], [5, 1], [6, 2**62]]))
-    assert lanes.pairs_of(one + one) == [[4, 2**63], [5, 2], [6, 2**63]]
+    one = packed_histogram.unpack(packed_histogram.pack([[4, 2**62], [5, 1], [6, 2**62]]))
+    assert packed_histogram.pairs_of(one + one) == [[4, 2**63], [5, 2], [6, 2**63]]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +65,7 @@ def test_lanes_do_not_run_over() -> None:
 def test_damaged_bytes_are_refused(data: bytes) -> None:
     """Nothing is added from bytes that are no histogram."""
     with pytest.raises(ValueError, match="not a packed histogram"):
-        lanes.unpack(data)
+        packed_histogram.unpack(data)
 
 
 def report(values: list[tuple[int, bool]], began_ns: int = AGREED_NS) -> dict[str, Any]:
@@ -108,7 +114,7 @@ def drawn(count: int) -> list[tuple[int, bool]]:
 def merged(*reports: dict[str, Any], offset_ns: int = 0) -> dict[str, Any]:
     sums = Merged(["main"], AGREED_NS)
     for number, one in enumerate(reports, start=1):
-        sums.add(wire.pack_report(one), f"{number} on host", offset_ns)
+        sums.add(messages.pack_report(one), f"{number} on host", offset_ns)
     return sums.to_json()
 
 

@@ -14,8 +14,8 @@ from loopbench.loadtests.distributed import hosts
 from loopbench.loadtests.distributed.address import is_loopback, parse_address
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.options import fleet_of, place_of
+from loopbench.loadtests.distributed.peers import SILENT_AFTER_S, Clock, Seat
 from loopbench.loadtests.distributed.place import HERE
-from loopbench.loadtests.distributed.seats import SILENT_AFTER_S, Clock, Seat
 from loopbench.results.schema import Code
 
 

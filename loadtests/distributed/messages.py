@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loopbench.loadtests.distributed import lanes
+from loopbench.loadtests.distributed import packed_histogram
 
 Report = dict[str, Any]
 
@@ -34,7 +34,7 @@ MASTER_LOST_AFTER_S = 20.0
 
 def pack_report(report: Report) -> Report:
     """A Session's report with its histograms packed; the other values are small."""
-    return _with_histograms(report, lanes.pack)
+    return _with_histograms(report, packed_histogram.pack)
 
 
 def _with_histograms(report: Report, change: Callable[[Any], Any]) -> Report:
