@@ -28,8 +28,8 @@ from loopbench.loadtests.distributed.options import (
     place_options,
     worker,
 )
-from loopbench.loadtests.distributed.place import HERE
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe import instruction_counts
 from loopbench.loadtests.observe.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS

@@ -14,11 +14,11 @@ from loopbench.loadtests.bench.progress import Reporter, reporting
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import WAYS
-from loopbench.loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.distributed.fleet import fleet_process
 from loopbench.loadtests.distributed.generator_process import Loader, generator_process
-from loopbench.loadtests.distributed.place import HERE
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus, share_cpus
+from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
 from loopbench.loadtests.rows.run_rows import rows_of

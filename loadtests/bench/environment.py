@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from loopbench.loadtests.cpus import CpuPlan, allowed_cpus
+from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
 from loopbench.results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")

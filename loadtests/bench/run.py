@@ -14,10 +14,10 @@ from loopbench.loadtests.bench.calibration import calibrate
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.bench.upstream import told, upstream_process
-from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.generator_process import Loader
-from loopbench.loadtests.distributed.place import HERE, Place
 from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.observe.observer import Observed, Observer
 from loopbench.loadtests.observe.save_audit import Accounted, account
 from loopbench.loadtests.observe.store_cpu import StoreCpu

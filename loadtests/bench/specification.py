@@ -9,7 +9,7 @@ from typing import Any
 
 from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
-from loopbench.loadtests.distributed.place import HERE, Place
+from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.scenarios.models import Broadcast, Load
 from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from loopbench.loadtests.distributed.place import Place
+from loopbench.loadtests.hosts.server_location import Place
 from loopbench.servers import stacks
 from loopbench.servers.lifecycle.replicas import server_processes
 from loopbench.servers.managers import table

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from loopbench.loadtests.cpus import CpuPlan
-from loopbench.loadtests.distributed.place import Place
+from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.hosts.server_location import Place
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle.process import Reading, ServerProcess
 from loopbench.servers.settings import Settings

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from loopbench.loadtests.distributed.address import is_loopback
 from loopbench.loadtests.distributed.generator_process import (
     ROOT,
     Generator,
@@ -18,6 +17,7 @@ from loopbench.loadtests.distributed.generator_process import (
     opened_log,
 )
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.loadtests.hosts.address import is_loopback
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import Message
 

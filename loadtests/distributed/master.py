@@ -24,14 +24,14 @@ from locust.exception import RPCError
 from locust.rpc import protocol
 
 from loopbench.loadtests.distributed import messages
-from loopbench.loadtests.distributed.address import parse_address
-from loopbench.loadtests.distributed.host import suite_version
 from loopbench.loadtests.distributed.merge import Merged
 from loopbench.loadtests.distributed.peers import Clock, Seat
 from loopbench.loadtests.distributed.rows import worker_row
 from loopbench.loadtests.distributed.shares import share_out
 from loopbench.loadtests.generator.commands import Handlers, obey, pin, tell
 from loopbench.loadtests.generator.timer import Timer
+from loopbench.loadtests.hosts.address import parse_address
+from loopbench.loadtests.hosts.host_info import suite_version
 from loopbench.servers.supervision.control_pipe import Message, Station
 from loopbench.servers.supervision.os_stats import allow_many_files, boot_id, die_with_parent
 

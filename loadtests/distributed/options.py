@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
-from loopbench.loadtests.distributed.address import parse_address
 from loopbench.loadtests.distributed.fleet import Fleet
-from loopbench.loadtests.distributed.hosts import check_hosts
 from loopbench.loadtests.distributed.messages import MASTER_LOST_AFTER_S
-from loopbench.loadtests.distributed.place import HERE, PLAIN, Place
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.address import parse_address
+from loopbench.loadtests.hosts.preflight import check_hosts
+from loopbench.loadtests.hosts.server_location import HERE, PLAIN, Place
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
 

@@ -26,10 +26,10 @@ from locust.exception import RPCError
 from locust.runners import WorkerRunner
 
 from loopbench.loadtests.distributed import messages
-from loopbench.loadtests.distributed.address import parse_address
-from loopbench.loadtests.distributed.host import host_facts
 from loopbench.loadtests.generator.session import Session, SessionSpec
 from loopbench.loadtests.generator.users.table import user_classes
+from loopbench.loadtests.hosts.address import parse_address
+from loopbench.loadtests.hosts.host_info import host_facts
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent, pin
 
 _START_BOUND_S = 60.0

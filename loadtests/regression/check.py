@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopbench.loadtests.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression import counts, facts, questions, slots
 from loopbench.loadtests.regression.alike import alike

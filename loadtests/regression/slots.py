@@ -12,9 +12,9 @@ from itertools import count
 from pathlib import Path
 
 from loopbench.loadtests.bench.plan import PlannedRun, run_id
-from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.regression.sides import ROOT, Side
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load, load_to_json
 from loopbench.servers.lifecycle.process import Reading, ServerProcess, server_process

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.cpus import allowed_cpus
+from loopbench.loadtests.hosts.cpus import allowed_cpus
 from loopbench.results import folder as folders
 from loopbench.results.report.material import gather
 from loopbench.results.report.parts import Table

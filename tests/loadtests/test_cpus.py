@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from loopbench.loadtests import cpus
-from loopbench.loadtests.cpus import CpuPlan, allowed_cpus, plan_cpus, siblings
+from loopbench.loadtests.hosts import cpus
+from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus, siblings
 from loopbench.results.schema import Code
 
 

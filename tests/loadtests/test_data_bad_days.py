@@ -18,8 +18,8 @@ import pytest
 
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.run import measure
-from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.loadtests.services import Service, postgres_server, redis_server

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench import run as measure
-from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.generator_process import Generator
+from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe import observer
 from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from loopbench.loadtests.cli import cli
-from loopbench.loadtests.cpus import CpuPlan, share_cpus
-from loopbench.loadtests.distributed import hosts
-from loopbench.loadtests.distributed.address import is_loopback, parse_address
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.options import fleet_of, place_of
 from loopbench.loadtests.distributed.peers import SILENT_AFTER_S, Clock, Seat
-from loopbench.loadtests.distributed.place import HERE
+from loopbench.loadtests.hosts import preflight
+from loopbench.loadtests.hosts.address import is_loopback, parse_address
+from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
+from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.results.schema import Code
 
 
@@ -148,7 +148,7 @@ def test_a_gap_is_the_longest_silence_of_a_load() -> None:
 
 def test_hosts_are_checked_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each host in a line, the round trip, what all can do together, and what will limit."""
-    monkeypatch.setattr(hosts, "TRIAL_S", 0.2)
+    monkeypatch.setattr(preflight, "TRIAL_S", 0.2)
     done = CliRunner(catch_exceptions=False).invoke(cli, ["check-hosts", "--workers", "1"])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.cpus import CpuPlan
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.regression import slots
 from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
 from loopbench.results.schema import SLOTS, Row, TableWriter

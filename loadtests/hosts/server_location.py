@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from loopbench.loadtests.cpus import CpuPlan
-from loopbench.loadtests.distributed.host import ROOT, source_version
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.hosts.host_info import ROOT, source_version
 from loopbench.results.schema import Code
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
@@ -79,7 +79,7 @@ class Place:
 
     def facts(self) -> dict[str, Any]:
         """What the host says of itself, see `host.host_facts`. Raises HarnessError."""
-        command = [*self._prefix, self.python, "-m", "loopbench.loadtests.distributed.host"]
+        command = [*self._prefix, self.python, "-m", "loopbench.loadtests.hosts.host_info"]
         shown = " ".join(self.via) or "this machine"
         try:
             done = subprocess.run(

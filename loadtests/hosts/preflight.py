@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loopbench.loadtests.cpus import allowed_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
-from loopbench.loadtests.distributed.host import host_facts, source_version
-from loopbench.loadtests.distributed.place import Place
+from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus, share_cpus
+from loopbench.loadtests.hosts.host_info import host_facts, source_version
+from loopbench.loadtests.hosts.server_location import Place
 from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT
 from loopbench.loadtests.scenarios.table import SCENARIOS, Closed, Load, load_to_json

@@ -1,4 +1,4 @@
-"""What a host of a bench says about itself: `python -m loopbench.loadtests.distributed.host` prints it.
+"""What a host of a bench says about itself: `python -m loopbench.loadtests.hosts.host_info` prints it.
 
 Nothing but the standard library and the suite's own leaves, since the host of a server needs
 no Locust.

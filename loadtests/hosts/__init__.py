@@ -1,0 +1,1 @@
+"""Where processes run: CPUs of this machine, servers and workers on other hosts."""
