@@ -38,7 +38,7 @@ from loopbench.loadtests.rows.results_folder import new_folder, seed_of
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
-from loopbench.loadtests.services_command import services, stores_of
+from loopbench.loadtests.services.command import services, stores_of
 from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
 from loopbench.servers.stacks import STACKS
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn

@@ -18,7 +18,7 @@ from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
-from loopbench.loadtests.services import redis_server
+from loopbench.loadtests.services.services import redis_server
 from loopbench.servers.handlers.redis_channel import CHANNEL
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings

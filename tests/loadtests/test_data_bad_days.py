@@ -22,7 +22,7 @@ from loopbench.loadtests.distributed.generator_process import Generator, generat
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
-from loopbench.loadtests.services import Service, postgres_server, redis_server
+from loopbench.loadtests.services.services import Service, postgres_server, redis_server
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings

@@ -16,7 +16,12 @@ import psycopg
 import pytest
 import redis
 
-from loopbench.loadtests.services import Service, ServiceMissing, postgres_server, redis_server
+from loopbench.loadtests.services.services import (
+    Service,
+    ServiceMissing,
+    postgres_server,
+    redis_server,
+)
 
 BOUND_S = 20.0
 

@@ -14,7 +14,7 @@ from http.client import HTTPConnection
 import pytest
 from websocket import create_connection
 
-from loopbench.loadtests.services import redis_server
+from loopbench.loadtests.services.services import redis_server
 from loopbench.servers.contract.frames import (
     BrokenFrame,
     Close,

@@ -19,7 +19,7 @@ from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
 from loopbench.loadtests.behaviour.question import NONE, Agrees, Answer, Claim, Experiment, Question
 from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.wire import get
-from loopbench.loadtests.services import ServiceMissing, postgres_server, redis_server
+from loopbench.loadtests.services.services import ServiceMissing, postgres_server, redis_server
 from loopbench.servers.adapters import aiohttp_server as aiohttp_stack
 from loopbench.servers.apps import quart_app
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS

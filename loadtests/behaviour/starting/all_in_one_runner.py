@@ -11,7 +11,7 @@ import time
 
 from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
 from loopbench.loadtests.behaviour.starting.ports import get
-from loopbench.loadtests.ports import free_port
+from loopbench.loadtests.services.free_port import free_port
 
 AIOHTTP = """
 import asyncio, os, sys

@@ -17,7 +17,7 @@ from loopbench.loadtests.behaviour.starting.ports import (
     start_aiohttp,
     start_hypercorn,
 )
-from loopbench.loadtests.ports import free_port
+from loopbench.loadtests.services.free_port import free_port
 
 
 class Broken(Exception):

@@ -7,7 +7,7 @@ import asyncio
 from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
 from loopbench.loadtests.behaviour.starting.ports import STARTS, Start, get
 from loopbench.loadtests.behaviour.wire import Wire
-from loopbench.loadtests.ports import free_port
+from loopbench.loadtests.services.free_port import free_port
 
 TIMES = 3
 

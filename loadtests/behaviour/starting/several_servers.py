@@ -13,7 +13,7 @@ from loopbench.loadtests.behaviour.question import (
     Question,
 )
 from loopbench.loadtests.behaviour.starting.ports import STARTS, Start, get
-from loopbench.loadtests.ports import free_port
+from loopbench.loadtests.services.free_port import free_port
 
 COUNT = 3
 

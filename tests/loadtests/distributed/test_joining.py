@@ -17,7 +17,7 @@ import pytest
 
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
 from loopbench.loadtests.errors import GeneratorDied
-from loopbench.loadtests.ports import free_port
+from loopbench.loadtests.services.free_port import free_port
 from tests.loadtests.counting import Counting
 from tests.loadtests.loads import begun, closed, command
 from tests.servers.processes import ROOT, eventually, needs_proc

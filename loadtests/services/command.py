@@ -6,7 +6,7 @@ import time
 
 import click
 
-from loopbench.loadtests.services import postgres_server, redis_server
+from loopbench.loadtests.services.services import postgres_server, redis_server
 
 _POLL_S = 3600.0
 _SCHEMES = {"--redis": ("redis", "rediss", "unix"), "--database": ("postgresql", "postgres")}

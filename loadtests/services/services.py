@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.keeper import STOP_BOUND_S
-from loopbench.loadtests.ports import free_port
+from loopbench.loadtests.services.free_port import free_port
+from loopbench.loadtests.services.supervisor import STOP_BOUND_S
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlError
 
@@ -156,7 +156,11 @@ def _kept(kind: _Kind, folder: Path, port: int) -> Iterator[Service]:
         log = cleanup.enter_context(tempfile.TemporaryFile())
         words = [str(folder), str(int(kind.end)), *map(str, owner or ())]
         with interrupts_deferred():
-            child = Child((sys.executable, "-m", "loopbench.loadtests.keeper", *words), _ROOT, log)
+            child = Child(
+                (sys.executable, "-m", "loopbench.loadtests.services.supervisor", *words),
+                _ROOT,
+                log,
+            )
             cleanup.callback(child.stop, STOP_BOUND_S * 2)
         service = Service(kind, child, port)
         service.prepare()

@@ -1,4 +1,4 @@
-"""Keeps one service running for the harness: `python -m loopbench.loadtests.keeper`.
+"""Keeps one service running for the harness: `python -m loopbench.loadtests.services.supervisor`.
 
 It stands between the two because the harness may be killed: end of file on its standard input
 then says so, and it stops the service and removes its folder as it would have been asked to.
