@@ -33,7 +33,7 @@ from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe import instruction_counts
 from loopbench.loadtests.observe.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
-from loopbench.loadtests.regression.counts import REQUESTS
+from loopbench.loadtests.regression.layers.instructions import REQUESTS
 from loopbench.loadtests.rows.results_folder import new_folder, seed_of
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load

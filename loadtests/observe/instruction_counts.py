@@ -1,6 +1,6 @@
 """Instructions of a request, counted for chosen Cases of chosen stacks.
 
-Counted as the regression check does, and so as steadily: see `loopbench.loadtests.regression.counts`.
+Counted as the regression check does, and so as steadily: see `loopbench.loadtests.regression.layers.instructions`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.observe.callgrind import counting
-from loopbench.loadtests.regression.counts import REPEATS, counted
-from loopbench.loadtests.regression.together import Patience
+from loopbench.loadtests.regression.layers.instructions import REPEATS, counted
+from loopbench.loadtests.regression.parallel import Patience
 from loopbench.results.schema import COUNTS, Row, TableWriter
 from loopbench.servers.contract.cases import CASES, Dispatch, route_of
 from loopbench.servers.settings import Settings

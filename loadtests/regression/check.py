@@ -10,11 +10,12 @@ from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression import counts, facts, questions, slots
-from loopbench.loadtests.regression.alike import alike
 from loopbench.loadtests.regression.folder import Folder, Layer
-from loopbench.loadtests.regression.sides import Say, Side
-from loopbench.loadtests.regression.together import Patience, side_by_side
+from loopbench.loadtests.regression.layers import behaviour as questions
+from loopbench.loadtests.regression.layers import facts, instructions, slices
+from loopbench.loadtests.regression.parallel import Patience, side_by_side
+from loopbench.loadtests.regression.sides.equal_paths import alike
+from loopbench.loadtests.regression.sides.sides import Say, Side
 from loopbench.results.schema import Row
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
@@ -37,15 +38,15 @@ class Wish:
     seed: int
     behaviour: bool = False
     routes: tuple[str, ...] | None = None
-    counts: counts.Plan = field(default_factory=counts.Plan)
-    rounds: int = slots.ROUNDS
-    slot_s: float = slots.SLOT_S
-    yardstick: tuple[str, ...] = slots.YARDSTICK_CASES
+    instructions: instructions.Plan = field(default_factory=instructions.Plan)
+    rounds: int = slices.ROUNDS
+    slot_s: float = slices.SLOT_S
+    yardstick: tuple[str, ...] = slices.YARDSTICK_CASES
 
 
 def cells_of(stacks: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Every stack with every case that is loaded."""
-    return tuple((stack, case) for stack in stacks for case in slots.CASES)
+    return tuple((stack, case) for stack in stacks for case in slices.CASES)
 
 
 def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
@@ -96,10 +97,10 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
     def work(side: Side, patience: Patience) -> list[Row]:
         chosen = {
             name: case
-            for name, case in counts.cases_of(side).items()
+            for name, case in instructions.cases_of(side).items()
             if name not in different and (wish.routes is None or name in wish.routes)
         }
-        return counts.measure(side, dict.fromkeys(wish.stacks, chosen), wish.counts, patience)
+        return instructions.measure(side, dict.fromkeys(wish.stacks, chosen), wish.counts, patience)
 
     with alike(sides) as moved:
         for rows in side_by_side(moved, _named(work)):
@@ -107,18 +108,18 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
 
 
 def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
-    plan = slots.Plan(
+    plan = slices.Plan(
         cells=_common(wish.cells, sides),
         yardstick=wish.yardstick,
         rounds=wish.rounds,
         slot_s=wish.slot_s,
-        users=slots.USERS,
+        users=slices.USERS,
         seed=wish.seed,
     )
     cpus = plan_cpus(allowed_cpus())
-    measured = slots.cells(plan, sides)
+    measured = slices.cells(plan, sides)
     with generator_process(cpus=cpus.generator, log=folder.log) as generator:
-        loads = slots.Slots(plan, generator, cpus, folder.log)
+        loads = slices.Slots(plan, generator, cpus, folder.log)
         for number in range(1, plan.rounds + 1):
             say(f"time: Round {number} of {plan.rounds}")
             for rows in loads.round(number, measured):
@@ -186,7 +187,7 @@ def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
         "stacks": list(wish.stacks),
         "requests": wish.counts.requests,
         "repeats": wish.counts.repeats,
-        "warm_requests": [counts.FIRST_REQUESTS, counts.WARM_REQUESTS],
+        "warm_requests": [instructions.FIRST_REQUESTS, instructions.WARM_REQUESTS],
         "other_requests": not_compared(sides),
     }
 
@@ -197,10 +198,10 @@ def _time_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
         "cells": [list(cell) for cell in wish.cells],
         "yardstick": list(wish.yardstick),
         "rounds": wish.rounds,
-        "slots": slots.SLOTS_A_SIDE,
+        "slots": slices.SLOTS_A_SIDE,
         "slot_s": wish.slot_s,
-        "lead_in_s": slots.LEAD_IN_S,
-        "users": slots.USERS,
+        "lead_in_s": slices.LEAD_IN_S,
+        "users": slices.USERS,
         "seed": wish.seed,
         "other_requests": not_compared(sides),
     }

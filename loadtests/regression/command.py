@@ -15,10 +15,11 @@ import click
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression import selftest, slots
+from loopbench.loadtests.regression import selftest
 from loopbench.loadtests.regression.check import GATED, Wish, cells_of, measure
 from loopbench.loadtests.regression.folder import SIDES_FILE, TABLE_OF, Folder, Layer, new_folder
-from loopbench.loadtests.regression.sides import (
+from loopbench.loadtests.regression.layers import slices
+from loopbench.loadtests.regression.sides.sides import (
     LOCK,
     LOCK_WITH_ALL_STACKS,
     Role,
@@ -50,7 +51,7 @@ _stacks = click.option(
 _rounds = click.option(
     "--rounds",
     type=click.IntRange(1, 1000),
-    default=slots.ROUNDS,
+    default=slices.ROUNDS,
     show_default=True,
     help="Rounds of the time layer, each with fresh processes.",
 )

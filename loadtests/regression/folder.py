@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.sides import Side
+from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.rows.results_folder import cannot_begin, cannot_write
 from loopbench.results.schema import (
     FACTS,

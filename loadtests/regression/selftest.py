@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression import candidates, counts
-from loopbench.loadtests.regression.candidates import CASE, STACK, Edit, more_work
+from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.check import GATED, Wish, measure
 from loopbench.loadtests.regression.folder import Folder, Layer
-from loopbench.loadtests.regression.sides import Role, Say, Side, look
-from loopbench.loadtests.regression.slots import USERS
+from loopbench.loadtests.regression.layers import instructions
+from loopbench.loadtests.regression.layers.slices import USERS
+from loopbench.loadtests.regression.mutants import CASE, STACK, Edit, more_work
+from loopbench.loadtests.regression.sides.sides import Role, Say, Side, look
 from loopbench.results.schema import (
     FINDINGS,
     INSTRUCTIONS,
@@ -103,7 +104,7 @@ def trials(wish: Wish, say: Say) -> Iterator[Trial]:
         silent,
     )
     on_one = replace(wish, stacks=(STACK,), cells=((STACK, CASE),))
-    for change, (edit, subject, fact) in candidates.FACTS.items():
+    for change, (edit, subject, fact) in mutants.FACTS.items():
         place = (str(Layer.FACTS), STACK, subject, fact)
         wanted = replace(on_one, layers=(Layer.FACTS,))
         yield Trial(change, edit, wanted, "facts: changed", place, says(place, ["changed"]))
@@ -153,8 +154,8 @@ def _pair(cleanup: ExitStack, edit: Edit | None, stacks: Sequence[str]) -> tuple
     """Two copies of this tree, one of them edited: nothing else may differ, not even that one
     is a copy."""
     python, name = Path(sys.executable), "an edited copy" if edit else "another copy"
-    base = cleanup.enter_context(candidates.copy())
-    candidate = cleanup.enter_context(candidates.copy(edit))
+    base = cleanup.enter_context(mutants.copy())
+    candidate = cleanup.enter_context(mutants.copy(edit))
     return (
         look(Role.BASE, "a copy of this tree", base, python, stacks),
         look(Role.CANDIDATE, name, candidate, python, stacks),
@@ -192,7 +193,7 @@ def _said(findings: Sequence[Row]) -> str:
 def steps_for_instructions(wish: Wish, say: Say) -> int:
     """How many steps make MORE_INSTRUCTIONS, by counting a candidate that has many."""
     say("self-test: how many instructions a step of the added work is")
-    counted = replace(wish, counts=counts.Plan(repeats=1))
+    counted = replace(wish, counts=instructions.Plan(repeats=1))
     without, with_ = _tried(counted, INSTRUCTIONS, "instructions", say)
     a_step = (with_ - without) / _TRIED_STEPS
     return math.ceil(MORE_INSTRUCTIONS * without / a_step)

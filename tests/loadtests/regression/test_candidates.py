@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression import candidates
-from loopbench.loadtests.regression.candidates import Edit, more_work
+from loopbench.loadtests.regression import mutants
+from loopbench.loadtests.regression.mutants import Edit, more_work
 
-EDITS = [edit for edit, _, _ in candidates.FACTS.values()] + [more_work(7)]
+EDITS = [edit for edit, _, _ in mutants.FACTS.values()] + [more_work(7)]
 
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_changes_its_file_and_leaves_the_tree_alone(edit: Edit) -> None:
     """The copy differs in one place; when it is done with, it is gone."""
-    with candidates.copy() as plain, candidates.copy(edit) as changed:
+    with mutants.copy() as plain, mutants.copy(edit) as changed:
         same = {path.relative_to(plain): path.read_bytes() for path in plain.rglob("*.py")}
         now = {path.relative_to(changed): path.read_bytes() for path in changed.rglob("*.py")}
         assert [str(path) for path in same if same[path] != now[path]] == [edit.file]
@@ -30,4 +30,4 @@ def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("twice\ntwice\n")
     for old, times in (("once\n", 0), ("twice\n", 2)):
         with pytest.raises(HarnessError, match=rf"one\.py holds '{old.strip()}' {times} times"):
-            candidates.apply(Edit("one.py", old, "new"), tmp_path)
+            mutants.apply(Edit("one.py", old, "new"), tmp_path)

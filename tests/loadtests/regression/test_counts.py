@@ -10,27 +10,28 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression import candidates, counts
-from loopbench.loadtests.regression.candidates import more_work
-from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
-from loopbench.loadtests.regression.together import Patience, side_by_side
+from loopbench.loadtests.regression import mutants
+from loopbench.loadtests.regression.layers import instructions
+from loopbench.loadtests.regression.mutants import more_work
+from loopbench.loadtests.regression.parallel import Patience, side_by_side
+from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
-PLAN = counts.Plan(requests=10, repeats=1)
+PLAN = instructions.Plan(requests=10, repeats=1)
 STEPS = 5000
 
 
 def _count(side: Side, patience: Patience, case: str = "plain") -> list[Row]:
-    return counts.measure(side, {"aiohttp": {case: CASES[case]}}, PLAN, patience)
+    return instructions.measure(side, {"aiohttp": {case: CASES[case]}}, PLAN, patience)
 
 
 def test_work_that_is_added_is_counted() -> None:
     """So many empty steps more cost some instructions each, in the side that has them."""
-    with candidates.copy(more_work(STEPS)) as root:
+    with mutants.copy(more_work(STEPS)) as root:
         sides = [
             look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS),
             look(Role.CANDIDATE, "y", root, Path(sys.executable), STACKS),

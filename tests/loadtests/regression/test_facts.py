@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.regression import candidates, facts
-from loopbench.loadtests.regression.candidates import Edit
-from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
-from loopbench.loadtests.regression.together import Patience
+from loopbench.loadtests.regression import mutants
+from loopbench.loadtests.regression.layers import facts
+from loopbench.loadtests.regression.mutants import Edit
+from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES, ROUTES, Dispatch
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
@@ -69,13 +70,13 @@ def test_facts_repeat(usual: Facts, tmp_path: Path) -> None:
 
 def test_changes_on_purpose_are_seen(usual: Facts, tmp_path: Path) -> None:
     """All of them in one tree: each changes the facts that it is about, and no other."""
-    with candidates.copy() as root:
-        for edit, _, _ in candidates.FACTS.values():
-            candidates.apply(edit, root)
+    with mutants.copy() as root:
+        for edit, _, _ in mutants.FACTS.values():
+            mutants.apply(edit, root)
         now = _measured(_side(root), tmp_path)
     assert usual.keys() == now.keys()
     different = {key for key in usual if usual[key] != now[key]}
-    assert {(subject, fact) for _, subject, fact in candidates.FACTS.values()} <= different
+    assert {(subject, fact) for _, subject, fact in mutants.FACTS.values()} <= different
     assert {key for key in different if key[1] != "headers"} == {
         ("sync", "thread"),
         ("sync", "loop"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression import packages
+from loopbench.loadtests.regression.sides import packages
 
 
 def _wheel(folder: Path, version: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.sides import (
+from loopbench.loadtests.regression.sides.sides import (
     LOCK,
     ROOT,
     Role,
@@ -173,7 +173,7 @@ def test_an_interrupt_removes_the_worktree(repo: Path) -> None:
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from loopbench.loadtests.regression.sides import side_of\n"
+        "from loopbench.loadtests.regression.sides.sides import side_of\n"
         f"with side_of('first', ['aiohttp'], print, root=Path({str(repo)!r})) as side:\n"
         "    print(side.root, flush=True)\n"
         "    time.sleep(60)\n"

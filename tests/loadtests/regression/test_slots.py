@@ -11,16 +11,16 @@ import pytest
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan
-from loopbench.loadtests.regression import slots
-from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.layers import slices
+from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
 from loopbench.results.schema import SLOTS, Row, TableWriter
 from tests.loadtests.regression.trees import CRASHING, STACKS, UNSTARTABLE, edited
 
 UNPINNED = CpuPlan(None, None, ())
 
 
-def _plan(*cells: tuple[str, str], yardstick: tuple[str, ...] = ()) -> slots.Plan:
-    return slots.Plan(cells=cells, yardstick=yardstick, rounds=1, slot_s=0.1, users=4, seed=3)
+def _plan(*cells: tuple[str, str], yardstick: tuple[str, ...] = ()) -> slices.Plan:
+    return slices.Plan(cells=cells, yardstick=yardstick, rounds=1, slot_s=0.1, users=4, seed=3)
 
 
 def _sides(candidate: Path = ROOT) -> list[Side]:
@@ -32,10 +32,10 @@ def _sides(candidate: Path = ROOT) -> list[Side]:
 
 
 def _round(
-    plan: slots.Plan, sides: list[Side], generator: Generator, folder: Path
+    plan: slices.Plan, sides: list[Side], generator: Generator, folder: Path
 ) -> list[list[Row]]:
-    loads = slots.Slots(plan, generator, UNPINNED, folder / "log")
-    return list(loads.round(1, slots.cells(plan, sides)))
+    loads = slices.Slots(plan, generator, UNPINNED, folder / "log")
+    return list(loads.round(1, slices.cells(plan, sides)))
 
 
 def test_a_round_has_two_slots_a_side_and_two_of_the_yardstick(
@@ -67,11 +67,11 @@ def test_the_order_follows_the_seed_and_differs_between_rounds(
     generator: Generator, tmp_path: Path
 ) -> None:
     """The same seed gives the same orders, one after another."""
-    plan = _plan(*(("aiohttp", case) for case in slots.CASES))
-    measured = slots.cells(plan, _sides()[:1])
+    plan = _plan(*(("aiohttp", case) for case in slices.CASES))
+    measured = slices.cells(plan, _sides()[:1])
     first, second = (
         [loads.shuffled(measured) for _ in range(3)]
-        for loads in (slots.Slots(plan, generator, UNPINNED, tmp_path / "log") for _ in range(2))
+        for loads in (slices.Slots(plan, generator, UNPINNED, tmp_path / "log") for _ in range(2))
     )
     assert first == second
     assert first[0] != first[1] or first[1] != first[2]
@@ -96,9 +96,9 @@ def test_a_server_that_never_starts(generator: Generator, tmp_path: Path) -> Non
     plan = _plan(("aiohttp", "async"))
     sides = _sides(ROOT)
     broken = edited(tmp_path, UNSTARTABLE)
-    entrants = (slots.Entrant("base", broken, sides[0].python, sides[0].cases),)
-    loads = slots.Slots(plan, generator, UNPINNED, tmp_path / "log")
-    cell = slots.Cell("aiohttp", "async", entrants)
+    entrants = (slices.Entrant("base", broken, sides[0].python, sides[0].cases),)
+    loads = slices.Slots(plan, generator, UNPINNED, tmp_path / "log")
+    cell = slices.Cell("aiohttp", "async", entrants)
     for number in (1, 2):
         (rows,) = loads.round(number, [cell])
         assert [(row["requests"], row["warnings"]) for row in rows] == [(0, "server-not-ready")] * 2

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.sides import ROOT, Role, Side, look
-from loopbench.loadtests.regression.together import Patience, side_by_side
+from loopbench.loadtests.regression.parallel import Patience, side_by_side
+from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
 
 
 @pytest.fixture(scope="module")

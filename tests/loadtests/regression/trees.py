@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from loopbench.loadtests.regression.candidates import Edit, apply
-from loopbench.loadtests.regression.sides import LOCK, ROOT
+from loopbench.loadtests.regression.mutants import Edit, apply
+from loopbench.loadtests.regression.sides.sides import LOCK, ROOT
 
 STACKS = ("aiohttp",)
 

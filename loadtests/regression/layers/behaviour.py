@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.sides import Side
+from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError, read_table
 
 _BOUND_S = 1800.0

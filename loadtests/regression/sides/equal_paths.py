@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.sides import Side
+from loopbench.loadtests.regression.sides.sides import Side
 
 _NEEDED = ("servers", "results")
 _MEASURED = ("runs", "regressions", "reference", "baseline", "__pycache__")

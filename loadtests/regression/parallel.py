@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from loopbench.loadtests.regression.sides import Side
+from loopbench.loadtests.regression.sides.sides import Side
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.alike import copied
-from loopbench.loadtests.regression.sides import ROOT
+from loopbench.loadtests.regression.sides.equal_paths import copied
+from loopbench.loadtests.regression.sides.sides import ROOT
 
 STACK = "aiohttp"
 """The stack that is changed."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression import inside, packages, worktree
+from loopbench.loadtests.regression.sides import introspection, packages, worktree
 from loopbench.servers.contract.cases import Case, Expected, Request
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -165,7 +165,7 @@ def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str])
 
 
 def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> dict[str, Any]:
-    command = [str(python), "-c", Path(inside.__file__).read_text(encoding="utf-8"), *stacks]
+    command = [str(python), "-c", Path(introspection.__file__).read_text(encoding="utf-8"), *stacks]
     try:
         done = subprocess.run(
             command, cwd=root, capture_output=True, text=True, timeout=_ASK_BOUND_S

@@ -29,10 +29,10 @@ from socket import socket
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import Counter, counting
-from loopbench.loadtests.regression import wire
-from loopbench.loadtests.regression.facts import representatives
-from loopbench.loadtests.regression.sides import Side
-from loopbench.loadtests.regression.together import Patience
+from loopbench.loadtests.regression.layers import raw_request
+from loopbench.loadtests.regression.layers.facts import representatives
+from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings
@@ -121,7 +121,7 @@ def counted(
     for name, case in cases.items():
         sender = Sender(counter, case, patience)
         try:
-            with wire.connect(counter.server.host, counter.server.port) as connection:
+            with raw_request.connect(counter.server.host, counter.server.port) as connection:
                 took_s = sender.send(connection, warm)
                 if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
                     sender.send(connection, 1)  # which meets the new second
@@ -152,7 +152,7 @@ class Sender:
         expected = self._case.expected
         for _ in range(requests):
             self._patience.check()
-            reply = wire.exchange(connection, self._case.request, self._host)
+            reply = raw_request.exchange(connection, self._case.request, self._host)
             problem = expected.check(reply.status, reply.body)
             if problem is not None:
                 raise HarnessError(f"{self._case.name} under callgrind: {problem}")

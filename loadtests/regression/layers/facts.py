@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression import wire
-from loopbench.loadtests.regression.sides import Side
-from loopbench.loadtests.regression.together import Patience
+from loopbench.loadtests.regression.layers import raw_request
+from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import Case, Request
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
@@ -80,8 +80,8 @@ def answer(server: ServerProcess, request: Request) -> dict[str, str]:
     """The facts of one answer, without what differs from run to run by nature."""
     host = f"{server.host}:{server.port}"
     try:
-        with wire.connect(server.host, server.port) as connection:
-            reply = wire.exchange(connection, request, host)
+        with raw_request.connect(server.host, server.port) as connection:
+            reply = raw_request.exchange(connection, request, host)
     except (OSError, http.client.HTTPException) as error:
         return {"status": f"no answer: {type(error).__name__}"}
     types = [value for name, value in reply.headers if name.lower() == "content-type"]
@@ -93,7 +93,7 @@ def answer(server: ServerProcess, request: Request) -> dict[str, str]:
     }
 
 
-def _headers(reply: wire.Reply, port: int) -> str:
+def _headers(reply: raw_request.Reply, port: int) -> str:
     """Sorted by name. A version that `Server` names is that of sides.json, and left out here; so
     is the length of a body whose length depends on which thread answered."""
     varying = str(len(reply.body)) if _reduced(reply.body, port) != reply.body else None

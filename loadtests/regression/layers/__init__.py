@@ -1,0 +1,1 @@
+"""What is measured of each side, one module a layer of the check."""
