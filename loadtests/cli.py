@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.loadtests.behaviour.command import behaviour
+from loopbench.loadtests.behaviour.framework.command import behaviour
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command, without_secrets
 from loopbench.loadtests.bench.plan import MOST_ROUNDS

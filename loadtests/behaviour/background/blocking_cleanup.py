@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from loopbench.loadtests.behaviour.background.tasks import aiohttp_app, quart_app
-from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 LONG_S = 4.0
 

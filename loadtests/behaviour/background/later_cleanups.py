@@ -6,9 +6,15 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager
 
 from loopbench.loadtests.behaviour.background.tasks import aiohttp_app, quart_app
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 
 def _broken() -> None:

@@ -14,9 +14,9 @@ from loopbench.loadtests.behaviour.background.tasks import (
     aiohttp_app,
     quart_app,
 )
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 WATCHED_S = 12.0
 """Longer than any bound that the frameworks set by default here."""

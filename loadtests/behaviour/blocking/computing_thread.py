@@ -16,10 +16,16 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.blocking.beside import asking, beside
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 BURN_S = 0.5
 

@@ -9,9 +9,15 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 from loopbench.loadtests.behaviour.blocking.beside import beside
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import Live
 
 PATIENCE_S = 1.5
 """How long an answer is waited for; far less than it takes to fill all buffers on the way."""

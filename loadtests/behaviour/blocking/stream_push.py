@@ -10,7 +10,7 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.blocking.pushing import question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 PIECE = b"hello " * 10
 

@@ -9,8 +9,8 @@ from aiohttp import web
 from quart import Quart, websocket
 
 from loopbench.loadtests.behaviour.blocking.pushing import question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.order.layers import shake_hands
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 MESSAGE = "hello " * 10
 

@@ -12,8 +12,8 @@ from aiohttp.typedefs import Handler
 
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, CANCELLING, rows
 from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server
 
 
 def on_aiohttp(saving: Saving, **options: Any) -> AbstractContextManager[Live]:

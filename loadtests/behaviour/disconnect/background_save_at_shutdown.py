@@ -9,7 +9,7 @@ from loopbench.loadtests.behaviour.disconnect import (
 )
 from loopbench.loadtests.behaviour.disconnect.saving import on_aiohttp, on_quart
 from loopbench.loadtests.behaviour.disconnect.stopping_meanwhile import SHORT_S, stops
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
 
 TASK, AIOJOBS, BACKGROUND = create_task_without_await.way, aiojobs_spawn.way, background_task.way
 SHORT_JOBS = f"aiojobs spawn, wait_timeout={SHORT_S}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, and_more, experiments
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     NONE,
     Agrees,
@@ -14,7 +14,7 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.wire import Leaving
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving
 
 
 async def way(saving: Saving, scope: Scope) -> None:

@@ -9,9 +9,9 @@ from itertools import chain
 
 from loopbench.loadtests.behaviour.disconnect.handling import Body, with_body
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leave, rows
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
 
 
 async def work(seen: Seen) -> None:

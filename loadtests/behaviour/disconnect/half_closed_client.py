@@ -12,9 +12,9 @@ from quart import Quart
 from loopbench.loadtests.behaviour.disconnect.handling import on_aiohttp, on_quart
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, Begin
 from loopbench.loadtests.behaviour.disconnect.withheld import DisconnectWithheld
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, hypercorn_server
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, hypercorn_server
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b"done"

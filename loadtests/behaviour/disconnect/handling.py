@@ -11,8 +11,8 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, begins
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 Body = Callable[[Seen], Awaitable[None]]
 """What the handler awaits; it reports `begun` first."""

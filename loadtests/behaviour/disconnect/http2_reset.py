@@ -13,10 +13,10 @@ from h2.events import DataReceived, StreamEnded
 from quart import Quart
 
 from loopbench.loadtests.behaviour.disconnect.leaving import ENDED_S
-from loopbench.loadtests.behaviour.question import NONE, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 
 SETTING = "RST_STREAM, in the clear"
 RESET, OTHER = 1, 3

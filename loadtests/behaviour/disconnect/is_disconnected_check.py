@@ -12,10 +12,16 @@ from quart import Quart, request
 from loopbench.loadtests.behaviour.disconnect.handling import with_body
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leave, rows
 from loopbench.loadtests.behaviour.disconnect.withheld import ASGI
-from loopbench.loadtests.behaviour.question import DEFAULT, NONE, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Leaving, Wire, get
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
+    DEFAULT,
+    NONE,
+    Answer,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 CHECKS = 100
 BETWEEN_S = 0.02

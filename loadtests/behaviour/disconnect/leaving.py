@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from loopbench.loadtests.behaviour.question import Answer, Experiment
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live
-from loopbench.loadtests.behaviour.wire import Leaving, NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live
 
 ENDED_S = 10.0
 """How long an end is waited for that has to come: many times what it takes."""

@@ -16,9 +16,9 @@ from loopbench.loadtests.behaviour.disconnect import plain_await
 from loopbench.loadtests.behaviour.disconnect.console import console
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, EMPTY_BODY, eventually
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED, Saving, on_aiohttp, on_quart
-from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live
 
 ACCESS = re.compile(r'"POST / \S+" (?P<status>\S+) ')
 LOGGED = re.compile(r"(?P<level>[A-Z]+):(?P<logger>[\w.]+):(?P<message>.*)")

@@ -15,10 +15,10 @@ from quart import Quart, Response
 
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, Begin, leave, rows
 from loopbench.loadtests.behaviour.disconnect.withheld import ASGI
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 HANDLER_S = 0.3
 

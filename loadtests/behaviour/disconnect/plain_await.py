@@ -7,7 +7,7 @@ from functools import partial
 from loopbench.loadtests.behaviour.disconnect.leaving import LEAVINGS, rows
 from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, fate, on_quart, question
 from loopbench.loadtests.behaviour.disconnect.withheld import DisconnectWithheld
-from loopbench.loadtests.behaviour.question import Agrees, Claim
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim
 
 
 async def way(saving: Saving, _: Scope) -> None:

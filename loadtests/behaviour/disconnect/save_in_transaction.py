@@ -17,10 +17,10 @@ from quart import Quart
 
 from loopbench.loadtests.behaviour.disconnect.leaving import EMPTY_BODY, Begin, begins, leave, rows
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 INSERT = "INSERT INTO saves VALUES (?)"
 

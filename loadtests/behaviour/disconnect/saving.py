@@ -33,10 +33,16 @@ from loopbench.loadtests.behaviour.disconnect.leaving import (
     rows,
 )
 from loopbench.loadtests.behaviour.disconnect.withheld import ASGI
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 STEP_S = 0.1
 SAVED = {0: "lost", 1: "half saved", 2: "saved"}

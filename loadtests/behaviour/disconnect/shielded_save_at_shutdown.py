@@ -6,7 +6,7 @@ from loopbench.loadtests.behaviour.disconnect import aiojobs_shield, plain_await
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
 from loopbench.loadtests.behaviour.disconnect.saving import on_aiohttp, on_quart
 from loopbench.loadtests.behaviour.disconnect.stopping_meanwhile import SHORT_S, stops
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
 
 PLAIN, SHIELD, AIOJOBS = plain_await.way, shield.way, aiojobs_shield.way
 AT_RISK = "What asyncio.shield protects is at risk when the application is shut down."

@@ -12,9 +12,9 @@ from typing import Any
 from loopbench.loadtests.behaviour.disconnect.console import console, shown
 from loopbench.loadtests.behaviour.disconnect.leaving import EMPTY_BODY, Begin
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED, Saving, Way
-from loopbench.loadtests.behaviour.question import Answer, Experiment
-from loopbench.loadtests.behaviour.served import Live
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live
 
 STEP_S = 0.5
 """Of each of the two steps: the save takes far longer than a stop that does not wait for it."""

@@ -11,8 +11,8 @@ from quart import Quart
 
 from loopbench.loadtests.behaviour.disconnect.leaving import LEAVINGS, begins, rows
 from loopbench.loadtests.behaviour.disconnect.saving import Saving, fate
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 
 def on_aiohttp(saving: Saving, **options: Any) -> AbstractContextManager[Live]:

@@ -8,9 +8,9 @@ from functools import partial
 from loopbench.loadtests.behaviour.disconnect.console import console, shown
 from loopbench.loadtests.behaviour.disconnect.handling import on_aiohttp, on_quart, with_body
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, begins, leave, rows
-from loopbench.loadtests.behaviour.question import Answer, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Answer, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
 
 TIMES = ("never cancelled", "cancelled once", "cancelled twice")
 STOP_BOUND_S = 10.0

@@ -9,8 +9,8 @@ from quart import Quart
 
 from loopbench.loadtests.behaviour.disconnect.leaving import rows
 from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, experiments, fate
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
-from loopbench.loadtests.behaviour.served import Live, hypercorn_server
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, hypercorn_server
 
 
 def on_quart(saving: Saving) -> AbstractContextManager[Live]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from loopbench.loadtests.behaviour.disconnect.saving import Saving, Scope, question, where_cancelled
-from loopbench.loadtests.behaviour.question import Agrees
+from loopbench.loadtests.behaviour.framework.question import Agrees
 
 
 async def way(saving: Saving, _: Scope) -> None:

@@ -11,8 +11,8 @@ from loopbench.loadtests.behaviour.disconnect.saving import (
     question,
     where_cancelled,
 )
-from loopbench.loadtests.behaviour.question import Agrees
-from loopbench.loadtests.behaviour.wire import Leaving
+from loopbench.loadtests.behaviour.framework.question import Agrees
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving
 
 
 async def way(saving: Saving, _: Scope) -> None:

@@ -16,9 +16,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
-from loopbench.loadtests.behaviour.question import NONE, Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.framework.question import (
+    NONE,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.services.services import ServiceMissing, postgres_server, redis_server
 from loopbench.servers.adapters import aiohttp_server as aiohttp_stack
 from loopbench.servers.apps import quart_app

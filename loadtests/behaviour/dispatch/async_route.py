@@ -12,10 +12,16 @@ from quart import Quart
 
 from loopbench.loadtests.behaviour.dispatch.aside import port_aside
 from loopbench.loadtests.behaviour.dispatch.places import Places
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
-from loopbench.loadtests.behaviour.wire import get
 
 LISTENING_S = 15.0
 

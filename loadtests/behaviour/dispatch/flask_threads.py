@@ -13,7 +13,7 @@ from pathlib import Path
 from loopbench.loadtests.behaviour.dispatch.aside import port_aside
 from loopbench.loadtests.behaviour.dispatch.thread_pool import BEGIN
 from loopbench.loadtests.behaviour.dispatch.thread_pool import ask as ask_pool
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -21,8 +21,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
+from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
-from loopbench.loadtests.behaviour.wire import get
 
 REQUESTS = 32
 READY_S = 30.0

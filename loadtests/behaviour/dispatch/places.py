@@ -7,8 +7,8 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
-from loopbench.loadtests.behaviour.question import Answer
-from loopbench.loadtests.behaviour.served import Live
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.servers import Live
 
 
 @dataclass(frozen=True, slots=True)

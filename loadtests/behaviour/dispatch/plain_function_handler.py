@@ -13,7 +13,7 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.dispatch.places import Places
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -21,8 +21,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 Work = Callable[[], Any]
 """What the handler does: it notes where, and returns an answer of the framework."""

@@ -8,8 +8,7 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.dispatch.places import Places
-from loopbench.loadtests.behaviour.order.layers import shake_hands
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -17,8 +16,9 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire, get
+from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.order.layers import shake_hands
 
 
 def run_in_executor() -> Answer:

@@ -12,8 +12,7 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.dispatch.pool import default_size, in_words, set_pool, setting
-from loopbench.loadtests.behaviour.many.crowd import Crowd
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -21,8 +20,9 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.many.crowd import Crowd
 
 REQUESTS = 64
 LARGER = 40

@@ -10,9 +10,9 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 REQUESTS = 5
 

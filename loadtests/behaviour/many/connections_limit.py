@@ -12,8 +12,7 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.many.crowd import Crowd
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -21,7 +20,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.many.crowd import Crowd
 
 REQUESTS = 150
 """To each server."""

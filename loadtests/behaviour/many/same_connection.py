@@ -13,8 +13,7 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, StreamEnded
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.many.crowd import Inside
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     NONE,
     Agrees,
@@ -23,8 +22,9 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.many.crowd import Inside
 
 REQUESTS = 5
 STEP_S = 0.1

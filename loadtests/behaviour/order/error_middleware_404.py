@@ -11,10 +11,16 @@ from quart import Quart, abort, jsonify
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Reply, get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.order.layers import told
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Reply, get
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, after_this_request, request_finished, request_started
 
-from loopbench.loadtests.behaviour.order.layers import STOP_S
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -17,9 +17,9 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.order.layers import STOP_S
 
 SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
 

@@ -12,10 +12,10 @@ from quart import Quart, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from loopbench.loadtests.behaviour.question import Answer, Experiment
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Reply, Wire, get
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment
+from loopbench.loadtests.behaviour.framework.raw_client import Reply, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 
 AiohttpLayer = Callable[[web.Application, Seen], None]
 QuartLayer = Callable[[Quart, Seen], None]

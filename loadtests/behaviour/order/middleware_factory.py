@@ -10,11 +10,17 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Reply, get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.order.layers import aiohttp_app, quart_app
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Reply, get
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

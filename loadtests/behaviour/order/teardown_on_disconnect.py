@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.order.layers import STOP_S
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -17,9 +17,9 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.order.layers import STOP_S
 
 WORK_S = 0.5
 

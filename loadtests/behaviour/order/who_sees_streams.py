@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
 from loopbench.loadtests.behaviour.order.layers import fetch, who_sees
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
 
 QUESTION = Question(
     asks="When, between the pieces of a streamed answer, do the layers see it?",

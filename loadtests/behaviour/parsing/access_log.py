@@ -8,9 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any
 
-from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN
-from loopbench.loadtests.behaviour.parsing.logging_seen import logged
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -18,7 +16,9 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN
+from loopbench.loadtests.behaviour.parsing.logging_seen import logged
 
 REQUESTS = 3
 

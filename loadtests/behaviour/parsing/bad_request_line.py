@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Question
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, both, exchange
 from loopbench.loadtests.behaviour.parsing.logging_seen import logged
-from loopbench.loadtests.behaviour.question import Answer, Question
 
 REST = b"\r\nHost: localhost\r\n\r\n"
 REQUESTS = {

@@ -9,8 +9,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.parsing.exchanging import Exchange, exchange, head
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -18,7 +17,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import Exchange, exchange, head
 
 MIB = 2**20
 MOST = 32 * MIB

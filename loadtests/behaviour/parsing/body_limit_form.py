@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, both, exchange, post
-from loopbench.loadtests.behaviour.question import Answer, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 URL_ENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=mark"

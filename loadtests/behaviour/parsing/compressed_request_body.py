@@ -10,8 +10,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.parsing.exchanging import exchange, post
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -19,7 +18,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import exchange, post
 
 TEXT = b"hello " * 100
 BOMB = gzip.compress(bytes(10 * 2**20))

@@ -10,9 +10,7 @@ from functools import partial
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.parsing.exchanging import exchange, head
-from loopbench.loadtests.behaviour.parsing.logging_seen import Logged, logged
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -20,8 +18,10 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import exchange, head
+from loopbench.loadtests.behaviour.parsing.logging_seen import Logged, logged
 
 SECRET = "the password is swordfish"
 

@@ -13,9 +13,9 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.question import Answer, Experiment
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Reply, Wire
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Reply, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 Serve = Callable[..., AbstractContextManager[Live]]
 """Serves an application of its own; options are the server's."""

@@ -9,10 +9,16 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, abort, request
 
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, head
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 
 async def only_the_small(request: web.Request) -> None:

@@ -8,9 +8,9 @@ from typing import IO
 from aiohttp import web
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, both, post, reply_to
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 HEAD = b'--mark\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n'
 END = b"\r\n--mark--\r\n"

@@ -9,9 +9,9 @@ from aiohttp import web
 from quart import Quart, jsonify, request
 from quart import Response as QuartResponse
 
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, both, post, reply_to
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 MULTIPART = b"".join(
     b'--mark\r\nContent-Disposition: form-data; name="a"\r\n\r\n%d\r\n' % value for value in (1, 2)

@@ -9,8 +9,8 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.parsing.exchanging import exchange, head
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -18,8 +18,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import exchange, head
 
 PIECES = 5
 

@@ -8,7 +8,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
 
 Client = h2.connection.H2Connection
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.parsing import http2
 from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN, head
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.wire import Wire
 
 
 def _converse(wire: Wire, client: http2.Client, received: bytes) -> Answer:

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Question
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, both
-from loopbench.loadtests.behaviour.question import Answer, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 ENDS_S = 4.0
 SECOND = b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"

@@ -11,8 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -20,7 +19,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN
 
 LONG_S = 80.0
 SHORT_S = 12.0

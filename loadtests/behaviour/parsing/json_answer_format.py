@@ -11,7 +11,7 @@ from quart import Quart, jsonify
 from quart import Response as QuartResponse
 from quart.json.provider import DefaultJSONProvider
 
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -19,8 +19,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Reply, get
+from loopbench.loadtests.behaviour.framework.raw_client import Reply, get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 
 VALUE = {"b": 1, "a": "é"}
 

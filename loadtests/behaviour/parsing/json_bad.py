@@ -9,8 +9,7 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.parsing.exchanging import exchange, post
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -18,7 +17,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.parsing.exchanging import exchange, post
 
 BODIES = {"broken": b'{"a":', "empty": b"", "not UTF-8": b'{"a": "\xff"}'}
 

@@ -8,9 +8,15 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import head, reply_to
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 TYPES = ("text/plain", "", "application/problem+json", "application/json; charset=latin-1")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from quart import Blueprint, Quart
 
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
 
 
 def _answer(listed: set[str], written: set[str]) -> Answer:

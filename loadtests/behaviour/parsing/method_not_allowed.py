@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Agrees, Claim, Question
 from loopbench.loadtests.behaviour.parsing.exchanging import both
 from loopbench.loadtests.behaviour.parsing.other_methods import SERVERS, ask
-from loopbench.loadtests.behaviour.question import DEFAULT, Agrees, Claim, Question
 
 QUESTION = Question(
     asks="What becomes of a method that the path has no handler for?",

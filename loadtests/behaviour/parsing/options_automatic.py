@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
+from loopbench.loadtests.behaviour.framework.question import (
+    DEFAULT,
+    Agrees,
+    Claim,
+    Experiment,
+    Question,
+)
 from loopbench.loadtests.behaviour.parsing.exchanging import both
 from loopbench.loadtests.behaviour.parsing.other_methods import SERVERS, ask, on_quart
-from loopbench.loadtests.behaviour.question import DEFAULT, Agrees, Claim, Experiment, Question
 
 QUESTION = Question(
     asks="Is OPTIONS answered without a handler for it?",

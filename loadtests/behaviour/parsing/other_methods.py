@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, exchange, head
-from loopbench.loadtests.behaviour.question import Answer
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 
 def on_aiohttp() -> AbstractContextManager[Live]:

@@ -6,9 +6,9 @@ import time
 from functools import partial
 from typing import Any
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
 from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN, Serve, both, head, outcome
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
 
 
 def header_of(size: int) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Experiment, Question
 from loopbench.loadtests.behaviour.parsing.exchanging import PLAIN, both, head, outcome
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Experiment, Question
 
 
 def target_of(size: int) -> bytes:

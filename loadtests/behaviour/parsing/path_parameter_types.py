@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
 from loopbench.loadtests.behaviour.parsing.routes import aiohttp_route, ask, quart_route
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
 
 VALUES = ("7", "007", "-7", "x")
 AIOHTTP = (r"/{n}", r"/{n:\d+}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
 from loopbench.loadtests.behaviour.parsing.routes import aiohttp_route, ask, quart_route
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
 
 TARGETS = ("/files/a%2Fb", "/files/a%252Fb")
 AIOHTTP = ("/files/{name}", "/files/{name:.+}")

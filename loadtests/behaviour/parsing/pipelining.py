@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing import http2
 from loopbench.loadtests.behaviour.parsing.exchanging import head
-from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire
 
 SLOW_S = 0.5
 

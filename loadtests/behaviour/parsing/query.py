@@ -9,10 +9,10 @@ from aiohttp import web
 from quart import Quart, jsonify, request
 from quart import Response as QuartResponse
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Question
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import Serve, both
-from loopbench.loadtests.behaviour.question import Answer, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import get
 
 
 def on_aiohttp() -> AbstractContextManager[Live]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loopbench.loadtests.behaviour.framework.question import Question
 from loopbench.loadtests.behaviour.parsing.exchanging import both, head, outcome
-from loopbench.loadtests.behaviour.question import Question
 
 CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"
 REQUESTS = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from loopbench.loadtests.behaviour.parsing.exchanging import FOLLOWING, PLAIN
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -14,7 +13,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.parsing.exchanging import FOLLOWING, PLAIN
 
 MOST = 1100
 

@@ -11,9 +11,9 @@ from aiohttp import web
 from quart import Quart, jsonify
 from quart import Response as QuartResponse
 
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import head, reply_to
-from loopbench.loadtests.behaviour.question import Answer
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 
 def aiohttp_route(path: str, **options: Any) -> AbstractContextManager[Live]:

@@ -10,9 +10,9 @@ from aiohttp import web
 from quart import Quart
 from quart import Response as QuartResponse
 
-from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Reply, get
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Reply, get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 
 
 def _answer(reply: Reply) -> Answer:

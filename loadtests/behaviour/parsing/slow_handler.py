@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -19,8 +19,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 LONG_S = 62.0
 

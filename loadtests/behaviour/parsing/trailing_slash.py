@@ -6,8 +6,8 @@ from functools import partial
 
 from aiohttp import web
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
 from loopbench.loadtests.behaviour.parsing.routes import aiohttp_route, ask, quart_route
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
 
 CASES = (("/a", "/a/"), ("/a/", "/a"))
 

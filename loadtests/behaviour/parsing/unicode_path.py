@@ -6,10 +6,10 @@ import json
 from contextlib import AbstractContextManager
 from functools import partial
 
+from loopbench.loadtests.behaviour.framework.question import Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.servers import Live
 from loopbench.loadtests.behaviour.parsing.exchanging import exchange
 from loopbench.loadtests.behaviour.parsing.routes import aiohttp_route, quart_route
-from loopbench.loadtests.behaviour.question import Answer, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live
 
 TARGETS = {
     "%C3%A9": b"/users/%C3%A9",

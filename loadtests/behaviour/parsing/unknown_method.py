@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from aiohttp import web
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.framework.question import Question
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.parsing.exchanging import both, head, outcome
-from loopbench.loadtests.behaviour.question import Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
 
 
 def on_aiohttp() -> AbstractContextManager[Live]:

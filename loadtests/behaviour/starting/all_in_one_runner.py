@@ -9,7 +9,13 @@ import subprocess
 import sys
 import time
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
 from loopbench.loadtests.behaviour.starting.ports import get
 from loopbench.loadtests.services.free_port import free_port
 

@@ -8,8 +8,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
 from loopbench.loadtests.behaviour.starting.ports import (
     aiohttp_app,
     get,

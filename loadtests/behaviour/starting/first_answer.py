@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -13,7 +14,6 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.seen import Seen
 from loopbench.loadtests.behaviour.starting.ports import (
     aiohttp_app,
     get,

@@ -11,7 +11,8 @@ import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
 
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,
@@ -19,7 +20,6 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.seen import Seen
 from loopbench.loadtests.behaviour.starting.ports import aiohttp_app, quart_app
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.starting.ports import STARTS, Start, get
-from loopbench.loadtests.behaviour.wire import Wire
 from loopbench.loadtests.services.free_port import free_port
 
 TIMES = 3

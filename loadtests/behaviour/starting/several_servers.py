@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     Agrees,
     Answer,

@@ -8,10 +8,16 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, current_app
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.state.warned import warned
-from loopbench.loadtests.behaviour.wire import get
 
 MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
 """Two parts of a program that chose the same name."""

@@ -10,10 +10,16 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.state.warned import warned
-from loopbench.loadtests.behaviour.wire import get
 
 LIMIT, SHARED = web.AppKey("limit", str), web.AppKey("shared", dict[str, str])
 BEFORE, AFTER = "before the first request", "after the first request"

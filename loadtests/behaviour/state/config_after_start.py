@@ -7,9 +7,9 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.question import NONE, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire, get
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 KEYS = ("LIMIT", "MAX_CONTENT_LENGTH")
 

@@ -8,10 +8,10 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, g
 
-from loopbench.loadtests.behaviour.question import NONE, Answer, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer, Experiment, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import hypercorn_server
 
 Build = Callable[[Quart, Seen], None]
 

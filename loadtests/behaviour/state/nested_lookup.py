@@ -8,9 +8,15 @@ from functools import partial
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import get
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 
 LIMIT = web.AppKey("limit", str)
 

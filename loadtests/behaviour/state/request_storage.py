@@ -8,10 +8,16 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, g, request
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.state.warned import warned
-from loopbench.loadtests.behaviour.wire import Wire
 
 USER = web.RequestKey("user", str)
 

@@ -8,11 +8,18 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, Response, g
 
-from loopbench.loadtests.behaviour.question import NONE, Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import (
+    NONE,
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.state.warned import warned
-from loopbench.loadtests.behaviour.wire import get
 
 COST = web.ResponseKey("cost", str)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from aiohttp import web
 from quart import Quart, session
 
-from loopbench.loadtests.behaviour.question import (
+from loopbench.loadtests.behaviour.framework.question import (
     DEFAULT,
     NONE,
     Agrees,
@@ -17,8 +17,8 @@ from loopbench.loadtests.behaviour.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.served import hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import hypercorn_server
 
 
 def on_quart(secret_key: str | None = None) -> Answer:

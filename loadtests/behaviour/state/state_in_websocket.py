@@ -9,10 +9,16 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, current_app, g, request, session, websocket
 
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.behaviour.order.layers import shake_hands, until_closed
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import Wire
 
 USER = web.RequestKey("user", str)
 

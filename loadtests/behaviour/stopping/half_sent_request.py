@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from loopbench.loadtests.behaviour.question import Question
+from loopbench.loadtests.behaviour.framework.question import Question
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.stopping.scene import Scene, experiments, simply
-from loopbench.loadtests.behaviour.wire import Wire
 
 
 def _half(wire: Wire, _: Scene) -> None:

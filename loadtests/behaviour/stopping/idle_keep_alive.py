@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.stopping.scene import Scene, experiments, simply
-from loopbench.loadtests.behaviour.wire import Wire
 
 
 def _idle(wire: Wire, _: Scene) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from loopbench.loadtests.behaviour.question import Answer, Question
+from loopbench.loadtests.behaviour.framework.question import Answer, Question
 from loopbench.loadtests.behaviour.stopping.scene import LONG_S, Stopped, ask_wait, experiments
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.behaviour.question import Answer, Question
+from loopbench.loadtests.behaviour.framework.question import Answer, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
 from loopbench.loadtests.behaviour.stopping.scene import Scene, Stopped, experiments
-from loopbench.loadtests.behaviour.wire import Leaving, Wire
 
 
 def _leave(wire: Wire, _: Scene) -> None:

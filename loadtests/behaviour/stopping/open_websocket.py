@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.stopping.scene import Scene, Stopped, experiments, remedies
-from loopbench.loadtests.behaviour.wire import Wire
 
 
 def _open(wire: Wire, scene: Scene) -> None:

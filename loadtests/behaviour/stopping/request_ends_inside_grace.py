@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.behaviour.question import Agrees, Claim, Question
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Question
 from loopbench.loadtests.behaviour.stopping.scene import ask_wait, experiments, simply
 
 QUESTION = Question(

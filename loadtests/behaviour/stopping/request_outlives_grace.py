@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
 from loopbench.loadtests.behaviour.stopping.scene import (
     LONG_S,
     Stopped,

@@ -13,10 +13,10 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
-from loopbench.loadtests.behaviour.question import DEFAULT, Answer, Experiment
-from loopbench.loadtests.behaviour.seen import Seen
-from loopbench.loadtests.behaviour.served import Live, aiohttp_server, hypercorn_server
-from loopbench.loadtests.behaviour.wire import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer, Experiment
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 SHORT_S = 1.5
 """A request that ends inside every grace time that is asked about, but one of 1 s."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Question
+from loopbench.loadtests.behaviour.framework.question import Agrees, Answer, Claim, Question
 from loopbench.loadtests.behaviour.stopping.scene import Stopped, ask_wait, experiments
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loopbench.loadtests.behaviour.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.stopping.scene import STACKS, Scene, ask_wait, stop_in
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer
 
 
 def misbehave(key: list[str]) -> Answer:

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.behaviour import asking
-from loopbench.loadtests.behaviour.catalogue import TOPICS, Asked, experiments, questions
-from loopbench.loadtests.behaviour.process import Nursery, Outcome, nursery
-from loopbench.loadtests.behaviour.question import Agrees, Answer, Claim, Experiment, Question
-from loopbench.loadtests.behaviour.rows import NOT_ANSWERED, row_of, write, written
+from loopbench.loadtests.behaviour.framework import scheduler
+from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments, questions
+from loopbench.loadtests.behaviour.framework.process import Nursery, Outcome, nursery
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Answer,
+    Claim,
+    Experiment,
+    Question,
+)
+from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, row_of, write, written
 from loopbench.loadtests.errors import HarnessError
 from loopbench.results.schema import BEHAVIOUR
 from tests.conftest import ROOT
@@ -233,7 +239,7 @@ class Listening:
 def test_all_are_asked_the_long_ones_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that must be alone come last, one after another."""
     listening = Listening()
-    monkeypatch.setattr(asking, "nursery", lambda: nullcontext(listening))
+    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(listening))
 
     def asked(setting: str, bound_s: float, alone: bool) -> Asked:
         experiment = Experiment("aiohttp", setting, lambda: Answer("", ""), bound_s, alone)
@@ -241,7 +247,7 @@ def test_all_are_asked_the_long_ones_first(monkeypatch: pytest.MonkeyPatch) -> N
 
     wanted = [asked("alone 1", 99.0, True), asked("alone 2", 9.0, True), asked("short", 1.0, False)]
     wanted.append(asked("long", 50.0, False))
-    done = [one.experiment.setting for one, _ in asking.ask_all(wanted)]
+    done = [one.experiment.setting for one, _ in scheduler.ask_all(wanted)]
     assert listening.begun == ["long", "short", "alone 1", "alone 2"]
     assert done == ["short", "long", "alone 1", "alone 2"]
     assert listening.most == 2

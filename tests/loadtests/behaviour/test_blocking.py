@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from loopbench.loadtests.behaviour.blocking.innocent_neighbour import behind, sharing
-from loopbench.loadtests.behaviour.catalogue import experiments
-from loopbench.loadtests.behaviour.process import Nursery, nursery
-from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.question import Answer
 from tests.loadtests.behaviour.topics import AIOHTTP, QUART
 
 STACKS = (AIOHTTP, QUART)

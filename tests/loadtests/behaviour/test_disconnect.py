@@ -11,8 +11,6 @@ from functools import partial
 
 import pytest
 
-from loopbench.loadtests.behaviour.asking import ask_all
-from loopbench.loadtests.behaviour.catalogue import experiments
 from loopbench.loadtests.behaviour.disconnect.console import console, shown
 from loopbench.loadtests.behaviour.disconnect.left_in_log import told
 from loopbench.loadtests.behaviour.disconnect.saving import (
@@ -22,10 +20,12 @@ from loopbench.loadtests.behaviour.disconnect.saving import (
     on_aiohttp,
     on_quart,
 )
-from loopbench.loadtests.behaviour.process import Nursery, Outcome, nursery
-from loopbench.loadtests.behaviour.question import DEFAULT, NONE, Answer
-from loopbench.loadtests.behaviour.served import Live
-from loopbench.loadtests.behaviour.wire import Leaving
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.process import Nursery, Outcome, nursery
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving
+from loopbench.loadtests.behaviour.framework.scheduler import ask_all
+from loopbench.loadtests.behaviour.framework.servers import Live
 
 Said = Callable[..., str]
 

@@ -9,8 +9,8 @@ import pytest
 
 from loopbench.loadtests.behaviour.dispatch import pool, thread_pool
 from loopbench.loadtests.behaviour.dispatch.coroutine_cost import ordered
-from loopbench.loadtests.behaviour.process import Nursery, nursery
-from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.question import Answer
 from tests.loadtests.behaviour.topics import AIOHTTP, QUART, Said, ask_topic
 
 STACKS = (AIOHTTP, QUART)

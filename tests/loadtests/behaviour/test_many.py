@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.many import connections_limit, hundred_handlers
 from loopbench.loadtests.behaviour.many.crowd import Crowd
-from loopbench.loadtests.behaviour.process import Nursery, nursery
-from loopbench.loadtests.behaviour.question import Answer
 from tests.loadtests.behaviour.topics import AIOHTTP, QUART, Said, ask_topic
 
 STACKS = (AIOHTTP, QUART)

@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.order import exception_in_after, middleware_order
 from loopbench.loadtests.behaviour.order.appending_middleware import KINDS
 from loopbench.loadtests.behaviour.order.error_middleware_404 import TARGETS
 from loopbench.loadtests.behaviour.order.middleware_order import BOTH, hooks, on_aiohttp, on_quart
-from loopbench.loadtests.behaviour.process import Nursery, nursery
-from loopbench.loadtests.behaviour.question import Answer
 from tests.loadtests.behaviour.topics import AIOHTTP, QUART, Said, ask_topic
 
 OTHER_SETTINGS = {

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from loopbench.loadtests.behaviour.asking import ask_all
-from loopbench.loadtests.behaviour.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.process import Outcome
+from loopbench.loadtests.behaviour.framework.question import BOUND_S, DEFAULT
+from loopbench.loadtests.behaviour.framework.scheduler import ask_all
 from loopbench.loadtests.behaviour.parsing.exchanging import (
     CLOSES,
     FOLLOWING,
@@ -19,8 +21,6 @@ from loopbench.loadtests.behaviour.parsing.exchanging import (
     exchange,
     head,
 )
-from loopbench.loadtests.behaviour.process import Outcome
-from loopbench.loadtests.behaviour.question import BOUND_S, DEFAULT
 
 Said = Callable[..., str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loopbench.loadtests.behaviour.question import NONE
+from loopbench.loadtests.behaviour.framework.question import NONE
 from loopbench.loadtests.behaviour.state.request_context_in_task import WAYS
 from tests.loadtests.behaviour.topics import AIOHTTP, QUART, Said, ask_topic
 

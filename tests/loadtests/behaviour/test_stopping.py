@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from hypercorn.config import Config
 
-from loopbench.loadtests.behaviour.catalogue import experiments
-from loopbench.loadtests.behaviour.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.stopping import scene
 from loopbench.loadtests.behaviour.stopping.scene import GRACE_S, STACKS, Scene, Stopped
 from tests.loadtests.behaviour.stops import stop

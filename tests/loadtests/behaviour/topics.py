@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loopbench.loadtests.behaviour.asking import ask_all
-from loopbench.loadtests.behaviour.catalogue import experiments
-from loopbench.loadtests.behaviour.question import DEFAULT
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.question import DEFAULT
+from loopbench.loadtests.behaviour.framework.scheduler import ask_all
 
 Said = Callable[..., str]
 """Question (without its topic), stack and setting → the answer."""

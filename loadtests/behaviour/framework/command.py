@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from loopbench.loadtests.behaviour.asking import ask_all
-from loopbench.loadtests.behaviour.catalogue import Asked, experiments
-from loopbench.loadtests.behaviour.process import Key
-from loopbench.loadtests.behaviour.rows import NOT_ANSWERED, row_of, write
+from loopbench.loadtests.behaviour.framework.catalogue import Asked, experiments
+from loopbench.loadtests.behaviour.framework.process import Key
+from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, row_of, write
+from loopbench.loadtests.behaviour.framework.scheduler import ask_all
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import cannot_write, new_folder
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError

@@ -1,4 +1,4 @@
-"""The process that experiments are forked from: `python -m loopbench.loadtests.behaviour.nursery`.
+"""The process that experiments are forked from: `python -m loopbench.loadtests.behaviour.framework.fork_server`.
 
 It has imported every Question and does nothing else, in one thread, so that
 an experiment's process costs milliseconds to make, and little CPU time beside
@@ -23,8 +23,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from loopbench.loadtests.behaviour.catalogue import experiments
-from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.servers.supervision.control_pipe import Message, Station
 from loopbench.servers.supervision.os_stats import die_with_parent
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loopbench.loadtests.behaviour.nursery import run
-from loopbench.loadtests.behaviour.question import Answer
+from loopbench.loadtests.behaviour.framework.fork_server import run
+from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
@@ -100,7 +100,7 @@ def nursery(ask: Callable[[list[str]], Answer] = run) -> Iterator[Nursery]:
             command = (
                 sys.executable,
                 "-m",
-                "loopbench.loadtests.behaviour.nursery",
+                "loopbench.loadtests.behaviour.framework.fork_server",
                 where,
                 *parent,
             )

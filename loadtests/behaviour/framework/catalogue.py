@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from loopbench.loadtests.behaviour.question import Experiment, Question
+from loopbench.loadtests.behaviour.framework.question import Experiment, Question
 
 _PACKAGE = __name__.rpartition(".")[0]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from loopbench.loadtests.behaviour.catalogue import TOPICS, Asked
-from loopbench.loadtests.behaviour.process import Outcome
+from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked
+from loopbench.loadtests.behaviour.framework.process import Outcome
 from loopbench.results.schema import BEHAVIOUR, Row, TableWriter, Value, read_table
 
 NOT_ANSWERED = "not answered"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from loopbench.loadtests.behaviour.catalogue import Asked
-from loopbench.loadtests.behaviour.process import Nursery, Outcome, nursery
+from loopbench.loadtests.behaviour.framework.catalogue import Asked
+from loopbench.loadtests.behaviour.framework.process import Nursery, Outcome, nursery
 
 TOGETHER = 32
 """How many are under way at once. They wait far more than they compute."""

@@ -1,0 +1,1 @@
+"""How Questions are asked: their values, the catalogue, the processes and the rows."""
