@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from loopbench.results import folder as folders
-from loopbench.results import reading
 from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.folder import folder as folders
+from loopbench.results.folder import tables
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def show(
 
     Brings summary.csv and datapackage.json of the folder up to date.
     """
-    from loopbench.results import datapackage, summary, table
+    from loopbench.results import summary, table
+    from loopbench.results.folder import datapackage
 
     path = _chosen(run)
     loaded = _load(path)
@@ -118,7 +119,8 @@ def report(run: Path | None, wanted: str | None) -> None:
 
     Brings summary.csv and datapackage.json of the folder up to date too.
     """
-    from loopbench.results import datapackage, summary
+    from loopbench.results import summary
+    from loopbench.results.folder import datapackage
     from loopbench.results.report import writing
     from loopbench.results.table import shown_path
 
@@ -194,9 +196,9 @@ def pack(run: Path | None) -> None:
 
     Every command here reads it as before; gunzip undoes it.
     """
-    from loopbench.results import packing
+    from loopbench.results.folder import compress
 
-    click.echo(packing.pack(_chosen(run)))
+    click.echo(compress.pack(_chosen(run)))
 
 
 @cli.command()
@@ -210,7 +212,7 @@ def pack(run: Path | None) -> None:
 def behaviour(folder: Path, out: Path | None) -> None:
     """Print what the stacks were seen to do, as an article in Markdown, from behaviour.csv."""
     from loopbench.results import article
-    from loopbench.results import behaviour as answers
+    from loopbench.results.folder import behaviour_answers as answers
 
     questions, problems = answers.read(folder)
     for problem in problems:
@@ -262,7 +264,7 @@ def split(run: Path | None) -> None:
     from loopbench.results import split_text
 
     loaded = _load(_chosen(run))
-    problems: list[reading.Problem] = []
+    problems: list[tables.Problem] = []
     splits, counts = splitting.of_folder(loaded, _summaries(loaded, None), problems)
     for problem in problems:
         click.echo(f"note: {problem}", err=True)

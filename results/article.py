@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from loopbench.results import behaviour, figures
-from loopbench.results.behaviour import Asked, Question
+from loopbench.results import figures
+from loopbench.results.folder import behaviour_answers
+from loopbench.results.folder.behaviour_answers import Asked, Question
 from loopbench.results.report.markdown import code, escaped
 
 _VERDICTS = {
@@ -21,7 +22,7 @@ _VERDICTS = {
 def article(questions: Sequence[Question]) -> str:
     """The whole text, in Markdown."""
     lines = [*_head(questions)]
-    for topic, mine in behaviour.topics(questions).items():
+    for topic, mine in behaviour_answers.topics(questions).items():
         lines += [f"## {escaped(topic)}", ""]
         for question in mine:
             lines += [*_question(question), ""]
@@ -29,8 +30,8 @@ def article(questions: Sequence[Question]) -> str:
 
 
 def _head(questions: Sequence[Question]) -> Iterator[str]:
-    said = figures.listed(behaviour.versions(questions), 20)
-    pythons = figures.listed(behaviour.pythons(questions), 20)
+    said = figures.listed(behaviour_answers.versions(questions), 20)
+    pythons = figures.listed(behaviour_answers.pythons(questions), 20)
     count = sum(len(question.asked) for question in questions)
     yield "# What the stacks really do"
     yield ""
@@ -94,9 +95,12 @@ def _labels(group: Sequence[Asked]) -> str:
     """The stack, and the settings that are not the default alone."""
     settings = [one.setting for one in group]
     named = "; ".join(
-        "by default" if setting == behaviour.DEFAULT else code(setting) for setting in settings
+        "by default" if setting == behaviour_answers.DEFAULT else code(setting)
+        for setting in settings
     )
-    return escaped(group[0].stack) + ("" if settings == [behaviour.DEFAULT] else f" ({named})")
+    return escaped(group[0].stack) + (
+        "" if settings == [behaviour_answers.DEFAULT] else f" ({named})"
+    )
 
 
 def _differs(one: Asked) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loopbench.results import figures
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.location import TRIM_FROM
 from loopbench.results.summary import YARDSTICK, Cell, Summaries, Summary
 from loopbench.results.warnings import wording

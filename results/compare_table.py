@@ -12,7 +12,7 @@ from rich.text import Text
 
 from loopbench.results import figures
 from loopbench.results.compare import BY_CHANCE, Comparison, Difference, Verdict
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.notes import cell_name
 from loopbench.results.summary import Cell
 from loopbench.results.table import hanging, section, shown_path

@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.summary import Cell, Summaries
 
 FULL = 0.9

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loopbench.results import figures
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.summary import Cell, Summaries
 from loopbench.results.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
 

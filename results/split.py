@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import permutations
 
-from loopbench.results.folder import Folder, facts_of
+from loopbench.results.folder.folder import Folder, facts_of
+from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.location import Interval, locate
-from loopbench.results.reading import Problem, optional_rows
 from loopbench.results.schema import COUNTS, Row
 from loopbench.results.summary import Cell, Ratio, Sample, Summaries, loads, paired_ratio
 

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from loopbench.results import schema
 from loopbench.results.errors import UnknownName
-from loopbench.results.folder import Folder, Plan, RunRow, nearest, planned
+from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
 from loopbench.results.location import MIN_ROUNDS, Interval, locate, raised
 from loopbench.results.schema import Column, Kind, Row, TableWriter
 from loopbench.results.warnings import ReadingCode, Warning  # noqa: A004  the project's noun

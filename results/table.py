@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopbench.results import figures, limit
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.location import MIN_ROUNDS
 from loopbench.results.notes import Note, failure_lines, marks, notes
 from loopbench.results.summary import YARDSTICK, Cell, Summaries, Summary, load_models

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results import behaviour
-from loopbench.results.behaviour import Asked
+from loopbench.results.folder import behaviour_answers
+from loopbench.results.folder.behaviour_answers import Asked
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Bullets, Heading, Part, Text, Words, table, words
 
@@ -18,7 +18,7 @@ def parts(material: Material) -> Iterator[Part]:
         return
     questions = material.behaviour
     asked = [one for question in questions for one in question.asked]
-    pythons = ", ".join(behaviour.pythons(questions))
+    pythons = ", ".join(behaviour_answers.pythons(questions))
     yield Text(
         (
             f"{len(questions)} questions with {len(asked)} answers, each from an experiment on a ",
@@ -30,7 +30,7 @@ def parts(material: Material) -> Iterator[Part]:
     if claims:
         yield Heading("Commonly said, and not so here")
         yield Bullets(claims)
-    for topic, mine in behaviour.topics(questions).items():
+    for topic, mine in behaviour_answers.topics(questions).items():
         yield table(
             topic,
             ("question", "stack", "setting", "answer", "commonly said is"),
@@ -61,4 +61,4 @@ def _claims(asked: list[Asked]) -> Iterator[Words]:
 
 
 def _named(settings: list[str]) -> str:
-    return "" if settings == [behaviour.DEFAULT] else f" ({'; '.join(settings)})"
+    return "" if settings == [behaviour_answers.DEFAULT] else f" ({'; '.join(settings)})"

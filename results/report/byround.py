@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from loopbench.results import figures
-from loopbench.results.folder import RunRow
+from loopbench.results.folder.folder import RunRow
 from loopbench.results.report import readings
 from loopbench.results.report.material import Material
 from loopbench.results.summary import Cell, Sample

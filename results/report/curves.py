@@ -13,8 +13,8 @@ from itertools import accumulate
 from pathlib import Path
 
 from loopbench.results import schema
-from loopbench.results.files import file_of, open_text
-from loopbench.results.reading import Problem, rows
+from loopbench.results.folder.files import file_of, open_text
+from loopbench.results.folder.tables import Problem, rows
 
 RESPONSE_TIME = "response_time"
 WANTED = frozenset((RESPONSE_TIME,))

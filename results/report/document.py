@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.report import material as materials
 from loopbench.results.report import questions, sections
 from loopbench.results.report.looks import PARTS, Look

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from loopbench.results.folder import RunRow
+from loopbench.results.folder.folder import RunRow
 from loopbench.results.report import charts, readings
 from loopbench.results.report.byround import text, worked_out
 from loopbench.results.report.charts import Course

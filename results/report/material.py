@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from loopbench.results import schema
-from loopbench.results.behaviour import Question, questions
-from loopbench.results.folder import Folder, RunRow, facts_of
+from loopbench.results.folder.behaviour_answers import Question, questions
+from loopbench.results.folder.folder import Folder, RunRow, facts_of
+from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.notes import Note, notes
-from loopbench.results.reading import Problem, optional_rows, rows
 from loopbench.results.report.curves import (
     MAX_COLUMN,
     PERCENT_COLUMNS,

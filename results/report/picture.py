@@ -7,7 +7,7 @@ from html import escape
 
 from loopbench.results import figures
 from loopbench.results.errors import ResultsError, UnknownName
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.report import drawing, material, speed
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Key, Panel

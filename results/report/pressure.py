@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from loopbench.results import figures
-from loopbench.results.folder import RunRow
+from loopbench.results.folder.folder import RunRow
 from loopbench.results.report import charts, readings
 from loopbench.results.report.charts import Bound, Course, Dot, Line
 from loopbench.results.report.material import Material

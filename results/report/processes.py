@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from loopbench.results import figures
-from loopbench.results.folder import RunRow
+from loopbench.results.folder.folder import RunRow
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Part, Text, table, words
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from loopbench.results.behaviour import DEFAULT, Asked
+from loopbench.results.folder.behaviour_answers import DEFAULT, Asked
 from loopbench.results.report.material import Material
 
 

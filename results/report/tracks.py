@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loopbench.results import schema
-from loopbench.results.reading import Problem, rows
+from loopbench.results.folder.tables import Problem, rows
 
 COLUMNS = ("throughput_rps", "response_time_p99_ms", "loop_delay_p99_ms")
 """What is drawn over time."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from loopbench.results.errors import ResultsError
-from loopbench.results.folder import Folder
+from loopbench.results.folder.folder import Folder
 from loopbench.results.report import html, markdown
 from loopbench.results.report.document import Document, document
 from loopbench.results.summary import Summaries

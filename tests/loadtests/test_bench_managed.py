@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from loopbench.results import folder as folders
+from loopbench.results.folder import folder as folders
 from loopbench.results.report.material import gather
 from loopbench.results.report.parts import Table
 from loopbench.results.report.processes import parts

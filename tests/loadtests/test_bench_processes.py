@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.hosts.cpus import allowed_cpus
-from loopbench.results import folder as folders
+from loopbench.results.folder import folder as folders
 from loopbench.results.report.material import gather
 from loopbench.results.report.parts import Table
 from loopbench.results.report.processes import parts

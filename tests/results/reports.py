@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from loopbench.results.folder import load
+from loopbench.results.folder.folder import load
 from loopbench.results.report.document import Document, document
 from loopbench.results.report.parts import Panel, Plot, Table
 from loopbench.results.summary import summarise

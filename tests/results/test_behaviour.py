@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import behaviour
 from loopbench.results.article import article, prose
 from loopbench.results.errors import ResultsError
+from loopbench.results.folder import behaviour_answers
 from loopbench.results.report.parts import Bullets, Code, Link, Table
 from loopbench.results.schema import BEHAVIOUR, Row, TableWriter
 from tests.conftest import ROOT
@@ -68,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_answers_of_several_pythons_are_one_where_they_agree(folder: Path) -> None:
     """And are told by Python where they do not, the oldest first."""
-    questions, problems = behaviour.read(folder)
+    questions, problems = behaviour_answers.read(folder)
     assert problems == []
     (question,) = questions
     assert [(one.label, one.answer) for one in question.asked] == [
@@ -78,13 +78,13 @@ def test_answers_of_several_pythons_are_one_where_they_agree(folder: Path) -> No
         ("quart-hypercorn, RST", "lost (Python 3.11.7); <b>half* (Python 3.13.0)"),
     ]
     assert question.asked[0].evidence == "seen on 3.13.0"
-    assert behaviour.pythons(questions) == ("3.11.7", "3.13.0")
-    assert behaviour.versions(questions) == ("aiohttp 1.0", "quart-hypercorn 1.0")
+    assert behaviour_answers.pythons(questions) == ("3.11.7", "3.13.0")
+    assert behaviour_answers.versions(questions) == ("aiohttp 1.0", "quart-hypercorn 1.0")
 
 
 def test_the_article_says_claim_answer_and_what_follows(folder: Path) -> None:
     """Text from rows stays text."""
-    text = article(behaviour.read(folder)[0])
+    text = article(behaviour_answers.read(folder)[0])
     assert "1 questions" in text
     assert "### Is a save finished whose client leaves?" in text
     assert "- aiohttp (`FIN`): **saved**. Seen on 3.13.0." in text
@@ -105,16 +105,16 @@ def test_the_command_prints_the_article(folder: Path) -> None:
         command = [sys.executable, "-m", "results", "behaviour", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert run(str(folder)).stdout == article(behaviour.read(folder)[0])
+    assert run(str(folder)).stdout == article(behaviour_answers.read(folder)[0])
     assert run(str(folder), "--out", str(folder / "out.md")).returncode == 0
-    assert (folder / "out.md").read_text() == article(behaviour.read(folder)[0])
+    assert (folder / "out.md").read_text() == article(behaviour_answers.read(folder)[0])
     (folder / BEHAVIOUR.filename).unlink()
     refused = run(str(folder))
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: ")
     assert "make behaviour" in refused.stderr
     with pytest.raises(ResultsError):
-        behaviour.read(folder)
+        behaviour_answers.read(folder)
 
 
 def test_the_report_tells_the_answers(tmp_path: Path) -> None:
@@ -164,13 +164,13 @@ def test_equal_answers_stand_together(tmp_path: Path) -> None:
             _row("aiohttp", setting, answer)
             for setting, answer in (("default", "yes"), ("FIN", "no"), ("RST", "yes"))
         )
-    text = article(behaviour.read(tmp_path)[0])
+    text = article(behaviour_answers.read(tmp_path)[0])
     assert "- aiohttp (by default; `RST`): **yes**. Seen on 3.11.7." in text
     assert "- aiohttp (`FIN`): **no**. Seen on 3.11.7." in text
 
 
 def test_the_published_article_is_up_to_date(generated: Callable[[Path, str], None]) -> None:
     """docs/behaviour.md is made from the published rows."""
-    published = behaviour.read(ROOT / "results" / "reference")
+    published = behaviour_answers.read(ROOT / "results" / "reference")
     assert published[1] == []
     generated(ROOT / "docs" / "behaviour.md", article(published[0]))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import folder as folders
 from loopbench.results.capacity import Capacity, capacities, checks
+from loopbench.results.folder import folder as folders
 from loopbench.results.schema import RUNS, Row, TableWriter
 from loopbench.results.summary import summarise
 from tests.conftest import ROOT

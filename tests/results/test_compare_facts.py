@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loopbench.results import folder as folders
 from loopbench.results.compare import Difference
 from loopbench.results.compare_facts import otherwise
+from loopbench.results.folder import folder as folders
 from loopbench.results.schema import BEHAVIOUR, OBSERVATIONS, Row, TableWriter
 from tests.conftest import ROOT
 from tests.results import report_folder

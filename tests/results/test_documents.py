@@ -12,9 +12,10 @@ from pathlib import Path
 import frictionless
 import pytest
 
-from loopbench.results import datapackage, dictionary, summary
+from loopbench.results import dictionary, summary
 from loopbench.results.errors import ResultsError
-from loopbench.results.folder import load
+from loopbench.results.folder import datapackage
+from loopbench.results.folder.folder import load
 from loopbench.results.schema import DERIVED, TABLES
 from tests.results import golden
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import folder as folders
 from loopbench.results import limit, schema, table
+from loopbench.results.folder import folder as folders
 from loopbench.results.limit import Seen, Verdict, Word, verdict
 from loopbench.results.report import limits as section
 from loopbench.results.report.material import gather

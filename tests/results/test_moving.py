@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.results import table as terminal
-from loopbench.results.folder import load
+from loopbench.results.folder.folder import load
 from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS, Row
 from loopbench.results.summary import summarise

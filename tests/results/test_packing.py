@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import datapackage, packing
 from loopbench.results.errors import ResultsError
+from loopbench.results.folder import compress, datapackage
 from loopbench.results.report import markdown
 from loopbench.results.schema import HISTOGRAMS
 from tests.conftest import ROOT
@@ -24,7 +24,7 @@ def test_a_packed_folder_makes_the_same_report(tmp_path: Path) -> None:
     folder = report_folder.write(tmp_path / "known")
     table = (folder / HISTOGRAMS.filename).read_bytes()
     before = markdown.render(made(folder))
-    packed = packing.pack(folder)
+    packed = compress.pack(folder)
     assert gzip.decompress(packed.read_bytes()) == table
     assert not (folder / HISTOGRAMS.filename).exists()
     assert markdown.render(made(folder)) == before
@@ -41,15 +41,15 @@ def test_a_packed_folder_makes_the_same_report(tmp_path: Path) -> None:
     assert packed.name in [task["place"] for task in report["tasks"]]
 
     again = report_folder.write(tmp_path / "again")
-    assert packing.pack(again).read_bytes() == packed.read_bytes()
+    assert compress.pack(again).read_bytes() == packed.read_bytes()
     with pytest.raises(ResultsError, match="nothing to compress"):
-        packing.pack(again)
+        compress.pack(again)
 
 
 def test_a_packed_table_that_is_damaged_is_one_line(tmp_path: Path) -> None:
     """Cut off, or no gzip file at all."""
     folder = report_folder.write(tmp_path / "known")
-    packed = packing.pack(folder)
+    packed = compress.pack(folder)
     whole = packed.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"run_id,load\n"):
         packed.write_bytes(damaged)

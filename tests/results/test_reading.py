@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import folder as folders
 from loopbench.results.errors import ResultsError, UnknownName
-from loopbench.results.folder import load
-from loopbench.results.reading import MOST_PROBLEMS, Problem, rows
+from loopbench.results.folder import folder as folders
+from loopbench.results.folder.folder import load
+from loopbench.results.folder.tables import MOST_PROBLEMS, Problem, rows
 from loopbench.results.schema import FAILURES, RUNS, Value, read_table
 from tests.results import golden
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results.folder import load
+from loopbench.results.folder.folder import load
 from loopbench.results.report import html, markdown, writing
 from loopbench.results.report.parts import Code, Link, Text, Words
 from loopbench.results.report.questions import QUESTIONS

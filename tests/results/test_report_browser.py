@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.results.folder import load
+from loopbench.results.folder.folder import load
 from loopbench.results.report import writing
 from loopbench.results.summary import summarise
 from tests.results import chromium, report_folder

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.results.folder import load
+from loopbench.results.folder.folder import load
 from loopbench.results.report import doubts, surroundings
 from loopbench.results.report.material import Material, gather
 from loopbench.results.report.parts import Code, Link, Part, Table, Text

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import folder as folders
 from loopbench.results import split
-from loopbench.results.reading import Problem
+from loopbench.results.folder import folder as folders
+from loopbench.results.folder.tables import Problem
 from loopbench.results.report import split as section
 from loopbench.results.report.material import gather
 from loopbench.results.report.parts import Plot, Table

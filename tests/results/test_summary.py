@@ -9,7 +9,7 @@ import pytest
 
 from loopbench.results import figures, summary
 from loopbench.results.errors import UnknownName
-from loopbench.results.folder import load
+from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SUMMARY, Code, TableWriter, read_table
 from loopbench.results.summary import METRICS, Summaries, Summary, choose_reference, summarise
 from loopbench.results.warnings import WORDING, ReadingCode, Wording, wording

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from loopbench.results import table as terminal
-from loopbench.results.folder import load
+from loopbench.results.folder.folder import load
 from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS
 from loopbench.results.summary import summarise

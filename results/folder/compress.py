@@ -6,8 +6,9 @@ import gzip
 import shutil
 from pathlib import Path
 
-from loopbench.results import datapackage, schema
+from loopbench.results import schema
 from loopbench.results.errors import ResultsError
+from loopbench.results.folder import datapackage
 
 
 def pack(folder: Path) -> Path:

@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from loopbench.results import schema
 from loopbench.results.errors import UnknownName
-from loopbench.results.reading import Problem, rows
+from loopbench.results.folder.tables import Problem, rows
 from loopbench.results.schema import Row, Value
 
 _MARKS = (schema.RUNS.filename, schema.PLAN_FILE, schema.ENVIRONMENT_FILE)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.results import schema
-from loopbench.results.files import file_of
+from loopbench.results.folder.files import file_of
 from loopbench.results.schema import Column, Kind, Table
 
 FILE = "datapackage.json"

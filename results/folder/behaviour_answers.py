@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.reading import Problem, rows
+from loopbench.results.folder.tables import Problem, rows
 from loopbench.results.schema import Row
 
 NOT_ANSWERED = "not answered"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.files import file_of, open_text
+from loopbench.results.folder.files import file_of, open_text
 from loopbench.results.schema import Column, Kind, Row, Table, Value
 
 MOST_PROBLEMS = 20

@@ -1,0 +1,1 @@
+"""Results folders: finding them, and reading what is in them as far as it can be read."""
