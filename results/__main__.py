@@ -20,7 +20,7 @@ from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from loopbench.results.summary import Summaries
+    from loopbench.results.stats.summary import Summaries
 
 # What takes long to import is imported by the command that needs it: completion must be quick.
 
@@ -85,8 +85,9 @@ def show(
 
     Brings summary.csv and datapackage.json of the folder up to date.
     """
-    from loopbench.results import summary, table
+    from loopbench.results import table
     from loopbench.results.folder import datapackage
+    from loopbench.results.stats import summary
 
     path = _chosen(run)
     loaded = _load(path)
@@ -119,9 +120,9 @@ def report(run: Path | None, wanted: str | None) -> None:
 
     Brings summary.csv and datapackage.json of the folder up to date too.
     """
-    from loopbench.results import summary
     from loopbench.results.folder import datapackage
     from loopbench.results.report import writing
+    from loopbench.results.stats import summary
     from loopbench.results.table import shown_path
 
     path = _chosen(run)
@@ -146,7 +147,8 @@ def compare(first: Path, second: Path, every: bool) -> None:
     Facts are the threads and loops that routes ran on and, where both runs
     have them, the answers of `make behaviour`.
     """
-    from loopbench.results import compare, compare_facts, compare_table
+    from loopbench.results import compare_table
+    from loopbench.results.stats import compare, compare_facts
 
     one, other = _load(first), _load(second)
     before, after = _summaries(one, None), _summaries(other, None)
@@ -244,7 +246,7 @@ def behaviour(folder: Path, out: Path | None) -> None:
 def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -> None:
     """Say how many processes and how much memory a rate needs, and what that rests on."""
     from loopbench.results import capacity_text
-    from loopbench.results.capacity import capacities
+    from loopbench.results.stats.capacity import capacities
 
     loaded = _load(_chosen(run))
     found = capacities(loaded, _summaries(loaded, None), rps, slo_ms, pattern)
@@ -260,8 +262,8 @@ def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -
 @click.argument("run", type=Run(), required=False)
 def split(run: Path | None) -> None:
     """Tell server and framework apart, and what another loop or parser changes."""
-    from loopbench.results import split as splitting
-    from loopbench.results import split_text
+    from loopbench.results.stats import framework_split as splitting
+    from loopbench.results.stats import framework_split_text
 
     loaded = _load(_chosen(run))
     problems: list[tables.Problem] = []
@@ -273,7 +275,7 @@ def split(run: Path | None) -> None:
             "no two stacks of this run differ in their framework, loop or parser alone; "
             '`make bench STACKS="asgi-hypercorn quart-hypercorn"` measures two that do'
         )
-    for line in split_text.lines(splits, counts):
+    for line in framework_split_text.lines(splits, counts):
         click.echo(line)
 
 
@@ -301,7 +303,7 @@ def _load(path: Path) -> folders.Folder:
 
 
 def _summaries(loaded: folders.Folder, reference: str | None) -> Summaries:
-    from loopbench.results import summary
+    from loopbench.results.stats import summary
 
     try:
         return summary.summarise(loaded, reference)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from loopbench.results import figures
 from loopbench.results.folder import behaviour_answers
 from loopbench.results.folder.behaviour_answers import Asked, Question
 from loopbench.results.report.markdown import code, escaped
+from loopbench.results.stats import formatting
 
 _VERDICTS = {
     "yes": "That is so here.",
@@ -30,8 +30,8 @@ def article(questions: Sequence[Question]) -> str:
 
 
 def _head(questions: Sequence[Question]) -> Iterator[str]:
-    said = figures.listed(behaviour_answers.versions(questions), 20)
-    pythons = figures.listed(behaviour_answers.pythons(questions), 20)
+    said = formatting.listed(behaviour_answers.versions(questions), 20)
+    pythons = formatting.listed(behaviour_answers.pythons(questions), 20)
     count = sum(len(question.asked) for question in questions)
     yield "# What the stacks really do"
     yield ""
@@ -119,7 +119,7 @@ def _question(question: Question) -> Iterator[str]:
         for text in dict.fromkeys(one.follows for one in question.asked if one.follows)
     ]
     for text, mine in advice:
-        stacks = figures.listed(dict.fromkeys(one.stack for one in mine))
+        stacks = formatting.listed(dict.fromkeys(one.stack for one in mine))
         where = "" if len(mine) == len(question.asked) else f" ({escaped(stacks)})"
         yield ""
         yield f"*What follows{where}:* {prose(text)}"

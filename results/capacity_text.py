@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loopbench.results import figures
-from loopbench.results.capacity import ASSUMPTIONS, Capacity, Point, checks
+from loopbench.results.stats import formatting
+from loopbench.results.stats.capacity import ASSUMPTIONS, Capacity, Point, checks
 
 
 def lines(found: Sequence[Capacity], wanted_rps: float, slo_ms: float | None) -> Iterator[str]:
@@ -41,8 +41,8 @@ def _basis(one: Capacity) -> Iterator[str]:
     if one.best is not None and one.beyond is not None:
         yield f"did not hold {_point(one.beyond)}: {one.beyond.why_not}"
     if one.process_bytes is not None and one.connection_bytes is not None:
-        process = figures.digits(one.process_bytes * 1e-6)
-        each = figures.digits(one.connection_bytes * 1e-3)
+        process = formatting.digits(one.process_bytes * 1e-6)
+        each = formatting.digits(one.connection_bytes * 1e-3)
         yield f"memory: {process} MB a process, {each} kB an idle connection"
     else:
         yield "memory: not measured; `make bench SCENARIOS=idle-1000` does"

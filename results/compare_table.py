@@ -10,11 +10,11 @@ from typing import NamedTuple, Self
 from rich.console import Console
 from rich.text import Text
 
-from loopbench.results import figures
-from loopbench.results.compare import BY_CHANCE, Comparison, Difference, Verdict
 from loopbench.results.folder.folder import Folder
 from loopbench.results.notes import cell_name
-from loopbench.results.summary import Cell
+from loopbench.results.stats import formatting
+from loopbench.results.stats.compare import BY_CHANCE, Comparison, Difference, Verdict
+from loopbench.results.stats.summary import Cell
 from loopbench.results.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20
@@ -54,7 +54,7 @@ def render(
         console.print(text)
     console.print()
     for number, reason in enumerate(reasons, start=1):
-        console.print(hanging(f"[{number}] ", figures.plain(reason)))
+        console.print(hanging(f"[{number}] ", formatting.plain(reason)))
     if otherwise:
         console.print(Text("What the stacks did otherwise:", style="bold"))
         for line in difference_lines(otherwise):
@@ -76,7 +76,7 @@ def difference_lines(differ: Sequence[Difference]) -> Iterator[str]:
             "not known" if value is None else value
             for value in (difference.before, difference.after)
         )
-        yield figures.plain(f"{difference.what}: {before} in the first, {after} in the second")
+        yield formatting.plain(f"{difference.what}: {before} in the first, {after} in the second")
     if len(differ) > MOST_DIFFERENCES:
         yield f"{len(differ) - MOST_DIFFERENCES} more"
 
@@ -103,7 +103,7 @@ class _Row(NamedTuple):
     @classmethod
     def of(cls, row: Comparison, reasons: Sequence[str]) -> Self:
         before, after = (
-            _NOTHING if value is None else figures.figure(row.metric, value)
+            _NOTHING if value is None else formatting.figure(row.metric, value)
             for value in (row.before, row.after)
         )
         return cls(
@@ -111,7 +111,7 @@ class _Row(NamedTuple):
             before,
             after,
             _NOTHING if row.ratio is None else f"{figures.digits(row.ratio)}x",
-            _NOTHING if row.interval is None else figures.between(row.interval),
+            _NOTHING if row.interval is None else formatting.between(row.interval),
             f"{row.verdict} [{reasons.index(row.reason) + 1}]" if row.reason else row.verdict,
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
 from loopbench.results.schema import Column, Table
-from loopbench.results.warnings import WORDING
+from loopbench.results.stats.warnings import WORDING
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN = "<!-- dictionary: begin; `python -m results dictionary --write` makes what follows -->"

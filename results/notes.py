@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loopbench.results import figures
 from loopbench.results.folder.folder import Folder
-from loopbench.results.summary import Cell, Summaries
-from loopbench.results.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Cell, Summaries
+from loopbench.results.stats.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
 
 MOST_CELLS = 6
 MOST_FAILURES = 8
@@ -37,13 +37,15 @@ class Note:
         rounds = {_rounds(warning) for _, warning in self.cells}
         if self.everywhere and len(rounds) == 1:
             return f"every Cell{rounds.pop()}"
-        return figures.listed((_where(*pair) for pair in self.cells), MOST_CELLS)
+        return formatting.listed((_where(*pair) for pair in self.cells), MOST_CELLS)
 
 
 def cell_name(cell: Cell) -> str:
     """Stack and scenario; the load too where the scenario has several."""
     stack, scenario, load = cell
-    return figures.plain(f"{stack} {scenario}" if load == "main" else f"{stack} {scenario}/{load}")
+    return formatting.plain(
+        f"{stack} {scenario}" if load == "main" else f"{stack} {scenario}/{load}"
+    )
 
 
 def _where(cell: Cell, warning: Warning) -> str:

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loopbench.results import figures, limit
 from loopbench.results.folder.folder import Folder
-from loopbench.results.location import MIN_ROUNDS
 from loopbench.results.notes import Note, failure_lines, marks, notes
-from loopbench.results.summary import YARDSTICK, Cell, Summaries, Summary, load_models
+from loopbench.results.stats import bottleneck, formatting
+from loopbench.results.stats.location import MIN_ROUNDS
+from loopbench.results.stats.summary import YARDSTICK, Cell, Summaries, Summary, load_models
 
 _GAP = 2
 _NOTHING = "–"
@@ -78,7 +78,9 @@ def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Pa
         notes=found,
         failures=tuple(failure_lines(folder)),
         problems=tuple(str(problem) for problem in folder.problems),
-        limits=tuple(figures.plain(limit.line(one)) for one in limit.limits(folder, summaries)),
+        limits=tuple(
+            formatting.plain(bottleneck.line(one)) for one in bottleneck.limits(folder, summaries)
+        ),
         files=_files(folder.path),
     )
 
@@ -99,13 +101,13 @@ def _blocks(
     for (scenario, load), models in load_models(folder).items():
         row = first[scenario, load]
         offered = {
-            figures.CLOSED: f"{row.number('users') or 0:,.0f} users",
-            figures.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
-            figures.IDLE: f"{row.number('users') or 0:,.0f} idle",
-            figures.SLOW: f"{row.number('users') or 0:,.0f} slow",
-            figures.ECHO: f"{row.number('users') or 0:,.0f} users",
-            figures.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
-            figures.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
+            formatting.CLOSED: f"{row.number('users') or 0:,.0f} users",
+            formatting.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
+            formatting.IDLE: f"{row.number('users') or 0:,.0f} idle",
+            formatting.SLOW: f"{row.number('users') or 0:,.0f} slow",
+            formatting.ECHO: f"{row.number('users') or 0:,.0f} users",
+            formatting.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
+            formatting.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
         }
         name = scenario if load == "main" else f"{scenario}/{load}"
         cells = [(stack, scenario, load) for stack in stacks]
@@ -119,11 +121,11 @@ def _blocks(
 def _lines(
     models: tuple[str, ...], summaries: Summaries, cells: list[Cell], intervals: bool
 ) -> Iterator[Line]:
-    for shown in figures.shown_for(models):
+    for shown in formatting.shown_for(models):
         found = [summaries.get(cell, shown.metric) for cell in cells]
         if any(found):
             yield Line(
-                figures.label(shown.metric, shown.label),
+                formatting.label(shown.metric, shown.label),
                 tuple(_entry(summary, intervals) for summary in found),
             )
 
@@ -131,9 +133,9 @@ def _lines(
 def _entry(summary: Summary | None, intervals: bool) -> Entry:
     if summary is None:
         return Entry(_NOTHING)
-    value = figures.figure(summary.sample.metric, summary.centre)
-    ratio = figures.ratio(summary.ratio, interval=intervals) if summary.ratio else ""
-    return Entry(value, figures.spread(summary), ratio)
+    value = formatting.figure(summary.sample.metric, summary.centre)
+    ratio = formatting.ratio(summary.ratio, interval=intervals) if summary.ratio else ""
+    return Entry(value, formatting.spread(summary), ratio)
 
 
 def heading(folder: Folder) -> Iterator[str]:
@@ -142,7 +144,7 @@ def heading(folder: Folder) -> Iterator[str]:
     planned = folder.plan.rounds
     of = f" of {planned}" if planned not in (None, rounds) else ""
     begun = min((str(run.values["started_at"]) for run in folder.runs), default="")
-    yield figures.plain(
+    yield formatting.plain(
         f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if rounds != 1 else ''}, {begun}"
     )
     several = {run.number("processes") for run in folder.runs} - {None, 1.0}
@@ -158,7 +160,7 @@ def heading(folder: Folder) -> Iterator[str]:
     application = environment.get("application")
     if isinstance(application, dict):
         own = f"{application.get('target')} ({application.get('framework')})"
-        yield figures.plain(f"a person's own application: {own}")
+        yield formatting.plain(f"a person's own application: {own}")
     machine, python = environment.get("machine"), environment.get("python")
     facts = []
     if isinstance(machine, dict):
@@ -168,7 +170,7 @@ def heading(folder: Folder) -> Iterator[str]:
     if isinstance(python, dict) and python.get("version"):
         facts.append(f"Python {python['version']}")
     if any(facts):
-        yield figures.plain(", ".join(str(fact) for fact in facts if fact))
+        yield formatting.plain(", ".join(str(fact) for fact in facts if fact))
 
 
 def _legend(summaries: Summaries, intervals: bool) -> str:
@@ -210,7 +212,7 @@ def render(page: Page, path: Path, console: Console) -> None:
     section(console, "Failed requests", page.failures)
     section(console, "What could not be read", page.problems)
     console.print()
-    console.print(Text(figures.plain(f"Files in {shown_path(path)}: {', '.join(page.files)}")))
+    console.print(Text(formatting.plain(f"Files in {shown_path(path)}: {', '.join(page.files)}")))
 
 
 def shown_path(path: Path) -> str:
@@ -227,7 +229,7 @@ def section(console: Console, title: str, lines: Sequence[str]) -> None:
         console.print()
         console.print(Text(f"{title}:", style="bold"))
         for line in lines:
-            console.print(hanging("- ", figures.plain(line)))
+            console.print(hanging("- ", formatting.plain(line)))
 
 
 def hanging(begin: str, text: str) -> Table:
@@ -277,7 +279,7 @@ def _grid(page: Page, places: list[int]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=True)
     table.add_column("", no_wrap=True, overflow="fold")
     for place in places:
-        name = Text(figures.plain(page.stacks[place]), style="bold")
+        name = Text(formatting.plain(page.stacks[place]), style="bold")
         table.add_column(name, no_wrap=True, overflow="fold")
     columns = {place: iter(_entries(page, place)) for place in places}
     for block in page.blocks:
@@ -290,7 +292,7 @@ def _grid(page: Page, places: list[int]) -> Table:
                 next(islice(columns[place], len(block.lines), len(block.lines)), None)
             continue
         table.add_row(
-            Text(figures.plain(block.title), style="bold"),
+            Text(formatting.plain(block.title), style="bold"),
             *(Text(block.marks[place], style="yellow") for place in places),
         )
         for line in block.lines:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.regression.finding import EVERY, Finding, Layer, Weight
 from loopbench.results.regression.report import Report, headline, layer_lines, metric
 from loopbench.results.regression.terminal import heading
 from loopbench.results.regression.texts import excerpts
 from loopbench.results.report.markdown import escaped
+from loopbench.results.stats import formatting
 
 MOST_ROWS = 40
 """So many rows of a table; a summary that nobody can read through says less."""
@@ -61,4 +61,4 @@ def _row(finding: Finding) -> str:
 
 def _text(text: str) -> str:
     short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return escaped(figures.plain(short))
+    return escaped(formatting.plain(short))

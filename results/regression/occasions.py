@@ -23,7 +23,6 @@ from pathlib import Path
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.location import locate
 from loopbench.results.regression import evidence as evidences
 from loopbench.results.regression import sides, slots
 from loopbench.results.regression.evidence import Evidence, unmeasured
@@ -41,6 +40,7 @@ from loopbench.results.regression.slots import SLOWER, Cell, Rounds
 from loopbench.results.regression.timing import absentees, failures, one_sided, shown_value
 from loopbench.results.regression.trimmed import student
 from loopbench.results.schema import Column, Kind, Row, SchemaError, Table
+from loopbench.results.stats.location import locate
 
 MIN_OCCASIONS = 3
 

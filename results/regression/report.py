@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loopbench.results import figures
 from loopbench.results.errors import ResultsError
 from loopbench.results.regression import facts, instructions, occasions, timing
 from loopbench.results.regression.evidence import Evidence
@@ -21,6 +20,7 @@ from loopbench.results.regression.finding import (
     signed,
 )
 from loopbench.results.regression.texts import excerpts
+from loopbench.results.stats import formatting
 
 MOST = 3
 """So many findings stand in the headline; then only how many more there are."""
@@ -94,7 +94,7 @@ def headline(report: Report) -> str:
         found = report.weighing(status)
         said = "; ".join(map(brief, found[:MOST]))
         said += f"; and {len(found) - MOST} more" if len(found) > MOST else ""
-    return figures.plain(f"{_BEGINNINGS[status]}: {said}.")
+    return formatting.plain(f"{_BEGINNINGS[status]}: {said}.")
 
 
 def brief(finding: Finding) -> str:
@@ -116,7 +116,7 @@ def metric(finding: Finding) -> str:
     """The fact, or the short name of the quantity; blank where it is about all of them."""
     if finding.metric == EVERY:
         return ""
-    return figures.label(finding.metric)
+    return formatting.label(finding.metric)
 
 
 def _ruled_out(report: Report) -> Iterator[str]:

@@ -15,10 +15,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from loopbench.results.location import locate
 from loopbench.results.regression.trimmed import Array
 from loopbench.results.schema import WARNING_SEPARATOR, Row
-from loopbench.results.warnings import wording
+from loopbench.results.stats.location import locate
+from loopbench.results.stats.warnings import wording
 
 Cell = tuple[str, str]
 """Stack, and case with its users, as `async-32`."""

@@ -8,10 +8,10 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from loopbench.results import figures
 from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict, Weight, percent
 from loopbench.results.regression.report import Report, headline, layer_lines
 from loopbench.results.regression.texts import visible
+from loopbench.results.stats import formatting
 from loopbench.results.table import hanging, shown_path
 
 _NOTHING = "–"
@@ -29,7 +29,7 @@ def render(report: Report, console: Console, *, every: bool = False) -> None:
         console.print()
         console.print(Text(layer.capitalize(), style="bold"))
         for line in layer_lines(report, layer):
-            console.print(hanging("  ", figures.plain(line)))
+            console.print(hanging("  ", formatting.plain(line)))
         found = [
             finding
             for finding in report.of(layer)
@@ -50,7 +50,7 @@ def heading(report: Report) -> Iterator[str]:
     ):
         known = report.evidence.apart and measured.side.measured_at
         when = f", measured {measured.side.measured_at}" if known else ""
-        yield figures.plain(f"{name + ':':<10} {measured.side.title}{when}")
+        yield formatting.plain(f"{name + ':':<10} {measured.side.title}{when}")
     if report.evidence.apart:
         yield f"The base is from another occasion: {shown_path(report.evidence.base.folder)}"
 
@@ -59,13 +59,13 @@ def _facts(found: Sequence[Finding], console: Console) -> None:
     for finding in found:
         style = _STYLES.get(finding.weight, "")
         title = f"  {finding.where}, {finding.metric}: {finding.verdict}"
-        console.print(Text(figures.plain(title.replace(f", {EVERY}:", ":")), style=style))
+        console.print(Text(formatting.plain(title.replace(f", {EVERY}:", ":")), style=style))
         if finding.verdict is Verdict.SAME:
             console.print(hanging("    ", visible(finding.base or "")))
         elif finding.base is None or finding.candidate is None:
             value = finding.base if finding.candidate is None else finding.candidate
             told = f": {visible(value)}" if value is not None and finding.metric != EVERY else ""
-            console.print(hanging("    ", figures.plain(f"{finding.meaning}{told}")))
+            console.print(hanging("    ", formatting.plain(f"{finding.meaning}{told}")))
         else:
             console.print(hanging("    before: ", visible(finding.base)))
             console.print(hanging("    after:  ", visible(finding.candidate)))
@@ -129,14 +129,14 @@ def _columns(
     console.print(Text(_line(head, widths) + "  verdict", style="bold"))
     lines = zip(titles, found, rows, strict=True)
     for title, group in groupby(lines, key=lambda line: line[0]):
-        console.print(Text(figures.plain(title), style="bold"))
+        console.print(Text(formatting.plain(title), style="bold"))
         for _, finding, row in group:
             note = _note(finding)
             verdict = f"  {finding.verdict}{f' [{notes.index(note) + 1}]' if note else ''}"
-            text = Text(figures.plain(_line(row, widths)))
+            text = Text(formatting.plain(_line(row, widths)))
             console.print(text.append(verdict, _STYLES.get(finding.weight, "")))
     for number, note in enumerate(notes, start=1):
-        console.print(hanging(f"[{number}] ", figures.plain(note)))
+        console.print(hanging(f"[{number}] ", formatting.plain(note)))
 
 
 def _note(finding: Finding) -> str:

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import nctdtrinc
 
-from loopbench.results import figures
-from loopbench.results.location import MIN_ROUNDS, TRIM_FROM
 from loopbench.results.regression import slots
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import Finding, Layer, Settings, Verdict, factor, percent
 from loopbench.results.regression.slots import SHOWN, SLOWER, Cell, Rounds
 from loopbench.results.regression.trimmed import Trimmed, holm, student, trimmed
-from loopbench.results.summary import GENERATOR_LIMIT, YARDSTICK
-from loopbench.results.warnings import LOAD_TIMES
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.stats.summary import GENERATOR_LIMIT, YARDSTICK
+from loopbench.results.stats.warnings import LOAD_TIMES
 
 CAUGHT = 0.95
 """`detectable` is the slowdown that is called with this probability."""
@@ -223,7 +223,7 @@ def _notes(trial: Trial) -> str:
 
 def shown_value(rounds: Rounds, metric: str) -> str | None:
     centre = slots.typical(rounds, metric)
-    return None if centre is None else figures.figure(metric, centre)
+    return None if centre is None else formatting.figure(metric, centre)
 
 
 def _shown(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """A 20 %-trimmed t-test of paired differences against zero, for one row of them or for many.
 
-The method is that of `loopbench.results.location` (Yuen; Tukey and McLaughlin for one sample): the mean
+The method is that of `loopbench.results.stats.location` (Yuen; Tukey and McLaughlin for one sample): the mean
 of what is left after the lowest and the highest fifth are cut off (rounded down), the standard
 error from the winsorised squares, Student's t with h - 1 degrees of freedom, h values being
 left. scipy has it for two samples only (`scipy.stats.ttest_ind(..., trim=0.2)`): against a
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from loopbench.results.location import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
 
 Array = NDArray[np.float64]
 

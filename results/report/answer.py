@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from loopbench.results import figures
-from loopbench.results.location import MIN_ROUNDS, TRIM_FROM
 from loopbench.results.report import findings
 from loopbench.results.report.material import Material, name
 from loopbench.results.report.parts import Link, Part, Text, Words
 from loopbench.results.report.pressure import ALONE, CANARY
 from loopbench.results.report.speed import CPU, THROUGHPUT
-from loopbench.results.summary import YARDSTICK
-from loopbench.results.warnings import ReadingCode, wording
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.stats.summary import YARDSTICK
+from loopbench.results.stats.warnings import ReadingCode, wording
 
 BLOCKING = "neighbour-sleep-blocking"
 P99 = "response_time_p99_ms"
@@ -27,7 +27,7 @@ def parts(material: Material) -> Iterator[Part]:
 
 def fastest(material: Material) -> Words:
     """Throughput, where the first closed loop compares it."""
-    found = findings.first(material, material.models(figures.CLOSED), THROUGHPUT)
+    found = findings.first(material, material.models(formatting.CLOSED), THROUGHPUT)
     if found is None:
         return _alone(material)
     return (findings.sentences(found[1]), *_see("speed"))
@@ -35,11 +35,11 @@ def fastest(material: Material) -> Words:
 
 def _alone(material: Material) -> Words:
     """One contender, or none: what it reaches, and that it is compared with nothing."""
-    for where in material.models(figures.CLOSED):
+    for where in material.models(formatting.CLOSED):
         for stack in (*material.contenders(), YARDSTICK):
             found = material.get(stack, where, THROUGHPUT)
             if found is not None:
-                rate = figures.figure(THROUGHPUT, found.centre)
+                rate = formatting.figure(THROUGHPUT, found.centre)
                 said = f"{stack} answers {rate} requests/s in {name(where)}; no other stack"
                 return (f"{said} was measured beside it", *_see("speed"))
     return ()
@@ -47,7 +47,7 @@ def _alone(material: Material) -> Words:
 
 def elsewhere(material: Material) -> Words:
     """Throughput in the other closed loops."""
-    closed = material.models(figures.CLOSED)
+    closed = material.models(formatting.CLOSED)
     found = findings.first(material, closed, THROUGHPUT)
     if found is None:
         return ()
@@ -58,9 +58,9 @@ def elsewhere(material: Material) -> Words:
 
 def cost(material: Material) -> Words:
     """CPU per request, in the scenario of the first sentence."""
-    closed = material.models(figures.CLOSED)
+    closed = material.models(formatting.CLOSED)
     chosen = findings.first(material, closed, THROUGHPUT)
-    wheres = [*([chosen[0]] if chosen else []), *closed, *material.models(figures.OPEN)]
+    wheres = [*([chosen[0]] if chosen else []), *closed, *material.models(formatting.OPEN)]
     found = findings.first(material, wheres, CPU)
     if found is None:
         return ()
@@ -69,7 +69,7 @@ def cost(material: Material) -> Words:
 
 def tail(material: Material) -> Words:
     """The 99th percentile at the first given rate."""
-    rates = [where for where in material.models(figures.OPEN) if where[1] == "main"]
+    rates = [where for where in material.models(formatting.OPEN) if where[1] == "main"]
     found = findings.first(material, rates, P99)
     if found is None:
         return ()
@@ -90,7 +90,7 @@ def blocking(material: Material) -> Words:
             told.append(f"to {now} on {stack}")
             continue
         factor = material.against((stack, *where), (stack, ALONE, CANARY), P99)
-        first = figures.figure(P99, alone.centre)
+        first = formatting.figure(P99, alone.centre)
         told.append(f"from {first} to {now} on {stack} ({findings.ratio(factor)})")
     if not told:
         return ()

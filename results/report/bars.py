@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loopbench.results import figures
 from loopbench.results.report.charts import Whole, row_text
 from loopbench.results.report.drawing import WIDTH_PT, filling
 from loopbench.results.report.parts import Panel
+from loopbench.results.stats import formatting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def _draw(axes: Axes, bars: Sequence[Whole], total: float) -> None:
     most = max(sum(value for _, value in bar.parts) for bar in bars)
     axes.set_xlim(0, most)
     at = [most * share for share in (0.0, 0.5, 1.0)]
-    axes.set_xticks(at, [figures.digits(value) for value in at])
+    axes.set_xticks(at, [formatting.digits(value) for value in at])
     axes.set_yticks([])
     for place, bar in enumerate(bars):
         top, begin = _ROW * place, 0.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loopbench.results import figures
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.report import readings
 from loopbench.results.report.material import Material
-from loopbench.results.summary import Cell, Sample
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Cell, Sample
 
 Value = Callable[[RunRow], float | None]
 
@@ -58,4 +58,4 @@ def growth(before: str, later: str, scale: float = 1.0) -> Value:
 
 def text(sample: Sample | None) -> str:
     """The centre, with three digits."""
-    return readings.NOTHING if sample is None else figures.digits(readings.estimate(sample)[0])
+    return readings.NOTHING if sample is None else formatting.digits(readings.estimate(sample)[0])

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from loopbench.results import figures
-from loopbench.results.location import Interval
 from loopbench.results.report.drawing import WIDTH_PT, filling
 from loopbench.results.report.looks import INK, Look
 from loopbench.results.report.material import Curve, median_curve
 from loopbench.results.report.parts import Panel
 from loopbench.results.report.scales import GRID, Scale, round_steps, tick
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -347,7 +347,7 @@ def _draw_wholes(axes: Axes, bars: Sequence[Whole], total: float) -> None:
 def row_text(axes: Axes, text: str, y: float, x: int, side: str) -> None:
     """Above a bar, at the begin (x 0, `left`) or the end (x 1, `right`) of its row."""
     axes.annotate(
-        _elided(figures.plain(text)),
+        _elided(formatting.plain(text)),
         (x, y),
         xycoords=("axes fraction", "data"),
         ha=side,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Table, table
+from loopbench.results.stats import formatting
 
 _LAYERS = re.compile(r"middleware-(\d+)")
 
@@ -24,7 +24,7 @@ def tables(material: Material) -> Iterator[Table]:
         f"Instructions of a request, by case and stack (spread of the counts at most {spread:.2%})",
         ("case", *stacks),
         (
-            (case, *(figures.digits(by[stack]) if stack in by else "–" for stack in stacks))
+            (case, *(formatting.digits(by[stack]) if stack in by else "–" for stack in stacks))
             for case, by in found.items()
         ),
     )
@@ -36,7 +36,7 @@ def tables(material: Material) -> Iterator[Table]:
         f"Instructions of one layer: the difference of {most} layers and {least}, divided",
         ("stack", "a layer", "as a share of the request without layers"),
         (
-            (stack, figures.digits(each), f"{each / layers[least][stack]:.2%}")
+            (stack, formatting.digits(each), f"{each / layers[least][stack]:.2%}")
             for stack in stacks
             if stack in layers[least] and stack in layers[most]
             for each in ((layers[most][stack] - layers[least][stack]) / (most - least),)

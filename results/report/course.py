@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.report import charts
 from loopbench.results.report.charts import Course
 from loopbench.results.report.material import Material, name
 from loopbench.results.report.parts import Part, Plot, table
 from loopbench.results.report.readings import NOTHING, Where
 from loopbench.results.report.tracks import COLUMNS, MOST_POINTS, Track
+from loopbench.results.stats import formatting
 
 _TITLES = {
     "throughput_rps": "requests/s",
@@ -85,4 +85,4 @@ def _worst(track: Track) -> Iterator[str]:
         if worst is None:
             yield from (NOTHING, "")
         else:
-            yield from (figures.digits(worst[1]), f"{worst[0]:.1f}")
+            yield from (formatting.digits(worst[1]), f"{worst[0]:.1f}")

@@ -10,7 +10,7 @@ from loopbench.results.report import questions, sections
 from loopbench.results.report.looks import PARTS, Look
 from loopbench.results.report.parts import Made, Words
 from loopbench.results.report.questions import Answered
-from loopbench.results.summary import Summaries
+from loopbench.results.stats.summary import Summaries
 from loopbench.results.table import heading
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from loopbench.results import figures
 from loopbench.results.notes import Note
 from loopbench.results.report import surroundings
 from loopbench.results.report.material import Material
@@ -19,7 +18,8 @@ from loopbench.results.report.parts import (
     table,
     words,
 )
-from loopbench.results.warnings import wording
+from loopbench.results.stats import formatting
+from loopbench.results.stats.warnings import wording
 
 MOST_FAILURES = 40
 
@@ -62,7 +62,7 @@ def _parity(material: Material) -> Iterator[Part]:
         else "each with its reason."
     )
     if found:
-        reference = figures.plain(parity.get("reference"))
+        reference = formatting.plain(parity.get("reference"))
         said = f"Parity: {_settings(len(found))} from those of {reference}, {told}"
         yield Text((f"{said} The table stands under ", Link("Environment", "environment"), "."))
     else:
@@ -97,8 +97,8 @@ def _failures(material: Material) -> Iterator[tuple[str, ...]]:
             run.stack,
             run.scenario,
             run.load,
-            figures.plain(row["reason"]),
-            figures.plain(row["example"] or ""),
+            formatting.plain(row["reason"]),
+            formatting.plain(row["example"] or ""),
             str(run.round),
             f"{count:,}",
         )

@@ -13,7 +13,7 @@ from loopbench.results.report.charts import Course
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Panel, Part, Plot, Table, table
 from loopbench.results.report.readings import Where
-from loopbench.results.summary import Sample
+from loopbench.results.stats.summary import Sample
 
 PATTERN = re.compile(r"fetch-([a-z]+)-(\d+)")
 TIME, CPU = "response_time_p50_ms", "cpu_us_per_request"

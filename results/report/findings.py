@@ -6,12 +6,12 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loopbench.results import figures
-from loopbench.results.location import TRIM_FROM, Interval
 from loopbench.results.report.material import Material, name
 from loopbench.results.report.readings import Where
-from loopbench.results.summary import Ratio, Summary
-from loopbench.results.warnings import Warning  # noqa: A004  the project's noun
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import TRIM_FROM, Interval
+from loopbench.results.stats.summary import Ratio, Summary
+from loopbench.results.stats.warnings import Warning  # noqa: A004  the project's noun
 
 
 class Standing(enum.Enum):
@@ -162,7 +162,7 @@ def sentence(difference: Difference) -> str:
                 f"against {values[1]}), but {_rounds(difference.ratio.n)} cannot rule out chance"
             )
         case Standing.DOUBTFUL:
-            codes = figures.listed(map(figures.plain, difference.doubts))
+            codes = formatting.listed(map(formatting.plain, difference.doubts))
             return (
                 f"{more} with {values[0]} and {less} with {values[1]} cannot be compared by their "
                 f"{manner.what} in {where} ({codes})"
@@ -190,7 +190,7 @@ def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Itera
             (Standing.DOUBTFUL, "a Warning forbids comparing them in"),
         ):
             if by[standing]:
-                places = figures.listed(name(difference.where) for difference in by[standing])
+                places = formatting.listed(name(difference.where) for difference in by[standing])
                 clauses.append(f"{said} {places}")
         if clauses:
             yield f"{stack} beside {mine[0].ratio.to}: {'; '.join(clauses)}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.report import charts
 from loopbench.results.report.charts import Whole
 from loopbench.results.report.looks import PARTS
 from loopbench.results.report.material import Material, name
 from loopbench.results.report.parts import Key, Panel, Part, Plot, table
-from loopbench.results.summary import Cell
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Cell
 
 BEFORE, INSIDE, AFTER = (
     "before_handler_mean_ms",
@@ -44,8 +44,8 @@ def parts(material: Material) -> Iterator[Part]:
                 (
                     name(where),
                     stack,
-                    *(figures.digits(part) for part in taken),
-                    figures.digits(total),
+                    *(formatting.digits(part) for part in taken),
+                    formatting.digits(total),
                 )
             )
     if not bars:

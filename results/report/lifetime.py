@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.report import charts
 from loopbench.results.report.charts import Dot, Line
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Part, Plot, table
+from loopbench.results.stats import formatting
 
 METRICS = {
     "start_ms": "start until it listens",
@@ -46,7 +46,7 @@ def parts(material: Material) -> Iterator[Part]:
                         stack,
                         text,
                         str(len(found)),
-                        *map(figures.digits, (statistics.median(found), min(found), max(found))),
+                        *map(formatting.digits, (statistics.median(found), min(found), max(found))),
                     )
                 )
     yield Plot(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results import figures
-from loopbench.results.limit import SWEEP, Limit, Word, limits
 from loopbench.results.report import charts, readings
 from loopbench.results.report.charts import Course
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
 from loopbench.results.report.readings import NOTHING
+from loopbench.results.stats.bottleneck import SWEEP, Limit, Word, limits
 
 DRIVERS = {"async": "asynchronous driver", "sync": "synchronous driver in threads"}
 _PANELS = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loopbench.results.summary import YARDSTICK
+from loopbench.results.stats.summary import YARDSTICK
 
 INK = "#010203"
 """Stands for the colour of the text, which follows the page: exchanged for `currentColor`."""

@@ -22,7 +22,7 @@ from loopbench.results.report.looks import Look, looks
 from loopbench.results.report.parts import Key
 from loopbench.results.report.tracks import Track, tracks
 from loopbench.results.schema import Row
-from loopbench.results.summary import (
+from loopbench.results.stats.summary import (
     YARDSTICK,
     Cell,
     Ratio,

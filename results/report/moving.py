@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loopbench.results import figures
 from loopbench.results.report import charts, readings
 from loopbench.results.report.byround import Value, growth, product, quotient, text, worked_out
 from loopbench.results.report.charts import Dot, Line
 from loopbench.results.report.material import Material, name
 from loopbench.results.report.parts import Part, Plot, Table, table
 from loopbench.results.report.readings import Where
+from loopbench.results.stats import formatting
 
 ALONE = "stream-100k"
 """The load that is offered beside slow readers, by itself."""
@@ -126,7 +126,7 @@ def _streams(material: Material) -> Iterator[Part]:
 
 def _slow(material: Material) -> Iterator[Part]:
     """Scenarios with slow readers, after the same load without them."""
-    slow = [where for where in material.models(figures.SLOW) if _innocent(material, where)]
+    slow = [where for where in material.models(formatting.SLOW) if _innocent(material, where)]
     if not slow:
         return
     alone = (ALONE, "main")
@@ -165,7 +165,7 @@ def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
     readers = {
         run.scenario: run.number("users") or 0.0
         for run in material.runs
-        if run.load_model == figures.SLOW
+        if run.load_model == formatting.SLOW
     }
     rows = []
     for where in wheres:
@@ -177,7 +177,7 @@ def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
             held = worked_out(material, cell, "held", MEMORY)
             each = "–"
             if count and held is not None:
-                each = figures.digits(readings.estimate(held)[0] / count * 1000)
+                each = formatting.digits(readings.estimate(held)[0] / count * 1000)
             against = None
             if where[0] != ALONE:
                 against = material.against(cell, (stack, ALONE, "main"), "service_time_p99_ms")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from loopbench.results import figures
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder.folder import Folder
 from loopbench.results.report import drawing, material, speed
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Key, Panel
 from loopbench.results.report.readings import Where
-from loopbench.results.summary import Summaries
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Summaries
 
 _GAP_PT = 14.0
 _LEGEND_PT = 24.0
@@ -55,7 +55,7 @@ def render(folder: Folder, summaries: Summaries, scenarios: Sequence[str]) -> st
 
 
 def _chosen(held: Material, scenarios: Sequence[str]) -> list[Where]:
-    closed = {where[0]: where for where in held.models(figures.CLOSED)}
+    closed = {where[0]: where for where in held.models(formatting.CLOSED)}
     unknown = [name for name in scenarios if name not in closed]
     if unknown:
         raise UnknownName(f"no closed loop {unknown[0]!r} here; there are: {', '.join(closed)}")

@@ -7,11 +7,11 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from loopbench.results import figures
 from loopbench.results.report import charts, processes, readings
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
 from loopbench.results.schema import Row
+from loopbench.results.stats import formatting
 
 METRICS = {
     "loop_delay_p99_ms": "loop delay p99, ms",
@@ -131,7 +131,7 @@ def _loop(place: Place, several: bool) -> str:
 
 def _threads(names: Iterable[str]) -> str:
     every = sorted(names)
-    return figures.listed(every, 2) if len(every) > 3 else ", ".join(every)
+    return formatting.listed(every, 2) if len(every) > 3 else ", ".join(every)
 
 
 def _probe_table(material: Material) -> Table:
@@ -143,10 +143,10 @@ def _probe_table(material: Material) -> Table:
         rows.append(
             (
                 str(row["stack"]),
-                *(figures.digits(x) if isinstance(x, float) else "–" for x in figured[:2]),
+                *(formatting.digits(x) if isinstance(x, float) else "–" for x in figured[:2]),
                 f"{share:+.2%}" if isinstance(share, float) else "–",
                 f"{figured[2]:.2%}" if isinstance(figured[2], float) else "–",
-                figures.digits(figured[3]) if isinstance(figured[3], float) else "–",
+                formatting.digits(figured[3]) if isinstance(figured[3], float) else "–",
             )
         )
     return table(
@@ -176,7 +176,7 @@ def _threads_table(material: Material) -> Table:
     rows = []
     for key in order:
         count, cpu, waited = map(statistics.median, zip(*sums[key].values(), strict=True))
-        rows.append((*key, f"{count:g}", figures.digits(cpu), figures.digits(waited)))
+        rows.append((*key, f"{count:g}", formatting.digits(cpu), formatting.digits(waited)))
     return table(
         "Threads at the end of the window: their CPU time, and their wait for a CPU",
         ("scenario", "stack", "thread", "threads", "CPU ms", "runnable without a CPU ms"),

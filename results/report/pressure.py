@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from loopbench.results import figures
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.report import charts, readings
 from loopbench.results.report.charts import Bound, Course, Dot, Line
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Part, Plot, Table, table
 from loopbench.results.report.readings import Where
-from loopbench.results.summary import Sample
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Sample
 
 CANARY = "canary"
 """The load of innocent requests in the scenarios about neighbours."""
@@ -221,7 +221,7 @@ def _cliff_table(
             if not any(found):
                 continue
             size = sizes.get(stack)
-            most = "–" if size is None else figures.digits(min(users, size) / sweep.work_s)
+            most = "–" if size is None else formatting.digits(min(users, size) / sweep.work_s)
             first, *others = map(readings.value, found)
             rows.append((f"{users} users", stack, first, most, *others))
     return table(
@@ -260,7 +260,7 @@ HELD = (
 def lingering(material: Material) -> list[str]:
     """Scenarios whose server was read once more after its connections were closed."""
     after = {run.scenario for run in material.runs if run.number("rss_after_bytes") is not None}
-    idle = {where[0] for where in material.models(figures.IDLE)}
+    idle = {where[0] for where in material.models(formatting.IDLE)}
     return [
         scenario
         for scenario in dict.fromkeys(scenario for scenario, _ in material.loads)
@@ -268,7 +268,7 @@ def lingering(material: Material) -> list[str]:
     ]
 
 
-_STANDING = (figures.IDLE, figures.ECHO, figures.PUSHED, figures.BROADCAST)
+_STANDING = (formatting.IDLE, formatting.ECHO, formatting.PUSHED, formatting.BROADCAST)
 """Loads whose connections stay from the beginning to the end."""
 
 
@@ -345,4 +345,4 @@ def _held_text(what: Held, sample: Sample | None) -> str:
     if sample is None:
         return readings.NOTHING
     centre = readings.estimate(sample)[0]
-    return readings.number(centre) if what.scale == 1.0 else figures.digits(centre)
+    return readings.number(centre) if what.scale == 1.0 else formatting.digits(centre)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Part, Text, table, words
+from loopbench.results.stats import formatting
 
 
 def parts(material: Material) -> Iterator[Part]:
@@ -67,4 +67,6 @@ def _several(run: RunRow) -> bool:
 
 
 def _listed(by_pid: dict[int, int] | dict[int, float]) -> str:
-    return " ".join(figures.digits(value) for value in sorted(by_pid.values(), reverse=True)) or "–"
+    return (
+        " ".join(formatting.digits(value) for value in sorted(by_pid.values(), reverse=True)) or "–"
+    )

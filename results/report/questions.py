@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loopbench.results import figures
 from loopbench.results.report import findings, pressure, readings, split
 from loopbench.results.report.answer import BLOCKING, P99
 from loopbench.results.report.material import Material, name
@@ -15,7 +14,8 @@ from loopbench.results.report.pressure import ALONE, CANARY
 from loopbench.results.report.readings import Where
 from loopbench.results.report.seen import told
 from loopbench.results.report.speed import CPU, THROUGHPUT
-from loopbench.results.summary import Summary
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Summary
 
 Answer = Callable[[Material], str]
 """One line from the rows; blank where they do not hold it."""
@@ -60,7 +60,7 @@ _CORES_FOR_RPS = 10_000
 
 
 def _faster(material: Material) -> str:
-    return _at_first(material, material.models(figures.CLOSED))
+    return _at_first(material, material.models(formatting.CLOSED))
 
 
 def _at_first(material: Material, wheres: tuple[Where, ...]) -> str:
@@ -167,7 +167,7 @@ def _memory(material: Material) -> str:
             standing = pressure.held(material, stack, scenario, each)
             if standing is None:
                 continue
-            kilobytes = figures.digits(readings.estimate(standing)[0])
+            kilobytes = formatting.digits(readings.estimate(standing)[0])
             left = pressure.held(material, stack, scenario, after)
             kept = (
                 ""
@@ -200,7 +200,7 @@ def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple
 def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> str:
     told = []
     for one, other in pairs:
-        for where in material.models(figures.CLOSED):
+        for where in material.models(formatting.CLOSED):
             ratio = material.against((other, *where), (one, *where), THROUGHPUT)
             if ratio is not None:
                 told.append(f"{name(where)}: {other} over {one} {findings.ratio(ratio)}")
@@ -223,7 +223,7 @@ def _layers(material: Material) -> str:
 
 
 def _cores(material: Material) -> str:
-    for where in material.models(figures.CLOSED, figures.OPEN):
+    for where in material.models(formatting.CLOSED, formatting.OPEN):
         told = []
         for stack in material.contenders():
             cost = material.get(stack, where, CPU)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loopbench.results import figures
-from loopbench.results.location import Interval, locate
 from loopbench.results.notes import marks
 from loopbench.results.report.charts import Dot, Line
 from loopbench.results.report.material import Material, name
-from loopbench.results.summary import METRICS, Cell, Ratio, Sample, Summary
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import Interval, locate
+from loopbench.results.stats.summary import METRICS, Cell, Ratio, Sample, Summary
 
 NOTHING = "–"
 
@@ -70,22 +70,22 @@ def value(summary: Summary | None) -> str:
     metric = summary.sample.metric
     if not METRICS[metric].unit:
         return number(summary.centre)
-    return figures.figure(metric, summary.centre)
+    return formatting.figure(metric, summary.centre)
 
 
 def number(value: float) -> str:
     """A whole number with all its digits; any other with three."""
-    return f"{value:,.0f}" if value == round(value) else figures.digits(value)
+    return f"{value:,.0f}" if value == round(value) else formatting.digits(value)
 
 
 def spread(summary: Summary | None) -> str:
     """How far the furthest Round is from it."""
-    return "" if summary is None else figures.spread(summary)
+    return "" if summary is None else formatting.spread(summary)
 
 
 def ratio(found: Ratio | None) -> str:
     """A ratio with its interval."""
-    return "" if found is None else figures.ratio(found, interval=True)
+    return "" if found is None else formatting.ratio(found, interval=True)
 
 
 def noted(material: Material, cell: Cell) -> str:

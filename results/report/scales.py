@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loopbench.results.location import Interval
 from loopbench.results.report.looks import INK
+from loopbench.results.stats.location import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from loopbench.results import figures
-from loopbench.results.location import Interval
 from loopbench.results.report import charts, counted, readings
 from loopbench.results.report.charts import Dot, Line
 from loopbench.results.report.material import Material, name
 from loopbench.results.report.parts import Panel, Part, Plot, Table, Text, table, words
 from loopbench.results.report.readings import Where
-from loopbench.results.summary import GENERATOR_LIMIT, YARDSTICK
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import Interval
+from loopbench.results.stats.summary import GENERATOR_LIMIT, YARDSTICK
 
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 
 
 def parts(material: Material) -> Iterator[Part]:
     """Throughput of the closed loops, CPU per request of all, and the ratios of both."""
-    closed = [where for where in material.models(figures.CLOSED) if material.has(where, THROUGHPUT)]
+    closed = [
+        where for where in material.models(formatting.CLOSED) if material.has(where, THROUGHPUT)
+    ]
     every = [
         where
-        for where in material.models(figures.CLOSED, figures.OPEN)
+        for where in material.models(formatting.CLOSED, formatting.OPEN)
         if _measured(material, where)
     ]
     if not every:
@@ -113,7 +115,7 @@ def _table(material: Material, wheres: list[Where]) -> Table:
         "scenario", "stack", "requests/s", "±", to, "of the ceiling",
         "CPU µs/request", "±", to, "Warnings",
     )  # fmt: skip
-    closed = set(material.models(figures.CLOSED))
+    closed = set(material.models(formatting.CLOSED))
     whole = readings.first_loads(wheres)
     rows = []
     for where in wheres:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from loopbench.results import figures, split_text
 from loopbench.results.report import bars, readings
 from loopbench.results.report.charts import Whole
 from loopbench.results.report.looks import PARTS
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import Key, Part, Plot, Table, Text, table, words
-from loopbench.results.split import FRAMEWORK, Counted, Split, counted, first_loads, splits
+from loopbench.results.stats import framework_split_text
+from loopbench.results.stats.framework_split import (
+    FRAMEWORK,
+    Counted,
+    Split,
+    counted,
+    first_loads,
+    splits,
+)
 
 NAMES = ("server: bare ASGI on it", "framework: what it adds")
 _NAMES = 3
@@ -24,7 +31,7 @@ def parts(material: Material) -> Iterator[Part]:
     counts = list(counted(material.facts, material.counts))
     if not timed and not counts:
         return
-    for kind, told in split_text.TOLD.items():
+    for kind, told in framework_split_text.TOLD.items():
         found = [split for split in timed if split.pair.kind == kind]
         if found:
             of = _table(material, kind, found)
@@ -33,7 +40,7 @@ def parts(material: Material) -> Iterator[Part]:
         cases = [one for one in counts if one.pair.kind == kind]
         if cases:
             yield _counted(f"{told.title}: instructions a request", kind, cases)
-    yield Text(words(split_text.MEANING))
+    yield Text(words(framework_split_text.MEANING))
 
 
 def told(material: Material) -> str:
@@ -53,8 +60,8 @@ def told(material: Material) -> str:
 def _table(material: Material, kind: str, found: Sequence[Split]) -> Table:
     return table(
         f"{split_text.TOLD[kind].title}: CPU time a request",
-        (*split_text.header(kind), "Warnings"),
-        [(*split_text.row(split), _marks(material, split)) for split in found],
+        (*framework_split_text.header(kind), "Warnings"),
+        [(*framework_split_text.row(split), _marks(material, split)) for split in found],
         names=_NAMES,
     )
 
@@ -91,8 +98,8 @@ def _plot(found: Sequence[Split], of: Table) -> Plot:
 def _counted(title: str, kind: str, cases: Sequence[Counted]) -> Table:
     return table(
         title,
-        split_text.counted_header(kind),
-        [split_text.counted_row(one) for one in cases],
+        framework_split_text.counted_header(kind),
+        [framework_split_text.counted_row(one) for one in cases],
         names=_NAMES,
         folded=len(cases) > 20,
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.report import charts
 from loopbench.results.report.material import Curve, Material, median_curve, name
 from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
+from loopbench.results.stats import formatting
 
 _SHOWN = (50.0, 90.0, 99.0, 99.9)
 
@@ -62,9 +62,9 @@ def _table(material: Material, found: dict[tuple[str, str], dict[str, tuple[Curv
                     name(where),
                     stack,
                     str(len(curves[stack])),
-                    *("–" if value is None else figures.digits(value) for value in at),
-                    figures.digits(middle.maximum),
-                    figures.digits(max(curve.maximum for curve in curves[stack])),
+                    *("–" if value is None else formatting.digits(value) for value in at),
+                    formatting.digits(middle.maximum),
+                    formatting.digits(max(curve.maximum for curve in curves[stack])),
                 )
             )
     return table(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results import figures
 from loopbench.results.report import charts, readings
 from loopbench.results.report.material import Material, name
 from loopbench.results.report.parts import Part, Plot, Table, Text, table, words
 from loopbench.results.report.pressure import HELD, held
 from loopbench.results.report.readings import NOTHING, Where
-from loopbench.results.summary import Ratio, paired_ratio
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Ratio, paired_ratio
 
 RATE, P50, P99 = "throughput_rps", "service_time_p50_ms", "service_time_p99_ms"
 LAST50, LAST99 = "last_delivery_p50_ms", "last_delivery_p99_ms"
@@ -26,8 +26,8 @@ _MANY = 100
 
 def parts(material: Material) -> Iterator[Part]:
     """Nothing where no load of these kinds was measured."""
-    echoes = list(material.models(figures.ECHO))
-    deliveries = list(material.models(figures.PUSHED, figures.BROADCAST))
+    echoes = list(material.models(formatting.ECHO))
+    deliveries = list(material.models(formatting.PUSHED, formatting.BROADCAST))
     if echoes:
         yield _messages(material, echoes)
     if deliveries:
@@ -101,7 +101,7 @@ def _memory(material: Material, stack: str, where: Where) -> Iterator[str]:
         if sample is None or (what.each and users < _MANY):
             yield NOTHING
         else:
-            yield figures.digits(readings.estimate(sample)[0])
+            yield formatting.digits(readings.estimate(sample)[0])
 
 
 def _broadcasts(material: Material, wheres: list[Where]) -> Plot:

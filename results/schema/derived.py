@@ -25,7 +25,8 @@ SUMMARY = Table(
         number("ratio_low", "1", "begin of the ratio's 95 % interval; blank below 3 Rounds"),
         number("ratio_high", "1", "end of that interval"),
         text(
-            "warnings", "codes of loopbench.results.warnings that concern this metric, `;` between"
+            "warnings",
+            "codes of loopbench.results.stats.warnings that concern this metric, `;` between",
         ),
     ),
 )

@@ -100,6 +100,8 @@ WORKERS = Table(
         number("longest_gap_s", "s", "the longest that nothing was heard of it during the load"),
         count("report_bytes", "size of its report to the master", unit="bytes"),
         text("gone", "why it was lost; blank: it was not"),
-        text("warnings", "codes of loopbench.results.warnings that are about it, `;` between"),
+        text(
+            "warnings", "codes of loopbench.results.stats.warnings that are about it, `;` between"
+        ),
     ),
 )

@@ -62,7 +62,7 @@ SLOTS = Table(
         number("cpu_us_per_request", "us", "CPU time of the server process, a completed request"),
         number("service_time_p50_ms", "ms", "median service time of correct answers"),
         number("service_time_p99_ms", "ms", "99th percentile of the same"),
-        text("warnings", "codes of loopbench.results.warnings, `;` between; blank: none"),
+        text("warnings", "codes of loopbench.results.stats.warnings, `;` between; blank: none"),
     ),
 )
 

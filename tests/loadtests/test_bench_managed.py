@@ -18,7 +18,7 @@ from loopbench.results.report.material import gather
 from loopbench.results.report.parts import Table
 from loopbench.results.report.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
-from loopbench.results.summary import summarise
+from loopbench.results.stats.summary import summarise
 from loopbench.results.table import heading
 from loopbench.servers.managers.table import available
 from loopbench.servers.stacks import STACKS

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from loopbench.results.folder.folder import load
 from loopbench.results.report.document import Document, document
 from loopbench.results.report.parts import Panel, Plot, Table
-from loopbench.results.summary import summarise
+from loopbench.results.stats.summary import summarise
 
 
 def made(folder: Path) -> Document:

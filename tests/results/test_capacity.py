@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results.capacity import Capacity, capacities, checks
 from loopbench.results.folder import folder as folders
 from loopbench.results.schema import RUNS, Row, TableWriter
-from loopbench.results.summary import summarise
+from loopbench.results.stats.capacity import Capacity, capacities, checks
+from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
 
 RATES = {1000: (0.20, 1.0, ""), 2000: (0.30, 2.0, ""), 4000: (0.52, 8.0, "")}

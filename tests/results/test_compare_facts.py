@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loopbench.results.compare import Difference
-from loopbench.results.compare_facts import otherwise
 from loopbench.results.folder import folder as folders
 from loopbench.results.schema import BEHAVIOUR, OBSERVATIONS, Row, TableWriter
+from loopbench.results.stats.compare import Difference
+from loopbench.results.stats.compare_facts import otherwise
 from tests.conftest import ROOT
 from tests.results import report_folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loopbench.results import figures
+from loopbench.results.stats import formatting
 
 
 @pytest.mark.parametrize(
@@ -22,20 +22,20 @@ from loopbench.results import figures
 )
 def test_three_digits(value: float, written: str) -> None:
     """Three significant digits, thousands apart, never an exponent."""
-    assert figures.digits(value) == written
+    assert formatting.digits(value) == written
 
 
 def test_bytes_are_written_as_megabytes() -> None:
     """54,500,000 bytes are 54.5 MB."""
-    assert figures.figure("rss_peak_bytes", 54_500_000.0) == "54.5"
-    assert figures.label("rss_peak_bytes") == "memory MB"
+    assert formatting.figure("rss_peak_bytes", 54_500_000.0) == "54.5"
+    assert formatting.label("rss_peak_bytes") == "memory MB"
 
 
 def test_text_from_rows_commands_no_terminal() -> None:
     """Control characters become blanks."""
-    assert figures.plain("a\x1b[31mb\nc") == "a [31mb c"
+    assert formatting.plain("a\x1b[31mb\nc") == "a [31mb c"
 
 
 def test_a_long_list_ends_in_a_count() -> None:
     """Nothing is left out silently."""
-    assert figures.listed("abcdefgh", 3) == "a, b, c and 5 more"
+    assert formatting.listed("abcdefgh", 3) == "a, b, c and 5 more"

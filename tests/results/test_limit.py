@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import limit, schema, table
+from loopbench.results import schema, table
 from loopbench.results.folder import folder as folders
-from loopbench.results.limit import Seen, Verdict, Word, verdict
 from loopbench.results.report import limits as section
 from loopbench.results.report.material import gather
 from loopbench.results.report.parts import Plot, Table, Text
 from loopbench.results.schema import Row, TableWriter
-from loopbench.results.summary import summarise
+from loopbench.results.stats import bottleneck
+from loopbench.results.stats.bottleneck import Seen, Verdict, Word, verdict
+from loopbench.results.stats.summary import summarise
 
 IDLE = Seen(
     response_ms=10.0,
@@ -151,7 +152,7 @@ EXPECTED = [
 def test_a_folder(folder: Path) -> None:
     """Only scenarios that ask a database have a verdict, in the order of the sweep."""
     loaded = folders.load(folder)
-    found = limit.limits(loaded, summarise(loaded))
+    found = bottleneck.limits(loaded, summarise(loaded))
     assert [(one.cell[1], one.cell[0], one.verdict.word) for one in found] == EXPECTED
     assert {one.seen.embedded for one in found} == {False}
 

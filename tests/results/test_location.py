@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from scipy import stats
 
-from loopbench.results.compare import unpaired_ratio
-from loopbench.results.location import Interval, locate, raised
-from loopbench.results.summary import Sample
+from loopbench.results.stats.compare import unpaired_ratio
+from loopbench.results.stats.location import Interval, locate, raised
+from loopbench.results.stats.summary import Sample
 
 REPEATS = 3000
 

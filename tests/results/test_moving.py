@@ -12,7 +12,7 @@ from loopbench.results import table as terminal
 from loopbench.results.folder.folder import load
 from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS, Row
-from loopbench.results.summary import summarise
+from loopbench.results.stats.summary import summarise
 from tests.results import moving_folder, report_folder
 from tests.results.reports import drawn, made, panels, table
 

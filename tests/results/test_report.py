@@ -15,7 +15,7 @@ from loopbench.results.report.parts import Code, Link, Text, Words
 from loopbench.results.report.questions import QUESTIONS
 from loopbench.results.report.sections import SECTIONS
 from loopbench.results.schema import RUNS, TABLES, Row
-from loopbench.results.summary import summarise
+from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
 from tests.results import report_folder
 from tests.results.reports import Page, made, table, tables

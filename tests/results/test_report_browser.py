@@ -11,7 +11,7 @@ import pytest
 
 from loopbench.results.folder.folder import load
 from loopbench.results.report import writing
-from loopbench.results.summary import summarise
+from loopbench.results.stats.summary import summarise
 from tests.results import chromium, report_folder
 from tests.results.chromium import Page
 

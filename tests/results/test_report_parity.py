@@ -12,7 +12,7 @@ from loopbench.results.folder.folder import load
 from loopbench.results.report import doubts, surroundings
 from loopbench.results.report.material import Material, gather
 from loopbench.results.report.parts import Code, Link, Part, Table, Text
-from loopbench.results.summary import summarise
+from loopbench.results.stats.summary import summarise
 from tests.results import report_folder
 
 KNOWN = {

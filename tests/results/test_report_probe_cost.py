@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from loopbench.results import summary
 from loopbench.results.folder import folder
 from loopbench.results.report import writing
 from loopbench.results.schema import PROBE_COST, Row, TableWriter
+from loopbench.results.stats import summary
 
 ROWS: list[Row] = [
     {

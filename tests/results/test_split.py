@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import split
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.tables import Problem
 from loopbench.results.report import split as section
 from loopbench.results.report.material import gather
 from loopbench.results.report.parts import Plot, Table
-from loopbench.results.split import Counted, Pair, Split
-from loopbench.results.summary import summarise
+from loopbench.results.stats import framework_split
+from loopbench.results.stats.framework_split import Counted, Pair, Split
+from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
 from tests.results import split_folder
 
@@ -30,14 +30,14 @@ def folder(tmp_path: Path) -> Path:
 def _of(path: Path) -> tuple[tuple[Split, ...], tuple[Counted, ...]]:
     loaded = folders.load(path)
     problems: list[Problem] = []
-    found = split.of_folder(loaded, summarise(loaded), problems)
+    found = framework_split.of_folder(loaded, summarise(loaded), problems)
     assert problems == []
     return found
 
 
 def test_stacks_pair_that_differ_in_one_trait(folder: Path) -> None:
     """By what the servers said of themselves; never across two traits, nor where no loop serves."""
-    assert split.pairs(folders.facts_of(folders.load(folder))) == (
+    assert framework_split.pairs(folders.facts_of(folders.load(folder))) == (
         Pair("framework", "bare-h", "full-h"),
         Pair("loop", "full-h", "full-h-fast"),
         Pair("parser", "full-u", "full-u-c"),
@@ -94,7 +94,7 @@ def test_a_single_round_has_a_difference_and_no_interval(folder: Path) -> None:
         loaded.environment,
         loaded.problems,
     )
-    (framework, *_), _ = split.of_folder(one, summarise(one), [])
+    (framework, *_), _ = framework_split.of_folder(one, summarise(one), [])
     assert (framework.difference, framework.interval, framework.significant) == (150.0, None, None)
     assert "too-few-rounds" in framework.codes
 

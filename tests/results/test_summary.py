@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import figures, summary
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SUMMARY, Code, TableWriter, read_table
-from loopbench.results.summary import METRICS, Summaries, Summary, choose_reference, summarise
-from loopbench.results.warnings import WORDING, ReadingCode, Wording, wording
+from loopbench.results.stats import formatting, summary
+from loopbench.results.stats.summary import METRICS, Summaries, Summary, choose_reference, summarise
+from loopbench.results.stats.warnings import WORDING, ReadingCode, Wording, wording
 from tests.results import golden
 
 REACH = 4.302653 * math.sqrt(4e-4 / 6)
@@ -51,7 +51,7 @@ def test_an_insignificant_ratio_says_so(folder: Path) -> None:
     ratio = _of(summarise(load(folder)), "quart-hypercorn", "open-low", "response_time_p50_ms")
     assert ratio.ratio is not None
     assert ratio.ratio.significant is False
-    assert figures.ratio(ratio.ratio) == "~"
+    assert formatting.ratio(ratio.ratio) == "~"
 
 
 def test_too_few_rounds_give_no_interval_and_say_so(folder: Path) -> None:
@@ -187,4 +187,4 @@ def test_an_unknown_code_is_no_reason_to_trust() -> None:
 
 def test_every_shown_metric_is_a_column() -> None:
     """The tables show nothing that the schema does not have."""
-    assert {shown.metric for shown in figures.SHOWN} <= METRICS.keys()
+    assert {shown.metric for shown in formatting.SHOWN} <= METRICS.keys()

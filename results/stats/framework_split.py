@@ -3,7 +3,7 @@
 Which stacks pair is read from environment.json, where each server said what it
 consists of. CPU time is subtracted within a Round, since the Runs of a Round
 share the machine's mood; the differences, one a Round, are summarised as every
-Sample is (`loopbench.results.location`). Instruction counts are no Samples: a count
+Sample is (`loopbench.results.stats.location`). Instruction counts are no Samples: a count
 carries the range of its repeats, and a difference the sum of both ranges.
 """
 
@@ -15,9 +15,9 @@ from itertools import permutations
 
 from loopbench.results.folder.folder import Folder, facts_of
 from loopbench.results.folder.tables import Problem, optional_rows
-from loopbench.results.location import Interval, locate
 from loopbench.results.schema import COUNTS, Row
-from loopbench.results.summary import Cell, Ratio, Sample, Summaries, loads, paired_ratio
+from loopbench.results.stats.location import Interval, locate
+from loopbench.results.stats.summary import Cell, Ratio, Sample, Summaries, loads, paired_ratio
 
 CPU = "cpu_us_per_request"
 

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loopbench.results.location import Interval
-from loopbench.results.summary import METRICS, Ratio, Summary
+from loopbench.results.stats.location import Interval
+from loopbench.results.stats.summary import METRICS, Ratio, Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopbench.results.folder.folder import Folder
-from loopbench.results.summary import Cell, Summaries
+from loopbench.results.stats.summary import Cell, Summaries
 
 FULL = 0.9
 """Share from which on a CPU or a loop has nothing left: a saturated loop reads 0.95 to 0.99."""

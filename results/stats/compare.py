@@ -1,7 +1,7 @@
 """Two results folders against each other: ratio, interval and verdict, a Cell and metric.
 
 The Rounds of two folders are no pairs, so the logarithms of their values are
-compared by Yuen's test for unequal variances (`loopbench.results.location`): the
+compared by Yuen's test for unequal variances (`loopbench.results.stats.location`): the
 difference of the trimmed means, its standard error from both winsorised
 variances, and Welch's degrees of freedom. This is the interval of
 `scipy.stats.ttest_ind(b, a, trim=0.2, equal_var=False)`.
@@ -20,9 +20,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from loopbench.results import figures
 from loopbench.results.folder.folder import Folder
-from loopbench.results.location import (
+from loopbench.results.schema import ENVIRONMENT_FILE
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import (
     CONFIDENCE,
     MIN_ROUNDS,
     TRIM_FROM,
@@ -32,8 +33,7 @@ from loopbench.results.location import (
     quantile,
     raised,
 )
-from loopbench.results.schema import ENVIRONMENT_FILE
-from loopbench.results.summary import METRICS, Cell, Sample, Summaries, Summary, load_models
+from loopbench.results.stats.summary import METRICS, Cell, Sample, Summaries, Summary, load_models
 
 BY_CHANCE = round(1 / (1 - CONFIDENCE))
 """One verdict in so many says "different" where nothing differs."""
@@ -108,7 +108,7 @@ def only_in_one(before: Summaries, after: Summaries) -> dict[str, tuple[Cell, ..
 
 
 def _shown(models: tuple[str, ...]) -> list[str]:
-    return [shown.metric for shown in figures.shown_for(models)]
+    return [shown.metric for shown in formatting.shown_for(models)]
 
 
 def _compare(cell: Cell, metric: str, before: Summaries, after: Summaries) -> Comparison | None:

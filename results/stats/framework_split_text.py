@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loopbench.results import figures
-from loopbench.results.location import Interval
-from loopbench.results.split import FRAMEWORK, LOOP, PARSER, Counted, Split
+from loopbench.results.stats import formatting
+from loopbench.results.stats.framework_split import FRAMEWORK, LOOP, PARSER, Counted, Split
+from loopbench.results.stats.location import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ def row(split: Split) -> Cells:
         split.scenario if split.load == "main" else f"{split.scenario}/{split.load}",
         split.pair.other,
         split.pair.base,
-        figures.digits(split.base),
-        figures.digits(split.other),
+        formatting.digits(split.base),
+        formatting.digits(split.other),
         difference(split),
         _share(split),
-        "" if split.ratio is None else figures.ratio(split.ratio, interval=True),
+        "" if split.ratio is None else formatting.ratio(split.ratio, interval=True),
         str(split.n),
     )
 
@@ -69,7 +69,7 @@ def _share(found: Split | Counted) -> str:
 
 def difference(split: Split) -> str:
     """With its interval; `~` before it where that contains 0, `?` where there is none."""
-    centre = figures.digits(split.difference)
+    centre = formatting.digits(split.difference)
     if split.interval is None:
         return f"{centre} ?"
     return f"{'' if split.significant else '~ '}{centre} [{_between(split.interval)}]"
@@ -93,10 +93,10 @@ def counted_row(counted: Counted) -> Cells:
         counted.case,
         counted.pair.other,
         counted.pair.base,
-        figures.digits(counted.base),
-        figures.digits(counted.other),
-        figures.digits(counted.difference),
-        figures.digits(counted.reach),
+        formatting.digits(counted.base),
+        formatting.digits(counted.other),
+        formatting.digits(counted.difference),
+        formatting.digits(counted.reach),
         _share(counted),
     )
 

@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from loopbench.results import schema
-from loopbench.results.compare import Difference
 from loopbench.results.folder.behaviour_answers import questions
 from loopbench.results.folder.folder import Folder
 from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.stats.compare import Difference
 
 
 def otherwise(first: Folder, second: Folder) -> tuple[Difference, ...]:

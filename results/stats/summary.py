@@ -6,7 +6,7 @@ process. Requests are never pooled, since those of one process share its luck.
 Ratio. Stacks are compared within a Round, since the Runs of a Round share the
 machine's mood: the logarithms of value over reference value, one a Round,
 are summarised by the same method, and the results raised to e again.
-The method, with its source and limits: `loopbench.results.location`.
+The method, with its source and limits: `loopbench.results.stats.location`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from types import MappingProxyType
 from loopbench.results import schema
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
-from loopbench.results.location import MIN_ROUNDS, Interval, locate, raised
 from loopbench.results.schema import Column, Kind, Row, TableWriter
-from loopbench.results.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
+from loopbench.results.stats.location import MIN_ROUNDS, Interval, locate, raised
+from loopbench.results.stats.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
 
 YARDSTICK = "asyncio"
 """The stack without a framework: what the generator reaches at most, and never the reference."""

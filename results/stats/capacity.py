@@ -15,11 +15,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loopbench.results import figures
 from loopbench.results.folder.folder import Folder
-from loopbench.results.location import TRIM_FROM
-from loopbench.results.summary import YARDSTICK, Cell, Summaries, Summary
-from loopbench.results.warnings import wording
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import TRIM_FROM
+from loopbench.results.stats.summary import YARDSTICK, Cell, Summaries, Summary
+from loopbench.results.stats.warnings import wording
 
 RATE, P99, CPU, SHARE = (
     "arrival_rate_rps",
@@ -138,7 +138,7 @@ def _why_not(p99: Summary, slo_ms: float | None) -> str:
         if wording(warning.code).disqualifies and warning.rounds > p99.n // TRIM_FROM
     ]
     if codes:
-        return figures.listed(codes)
+        return formatting.listed(codes)
     most = p99.highest if p99.interval is None else p99.interval.high
     if slo_ms is not None and most > slo_ms:
         return f"p99 up to {figures.digits(most)} ms"
@@ -149,7 +149,7 @@ def _memory(folder: Folder, summaries: Summaries, stack: str) -> tuple[float | N
     """Of a process before its load, and of an idle connection: from idle scenarios."""
     for run in folder.runs:
         users = run.number("users")
-        if run.stack != stack or run.load_model != figures.IDLE or not users:
+        if run.stack != stack or run.load_model != formatting.IDLE or not users:
             continue
         cell: Cell = (stack, run.scenario, run.load)
         start, end = (summaries.get(cell, f"rss_{when}_bytes") for when in ("start", "end"))

@@ -1,0 +1,1 @@
+"""From rows to summaries and comparisons: centres, intervals, and warnings in words."""
