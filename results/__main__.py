@@ -85,9 +85,9 @@ def show(
 
     Brings summary.csv and datapackage.json of the folder up to date.
     """
-    from loopbench.results import table
     from loopbench.results.folder import datapackage
     from loopbench.results.stats import summary
+    from loopbench.results.terminal import table
 
     path = _chosen(run)
     loaded = _load(path)
@@ -123,7 +123,7 @@ def report(run: Path | None, wanted: str | None) -> None:
     from loopbench.results.folder import datapackage
     from loopbench.results.report import writing
     from loopbench.results.stats import summary
-    from loopbench.results.table import shown_path
+    from loopbench.results.terminal.table import shown_path
 
     path = _chosen(run)
     loaded = _load(path)
@@ -147,8 +147,8 @@ def compare(first: Path, second: Path, every: bool) -> None:
     Facts are the threads and loops that routes ran on and, where both runs
     have them, the answers of `make behaviour`.
     """
-    from loopbench.results import compare_table
     from loopbench.results.stats import compare, compare_facts
+    from loopbench.results.terminal import compare as compare_table
 
     one, other = _load(first), _load(second)
     before, after = _summaries(one, None), _summaries(other, None)
@@ -245,8 +245,8 @@ def behaviour(folder: Path, out: Path | None) -> None:
 )
 def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -> None:
     """Say how many processes and how much memory a rate needs, and what that rests on."""
-    from loopbench.results import capacity_text
     from loopbench.results.stats.capacity import capacities
+    from loopbench.results.terminal import capacity as capacity_text
 
     loaded = _load(_chosen(run))
     found = capacities(loaded, _summaries(loaded, None), rps, slo_ms, pattern)
@@ -283,7 +283,7 @@ def split(run: Path | None) -> None:
 @click.option("--write", is_flag=True, help="Write it into results/README.md.")
 def dictionary(write: bool) -> None:
     """Print the data dictionary: every table, column, unit and Warning."""
-    from loopbench.results import dictionary
+    from loopbench.results.terminal import dictionary
 
     if not write:
         click.echo(dictionary.dictionary())

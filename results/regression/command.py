@@ -93,7 +93,7 @@ def _print(judged: Report, every: bool, written: list[str]) -> None:
     from rich.console import Console
 
     from loopbench.results.regression import terminal
-    from loopbench.results.table import shown_path
+    from loopbench.results.terminal.table import shown_path
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -12,7 +12,7 @@ from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict,
 from loopbench.results.regression.report import Report, headline, layer_lines
 from loopbench.results.regression.texts import visible
 from loopbench.results.stats import formatting
-from loopbench.results.table import hanging, shown_path
+from loopbench.results.terminal.table import hanging, shown_path
 
 _NOTHING = "–"
 _STYLES = {Weight.REGRESSION: "red", Weight.DOUBT: "yellow"}

@@ -11,7 +11,7 @@ from loopbench.results.report.looks import PARTS, Look
 from loopbench.results.report.parts import Made, Words
 from loopbench.results.report.questions import Answered
 from loopbench.results.stats.summary import Summaries
-from loopbench.results.table import heading
+from loopbench.results.terminal.table import heading
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from loopbench.results.notes import Note
 from loopbench.results.report import surroundings
 from loopbench.results.report.material import Material
 from loopbench.results.report.parts import (
@@ -20,6 +19,7 @@ from loopbench.results.report.parts import (
 )
 from loopbench.results.stats import formatting
 from loopbench.results.stats.warnings import wording
+from loopbench.results.terminal.notes import Note
 
 MOST_FAILURES = 40
 

@@ -11,7 +11,6 @@ from loopbench.results import schema
 from loopbench.results.folder.behaviour_answers import Question, questions
 from loopbench.results.folder.folder import Folder, RunRow, facts_of
 from loopbench.results.folder.tables import Problem, optional_rows, rows
-from loopbench.results.notes import Note, notes
 from loopbench.results.report.curves import (
     MAX_COLUMN,
     PERCENT_COLUMNS,
@@ -33,7 +32,8 @@ from loopbench.results.stats.summary import (
     loads,
     paired_ratio,
 )
-from loopbench.results.table import in_order
+from loopbench.results.terminal.notes import Note, notes
+from loopbench.results.terminal.table import in_order
 
 CURVE_PERCENTS = (
     *(0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 92.0, 94.0, 95.0),

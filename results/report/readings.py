@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loopbench.results.notes import marks
 from loopbench.results.report.charts import Dot, Line
 from loopbench.results.report.material import Material, name
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import Interval, locate
 from loopbench.results.stats.summary import METRICS, Cell, Ratio, Sample, Summary
+from loopbench.results.terminal.notes import marks
 
 NOTHING = "–"
 

@@ -19,7 +19,7 @@ from loopbench.results.report.parts import Table
 from loopbench.results.report.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
 from loopbench.results.stats.summary import summarise
-from loopbench.results.table import heading
+from loopbench.results.terminal.table import heading
 from loopbench.servers.managers.table import available
 from loopbench.servers.stacks import STACKS
 from tests.loadtests.benches import Bench, Ended, codes, ended, one_error, reach

@@ -18,7 +18,7 @@ from loopbench.results.report.parts import Table
 from loopbench.results.report.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
 from loopbench.results.stats.summary import summarise
-from loopbench.results.table import heading
+from loopbench.results.terminal.table import heading
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, reach
 from tests.servers.processes import needs_proc
 

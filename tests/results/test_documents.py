@@ -12,12 +12,12 @@ from pathlib import Path
 import frictionless
 import pytest
 
-from loopbench.results import dictionary
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder import datapackage
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import DERIVED, TABLES
 from loopbench.results.stats import summary
+from loopbench.results.terminal import dictionary
 from tests.results import golden
 
 SNIPPETS = re.findall(r"^python -c .+$", dictionary.README.read_text(encoding="utf-8"), re.M)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import schema, table
+from loopbench.results import schema
 from loopbench.results.folder import folder as folders
 from loopbench.results.report import limits as section
 from loopbench.results.report.material import gather
@@ -17,6 +17,7 @@ from loopbench.results.schema import Row, TableWriter
 from loopbench.results.stats import bottleneck
 from loopbench.results.stats.bottleneck import Seen, Verdict, Word, verdict
 from loopbench.results.stats.summary import summarise
+from loopbench.results.terminal import table
 
 IDLE = Seen(
     response_ms=10.0,

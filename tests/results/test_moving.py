@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results import table as terminal
 from loopbench.results.folder.folder import load
 from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats.summary import summarise
+from loopbench.results.terminal import table as terminal
 from tests.results import moving_folder, report_folder
 from tests.results.reports import drawn, made, panels, table
 

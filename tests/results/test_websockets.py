@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loopbench.results import table as terminal
 from loopbench.results.folder.folder import load
 from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS
 from loopbench.results.stats.summary import summarise
+from loopbench.results.terminal import table as terminal
 from tests.results import report_folder, websocket_folder
 from tests.results.reports import made, panels, table
 

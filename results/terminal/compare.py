@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from loopbench.results.folder.folder import Folder
-from loopbench.results.notes import cell_name
 from loopbench.results.stats import formatting
 from loopbench.results.stats.compare import BY_CHANCE, Comparison, Difference, Verdict
 from loopbench.results.stats.summary import Cell
-from loopbench.results.table import hanging, section, shown_path
+from loopbench.results.terminal.notes import cell_name
+from loopbench.results.terminal.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20
 _NOTHING = "–"

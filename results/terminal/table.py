@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from loopbench.results.folder.folder import Folder
-from loopbench.results.notes import Note, failure_lines, marks, notes
 from loopbench.results.stats import bottleneck, formatting
 from loopbench.results.stats.location import MIN_ROUNDS
 from loopbench.results.stats.summary import YARDSTICK, Cell, Summaries, Summary, load_models
+from loopbench.results.terminal.notes import Note, failure_lines, marks, notes
 
 _GAP = 2
 _NOTHING = "–"
