@@ -121,7 +121,7 @@ def report(run: Path | None, wanted: str | None) -> None:
     Brings summary.csv and datapackage.json of the folder up to date too.
     """
     from loopbench.results.folder import datapackage
-    from loopbench.results.report import writing
+    from loopbench.results.report import write as writing
     from loopbench.results.stats import summary
     from loopbench.results.terminal.table import shown_path
 
@@ -175,7 +175,7 @@ def compare(first: Path, second: Path, every: bool) -> None:
 )
 def picture(run: Path | None, scenarios: tuple[str, ...], out: Path | None) -> None:
     """Draw throughput and CPU per request as one SVG that stands by itself, and print its path."""
-    from loopbench.results.report import picture as drawn
+    from loopbench.results.report.charts import standalone as drawn
 
     path = _chosen(run)
     loaded = _load(path)
@@ -213,13 +213,13 @@ def pack(run: Path | None) -> None:
 )
 def behaviour(folder: Path, out: Path | None) -> None:
     """Print what the stacks were seen to do, as an article in Markdown, from behaviour.csv."""
-    from loopbench.results import article
     from loopbench.results.folder import behaviour_answers as answers
+    from loopbench.results.report import behaviour_article
 
     questions, problems = answers.read(folder)
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
-    text = article.article(questions)
+    text = behaviour_article.article(questions)
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
-from loopbench.results.report import material as materials
-from loopbench.results.report import questions, sections
-from loopbench.results.report.looks import PARTS, Look
-from loopbench.results.report.parts import Made, Words
-from loopbench.results.report.questions import Answered
+from loopbench.results.report import data as materials
+from loopbench.results.report import outline
+from loopbench.results.report.blocks import Made, Words
+from loopbench.results.report.charts.style import PARTS, Look
+from loopbench.results.report.questions import questions
+from loopbench.results.report.questions.questions import Answered
 from loopbench.results.stats.summary import Summaries
 from loopbench.results.terminal.table import heading
 
@@ -20,7 +21,7 @@ class Document:
 
     title: str
     facts: tuple[str, ...]
-    sections: tuple[Made, ...]
+    outline: tuple[Made, ...]
     questions: tuple[Answered, ...]
     missing: tuple[Words, ...]
     looks: tuple[Look, ...]
@@ -29,7 +30,7 @@ class Document:
 def document(folder: Folder, summaries: Summaries) -> Document:
     """Make the report of a folder. Raises ResultsError where a table cannot be opened."""
     material = materials.gather(folder, summaries)
-    made, missing = sections.make(material)
+    made, missing = outline.make(material)
     title, *facts = heading(folder)
     return Document(
         title,

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from loopbench.results.report import drawing
+from loopbench.results.report.blocks import Code, Link, Plot
+from loopbench.results.report.charts import svg
 from loopbench.results.report.document import Document
-from loopbench.results.report.parts import Code, Link, Plot
 
 _TEMPLATES = Path(__file__).resolve().parent
 
@@ -34,7 +34,7 @@ def render(document: Document) -> str:
     return environment.get_template("page.html").render(
         document=document,
         style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        swatches=[Markup(drawing.swatch(look)) for look in document.looks],
+        swatches=[Markup(svg.swatch(look)) for look in document.looks],
     )
 
 
@@ -52,6 +52,6 @@ def _breakable(text: str) -> Markup:
 def _drawn(plot: Plot, anchor: str, number: int) -> list[Any]:
     """Panels with their pictures."""
     return [
-        (panel, Markup(drawing.svg(panel, f"{anchor}-{number}-{place}")))
+        (panel, Markup(svg.svg(panel, f"{anchor}-{number}-{place}")))
         for place, panel in enumerate(plot.panels)
     ]

@@ -6,8 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from loopbench.results.report.document import Document
-from loopbench.results.report.parts import (
+from loopbench.results.report.blocks import (
     Bullets,
     Code,
     Heading,
@@ -19,6 +18,7 @@ from loopbench.results.report.parts import (
     Text,
     Words,
 )
+from loopbench.results.report.document import Document
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$]|:(?=//))")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

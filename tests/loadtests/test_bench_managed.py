@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from loopbench.results.folder import folder as folders
-from loopbench.results.report.material import gather
-from loopbench.results.report.parts import Table
-from loopbench.results.report.processes import parts
+from loopbench.results.report.blocks import Table
+from loopbench.results.report.data import gather
+from loopbench.results.report.sections.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.table import heading

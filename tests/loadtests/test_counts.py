@@ -9,7 +9,7 @@ import pytest
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.observe.instruction_counts import Count, count, write
 from loopbench.loadtests.regression.layers.instructions import REPEATS
-from loopbench.results.report.parts import Table
+from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table
 from tests.results import report_folder
 from tests.results.reports import made

@@ -11,8 +11,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from loopbench.results.folder.folder import load
+from loopbench.results.report.blocks import Panel, Plot, Table
 from loopbench.results.report.document import Document, document
-from loopbench.results.report.parts import Panel, Plot, Table
 from loopbench.results.stats.summary import summarise
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results.article import article, prose
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder import behaviour_answers
-from loopbench.results.report.parts import Bullets, Code, Link, Table
+from loopbench.results.report.behaviour_article import article, prose
+from loopbench.results.report.blocks import Bullets, Code, Link, Table
 from loopbench.results.schema import BEHAVIOUR, Row, TableWriter
 from tests.conftest import ROOT
 from tests.results import report_folder

@@ -10,9 +10,9 @@ import pytest
 
 from loopbench.results import schema
 from loopbench.results.folder import folder as folders
-from loopbench.results.report import limits as section
-from loopbench.results.report.material import gather
-from loopbench.results.report.parts import Plot, Table, Text
+from loopbench.results.report.blocks import Plot, Table, Text
+from loopbench.results.report.data import gather
+from loopbench.results.report.sections import bottleneck as section
 from loopbench.results.schema import Row, TableWriter
 from loopbench.results.stats import bottleneck
 from loopbench.results.stats.bottleneck import Seen, Verdict, Word, verdict

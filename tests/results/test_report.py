@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.folder.folder import load
-from loopbench.results.report import html, markdown, writing
-from loopbench.results.report.parts import Code, Link, Text, Words
-from loopbench.results.report.questions import QUESTIONS
-from loopbench.results.report.sections import SECTIONS
+from loopbench.results.report import html, markdown, write
+from loopbench.results.report.blocks import Code, Link, Text, Words
+from loopbench.results.report.outline import SECTIONS
+from loopbench.results.report.questions.questions import QUESTIONS
 from loopbench.results.schema import RUNS, TABLES, Row
 from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
@@ -249,8 +249,8 @@ def test_the_command_measures_the_same_again(folder: Path) -> None:
 def test_the_same_rows_make_the_same_files(folder: Path) -> None:
     """No date, no random id: byte for byte."""
     loaded = load(folder)
-    first = [path.read_bytes() for path in writing.write(loaded, summarise(loaded))]
-    second = [path.read_bytes() for path in writing.write(loaded, summarise(loaded))]
+    first = [path.read_bytes() for path in write.write(loaded, summarise(loaded))]
+    second = [path.read_bytes() for path in write.write(loaded, summarise(loaded))]
     assert first == second
 
 

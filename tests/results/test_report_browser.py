@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loopbench.results.folder.folder import load
-from loopbench.results.report import writing
+from loopbench.results.report import write
 from loopbench.results.stats.summary import summarise
 from tests.results import chromium, report_folder
 from tests.results.chromium import Page
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 def file(tmp_path: Path) -> Path:
     folder = report_folder.write(tmp_path / "known")
     loaded = load(folder)
-    (written,) = writing.write(loaded, summarise(loaded), ["html"])
+    (written,) = write.write(loaded, summarise(loaded), ["html"])
     return written
 
 

@@ -11,8 +11,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from loopbench.results.report import html, markdown
+from loopbench.results.report.blocks import Bullets, Code
 from loopbench.results.report.document import Document
-from loopbench.results.report.parts import Bullets, Code
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Row
 from tests.results import report_folder
 from tests.results.reports import Page, made, tables

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from loopbench.results.folder.folder import load
-from loopbench.results.report import doubts, surroundings
-from loopbench.results.report.material import Material, gather
-from loopbench.results.report.parts import Code, Link, Part, Table, Text
+from loopbench.results.report.blocks import Code, Link, Part, Table, Text
+from loopbench.results.report.data import Material, gather
+from loopbench.results.report.sections import environment as surroundings
+from loopbench.results.report.sections import warnings
 from loopbench.results.stats.summary import summarise
 from tests.results import report_folder
 
@@ -59,7 +60,7 @@ def test_every_difference_has_its_reason_or_says_that_none_is_known(tmp_path: Pa
     assert (
         "Parity: 2 settings in force differ from those of aiohttp, 1 of them without a reason: "
         "in_force.backlog of quart-hypercorn. The table stands under Environment."
-    ) in _said(list(doubts.parts(material)))
+    ) in _said(list(warnings.parts(material)))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_every_difference_has_its_reason_or_says_that_none_is_known(tmp_path: Pa
 def test_equal_terms_are_said_too(tmp_path: Path, differences: list[Any], said: str) -> None:
     """So that silence never means that nobody looked."""
     material = _material(tmp_path / "run", {"reference": "aiohttp", "differences": differences})
-    assert said in _said(list(doubts.parts(material)))
+    assert said in _said(list(warnings.parts(material)))
     assert (_table(material) is None) == (not differences)
 
 
@@ -87,4 +88,4 @@ def test_what_is_no_parity_is_passed_over(tmp_path: Path, parity: Any) -> None:
     """A folder of an older version, or one that somebody has edited."""
     material = _material(tmp_path / "run", parity)
     assert _table(material) is None
-    list(doubts.parts(material))
+    list(warnings.parts(material))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results.report import charts, drawing
-from loopbench.results.report.curves import distributions
-from loopbench.results.report.looks import INK, looks
-from loopbench.results.report.material import Curve
-from loopbench.results.report.parts import Panel
-from loopbench.results.report.tracks import MOST_POINTS, Track
+from loopbench.results.report.blocks import Panel
+from loopbench.results.report.charts import kinds, svg
+from loopbench.results.report.charts.style import INK, looks
+from loopbench.results.report.data import Curve
+from loopbench.results.report.series.distributions import distributions
+from loopbench.results.report.series.timelines import MOST_POINTS, Track
 from loopbench.results.schema import HISTOGRAMS
 from tests.results import report_folder
 from tests.results.reports import drawn, made, marks, panels
@@ -83,7 +83,7 @@ def test_every_round_is_drawn_faintly(folder: Path) -> None:
 def test_many_rounds_are_a_band() -> None:
     """Of more than twelve Rounds the reach is drawn instead of each."""
     curves = [Curve((50.0, 99.0), (1.0 + n, 2.0 + n), 3.0 + n) for n in range(13)]
-    axes = drawn(charts.percentiles("many", {"a": curves}, looks(["a"])))
+    axes = drawn(kinds.percentiles("many", {"a": curves}, looks(["a"])))
     assert len(axes.collections) == 1
     band = axes.collections[0].get_paths()[0].vertices
     assert 10 ** float(min(y for _, y in band)) == pytest.approx(1.0)
@@ -169,7 +169,7 @@ def test_a_stack_looks_the_same_everywhere(folder: Path) -> None:
 def test_a_picture_holds_no_size_colour_or_font_of_its_own(folder: Path) -> None:
     """It is as wide as its place, its text has the colour of the page, its ids are its own."""
     found = panels(made(folder))["async-32, ms"]
-    one, other = drawing.svg(found, "one"), drawing.svg(found, "other")
+    one, other = svg.svg(found, "one"), svg.svg(found, "other")
     assert INK not in one and "currentColor" in one
     assert "<style" not in one and "font-family" not in one and "<metadata" not in one
     ids = [set(re.findall(r' id="([^"]*)"', text)) for text in (one, other)]
@@ -185,8 +185,8 @@ def test_a_picture_holds_no_size_colour_or_font_of_its_own(folder: Path) -> None
 def test_odd_readings_can_be_drawn(values: tuple[float, float]) -> None:
     """Zeros, huge and tiny ones, and growth below zero: there is a scale with a few ticks."""
     look = looks(["a"])["a"]
-    line = charts.Line("odd", (charts.Dot(look, values[0], None, values),))
-    axes = drawn(charts.dots("odd", [line]))
+    line = kinds.Line("odd", (kinds.Dot(look, values[0], None, values),))
+    axes = drawn(kinds.dots("odd", [line]))
     low, high = axes.get_xlim()
     assert low < high
     assert 1 <= len([tick for tick in axes.get_xticks() if low <= tick <= high]) <= 12

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from loopbench.results.folder import folder
-from loopbench.results.report import writing
+from loopbench.results.report import write
 from loopbench.results.schema import PROBE_COST, Row, TableWriter
 from loopbench.results.stats import summary
 
@@ -36,7 +36,7 @@ def test_the_cost_is_in_the_report_where_it_was_counted(tmp_path: Path) -> None:
             with TableWriter(target, PROBE_COST) as writer:
                 writer.append(rows)
         loaded = folder.load(target)
-        writing.write(loaded, summary.summarise(loaded), formats=("md",))
+        write.write(loaded, summary.summarise(loaded), formats=("md",))
         text = (target / "report.md").read_text(encoding="utf-8")
         assert ("What the probe costs" in text) is said
         assert ("+1.50%" in text) is said

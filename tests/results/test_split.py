@@ -10,9 +10,9 @@ import pytest
 
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.tables import Problem
-from loopbench.results.report import split as section
-from loopbench.results.report.material import gather
-from loopbench.results.report.parts import Plot, Table
+from loopbench.results.report.blocks import Plot, Table
+from loopbench.results.report.data import gather
+from loopbench.results.report.sections import framework_split as section
 from loopbench.results.stats import framework_split
 from loopbench.results.stats.framework_split import Counted, Pair, Split
 from loopbench.results.stats.summary import summarise

@@ -1,0 +1,1 @@
+"""The questions that people ask, and the line that this run's rows answer with."""

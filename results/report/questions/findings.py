@@ -1,0 +1,241 @@
+"""What the rows say about two stacks, in half sentences; honest about `~` and too few Rounds."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loopbench.results.report.data import Material, name
+from loopbench.results.report.series.readings import Where
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import TRIM_FROM, Interval
+from loopbench.results.stats.summary import Ratio, Summary
+from loopbench.results.stats.warnings import Warning  # noqa: A004  the project's noun
+
+
+class Standing(enum.Enum):
+    """How much can be said of a difference."""
+
+    TOLD = "told"
+    SAME = "same"
+    TOO_FEW = "too few Rounds"
+    DOUBTFUL = "doubtful"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A contender against the reference stack: one metric of one scenario and load."""
+
+    where: Where
+    one: Summary
+    reference: Summary
+    ratio: Ratio
+    doubts: tuple[str, ...]
+
+    @property
+    def stack(self) -> str:
+        """The contender."""
+        return self.one.sample.stack
+
+    @property
+    def standing(self) -> Standing:
+        """Doubt comes before the interval: it would be that of something else."""
+        if self.doubts:
+            return Standing.DOUBTFUL
+        if self.ratio.interval is None:
+            return Standing.TOO_FEW
+        return Standing.TOLD if self.ratio.significant else Standing.SAME
+
+    @property
+    def more(self) -> str:
+        """The stack with the higher value."""
+        return self.stack if self.ratio.centre > 1 else self.ratio.to
+
+    @property
+    def times(self) -> float:
+        """How many times as much it has; at least 1."""
+        return max(self.ratio.centre, 1 / self.ratio.centre)
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of `times`."""
+        return _turned(self.ratio)
+
+
+def _turned(ratio: Ratio) -> Interval | None:
+    interval = ratio.interval
+    if interval is None or ratio.centre > 1:
+        return interval
+    return Interval(1 / interval.high, 1 / interval.low) if interval.low > 0 else None
+
+
+def disqualifying(*summaries: Summary) -> tuple[str, ...]:
+    """Codes that say that something else was measured, in more Rounds than are trimmed away."""
+    found = [
+        warning.code
+        for summary in summaries
+        for warning in summary.warnings
+        if _ends(warning, summary.n)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _ends(warning: Warning, rounds: int) -> bool:
+    return warning.wording.disqualifies and warning.rounds > rounds // TRIM_FROM
+
+
+def differences(material: Material, where: Where, metric: str) -> list[Difference]:
+    """Each contender against the reference, where both have the metric and a ratio of it."""
+    to = material.summaries.reference
+    base = None if to is None else material.get(to, where, metric)
+    if base is None:
+        return []
+    return [
+        Difference(where, one, base, one.ratio, disqualifying(one, base))
+        for stack in material.contenders()
+        if (one := material.get(stack, where, metric)) is not None and one.ratio is not None
+    ]
+
+
+def first(
+    material: Material, wheres: Sequence[Where], metric: str
+) -> tuple[Where, list[Difference]] | None:
+    """The first scenario with all contenders side by side; one without doubts goes before."""
+    every = [(where, found) for where in wheres if (found := differences(material, where, metric))]
+    full = [pair for pair in every if len(pair[1]) == max(len(found) for _, found in every)]
+    sure = [
+        pair
+        for pair in full
+        if not any(difference.standing is Standing.DOUBTFUL for difference in pair[1])
+    ]
+    return next(iter(sure or full), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a metric is compared in a sentence: `A <verb> 2x [..] <noun> B`, `A and B cannot be
+    told apart by their <what>`, values with `unit`."""
+
+    what: str
+    verb: str
+    noun: str
+    unit: str
+
+
+_SHOWN_FROM = 1.005
+"""A smaller lead, though it may be told from chance, would be shown as 1.00x."""
+
+MANNERS = {
+    "throughput_rps": Manner("throughput", "answers", "as many requests as", "/s"),
+    "cpu_us_per_request": Manner("CPU a request", "spends", "the CPU a request of", " µs"),
+    "response_time_p99_ms": Manner("p99 response time", "has", "the p99 response time of", " ms"),
+}
+
+
+def sentence(difference: Difference) -> str:
+    """Who has how many times as much of the metric in that scenario; no full stop."""
+    metric, where = difference.one.sample.metric, name(difference.where)
+    manner = MANNERS[metric]
+    pair = [difference.reference, difference.one]
+    pair.sort(key=lambda summary: summary.centre, reverse=True)
+    if (pair[0] is difference.one) != (difference.ratio.centre > 1):
+        pair.reverse()  # the ratio is taken within Rounds, and may lean the other way
+    more, less = (summary.sample.stack for summary in pair)
+    values = [f"{figures.figure(metric, summary.centre)}{manner.unit}" for summary in pair]
+    times = f"{figures.digits(difference.times)}x"
+    match difference.standing:
+        case Standing.TOLD:
+            return (
+                f"{more} {manner.verb} {times}{_bracketed(difference.interval)} {manner.noun} "
+                f"{less} in {where}: {values[0]} against {values[1]}"
+            )
+        case Standing.SAME:
+            return (
+                f"{more} and {less} cannot be told apart by their {manner.what} in {where}: "
+                f"{values[0]} and {values[1]} "
+                f"(~, ratio{_bracketed(difference.ratio.interval)})"
+            )
+        case Standing.TOO_FEW:
+            return (
+                f"{more} {manner.verb} {times} {manner.noun} {less} in {where} ({values[0]} "
+                f"against {values[1]}), but {_rounds(difference.ratio.n)} cannot rule out chance"
+            )
+        case Standing.DOUBTFUL:
+            codes = formatting.listed(map(formatting.plain, difference.doubts))
+            return (
+                f"{more} with {values[0]} and {less} with {values[1]} cannot be compared by their "
+                f"{manner.what} in {where} ({codes})"
+            )
+
+
+def sentences(found: Sequence[Difference]) -> str:
+    """One clause a contender."""
+    return "; ".join(map(sentence, found))
+
+
+def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Iterator[str]:
+    """Over several scenarios: from where to where the ratio goes, and where nothing is told."""
+    every = [difference for where in wheres for difference in differences(material, where, metric)]
+    for stack in dict.fromkeys(difference.stack for difference in every):
+        mine = [difference for difference in every if difference.stack == stack]
+        by = {
+            standing: [difference for difference in mine if difference.standing is standing]
+            for standing in Standing
+        }
+        clauses = list(_range(by[Standing.TOLD]))
+        for standing, said in (
+            (Standing.SAME, "no difference can be told in"),
+            (Standing.TOO_FEW, "too few Rounds for an interval in"),
+            (Standing.DOUBTFUL, "a Warning forbids comparing them in"),
+        ):
+            if by[standing]:
+                places = formatting.listed(name(difference.where) for difference in by[standing])
+                clauses.append(f"{said} {places}")
+        if clauses:
+            yield f"{stack} beside {mine[0].ratio.to}: {'; '.join(clauses)}"
+
+
+def _range(told: Sequence[Difference]) -> Iterator[str]:
+    """For each of the two stacks: in how many scenarios it leads, and by how much."""
+    for leader in dict.fromkeys(difference.more for difference in told):
+        led = sorted(
+            (difference for difference in told if difference.more == leader),
+            key=lambda difference: difference.times,
+        )
+        least, most = led[0], led[-1]
+        if least is most:
+            yield f"{leader} leads by {_times(least)}"
+        else:
+            yield (f"{leader} leads in {len(led)} scenarios, by {_times(least)} to {_times(most)}")
+
+
+def _times(difference: Difference) -> str:
+    where = name(difference.where)
+    if difference.times < _SHOWN_FROM:
+        return f"less than half a per cent in {where}"
+    return f"{figures.digits(difference.times)}x{_bracketed(difference.interval)} in {where}"
+
+
+def _bracketed(interval: Interval | None) -> str:
+    return "" if interval is None else f" [{figures.between(interval)}]"
+
+
+def ratio(found: Ratio | None) -> str:
+    """A ratio in a sentence: factor and interval, or what keeps it from being told."""
+    if found is None:
+        return ""
+    if found.interval is None:
+        return f"{figures.digits(found.centre)}x, too few Rounds for an interval"
+    told = f"{figures.digits(found.centre)}x" if found.significant else "~"
+    return f"{told}{_bracketed(found.interval)}"
+
+
+def _rounds(count: int) -> str:
+    return f"{count} Round{'s' if count != 1 else ''}"
+
+
+def listed(pieces: Iterator[str] | Sequence[str]) -> str:
+    """One, two and three."""
+    every = list(pieces)
+    return " and ".join(filter(None, (", ".join(every[:-1]), *every[-1:])))

@@ -1,0 +1,339 @@
+"""QUESTIONS: what people ask, and the line that this run's rows answer with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loopbench.results.report.blocks import Words, words
+from loopbench.results.report.data import Material, name
+from loopbench.results.report.questions import findings
+from loopbench.results.report.questions.behaviour import told
+from loopbench.results.report.sections import framework_split, pressure
+from loopbench.results.report.sections.answer import BLOCKING, P99
+from loopbench.results.report.sections.pressure import ALONE, CANARY
+from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
+from loopbench.results.report.series import readings
+from loopbench.results.report.series.readings import Where
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Summary
+
+Answer = Callable[[Material], str]
+"""One line from the rows; blank where they do not hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """anchor: the section that holds more. measured_by: what to do where rows are missing, our
+    own wording."""
+
+    text: str
+    answer: Answer
+    anchor: str
+    measured_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question with its answer, or with the command that would measure it."""
+
+    text: str
+    line: Words
+    anchor: str | None
+
+
+def answered(material: Material, anchors: set[str]) -> tuple[Answered, ...]:
+    """Every question, in order. anchors: of the sections that the report has."""
+    return tuple(_answered(question, material, anchors) for question in QUESTIONS)
+
+
+def _answered(question: Question, material: Material, anchors: set[str]) -> Answered:
+    line = question.answer(material)
+    if not line:
+        return Answered(question.text, words(f"Not measured here. {question.measured_by}"), None)
+    anchor = question.anchor if question.anchor in anchors else None
+    return Answered(question.text, (f"{line}.",), anchor)
+
+
+_WAITING = re.compile(r"waiting-\d+")
+_PAIR = re.compile(r"(async|sync)-(\d+)")
+_CORES_FOR_RPS = 10_000
+
+
+def _faster(material: Material) -> str:
+    return _at_first(material, material.models(formatting.CLOSED))
+
+
+def _at_first(material: Material, wheres: tuple[Where, ...]) -> str:
+    found = findings.first(material, wheres, THROUGHPUT)
+    if found is None:
+        return ""
+    return findings.sentences(found[1])
+
+
+def _waiting(material: Material) -> str:
+    wheres = tuple(where for where in material.loads if _WAITING.fullmatch(where[0]))
+    return _at_first(material, wheres)
+
+
+def _sync(material: Material) -> str:
+    """The same answer from a worker thread, against that from the loop."""
+    by: dict[str, dict[str, Where]] = {}
+    for where in material.loads:
+        match = _PAIR.fullmatch(where[0])
+        if match is not None:
+            by.setdefault(match[2], {})[match[1]] = where
+    for pair in by.values():
+        if len(pair) < 2:
+            continue
+        told = [
+            text
+            for stack in material.contenders()
+            if (text := _dispatch(material, stack, pair["async"], pair["sync"]))
+        ]
+        if told:
+            return (
+                f"{pair['sync'][0]} against {pair['async'][0]}, CPU per request: {'; '.join(told)}"
+            )
+    return ""
+
+
+def _dispatch(material: Material, stack: str, direct: Where, threaded: Where) -> str:
+    ratio = material.against((stack, *threaded), (stack, *direct), CPU)
+    if ratio is None:
+        return ""
+    wait = material.get(stack, threaded, "executor_wait_mean_ms")
+    waited = "" if wait is None else f", and a mean wait of {_ms(wait)} for a thread"
+    return f"{stack} {findings.ratio(ratio)}{waited}"
+
+
+def _ms(summary: Summary) -> str:
+    return f"{figures.figure(summary.sample.metric, summary.centre)} ms"
+
+
+def _pool(material: Material) -> str:
+    told = []
+    for sweep in pressure.SWEEPS:
+        for family, steps in pressure.families(material, sweep).items():
+            for stack in material.contenders():
+                size = pressure.pool_size(material, stack, steps)
+                most = max(steps)
+                rate = material.get(stack, steps[most], THROUGHPUT)
+                wait = material.get(stack, steps[most], "executor_wait_p50_ms")
+                if size is None or rate is None or wait is None:
+                    continue
+                told.append(
+                    f"{family} on {stack}: {size} threads; {most} users get "
+                    f"{figures.figure(THROUGHPUT, rate.centre)}/s, where {size} ÷ "
+                    f"{sweep.work_s:g} s is {figures.digits(size / sweep.work_s)}/s, each after "
+                    f"a wait of {_ms(wait)} for a thread"
+                )
+    return "; ".join(told)
+
+
+def _canary(material: Material, scenario: str) -> list[str]:
+    told = []
+    for stack in material.contenders():
+        found = material.get(stack, (scenario, CANARY), P99)
+        if found is not None:
+            slowest = material.get(stack, (scenario, CANARY), "response_time_max_ms")
+            most = f", the slowest {_ms(slowest)}" if slowest else ""
+            told.append(f"{stack} p99 {_ms(found)}{most}")
+    return told
+
+
+def _stall(material: Material) -> str:
+    told = _canary(material, BLOCKING)
+    if not told:
+        return ""
+    alone = _canary(material, ALONE)
+    before = f"; alone {'; '.join(alone)}" if alone else ""
+    return f"Innocent requests beside it: {'; '.join(told)}{before}"
+
+
+def _health(material: Material) -> str:
+    told = [
+        f"{scenario}: {'; '.join(found)}"
+        for scenario in ("neighbour-burn-async", "neighbour-burn-sync")
+        if (found := _canary(material, scenario))
+    ]
+    return ". ".join(told)
+
+
+def _memory(material: Material) -> str:
+    each, after = pressure.HELD[0], pressure.HELD[2]
+    told = []
+    for scenario in pressure.lingering(material):
+        for stack in material.contenders():
+            standing = pressure.held(material, stack, scenario, each)
+            if standing is None:
+                continue
+            kilobytes = formatting.digits(readings.estimate(standing)[0])
+            left = pressure.held(material, stack, scenario, after)
+            kept = (
+                ""
+                if left is None
+                else f", {figures.digits(readings.estimate(left)[0])} MB held after"
+            )
+            told.append(f"{stack} {kilobytes} kB a connection{kept} ({scenario})")
+    return "; ".join(told)
+
+
+def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Pairs of stacks that differ in one fact and share others."""
+
+    def fact(stack: str, key: str) -> object:
+        facts = material.facts.get(stack, {})
+        loop = facts.get("loop")
+        return loop.get("class") if key == "loop" and isinstance(loop, dict) else facts.get(key)
+
+    stacks = [stack for stack in material.contenders() if stack in material.facts]
+    return [
+        (one, other)
+        for place, one in enumerate(stacks)
+        for other in stacks[place + 1 :]
+        if all(fact(one, key) is not None and fact(one, key) == fact(other, key) for key in same)
+        and None not in (fact(one, differ), fact(other, differ))
+        and fact(one, differ) != fact(other, differ)
+    ]
+
+
+def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> str:
+    told = []
+    for one, other in pairs:
+        for where in material.models(formatting.CLOSED):
+            ratio = material.against((other, *where), (one, *where), THROUGHPUT)
+            if ratio is not None:
+                told.append(f"{name(where)}: {other} over {one} {findings.ratio(ratio)}")
+                break
+    return "; ".join(told)
+
+
+def _uvloop(material: Material) -> str:
+    pairs = _peers(material, "loop", ("framework", "server"))
+    return _between_peers(material, [pair for pair in pairs if _is_uvloop(material, pair)])
+
+
+def _is_uvloop(material: Material, pair: tuple[str, str]) -> bool:
+    return any("uvloop" in str(material.facts[stack].get("loop")) for stack in pair)
+
+
+def _layers(material: Material) -> str:
+    peers = _between_peers(material, _peers(material, "server", ("framework", "loop")))
+    return "; ".join(filter(None, (framework_split.told(material), peers)))
+
+
+def _cores(material: Material) -> str:
+    for where in material.models(formatting.CLOSED, formatting.OPEN):
+        told = []
+        for stack in material.contenders():
+            cost = material.get(stack, where, CPU)
+            if cost is not None:
+                told.append(f"{stack} {figures.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)}")
+        if told:
+            return (
+                f"For {_CORES_FOR_RPS:,} requests/s of {name(where)}, by CPU per request and "
+                f"with nothing to spare: {', '.join(told)} cores"
+            )
+    return ""
+
+
+def _never(_: Material) -> str:
+    return ""
+
+
+_BEHAVIOUR = "`make behaviour OUT=` with this run's folder asks it."
+
+QUESTIONS: tuple[Question, ...] = (
+    Question(
+        "How much faster is one than the other, and at what?",
+        _faster,
+        "answer",
+        "`make bench` measures two stacks side by side.",
+    ),
+    Question(
+        "Does that hold when the handler waits for something?",
+        _waiting,
+        "speed",
+        "`make bench SCENARIOS=waiting-1000` measures it.",
+    ),
+    Question(
+        "Why is a sync route slower when it does nothing?",
+        _sync,
+        "inside",
+        '`make bench SCENARIOS="async-32 sync-32"` measures it.',
+    ),
+    Question(
+        "What is the default thread-pool size, and what happens past it?",
+        _pool,
+        "pressure",
+        '`make bench SCENARIOS="cliff-4 cliff-16"` measures it.',
+    ),
+    Question(
+        "Does one blocking call stall everyone, for how long?",
+        _stall,
+        "pressure",
+        '`make bench SCENARIOS="neighbour-none neighbour-sleep-blocking"` measures it.',
+    ),
+    Question(
+        "Do health checks survive a busy handler?",
+        _health,
+        "pressure",
+        '`make bench SCENARIOS="neighbour-burn-async neighbour-burn-sync"` measures it.',
+    ),
+    Question(
+        "Is my handler cancelled when the client leaves?",
+        told("disconnect.plain-await"),
+        "behaviour",
+        _BEHAVIOUR,
+    ),
+    Question(
+        "Can I protect a write from that?",
+        told("disconnect.shield", "disconnect.aiojobs-shield", "disconnect.background-task"),
+        "behaviour",
+        _BEHAVIOUR,
+    ),
+    Question(
+        "Will requests in flight finish at shutdown, and how long may it take?",
+        told("stopping.request-ends-inside-grace", "stopping.request-outlives-grace"),
+        "behaviour",
+        _BEHAVIOUR,
+    ),
+    Question(
+        "Why does the server not stop?",
+        told("stopping.idle-keep-alive", "stopping.open-websocket", "stopping.work-in-thread"),
+        "behaviour",
+        _BEHAVIOUR,
+    ),
+    Question(
+        "How much memory a connection, and is it given back?",
+        _memory,
+        "pressure",
+        "`make bench SCENARIOS=idle-1000` measures it.",
+    ),
+    Question(
+        "What does uvloop gain?",
+        _uvloop,
+        "speed",
+        "`make bench STACKS=…` measures it, with one framework and server on both loops.",
+    ),
+    Question(
+        "Is it the framework or the server that is slow?",
+        _layers,
+        "speed",
+        "`make bench STACKS=…` measures it, with one framework on two servers.",
+    ),
+    Question(
+        "How many cores for N requests a second?",
+        _cores,
+        "speed",
+        "`make bench SCENARIOS=async-32` measures it.",
+    ),
+    Question(
+        "What does a version bump change?",
+        _never,
+        "",
+        "Bench before and after it; `python -m results compare BEFORE AFTER` says it.",
+    ),
+)

@@ -1,0 +1,153 @@
+"""Section: the answer, in three to six sentences from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from loopbench.results.report.blocks import Link, Part, Text, Words
+from loopbench.results.report.data import Material, name
+from loopbench.results.report.questions import findings
+from loopbench.results.report.sections.pressure import ALONE, CANARY
+from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.stats.summary import YARDSTICK
+from loopbench.results.stats.warnings import ReadingCode, wording
+
+BLOCKING = "neighbour-sleep-blocking"
+P99 = "response_time_p99_ms"
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """A paragraph a sentence; what to distrust comes last, and always."""
+    said = [words for sentence in SENTENCES if (words := sentence(material))]
+    for place, words in enumerate(said):
+        yield Text(words, strong=place == 0)
+
+
+def fastest(material: Material) -> Words:
+    """Throughput, where the first closed loop compares it."""
+    found = findings.first(material, material.models(formatting.CLOSED), THROUGHPUT)
+    if found is None:
+        return _alone(material)
+    return (findings.sentences(found[1]), *_see("speed"))
+
+
+def _alone(material: Material) -> Words:
+    """One contender, or none: what it reaches, and that it is compared with nothing."""
+    for where in material.models(formatting.CLOSED):
+        for stack in (*material.contenders(), YARDSTICK):
+            found = material.get(stack, where, THROUGHPUT)
+            if found is not None:
+                rate = formatting.figure(THROUGHPUT, found.centre)
+                said = f"{stack} answers {rate} requests/s in {name(where)}; no other stack"
+                return (f"{said} was measured beside it", *_see("speed"))
+    return ()
+
+
+def elsewhere(material: Material) -> Words:
+    """Throughput in the other closed loops."""
+    closed = material.models(formatting.CLOSED)
+    found = findings.first(material, closed, THROUGHPUT)
+    if found is None:
+        return ()
+    others = [where for where in closed if where != found[0]]
+    said = list(findings.summed_up(material, others, THROUGHPUT))
+    return (f"In the other closed loops, {'. '.join(said)}", *_see("speed")) if said else ()
+
+
+def cost(material: Material) -> Words:
+    """CPU per request, in the scenario of the first sentence."""
+    closed = material.models(formatting.CLOSED)
+    chosen = findings.first(material, closed, THROUGHPUT)
+    wheres = [*([chosen[0]] if chosen else []), *closed, *material.models(formatting.OPEN)]
+    found = findings.first(material, wheres, CPU)
+    if found is None:
+        return ()
+    return (findings.sentences(found[1]), *_see("speed"))
+
+
+def tail(material: Material) -> Words:
+    """The 99th percentile at the first given rate."""
+    rates = [where for where in material.models(formatting.OPEN) if where[1] == "main"]
+    found = findings.first(material, rates, P99)
+    if found is None:
+        return ()
+    return (findings.sentences(found[1]), *_see("times"))
+
+
+def blocking(material: Material) -> Words:
+    """What one blocking call does to its neighbours."""
+    where = (BLOCKING, CANARY)
+    told = []
+    for stack in material.contenders():
+        beside = material.get(stack, where, P99)
+        alone = material.get(stack, (ALONE, CANARY), P99)
+        if beside is None:
+            continue
+        now = f"{figures.figure(P99, beside.centre)} ms"
+        if alone is None:
+            told.append(f"to {now} on {stack}")
+            continue
+        factor = material.against((stack, *where), (stack, ALONE, CANARY), P99)
+        first = formatting.figure(P99, alone.centre)
+        told.append(f"from {first} to {now} on {stack} ({findings.ratio(factor)})")
+    if not told:
+        return ()
+    what = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
+    return (f"{_neighbour(material)} takes {what}", *_see("pressure"))
+
+
+def _neighbour(material: Material) -> str:
+    """The blocking load in words, from its own rows."""
+    rows = [run for run in material.runs if run.scenario == BLOCKING and run.load != CANARY]
+    held = [value for run in rows if (value := run.number("handler_time_p50_ms")) is not None]
+    rates = [value for run in rows if (value := run.number("arrival_rate_rps")) is not None]
+    long = f" for {round(min(held))} ms" if held else ""
+    often = f", {rates[0]:g} times a second," if rates else ""
+    return f"One call that blocks the loop{long}{often}"
+
+
+def distrust(material: Material) -> Words:
+    """The Warnings that weigh most, and what the number of Rounds allows."""
+    rounds = len({run.round for run in material.runs})
+    grave = [note for note in material.notes if wording(note.code).disqualifies]
+    light = [
+        note
+        for note in material.notes
+        if note not in grave and note.code != ReadingCode.STACK_MISSING
+    ]
+    said = []
+    if grave:
+        where = (f"{note.code} ({_cells(len(note.cells))})" for note in grave)
+        said.append(f"what is marked {figures.listed(map(figures.plain, where))}")
+    if light:
+        where = (f"{note.code} ({_cells(len(note.cells))})" for note in light)
+        said.append(f"with less weight {figures.listed(map(figures.plain, where))}")
+    if rounds < MIN_ROUNDS:
+        said.append("everything, since fewer than three Rounds allow no interval")
+    elif rounds < TRIM_FROM:
+        said.append(f"narrow leads, since {rounds} Rounds do not put up with a bad one")
+    if material.problems:
+        count = len(material.problems)
+        said.append(f"what rests on rows that could not be read ({count} notes)")
+    text = "; ".join(said) or f"nothing in particular: no Warning in {rounds} Rounds"
+    return (f"What to distrust: {text}", *_see("warnings"))
+
+
+def _cells(count: int) -> str:
+    return f"{count} Cell{'s' if count != 1 else ''}"
+
+
+def _see(anchor: str) -> Words:
+    return (" (", Link("figures", anchor), ").")
+
+
+SENTENCES: tuple[Callable[[Material], Words], ...] = (
+    fastest,
+    elsewhere,
+    cost,
+    tail,
+    blocking,
+    distrust,
+)

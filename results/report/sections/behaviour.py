@@ -1,0 +1,64 @@
+"""Section: what the stacks were seen to do, where `make behaviour` has asked them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbench.results.folder import behaviour_answers
+from loopbench.results.folder.behaviour_answers import Asked
+from loopbench.results.report.blocks import Bullets, Heading, Part, Text, Words, table, words
+from loopbench.results.report.data import Material
+
+_HOLDS = {"yes": "so", "no": "not so", "partly": "partly so", "": ""}
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """What is commonly said and not so, then the answers by topic."""
+    if not material.behaviour:
+        return
+    questions = material.behaviour
+    asked = [one for question in questions for one in question.asked]
+    pythons = ", ".join(behaviour_answers.pythons(questions))
+    yield Text(
+        (
+            f"{len(questions)} questions with {len(asked)} answers, each from an experiment on a ",
+            "real server with its framework's own defaults unless a setting is named (Python ",
+            f"{pythons}; {', '.join(behaviour.versions(questions))}).",
+        )
+    )
+    claims = tuple(_claims(asked))
+    if claims:
+        yield Heading("Commonly said, and not so here")
+        yield Bullets(claims)
+    for topic, mine in behaviour_answers.topics(questions).items():
+        yield table(
+            topic,
+            ("question", "stack", "setting", "answer", "commonly said is"),
+            (
+                (question.asks, one.stack, one.setting, one.answer, _HOLDS.get(one.agrees, ""))
+                for question in mine
+                for one in question.asked
+            ),
+            names=4,
+            folded=True,
+        )
+    yield Text(words("The evidence of each answer is in `behaviour.csv`."))
+
+
+def _claims(asked: list[Asked]) -> Iterator[Words]:
+    by: dict[str, list[Asked]] = {}
+    for one in asked:
+        if one.agrees in ("no", "partly"):
+            by.setdefault(one.claim, []).append(one)
+    for claim, mine in by.items():
+        seen: dict[tuple[str, str], list[str]] = {}
+        for one in mine:
+            seen.setdefault((one.stack, one.answer), []).append(one.setting)
+        told = "; ".join(
+            f"{stack}{_named(settings)}: {answer}" for (stack, answer), settings in seen.items()
+        )
+        yield (f"“{claim}” {_HOLDS[mine[0].agrees]}: {told}.",)
+
+
+def _named(settings: list[str]) -> str:
+    return "" if settings == [behaviour_answers.DEFAULT] else f" ({'; '.join(settings)})"

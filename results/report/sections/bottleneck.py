@@ -1,0 +1,140 @@
+"""Section: what was the limit of the scenarios that ask a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
+from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts.kinds import Course
+from loopbench.results.report.data import Material
+from loopbench.results.report.series import readings
+from loopbench.results.report.series.readings import NOTHING
+from loopbench.results.stats.bottleneck import SWEEP, Limit, Word, limits
+
+DRIVERS = {"async": "asynchronous driver", "sync": "synchronous driver in threads"}
+_PANELS = {
+    "throughput_rps": ("Requests/s", False),
+    "response_time_p50_ms": ("Response p50, ms", True),
+}
+"""Column to title, and whether the axis is logarithmic: the same for both drivers."""
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """The sweep over users, and a verdict a Cell."""
+    found = limits(material.folder, material.summaries)
+    if not found:
+        return
+    yield from _sweep(material, found)
+    yield _table(material, found)
+    yield Text(
+        words(
+            "A loop or a CPU is full from 0.9 on; requests queue where the median wait is a "
+            "quarter of the median response time or more. What is full comes before what is "
+            "queued for. `cannot tell`: a reading that decides is missing, or two limits are "
+            "alike. The whole rule is in `docs/data.md`."
+        )
+    )
+    servers = _servers(material)
+    if servers:
+        yield Text((servers,))
+
+
+def _table(material: Material, found: list[Limit]) -> Table:
+    rows = []
+    for one in found:
+        seen = one.seen
+        rows.append(
+            (
+                one.cell[1],
+                one.cell[0],
+                one.verdict.word.value,
+                "" if one.verdict.word is Word.NONE_SEEN else one.verdict.why,
+                *map(_share, (seen.loop, seen.server_cpu, seen.database_cpu, seen.client_cpu)),
+                *map(_number, (seen.threads, seen.thread_wait_ms, seen.pool_size)),
+                *map(_number, (seen.pool_wait_ms, seen.response_ms)),
+                readings.noted(material, one.cell),
+            )
+        )
+    return table(
+        "What was the limit",
+        (
+            "scenario", "stack", "limit", "because", "loop", "server CPU", "database CPU",
+            "generator CPU", "threads", "thread wait p50 ms", "pool", "pool wait p50 ms",
+            "response p50 ms", "Warnings",
+        ),
+        rows,
+        names=4,
+    )  # fmt: skip
+
+
+def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
+    """Throughput and response time over users, a panel a driver."""
+    panels, stacks = [], set()
+    for metric, (title, logarithmic) in _PANELS.items():
+        for driver, name in DRIVERS.items():
+            lines = []
+            for stack in material.stacks:
+                pairs = sorted(
+                    (float(match[2]), summary.centre)
+                    for one in found
+                    if one.cell[0] == stack
+                    and (match := SWEEP.fullmatch(one.cell[1])) is not None
+                    and match[1] == driver
+                    and (summary := material.summaries.get(one.cell, metric)) is not None
+                )
+                if len(pairs) > 1:
+                    xs, ys = zip(*pairs, strict=True)
+                    lines.append(Course(material.looks[stack], tuple(xs), tuple(ys)))
+                    stacks.add(stack)
+            if lines:
+                panels.append(
+                    kinds.courses(
+                        f"{title}: {name}", lines, "users", doubling=True, logarithmic=logarithmic
+                    )
+                )
+    if panels:
+        yield Plot(
+            "One row of the database: users, by driver",
+            "The same row by an asynchronous driver on the loop and by a synchronous one in "
+            "worker threads, over more and more users. Where a line is flat something is full or "
+            "queued for: the table below names it.",
+            tuple(panels),
+            material.keys(stacks),
+            _sweep_table(material, found),
+            abreast=2,
+        )
+
+
+def _sweep_table(material: Material, found: list[Limit]) -> Table:
+    rows = []
+    for one in found:
+        if SWEEP.fullmatch(one.cell[1]):
+            summaries = [material.summaries.get(one.cell, metric) for metric in _PANELS]
+            rows.append(
+                (f"{one.users} users", one.cell[1], one.cell[0], *map(readings.value, summaries))
+            )
+    return table(
+        "By users", ("load", "scenario", "stack", "requests/s", "response p50 ms"), rows, names=3
+    )
+
+
+def _servers(material: Material) -> str:
+    """Which stores these were, as environment.json has it."""
+    stores = material.folder.environment.get("stores")
+    if not isinstance(stores, dict) or not stores:
+        return ""
+    said = (
+        f"{figures.plain(name)}: {figures.plain(store.get('version') or 'version not read')}"
+        for name, store in stores.items()
+        if isinstance(store, dict)
+    )
+    return f"Stores: {'; '.join(said)}."
+
+
+def _share(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else readings.number(value)

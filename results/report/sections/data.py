@@ -1,0 +1,275 @@
+"""Section: streams, uploads and large answers, and readers that do not keep up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loopbench.results.report.blocks import Part, Plot, Table, table
+from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts.kinds import Dot, Line
+from loopbench.results.report.data import Material, name
+from loopbench.results.report.series import readings
+from loopbench.results.report.series.per_round import (
+    Value,
+    growth,
+    product,
+    quotient,
+    text,
+    worked_out,
+)
+from loopbench.results.report.series.readings import Where
+from loopbench.results.stats import formatting
+
+ALONE = "stream-100k"
+"""The load that is offered beside slow readers, by itself."""
+
+MEMORY = growth("rss_start_bytes", "rss_end_bytes", 1e-6)
+LEFT = growth("rss_start_bytes", "rss_after_bytes", 1e-6)
+SENT = product("throughput_rps", "answer_body_bytes", scale=1e-6)
+
+FIRST, LAST = "first_byte_p50_us", "service_time_p50_ms"
+STREAM_TITLES = {FIRST: "first byte p50, µs", LAST: "last byte p50, ms"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A table about one kind of scenario: its columns are metrics by name, or worked out.
+
+    pattern: of the scenarios' names. caption: of the picture of `drawn`, a column of it.
+    """
+
+    title: str
+    pattern: re.Pattern[str]
+    columns: dict[str, str | Value]
+    drawn: tuple[str, ...]
+    caption: str
+
+
+KINDS = (
+    Told(
+        "Uploads",
+        re.compile(r"upload-.+"),
+        {
+            "MB/s": product("throughput_rps", "request_body_bytes", scale=1e-6),
+            "uploads/s": "throughput_rps",
+            "peak memory over before, MB": growth("rss_start_bytes", "rss_peak_bytes", 1e-6),
+            "longest stretch of the loop, ms": "loop_longest_stretch_ms",
+            "CPU, µs a KiB": quotient("cpu_us_per_request", "request_body_bytes", 1024),
+        },
+        ("MB/s", "peak memory over before, MB", "longest stretch of the loop, ms"),
+        "Each upload is hashed piece by piece, and the digest is checked. The peak of the memory "
+        "is that of the process from its start to the end of the window, less what it held after "
+        "the one upload by which it was verified, before the load: a server that keeps a body "
+        "until it is complete shows it there. In the longest stretch nothing else ran on the loop.",
+    ),
+    Told(
+        "Large JSON answers",
+        re.compile(r"json-.+"),
+        {
+            "answers/s": "throughput_rps",
+            "MB/s": SENT,
+            "time in the handler p50, ms": "handler_time_p50_ms",
+            "longest stretch of the loop, ms": "loop_longest_stretch_ms",
+            "loop delay p99, ms": "loop_delay_p99_ms",
+            "CPU, µs a KiB": quotient("cpu_us_per_request", "answer_body_bytes", 1024),
+        },
+        ("time in the handler p50, ms", "longest stretch of the loop, ms", "CPU, µs a KiB"),
+        "The items are made and encoded anew for each answer, on the loop: for as long as the "
+        "handler takes nothing else runs there. The longest stretch is a single one, and on a "
+        "machine that does other things as well may be theirs. A KiB costs more in a small answer, "
+        "which bears the whole cost of a request.",
+    ),
+)
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """What of it was measured."""
+    yield from _streams(material)
+    yield from _slow(material)
+    for kind in KINDS:
+        yield from _kind(material, kind)
+
+
+def _streams(material: Material) -> Iterator[Part]:
+    wheres = [where for where in material.loads if material.has(where, FIRST)]
+    if not wheres:
+        return
+    panels = tuple(
+        kinds.dots(title, lines)
+        for metric, title in STREAM_TITLES.items()
+        if (lines := readings.lines(material, wheres, metric))
+    )
+    metrics = (FIRST, "first_byte_p99_us", LAST, "service_time_p99_ms")
+    rows = [
+        (
+            name(where),
+            stack,
+            *map(readings.value, found),
+            text(worked_out(material, (stack, *where), "MB/s", SENT)),
+            readings.noted(material, (stack, *where)),
+        )
+        for where in wheres
+        for stack in material.stacks
+        if any(found := [material.get(stack, where, metric) for metric in metrics])
+    ]
+    yield Plot(
+        "Streams: from the send to the first byte, and to the last",
+        "A stack that collects an answer before it sends it has its first byte late, near its "
+        "last. Both instants are the kernel's; the first is that of what the first read returned.",
+        panels,
+        material.keys(readings.shown_stacks(material, wheres, metrics)),
+        table(
+            "First and last byte of streams",
+            (
+                "scenario", "stack", "first p50 µs", "first p99 µs", "last p50 ms", "last p99 ms",
+                "MB/s", "Warnings",
+            ),
+            rows,
+            names=2,
+        ),
+    )  # fmt: skip
+
+
+def _slow(material: Material) -> Iterator[Part]:
+    """Scenarios with slow readers, after the same load without them."""
+    slow = [where for where in material.models(formatting.SLOW) if _innocent(material, where)]
+    if not slow:
+        return
+    alone = (ALONE, "main")
+    wheres = [where for where in (alone, *map(_main, slow)) if where in material.loads]
+    titles = {
+        "Memory over before, MB": MEMORY,
+        "Memory over before after they left, MB": LEFT,
+    }
+    panels = [
+        kinds.dots(title, found, at=0.0)
+        for title, value in titles.items()
+        if (found := _dots(material, wheres, title, value))
+    ]
+    yield Plot(
+        "Readers that do not keep up, beside ones that do",
+        "What the server process held more than before the load: while the slow readers were "
+        "connected, and a second after all had left. Each slow reader asks for more than the "
+        "kernel's buffers hold; a server that does not wait for it keeps the rest. What is held "
+        "when they are gone can be more than before: where the handler goes on for a client that "
+        "has left, and what it makes is kept.",
+        tuple(panels),
+        material.keys({run.stack for run in material.runs if (run.scenario, run.load) in wheres}),
+        _slow_table(material, wheres),
+    )
+
+
+def _main(where: Where) -> Where:
+    return where[0], "main"
+
+
+def _innocent(material: Material, where: Where) -> bool:
+    return _main(where) in material.loads
+
+
+def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
+    readers = {
+        run.scenario: run.number("users") or 0.0
+        for run in material.runs
+        if run.load_model == formatting.SLOW
+    }
+    rows = []
+    for where in wheres:
+        for stack in material.stacks:
+            cell = (stack, *where)
+            if not any(True for _ in material.rows_of(cell)):
+                continue
+            count = readers.get(where[0], 0.0)
+            held = worked_out(material, cell, "held", MEMORY)
+            each = "–"
+            if count and held is not None:
+                each = formatting.digits(readings.estimate(held)[0] / count * 1000)
+            against = None
+            if where[0] != ALONE:
+                against = material.against(cell, (stack, ALONE, "main"), "service_time_p99_ms")
+            rows.append(
+                (
+                    where[0],
+                    stack,
+                    f"{count:.0f}",
+                    text(held),
+                    each,
+                    text(worked_out(material, cell, "left", LEFT)),
+                    readings.value(material.get(stack, where, "service_time_p99_ms")),
+                    readings.ratio(against),
+                    readings.noted(material, cell),
+                )
+            )
+    return table(
+        "Memory with slow readers and without, and what the others met",
+        (
+            "scenario", "stack", "slow readers", "memory over before MB", "a slow reader kB",
+            "after they left MB", "others' last p99 ms", "× alone [95 %]", "Warnings",
+        ),
+        rows,
+        names=2,
+    )  # fmt: skip
+
+
+def _kind(material: Material, kind: Told) -> Iterator[Part]:
+    wheres = [
+        where
+        for where in material.loads
+        if kind.pattern.fullmatch(where[0]) and material.has(where, "throughput_rps")
+    ]
+    if not wheres:
+        return
+    panels = [
+        kinds.dots(title, found)
+        for title in kind.drawn
+        if (found := _dots(material, wheres, title, kind.columns[title]))
+    ]
+    yield Plot(
+        kind.title,
+        kind.caption,
+        tuple(panels),
+        material.keys(readings.shown_stacks(material, wheres, ("throughput_rps",))),
+        table(
+            f"{kind.title}, by scenario",
+            ("scenario", "stack", *kind.columns, "Warnings"),
+            [
+                (
+                    where[0],
+                    stack,
+                    *(_text(material, stack, where, one) for one in kind.columns.items()),
+                    readings.noted(material, (stack, *where)),
+                )
+                for where in wheres
+                for stack in material.stacks
+                if material.get(stack, where, "throughput_rps") is not None
+            ],
+            names=2,
+        ),
+    )
+
+
+def _dots(
+    material: Material, wheres: Sequence[Where], title: str, column: str | Value
+) -> tuple[Line, ...]:
+    """A Line a scenario, of a metric or of what is worked out."""
+    if isinstance(column, str):
+        return readings.lines(material, wheres, column)
+    found = []
+    for where in wheres:
+        dots = tuple(
+            Dot(material.looks[stack], *readings.estimate(sample))
+            for stack in material.stacks
+            if (sample := worked_out(material, (stack, *where), title, column)) is not None
+        )
+        if dots:
+            found.append(Line(name(where), dots))
+    return tuple(found)
+
+
+def _text(material: Material, stack: str, where: Where, titled: tuple[str, str | Value]) -> str:
+    title, column = titled
+    if isinstance(column, str):
+        return readings.value(material.get(stack, where, column))
+    return text(worked_out(material, (stack, *where), title, column))

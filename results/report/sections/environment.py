@@ -1,0 +1,189 @@
+"""Section: environment, parity of the settings, and the command that makes it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+
+from loopbench.results.report.blocks import Code, Heading, Part, Text, table
+from loopbench.results.report.data import Material
+from loopbench.results.report.sections.placement import loop_classes
+
+_ALIKE = ("settings", "executor", "loop", "gc", "in_force", "python", "cpus")
+"""What should be equal for all stacks; of it every key is shown, in this order."""
+
+_APART = ("framework", "server", "packages")
+"""What makes a stack what it is."""
+
+_TOLD_APART = ("holes", "application")
+_OWN_PLACE = ("command", "seed", "stacks", "schema_version", "left_out", "parity", *_TOLD_APART)
+_PLACES = {"--out": 2, "--resume": 1}
+"""Options that name a folder, and how many words they take."""
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """What environment.json and plan.json say; nothing where they say nothing."""
+    environment, plan = material.folder.environment, material.folder.plan.raw
+    again = command(material)
+    if again is not None:
+        yield Text(("Measure it again: ", Code(again)))
+    machine = [
+        (key, value)
+        for key, value in _leaves("", {k: v for k, v in environment.items() if k not in _OWN_PLACE})
+    ]
+    chosen = [("seed", _told(environment["seed"]))] if "seed" in environment else []
+    chosen += [
+        (key, _told(plan[key]))
+        for key in ("rounds", "duration_s", "warmup_s", "probe", "processes", "manager", "runs")
+        if key in plan
+    ]
+    if chosen or machine:
+        yield table("Plan, machine and versions", ("what", "value"), chosen + machine, names=2)
+    yield from _parity(material)
+    yield from _differences(environment.get("parity"))
+    left_out = environment.get("left_out")
+    if isinstance(left_out, Mapping) and left_out:
+        yield Heading("Left out")
+        yield table(
+            "Planned, but not measured",
+            ("stack", "why"),
+            [(str(stack), _told(why)) for stack, why in left_out.items()],
+            names=2,
+        )
+    yield from _holes(environment.get("holes"))
+    yield from _application(environment.get("application"))
+
+
+def _holes(holes: object) -> Iterator[Part]:
+    """The scenarios that a stack cannot keep; nothing where there is none."""
+    if not isinstance(holes, Mapping) or not holes:
+        return
+    yield Heading("Holes")
+    yield table(
+        "What a stack cannot do, and was therefore not asked",
+        ("stack", "scenario", "why"),
+        [
+            (str(stack), str(scenario), _told(why))
+            for stack, without in holes.items()
+            if isinstance(without, Mapping)
+            for scenario, why in without.items()
+        ],
+        names=3,
+    )
+
+
+def _application(told: object) -> Iterator[Part]:
+    """Of a person's own application, and what each answer was held to; nothing without one."""
+    if not isinstance(told, Mapping) or not told:
+        return
+    yield Heading("A person's own application")
+    yield table(
+        "What was measured, and what every answer was held to",
+        ("what", "value"),
+        list(_leaves("", told)),
+        names=2,
+    )
+
+
+def command(material: Material) -> str | None:
+    """The command that measures the same again, into a new folder and with the same seed."""
+    environment = material.folder.environment
+    said = environment.get("command")
+    if not isinstance(said, list) or not all(isinstance(word, str) for word in said):
+        return None
+    again: list[str] = []
+    skip = 0
+    for word in said:
+        skip = skip or _PLACES.get(word, 0)
+        if skip:
+            skip -= 1
+        elif not word.startswith("--out="):
+            again.append(word)
+    seed = environment.get("seed")
+    if isinstance(seed, int) and not any(word.split("=")[0] == "--seed" for word in again):
+        again += ["--seed", str(seed)]
+    return shlex.join(again)
+
+
+def _parity(material: Material) -> Iterator[Part]:
+    facts = {stack: material.facts[stack] for stack in material.stacks if stack in material.facts}
+    if not facts:
+        return
+    seen = loop_classes(material)
+    own, alike = {}, {}
+    for stack, told in facts.items():
+        own[stack] = dict(_leaves("", {key: told[key] for key in _APART if key in told}))
+        alike[stack] = dict(_leaves("", {key: told[key] for key in _ALIKE if key in told}))
+        if stack in seen:
+            alike[stack]["loop under load"] = ", ".join(sorted(seen[stack]))
+    yield Heading("Parity, as the servers said it of themselves")
+    yield table(
+        "Settings that should be equal",
+        ("setting", "", *facts),
+        [
+            (key, "" if len(set(values)) == 1 else "differs", *values)
+            for key, values in _aligned(alike)
+        ],
+        names=2 + len(facts),
+    )
+    yield table(
+        "What the stacks consist of",
+        ("what", *facts),
+        [(key, *values) for key, values in _aligned(own)],
+        names=1 + len(facts),
+    )
+
+
+_TOLD = ("setting", "stack", "value", "reference")
+
+
+def _differences(parity: object) -> Iterator[Part]:
+    """What the harness found unequal when the run began, and why that is as it should be."""
+    found = list(differences(parity))
+    if not found or not isinstance(parity, Mapping):
+        return
+    yield table(
+        f"Settings that are not those of {_told(parity.get('reference'))}, and why",
+        ("setting", "stack", "value", "of the reference", "why"),
+        [
+            (
+                *(_told(one.get(key)) for key in ("setting", "stack", "value", "reference")),
+                _why(one),
+            )
+            for one in found
+        ],
+        names=5,
+    )
+
+
+def differences(parity: object) -> Iterator[Mapping[str, object]]:
+    """The differences in environment.json's `parity`; none where it holds something else."""
+    found = parity.get("differences") if isinstance(parity, Mapping) else None
+    if isinstance(found, list):
+        yield from (one for one in found if isinstance(one, Mapping))
+
+
+def _why(one: Mapping[str, object]) -> str:
+    why = one.get("why")
+    return "nothing explains it" if why is None else _told(why)
+
+
+def _aligned(by: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    keys = dict.fromkeys(key for told in by.values() for key in told)
+    for key in keys:
+        yield key, tuple(told.get(key, "–") for told in by.values())
+
+
+def _leaves(begin: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{begin}.{key}" if begin else str(key), inner)
+    else:
+        yield begin, _told(value)
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

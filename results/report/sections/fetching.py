@@ -1,0 +1,113 @@
+"""Section: handlers that are clients themselves: response time and cost against the pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from loopbench.results.folder.folder import RunRow
+from loopbench.results.report.blocks import Panel, Part, Plot, Table, table
+from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts.kinds import Course
+from loopbench.results.report.data import Material
+from loopbench.results.report.series import readings
+from loopbench.results.report.series.per_round import text, worked_out
+from loopbench.results.report.series.readings import Where
+from loopbench.results.stats.summary import Sample
+
+PATTERN = re.compile(r"fetch-([a-z]+)-(\d+)")
+TIME, CPU = "response_time_p50_ms", "cpu_us_per_request"
+
+Steps = Mapping[int, Where]
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """A panel a way to fetch; nothing where none was measured."""
+    ways = _ways(material)
+    panels = [panel for way, steps in ways.items() for panel in _panel(material, way, steps)]
+    if not panels:
+        return
+    wheres = [where for steps in ways.values() for where in steps.values()]
+    yield Plot(
+        "Response time against the pages that a handler fetches",
+        "Each request makes the handler get so many pages of another server, which runs beside "
+        "the load generator. A line that rises with the pages one for one fetches them one after "
+        "another, or takes as long for each as the CPU does. A further page's CPU is that of the "
+        "server process: the CPU a request of this number of pages less that of the smallest "
+        "number, over the pages between; it holds the client, its connections and its share of "
+        "the handler, and not what the other server takes.",
+        tuple(panels),
+        material.keys(readings.shown_stacks(material, wheres, (TIME,))),
+        _table(material, ways),
+    )
+
+
+def _ways(material: Material) -> dict[str, dict[int, Where]]:
+    """By way the scenario of each number of pages, ascending."""
+    found: dict[str, dict[int, Where]] = {}
+    for where in material.loads:
+        match = PATTERN.fullmatch(where[0])
+        if match is not None:
+            found.setdefault(match[1], {})[int(match[2])] = where
+    return {way: dict(sorted(steps.items())) for way, steps in found.items()}
+
+
+def _panel(material: Material, way: str, steps: Steps) -> Iterator[Panel]:
+    lines = []
+    for stack in material.stacks:
+        pairs = [
+            (float(pages), summary.centre)
+            for pages, where in steps.items()
+            if (summary := material.get(stack, where, TIME)) is not None
+        ]
+        if pairs:
+            xs, ys = zip(*pairs, strict=True)
+            lines.append(Course(material.looks[stack], tuple(xs), tuple(ys)))
+    if lines:
+        yield kinds.courses(f"{way}: response p50, ms", lines, "pages", logarithmic=False)
+
+
+def further(material: Material, stack: str, steps: Steps, pages: int) -> Sample | None:
+    """CPU of each page beyond the smallest number, in us, within a Round; None for that number."""
+    least = min(steps)
+    if pages == least:
+        return None
+    base = {run.round: run.number(CPU) for run in material.rows_of((stack, *steps[least]))}
+    cell = (stack, *steps[pages])
+    return worked_out(material, cell, "further page", partial(_slope, base, pages - least))
+
+
+def _slope(base: Mapping[int, float | None], pages: int, run: RunRow) -> float | None:
+    cpu, least = run.number(CPU), base.get(run.round)
+    return None if cpu is None or least is None else (cpu - least) / pages
+
+
+def _table(material: Material, ways: Mapping[str, Steps]) -> Table:
+    metrics = (TIME, "response_time_p99_ms", "throughput_rps", CPU)
+    rows = []
+    for way, steps in ways.items():
+        for pages, where in steps.items():
+            for stack in material.stacks:
+                found = [material.get(stack, where, metric) for metric in metrics]
+                if not any(found):
+                    continue
+                rows.append(
+                    (
+                        f"{way}, {pages}",
+                        stack,
+                        *map(readings.value, found),
+                        text(further(material, stack, steps, pages)),
+                        readings.value(material.get(stack, where, "upstream_cpu_utilisation")),
+                        readings.noted(material, (stack, *where)),
+                    )
+                )
+    return table(
+        "By way and number of pages",
+        (
+            "way, pages", "stack", "response p50 ms", "response p99 ms", "requests/s",
+            "CPU µs/request", "CPU µs a further page", "CPU share of the other server", "Warnings",
+        ),
+        rows,
+        names=2,
+    )  # fmt: skip

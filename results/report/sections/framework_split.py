@@ -1,0 +1,106 @@
+"""Section: what server and framework cost apart, and what another loop or parser changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from loopbench.results.report.blocks import Key, Part, Plot, Table, Text, table, words
+from loopbench.results.report.charts import bars
+from loopbench.results.report.charts.kinds import Whole
+from loopbench.results.report.charts.style import PARTS
+from loopbench.results.report.data import Material
+from loopbench.results.report.series import readings
+from loopbench.results.stats import framework_split_text
+from loopbench.results.stats.framework_split import (
+    FRAMEWORK,
+    Counted,
+    Split,
+    counted,
+    first_loads,
+    splits,
+)
+
+NAMES = ("server: bare ASGI on it", "framework: what it adds")
+_NAMES = 3
+"""Columns of text."""
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """Nothing where no two stacks differ in one trait alone."""
+    timed = list(splits(material.facts, material.summaries, first_loads(material.loads)))
+    counts = list(counted(material.facts, material.counts))
+    if not timed and not counts:
+        return
+    for kind, told in framework_split_text.TOLD.items():
+        found = [split for split in timed if split.pair.kind == kind]
+        if found:
+            of = _table(material, kind, found)
+            whole = [split for split in found if split.base > 0 and split.difference > 0]
+            yield _plot(whole, of) if kind == FRAMEWORK and whole else of
+        cases = [one for one in counts if one.pair.kind == kind]
+        if cases:
+            yield _counted(f"{told.title}: instructions a request", kind, cases)
+    yield Text(words(framework_split_text.MEANING))
+
+
+def told(material: Material) -> str:
+    """The framework's part in the first scenario that tells, in a line; blank where none does."""
+    every = splits(material.facts, material.summaries, first_loads(material.loads))
+    found = [split for split in every if split.pair.kind == FRAMEWORK]
+    parts = [
+        f"{split.pair.other} {split_text.difference(split)} µs of {figures.digits(split.other)}"
+        for split in found
+        if split.scenario == found[0].scenario
+    ]
+    if not parts:
+        return ""
+    return f"{found[0].scenario}, CPU a request, the framework's part: {', '.join(parts)}"
+
+
+def _table(material: Material, kind: str, found: Sequence[Split]) -> Table:
+    return table(
+        f"{split_text.TOLD[kind].title}: CPU time a request",
+        (*framework_split_text.header(kind), "Warnings"),
+        [(*framework_split_text.row(split), _marks(material, split)) for split in found],
+        names=_NAMES,
+    )
+
+
+def _marks(material: Material, split: Split) -> str:
+    """Of either side."""
+    marks = "".join(readings.noted(material, cell) for cell in split.cells)
+    return "".join(dict.fromkeys(re.findall(r"\[\d+\]", marks)))
+
+
+def _plot(found: Sequence[Split], of: Table) -> Plot:
+    looks = (PARTS[0], PARTS[1])
+    drawn = [
+        Whole(
+            f"{split.scenario}  {split.pair.other}",
+            f"{figures.digits(split.base + split.difference)} µs",
+            tuple(zip(looks, (split.base, split.difference), strict=True)),
+        )
+        for split in found
+    ]
+    return Plot(
+        "Server and framework",
+        "Each bar is the server's CPU time for a request: first what a bare ASGI application "
+        "costs on the same server and loop, then what the framework adds to that, taken within "
+        "a Round; at its end stands the sum. Sockets, HTTP parsing and the loop are the server's "
+        "part. A framework whose part comes out at 0 or below has no bar.",
+        (bars.stacked("CPU time a request, µs", drawn),),
+        tuple(Key(look.id, text) for look, text in zip(looks, NAMES, strict=True)),
+        of,
+        abreast=1,
+    )
+
+
+def _counted(title: str, kind: str, cases: Sequence[Counted]) -> Table:
+    return table(
+        title,
+        framework_split_text.counted_header(kind),
+        [framework_split_text.counted_row(one) for one in cases],
+        names=_NAMES,
+        folded=len(cases) > 20,
+    )

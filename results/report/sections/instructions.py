@@ -1,0 +1,53 @@
+"""What `loadtests instructions` counted, as tables of the report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from loopbench.results.report.blocks import Table, table
+from loopbench.results.report.data import Material
+from loopbench.results.stats import formatting
+
+_LAYERS = re.compile(r"middleware-(\d+)")
+
+
+def tables(material: Material) -> Iterator[Table]:
+    """Instructions by case and stack, and what a layer of middleware costs."""
+    found = _by_case(material)
+    if not found:
+        return
+    stacks = [stack for stack in material.stacks if any(stack in by for by in found.values())]
+    stacks += sorted({stack for by in found.values() for stack in by} - set(stacks))
+    spread = max(float(str(row["spread"])) for row in material.counts)
+    yield table(
+        f"Instructions of a request, by case and stack (spread of the counts at most {spread:.2%})",
+        ("case", *stacks),
+        (
+            (case, *(formatting.digits(by[stack]) if stack in by else "–" for stack in stacks))
+            for case, by in found.items()
+        ),
+    )
+    layers = {int(m[1]): by for case, by in found.items() if (m := _LAYERS.fullmatch(case))}
+    if len(layers) < 2:
+        return
+    least, most = min(layers), max(layers)
+    yield table(
+        f"Instructions of one layer: the difference of {most} layers and {least}, divided",
+        ("stack", "a layer", "as a share of the request without layers"),
+        (
+            (stack, formatting.digits(each), f"{each / layers[least][stack]:.2%}")
+            for stack in stacks
+            if stack in layers[least] and stack in layers[most]
+            for each in ((layers[most][stack] - layers[least][stack]) / (most - least),)
+        ),
+    )
+
+
+def _by_case(material: Material) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in material.counts:
+        value = row["instructions"]
+        if isinstance(value, float):
+            found.setdefault(str(row["case"]), {})[str(row["stack"])] = value
+    return found

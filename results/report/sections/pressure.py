@@ -1,0 +1,349 @@
+"""Sections: what a neighbour does, the executor's cliff, and connections that come, go and stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from loopbench.results.folder.folder import RunRow
+from loopbench.results.report.blocks import Part, Plot, Table, table
+from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts.kinds import Bound, Course, Dot, Line
+from loopbench.results.report.data import Material
+from loopbench.results.report.series import readings
+from loopbench.results.report.series.readings import Where
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Sample
+
+CANARY = "canary"
+"""The load of innocent requests in the scenarios about neighbours."""
+
+ALONE = "neighbour-none"
+"""The scenario in which the canary has no neighbour."""
+
+CANARY_METRICS = {
+    "response_time_p50_ms": "canary's response p50, ms",
+    "response_time_p99_ms": "canary's response p99, ms",
+    "response_time_max_ms": "canary's slowest response, ms",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Scenarios that differ in their users. pattern: family and users of a scenario's name.
+
+    work_s: how long a call holds its thread.
+    """
+
+    pattern: re.Pattern[str]
+    work_s: float
+
+
+SWEEPS = (Sweep(re.compile(r"(cliff\d*)-(\d+)"), 0.05),)
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """Neighbours, cliff, connections: what of it was measured."""
+    yield from _neighbours(material)
+    for sweep in SWEEPS:
+        for family, steps in families(material, sweep).items():
+            yield from _cliff(material, sweep, family, steps)
+    yield from _connections(material)
+
+
+def canaries(material: Material) -> list[Where]:
+    """The scenarios with a canary, the one without a neighbour first."""
+    found = [where for where in material.loads if where[1] == CANARY]
+    return sorted(found, key=lambda where: where[0] != ALONE)
+
+
+def _neighbours(material: Material) -> Iterator[Part]:
+    wheres = canaries(material)
+    panels = [
+        kinds.dots(title, found)
+        for metric, title in CANARY_METRICS.items()
+        if (found := readings.lines(material, wheres, metric))
+    ]
+    if not panels:
+        return
+    yield Plot(
+        "Neighbours: innocent requests beside busy ones",
+        "The canary is a stream of small requests at a fixed rate. Each row adds another "
+        "neighbour to it: what moves to the right of the first row was done to the canary by that "
+        "neighbour.",
+        tuple(panels),
+        material.keys(readings.shown_stacks(material, wheres, tuple(CANARY_METRICS))),
+        _neighbour_table(material, wheres),
+    )
+
+
+def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
+    rows = []
+    for where in wheres:
+        for stack in material.stacks:
+            found = [material.get(stack, where, metric) for metric in CANARY_METRICS]
+            if not any(found):
+                continue
+            ratio = None
+            if where[0] != ALONE:
+                ratio = material.against(
+                    (stack, *where), (stack, ALONE, CANARY), "response_time_p99_ms"
+                )
+            rows.append(
+                (
+                    where[0],
+                    stack,
+                    *map(readings.value, found),
+                    readings.spread(found[1]),
+                    readings.ratio(ratio),
+                    readings.noted(material, (stack, *where)),
+                )
+            )
+    return table(
+        "The canary's response times",
+        (
+            "neighbour",
+            "stack",
+            "p50 ms",
+            "p99 ms",
+            "max ms",
+            "p99 ±",
+            "p99 × alone [95 %]",
+            "Warnings",
+        ),
+        rows,
+        names=2,
+    )
+
+
+def families(material: Material, sweep: Sweep) -> dict[str, dict[int, Where]]:
+    """By family the scenario of each number of users, ascending."""
+    found: dict[str, dict[int, Where]] = {}
+    for where in material.loads:
+        match = sweep.pattern.fullmatch(where[0])
+        if match is not None:
+            found.setdefault(match[1], {})[int(match[2])] = where
+    return {family: dict(sorted(steps.items())) for family, steps in found.items()}
+
+
+def pool_size(material: Material, stack: str, steps: Mapping[int, Where]) -> int | None:
+    """How many threads the executor had where calls had to queue for one; None where none had
+    to, so that its size did not show."""
+    sizes = [
+        round(threads.centre)
+        for where in steps.values()
+        if (threads := material.get(stack, where, "executor_threads_max")) is not None
+        and (queue := material.get(stack, where, "executor_queue_max")) is not None
+        and queue.centre > 0
+    ]
+    return max(sizes, default=None)
+
+
+_CLIFF = {
+    "throughput_rps": "Throughput, requests/s",
+    "executor_wait_p50_ms": "Executor wait p50, ms",
+    "executor_threads_max": "Worker threads started",
+}
+
+
+def _cliff(
+    material: Material, sweep: Sweep, family: str, steps: Mapping[int, Where]
+) -> Iterator[Part]:
+    sizes = {
+        stack: size
+        for stack in material.contenders()
+        if (size := pool_size(material, stack, steps)) is not None
+    }
+    bounds = {
+        "throughput_rps": [
+            Bound(
+                size / sweep.work_s,
+                f"{size} threads ÷ {sweep.work_s:g} s = {size / sweep.work_s:g}/s",
+            )
+            for size in sorted(set(sizes.values()))
+        ],
+        "executor_threads_max": [
+            Bound(float(size), f"{size} threads") for size in sorted(set(sizes.values()))
+        ],
+    }
+    panels = []
+    for metric, title in _CLIFF.items():
+        lines = [
+            Course(material.looks[stack], tuple(xs), tuple(ys))
+            for stack in material.stacks
+            if (pairs := _by_users(material, stack, steps, metric))
+            for xs, ys in [zip(*pairs, strict=True)]
+        ]
+        if lines:
+            panels.append(
+                kinds.courses(
+                    title,
+                    lines,
+                    "users",
+                    bounds=bounds.get(metric, ()),
+                    doubling=True,
+                )
+            )
+    if not panels:
+        return
+    yield Plot(
+        f"The executor's cliff ({family}): users of a {sweep.work_s * 1000:g} ms sync route",
+        "Each user holds a worker thread for a fixed time. Throughput grows with the users until "
+        "every thread is taken; from there on (dashed: threads ÷ time a call) more users only "
+        "wait longer. Lines that lie on one another mean that the pool decides, not the framework.",
+        tuple(panels),
+        material.keys(readings.shown_stacks(material, tuple(steps.values()), tuple(_CLIFF))),
+        _cliff_table(material, sweep, steps, sizes),
+    )
+
+
+def _by_users(
+    material: Material, stack: str, steps: Mapping[int, Where], metric: str
+) -> list[tuple[float, float]]:
+    return [
+        (float(users), summary.centre)
+        for users, where in steps.items()
+        if (summary := material.get(stack, where, metric)) is not None
+    ]
+
+
+def _cliff_table(
+    material: Material, sweep: Sweep, steps: Mapping[int, Where], sizes: Mapping[str, int]
+) -> Table:
+    metrics = (
+        "throughput_rps", "response_time_p50_ms", "executor_wait_p50_ms",
+        "executor_threads_max", "executor_queue_max",
+    )  # fmt: skip
+    rows = []
+    for users, where in steps.items():
+        for stack in material.stacks:
+            found = [material.get(stack, where, metric) for metric in metrics]
+            if not any(found):
+                continue
+            size = sizes.get(stack)
+            most = "–" if size is None else formatting.digits(min(users, size) / sweep.work_s)
+            first, *others = map(readings.value, found)
+            rows.append((f"{users} users", stack, first, most, *others))
+    return table(
+        "By users",
+        (
+            "load", "stack", "requests/s", "arithmetic requests/s", "response p50 ms",
+            "executor wait p50 ms", "threads", "longest queue",
+        ),
+        rows,
+        names=2,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A quantity of connections: a column before the load, and one at a later time.
+
+    scale: to the unit of `title`. each: per connection; else of all of them.
+    """
+
+    title: str
+    before: str
+    later: str
+    scale: float = 1.0
+    each: bool = True
+
+
+HELD = (
+    Held("Memory a connection, kB", "rss_start_bytes", "rss_end_bytes", 1e-3),
+    Held("Descriptors a connection", "descriptors_start", "descriptors_end"),
+    Held("Memory still held afterwards, MB", "rss_start_bytes", "rss_after_bytes", 1e-6, False),
+    Held("Descriptors still held afterwards", "descriptors_start", "descriptors_after", 1.0, False),
+)
+
+
+def lingering(material: Material) -> list[str]:
+    """Scenarios whose server was read once more after its connections were closed."""
+    after = {run.scenario for run in material.runs if run.number("rss_after_bytes") is not None}
+    idle = {where[0] for where in material.models(formatting.IDLE)}
+    return [
+        scenario
+        for scenario in dict.fromkeys(scenario for scenario, _ in material.loads)
+        if scenario in after | idle
+    ]
+
+
+_STANDING = (formatting.IDLE, formatting.ECHO, formatting.PUSHED, formatting.BROADCAST)
+"""Loads whose connections stay from the beginning to the end."""
+
+
+def _fresh(row: RunRow) -> bool:
+    return row.number("connections_rps") is not None
+
+
+def held(material: Material, stack: str, scenario: str, what: Held) -> Sample | None:
+    """How much more there was than before the load, a value a Round. None where not measured,
+    and for a share a connection where connections come and go."""
+    runs: dict[int, list[RunRow]] = {}
+    for run in material.runs:
+        if run.stack == stack and run.scenario == scenario:
+            runs.setdefault(run.round, []).append(run)
+    values = {}
+    for number, rows in runs.items():
+        before, later = rows[0].number(what.before), rows[0].number(what.later)
+        if before is None or later is None:
+            continue
+        growth = (later - before) * what.scale
+        if not what.each:
+            values[number] = growth
+        elif any(row.load_model in _STANDING and not _fresh(row) for row in rows):
+            values[number] = growth / sum(row.number("users") or 0 for row in rows)
+    cell = (stack, scenario, "")
+    return material.derived(cell, what.title, values) if values else None
+
+
+def _connections(material: Material) -> Iterator[Part]:
+    scenarios = lingering(material)
+    panels = []
+    for what in HELD:
+        found = []
+        for scenario in scenarios:
+            dots = tuple(
+                Dot(material.looks[stack], *readings.estimate(sample))
+                for stack in material.stacks
+                if (sample := held(material, stack, scenario, what)) is not None
+            )
+            if dots:
+                found.append(Line(scenario, dots))
+        if found:
+            panels.append(kinds.dots(what.title, found, at=0.0))
+    if not panels:
+        return
+    yield Plot(
+        "Connections that come, go and stay",
+        "What the server process held more than before the load connected: while the connections "
+        "stood, and a second after all of them were closed. A mark to the right of the line at "
+        "zero in the lower pictures is what was not given back. A connection's share contains "
+        "what the load beside it took.",
+        tuple(panels),
+        material.keys({run.stack for run in material.runs if run.scenario in scenarios}),
+        _held_table(material, scenarios),
+    )
+
+
+def _held_table(material: Material, scenarios: list[str]) -> Table:
+    rows = []
+    for scenario in scenarios:
+        for stack in material.stacks:
+            found = [held(material, stack, scenario, what) for what in HELD]
+            if any(found):
+                rows.append((scenario, stack, *map(_held_text, HELD, found)))
+    return table(
+        "Memory and descriptors beyond those before the load",
+        ("scenario", "stack", *(what.title for what in HELD)),
+        rows,
+        names=2,
+    )
+
+
+def _held_text(what: Held, sample: Sample | None) -> str:
+    if sample is None:
+        return readings.NOTHING
+    centre = readings.estimate(sample)[0]
+    return readings.number(centre) if what.scale == 1.0 else formatting.digits(centre)

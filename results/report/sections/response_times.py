@@ -1,0 +1,75 @@
+"""Section: response time by percentile, out to the maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
+from loopbench.results.report.charts import kinds
+from loopbench.results.report.data import Curve, Material, median_curve, name
+from loopbench.results.stats import formatting
+
+_SHOWN = (50.0, 90.0, 99.0, 99.9)
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """A panel a scenario and load that has response times."""
+    found = {
+        where: {
+            stack: material.curves[stack, *where]
+            for stack in material.stacks
+            if (stack, *where) in material.curves
+        }
+        for where in material.loads
+    }
+    found = {where: curves for where, curves in found.items() if curves}
+    if not found:
+        return
+    if material.coarse:
+        yield Text(
+            words(
+                f"Of {material.coarse} rows of `runs.csv` the histogram is missing; their lines "
+                "go straight from one percentile of `runs.csv` to the next."
+            )
+        )
+    yield Plot(
+        "From the median out to the slowest request",
+        "To the right stand ever rarer requests, each step ten times as rare, and last the "
+        "slowest of all. Both axes are logarithmic; lower is better. A strong line is the median "
+        "of the Rounds' percentiles, a faint line one Round (of more than twelve Rounds a band). "
+        "A line that leaps at the right has a slow tail, which a mean would hide. Only correct "
+        "answers are in it.",
+        tuple(
+            kinds.percentiles(f"{name(where)}, ms", curves, material.looks)
+            for where, curves in found.items()
+        ),
+        material.keys({stack for curves in found.values() for stack in curves}),
+        _table(material, found),
+    )
+
+
+def _table(material: Material, found: dict[tuple[str, str], dict[str, tuple[Curve, ...]]]) -> Table:
+    header = ["scenario", "stack", "Rounds", *(f"p{percent:g} ms" for percent in _SHOWN)]
+    rows = []
+    for where, curves in found.items():
+        for stack in material.stacks:
+            if stack not in curves:
+                continue
+            middle = median_curve(curves[stack])
+            at = [middle.at(percent) for percent in _SHOWN]
+            rows.append(
+                (
+                    name(where),
+                    stack,
+                    str(len(curves[stack])),
+                    *("–" if value is None else formatting.digits(value) for value in at),
+                    formatting.digits(middle.maximum),
+                    formatting.digits(max(curve.maximum for curve in curves[stack])),
+                )
+            )
+    return table(
+        "Response times in ms: the median over the Rounds of each Round's percentile",
+        [*header, "max ms", "worst Round's max ms"],
+        rows,
+        names=2,
+    )

@@ -1,0 +1,150 @@
+"""Section: throughput and CPU per request, stacks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from loopbench.results.report.blocks import Panel, Part, Plot, Table, Text, table, words
+from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts.kinds import Dot, Line
+from loopbench.results.report.data import Material, name
+from loopbench.results.report.sections import instructions
+from loopbench.results.report.series import readings
+from loopbench.results.report.series.readings import Where
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import Interval
+from loopbench.results.stats.summary import GENERATOR_LIMIT, YARDSTICK
+
+THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """Throughput of the closed loops, CPU per request of all, and the ratios of both."""
+    closed = [
+        where for where in material.models(formatting.CLOSED) if material.has(where, THROUGHPUT)
+    ]
+    every = [
+        where
+        for where in material.models(formatting.CLOSED, formatting.OPEN)
+        if _measured(material, where)
+    ]
+    if not every:
+        return
+    panels = []
+    throughput, cost = throughput_panel(material, closed), cost_panel(material, every)
+    if throughput is not None:
+        panels += [throughput, *_ratio_panel(material, closed, THROUGHPUT, "Throughput")]
+    if cost is not None:
+        wheres = readings.first_loads(every)
+        panels += [cost, *_ratio_panel(material, wheres, CPU, "CPU per request")]
+    yield Plot(
+        "Stacks side by side",
+        "Each row is a scenario. A strong mark is the centre over the Rounds, a bar its 95 % "
+        "interval over Rounds, a faint mark one Round. A thick upright stroke is the generator's "
+        f"ceiling: what the {YARDSTICK} yardstick reached in that scenario. Where a stack "
+        "comes near the stroke, Locust was the limit and not the stack. Where a ratio's bar "
+        "crosses 1, the difference may be chance.",
+        tuple(panels),
+        material.keys(readings.shown_stacks(material, every, (THROUGHPUT, CPU))),
+        _table(material, every),
+        abreast=2,
+    )
+    yield from instructions.tables(material)
+    if material.summaries.reference is not None:
+        yield Text(
+            words(
+                "Ratios are taken within a Round. `~` means that the 95 % interval contains 1, "
+                "`?` that the Rounds are too few for an interval; ± is the distance of the "
+                "furthest Round from the centre. A number in brackets is that of a Warning."
+            )
+        )
+
+
+def throughput_panel(material: Material, wheres: list[Where]) -> Panel | None:
+    """Requests a second of closed loops, with the generator's ceiling; None without any."""
+    lines = _ceilinged(material, wheres)
+    return kinds.dots("Throughput of closed loops, requests/s", lines) if lines else None
+
+
+def cost_panel(material: Material, wheres: list[Where]) -> Panel | None:
+    """CPU per request, a row a scenario; None without any."""
+    costs = readings.lines(material, readings.first_loads(wheres), CPU, whole=True)
+    return kinds.dots("CPU per request, µs", costs) if costs else None
+
+
+def _measured(material: Material, where: Where) -> bool:
+    return material.has(where, THROUGHPUT) or material.has(where, CPU)
+
+
+def ceiling(material: Material, where: Where) -> float | None:
+    """What the yardstick reached in a closed loop; None where it was not measured there."""
+    found = material.get(YARDSTICK, where, THROUGHPUT)
+    return None if found is None else found.centre
+
+
+def _ceilinged(material: Material, wheres: list[Where]) -> tuple[Line, ...]:
+    by = dict(zip(map(name, wheres), wheres, strict=True))
+    return tuple(
+        replace(line, bound=ceiling(material, by[line.name]))
+        for line in readings.lines(material, wheres, THROUGHPUT)
+    )
+
+
+def _ratio_panel(
+    material: Material, wheres: list[Where], metric: str, what: str
+) -> Iterator[Panel]:
+    found = []
+    for where in wheres:
+        dots = []
+        for stack in material.contenders():
+            summary = material.get(stack, where, metric)
+            if summary is not None and summary.ratio is not None:
+                interval: Interval | None = summary.ratio.interval
+                dots.append(Dot(material.looks[stack], summary.ratio.centre, interval))
+        if dots:
+            found.append(Line(where[0] if metric == CPU else name(where), tuple(dots)))
+    if found:
+        yield kinds.dots(
+            f"{what}, ratio to {material.summaries.reference}", found, at=1.0, logarithmic=True
+        )
+
+
+def _table(material: Material, wheres: list[Where]) -> Table:
+    reference = material.summaries.reference
+    to = f"× {reference} [95 %]" if reference is not None else "ratio"
+    header = (
+        "scenario", "stack", "requests/s", "±", to, "of the ceiling",
+        "CPU µs/request", "±", to, "Warnings",
+    )  # fmt: skip
+    closed = set(material.models(formatting.CLOSED))
+    whole = readings.first_loads(wheres)
+    rows = []
+    for where in wheres:
+        for stack in material.stacks:
+            rate = material.get(stack, where, THROUGHPUT)
+            cost = material.get(stack, where, CPU) if where in whole else None
+            if rate is None and cost is None:
+                continue
+            most = ceiling(material, where) if where in closed and stack != YARDSTICK else None
+            rows.append(
+                (
+                    name(where),
+                    stack,
+                    readings.value(rate),
+                    readings.spread(rate),
+                    readings.ratio(rate.ratio) if rate else "",
+                    _share(rate.centre, most) if rate and most else "",
+                    readings.value(cost),
+                    readings.spread(cost),
+                    readings.ratio(cost.ratio) if cost else "",
+                    readings.noted(material, (stack, *where)),
+                )
+            )
+    return table("Throughput and CPU per request by scenario and stack", header, rows, names=2)
+
+
+def _share(value: float, most: float) -> str:
+    """Of the ceiling, in %; marked where the generator was the limit."""
+    share = value / most
+    return f"{share:.0%}{' (limit)' if share >= GENERATOR_LIMIT else ''}"

@@ -1,0 +1,209 @@
+"""Section: messages to and fro on WebSockets, and how a broadcast reaches its receivers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
+from loopbench.results.report.charts import kinds
+from loopbench.results.report.data import Material, name
+from loopbench.results.report.sections.pressure import HELD, held
+from loopbench.results.report.series import readings
+from loopbench.results.report.series.readings import NOTHING, Where
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Ratio, paired_ratio
+
+RATE, P50, P99 = "throughput_rps", "service_time_p50_ms", "service_time_p99_ms"
+LAST50, LAST99 = "last_delivery_p50_ms", "last_delivery_p99_ms"
+OPENED, COST = "connections_rps", "cpu_us_per_request"
+
+EVEN, SLOW = "feed-even", "feed-slow"
+"""The same broadcast without and with a connection that reads nothing."""
+
+_EACH, _AFTER = HELD[0], HELD[2]
+_MANY = 100
+"""Of fewer connections the share of memory is lost in what the process takes anyway."""
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """Nothing where no load of these kinds was measured."""
+    echoes = list(material.models(formatting.ECHO))
+    deliveries = list(material.models(formatting.PUSHED, formatting.BROADCAST))
+    if echoes:
+        yield _messages(material, echoes)
+    if deliveries:
+        yield _broadcasts(material, deliveries)
+        yield from _slow_reader(material)
+
+
+def _messages(material: Material, wheres: list[Where]) -> Plot:
+    standing = [where for where in wheres if not material.has(where, OPENED)]
+    panels = (
+        ("Messages to and fro, a second", standing, RATE),
+        ("Connections opened a second", wheres, OPENED),
+        ("Round trip p99, ms", standing, P99),
+    )
+    return Plot(
+        "Messages to and fro",
+        "Each user sends its next message when the last one is back. A round trip is from the "
+        "send to the last byte of the answer in the client's kernel; every answer is compared "
+        "byte for byte. A strong mark is the centre over the Rounds, a bar its 95 % interval.",
+        tuple(
+            kinds.dots(title, lines)
+            for title, shown, metric in panels
+            if (lines := readings.lines(material, shown, metric))
+        ),
+        material.keys(readings.shown_stacks(material, wheres, (RATE, OPENED))),
+        _message_table(material, wheres),
+    )
+
+
+def _message_table(material: Material, wheres: list[Where]) -> Table:
+    reference = material.summaries.reference
+    rows = []
+    for where in wheres:
+        for stack in material.stacks:
+            found = {metric: material.get(stack, where, metric) for metric in (RATE, P50, P99)}
+            rate, opened = found[RATE], material.get(stack, where, OPENED)
+            if not any(found.values()):
+                continue
+            rows.append(
+                (
+                    name(where),
+                    stack,
+                    NOTHING if opened else readings.value(rate),
+                    readings.value(opened),
+                    readings.spread(rate),
+                    readings.ratio(rate.ratio) if rate else "",
+                    *(readings.value(found[metric]) for metric in (P50, P99)),
+                    readings.value(material.get(stack, where, COST)),
+                    *_memory(material, stack, where),
+                    readings.noted(material, (stack, *where)),
+                )
+            )
+    return table(
+        "Messages by scenario and stack",
+        (
+            "scenario", "stack", "messages/s", "connections/s", "±",
+            f"× {reference} [95 %]" if reference else "ratio",
+            "round trip p50 ms", "p99 ms", "CPU µs/message",
+            "memory a connection kB", "held after MB", "Warnings",
+        ),
+        rows,
+        names=2,
+    )  # fmt: skip
+
+
+def _memory(material: Material, stack: str, where: Where) -> Iterator[str]:
+    """What each of many connections took, and what was not given back when all had left."""
+    users = max((run.number("users") or 0 for run in material.rows_of((stack, *where))), default=0)
+    for what in (_EACH, _AFTER):
+        sample = held(material, stack, where[0], what)
+        if sample is None or (what.each and users < _MANY):
+            yield NOTHING
+        else:
+            yield formatting.digits(readings.estimate(sample)[0])
+
+
+def _broadcasts(material: Material, wheres: list[Where]) -> Plot:
+    panels = (
+        ("Publication to arrival, p50, ms", P50),
+        ("p99, ms", P99),
+        ("To the last receiver, p50, ms", LAST50),
+    )
+    return Plot(
+        "Broadcast and push",
+        "How long a published message takes to each of its receivers, and to the last of them; "
+        "of a push, how late a message is by the server's own schedule. All that was published "
+        "is owed to every receiver once: a message that is lost, comes twice or out of order is "
+        "a failure.",
+        tuple(
+            kinds.dots(title, lines)
+            for title, metric in panels
+            if (lines := readings.lines(material, wheres, metric))
+        ),
+        material.keys(readings.shown_stacks(material, wheres, (P50,))),
+        _broadcast_table(material, wheres),
+    )
+
+
+def _broadcast_table(material: Material, wheres: list[Where]) -> Table:
+    times, counts = (P50, P99, LAST50, LAST99), ("deliveries_owed", "deliveries_lost")
+    rows = []
+    for where in wheres:
+        for stack in material.stacks:
+            found = [material.get(stack, where, metric) for metric in (*times, *counts)]
+            if not any(found):
+                continue
+            delay = found[0]
+            rows.append(
+                (
+                    name(where),
+                    stack,
+                    readings.value(delay),
+                    readings.spread(delay),
+                    readings.ratio(delay.ratio) if delay else "",
+                    *map(readings.value, found[1:]),
+                    readings.value(material.get(stack, where, "receivers_dropped")),
+                    readings.value(material.get(stack, where, COST)),
+                    *_memory(material, stack, where),
+                    readings.noted(material, (stack, *where)),
+                )
+            )
+    reference = material.summaries.reference
+    return table(
+        "Deliveries by scenario and stack",
+        (
+            "scenario", "stack", "delay p50 ms", "±",
+            f"× {reference} [95 %]" if reference else "ratio",
+            "p99 ms", "last p50 ms", "last p99 ms", "owed", "lost", "receivers dropped",
+            "CPU µs/delivery", "memory a connection kB", "held after MB", "Warnings",
+        ),
+        rows,
+        names=2,
+    )  # fmt: skip
+
+
+_EFFECTS = {
+    P50: "delay p50 ms",
+    P99: "delay p99 ms",
+    LAST99: "last receiver p99 ms",
+    "deliveries_lost": "deliveries lost by the others",
+    "rss_end_bytes": "memory at the window's end MB",
+    "rss_peak_bytes": "highest memory MB",
+    "rss_after_bytes": "memory when all had left MB",
+    "receivers_dropped": "receivers that the server gave up",
+}
+
+
+def _slow_reader(material: Material) -> Iterator[Part]:
+    """What one connection that reads nothing does to the others and to memory."""
+    rows = []
+    for stack in material.stacks:
+        for metric, text in _EFFECTS.items():
+            without = material.get(stack, (EVEN, "main"), metric)
+            beside = material.get(stack, (SLOW, "main"), metric)
+            if without is None or beside is None:
+                continue
+            ratio = paired_ratio(beside.sample, without.sample)
+            rows.append(
+                (stack, text, readings.value(without), readings.value(beside), _ratio(ratio))
+            )
+    if not rows:
+        return
+    yield table(
+        "One receiver that reads nothing",
+        ("stack", "what", f"without ({EVEN})", f"beside it ({SLOW})", "ratio [95 %]"),
+        rows,
+        names=2,
+    )
+    yield Text(
+        words(
+            "The others are the same in both. What the slow one is not sent waits in the "
+            "server's memory, in the kernel's buffers first, until it is given up."
+        )
+    )
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    return NOTHING if ratio is None else readings.ratio(ratio)

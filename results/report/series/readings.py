@@ -1,0 +1,99 @@
+"""What several sections do: a metric by scenario as dots, and as the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loopbench.results.report.charts.kinds import Dot, Line
+from loopbench.results.report.data import Material, name
+from loopbench.results.stats import formatting
+from loopbench.results.stats.location import Interval, locate
+from loopbench.results.stats.summary import METRICS, Cell, Ratio, Sample, Summary
+from loopbench.results.terminal.notes import marks
+
+NOTHING = "–"
+
+Where = tuple[str, str]
+"""Scenario and load."""
+
+
+def lines(
+    material: Material, wheres: Sequence[Where], metric: str, *, whole: bool = False
+) -> tuple[Line, ...]:
+    """A Line for each of these scenarios and loads in which a stack has the metric.
+
+    whole: it is of the whole Run, so the name of the load is left out.
+    """
+    return tuple(
+        Line(where[0] if whole else name(where), dots)
+        for where in wheres
+        if (dots := _dots(material, where, metric, material.stacks))
+    )
+
+
+def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) -> tuple[Dot, ...]:
+    return tuple(
+        Dot(
+            material.looks[stack],
+            summary.centre,
+            summary.interval,
+            tuple(summary.sample.values.values()),
+        )
+        for stack in stacks
+        if (summary := material.get(stack, where, metric)) is not None
+    )
+
+
+def first_loads(wheres: Sequence[Where]) -> list[Where]:
+    """The first load of each scenario, for what is read once a Run."""
+    found: dict[str, Where] = {}
+    for where in wheres:
+        found.setdefault(where[0], where)
+    return list(found.values())
+
+
+def shown_stacks(material: Material, wheres: Sequence[Where], metrics: Sequence[str]) -> set[str]:
+    """The stacks that have one of the metrics somewhere there."""
+    return {
+        stack
+        for stack in material.stacks
+        for where in wheres
+        for metric in metrics
+        if material.get(stack, where, metric) is not None
+    }
+
+
+def value(summary: Summary | None) -> str:
+    """The centre; of a count, which has no unit, without decimals where it is whole."""
+    if summary is None:
+        return NOTHING
+    metric = summary.sample.metric
+    if not METRICS[metric].unit:
+        return number(summary.centre)
+    return formatting.figure(metric, summary.centre)
+
+
+def number(value: float) -> str:
+    """A whole number with all its digits; any other with three."""
+    return f"{value:,.0f}" if value == round(value) else formatting.digits(value)
+
+
+def spread(summary: Summary | None) -> str:
+    """How far the furthest Round is from it."""
+    return "" if summary is None else formatting.spread(summary)
+
+
+def ratio(found: Ratio | None) -> str:
+    """A ratio with its interval."""
+    return "" if found is None else formatting.ratio(found, interval=True)
+
+
+def noted(material: Material, cell: Cell) -> str:
+    """The numbers of the Warnings of a Cell."""
+    return marks(material.notes, cell)
+
+
+def estimate(sample: Sample) -> tuple[float, Interval | None, tuple[float, ...]]:
+    """Centre, interval and values of a derived Sample."""
+    located = locate(sample.values.values())
+    return located.centre, located.interval, tuple(sample.values.values())
