@@ -15,7 +15,7 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.schema.verdict import judging
 
 if TYPE_CHECKING:
-    from loopbench.results.regression.report import Report
+    from loopbench.results.regression.verdict import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,16 +73,17 @@ def regression(
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken. Writes
     regression.csv, regression.md and junit.xml into FOLDER.
     """
-    from loopbench.results.regression import evidence, report, writing
+    from loopbench.results.regression import evidence, verdict
     from loopbench.results.regression.finding import Settings
+    from loopbench.results.regression.outputs import write
 
     settings = Settings(instructions, floor, ruled_out, alpha)
     if floor >= ruled_out:
         raise ResultsError("--floor has to be less than --ruled-out")
-    judged = report.judge(evidence.read(folder, baseline), settings)
+    judged = verdict.judge(evidence.read(folder, baseline), settings)
     written: tuple[Path, ...] = ()
     try:
-        written = writing.write(judged, folder)
+        written = write.write(judged, folder)
     finally:  # a verdict that could not be written is shown all the same
         _print(judged, every, [file.name for file in written])
     sys.exit(int(judged.status))
@@ -92,7 +93,7 @@ def _print(judged: Report, every: bool, written: list[str]) -> None:
     """As wide as the terminal; a reader that has gone, such as `head`, changes no verdict."""
     from rich.console import Console
 
-    from loopbench.results.regression import terminal
+    from loopbench.results.regression.outputs import terminal
     from loopbench.results.terminal.table import shown_path
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -119,7 +120,7 @@ def occasions(folders: tuple[Path, ...]) -> None:
     """
     import csv
 
-    from loopbench.results.regression import occasions as occasion
+    from loopbench.results.regression.layers import occasions as occasion
     from loopbench.results.schema import format_value
 
     rows = list(occasion.rows_of(folders))

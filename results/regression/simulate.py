@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from loopbench.results.regression.finding import Settings
-from loopbench.results.regression.slots import steady
-from loopbench.results.regression.trimmed import Array, holm, trimmed
+from loopbench.results.regression.layers.slices import steady
+from loopbench.results.regression.layers.trimmed_t import Array, holm, trimmed
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.regression.command import COMMANDS
-from loopbench.results.regression.writing import STEP_SUMMARY
+from loopbench.results.regression.outputs.write import STEP_SUMMARY
 from tests.results.regression import tables
 from tests.results.regression.tables import Plan
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from loopbench.results.regression import evidence, facts
+from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Verdict, Weight
+from loopbench.results.regression.layers import facts
 from tests.results.regression.tables import Plan, both, drop, only, put_in
 
 Folder = Callable[..., Path]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.results.regression import evidence, instructions
+from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, Weight
+from loopbench.results.regression.layers import instructions
 from loopbench.results.schema import INSTRUCTIONS, Row
 from tests.results.regression.tables import FINGERPRINT, Plan, drop, only, put, times
 

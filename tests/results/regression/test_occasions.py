@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from loopbench.results.errors import ResultsError
-from loopbench.results.regression import evidence, occasions
+from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, Weight
-from loopbench.results.regression.occasions import TABLE
-from loopbench.results.regression.slots import SLOWER
-from loopbench.results.regression.trimmed import student
+from loopbench.results.regression.layers import occasions
+from loopbench.results.regression.layers.occasions import TABLE
+from loopbench.results.regression.layers.slices import SLOWER
+from loopbench.results.regression.layers.trimmed_t import student
 from loopbench.results.schema import Row
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Change, Plan, both, drop, only, put, same, times

@@ -10,6 +10,9 @@ import pytest
 from scipy.stats import binomtest
 
 from loopbench.results.regression.finding import Settings
+from loopbench.results.regression.layers.slices import steady
+from loopbench.results.regression.layers.timing import CAUGHT, smallest
+from loopbench.results.regression.layers.trimmed_t import trimmed
 from loopbench.results.regression.simulate import (
     NOISES,
     ROUNDS,
@@ -19,9 +22,6 @@ from loopbench.results.regression.simulate import (
     rates,
     readings,
 )
-from loopbench.results.regression.slots import steady
-from loopbench.results.regression.timing import CAUGHT, smallest
-from loopbench.results.regression.trimmed import trimmed
 from tests.conftest import ROOT
 
 TABLES = 3000

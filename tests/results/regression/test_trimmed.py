@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from loopbench.results.regression.trimmed import holm, student, trimmed
+from loopbench.results.regression.layers.trimmed_t import holm, student, trimmed
 from loopbench.results.stats.location import locate
 
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from loopbench.results import schema
-from loopbench.results.regression.writing import STEP_SUMMARY
+from loopbench.results.regression.outputs.write import STEP_SUMMARY
 from loopbench.results.schema import FINDINGS, TableWriter
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, apart, both, drop, only, put_in, times

@@ -24,7 +24,7 @@ from pathlib import Path
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
 from loopbench.results.regression import evidence as evidences
-from loopbench.results.regression import sides, slots
+from loopbench.results.regression import sides
 from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import (
     EVERY,
@@ -36,9 +36,10 @@ from loopbench.results.regression.finding import (
     percent,
     signed,
 )
-from loopbench.results.regression.slots import SLOWER, Cell, Rounds
-from loopbench.results.regression.timing import absentees, failures, one_sided, shown_value
-from loopbench.results.regression.trimmed import student
+from loopbench.results.regression.layers import slices
+from loopbench.results.regression.layers.slices import SLOWER, Cell, Rounds
+from loopbench.results.regression.layers.timing import absentees, failures, one_sided, shown_value
+from loopbench.results.regression.layers.trimmed_t import student
 from loopbench.results.schema import Column, Kind, Row, SchemaError, Table
 from loopbench.results.stats.location import locate
 
@@ -65,8 +66,8 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
 def _judge(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.TIME)
     yield from said
-    base, candidate = (slots.by_cell(rows) for rows in evidence.rows(Layer.TIME))
-    beside = [slots.by_cell(side.yardstick) for side in (evidence.base, evidence.candidate)]
+    base, candidate = (slices.by_cell(rows) for rows in evidence.rows(Layer.TIME))
+    beside = [slices.by_cell(side.yardstick) for side in (evidence.base, evidence.candidate)]
     both = [cell for cell in base if cell in candidate]
     known, why = thresholds(evidence.base.folder, len(both) * len(SLOWER), settings)
     if why:
@@ -143,7 +144,7 @@ def over_yardstick(
     return locate(differences).mean if differences else None
 
 
-def _mean(found: Iterable[slots.Slot], metric: str) -> float | None:
+def _mean(found: Iterable[slices.Slot], metric: str) -> float | None:
     logs = [math.log(value) for slot in found if (value := slot.number(metric)) is not None]
     return statistics.fmean(logs) if logs else None
 
@@ -192,10 +193,10 @@ def rows_of(folders: Iterable[Path]) -> Iterator[Row]:
     for folder in folders:
         found = evidences.sides_of(folder)
         measured = found.get(sides.BASE) or found[sides.CANDIDATE]
-        yardstick = slots.by_cell(measured.yardstick)
+        yardstick = slices.by_cell(measured.yardstick)
         if not measured.rows[Layer.TIME] or not yardstick:
             raise ResultsError(f"{folder} has no slots of a side and of the yardstick")
-        for cell, rounds in slots.by_cell(measured.rows[Layer.TIME]).items():
+        for cell, rounds in slices.by_cell(measured.rows[Layer.TIME]).items():
             for metric in SLOWER:
                 log = over_yardstick(rounds, yardstick, cell[1], metric)
                 if log is not None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.errors import ResultsError
-from loopbench.results.regression import facts, instructions, occasions, timing
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import (
     EVERY,
@@ -19,7 +18,8 @@ from loopbench.results.regression.finding import (
     percent,
     signed,
 )
-from loopbench.results.regression.texts import excerpts
+from loopbench.results.regression.layers import facts, instructions, occasions, timing
+from loopbench.results.regression.outputs.text_values import excerpts
 from loopbench.results.stats import formatting
 
 MOST = 3

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.regression import junit, markdown
-from loopbench.results.regression.report import Report
+from loopbench.results.regression.outputs import junit, markdown
+from loopbench.results.regression.verdict import Report
 from loopbench.results.schema import TableWriter
 
 MARKDOWN_FILE, JUNIT_FILE = "regression.md", "junit.xml"

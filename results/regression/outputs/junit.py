@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict, Weight
-from loopbench.results.regression.report import Report, brief, headline
-from loopbench.results.regression.texts import visible
+from loopbench.results.regression.outputs.text_values import visible
+from loopbench.results.regression.verdict import Report, brief, headline
 
 _TAGS = {Weight.REGRESSION: "failure", Weight.DOUBT: "error"}
 

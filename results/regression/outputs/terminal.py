@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict, Weight, percent
-from loopbench.results.regression.report import Report, headline, layer_lines
-from loopbench.results.regression.texts import visible
+from loopbench.results.regression.outputs.text_values import visible
+from loopbench.results.regression.verdict import Report, headline, layer_lines
 from loopbench.results.stats import formatting
 from loopbench.results.terminal.table import hanging, shown_path
 

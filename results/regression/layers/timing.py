@@ -1,7 +1,7 @@
 """Layer 3: time, statistically. Base and candidate were measured in turn, in the same Rounds.
 
-A cell and metric has one difference of logarithms a Round (`loopbench.results.regression.slots`). They are
-tested one-sidedly by a 20 %-trimmed t-test (`loopbench.results.regression.trimmed`), and the p-values
+A cell and metric has one difference of logarithms a Round (`loopbench.results.regression.layers.slices`). They are
+tested one-sidedly by a 20 %-trimmed t-test (`loopbench.results.regression.layers.trimmed_t`), and the p-values
 adjusted by Holm over the whole table: all cells and gated metrics, also those that were stopped
 early or could not be tested.
 
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import nctdtrinc
 
-from loopbench.results.regression import slots
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import Finding, Layer, Settings, Verdict, factor, percent
-from loopbench.results.regression.slots import SHOWN, SLOWER, Cell, Rounds
-from loopbench.results.regression.trimmed import Trimmed, holm, student, trimmed
+from loopbench.results.regression.layers import slices
+from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Rounds
+from loopbench.results.regression.layers.trimmed_t import Trimmed, holm, student, trimmed
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
 from loopbench.results.stats.summary import GENERATOR_LIMIT, YARDSTICK
@@ -50,8 +50,8 @@ class Trial:
 
 def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
     """Of every cell: its failures where there are some, the gated metrics, and the p99."""
-    base, candidate = (slots.by_cell(rows) for rows in evidence.rows(Layer.TIME))
-    yardstick = slots.by_cell(evidence.candidate.yardstick)
+    base, candidate = (slices.by_cell(rows) for rows in evidence.rows(Layer.TIME))
+    yardstick = slices.by_cell(evidence.candidate.yardstick)
     both = [cell for cell in base if cell in candidate]
     planned = evidence.layers[Layer.TIME].rounds or max(
         (len(base[cell].keys() | candidate[cell].keys()) for cell in both), default=0
@@ -91,19 +91,19 @@ def _trial(
     planned: int,
     limit: float | None,
 ) -> Trial:
-    pairs = slots.paired(base, candidate, metric)
+    pairs = slices.paired(base, candidate, metric)
     doubts, void = [], False
-    for code, rounds in slots.doubted(base, candidate, metric).items():
+    for code, rounds in slices.doubted(base, candidate, metric).items():
         if rounds > len(pairs.rounds) // TRIM_FROM:
             doubts.append(f"{code} in {rounds} Rounds")
             void = True
-    fastest = [slots.typical(side, "throughput_rps") or 0 for side in (base, candidate)]
+    fastest = [slices.typical(side, "throughput_rps") or 0 for side in (base, candidate)]
     if limit is not None and max(fastest) >= GENERATOR_LIMIT * limit and _of_load(metric):
         doubts.append("generator-limit: as fast as the trivial responder")
         void = True
     if len(pairs.rounds) < planned:
         doubts.append(f"{len(pairs.rounds)} of {planned} Rounds")
-    kept = slots.steady(pairs.differences, pairs.discord)
+    kept = slices.steady(pairs.differences, pairs.discord)
     estimate = trimmed(kept) if len(kept) >= MIN_ROUNDS else None
     return Trial(cell, metric, base, candidate, len(kept), estimate, tuple(doubts), void)
 
@@ -115,7 +115,7 @@ def _of_load(metric: str) -> bool:
 def _limit(cell: Cell, yardstick: dict[Cell, Rounds]) -> float | None:
     """What the generator reached against the trivial responder with the same load."""
     rounds = yardstick.get((YARDSTICK, cell[1]))
-    return None if rounds is None else slots.typical(rounds, "throughput_rps")
+    return None if rounds is None else slices.typical(rounds, "throughput_rps")
 
 
 def _table(trials: Sequence[Trial], more: int, settings: Settings) -> list[Finding]:
@@ -215,20 +215,20 @@ def _notes(trial: Trial) -> str:
     """Warnings of either side's slots, disqualifying or not."""
     said = []
     for side, rounds in (("base", trial.base), ("candidate", trial.candidate)):
-        counts = slots.warned(rounds)
+        counts = slices.warned(rounds)
         every = sum(map(len, rounds.values()))
         said += [f"{code} in {n} of {every} slots of the {side}" for code, n in counts.items()]
     return ", ".join(said)
 
 
 def shown_value(rounds: Rounds, metric: str) -> str | None:
-    centre = slots.typical(rounds, metric)
+    centre = slices.typical(rounds, metric)
     return None if centre is None else formatting.figure(metric, centre)
 
 
 def _shown(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:
-    pairs = slots.paired(base, candidate, SHOWN)
-    kept = slots.steady(pairs.differences, pairs.discord)
+    pairs = slices.paired(base, candidate, SHOWN)
+    kept = slices.steady(pairs.differences, pairs.discord)
     if len(kept) < MIN_ROUNDS:
         return
     yield Finding(
@@ -250,7 +250,7 @@ FAILURES = "failures"
 def failures(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:
     """Nothing where no request failed. Times count correct answers only, so a side that fails is
     not compared by them alone."""
-    (before, of_base), (after, of_candidate) = slots.failed(base), slots.failed(candidate)
+    (before, of_base), (after, of_candidate) = slices.failed(base), slices.failed(candidate)
     if not before and not after:
         return
     if not before:

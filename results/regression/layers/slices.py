@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from loopbench.results.regression.trimmed import Array
+from loopbench.results.regression.layers.trimmed_t import Array
 from loopbench.results.schema import WARNING_SEPARATOR, Row
 from loopbench.results.stats.location import locate
 from loopbench.results.stats.warnings import wording

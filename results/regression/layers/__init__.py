@@ -1,0 +1,1 @@
+"""Judging each layer of a regression check."""

@@ -1,0 +1,1 @@
+"""A verdict on the terminal, in Markdown and for CI systems."""
