@@ -54,7 +54,7 @@ class Settings:
     reuse_port: whether other processes may listen on the same port, each for its share of
         the connections.
     debug: the framework's and the loop's debug modes.
-    probe: whether the server watches itself, see loopbench.servers.probe.probe.
+    probe: whether the server watches itself, see servers.probe.probe.
     probe_beat_ms: interval of the probe's timer, whose lateness is the loop delay.
     """
 

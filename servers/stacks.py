@@ -69,10 +69,10 @@ class Stack:
     optional: the group of requirements that brings its packages, where `make setup`
         alone does not.
     holes: the Cases and Exchanges of the contract that it cannot keep, and why.
-    differs: the settings in force (see loopbench.servers.lifecycle.parity) in which it is not as the others
+    differs: the settings in force (see servers.lifecycle.parity) in which it is not as the others
         are, and why.
     own: the person's own application that it runs instead of the contract's; such a row is
-        made by loopbench.servers.custom.stacks, and not among STACKS.
+        made by servers.custom.stacks, and not among STACKS.
     """
 
     name: str

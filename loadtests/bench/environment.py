@@ -15,10 +15,9 @@ from typing import Any
 import psutil
 
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
-from loopbench.results.schema import ENVIRONMENT_FILE, SCHEMA_VERSION
+from loopbench.results.schema import ENVIRONMENT_FILE, ROOT, SCHEMA_VERSION
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
-_ROOT = Path(__file__).resolve().parent.parent
 
 _UNSHOWN = "--out"
 """The option whose folder is another one the next time."""
@@ -130,7 +129,7 @@ def _suite() -> dict[str, Any]:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -160,6 +159,6 @@ def without_secrets(word: str) -> str:
 
 def _shown_place(place: str, otherwise: str) -> str:
     path = Path(place)
-    if path.is_relative_to(_ROOT):
-        return str(path.relative_to(_ROOT))
+    if path.is_relative_to(ROOT):
+        return str(path.relative_to(ROOT))
     return otherwise if path.is_absolute() else place

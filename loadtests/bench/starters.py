@@ -24,7 +24,7 @@ OWN = "own"
 class Starter(Protocol):
     """Starts so many processes of a Stack, and stops them in the end.
 
-    Raises as `loopbench.servers.lifecycle.process.server_process` does.
+    Raises as `servers.lifecycle.process.server_process` does.
     """
 
     def __call__(

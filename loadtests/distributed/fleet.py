@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from loopbench.loadtests.distributed.generator_process import (
-    ROOT,
-    Generator,
-    lasting_parent,
-    opened_log,
-)
+from loopbench.loadtests.distributed.generator_process import Generator, lasting_parent, opened_log
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.address import is_loopback
+from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import Message
 

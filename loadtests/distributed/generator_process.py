@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout, Message
 
-ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 60.0
 _STOP_BOUND_S = 5.0
 _POLL_S = 0.25

@@ -1,4 +1,6 @@
-"""What a host of a bench says about itself: `python -m loopbench.loadtests.hosts.host_info` prints it.
+"""What a host of a bench says about itself.
+
+`python -m loopbench.loadtests.hosts.host_info` prints it.
 
 Nothing but the standard library and the suite's own leaves, since the host of a server needs
 no Locust.
@@ -16,10 +18,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loopbench.results.schema import SCHEMA_VERSION
+from loopbench.results.schema import ROOT, SCHEMA_VERSION
 from loopbench.servers.supervision import os_stats
 
-ROOT = Path(__file__).resolve().parents[2]
 _MEASURING = ("loadtests", "servers", "results/schema")
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan
-from loopbench.loadtests.hosts.host_info import ROOT, source_version
-from loopbench.results.schema import Code
+from loopbench.loadtests.hosts.host_info import source_version
+from loopbench.results.schema import ROOT, Code
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack

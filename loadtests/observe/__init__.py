@@ -1,1 +1,1 @@
-"""What is read of the server, the machine and the stores while a load runs, and instruction counts."""
+"""What is read of the server, the machine and the stores during a load; counts of instructions."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.results.schema import ROOT
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
@@ -34,7 +35,6 @@ _STOP_BOUND_S = 120.0
 _CONTROL_BOUND_S = 60.0
 _TOTALS = re.compile(r"^(?:totals|summary): (\d+)", re.M)
 _TOOLS = {"valgrind": "valgrind", "vgdb": "valgrind", "setarch": "util-linux"}
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def missing() -> str | None:
@@ -92,7 +92,7 @@ def counting(
     settings: Settings,
     *,
     python: Path = Path(sys.executable),
-    root: Path = _ROOT,
+    root: Path = ROOT,
     collector: bool = True,
 ) -> Iterator[Counter]:
     """Start `stack` under callgrind, counting from now on; stop it in the end.

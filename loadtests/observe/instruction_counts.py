@@ -1,6 +1,7 @@
 """Instructions of a request, counted for chosen Cases of chosen stacks.
 
-Counted as the regression check does, and so as steadily: see `loopbench.loadtests.regression.layers.instructions`.
+Counted as the regression check does, and so as steadily: see
+`loadtests.regression.layers.instructions`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Wish:
     seed: int
     behaviour: bool = False
     routes: tuple[str, ...] | None = None
-    instructions: instructions.Plan = field(default_factory=instructions.Plan)
+    counts: instructions.Plan = field(default_factory=instructions.Plan)
     rounds: int = slices.ROUNDS
     slot_s: float = slices.SLOT_S
     yardstick: tuple[str, ...] = slices.YARDSTICK_CASES

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides.equal_paths import copied
-from loopbench.loadtests.regression.sides.sides import ROOT
+from loopbench.results.schema import ROOT
 
 STACK = "aiohttp"
 """The stack that is changed."""

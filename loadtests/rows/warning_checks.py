@@ -1,6 +1,6 @@
 """When a Run should not be believed: thresholds, and the codes that they raise.
 
-The wording, and what to do about each, is in `loopbench.results.stats.warnings`.
+The wording, and what to do about each, is in `results.stats.warnings`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The loads that can be offered: the models, the table of scenarios, and those of a custom application."""
+"""The loads that can be offered: models, scenarios, and those of a custom application."""

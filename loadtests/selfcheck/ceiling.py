@@ -58,7 +58,7 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 def stock(
     on: Bed, module: str, users: int, warmup_s: float, measured_s: float
 ) -> tuple[dict[str, Any], float]:
-    """What the Locust of `loopbench.loadtests.selfcheck.MODULE` did, and how busy the server was."""
+    """What the Locust of `loadtests.selfcheck.MODULE` did, and how busy the server was."""
     cpu = min(on.cpus.generator) if on.cpus.generator else -1
     arguments = [on.server.url, str(users), str(warmup_s), str(measured_s), str(cpu)]
     with subprocess.Popen(

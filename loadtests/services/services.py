@@ -23,10 +23,10 @@ from pathlib import Path
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.services.free_port import free_port
 from loopbench.loadtests.services.supervisor import STOP_BOUND_S
+from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlError
 
-_ROOT = Path(__file__).resolve().parent.parent
 _READY_BOUND_S = 30.0
 _POLL_S = 0.02
 _BOUND_S = 60.0
@@ -158,7 +158,7 @@ def _kept(kind: _Kind, folder: Path, port: int) -> Iterator[Service]:
         with interrupts_deferred():
             child = Child(
                 (sys.executable, "-m", "loopbench.loadtests.services.supervisor", *words),
-                _ROOT,
+                ROOT,
                 log,
             )
             cleanup.callback(child.stop, STOP_BOUND_S * 2)

@@ -1,4 +1,4 @@
-"""The commands `regression` and `occasions`; loopbench.results.__main__ registers them."""
+"""The commands `regression` and `occasions`; results.__main__ registers them."""
 
 from __future__ import annotations
 

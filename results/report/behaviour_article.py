@@ -144,7 +144,7 @@ def _stack(stack: str, asked: Sequence[Asked]) -> Iterator[str]:
 def _mixed(asked: Sequence[Asked]) -> str:
     by = {"yes": "so with", "partly": "partly so with", "no": "not so with"}
     told = [
-        f"{words} {figures.listed(code(one.setting) for one in asked if one.agrees == verdict)}"
+        f"{words} {formatting.listed(code(one.setting) for one in asked if one.agrees == verdict)}"
         for verdict, words in by.items()
         if any(one.agrees == verdict for one in asked)
     ]

@@ -21,7 +21,7 @@ class Document:
 
     title: str
     facts: tuple[str, ...]
-    outline: tuple[Made, ...]
+    sections: tuple[Made, ...]
     questions: tuple[Answered, ...]
     missing: tuple[Words, ...]
     looks: tuple[Look, ...]

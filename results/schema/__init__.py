@@ -6,8 +6,6 @@ other package may import. A blank cell means "not measured"; a zero means zero.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from loopbench.results.schema.codes import WARNING_SEPARATOR, Code
 from loopbench.results.schema.columns import (
     Column,
@@ -31,6 +29,7 @@ from loopbench.results.schema.measured import (
     THREADS,
     TIMELINE,
 )
+from loopbench.results.schema.paths import REGRESSIONS_FOLDER, ROOT, RUNS_FOLDER
 from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
 
 __all__ = [
@@ -50,6 +49,7 @@ __all__ = [
     "PROBE_COST",
     "REGRESSION",
     "REGRESSIONS_FOLDER",
+    "ROOT",
     "RUNS",
     "RUNS_FOLDER",
     "SCHEMA_VERSION",
@@ -85,14 +85,8 @@ DERIVED: tuple[Table, ...] = (SUMMARY,)
 EXTRA: tuple[Table, ...] = (PROBE_COST, COUNTS, BEHAVIOUR, WORKERS)
 """What other commands than a bench, or a bench of some options only, put beside it."""
 
-RUNS_FOLDER = Path(__file__).resolve().parent.parent / "runs"
-"""Where results folders are written unless another place is named; git-ignored."""
-
 REGRESSION: tuple[Table, ...] = (FACTS, INSTRUCTIONS, SLOTS)
 """What the regression check measures, in a folder of its own; FINDINGS is made of it."""
-
-REGRESSIONS_FOLDER = RUNS_FOLDER.parent / "regressions"
-"""Where those folders are written unless another place is named; git-ignored."""
 
 ENVIRONMENT_FILE = "environment.json"
 PLAN_FILE = "plan.json"

@@ -6,7 +6,7 @@ import enum
 
 
 class Code(enum.StrEnum):
-    """Why a row should not be believed, or not without thought. Wording: loopbench.results.stats.warnings."""
+    """Why a row should not be believed, or not without thought. Wording: results.stats.warnings."""
 
     GENERATOR_CPU = "generator-cpu"
     GENERATOR_LAG = "generator-lag"

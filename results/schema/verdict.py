@@ -1,6 +1,6 @@
 """Exit statuses of the regression check, which its measuring half hands on from its judging half.
 
-Not among the names of `loopbench.results.schema`, which servers import too: they need no command line.
+Not among the names of `results.schema`, which servers import too: they need no command line.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _why_not(p99: Summary, slo_ms: float | None) -> str:
         return formatting.listed(codes)
     most = p99.highest if p99.interval is None else p99.interval.high
     if slo_ms is not None and most > slo_ms:
-        return f"p99 up to {figures.digits(most)} ms"
+        return f"p99 up to {formatting.digits(most)} ms"
     return ""
 
 

@@ -1,7 +1,7 @@
 """Two results folders against each other: ratio, interval and verdict, a Cell and metric.
 
 The Rounds of two folders are no pairs, so the logarithms of their values are
-compared by Yuen's test for unequal variances (`loopbench.results.stats.location`): the
+compared by Yuen's test for unequal variances (`results.stats.location`): the
 difference of the trimmed means, its standard error from both winsorised
 variances, and Welch's degrees of freedom. This is the interval of
 `scipy.stats.ttest_ind(b, a, trim=0.2, equal_var=False)`.

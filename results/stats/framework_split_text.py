@@ -76,7 +76,7 @@ def difference(split: Split) -> str:
 
 
 def _between(interval: Interval) -> str:
-    return f"{figures.digits(interval.low)} to {figures.digits(interval.high)}"
+    return f"{formatting.digits(interval.low)} to {formatting.digits(interval.high)}"
 
 
 def counted_header(kind: str) -> Cells:

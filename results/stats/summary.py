@@ -6,7 +6,7 @@ process. Requests are never pooled, since those of one process share its luck.
 Ratio. Stacks are compared within a Round, since the Runs of a Round share the
 machine's mood: the logarithms of value over reference value, one a Round,
 are summarised by the same method, and the results raised to e again.
-The method, with its source and limits: `loopbench.results.stats.location`.
+The method, with its source and limits: `results.stats.location`.
 """
 
 from __future__ import annotations

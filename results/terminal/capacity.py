@@ -32,7 +32,7 @@ def _needs(one: Capacity) -> str:
         return f"no answer: it did not hold even {lowest.rate_rps:,.0f}/s ({lowest.why_not})"
     least = "" if one.beyond is not None else ", or fewer: it held every rate that was offered"
     plural = "es" if count != 1 else ""
-    return f"{count:,} process{plural}, {figures.digits(rate)} requests/s each{least}"
+    return f"{count:,} process{plural}, {formatting.digits(rate)} requests/s each{least}"
 
 
 def _basis(one: Capacity) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _basis(one: Capacity) -> Iterator[str]:
 def _point(point: Point) -> str:
     return (
         f"{point.rate_rps:,.0f}/s ({point.scenario}) at {point.utilisation:.0%} of a CPU, "
-        f"{figures.digits(point.cpu_us)} µs a request, p99 {figures.digits(point.p99_ms)} ms"
+        f"{formatting.digits(point.cpu_us)} µs a request, p99 {formatting.digits(point.p99_ms)} ms"
     )
 
 

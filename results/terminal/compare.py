@@ -62,7 +62,9 @@ def render(
         console.print()
     for where, names in only.items():
         if names:
-            console.print(Text(f"Only in the {where}: {figures.listed(map(cell_name, names), 8)}."))
+            console.print(
+                Text(f"Only in the {where}: {formatting.listed(map(cell_name, names), 8)}.")
+            )
     console.print(Text(_closing(compared), style="dim"))
     for folder in (first, second):
         problems = [str(problem) for problem in folder.problems]
@@ -107,10 +109,10 @@ class _Row(NamedTuple):
             for value in (row.before, row.after)
         )
         return cls(
-            f"  {figures.label(row.metric)}",
+            f"  {formatting.label(row.metric)}",
             before,
             after,
-            _NOTHING if row.ratio is None else f"{figures.digits(row.ratio)}x",
+            _NOTHING if row.ratio is None else f"{formatting.digits(row.ratio)}x",
             _NOTHING if row.interval is None else formatting.between(row.interval),
             f"{row.verdict} [{reasons.index(row.reason) + 1}]" if row.reason else row.verdict,
         )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.schema import Column, Table
+from loopbench.results.schema import ROOT, Column, Table
 from loopbench.results.stats.warnings import WORDING
 
-README = Path(__file__).resolve().parent / "README.md"
+README = ROOT / "results" / "README.md"
 BEGIN = "<!-- dictionary: begin; `python -m results dictionary --write` makes what follows -->"
 END = "<!-- dictionary: end -->"
 

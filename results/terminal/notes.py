@@ -28,7 +28,7 @@ class Note:
         """What happened, what it means, what to do, and where."""
         words = wording(self.code)
         return (
-            f"{figures.plain(self.code)}: {words.happened}. It means: {words.means}. "
+            f"{formatting.plain(self.code)}: {words.happened}. It means: {words.means}. "
             f"What to do: {words.do}. Where: {self.where()}."
         )
 

@@ -179,7 +179,7 @@ def _legend(summaries: Summaries, intervals: bool) -> str:
         said.append("±: the furthest Round from the centre.")
     if summaries.reference is not None:
         ends = ", with its 95 % interval over Rounds" if intervals else ""
-        said.append(f"x: ratio to {figures.plain(summaries.reference)} within a Round{ends}.")
+        said.append(f"x: ratio to {formatting.plain(summaries.reference)} within a Round{ends}.")
         said.append("~: that may as well be 1 (its 95 % interval contains it).")
         ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
         if any(ratio.interval is None for ratio in ratios):

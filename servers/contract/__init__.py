@@ -1,1 +1,1 @@
-"""What every stack must answer: routes, requests with their exact answers, and the messages of WebSockets."""
+"""What every stack must answer: routes, requests with exact answers, messages of WebSockets."""

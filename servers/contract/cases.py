@@ -137,7 +137,7 @@ WS_ROUTES: tuple[Route, ...] = (
     Route("ws-push", "GET", "/ws", Dispatch.ASYNC, "pushes `hello`, `rate` times a second"),
     Route("ws-feed", "GET", "/ws/feed", Dispatch.ASYNC, "what is published to the broadcast"),
 )
-"""The WebSockets; what is said on them is in loopbench.servers.contract.websockets."""
+"""The WebSockets; what is said on them is in servers.contract.websockets."""
 
 
 def routes_listing() -> list[dict[str, str]]:

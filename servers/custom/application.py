@@ -13,9 +13,9 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from loopbench.results.schema import ROOT
 from loopbench.servers.errors import ServerError, StartupFailed
 
 AIOHTTP = "aiohttp"
@@ -69,7 +69,7 @@ def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
                 "loopbench.servers.custom.application",
                 json.dumps([own.target, own.folder]),
             ],
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=_LOOK_BOUND_S,

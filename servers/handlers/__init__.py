@@ -1,1 +1,1 @@
-"""The work behind the routes, the same code for every stack; nothing here imports a web framework."""
+"""The work behind the routes, the same code for every stack, without any web framework."""

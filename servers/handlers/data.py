@@ -1,6 +1,6 @@
 """The work behind the routes that move data: large answers, streams, uploads.
 
-As loopbench.servers.handlers.basic, the same code for every stack; imports no framework.
+As servers.handlers.basic, the same code for every stack; imports no framework.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ CHANNEL = "loopbench:feed"
 
 
 class RedisChannel:
-    """See `loopbench.servers.handlers.broadcast.Channel`. timeout_s: how long a publication, or a connect, may take."""
+    """See `servers.handlers.broadcast.Channel`. timeout_s: how long a publication, or a connect,
+    may take."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         # The feed itself tries again, and says so.

@@ -1,1 +1,1 @@
-"""Starting, reading and stopping a server: in this event loop, in a child process, or several of them."""
+"""Starting, reading and stopping a server: in this loop, in a child process, or several."""

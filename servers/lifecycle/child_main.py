@@ -1,4 +1,6 @@
-"""The process around one server: `python -m loopbench.servers.lifecycle.child_main`, started by loopbench.servers.lifecycle.process.
+"""The process around one server.
+
+`servers.lifecycle.process` starts it as `python -m loopbench.servers.lifecycle.child_main`.
 
 It speaks JSON lines over its standard input and output. The first line in is
 a Config. The lines out: `{"event": "listening", …}` or `{"event": "failed",
@@ -203,7 +205,7 @@ def _pin(cpus: list[int]) -> None:
     except OSError as error:
         raise StartupFailed(
             f"cannot run on CPUs {cpus}: {error.strerror}; "
-            f"this process may use {machine.cpus_in_force()}"
+            f"this process may use {os_stats.cpus_in_force()}"
         ) from error
 
 
@@ -244,7 +246,7 @@ def _answer(command: Message, handlers: dict[str, Handler]) -> Message:
 
 
 def failure(error: BaseException) -> Message:
-    """The failure's kind, a class name of loopbench.servers.errors, and its one line."""
+    """The failure's kind, a class name of servers.errors, and its one line."""
     if isinstance(error, ServerError):
         return {"kind": type(error).__name__, "error": str(error)}
     line = " ".join(str(error).split())

@@ -21,7 +21,8 @@ _WHERE_THERE_IS = "in_force.database_pool_"
 """Settings of what not every application has: compared among those that have it."""
 
 _COMPARED = ("python", "loop", "executor", "gc", "cpus", "settings", "in_force")
-"""The parts of loopbench.servers.lifecycle.introspection that are to be alike. The rest names the stack and its packages."""
+"""The parts of servers.lifecycle.introspection that are to be alike. The rest names the stack and
+its packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def differences(
     """Every setting in which a stack is not as `reference`, a setting that only one has included,
     but for those of a pool of connections.
 
-    facts: by stack, as `loopbench.servers.lifecycle.introspection.gather` gives them. Raises KeyError without `reference`.
+    facts: by stack, as `servers.lifecycle.introspection.gather` gives them. Raises KeyError without
+    `reference`.
     """
     asked = readings(facts[reference])
     found = []

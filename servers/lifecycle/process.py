@@ -1,6 +1,6 @@
 """Start a Stack in a child process, read it from inside, and see it gone afterwards.
 
-This is the harness's side, in synchronous code; loopbench.servers.lifecycle.child_main is the other.
+This is the harness's side, in synchronous code; servers.lifecycle.child_main is the other.
 Whatever way the context manager is left, the child has ended and been reaped,
 its process group is empty and its pipes are closed.
 """
@@ -20,9 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from loopbench.results.schema import ROOT
 from loopbench.servers import errors, stacks
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle.child_main import Config
+from loopbench.servers.lifecycle.tree import layout_of
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
@@ -37,7 +39,6 @@ from loopbench.servers.supervision.os_stats import Reading
 
 __all__ = ["Ended", "Reading", "ServerProcess", "server_process"]
 
-ROOT = Path(__file__).resolve().parent.parent
 _DEFAULTS = Settings()
 _FACTS_BOUND_S = 10.0
 _FAILURES: dict[str, type[ServerError]] = {
@@ -90,8 +91,10 @@ class ServerProcess:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is in force inside, see loopbench.servers.lifecycle.introspection; asked anew each time. Raises as `read` does,
-        and ControlError where a fact cannot be had."""
+        """What is in force inside, see servers.lifecycle.introspection; asked anew each time.
+
+        Raises as `read` does, and ControlError where a fact cannot be had.
+        """
         return self._child.command("facts", _FACTS_BOUND_S)
 
     def read(self, timeout_s: float = 2.0) -> Reading:
@@ -103,8 +106,11 @@ class ServerProcess:
         return Reading(**self._child.command("read", timeout_s))
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """Have the child do one of `loopbench.servers.lifecycle.child_main`'s commands; its answer. Raises as `read` does,
-        and ControlError for a command that fails or that its settings do not allow."""
+        """Have the child do one of `servers.lifecycle.child_main`'s commands; its answer.
+
+        Raises as `read` does, and ControlError for a command that fails or that its settings do
+        not allow.
+        """
         return self._child.command(do, timeout_s, **parameters)
 
     def stop(self) -> Ended:
@@ -141,6 +147,11 @@ def server_process(
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
     stack = stacks.find(name)
+    layout = layout_of(root)
+    if layout is None:
+        raise StartupFailed(
+            f"{root} holds no servers of this suite, or older ones than it can start"
+        )
     config = Config(
         stack=stack.name,
         host=host,
@@ -156,7 +167,7 @@ def server_process(
         temporary = cleanup.enter_context(temporary_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
-            command = (*prefix, str(python), "-m", "loopbench.servers.lifecycle.child_main")
+            command = (*prefix, str(python), "-m", layout.child)
             child = spawn(stack, command, root, stderr, temporary)
             cleanup.callback(child.stop, stop_timeout_s)
         with awaiting(child, stack, ready_timeout_s, stop_timeout_s):

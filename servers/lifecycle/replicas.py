@@ -1,4 +1,4 @@
-"""One Stack as several processes on one port: each a child of its own, as `loopbench.servers.lifecycle.process` has it.
+"""One Stack as several processes on one port, each a child of its own.
 
 The kernel hands each new connection to one of the listeners by a hash of its
 addresses (socket(7), SO_REUSEPORT), not in turn: how many connections, and so
@@ -81,7 +81,7 @@ class ServerGroup:
         return summed([member.read(timeout_s) for member in self.members])
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each; their answers as `loopbench.servers.probe.merge` puts them together.
+        """The same command to each; their answers as `servers.probe.merge` puts them together.
         Raises as `ServerProcess.ask` does."""
         told = [member.ask(do, timeout_s, **parameters) for member in self.members]
         return gathered(do, told)

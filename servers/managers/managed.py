@@ -1,6 +1,6 @@
 """A Stack under its server's own manager, as people deploy it: started, read as one, stopped.
 
-This is the harness's side; loopbench.servers.managers.manager_main is the manager's, loopbench.servers.managers.worker its workers'.
+This is the harness's side; `manager_main` is the manager's side, and `worker` that of its workers.
 A worker that ends is noticed at once by the end of its control channel, and for good: that its
 manager starts another one does not make it a whole server again.
 """
@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from loopbench.results.schema import ROOT
 from loopbench.servers import stacks
 from loopbench.servers.lifecycle.child_main import Config
 from loopbench.servers.lifecycle.process import (
-    ROOT,
     ServerProcess,
     awaiting,
     greet,
@@ -107,7 +107,7 @@ class ManagedGroup:
         return summed([Reading(**one) for one in self._readings(timeout_s)])
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each worker; their answers as `loopbench.servers.probe.merge` puts them
+        """The same command to each worker; their answers as `servers.probe.merge` puts them
         together, and the manager's share of what is said of processes and threads.
 
         Raises as `ServerProcess.ask` does.

@@ -1,8 +1,9 @@
-"""The process above a server's own workers: `python -m loopbench.servers.managers.manager_main`, started by
-loopbench.servers.managers.managed.
+"""The process above a server's own workers.
+
+`servers.managers.managed` starts it as `python -m loopbench.servers.managers.manager_main`.
 
 It listens, says so, and becomes the server's own manager, which starts its workers; each of
-them enlists with the harness by itself, see loopbench.servers.managers.worker. A thread beside the manager
+them enlists with the harness by itself, see servers.managers.worker. A thread beside the manager
 answers the harness, and turns its word to stop, and its end, into SIGTERM.
 """
 
@@ -42,7 +43,7 @@ from loopbench.servers.supervision.control_pipe import Message
 class Managing:
     """What the harness tells a manager, as the first line of its standard input.
 
-    child: a `loopbench.servers.lifecycle.child_main.Config` as JSON, for each of the workers.
+    child: a `servers.lifecycle.child_main.Config` as JSON, for each of the workers.
     door: the path of the Unix socket on which workers report to the harness.
     """
 

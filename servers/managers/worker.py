@@ -1,8 +1,8 @@
 """Inside a worker of a server's own manager: it reports to the harness, and is read by it.
 
 A worker is started by its server, in whatever way that has; an environment variable tells it
-where to report. It opens a control channel of its own, answers what `loopbench.servers.lifecycle.child_main` answers,
-and is stopped by its manager. The end of its channel means that the harness is gone.
+where to report. It opens a control channel of its own, answers what `servers.lifecycle.child_main`
+answers, and is stopped by its manager. The end of its channel means that the harness is gone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _VARIABLE = "LOOPBENCH_WORKER"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a manager leaves for its workers in their environment; see `loopbench.servers.managers.manager_main`."""
+    """What a manager leaves for its workers in their environment; see
+    `servers.managers.manager_main`."""
 
     door: str
     child: dict[str, Any]

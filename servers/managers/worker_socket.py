@@ -1,7 +1,7 @@
 """The harness's side of a worker's report: where it arrives, and what it has to say.
 
 Each worker of a server's own manager opens a Unix socket of its own to the harness; what it
-sends and answers there is what `loopbench.servers.lifecycle.child_main` does, see loopbench.servers.managers.worker.
+sends and answers there is what `servers.lifecycle.child_main` does, see servers.managers.worker.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What is observed inside a server process: loop, threads, executor, garbage collector and pools."""
+"""What is observed inside a server process: loop, threads, executor, collector and pools."""

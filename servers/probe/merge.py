@@ -16,7 +16,7 @@ Told = Sequence[Message]
 
 
 def gathered(do: str, told: Told) -> Message:
-    """The answers of several processes to one command of `loopbench.servers.lifecycle.child_main`."""
+    """The answers of several processes to one command of `servers.lifecycle.child_main`."""
     return _GATHERERS[do](told)
 
 

@@ -269,7 +269,10 @@ def test_names_of_runs_complete(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_completion_does_not_wait_for_the_statistics() -> None:
     """Neither scipy nor rich is imported by the commands' list alone."""
-    code = "import sys, loopbench.results.__main__; print({'scipy', 'rich', 'numpy'} & set(sys.modules))"
+    code = (
+        "import sys, loopbench.results.__main__; "
+        "print({'scipy', 'rich', 'numpy'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True
     )

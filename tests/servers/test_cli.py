@@ -168,7 +168,10 @@ def test_list_has_a_row_a_stack() -> None:
 
 def test_the_shell_completes_names_of_stacks() -> None:
     """As click's completion scripts ask the installed command for them."""
-    program = "import sys; sys.argv[0] = 'loopbench-servers'; import loopbench.servers.__main__ as m; m.main()"
+    program = (
+        "import sys; sys.argv[0] = 'loopbench-servers'; "
+        "import loopbench.servers.__main__ as m; m.main()"
+    )
     asked = {"COMP_WORDS": "loopbench-servers run q", "COMP_CWORD": "2"}
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -1,4 +1,6 @@
-"""The process that experiments are forked from: `python -m loopbench.loadtests.behaviour.framework.fork_server`.
+"""The process that experiments are forked from.
+
+It runs as `python -m loopbench.loadtests.behaviour.framework.fork_server`.
 
 It has imported every Question and does nothing else, in one thread, so that
 an experiment's process costs milliseconds to make, and little CPU time beside

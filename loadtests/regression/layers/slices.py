@@ -16,10 +16,10 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe.observer import Observer
-from loopbench.loadtests.regression.sides.sides import ROOT, Side
+from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
-from loopbench.results.schema import WARNING_SEPARATOR, Code, Row
+from loopbench.results.schema import ROOT, WARNING_SEPARATOR, Code, Row
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.errors import ServerError

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides.sides import Side
+from loopbench.servers.lifecycle.tree import layout_of
 
-_NEEDED = ("servers", "results")
 _MEASURED = ("runs", "regressions", "reference", "baseline", "__pycache__")
 _COMPILE_BOUND_S = 60.0
 
@@ -29,8 +29,9 @@ def copied(root: Path) -> Iterator[Path]:
     """What servers need of a tree, in a temporary folder whose path is as long each time."""
     with tempfile.TemporaryDirectory(prefix="loopbench-side-") as temporary:
         tree = Path(temporary)
-        for name in _NEEDED:
-            shutil.copytree(root / name, tree / name, ignore=shutil.ignore_patterns(*_MEASURED))
+        for name in _needed(root):
+            ignored = shutil.ignore_patterns(*_MEASURED)
+            shutil.copytree(root / name, tree / name, symlinks=True, ignore=ignored)
         yield tree
 
 
@@ -51,7 +52,7 @@ def _moved(side: Side, cleanup: ExitStack) -> Side:
     except OSError as error:
         raise HarnessError(f"{side.role}: cannot be copied: {error.strerror or error}") from error
     python = environment / "bin" / side.python.name
-    compile_ = [str(python), "-m", "compileall", "-q", *_NEEDED]
+    compile_ = [str(python), "-m", "compileall", "-q", *_needed(tree)]
     subprocess.run(
         compile_,
         cwd=tree,
@@ -61,6 +62,13 @@ def _moved(side: Side, cleanup: ExitStack) -> Side:
         check=False,  # what does not compile is for the server's start to say
     )
     return replace(side, root=tree, python=python)
+
+
+def _needed(root: Path) -> tuple[str, ...]:
+    layout = layout_of(root)
+    if layout is None:
+        raise HarnessError(f"{root} holds no servers that this check can start")
+    return layout.measured
 
 
 def _environment(python: Path) -> Path:

@@ -1,18 +1,20 @@
 """What a side says of itself: run by the side's own interpreter, in the side's own tree.
 
 Given as text to `python -c`, so that the tree it runs in need not have this file. It uses the
-standard library and the tree's `loopbench.servers.contract.cases` and `loopbench.servers.stacks`, and prints one JSON object.
-Arguments: the stacks whose packages count.
+standard library and two modules of the tree, and prints one JSON object. Arguments: the names of
+the modules that hold CASES and STACKS, and the stacks whose packages count.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import platform
 import re
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -62,9 +64,17 @@ def case_json(case: Any, route: Any) -> dict[str, Any]:
     }
 
 
-def main(stacks: list[str]) -> None:
-    from loopbench.servers.contract import cases
-    from loopbench.servers.stacks import STACKS
+def of_tree(module: Any) -> None:
+    """Exit where a module does not come from the tree that this runs in: an interpreter whose
+    environment holds another clone would otherwise measure that one without a word."""
+    if not Path(module.__file__).resolve().is_relative_to(Path.cwd().resolve()):
+        sys.exit(f"{module.__name__} comes from {module.__file__}, which is not of this tree")
+
+
+def main(cases_module: str, stacks_module: str, *stacks: str) -> None:
+    cases = importlib.import_module(cases_module)
+    of_tree(cases)
+    STACKS = importlib.import_module(stacks_module).STACKS
 
     def route_of(case: Any) -> Any:
         try:
@@ -87,4 +97,4 @@ def main(stacks: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

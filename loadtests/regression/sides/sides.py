@@ -18,9 +18,10 @@ from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import introspection, packages, worktree
+from loopbench.results.schema import ROOT
 from loopbench.servers.contract.cases import Case, Expected, Request
+from loopbench.servers.lifecycle.tree import layout_of
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 THIS_TREE = "this tree"
 LOCK = "requirements.lock"
 LOCK_WITH_ALL_STACKS = "requirements-stacks.lock"
@@ -123,9 +124,10 @@ def _with_packages(wish: str, role: Role, say: Say, root: Path, lock: str) -> It
 @contextmanager
 def _at_ref(wish: str, role: Role, say: Say, root: Path, lock: str) -> Iterator[Place]:
     with worktree.at(wish, root) as tree:
-        if not (tree / "servers" / "child.py").is_file():
+        if layout_of(tree) is None:
             raise HarnessError(
-                f"{wish} has no servers/lifecycle/child_main.py: it is older than this check, or not this suite"
+                f"{wish} has no servers that this check can start: it is older than the check, "
+                "or not this suite"
             )
         if not (tree / lock).is_file():
             raise HarnessError(f"{wish} has no {lock}, so its environment is not known")
@@ -165,7 +167,11 @@ def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str])
 
 
 def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> dict[str, Any]:
-    command = [str(python), "-c", Path(introspection.__file__).read_text(encoding="utf-8"), *stacks]
+    layout = layout_of(root)
+    if layout is None:
+        raise HarnessError(f"{name}: {root} holds no servers that this check can start")
+    text = Path(introspection.__file__).read_text(encoding="utf-8")
+    command = [str(python), "-c", text, layout.cases, layout.stacks, *stacks]
     try:
         done = subprocess.run(
             command, cwd=root, capture_output=True, text=True, timeout=_ASK_BOUND_S

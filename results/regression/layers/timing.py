@@ -1,9 +1,9 @@
 """Layer 3: time, statistically. Base and candidate were measured in turn, in the same Rounds.
 
-A cell and metric has one difference of logarithms a Round (`loopbench.results.regression.layers.slices`). They are
-tested one-sidedly by a 20 %-trimmed t-test (`loopbench.results.regression.layers.trimmed_t`), and the p-values
-adjusted by Holm over the whole table: all cells and gated metrics, also those that were stopped
-early or could not be tested.
+A cell and metric has one difference of logarithms a Round (`results.regression.layers.slices`).
+They are tested one-sidedly by a 20 %-trimmed t-test (`results.regression.layers.trimmed_t`), and
+the p-values adjusted by Holm over the whole table: all cells and gated metrics, also those that
+were stopped early or could not be tested.
 
 Regressed: the adjusted p is at most alpha, and the slowdown at least the floor. Ruled out: the
 upper end of the interval is under the size that is asked about, all planned Rounds are there and

@@ -30,7 +30,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from (f"- {_text(' '.join(line.split()))}" for line in heading(report))
     for layer in Layer:
         said = "; ".join(layer_lines(report, layer))
-        yield f"- {layer}: {escaped(figures.plain(said))}"
+        yield f"- {layer}: {escaped(formatting.plain(said))}"
     for title, weight in (("Regressions", Weight.REGRESSION), ("Doubts", Weight.DOUBT)):
         found = report.weighing(weight)
         if found:

@@ -83,7 +83,7 @@ def _instructions(found: Sequence[Finding], console: Console) -> None:
 def _time(found: Sequence[Finding], console: Console) -> None:
     rows = [
         (
-            f"  {figures.label(finding.metric)}",
+            f"  {formatting.label(finding.metric)}",
             *_sides(finding),
             _ratio(finding.ratio, 3),
             _interval(finding),

@@ -53,7 +53,7 @@ def render(folder: Folder, summaries: Summaries, scenarios: Sequence[str]) -> st
     symbols = "".join(svg.swatch(look) for look in held.looks.values())
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="0 0 {drawing.WIDTH_PT:g} {height:g}" width="{2 * drawing.WIDTH_PT:g}" '
+        f'viewBox="0 0 {svg.WIDTH_PT:g} {height:g}" width="{2 * svg.WIDTH_PT:g}" '
         f'role="img" aria-label="Throughput and CPU per request">'
         f"<style>{_STYLE}</style><defs>{symbols}</defs>{body}</svg>\n"
     )
@@ -87,7 +87,7 @@ def _placed(panels: Iterable[Panel]) -> Iterable[str]:
         yield f'<text class="title" x="2" y="{top + 8:g}">{escape(panel.title)}</text>'
         yield picture.replace(
             "<svg ",
-            f'<svg x="0" y="{top + _GAP_PT:g}" width="{drawing.WIDTH_PT:g}" '
+            f'<svg x="0" y="{top + _GAP_PT:g}" width="{svg.WIDTH_PT:g}" '
             f'height="{panel.height_pt:g}" ',
             1,
         )

@@ -142,8 +142,8 @@ def sentence(difference: Difference) -> str:
     if (pair[0] is difference.one) != (difference.ratio.centre > 1):
         pair.reverse()  # the ratio is taken within Rounds, and may lean the other way
     more, less = (summary.sample.stack for summary in pair)
-    values = [f"{figures.figure(metric, summary.centre)}{manner.unit}" for summary in pair]
-    times = f"{figures.digits(difference.times)}x"
+    values = [f"{formatting.figure(metric, summary.centre)}{manner.unit}" for summary in pair]
+    times = f"{formatting.digits(difference.times)}x"
     match difference.standing:
         case Standing.TOLD:
             return (
@@ -214,11 +214,11 @@ def _times(difference: Difference) -> str:
     where = name(difference.where)
     if difference.times < _SHOWN_FROM:
         return f"less than half a per cent in {where}"
-    return f"{figures.digits(difference.times)}x{_bracketed(difference.interval)} in {where}"
+    return f"{formatting.digits(difference.times)}x{_bracketed(difference.interval)} in {where}"
 
 
 def _bracketed(interval: Interval | None) -> str:
-    return "" if interval is None else f" [{figures.between(interval)}]"
+    return "" if interval is None else f" [{formatting.between(interval)}]"
 
 
 def ratio(found: Ratio | None) -> str:
@@ -226,8 +226,8 @@ def ratio(found: Ratio | None) -> str:
     if found is None:
         return ""
     if found.interval is None:
-        return f"{figures.digits(found.centre)}x, too few Rounds for an interval"
-    told = f"{figures.digits(found.centre)}x" if found.significant else "~"
+        return f"{formatting.digits(found.centre)}x, too few Rounds for an interval"
+    told = f"{formatting.digits(found.centre)}x" if found.significant else "~"
     return f"{told}{_bracketed(found.interval)}"
 
 

@@ -109,7 +109,7 @@ def _dispatch(material: Material, stack: str, direct: Where, threaded: Where) ->
 
 
 def _ms(summary: Summary) -> str:
-    return f"{figures.figure(summary.sample.metric, summary.centre)} ms"
+    return f"{formatting.figure(summary.sample.metric, summary.centre)} ms"
 
 
 def _pool(material: Material) -> str:
@@ -125,8 +125,8 @@ def _pool(material: Material) -> str:
                     continue
                 told.append(
                     f"{family} on {stack}: {size} threads; {most} users get "
-                    f"{figures.figure(THROUGHPUT, rate.centre)}/s, where {size} ÷ "
-                    f"{sweep.work_s:g} s is {figures.digits(size / sweep.work_s)}/s, each after "
+                    f"{formatting.figure(THROUGHPUT, rate.centre)}/s, where {size} ÷ "
+                    f"{sweep.work_s:g} s is {formatting.digits(size / sweep.work_s)}/s, each after "
                     f"a wait of {_ms(wait)} for a thread"
                 )
     return "; ".join(told)
@@ -174,7 +174,7 @@ def _memory(material: Material) -> str:
             kept = (
                 ""
                 if left is None
-                else f", {figures.digits(readings.estimate(left)[0])} MB held after"
+                else f", {formatting.digits(readings.estimate(left)[0])} MB held after"
             )
             told.append(f"{stack} {kilobytes} kB a connection{kept} ({scenario})")
     return "; ".join(told)
@@ -230,7 +230,7 @@ def _cores(material: Material) -> str:
         for stack in material.contenders():
             cost = material.get(stack, where, CPU)
             if cost is not None:
-                told.append(f"{stack} {figures.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)}")
+                told.append(f"{stack} {formatting.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)}")
         if told:
             return (
                 f"For {_CORES_FOR_RPS:,} requests/s of {name(where)}, by CPU per request and "

@@ -85,7 +85,7 @@ def blocking(material: Material) -> Words:
         alone = material.get(stack, (ALONE, CANARY), P99)
         if beside is None:
             continue
-        now = f"{figures.figure(P99, beside.centre)} ms"
+        now = f"{formatting.figure(P99, beside.centre)} ms"
         if alone is None:
             told.append(f"to {now} on {stack}")
             continue
@@ -120,10 +120,10 @@ def distrust(material: Material) -> Words:
     said = []
     if grave:
         where = (f"{note.code} ({_cells(len(note.cells))})" for note in grave)
-        said.append(f"what is marked {figures.listed(map(figures.plain, where))}")
+        said.append(f"what is marked {formatting.listed(map(formatting.plain, where))}")
     if light:
         where = (f"{note.code} ({_cells(len(note.cells))})" for note in light)
-        said.append(f"with less weight {figures.listed(map(figures.plain, where))}")
+        said.append(f"with less weight {formatting.listed(map(formatting.plain, where))}")
     if rounds < MIN_ROUNDS:
         said.append("everything, since fewer than three Rounds allow no interval")
     elif rounds < TRIM_FROM:

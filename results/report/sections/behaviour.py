@@ -23,7 +23,7 @@ def parts(material: Material) -> Iterator[Part]:
         (
             f"{len(questions)} questions with {len(asked)} answers, each from an experiment on a ",
             "real server with its framework's own defaults unless a setting is named (Python ",
-            f"{pythons}; {', '.join(behaviour.versions(questions))}).",
+            f"{pythons}; {', '.join(behaviour_answers.versions(questions))}).",
         )
     )
     claims = tuple(_claims(asked))

@@ -10,6 +10,7 @@ from loopbench.results.report.charts.kinds import Course
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import NOTHING
+from loopbench.results.stats import formatting
 from loopbench.results.stats.bottleneck import SWEEP, Limit, Word, limits
 
 DRIVERS = {"async": "asynchronous driver", "sync": "synchronous driver in threads"}
@@ -125,7 +126,7 @@ def _servers(material: Material) -> str:
     if not isinstance(stores, dict) or not stores:
         return ""
     said = (
-        f"{figures.plain(name)}: {figures.plain(store.get('version') or 'version not read')}"
+        f"{formatting.plain(name)}: {formatting.plain(store.get('version') or 'version not read')}"
         for name, store in stores.items()
         if isinstance(store, dict)
     )

@@ -11,7 +11,7 @@ from loopbench.results.report.charts.kinds import Whole
 from loopbench.results.report.charts.style import PARTS
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
-from loopbench.results.stats import framework_split_text
+from loopbench.results.stats import formatting, framework_split_text
 from loopbench.results.stats.framework_split import (
     FRAMEWORK,
     Counted,
@@ -49,7 +49,8 @@ def told(material: Material) -> str:
     every = splits(material.facts, material.summaries, first_loads(material.loads))
     found = [split for split in every if split.pair.kind == FRAMEWORK]
     parts = [
-        f"{split.pair.other} {split_text.difference(split)} µs of {figures.digits(split.other)}"
+        f"{split.pair.other} {framework_split_text.difference(split)} µs "
+        f"of {formatting.digits(split.other)}"
         for split in found
         if split.scenario == found[0].scenario
     ]
@@ -60,7 +61,7 @@ def told(material: Material) -> str:
 
 def _table(material: Material, kind: str, found: Sequence[Split]) -> Table:
     return table(
-        f"{split_text.TOLD[kind].title}: CPU time a request",
+        f"{framework_split_text.TOLD[kind].title}: CPU time a request",
         (*framework_split_text.header(kind), "Warnings"),
         [(*framework_split_text.row(split), _marks(material, split)) for split in found],
         names=_NAMES,
@@ -78,7 +79,7 @@ def _plot(found: Sequence[Split], of: Table) -> Plot:
     drawn = [
         Whole(
             f"{split.scenario}  {split.pair.other}",
-            f"{figures.digits(split.base + split.difference)} µs",
+            f"{formatting.digits(split.base + split.difference)} µs",
             tuple(zip(looks, (split.base, split.difference), strict=True)),
         )
         for split in found

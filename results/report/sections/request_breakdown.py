@@ -36,7 +36,7 @@ def parts(material: Material) -> Iterator[Part]:
             if taken is None:
                 continue
             total = sum(taken)
-            text = f"{figures.digits(total)} ms"
+            text = f"{formatting.digits(total)} ms"
             bars.append(
                 Whole(f"{name(where)}  {stack}", text, tuple(zip(PARTS, taken, strict=True)))
             )

@@ -57,7 +57,8 @@ def _parity(material: Material) -> Iterator[Part]:
     open_ = [one for one in found if one.get("why") is None]
     settings = [f"{one.get('setting')} of {one.get('stack')}" for one in open_]
     told = (
-        f"{len(open_)} of them without a reason: {figures.listed(map(figures.plain, settings))}."
+        f"{len(open_)} of them without a reason: "
+        f"{formatting.listed(map(formatting.plain, settings))}."
         if open_
         else "each with its reason."
     )

@@ -17,9 +17,10 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.check import Wish, cells_of, measure, not_compared
 from loopbench.loadtests.regression.folder import SIDES_FILE, Folder, Layer
-from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import FACTS, SCHEMA_VERSION, read_table
 from loopbench.servers.contract.cases import CASES
+from tests.conftest import ROOT
 from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited
 
 PYTHON = Path(sys.executable)
@@ -123,7 +124,8 @@ def test_an_interrupted_check_says_so(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from loopbench.loadtests.regression.check import Wish, measure\n"
         "from loopbench.loadtests.regression.folder import Folder, Layer\n"
-        "from loopbench.loadtests.regression.sides.sides import ROOT, Role, look\n"
+        "from loopbench.results.schema import ROOT\n"
+        "from loopbench.loadtests.regression.sides.sides import Role, look\n"
         "sides = [look(role, 'x', ROOT, Path(sys.executable), ['aiohttp']) for role in Role]\n"
         f"folder = Folder(Path({str(tmp_path)!r}), (), sides)\n"
         "folder.begin([Layer.FACTS])\n"

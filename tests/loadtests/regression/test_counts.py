@@ -14,9 +14,10 @@ from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.mutants import more_work
 from loopbench.loadtests.regression.parallel import Patience, side_by_side
-from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
+from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))

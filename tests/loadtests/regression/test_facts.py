@@ -11,9 +11,10 @@ from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import facts
 from loopbench.loadtests.regression.mutants import Edit
 from loopbench.loadtests.regression.parallel import Patience
-from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES, ROUTES, Dispatch
+from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
 Facts = dict[tuple[str, str], str]

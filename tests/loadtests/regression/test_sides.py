@@ -12,7 +12,6 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides.sides import (
     LOCK,
-    ROOT,
     Role,
     are_packages,
     look,
@@ -20,6 +19,7 @@ from loopbench.loadtests.regression.sides.sides import (
     this_tree,
 )
 from loopbench.servers.contract.cases import CASES, ROUTES, route_of
+from tests.conftest import ROOT
 from tests.loadtests.regression.trees import STACKS, git, repository, tree
 
 

@@ -12,8 +12,9 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.regression.layers import slices
-from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import SLOTS, Row, TableWriter
+from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, UNSTARTABLE, edited
 
 UNPINNED = CpuPlan(None, None, ())

@@ -11,7 +11,8 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.parallel import Patience, side_by_side
-from loopbench.loadtests.regression.sides.sides import ROOT, Role, Side, look
+from loopbench.loadtests.regression.sides.sides import Role, Side, look
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from loopbench.loadtests.regression.mutants import Edit, apply
-from loopbench.loadtests.regression.sides.sides import LOCK, ROOT
+from loopbench.loadtests.regression.sides.sides import LOCK
+from tests.conftest import ROOT
 
 STACKS = ("aiohttp",)
 
