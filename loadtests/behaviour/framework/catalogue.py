@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from loopbench.loadtests.behaviour.framework.question import Experiment, Question
 
-_PACKAGE = __name__.rpartition(".")[0]
+_PACKAGE = "loopbench.loadtests.behaviour"
 
 TOPICS = {
     "dispatch": "Dispatch",
