@@ -57,7 +57,7 @@ def apply(edit: Edit, tree: Path) -> None:
 
 def more_work(steps: int) -> Edit:
     """So many turns of an empty loop before the constant answer."""
-    answer = "    return respond(work.plain())\n"
+    answer = "    return respond(basic.plain())\n"
     return Edit(_FILE, answer, f"    for _ in range({steps}):\n        pass\n{answer}")
 
 
@@ -79,8 +79,9 @@ FACTS: Mapping[str, tuple[Edit, str, str]] = {
     "a handler that blocks": (
         Edit(
             _FILE,
-            "    return respond(work.plain())\n",
-            f"    __import__('time').sleep({_BLOCK_MS / 1000})\n    return respond(work.plain())\n",
+            "    return respond(basic.plain())\n",
+            f"    __import__('time').sleep({_BLOCK_MS / 1000})\n"
+            "    return respond(basic.plain())\n",
         ),
         CASE,
         "blocked",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 
 from loopbench.results.schema import RUNS, read_table
 from tests.loadtests.documents import blocks
-from tests.servers.processes import ROOT
+from tests.trees import copy_suite
 
-MODULE, TABLE = "servers/starlette_uvicorn_stack.py", "servers/stacks.py"
+MODULE, TABLE = "servers/apps/starlette_app.py", "servers/stacks.py"
 STACK = "starlette-uvicorn"
 ROW_COMES_BEFORE = ")\n\nSTACKS: dict[str, Stack]"
 
@@ -24,12 +23,7 @@ ROW_COMES_BEFORE = ")\n\nSTACKS: dict[str, Stack]"
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages, with the module and the row of the document."""
     root = tmp_path_factory.mktemp("tree")
-    for package in ("servers", "loadtests", "results"):
-        shutil.copytree(
-            ROOT / package,
-            root / package,
-            ignore=shutil.ignore_patterns("__pycache__", "runs", "reference", "regressions"),
-        )
+    copy_suite(root)
     told = blocks("adding-a-stack.md")
     assert told.keys() == {MODULE, TABLE}
     (root / MODULE).write_text(told[MODULE])

@@ -201,7 +201,7 @@ def test_a_thread_that_died_keeps_its_tally(live: Probe) -> None:
 
 FORKING = """
 import json, os, sys
-from servers import probe
+from loopbench.servers.probe import probe
 
 def handler():
     pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
 import sys
 import venv
 from contextlib import closing
@@ -14,21 +13,17 @@ import pytest
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.process import server_process
-from tests.servers.processes import ROOT
+from tests.trees import SERVERS, copy_suite
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the servers, whose `/query` answers another status."""
-    shutil.copytree(ROOT / "servers", tmp_path / "servers")
-    module = tmp_path / "servers" / "asyncio_app.py"
-    shutil.copytree(ROOT / "results" / "schema", tmp_path / "results" / "schema")
-    shutil.copy(ROOT / "results" / "__init__.py", tmp_path / "results")
-    work = tmp_path / "servers" / "work.py"
+    copy_suite(tmp_path, SERVERS)
+    work = tmp_path / "servers" / "handlers" / "basic.py"
     text = work.read_text()
     assert text.count('    return _json({"query": _grouped(pairs)})\n') == 1
     work.write_text(text.replace('{"query": _grouped(pairs)}', '{"changed": _grouped(pairs)}'))
-    assert module.is_file()
     return tmp_path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from loopbench.loadtests.services.free_port import free_port
 from tests.loadtests.counting import Counting
 from tests.loadtests.loads import begun, closed, command
 from tests.servers.processes import ROOT, eventually, needs_proc
+from tests.trees import copy_suite
 
 pytestmark = needs_proc
 
@@ -56,11 +56,8 @@ def joined(cleanup: ExitStack, port: int, workers: int, notes: list[str]) -> Fle
 @pytest.fixture
 def other_tree(tmp_path: Path) -> Path:
     """A clone of the suite in which one comment differs."""
-    tree = tmp_path / "other"
-    for folder in ("loadtests", "servers", "results/schema"):
-        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "results" / "__init__.py", tree / "results")
-    with (tree / "servers" / "work.py").open("a") as module:
+    tree = copy_suite(tmp_path / "other")
+    with (tree / "servers" / "errors.py").open("a") as module:
         module.write("# another version\n")
     return tree
 

@@ -27,6 +27,7 @@ from loopbench.servers.supervision.control_pipe import ControlClosed
 from loopbench.servers.supervision.os_stats import BOOT_ID
 from tests.loadtests.distributed.sshd import needs_sshd, ssh_to_here
 from tests.servers.processes import eventually, free, needs_proc, running
+from tests.trees import copy_suite
 
 
 def another_kernel(folder: Path) -> tuple[str, ...]:
@@ -88,23 +89,17 @@ def test_what_is_not_there_over_there(tmp_path: Path) -> None:
             Place(via=ssh, python="/nowhere/python").facts()
         python = str(Path(sys.executable).resolve())  # without this environment's packages
         bare = Place(via=ssh, python=python, root=str(tmp_path))
-        with pytest.raises(HarnessError, match=r"No module named 'loadtests'.*--server-root"):
+        with pytest.raises(HarnessError, match=r"No module named 'loopbench'.*--server-root"):
             bare.facts()
-        with pytest.raises(ServerError, match=r"No module named 'servers'"):
+        with pytest.raises(ServerError, match=r"No module named 'loopbench'"):
             with bare.server("asyncio", cpus=None, log=None):
                 raise AssertionError("a server without its code")
 
 
 def test_another_version_over_there_is_refused(tmp_path: Path) -> None:
     """A tree that differs in one line does not serve for this one."""
-    for folder in ("loadtests", "servers", "results/schema"):
-        shutil.copytree(
-            Path(__file__).parents[3] / folder,
-            tmp_path / folder,
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
-    (tmp_path / "results" / "__init__.py").touch()
-    with (tmp_path / "servers" / "work.py").open("a") as module:
+    copy_suite(tmp_path)
+    with (tmp_path / "servers" / "errors.py").open("a") as module:
         module.write("# another\n")
     there = Place(via=("sh", "-c", 'cd / && "$@"', "sh"), root=str(tmp_path))
     with pytest.raises(HarnessError, match="runs another version of the suite: "):

@@ -83,13 +83,13 @@ def test_a_ref_is_a_worktree_for_a_while(repo: Path) -> None:
     """The base is the commit, not the changed tree; afterwards git knows of one tree again, and
     the changed tree and its index are as they were."""
     (repo / "servers" / "new.py").write_text("")
-    contract = repo / "servers" / "contract.py"
+    contract = repo / "servers" / "contract" / "cases.py"
     contract.write_text(contract.read_text() + "# changed\n")
     git(repo, "add", "servers/contract/cases.py")
     index, status = (repo / ".git" / "index").read_bytes(), git(repo, "status", "--porcelain")
     with side_of("first", STACKS, _say, root=repo) as side:
         assert side.root != repo
-        assert "# changed" not in (side.root / "servers" / "contract.py").read_text()
+        assert "# changed" not in (side.root / "servers" / "contract" / "cases.py").read_text()
         assert (side.commit, side.changed) == (git(repo, "rev-parse", "HEAD"), False)
         assert side.python == Path(sys.executable)
         assert len(git(repo, "worktree", "list").splitlines()) == 2
@@ -142,7 +142,7 @@ def test_a_commit_without_the_servers(repo: Path) -> None:
     """Older than the check, or another project."""
     git(repo, "rm", "--quiet", "-r", "servers")
     git(repo, "commit", "--quiet", "--message", "empty")
-    assert _refused(repo, "HEAD").startswith("HEAD has no servers/lifecycle/child_main.py")
+    assert _refused(repo, "HEAD").startswith("HEAD has no servers that this check can start")
 
 
 def test_a_commit_without_a_lock(repo: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_commit_without_a_lock(repo: Path) -> None:
 
 def test_a_commit_whose_contract_cannot_be_imported(repo: Path) -> None:
     """The last line of its own error, and no traceback."""
-    (repo / "servers" / "contract.py").write_text("raise ValueError('half an edit')\n")
+    (repo / "servers" / "contract" / "cases.py").write_text("raise ValueError('half an edit')\n")
     git(repo, "commit", "--quiet", "--all", "--message", "broken")
     assert _refused(repo, "HEAD") == ("HEAD: its contract cannot be read: ValueError: half an edit")
 

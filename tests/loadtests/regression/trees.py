@@ -10,6 +10,7 @@ from pathlib import Path
 from loopbench.loadtests.regression.mutants import Edit, apply
 from loopbench.loadtests.regression.sides.sides import LOCK
 from tests.conftest import ROOT
+from tests.trees import SERVERS, copy_suite
 
 STACKS = ("aiohttp",)
 
@@ -35,12 +36,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 def tree(folder: Path) -> Path:
     """What the servers need of this tree, and its lock."""
-    for name in ("servers", "results/schema"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.part")
-        )
-    for name in ("results/__init__.py", LOCK):
-        shutil.copy(ROOT / name, folder / name)
+    copy_suite(folder, SERVERS)
+    shutil.copy(ROOT / LOCK, folder / LOCK)
     (folder / ".gitignore").write_text("__pycache__/\n")
     return folder
 
