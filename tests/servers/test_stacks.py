@@ -1,0 +1,67 @@
+"""The rows of the table of stacks, as they come out of its columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from loopbench.servers.custom.application import AIOHTTP, ASGI, Looks, OwnApp
+from loopbench.servers.custom.stacks import HOSTS, rows
+from loopbench.servers.managers.table import MANAGERS, WITHOUT
+from loopbench.servers.stacks import STACKS, Stack
+
+GOLDEN = Path(__file__).with_name("stacks.golden.json")
+
+
+def _described(stack: Stack) -> dict[str, Any]:
+    return {
+        "framework": stack.framework,
+        "server": stack.server,
+        "loop": stack.loop,
+        "summary": stack.summary,
+        "packages": stack.packages,
+        "yardstick": stack.yardstick,
+        "optional": stack.optional,
+        "holes": _by_reason(stack.holes),
+        "differs": dict(sorted(stack.differs.items())),
+    }
+
+
+def _by_reason(holes: Mapping[str, str]) -> dict[str, list[str]]:
+    """The names that share a reason, as one entry."""
+    return {
+        reason: sorted(name for name in holes if holes[name] == reason)
+        for reason in sorted(set(holes.values()))
+    }
+
+
+def _own() -> dict[str, Stack]:
+    """A row of a person's own application on every server that can run it."""
+    found: dict[str, Stack] = {}
+    for kind in (AIOHTTP, ASGI):
+        looks = Looks(kind, "shop", ("shop",))
+        names = tuple(name for name, host in HOSTS.items() if host.kind == kind)
+        found |= rows(OwnApp("shop:app", ".", "/"), looks, names)
+    return found
+
+
+def test_every_row_comes_out_of_the_columns_as_it_is_published(
+    generated: Callable[[Path, str], None],
+) -> None:
+    """Names, order, packages, holes and differences are those of the golden file."""
+    found = {
+        "stacks": {name: _described(stack) for name, stack in STACKS.items()},
+        "own": dict(sorted((name, _described(stack)) for name, stack in _own().items())),
+        "managers": {
+            server: {
+                "name": manager.name,
+                "packages": manager.packages,
+                "differs": dict(manager.differs),
+            }
+            for server, manager in sorted(MANAGERS.items())
+        },
+        "without": dict(sorted(WITHOUT.items())),
+    }
+    generated(GOLDEN, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
