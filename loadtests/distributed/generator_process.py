@@ -100,6 +100,41 @@ class Generator:
             if event == "window-closed":  # whatever was to be read has been
                 self.send({"do": "release"})
 
+    def open_block(self, command: dict[str, Any], bound_s: float) -> None:
+        """Connect the users of several servers, as a BlockSpec in JSON types says.
+
+        Raises GeneratorDied and HarnessError as `load` does.
+        """
+        self.send({"do": "open-block", **command})
+        self._answer("block-opened", bound_s)
+
+    def slice(self, target: str, seconds: float, *, counted: bool, bound_s: float) -> Message:
+        """Visit one target of the open Block; a SliceResult as JSON types. Raises as `load` does.
+
+        bound_s: the longest that it may take beside its own length.
+        """
+        self.send({"do": "slice", "target": target, "seconds": seconds, "counted": counted})
+        result: Message = self._answer("sliced", seconds + bound_s)["slice"]
+        return result
+
+    def close_block(self, bound_s: float) -> dict[str, Message]:
+        """Disconnect; the report on each target, as `load` gives it. Raises as `load` does."""
+        self.send({"do": "close-block"})
+        reports: dict[str, Message] = self._answer("block-closed", bound_s)["reports"]
+        return reports
+
+    def _answer(self, event: str, bound_s: float) -> Message:
+        message = self.next_event(bound_s)
+        if message is None:
+            raise GeneratorDied("the load generator fell silent")
+        if message["event"] == "failed":
+            raise HarnessError(f"the load generator could not run the load: {message['error']}")
+        if message["event"] != event:
+            raise GeneratorDied(
+                f"the load generator said {message['event']!r} instead of {event!r}"
+            )
+        return message
+
     def next_event(self, bound_s: float) -> Message | None:
         """The next message; None where none came in time. Raises GeneratorDied."""
         try:

@@ -12,13 +12,17 @@ import locust  # isort: skip  (first: importing it patches the standard library)
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import gevent
 from locust.env import Environment
 
+from loopbench.loadtests.generator.block import Block, BlockSpec
 from loopbench.loadtests.generator.commands import Handlers, obey, pin, tell
 from loopbench.loadtests.generator.session import Session, SessionSpec
+from loopbench.loadtests.generator.users.slices import user_classes as block_users
 from loopbench.loadtests.generator.users.table import user_classes
 from loopbench.servers.supervision.control_pipe import Message, Station
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
@@ -30,11 +34,16 @@ class Generator:
     def __init__(self, station: Station) -> None:
         self._tell = partial(tell, station)
         self._session: Session | None = None
+        self._block: Block | None = None
+        self._runner: Any = None
         self.handlers: Handlers = {
             "pin": partial(pin, station),
             "load": self._load,
             "abort": self._abort,
             "release": self._release,
+            "open-block": self._open_block,
+            "slice": self._slice,
+            "close-block": self._close_block,
         }
 
     def _release(self, message: Message) -> None:
@@ -55,6 +64,49 @@ class Generator:
             self._tell("failed", error=f"{type(error).__name__}: {error}")
             return
         gevent.spawn(self._run, self._session)
+
+    def _open_block(self, message: Message) -> None:
+        if self._session is not None or self._block is not None:
+            self._tell("failed", error="a load is under way already")
+            return
+        gevent.spawn(self._guarded, partial(self._begin_block, message))
+
+    def _begin_block(self, message: Message) -> None:
+        self._block = block = Block(BlockSpec.from_json(message))
+        environment = Environment(user_classes=block_users(block), catch_exceptions=False)
+        self._runner = environment.create_local_runner()
+        count = sum(lane.run.users for lane in block.lanes.values())
+        self._runner.start(count, spawn_rate=count)
+        block.open()
+        self._tell("block-opened")
+
+    def _slice(self, message: Message) -> None:
+        gevent.spawn(self._guarded, partial(self._visit, message))
+
+    def _visit(self, message: Message) -> None:
+        if self._block is None:
+            self._tell("failed", error="there is no Block under way")
+            return
+        done = self._block.slice(message["target"], message["seconds"], counted=message["counted"])
+        self._tell("sliced", slice=done.to_json())
+
+    def _close_block(self, message: Message) -> None:
+        gevent.spawn(self._guarded, self._end_block)
+
+    def _end_block(self) -> None:
+        block, runner, self._block, self._runner = self._block, self._runner, None, None
+        reports = {} if block is None else block.close()
+        if runner is not None:
+            runner.quit()
+        self._tell("block-closed", reports=reports)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Carry out a step of a Block; what is wrong with it is the harness's to raise."""
+        try:
+            step()
+        except Exception as error:
+            logging.getLogger(__name__).exception("the Block failed")
+            self._tell("failed", error=f"{type(error).__name__}: {error}")
 
     def _run(self, session: Session) -> None:
         try:

@@ -1,0 +1,398 @@
+"""One Scenario's load on several servers side by side, in Slices.
+
+The users of every server are connected for the whole Block; those of one server at a time are let
+go, for as long as the harness says. A server whose users wait is parked: nothing is in flight
+there. What is counted of a Slice begins when each of its users has had its first answer, and ends
+with the last sending; how that follows from the noise of virtual machines is in docs/slices.md.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from array import array
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from loopbench.loadtests.generator.gauge import Gauge, GaugeReading
+from loopbench.loadtests.generator.session import LoadRun, SessionSpec
+from loopbench.loadtests.generator.timer import Timer
+from loopbench.loadtests.rows.histogram import Histogram
+from loopbench.loadtests.scenarios.table import load_from_json
+
+_SECOND_NS = 1_000_000_000
+_TICK_NS = 10_000_000
+_CONNECT_BOUND_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that takes part. pids: its processes, whose CPU time counts; none where they
+    run on another machine. load: what it is offered, as JSON types."""
+
+    name: str
+    host: str
+    port: int
+    pids: tuple[int, ...]
+    load: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """What the harness asks for. cpus: where the servers run; empty where that is not known.
+
+    first_s: how long a Slice may wait for the first answers of its users, before they count as
+    failed. drain_s: the same for the answers that are under way at its end.
+    """
+
+    targets: tuple[Target, ...]
+    cpus: tuple[int, ...]
+    first_s: float
+    drain_s: float
+    seed: int
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> BlockSpec:
+        """From a command of the control pipe; raises TypeError on unknown or missing names."""
+        targets = tuple(
+            Target(**{**target, "pids": tuple(target["pids"])}) for target in values["targets"]
+        )
+        return cls(**{**values, "targets": targets, "cpus": tuple(values["cpus"])})
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """One visit to one server. Times in seconds unless the name says otherwise.
+
+    started_s: since the Block's users were connected. lead_in_s: until every user had its first
+    answer. seconds: the counted window. completed: right answers inside it. failures: of the
+    whole Slice. cpu_s, cpu_window_s: CPU time of the server, and the window over which it was
+    read, whose edges are some microseconds after those of the count; None where it cannot be
+    read. parked_cpu_s, parked_s: CPU time of the server since its last Slice, and how long ago
+    that was. work_ms: the fixed piece of work on the server's CPU, mean of before and after.
+    """
+
+    target: str
+    started_s: float
+    lead_in_s: float
+    seconds: float
+    completed: int
+    failures: int
+    service_time_p50_ms: float | None
+    cpu_s: float | None
+    cpu_window_s: float | None
+    parked_cpu_s: float | None
+    parked_s: float | None
+    work_ms: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+class Lane:
+    """The users of one target, parked but for its own Slices.
+
+    It is to a Locust user what a Session is: see `users.slices.SliceUser`.
+    """
+
+    def __init__(self, target: Target, spec: BlockSpec, number: int, block: Block) -> None:
+        self.target = target
+        self.number = number
+        self.spec = SessionSpec(
+            host=target.host,
+            port=target.port,
+            loads=(load_from_json(target.load),),
+            warmup_s=0.0,
+            measured_s=0.0,
+            drain_s=spec.drain_s,
+            timeout_s=spec.first_s,
+            seed=spec.seed,
+        )
+        self.run = LoadRun(self.spec.loads[0], self.spec)
+        self.run.running = False
+        self.released = Event()
+        self.started = Event()
+        self.start_ns = self.start_realtime_ns = 0
+        self.aborted = False
+        self.turn = Event()
+        self.parked = Event()
+        self.all_first = Event()
+        self._block = block
+        self._waiting = 0
+        self._busy = 0
+        self.warmup_s = self.measured_s = self.generator_cpu_s = 0.0
+        self.completed = 0
+        self.last: GaugeReading | None = None
+
+    # Called by the users.
+
+    def arrive(self) -> None:
+        """A user has connected, or has tried to."""
+        self._block.arrive()
+
+    def finish(self) -> None:
+        """A user has ended for good."""
+
+    def over(self) -> bool:
+        """Whether the Block has ended."""
+        return self.aborted
+
+    def break_off(self, error: Exception) -> None:
+        """A user met a defect of the generator itself: no figure of this Block is good."""
+        self._block.break_off(error)
+
+    def first_answered(self) -> None:
+        """A user has had the first answer of this Slice, right or wrong."""
+        self._waiting -= 1
+        if self._waiting <= 0:
+            self.all_first.set()
+
+    def park(self) -> None:
+        """A user has ended its last request of this Slice."""
+        self._busy -= 1
+        if self._busy <= 0:
+            self.parked.set()
+
+    # Called by the Block.
+
+    def let_go(self) -> None:
+        """Let the users begin a Slice."""
+        self._waiting = self._busy = self.run.users
+        self.all_first.clear()
+        self.parked.clear()
+        self.run.running = True
+        # A new event each time: who parks while the old one is set would go on at once.
+        turn, self.turn = self.turn, Event()
+        turn.set()
+
+    def expire(self) -> None:
+        """Fail what is under way: it was not answered in time."""
+        for connection in self.run.connections:
+            if connection.busy:
+                connection.expire()
+
+    def end(self) -> None:
+        """Let the users go home."""
+        self.aborted = True
+        self.run.running = False
+        self.started.set()
+        self.turn.set()
+        self.released.set()
+
+
+class Block:
+    """Carries out Slices, one at a time, at the harness's word."""
+
+    def __init__(self, spec: BlockSpec) -> None:
+        self.spec = spec
+        self.lanes = {
+            target.name: Lane(target, spec, number, self)
+            for number, target in enumerate(spec.targets)
+        }
+        self._cleanup = ExitStack()
+        self._gauge: Gauge | None = None
+        self._missing = sum(lane.run.users for lane in self.lanes.values())
+        self._everyone = Event()
+        self._defect: Exception | None = None
+        self._lags: array[int] = array("q")
+        self._in_window = False
+        self._began_ns = 0
+        self._clock = [0, 0]
+
+    def arrive(self) -> None:
+        """A user of any lane has connected, or has tried to."""
+        self._missing -= 1
+        if self._missing <= 0:
+            self._everyone.set()
+
+    def break_off(self, error: Exception) -> None:
+        """Remember a defect; it is raised at the next Slice."""
+        self._defect = self._defect or error
+
+    def open(self) -> None:
+        """Wait until every user has connected, and start the gauge. Raises OSError."""
+        self._everyone.wait(_CONNECT_BOUND_S)
+        if self.spec.cpus and all(target.pids for target in self.spec.targets):
+            self._gauge = self._cleanup.enter_context(Gauge(self.spec.cpus))
+            self._gauge.watch([target.pids for target in self.spec.targets])
+        self._began_ns = time.monotonic_ns()
+        realtime_ns = time.time_ns()
+        self._clock = [realtime_ns - self._began_ns, 0]
+        for lane in self.lanes.values():
+            lane.start_ns, lane.start_realtime_ns = self._began_ns, realtime_ns
+            lane.started.set()
+        helper = gevent.spawn(self._tick)
+        self._cleanup.callback(helper.kill)
+        gevent.sleep(0)  # every user comes to its parking place
+
+    def slice(self, name: str, seconds: float, *, counted: bool) -> SliceResult:
+        """Visit one target. Raises what a user met where that was no answer's fault."""
+        lane, run = self.lanes[name], self.lanes[name].run
+        speed_before = self._work_ms()
+        parked = self._parked(lane)
+        failures_before = run.warmup.failures.total + run.measured.failures.total
+        with Timer() as timer:
+            begun_ns = time.monotonic_ns()
+            run.series = run.warmup
+            lane.let_go()
+            if not lane.all_first.wait(self.spec.first_s):
+                lane.expire()
+                lane.all_first.wait(self.spec.first_s)
+            opened = self._edge(lane)
+            if counted:
+                run.series = run.measured
+            first = len(run.series.service)
+            self._in_window = counted
+            timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
+            closed = self._edge(lane)
+            self._in_window = False
+            run.running = False
+            if not lane.parked.wait(self.spec.drain_s):
+                lane.expire()
+                lane.parked.wait(self.spec.drain_s)
+        lane.last = self._read_gauge()
+        if not lane.parked.is_set() and self._defect is None:
+            self._defect = RuntimeError(f"users of {name} did not end their Slice")
+        if self._defect is not None:
+            raise self._defect
+        result = self._result(lane, begun_ns, opened, closed, failures_before, first, parked)
+        speeds = [ms for ms in (speed_before, self._work_ms()) if ms is not None]
+        work_ms = statistics.fmean(speeds) if speeds else None
+        self._add_up(lane, opened, closed, result, counted=counted)
+        return SliceResult(**{**asdict(result), "work_ms": work_ms})
+
+    def close(self) -> dict[str, Any]:
+        """End the users, and report on each target, as a Session reports on its loads."""
+        for lane in self.lanes.values():
+            lane.end()
+        self._cleanup.close()
+        gevent.sleep(0)
+        return {name: self._report(lane) for name, lane in self.lanes.items()}
+
+    def _edge(self, lane: Lane) -> _Edge:
+        """The instant, what was answered by then, and the CPU time; in this order, since the
+        users go on while the gauge answers."""
+        at_ns, answered = time.monotonic_ns(), lane.run.answered
+        cpu_ns = time.process_time_ns()
+        return _Edge(at_ns, answered, cpu_ns, self._read_gauge())
+
+    def _read_gauge(self) -> GaugeReading | None:
+        return None if self._gauge is None else self._gauge.read()
+
+    def _work_ms(self) -> float | None:
+        return None if self._gauge is None else self._gauge.work_ns() / 1e6
+
+    def _parked(self, lane: Lane) -> tuple[float | None, float | None]:
+        """CPU time since the lane's last Slice, and how long ago that was, in seconds."""
+        if self._gauge is None or lane.last is None:
+            return None, None
+        now = self._gauge.read()
+        before_ns, now_ns = lane.last.cpu_ns[lane.number], now.cpu_ns[lane.number]
+        if before_ns is None or now_ns is None:
+            return None, None
+        wall_s = (now.monotonic_ns - lane.last.monotonic_ns) / _SECOND_NS
+        return (now_ns - before_ns) / _SECOND_NS, wall_s
+
+    def _result(
+        self,
+        lane: Lane,
+        begun_ns: int,
+        opened: _Edge,
+        closed: _Edge,
+        failures_before: int,
+        first: int,
+        parked: tuple[float | None, float | None],
+    ) -> SliceResult:
+        run = lane.run
+        times = run.series.service[first:]
+        failures = run.warmup.failures.total + run.measured.failures.total - failures_before
+        cpu_s, window_s = _cpu_between(opened, closed, lane.number)
+        return SliceResult(
+            target=lane.target.name,
+            started_s=(begun_ns - self._began_ns) / _SECOND_NS,
+            lead_in_s=(opened.at_ns - begun_ns) / _SECOND_NS,
+            seconds=(closed.at_ns - opened.at_ns) / _SECOND_NS,
+            completed=closed.answered - opened.answered,
+            failures=failures,
+            service_time_p50_ms=statistics.median(times) / 1000 if times else None,
+            cpu_s=cpu_s,
+            cpu_window_s=window_s,
+            parked_cpu_s=parked[0],
+            parked_s=parked[1],
+            work_ms=None,
+        )
+
+    def _add_up(
+        self, lane: Lane, opened: _Edge, closed: _Edge, result: SliceResult, *, counted: bool
+    ) -> None:
+        lane.run.series.flush()
+        lane.warmup_s += result.lead_in_s
+        if not counted:
+            lane.warmup_s += result.seconds
+            return
+        lane.measured_s += result.seconds
+        lane.completed += result.completed
+        lane.generator_cpu_s += (closed.own_cpu_ns - opened.own_cpu_ns) / _SECOND_NS
+
+    def _tick(self) -> None:
+        """Lateness of a 10 ms timer in the counted windows, as in a Session."""
+        with Timer() as timer:
+            due = time.monotonic_ns()
+            while True:
+                due += _TICK_NS
+                timer.sleep_until(due)
+                if self._in_window:
+                    self._lags.append((time.monotonic_ns() - due) // 1000)
+                gevent.sleep(0)
+
+    def _report(self, lane: Lane) -> dict[str, Any]:
+        lag, run = Histogram(), lane.run
+        lag.record(self._lags)
+        step_ns = (time.time_ns() - time.monotonic_ns()) - self._clock[0]
+        return {
+            "warmup_s": lane.warmup_s,
+            "start_realtime_ns": lane.start_realtime_ns,
+            "late_ms": 0.0,
+            "opened_realtime_ns": lane.start_realtime_ns,
+            "closed_realtime_ns": time.time_ns(),
+            "measured_s": lane.measured_s,
+            "cpu_s": lane.generator_cpu_s,
+            "clock_step_ms": abs(step_ns) / 1e6,
+            "clock": "user" if any(c.user_clock_reads for c in run.connections) else "kernel",
+            "generator_lag": list(lag.buckets().items()),
+            "loads": {
+                run.load.name: {
+                    "users": run.users,
+                    "timeline": [],
+                    "completed": lane.completed,
+                    "warmup": run.warmup.to_json(),
+                    "measured": run.measured.to_json(),
+                }
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """One edge of a counted window. at_ns: CLOCK_MONOTONIC. answered: since the Block began."""
+
+    at_ns: int
+    answered: int
+    own_cpu_ns: int
+    gauge: GaugeReading | None
+
+
+def _cpu_between(opened: _Edge, closed: _Edge, number: int) -> tuple[float | None, float | None]:
+    """CPU time of a target between two edges, and the window between the readings, in s."""
+    if opened.gauge is None or closed.gauge is None:
+        return None, None
+    before_ns, after_ns = opened.gauge.cpu_ns[number], closed.gauge.cpu_ns[number]
+    if before_ns is None or after_ns is None:
+        return None, None
+    window_ns = closed.gauge.monotonic_ns - opened.gauge.monotonic_ns
+    return (after_ns - before_ns) / _SECOND_NS, window_ns / _SECOND_NS

@@ -1,0 +1,79 @@
+"""The Locust users of a Block: closed loops that wait for their server's turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+from locust import User
+
+from loopbench.loadtests.generator.block import Block, Lane
+from loopbench.loadtests.generator.clients.http1 import Connection
+from loopbench.loadtests.generator.session import LoadRun
+from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
+
+
+class SliceUser(HarnessUser):
+    """Sends requests one after another while its lane has a Slice, and else waits."""
+
+    abstract = True
+
+    def drive(self, session: Any, run: LoadRun, connection: Connection, index: int) -> None:
+        lane: Lane = session
+        while not lane.aborted:
+            lane.turn.wait()
+            if lane.aborted:
+                return
+            try:
+                self.first(lane, run, connection)
+                self.go_on(lane, run, connection)
+            finally:
+                lane.park()
+
+    def first(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
+        """The request that begins a Slice; the window opens when every user's is answered."""
+        series = run.series
+        problem = connection.exchange(run.payload, run.book)
+        if problem is None:
+            sent, received = connection.sent_ns, connection.received_ns
+            series.service.append((received - sent + 500) // 1000)
+            series.sent_sum_ns += sent - lane.start_realtime_ns
+            series.service_sum_ns += received - sent
+        else:
+            fail(series, problem, connection.sent_ns, connection)
+        lane.first_answered()
+        if problem is not None:
+            gevent.sleep(RETRY_S)
+
+    def go_on(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
+        """As `ClosedLoopUser.drive`: the loop that everything is measured by."""
+        payload, book, exchange = run.payload, run.book, connection.exchange
+        start_ns, previous = lane.start_realtime_ns, 0
+        while run.running:
+            series = run.series
+            problem = exchange(payload, book)
+            if problem is None:
+                sent, received = connection.sent_ns, connection.received_ns
+                series.service.append((received - sent + 500) // 1000)
+                series.sent_sum_ns += sent - start_ns
+                series.service_sum_ns += received - sent
+                if previous:
+                    series.gap_ns += sent - previous
+                    series.gaps += 1
+                previous = received
+            else:
+                fail(series, problem, connection.sent_ns, connection)
+                previous = 0
+                gevent.sleep(RETRY_S)
+
+
+def user_classes(block: Block) -> list[type[User]]:
+    """One Locust user class for each target of a Block."""
+    return [
+        type(
+            f"Users_{lane.number}",
+            (SliceUser,),
+            {"abstract": False, "fixed_count": lane.run.users, "session": lane, "run_of": lane.run},
+        )
+        for lane in block.lanes.values()
+    ]
