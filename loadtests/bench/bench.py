@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from loopbench.loadtests.bench import environment, verify
-from loopbench.loadtests.bench.plan import PlannedRun, arrivals_seed, plan_runs
+from loopbench.loadtests.bench.block import BlockPlan, measure_in_slices
+from loopbench.loadtests.bench.plan import PlannedBlock, PlannedRun, arrivals_seed, plan_blocks
 from loopbench.loadtests.bench.progress import Reporter, reporting
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import WAYS
 from loopbench.loadtests.distributed.fleet import fleet_process
-from loopbench.loadtests.distributed.generator_process import Loader, generator_process
+from loopbench.loadtests.distributed.generator_process import Generator, Loader, generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
-from loopbench.loadtests.rows.run_rows import rows_of
+from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity
@@ -64,16 +65,15 @@ def run_bench(bench: Bench) -> Outcome:
     nothing back. Raises HarnessError with cause and remedy.
     """
     began = time.monotonic()
-    planned = plan_runs(bench.cells(), bench.rounds, bench.seed)
+    planned = plan_blocks(bench.cells(), bench.rounds, bench.seed)
     with (
         open_store(bench.folder, bench.to_json(), resume=bench.resume) as store,
-        reporting(len(planned), len(store.finished)) as reporter,
+        reporting(sum(len(block.runs) for block in planned), len(store.finished)) as reporter,
         Bencher(bench, store, reporter) as bencher,
     ):
         bencher.preflight()
-        for run in planned:
-            if run.run_id not in store.finished and run.stack not in bencher.left_out:
-                bencher.run(run)
+        for block in planned:
+            bencher.block(block)
     took_s = time.monotonic() - began
     share = bencher.loaded_s / took_s if bencher.loaded_s else None
     return Outcome(bench.folder, tuple(bencher.broken), share)
@@ -190,8 +190,45 @@ class Bencher:
             self._drift = (Code.ENVIRONMENT_DRIFT,)
             self._reporter.note(f"changed since this folder was begun: {', '.join(changed)}")
 
+    def block(self, planned: PlannedBlock) -> None:
+        """Measure the Runs of a Block that are not there yet, and write their rows.
+
+        A Block in Slices that was broken off is measured anew as a whole: its Runs are worth
+        something side by side only.
+        """
+        runs = [run for run in planned.runs if run.stack not in self.left_out]
+        missing = [run for run in runs if run.run_id not in self._store.finished]
+        slice_s = self._bench.sliced(planned.scenario)
+        if slice_s is None:
+            for run in missing:
+                self.run(run)
+        elif missing:
+            self._sliced(replace(planned, runs=tuple(runs)), slice_s)
+
+    def _sliced(self, planned: PlannedBlock, slice_s: float) -> None:
+        bench = self._bench
+        scenario = bench.scenario(planned.scenario)
+        names = ", ".join(run.stack for run in planned.runs)
+        self._reporter.run_begins(f"{planned.round:02d}.{planned.scenario}: {names}")
+        generator = self._live_generator()
+        assert isinstance(generator, Generator)
+        plan = BlockPlan(
+            slice_s=slice_s,
+            warmup_s=max(bench.warmup_s, scenario.warmup_s),
+            turns=bench.turns(slice_s),
+            seed=bench.seed,
+            probe=bench.probe,
+            processes=bench.processes,
+            manager=bench.manager,
+            cpus=self._cpus,
+            log=self._log,
+        )
+        stacks = {run.stack: bench.stack(run.stack) for run in planned.runs}
+        results = measure_in_slices(planned, stacks, scenario, generator, plan)
+        self._keep(results, plan.warmup_s + plan.slice_s * plan.turns)
+
     def run(self, planned: PlannedRun) -> None:
-        """Measure one Run and write its rows."""
+        """Measure one whole Run and write its rows."""
         self._reporter.run_begins(planned.run_id)
         scenario = self._bench.scenario(planned.scenario)
         warmup_s = max(self._bench.warmup_s, scenario.warmup_s)
@@ -210,20 +247,28 @@ class Bencher:
             manager=self._bench.manager,
             place=self._bench.place,
         )
-        unequal = (Code.UNEQUAL_TERMS,) if planned.stack in self._unequal else ()
-        result = replace(result, codes=(*result.codes, *self._drift, *unequal))
-        self._store.add(rows_of(result))
-        if result.report is not None:
-            self.loaded_s += warmup_s + self._bench.measured_s
-        because = f": {result.cause}" if result.cause else ""
-        wrong = [
-            f"{planned.run_id} {text}{because}"
-            for code, text in _UNUSABLE.items()
-            if code in result.codes
-        ]
-        self.broken += wrong
-        self._reporter.run_ends("; ".join(wrong) or None)
-        self._mourn(Code.GENERATOR_DIED in result.codes)
+        self._keep((result,), warmup_s + self._bench.measured_s)
+
+    def _keep(self, results: tuple[RunResult, ...], loaded_s: float) -> None:
+        """Write the rows of a Block, or of a Run, and tell what is wrong with them.
+
+        loaded_s: how long each of the servers was loaded, warm-up included.
+        """
+        for result in results:
+            unequal = (Code.UNEQUAL_TERMS,) if result.planned.stack in self._unequal else ()
+            result = replace(result, codes=(*result.codes, *self._drift, *unequal))
+            self._store.add(rows_of(result))
+            if result.report is not None:
+                self.loaded_s += loaded_s
+            because = f": {result.cause}" if result.cause else ""
+            wrong = [
+                f"{result.planned.run_id} {text}{because}"
+                for code, text in _UNUSABLE.items()
+                if code in result.codes
+            ]
+            self.broken += wrong
+            self._reporter.run_ends("; ".join(wrong) or None)
+        self._mourn(any(Code.GENERATOR_DIED in result.codes for result in results))
 
     def _live_generator(self) -> Loader:
         """The one long-lived generator, or fleet; a new one where the last has died."""

@@ -86,7 +86,7 @@ def measure(
             ended = server.stop()
             killed = (Code.STOP_KILLED,) if ended.killed else ()
             if Code.SERVER_DIED in known.codes:
-                known = replace(known, cause=_how_it_died(server, ended))
+                known = replace(known, cause=how_it_died(server, ended))
             return replace(known, ended=ended, codes=(*known.codes, *killed))
     except ServerError as error:
         return replace(known, codes=(*known.codes, Code.SERVER_NOT_READY), cause=str(error))
@@ -94,7 +94,7 @@ def measure(
         return replace(known, codes=(*known.codes, Code.GENERATOR_DIED), cause=str(error))
 
 
-def _how_it_died(server: Served, ended: Ended) -> str:
+def how_it_died(server: Served, ended: Ended) -> str:
     """In its own words where it had any; else by its exit status."""
     return server.failure or f"exit status {ended.exit_code}"
 
@@ -148,14 +148,14 @@ def _load(
         observed=observer.observed,
         codes=(
             *known.codes,
-            *_seen(server, observer.observed, before_ms, after_ms),
+            *after_the_load(server, observer.observed, before_ms, after_ms),
             *_of_the_workers(report),
             *((accounted.code,) if accounted is not None and accounted.code else ()),
         ),
     )
 
 
-def _seen(
+def after_the_load(
     server: Served, observed: Observed, before_ms: float | None, after_ms: float | None
 ) -> Iterator[Code]:
     """Warnings about the Run as a whole."""

@@ -23,6 +23,9 @@ APART = (
 )
 """Why several processes go without the broadcasts."""
 
+LEAST_TURNS = 2
+"""Fewer Slices of a Stack say nothing of how much they vary."""
+
 OVERHEAD_S = 1.0
 """About what starting, verifying and stopping a server adds to each Run."""
 
@@ -37,7 +40,8 @@ class Bench:
     manager: who keeps them, a key of WAYS.
     own: a person's own application, whose stacks and scenarios are then meant.
     fleet: the workers that share the loads; None: one generator.
-    place: where the servers run. stores: the URLs of stores that are there, by their name in
+    place: where the servers run. slice_s: of every scenario that is measured in Slices, in place
+    of its own. stores: the URLs of stores that are there, by their name in
     Settings, for the servers to use in place of what they carry with them.
     """
 
@@ -56,6 +60,7 @@ class Bench:
     own: Own | None = None
     fleet: Fleet | None = None
     place: Place = HERE
+    slice_s: float | None = None
     stores: Mapping[str, str] = field(default_factory=dict)
 
     def stack(self, name: str) -> Stack:
@@ -109,6 +114,21 @@ class Bench:
         loads = [load for one in self.scenarios for load in self.scenario(one).loads]
         return list({load.case.request: load.case for load in loads}.values())
 
+    def sliced(self, scenario: str) -> float | None:
+        """The length of a scenario's Slices; None where its Runs stay whole.
+
+        They do where several workers share a load, and for servers on another host, whose CPU
+        time nobody here can read without asking them.
+        """
+        own = self.scenario(scenario).slice_s
+        if own is None or self.fleet is not None or self.place != HERE:
+            return None
+        return self.slice_s or own
+
+    def turns(self, slice_s: float) -> int:
+        """How many Slices a Stack gets in a Round."""
+        return max(LEAST_TURNS, round(self.measured_s / slice_s))
+
     def expected_s(self) -> float:
         """About how long it will take: the loads, and a second around each."""
         return self.rounds * sum(
@@ -125,6 +145,11 @@ class Bench:
             "stacks": list(self.stacks),
             "scenarios": list(self.scenarios),
             "rounds": self.rounds,
+            "slices_s": {
+                name: slice_s
+                for name in self.scenarios
+                if (slice_s := self.sliced(name)) is not None
+            },
             "warmup_s": self.warmup_s,
             "duration_s": self.measured_s,
             "seed": self.seed,

@@ -72,8 +72,9 @@ class SliceResult:
     answer. seconds: the counted window. completed: right answers inside it. failures: of the
     whole Slice. cpu_s, cpu_window_s: CPU time of the server, and the window over which it was
     read, whose edges are some microseconds after those of the count; None where it cannot be
-    read. parked_cpu_s, parked_s: CPU time of the server since its last Slice, and how long ago
-    that was. work_ms: the fixed piece of work on the server's CPU, mean of before and after.
+    read. parked_cpu_s, parked_s: CPU time of the server in the counted windows of the others since
+    its own last Slice, and how long these were; None where there were none. work_ms: the fixed
+    piece of work on the server's CPU, the mean of before and after.
     """
 
     target: str
@@ -127,7 +128,7 @@ class Lane:
         self._busy = 0
         self.warmup_s = self.measured_s = self.generator_cpu_s = 0.0
         self.completed = 0
-        self.last: GaugeReading | None = None
+        self.parked_cpu_s = self.parked_s = 0.0
 
     # Called by the users.
 
@@ -234,7 +235,6 @@ class Block:
         """Visit one target. Raises what a user met where that was no answer's fault."""
         lane, run = self.lanes[name], self.lanes[name].run
         speed_before = self._work_ms()
-        parked = self._parked(lane)
         failures_before = run.warmup.failures.total + run.measured.failures.total
         with Timer() as timer:
             begun_ns = time.monotonic_ns()
@@ -255,12 +255,12 @@ class Block:
             if not lane.parked.wait(self.spec.drain_s):
                 lane.expire()
                 lane.parked.wait(self.spec.drain_s)
-        lane.last = self._read_gauge()
         if not lane.parked.is_set() and self._defect is None:
             self._defect = RuntimeError(f"users of {name} did not end their Slice")
         if self._defect is not None:
             raise self._defect
-        result = self._result(lane, begun_ns, opened, closed, failures_before, first, parked)
+        result = self._result(lane, begun_ns, opened, closed, failures_before, first)
+        self._add_parked(lane, opened, closed)
         speeds = [ms for ms in (speed_before, self._work_ms()) if ms is not None]
         work_ms = statistics.fmean(speeds) if speeds else None
         self._add_up(lane, opened, closed, result, counted=counted)
@@ -287,16 +287,14 @@ class Block:
     def _work_ms(self) -> float | None:
         return None if self._gauge is None else self._gauge.work_ns() / 1e6
 
-    def _parked(self, lane: Lane) -> tuple[float | None, float | None]:
-        """CPU time since the lane's last Slice, and how long ago that was, in seconds."""
-        if self._gauge is None or lane.last is None:
-            return None, None
-        now = self._gauge.read()
-        before_ns, now_ns = lane.last.cpu_ns[lane.number], now.cpu_ns[lane.number]
-        if before_ns is None or now_ns is None:
-            return None, None
-        wall_s = (now.monotonic_ns - lane.last.monotonic_ns) / _SECOND_NS
-        return (now_ns - before_ns) / _SECOND_NS, wall_s
+    def _add_parked(self, lane: Lane, opened: _Edge, closed: _Edge) -> None:
+        """Add what the parked servers used in this window; forget it of the visited one."""
+        lane.parked_cpu_s = lane.parked_s = 0.0
+        for other in self.lanes.values():
+            cpu_s, window_s = _cpu_between(opened, closed, other.number)
+            if other is not lane and cpu_s is not None and window_s is not None:
+                other.parked_cpu_s += cpu_s
+                other.parked_s += window_s
 
     def _result(
         self,
@@ -306,7 +304,6 @@ class Block:
         closed: _Edge,
         failures_before: int,
         first: int,
-        parked: tuple[float | None, float | None],
     ) -> SliceResult:
         run = lane.run
         times = run.series.service[first:]
@@ -322,8 +319,8 @@ class Block:
             service_time_p50_ms=statistics.median(times) / 1000 if times else None,
             cpu_s=cpu_s,
             cpu_window_s=window_s,
-            parked_cpu_s=parked[0],
-            parked_s=parked[1],
+            parked_cpu_s=lane.parked_cpu_s if lane.parked_s else None,
+            parked_s=lane.parked_s or None,
             work_ms=None,
         )
 

@@ -102,6 +102,14 @@ class Observer:
             if answer is not None:
                 self.observed.instants[load.name] = answer
 
+    def pause(self) -> None:
+        """Have the server's probe rest while its rivals are loaded."""
+        self._ask("pause")
+
+    def resume(self) -> None:
+        """Have it go on for a Slice of its own."""
+        self._ask("resume")
+
     def later(self) -> None:
         """Some time after the load has closed its connections."""
         self.observed.after = self._read()

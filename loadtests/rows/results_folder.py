@@ -27,6 +27,7 @@ from loopbench.results.schema import (
     RUNS,
     RUNS_FOLDER,
     SCHEMA_VERSION,
+    SLICES,
     THREADS,
     TIMELINE,
     WORKERS,
@@ -36,7 +37,7 @@ from loopbench.results.schema import (
     read_table,
 )
 
-_WRITTEN = (HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE, WORKERS, RUNS)
+_WRITTEN = (SLICES, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE, WORKERS, RUNS)
 """In this order: the row in runs.csv completes the Run."""
 
 
@@ -61,6 +62,7 @@ class Store:
     def add(self, rows: RunRows) -> None:
         """Write one Run. Raises HarnessError when the disk does not take it."""
         batches: dict[str, Sequence[Any]] = {
+            SLICES.name: rows.slices,
             HISTOGRAMS.name: rows.histograms,
             FAILURES.name: rows.failures,
             OBSERVATIONS.name: rows.observations,

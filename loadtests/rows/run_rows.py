@@ -14,6 +14,7 @@ from loopbench.loadtests.observe.save_audit import Accounted
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows import probe_rows
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
+from loopbench.loadtests.rows.pooled import pooled
 from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.loadtests.scenarios.models import (
     Broadcast,
@@ -28,8 +29,27 @@ from loopbench.loadtests.scenarios.models import (
 )
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
 from loopbench.servers.lifecycle.process import Ended
+from loopbench.servers.supervision.os_stats import Reading
 
 Row = dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One visit of the load to one server, with its place. result: a SliceResult as JSON types."""
+
+    turn: int
+    position: int
+    result: dict[str, Any]
+
+    @property
+    def cpu_us_per_request(self) -> float | None:
+        """CPU time of the server a completed request; each rate is taken over its own window."""
+        made = self.result
+        if made["cpu_s"] is None or not made["completed"] or not made["cpu_window_s"]:
+            return None
+        rate = made["completed"] / made["seconds"]
+        return float(made["cpu_s"] / made["cpu_window_s"] / rate * 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +58,9 @@ class RunResult:
 
     cause: why there are no figures, or fewer than there should be, in one line.
     server_here: whether the server ran on the harness's own machine.
+    slices: of a Run that was measured in Slices; its report then adds them up.
+    others_cpu: of such a Run, the share of one CPU that was used by processes that are not of
+    this bench, over the whole Block.
     """
 
     planned: PlannedRun
@@ -54,6 +77,8 @@ class RunResult:
     ended: Ended | None = None
     accounted: Accounted | None = None
     server_here: bool = True
+    slices: tuple[Slice, ...] = ()
+    others_cpu: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +92,7 @@ class RunRows:
     threads: tuple[Row, ...]
     timeline: tuple[Row, ...]
     workers: tuple[Row, ...] = ()
+    slices: tuple[Row, ...] = ()
 
 
 QUANTITIES = {
@@ -107,7 +133,28 @@ def rows_of(result: RunResult) -> RunRows:
         tuple(probe_rows.thread_rows(run_id, result.observed)),
         tuple(timeline),
         tuple({"run_id": run_id, **worker} for worker in (report or {}).get("workers", ())),
+        tuple(_slice_row(run_id, one) for one in result.slices),
     )
+
+
+def _slice_row(run_id: str, one: Slice) -> Row:
+    made = one.result
+    parked = None if not made["parked_s"] else made["parked_cpu_s"] / made["parked_s"]
+    return {
+        "run_id": run_id,
+        "turn": one.turn,
+        "position": one.position,
+        "started_s": made["started_s"],
+        "lead_in_s": made["lead_in_s"],
+        "seconds": made["seconds"],
+        "requests": made["completed"],
+        "failures": made["failures"],
+        "throughput_rps": made["completed"] / made["seconds"],
+        "cpu_us_per_request": one.cpu_us_per_request,
+        "service_time_p50_ms": made["service_time_p50_ms"],
+        "work_ms": made["work_ms"],
+        "parked_cpu_share": parked,
+    }
 
 
 def _identity(result: RunResult, load: Load) -> Row:
@@ -203,10 +250,12 @@ def _server_figures(result: RunResult, load: Load) -> Row:
     assert report is not None
     row = {
         **probe_rows.server_wide(observed),
-        **probe_rows.load_figures(observed, report, load),
+        **probe_rows.load_figures(observed, pooled(report) if result.slices else report, load),
     }
     before = None if observed.opened is None else observed.opened.server
     after = None if observed.closed is None else observed.closed.server
+    if result.slices:
+        return row | _sliced_figures(result) | ({} if after is None else _peak(after))
     if before is not None and after is not None:
         # Each rate is taken over its own window: the server's edges are read a
         # moment after the generator's.
@@ -216,9 +265,26 @@ def _server_figures(result: RunResult, load: Load) -> Row:
         row |= {
             "server_cpu_utilisation": utilisation,
             "cpu_us_per_request": utilisation / rate * 1e6 if completed else None,
-            "rss_peak_bytes": after.rss_peak_bytes,
+            **_peak(after),
         }
     return row
+
+
+def _peak(reading: Reading) -> Row:
+    return {"rss_peak_bytes": reading.rss_peak_bytes}
+
+
+def _sliced_figures(result: RunResult) -> Row:
+    """CPU figures over the counted windows of all Slices; empty where one could not be read."""
+    made = [one.result for one in result.slices]
+    completed, window_s = sum(one["completed"] for one in made), sum(one["seconds"] for one in made)
+    if any(one["cpu_s"] is None for one in made) or not completed:
+        return {}
+    utilisation = sum(one["cpu_s"] for one in made) / sum(one["cpu_window_s"] for one in made)
+    return {
+        "server_cpu_utilisation": utilisation,
+        "cpu_us_per_request": utilisation / (completed / window_s) * 1e6,
+    }
 
 
 def _generator_cpu(report: dict[str, Any]) -> float:
@@ -274,6 +340,8 @@ def _evidence(
 
 
 def _others(result: RunResult) -> float | None:
+    if result.slices:
+        return result.others_cpu
     opened, closed, report = result.observed.opened, result.observed.closed, result.report
     if opened is None or closed is None or report is None:
         return None

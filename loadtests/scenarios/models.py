@@ -221,6 +221,9 @@ class Scenario:
     the load has ended and closed its connections; 0 leaves that out.
     yardstick: whether it says anything to offer it to the yardstick too.
     upstream: whether another server is started beside, for `/fetch` to get its pages of.
+    slice_s: the counted window of a Slice, where the scenario is measured in Slices: long against
+    the time that all of its users take for one answer each. None where handlers wait: then Runs
+    stay whole.
     """
 
     name: str
@@ -230,4 +233,5 @@ class Scenario:
     after_s: float = 0.0
     yardstick: bool = True
     upstream: bool = False
+    slice_s: float | None = None
     settings: Settings = field(default_factory=Settings)

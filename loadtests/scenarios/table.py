@@ -32,9 +32,24 @@ def case_of(name: str) -> Case:
     return CASES[name] if name in CASES else large()[name]
 
 
-def _closed(name: str, case: str, users: int, asks: str, *, yardstick: bool = True) -> Scenario:
+SLICE_S = 0.1
+"""Of closed loops whose handlers do not wait; docs/slices.md has the sweep that it follows from."""
+
+LONG_SLICE_S = 0.3
+"""Where a request takes some milliseconds of its own."""
+
+
+def _closed(
+    name: str,
+    case: str,
+    users: int,
+    asks: str,
+    *,
+    yardstick: bool = True,
+    slice_s: float | None = SLICE_S,
+) -> Scenario:
     load = Load("main", case_of(case), Closed(users))
-    return Scenario(name, asks, (load,), yardstick=yardstick)
+    return Scenario(name, asks, (load,), yardstick=yardstick, slice_s=slice_s)
 
 
 def _open(name: str, case: str, rate_rps: float, connections: int, asks: str) -> Scenario:
@@ -150,7 +165,14 @@ def _saves() -> tuple[Scenario, ...]:
         "thread": "in a worker thread",
     }
     return tuple(
-        _closed(f"save-{name}", f"save-{name}", 32, f"what a save costs {text}", yardstick=False)
+        _closed(
+            f"save-{name}",
+            f"save-{name}",
+            32,
+            f"what a save costs {text}",
+            yardstick=False,
+            slice_s=LONG_SLICE_S,
+        )
         for name, text in how.items()
     )
 
@@ -161,7 +183,13 @@ DATABASE_USERS = (1, 32, 256)
 def _stores() -> tuple[Scenario, ...]:
     """The database, by both drivers, over more and more users; and two stores."""
     rows = (
-        _closed(f"db-{kind}-{users}", f"db-{kind}", users, f"one row {text}, {users} at once")
+        _closed(
+            f"db-{kind}-{users}",
+            f"db-{kind}",
+            users,
+            f"one row {text}, {users} at once",
+            slice_s=LONG_SLICE_S if users <= 32 else None,
+        )
         for kind, text in {
             "async": "by an asynchronous driver",
             "sync": "by a synchronous driver in worker threads",
@@ -169,10 +197,17 @@ def _stores() -> tuple[Scenario, ...]:
         for users in DATABASE_USERS
     )
     both = (
-        _closed(f"save-both-{name}", f"save-both-{name}", 32, f"a save to two stores, {text}")
+        _closed(
+            f"save-both-{name}",
+            f"save-both-{name}",
+            32,
+            f"a save to two stores, {text}",
+            slice_s=None,
+        )
         for name, text in {"none": "unprotected", "both": "behind one shield"}.items()
     )
-    return (*rows, _closed("db-save-32", "db-save", 32, "what a transaction costs"), *both)
+    saves = _closed("db-save-32", "db-save", 32, "what a transaction costs", slice_s=None)
+    return (*rows, saves, *both)
 
 
 _SCENARIOS: tuple[Scenario, ...] = (

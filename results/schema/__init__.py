@@ -31,6 +31,7 @@ from loopbench.results.schema.measured import (
 )
 from loopbench.results.schema.paths import REGRESSIONS_FOLDER, ROOT, RUNS_FOLDER
 from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
+from loopbench.results.schema.slices import SLICES
 
 __all__ = [
     "BEHAVIOUR",
@@ -53,6 +54,7 @@ __all__ = [
     "RUNS",
     "RUNS_FOLDER",
     "SCHEMA_VERSION",
+    "SLICES",
     "SLOTS",
     "SUMMARY",
     "TABLES",
@@ -76,7 +78,15 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning, unit or name, or goes away."""
 
-TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE)
+TABLES: tuple[Table, ...] = (
+    RUNS,
+    SLICES,
+    HISTOGRAMS,
+    FAILURES,
+    OBSERVATIONS,
+    THREADS,
+    TIMELINE,
+)
 """What is measured."""
 
 DERIVED: tuple[Table, ...] = (SUMMARY,)

@@ -39,6 +39,7 @@ class Code(enum.StrEnum):
     WORKER_SILENT = "worker-silent"
     WORKERS_SHARE_CPUS = "workers-share-cpus"
     UPSTREAM_DIED = "upstream-died"
+    PARKED_BUSY = "parked-busy"
 
 
 WARNING_SEPARATOR = ";"

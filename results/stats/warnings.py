@@ -192,6 +192,11 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "what was answered before that stands; from then on every answer was a 502",
             "log.txt in the results folder has its last words; failures.csv counts the answers",
         ),
+        Code.PARKED_BUSY: Wording(
+            "a server used more than 0.2 % of a CPU while the load was at the others",
+            "it took that from them, so that their throughput and times are a little too low",
+            "look for timers and threads of its own that run without a request",
+        ),
         Code.SERVER_NOT_READABLE: Wording(
             "the server did not answer when it was asked for its CPU time and memory",
             "CPU, memory and what the probe saw are missing or cover another window",

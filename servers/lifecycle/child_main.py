@@ -188,6 +188,8 @@ def observations(watching: Probe) -> dict[str, Handler]:
     """What the harness may ask of a Probe."""
     return {
         "reset": lambda command: accept(partial(watching.reset, instants=command["instants"])),
+        "pause": lambda _: accept(watching.pause),
+        "resume": lambda _: accept(watching.resume),
         "observe": lambda _: {
             **watching.snapshot(),
             "threads": [asdict(one) for one in os_stats.read_threads() or ()],

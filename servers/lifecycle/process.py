@@ -90,6 +90,11 @@ class ServerProcess:
         return said[-1] if said else None
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes whose CPU time is that of the server."""
+        return (self.pid,)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What is in force inside, see servers.lifecycle.introspection; asked anew each time.
 

@@ -56,6 +56,11 @@ class ServerGroup:
         return max(member.first_answer_ms for member in self.members)
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes whose CPU time is that of the server."""
+        return tuple(member.pid for member in self.members)
+
+    @property
     def one_clock(self) -> bool:
         """See `ServerProcess.one_clock`."""
         return all(member.one_clock for member in self.members)

@@ -72,6 +72,11 @@ class ManagedGroup:
     _deaths: list[str] = field(default_factory=list)
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The manager and its workers: the processes whose CPU time is that of the server."""
+        return (self.manager.pid, *(worker.pid for worker in self.workers))
+
+    @property
     def one_clock(self) -> bool:
         """See `ServerProcess.one_clock`: a manager is always started here."""
         return True

@@ -50,6 +50,8 @@ class LoopWatch:
         self._due = 0
         self._beats = 0
         self._selector: SelectorWatch | None = None
+        self._paused_at: int | None = None
+        self._paused_ns = 0
         self.failure: str | None = None
         self.reset()
 
@@ -73,13 +75,44 @@ class LoopWatch:
     def reset(self) -> None:
         """Begin counting anew, also in the middle of a wait or a stretch."""
         self._reset_at = _clock()
+        self._paused_ns = 0
+        if self._paused_at is not None:
+            self._paused_at = self._reset_at
         if self._selector is not None:
             self._selector.reset()
         self._most_tasks = 0
         self._delays: Counts = {}
 
+    def pause(self) -> None:
+        """Stop the beat, and leave out of the loop's time what follows; from any thread.
+
+        While nothing is asked of a server its loop waits in the selector, so that all of the time
+        until `resume` counts neither as idle nor as wall time.
+        """
+        if self._paused_at is None:
+            self._paused_at = _clock()
+
+    def resume(self) -> None:
+        """Go on; from any thread. Does nothing where there was no pause."""
+        paused_at, loop = self._paused_at, self._loop
+        if paused_at is None:
+            return
+        self._paused_ns += _clock() - paused_at
+        self._paused_at = None
+        if loop is not None:
+            loop.call_soon_threadsafe(self._begin_again)
+
+    def _begin_again(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._due = _clock() + self._beat_ns
+        assert self._loop is not None
+        self._handle = self._loop.call_later(self._beat_ns / 1e9, self._beat)
+
     def _beat(self) -> None:
         assert self._loop is not None
+        if self._paused_at is not None:
+            return  # `resume` begins anew
         now, due = _clock(), self._due
         if now < due:
             self._handle = self._loop.call_later(max((due - now) / 1e9, _STEP_S), self._beat)
@@ -110,10 +143,12 @@ class LoopWatch:
         idle = longest = None
         if self._selector is not None:
             idle, longest = self._selector.read()
+        now, paused_at = _clock(), self._paused_at
+        paused_ns = self._paused_ns + (0 if paused_at is None else now - paused_at)
         return {
             "class": None if self._loop is None else class_name(self._loop),
-            "wall_ns": _clock() - self._reset_at,
-            "idle_ns": None if idle is None else int(idle * 1e9),
+            "wall_ns": now - self._reset_at - paused_ns,
+            "idle_ns": None if idle is None else max(0, int(idle * 1e9) - paused_ns),
             "longest_stretch_ns": None if longest is None else int(longest * 1e9),
             "most_tasks": None if self._loop is None else self._most_tasks,
             "beats": self._beats,

@@ -122,7 +122,7 @@ def _known(of: Callable[[list[Any]], Any], values: list[Any]) -> Any:
 
 
 _GATHERERS: dict[str, Callable[[Told], Message]] = {
-    "reset": lambda told: told[0],
+    **dict.fromkeys(("reset", "pause", "resume"), lambda told: told[0]),
     "observe": _observed,
     "glance": _glanced,
     "instants": _instants,

@@ -258,6 +258,14 @@ class Probe:
             for tally in tallies:
                 tally.forget() if instants else tally.skip()
 
+    def pause(self) -> None:
+        """Observe nothing of the loop until `resume`, and cost nothing; see `LoopWatch.pause`."""
+        self._loop.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._loop.resume()
+
     def forked(self) -> None:
         """Begin anew in a forked child, where another thread's lock would never be released."""
         self._settling = threading.Lock()

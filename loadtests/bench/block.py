@@ -1,0 +1,299 @@
+"""One Block: a Scenario in one Round, a fresh process of every Stack.
+
+Where the Scenario is measured in Slices, all of them are alive side by side, and the load visits
+them in turn, so that what the machine does in between falls on all of them alike. Where a handler
+waits, a Slice would end before its first answers; such a Scenario's Runs stay whole, and those of
+one Block follow each other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from loopbench.loadtests.bench import verify
+from loopbench.loadtests.bench.calibration import calibrate
+from loopbench.loadtests.bench.plan import PlannedBlock, PlannedRun, turns
+from loopbench.loadtests.bench.run import DRAIN_S, after_the_load, how_it_died
+from loopbench.loadtests.bench.starters import WAYS
+from loopbench.loadtests.distributed.generator_process import Generator
+from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.hosts.server_location import HERE
+from loopbench.loadtests.observe.cpu_gauge import cpu_ns
+from loopbench.loadtests.observe.machine_cpu import (
+    MachineReading,
+    others_cpu,
+    read_machine,
+)
+from loopbench.loadtests.observe.observer import Observer
+from loopbench.loadtests.rows.pooled import pooled
+from loopbench.loadtests.rows.run_rows import RunResult, Slice
+from loopbench.loadtests.scenarios.table import Scenario, load_to_json
+from loopbench.results.schema import Code
+from loopbench.servers.errors import ServerError
+from loopbench.servers.managers.managed import Served
+from loopbench.servers.stacks import Stack
+
+FIRST_ANSWER_BOUND_S = 5.0
+"""How long a Slice waits for the first answers of its users before they have failed."""
+
+_CONNECT_BOUND_S = 60.0
+
+PARKED_LIMIT = 0.002
+"""Share of a CPU that a parked server may use; what it uses more is taken from its rivals."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPlan:
+    """What a Block is to be measured with. Times in seconds.
+
+    slice_s: the counted window of a Slice. turns: how many Slices each Stack gets.
+    """
+
+    slice_s: float
+    warmup_s: float
+    turns: int
+    seed: int
+    probe: bool
+    processes: int
+    manager: str
+    cpus: CpuPlan
+    log: Path | None
+
+
+@dataclass(slots=True)
+class _Entrant:
+    """One Stack's part in a Block under way. server: None where it did not start."""
+
+    planned: PlannedRun
+    stack: Stack
+    result: RunResult
+    server: Served | None = None
+    observer: Observer | None = None
+    slices: list[Slice] = field(default_factory=list)
+
+    @property
+    def taking_part(self) -> bool:
+        """Whether it is to be visited: it has started, is verified, and has not died."""
+        return self.observer is not None and self.server is not None and self.server.alive
+
+    def note(self, code: Code, cause: str | None = None) -> None:
+        """Add a Warning, and why."""
+        self.result = replace(
+            self.result, codes=(*self.result.codes, code), cause=cause or self.result.cause
+        )
+
+
+def measure_in_slices(
+    planned: PlannedBlock,
+    stacks: Mapping[str, Stack],
+    scenario: Scenario,
+    generator: Generator,
+    plan: BlockPlan,
+) -> tuple[RunResult, ...]:
+    """Carry out one Block; what happens to a server or to the generator is part of its result.
+
+    The results are in the order of the plan. A server that does not start, breaks the contract,
+    or dies, costs its own Slices and no other's. Raises HarnessError for the harness's own fault.
+    """
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    entrants = [
+        _Entrant(
+            run,
+            stacks[run.stack],
+            RunResult(run, scenario, started_at, plan.cpus.codes, plan.processes),
+        )
+        for run in planned.runs
+    ]
+    with ExitStack() as cleanup:
+        for entrant in entrants:
+            _start(entrant, scenario, plan, cleanup)
+        ready = [entrant for entrant in entrants if entrant.observer is not None]
+        if ready:
+            before_ms = calibrate(plan.cpus.server)
+            try:
+                _load(ready, scenario, generator, plan, planned)
+            except GeneratorDied as error:
+                for entrant in ready:
+                    entrant.note(Code.GENERATOR_DIED, str(error))
+            after_ms = calibrate(plan.cpus.server)
+            for entrant in ready:
+                _judge(entrant, before_ms, after_ms)
+        return tuple(_stopped(entrant) for entrant in entrants)
+
+
+def _start(entrant: _Entrant, scenario: Scenario, plan: BlockPlan, cleanup: ExitStack) -> None:
+    """Start the entrant's server and hold it to the scenario's Cases."""
+    start = WAYS[plan.manager].starter(HERE)
+    try:
+        server = cleanup.enter_context(
+            start(
+                entrant.stack,
+                plan.processes,
+                settings=replace(scenario.settings, probe=plan.probe),
+                cpus=plan.cpus.server,
+                log=plan.log,
+            )
+        )
+    except ServerError as error:
+        entrant.note(Code.SERVER_NOT_READY, str(error))
+        return
+    entrant.server = server
+    entrant.result = replace(
+        entrant.result, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms
+    )
+    wrong = verify.problems(server.host, server.port, [load.case for load in scenario.loads])
+    if wrong:
+        entrant.note(Code.NOT_VERIFIED, wrong[0])
+        return
+    entrant.observer = Observer(server, probe=plan.probe)
+
+
+def _load(
+    entrants: Sequence[_Entrant],
+    scenario: Scenario,
+    generator: Generator,
+    plan: BlockPlan,
+    planned: PlannedBlock,
+) -> None:
+    for entrant in entrants:
+        assert entrant.observer is not None
+        entrant.observer.begin()
+    generator.open_block(_command(entrants, scenario, plan), _CONNECT_BOUND_S)
+    for entrant in entrants:  # caches fill, and users come into step
+        _visit(entrant, generator, plan.warmup_s, counted=False)
+    opened = _Machine.read(entrants, generator)
+    for entrant in entrants:
+        assert entrant.observer is not None
+        entrant.observer.at["window-opened"]()
+        entrant.observer.pause()
+    by_name = {entrant.planned.stack: entrant for entrant in entrants}
+    order = turns(list(by_name), f"{plan.seed}/{planned.round}/{planned.scenario}")
+    for number, names in enumerate(islice(order, plan.turns), start=1):
+        for position, name in enumerate(names, start=1):
+            made = _visit(by_name[name], generator, plan.slice_s, counted=True)
+            if made is not None:
+                by_name[name].slices.append(Slice(number, position, made))
+    others = _Machine.read(entrants, generator).others_since(opened)
+    for entrant in entrants:
+        assert entrant.observer is not None
+        entrant.observer.resume()
+        entrant.observer.at["window-closed"]()
+    reports = generator.close_block(_CONNECT_BOUND_S)
+    for entrant in entrants:
+        _report(entrant, reports[entrant.planned.stack], others)
+
+
+def _visit(
+    entrant: _Entrant, generator: Generator, seconds: float, *, counted: bool
+) -> dict[str, Any] | None:
+    """One Slice; None for a server that takes no part any more."""
+    if not entrant.taking_part:
+        return None
+    assert entrant.observer is not None
+    entrant.observer.resume()
+    made = generator.slice(
+        entrant.planned.stack,
+        seconds,
+        counted=counted,
+        bound_s=3 * (FIRST_ANSWER_BOUND_S + DRAIN_S),
+    )
+    entrant.observer.pause()
+    return made
+
+
+def _command(entrants: Sequence[_Entrant], scenario: Scenario, plan: BlockPlan) -> dict[str, Any]:
+    """A BlockSpec as JSON types."""
+    (load,) = scenario.loads
+    targets = [
+        {
+            "name": entrant.planned.stack,
+            "host": entrant.server.host,
+            "port": entrant.server.port,
+            "pids": list(entrant.server.pids),
+            "load": load_to_json(load),
+        }
+        for entrant in entrants
+        if entrant.server is not None
+    ]
+    return {
+        "targets": targets,
+        "cpus": sorted(plan.cpus.server or ()),
+        "first_s": FIRST_ANSWER_BOUND_S,
+        "drain_s": DRAIN_S,
+        "seed": plan.seed,
+    }
+
+
+def _report(entrant: _Entrant, report: dict[str, Any], others: float | None) -> None:
+    """Note what the generator says of an entrant, if it was visited at all."""
+    observer, scenario = entrant.observer, entrant.result.scenario
+    assert observer is not None
+    if not entrant.slices:
+        return
+    observer.end(pooled(report), scenario.loads)
+    entrant.result = replace(
+        entrant.result,
+        report=report,
+        observed=observer.observed,
+        slices=tuple(entrant.slices),
+        others_cpu=others,
+    )
+
+
+def _judge(entrant: _Entrant, before_ms: float, after_ms: float) -> None:
+    """Warnings about the Block as a whole, at one of its Runs."""
+    server, observer = entrant.server, entrant.observer
+    assert server is not None
+    assert observer is not None
+    entrant.result = replace(entrant.result, calibration_ms=(before_ms + after_ms) / 2)
+    # How the speed changed in between is in every Slice, and falls on all stacks alike.
+    for code in after_the_load(server, observer.observed, None, None):
+        entrant.note(code)
+    parked = [one.result for one in entrant.slices if one.result["parked_s"]]
+    parked_s = sum(one["parked_s"] for one in parked)
+    if parked_s and sum(one["parked_cpu_s"] for one in parked) / parked_s > PARKED_LIMIT:
+        entrant.note(Code.PARKED_BUSY)
+
+
+def _stopped(entrant: _Entrant) -> RunResult:
+    """The result, once its server has been stopped."""
+    if entrant.server is None:
+        return entrant.result
+    ended = entrant.server.stop()
+    if Code.SERVER_DIED in entrant.result.codes:
+        entrant.result = replace(entrant.result, cause=how_it_died(entrant.server, ended))
+    if ended.killed:
+        entrant.note(Code.STOP_KILLED)
+    return replace(entrant.result, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """CPU time at one instant, in seconds: of the machine, and of all that belongs to the bench."""
+
+    at_s: float
+    machine: MachineReading | None
+    ours_s: float | None
+
+    @classmethod
+    def read(cls, entrants: Sequence[_Entrant], generator: Generator) -> _Machine:
+        servers = [entrant.server.pids for entrant in entrants if entrant.server is not None]
+        ours = [cpu_ns(pids) for pids in (*servers, (generator.pid,), (os.getpid(),))]
+        ours_s = None if min(ours) < 0 else sum(ours) / 1e9
+        return cls(time.monotonic(), read_machine(), ours_s)
+
+    def others_since(self, before: _Machine) -> float | None:
+        """What strangers used since, as a share of one CPU; None where it cannot be told."""
+        if self.ours_s is None or before.ours_s is None:
+            return None
+        used_s, wall_s = self.ours_s - before.ours_s, self.at_s - before.at_s
+        return others_cpu(before.machine, self.machine, used_s, wall_s)

@@ -1,0 +1,41 @@
+"""slices.csv: what each visit of the load to a server did, in Runs that were measured in Slices."""
+
+from __future__ import annotations
+
+from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+
+SLICES = Table(
+    "slices",
+    "A row a Slice: one visit of the load to one server while the servers of all stacks of the "
+    "scenario were alive. Runs of scenarios that are not measured in Slices have none.",
+    (
+        text("run_id", "the Run that the Slice belongs to, see runs.csv", required=True),
+        Column("turn", Kind.INTEGER, "", "Turn within the Block, from 1", True, 1),
+        Column("position", Kind.INTEGER, "", "place of the Slice within its Turn, from 1", True, 1),
+        number("started_s", "s", "begin of the Slice after the users of the Block were connected"),
+        number("lead_in_s", "s", "until every user had its first answer; not counted"),
+        number("seconds", "s", "length of the counted window, which ends with the last sending"),
+        count("requests", "right answers that were complete inside the window"),
+        count("failures", "failed requests of the whole Slice"),
+        number("throughput_rps", "1/s", "right answers of the window a second"),
+        number(
+            "cpu_us_per_request",
+            "us",
+            "CPU time of the server in the window over the right answers, both a second; read on "
+            "the server's own CPU, blank where that cannot be",
+        ),
+        number("service_time_p50_ms", "ms", "median service time of the window's requests"),
+        number(
+            "work_ms",
+            "ms",
+            "a fixed piece of work on the server's CPU, the mean of just before and just after: "
+            "how fast that CPU was; blank where nothing could be pinned to it",
+        ),
+        number(
+            "parked_cpu_share",
+            "",
+            "CPU time over wall time of this server in the windows of the others' Slices since its "
+            "own last one; blank where there were none",
+        ),
+    ),
+)
