@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from loopbench.loadtests.bench import environment, verify
-from loopbench.loadtests.bench.block import BlockPlan, measure_in_slices
+from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
 from loopbench.loadtests.bench.plan import PlannedBlock, PlannedRun, arrivals_seed, plan_blocks
 from loopbench.loadtests.bench.progress import Reporter, reporting
 from loopbench.loadtests.bench.run import measure
@@ -217,14 +218,25 @@ class Bencher:
             warmup_s=max(bench.warmup_s, scenario.warmup_s),
             turns=bench.turns(slice_s),
             seed=bench.seed,
-            probe=bench.probe,
-            processes=bench.processes,
-            manager=bench.manager,
             cpus=self._cpus,
+        )
+        scenario = replace(scenario, settings=replace(scenario.settings, probe=bench.probe))
+        starter = partial(
+            WAYS[bench.manager].starter(bench.place),
+            settings=scenario.settings,
+            cpus=self._cpus.server,
             log=self._log,
         )
-        stacks = {run.stack: bench.stack(run.stack) for run in planned.runs}
-        results = measure_in_slices(planned, stacks, scenario, generator, plan)
+        contenders = [
+            Contender(
+                run,
+                scenario,
+                partial(starter, bench.stack(run.stack), bench.processes),
+                bench.processes,
+            )
+            for run in planned.runs
+        ]
+        results = measure_in_slices(contenders, generator, plan)
         self._keep(results, plan.warmup_s + plan.slice_s * plan.turns)
 
     def run(self, planned: PlannedRun) -> None:

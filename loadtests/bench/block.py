@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
-from loopbench.loadtests.bench.plan import PlannedBlock, PlannedRun, turns
+from loopbench.loadtests.bench.plan import PlannedRun, turns
 from loopbench.loadtests.bench.run import DRAIN_S, after_the_load, how_it_died
-from loopbench.loadtests.bench.starters import WAYS
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpus import CpuPlan
-from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
 from loopbench.loadtests.observe.machine_cpu import (
     MachineReading,
@@ -40,7 +37,6 @@ from loopbench.loadtests.scenarios.table import Scenario, load_to_json
 from loopbench.results.schema import Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
-from loopbench.servers.stacks import Stack
 
 FIRST_ANSWER_BOUND_S = 5.0
 """How long a Slice waits for the first answers of its users before they have failed."""
@@ -62,19 +58,28 @@ class BlockPlan:
     warmup_s: float
     turns: int
     seed: int
-    probe: bool
-    processes: int
-    manager: str
     cpus: CpuPlan
-    log: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What takes part in a Block: a Run, and how its server is started.
+
+    planned: its stack is the name that tells it from its rivals. scenario: what it is offered,
+    one closed loop. start: starts its server, and stops it in the end; raises ServerError.
+    """
+
+    planned: PlannedRun
+    scenario: Scenario
+    start: Callable[[], AbstractContextManager[Served]]
+    processes: int = 1
 
 
 @dataclass(slots=True)
 class _Entrant:
-    """One Stack's part in a Block under way. server: None where it did not start."""
+    """One Contender's part in a Block under way. server: None where it did not start."""
 
     planned: PlannedRun
-    stack: Stack
     result: RunResult
     server: Served | None = None
     observer: Observer | None = None
@@ -93,34 +98,30 @@ class _Entrant:
 
 
 def measure_in_slices(
-    planned: PlannedBlock,
-    stacks: Mapping[str, Stack],
-    scenario: Scenario,
-    generator: Generator,
-    plan: BlockPlan,
+    contenders: Sequence[Contender], generator: Generator, plan: BlockPlan
 ) -> tuple[RunResult, ...]:
     """Carry out one Block; what happens to a server or to the generator is part of its result.
 
-    The results are in the order of the plan. A server that does not start, breaks the contract,
-    or dies, costs its own Slices and no other's. Raises HarnessError for the harness's own fault.
+    Servers are started in the order of the contenders, and so are the results. A server that does
+    not start, breaks the contract, or dies, costs its own Slices and no other's. Raises
+    HarnessError for what is the harness's own fault.
     """
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     entrants = [
         _Entrant(
-            run,
-            stacks[run.stack],
-            RunResult(run, scenario, started_at, plan.cpus.codes, plan.processes),
+            one.planned,
+            RunResult(one.planned, one.scenario, started_at, plan.cpus.codes, one.processes),
         )
-        for run in planned.runs
+        for one in contenders
     ]
     with ExitStack() as cleanup:
-        for entrant in entrants:
-            _start(entrant, scenario, plan, cleanup)
+        for contender, entrant in zip(contenders, entrants, strict=True):
+            _start(contender, entrant, cleanup)
         ready = [entrant for entrant in entrants if entrant.observer is not None]
         if ready:
             before_ms = calibrate(plan.cpus.server)
             try:
-                _load(ready, scenario, generator, plan, planned)
+                _load(ready, generator, plan)
             except GeneratorDied as error:
                 for entrant in ready:
                     entrant.note(Code.GENERATOR_DIED, str(error))
@@ -130,19 +131,10 @@ def measure_in_slices(
         return tuple(_stopped(entrant) for entrant in entrants)
 
 
-def _start(entrant: _Entrant, scenario: Scenario, plan: BlockPlan, cleanup: ExitStack) -> None:
-    """Start the entrant's server and hold it to the scenario's Cases."""
-    start = WAYS[plan.manager].starter(HERE)
+def _start(contender: Contender, entrant: _Entrant, cleanup: ExitStack) -> None:
+    """Start the contender's server and hold it to the scenario's Cases."""
     try:
-        server = cleanup.enter_context(
-            start(
-                entrant.stack,
-                plan.processes,
-                settings=replace(scenario.settings, probe=plan.probe),
-                cpus=plan.cpus.server,
-                log=plan.log,
-            )
-        )
+        server = cleanup.enter_context(contender.start())
     except ServerError as error:
         entrant.note(Code.SERVER_NOT_READY, str(error))
         return
@@ -150,24 +142,19 @@ def _start(entrant: _Entrant, scenario: Scenario, plan: BlockPlan, cleanup: Exit
     entrant.result = replace(
         entrant.result, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms
     )
-    wrong = verify.problems(server.host, server.port, [load.case for load in scenario.loads])
+    cases = [load.case for load in contender.scenario.loads]
+    wrong = verify.problems(server.host, server.port, cases)
     if wrong:
         entrant.note(Code.NOT_VERIFIED, wrong[0])
         return
-    entrant.observer = Observer(server, probe=plan.probe)
+    entrant.observer = Observer(server, probe=contender.scenario.settings.probe)
 
 
-def _load(
-    entrants: Sequence[_Entrant],
-    scenario: Scenario,
-    generator: Generator,
-    plan: BlockPlan,
-    planned: PlannedBlock,
-) -> None:
+def _load(entrants: Sequence[_Entrant], generator: Generator, plan: BlockPlan) -> None:
     for entrant in entrants:
         assert entrant.observer is not None
         entrant.observer.begin()
-    generator.open_block(_command(entrants, scenario, plan), _CONNECT_BOUND_S)
+    generator.open_block(_command(entrants, plan), _CONNECT_BOUND_S)
     for entrant in entrants:  # caches fill, and users come into step
         _visit(entrant, generator, plan.warmup_s, counted=False)
     opened = _Machine.read(entrants, generator)
@@ -176,7 +163,8 @@ def _load(
         entrant.observer.at["window-opened"]()
         entrant.observer.pause()
     by_name = {entrant.planned.stack: entrant for entrant in entrants}
-    order = turns(list(by_name), f"{plan.seed}/{planned.round}/{planned.scenario}")
+    first = entrants[0].planned
+    order = turns(sorted(by_name), f"{plan.seed}/{first.round}/{first.scenario}")
     for number, names in enumerate(islice(order, plan.turns), start=1):
         for position, name in enumerate(names, start=1):
             made = _visit(by_name[name], generator, plan.slice_s, counted=True)
@@ -210,16 +198,15 @@ def _visit(
     return made
 
 
-def _command(entrants: Sequence[_Entrant], scenario: Scenario, plan: BlockPlan) -> dict[str, Any]:
+def _command(entrants: Sequence[_Entrant], plan: BlockPlan) -> dict[str, Any]:
     """A BlockSpec as JSON types."""
-    (load,) = scenario.loads
     targets = [
         {
             "name": entrant.planned.stack,
             "host": entrant.server.host,
             "port": entrant.server.port,
             "pids": list(entrant.server.pids),
-            "load": load_to_json(load),
+            "load": load_to_json(entrant.result.scenario.loads[0]),
         }
         for entrant in entrants
         if entrant.server is not None

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import product
+from itertools import islice, pairwise, product
 
-from loopbench.loadtests.bench.plan import MOST_ROUNDS, arrivals_seed, plan_runs, run_id
+import pytest
+
+from loopbench.loadtests.bench.plan import (
+    MOST_ROUNDS,
+    arrivals_seed,
+    plan_blocks,
+    plan_runs,
+    run_id,
+    turns,
+)
 
 CELLS = tuple(product(("one", "two", "three"), ("a", "b", "c", "d")))
 
@@ -35,7 +44,7 @@ def test_a_seed_fixes_the_order() -> None:
 
 def test_each_round_is_shuffled_anew() -> None:
     """Rounds do not repeat the first one's order."""
-    runs = plan_runs(CELLS, 10, seed=3)
+    runs = plan_runs(CELLS, 10, seed=4)
     orders = {
         tuple((run.stack, run.scenario) for run in runs if run.round == number)
         for number in range(1, 11)
@@ -48,13 +57,52 @@ def test_more_rounds_do_not_change_the_first_ones() -> None:
     assert plan_runs(CELLS, 10, seed=3)[:24] == plan_runs(CELLS, 2, seed=3)
 
 
-def test_no_cell_is_favoured_by_the_shuffle() -> None:
-    """Over many Rounds every Cell comes first about equally often."""
-    runs = plan_runs(CELLS, 1200, seed=5)
-    first = Counter((run.stack, run.scenario) for run in runs if run.position % 12 == 1)
-    assert len(first) == 12
-    # 100 expected of each, with a standard deviation of 9.6.
-    assert all(60 < count < 140 for count in first.values())
+def test_no_scenario_and_no_stack_is_favoured_by_the_shuffle() -> None:
+    """Over many Rounds every Scenario's Block comes first about equally often, and in it every
+    Stack."""
+    blocks = plan_blocks(CELLS, 1200, seed=5)
+    first = Counter(block.scenario for block in blocks[::4])
+    started = Counter(block.runs[0].stack for block in blocks)
+    # 300 and 1,600 expected of each, with standard deviations of 15 and 33.
+    assert len(first) == 4
+    assert all(240 < count < 360 for count in first.values())
+    assert len(started) == 3
+    assert all(1468 < count < 1732 for count in started.values())
+
+
+def test_the_stacks_of_a_scenario_stay_together() -> None:
+    """A Block has every Stack of its Scenario once, also where some Stacks leave it out."""
+    cells = [cell for cell in CELLS if cell != ("two", "b")]
+    for block in plan_blocks(cells, 3, seed=2):
+        assert {run.scenario for run in block.runs} == {block.scenario}
+        assert {run.round for run in block.runs} == {block.round}
+        stacks = sorted(run.stack for run in block.runs)
+        assert stacks == sorted(stack for stack, of in cells if of == block.scenario)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7, 14])
+def test_turns_are_balanced(size: int) -> None:
+    """In a set of Turns each Stack stands equally often at each place, and directly behind each
+    other one; in each Turn it comes once."""
+    names = [f"stack {number}" for number in range(size)]
+    rows = size if size % 2 == 0 else 2 * size
+    for number in range(3):
+        orders = list(islice(turns(names, f"{number}"), 2 * rows))
+        assert all(sorted(order) == sorted(names) for order in orders)
+        for part in (orders[:rows], orders[rows:]):
+            places = Counter((place, name) for order in part for place, name in enumerate(order))
+            assert set(places.values()) == {rows // size}
+            assert len(places) == size * size
+            behind = Counter(pair for order in part for pair in pairwise(order))
+            assert len(behind) == size * (size - 1)
+            assert set(behind.values()) <= {rows // size}
+
+
+def test_turns_follow_from_their_seed() -> None:
+    """The same seed gives the same Turns; another one gives others."""
+    names = ["one", "two", "three", "four"]
+    assert list(islice(turns(names, "1"), 20)) == list(islice(turns(names, "1"), 20))
+    assert list(islice(turns(names, "1"), 20)) != list(islice(turns(names, "2"), 20))
 
 
 def test_run_ids_name_round_stack_and_scenario() -> None:
