@@ -11,7 +11,7 @@ import gevent
 from loopbench.loadtests.generator.clients.http1 import Answer, AnswerBook, Connection, Framing
 from loopbench.loadtests.generator.clients.websocket import WebSocket, otherwise
 from loopbench.loadtests.generator.deliveries import Inbox, Message
-from loopbench.loadtests.generator.recorder import Series
+from loopbench.loadtests.generator.recorder import Series, to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.generator.users.http import HarnessUser, fail
@@ -236,12 +236,11 @@ class BroadcastUser(HarnessUser):
             connection.sent_ns = sent_ns
             fail(series, problem, sent_ns, connection)
             return
-        series.service.append(max(0, received - sent_ns + 500) // 1000)
-        series.service_sum_ns += received - sent_ns
+        series.add_delivery(received - sent_ns)
         message.deliveries += 1
         message.last_ns = max(message.last_ns, received)
         if message.deliveries == _model(run).receivers:
-            series.last.append(max(0, message.last_ns - sent_ns + 500) // 1000)
+            series.last.append(to_us(message.last_ns - sent_ns))
 
 
 def _model(run: LoadRun) -> Broadcast:

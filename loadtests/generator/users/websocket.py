@@ -9,6 +9,7 @@ import gevent
 from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.clients.websocket import WebSocket, prepared
 from loopbench.loadtests.generator.pushes import Pushes
+from loopbench.loadtests.generator.recorder import to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
 from loopbench.loadtests.generator.users.broadcast import BroadcastUser
 from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
@@ -47,12 +48,7 @@ class EchoUser(_SocketUser):
                 problem = echo(frame, expected)
                 if problem is None:
                     sent, received = connection.sent_ns, connection.received_ns
-                    series.service.append((received - sent + 500) // 1000)
-                    series.sent_sum_ns += sent - start_ns
-                    series.service_sum_ns += received - sent
-                    if previous:
-                        series.gap_ns += sent - previous
-                        series.gaps += 1
+                    series.add_answer(sent, received, start_ns, previous)
                     previous = received
                 else:
                     fail(series, problem, connection.sent_ns, connection)
@@ -77,10 +73,8 @@ class EchoUser(_SocketUser):
             turn += 1
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
-                series.service.append((received - sent + 500) // 1000)
-                series.response.append((received - began + 500) // 1000)
-                series.sent_sum_ns += sent - session.start_realtime_ns
-                series.service_sum_ns += received - sent
+                series.add_answer(sent, received, session.start_realtime_ns)
+                series.response.append(to_us(received - began))
             else:
                 fail(series, problem, began, connection)
                 gevent.sleep(RETRY_S)
@@ -135,8 +129,7 @@ class PushedUser(_SocketUser):
                         return None
                     late_ns = connection.received_ns - due_ns
                     series = run.series_at(due_ns - session.start_realtime_ns)
-                    series.service.append(max(0, late_ns + 500) // 1000)
-                    series.service_sum_ns += late_ns
+                    series.add_delivery(late_ns)
                     self.owe(session, run, due_ns)
         except OSError as error:
             return connection.why(error)
