@@ -7,7 +7,6 @@ on gevent greenlets inside the generator process.
 from __future__ import annotations
 
 import gc
-import random
 import time
 from array import array
 from collections.abc import Callable, Iterator
@@ -22,7 +21,8 @@ from loopbench.loadtests.generator.deliveries import Published
 from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.rows.histogram import Histogram
-from loopbench.loadtests.scenarios.table import Load, Open, load_from_json
+from loopbench.loadtests.scenarios.codec import load_from_json
+from loopbench.loadtests.scenarios.models import Load
 
 _SECOND_NS = 1_000_000_000
 _TICK_NS = 10_000_000
@@ -65,33 +65,12 @@ class SessionSpec:
         return cls(**{**values, "loads": loads})
 
 
-class Arrivals:
-    """The intended starts of one open loop, in ns after the session's start.
-
-    Exponential gaps, so that arrivals are Poisson. Connections take turns: an
-    idle one takes the next arrival, so an arrival waits only when all are busy.
-    """
-
-    def __init__(self, rate_rps: float, end_ns: int, seed: str) -> None:
-        self._random = random.Random(seed)
-        self._mean_gap_ns = _SECOND_NS / rate_rps
-        self._end_ns = end_ns
-        self._next_ns = self._random.expovariate(1.0) * self._mean_gap_ns
-
-    def take(self) -> int | None:
-        """The next intended start, or None when the load is over."""
-        due = int(self._next_ns)
-        if due >= self._end_ns:
-            return None
-        self._next_ns += self._random.expovariate(1.0) * self._mean_gap_ns
-        return due
-
-
 class LoadRun:
     """One Load under way: what its users share."""
 
     def __init__(self, load: Load, spec: SessionSpec) -> None:
         self.load = load
+        self.model: Any = load.model  # each user is written for one of them
         host = f"[{spec.host}]" if ":" in spec.host else spec.host
         self.payload = load.case.request.encode(f"{host}:{spec.port}")
         self.book = AnswerBook(load.case)
@@ -102,13 +81,10 @@ class LoadRun:
         self.connections: list[Connection] = []
         self.timeline = Timeline(whole=spec.whole)
         self.open_ns = int(spec.warmup_s * _SECOND_NS)
-        self.arrivals: Arrivals | None = None
         self.published = Published()
         self.counted: dict[str, int] = {}
-        if isinstance(load.model, Open):
-            end_ns = self.open_ns + int(spec.measured_s * _SECOND_NS)
-            seed = f"{spec.seed}/{load.name}{spec.part}"
-            self.arrivals = Arrivals(load.model.rate_rps, end_ns, seed)
+        end_ns = self.open_ns + int(spec.measured_s * _SECOND_NS)
+        self.arrivals = load.model.schedule(end_ns, f"{spec.seed}/{load.name}{spec.part}")
 
     @property
     def users(self) -> int:

@@ -244,8 +244,8 @@ class BroadcastUser(HarnessUser):
 
 
 def _model(run: LoadRun) -> Broadcast:
-    assert isinstance(run.load.model, Broadcast)
-    return run.load.model
+    model: Broadcast = run.model
+    return model
 
 
 def _series(run: LoadRun, message: Message) -> Series:

@@ -20,7 +20,7 @@ from loopbench.loadtests.generator.clients.streaming import FirstByteConnection
 from loopbench.loadtests.generator.recorder import Series, to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
 from loopbench.loadtests.generator.timer import Timer
-from loopbench.loadtests.scenarios.table import Closed, Idle, Open
+from loopbench.loadtests.scenarios.models import Closed
 from loopbench.servers.contract.cases import Case
 
 RETRY_S = 0.01
@@ -80,14 +80,13 @@ class ClosedLoopUser(HarnessUser):
     abstract = True
 
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
-        model = run.load.model
-        if isinstance(model, Closed) and model.first_byte:
+        model: Closed = run.model
+        if model.first_byte:
             return FirstByteConnection(session.spec.host, session.spec.port)
         return super().connection(session, run, index)
 
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Closed)
+        model: Closed = run.model
         with Timer() as timer:
             step = (index + session.spec.phase) / model.users
             timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * step))
@@ -197,13 +196,6 @@ class OpenLoopUser(HarnessUser):
 def fail(series: Series, problem: str, since_ns: int, connection: Connection) -> None:
     example = f"after {(connection.received_ns - connection.sent_ns) / 1e6:.3f} ms"
     series.fail(problem, max(0, connection.received_ns - since_ns), example)
-
-
-HTTP_USERS: dict[str, type[HarnessUser]] = {
-    Closed.kind: ClosedLoopUser,
-    Open.kind: OpenLoopUser,
-    Idle.kind: IdleUser,
-}
 
 
 class ByHandUser(User):

@@ -20,13 +20,11 @@ class SlowUser(HarnessUser):
     abstract = True
 
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
-        model = run.load.model
-        assert isinstance(model, Slow)
+        model: Slow = run.model
         return SlowConnection(session.spec.host, session.spec.port, model.window_bytes)
 
     def drive(self, session: Session, run: LoadRun, connection: SlowConnection, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Slow)
+        model: Slow = run.model
         while run.running:
             problem = connection.ask(run.payload, run.book)
             if problem is None:
@@ -52,6 +50,3 @@ def _dawdle(run: LoadRun, connection: SlowConnection, share: int) -> str | None:
         elif connection.broken_off:
             problem = BROKEN_OFF
     return problem
-
-
-SLOW_USERS: dict[str, type[HarnessUser]] = {Slow.kind: SlowUser}

@@ -11,9 +11,8 @@ from loopbench.loadtests.generator.clients.websocket import WebSocket, prepared
 from loopbench.loadtests.generator.pushes import Pushes
 from loopbench.loadtests.generator.recorder import to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
-from loopbench.loadtests.generator.users.broadcast import BroadcastUser
 from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
-from loopbench.loadtests.scenarios.models import Broadcast, Echo, Pushed
+from loopbench.loadtests.scenarios.models import Echo, Pushed
 from loopbench.servers.contract.frames import BrokenFrame, Op, Reader
 
 _LIMIT = 1 << 24
@@ -33,8 +32,7 @@ class EchoUser(_SocketUser):
     abstract = True
 
     def drive(self, session: Session, run: LoadRun, connection: WebSocket, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Echo)
+        model: Echo = run.model
         pairs = prepared(model.size_bytes, index)
         if model.new_connections:
             self.reconnect(session, run, connection, pairs)
@@ -89,8 +87,7 @@ class PushedUser(_SocketUser):
     abstract = True
 
     def drive(self, session: Session, run: LoadRun, connection: WebSocket, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Pushed)
+        model: Pushed = run.model
         length_s = session.spec.warmup_s + session.spec.measured_s
         pushes = Pushes(model.rate, session.start_realtime_ns + int(length_s * 1e9))
         problem = connection.connect()
@@ -156,10 +153,3 @@ class PushedUser(_SocketUser):
         """Until the window is over."""
         while run.running:
             gevent.sleep(_POLL_S)
-
-
-SOCKET_USERS: dict[str, type[HarnessUser]] = {
-    Echo.kind: EchoUser,
-    Pushed.kind: PushedUser,
-    Broadcast.kind: BroadcastUser,
-}
