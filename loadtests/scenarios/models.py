@@ -211,7 +211,7 @@ class Broadcast(Unscheduled):
     """
 
     kind: ClassVar[str] = "broadcast"
-    user: ClassVar[str] = "broadcast.BroadcastUser"
+    user: ClassVar[str] = "broadcast.user.BroadcastUser"
     waits_for_answers: ClassVar[bool] = False
     counts_requests: ClassVar[bool] = True
     counts_deliveries: ClassVar[bool] = True

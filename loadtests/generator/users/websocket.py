@@ -8,10 +8,10 @@ import gevent
 
 from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.clients.websocket import WebSocket, prepared
-from loopbench.loadtests.generator.pushes import Pushes
 from loopbench.loadtests.generator.recorder import to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
 from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
+from loopbench.loadtests.generator.users.pushes import Pushes
 from loopbench.loadtests.scenarios.models import Echo, Pushed
 from loopbench.servers.contract.frames import BrokenFrame, Op, Reader
 
