@@ -11,7 +11,7 @@ from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.scenarios.custom import Own
-from loopbench.loadtests.scenarios.models import Broadcast, Load
+from loopbench.loadtests.scenarios.models import Load
 from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings, without_password
@@ -104,7 +104,7 @@ class Bench:
     def _apart(self, load: Load) -> str | None:
         """Why several processes do not keep a load that one does."""
         within = self.processes > 1 and "redis_url" not in self.stores
-        return APART if within and isinstance(load.model, Broadcast) else None
+        return APART if within and load.model.one_process else None
 
     def promised(self, stack: str) -> list[Case]:
         """What a stack is held to before it is loaded: the contract but for its holes, or what

@@ -172,14 +172,13 @@ class Master:
         shares = share_out(command, self._wanted)
         active = []
         for seat, share in zip(living, shares, strict=True):
-            users = sum(_population(load["model"]) for load in share["loads"]) if share else 0
-            seat.begin(users)
+            seat.begin(0 if share is None else share.users)
             if share is not None:
                 active.append((seat, share))
         seats = [seat for seat, _ in active]
         self._compare_clocks(seats)
         for seat, share in active:
-            self._send(messages.LOAD, seat, command=share)
+            self._send(messages.LOAD, seat, command=share.command)
         self._wait(seats, lambda seat: seat.arrived, _ARRIVAL_BOUND_S)
         start_ns = self._start(command, seats)
         self._keep_time(start_ns, command)
@@ -340,10 +339,6 @@ class _Broken(Exception):
     def __init__(self, event: str, why: str) -> None:
         super().__init__(why)
         self.event = event
-
-
-def _population(model: dict[str, Any]) -> int:
-    return int(model["users"] if "users" in model else model["connections"])
 
 
 def main() -> None:

@@ -16,17 +16,7 @@ from loopbench.loadtests.rows import probe_rows
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.rows.pooled import pooled
 from loopbench.loadtests.rows.warning_checks import Evidence, doubts
-from loopbench.loadtests.scenarios.models import (
-    Broadcast,
-    Closed,
-    Echo,
-    Idle,
-    Load,
-    Open,
-    Pushed,
-    Scenario,
-    Slow,
-)
+from loopbench.loadtests.scenarios.models import Load, Scenario
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
 from loopbench.servers.lifecycle.process import Ended
 from loopbench.servers.supervision.os_stats import Reading
@@ -170,7 +160,7 @@ def _identity(result: RunResult, load: Load) -> Row:
         "started_at": result.started_at,
         "load_model": model.kind,
         "users": model.population,
-        "arrival_rate_rps": model.rate_rps if isinstance(model, Open) else None,
+        "arrival_rate_rps": model.arrival_rate_rps,
         "request_body_bytes": load.case.request.body_bytes,
         "answer_body_bytes": load.case.expected.body_bytes,
         "calibration_ms": result.calibration_ms,
@@ -225,13 +215,12 @@ def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
 
 def _opened_rps(load: Load, told: dict[str, Any], window_s: float) -> float | None:
     """Connections opened a second; None where they stay."""
-    fresh = isinstance(load.model, Closed | Echo) and load.model.new_connections
-    return told["completed"] / window_s if fresh else None
+    return told["completed"] / window_s if load.model.reconnects else None
 
 
 def _deliveries(load: Load, told: dict[str, Any]) -> Row:
     """What is said of messages that were owed to somebody; empty of other loads."""
-    if not isinstance(load.model, Broadcast | Pushed):
+    if not load.model.counts_deliveries:
         return {}
     counted = told.get("counted", {})
     last = _histogram(told, "measured", "last").statistics_ms()
@@ -313,17 +302,17 @@ def _evidence(
     assert report is not None
     throughput = told["completed"] / report["measured_s"]
     users = gap_share = None
-    if isinstance(model, Closed | Echo) and service.count and series["gaps"]:
+    if model.waits_for_answers and service.count and series["gaps"]:
         gap_us = series["gap_ns"] / series["gaps"] / 1000
         cycle_us = service.mean_us() + gap_us
         users, gap_share = throughput * cycle_us / 1e6, gap_us / cycle_us
     arrivals = None
-    if isinstance(model, Open):
+    if model.arrival_rate_rps is not None:
         arrivals = (service.count + int(row["failures"] or 0)) / report["measured_s"]
     return Evidence(
         users=told["users"],
-        open_loop=isinstance(model, Open),
-        requests=None if isinstance(model, Idle | Slow) else int(row["requests"] or 0),
+        open_loop=model.arrival_rate_rps is not None,
+        requests=int(row["requests"] or 0) if model.counts_requests else None,
         failures=int(row["failures"] or 0),
         throughput_rps=throughput,
         arrivals_rps=arrivals,

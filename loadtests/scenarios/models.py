@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
+from loopbench.loadtests.scenarios.arrivals import Arrivals
+from loopbench.loadtests.scenarios.model import (
+    Model,
+    OfConnections,
+    OfUsers,
+    Schedule,
+    Unscheduled,
+    divide,
+)
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import WS_ROUTES, Case, route_of
 from loopbench.servers.settings import Settings
@@ -15,7 +24,7 @@ def _count(number: int, noun: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(OfUsers):
     """Each of `users` sends its next request when the last answer is in.
 
     ramp_s: the users' first requests are spread evenly over this time, within
@@ -27,15 +36,19 @@ class Closed:
     """
 
     kind: ClassVar[str] = "closed"
-    users: int
+    user: ClassVar[str] = "http.ClosedLoopUser"
+    waits_for_answers: ClassVar[bool] = True
+    counts_requests: ClassVar[bool] = True
+    counts_deliveries: ClassVar[bool] = False
+    one_process: ClassVar[bool] = False
     ramp_s: float = 0.0
     new_connections: bool = False
     first_byte: bool = False
 
     @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.users
+    def reconnects(self) -> bool:
+        """Where it was asked for."""
+        return self.new_connections
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
@@ -53,13 +66,45 @@ class Open:
     """
 
     kind: ClassVar[str] = "open"
+    user: ClassVar[str] = "http.OpenLoopUser"
+    waits_for_answers: ClassVar[bool] = False
+    counts_requests: ClassVar[bool] = True
+    counts_deliveries: ClassVar[bool] = False
+    one_process: ClassVar[bool] = False
     rate_rps: float
     connections: int
 
     @property
     def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
+        """As many as it has connections."""
         return self.connections
+
+    @property
+    def arrival_rate_rps(self) -> float | None:
+        """Its rate."""
+        return self.rate_rps
+
+    @property
+    def reconnects(self) -> bool:
+        """Connections stay."""
+        return False
+
+    def schedule(self, end_ns: int, seed: str) -> Schedule | None:
+        """Drawn from the seed."""
+        return Arrivals(self.rate_rps, end_ns, seed)
+
+    def shares(self, workers: int, first: int) -> list[Self | None]:
+        """The connections, evenly, and the rate over the workers that have one.
+
+        Each draws arrivals of its own: independent Poisson processes add up to one
+        (superposition).
+        """
+        counts = divide(self.connections, workers, first)
+        busy = sum(count > 0 for count in counts)
+        return [
+            replace(self, rate_rps=self.rate_rps / busy, connections=count) if count else None
+            for count in counts
+        ]
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
@@ -67,16 +112,15 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(OfConnections):
     """Connections that each send one request during the lead-in and are then held open."""
 
     kind: ClassVar[str] = "idle"
-    connections: int
-
-    @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.connections
+    user: ClassVar[str] = "http.IdleUser"
+    waits_for_answers: ClassVar[bool] = False
+    counts_requests: ClassVar[bool] = False
+    counts_deliveries: ClassVar[bool] = False
+    one_process: ClassVar[bool] = False
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
@@ -84,7 +128,7 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
-class Slow:
+class Slow(OfConnections):
     """Connections that ask for an answer and read it slowly, or not at all.
 
     rate_bytes_s: what each of them reads a second; 0: nothing for the whole load.
@@ -94,14 +138,13 @@ class Slow:
     """
 
     kind: ClassVar[str] = "slow"
-    connections: int
+    user: ClassVar[str] = "slow.SlowUser"
+    waits_for_answers: ClassVar[bool] = False
+    counts_requests: ClassVar[bool] = False
+    counts_deliveries: ClassVar[bool] = False
+    one_process: ClassVar[bool] = False
     rate_bytes_s: int = 0
     window_bytes: int = 4096
-
-    @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.connections
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
@@ -110,7 +153,7 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(OfUsers):
     """Each of `users` sends its next message on its WebSocket when the last one is back.
 
     new_connections: every message has a connection of its own; its response time begins before
@@ -118,14 +161,18 @@ class Echo:
     """
 
     kind: ClassVar[str] = "echo"
-    users: int
+    user: ClassVar[str] = "websocket.EchoUser"
+    waits_for_answers: ClassVar[bool] = True
+    counts_requests: ClassVar[bool] = True
+    counts_deliveries: ClassVar[bool] = False
+    one_process: ClassVar[bool] = False
     size_bytes: int
     new_connections: bool = False
 
     @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.users
+    def reconnects(self) -> bool:
+        """Where it was asked for."""
+        return self.new_connections
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
@@ -136,20 +183,19 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(OfConnections):
     """Each connection is pushed `rate` messages a second by the server, and says nothing.
 
     A message's service time begins when the server meant to send it.
     """
 
     kind: ClassVar[str] = "pushed"
-    connections: int
+    user: ClassVar[str] = "websocket.PushedUser"
+    waits_for_answers: ClassVar[bool] = False
+    counts_requests: ClassVar[bool] = True
+    counts_deliveries: ClassVar[bool] = True
+    one_process: ClassVar[bool] = False
     rate: int
-
-    @property
-    def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
-        return self.connections
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
@@ -157,7 +203,7 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class Broadcast:
+class Broadcast(Unscheduled):
     """One user publishes `rate` messages a second; each of `receivers` is to get each once.
 
     Each delivery counts: its service time is from the send of the publication to its arrival.
@@ -165,6 +211,11 @@ class Broadcast:
     """
 
     kind: ClassVar[str] = "broadcast"
+    user: ClassVar[str] = "broadcast.user.BroadcastUser"
+    waits_for_answers: ClassVar[bool] = False
+    counts_requests: ClassVar[bool] = True
+    counts_deliveries: ClassVar[bool] = True
+    one_process: ClassVar[bool] = True
     receivers: int
     rate: float
     size_bytes: int
@@ -172,20 +223,24 @@ class Broadcast:
 
     @property
     def population(self) -> int:
-        """How many Locust users it takes, each with one connection."""
+        """Receivers, those that read nothing, and the one that publishes."""
         return 1 + self.receivers + self.slow
+
+    @property
+    def reconnects(self) -> bool:
+        """Connections stay."""
+        return False
+
+    def shares(self, workers: int, first: int) -> list[Self | None]:
+        """One worker has all of it: its receivers hold the server to what its publisher has
+        sent, by one clock and one table."""
+        return [self if number == first % workers else None for number in range(workers)]
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         slow = f", beside {self.slow} that read nothing" if self.slow else ""
         size = f"{self.size_bytes} bytes"
         return f"{self.rate:g} messages of {size} a second to {self.receivers} receivers{slow}"
-
-
-Model = Closed | Open | Idle | Slow | Echo | Pushed | Broadcast
-MODELS: dict[str, type[Model]] = {
-    model.kind: model for model in (Closed, Open, Idle, Slow, Echo, Pushed, Broadcast)
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
+from loopbench.loadtests.scenarios.codec import MODELS, load_from_json, load_to_json
 from loopbench.loadtests.scenarios.data import clients, moving
-from loopbench.loadtests.scenarios.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
+from loopbench.loadtests.scenarios.model import Model
+from loopbench.loadtests.scenarios.models import Closed, Idle, Load, Open, Scenario
 from loopbench.loadtests.scenarios.websockets import sockets
-from loopbench.servers.contract.cases import CASES, LAYERS, Case, Expected, Request
+from loopbench.servers.contract.cases import CASES, LAYERS, Case
 from loopbench.servers.contract.large_cases import large
 from loopbench.servers.settings import Settings
 
@@ -264,50 +264,3 @@ _SCENARIOS: tuple[Scenario, ...] = (
 )
 
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _SCENARIOS}
-
-
-def load_to_json(load: Load) -> dict[str, Any]:
-    """A Load as JSON types, for the control pipe. Bytes travel as latin-1 text."""
-    request, expected = load.case.request, load.case.expected
-    pattern = isinstance(expected.body, re.Pattern)
-    body = expected.body.pattern if isinstance(expected.body, re.Pattern) else expected.body
-    return {
-        "name": load.name,
-        "case": load.case.name,
-        "method": request.method,
-        "target": request.target,
-        "headers": [list(pair) for pair in request.headers],
-        "body": request.body.decode("latin-1"),
-        "filling_bytes": request.filling_bytes,
-        "tail": request.tail.decode("latin-1"),
-        "status": expected.status,
-        "content_type": expected.content_type,
-        "answer": body.decode("latin-1"),
-        "answer_is_pattern": pattern,
-        "allow": expected.allow,
-        "chunked": expected.chunked,
-        "model": {"kind": load.model.kind, **asdict(load.model)},
-    }
-
-
-def load_from_json(values: dict[str, Any]) -> Load:
-    """The inverse of `load_to_json`."""
-    answer = values["answer"].encode("latin-1")
-    request = Request(
-        values["method"],
-        values["target"],
-        tuple((name, value) for name, value in values["headers"]),
-        values["body"].encode("latin-1"),
-        values["filling_bytes"],
-        values["tail"].encode("latin-1"),
-    )
-    expected = Expected(
-        values["status"],
-        values["content_type"],
-        re.compile(answer) if values["answer_is_pattern"] else answer,
-        values["allow"],
-        values["chunked"],
-    )
-    model = dict(values["model"])
-    kind = MODELS[model.pop("kind")]
-    return Load(values["name"], Case(values["case"], request, expected), kind(**model))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Model, Pushed, Scenario
+from loopbench.loadtests.scenarios.model import Model
+from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Pushed, Scenario
 from loopbench.servers.contract.websockets import opening
 
 ECHO_USERS = (1, 32, 500)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from loopbench.loadtests.generator.session import Arrivals
+from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.table import Load, Open
 from loopbench.loadtests.selfcheck.loading import bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict

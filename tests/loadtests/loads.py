@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from loopbench.loadtests.distributed.generator_process import Generator
-from loopbench.loadtests.generator.session import Arrivals
 from loopbench.loadtests.rows.histogram import Histogram, from_buckets
+from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.table import Closed, Load, Open, load_to_json
 from tests.loadtests.counting import Counting, case
 

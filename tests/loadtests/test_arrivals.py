@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from loopbench.loadtests.generator.session import Arrivals
+from loopbench.loadtests.scenarios.arrivals import Arrivals
 
 RATE_RPS = 1000.0
 SECONDS = 50

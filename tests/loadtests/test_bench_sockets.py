@@ -19,6 +19,7 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
 from loopbench.loadtests.services.services import redis_server
+from loopbench.results.schema import WORKERS, read_table
 from loopbench.servers.handlers.redis_channel import CHANNEL
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
@@ -119,6 +120,53 @@ def test_the_report_has_a_section(told: Told) -> None:
     assert "## WebSockets" in report
     assert "Messages by scenario and stack" in report
     assert "Deliveries by scenario and stack" in report
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A broadcast and messages to and fro, offered by two workers."""
+    folder = tmp_path_factory.mktemp("shared") / "run"
+    kinds = ("--scenario", "feed-100", "--scenario", "ws-echo-32")
+    times = ("--rounds", "1", "--warmup", "0.3", "--duration", "0.6", "--seed", "7")
+    with Bench(folder, "--stack", "aiohttp", *kinds, "--workers", "2", *times) as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    return done
+
+
+def test_a_broadcast_over_two_workers(shared: Ended) -> None:
+    """One worker has all of it, and every delivery that was owed has come; the other has no user.
+    The row is that of a broadcast that one generator offers."""
+    (row,) = (row for row in shared.rows if row["scenario"] == "feed-100")
+    assert (row["load_model"], row["users"]) == ("broadcast", 1 + RECEIVERS)
+    assert row["arrival_rate_rps"] is row["connections_rps"] is None
+    assert row["failures"] == row["deliveries_lost"] == row["receivers_dropped"] == 0
+    assert row["deliveries_owed"] == row["requests"] > 0
+    assert row["requests"] % RECEIVERS == 0
+    assert row["requests"] / RECEIVERS == pytest.approx(50 * 0.6, abs=2)
+    assert row["throughput_rps"] == pytest.approx(50 * RECEIVERS, rel=0.25)
+    assert row["last_delivery_p99_ms"] >= row["last_delivery_p50_ms"] >= row["service_time_p50_ms"]
+    workers = [
+        one
+        for one in read_table(shared.bench.folder, WORKERS)
+        if str(one["run_id"]) == row["run_id"]
+    ]
+    assert [(one["worker"], one["users"]) for one in workers] == [(1, 1 + RECEIVERS), (2, 0)]
+    assert [one["gone"] for one in workers] == [None, None]
+    assert workers[0]["requests"] == row["requests"]
+
+
+def test_messages_over_two_workers(shared: Ended) -> None:
+    """Users on either are one load's."""
+    (row,) = (row for row in shared.rows if row["scenario"] == "ws-echo-32")
+    assert (row["load_model"], row["users"], row["failures"]) == ("echo", 32, 0)
+    users = [
+        one["users"]
+        for one in read_table(shared.bench.folder, WORKERS)
+        if str(one["run_id"]) == row["run_id"]
+    ]
+    assert users == [16, 16]
+    assert row["requests"] > 0
 
 
 @pytest.mark.parametrize("stores", [{}, {"redis_url": "redis://127.0.0.1:1/0"}])

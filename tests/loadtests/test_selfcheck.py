@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.generator.session import Arrivals
+from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.selfcheck import omission
 from loopbench.loadtests.selfcheck.capture import Segment, capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.verdict import Verdict

@@ -17,10 +17,10 @@ from locust.exception import StopUser
 
 from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection
 from loopbench.loadtests.generator.clients.streaming import FirstByteConnection
-from loopbench.loadtests.generator.recorder import Series
+from loopbench.loadtests.generator.recorder import Series, to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
 from loopbench.loadtests.generator.timer import Timer
-from loopbench.loadtests.scenarios.table import Closed, Idle, Open
+from loopbench.loadtests.scenarios.models import Closed
 from loopbench.servers.contract.cases import Case
 
 RETRY_S = 0.01
@@ -80,14 +80,13 @@ class ClosedLoopUser(HarnessUser):
     abstract = True
 
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
-        model = run.load.model
-        if isinstance(model, Closed) and model.first_byte:
+        model: Closed = run.model
+        if model.first_byte:
             return FirstByteConnection(session.spec.host, session.spec.port)
         return super().connection(session, run, index)
 
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Closed)
+        model: Closed = run.model
         with Timer() as timer:
             step = (index + session.spec.phase) / model.users
             timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * step))
@@ -104,12 +103,7 @@ class ClosedLoopUser(HarnessUser):
             problem = exchange(payload, book)
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
-                series.service.append((received - sent + 500) // 1000)
-                series.sent_sum_ns += sent - start_ns
-                series.service_sum_ns += received - sent
-                if previous:
-                    series.gap_ns += sent - previous
-                    series.gaps += 1
+                series.add_answer(sent, received, start_ns, previous)
                 previous = received
             else:
                 fail(series, problem, connection.sent_ns, connection)
@@ -124,13 +118,8 @@ class ClosedLoopUser(HarnessUser):
             problem = connection.exchange(run.payload, run.book)
             sent, received = connection.sent_ns, connection.received_ns
             if problem is None:
-                series.first.append((connection.first_ns - sent + 500) // 1000)
-                series.service.append((received - sent + 500) // 1000)
-                series.sent_sum_ns += sent - session.start_realtime_ns
-                series.service_sum_ns += received - sent
-                if previous:
-                    series.gap_ns += sent - previous
-                    series.gaps += 1
+                series.first.append(to_us(connection.first_ns - sent))
+                series.add_answer(sent, received, session.start_realtime_ns, previous)
                 previous = received
             else:
                 fail(series, problem, sent, connection)
@@ -146,10 +135,8 @@ class ClosedLoopUser(HarnessUser):
             connection.close()
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
-                series.service.append((received - sent + 500) // 1000)
-                series.response.append((received - began + 500) // 1000)
-                series.sent_sum_ns += sent - session.start_realtime_ns
-                series.service_sum_ns += received - sent
+                series.add_answer(sent, received, session.start_realtime_ns)
+                series.response.append(to_us(received - began))
             else:
                 fail(series, problem, began, connection)
                 gevent.sleep(RETRY_S)
@@ -196,10 +183,8 @@ class OpenLoopUser(HarnessUser):
                 intended, began = start_realtime_ns + due, began or sent
                 waited = max(0, free_ns - intended)
                 if problem is None:
-                    series.service.append((received - sent + 500) // 1000)
-                    series.response.append((received - began + waited + 500) // 1000)
-                    series.sent_sum_ns += sent - start_realtime_ns
-                    series.service_sum_ns += received - sent
+                    series.add_answer(sent, received, start_realtime_ns)
+                    series.response.append(to_us(received - began + waited))
                     series.send_lag.append(max(0, began - max(intended, free_ns)) // 1000)
                 else:
                     fail(series, problem, intended, connection)
@@ -211,13 +196,6 @@ class OpenLoopUser(HarnessUser):
 def fail(series: Series, problem: str, since_ns: int, connection: Connection) -> None:
     example = f"after {(connection.received_ns - connection.sent_ns) / 1e6:.3f} ms"
     series.fail(problem, max(0, connection.received_ns - since_ns), example)
-
-
-HTTP_USERS: dict[str, type[HarnessUser]] = {
-    Closed.kind: ClosedLoopUser,
-    Open.kind: OpenLoopUser,
-    Idle.kind: IdleUser,
-}
 
 
 class ByHandUser(User):

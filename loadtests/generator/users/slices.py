@@ -36,9 +36,7 @@ class SliceUser(HarnessUser):
         problem = connection.exchange(run.payload, run.book)
         if problem is None:
             sent, received = connection.sent_ns, connection.received_ns
-            series.service.append((received - sent + 500) // 1000)
-            series.sent_sum_ns += sent - lane.start_realtime_ns
-            series.service_sum_ns += received - sent
+            series.add_answer(sent, received, lane.start_realtime_ns)
         else:
             fail(series, problem, connection.sent_ns, connection)
         lane.first_answered()
@@ -54,12 +52,7 @@ class SliceUser(HarnessUser):
             problem = exchange(payload, book)
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
-                series.service.append((received - sent + 500) // 1000)
-                series.sent_sum_ns += sent - start_ns
-                series.service_sum_ns += received - sent
-                if previous:
-                    series.gap_ns += sent - previous
-                    series.gaps += 1
+                series.add_answer(sent, received, start_ns, previous)
                 previous = received
             else:
                 fail(series, problem, connection.sent_ns, connection)

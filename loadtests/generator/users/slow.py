@@ -6,7 +6,6 @@ import gevent
 
 from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.clients.streaming import BROKEN_OFF, SlowConnection
-from loopbench.loadtests.generator.recorder import Series
 from loopbench.loadtests.generator.session import LoadRun, Session
 from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
 from loopbench.loadtests.scenarios.models import Slow
@@ -21,13 +20,11 @@ class SlowUser(HarnessUser):
     abstract = True
 
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
-        model = run.load.model
-        assert isinstance(model, Slow)
+        model: Slow = run.model
         return SlowConnection(session.spec.host, session.spec.port, model.window_bytes)
 
     def drive(self, session: Session, run: LoadRun, connection: SlowConnection, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Slow)
+        model: Slow = run.model
         while run.running:
             problem = connection.ask(run.payload, run.book)
             if problem is None:
@@ -37,7 +34,9 @@ class SlowUser(HarnessUser):
                 connection.close()
                 gevent.sleep(RETRY_S)
             elif connection.complete:
-                _answered(run.series, session, connection)
+                # As of any other answer; the last byte's time is the reader's own.
+                sent, received = connection.sent_ns, connection.received_ns
+                run.series.add_answer(sent, received, session.start_realtime_ns)
 
 
 def _dawdle(run: LoadRun, connection: SlowConnection, share: int) -> str | None:
@@ -51,14 +50,3 @@ def _dawdle(run: LoadRun, connection: SlowConnection, share: int) -> str | None:
         elif connection.broken_off:
             problem = BROKEN_OFF
     return problem
-
-
-def _answered(series: Series, session: Session, connection: SlowConnection) -> None:
-    """As of any other answer. The last byte's time is the reader's own."""
-    sent, received = connection.sent_ns, connection.received_ns
-    series.service.append((received - sent + 500) // 1000)
-    series.sent_sum_ns += sent - session.start_realtime_ns
-    series.service_sum_ns += received - sent
-
-
-SLOW_USERS: dict[str, type[HarnessUser]] = {Slow.kind: SlowUser}

@@ -1,15 +1,15 @@
-"""Every kind of Locust user, by the model of the load that it offers."""
+"""The Locust user that offers each load, by the name that the load's model gives."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from locust import User
 
 from loopbench.loadtests.generator.session import Session
-from loopbench.loadtests.generator.users.http import HTTP_USERS, HarnessUser
-from loopbench.loadtests.generator.users.slow import SLOW_USERS
-from loopbench.loadtests.generator.users.websocket import SOCKET_USERS
+from loopbench.loadtests.generator.users.http import HarnessUser
 
-USERS: dict[str, type[HarnessUser]] = {**HTTP_USERS, **SLOW_USERS, **SOCKET_USERS}
+_PACKAGE = "loopbench.loadtests.generator.users"
 
 
 def user_classes(session: Session) -> list[type[User]]:
@@ -17,8 +17,15 @@ def user_classes(session: Session) -> list[type[User]]:
     return [
         type(
             f"Users_{run.load.name}",
-            (USERS[run.load.model.kind],),
+            (_user(run.load.model.user),),
             {"abstract": False, "fixed_count": run.users, "session": session, "run_of": run},
         )
         for run in session.runs
     ]
+
+
+def _user(name: str) -> type[HarnessUser]:
+    """The class of that name, MODULE.CLASS. Raises ImportError or AttributeError."""
+    module, _, class_name = name.rpartition(".")
+    user: type[HarnessUser] = getattr(import_module(f"{_PACKAGE}.{module}"), class_name)
+    return user

@@ -8,11 +8,11 @@ import gevent
 
 from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.clients.websocket import WebSocket, prepared
-from loopbench.loadtests.generator.pushes import Pushes
+from loopbench.loadtests.generator.recorder import to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
-from loopbench.loadtests.generator.users.broadcast import BroadcastUser
 from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
-from loopbench.loadtests.scenarios.models import Broadcast, Echo, Pushed
+from loopbench.loadtests.generator.users.pushes import Pushes
+from loopbench.loadtests.scenarios.models import Echo, Pushed
 from loopbench.servers.contract.frames import BrokenFrame, Op, Reader
 
 _LIMIT = 1 << 24
@@ -32,8 +32,7 @@ class EchoUser(_SocketUser):
     abstract = True
 
     def drive(self, session: Session, run: LoadRun, connection: WebSocket, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Echo)
+        model: Echo = run.model
         pairs = prepared(model.size_bytes, index)
         if model.new_connections:
             self.reconnect(session, run, connection, pairs)
@@ -47,12 +46,7 @@ class EchoUser(_SocketUser):
                 problem = echo(frame, expected)
                 if problem is None:
                     sent, received = connection.sent_ns, connection.received_ns
-                    series.service.append((received - sent + 500) // 1000)
-                    series.sent_sum_ns += sent - start_ns
-                    series.service_sum_ns += received - sent
-                    if previous:
-                        series.gap_ns += sent - previous
-                        series.gaps += 1
+                    series.add_answer(sent, received, start_ns, previous)
                     previous = received
                 else:
                     fail(series, problem, connection.sent_ns, connection)
@@ -77,10 +71,8 @@ class EchoUser(_SocketUser):
             turn += 1
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
-                series.service.append((received - sent + 500) // 1000)
-                series.response.append((received - began + 500) // 1000)
-                series.sent_sum_ns += sent - session.start_realtime_ns
-                series.service_sum_ns += received - sent
+                series.add_answer(sent, received, session.start_realtime_ns)
+                series.response.append(to_us(received - began))
             else:
                 fail(series, problem, began, connection)
                 gevent.sleep(RETRY_S)
@@ -95,8 +87,7 @@ class PushedUser(_SocketUser):
     abstract = True
 
     def drive(self, session: Session, run: LoadRun, connection: WebSocket, index: int) -> None:
-        model = run.load.model
-        assert isinstance(model, Pushed)
+        model: Pushed = run.model
         length_s = session.spec.warmup_s + session.spec.measured_s
         pushes = Pushes(model.rate, session.start_realtime_ns + int(length_s * 1e9))
         problem = connection.connect()
@@ -135,8 +126,7 @@ class PushedUser(_SocketUser):
                         return None
                     late_ns = connection.received_ns - due_ns
                     series = run.series_at(due_ns - session.start_realtime_ns)
-                    series.service.append(max(0, late_ns + 500) // 1000)
-                    series.service_sum_ns += late_ns
+                    series.add_delivery(late_ns)
                     self.owe(session, run, due_ns)
         except OSError as error:
             return connection.why(error)
@@ -163,10 +153,3 @@ class PushedUser(_SocketUser):
         """Until the window is over."""
         while run.running:
             gevent.sleep(_POLL_S)
-
-
-SOCKET_USERS: dict[str, type[HarnessUser]] = {
-    Echo.kind: EchoUser,
-    Pushed.kind: PushedUser,
-    Broadcast.kind: BroadcastUser,
-}

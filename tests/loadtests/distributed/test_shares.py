@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.distributed.shares import divide, share_out
-from loopbench.loadtests.generator.session import Arrivals
+from loopbench.loadtests.distributed.shares import Share, share_out
+from loopbench.loadtests.scenarios.arrivals import Arrivals
+from loopbench.loadtests.scenarios.model import divide
 from loopbench.loadtests.scenarios.table import (
     SCENARIOS,
     Closed,
@@ -36,8 +37,8 @@ def command(*loads: Load) -> dict[str, Any]:
     }
 
 
-def loads_of(share: dict[str, Any] | None) -> list[Load]:
-    return [load_from_json(load) for load in share["loads"]] if share else []
+def loads_of(share: Share | None) -> list[Load]:
+    return [load_from_json(load) for load in share.command["loads"]] if share else []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,13 @@ def test_parts_differ_by_one_at_most(
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 7, 20])
-@pytest.mark.parametrize("name", ["async-32", "open-high", "neighbour-sleep-sync", "async-1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("async-32", "open-high", "neighbour-sleep-sync", "async-1", "idle-1000", "stream-slow"),
+        *("ws-echo-32", "ws-push", "feed-100", "feed-slow"),
+    ],
+)
 def test_the_shares_are_the_whole(name: str, workers: int) -> None:
     """Users, connections and rates of all workers add up to the scenario's, load by load."""
     scenario = SCENARIOS[name]
@@ -68,8 +75,10 @@ def test_the_shares_are_the_whole(name: str, workers: int) -> None:
     users: Counter[str] = Counter()
     rates: Counter[str] = Counter()
     for share in shares:
-        assert share is None or share["loads"]
-        for load in loads_of(share):
+        assert share is None or share.command["loads"]
+        loads = loads_of(share)
+        assert sum(load.model.population for load in loads) == (share.users if share else 0)
+        for load in loads:
             users[load.name] += load.model.population
             if isinstance(load.model, Open):
                 rates[load.name] += load.model.rate_rps  # type: ignore[assignment]
@@ -83,7 +92,19 @@ def test_one_worker_gets_the_load_as_it_is() -> None:
     """The same arrivals, then, as of a generator without workers."""
     whole = command(Load("main", CASE, Open(100.0, 8)))
     (share,) = share_out(whole, 1)
-    assert share == {**whole, "whole": True}
+    assert share == Share({**whole, "whole": True}, users=8)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_broadcast_is_not_divided(workers: int) -> None:
+    """Its receivers, its publisher and those that read nothing are one worker's, unchanged; the
+    next load begins at the worker after."""
+    feed, other = SCENARIOS["feed-slow"].loads[0], Load("beside", CASE, Idle(1))
+    shares = share_out(command(feed, other), workers)
+    found = [[load.name for load in loads_of(share)] for share in shares]
+    assert found[0][0] == "main" and "main" not in str(found[1:])
+    assert loads_of(shares[0])[0].model == feed.model
+    assert found[feed.model.population % workers][-1] == "beside"
 
 
 def test_small_loads_do_not_all_fall_on_the_first_worker() -> None:
@@ -108,7 +129,7 @@ def test_a_ramp_stays_even() -> None:
     """Users of different workers begin between each other, not at the same steps."""
     shares = share_out(command(Load("main", CASE, Closed(8, ramp_s=0.8))), 4)
     begins = sorted(
-        (index + share["phase"]) / load.model.users * load.model.ramp_s
+        (index + share.command["phase"]) / load.model.users * load.model.ramp_s
         for share in shares
         if share is not None
         for load in loads_of(share)
@@ -129,7 +150,7 @@ def test_divided_arrivals_are_still_poisson() -> None:
         assert share is not None
         (load,) = loads_of(share)
         assert isinstance(load.model, Open)
-        drawn = Arrivals(load.model.rate_rps, seconds * 10**9, f"3/main{share['part']}")
+        drawn = Arrivals(load.model.rate_rps, seconds * 10**9, f"3/main{share.command['part']}")
         due = drawn.take()
         firsts.add(due)
         while due is not None:

@@ -1,4 +1,4 @@
-"""What became of each message of a broadcast: every one to every receiver, exactly once."""
+"""What became of each publication of a broadcast: to come to every receiver, exactly once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Message:
+class Publication:
     """One message. Times are CLOCK_REALTIME in ns; due_ns: since the session's start.
 
-    failed: the server did not say that it has published it, so nobody is owed it.
+    failed: the server did not answer that it has published it, so nobody is owed it.
     """
 
     due_ns: int
@@ -20,29 +20,29 @@ class Message:
 
 
 class Published:
-    """The messages so far, by their numbers from 0, and whether there will be more."""
+    """The publications so far, by their numbers from 0, and whether there will be more."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.publications: list[Publication] = []
         self.complete = False
 
     def begin(self, due_ns: int) -> int:
         """The number of a message that is about to be published."""
-        self.messages.append(Message(due_ns))
-        return len(self.messages) - 1
+        self.publications.append(Publication(due_ns))
+        return len(self.publications) - 1
 
 
 class Inbox:
-    """Which messages have come to one receiver."""
+    """Which publications have come to one receiver."""
 
     def __init__(self, published: Published) -> None:
-        self._messages = published.messages
+        self._publications = published.publications
         self._next = 0
         self._passed: set[int] = set()
 
     def take(self, number: int) -> str | None:
         """Note that the message of a number has come; why that is not right, or None."""
-        if number >= len(self._messages):
+        if number >= len(self._publications):
             return "a message that nobody published"
         if number in self._passed:
             self._passed.discard(number)
@@ -53,7 +53,8 @@ class Inbox:
         self._next = number + 1
         return None
 
-    def lost(self) -> list[Message]:
+    def lost(self) -> list[Publication]:
         """Those that were published and have not come, in their order."""
-        missing = [*sorted(self._passed), *range(self._next, len(self._messages))]
-        return [self._messages[one] for one in missing if not self._messages[one].failed]
+        missing = [*sorted(self._passed), *range(self._next, len(self._publications))]
+        publications = [self._publications[number] for number in missing]
+        return [publication for publication in publications if not publication.failed]

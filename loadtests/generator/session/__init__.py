@@ -1,0 +1,7 @@
+"""One scenario's loads from the first connection to the last answer."""
+
+from loopbench.loadtests.generator.session.load_run import LoadRun
+from loopbench.loadtests.generator.session.session import Session
+from loopbench.loadtests.generator.session.spec import SessionSpec
+
+__all__ = ["LoadRun", "Session", "SessionSpec"]

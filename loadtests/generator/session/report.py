@@ -1,0 +1,83 @@
+"""What a session reports: the readings at both edges of its window, and its loads' Records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loopbench.loadtests.generator.session.load_run import LoadRun
+
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When the users began, on CLOCK_MONOTONIC and on CLOCK_REALTIME; how late that was."""
+
+    monotonic_ns: int
+    realtime_ns: int
+    late_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The opening or the closing of the window. cpu_ns: of this process. answered: right answers
+    since the start, by load."""
+
+    monotonic_ns: int
+    realtime_ns: int
+    cpu_ns: int
+    answered: tuple[int, ...]
+
+    @classmethod
+    def now(cls, runs: Sequence[LoadRun]) -> Edge:
+        """This instant."""
+        return cls(
+            time.monotonic_ns(),
+            time.time_ns(),
+            time.process_time_ns(),
+            tuple(run.answered for run in runs),
+        )
+
+    @property
+    def clocks_apart_ns(self) -> int:
+        """What the clocks differ by: another value later means that the wall clock stepped."""
+        return self.realtime_ns - self.monotonic_ns
+
+
+def session_report(
+    runs: Sequence[LoadRun],
+    start: Start,
+    opened: Edge,
+    closed: Edge,
+    lag_buckets: list[tuple[int, int]],
+) -> dict[str, Any]:
+    """All of it, as JSON types."""
+    connections = [connection for run in runs for connection in run.connections]
+    return {
+        "warmup_s": (opened.monotonic_ns - start.monotonic_ns) / _SECOND_NS,
+        "start_realtime_ns": start.realtime_ns,
+        "late_ms": start.late_ns / 1e6,
+        "opened_realtime_ns": opened.realtime_ns,
+        "closed_realtime_ns": closed.realtime_ns,
+        "measured_s": (closed.monotonic_ns - opened.monotonic_ns) / _SECOND_NS,
+        "cpu_s": (closed.cpu_ns - opened.cpu_ns) / _SECOND_NS,
+        "clock_step_ms": abs(closed.clocks_apart_ns - opened.clocks_apart_ns) / 1e6,
+        "clock": "user" if any(one.user_clock_reads for one in connections) else "kernel",
+        "generator_lag": lag_buckets,
+        "loads": {
+            run.load.name: {
+                "users": run.users,
+                "timeline": run.timeline.to_json(run.measured),
+                "completed": answers_after - answers_before,
+                "warmup": run.warmup.to_json(),
+                "measured": run.measured.to_json(),
+                **({"counted": run.counted} if run.counted else {}),
+            }
+            for run, answers_before, answers_after in zip(
+                runs, opened.answered, closed.answered, strict=True
+            )
+        },
+    }

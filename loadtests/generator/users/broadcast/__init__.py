@@ -1,0 +1,1 @@
+"""The users of a broadcast: one publishes, many receive, some read nothing."""
