@@ -1,4 +1,10 @@
-"""STACKS: what can be measured, one row each, and how to get at a row's module."""
+"""STACKS: what can be measured: application × server × loop, one row each.
+
+This is the only table of them. Each application, server and loop has one row with all that is
+known of it; the stacks combine these rows. Everything else follows from the columns: which servers
+run a person's own application, which have a manager of worker processes, what a stack cannot keep,
+and the sets CORE, YARDSTICKS and DEFAULT.
+"""
 
 from __future__ import annotations
 
@@ -8,69 +14,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any
 
+from loopbench.servers.adapters.protocol import Serve, Serving, Start
 from loopbench.servers.contract.cases import CASES, Case, Expected, Request
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
-from loopbench.servers.custom.application import OwnApp
+from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.errors import StartupFailed, UnknownStack
+from loopbench.servers.parts import BARE, WSGI, Application, Loop, Manager, Server
 from loopbench.servers.settings import Settings
-
-InForce = dict[str, str | int | float | bool | None]
 
 NO_LOOP = "none"
 """The `loop` of a Stack whose server has threads of its own: the loop that it is started
 and stopped on serves nothing, so that nobody is to take it for the server's."""
 
-
-class Serving(Protocol):
-    """One listening server, as a stack's `start` returns it."""
-
-    @property
-    def port(self) -> int:
-        """The port that is bound, also where port 0 was asked for."""
-
-    async def stop(self) -> None:
-        """Refuse new connections, give requests in flight `grace_s`, then end them.
-
-        Afterwards nothing of the server is left in the loop. Called once.
-        """
-
-    async def ended(self) -> None:
-        """Return when the server has ended, whoever ended it; raise what made it end."""
-
-    def in_force(self) -> InForce:
-        """The settings as the live objects have them: the same keys from every stack.
-
-        body_limit_bytes, keep_alive_s, grace_s, backlog, access_log, debug,
-        http_parser, max_requests_per_connection, request_threads (how many run
-        requests where no loop does), json (how an example value is written).
-        None means that the stack sets no such bound, or has no such thing.
-        """
-
-
-class Start(Protocol):
-    """A stack's `start`: bind, start the framework, accept connections.
-
-    `host` is a numeric address. Raises OSError when it cannot be bound, and
-    whatever the framework's start-up raises; leaves nothing behind then.
-    """
-
-    async def __call__(self, host: str, port: int, settings: Settings) -> Serving: ...
+_MORE = "stacks"
+"""The group of requirements-stacks.in, which `make setup STACKS=all` installs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Framework × server × loop, and where the code that starts it is.
+    """One row: framework × server × loop, with what its parts say of themselves.
 
-    module: holds `start`; imported when the stack is used, never before.
-    packages: the distributions whose versions belong into a result.
-    yardstick: it is there to measure the measuring with, not to be chosen.
-    optional: the group of requirements that brings its packages, where `make setup`
-        alone does not.
-    holes: the Cases and Exchanges of the contract that it cannot keep, and why.
-    differs: the settings in force (see servers.lifecycle.parity) in which it is not as the others
-        are, and why.
+    application, adapter: the modules that hold `create_app` and `serve`, see servers.parts;
+        imported when the stack is used, never before. options: of `serve`.
+    packages, optional, yardstick, holes, differs: as the parts have them.
+    core: it is one of the two that the suite compares unless others are named.
+    host: the name by which `--on` takes its server and its loop for a person's own application;
+        None where it is not offered.
     own: the person's own application that it runs instead of the contract's; such a row is
         made by servers.custom.stacks, and not among STACKS.
     """
@@ -80,9 +51,13 @@ class Stack:
     server: str
     loop: str
     summary: str
-    module: str
+    application: str
+    adapter: str
     packages: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     yardstick: bool = False
+    core: bool = False
+    host: str | None = None
     optional: str | None = None
     holes: Mapping[str, str] = field(default_factory=dict, hash=False)
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -95,26 +70,6 @@ class Stack:
         return cls(**{**values, "packages": packages, "own": own})
 
 
-_AIOHTTP = ("aiohttp", "multidict", "yarl", "propcache", "frozenlist")
-_QUART = ("quart", "werkzeug")
-_HYPERCORN = ("hypercorn", "h11")
-_UVICORN = ("uvicorn", "h11")
-_HTTPTOOLS = ("uvicorn", "httptools")
-_FLASK = ("flask", "werkzeug", "asgiref")
-_MORE = "stacks"
-"""The group of requirements-stacks.in, which `make setup STACKS=all` installs."""
-
-
-_PARSER = {"in_force.http_parser": "each server brings its own"}
-_UVLOOP = {"loop.class": "it is what is compared"}
-_ON_HYPERCORN = _PARSER | {
-    "in_force.max_requests_per_connection": "Hypercorn must have a number; it is beyond reach"
-}
-_IN_THREADS = _PARSER | {
-    "loop.class": "no loop serves",
-    "in_force.request_threads": "every request runs in a thread, of as many as the others "
-    "have for their sync routes",
-}
 _NO_BACKING = dict.fromkeys(
     (
         case.name
@@ -127,194 +82,288 @@ _NO_FORM_IN_PIECES = dict.fromkeys(
     (name for name in CASES if name.startswith("upload-multipart-")),
     "it has no parser that reads a multipart form in pieces",
 )
-_TAKES_UNMASKED = {"ws-broken-unmasked": "aiohttp takes frames that a client has not masked"}
-_EMPTY_BINARY = {
-    "ws-echo-empty-binary": "Quart fails on an empty message whose text the server leaves out"
-}
-_ANY_SIZE = {"ws-broken-too-long": "granian takes messages of any size"}
 _ECHO_ONLY = dict.fromkeys(("ws-push", "ws-feed"), "its WebSockets only echo")
 _BARE_HOLES = _NO_BACKING | _NO_FORM_IN_PIECES | _ECHO_ONLY
-
-_NO_UPLOAD = dict.fromkeys(
-    (name for name in CASES if name.startswith("upload-")), "it is not written for Flask"
-)
 _ELSEWHERE = "Flask runs a coroutine in a thread and on a loop that are new for each request"
 _FLASK_HOLES = {
     "async": _ELSEWHERE,
     "blocking": _ELSEWHERE,
     "save-task": "Flask ends the loop with the request, and with it the task before it has saved",
-    **dict.fromkeys(_NO_BACKING, "it is not written for Flask"),
-    **_NO_UPLOAD,
+    **dict.fromkeys(
+        (*_NO_BACKING, *(name for name in CASES if name.startswith("upload-"))),
+        "it is not written for Flask",
+    ),
     **dict.fromkeys(("ws-without-upgrade", *EXCHANGES), "Flask has no WebSockets"),
 }
 
+AIOHTTP_APP = Application(
+    framework="aiohttp",
+    interface=AIOHTTP,
+    module="loopbench.servers.apps.aiohttp_app",
+    packages=("aiohttp", "multidict", "yarl", "propcache", "frozenlist"),
+)
+QUART_APP = Application(
+    framework="Quart",
+    interface=ASGI,
+    module="loopbench.servers.apps.quart_app",
+    packages=("quart", "werkzeug"),
+)
+FLASK_APP = Application(
+    framework="Flask",
+    interface=WSGI,
+    module="loopbench.servers.apps.flask_app",
+    packages=("flask", "werkzeug", "asgiref"),
+    optional=_MORE,
+    holes=_FLASK_HOLES,
+)
+ASGI_APP = Application(
+    framework="ASGI",
+    interface=ASGI,
+    module="loopbench.servers.apps.asgi_app",
+    holes=_BARE_HOLES,
+)
+ASYNCIO_APP = Application(
+    framework="none",
+    interface=BARE,
+    module="loopbench.servers.apps.asyncio_app",
+    yardstick=True,
+    holes=_BARE_HOLES,
+)
+
+
+_PARSER = {"in_force.http_parser": "each server brings its own"}
+_IN_THREADS = _PARSER | {
+    "in_force.request_threads": "every request runs in a thread, of as many as the others "
+    "have for their sync routes",
+}
+_TEXT_LEFT_OUT = {
+    "Quart": {
+        "ws-echo-empty-binary": "Quart fails on an empty message whose text the server leaves out"
+    }
+}
+
+AIOHTTP_SERVER = Server(
+    name="aiohttp",
+    interface=AIOHTTP,
+    adapter="loopbench.servers.adapters.aiohttp_server",
+    packages=("aiohttp",),
+    own_options={"auto_decompress": True},  # what aiohttp does by itself
+    manager=Manager(
+        "gunicorn with aiohttp's worker",
+        "loopbench.servers.managers.gunicorn_manager",
+        packages=("gunicorn",),
+        optional=_MORE,
+        differs={"in_force.backlog": "aiohttp's worker for gunicorn listens anew, with 128"},
+    ),
+    holes={"ws-broken-unmasked": "aiohttp takes frames that a client has not masked"},
+)
+HYPERCORN = Server(
+    name="Hypercorn",
+    interface=ASGI,
+    adapter="loopbench.servers.adapters.hypercorn_server",
+    packages=("hypercorn", "h11"),
+    manager=Manager("Hypercorn's workers", "loopbench.servers.managers.hypercorn_manager"),
+    differs=_PARSER
+    | {"in_force.max_requests_per_connection": "Hypercorn must have a number; it is beyond reach"},
+)
+_UVICORN_MANAGER = Manager("uvicorn's Multiprocess", "loopbench.servers.managers.uvicorn_manager")
+UVICORN_H11 = Server(
+    name="uvicorn/h11",
+    interface=ASGI,
+    adapter="loopbench.servers.adapters.uvicorn_server",
+    options={"parser": "h11"},
+    packages=("uvicorn", "h11"),
+    optional=_MORE,
+    manager=_UVICORN_MANAGER,
+    holes_with=_TEXT_LEFT_OUT,
+    differs=_PARSER,
+)
+UVICORN_HTTPTOOLS = Server(
+    name="uvicorn/httptools",
+    interface=ASGI,
+    adapter="loopbench.servers.adapters.uvicorn_server",
+    options={"parser": "httptools"},
+    packages=("uvicorn", "httptools"),
+    optional=_MORE,
+    manager=_UVICORN_MANAGER,
+    holes_with=_TEXT_LEFT_OUT,
+    differs=_PARSER,
+)
+GRANIAN = Server(
+    name="granian",
+    interface=ASGI,
+    adapter="loopbench.servers.adapters.granian_server",
+    packages=("granian",),
+    optional=_MORE,
+    manager="what runs here is granian's embedded server",
+    holes={"ws-broken-too-long": "granian takes messages of any size"},
+    holes_with=_TEXT_LEFT_OUT,
+    differs=_PARSER,
+)
+GTHREAD = Server(
+    name="gunicorn/gthread",
+    interface=WSGI,
+    adapter="loopbench.servers.adapters.gthread_server",
+    packages=("gunicorn",),
+    optional=_MORE,
+    manager="what runs here is the worker without gunicorn's arbiter",
+    differs=_IN_THREADS,
+)
+WAITRESS = Server(
+    name="waitress",
+    interface=WSGI,
+    adapter="loopbench.servers.adapters.waitress_server",
+    packages=("waitress",),
+    optional=_MORE,
+    manager="waitress is one process",
+    differs=_IN_THREADS,
+)
+ASYNCIO_SERVER = Server(
+    name="asyncio.Protocol",
+    interface=BARE,
+    adapter="loopbench.servers.adapters.asyncio_server",
+    packages=("httptools",),
+    manager="the yardstick is one process",
+    differs=_PARSER
+    | {"in_force.keep_alive_s": "the yardstick keeps idle connections without bound"},
+)
+
+ASYNCIO = Loop("asyncio")
+UVLOOP = Loop(
+    "uvloop", ("uvloop",), optional=_MORE, differs={"loop.class": "it is what is compared"}
+)
+NONE = Loop(NO_LOOP, differs={"loop.class": "no loop serves"})
+
+
+def combine(
+    name: str,
+    application: Application,
+    server: Server,
+    loop: Loop,
+    summary: str,
+    *,
+    core: bool = False,
+    host: str | None = None,
+) -> Stack:
+    """The row of an application on a server on a loop. core, host: as in Stack.
+
+    Raises ValueError for a server that does not run such an application.
+    """
+    if application.interface != server.interface:
+        raise ValueError(f"{name}: {server.name} does not run {application.interface}")
+    together = (*application.packages, *server.packages, *loop.packages)
+    return Stack(
+        name=name,
+        framework=application.framework,
+        server=server.name,
+        loop=loop.name,
+        summary=summary,
+        application=application.module,
+        adapter=server.adapter,
+        options=server.options,
+        packages=tuple(dict.fromkeys(together)),
+        yardstick=application.yardstick,
+        core=core,
+        host=host,
+        optional=application.optional or server.optional or loop.optional,
+        holes={
+            **application.holes,
+            **server.holes_with.get(application.framework, {}),
+            **server.holes,
+        },
+        differs={**server.differs, **loop.differs},
+    )
+
+
 _STACKS = (
-    Stack(
-        name="aiohttp",
-        framework="aiohttp",
-        server="aiohttp",
-        loop="asyncio",
-        summary="aiohttp's application on its own server",
-        module="loopbench.servers.adapters.aiohttp_server",
-        holes=_TAKES_UNMASKED,
-        packages=_AIOHTTP,
+    combine(
+        *("aiohttp", AIOHTTP_APP, AIOHTTP_SERVER, ASYNCIO),
+        "aiohttp's application on its own server",
+        core=True,
+        host="aiohttp",
     ),
-    Stack(
-        name="quart-hypercorn",
-        framework="Quart",
-        server="Hypercorn",
-        loop="asyncio",
-        summary="a Quart application on the Hypercorn ASGI server",
-        module="loopbench.servers.quart_hypercorn_stack",
-        packages=_QUART + _HYPERCORN,
-        differs=_ON_HYPERCORN,
+    combine(
+        *("quart-hypercorn", QUART_APP, HYPERCORN, ASYNCIO),
+        "a Quart application on the Hypercorn ASGI server",
+        core=True,
+        host="hypercorn",
     ),
-    Stack(
-        name="asyncio",
-        framework="none",
-        server="asyncio.Protocol",
-        loop="asyncio",
-        summary="no framework: the yardstick, and the generator's ceiling",
-        module="loopbench.servers.adapters.asyncio_server",
-        packages=("httptools",),
-        yardstick=True,
-        holes=_BARE_HOLES,
-        differs=_PARSER
-        | {"in_force.keep_alive_s": "the yardstick keeps idle connections without bound"},
+    combine(
+        *("asyncio", ASYNCIO_APP, ASYNCIO_SERVER, ASYNCIO),
+        "no framework: the yardstick, and the generator's ceiling",
     ),
-    Stack(
-        name="aiohttp-uvloop",
-        framework="aiohttp",
-        server="aiohttp",
-        loop="uvloop",
-        summary="the same as aiohttp on the loop of libuv",
-        module="loopbench.servers.adapters.aiohttp_server",
-        holes=_TAKES_UNMASKED,
-        packages=(*_AIOHTTP, "uvloop"),
-        optional=_MORE,
-        differs=_UVLOOP,
+    combine(
+        *("aiohttp-uvloop", AIOHTTP_APP, AIOHTTP_SERVER, UVLOOP),
+        "the same as aiohttp on the loop of libuv",
+        host="aiohttp-uvloop",
     ),
-    Stack(
-        name="quart-hypercorn-uvloop",
-        framework="Quart",
-        server="Hypercorn",
-        loop="uvloop",
-        summary="the same as quart-hypercorn on the loop of libuv",
-        module="loopbench.servers.quart_hypercorn_stack",
-        packages=(*_QUART, *_HYPERCORN, "uvloop"),
-        optional=_MORE,
-        differs=_ON_HYPERCORN | _UVLOOP,
+    combine(
+        *("quart-hypercorn-uvloop", QUART_APP, HYPERCORN, UVLOOP),
+        "the same as quart-hypercorn on the loop of libuv",
+        host="hypercorn-uvloop",
     ),
-    Stack(
-        name="quart-uvicorn",
-        framework="Quart",
-        server="uvicorn/h11",
-        loop="asyncio",
-        summary="the same Quart application on uvicorn, parsed by h11",
-        module="loopbench.servers.quart_uvicorn_stack",
-        holes=_EMPTY_BINARY,
-        packages=_QUART + _UVICORN,
-        optional=_MORE,
-        differs=_PARSER,
+    combine(
+        *("quart-uvicorn", QUART_APP, UVICORN_H11, ASYNCIO),
+        "the same Quart application on uvicorn, parsed by h11",
+        host="uvicorn",
     ),
-    Stack(
-        name="quart-uvicorn-httptools",
-        framework="Quart",
-        server="uvicorn/httptools",
-        loop="asyncio",
-        summary="the same as quart-uvicorn, parsed by httptools",
-        module="loopbench.servers.quart_uvicorn_httptools_stack",
-        holes=_EMPTY_BINARY,
-        packages=_QUART + _HTTPTOOLS,
-        optional=_MORE,
-        differs=_PARSER,
+    combine(
+        *("quart-uvicorn-httptools", QUART_APP, UVICORN_HTTPTOOLS, ASYNCIO),
+        "the same as quart-uvicorn, parsed by httptools",
+        host="uvicorn-httptools",
     ),
-    Stack(
-        name="quart-uvicorn-uvloop",
-        framework="Quart",
-        server="uvicorn/httptools",
-        loop="uvloop",
-        summary="the same as quart-uvicorn-httptools on the loop of libuv",
-        module="loopbench.servers.quart_uvicorn_httptools_stack",
-        holes=_EMPTY_BINARY,
-        packages=(*_QUART, *_HTTPTOOLS, "uvloop"),
-        optional=_MORE,
-        differs=_PARSER | _UVLOOP,
+    combine(
+        *("quart-uvicorn-uvloop", QUART_APP, UVICORN_HTTPTOOLS, UVLOOP),
+        "the same as quart-uvicorn-httptools on the loop of libuv",
+        host="uvicorn-uvloop",
     ),
-    Stack(
-        name="quart-granian",
-        framework="Quart",
-        server="granian",
-        loop="asyncio",
-        summary="the same Quart application on granian, whose HTTP is in Rust",
-        module="loopbench.servers.quart_granian_stack",
-        holes=_EMPTY_BINARY | _ANY_SIZE,
-        packages=(*_QUART, "granian"),
-        optional=_MORE,
-        differs=_PARSER,
+    combine(
+        *("quart-granian", QUART_APP, GRANIAN, ASYNCIO),
+        "the same Quart application on granian, whose HTTP is in Rust",
+        host="granian",
     ),
-    Stack(
-        name="asgi-hypercorn",
-        framework="ASGI",
-        server="Hypercorn",
-        loop="asyncio",
-        summary="a bare ASGI application: what Hypercorn costs without a framework",
-        module="loopbench.servers.asgi_hypercorn_stack",
-        packages=_HYPERCORN,
-        holes=_BARE_HOLES,
-        differs=_ON_HYPERCORN,
+    combine(
+        *("asgi-hypercorn", ASGI_APP, HYPERCORN, ASYNCIO),
+        "a bare ASGI application: what Hypercorn costs without a framework",
     ),
-    Stack(
-        name="asgi-uvicorn",
-        framework="ASGI",
-        server="uvicorn/h11",
-        loop="asyncio",
-        summary="the same bare application on uvicorn, parsed by h11",
-        module="loopbench.servers.asgi_uvicorn_stack",
-        packages=_UVICORN,
-        holes=_BARE_HOLES,
-        optional=_MORE,
-        differs=_PARSER,
+    combine(
+        *("asgi-uvicorn", ASGI_APP, UVICORN_H11, ASYNCIO),
+        "the same bare application on uvicorn, parsed by h11",
     ),
-    Stack(
-        name="asgi-granian",
-        framework="ASGI",
-        server="granian",
-        loop="asyncio",
-        summary="the same bare application on granian",
-        module="loopbench.servers.asgi_granian_stack",
-        packages=("granian",),
-        holes=_BARE_HOLES | _ANY_SIZE,
-        optional=_MORE,
-        differs=_PARSER,
+    combine(
+        *("asgi-granian", ASGI_APP, GRANIAN, ASYNCIO),
+        "the same bare application on granian",
     ),
-    Stack(
-        name="flask-gthread",
-        framework="Flask",
-        server="gunicorn/gthread",
-        loop=NO_LOOP,
-        summary="Flask in the threads of gunicorn's gthread worker",
-        module="loopbench.servers.adapters.gthread_server",
-        packages=(*_FLASK, "gunicorn"),
-        optional=_MORE,
-        holes=_FLASK_HOLES,
-        differs=_IN_THREADS,
+    combine(
+        *("flask-gthread", FLASK_APP, GTHREAD, NONE),
+        "Flask in the threads of gunicorn's gthread worker",
     ),
-    Stack(
-        name="flask-waitress",
-        framework="Flask",
-        server="waitress",
-        loop=NO_LOOP,
-        summary="Flask in the threads of waitress",
-        module="loopbench.servers.adapters.waitress_server",
-        packages=(*_FLASK, "waitress"),
-        optional=_MORE,
-        holes=_FLASK_HOLES,
-        differs=_IN_THREADS,
+    combine(
+        *("flask-waitress", FLASK_APP, WAITRESS, NONE),
+        "Flask in the threads of waitress",
     ),
 )
 
 STACKS: dict[str, Stack] = {stack.name: stack for stack in _STACKS}
+
+APPLICATIONS = (AIOHTTP_APP, QUART_APP, FLASK_APP, ASGI_APP, ASYNCIO_APP)
+SERVERS: dict[str, Server] = {
+    server.name: server
+    for server in (
+        *(AIOHTTP_SERVER, HYPERCORN, UVICORN_H11, UVICORN_HTTPTOOLS, GRANIAN),
+        *(GTHREAD, WAITRESS, ASYNCIO_SERVER),
+    )
+}
+LOOPS: dict[str, Loop] = {loop.name: loop for loop in (ASYNCIO, UVLOOP, NONE)}
+
+CORE: tuple[str, ...] = tuple(stack.name for stack in _STACKS if stack.core)
+"""The stacks that the suite compares unless others are named; a regression check gates them."""
+
+YARDSTICKS: tuple[str, ...] = tuple(stack.name for stack in _STACKS if stack.yardstick)
+"""What the generator is measured with; not to be chosen as a server."""
+
+DEFAULT: tuple[str, ...] = CORE + YARDSTICKS
+"""The stacks of a bench that names none."""
 
 
 def find(name: str | Stack) -> Stack:
@@ -364,7 +413,7 @@ def keeps_exchanges(stack: Stack) -> dict[str, Exchange]:
     """The WebSocket exchanges of the contract that the stack keeps: all but its holes."""
     if stack.own is not None:
         return {}
-    return {name: one for name, one in EXCHANGES.items() if name not in stack.holes}
+    return {name: exchange for name, exchange in EXCHANGES.items() if name not in stack.holes}
 
 
 def hole(stack: Stack, case: Case) -> str | None:
@@ -379,13 +428,30 @@ def hole(stack: Stack, case: Case) -> str | None:
 
 
 def load(stack: Stack) -> Start:
-    """The stack's `start`. Raises StartupFailed when its module cannot be imported."""
+    """How to start the stack. Raises StartupFailed when its modules cannot be imported."""
     try:
-        module = importlib.import_module(stack.module)
+        serve: Serve = importlib.import_module(stack.adapter).serve
+        importlib.import_module(stack.application)
     except ImportError as error:
         raise StartupFailed(
             f"stack {stack.name} cannot be imported: {error}; "
             f"install {', '.join(stack.packages)} ({_remedy(stack)})"
         ) from error
-    start: Start = module.start if stack.own is None else partial(module.start, stack=stack)
-    return start
+    return partial(_start, stack, serve)
+
+
+async def _start(stack: Stack, serve: Serve, host: str, port: int, settings: Settings) -> Serving:
+    return await serve(
+        await make_application(stack, settings), host, port, settings, **stack.options
+    )
+
+
+async def make_application(stack: Stack, settings: Settings) -> Any:
+    """The stack's application, made in this loop, as its server takes it.
+
+    Raises whatever making it raises.
+    """
+    create_app = importlib.import_module(stack.application).create_app
+    if stack.own is None:
+        return create_app(settings)
+    return await create_app(stack.own)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 
-from loopbench.servers.apps.aiohttp_app import create_app, respond
-from loopbench.servers.apps.aiohttp_websockets import BACKING
-from loopbench.servers.handlers import basic
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
-__all__ = ["AiohttpServing", "create_app", "in_force", "running", "serve", "start"]
+IN_FORCE: web.AppKey[Callable[[], InForce]] = web.AppKey("in_force")
+"""What only the application knows of `protocol.Serving.in_force`: json, and its pools. A person's
+own application has no such entry."""
 
 
 class AiohttpServing:
@@ -53,7 +53,7 @@ class AiohttpServing:
 
 
 def in_force(app: web.Application, runner: web.AppRunner, site: web.BaseSite) -> InForce:
-    """What the live objects say, see `stacks.Serving.in_force`. The runner has been set up."""
+    """What the live objects say, see `protocol.Serving.in_force`. The runner has been set up."""
     assert runner.server is not None
     handed_on = runner.server._kwargs  # what each connection is made with
     return {
@@ -66,8 +66,7 @@ def in_force(app: web.Application, runner: web.AppRunner, site: web.BaseSite) ->
         "http_parser": f"{HttpRequestParser.__module__}.{HttpRequestParser.__qualname__}",
         "max_requests_per_connection": None,
         "request_threads": None,
-        **(app[BACKING].pools() if BACKING in app else {}),
-        "json": bytes(respond(basic.example()).body).decode(),  # type: ignore[arg-type]
+        **(app[IN_FORCE]() if IN_FORCE in app else {"json": None}),
     }
 
 
@@ -93,7 +92,7 @@ async def serve(
     *,
     auto_decompress: bool = False,  # no other stack takes compressed bodies
 ) -> AiohttpServing:
-    """Listen with `app`; see `stacks.Start`."""
+    """Listen with `app`; see `protocol.Serve`."""
     runner = web.AppRunner(app, auto_decompress=auto_decompress, **running(settings))
     try:
         await runner.setup()
@@ -116,8 +115,3 @@ async def serve(
     except BaseException:
         await runner.cleanup()
         raise
-
-
-async def start(host: str, port: int, settings: Settings) -> AiohttpServing:
-    """See `stacks.Start`."""
-    return await serve(create_app(settings), host, port, settings)

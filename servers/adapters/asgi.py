@@ -7,8 +7,8 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]

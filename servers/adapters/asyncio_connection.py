@@ -19,7 +19,7 @@ from typing import cast
 import httptools
 
 from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH, Echo, Kept, switching
-from loopbench.servers.apps.asyncio_app import App, Handler, Request, answering, arriving
+from loopbench.servers.adapters.bare import Application, Handler, Request, answering
 from loopbench.servers.contract.cases import ERROR_PHRASES
 from loopbench.servers.handlers import basic
 from loopbench.servers.handlers.basic import Answer, Refused
@@ -56,7 +56,7 @@ class Hub:
     drained: set whenever the last connection has ended.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Application) -> None:
         self.app = app
         self.memo: dict[bytes, Call] = {}
         self.frames: dict[bytes, bytes] = {}
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         limit = self._hub.app.settings.body_limit_bytes
         method, path = self._parser.get_method().decode("latin-1"), self._url.partition(b"?")[0]
         try:
-            self._upload = arriving(self._hub.app, method, path.decode("latin-1"), self._headers)
+            self._upload = self._hub.app.arriving(method, path.decode("latin-1"), self._headers)
         except Refused as refused:
             self._refuse(refused.status)
             return

@@ -1,4 +1,4 @@
-"""The contract on a bare asyncio.Protocol: the yardstick."""
+"""A bare application on an asyncio.Protocol: the yardstick's server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import asyncio
 import httptools
 
 from loopbench.servers.adapters.asyncio_connection import Connection, Hub
-from loopbench.servers.apps.asyncio_app import App
-from loopbench.servers.handlers import basic
+from loopbench.servers.adapters.bare import Application
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 
 class AsyncioServing:
-    """An App that listens."""
+    """A bare application that listens."""
 
     def __init__(self, hub: Hub, server: asyncio.Server) -> None:
         self.port: int = server.sockets[0].getsockname()[1]
@@ -48,7 +47,7 @@ class AsyncioServing:
         settings = self._hub.app.settings
         parser = httptools.HttpRequestParser
         return {
-            "body_limit_bytes": settings.body_limit_bytes,
+            **self._hub.app.in_force(),
             "keep_alive_s": None,
             "grace_s": settings.grace_s,
             "backlog": vars(self._server)["_backlog"],
@@ -57,13 +56,12 @@ class AsyncioServing:
             "http_parser": f"{parser.__module__}.{parser.__qualname__}",
             "max_requests_per_connection": None,
             "request_threads": None,
-            "json": basic.example().body.decode(),
         }
 
 
-async def start(host: str, port: int, settings: Settings) -> AsyncioServing:
-    """See `stacks.Start`."""
-    hub = Hub(App(settings))
+async def serve(app: Application, host: str, port: int, settings: Settings) -> AsyncioServing:
+    """Listen with `app`; see `protocol.Serve`."""
+    hub = Hub(app)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(hub),
         host,

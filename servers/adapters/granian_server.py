@@ -20,9 +20,9 @@ from granian.server.embed import Server
 
 from loopbench.servers.adapters import asgi, descriptors
 from loopbench.servers.adapters.asgi import Application
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 _TO_STANDARD_ERROR: dict[str, Any] = {
     "handlers": {},
@@ -131,7 +131,7 @@ async def _started(app: Application) -> Any:
 
 
 async def serve(app: Application, host: str, port: int, settings: Settings) -> GranianServing:
-    """Listen with `app`; see `stacks.Start`."""
+    """Listen with `app`; see `protocol.Serve`."""
     listener = asgi.listen(host, port, settings)
     # As on a listener that granian makes; accepted connections inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,4 @@
-"""Flask on gunicorn's gthread worker, which runs here without the arbiter above it.
+"""Any WSGI application on gunicorn's gthread worker, which runs here without the arbiter.
 
 The arbiter would fork the worker and watch over it. Here the harness does that: the
 worker's own loop runs in a thread of the process that is measured.
@@ -20,11 +20,11 @@ from gunicorn.sock import TCP6Socket, TCPSocket  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker  # type: ignore[import-untyped]
 
 from loopbench.servers.adapters import asgi, descriptors
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.adapters.server_thread import ServerThread
-from loopbench.servers.apps.flask_app import App, create_app
+from loopbench.servers.adapters.wsgi import Application
 from loopbench.servers.lifecycle.introspection import default_executor
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 MOST_CONNECTIONS = 65_536
 """Beyond reach, as on the other stacks."""
@@ -40,10 +40,10 @@ class _Logger(Logger):  # type: ignore[misc]
 class _Application:
     """What a worker asks of gunicorn's own Application."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Application) -> None:
         self._app = app
 
-    def wsgi(self) -> App:
+    def wsgi(self) -> Application:
         return self._app
 
 
@@ -108,7 +108,7 @@ def _config(settings: Settings) -> Config:
 class GthreadServing:
     """An application that listens through a gthread worker."""
 
-    def __init__(self, app: App, host: str, port: int, settings: Settings) -> None:
+    def __init__(self, app: Application, host: str, port: int, settings: Settings) -> None:
         self._app = app
         self._grace_s = settings.grace_s
         self._config = _config(settings)
@@ -153,6 +153,6 @@ class GthreadServing:
         }
 
 
-async def start(host: str, port: int, settings: Settings) -> GthreadServing:
-    """See `stacks.Start`."""
-    return GthreadServing(create_app(settings), host, port, settings)
+async def serve(app: Application, host: str, port: int, settings: Settings) -> GthreadServing:
+    """Listen with `app`; see `protocol.Serve`."""
+    return GthreadServing(app, host, port, settings)

@@ -14,9 +14,9 @@ from hypercorn.utils import LifespanFailureError
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 
 def settle(config: Config, settings: Settings) -> None:
@@ -110,7 +110,7 @@ class HypercornServing:
 
 
 def in_force(app: Application, config: Config) -> InForce:
-    """What the live objects say, see `stacks.Serving.in_force`."""
+    """What the live objects say, see `protocol.Serving.in_force`."""
     return {
         **app.in_force(),
         "keep_alive_s": config.keep_alive_timeout,
@@ -124,7 +124,7 @@ def in_force(app: Application, config: Config) -> InForce:
 
 
 async def serve(app: Application, host: str, port: int, settings: Settings) -> HypercornServing:
-    """Listen with `app`; see `stacks.Start`."""
+    """Listen with `app`; see `protocol.Serve`."""
     serving = HypercornServing(app, asgi.listen(host, port, settings), settings)
     try:
         await serving.listening()

@@ -13,10 +13,10 @@ from uvicorn.server import ServerState
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 Parser = Literal["h11", "httptools"]
 
@@ -128,7 +128,7 @@ class UvicornServing:
 
 
 def in_force(app: Application, config: uvicorn.Config, parser: Parser) -> InForce:
-    """What the live objects say, see `stacks.Serving.in_force`."""
+    """What the live objects say, see `protocol.Serving.in_force`."""
     # What uvicorn makes for each connection.
     protocol: Any = config.http_protocol_class(
         config=config,  # type: ignore[call-arg]
@@ -151,7 +151,7 @@ def in_force(app: Application, config: uvicorn.Config, parser: Parser) -> InForc
 async def serve(
     app: Application, host: str, port: int, settings: Settings, *, parser: Parser
 ) -> UvicornServing:
-    """Listen with `app`; see `stacks.Start`."""
+    """Listen with `app`; see `protocol.Serve`."""
     serving = UvicornServing(app, asgi.listen(host, port, settings), settings, parser)
     try:
         await serving.listening()

@@ -1,4 +1,4 @@
-"""Flask on waitress: one thread that reads and writes, and others that run requests."""
+"""Any WSGI application on waitress: one thread reads and writes, others run requests."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.asgi import LAST_WORDS_S
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.adapters.server_thread import ServerThread
-from loopbench.servers.apps.flask_app import App, create_app
+from loopbench.servers.adapters.wsgi import Application
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 MOST_CONNECTIONS = 65_536
 """Beyond reach, as on the other stacks: by itself waitress stops at 100."""
@@ -30,7 +30,7 @@ _LOOK_S = 0.02
 class WaitressServing:
     """An application that listens through `waitress.create_server`."""
 
-    def __init__(self, app: App, host: str, port: int, settings: Settings) -> None:
+    def __init__(self, app: Application, host: str, port: int, settings: Settings) -> None:
         # It would write a line whenever a request has to wait for a thread.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._app = app
@@ -115,6 +115,6 @@ def _idle(channel: HTTPChannel) -> bool:
     return not (channel.requests or channel.request or channel.total_outbufs_len)
 
 
-async def start(host: str, port: int, settings: Settings) -> WaitressServing:
-    """See `stacks.Start`."""
-    return WaitressServing(create_app(settings), host, port, settings)
+async def serve(app: Application, host: str, port: int, settings: Settings) -> WaitressServing:
+    """Listen with `app`; see `protocol.Serve`."""
+    return WaitressServing(app, host, port, settings)

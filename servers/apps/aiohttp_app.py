@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
+from loopbench.servers.adapters.aiohttp_server import IN_FORCE
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.apps.aiohttp_websockets import BACKING, SOCKETS
 from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
@@ -286,12 +288,19 @@ async def _backed(app: web.Application) -> AsyncIterator[None]:
     await app[BACKING].close()
 
 
+def _in_force(app: web.Application) -> InForce:
+    body = respond(basic.example()).body
+    assert isinstance(body, bytes)
+    return {**app[BACKING].pools(), "json": body.decode()}
+
+
 def create_app(settings: Settings) -> web.Application:
     """The application, with a route for each of HANDLERS that the contract knows."""
     app = web.Application(middlewares=[errors], client_max_size=settings.body_limit_bytes)
     app[_DEFAULT_WAIT_MS] = settings.wait_ms
     app[_UPLOAD_LIMIT] = settings.upload_limit_bytes
     app[BACKING] = Backing(settings)
+    app[IN_FORCE] = lambda: _in_force(app)
     app.cleanup_ctx.append(_backed)
     nested = {
         f"/middleware/{layers}": web.Application(middlewares=[layer] * layers) for layers in LAYERS

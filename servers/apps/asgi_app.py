@@ -8,13 +8,13 @@ from typing import Any
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.asgi import Receive, Scope, Send
 from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH
+from loopbench.servers.adapters.bare import Request
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.apps.asyncio_app import App as Router
-from loopbench.servers.apps.asyncio_app import Request, arriving
 from loopbench.servers.handlers import basic
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import Stream, Upload
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 
 class _Left(Exception):
@@ -68,7 +68,7 @@ class App:
         handler, parameters = self._router.find(method, path)
         headers = dict(scope["headers"])
         body = b""
-        upload = arriving(self._router, method, path, headers)
+        upload = self._router.arriving(method, path, headers)
         if upload is not None:
             await _read_in_pieces(upload, receive)
         elif handler in self._router.readers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import copy_context
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -13,38 +12,14 @@ from typing import cast
 from urllib.parse import parse_qsl, unquote
 
 from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH
+from loopbench.servers.adapters.bare import Handler, Request, answering
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.contract.cases import LAYERS, ROUTES, Dispatch
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.basic import Answer, Refused
-from loopbench.servers.handlers.data import UPLOAD_PATH, Stream, Upload
+from loopbench.servers.handlers.data import UPLOAD_PATH, Upload
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One parsed request; `path` and `query` as sent, `parameters` decoded.
-
-    upload: what has read the body in pieces, in place of `body`.
-    """
-
-    method: str
-    path: str
-    query: str
-    parameters: tuple[str, ...]
-    headers: dict[bytes, bytes]
-    body: bytes
-    upload: Upload | None = None
-
-    def argument(self, name: str) -> str | None:
-        """The first value of a query parameter."""
-        return next((value for key, value in self.pairs() if key == name), None)
-
-    def pairs(self) -> list[tuple[str, str]]:
-        return parse_qsl(self.query, keep_blank_values=True)
-
-
-Handler = Callable[["App", Request], Answer | Stream | Awaitable[Answer]]
 
 
 async def _index(app: App, request: Request) -> Answer:
@@ -118,14 +93,6 @@ def _under(layers: int) -> Handler:
     for _ in range(layers):
         whole = layer(whole)
     return lambda app, request: whole(0)
-
-
-def arriving(app: App, method: str, path: str, headers: dict[bytes, bytes]) -> Upload | None:
-    """What is to read the body in pieces, where the route wants that. Raises Refused(413)."""
-    if method != "POST" or path != UPLOAD_PATH:
-        return None
-    declared = headers.get(b"content-length")
-    return Upload(app.settings.upload_limit_bytes, None if declared is None else int(declared))
 
 
 def _upload(app: App, request: Request) -> Answer:
@@ -208,6 +175,20 @@ class App:
         if "{" not in path:
             self._fixed[path] = methods
 
+    def arriving(self, method: str, path: str, headers: dict[bytes, bytes]) -> Upload | None:
+        """What is to read the body in pieces, where the route wants that. Raises Refused(413)."""
+        if method != "POST" or path != UPLOAD_PATH:
+            return None
+        declared = headers.get(b"content-length")
+        return Upload(self.settings.upload_limit_bytes, None if declared is None else int(declared))
+
+    def in_force(self) -> InForce:
+        """See `bare.Application`."""
+        return {
+            "body_limit_bytes": self.settings.body_limit_bytes,
+            "json": basic.example().body.decode(),
+        }
+
     def listing(self) -> Iterator[tuple[str, str]]:
         """Method and path of each route."""
         return ((method, path) for path, methods in self._routes for method in methods)
@@ -235,6 +216,6 @@ def _match(template: list[str], segments: list[str]) -> tuple[str, ...] | None:
     return None
 
 
-def answering(answer: Answer) -> Handler:
-    """A handler that always answers so."""
-    return lambda app, request: answer
+def create_app(settings: Settings) -> App:
+    """The application."""
+    return App(settings)

@@ -15,11 +15,11 @@ from flask import Blueprint, Flask, Request, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.contract.cases import LAYERS, ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce
 
 Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
 

@@ -15,9 +15,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from loopbench.servers import stacks
+from loopbench.servers.adapters.protocol import InForce, Serving
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce, Serving, Stack
+from loopbench.servers.stacks import Stack
 
 FIRST_ANSWER_BOUND_S = 10.0
 """How long a server that listens may take for its first answer."""
@@ -56,7 +57,7 @@ class Server:
         return f"http://{self.netloc}"
 
     def in_force(self) -> InForce:
-        """The settings as the live server has them, see `stacks.Serving.in_force`."""
+        """The settings as the live server has them, see `adapters.protocol.Serving.in_force`."""
         return self._serving.in_force()
 
     async def ended(self) -> None:

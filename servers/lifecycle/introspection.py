@@ -9,13 +9,14 @@ import sys
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import NO_LOOP, InForce, Stack
+from loopbench.servers.stacks import NO_LOOP, Stack
 from loopbench.servers.supervision import os_stats
 
 
 class Told(Protocol):
-    """A live server that knows what is in force in it, see `stacks.Serving`."""
+    """A live server that knows what is in force in it, see `adapters.protocol.Serving`."""
 
     def in_force(self) -> InForce: ...
 

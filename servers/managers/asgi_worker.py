@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loopbench.servers.adapters.asgi import Application, Receive, Scope, Send
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.managers import worker as enlisted
-from loopbench.servers.stacks import InForce
 
 
 class Reporting:

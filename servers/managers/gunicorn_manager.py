@@ -15,10 +15,10 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from loopbench.servers.adapters import aiohttp_server
 from loopbench.servers.adapters.asgi import LAST_WORDS_S
-from loopbench.servers.custom import stacks as own_stacks
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.managers import worker as enlisted
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce, Stack
+from loopbench.servers.stacks import Stack
 
 _WORKERS = {"asyncio": "aiohttp.GunicornWebWorker", "uvloop": "aiohttp.GunicornUVLoopWebWorker"}
 """By the loop that a Stack names."""
@@ -97,7 +97,5 @@ async def _runner() -> web.AppRunner:
     except Exception as error:
         worker.failed(error)
         raise
-    options = {} if worker.stack.own is None else own_stacks.options(worker.stack)
-    return _Reporting(
-        app, **{"auto_decompress": False, **options}, **aiohttp_server.running(worker.settings)
-    )
+    chosen = {"auto_decompress": False, **worker.stack.options}
+    return _Reporting(app, **chosen, **aiohttp_server.running(worker.settings))

@@ -13,10 +13,11 @@ from hypercorn.config import Config
 
 from loopbench.servers.adapters import asgi, hypercorn_server
 from loopbench.servers.adapters.asgi import Application
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.managers import worker as enlisted
 from loopbench.servers.managers.asgi_worker import Reporting
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce, Stack
+from loopbench.servers.stacks import Stack
 
 
 def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settings) -> int:

@@ -1,18 +1,20 @@
-"""MANAGERS: how a server runs as several processes under its own manager, as people deploy it."""
+"""MANAGERS: how a server runs as several processes under its own manager, as people deploy it.
+
+Which manager a server has, or why none, is a column of the table of stacks, `servers.stacks`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from loopbench.servers import stacks
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.parts import Manager
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import Stack
+from loopbench.servers.stacks import SERVERS, Stack
 
 
 class Manage(Protocol):
@@ -28,46 +30,13 @@ class Manage(Protocol):
     ) -> int: ...
 
 
-_MORE = "stacks"
-"""The group of requirements that brings gunicorn, see Stack."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manager:
-    """A server's own manager of worker processes, and where the code that starts it is.
-
-    module: holds `manage`. packages: what it needs beside the stack's own.
-    options: what `manage` is told beside that.
-    differs: the settings in force in which its workers are not as the server alone is, and why.
-    """
-
-    name: str
-    module: str
-    packages: tuple[str, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    differs: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-
-_UVICORN = Manager("uvicorn's Multiprocess", "loopbench.servers.managers.uvicorn_manager")
-
 MANAGERS: dict[str, Manager] = {
-    "aiohttp": Manager(
-        "gunicorn with aiohttp's worker",
-        "loopbench.servers.managers.gunicorn_manager",
-        ("gunicorn",),
-        differs={"in_force.backlog": "aiohttp's worker for gunicorn listens anew, with 128"},
-    ),
-    "Hypercorn": Manager("Hypercorn's workers", "loopbench.servers.managers.hypercorn_manager"),
-    "uvicorn/h11": replace(_UVICORN, options={"parser": "h11"}),
-    "uvicorn/httptools": replace(_UVICORN, options={"parser": "httptools"}),
+    name: server.manager for name, server in SERVERS.items() if isinstance(server.manager, Manager)
 }
 """By a Stack's `server`."""
 
 WITHOUT: dict[str, str] = {
-    "asyncio.Protocol": "the yardstick is one process",
-    "granian": "what runs here is granian's embedded server",
-    "gunicorn/gthread": "what runs here is the worker without gunicorn's arbiter",
-    "waitress": "waitress is one process",
+    name: server.manager for name, server in SERVERS.items() if isinstance(server.manager, str)
 }
 """By a Stack's `server`: why its own manager cannot be had."""
 
@@ -91,7 +60,7 @@ def managed(stack: Stack) -> Stack:
         stack,
         packages=(*stack.packages, *manager.packages),
         differs={**stack.differs, **manager.differs},
-        optional=_MORE if manager.packages else stack.optional,
+        optional=manager.optional or stack.optional,
     )
 
 
@@ -105,5 +74,5 @@ def available(stack: Stack) -> str | None:
 
 def load(manager: Manager) -> Manage:
     """The manager's `manage`."""
-    manage: Manage = partial(importlib.import_module(manager.module).manage, **manager.options)
+    manage: Manage = importlib.import_module(manager.module).manage
     return manage

@@ -13,22 +13,21 @@ from uvicorn.supervisors import Multiprocess
 
 from loopbench.servers.adapters import asgi, uvicorn_server
 from loopbench.servers.adapters.asgi import Application
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.adapters.uvicorn_server import Parser
 from loopbench.servers.managers import worker
 from loopbench.servers.managers.asgi_worker import Reporting
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce, Stack
+from loopbench.servers.stacks import Stack
 
 
-def manage(
-    listener: socket.socket, workers: int, stack: Stack, settings: Settings, *, parser: Parser
-) -> int:
+def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settings) -> int:
     """See `managers.Manage`."""
     config = uvicorn.Config(
         f"{__name__}:application",
         factory=True,
         loop=f"{__name__}:new_loop",
-        **uvicorn_server.told(settings, parser),
+        **uvicorn_server.told(settings, stack.options["parser"]),
         timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]
         workers=workers,
     )

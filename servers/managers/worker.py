@@ -8,7 +8,6 @@ answers, and is stopped by its manager. The end of its channel means that the ha
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import os
 import signal
@@ -22,8 +21,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from loopbench.servers.custom import stacks as own_stacks
-from loopbench.servers.errors import StartupFailed
+from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.lifecycle import introspection, runner
 from loopbench.servers.lifecycle.child_main import (
     FACTS_BOUND_S,
@@ -36,7 +34,7 @@ from loopbench.servers.lifecycle.child_main import (
     probing,
 )
 from loopbench.servers.managers import table
-from loopbench.servers.stacks import InForce, Stack
+from loopbench.servers.stacks import Stack, make_application
 from loopbench.servers.supervision import os_stats
 from loopbench.servers.supervision.control_pipe import Message
 
@@ -111,19 +109,8 @@ class Worker:
             asyncio.set_event_loop_policy(_Policy(self.new_loop))
 
     async def application(self) -> Any:
-        """The stack's application, made in this loop, as its server takes it.
-
-        Raises what making it raises, and StartupFailed where only the stack's `start` knows how.
-        """
-        if self.stack.own is not None:
-            return await own_stacks.hosted(self.stack.own)
-        create_app = getattr(importlib.import_module(self.stack.module), "create_app", None)
-        if create_app is None:
-            raise StartupFailed(
-                f"{self.stack.module} has no create_app(settings), which the workers of its "
-                "server's own manager call"
-            )
-        return create_app(self.settings)
+        """The stack's application, made in this loop. Raises what making it raises."""
+        return await make_application(self.stack, self.settings)
 
     def begin(self) -> None:
         """On the loop that is to serve, before the application's start-up: its executor, its
@@ -137,13 +124,8 @@ class Worker:
         """On the loop, once the application has started: report."""
         loop = asyncio.get_running_loop()
 
-        def told() -> InForce:
-            # Only the application knows its own, and there is no one way to ask a person's.
-            own = {} if self.stack.own is None else {"json": None}
-            return {**in_force(), **own}
-
         async def gather() -> Message:
-            return introspection.gather(self.stack, _Told(told), self.settings)
+            return introspection.gather(self.stack, _Told(in_force), self.settings)
 
         self._handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
             FACTS_BOUND_S

@@ -10,13 +10,14 @@ import asyncio
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from loopbench.servers import stacks
+from loopbench.servers.adapters.protocol import Serving, Start
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import Serving, Start
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _NOTES = "LOOPBENCH_TEST_NOTES"
@@ -39,12 +40,14 @@ def install() -> None:
     """Make the strange stacks known in this process, and the harness less patient."""
     for name, start in STRANGE.items():
         module = ModuleType(f"strange_{name}")
-        vars(module)["start"] = start
+        vars(module)["create_app"] = lambda settings: None
+        vars(module)["serve"] = partial(_serve, start)
         sys.modules[module.__name__] = module
         stacks.STACKS[name] = replace(
             stacks.STACKS["asyncio"],
             name=name,
-            module=module.__name__,
+            application=module.__name__,
+            adapter=module.__name__,
             packages=PACKAGES.get(name, ()),
         )
     if "bench" in sys.orig_argv:
@@ -52,6 +55,10 @@ def install() -> None:
 
         inner: Any = server_process
         inner.__wrapped__.__kwdefaults__["ready_timeout_s"] = float(os.environ[_HASTE])
+
+
+async def _serve(start: Start, app: None, host: str, port: int, settings: Settings) -> Serving:
+    return await start(host, port, settings)
 
 
 def _good() -> Start:

@@ -1,8 +1,8 @@
 """Stacks that misbehave, and a command to put in front of a child so that it knows them.
 
 As a program, `private_stacks.py BEHAVIOUR PYTHON -m MODULE` runs MODULE in
-this interpreter, where STACKS then has a row called `private` whose `start`
-is the function of this file that BEHAVIOUR names.
+this interpreter, where STACKS then has a row called `private` that the function
+of this file that BEHAVIOUR names starts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 sys.path.insert(1, os.getcwd())  # where `servers` is, as `-m` would have it
 
 from loopbench.servers import stacks
+from loopbench.servers.adapters.protocol import InForce, Serving
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import InForce, Serving
 
 
 class Plain:
@@ -117,9 +117,17 @@ async def ending(host: str, port: int, settings: Settings) -> Plain:
 def _main() -> None:
     behaviour, _python, _dash_m, module = sys.argv[1:]
     me = importlib.import_module(Path(__file__).stem)
-    row = replace(stacks.STACKS["asyncio"], name="private", module=me.__name__, packages=())
+    row = replace(
+        stacks.STACKS["asyncio"],
+        name="private",
+        application=me.__name__,
+        adapter=me.__name__,
+        packages=(),
+    )
     stacks.STACKS[row.name] = row
-    vars(me)["start"] = vars(me)[behaviour]
+    start = vars(me)[behaviour]
+    vars(me)["create_app"] = lambda settings: None
+    vars(me)["serve"] = lambda app, host, port, settings: start(host, port, settings)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

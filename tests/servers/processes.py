@@ -134,7 +134,8 @@ def nothing_left() -> Iterator[None]:
 
 def private_stack(monkeypatch: pytest.MonkeyPatch) -> Private:
     """Make the stack `private` known here; returns the prefix that makes it known in a child."""
-    row = replace(STACKS["asyncio"], name="private", module="private_stacks", packages=())
+    own = "private_stacks"
+    row = replace(STACKS["asyncio"], name="private", application=own, adapter=own, packages=())
     monkeypatch.setitem(STACKS, row.name, row)
     return lambda behaviour: (sys.executable, str(HERE / "private_stacks.py"), behaviour)
 

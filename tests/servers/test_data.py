@@ -123,8 +123,9 @@ def test_nobody_pays_for_what_is_not_asked_for(stack_name: str) -> None:
     needs them: their memory and their time are no part of any other figure."""
     lazy = {"redis", "asyncpg", "psycopg", "aiosqlite", "sqlite3"}
     lazy |= {"aiohttp"} if STACKS[stack_name].framework != "aiohttp" else set()
-    module = STACKS[stack_name].module
-    code = f"import sys, {module}; print(*sorted({lazy} & sys.modules.keys()))"
+    stack = STACKS[stack_name]
+    modules = f"{stack.adapter}, {stack.application}"
+    code = f"import sys, {modules}; print(*sorted({lazy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -20,11 +20,12 @@ from loopbench.servers.adapters import (
     uvicorn_server,
 )
 from loopbench.servers.adapters.asgi import Application
-from loopbench.servers.apps import quart_app
+from loopbench.servers.adapters.protocol import Serving, Start
+from loopbench.servers.apps import aiohttp_app, quart_app
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS, Serving
+from loopbench.servers.stacks import STACKS
 from tests.servers.choices import CORE, KINDS, here
 from tests.servers.traces import Run, nothing_left, plain_works, refuses
 
@@ -97,7 +98,7 @@ async def _aiohttp_fails(host: str, port: int, settings: Settings) -> Serving:
     async def on_startup(app: web.Application) -> None:
         _fail()
 
-    app = aiohttp_server.create_app(settings)
+    app = aiohttp_app.create_app(settings)
     app.on_startup.append(on_startup)
     return await aiohttp_server.serve(app, host, port, settings)
 
@@ -112,7 +113,7 @@ ASGI_SERVERS: dict[str, Serve] = {
 """Each way to serve an ASGI application."""
 
 
-def _quart(serve: Serve, before_serving: Callable[[], Awaitable[None]]) -> stacks.Start:
+def _quart(serve: Serve, before_serving: Callable[[], Awaitable[None]]) -> Start:
     async def start(host: str, port: int, settings: Settings) -> Serving:
         app = quart_app.create_app(settings)
         app.before_serving(before_serving)
@@ -140,14 +141,16 @@ async def _answers_wrongly(host: str, port: int, settings: Settings) -> Serving:
 
 
 @pytest.fixture
-def private(monkeypatch: pytest.MonkeyPatch) -> Callable[[stacks.Start], str]:
-    """Adds a stack with the given `start` to STACKS, and returns its name."""
+def private(monkeypatch: pytest.MonkeyPatch) -> Callable[[Start], str]:
+    """Adds a stack that is started so to STACKS, and returns its name."""
 
-    def add(start: stacks.Start) -> str:
+    def add(start: Start) -> str:
         module = ModuleType("private_stack")
-        vars(module)["start"] = start
+        vars(module)["create_app"] = lambda settings: None
+        vars(module)["serve"] = lambda app, host, port, settings: start(host, port, settings)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        row = replace(STACKS["asyncio"], name="private", module=module.__name__)
+        own = module.__name__
+        row = replace(STACKS["asyncio"], name="private", application=own, adapter=own)
         monkeypatch.setitem(STACKS, row.name, row)
         return row.name
 
@@ -155,9 +158,7 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Callable[[stacks.Start], str]:
 
 
 @pytest.mark.parametrize("start", FAILING.values(), ids=FAILING)
-def test_startup_that_raises(
-    run: Run, private: Callable[[stacks.Start], str], start: stacks.Start
-) -> None:
+def test_startup_that_raises(run: Run, private: Callable[[Start], str], start: Start) -> None:
     """The framework's own exception is the cause; the message is one line that names it."""
 
     async def scenario() -> None:
@@ -175,9 +176,7 @@ def test_startup_that_raises(
     run(scenario())
 
 
-def test_startup_that_raises_gives_up_its_port(
-    run: Run, private: Callable[[stacks.Start], str]
-) -> None:
+def test_startup_that_raises_gives_up_its_port(run: Run, private: Callable[[Start], str]) -> None:
     """The port of a start-up that raised can be taken at once."""
 
     async def scenario() -> None:
@@ -191,7 +190,7 @@ def test_startup_that_raises_gives_up_its_port(
     run(scenario())
 
 
-def test_cancelled_start(run: Run, private: Callable[[stacks.Start], str]) -> None:
+def test_cancelled_start(run: Run, private: Callable[[Start], str]) -> None:
     """A start that is cancelled, at whatever point, leaves nothing behind."""
 
     async def scenario() -> None:
@@ -213,7 +212,7 @@ def test_cancelled_start(run: Run, private: Callable[[stacks.Start], str]) -> No
     run(scenario())
 
 
-def test_wrong_first_answer(run: Run, private: Callable[[stacks.Start], str]) -> None:
+def test_wrong_first_answer(run: Run, private: Callable[[Start], str]) -> None:
     """A server that listens but does not serve the contract has not started."""
 
     async def scenario() -> None:
@@ -226,7 +225,7 @@ def test_wrong_first_answer(run: Run, private: Callable[[stacks.Start], str]) ->
 
 def test_missing_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack whose packages are not installed says which to install, and how."""
-    row = replace(STACKS["asyncio"], name="away", module="servers.no_such_stack")
+    row = replace(STACKS["asyncio"], name="away", adapter="servers.no_such_stack")
     monkeypatch.setitem(STACKS, row.name, row)
 
     async def scenario() -> None:

@@ -27,8 +27,7 @@ from loopbench.loadtests.behaviour.framework.question import (
 from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 from loopbench.loadtests.services.services import ServiceMissing, postgres_server, redis_server
-from loopbench.servers.adapters import aiohttp_server as aiohttp_stack
-from loopbench.servers.apps import quart_app
+from loopbench.servers.apps import aiohttp_app, quart_app
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS
 from loopbench.servers.settings import Settings
 
@@ -49,7 +48,7 @@ Serve = Callable[[Settings], AbstractContextManager[Live]]
 
 def on_aiohttp(settings: Settings, **options: bool) -> AbstractContextManager[Live]:
     """options: of AppRunner."""
-    return aiohttp_server(aiohttp_stack.create_app(settings), access_log=None, **options)
+    return aiohttp_server(aiohttp_app.create_app(settings), access_log=None, **options)
 
 
 def on_quart(settings: Settings) -> AbstractContextManager[Live]:

@@ -1,0 +1,92 @@
+"""The parts of a stack: an application, a server with its manager, and a loop.
+
+`servers.stacks` has the tables of them, and combines them to the stacks that can be measured.
+Everything that is known of a part stands in its row there, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+WSGI = "WSGI"
+BARE = "bare"
+"""Interfaces between an application and a server, beside AIOHTTP and ASGI of
+`servers.custom.application`. BARE is the suite's own, see `servers.adapters.bare`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a server runs.
+
+    framework: its name, as results have it. interface: what kind of server can run it.
+    module: holds `create_app(settings)`; imported when a stack with it is used, never before.
+    packages: the distributions whose versions belong into a result.
+    optional: the group of requirements that brings its packages, where `make setup` alone does
+        not.
+    yardstick: it is there to measure the measuring with, not to be chosen.
+    holes: the Cases and Exchanges of the contract that it cannot keep, and why.
+    """
+
+    framework: str
+    interface: str
+    module: str
+    packages: tuple[str, ...] = ()
+    optional: str | None = None
+    yardstick: bool = False
+    holes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A server's own manager of worker processes.
+
+    module: holds `manage`, see `servers.managers.table`. packages, optional: what it needs beside
+    the stack's own, as in Application.
+    differs: the settings in force in which its workers are not as the server alone is, and why.
+    """
+
+    name: str
+    module: str
+    packages: tuple[str, ...] = ()
+    optional: str | None = None
+    differs: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What listens and speaks HTTP.
+
+    interface: the kind of application that it runs. adapter: the module that holds `serve`, see
+        `servers.adapters.protocol`; imported when a stack with it is used, never before.
+    options: of `serve`. own_options: those that are others for a person's own application.
+    packages, optional: as in Application.
+    manager: how it runs as several processes; without one, the reason.
+    holes: what it cannot keep, and why. holes_with: the same of a single framework on it, by the
+        framework's name.
+    differs: the settings in force (see servers.lifecycle.parity) in which it is not as the others
+        are, and why.
+    """
+
+    name: str
+    interface: str
+    adapter: str
+    packages: tuple[str, ...]
+    manager: Manager | str
+    optional: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    own_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    holes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    holes_with: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    differs: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The event loop that a server runs on. The columns are those of Server."""
+
+    name: str
+    packages: tuple[str, ...] = ()
+    optional: str | None = None
+    differs: Mapping[str, str] = field(default_factory=dict, hash=False)
