@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,7 +35,7 @@ from loopbench.loadtests.observe import instruction_counts
 from loopbench.loadtests.observe.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.regression.layers.instructions import REQUESTS
-from loopbench.loadtests.rows.results_folder import new_folder, seed_of
+from loopbench.loadtests.rows.results_folder import new_folder, seed_of, writing_into
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
@@ -270,7 +271,9 @@ def probe_cost(out: Path | None) -> None:
     Needs valgrind; takes some minutes. Exit status 1 where it costs more than
     it may.
     """
-    if not _held(check_probe_cost(click.echo, out)):
+    with _alone_in(out):
+        verdicts = check_probe_cost(click.echo, out)
+    if not _held(verdicts):
         _fail("the probe costs more than it may")
 
 
@@ -310,9 +313,10 @@ def instructions(
     """
     wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS[:2]
-    found = instruction_counts.count(on, wanted, requests, click.echo)
-    if out is not None:
-        instruction_counts.write(out, found)
+    with _alone_in(out):
+        found = instruction_counts.count(on, wanted, requests, click.echo)
+        if out is not None:
+            instruction_counts.write(out, found)
 
 
 CHECKS = {
@@ -338,6 +342,11 @@ def selfcheck(names: tuple[str, ...]) -> None:
         met = _held(check(lambda line: click.echo(f"  {line}"))) and met
     if not met:
         _fail("the instrument does not meet every demand on this machine")
+
+
+def _alone_in(folder: Path | None) -> AbstractContextManager[None]:
+    """Be the only one that writes into a results folder, where one is named."""
+    return nullcontext() if folder is None else writing_into(folder)
 
 
 def _held(verdicts: list[Verdict]) -> bool:

@@ -30,9 +30,11 @@ from loopbench.results.schema import (
     THREADS,
     TIMELINE,
     WORKERS,
+    FolderInUse,
     SchemaError,
     Table,
     TableWriter,
+    locked,
     read_table,
 )
 
@@ -102,16 +104,35 @@ def seed_of(folder: Path) -> int:
 
 
 @contextmanager
-def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[Store]:
-    """Create a results folder for `plan`, or take up one that was left unfinished.
+def writing_into(folder: Path) -> Iterator[None]:
+    """Create a folder where there is none, and be the only process that writes into it.
 
-    Raises HarnessError where the folder cannot be written, holds a run already
-    (and `resume` is false), or holds one of another plan.
+    Raises HarnessError, in one line, where another process does already or the
+    folder cannot be created.
     """
-    plan = {"schema_version": SCHEMA_VERSION, **plan}
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder))
+        except FolderInUse as error:
+            raise HarnessError(str(error)) from None
+        except OSError as error:
+            raise cannot_begin(folder, error) from error
+        yield
+
+
+@contextmanager
+def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[Store]:
+    """Create a results folder for `plan`, or take up one that was left unfinished.
+
+    Raises HarnessError where the folder cannot be written, another process
+    writes into it, it holds a run already (and `resume` is false), or it holds
+    one of another plan.
+    """
+    plan = {"schema_version": SCHEMA_VERSION, **plan}
+    with ExitStack() as stack:
+        stack.enter_context(writing_into(folder))
+        try:
             finished = _prepare(folder, plan, resume)
             writers = {
                 table.name: stack.enter_context(TableWriter(folder, table))
