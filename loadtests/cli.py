@@ -18,7 +18,7 @@ import click
 
 from loopbench.loadtests.behaviour.framework.command import behaviour
 from loopbench.loadtests.bench.bench import Outcome, run_bench
-from loopbench.loadtests.bench.environment import shown_command, without_secrets
+from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
@@ -42,6 +42,7 @@ from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services.command import services, stores_of
 from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 
 MOST_PROCESSES = 64
@@ -163,12 +164,14 @@ def _described(load: Load) -> str:
 @click.option(
     "--redis",
     metavar="URL",
-    help="A Redis for the servers to use, redis://…; by default nothing leaves their process.",
+    help="A Redis for the servers to use, redis://…; by default nothing leaves their process. "
+    "A password may come from REDISCLI_AUTH.",
 )
 @click.option(
     "--database",
     metavar="URL",
-    help="A PostgreSQL for them to use, postgresql://…; by default a temporary SQLite.",
+    help="A PostgreSQL for them to use, postgresql://…; by default a temporary SQLite. "
+    "A password may come from PGPASSWORD or PGPASSFILE.",
 )
 @click.option(
     "--probe/--no-probe",
@@ -384,9 +387,10 @@ def _fail(line: str) -> NoReturn:
 
 def _interrupted(*more: list[str]) -> NoReturn:
     """Say how to go on with the folder: the same options, and `more`."""
-    words = map(without_secrets, sys.argv[1:])
+    words = [without_secrets(word) for word in sys.argv[1:]]
+    bare = "" if words == sys.argv[1:] else "credentials are left out here; "
     again = shlex.join(["python", "-m", "loadtests", *words, *chain.from_iterable(more)])
-    click.echo(f"interrupted; finished rows are kept; go on with: {again}", err=True)
+    click.echo(f"interrupted; finished rows are kept; {bare}go on with: {again}", err=True)
     sys.exit(130)
 
 
@@ -403,10 +407,10 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
     except click.UsageError as error:
-        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"error: {without_secrets(error.format_message())}", err=True)
         sys.exit(2)
     except click.ClickException as error:
-        _fail(error.format_message())
+        _fail(without_secrets(error.format_message()))
     except HarnessError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):

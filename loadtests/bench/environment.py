@@ -16,6 +16,7 @@ import psutil
 
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
 from loopbench.results.schema import ENVIRONMENT_FILE, ROOT, SCHEMA_VERSION
+from loopbench.servers.store_urls import without_secrets
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 
@@ -24,10 +25,6 @@ _UNSHOWN = "--out"
 
 _PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml"}
 """Options that name a place, and what is shown for one that means nothing elsewhere."""
-
-_CREDENTIALS = re.compile(r"(\b\w+://)[^\s?#]*@")
-_IN_QUERY = re.compile(r"([?&]\w*pass\w*=)[^&\s#]*", re.IGNORECASE)
-"""Name and password in a URL, and what PostgreSQL's may have behind a question mark."""
 
 FINGERPRINT = ("machine", "python", "packages", "stores")
 """The parts that must not change between the Runs of one results folder."""
@@ -150,11 +147,6 @@ def shown_command(arguments: list[str]) -> list[str]:
         if option != _UNSHOWN:
             kept += [option, _shown_place(place, _PLACES[option])]
     return ["python", "-m", "loadtests", *map(without_secrets, kept)]
-
-
-def without_secrets(word: str) -> str:
-    """A word of a command, without the credentials of a URL in it."""
-    return _IN_QUERY.sub(r"\1", _CREDENTIALS.sub(r"\1", word))
 
 
 def _shown_place(place: str, otherwise: str) -> str:
