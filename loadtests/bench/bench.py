@@ -70,6 +70,8 @@ def run_bench(bench: Bench) -> Outcome:
         reporting(len(planned), len(store.finished)) as reporter,
         Bencher(bench, store, reporter) as bencher,
     ):
+        if store.held.again:
+            reporter.note(f"{len(store.held.again)} without figures: measured again")
         bencher.preflight()
         for run in planned:
             if run.run_id not in store.finished and run.stack not in bencher.left_out:
@@ -97,7 +99,7 @@ class Bencher:
         self._deaths = 0
         self._drift: tuple[Code, ...] = ()
         self._unequal: dict[str, list[str]] = {}
-        self.broken: list[str] = []
+        self.broken = [f"{one} {_UNUSABLE[Code.SAVES_DIFFER]}" for one in store.held.faulty]
         self.left_out: dict[str, str] = {}
         self.loaded_s = 0.0
 

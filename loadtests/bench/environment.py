@@ -59,7 +59,9 @@ def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
 def drifted(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Which parts of the fingerprint differ between two descriptions, and which of the stacks
     that both know differ in what is in force in them."""
-    was, is_now = before.get("stacks", {}), now.get("stacks", {})
+    was, is_now = before.get("stacks"), now.get("stacks", {})
+    if not isinstance(was, dict):  # it was edited: nothing is known to be as it was
+        was = dict.fromkeys(is_now)
     stacks = [name for name in is_now if name in was and was[name] != is_now[name]]
     return [part for part in FINGERPRINT if before.get(part) != now.get(part)] + stacks
 
@@ -73,10 +75,10 @@ def write(folder: Path, environment: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """environment.json of a folder; None where there is none or it cannot be read."""
+    """environment.json of a folder; None where there is none. Raises ValueError and OSError."""
     try:
         described: dict[str, Any] = json.loads((folder / ENVIRONMENT_FILE).read_text())
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return None
     return described
 
