@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ import click
 
 from loopbench.loadtests.behaviour.framework.command import behaviour
 from loopbench.loadtests.bench.bench import Outcome, run_bench
-from loopbench.loadtests.bench.environment import shown_command, without_secrets
+from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
@@ -34,13 +35,14 @@ from loopbench.loadtests.observe import instruction_counts
 from loopbench.loadtests.observe.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.regression.layers.instructions import REQUESTS
-from loopbench.loadtests.rows.results_folder import new_folder, seed_of
+from loopbench.loadtests.rows.results_folder import new_folder, seed_of, writing_into
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services.command import services, stores_of
 from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 
 MOST_PROCESSES = 64
@@ -162,12 +164,14 @@ def _described(load: Load) -> str:
 @click.option(
     "--redis",
     metavar="URL",
-    help="A Redis for the servers to use, redis://…; by default nothing leaves their process.",
+    help="A Redis for the servers to use, redis://…; by default nothing leaves their process. "
+    "A password may come from REDISCLI_AUTH.",
 )
 @click.option(
     "--database",
     metavar="URL",
-    help="A PostgreSQL for them to use, postgresql://…; by default a temporary SQLite.",
+    help="A PostgreSQL for them to use, postgresql://…; by default a temporary SQLite. "
+    "A password may come from PGPASSWORD or PGPASSFILE.",
 )
 @click.option(
     "--probe/--no-probe",
@@ -270,7 +274,9 @@ def probe_cost(out: Path | None) -> None:
     Needs valgrind; takes some minutes. Exit status 1 where it costs more than
     it may.
     """
-    if not _held(check_probe_cost(click.echo, out)):
+    with _alone_in(out):
+        verdicts = check_probe_cost(click.echo, out)
+    if not _held(verdicts):
         _fail("the probe costs more than it may")
 
 
@@ -310,9 +316,10 @@ def instructions(
     """
     wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS[:2]
-    found = instruction_counts.count(on, wanted, requests, click.echo)
-    if out is not None:
-        instruction_counts.write(out, found)
+    with _alone_in(out):
+        found = instruction_counts.count(on, wanted, requests, click.echo)
+        if out is not None:
+            instruction_counts.write(out, found)
 
 
 CHECKS = {
@@ -338,6 +345,11 @@ def selfcheck(names: tuple[str, ...]) -> None:
         met = _held(check(lambda line: click.echo(f"  {line}"))) and met
     if not met:
         _fail("the instrument does not meet every demand on this machine")
+
+
+def _alone_in(folder: Path | None) -> AbstractContextManager[None]:
+    """Be the only one that writes into a results folder, where one is named."""
+    return nullcontext() if folder is None else writing_into(folder)
 
 
 def _held(verdicts: list[Verdict]) -> bool:
@@ -375,9 +387,10 @@ def _fail(line: str) -> NoReturn:
 
 def _interrupted(*more: list[str]) -> NoReturn:
     """Say how to go on with the folder: the same options, and `more`."""
-    words = map(without_secrets, sys.argv[1:])
+    words = [without_secrets(word) for word in sys.argv[1:]]
+    bare = "" if words == sys.argv[1:] else "credentials are left out here; "
     again = shlex.join(["python", "-m", "loadtests", *words, *chain.from_iterable(more)])
-    click.echo(f"interrupted; finished rows are kept; go on with: {again}", err=True)
+    click.echo(f"interrupted; finished rows are kept; {bare}go on with: {again}", err=True)
     sys.exit(130)
 
 
@@ -394,10 +407,10 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
     except click.UsageError as error:
-        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"error: {without_secrets(error.format_message())}", err=True)
         sys.exit(2)
     except click.ClickException as error:
-        _fail(error.format_message())
+        _fail(without_secrets(error.format_message()))
     except HarnessError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):

@@ -17,6 +17,14 @@ from loopbench.servers.lifecycle import runner
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack
+from loopbench.servers.store_urls import (
+    DATABASE_SCHEMES,
+    REDIS_SCHEMES,
+    UPSTREAM_SCHEMES,
+    problem,
+    with_password_of,
+    without_secrets,
+)
 from loopbench.servers.supervision.cli_names import NameIn
 
 
@@ -38,6 +46,22 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class Url(click.ParamType[str]):
+    """A URL that every reader splits in the same way, see store_urls."""
+
+    name = "url"
+
+    def __init__(self, schemes: tuple[str, ...]) -> None:
+        self._schemes = schemes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text itself; a usage error, which holds nothing of it, where it is refused."""
+        wrong = problem(str(value), self._schemes)
+        if wrong is not None:
+            self.fail(wrong, param, ctx)
+        return str(value)
+
+
 SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
     "wait_ms": (click.IntRange(0, WAIT_MS_LIMIT), "How long the waiting routes wait."),
     "executor_threads": (click.IntRange(1, 10_000), "Size of the loop's default executor."),
@@ -47,9 +71,15 @@ SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
     "backlog": (click.IntRange(1, 65_535), "The listen backlog."),
     "reuse_port": (click.BOOL, "Whether other processes may listen on the port too."),
     "upload_limit_bytes": (click.IntRange(0), "The largest body that `/upload` accepts."),
-    "database_url": (click.STRING, "postgresql://… to use; by default a temporary SQLite."),
-    "redis_url": (click.STRING, "redis://… to use; by default nothing leaves the process."),
-    "upstream_url": (click.STRING, "Whose pages `/fetch` gets; by default the server's own."),
+    "database_url": (
+        Url(DATABASE_SCHEMES),
+        "postgresql://… to use; by default a temporary SQLite.",
+    ),
+    "redis_url": (Url(REDIS_SCHEMES), "redis://… to use; by default nothing leaves the process."),
+    "upstream_url": (
+        Url(UPSTREAM_SCHEMES),
+        "Whose pages `/fetch` gets; by default the server's own.",
+    ),
     "pool_size": (click.IntRange(1, 1000), "Connections to the database, of each driver."),
     "pool_timeout_s": (Seconds(), "How long a request waits for one of them."),
     "debug": (click.BOOL, "The framework's and the loop's debug modes."),
@@ -118,6 +148,9 @@ def run_command(stack: str, host: str, port: int, **settings: Any) -> None:
 
     SIGINT (Ctrl-C) or SIGTERM stops it gracefully; a second one ends it at once.
     """
+    for name in ("database_url", "redis_url"):
+        if settings[name] is not None:
+            settings[name] = with_password_of(os.environ, name, settings[name])
     runner.run(
         stacks.find(stack),
         host=host,
@@ -146,7 +179,7 @@ def main() -> NoReturn:
             standalone_mode=False,
         )
     except click.ClickException as error:
-        status = _fail(error.format_message(), error.exit_code)
+        status = _fail(without_secrets(error.format_message()), error.exit_code)
     except click.Abort:
         status = _fail("interrupted", 130)
     except UnknownStack as error:

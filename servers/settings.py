@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any
-from urllib.parse import urlsplit
+
+from loopbench.servers.store_urls import without_password
 
 
 def default_executor_threads() -> int:
@@ -25,14 +26,6 @@ _LATER = frozenset(
     }
 )
 """Settings that trees from before do not know: said only where they are not the default."""
-
-
-def without_password(url: str) -> str:
-    """A URL as it may be written down. PostgreSQL's may have a password in its query, too."""
-    parts = urlsplit(url)
-    query = [one for one in parts.query.split("&") if "pass" not in one.partition("=")[0].lower()]
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(query))
-    return bare.geturl()
 
 
 @dataclass(frozen=True, slots=True)

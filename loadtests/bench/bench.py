@@ -72,6 +72,8 @@ def run_bench(bench: Bench) -> Outcome:
         reporting(sum(len(block.runs) for block in planned), len(store.finished)) as reporter,
         Bencher(bench, store, reporter) as bencher,
     ):
+        if store.held.again:
+            reporter.note(f"{len(store.held.again)} without figures: measured again")
         bencher.preflight()
         for block in planned:
             bencher.block(block)
@@ -98,7 +100,7 @@ class Bencher:
         self._deaths = 0
         self._drift: tuple[Code, ...] = ()
         self._unequal: dict[str, list[str]] = {}
-        self.broken: list[str] = []
+        self.broken = [f"{one} {_UNUSABLE[Code.SAVES_DIFFER]}" for one in store.held.faulty]
         self.left_out: dict[str, str] = {}
         self.loaded_s = 0.0
 

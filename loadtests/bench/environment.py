@@ -16,6 +16,7 @@ import psutil
 
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
 from loopbench.results.schema import ENVIRONMENT_FILE, ROOT, SCHEMA_VERSION
+from loopbench.servers.store_urls import without_secrets
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 
@@ -24,10 +25,6 @@ _UNSHOWN = "--out"
 
 _PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml"}
 """Options that name a place, and what is shown for one that means nothing elsewhere."""
-
-_CREDENTIALS = re.compile(r"(\b\w+://)[^\s?#]*@")
-_IN_QUERY = re.compile(r"([?&]\w*pass\w*=)[^&\s#]*", re.IGNORECASE)
-"""Name and password in a URL, and what PostgreSQL's may have behind a question mark."""
 
 FINGERPRINT = ("machine", "python", "packages", "stores")
 """The parts that must not change between the Runs of one results folder."""
@@ -62,7 +59,9 @@ def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
 def drifted(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Which parts of the fingerprint differ between two descriptions, and which of the stacks
     that both know differ in what is in force in them."""
-    was, is_now = before.get("stacks", {}), now.get("stacks", {})
+    was, is_now = before.get("stacks"), now.get("stacks", {})
+    if not isinstance(was, dict):  # it was edited: nothing is known to be as it was
+        was = dict.fromkeys(is_now)
     stacks = [name for name in is_now if name in was and was[name] != is_now[name]]
     return [part for part in FINGERPRINT if before.get(part) != now.get(part)] + stacks
 
@@ -76,10 +75,10 @@ def write(folder: Path, environment: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """environment.json of a folder; None where there is none or it cannot be read."""
+    """environment.json of a folder; None where there is none. Raises ValueError and OSError."""
     try:
         described: dict[str, Any] = json.loads((folder / ENVIRONMENT_FILE).read_text())
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return None
     return described
 
@@ -150,11 +149,6 @@ def shown_command(arguments: list[str]) -> list[str]:
         if option != _UNSHOWN:
             kept += [option, _shown_place(place, _PLACES[option])]
     return ["python", "-m", "loadtests", *map(without_secrets, kept)]
-
-
-def without_secrets(word: str) -> str:
-    """A word of a command, without the credentials of a URL in it."""
-    return _IN_QUERY.sub(r"\1", _CREDENTIALS.sub(r"\1", word))
 
 
 def _shown_place(place: str, otherwise: str) -> str:

@@ -14,8 +14,9 @@ from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario
 from loopbench.servers.contract.cases import Case
-from loopbench.servers.settings import Settings, without_password
+from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, hole, keeps
+from loopbench.servers.store_urls import without_password
 
 APART = (
     "without --redis URL a broadcast reaches the connections of one process only, and the server "

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from loopbench.loadtests.scenarios.models import Load
-from loopbench.servers.settings import without_password
+from loopbench.servers.store_urls import without_password
 
 _BOUND_S = 2
 _ASKING = ("/db/", "/save/both")

@@ -27,6 +27,7 @@ from loopbench.loadtests.regression.sides.sides import (
     side_of,
     this_tree,
 )
+from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import REGRESSIONS_FOLDER
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import STACKS
@@ -114,10 +115,11 @@ def regression(
     folder = out or new_folder()
     if base is None and not (BASELINE_FOLDER / SIDES_FILE).is_file():
         raise HarnessError("there is no baseline; `make baseline` writes one, or name a base")
-    with _sides(base, candidate, wish) as sides:
-        _write(wish, sides, folder)
-    if base is None:  # a folder says everything by itself, also when the baseline has moved on
-        _keep_baseline(folder)
+    with writing_into(folder):
+        with _sides(base, candidate, wish) as sides:
+            _write(wish, sides, folder)
+        if base is None:  # a folder says everything by itself, also when the baseline has moved on
+            _keep_baseline(folder)
     sys.exit(_judge(folder))
 
 
@@ -142,16 +144,17 @@ def renew(wish: Wish, folder: Path, kept: Path) -> None:
 
     What else is in `kept` stays. Raises HarnessError where a layer was not measured.
     """
-    with this_tree(Role.BASE, wish.stacks, name=BASELINE) as side:
-        undone = _write(wish, (side,), folder)
-    if undone:
-        raise HarnessError(f"the baseline stays as it is: {undone[0]}")
-    if (kept / SIDES_FILE).is_file() and _judge(folder, kept) == BROKEN:
-        _say("the baseline that is there cannot be compared with; it is replaced")
-    try:
-        _replace(kept, folder)
-    except OSError as error:
-        raise HarnessError(f"cannot write {kept}: {error.strerror}") from error
+    with writing_into(kept), writing_into(folder):
+        with this_tree(Role.BASE, wish.stacks, name=BASELINE) as side:
+            undone = _write(wish, (side,), folder)
+        if undone:
+            raise HarnessError(f"the baseline stays as it is: {undone[0]}")
+        if (kept / SIDES_FILE).is_file() and _judge(folder, kept) == BROKEN:
+            _say("the baseline that is there cannot be compared with; it is replaced")
+        try:
+            _replace(kept, folder)
+        except OSError as error:
+            raise HarnessError(f"cannot write {kept}: {error.strerror}") from error
 
 
 @click.command("regression-selftest", cls=Checked)
@@ -174,7 +177,8 @@ def regression_selftest(rounds: int, seed: int | None, out: Path | None) -> None
 
     folder = out or new_folder()
     wish = selftest.wish_of(rounds, _drawn(seed))
-    outcomes = list(selftest.run(wish, folder, _say))
+    with writing_into(folder):
+        outcomes = list(selftest.run(wish, folder, _say))
     table = Table("changed", "demanded", "said", "", title="Self-test of the regression check")
     for one in outcomes:
         table.add_row(one.change, one.demanded, one.said, "met" if one.met else "NOT MET")

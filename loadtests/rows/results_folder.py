@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.rows.resuming import Held, document, expect_plain, look_through, printable
 from loopbench.loadtests.rows.run_rows import RunRows
 from loopbench.results.schema import (
+    ENVIRONMENT_FILE,
     FAILURES,
     HISTOGRAMS,
     OBSERVATIONS,
@@ -31,10 +33,10 @@ from loopbench.results.schema import (
     THREADS,
     TIMELINE,
     WORKERS,
-    SchemaError,
+    FolderInUse,
     Table,
     TableWriter,
-    read_table,
+    locked,
 )
 
 _WRITTEN = (SLICES, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE, WORKERS, RUNS)
@@ -52,12 +54,17 @@ def new_folder() -> Path:
 
 
 class Store:
-    """An open results folder. `finished`: run_ids that need not run again."""
+    """An open results folder. `held`: what it held when it was opened."""
 
-    def __init__(self, folder: Path, finished: frozenset[str], writers: dict[str, TableWriter]):
+    def __init__(self, folder: Path, held: Held, writers: dict[str, TableWriter]):
         self.folder = folder
-        self.finished = finished
+        self.held = held
         self._writers = writers
+
+    @property
+    def finished(self) -> frozenset[str]:
+        """The run_ids that need not run again."""
+        return self.held.finished
 
     def add(self, rows: RunRows) -> None:
         """Write one Run. Raises HarnessError when the disk does not take it."""
@@ -98,33 +105,53 @@ def seed_of(folder: Path) -> int:
     """The seed that a folder was begun with. Raises HarnessError where it holds no plan."""
     path = folder / PLAN_FILE
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(document(path)["seed"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         raise HarnessError(f"{path} holds no plan; there is nothing to resume") from None
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Create a folder where there is none, and be the only process that writes into it.
+
+    Raises HarnessError, in one line, where another process does already or the
+    folder cannot be created.
+    """
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder))
+        except FolderInUse as error:
+            raise HarnessError(str(error)) from None
+        except OSError as error:
+            raise cannot_begin(folder, error) from error
+        yield
 
 
 @contextmanager
 def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[Store]:
     """Create a results folder for `plan`, or take up one that was left unfinished.
 
-    Raises HarnessError where the folder cannot be written, holds a run already
-    (and `resume` is false), or holds one of another plan.
+    Raises HarnessError where the folder cannot be written, another process
+    writes into it, it holds a run already (and `resume` is false), or it holds
+    one of another plan.
     """
     plan = {"schema_version": SCHEMA_VERSION, **plan}
     with ExitStack() as stack:
+        stack.enter_context(writing_into(folder))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            finished = _prepare(folder, plan, resume)
+            expect_plain(folder)
+            held = _prepare(folder, plan, resume)
             writers = {
                 table.name: stack.enter_context(TableWriter(folder, table))
                 for table in _written(plan)
             }
         except OSError as error:
             raise cannot_begin(folder, error) from error
-        yield Store(folder, finished, writers)
+        yield Store(folder, held, writers)
 
 
-def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]:
+def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> Held:
     path = folder / PLAN_FILE
     text = json.dumps(plan, indent=2) + "\n"
     try:
@@ -138,7 +165,7 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]
         except OSError:
             path.unlink()  # half a plan would block the folder for good
             raise
-        return frozenset()
+        return Held()
     if (folder / HISTOGRAMS.packed_filename).exists():
         raise HarnessError(
             f"{folder} was compressed; gunzip {HISTOGRAMS.packed_filename} before going on with it"
@@ -147,21 +174,18 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> frozenset[str]
         raise HarnessError(
             f"{folder} holds a run already; go on with it by --resume, or name another --out"
         )
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        before = None
-    if not isinstance(before, dict):
-        raise HarnessError(f"{path} holds no plan; this folder cannot be resumed")
+    before = document(path)
     different = sorted(
         key for key in plan.keys() | before.keys() if plan.get(key) != before.get(key)
     )
     if different:
         raise HarnessError(
-            f"{folder} was begun with another {', '.join(different)}; "
+            f"{folder} was begun with another {printable(', '.join(different))}; "
             "resume it with the options that it was begun with"
         )
-    return _repair(folder, expected_rows(plan))
+    if (folder / ENVIRONMENT_FILE).exists():
+        document(folder / ENVIRONMENT_FILE)
+    return _repair(folder, _written(plan), expected_rows(plan))
 
 
 def expected_rows(plan: dict[str, Any]) -> dict[str, int]:
@@ -169,25 +193,13 @@ def expected_rows(plan: dict[str, Any]) -> dict[str, int]:
     return dict(plan["rows_per_run"])
 
 
-def _repair(folder: Path, per_scenario: dict[str, int]) -> frozenset[str]:
-    """Keep complete Runs only, in every table; returns their run_ids."""
-    path = folder / RUNS.filename
-    _cut_torn_line(path)
-    counts: dict[str, int] = {}
-    scenarios: dict[str, str] = {}
-    if path.exists() and path.stat().st_size:  # empty: even its header was not finished
-        try:
-            for row in read_table(folder, RUNS):
-                key = str(row["run_id"])
-                counts[key] = counts.get(key, 0) + 1
-                scenarios[key] = str(row["scenario"])
-        except SchemaError as error:
-            raise HarnessError(f"cannot resume: {error}") from None
-    finished = frozenset(k for k, n in counts.items() if n == per_scenario[scenarios[k]])
+def _repair(folder: Path, tables: Sequence[Table], per_scenario: dict[str, int]) -> Held:
+    """Keep what need not run again, in every table; says what that is."""
+    held = look_through(folder, tables, per_scenario)
     for table in _WRITTEN:
         _cut_torn_line(folder / table.filename)
-        _keep_only(folder, table, finished)
-    return finished
+        _keep_only(folder, table, held.finished)
+    return held
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import click
 
 from loopbench.loadtests.services.services import postgres_server, redis_server
+from loopbench.servers.store_urls import (
+    DATABASE_SCHEMES,
+    REDIS_SCHEMES,
+    problem,
+    with_password_of,
+)
 
 _POLL_S = 3600.0
-_SCHEMES = {"--redis": ("redis", "rediss", "unix"), "--database": ("postgresql", "postgres")}
+_SCHEMES = {"--redis": REDIS_SCHEMES, "--database": DATABASE_SCHEMES}
 
 
 def stores_of(redis: str | None, database: str | None) -> dict[str, str]:
-    """The stores that are named, by their name in Settings. Raises UsageError for a URL of
-    something else."""
+    """The stores that are named, by their name in Settings, with passwords from the environment.
+
+    Raises UsageError, whose message holds nothing of the URL, for one that is refused.
+    """
     given = {"--redis": ("redis_url", redis), "--database": ("database_url", database)}
     named = {}
     for option, (setting, url) in given.items():
         if url is None:
             continue
-        if url.partition("://")[0] not in _SCHEMES[option] or not url.partition("://")[2]:
-            raise click.UsageError(f"{option} takes a URL as in {_SCHEMES[option][0]}://127.0.0.1")
-        named[setting] = url
+        wrong = problem(url, _SCHEMES[option])
+        if wrong is not None:
+            raise click.UsageError(f"{option}: {wrong}")
+        named[setting] = with_password_of(os.environ, setting, url)
     return named
 
 

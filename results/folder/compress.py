@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 from loopbench.results import schema
@@ -20,6 +21,17 @@ def pack(folder: Path) -> Path:
     packed = folder / schema.HISTOGRAMS.packed_filename
     if not plain.is_file():
         raise ResultsError(f"{plain}: there is nothing to compress")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(schema.locked(folder))
+        except schema.FolderInUse as error:
+            raise ResultsError(str(error)) from None
+        except OSError as error:
+            raise ResultsError(f"cannot write into {folder}: {error.strerror}") from error
+        return _pack(folder, plain, packed)
+
+
+def _pack(folder: Path, plain: Path, packed: Path) -> Path:
     draft = packed.with_suffix(".part")
     try:
         # Without time and name in the header equal tables make equal files.

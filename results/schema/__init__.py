@@ -20,6 +20,7 @@ from loopbench.results.schema.columns import (
 from loopbench.results.schema.derived import SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
+from loopbench.results.schema.folder_lock import FolderInUse, locked
 from loopbench.results.schema.measured import (
     FAILURES,
     HISTOGRAMS,
@@ -64,6 +65,7 @@ __all__ = [
     "WORKERS",
     "Code",
     "Column",
+    "FolderInUse",
     "Kind",
     "Row",
     "SchemaError",
@@ -71,6 +73,7 @@ __all__ = [
     "TableWriter",
     "Value",
     "format_value",
+    "locked",
     "parse_value",
     "read_table",
 ]

@@ -15,7 +15,7 @@ import pytest
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.services.services import Service, postgres_server
-from loopbench.servers.settings import without_password
+from loopbench.servers.store_urls import without_password
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
 from tests.servers.processes import ROOT
 

@@ -14,7 +14,7 @@ from loopbench.loadtests.behaviour.framework.process import Key
 from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, row_of, write
 from loopbench.loadtests.behaviour.framework.scheduler import ask_all
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.rows.results_folder import cannot_write, new_folder
+from loopbench.loadtests.rows.results_folder import cannot_write, new_folder, writing_into
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError
 from loopbench.servers.supervision.cli_names import suggestion
 
@@ -54,8 +54,9 @@ def behaviour(
             click.echo(f"{name:36} {asks}")
         return
     folder = out or new_folder()
-    _prepare(folder)
-    rows = _ask(wanted, list(known), folder)
+    with writing_into(folder):
+        _prepare(folder)
+        rows = _ask(wanted, list(known), folder)
     click.echo(f"{len(rows)} answers in {folder / BEHAVIOUR.filename}", err=True)
     missing = [row for row in rows if row["answer"] == NOT_ANSWERED]
     if missing:
@@ -87,7 +88,6 @@ def _chosen(
 
 def _prepare(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / LOG_FILE).touch()
     except OSError as error:
         raise cannot_write(folder, LOG_FILE, error) from error

@@ -1,0 +1,174 @@
+"""A password of a store is written, printed and shown nowhere, in whichever form it comes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from loopbench.loadtests.services.services import postgres_server, redis_server
+from loopbench.servers.store_urls import problem, with_password_of, without_secrets
+from tests.conftest import ROOT
+from tests.loadtests.benches import SHORT, Bench, one_error
+from tests.servers.processes import PROC, needs_proc
+
+SECRET = "hunter2Zq"
+NOBODY = "127.0.0.1:1"
+"""Where nothing listens: a server that opens a store there fails, and says so."""
+
+REFUSED = {
+    "database ?": ("--database", f"postgresql://me:{SECRET}?x@{NOBODY}/base"),
+    "database #": ("--database", f"postgresql://me:x#{SECRET}@{NOBODY}/base"),
+    "database /": ("--database", f"postgresql://me:x/{SECRET}@{NOBODY}/base"),
+    "database @": ("--database", f"postgresql://me:x@{SECRET}@{NOBODY}/base"),
+    "database space": ("--database", f"postgresql://me:x {SECRET}@{NOBODY}/base"),
+    "database line": ("--database", f"postgresql://me:x\n{SECRET}@{NOBODY}/base"),
+    "database %": ("--database", f"postgresql://me:%{SECRET}@{NOBODY}/base"),
+    "database without host": ("--database", f"postgresql://me:{SECRET}"),
+    "database bracket": ("--database", f"postgresql://[::{SECRET}"),
+    "database query #": ("--database", f"postgresql://{NOBODY}/base?password=x#{SECRET}"),
+    "database query &": ("--database", f"postgresql://{NOBODY}/base?password=x&{SECRET}"),
+    "database query @": ("--database", f"postgresql://{NOBODY}/base?password=x@{SECRET}"),
+    "database scheme": ("--database", f"mysql://me:{SECRET}@{NOBODY}/base"),
+    "redis ?": ("--redis", f"redis://:x?{SECRET}@{NOBODY}/0"),
+    "redis #": ("--redis", f"redis://:{SECRET}#x@{NOBODY}/0"),
+    "redis /": ("--redis", f"redis://:{SECRET}/x@{NOBODY}/0"),
+    "redis @": ("--redis", f"redis://:x@{SECRET}@{NOBODY}/0"),
+    "redis bracket": ("--redis", f"redis://:{SECRET}@[::1"),
+    "redis query": ("--redis", f"redis://{NOBODY}/0?password=x&{SECRET}"),
+    "a misspelt option": (f"--databse=postgresql://me:{SECRET}@{NOBODY}/base",),
+    "another argument": (f"postgresql://me:x {SECRET}@{NOBODY}/base",),
+    "an argument with a query": (f"postgresql://{NOBODY}/base?password=x&{SECRET}",),
+    "a URL as a number": ("--rounds", f"redis://:{SECRET}@{NOBODY}/0"),
+}
+
+TAKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "in front of the host": (
+        (
+            *("--database", f"postgresql://me:{SECRET}@{NOBODY}/base"),
+            *("--redis", f"redis://:{SECRET}@{NOBODY}/0"),
+        ),
+        {},
+    ),
+    "in the query": (
+        (
+            f"--database=postgresql://{NOBODY}/base?user=me&password={SECRET}",
+            f"--redis=redis://{NOBODY}/0?password={SECRET}",
+        ),
+        {},
+    ),
+    "escaped": (
+        (
+            *("--database", f"postgresql://me:%40{SECRET}%2F@{NOBODY}/base?sslp%61ssword={SECRET}"),
+            *("--redis", f"unix://:{SECRET}%3F@/nowhere/redis.sock?db=0"),
+        ),
+        {},
+    ),
+    "in the environment": (
+        ("--database", f"postgresql://me@{NOBODY}/base", "--redis", f"redis://{NOBODY}/0"),
+        {"PGPASSWORD": SECRET, "REDISCLI_AUTH": SECRET},
+    ),
+}
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_a_url_that_hides_its_password_is_refused(form: str, tmp_path: Path) -> None:
+    """One line that holds nothing of it, exit status 2, and no folder."""
+    command = [sys.executable, "-m", "loadtests", "bench", "--out", str(tmp_path / "run")]
+    done = subprocess.run([*command, *REFUSED[form]], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2, done
+    one_error(done.stderr)
+    assert SECRET not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_proc
+@pytest.mark.parametrize("form", TAKEN)
+def test_a_password_that_is_taken_is_shown_nowhere(form: str, tmp_path: Path) -> None:
+    """In no file of the folder, in nothing printed, in no command line of a child."""
+    options, variables = TAKEN[form]
+    cells = ("--stack", "aiohttp", "--scenario", "db-save-32", "--rounds", "1", *SHORT)
+    commands: set[bytes] = set()
+    with Bench(tmp_path / "run", *cells, *options, variables=variables) as bench:
+        while bench.process.poll() is None:
+            commands |= {_command(pid) for pid in bench.left() - {bench.process.pid}}
+            time.sleep(0.02)
+        said = bench.errors
+    texts = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"plan.json", "environment.json", "log.txt"} <= {Path(name).name for name in texts}
+    # Between its fork and its exec a child shows the command of the bench itself.
+    commands = {one for one in commands if b"\0loadtests\0bench\0" not in one}
+    assert any(b"child_main" in command for command in commands)
+    for where, text in {**texts, "command lines": b"\n".join(commands)}.items():
+        assert SECRET.encode() not in text, where
+    assert "aiohttp was left out" in said
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
+@needs_proc
+def test_the_line_to_go_on_with_says_what_it_leaves_out(tmp_path: Path) -> None:
+    """Ctrl-C: the command without the password, and a word that it is without."""
+    cells = ("--stack", "asyncio", "--scenario", "async-1", "--duration", "60")
+    with Bench(tmp_path / "run", *cells, "--redis", f"redis://:{SECRET}@{NOBODY}/0") as bench:
+        while not bench.loading():
+            assert bench.process.poll() is None, bench.errors
+            time.sleep(0.02)
+        bench.interrupt()
+        assert bench.ended() == 130
+        last = bench.errors.splitlines()[-1]
+    assert "; credentials are left out here; go on with: " in last
+    assert f"redis://{NOBODY}/0" in last
+    assert SECRET not in last
+
+
+def test_redis_takes_the_password_of_the_environment() -> None:
+    """A real Redis that demands one."""
+    word = f"{SECRET} &@/#"
+    with redis_server() as service:
+        with redis.Redis.from_url(service.url) as client:
+            client.config_set("requirepass", word)
+        with pytest.raises(redis.AuthenticationError), redis.Redis.from_url(service.url) as client:
+            client.ping()
+        url = with_password_of({"REDISCLI_AUTH": word}, "redis_url", service.url)
+        with redis.Redis.from_url(url) as client:
+            assert client.ping()
+    assert problem(url, ("redis",)) is None
+    assert SECRET not in without_secrets(url)
+
+
+def test_postgres_takes_the_password_of_the_environment() -> None:
+    """As its own client reads the URL; one that stands in the URL already stays."""
+    word = f"{SECRET} &@/#"
+    with postgres_server() as service:
+        url = with_password_of({"PGPASSWORD": word}, "database_url", service.url)
+        with psycopg.connect(url) as connection:
+            assert connection.info.password == word
+    own = "postgresql://me:mine@host/base"
+    assert with_password_of({"PGPASSWORD": word}, "database_url", own) == own
+
+
+@pytest.mark.parametrize("form", ["postgresql://[::", f"postgresql://me:x/{SECRET}@host/base"])
+def test_servers_run_refuses_the_same(form: str) -> None:
+    """The foreground server, too."""
+    command = [sys.executable, "-m", "servers", "run", "aiohttp", "--port", "0"]
+    done = subprocess.run(
+        [*command, "--database-url", form],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2, done
+    assert SECRET not in done.stderr
+    assert done.stderr.count("\n") == 1
