@@ -38,6 +38,7 @@ class RunResult:
 
     cause: why there are no figures, or fewer than there should be, in one line.
     server_here: whether the server ran on the harness's own machine.
+    yardstick: whether the stack is there to measure the measuring with.
     """
 
     planned: PlannedRun
@@ -54,6 +55,7 @@ class RunResult:
     ended: Ended | None = None
     accounted: Accounted | None = None
     server_here: bool = True
+    yardstick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def _identity(result: RunResult, load: Load) -> Row:
         "stack": planned.stack,
         "scenario": planned.scenario,
         "load": load.name,
+        **_facts(result.scenario, load),
+        "yardstick": result.yardstick,
         "processes": result.processes,
         "started_at": result.started_at,
         "load_model": model.kind,
@@ -132,6 +136,22 @@ def _identity(result: RunResult, load: Load) -> Row:
         "stop_ms": ended.stop_ms if ended else None,
         "exit_code": ended.exit_code if ended else None,
         "killed": ended.killed if ended else None,
+    }
+
+
+def _facts(scenario: Scenario, load: Load) -> Row:
+    """What the reading half has to know of the scenario and the load."""
+    return {
+        "scenario_family": scenario.family,
+        "scenario_variant": scenario.variant or None,
+        "scenario_parameter": scenario.parameter,
+        "scenario_parameter_name": scenario.parameter_name or None,
+        "baseline_scenario": scenario.baseline or None,
+        "load_role": load.role,
+        "case": load.case.name,
+        "dispatch": load.dispatch,
+        "work": load.work,
+        "work_ms": load.work_ms,
     }
 
 

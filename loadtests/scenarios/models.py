@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from loopbench.results.schema import Code
+from loopbench.results.schema import Code, Family, Role, Work
 from loopbench.servers.contract.cases import WS_ROUTES, Case, route_of
 from loopbench.servers.settings import Settings
 
@@ -194,6 +194,8 @@ class Load:
 
     own: it goes to a person's own application, whose routes are not the contract's.
     codes: what is in doubt about each row of it from the beginning.
+    role: whether the scenario asks about it, or offers it beside. work: what its handler does
+    for work_ms; None: neither waits nor computes.
     """
 
     name: str
@@ -201,6 +203,20 @@ class Load:
     model: Model
     own: bool = False
     codes: tuple[Code, ...] = ()
+    role: Role = Role.MEASURED
+    work: Work | None = None
+    work_ms: float | None = None
+
+    @property
+    def dispatch(self) -> str | None:
+        """Where the contract says that the work runs; None in a person's own application, and
+        for a request that no route is for."""
+        if self.own:
+            return None
+        try:
+            return route_of(self.case.request).dispatch.value
+        except LookupError:
+            return None
 
     @property
     def route(self) -> str | None:
@@ -221,6 +237,9 @@ class Scenario:
     the load has ended and closed its connections; 0 leaves that out.
     yardstick: whether it says anything to offer it to the yardstick too.
     upstream: whether another server is started beside, for `/fetch` to get its pages of.
+    family, variant: what it is a scenario of, and which way of that. parameter: the number that
+    differs within family and variant, counted in parameter_name; None: none does. baseline: the
+    scenario that it is to be read against; blank: none.
     """
 
     name: str
@@ -231,3 +250,8 @@ class Scenario:
     yardstick: bool = True
     upstream: bool = False
     settings: Settings = field(default_factory=Settings)
+    family: Family = Family.CUSTOM
+    variant: str = ""
+    parameter: float | None = None
+    parameter_name: str = ""
+    baseline: str = ""

@@ -9,6 +9,7 @@ from typing import Any
 from loopbench.loadtests.scenarios.data import clients, moving
 from loopbench.loadtests.scenarios.models import MODELS, Closed, Idle, Load, Model, Open, Scenario
 from loopbench.loadtests.scenarios.websockets import sockets
+from loopbench.results.schema import Family, Role, Work
 from loopbench.servers.contract.cases import CASES, LAYERS, Case, Expected, Request
 from loopbench.servers.contract.large_cases import large
 from loopbench.servers.settings import Settings
@@ -32,13 +33,29 @@ def case_of(name: str) -> Case:
     return CASES[name] if name in CASES else large()[name]
 
 
-def _closed(name: str, case: str, users: int, asks: str, *, yardstick: bool = True) -> Scenario:
+def _closed(
+    name: str,
+    case: str,
+    users: int,
+    asks: str,
+    *,
+    family: Family = Family.CLOSED_LOOP,
+    yardstick: bool = True,
+    **facts: Any,
+) -> Scenario:
     load = Load("main", case_of(case), Closed(users))
-    return Scenario(name, asks, (load,), yardstick=yardstick)
+    return Scenario(name, asks, (load,), yardstick=yardstick, family=family, **facts)
 
 
 def _open(name: str, case: str, rate_rps: float, connections: int, asks: str) -> Scenario:
-    return Scenario(name, asks, (Load("main", CASES[case], Open(rate_rps, connections)),))
+    return Scenario(
+        name,
+        asks,
+        (Load("main", CASES[case], Open(rate_rps, connections)),),
+        family=Family.RATES,
+        parameter=rate_rps,
+        parameter_name="arrivals a second",
+    )
 
 
 NEIGHBOUR_RATE_RPS = 10.0
@@ -64,6 +81,7 @@ def _neighbours() -> tuple[Scenario, ...]:
         "how late an innocent request is when it is alone",
         (canary,),
         yardstick=False,
+        family=Family.NEIGHBOURS,
     )
     asks = {
         "sleep-async": "beside handlers that await 50 ms",
@@ -84,9 +102,15 @@ def _neighbours() -> tuple[Scenario, ...]:
                         "neighbour",
                         CASES[f"{name}-{NEIGHBOUR_MS}"],
                         Open(NEIGHBOUR_RATE_RPS, 64),
+                        role=Role.BURDEN,
+                        work=Work.COMPUTE if name.startswith("burn") else Work.WAIT,
+                        work_ms=NEIGHBOUR_MS,
                     ),
                 ),
                 yardstick=False,
+                family=Family.NEIGHBOURS,
+                variant=name,
+                baseline=alone.name,
             )
             for name, text in asks.items()
         ),
@@ -101,9 +125,21 @@ def _cliff() -> tuple[Scenario, ...]:
             f"{name}-{users}",
             f"what a 50 ms sync route gives {users} at once from "
             f"{'the default' if name == 'cliff' else CLIFF_THREADS} worker threads",
-            (Load("main", CASES[f"sleep-sync-{CLIFF_MS}"], Closed(users, ramp_s=CLIFF_MS / 1000)),),
+            (
+                Load(
+                    "main",
+                    CASES[f"sleep-sync-{CLIFF_MS}"],
+                    Closed(users, ramp_s=CLIFF_MS / 1000),
+                    work=Work.WAIT,
+                    work_ms=CLIFF_MS,
+                ),
+            ),
             yardstick=False,
             settings=settings,
+            family=Family.EXECUTOR_CLIFF,
+            variant="default threads" if name == "cliff" else f"{CLIFF_THREADS} threads",
+            parameter=users,
+            parameter_name="users",
         )
         for name, settings in sizes.items()
         for users in CLIFF_USERS
@@ -135,6 +171,10 @@ def _layers() -> tuple[Scenario, ...]:
             f"middleware-{layers}",
             32,
             f"what a request costs under {layers} middlewares, or pairs of hooks",
+            family=Family.MIDDLEWARE,
+            parameter=layers,
+            parameter_name="layers",
+            baseline=f"middleware-{LAYERS[0]}" if layers != LAYERS[0] else "",
             yardstick=False,
         )
         for layers in LAYERS
@@ -150,7 +190,16 @@ def _saves() -> tuple[Scenario, ...]:
         "thread": "in a worker thread",
     }
     return tuple(
-        _closed(f"save-{name}", f"save-{name}", 32, f"what a save costs {text}", yardstick=False)
+        _closed(
+            f"save-{name}",
+            f"save-{name}",
+            32,
+            f"what a save costs {text}",
+            family=Family.SAVES,
+            variant=name,
+            baseline="save-none" if name != "none" else "",
+            yardstick=False,
+        )
         for name, text in how.items()
     )
 
@@ -161,7 +210,16 @@ DATABASE_USERS = (1, 32, 256)
 def _stores() -> tuple[Scenario, ...]:
     """The database, by both drivers, over more and more users; and two stores."""
     rows = (
-        _closed(f"db-{kind}-{users}", f"db-{kind}", users, f"one row {text}, {users} at once")
+        _closed(
+            f"db-{kind}-{users}",
+            f"db-{kind}",
+            users,
+            f"one row {text}, {users} at once",
+            family=Family.DATABASE,
+            variant=kind,
+            parameter=users,
+            parameter_name="users",
+        )
         for kind, text in {
             "async": "by an asynchronous driver",
             "sync": "by a synchronous driver in worker threads",
@@ -169,10 +227,26 @@ def _stores() -> tuple[Scenario, ...]:
         for users in DATABASE_USERS
     )
     both = (
-        _closed(f"save-both-{name}", f"save-both-{name}", 32, f"a save to two stores, {text}")
+        _closed(
+            f"save-both-{name}",
+            f"save-both-{name}",
+            32,
+            f"a save to two stores, {text}",
+            family=Family.STORES,
+            variant=name,
+            baseline="save-both-none" if name != "none" else "",
+        )
         for name, text in {"none": "unprotected", "both": "behind one shield"}.items()
     )
-    return (*rows, _closed("db-save-32", "db-save", 32, "what a transaction costs"), *both)
+    transaction = _closed(
+        "db-save-32",
+        "db-save",
+        32,
+        "what a transaction costs",
+        family=Family.STORES,
+        variant="transaction",
+    )
+    return (*rows, transaction, *both)
 
 
 _SCENARIOS: tuple[Scenario, ...] = (
@@ -184,6 +258,8 @@ _SCENARIOS: tuple[Scenario, ...] = (
         "sync",
         32,
         "the same from a sync route, run in worker threads",
+        family=Family.SYNC,
+        baseline="async-32",
         yardstick=False,
     ),
     _closed("async-1", "async", 1, "how long one request takes when nothing else is asked"),
@@ -192,9 +268,18 @@ _SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "waiting-1000",
         "whether 1,000 users who each wait half a second disturb each other",
-        (Load("main", CASES["hello-waiting"], Closed(1000, ramp_s=0.5)),),
+        (
+            Load(
+                "main",
+                CASES["hello-waiting"],
+                Closed(1000, ramp_s=0.5),
+                work=Work.WAIT,
+                work_ms=Settings().wait_ms,
+            ),
+        ),
         warmup_s=1.2,
         yardstick=False,
+        family=Family.WAITING,
     ),
     *_neighbours(),
     *_cliff(),
@@ -205,17 +290,19 @@ _SCENARIOS: tuple[Scenario, ...] = (
         after_s=1.0,
         yardstick=False,
         settings=Settings(keep_alive_s=CHURN_KEEP_ALIVE_S),
+        family=Family.CHURN,
     ),
     Scenario(
         "idle-1000",
         "what 1,000 idle connections cost in memory and descriptors, and what they do to others",
         (
             Load("main", CASES["async"], Closed(8)),
-            Load("idle", CASES["plain"], Idle(1000)),
+            Load("idle", CASES["plain"], Idle(1000), role=Role.BURDEN),
         ),
         warmup_s=1.0,
         after_s=1.0,
         yardstick=False,
+        family=Family.IDLE,
     ),
     _open("open-low", "async", 500.0, 128, "response times at a rate that every stack can hold"),
     _open("open-high", "async", 5000.0, 128, "response times at a rate that only the faster holds"),
@@ -251,6 +338,9 @@ def load_to_json(load: Load) -> dict[str, Any]:
         "answer_is_pattern": pattern,
         "allow": expected.allow,
         "chunked": expected.chunked,
+        "role": load.role,
+        "work": load.work,
+        "work_ms": load.work_ms,
         "model": {"kind": load.model.kind, **asdict(load.model)},
     }
 
@@ -275,4 +365,11 @@ def load_from_json(values: dict[str, Any]) -> Load:
     )
     model = dict(values["model"])
     kind = MODELS[model.pop("kind")]
-    return Load(values["name"], Case(values["case"], request, expected), kind(**model))
+    return Load(
+        values["name"],
+        Case(values["case"], request, expected),
+        kind(**model),
+        role=Role(values["role"]),
+        work=None if values["work"] is None else Work(values["work"]),
+        work_ms=values["work_ms"],
+    )

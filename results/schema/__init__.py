@@ -31,6 +31,7 @@ from loopbench.results.schema.measured import (
 )
 from loopbench.results.schema.paths import REGRESSIONS_FOLDER, ROOT, RUNS_FOLDER
 from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
+from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 
 __all__ = [
     "BEHAVIOUR",
@@ -62,12 +63,16 @@ __all__ = [
     "WORKERS",
     "Code",
     "Column",
+    "Dispatch",
+    "Family",
     "Kind",
+    "Role",
     "Row",
     "SchemaError",
     "Table",
     "TableWriter",
     "Value",
+    "Work",
     "format_value",
     "parse_value",
     "read_table",
