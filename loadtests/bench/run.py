@@ -60,7 +60,9 @@ def measure(
     Raises HarnessError for what is the harness's own fault.
     """
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    known = RunResult(planned, scenario, started_at, cpus.codes, processes)
+    known = RunResult(
+        planned, scenario, started_at, cpus.codes, processes, yardstick=stack.yardstick
+    )
     try:
         with (
             upstream_process(scenario.upstream, place, cpus, log) as upstream,

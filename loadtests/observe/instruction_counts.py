@@ -16,8 +16,10 @@ from loopbench.loadtests.observe.callgrind import counting
 from loopbench.loadtests.regression.layers.instructions import REPEATS, counted
 from loopbench.loadtests.regression.parallel import Patience
 from loopbench.results.schema import COUNTS, Row, TableWriter
-from loopbench.servers.contract.cases import CASES, Dispatch, route_of
+from loopbench.servers.contract.cases import CASES, LAYERS, Dispatch, route_of
 from loopbench.servers.settings import Settings
+
+_LAYERS = {f"middleware-{layers}": layers for layers in LAYERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Count:
         return {
             "stack": self.stack,
             "case": self.case,
+            "layers": _LAYERS.get(self.case),
             "requests": self.requests,
             "repeats": len(self.values),
             "instructions": self.median,

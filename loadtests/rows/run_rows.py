@@ -51,6 +51,7 @@ class RunResult:
     slices: of a Run that was measured in Slices; its report then adds them up.
     others_cpu: of such a Run, the share of one CPU that was used by processes that are not of
     this bench, over the whole Block.
+    yardstick: whether the stack is there to measure the measuring with.
     """
 
     planned: PlannedRun
@@ -69,6 +70,7 @@ class RunResult:
     server_here: bool = True
     slices: tuple[Slice, ...] = ()
     others_cpu: float | None = None
+    yardstick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ def _identity(result: RunResult, load: Load) -> Row:
         "stack": planned.stack,
         "scenario": planned.scenario,
         "load": load.name,
+        **_facts(result.scenario, load),
+        "yardstick": result.yardstick,
         "processes": result.processes,
         "started_at": result.started_at,
         "load_model": model.kind,
@@ -169,6 +173,22 @@ def _identity(result: RunResult, load: Load) -> Row:
         "stop_ms": ended.stop_ms if ended else None,
         "exit_code": ended.exit_code if ended else None,
         "killed": ended.killed if ended else None,
+    }
+
+
+def _facts(scenario: Scenario, load: Load) -> Row:
+    """What the reading half has to know of the scenario and the load."""
+    return {
+        "scenario_family": scenario.family,
+        "scenario_variant": scenario.variant or None,
+        "scenario_parameter": scenario.parameter,
+        "scenario_parameter_name": scenario.parameter_name or None,
+        "baseline_scenario": scenario.baseline or None,
+        "load_role": load.role,
+        "case": load.case.name,
+        "dispatch": load.dispatch,
+        "work": load.work,
+        "work_ms": load.work_ms,
     }
 
 

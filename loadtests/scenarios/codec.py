@@ -17,6 +17,7 @@ from loopbench.loadtests.scenarios.models import (
     Pushed,
     Slow,
 )
+from loopbench.results.schema import Role, Work
 from loopbench.servers.contract.cases import Case, Expected, Request
 
 _MODELS: tuple[type[Model], ...] = (Closed, Open, Idle, Slow, Echo, Pushed, Broadcast)
@@ -44,6 +45,9 @@ def load_to_json(load: Load) -> dict[str, Any]:
         "answer_is_pattern": pattern,
         "allow": expected.allow,
         "chunked": expected.chunked,
+        "role": load.role,
+        "work": load.work,
+        "work_ms": load.work_ms,
         "model": {"kind": load.model.kind, **asdict(load.model)},
     }
 
@@ -68,4 +72,11 @@ def load_from_json(values: dict[str, Any]) -> Load:
     )
     model = dict(values["model"])
     kind = MODELS[model.pop("kind")]
-    return Load(values["name"], Case(values["case"], request, expected), kind(**model))
+    return Load(
+        values["name"],
+        Case(values["case"], request, expected),
+        kind(**model),
+        role=Role(values["role"]),
+        work=None if values["work"] is None else Work(values["work"]),
+        work_ms=values["work_ms"],
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from loopbench.loadtests.scenarios.models import Closed, Load, Scenario, Slow
+from loopbench.results.schema import Family, Role
 from loopbench.servers.contract.cases import Case
 
 CaseOf = Callable[[str], Case]
@@ -18,15 +19,35 @@ SLOW_BYTES_S = 65_536
 
 def moving(case_of: CaseOf) -> tuple[Scenario, ...]:
     """Large answers, streams and uploads, in the order of the list."""
+    answers, uploads = Family.LARGE_ANSWERS, Family.UPLOADS
     return (
-        _one("json-1k", case_of("items-16"), 32, "what encoding 1 KiB of JSON costs"),
-        _one("json-64k", case_of("items-1000"), 8, "what encoding 64 KiB of JSON does to the loop"),
-        _one("json-1m", case_of("items-1m"), 4, "what encoding 1 MiB of JSON does to the loop"),
-        *_streams(case_of),
-        _one("upload-1k", case_of("upload-1024"), 32, "what a body of 1 KiB costs"),
-        _one("upload-1m", case_of("upload-1m"), 4, "how fast 1 MiB is read, and what it needs"),
-        _one("upload-64m", case_of("upload-64m"), 1, "the same of 64 MiB"),
+        _one(answers, "json-1k", case_of("items-16"), 32, "what encoding 1 KiB of JSON costs"),
         _one(
+            answers,
+            "json-64k",
+            case_of("items-1000"),
+            8,
+            "what encoding 64 KiB of JSON does to the loop",
+        ),
+        _one(
+            answers,
+            "json-1m",
+            case_of("items-1m"),
+            4,
+            "what encoding 1 MiB of JSON does to the loop",
+        ),
+        *_streams(case_of),
+        _one(uploads, "upload-1k", case_of("upload-1024"), 32, "what a body of 1 KiB costs"),
+        _one(
+            uploads,
+            "upload-1m",
+            case_of("upload-1m"),
+            4,
+            "how fast 1 MiB is read, and what it needs",
+        ),
+        _one(uploads, "upload-64m", case_of("upload-64m"), 1, "the same of 64 MiB"),
+        _one(
+            uploads,
             "upload-multipart-1m",
             case_of("upload-multipart-1m"),
             4,
@@ -35,8 +56,8 @@ def moving(case_of: CaseOf) -> tuple[Scenario, ...]:
     )
 
 
-def _one(name: str, case: Case, users: int, asks: str) -> Scenario:
-    return Scenario(name, asks, (Load("main", case, Closed(users)),))
+def _one(family: Family, name: str, case: Case, users: int, asks: str) -> Scenario:
+    return Scenario(name, asks, (Load("main", case, Closed(users)),), family=family)
 
 
 def _streams(case_of: CaseOf) -> tuple[Scenario, ...]:
@@ -47,20 +68,30 @@ def _streams(case_of: CaseOf) -> tuple[Scenario, ...]:
         "slow": (SLOW_BYTES_S, f"who each read {SLOW_BYTES_S // 1024} KiB a second"),
         "stuck": (0, "who read nothing"),
     }
+    alone = Scenario(
+        "stream-100k",
+        "when 100 chunks of 1 KiB begin to arrive, and end",
+        (main,),
+        family=Family.STREAMS,
+    )
     return (
-        Scenario("stream-100k", "when 100 chunks of 1 KiB begin to arrive, and end", (main,)),
+        alone,
         Scenario(
             "stream-8m",
             "when 128 chunks of 64 KiB begin to arrive, and how fast they are sent",
             (Load("main", large, Closed(4, first_byte=True)),),
+            family=Family.STREAMS,
         ),
         *(
             Scenario(
                 f"stream-{name}",
                 f"what {SLOW_READERS} readers of 8 MiB {how} cost in memory, and do to others",
-                (main, Load("slow", large, Slow(SLOW_READERS, rate))),
+                (main, Load("slow", large, Slow(SLOW_READERS, rate), role=Role.BURDEN)),
                 warmup_s=1.5,  # until the kernel's buffers of all of them are full
                 after_s=1.0,
+                family=Family.SLOW_READERS,
+                variant=name,
+                baseline=alone.name,
             )
             for name, (rate, how) in slow.items()
         ),
@@ -81,6 +112,10 @@ def clients(case_of: CaseOf) -> tuple[Scenario, ...]:
             (Load("main", case_of(f"fetch-{name}-{pages}"), Closed(4)),),
             yardstick=False,
             upstream=True,
+            family=Family.FETCH,
+            variant=name,
+            parameter=pages,
+            parameter_name="pages",
         )
         for name, text in how.items()
         for pages in FETCHED_PAGES

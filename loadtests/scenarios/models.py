@@ -14,7 +14,7 @@ from loopbench.loadtests.scenarios.model import (
     Unscheduled,
     divide,
 )
-from loopbench.results.schema import Code
+from loopbench.results.schema import Code, Family, Role, Work
 from loopbench.servers.contract.cases import WS_ROUTES, Case, route_of
 from loopbench.servers.settings import Settings
 
@@ -249,6 +249,8 @@ class Load:
 
     own: it goes to a person's own application, whose routes are not the contract's.
     codes: what is in doubt about each row of it from the beginning.
+    role: whether the scenario asks about it, or offers it beside. work: what its handler does
+    for work_ms; None: neither waits nor computes.
     """
 
     name: str
@@ -256,6 +258,20 @@ class Load:
     model: Model
     own: bool = False
     codes: tuple[Code, ...] = ()
+    role: Role = Role.MEASURED
+    work: Work | None = None
+    work_ms: float | None = None
+
+    @property
+    def dispatch(self) -> str | None:
+        """Where the contract says that the work runs; None in a person's own application, and
+        for a request that no route is for."""
+        if self.own:
+            return None
+        try:
+            return route_of(self.case.request).dispatch.value
+        except LookupError:
+            return None
 
     @property
     def route(self) -> str | None:
@@ -279,6 +295,9 @@ class Scenario:
     slice_s: the counted window of a Slice, where the scenario is measured in Slices: long against
     the time that all of its users take for one answer each. None where handlers wait: then Runs
     stay whole.
+    family, variant: what it is a scenario of, and which way of that. parameter: the number that
+    differs within family and variant, counted in parameter_name; None: none does. baseline: the
+    scenario that it is to be read against; blank: none.
     """
 
     name: str
@@ -290,3 +309,8 @@ class Scenario:
     upstream: bool = False
     slice_s: float | None = None
     settings: Settings = field(default_factory=Settings)
+    family: Family = Family.CUSTOM
+    variant: str = ""
+    parameter: float | None = None
+    parameter_name: str = ""
+    baseline: str = ""

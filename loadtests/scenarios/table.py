@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from loopbench.loadtests.scenarios.codec import MODELS, load_from_json, load_to_json
 from loopbench.loadtests.scenarios.data import clients, moving
 from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Closed, Idle, Load, Open, Scenario
 from loopbench.loadtests.scenarios.websockets import sockets
+from loopbench.results.schema import Family, Role, Work
 from loopbench.servers.contract.cases import CASES, LAYERS, Case
 from loopbench.servers.contract.large_cases import large
 from loopbench.servers.settings import Settings
@@ -45,15 +47,26 @@ def _closed(
     users: int,
     asks: str,
     *,
+    family: Family = Family.CLOSED_LOOP,
     yardstick: bool = True,
     slice_s: float | None = SLICE_S,
+    **facts: Any,
 ) -> Scenario:
     load = Load("main", case_of(case), Closed(users))
-    return Scenario(name, asks, (load,), yardstick=yardstick, slice_s=slice_s)
+    return Scenario(
+        name, asks, (load,), yardstick=yardstick, slice_s=slice_s, family=family, **facts
+    )
 
 
 def _open(name: str, case: str, rate_rps: float, connections: int, asks: str) -> Scenario:
-    return Scenario(name, asks, (Load("main", CASES[case], Open(rate_rps, connections)),))
+    return Scenario(
+        name,
+        asks,
+        (Load("main", CASES[case], Open(rate_rps, connections)),),
+        family=Family.RATES,
+        parameter=rate_rps,
+        parameter_name="arrivals a second",
+    )
 
 
 NEIGHBOUR_RATE_RPS = 10.0
@@ -79,6 +92,7 @@ def _neighbours() -> tuple[Scenario, ...]:
         "how late an innocent request is when it is alone",
         (canary,),
         yardstick=False,
+        family=Family.NEIGHBOURS,
     )
     asks = {
         "sleep-async": "beside handlers that await 50 ms",
@@ -99,9 +113,15 @@ def _neighbours() -> tuple[Scenario, ...]:
                         "neighbour",
                         CASES[f"{name}-{NEIGHBOUR_MS}"],
                         Open(NEIGHBOUR_RATE_RPS, 64),
+                        role=Role.BURDEN,
+                        work=Work.COMPUTE if name.startswith("burn") else Work.WAIT,
+                        work_ms=NEIGHBOUR_MS,
                     ),
                 ),
                 yardstick=False,
+                family=Family.NEIGHBOURS,
+                variant=name,
+                baseline=alone.name,
             )
             for name, text in asks.items()
         ),
@@ -116,9 +136,21 @@ def _cliff() -> tuple[Scenario, ...]:
             f"{name}-{users}",
             f"what a 50 ms sync route gives {users} at once from "
             f"{'the default' if name == 'cliff' else CLIFF_THREADS} worker threads",
-            (Load("main", CASES[f"sleep-sync-{CLIFF_MS}"], Closed(users, ramp_s=CLIFF_MS / 1000)),),
+            (
+                Load(
+                    "main",
+                    CASES[f"sleep-sync-{CLIFF_MS}"],
+                    Closed(users, ramp_s=CLIFF_MS / 1000),
+                    work=Work.WAIT,
+                    work_ms=CLIFF_MS,
+                ),
+            ),
             yardstick=False,
             settings=settings,
+            family=Family.EXECUTOR_CLIFF,
+            variant="default threads" if name == "cliff" else f"{CLIFF_THREADS} threads",
+            parameter=users,
+            parameter_name="users",
         )
         for name, settings in sizes.items()
         for users in CLIFF_USERS
@@ -150,6 +182,10 @@ def _layers() -> tuple[Scenario, ...]:
             f"middleware-{layers}",
             32,
             f"what a request costs under {layers} middlewares, or pairs of hooks",
+            family=Family.MIDDLEWARE,
+            parameter=layers,
+            parameter_name="layers",
+            baseline=f"middleware-{LAYERS[0]}" if layers != LAYERS[0] else "",
             yardstick=False,
         )
         for layers in LAYERS
@@ -170,6 +206,9 @@ def _saves() -> tuple[Scenario, ...]:
             f"save-{name}",
             32,
             f"what a save costs {text}",
+            family=Family.SAVES,
+            variant=name,
+            baseline="save-none" if name != "none" else "",
             yardstick=False,
             slice_s=LONG_SLICE_S,
         )
@@ -188,6 +227,10 @@ def _stores() -> tuple[Scenario, ...]:
             f"db-{kind}",
             users,
             f"one row {text}, {users} at once",
+            family=Family.DATABASE,
+            variant=kind,
+            parameter=users,
+            parameter_name="users",
             slice_s=LONG_SLICE_S if users <= 32 else None,
         )
         for kind, text in {
@@ -202,12 +245,23 @@ def _stores() -> tuple[Scenario, ...]:
             f"save-both-{name}",
             32,
             f"a save to two stores, {text}",
+            family=Family.STORES,
+            variant=name,
+            baseline="save-both-none" if name != "none" else "",
             slice_s=None,
         )
         for name, text in {"none": "unprotected", "both": "behind one shield"}.items()
     )
-    saves = _closed("db-save-32", "db-save", 32, "what a transaction costs", slice_s=None)
-    return (*rows, saves, *both)
+    transaction = _closed(
+        "db-save-32",
+        "db-save",
+        32,
+        "what a transaction costs",
+        family=Family.STORES,
+        variant="transaction",
+        slice_s=None,
+    )
+    return (*rows, transaction, *both)
 
 
 _SCENARIOS: tuple[Scenario, ...] = (
@@ -219,6 +273,8 @@ _SCENARIOS: tuple[Scenario, ...] = (
         "sync",
         32,
         "the same from a sync route, run in worker threads",
+        family=Family.SYNC,
+        baseline="async-32",
         yardstick=False,
     ),
     _closed("async-1", "async", 1, "how long one request takes when nothing else is asked"),
@@ -227,9 +283,18 @@ _SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "waiting-1000",
         "whether 1,000 users who each wait half a second disturb each other",
-        (Load("main", CASES["hello-waiting"], Closed(1000, ramp_s=0.5)),),
+        (
+            Load(
+                "main",
+                CASES["hello-waiting"],
+                Closed(1000, ramp_s=0.5),
+                work=Work.WAIT,
+                work_ms=Settings().wait_ms,
+            ),
+        ),
         warmup_s=1.2,
         yardstick=False,
+        family=Family.WAITING,
     ),
     *_neighbours(),
     *_cliff(),
@@ -240,17 +305,19 @@ _SCENARIOS: tuple[Scenario, ...] = (
         after_s=1.0,
         yardstick=False,
         settings=Settings(keep_alive_s=CHURN_KEEP_ALIVE_S),
+        family=Family.CHURN,
     ),
     Scenario(
         "idle-1000",
         "what 1,000 idle connections cost in memory and descriptors, and what they do to others",
         (
             Load("main", CASES["async"], Closed(8)),
-            Load("idle", CASES["plain"], Idle(1000)),
+            Load("idle", CASES["plain"], Idle(1000), role=Role.BURDEN),
         ),
         warmup_s=1.0,
         after_s=1.0,
         yardstick=False,
+        family=Family.IDLE,
     ),
     _open("open-low", "async", 500.0, 128, "response times at a rate that every stack can hold"),
     _open("open-high", "async", 5000.0, 128, "response times at a rate that only the faster holds"),

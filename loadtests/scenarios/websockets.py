@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Pushed, Scenario
+from loopbench.results.schema import Family
 from loopbench.servers.contract.websockets import opening
 
 ECHO_USERS = (1, 32, 500)
@@ -70,6 +71,7 @@ def sockets() -> tuple[Scenario, ...]:
             Broadcast(BESIDE, SLOW_RATE, SLOW_BYTES, slow=1),
             "the same beside one that reads nothing, which the server gives up after a while",
             after_s=1.0,
+            baseline="feed-even",
         ),
     )
 
@@ -83,6 +85,16 @@ def _scenario(
     *,
     after_s: float = 0.0,
     yardstick: bool = False,
+    baseline: str = "",
 ) -> Scenario:
     load = Load("main", opening(case, target), model)
-    return Scenario(name, asks, (load,), after_s=after_s, yardstick=yardstick)
+    to_and_fro = isinstance(model, Echo)
+    return Scenario(
+        name,
+        asks,
+        (load,),
+        after_s=after_s,
+        yardstick=yardstick,
+        family=Family.WEBSOCKETS if to_and_fro else Family.BROADCAST,
+        baseline=baseline,
+    )

@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 from loopbench.results import schema
 from loopbench.results.errors import UnknownName
+from loopbench.results.folder import older_scenarios
 from loopbench.results.folder.tables import Problem, rows
 from loopbench.results.schema import Row, Value
 
@@ -85,6 +86,17 @@ class Folder:
     def stacks(self) -> tuple[str, ...]:
         """Every stack that was planned or measured, by name."""
         return tuple(sorted({*self.plan.stacks, *(run.stack for run in self.runs)}))
+
+    @property
+    def yardstick(self) -> str | None:
+        """The stack without a framework, by which the measuring is measured; None without one.
+        Of one without rows environment.json tells it."""
+        marked = (run.stack for run in self.runs if run.values["yardstick"])
+        facts = facts_of(self)
+        bare = (
+            stack for stack in self.plan.stacks if facts.get(stack, {}).get("framework") == "none"
+        )
+        return next(marked, None) or next(bare, None)
 
 
 def is_results_folder(path: Path) -> bool:
@@ -189,7 +201,7 @@ def only(folder: Folder, patterns: Sequence[str]) -> Folder:
 def _runs(path: Path, problems: list[Problem]) -> Iterator[RunRow]:
     seen: set[tuple[str, ...]] = set()
     for values in rows(path, schema.RUNS, problems):
-        row = _run_row(values)
+        row = _run_row(values if values["scenario_family"] else _completed(values))
         keys = {(row.run_id, row.load), (str(row.round), row.stack, row.scenario, row.load)}
         where = f"Run {row.run_id}, load {row.load}"
         if keys & seen:
@@ -200,6 +212,13 @@ def _runs(path: Path, problems: list[Problem]) -> Iterator[RunRow]:
         seen |= keys
         problems += [Problem(schema.RUNS.filename, f"{where}: {text}") for text in _nonsense(row)]
         yield row
+
+
+def _completed(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The row with what its names told before there were columns of it."""
+    stack, scenario, load = (str(values[name]) for name in ("stack", "scenario", "load"))
+    known = {name: value for name, value in values.items() if value is not None}
+    return {**values, **older_scenarios.facts_of(stack, scenario, load), **known}
 
 
 def _run_row(values: Mapping[str, Value]) -> RunRow:

@@ -6,10 +6,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from loopbench.results import schema
+from loopbench.results.folder import older_scenarios
 from loopbench.results.folder.behaviour_answers import Question, questions
 from loopbench.results.folder.folder import Folder, RunRow, facts_of
+from loopbench.results.folder.scenarios import LoadFacts, Where
 from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.report.blocks import Key
 from loopbench.results.report.charts.style import Look, looks
@@ -20,9 +23,8 @@ from loopbench.results.report.series.distributions import (
     distributions,
 )
 from loopbench.results.report.series.timelines import Track, tracks
-from loopbench.results.schema import Row
+from loopbench.results.schema import Family, Row
 from loopbench.results.stats.summary import (
-    YARDSTICK,
     Cell,
     Ratio,
     Sample,
@@ -95,6 +97,37 @@ class Material:
         models = load_models(self.folder)
         return tuple(key for key in self.loads if models[key][-1] in wanted)
 
+    def name(self, where: Where) -> str:
+        """Of a scenario and load: the scenario alone where that tells the load."""
+        return self.summaries.names[where]
+
+    def fact(self, where: Where) -> LoadFacts:
+        """What the rows say of a scenario and load."""
+        return self.summaries.facts[where]
+
+    def family(self, *families: Family) -> tuple[Where, ...]:
+        """The loads that scenarios of these families ask about, in the order to show them in."""
+        return tuple(
+            where
+            for where in self.loads
+            if (found := self.fact(where)).measured and found.family in families
+        )
+
+    def burdens(self, scenario: str) -> tuple[Where, ...]:
+        """What a scenario offers beside the load that it asks about."""
+        return tuple(
+            where for where in self.loads if where[0] == scenario and not self.fact(where).measured
+        )
+
+    def baseline(self, where: Where) -> Where | None:
+        """The load that a scenario's measured load is to be read against: in its baseline
+        scenario; None where it has none or that was not measured."""
+        scenario = self.fact(where).baseline
+        return next(
+            (other for other in self.loads if other[0] == scenario and self.fact(other).measured),
+            None,
+        )
+
     def get(self, stack: str, where: tuple[str, str], metric: str) -> Summary | None:
         """The Summary of one metric of a Cell; None where it was not measured."""
         return self.summaries.get((stack, *where), metric)
@@ -105,7 +138,7 @@ class Material:
 
     def contenders(self) -> tuple[str, ...]:
         """The stacks to choose between: all but the yardstick, the reference first."""
-        return tuple(stack for stack in self.stacks if stack != YARDSTICK)
+        return tuple(stack for stack in self.stacks if stack != self.summaries.yardstick)
 
     def against(self, cell: Cell, other: Cell, metric: str) -> Ratio | None:
         """One Cell over another within a Round."""
@@ -127,23 +160,17 @@ class Material:
         return tuple(Key(self.looks[stack].id, stack) for stack in self.stacks if stack in stacks)
 
 
-def name(where: tuple[str, str]) -> str:
-    """Of a scenario and load: the scenario alone where it has one load."""
-    scenario, load = where
-    return scenario if load == "main" else f"{scenario}/{load}"
-
-
 def gather(folder: Folder, summaries: Summaries) -> Material:
     """Read what the report needs beside runs.csv. Raises ResultsError where a table that is
     there cannot be opened."""
     problems = list(folder.problems)
-    stacks = in_order(folder.stacks, summaries.reference)
+    stacks = in_order(folder.stacks, summaries)
     curves, coarse = _curves(folder, problems)
     return Material(
         folder=folder,
         summaries=summaries,
         stacks=stacks,
-        looks=looks(stacks),
+        looks=looks(stacks, summaries.yardstick),
         notes=notes(summaries),
         facts=facts_of(folder),
         curves=curves,
@@ -151,10 +178,20 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
         observations=tuple(rows(folder.path, schema.OBSERVATIONS, problems)),
         threads=tuple(rows(folder.path, schema.THREADS, problems)),
         probe_cost=optional_rows(folder.path, schema.PROBE_COST, problems),
-        counts=optional_rows(folder.path, schema.COUNTS, problems),
+        counts=counts_of(folder.path, problems),
         behaviour=questions(optional_rows(folder.path, schema.BEHAVIOUR, problems)),
         coarse=coarse,
         problems=tuple(problems),
+    )
+
+
+def counts_of(path: Path, problems: list[Problem]) -> tuple[Row, ...]:
+    """counts.csv; of a case that has no `layers` the older names tell them."""
+    return tuple(
+        {**row, "layers": older_scenarios.layers_of(str(row["case"]))}
+        if row["layers"] is None
+        else row
+        for row in optional_rows(path, schema.COUNTS, problems)
     )
 
 

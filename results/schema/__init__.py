@@ -32,6 +32,7 @@ from loopbench.results.schema.measured import (
 )
 from loopbench.results.schema.paths import REGRESSIONS_FOLDER, ROOT, RUNS_FOLDER
 from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
+from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
 
 __all__ = [
@@ -65,13 +66,17 @@ __all__ = [
     "WORKERS",
     "Code",
     "Column",
+    "Dispatch",
+    "Family",
     "FolderInUse",
     "Kind",
+    "Role",
     "Row",
     "SchemaError",
     "Table",
     "TableWriter",
     "Value",
+    "Work",
     "format_value",
     "locked",
     "parse_value",

@@ -27,6 +27,11 @@ COUNTS = Table(
     (
         text("stack", "what was asked", required=True),
         text("case", "name of the contract's case", required=True),
+        count(
+            "layers",
+            "how many layers of middleware the case lies under; blank: it is not about layers",
+            later=True,
+        ),
         count("requests", "requests in one count", required=True),
         count("repeats", "how often it was counted", required=True),
         number("instructions", "1", "user-space instructions a request, median", required=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+from loopbench.results.schema.scenarios import SCENARIO_COLUMNS
 from loopbench.results.schema.stores import STORE_COLUMNS
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
@@ -76,6 +77,7 @@ RUNS = Table(
             "which of the scenario's loads this row is about; `main` where there is one",
             required=True,
         ),
+        *SCENARIO_COLUMNS,
         Column(
             "processes",
             Kind.INTEGER,

@@ -23,12 +23,13 @@ requests queue for its connections it cannot be told from the pool.
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.scenarios import LoadFacts
+from loopbench.results.schema import Family
 from loopbench.results.stats.summary import Cell, Summaries
 
 FULL = 0.9
@@ -43,11 +44,8 @@ BUSY, ITS_OWN = 0.5, 2 / 3
 """Time outside a loop's wait is also time without a CPU. From BUSY on, less than ITS_OWN of it on
 a CPU says that other programs, or the database, had the CPU meanwhile."""
 
-SCENARIO = re.compile(r"(?:db-(?:async|sync|save)|save-both)-\w+")
-"""Those that ask a database."""
-
-SWEEP = re.compile(r"db-(async|sync)-(\d+)")
-"""Of them those that differ in driver and users alone."""
+FAMILIES = (Family.DATABASE, Family.STORES)
+"""Scenarios that ask a database. The first differ in driver and users alone."""
 
 
 class Word(enum.StrEnum):
@@ -150,10 +148,16 @@ def _queue(seen: Seen) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The verdict about one Cell, with what it was made from."""
+    """The verdict about one Cell, with what it was made from.
+
+    swept: the scenario is one of those that differ in driver and users alone. dispatch: where
+    its handlers work, and so which driver they use.
+    """
 
     cell: Cell
     users: int
+    swept: bool
+    dispatch: str
     seen: Seen
     verdict: Verdict
 
@@ -164,19 +168,25 @@ def limits(folder: Folder, summaries: Summaries) -> list[Limit]:
     users = {
         (run.stack, run.scenario, run.load): int(run.number("users") or 0)
         for run in folder.runs
-        if SCENARIO.fullmatch(run.scenario)
+        if summaries.facts[run.scenario, run.load].family in FAMILIES
     }
     found = []
-    for cell in sorted(users, key=lambda cell: (*_order(cell[1]), cell)):
+    for cell in sorted(users, key=lambda cell: (*_order(summaries.facts[cell[1:]]), cell)):
         if summaries.get(cell, "throughput_rps") is not None:
             seen = _seen(folder.environment, summaries, cell)
-            found.append(Limit(cell, users[cell], seen, verdict(seen)))
+            facts = summaries.facts[cell[1:]]
+            found.append(
+                Limit(cell, users[cell], _swept(facts), facts.dispatch, seen, verdict(seen))
+            )
     return found
 
 
-def _order(scenario: str) -> tuple[int, int]:
-    match = SWEEP.fullmatch(scenario)
-    return (0, int(match[2])) if match else (1, 0)
+def _swept(facts: LoadFacts) -> bool:
+    return facts.family == Family.DATABASE and facts.parameter is not None
+
+
+def _order(facts: LoadFacts) -> tuple[bool, float]:
+    return not _swept(facts), facts.parameter or 0.0
 
 
 def line(one: Limit) -> str:

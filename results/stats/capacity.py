@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from loopbench.results.folder.folder import Folder
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import TRIM_FROM
-from loopbench.results.stats.summary import YARDSTICK, Cell, Summaries, Summary
+from loopbench.results.stats.summary import Cell, Summaries, Summary
 from loopbench.results.stats.warnings import wording
 
 RATE, P99, CPU, SHARE = (
@@ -97,7 +97,7 @@ def capacities(
     found = []
     for stack in folder.stacks:
         points = tuple(_points(folder, summaries, stack, slo_ms, pattern))
-        if points and stack != YARDSTICK:
+        if points and stack != summaries.yardstick:
             failing = next((place for place, point in enumerate(points) if not point.held), None)
             below = points if failing is None else points[:failing]
             found.append(
@@ -118,17 +118,18 @@ def _points(
 ) -> Iterator[Point]:
     """The rates that were offered, the lowest first."""
     rates = {
-        run.scenario: rate
+        (run.scenario, run.load): rate
         for run in folder.runs
-        if run.load == "main" and run.stack == stack and fnmatch.fnmatchcase(run.scenario, pattern)
+        if run.stack == stack and fnmatch.fnmatchcase(run.scenario, pattern)
+        if summaries.facts[run.scenario, run.load].is_rate
         if (rate := run.number(RATE)) is not None
     }
-    for scenario, rate in sorted(rates.items(), key=lambda pair: pair[1]):
-        cell: Cell = (stack, scenario, "main")
+    for where, rate in sorted(rates.items(), key=lambda pair: pair[1]):
+        cell: Cell = (stack, *where)
         readings = [summaries.get(cell, metric) for metric in (P99, CPU, SHARE)]
         p99, cpu, share = (reading for reading in readings)
         if p99 is not None and cpu is not None and share is not None:
-            yield Point(scenario, rate, p99.centre, cpu.centre, share.centre, _why_not(p99, slo_ms))
+            yield Point(where[0], rate, p99.centre, cpu.centre, share.centre, _why_not(p99, slo_ms))
 
 
 def _why_not(p99: Summary, slo_ms: float | None) -> str:

@@ -62,6 +62,7 @@ class Split:
     pair: Pair
     scenario: str
     load: str
+    name: str
     n: int
     base: float
     other: float
@@ -170,6 +171,7 @@ def _split(pair: Pair, where: tuple[str, str], summaries: Summaries) -> Split | 
     return Split(
         pair,
         *where,
+        name=summaries.names[where],
         n=located.n,
         base=_centre(base.sample, shared),
         other=_centre(other.sample, shared),

@@ -48,7 +48,7 @@ def header(kind: str) -> Cells:
 def row(split: Split) -> Cells:
     """CPU time a request, both sides and the difference within a Round."""
     return (
-        split.scenario if split.load == "main" else f"{split.scenario}/{split.load}",
+        split.name,
         split.pair.other,
         split.pair.base,
         formatting.digits(split.base),

@@ -22,12 +22,10 @@ from types import MappingProxyType
 from loopbench.results import schema
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
+from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, names_of
 from loopbench.results.schema import Column, Kind, Row, TableWriter
 from loopbench.results.stats.location import MIN_ROUNDS, Interval, locate, raised
 from loopbench.results.stats.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
-
-YARDSTICK = "asyncio"
-"""The stack without a framework: what the generator reaches at most, and never the reference."""
 
 GENERATOR_LIMIT = 0.9
 """Share of the yardstick's throughput from which on the server is not the limit."""
@@ -42,6 +40,8 @@ _GIVEN = frozenset(
         "processes",
         "users",
         "arrival_rate_rps",
+        "scenario_parameter",
+        "work_ms",
         "request_body_bytes",
         "answer_body_bytes",
         "warmup_s",
@@ -125,16 +125,25 @@ class Summaries:
 
     by: summaries by cell and metric. cells: the Warnings of every Cell and
     load, those without any figure included, in the order to show them in.
-    reference: None where no stack can be one.
+    reference: None where no stack can be one. yardstick: the stack without a framework, which
+    shows what the generator reaches at most and is never the reference; None without one.
+    facts: what the rows say of each scenario and load. names: how these are called.
     """
 
     reference: str | None
     by: Mapping[tuple[Cell, str], Summary]
     cells: Mapping[Cell, tuple[Warning, ...]]
+    yardstick: str | None
+    facts: Mapping[Where, LoadFacts]
+    names: Mapping[Where, str]
 
     def get(self, cell: Cell, metric: str) -> Summary | None:
         """The Summary of one metric; None where it was not measured."""
         return self.by.get((cell, metric))
+
+    def name(self, cell: Cell) -> str:
+        """Stack and scenario of a Cell; the load too where the scenario alone does not tell."""
+        return f"{cell[0]} {self.names[cell[1:]]}"
 
 
 def samples(runs: Iterable[RunRow]) -> dict[tuple[Cell, str], Sample]:
@@ -151,11 +160,13 @@ def samples(runs: Iterable[RunRow]) -> dict[tuple[Cell, str], Sample]:
     }
 
 
-def choose_reference(stacks: Sequence[str], wanted: str | None = None) -> str | None:
+def choose_reference(
+    stacks: Sequence[str], yardstick: str | None, wanted: str | None = None
+) -> str | None:
     """The stack that ratios are taken to: the one wanted, or the first by name that is no
     yardstick; None where only the yardstick is there. Raises UnknownName."""
     if wanted is None:
-        return next((stack for stack in sorted(stacks) if stack != YARDSTICK), None)
+        return next((stack for stack in sorted(stacks) if stack != yardstick), None)
     if wanted not in stacks:
         hint = nearest(wanted, stacks) or f"measured were {', '.join(sorted(stacks))}"
         raise UnknownName(f"unknown stack {wanted!r}; {hint}")
@@ -166,10 +177,11 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     """Summaries of every metric of every Cell and load. Raises UnknownName for a reference
     stack that the folder does not have."""
     measured = sorted({run.stack for run in folder.runs})
-    to = choose_reference(measured, reference)
+    yardstick, facts = folder.yardstick, facts_by_load(folder.runs)
+    to = choose_reference(measured, yardstick, reference)
     taken = samples(folder.runs)
     noted = _noted(folder)
-    limited = _generator_limited(taken, _closed(folder.runs))
+    limited = _generator_limited(taken, _closed(folder.runs), yardstick)
     by = {}
     for (cell, metric), sample in taken.items():
         ratio = None
@@ -185,7 +197,9 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     cells = {
         cell: _of_cell(cell, noted.get(cell, ()), by, folder.plan) for cell in _every_cell(folder)
     }
-    return Summaries(to, MappingProxyType(by), MappingProxyType(cells))
+    return Summaries(
+        to, MappingProxyType(by), MappingProxyType(cells), yardstick, facts, names_of(facts)
+    )
 
 
 def _summary(sample: Sample, ratio: Ratio | None, found: tuple[Warning, ...]) -> Summary:
@@ -233,17 +247,21 @@ def _noted(folder: Folder) -> dict[Cell, tuple[Warning, ...]]:
 
 
 def _generator_limited(
-    taken: Mapping[tuple[Cell, str], Sample], closed: set[tuple[str, str]]
+    taken: Mapping[tuple[Cell, str], Sample],
+    closed: set[tuple[str, str]],
+    yardstick: str | None,
 ) -> set[Cell]:
     """Cells whose throughput is that of the yardstick, or nearly."""
-    limited = set()
+    limited: set[Cell] = set()
+    if yardstick is None:
+        return limited
     for (cell, metric), sample in taken.items():
-        if metric != _ALWAYS or cell[0] == YARDSTICK or cell[1:] not in closed:
+        if metric != _ALWAYS or cell[0] == yardstick or cell[1:] not in closed:
             continue
-        yardstick = taken.get(((YARDSTICK, *cell[1:]), metric))
-        if yardstick is None:
+        most = taken.get(((yardstick, *cell[1:]), metric))
+        if most is None:
             continue
-        ceiling = locate(yardstick.values.values()).centre
+        ceiling = locate(most.values.values()).centre
         if ceiling > 0 and locate(sample.values.values()).centre >= GENERATOR_LIMIT * ceiling:
             limited.add(cell)
     return limited
@@ -270,13 +288,13 @@ def _every_cell(folder: Folder) -> Iterator[Cell]:
 
 def loads(folder: Folder) -> tuple[tuple[str, str], ...]:
     """Scenario and load of what was measured: in the order of the plan, else by name; of the
-    loads of a scenario `main` first."""
+    loads of a scenario those that it asks about first."""
     places = {name: number for number, name in enumerate(folder.plan.scenarios)}
-    found = {(run.scenario, run.load) for run in folder.runs}
+    found = facts_by_load(folder.runs)
 
     def place(key: tuple[str, str]) -> tuple[int, str, bool, str]:
         scenario, load = key
-        return places.get(scenario, len(places)), scenario, load != "main", load
+        return places.get(scenario, len(places)), scenario, not found[key].measured, load
 
     return tuple(sorted(found, key=place))
 

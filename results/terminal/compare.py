@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple, Self
 
@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.scenarios import facts_by_load, names_of
 from loopbench.results.stats import formatting
 from loopbench.results.stats.compare import BY_CHANCE, Comparison, Difference, Verdict
 from loopbench.results.stats.summary import Cell
-from loopbench.results.terminal.notes import cell_name
 from loopbench.results.terminal.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20
@@ -39,6 +39,11 @@ def render(
 ) -> None:
     """Print the Comparisons of two folders. only: Cells that one of them lacks. otherwise: what
     the stacks did in another way."""
+    loads = names_of({**facts_by_load(second.runs), **facts_by_load(first.runs)})
+
+    def cell_name(cell: Cell) -> str:
+        return formatting.plain(f"{cell[0]} {loads[cell[1:]]}")
+
     console.print(Text(f"first:  {shown_path(first.path)}", style="bold"))
     console.print(Text(f"second: {shown_path(second.path)}", style="bold"))
     if differ:
@@ -50,7 +55,7 @@ def render(
         console.print(Text("A verdict below may be about these as much as about the stacks."))
     console.print()
     reasons = sorted({row.reason for row in compared if row.reason})
-    for text in _lines(compared, reasons):
+    for text in _lines(compared, reasons, cell_name):
         console.print(text)
     console.print()
     for number, reason in enumerate(reasons, start=1):
@@ -83,7 +88,9 @@ def difference_lines(differ: Sequence[Difference]) -> Iterator[str]:
         yield f"{len(differ) - MOST_DIFFERENCES} more"
 
 
-def _lines(compared: Sequence[Comparison], reasons: Sequence[str]) -> Iterator[Text]:
+def _lines(
+    compared: Sequence[Comparison], reasons: Sequence[str], cell_name: Callable[[Cell], str]
+) -> Iterator[Text]:
     """A title a Cell, and under it a line a metric in columns of equal width."""
     rows = [_Row.of(row, reasons) for row in compared]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.scenarios import facts_by_load, names_of
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell, Summaries
 from loopbench.results.stats.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
@@ -17,12 +18,16 @@ MOST_FAILURES = 8
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One code. cells: where, with in how many Rounds; everywhere: that is every Cell."""
+    """One code. cells: where, with in how many Rounds; everywhere: that is every Cell.
+
+    names: what the Cells are called.
+    """
 
     number: int
     code: str
     cells: tuple[tuple[Cell, Warning], ...]
     everywhere: bool
+    names: tuple[str, ...]
 
     def text(self) -> str:
         """What happened, what it means, what to do, and where."""
@@ -37,19 +42,11 @@ class Note:
         rounds = {_rounds(warning) for _, warning in self.cells}
         if self.everywhere and len(rounds) == 1:
             return f"every Cell{rounds.pop()}"
-        return formatting.listed((_where(*pair) for pair in self.cells), MOST_CELLS)
-
-
-def cell_name(cell: Cell) -> str:
-    """Stack and scenario; the load too where the scenario has several."""
-    stack, scenario, load = cell
-    return formatting.plain(
-        f"{stack} {scenario}" if load == "main" else f"{stack} {scenario}/{load}"
-    )
-
-
-def _where(cell: Cell, warning: Warning) -> str:
-    return cell_name(cell) + _rounds(warning)
+        places = zip(self.names, self.cells, strict=True)
+        return formatting.listed(
+            (formatting.plain(name) + _rounds(warning) for name, (_, warning) in places),
+            MOST_CELLS,
+        )
 
 
 def _rounds(warning: Warning) -> str:
@@ -68,7 +65,13 @@ def notes(summaries: Summaries) -> tuple[Note, ...]:
     places = {str(code): place for place, code in enumerate(WORDING)}
     codes = sorted(found, key=lambda code: (places.get(code, len(places)), code))
     return tuple(
-        Note(number, code, tuple(found[code]), len(found[code]) == len(summaries.cells) > 1)
+        Note(
+            number,
+            code,
+            tuple(found[code]),
+            len(found[code]) == len(summaries.cells) > 1,
+            tuple(summaries.name(cell) for cell, _ in found[code]),
+        )
         for number, code in enumerate(codes, start=1)
     )
 
@@ -84,6 +87,7 @@ def marks(found: tuple[Note, ...], cell: Cell) -> str:
 
 def failure_lines(folder: Folder) -> Iterator[str]:
     """Why requests failed, the most frequent reasons first."""
+    names = names_of(facts_by_load(folder.runs))
     cells = {(run.run_id, run.load): (run.stack, run.scenario, run.load) for run in folder.runs}
     requests: defaultdict[Cell, float] = defaultdict(float)
     for run in folder.runs:
@@ -96,6 +100,7 @@ def failure_lines(folder: Folder) -> Iterator[str]:
             counts[cell, str(row["reason"])] += count
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     for (cell, reason), count in most[:MOST_FAILURES]:
-        yield f"{cell_name(cell)}: {reason}, {count:,} of {requests[cell]:,.0f} requests"
+        place = formatting.plain(f"{cell[0]} {names[cell[1:]]}")
+        yield f"{place}: {reason}, {count:,} of {requests[cell]:,.0f} requests"
     if len(most) > MOST_FAILURES:
         yield f"{len(most) - MOST_FAILURES} more reasons are in failures.csv"

@@ -18,7 +18,7 @@ from rich.text import Text
 from loopbench.results.folder.folder import Folder
 from loopbench.results.stats import bottleneck, formatting
 from loopbench.results.stats.location import MIN_ROUNDS
-from loopbench.results.stats.summary import YARDSTICK, Cell, Summaries, Summary, load_models
+from loopbench.results.stats.summary import Cell, Summaries, Summary, load_models
 from loopbench.results.terminal.notes import Note, failure_lines, marks, notes
 
 _GAP = 2
@@ -68,7 +68,7 @@ class Page:
 
 def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Page:
     """What `show` prints of a folder. intervals: with those of the ratios."""
-    stacks = in_order(folder.stacks, summaries.reference)
+    stacks = in_order(folder.stacks, summaries)
     found = notes(summaries)
     return Page(
         heading=tuple(heading(folder)),
@@ -85,9 +85,10 @@ def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Pa
     )
 
 
-def in_order(stacks: Sequence[str], reference: str | None) -> tuple[str, ...]:
+def in_order(stacks: Sequence[str], summaries: Summaries) -> tuple[str, ...]:
     """The reference first, the yardstick last, the others by name."""
-    return tuple(sorted(stacks, key=lambda name: (name != reference, name == YARDSTICK, name)))
+    first, last = summaries.reference, summaries.yardstick
+    return tuple(sorted(stacks, key=lambda name: (name != first, name == last, name)))
 
 
 def _blocks(
@@ -109,7 +110,7 @@ def _blocks(
             formatting.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
             formatting.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
         }
-        name = scenario if load == "main" else f"{scenario}/{load}"
+        name = summaries.names[scenario, load]
         cells = [(stack, scenario, load) for stack in stacks]
         yield Block(
             ", ".join(filter(None, (name, offered.get(row.load_model)))),
@@ -184,8 +185,9 @@ def _legend(summaries: Summaries, intervals: bool) -> str:
         ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
         if any(ratio.interval is None for ratio in ratios):
             said.append(f"?: fewer than {MIN_ROUNDS} Rounds, so chance cannot be ruled out.")
-    if any(cell[0] == YARDSTICK for cell in summaries.cells):
-        said.append(f"{YARDSTICK} is the yardstick: the most that this generator can see.")
+    if summaries.yardstick is not None:
+        yardstick = formatting.plain(summaries.yardstick)
+        said.append(f"{yardstick} is the yardstick: the most that this generator can see.")
     return " ".join(said)
 
 

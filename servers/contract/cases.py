@@ -8,10 +8,10 @@ check of every answer under load all read these tables.
 
 from __future__ import annotations
 
-import enum
 import re
 from dataclasses import dataclass
 
+from loopbench.results.schema import Dispatch
 from loopbench.servers.contract.data_cases import DATA_CASES
 from loopbench.servers.contract.http import (
     BINARY_TYPE,
@@ -68,14 +68,6 @@ LAYERS = (0, 1, 10, 30)
 
 PROTECTIONS = ("none", "shield", "task", "thread")
 """How `/save` may be asked to protect its save from a client that leaves."""
-
-
-class Dispatch(enum.Enum):
-    """Where a route's work is meant to run."""
-
-    ASYNC = "async"
-    SYNC = "sync"
-    BLOCKING = "blocking"
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,6 +338,7 @@ def test_a_run_that_did_not_come_to_a_load_is_a_row_without_figures() -> None:
     assert filled == {
         *("run_id", "round", "position", "stack", "scenario", "load", "processes"),
         *("started_at", "load_model", "users", "request_body_bytes", "warnings"),
+        *("scenario_family", "load_role", "case", "dispatch", "yardstick"),
     }
     assert row["warnings"] == "one-cpu;server-not-ready"
 

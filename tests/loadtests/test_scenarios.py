@@ -17,6 +17,9 @@ from loopbench.loadtests.scenarios.table import (
     load_from_json,
     load_to_json,
 )
+from loopbench.results.folder import folder as folders
+from loopbench.results.folder import older_scenarios
+from loopbench.results.schema import ROOT, Family
 from loopbench.servers.contract.cases import CASES, ROUTES
 from loopbench.servers.contract.websockets import EXCHANGES, opening
 from loopbench.servers.settings import Settings
@@ -134,3 +137,32 @@ def test_a_name_that_does_not_exist_is_an_error() -> None:
     ):
         with pytest.raises((TypeError, KeyError)):
             load_from_json({**told, "model": wrong})
+
+
+def test_names_of_older_folders_say_what_the_columns_say_now() -> None:
+    """A folder from before the columns is read as if it had them, scenario by scenario."""
+    measured = {
+        (run.scenario, run.load)
+        for run in folders.load(ROOT / "results" / "reference").runs
+        if run.scenario in SCENARIOS
+    }
+    assert len(measured) >= 50
+    for name, load_name in sorted(measured):
+        scenario = SCENARIOS[name]
+        (load,) = (load for load in scenario.loads if load.name == load_name)
+        facts = older_scenarios.facts_of("aiohttp", name, load_name)
+        assert (
+            facts["scenario_family"],
+            facts.get("baseline_scenario") or "",
+            facts.get("scenario_parameter"),
+            facts["load_role"],
+        ) == (
+            scenario.family,
+            scenario.baseline if scenario.family in _READ_AGAINST else "",
+            scenario.parameter if scenario.family is not Family.RATES else None,
+            load.role,
+        ), name
+
+
+_READ_AGAINST = {Family.SYNC, Family.NEIGHBOURS, Family.SLOW_READERS, Family.BROADCAST}
+"""Families of which the report compares a scenario with its baseline."""

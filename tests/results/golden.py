@@ -100,7 +100,12 @@ LOADS: tuple[tuple[str, str, Row, dict[str, Columns]], ...] = (
     (
         "neighbour",
         "heavy",
-        {"load_model": "open", "users": 64, "arrival_rate_rps": 10.0},
+        {
+            "load_model": "open",
+            "users": 64,
+            "arrival_rate_rps": 10.0,
+            "load_role": "burden",
+        },
         NEIGHBOUR,
     ),
 )

@@ -83,7 +83,7 @@ def test_every_round_is_drawn_faintly(folder: Path) -> None:
 def test_many_rounds_are_a_band() -> None:
     """Of more than twelve Rounds the reach is drawn instead of each."""
     curves = [Curve((50.0, 99.0), (1.0 + n, 2.0 + n), 3.0 + n) for n in range(13)]
-    axes = drawn(kinds.percentiles("many", {"a": curves}, looks(["a"])))
+    axes = drawn(kinds.percentiles("many", {"a": curves}, looks(["a"], None)))
     assert len(axes.collections) == 1
     band = axes.collections[0].get_paths()[0].vertices
     assert 10 ** float(min(y for _, y in band)) == pytest.approx(1.0)
@@ -150,7 +150,7 @@ def test_percentiles_are_by_nearest_rank(folder: Path) -> None:
 
 def test_looks_differ_without_colour() -> None:
     """No two of twelve stacks have both line and marker in common; the yardstick has its own."""
-    found = looks([*(f"stack-{n}" for n in range(12)), "asyncio"])
+    found = looks([*(f"stack-{n}" for n in range(12)), "asyncio"], "asyncio")
     for one, other in combinations(found.values(), 2):
         assert (one.dash, one.marker) != (other.dash, other.marker)
     assert found["asyncio"].colour == INK
@@ -184,7 +184,7 @@ def test_a_picture_holds_no_size_colour_or_font_of_its_own(folder: Path) -> None
 )
 def test_odd_readings_can_be_drawn(values: tuple[float, float]) -> None:
     """Zeros, huge and tiny ones, and growth below zero: there is a scale with a few ticks."""
-    look = looks(["a"])["a"]
+    look = looks(["a"], None)["a"]
     line = kinds.Line("odd", (kinds.Dot(look, values[0], None, values),))
     axes = drawn(kinds.dots("odd", [line]))
     low, high = axes.get_xlim()

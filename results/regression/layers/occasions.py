@@ -84,7 +84,9 @@ def _judge(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
     for cell in dict.fromkeys((*base, *candidate)):
         if cell not in both and cell[0] not in skipped:
             yield one_sided(cell, cell in base)
-    yield from absentees(evidence, base.keys() | candidate.keys())
+    yield from absentees(
+        evidence, base.keys() | candidate.keys(), {cell for side in beside for cell in side}
+    )
 
 
 def _no_alarm(why: str) -> Finding:

@@ -13,7 +13,7 @@ no Warning disqualifies the figures. Everything else cannot be told.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Roun
 from loopbench.results.regression.layers.trimmed_t import Trimmed, holm, student, trimmed
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
-from loopbench.results.stats.summary import GENERATOR_LIMIT, YARDSTICK
+from loopbench.results.stats.summary import GENERATOR_LIMIT
 from loopbench.results.stats.warnings import LOAD_TIMES
 
 CAUGHT = 0.95
@@ -61,7 +61,7 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
         for cell in both
         for metric in SLOWER
     ]
-    absent = absentees(evidence, base.keys() | candidate.keys())
+    absent = absentees(evidence, base.keys() | candidate.keys(), yardstick.keys())
     judged = iter(_table(trials, len(absent) * len(SLOWER), settings))
     return tuple(
         [finding for cell in both for finding in _cell(cell, base, candidate, judged)]
@@ -114,7 +114,7 @@ def _of_load(metric: str) -> bool:
 
 def _limit(cell: Cell, yardstick: dict[Cell, Rounds]) -> float | None:
     """What the generator reached against the trivial responder with the same load."""
-    rounds = yardstick.get((YARDSTICK, cell[1]))
+    rounds = next((found for known, found in yardstick.items() if known[1] == cell[1]), None)
     return None if rounds is None else slices.typical(rounds, "throughput_rps")
 
 
@@ -274,13 +274,12 @@ def one_sided(cell: Cell, gone: bool) -> Finding:
     return Finding(Layer.TIME, *cell, "slots", Verdict.MISSING, meaning, None, "measured")
 
 
-def absentees(evidence: Evidence, measured: set[Cell]) -> list[Finding]:
-    """Cells that were planned and of which there is not one slot."""
-    known = {(stack, case.rpartition("-")[0]) for stack, case in measured}
+def absentees(evidence: Evidence, measured: Set[Cell], yardstick: Set[Cell]) -> list[Finding]:
+    """Cells that were planned and of which there is not one slot; yardstick: those of no side."""
+    known = {(stack, case.rpartition("-")[0]) for stack, case in (*measured, *yardstick)}
     return [
         Finding(
             Layer.TIME, stack, case, "slots", Verdict.CANNOT_TELL, "planned, and not one slot of it"
         )
         for stack, case in sorted(evidence.layers[Layer.TIME].cells - known)
-        if stack != YARDSTICK
     ]

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loopbench.results.stats.summary import YARDSTICK
-
 INK = "#010203"
 """Stands for the colour of the text, which follows the page: exchanged for `currentColor`."""
 
@@ -48,11 +46,11 @@ PARTS = (
 """Looks of the parts of a whole, which are no stacks."""
 
 
-def looks(stacks: Sequence[str]) -> dict[str, Look]:
+def looks(stacks: Sequence[str], yardstick: str | None) -> dict[str, Look]:
     """A look for each stack, by its place; 84 stacks look different."""
-    contenders = [stack for stack in stacks if stack != YARDSTICK]
+    contenders = [stack for stack in stacks if stack != yardstick]
     found = {stack: _look(place) for place, stack in enumerate(contenders)}
-    return {**found, **{stack: _YARDSTICK for stack in stacks if stack == YARDSTICK}}
+    return {**found, **{stack: _YARDSTICK for stack in stacks if stack == yardstick}}
 
 
 def _look(place: int) -> Look:

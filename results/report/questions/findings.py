@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.report.series.readings import Where
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import TRIM_FROM, Interval
@@ -28,6 +28,7 @@ class Difference:
     """A contender against the reference stack: one metric of one scenario and load."""
 
     where: Where
+    name: str
     one: Summary
     reference: Summary
     ratio: Ratio
@@ -92,7 +93,7 @@ def differences(material: Material, where: Where, metric: str) -> list[Differenc
     if base is None:
         return []
     return [
-        Difference(where, one, base, one.ratio, disqualifying(one, base))
+        Difference(where, material.name(where), one, base, one.ratio, disqualifying(one, base))
         for stack in material.contenders()
         if (one := material.get(stack, where, metric)) is not None and one.ratio is not None
     ]
@@ -135,7 +136,7 @@ MANNERS = {
 
 def sentence(difference: Difference) -> str:
     """Who has how many times as much of the metric in that scenario; no full stop."""
-    metric, where = difference.one.sample.metric, name(difference.where)
+    metric, where = difference.one.sample.metric, difference.name
     manner = MANNERS[metric]
     pair = [difference.reference, difference.one]
     pair.sort(key=lambda summary: summary.centre, reverse=True)
@@ -190,7 +191,7 @@ def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Itera
             (Standing.DOUBTFUL, "a Warning forbids comparing them in"),
         ):
             if by[standing]:
-                places = formatting.listed(name(difference.where) for difference in by[standing])
+                places = formatting.listed(difference.name for difference in by[standing])
                 clauses.append(f"{said} {places}")
         if clauses:
             yield f"{stack} beside {mine[0].ratio.to}: {'; '.join(clauses)}"
@@ -211,7 +212,7 @@ def _range(told: Sequence[Difference]) -> Iterator[str]:
 
 
 def _times(difference: Difference) -> str:
-    where = name(difference.where)
+    where = difference.name
     if difference.times < _SHOWN_FROM:
         return f"less than half a per cent in {where}"
     return f"{formatting.digits(difference.times)}x{_bracketed(difference.interval)} in {where}"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from loopbench.results.report.blocks import Words, words
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.report.questions import findings
 from loopbench.results.report.questions.behaviour import told
 from loopbench.results.report.sections import framework_split, pressure
-from loopbench.results.report.sections.answer import BLOCKING, P99
-from loopbench.results.report.sections.pressure import ALONE, CANARY
+from loopbench.results.report.sections.answer import P99, beside, blocked
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
+from loopbench.results.schema import Family, Work
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Summary
 
@@ -56,8 +55,6 @@ def _answered(question: Question, material: Material, anchors: set[str]) -> Answ
     return Answered(question.text, (f"{line}.",), anchor)
 
 
-_WAITING = re.compile(r"waiting-\d+")
-_PAIR = re.compile(r"(async|sync)-(\d+)")
 _CORES_FOR_RPS = 10_000
 
 
@@ -73,29 +70,22 @@ def _at_first(material: Material, wheres: tuple[Where, ...]) -> str:
 
 
 def _waiting(material: Material) -> str:
-    wheres = tuple(where for where in material.loads if _WAITING.fullmatch(where[0]))
-    return _at_first(material, wheres)
+    return _at_first(material, material.family(Family.WAITING))
 
 
 def _sync(material: Material) -> str:
     """The same answer from a worker thread, against that from the loop."""
-    by: dict[str, dict[str, Where]] = {}
-    for where in material.loads:
-        match = _PAIR.fullmatch(where[0])
-        if match is not None:
-            by.setdefault(match[2], {})[match[1]] = where
-    for pair in by.values():
-        if len(pair) < 2:
+    for threaded in material.family(Family.SYNC):
+        direct = material.baseline(threaded)
+        if direct is None:
             continue
         told = [
             text
             for stack in material.contenders()
-            if (text := _dispatch(material, stack, pair["async"], pair["sync"]))
+            if (text := _dispatch(material, stack, direct, threaded))
         ]
         if told:
-            return (
-                f"{pair['sync'][0]} against {pair['async'][0]}, CPU per request: {'; '.join(told)}"
-            )
+            return f"{threaded[0]} against {direct[0]}, CPU per request: {'; '.join(told)}"
     return ""
 
 
@@ -114,49 +104,51 @@ def _ms(summary: Summary) -> str:
 
 def _pool(material: Material) -> str:
     told = []
-    for sweep in pressure.SWEEPS:
-        for family, steps in pressure.families(material, sweep).items():
-            for stack in material.contenders():
-                size = pressure.pool_size(material, stack, steps)
-                most = max(steps)
-                rate = material.get(stack, steps[most], THROUGHPUT)
-                wait = material.get(stack, steps[most], "executor_wait_p50_ms")
-                if size is None or rate is None or wait is None:
-                    continue
-                told.append(
-                    f"{family} on {stack}: {size} threads; {most} users get "
-                    f"{formatting.figure(THROUGHPUT, rate.centre)}/s, where {size} ÷ "
-                    f"{sweep.work_s:g} s is {formatting.digits(size / sweep.work_s)}/s, each after "
-                    f"a wait of {_ms(wait)} for a thread"
-                )
+    for sweep in pressure.sweeps(material):
+        for stack in material.contenders():
+            size = pressure.pool_size(material, stack, sweep.steps)
+            most = max(sweep.steps)
+            rate = material.get(stack, sweep.steps[most], THROUGHPUT)
+            wait = material.get(stack, sweep.steps[most], "executor_wait_p50_ms")
+            if size is None or rate is None or wait is None:
+                continue
+            told.append(
+                f"{stack}, {sweep.variant}: {size} threads; {most} users get "
+                f"{formatting.figure(THROUGHPUT, rate.centre)}/s, where {size} ÷ "
+                f"{sweep.work_s:g} s is {formatting.digits(size / sweep.work_s)}/s, each after "
+                f"a wait of {_ms(wait)} for a thread"
+            )
     return "; ".join(told)
 
 
-def _canary(material: Material, scenario: str) -> list[str]:
+def _innocent(material: Material, where: Where) -> list[str]:
     told = []
     for stack in material.contenders():
-        found = material.get(stack, (scenario, CANARY), P99)
+        found = material.get(stack, where, P99)
         if found is not None:
-            slowest = material.get(stack, (scenario, CANARY), "response_time_max_ms")
+            slowest = material.get(stack, where, "response_time_max_ms")
             most = f", the slowest {_ms(slowest)}" if slowest else ""
             told.append(f"{stack} p99 {_ms(found)}{most}")
     return told
 
 
 def _stall(material: Material) -> str:
-    told = _canary(material, BLOCKING)
-    if not told:
-        return ""
-    alone = _canary(material, ALONE)
-    before = f"; alone {'; '.join(alone)}" if alone else ""
-    return f"Innocent requests beside it: {'; '.join(told)}{before}"
+    for where in blocked(material):
+        told = _innocent(material, where)
+        if not told:
+            continue
+        baseline = material.baseline(where)
+        alone = _innocent(material, baseline) if baseline else []
+        before = f"; alone {'; '.join(alone)}" if alone else ""
+        return f"Innocent requests beside it: {'; '.join(told)}{before}"
+    return ""
 
 
 def _health(material: Material) -> str:
     told = [
-        f"{scenario}: {'; '.join(found)}"
-        for scenario in ("neighbour-burn-async", "neighbour-burn-sync")
-        if (found := _canary(material, scenario))
+        f"{where[0]}: {'; '.join(found)}"
+        for where in beside(material, lambda _: True, Work.COMPUTE)
+        if (found := _innocent(material, where))
     ]
     return ". ".join(told)
 
@@ -205,7 +197,7 @@ def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> str:
         for where in material.models(formatting.CLOSED):
             ratio = material.against((other, *where), (one, *where), THROUGHPUT)
             if ratio is not None:
-                told.append(f"{name(where)}: {other} over {one} {findings.ratio(ratio)}")
+                told.append(f"{material.name(where)}: {other} over {one} {findings.ratio(ratio)}")
                 break
     return "; ".join(told)
 
@@ -233,8 +225,8 @@ def _cores(material: Material) -> str:
                 told.append(f"{stack} {formatting.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)}")
         if told:
             return (
-                f"For {_CORES_FOR_RPS:,} requests/s of {name(where)}, by CPU per request and "
-                f"with nothing to spare: {', '.join(told)} cores"
+                f"For {_CORES_FOR_RPS:,} requests/s of {material.name(where)}, by CPU per request "
+                f"and with nothing to spare: {', '.join(told)} cores"
             )
     return ""
 

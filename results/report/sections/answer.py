@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from loopbench.results.folder.scenarios import LoadFacts, Where
 from loopbench.results.report.blocks import Link, Part, Text, Words
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.report.questions import findings
-from loopbench.results.report.sections.pressure import ALONE, CANARY
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
+from loopbench.results.schema import Dispatch, Family, Work
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
-from loopbench.results.stats.summary import YARDSTICK
 from loopbench.results.stats.warnings import ReadingCode, wording
 
-BLOCKING = "neighbour-sleep-blocking"
 P99 = "response_time_p99_ms"
 
 
@@ -36,11 +35,13 @@ def fastest(material: Material) -> Words:
 def _alone(material: Material) -> Words:
     """One contender, or none: what it reaches, and that it is compared with nothing."""
     for where in material.models(formatting.CLOSED):
-        for stack in (*material.contenders(), YARDSTICK):
+        for stack in material.stacks:
             found = material.get(stack, where, THROUGHPUT)
             if found is not None:
                 rate = formatting.figure(THROUGHPUT, found.centre)
-                said = f"{stack} answers {rate} requests/s in {name(where)}; no other stack"
+                said = (
+                    f"{stack} answers {rate} requests/s in {material.name(where)}; no other stack"
+                )
                 return (f"{said} was measured beside it", *_see("speed"))
     return ()
 
@@ -69,7 +70,7 @@ def cost(material: Material) -> Words:
 
 def tail(material: Material) -> Words:
     """The 99th percentile at the first given rate."""
-    rates = [where for where in material.models(formatting.OPEN) if where[1] == "main"]
+    rates = [where for where in material.models(formatting.OPEN) if material.fact(where).is_rate]
     found = findings.first(material, rates, P99)
     if found is None:
         return ()
@@ -78,29 +79,50 @@ def tail(material: Material) -> Words:
 
 def blocking(material: Material) -> Words:
     """What one blocking call does to its neighbours."""
-    where = (BLOCKING, CANARY)
+    where = next(iter(blocked(material)), None)
+    if where is None:
+        return ()
+    baseline = material.baseline(where)
     told = []
     for stack in material.contenders():
         beside = material.get(stack, where, P99)
-        alone = material.get(stack, (ALONE, CANARY), P99)
         if beside is None:
             continue
+        alone = None if baseline is None else material.get(stack, baseline, P99)
         now = f"{formatting.figure(P99, beside.centre)} ms"
-        if alone is None:
+        if baseline is None or alone is None:
             told.append(f"to {now} on {stack}")
             continue
-        factor = material.against((stack, *where), (stack, ALONE, CANARY), P99)
+        factor = material.against((stack, *where), (stack, *baseline), P99)
         first = formatting.figure(P99, alone.centre)
         told.append(f"from {first} to {now} on {stack} ({findings.ratio(factor)})")
     if not told:
         return ()
     what = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
-    return (f"{_neighbour(material)} takes {what}", *_see("pressure"))
+    return (f"{_neighbour(material, where[0])} takes {what}", *_see("pressure"))
 
 
-def _neighbour(material: Material) -> str:
+def blocked(material: Material) -> list[Where]:
+    """Innocent loads beside one whose handlers wait on the loop without giving it back."""
+    return beside(material, lambda facts: facts.dispatch == Dispatch.BLOCKING, Work.WAIT)
+
+
+def beside(material: Material, chosen: Callable[[LoadFacts], bool], work: Work) -> list[Where]:
+    """The loads that scenarios about neighbours ask about, where a neighbour does this work."""
+    return [
+        where
+        for where in material.family(Family.NEIGHBOURS)
+        if any(
+            facts.work == work and chosen(facts)
+            for facts in map(material.fact, material.burdens(where[0]))
+        )
+    ]
+
+
+def _neighbour(material: Material, scenario: str) -> str:
     """The blocking load in words, from its own rows."""
-    rows = [run for run in material.runs if run.scenario == BLOCKING and run.load != CANARY]
+    burdens = material.burdens(scenario)
+    rows = [run for run in material.runs if (run.scenario, run.load) in burdens]
     held = [value for run in rows if (value := run.number("handler_time_p50_ms")) is not None]
     rates = [value for run in rows if (value := run.number("arrival_rate_rps")) is not None]
     long = f" for {round(min(held))} ms" if held else ""

@@ -10,10 +10,14 @@ from loopbench.results.report.charts.kinds import Course
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import NOTHING
+from loopbench.results.schema import Dispatch
 from loopbench.results.stats import formatting
-from loopbench.results.stats.bottleneck import SWEEP, Limit, Word, limits
+from loopbench.results.stats.bottleneck import Limit, Word, limits
 
-DRIVERS = {"async": "asynchronous driver", "sync": "synchronous driver in threads"}
+DRIVERS = {
+    Dispatch.ASYNC: "asynchronous driver",
+    Dispatch.SYNC: "synchronous driver in threads",
+}
 _PANELS = {
     "throughput_rps": ("Requests/s", False),
     "response_time_p50_ms": ("Response p50, ms", True),
@@ -77,11 +81,11 @@ def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
             lines = []
             for stack in material.stacks:
                 pairs = sorted(
-                    (float(match[2]), summary.centre)
+                    (float(one.users), summary.centre)
                     for one in found
                     if one.cell[0] == stack
-                    and (match := SWEEP.fullmatch(one.cell[1])) is not None
-                    and match[1] == driver
+                    and one.swept
+                    and one.dispatch == driver
                     and (summary := material.summaries.get(one.cell, metric)) is not None
                 )
                 if len(pairs) > 1:
@@ -110,7 +114,7 @@ def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
 def _sweep_table(material: Material, found: list[Limit]) -> Table:
     rows = []
     for one in found:
-        if SWEEP.fullmatch(one.cell[1]):
+        if one.swept:
             summaries = [material.summaries.get(one.cell, metric) for metric in _PANELS]
             rows.append(
                 (f"{one.users} users", one.cell[1], one.cell[0], *map(readings.value, summaries))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.report.blocks import Part, Plot, Table, table
 from loopbench.results.report.charts import kinds
 from loopbench.results.report.charts.kinds import Dot, Line
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.per_round import (
     Value,
@@ -20,10 +19,8 @@ from loopbench.results.report.series.per_round import (
     worked_out,
 )
 from loopbench.results.report.series.readings import Where
+from loopbench.results.schema import Family
 from loopbench.results.stats import formatting
-
-ALONE = "stream-100k"
-"""The load that is offered beside slow readers, by itself."""
 
 MEMORY = growth("rss_start_bytes", "rss_end_bytes", 1e-6)
 LEFT = growth("rss_start_bytes", "rss_after_bytes", 1e-6)
@@ -37,11 +34,11 @@ STREAM_TITLES = {FIRST: "first byte p50, µs", LAST: "last byte p50, ms"}
 class Told:
     """A table about one kind of scenario: its columns are metrics by name, or worked out.
 
-    pattern: of the scenarios' names. caption: of the picture of `drawn`, a column of it.
+    family: of the scenarios. caption: of the picture of `drawn`, a column of it.
     """
 
     title: str
-    pattern: re.Pattern[str]
+    family: Family
     columns: dict[str, str | Value]
     drawn: tuple[str, ...]
     caption: str
@@ -50,7 +47,7 @@ class Told:
 KINDS = (
     Told(
         "Uploads",
-        re.compile(r"upload-.+"),
+        Family.UPLOADS,
         {
             "MB/s": product("throughput_rps", "request_body_bytes", scale=1e-6),
             "uploads/s": "throughput_rps",
@@ -66,7 +63,7 @@ KINDS = (
     ),
     Told(
         "Large JSON answers",
-        re.compile(r"json-.+"),
+        Family.LARGE_ANSWERS,
         {
             "answers/s": "throughput_rps",
             "MB/s": SENT,
@@ -104,7 +101,7 @@ def _streams(material: Material) -> Iterator[Part]:
     metrics = (FIRST, "first_byte_p99_us", LAST, "service_time_p99_ms")
     rows = [
         (
-            name(where),
+            material.name(where),
             stack,
             *map(readings.value, found),
             text(worked_out(material, (stack, *where), "MB/s", SENT)),
@@ -134,14 +131,14 @@ def _streams(material: Material) -> Iterator[Part]:
 
 def _slow(material: Material) -> Iterator[Part]:
     """Scenarios with slow readers, after the same load without them."""
-    slow = [where for where in material.models(formatting.SLOW) if _innocent(material, where)]
+    slow = material.family(Family.SLOW_READERS)
     if not slow:
         return
-    alone = (ALONE, "main")
-    wheres = [where for where in (alone, *map(_main, slow)) if where in material.loads]
+    alone = [base for where in slow if (base := material.baseline(where)) is not None]
+    wheres = list(dict.fromkeys((*alone, *slow)))
     titles = {
-        "Memory over before, MB": MEMORY,
-        "Memory over before after they left, MB": LEFT,
+        "Memory while they were connected, above the baseline (MB)": MEMORY,
+        "Memory after the slow readers left, above the baseline (MB)": LEFT,
     }
     panels = [
         kinds.dots(title, found, at=0.0)
@@ -161,14 +158,6 @@ def _slow(material: Material) -> Iterator[Part]:
     )
 
 
-def _main(where: Where) -> Where:
-    return where[0], "main"
-
-
-def _innocent(material: Material, where: Where) -> bool:
-    return _main(where) in material.loads
-
-
 def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
     readers = {
         run.scenario: run.number("users") or 0.0
@@ -186,9 +175,9 @@ def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
             each = "–"
             if count and held is not None:
                 each = formatting.digits(readings.estimate(held)[0] / count * 1000)
-            against = None
-            if where[0] != ALONE:
-                against = material.against(cell, (stack, ALONE, "main"), "service_time_p99_ms")
+            base, against = material.baseline(where), None
+            if base is not None:
+                against = material.against(cell, (stack, *base), "service_time_p99_ms")
             rows.append(
                 (
                     where[0],
@@ -215,9 +204,7 @@ def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
 
 def _kind(material: Material, kind: Told) -> Iterator[Part]:
     wheres = [
-        where
-        for where in material.loads
-        if kind.pattern.fullmatch(where[0]) and material.has(where, "throughput_rps")
+        where for where in material.family(kind.family) if material.has(where, "throughput_rps")
     ]
     if not wheres:
         return
@@ -264,7 +251,7 @@ def _dots(
             if (sample := worked_out(material, (stack, *where), title, column)) is not None
         )
         if dots:
-            found.append(Line(name(where), dots))
+            found.append(Line(material.name(where), dots))
     return tuple(found)
 
 

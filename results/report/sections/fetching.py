@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -14,9 +13,9 @@ from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.per_round import text, worked_out
 from loopbench.results.report.series.readings import Where
+from loopbench.results.schema import Family
 from loopbench.results.stats.summary import Sample
 
-PATTERN = re.compile(r"fetch-([a-z]+)-(\d+)")
 TIME, CPU = "response_time_p50_ms", "cpu_us_per_request"
 
 Steps = Mapping[int, Where]
@@ -46,10 +45,10 @@ def parts(material: Material) -> Iterator[Part]:
 def _ways(material: Material) -> dict[str, dict[int, Where]]:
     """By way the scenario of each number of pages, ascending."""
     found: dict[str, dict[int, Where]] = {}
-    for where in material.loads:
-        match = PATTERN.fullmatch(where[0])
-        if match is not None:
-            found.setdefault(match[1], {})[int(match[2])] = where
+    for where in material.family(Family.FETCH):
+        facts = material.fact(where)
+        if facts.parameter is not None:
+            found.setdefault(facts.variant, {})[int(facts.parameter)] = where
     return {way: dict(sorted(steps.items())) for way, steps in found.items()}
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Table, table
 from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
-
-_LAYERS = re.compile(r"middleware-(\d+)")
 
 
 def tables(material: Material) -> Iterator[Table]:
@@ -28,7 +25,7 @@ def tables(material: Material) -> Iterator[Table]:
             for case, by in found.items()
         ),
     )
-    layers = {int(m[1]): by for case, by in found.items() if (m := _LAYERS.fullmatch(case))}
+    layers = _by_layers(material)
     if len(layers) < 2:
         return
     least, most = min(layers), max(layers)
@@ -42,6 +39,15 @@ def tables(material: Material) -> Iterator[Table]:
             for each in ((layers[most][stack] - layers[least][stack]) / (most - least),)
         ),
     )
+
+
+def _by_layers(material: Material) -> dict[int, dict[str, float]]:
+    found: dict[int, dict[str, float]] = {}
+    for row in material.counts:
+        layers, value = row["layers"], row["instructions"]
+        if isinstance(layers, int) and isinstance(value, float):
+            found.setdefault(layers, {})[str(row["stack"])] = value
+    return found
 
 
 def _by_case(material: Material) -> dict[str, dict[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,14 +12,9 @@ from loopbench.results.report.charts.kinds import Bound, Course, Dot, Line
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
+from loopbench.results.schema import Family
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Sample
-
-CANARY = "canary"
-"""The load of innocent requests in the scenarios about neighbours."""
-
-ALONE = "neighbour-none"
-"""The scenario in which the canary has no neighbour."""
 
 CANARY_METRICS = {
     "response_time_p50_ms": "canary's response p50, ms",
@@ -31,31 +25,29 @@ CANARY_METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Scenarios that differ in their users. pattern: family and users of a scenario's name.
+    """Scenarios that differ in their users alone.
 
-    work_s: how long a call holds its thread.
+    variant: what they share, such as the executor's size. work_s: how long a call holds its
+    thread. steps: the scenario of each number of users, ascending.
     """
 
-    pattern: re.Pattern[str]
+    variant: str
     work_s: float
-
-
-SWEEPS = (Sweep(re.compile(r"(cliff\d*)-(\d+)"), 0.05),)
+    steps: Mapping[int, Where]
 
 
 def parts(material: Material) -> Iterator[Part]:
     """Neighbours, cliff, connections: what of it was measured."""
     yield from _neighbours(material)
-    for sweep in SWEEPS:
-        for family, steps in families(material, sweep).items():
-            yield from _cliff(material, sweep, family, steps)
+    for sweep in sweeps(material):
+        yield from _cliff(material, sweep)
     yield from _connections(material)
 
 
 def canaries(material: Material) -> list[Where]:
     """The scenarios with a canary, the one without a neighbour first."""
-    found = [where for where in material.loads if where[1] == CANARY]
-    return sorted(found, key=lambda where: where[0] != ALONE)
+    found = material.family(Family.NEIGHBOURS)
+    return sorted(found, key=lambda where: bool(material.fact(where).baseline))
 
 
 def _neighbours(material: Material) -> Iterator[Part]:
@@ -85,11 +77,10 @@ def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
             found = [material.get(stack, where, metric) for metric in CANARY_METRICS]
             if not any(found):
                 continue
+            alone = material.baseline(where)
             ratio = None
-            if where[0] != ALONE:
-                ratio = material.against(
-                    (stack, *where), (stack, ALONE, CANARY), "response_time_p99_ms"
-                )
+            if alone is not None:
+                ratio = material.against((stack, *where), (stack, *alone), "response_time_p99_ms")
             rows.append(
                 (
                     where[0],
@@ -117,14 +108,18 @@ def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
     )
 
 
-def families(material: Material, sweep: Sweep) -> dict[str, dict[int, Where]]:
-    """By family the scenario of each number of users, ascending."""
-    found: dict[str, dict[int, Where]] = {}
-    for where in material.loads:
-        match = sweep.pattern.fullmatch(where[0])
-        if match is not None:
-            found.setdefault(match[1], {})[int(match[2])] = where
-    return {family: dict(sorted(steps.items())) for family, steps in found.items()}
+def sweeps(material: Material) -> list[Sweep]:
+    """The users swept across the executor's size, a Sweep a variant and duration of the work."""
+    found: dict[tuple[str, float], dict[int, Where]] = {}
+    for where in material.family(Family.EXECUTOR_CLIFF):
+        facts = material.fact(where)
+        if facts.parameter is not None and facts.work_ms:
+            steps = found.setdefault((facts.variant, facts.work_ms / 1000), {})
+            steps[int(facts.parameter)] = where
+    return [
+        Sweep(variant, work_s, dict(sorted(steps.items())))
+        for (variant, work_s), steps in found.items()
+    ]
 
 
 def pool_size(material: Material, stack: str, steps: Mapping[int, Where]) -> int | None:
@@ -147,9 +142,8 @@ _CLIFF = {
 }
 
 
-def _cliff(
-    material: Material, sweep: Sweep, family: str, steps: Mapping[int, Where]
-) -> Iterator[Part]:
+def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
+    steps = sweep.steps
     sizes = {
         stack: size
         for stack in material.contenders()
@@ -188,13 +182,13 @@ def _cliff(
     if not panels:
         return
     yield Plot(
-        f"The executor's cliff ({family}): users of a {sweep.work_s * 1000:g} ms sync route",
+        f"The executor's cliff ({sweep.variant}): users of a {sweep.work_s * 1000:g} ms sync route",
         "Each user holds a worker thread for a fixed time. Throughput grows with the users until "
         "every thread is taken; from there on (dashed: threads ÷ time a call) more users only "
         "wait longer. Lines that lie on one another mean that the pool decides, not the framework.",
         tuple(panels),
         material.keys(readings.shown_stacks(material, tuple(steps.values()), tuple(_CLIFF))),
-        _cliff_table(material, sweep, steps, sizes),
+        _cliff_table(material, sweep, sizes),
     )
 
 
@@ -208,15 +202,13 @@ def _by_users(
     ]
 
 
-def _cliff_table(
-    material: Material, sweep: Sweep, steps: Mapping[int, Where], sizes: Mapping[str, int]
-) -> Table:
+def _cliff_table(material: Material, sweep: Sweep, sizes: Mapping[str, int]) -> Table:
     metrics = (
         "throughput_rps", "response_time_p50_ms", "executor_wait_p50_ms",
         "executor_threads_max", "executor_queue_max",
     )  # fmt: skip
     rows = []
-    for users, where in steps.items():
+    for users, where in sweep.steps.items():
         for stack in material.stacks:
             found = [material.get(stack, where, metric) for metric in metrics]
             if not any(found):

@@ -8,7 +8,7 @@ from loopbench.results.report.blocks import Key, Panel, Part, Plot, table
 from loopbench.results.report.charts import kinds
 from loopbench.results.report.charts.kinds import Whole
 from loopbench.results.report.charts.style import PARTS
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell
 
@@ -38,11 +38,13 @@ def parts(material: Material) -> Iterator[Part]:
             total = sum(taken)
             text = f"{formatting.digits(total)} ms"
             bars.append(
-                Whole(f"{name(where)}  {stack}", text, tuple(zip(PARTS, taken, strict=True)))
+                Whole(
+                    f"{material.name(where)}  {stack}", text, tuple(zip(PARTS, taken, strict=True))
+                )
             )
             rows.append(
                 (
-                    name(where),
+                    material.name(where),
                     stack,
                     *(formatting.digits(part) for part in taken),
                     formatting.digits(total),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts import kinds
-from loopbench.results.report.data import Curve, Material, median_curve, name
+from loopbench.results.report.data import Curve, Material, median_curve
 from loopbench.results.stats import formatting
 
 _SHOWN = (50.0, 90.0, 99.0, 99.9)
@@ -40,7 +40,7 @@ def parts(material: Material) -> Iterator[Part]:
         "A line that leaps at the right has a slow tail, which a mean would hide. Only correct "
         "answers are in it.",
         tuple(
-            kinds.percentiles(f"{name(where)}, ms", curves, material.looks)
+            kinds.percentiles(f"{material.name(where)}, ms", curves, material.looks)
             for where, curves in found.items()
         ),
         material.keys({stack for curves in found.values() for stack in curves}),
@@ -59,7 +59,7 @@ def _table(material: Material, found: dict[tuple[str, str], dict[str, tuple[Curv
             at = [middle.at(percent) for percent in _SHOWN]
             rows.append(
                 (
-                    name(where),
+                    material.name(where),
                     stack,
                     str(len(curves[stack])),
                     *("–" if value is None else formatting.digits(value) for value in at),

@@ -8,13 +8,13 @@ from dataclasses import replace
 from loopbench.results.report.blocks import Panel, Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts import kinds
 from loopbench.results.report.charts.kinds import Dot, Line
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.report.sections import instructions
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import Interval
-from loopbench.results.stats.summary import GENERATOR_LIMIT, YARDSTICK
+from loopbench.results.stats.summary import GENERATOR_LIMIT
 
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 
@@ -42,7 +42,7 @@ def parts(material: Material) -> Iterator[Part]:
         "Stacks side by side",
         "Each row is a scenario. A strong mark is the centre over the Rounds, a bar its 95 % "
         "interval over Rounds, a faint mark one Round. A thick upright stroke is the generator's "
-        f"ceiling: what the {YARDSTICK} yardstick reached in that scenario. Where a stack "
+        "ceiling: what the yardstick reached in that scenario. Where a stack "
         "comes near the stroke, Locust was the limit and not the stack. Where a ratio's bar "
         "crosses 1, the difference may be chance.",
         tuple(panels),
@@ -79,12 +79,13 @@ def _measured(material: Material, where: Where) -> bool:
 
 def ceiling(material: Material, where: Where) -> float | None:
     """What the yardstick reached in a closed loop; None where it was not measured there."""
-    found = material.get(YARDSTICK, where, THROUGHPUT)
+    yardstick = material.summaries.yardstick
+    found = None if yardstick is None else material.get(yardstick, where, THROUGHPUT)
     return None if found is None else found.centre
 
 
 def _ceilinged(material: Material, wheres: list[Where]) -> tuple[Line, ...]:
-    by = dict(zip(map(name, wheres), wheres, strict=True))
+    by = dict(zip(map(material.name, wheres), wheres, strict=True))
     return tuple(
         replace(line, bound=ceiling(material, by[line.name]))
         for line in readings.lines(material, wheres, THROUGHPUT)
@@ -103,7 +104,7 @@ def _ratio_panel(
                 interval: Interval | None = summary.ratio.interval
                 dots.append(Dot(material.looks[stack], summary.ratio.centre, interval))
         if dots:
-            found.append(Line(where[0] if metric == CPU else name(where), tuple(dots)))
+            found.append(Line(where[0] if metric == CPU else material.name(where), tuple(dots)))
     if found:
         yield kinds.dots(
             f"{what}, ratio to {material.summaries.reference}", found, at=1.0, logarithmic=True
@@ -126,10 +127,11 @@ def _table(material: Material, wheres: list[Where]) -> Table:
             cost = material.get(stack, where, CPU) if where in whole else None
             if rate is None and cost is None:
                 continue
-            most = ceiling(material, where) if where in closed and stack != YARDSTICK else None
+            contends = stack != material.summaries.yardstick
+            most = ceiling(material, where) if where in closed and contends else None
             rows.append(
                 (
-                    name(where),
+                    material.name(where),
                     stack,
                     readings.value(rate),
                     readings.spread(rate),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loopbench.results.report.blocks import Part, Plot, table
 from loopbench.results.report.charts import kinds
 from loopbench.results.report.charts.kinds import Course
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.report.series.readings import NOTHING, Where
 from loopbench.results.report.series.timelines import COLUMNS, MOST_POINTS, Track
 from loopbench.results.stats import formatting
@@ -29,7 +29,7 @@ def parts(material: Material) -> Iterator[Part]:
             if lines:
                 panels.append(
                     kinds.courses(
-                        f"{name(where)}: {title}",
+                        f"{material.name(where)}: {title}",
                         lines,
                         "seconds",
                         logarithmic=column != "throughput_rps" and _wide(lines),

@@ -6,19 +6,17 @@ from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts import kinds
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.report.sections.pressure import HELD, held
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import NOTHING, Where
+from loopbench.results.schema import Family
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Ratio, paired_ratio
 
 RATE, P50, P99 = "throughput_rps", "service_time_p50_ms", "service_time_p99_ms"
 LAST50, LAST99 = "last_delivery_p50_ms", "last_delivery_p99_ms"
 OPENED, COST = "connections_rps", "cpu_us_per_request"
-
-EVEN, SLOW = "feed-even", "feed-slow"
-"""The same broadcast without and with a connection that reads nothing."""
 
 _EACH, _AFTER = HELD[0], HELD[2]
 _MANY = 100
@@ -69,7 +67,7 @@ def _message_table(material: Material, wheres: list[Where]) -> Table:
                 continue
             rows.append(
                 (
-                    name(where),
+                    material.name(where),
                     stack,
                     NOTHING if opened else readings.value(rate),
                     readings.value(opened),
@@ -138,7 +136,7 @@ def _broadcast_table(material: Material, wheres: list[Where]) -> Table:
             delay = found[0]
             rows.append(
                 (
-                    name(where),
+                    material.name(where),
                     stack,
                     readings.value(delay),
                     readings.spread(delay),
@@ -178,11 +176,18 @@ _EFFECTS = {
 
 def _slow_reader(material: Material) -> Iterator[Part]:
     """What one connection that reads nothing does to the others and to memory."""
+    for slow in material.family(Family.BROADCAST):
+        even = material.baseline(slow)
+        if even is not None:
+            yield from _beside(material, even, slow)
+
+
+def _beside(material: Material, even: Where, slow: Where) -> Iterator[Part]:
     rows = []
     for stack in material.stacks:
         for metric, text in _EFFECTS.items():
-            without = material.get(stack, (EVEN, "main"), metric)
-            beside = material.get(stack, (SLOW, "main"), metric)
+            without = material.get(stack, even, metric)
+            beside = material.get(stack, slow, metric)
             if without is None or beside is None:
                 continue
             ratio = paired_ratio(beside.sample, without.sample)
@@ -193,7 +198,7 @@ def _slow_reader(material: Material) -> Iterator[Part]:
         return
     yield table(
         "One receiver that reads nothing",
-        ("stack", "what", f"without ({EVEN})", f"beside it ({SLOW})", "ratio [95 %]"),
+        ("stack", "what", f"without ({even[0]})", f"beside it ({slow[0]})", "ratio [95 %]"),
         rows,
         names=2,
     )

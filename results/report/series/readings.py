@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loopbench.results.report.charts.kinds import Dot, Line
-from loopbench.results.report.data import Material, name
+from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import Interval, locate
 from loopbench.results.stats.summary import METRICS, Cell, Ratio, Sample, Summary
@@ -25,7 +25,7 @@ def lines(
     whole: it is of the whole Run, so the name of the load is left out.
     """
     return tuple(
-        Line(where[0] if whole else name(where), dots)
+        Line(where[0] if whole else material.name(where), dots)
         for where in wheres
         if (dots := _dots(material, where, metric, material.stacks))
     )

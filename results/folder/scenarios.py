@@ -1,0 +1,83 @@
+"""What the rows say of scenarios and loads: what they are about, and how a reader names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from loopbench.results.schema import Family, Role, Row
+
+Where = tuple[str, str]
+"""Scenario and load."""
+
+
+class LoadRow(Protocol):
+    """A row of runs.csv, as far as it is asked here."""
+
+    @property
+    def scenario(self) -> str: ...
+    @property
+    def load(self) -> str: ...
+    @property
+    def values(self) -> Row: ...
+    def number(self, column: str) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFacts:
+    """The columns of `schema.scenarios` of one load. Blank or None: there is none."""
+
+    family: str
+    variant: str
+    parameter: float | None
+    baseline: str
+    measured: bool
+    dispatch: str
+    work: str
+    work_ms: float | None
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the load stands for itself, with no other scenario to compare it with."""
+        return self.measured and self.family in (Family.RATES, Family.CUSTOM)
+
+
+def facts_by_load(rows: Iterable[LoadRow]) -> Mapping[Where, LoadFacts]:
+    """The facts of each scenario and load, from the first of its rows."""
+    found: dict[Where, LoadFacts] = {}
+    for row in rows:
+        if (row.scenario, row.load) not in found:
+            found[row.scenario, row.load] = _facts(row)
+    return MappingProxyType(found)
+
+
+def _facts(row: LoadRow) -> LoadFacts:
+    def text(column: str) -> str:
+        return str(row.values.get(column) or "")
+
+    return LoadFacts(
+        text("scenario_family"),
+        text("scenario_variant"),
+        row.number("scenario_parameter"),
+        text("baseline_scenario"),
+        text("load_role") != Role.BURDEN,
+        text("dispatch"),
+        text("work"),
+        row.number("work_ms"),
+    )
+
+
+def names_of(facts: Mapping[Where, LoadFacts]) -> Mapping[Where, str]:
+    """How each load is called: the scenario alone where it is the only one that the scenario
+    asks about, else with the load's own name."""
+    measured: dict[str, int] = {}
+    for (scenario, _), found in facts.items():
+        measured[scenario] = measured.get(scenario, 0) + found.measured
+    return {
+        (scenario, load): scenario
+        if found.measured and measured[scenario] == 1
+        else f"{scenario}/{load}"
+        for (scenario, load), found in facts.items()
+    }
