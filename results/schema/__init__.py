@@ -17,6 +17,7 @@ from loopbench.results.schema.columns import (
     format_value,
     parse_value,
 )
+from loopbench.results.schema.costs import COST_TOTALS, COST_TREE, COSTS, CostKind
 from loopbench.results.schema.derived import SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
@@ -34,6 +35,9 @@ from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, S
 
 __all__ = [
     "BEHAVIOUR",
+    "COSTS",
+    "COST_TOTALS",
+    "COST_TREE",
     "COUNTS",
     "DERIVED",
     "ENVIRONMENT_FILE",
@@ -62,6 +66,7 @@ __all__ = [
     "WORKERS",
     "Code",
     "Column",
+    "CostKind",
     "Kind",
     "Row",
     "SchemaError",
@@ -82,7 +87,15 @@ TABLES: tuple[Table, ...] = (RUNS, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, 
 DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
 
-EXTRA: tuple[Table, ...] = (PROBE_COST, COUNTS, BEHAVIOUR, WORKERS)
+EXTRA: tuple[Table, ...] = (
+    PROBE_COST,
+    COUNTS,
+    COST_TOTALS,
+    COSTS,
+    COST_TREE,
+    BEHAVIOUR,
+    WORKERS,
+)
 """What other commands than a bench, or a bench of some options only, put beside it."""
 
 REGRESSION: tuple[Table, ...] = (FACTS, INSTRUCTIONS, SLOTS)
