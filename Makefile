@@ -27,6 +27,8 @@ CANDIDATE =
 LAYERS =
 REDIS =
 DATABASE =
+CASES =
+REQUESTS =
 export OUT RUN BASE CANDIDATE REDIS DATABASE
 
 # The default interpreter is no wish: an environment that was made with another one may stay.
@@ -57,6 +59,12 @@ REGRESSION_OPTIONS = \
 	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	$(if $(OUT),--out "$$OUT")
 
+WHY_OPTIONS = \
+	$(foreach stack,$(STACKS),--stack '$(stack)') \
+	$(foreach case,$(CASES),--case '$(case)') \
+	$(if $(REQUESTS),--requests '$(REQUESTS)') \
+	$(if $(OUT),--out "$$OUT")
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
@@ -72,6 +80,7 @@ help: ## List the targets
 	@echo '          WORKERS (load processes on this machine),'
 	@echo '          REDIS, DATABASE (URLs of stores that are there; see make services)'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
+	@echo '  why     STACKS, CASES="plain async", REQUESTS (in one count), OUT (folder)'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
 	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'
 	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'
@@ -112,6 +121,11 @@ behaviour: ## Ask by experiment what the stacks really do, and write down the an
 	@$(SET_UP) stacks
 	@$(BIN)/python -m loadtests behaviour $(if $(OUT),--out "$$OUT") \
 		$(foreach question,$(QUESTIONS),'$(question)')
+
+.PHONY: why
+why: ## Count the instructions of a request by function, and say what differs between stacks
+	@$(SET_UP_BENCH)
+	@$(BIN)/python -m loadtests why $(WHY_OPTIONS)
 
 .PHONY: services
 services: setup ## Run Redis and PostgreSQL on loopback until Ctrl-C, and print their URLs

@@ -40,6 +40,7 @@ from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services.command import services, stores_of
+from loopbench.loadtests.why.command import why
 from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
 from loopbench.servers.stacks import STACKS
 from loopbench.servers.store_urls import without_secrets
@@ -94,7 +95,7 @@ def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-for command in (behaviour, services, check_hosts_command, worker, *REGRESSION_COMMANDS):
+for command in (behaviour, services, why, check_hosts_command, worker, *REGRESSION_COMMANDS):
     cli.add_command(command)
 
 

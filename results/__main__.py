@@ -16,6 +16,7 @@ from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import tables
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
+from loopbench.results.why.command import why
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +60,7 @@ def cli() -> None:
     """Read results folders. RUN is a name under results/runs or a path; by default the newest."""
 
 
-for command in REGRESSION_COMMANDS:
+for command in (*REGRESSION_COMMANDS, why):
     cli.add_command(command)
 
 

@@ -25,6 +25,7 @@ from loopbench.results.schema import ROOT
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
 
 WARM_REQUESTS = 50
 """Requests before counting, and again while counting is on but not yet zeroed: the
@@ -63,15 +64,26 @@ class Counter:
 
     def during(self, work: Callable[[], None]) -> int:
         """Instructions of the server while `work` is done."""
+        found = _TOTALS.findall(self.dump(work).read_text())
+        if not found:
+            raise HarnessError("callgrind wrote no count; its log has the reason")
+        return int(found[-1])
+
+    def dump(self, work: Callable[[], None]) -> Path:
+        """What callgrind writes down of the server while `work` is done: a file that lasts as
+        long as the server. Raises HarnessError where it writes none."""
         self._control("zero")
         work()
         before = set(self._folder.iterdir())
         self._control("dump")
         written = [path for path in self._folder.iterdir() if path not in before]
-        found = _TOTALS.findall(written[0].read_text()) if len(written) == 1 else []
-        if not found:
+        if len(written) != 1:
             raise HarnessError("callgrind wrote no count; its log has the reason")
-        return int(found[-1])
+        return written[0]
+
+    def cease(self) -> None:
+        """Count no more: the server then stops several times as fast."""
+        self._control("instrumentation off")
 
     def _control(self, action: str) -> None:
         """What callgrind_control does through vgdb, which by itself waits a tenth of a second
@@ -88,16 +100,19 @@ class Counter:
 
 @contextmanager
 def counting(
-    stack: str,
+    stack: str | Stack,
     settings: Settings,
     *,
     python: Path = Path(sys.executable),
     root: Path = ROOT,
     collector: bool = True,
+    options: tuple[str, ...] = (),
+    variables: tuple[str, ...] = (),
 ) -> Iterator[Counter]:
     """Start `stack` under callgrind, counting from now on; stop it in the end.
 
     python, root: as for `server_process`. collector: whether garbage is collected.
+    options: more of callgrind's. variables: more of the server's environment, as `NAME=value`.
     Raises HarnessError where the tools are missing.
     """
     lacking = missing()
@@ -112,12 +127,14 @@ def counting(
             "-i",
             "PYTHONHASHSEED=0",
             "LANG=C.UTF-8",
+            *variables,
             *(() if collector else _without_collector(Path(temporary) / "site")),
             *_found("setarch"),
             "-R",
             *_found("valgrind"),
             "--tool=callgrind",
             "--instr-atstart=no",
+            *options,
             f"--callgrind-out-file={folder / 'callgrind'}",
         )
         with server_process(

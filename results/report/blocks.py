@@ -121,7 +121,23 @@ class Plot:
     abreast: int = 3
 
 
-Part = Text | Bullets | Heading | Table | Plot
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A wide picture that is drawn as SVG itself. caption: what to see. The numbers stand in
+    `table`.
+
+    draw: makes the <svg> element, all of its text escaped, given what its ids begin with.
+    folded: shown only when asked for.
+    """
+
+    title: str
+    caption: str
+    draw: Callable[[str], str]
+    table: Table
+    folded: bool = False
+
+
+Part = Text | Bullets | Heading | Table | Plot | Drawing
 
 
 @dataclass(frozen=True, slots=True)

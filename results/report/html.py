@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from loopbench.results.report.blocks import Code, Link, Plot
+from loopbench.results.report.blocks import Code, Drawing, Link, Plot
 from loopbench.results.report.charts import svg
 from loopbench.results.report.document import Document
 
@@ -30,7 +30,11 @@ def render(document: Document) -> str:
         "code": lambda span: isinstance(span, Code),
         "link": lambda span: isinstance(span, Link),
     }
-    environment.globals |= {"kind": lambda part: type(part).__name__, "drawn": _drawn}
+    environment.globals |= {
+        "kind": lambda part: type(part).__name__,
+        "drawn": _drawn,
+        "sketched": _sketched,
+    }
     return environment.get_template("page.html").render(
         document=document,
         style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
@@ -55,3 +59,8 @@ def _drawn(plot: Plot, anchor: str, number: int) -> list[Any]:
         (panel, Markup(svg.svg(panel, f"{anchor}-{number}-{place}")))
         for place, panel in enumerate(plot.panels)
     ]
+
+
+def _sketched(drawing: Drawing, anchor: str, number: int) -> Markup:
+    """The picture, whose ids are its own on the page."""
+    return Markup(drawing.draw(f"{anchor}-{number}"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from loopbench.results.report.blocks import (
     Bullets,
     Code,
+    Drawing,
     Heading,
     Link,
     Part,
@@ -33,7 +34,7 @@ def render(document: Document) -> str:
         lines += [f'<a id="{section.anchor}"></a>', "", f"## {section.title}", ""]
         for part in section.parts:
             lines += [*_part(part), ""]
-        if place == 0:
+        if place == 0 and document.questions:
             lines += [*_questions(document), ""]
     if document.missing:
         lines += ["## Not in this run", ""]
@@ -60,7 +61,7 @@ def _part(part: Part) -> Iterator[str]:
             yield f"### {escaped(text)}"
         case Table():
             yield from _table(part)
-        case Plot():
+        case Plot() | Drawing():
             yield f"*{escaped(part.title)}.* {escaped(part.caption)}"
             yield ""
             yield from _table(part.table)

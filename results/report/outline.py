@@ -11,6 +11,7 @@ from loopbench.results.report.sections import (
     answer,
     behaviour,
     bottleneck,
+    costs,
     data,
     environment,
     fetching,
@@ -51,6 +52,12 @@ SECTIONS: tuple[Section, ...] = (
         framework_split.parts,
         "two stacks that differ in their framework, loop or parser alone: "
         '`make bench STACKS="asgi-hypercorn quart-hypercorn"`',
+    ),
+    Section(
+        "why",
+        "Why a request costs what it costs",
+        costs.parts,
+        "instructions by function, in `costs.csv`: `python -m loadtests why --out …`",
     ),
     Section(
         "times",

@@ -23,10 +23,11 @@ def write(
     Raises ResultsError where the folder cannot be written to.
     """
     made = document(folder, summaries)
-    return tuple(_written(folder.path / f"report.{name}", FORMATS[name](made)) for name in formats)
+    return tuple(written(folder.path / f"report.{name}", FORMATS[name](made)) for name in formats)
 
 
-def _written(path: Path, text: str) -> Path:
+def written(path: Path, text: str) -> Path:
+    """Write one file, whole or not at all. Raises ResultsError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         draft.write_text(text, encoding="utf-8", errors="replace")

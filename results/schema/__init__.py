@@ -17,6 +17,7 @@ from loopbench.results.schema.columns import (
     format_value,
     parse_value,
 )
+from loopbench.results.schema.costs import COST_TOTALS, COST_TREE, COSTS, CostKind
 from loopbench.results.schema.derived import SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
@@ -37,6 +38,9 @@ from loopbench.results.schema.slices import SLICES
 
 __all__ = [
     "BEHAVIOUR",
+    "COSTS",
+    "COST_TOTALS",
+    "COST_TREE",
     "COUNTS",
     "DERIVED",
     "ENVIRONMENT_FILE",
@@ -66,6 +70,7 @@ __all__ = [
     "WORKERS",
     "Code",
     "Column",
+    "CostKind",
     "Dispatch",
     "Family",
     "FolderInUse",
@@ -100,7 +105,15 @@ TABLES: tuple[Table, ...] = (
 DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
 
-EXTRA: tuple[Table, ...] = (PROBE_COST, COUNTS, BEHAVIOUR, WORKERS)
+EXTRA: tuple[Table, ...] = (
+    PROBE_COST,
+    COUNTS,
+    COST_TOTALS,
+    COSTS,
+    COST_TREE,
+    BEHAVIOUR,
+    WORKERS,
+)
 """What other commands than a bench, or a bench of some options only, put beside it."""
 
 REGRESSION: tuple[Table, ...] = (FACTS, INSTRUCTIONS, SLOTS)

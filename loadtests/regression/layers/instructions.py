@@ -22,10 +22,11 @@ from __future__ import annotations
 import http.client
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import Counter, counting
@@ -36,6 +37,8 @@ from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings
+
+T = TypeVar("T")
 
 REQUESTS = 20
 """In one count."""
@@ -117,6 +120,21 @@ def counted(
 
     Raises HarnessError.
     """
+    return windows(counter, cases, requests, patience, Sender.count)
+
+
+def windows(
+    counter: Counter,
+    cases: Mapping[str, Case],
+    requests: int,
+    patience: Patience,
+    take: Callable[[Sender, socket, int], T],
+) -> Iterator[tuple[str, T]]:
+    """What `take` takes of so many requests of every case, one case after another.
+
+    take: is handed a warm connection, and sends that many requests on it.
+    Raises HarnessError.
+    """
     warm = FIRST_REQUESTS
     for name, case in cases.items():
         sender = Sender(counter, case, patience)
@@ -125,7 +143,7 @@ def counted(
                 took_s = sender.send(connection, warm)
                 if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
                     sender.send(connection, 1)  # which meets the new second
-                instructions = sender.count(connection, requests)
+                taken = take(sender, connection, requests)
             sender.await_idle()
         except (OSError, http.client.HTTPException) as error:
             how = "has ended" if not counter.server.alive else f"{type(error).__name__}: {error}"
@@ -133,7 +151,7 @@ def counted(
                 f"{counter.server.stack.name} under callgrind, asked for {name}: {how}"
             ) from error
         warm = WARM_REQUESTS
-        yield name, instructions
+        yield name, taken
 
 
 class Sender:
@@ -166,6 +184,14 @@ class Sender:
             self.send(connection, requests)
 
         return self._counter.during(work) / requests
+
+    def dump(self, connection: socket, requests: int) -> Path:
+        """What callgrind writes down of so many; see Counter.dump."""
+
+        def work() -> None:
+            self.send(connection, requests)
+
+        return self._counter.dump(work)
 
     def await_idle(self) -> None:
         """Return when all threads of the server have been seen asleep twice running."""

@@ -1,0 +1,150 @@
+"""`python -m loadtests why`: count, write the rows, and hand them to the reading half."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe import callgrind
+from loopbench.loadtests.regression.layers.instructions import REQUESTS
+from loopbench.loadtests.rows.results_folder import cannot_begin, new_folder
+from loopbench.loadtests.scenarios import custom_options
+from loopbench.loadtests.scenarios.custom import Own
+from loopbench.loadtests.why import interpreter, rows
+from loopbench.loadtests.why.interpreter import Interpreter
+from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
+from loopbench.servers.contract.cases import CASES, Case, Dispatch, route_of
+from loopbench.servers.errors import ServerError
+from loopbench.servers.stacks import STACKS, hole
+from loopbench.servers.supervision.cli_names import NamesIn
+
+DEFAULT_STACKS = ("aiohttp", "quart-hypercorn")
+DEFAULT_CASES = ("plain", "async", "json", "sync")
+
+
+@click.command()
+@click.option(
+    "--stack",
+    "stacks",
+    multiple=True,
+    type=NamesIn("stack", STACKS),
+    help="Count on this stack (repeatable); the core ones by default.",
+)
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    type=NamesIn("case", CASES),
+    help=f"Count this case of the contract (repeatable); by default {', '.join(DEFAULT_CASES)}.",
+)
+@click.option("--requests", type=click.IntRange(5, 10_000), default=REQUESTS, show_default=True)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 20),
+    default=REPEATS,
+    show_default=True,
+    help="How often each is counted, each time in a fresh process.",
+)
+@click.option(
+    "--python",
+    metavar="PYTHON",
+    help="Serve with this interpreter; by default the first here that names its functions.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the tables go, such as a results folder, whose report then shows them; a new "
+    "folder by default.",
+)
+@custom_options.options
+def why(
+    stacks: tuple[tuple[str, ...], ...],
+    cases: tuple[tuple[str, ...], ...],
+    requests: int,
+    repeats: int,
+    python: str | None,
+    out: Path | None,
+    app: str | None,
+    app_dir: Path,
+    on: tuple[str, ...],
+    gets: tuple[str, ...],
+    file: Path | None,
+) -> None:
+    """Count the instructions of a request by function: why it costs what it costs.
+
+    Needs valgrind, and for the names of Python functions Python 3.12 or later, for which it makes
+    an environment. Without such a Python only C functions are told apart.
+    """
+    lacking = callgrind.missing()
+    if lacking is not None:
+        raise HarnessError(f"instructions cannot be counted: {lacking}")
+    own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or cases))
+    on_stacks = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS
+    asked = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
+    subjects = _subjects(on_stacks, asked) if own is None else _own(own)
+    chosen = interpreter.choose(python)
+    _say(_described(chosen))
+    optional = any(subject.stack.optional for subject in subjects)
+    folder = out or new_folder()
+    plan = Plan(interpreter.environment(chosen, optional, _say), chosen.named, requests, repeats)
+    try:
+        measured = measure(subjects, plan, _say)
+    except ServerError as error:
+        raise HarnessError(str(error)) from error
+    try:
+        rows.write(folder, measured, plan, chosen)
+    except OSError as error:
+        raise cannot_begin(folder, error) from error
+    sys.exit(subprocess.run([sys.executable, "-m", "results", "why", str(folder)]).returncode)
+
+
+def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:
+    """Each stack with those of the cases that it keeps. Raises HarnessError for one without any."""
+    ordered = sorted(cases, key=_in_thread)
+    found = []
+    for name in stacks:
+        stack = STACKS[name]
+        kept: dict[str, Case] = {}
+        for case in ordered:
+            reason = hole(stack, CASES[case])
+            if reason is None:
+                kept[case] = CASES[case]
+            else:
+                _say(f"{name} is not asked for {case}: {reason}")
+        if not kept:
+            raise HarnessError(f"{name} has none of these cases; name another stack or case")
+        found.append(Subject(stack, kept))
+    return found
+
+
+def _in_thread(case: str) -> bool:
+    """Whether its route works in a thread, which leaves the heap of what comes after as it
+    happened."""
+    try:
+        return route_of(CASES[case].request).dispatch is Dispatch.SYNC
+    except LookupError:  # a request that no route is for
+        return False
+
+
+def _own(own: Own) -> list[Subject]:
+    """A person's own application, asked for each request of its scenarios once."""
+    loads = (load for scenario in own.scenarios.values() for load in scenario.loads)
+    cases: Mapping[str, Case] = {load.case.name: load.case for load in loads}
+    return [Subject(stack, cases) for stack in own.stacks.values()]
+
+
+def _described(chosen: Interpreter) -> str:
+    if chosen.named:
+        return f"Python {chosen.version} serves, at {chosen.path}; it names its functions."
+    return f"Python {chosen.version} serves; only C functions are told apart. {interpreter.REMEDY}."
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,222 @@
+"""Counts the requests of stacks: by function in processes whose Python names its functions, and
+plainly in processes of their own, since the trampolines that name them cost instructions too.
+
+Requests are sent as the regression check's are, and so repeat as steadily: see
+`loadtests.regression.layers.instructions`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe.callgrind import Counter, counting
+from loopbench.loadtests.regression.layers.instructions import REQUESTS, counted, windows
+from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.why import callgrind_file, perf_map
+from loopbench.loadtests.why.tree import Tree, per_request, tree_of
+from loopbench.results.schema import ROOT
+from loopbench.servers.contract.cases import Case
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
+
+REPEATS = 3
+AT_ONCE = 2
+"""Processes under callgrind at a time: a count does not depend on what else the machine does."""
+
+_CALLERS = 200
+"""More than a request's C stack is deep (129 for Quart on Hypercorn), so that a context holds all
+of a function's callers."""
+
+_BY_FUNCTION = (
+    f"--separate-callers={_CALLERS}",
+    "--separate-recs=1",  # a recursion is no function of its own
+    "--dump-instr=yes",  # without it functions that have no symbol have no address either
+    "--dump-line=no",
+    "--demangle=no",
+)
+_TRAMPOLINES = ("PYTHONPERFSUPPORT=1",)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is counted of one stack. cases: by name, in the order in which they are asked."""
+
+    stack: Stack
+    cases: Mapping[str, Case]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """python: the interpreter of an environment of the suite. named: whether it names its Python
+    functions. root: the tree that serves."""
+
+    python: Path
+    named: bool
+    requests: int = REQUESTS
+    repeats: int = REPEATS
+    root: Path = ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """Each repeat of one case: the tree of a request, and the total that callgrind says of it."""
+
+    trees: tuple[Tree, ...]
+    totals: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One stack, by case. plain: instructions of a request without trampolines, each repeat.
+    versions: of the stack's packages, as the server itself says."""
+
+    subject: Subject
+    versions: Mapping[str, str]
+    profiles: Mapping[str, Profiled]
+    plain: Mapping[str, tuple[float, ...]]
+
+
+def measure(
+    subjects: Sequence[Subject], plan: Plan, say: Callable[[str], None] = lambda line: None
+) -> list[Measured]:
+    """Count every subject `plan.repeats` times each way. Raises HarnessError and ServerError."""
+    patience = Patience()
+    with _scratch() as folder, _parsers() as parsers, ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            named = {
+                (place, repeat): pool.submit(_profile, subject, plan, patience, folder, parsers)
+                for repeat in range(plan.repeats)
+                for place, subject in enumerate(subjects)
+            }
+            plain = {
+                (place, repeat): pool.submit(_plain, subject, plan, patience)
+                for repeat in range(plan.repeats if plan.named else 0)
+                for place, subject in enumerate(subjects)
+            }
+            for name, futures in (("by function", named), ("plainly", plain)):
+                for (place, repeat), future in futures.items():
+                    future.result()
+                    say(f"{subjects[place].stack.name}: counted {name}, repeat {repeat + 1}")
+        finally:
+            patience.end()
+            pool.shutdown(cancel_futures=True)
+        return [
+            _gathered(
+                subject,
+                [named[place, repeat].result() for repeat in range(plan.repeats)],
+                [plain[key].result() for key in plain if key[0] == place],
+            )
+            for place, subject in enumerate(subjects)
+        ]
+
+
+_Parsed = tuple[Tree, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """One process: its cases as they will be read, and the versions of its packages."""
+
+    parsing: Mapping[str, Future[_Parsed]]
+    versions: Mapping[str, str]
+
+
+def _profile(
+    subject: Subject, plan: Plan, patience: Patience, folder: Path, parsers: ProcessPoolExecutor
+) -> _Repeat:
+    """Every case in one fresh process; its dumps are read while the next ones are counted."""
+    parsing = {}
+    variables = _TRAMPOLINES if plan.named else ()
+    with counting(
+        subject.stack,
+        Settings(),
+        python=plan.python,
+        root=plan.root,
+        collector=False,
+        options=_BY_FUNCTION,
+        variables=variables,
+    ) as counter:
+        with _map_of(counter, plan) as symbols:
+            for name, dump in windows(
+                counter, subject.cases, plan.requests, patience, lambda *of: of[0].dump(*of[1:])
+            ):
+                kept = Path(tempfile.mkdtemp(dir=folder))
+                shutil.move(dump, kept / "dump")
+                if symbols is not None:
+                    shutil.copy(symbols, kept / "map")
+                parsing[name] = parsers.submit(_parse, kept, plan.requests)
+            counter.cease()
+            versions = dict(counter.server.facts["packages"])
+    return _Repeat(parsing, versions)
+
+
+@contextmanager
+def _map_of(counter: Counter, plan: Plan) -> Iterator[Path | None]:
+    """The perf map of a live server, which nobody else would delete; None where it writes none."""
+    if not plan.named:
+        yield None
+        return
+    path = perf_map.path_of(counter.server.pid)
+    if not path.is_file():
+        raise HarnessError(f"{plan.python} wrote no {path}: it names no function")
+    try:
+        yield path
+    finally:
+        path.unlink()
+
+
+def _plain(subject: Subject, plan: Plan, patience: Patience) -> dict[str, float]:
+    with counting(
+        subject.stack, Settings(), python=plan.python, root=plan.root, collector=False
+    ) as counter:
+        values = dict(counted(counter, subject.cases, plan.requests, patience))
+        counter.cease()
+        return values
+
+
+def _parse(folder: Path, requests: int) -> _Parsed:
+    """The tree of one dump, a request; in a process of its own. Its files go."""
+    symbols = folder / "map"
+    functions = None
+    if symbols.is_file():
+        functions = perf_map.PerfMap(symbols.read_text(errors="replace").splitlines())
+    with (folder / "dump").open(encoding="utf-8", errors="replace") as lines:
+        profile = callgrind_file.read(lines)
+    shutil.rmtree(folder)
+    return per_request(tree_of(profile, functions), requests), profile.total / requests
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _parsers() -> Iterator[ProcessPoolExecutor]:
+    """Processes, since reading megabytes of text would hold the GIL from those who send."""
+    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def _gathered(
+    subject: Subject,
+    repeats: Sequence[_Repeat],
+    plain: Sequence[Mapping[str, float]],
+) -> Measured:
+    profiles = {}
+    for name in subject.cases:
+        parsed = [repeat.parsing[name].result() for repeat in repeats]
+        profiles[name] = Profiled(
+            tuple(tree for tree, _ in parsed), tuple(total for _, total in parsed)
+        )
+    counts = {name: tuple(one[name] for one in plain) for name in subject.cases}
+    return Measured(subject, repeats[0].versions, profiles, counts)

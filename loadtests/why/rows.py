@@ -1,0 +1,113 @@
+"""What was counted, as rows of cost_totals.csv, costs.csv and cost_tree.csv."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from loopbench.loadtests.why.interpreter import Interpreter
+from loopbench.loadtests.why.measure import Measured, Plan, Profiled
+from loopbench.loadtests.why.owners import Function
+from loopbench.loadtests.why.tree import Tree, by_function, mean
+from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, Row, TableWriter, Value
+
+
+def write(folder: Path, measured: Sequence[Measured], plan: Plan, python: Interpreter) -> None:
+    """Put the three tables into a folder, in place of those that are there. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {
+        COST_TOTALS: (row for one in measured for row in _totals(one, plan, python)),
+        COSTS: (row for one in measured for row in _costs(one)),
+        COST_TREE: (row for one in measured for row in _trees(one)),
+    }
+    for table, rows in tables.items():
+        (folder / table.filename).unlink(missing_ok=True)
+        with TableWriter(folder, table) as writer:
+            writer.append(rows)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Their range as a share of the least; None where that says nothing."""
+    if len(values) < 2 or min(values) <= 0:
+        return None
+    return (max(values) - min(values)) / min(values)
+
+
+def _totals(measured: Measured, plan: Plan, python: Interpreter) -> Iterator[Row]:
+    versions = ", ".join(f"{name} {version}" for name, version in measured.versions.items())
+    for case, profiled in measured.profiles.items():
+        plain = measured.plain[case]
+        yield {
+            **_where(measured, case),
+            "python": python.version,
+            "named": plan.named,
+            "requests": plan.requests,
+            "repeats": len(profiled.totals),
+            "instructions": statistics.mean(profiled.totals),
+            "spread": spread(profiled.totals),
+            "plain_instructions": statistics.mean(plain) if plain else None,
+            "plain_spread": spread(plain),
+            "plain_repeats": len(plain),
+            "versions": versions,
+        }
+
+
+def _costs(measured: Measured) -> Iterator[Row]:
+    for case, profiled in measured.profiles.items():
+        yield from ({**_where(measured, case), **row} for row in function_rows(profiled))
+
+
+def function_rows(profiled: Profiled) -> Iterator[Row]:
+    """A row a function, the dearest first."""
+    repeats = [by_function(tree) for tree in profiled.trees]
+    whole = statistics.mean(profiled.totals)
+    together = by_function(mean(profiled.trees))
+    for function, totals in sorted(together.items(), key=lambda item: -item[1].own):
+        own = [one[function].own if function in one else 0.0 for one in repeats]
+        yield {
+            **_named(function),
+            "calls": totals.calls,
+            "own_instructions": totals.own,
+            "inclusive_instructions": totals.inclusive,
+            "share": totals.own / whole,
+            "spread": spread(own),
+        }
+
+
+def _trees(measured: Measured) -> Iterator[Row]:
+    for case, profiled in measured.profiles.items():
+        yield from ({**_where(measured, case), **row} for row in tree_rows(mean(profiled.trees)))
+
+
+def tree_rows(tree: Tree) -> Iterator[Row]:
+    """A row a path, parents first; a path that cost nothing itself, too, where others go on."""
+    numbers: dict[tuple[Function, ...], int] = {}
+    paths = {path[:length] for path in tree for length in range(1, len(path) + 1)}
+    for path in sorted(paths, key=lambda path: [_sortable(one) for one in path]):
+        numbers[path] = len(numbers)
+        cost = tree.get(path)
+        yield {
+            "node": numbers[path],
+            "parent": numbers.get(path[:-1]),
+            **_named(path[-1]),
+            "calls": 0.0 if cost is None else cost.calls,
+            "own_instructions": 0.0 if cost is None else cost.own,
+        }
+
+
+def _sortable(function: Function) -> tuple[str, ...]:
+    return function.kind, function.package, function.module, function.name
+
+
+def _where(measured: Measured, case: str) -> dict[str, Value]:
+    return {"stack": measured.subject.stack.name, "case": case}
+
+
+def _named(function: Function) -> dict[str, Value]:
+    return {
+        "kind": str(function.kind),
+        "package": function.package or None,
+        "module": function.module or None,
+        "function": function.name or None,
+    }

@@ -1,0 +1,22 @@
+"""why.html: the costs of a request alone, for a folder that holds no bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loopbench.results.report import html
+from loopbench.results.report.blocks import Made
+from loopbench.results.report.document import Document
+from loopbench.results.report.sections import costs as section
+from loopbench.results.report.write import written
+from loopbench.results.why.costs import Costs
+
+
+def write(folder: Path, costs: Costs) -> Path:
+    """Write the page into the folder, whole or not at all. Raises ResultsError."""
+    title = "Why a request costs what it costs"
+    pythons = ", ".join(sorted({total.python for total in costs.totals.values()}))
+    facts = (f"{', '.join(costs.stacks)}; Python {pythons}", folder.resolve().name)
+    made = Made("why", title, section.of_costs(costs))
+    document = Document(title, facts, (made,), (), (), ())
+    return written(folder / "why.html", html.render(document))

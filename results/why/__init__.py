@@ -1,0 +1,1 @@
+"""Reading what a request costs by function: tables, phases, differences, pictures, sentences."""

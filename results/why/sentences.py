@@ -1,0 +1,85 @@
+"""What the rows say, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbench.results.schema import CostKind
+from loopbench.results.why.costs import Costs, Total
+from loopbench.results.why.groups import differences, grouped
+from loopbench.results.why.phases import THREADS, UNKNOWN, by_phase
+
+_MOST_GROUPS = 3
+
+
+def of_case(costs: Costs, case: str) -> Iterator[str]:
+    """One case on every stack that was asked it, in the order of what it costs."""
+    stacks = [stack for stack in costs.stacks if (stack, case) in costs.totals]
+    stacks.sort(key=lambda stack: costs.totals[stack, case].instructions)
+    for stack in stacks:
+        yield _made_of(costs, stack, case)
+    for stack in stacks[1:]:
+        yield _against(costs, stack, stacks[0], case)
+    for stack in stacks:
+        yield from _hand_over(costs, stack, case)
+
+
+def _made_of(costs: Costs, stack: str, case: str) -> str:
+    total = costs.totals[stack, case]
+    groups = list(grouped(costs, (stack, case), "package").items())[:_MOST_GROUPS]
+    parts = [f"{_short(value)} {_in(name)}" for name, value in groups]
+    return (
+        f"{stack}, {case}: of {_short(total.instructions)} instructions {_listed(parts)}; "
+        f"the suite's own code has {_share(costs, stack, case):.1%}.{_plainly(total)}"
+    )
+
+
+def _plainly(total: Total) -> str:
+    if total.plain is None:
+        return ""
+    return f" Without trampolines the request costs {_short(total.plain)}."
+
+
+def _share(costs: Costs, stack: str, case: str) -> float:
+    kinds = grouped(costs, (stack, case), "kind")
+    return kinds.get(str(CostKind.SUITE), 0.0) / costs.totals[stack, case].instructions
+
+
+def _against(costs: Costs, stack: str, base: str, case: str) -> str:
+    one, other = costs.totals[stack, case], costs.totals[base, case]
+    parts = [
+        f"{difference.name} ({_short(difference.one)} for {_short(difference.other)})"
+        for difference in differences(costs, (stack, case), (base, case), "phase")
+        if difference.name != UNKNOWN and difference.more > 0
+    ][:_MOST_GROUPS]
+    most = f", most of it in {_listed(parts)}" if parts else ""
+    return (
+        f"{case}: {stack} spends {_short(one.instructions - other.instructions)} more than {base} "
+        f"({one.instructions / other.instructions:.2f} times as much){most}."
+    )
+
+
+def _hand_over(costs: Costs, stack: str, case: str) -> Iterator[str]:
+    value = by_phase(costs.trees.get((stack, case), ())).get(THREADS)
+    if value:
+        share = value / costs.totals[stack, case].instructions
+        yield (
+            f"{stack}, {case}: handing the work over to a thread and its answer back takes "
+            f"{_short(value)} instructions, {share:.0%} of the request; switching between the "
+            "threads, which is the kernel's work, is not in it."
+        )
+
+
+def _in(package: str) -> str:
+    return f"are {package}" if package.startswith("(") else f"are in {package}"
+
+
+def _short(value: float) -> str:
+    """Three significant digits of a number of instructions."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:.2f} M"
+    return f"{float(f'{value:.3g}'):,.0f}"
+
+
+def _listed(parts: list[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)

@@ -1,0 +1,120 @@
+"""The costs of a folder as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from loopbench.results.why import sentences
+from loopbench.results.why.costs import Cost, Costs
+from loopbench.results.why.groups import differences, grouped
+from loopbench.results.why.phases import PHASES, UNKNOWN, by_phase
+
+MOST_ROWS = 25
+_WIDEST = 70
+
+
+def overview(costs: Costs, by: str) -> Iterator[str]:
+    """Totals, the table by `by`, phases, and what follows from them."""
+    yield from _totals(costs)
+    for stack, case in costs.totals:
+        yield ""
+        yield from _groups(costs, stack, case, by)
+    yield ""
+    yield from _phases(costs)
+    for case in costs.cases():
+        yield ""
+        yield from sentences.of_case(costs, case)
+
+
+def between(costs: Costs, one: str, other: str, by: str) -> Iterator[str]:
+    """Where two stacks differ, case by case."""
+    for case in costs.cases(one, other):
+        total = costs.totals[one, case].instructions, costs.totals[other, case].instructions
+        found = differences(costs, (one, case), (other, case), by)
+        rows = [_difference(d.name, d.one, d.other) for d in found[:MOST_ROWS]]
+        rest = found[MOST_ROWS:]
+        if rest:
+            sums = sum(d.one for d in rest), sum(d.other for d in rest)
+            rows.append(_difference(f"({len(rest)} more)", *sums))
+        rows.append(_difference("a request", *total))
+        yield f"{case}: instructions of a request by {by}"
+        yield from _table((by, one, other, "more"), rows)
+        yield ""
+    for case in costs.cases(one, other):
+        yield from sentences.of_case(costs, case)
+
+
+def _difference(name: str, one: float, other: float) -> tuple[str, ...]:
+    return name, f"{one:,.0f}", f"{other:,.0f}", f"{one - other:+,.0f}"
+
+
+def _totals(costs: Costs) -> Iterator[str]:
+    header = ("stack", "case", "Python", "instructions", "spread", "plain", "owned", "the suite's")
+    rows = []
+    for (stack, case), total in costs.totals.items():
+        kinds = grouped(costs, (stack, case), "kind")
+        owned = 1 - kinds.get("nobody", 0.0) / total.instructions
+        suite = kinds.get("the suite's own", 0.0) / total.instructions
+        rows.append(
+            (
+                *(stack, case, total.python),
+                f"{total.instructions:,.0f}",
+                "" if total.spread is None else f"{total.spread:.3%}",
+                "" if total.plain is None else f"{total.plain:,.0f}",
+                f"{owned:.1%}" if total.named else "",
+                f"{suite:.1%}" if total.named else "",
+            )
+        )
+    yield "Instructions of a request; `plain` is without what names Python's functions"
+    yield from _table(header, rows, names=3)
+
+
+def _groups(costs: Costs, stack: str, case: str, by: str) -> Iterator[str]:
+    total = costs.totals[stack, case].instructions
+    yield f"{stack}, {case}, by {by}"
+    if by == "function":
+        header = ("function", "kind", "calls", "own", "inclusive", "share", "spread")
+        yield from _table(header, map(_row, costs.functions[stack, case][:MOST_ROWS]), names=2)
+        return
+    rows = [
+        (name, f"{value:,.0f}", f"{value / total:.1%}")
+        for name, value in grouped(costs, (stack, case), by).items()
+    ]
+    yield from _table((by, "own", "share"), rows[:MOST_ROWS])
+
+
+def _row(cost: Cost) -> tuple[str, ...]:
+    return (
+        *(cost.function.label, str(cost.function.kind), f"{cost.calls:,.1f}"),
+        *(f"{cost.own:,.0f}", f"{cost.inclusive:,.0f}", f"{cost.share:.1%}"),
+        "" if cost.spread is None else f"{cost.spread:.2%}",
+    )
+
+
+def _phases(costs: Costs) -> Iterator[str]:
+    found = {where: by_phase(tree) for where, tree in costs.trees.items()}
+    used = [phase for phase in PHASES if any(phase in one for one in found.values())]
+    rows = [
+        (phase, *(f"{one.get(phase, 0.0):,.0f}" for one in found.values()))
+        for phase in dict.fromkeys([*used, UNKNOWN])
+    ]
+    yield "Instructions of a request by phase; `unknown` is what the table of phases does not know"
+    yield from _table(("phase", *(f"{stack} {case}" for stack, case in found)), rows)
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[str]] | Iterator[Sequence[str]], names: int = 1
+) -> Iterator[str]:
+    every = [tuple(header), *(tuple(_cut(cell) for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    for row in every:
+        cells = (
+            cell.ljust(width) if place < names else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _cut(text: str) -> str:
+    """The end says more than the beginning of a dotted name."""
+    return text if len(text) <= _WIDEST else f"…{text[1 - _WIDEST :]}"
