@@ -281,6 +281,7 @@ class Bencher:
                 if code in result.codes
             ]
             self.broken += wrong
+            self._reporter.run_begins(result.planned.run_id)
             self._reporter.run_ends("; ".join(wrong) or None)
         self._mourn(any(Code.GENERATOR_DIED in result.codes for result in results))
 

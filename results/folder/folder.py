@@ -81,6 +81,7 @@ class Folder:
     plan: Plan
     environment: Mapping[str, object]
     problems: tuple[Problem, ...]
+    slices: tuple[Row, ...] = ()
 
     @property
     def stacks(self) -> tuple[str, ...]:
@@ -164,7 +165,10 @@ def load(path: Path) -> Folder:
     runs = tuple(_runs(path, problems))
     failures = tuple(rows(path, schema.FAILURES, problems))
     problems += _cut_short(plan, runs)
-    return Folder(path, runs, failures, plan, environment, tuple(problems))
+    slices: tuple[Row, ...] = ()
+    if (path / schema.SLICES.filename).exists():  # folders from before have none
+        slices = tuple(rows(path, schema.SLICES, problems))
+    return Folder(path, runs, failures, plan, environment, tuple(problems), slices)
 
 
 def facts_of(folder: Folder) -> dict[str, Mapping[str, object]]:

@@ -4,8 +4,10 @@ The unit of replication is the Run: one value a Round, each from a fresh
 process. Requests are never pooled, since those of one process share its luck.
 
 Ratio. Stacks are compared within a Round, since the Runs of a Round share the
-machine's mood: the logarithms of value over reference value, one a Round,
-are summarised by the same method, and the results raised to e again.
+machine's state: the logarithms of value over reference value, one a Round,
+are summarised by the same method, and the results raised to e again. Of Runs
+that were measured in Slices the value of a Round comes from the ratios of
+Slices in the same Turn (`results.stats.slices`).
 The method, with its source and limits: `results.stats.location`.
 """
 
@@ -24,6 +26,7 @@ from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
 from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, names_of
 from loopbench.results.schema import Column, Kind, Row, TableWriter
+from loopbench.results.stats import slices
 from loopbench.results.stats.location import MIN_ROUNDS, Interval, locate, raised
 from loopbench.results.stats.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
 
@@ -180,13 +183,16 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     yardstick, facts = folder.yardstick, facts_by_load(folder.runs)
     to = choose_reference(measured, yardstick, reference)
     taken = samples(folder.runs)
+    sliced = {} if to is None else sliced_ratios(folder, to)
     noted = _noted(folder)
     limited = _generator_limited(taken, _closed(folder.runs), yardstick)
     by = {}
     for (cell, metric), sample in taken.items():
         ratio = None
         if to is not None and cell[0] != to:
-            ratio = paired_ratio(sample, taken.get(((to, *cell[1:]), metric)))
+            ratio = sliced.get((cell, metric)) or paired_ratio(
+                sample, taken.get(((to, *cell[1:]), metric))
+            )
         found = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
         found += [
             warning
@@ -225,6 +231,24 @@ def paired_ratio(sample: Sample, reference: Sample | None) -> Ratio | None:
         return None
     located = locate(math.log(value / other) for value, other in pairs)
     return Ratio(reference.stack, located.n, math.exp(located.centre), raised(located.interval))
+
+
+def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
+    """Ratios of Runs that were measured in Slices, by their Turns; see `results.stats.slices`."""
+    rows = slices.by_run(folder.slices)
+    references = {(run.round, run.scenario): run for run in folder.runs if run.stack == to}
+    estimates: defaultdict[tuple[Cell, str], list[slices.BlockEstimate]] = defaultdict(list)
+    for run in folder.runs:
+        reference = references.get((run.round, run.scenario))
+        if reference is None or run.stack == to or not rows.get(run.run_id):
+            continue
+        pair = rows[run.run_id], rows.get(reference.run_id, ())
+        for metric, column in slices.METRICS.items():
+            estimate = slices.block_estimate(*pair, column)
+            if estimate is not None:
+                estimates[(run.stack, run.scenario, run.load), metric].append(estimate)
+    found = {key: slices.over_blocks(every) for key, every in estimates.items()}
+    return {key: Ratio(to, one.n, one.centre, one.interval) for key, one in found.items()}
 
 
 def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
