@@ -9,6 +9,8 @@ STACKS =
 SCENARIOS =
 ROUNDS =
 DURATION =
+PRECISION =
+BUDGET =
 SEED =
 OUT =
 RESUME =
@@ -43,6 +45,8 @@ BENCH_OPTIONS = \
 	$(foreach scenario,$(SCENARIOS),--scenario '$(scenario)') \
 	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	$(if $(DURATION),--duration '$(DURATION)') \
+	$(if $(PRECISION),--precision '$(PRECISION)') \
+	$(if $(BUDGET),--budget '$(BUDGET)') \
 	$(if $(SEED),--seed '$(SEED)') \
 	$(if $(PROCESSES),--processes '$(PROCESSES)') \
 	$(if $(MANAGER),--manager '$(MANAGER)') \
@@ -75,7 +79,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Choices, as in make bench STACKS="aiohttp asyncio" ROUNDS=3:'
 	@echo '  setup   PYTHON=python3.12, STACKS=all, VERBOSE=--verbose'
-	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), SEED, OUT (folder), RESUME=1,'
+	@echo '  bench   STACKS, SCENARIOS, ROUNDS, DURATION (seconds), PRECISION=3%, BUDGET=120s,'
+	@echo '          SEED, OUT (folder), RESUME=1,'
 	@echo '          PROCESSES (of each server), MANAGER=own (they are kept by the server itself),'
 	@echo '          WORKERS (load processes on this machine),'
 	@echo '          REDIS, DATABASE (URLs of stores that are there; see make services)'

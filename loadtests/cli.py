@@ -12,7 +12,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
@@ -69,10 +69,17 @@ DEFAULT_CASES = (
     *(f"middleware-{layers}" for layers in LAYERS),
     *(f"save-{protect}" for protect in PROTECTIONS),
 )
-DEFAULT_ROUNDS = 3
+DEFAULT_ROUNDS = 5
+FEWEST_ROUNDS = 3
+"""Where Rounds are added: fewer give no interval."""
+
+DEFAULT_BUDGET_S = 285.0
+"""Five minutes with what comes before and after the load."""
+
 DEFAULT_DURATION_S = 1.8
-DEFAULT_WARMUP_S = 0.5
+DEFAULT_WARMUP_S = 0.3
 LONGEST_S = 3600.0
+LONGEST_BUDGET_S = 86_400.0
 
 
 class Seconds(click.FloatRange):
@@ -88,6 +95,49 @@ class Seconds(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not a number of seconds.", param, ctx)
         return number
+
+
+class Percent(click.ParamType[float]):
+    """A share between 0 and 1, written as a percentage: 3% or 3."""
+
+    name = "percentage"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The share; a usage error for anything else."""
+        if isinstance(value, float):
+            return value
+        try:
+            share = float(str(value).removesuffix("%")) / 100
+        except ValueError:
+            share = math.nan
+        if not 0.0 < share < 1.0:
+            self.fail(f"{value} is no percentage between 0 and 100, as in 3%.", param, ctx)
+        return share
+
+
+class Span(click.ParamType[float]):
+    """A time in seconds, written with or without a unit: 90, 90s, 5m, 1h."""
+
+    name = "time"
+    _UNITS: ClassVar[dict[str, float]] = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The time in seconds; a usage error for anything else."""
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        unit = self._UNITS.get(text[-1:], 1.0)
+        try:
+            seconds = float(text.rstrip("smh")) * unit
+        except ValueError:
+            seconds = math.nan
+        if not 1.0 <= seconds <= LONGEST_BUDGET_S:
+            self.fail(f"{value} is no time from 1s to 24h, as in 120s or 5m.", param, ctx)
+        return seconds
 
 
 @click.group(no_args_is_help=True)
@@ -135,9 +185,22 @@ def _described(load: Load) -> str:
 @click.option(
     "--rounds",
     type=click.IntRange(1, MOST_ROUNDS),
-    default=DEFAULT_ROUNDS,
-    show_default=True,
-    help="How often every cell is measured, each time in a fresh process.",
+    help=f"How often every cell is measured, each time in a fresh process; {DEFAULT_ROUNDS} by "
+    f"default. With --precision or --budget: at the least, and {FEWEST_ROUNDS} by default.",
+)
+@click.option(
+    "--precision",
+    type=Percent(),
+    metavar="PERCENT",
+    help="Add Rounds until the 95 % interval of every ratio reaches no further than this, as in "
+    "3%; the Rounds go to the scenarios whose intervals are the widest.",
+)
+@click.option(
+    "--budget",
+    type=Span(),
+    metavar="TIME",
+    help="Add Rounds in the same way, and end within this time, as in 120s or 5m. The default "
+    f"scenarios are measured within {DEFAULT_BUDGET_S:g} s where neither is said, nor --rounds.",
 )
 @click.option(
     "--duration",
@@ -205,7 +268,9 @@ def _described(load: Load) -> str:
 def bench(
     stacks: tuple[tuple[str, ...], ...],
     scenarios: tuple[tuple[str, ...], ...],
-    rounds: int,
+    rounds: int | None,
+    precision: float | None,
+    budget: float | None,
     duration: float,
     warmup: float,
     out: Path | None,
@@ -231,6 +296,8 @@ def bench(
     if resume and out is None:
         raise click.UsageError("--resume needs --out with the folder to go on with")
     own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or scenarios))
+    if precision is None and budget is None and rounds is None and own is None and not scenarios:
+        budget = DEFAULT_BUDGET_S
     folder = out or new_folder()
     plan = Bench(
         stacks=tuple(dict.fromkeys(chain.from_iterable(stacks)))
@@ -238,7 +305,10 @@ def bench(
         scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios)))
         or (DEFAULT_SCENARIOS if own is None else tuple(own.scenarios)),
         own=own,
-        rounds=rounds,
+        rounds=rounds
+        or (DEFAULT_ROUNDS if precision is None and budget is None else FEWEST_ROUNDS),
+        precision=precision,
+        budget_s=budget,
         warmup_s=warmup,
         measured_s=duration,
         seed=_seed(seed, folder, resume),
@@ -253,13 +323,23 @@ def bench(
     )
     if plan.place != HERE and WAYS[manager].here_only:
         raise click.UsageError(f"--manager {manager} keeps servers on this machine only")
-    minutes = plan.expected_s() / 60
-    click.echo(f"{len(plan.cells()) * rounds} runs, about {minutes:.0f} minutes", err=True)
+    click.echo(_announced(plan), err=True)
     try:
         outcome = run_bench(plan)
     except KeyboardInterrupt:
         _interrupted([] if out else ["--out", str(folder)], [] if resume else ["--resume"])
     _show(outcome)
+
+
+def _announced(plan: Bench) -> str:
+    """How much is to be measured, and about how long it takes."""
+    runs = len(plan.cells()) * plan.rounds
+    if plan.budget_s is not None:
+        return f"at least {runs} runs, within {plan.budget_s / 60:.1f} minutes"
+    minutes = f"about {plan.expected_s() / 60:.0f} minutes"
+    if plan.precision is not None:
+        return f"at least {runs} runs, {minutes} or longer, until ±{plan.precision:.3g}"
+    return f"{runs} runs, {minutes}"
 
 
 @cli.command("probe-cost")

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
 from loopbench.loadtests.bench import environment, verify
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
-from loopbench.loadtests.bench.plan import PlannedBlock, PlannedRun, arrivals_seed, plan_blocks
+from loopbench.loadtests.bench.plan import (
+    MOST_ROUNDS,
+    PlannedBlock,
+    PlannedRun,
+    arrivals_seed,
+    plan_block,
+    plan_blocks,
+)
+from loopbench.loadtests.bench.precision import GOAL, Allowance, choose, unsettled
 from loopbench.loadtests.bench.progress import Reporter, reporting
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.bench.specification import Bench
@@ -25,6 +36,7 @@ from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
+from loopbench.results.stats.precision import widths
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity
 from loopbench.servers.settings import Settings
@@ -74,9 +86,13 @@ def run_bench(bench: Bench) -> Outcome:
     ):
         if store.held.again:
             reporter.note(f"{len(store.held.again)} without figures: measured again")
+        allowance = Allowance(bench.budget_s)
         bencher.preflight()
         for block in planned:
-            bencher.block(block)
+            if allowance.fits(block.scenario):
+                bencher.timed(block, allowance)
+        if bench.adaptive:
+            bencher.go_on(planned, allowance)
     took_s = time.monotonic() - began
     share = bencher.loaded_s / took_s if bencher.loaded_s else None
     return Outcome(bench.folder, tuple(bencher.broken), share)
@@ -193,8 +209,36 @@ class Bencher:
             self._drift = (Code.ENVIRONMENT_DRIFT,)
             self._reporter.note(f"changed since this folder was begun: {', '.join(changed)}")
 
-    def block(self, planned: PlannedBlock) -> None:
-        """Measure the Runs of a Block that are not there yet, and write their rows.
+    def timed(self, planned: PlannedBlock, allowance: Allowance) -> None:
+        """Measure a Block, and note what it took."""
+        began_s = time.monotonic()
+        if self.block(planned):
+            allowance.spent(planned.scenario, time.monotonic() - began_s)
+
+    def go_on(self, planned: Sequence[PlannedBlock], allowance: Allowance) -> None:
+        """More Rounds of the Scenarios whose ratios are the widest, until all are as tight as
+        asked for, or the time is over."""
+        bench, cells = self._bench, self._bench.cells()
+        goal = bench.precision or GOAL
+        positions = count(1 + sum(len(block.runs) for block in planned))
+        rounds = Counter(block.scenario for block in planned)
+        known = widths(bench.folder)
+        settle = bench.precision is not None
+        while (name := choose(known, goal, allowance, settle=settle)) is not None:
+            rounds[name] += 1
+            if rounds[name] > MOST_ROUNDS:
+                break
+            block = plan_block(cells, name, rounds[name], bench.seed, positions)
+            self._reporter.expect(len(block.runs))
+            self.timed(block, allowance)
+            known = widths(bench.folder)
+        if settle:
+            for line in unsettled(known, goal, allowance.took_s):
+                self._reporter.note(line)
+
+    def block(self, planned: PlannedBlock) -> bool:
+        """Measure the Runs of a Block that are not there yet, and write their rows; whether there
+        were any.
 
         A Block in Slices that was broken off is measured anew as a whole: its Runs are worth
         something side by side only.
@@ -207,6 +251,7 @@ class Bencher:
                 self.run(run)
         elif missing:
             self._sliced(replace(planned, runs=tuple(runs)), slice_s)
+        return bool(missing)
 
     def _sliced(self, planned: PlannedBlock, slice_s: float) -> None:
         bench = self._bench

@@ -24,6 +24,9 @@ class Reporter(Protocol):
     def run_begins(self, text: str) -> None:
         """A Run is about to be measured."""
 
+    def expect(self, more: int) -> None:
+        """So many Runs more than planned are to come."""
+
     def run_ends(self, text: str | None) -> None:
         """A Run is done; `text` says what was wrong with it, if anything."""
 
@@ -35,6 +38,11 @@ class _Bar:
     def __init__(self, progress: Progress, total: int, done: int) -> None:
         self._progress = progress
         self._task = progress.add_task("", total=total, completed=done)
+        self._total = total
+
+    def expect(self, more: int) -> None:
+        self._total += more
+        self._progress.update(self._task, total=self._total)
 
     def run_begins(self, text: str) -> None:
         self._progress.update(self._task, description=text)
@@ -53,6 +61,9 @@ class _Lines:
         self._total = total
         self._done = done
         self._begun = ""
+
+    def expect(self, more: int) -> None:
+        self._total += more
 
     def run_begins(self, text: str) -> None:
         self._begun = text

@@ -42,7 +42,9 @@ class Bench:
     own: a person's own application, whose stacks and scenarios are then meant.
     fleet: the workers that share the loads; None: one generator.
     place: where the servers run. slice_s: of every scenario that is measured in Slices, in place
-    of its own. stores: the URLs of stores that are there, by their name in
+    of its own. precision: how far the interval of each ratio may reach, as a share of it; budget_s:
+    how long the whole bench may take. With one of them Rounds are added where intervals are wide.
+    stores: the URLs of stores that are there, by their name in
     Settings, for the servers to use in place of what they carry with them.
     """
 
@@ -62,6 +64,8 @@ class Bench:
     fleet: Fleet | None = None
     place: Place = HERE
     slice_s: float | None = None
+    precision: float | None = None
+    budget_s: float | None = None
     stores: Mapping[str, str] = field(default_factory=dict)
 
     def stack(self, name: str) -> Stack:
@@ -115,6 +119,11 @@ class Bench:
         loads = [load for one in self.scenarios for load in self.scenario(one).loads]
         return list({load.case.request: load.case for load in loads}.values())
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether Rounds are added to the planned ones where intervals are wide."""
+        return self.precision is not None or self.budget_s is not None
+
     def sliced(self, scenario: str) -> float | None:
         """The length of a scenario's Slices; None where its Runs stay whole.
 
@@ -151,6 +160,8 @@ class Bench:
                 for name in self.scenarios
                 if (slice_s := self.sliced(name)) is not None
             },
+            **({} if self.precision is None else {"precision": self.precision}),
+            **({} if self.budget_s is None else {"budget_s": self.budget_s}),
             "warmup_s": self.warmup_s,
             "duration_s": self.measured_s,
             "seed": self.seed,

@@ -61,6 +61,11 @@ class Plan:
     raw: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
+    def sequential(self) -> bool:
+        """Whether it was measured until intervals were narrow enough, or a time was over."""
+        return self.raw.get("precision") is not None or self.raw.get("budget_s") is not None
+
+    @property
     def own_manager(self) -> bool:
         """Whether each server ran under its own manager of processes."""
         return self.raw.get("manager") == "own"

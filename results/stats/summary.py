@@ -247,7 +247,10 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
             estimate = slices.block_estimate(*pair, column)
             if estimate is not None:
                 estimates[(run.stack, run.scenario, run.load), metric].append(estimate)
-    found = {key: slices.over_blocks(every) for key, every in estimates.items()}
+    sequential = folder.plan.sequential
+    found = {
+        key: slices.over_blocks(every, sequential=sequential) for key, every in estimates.items()
+    }
     return {key: Ratio(to, one.n, one.centre, one.interval) for key, one in found.items()}
 
 

@@ -143,7 +143,7 @@ def heading(folder: Folder) -> Iterator[str]:
     """What run this is, and where it was measured, a line each."""
     rounds = len({run.round for run in folder.runs})
     planned = folder.plan.rounds
-    of = f" of {planned}" if planned not in (None, rounds) else ""
+    of = f" of {planned}" if planned is not None and planned > rounds else ""
     begun = min((str(run.values["started_at"]) for run in folder.runs), default="")
     yield formatting.plain(
         f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if rounds != 1 else ''}, {begun}"

@@ -1,0 +1,94 @@
+"""What to measure next, where a bench goes on until its ratios are tight or a time is over.
+
+Blocks are given where the interval is widest against what is asked for. Stopping at the width of an
+interval makes it cover the truth less often; the reading half knows of it by plan.json, asks for
+more Rounds before it gives an interval at all, and makes it wider (`results.stats.slices`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from loopbench.results.stats.precision import Width
+
+GOAL = 0.02
+"""Where only a time is given: how tight a ratio is before others need the time more."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """The time that a bench may take, and what its Blocks took so far. Times in seconds.
+
+    budget_s: from now on; None: without end.
+    """
+
+    budget_s: float | None
+    took_s: dict[str, list[float]] = field(default_factory=dict)
+    began_s: float = field(default_factory=time.monotonic)
+
+    def spent(self, scenario: str, seconds: float) -> None:
+        """Note what a Block of a Scenario took."""
+        self.took_s.setdefault(scenario, []).append(seconds)
+
+    def left_s(self) -> float:
+        """How much is left."""
+        if self.budget_s is None:
+            return math.inf
+        return self.budget_s - (time.monotonic() - self.began_s)
+
+    def fits(self, scenario: str) -> bool:
+        """Whether one more Block of the Scenario ends in time, going by those before."""
+        return self.left_s() >= self.expected_s(scenario)
+
+    def expected_s(self, scenario: str) -> float:
+        """What a Block of the Scenario takes; 0 where none was measured yet."""
+        return max(self.took_s.get(scenario, [0.0]))
+
+
+def worst(widths: Iterable[Width]) -> dict[str, float]:
+    """By Scenario: the widest reach of its ratios; infinite where one has no interval yet."""
+    found: dict[str, float] = {}
+    for width in widths:
+        reach = math.inf if width.reach is None else width.reach
+        found[width.scenario] = max(found.get(width.scenario, 0.0), reach)
+    return found
+
+
+def choose(
+    widths: Sequence[Width], goal: float, allowance: Allowance, *, settle: bool
+) -> str | None:
+    """The Scenario to give the next Block to; None where there is none.
+
+    goal: the reach that each ratio is to have. settle: whether to stop there; else what is within
+    it is measured on, while there is time.
+    """
+    open_ = {name: reach for name, reach in worst(widths).items() if allowance.fits(name)}
+    if settle:
+        open_ = {name: reach for name, reach in open_.items() if reach > goal}
+    return max(open_, key=lambda name: open_[name], default=None)
+
+
+def unsettled(
+    widths: Iterable[Width], goal: float, took_s: Mapping[str, Sequence[float]]
+) -> list[str]:
+    """A line for each Scenario whose ratios are not as tight as asked for, with about how long it
+    would take: the reach falls with the square root of the Rounds."""
+    lines = []
+    widest: dict[str, Width] = {}
+    for width in widths:
+        known = widest.get(width.scenario)
+        if known is None or (width.reach or math.inf) > (known.reach or math.inf):
+            widest[width.scenario] = width
+    for scenario, width in widest.items():
+        ratio = f"{scenario}: {width.metric} of {width.stack} over {width.to}"
+        if width.reach is None:
+            lines.append(f"{ratio} has no interval yet, after {width.n} Rounds")
+        elif width.reach > goal:
+            more = math.ceil(width.n * ((width.reach / goal) ** 2 - 1))
+            each_s = max(took_s.get(scenario, [0.0]))
+            needed = f", needs about {more * each_s:.0f} s more" if each_s else ""
+            lines.append(f"{ratio} is known to ±{width.reach:.1%} only{needed}")
+    return lines

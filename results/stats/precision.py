@@ -1,0 +1,53 @@
+"""How tight the ratios of a folder are: for who goes on measuring until they are tight enough.
+
+The one place where the measuring half asks the reading half: it reads the CSV files that were
+written so far, as any report does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopbench.results.folder import folder as folders
+from loopbench.results.stats.summary import summarise
+
+CLOSED, COST, SPEED = "closed", "cpu_us_per_request", "throughput_rps"
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """How well one ratio is known. reach: half of its 95 % interval as a share of it; None where
+    there is no interval yet. n: the Rounds that it comes from."""
+
+    scenario: str
+    stack: str
+    to: str
+    metric: str
+    reach: float | None
+    n: int
+
+
+def widths(path: Path, reference: str | None = None) -> tuple[Width, ...]:
+    """The ratios that a bench is about, of every Cell that was measured: CPU time a request, and
+    of closed loops throughput. Raises ResultsError where the folder cannot be read."""
+    return tuple(_widths(path, reference))
+
+
+def _widths(path: Path, reference: str | None) -> Iterator[Width]:
+    folder = folders.load(path)
+    summaries = summarise(folder, reference)
+    closed = {(run.scenario, run.load) for run in folder.runs if run.load_model == CLOSED}
+    for cell in summaries.cells:
+        stack, scenario, load = cell
+        for metric in (COST, SPEED) if (scenario, load) in closed else (COST,):
+            summary = summaries.get(cell, metric)
+            if summary is None or summary.ratio is None:
+                continue
+            ratio = summary.ratio
+            reach = None
+            if ratio.interval is not None:
+                reach = (math.log(ratio.interval.high) - math.log(ratio.interval.low)) / 2
+            yield Width(scenario, stack, ratio.to, metric, reach, ratio.n)
