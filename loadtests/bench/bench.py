@@ -280,6 +280,7 @@ class Bencher:
                 scenario,
                 partial(starter, bench.stack(run.stack), bench.processes),
                 bench.processes,
+                bench.stack(run.stack).yardstick,
             )
             for run in planned.runs
         ]

@@ -42,6 +42,12 @@ FIRST_ANSWER_BOUND_S = 5.0
 """How long a Slice waits for the first answers of its users before they have failed."""
 
 _CONNECT_BOUND_S = 60.0
+_DEATH_BOUND_S = 0.5
+
+_LASTING = {
+    *(Code.ONE_CPU, Code.CPUS_SHARED, Code.NOT_PINNED, Code.SERVER_NOT_READY),
+}
+"""Warnings of a Run that hold for the next one with the same server."""
 
 PARKED_LIMIT = 0.002
 """Share of a CPU that a parked server may use; what it uses more is taken from its rivals."""
@@ -73,10 +79,11 @@ class Contender:
     scenario: Scenario
     start: Callable[[], AbstractContextManager[Served]]
     processes: int = 1
+    yardstick: bool = False
 
 
 @dataclass(slots=True)
-class _Entrant:
+class Entrant:
     """One Contender's part in a Block under way. server: None where it did not start."""
 
     planned: PlannedRun
@@ -90,11 +97,53 @@ class _Entrant:
         """Whether it is to be visited: it has started, is verified, and has not died."""
         return self.observer is not None and self.server is not None and self.server.alive
 
+    def verify(self) -> None:
+        """Hold the server to the scenario's Cases, and make ready to observe it."""
+        server, scenario = self.server, self.result.scenario
+        assert server is not None
+        self.result = replace(
+            self.result, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms
+        )
+        cases = [load.case for load in scenario.loads]
+        wrong = verify.problems(server.host, server.port, cases)
+        if wrong:
+            self.note(Code.NOT_VERIFIED if _lives(server) else Code.SERVER_DIED, wrong[0])
+        else:
+            self.observer = Observer(server, probe=scenario.settings.probe)
+
+    def go_on(self, planned: PlannedRun, scenario: Scenario) -> None:
+        """Begin another Run with the same server, which may have ended or never begun."""
+        codes = tuple(code for code in self.result.codes if code in _LASTING)
+        self.planned = planned
+        self.result = replace(
+            self.result,
+            planned=planned,
+            scenario=scenario,
+            codes=codes,
+            cause=None,
+            report=None,
+            slices=(),
+            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        self.observer, self.slices = None, []
+        if self.server is not None and self.server.alive:
+            self.verify()
+        elif self.server is not None:
+            self.note(Code.SERVER_DIED)
+
     def note(self, code: Code, cause: str | None = None) -> None:
         """Add a Warning, and why."""
         self.result = replace(
             self.result, codes=(*self.result.codes, code), cause=cause or self.result.cause
         )
+
+
+def _lives(server: Served) -> bool:
+    """Whether a server that broke off an answer goes on; its end shows a moment later."""
+    deadline = time.monotonic() + _DEATH_BOUND_S
+    while server.alive and time.monotonic() < deadline:
+        time.sleep(_DEATH_BOUND_S / 50)
+    return server.alive
 
 
 def measure_in_slices(
@@ -106,51 +155,57 @@ def measure_in_slices(
     not start, breaks the contract, or dies, costs its own Slices and no other's. Raises
     HarnessError for what is the harness's own fault.
     """
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    entrants = [
-        _Entrant(
-            one.planned,
-            RunResult(one.planned, one.scenario, started_at, plan.cpus.codes, one.processes),
-        )
-        for one in contenders
-    ]
     with ExitStack() as cleanup:
-        for contender, entrant in zip(contenders, entrants, strict=True):
-            _start(contender, entrant, cleanup)
-        ready = [entrant for entrant in entrants if entrant.observer is not None]
-        if ready:
-            before_ms = calibrate(plan.cpus.server)
-            try:
-                _load(ready, generator, plan)
-            except GeneratorDied as error:
-                for entrant in ready:
-                    entrant.note(Code.GENERATOR_DIED, str(error))
-            after_ms = calibrate(plan.cpus.server)
-            for entrant in ready:
-                _judge(entrant, before_ms, after_ms)
+        entrants = start_all(contenders, plan, cleanup)
+        load_in_turn(entrants, generator, plan)
         return tuple(_stopped(entrant) for entrant in entrants)
 
 
-def _start(contender: Contender, entrant: _Entrant, cleanup: ExitStack) -> None:
-    """Start the contender's server and hold it to the scenario's Cases."""
-    try:
-        server = cleanup.enter_context(contender.start())
-    except ServerError as error:
-        entrant.note(Code.SERVER_NOT_READY, str(error))
-        return
-    entrant.server = server
-    entrant.result = replace(
-        entrant.result, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms
+def start_all(
+    contenders: Sequence[Contender], plan: BlockPlan, cleanup: ExitStack
+) -> tuple[Entrant, ...]:
+    """Start the server of each contender and hold it to its scenario's Cases; one that cannot be
+    loaded says so in its result. cleanup: stops them."""
+    entrants = tuple(Entrant(one.planned, _nothing_yet(one, plan)) for one in contenders)
+    for contender, entrant in zip(contenders, entrants, strict=True):
+        try:
+            entrant.server = cleanup.enter_context(contender.start())
+        except ServerError as error:
+            entrant.note(Code.SERVER_NOT_READY, str(error))
+            continue
+        entrant.verify()
+    return entrants
+
+
+def _nothing_yet(contender: Contender, plan: BlockPlan) -> RunResult:
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return RunResult(
+        contender.planned,
+        contender.scenario,
+        started_at,
+        plan.cpus.codes,
+        contender.processes,
+        yardstick=contender.yardstick,
     )
-    cases = [load.case for load in contender.scenario.loads]
-    wrong = verify.problems(server.host, server.port, cases)
-    if wrong:
-        entrant.note(Code.NOT_VERIFIED, wrong[0])
+
+
+def load_in_turn(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) -> None:
+    """Load those that can be loaded in Slices, and note what came of it in their results."""
+    ready = [entrant for entrant in entrants if entrant.observer is not None]
+    if not ready:
         return
-    entrant.observer = Observer(server, probe=contender.scenario.settings.probe)
+    before_ms = calibrate(plan.cpus.server)
+    try:
+        _load(ready, generator, plan)
+    except GeneratorDied as error:
+        for entrant in ready:
+            entrant.note(Code.GENERATOR_DIED, str(error))
+    after_ms = calibrate(plan.cpus.server)
+    for entrant in ready:
+        _judge(entrant, before_ms, after_ms)
 
 
-def _load(entrants: Sequence[_Entrant], generator: Generator, plan: BlockPlan) -> None:
+def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) -> None:
     for entrant in entrants:
         assert entrant.observer is not None
         entrant.observer.begin()
@@ -181,7 +236,7 @@ def _load(entrants: Sequence[_Entrant], generator: Generator, plan: BlockPlan) -
 
 
 def _visit(
-    entrant: _Entrant, generator: Generator, seconds: float, *, counted: bool
+    entrant: Entrant, generator: Generator, seconds: float, *, counted: bool
 ) -> dict[str, Any] | None:
     """One Slice; None for a server that takes no part any more."""
     if not entrant.taking_part:
@@ -198,7 +253,7 @@ def _visit(
     return made
 
 
-def _command(entrants: Sequence[_Entrant], plan: BlockPlan) -> dict[str, Any]:
+def _command(entrants: Sequence[Entrant], plan: BlockPlan) -> dict[str, Any]:
     """A BlockSpec as JSON types."""
     targets = [
         {
@@ -220,7 +275,7 @@ def _command(entrants: Sequence[_Entrant], plan: BlockPlan) -> dict[str, Any]:
     }
 
 
-def _report(entrant: _Entrant, report: dict[str, Any], others: float | None) -> None:
+def _report(entrant: Entrant, report: dict[str, Any], others: float | None) -> None:
     """Note what the generator says of an entrant, if it was visited at all."""
     observer, scenario = entrant.observer, entrant.result.scenario
     assert observer is not None
@@ -236,7 +291,7 @@ def _report(entrant: _Entrant, report: dict[str, Any], others: float | None) -> 
     )
 
 
-def _judge(entrant: _Entrant, before_ms: float, after_ms: float) -> None:
+def _judge(entrant: Entrant, before_ms: float, after_ms: float) -> None:
     """Warnings about the Block as a whole, at one of its Runs."""
     server, observer = entrant.server, entrant.observer
     assert server is not None
@@ -251,7 +306,7 @@ def _judge(entrant: _Entrant, before_ms: float, after_ms: float) -> None:
         entrant.note(Code.PARKED_BUSY)
 
 
-def _stopped(entrant: _Entrant) -> RunResult:
+def _stopped(entrant: Entrant) -> RunResult:
     """The result, once its server has been stopped."""
     if entrant.server is None:
         return entrant.result
@@ -272,7 +327,7 @@ class _Machine:
     ours_s: float | None
 
     @classmethod
-    def read(cls, entrants: Sequence[_Entrant], generator: Generator) -> _Machine:
+    def read(cls, entrants: Sequence[Entrant], generator: Generator) -> _Machine:
         servers = [entrant.server.pids for entrant in entrants if entrant.server is not None]
         ours = [cpu_ns(pids) for pids in (*servers, (generator.pid,), (os.getpid(),))]
         ours_s = None if min(ours) < 0 else sum(ours) / 1e9

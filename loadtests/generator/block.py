@@ -8,6 +8,7 @@ with the last sending; how that follows from the noise of virtual machines is in
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from array import array
@@ -43,7 +44,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class BlockSpec:
-    """What the harness asks for. cpus: where the servers run; empty where that is not known.
+    """What the harness asks for. cpus: where the servers run; empty where they are not pinned, and
+    their CPU time is known to a timer tick only.
 
     first_s: how long a Slice may wait for the first answers of its users, before they count as
     failed. drain_s: the same for the answers that are under way at its end.
@@ -84,6 +86,7 @@ class SliceResult:
     completed: int
     failures: int
     service_time_p50_ms: float | None
+    service_time_p99_ms: float | None
     cpu_s: float | None
     cpu_window_s: float | None
     parked_cpu_s: float | None
@@ -218,7 +221,7 @@ class Block:
     def open(self) -> None:
         """Wait until every user has connected, and start the gauge. Raises OSError."""
         self._everyone.wait(_CONNECT_BOUND_S)
-        if self.spec.cpus and all(target.pids for target in self.spec.targets):
+        if all(target.pids for target in self.spec.targets):
             self._gauge = self._cleanup.enter_context(Gauge(self.spec.cpus))
             self._gauge.watch([target.pids for target in self.spec.targets])
         self._began_ns = time.monotonic_ns()
@@ -317,6 +320,7 @@ class Block:
             completed=closed.answered - opened.answered,
             failures=failures,
             service_time_p50_ms=statistics.median(times) / 1000 if times else None,
+            service_time_p99_ms=_p99(times) / 1000 if times else None,
             cpu_s=cpu_s,
             cpu_window_s=window_s,
             parked_cpu_s=lane.parked_cpu_s if lane.parked_s else None,
@@ -382,6 +386,11 @@ class _Edge:
     answered: int
     own_cpu_ns: int
     gauge: GaugeReading | None
+
+
+def _p99(times: array[int]) -> int:
+    """By nearest rank."""
+    return sorted(times)[math.ceil(0.99 * len(times)) - 1]
 
 
 def _cpu_between(opened: _Edge, closed: _Edge, number: int) -> tuple[float | None, float | None]:

@@ -27,7 +27,7 @@ class Gauge:
     """A live `observe.cpu_gauge` on the servers' CPUs; a context manager that ends it."""
 
     def __init__(self, cpus: Sequence[int]) -> None:
-        names = ",".join(map(str, cpus))
+        names = ",".join(map(str, cpus)) or "any"
         module = "loopbench.loadtests.observe.cpu_gauge"
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, names],

@@ -7,8 +7,9 @@ no server does, so that what it reads is complete to the nanosecond, and it says
 it has read. Nothing is asked of the servers. It also times a fixed piece of work there, which is
 how fast that CPU is right now.
 
-It is started as `python -m loopbench.loadtests.observe.cpu_gauge CPU[,CPU...]`, is told a line at a
-time on standard input, and ends with it:
+It is started as `python -m loopbench.loadtests.observe.cpu_gauge CPU[,CPU...]` (`any` where servers
+are not pinned: then a busy one's time may be a tick old). It is told a line at a time on standard
+input, and ends with it:
 
     P PID[,PID...] ...   the processes of each target from now on; answered with their number
     R                    answered with CLOCK_MONOTONIC and the CPU time of each target, in ns;
@@ -53,7 +54,7 @@ def work_ns() -> int:
 
 def main(cpus: str) -> None:
     """Answer until the end of standard input."""
-    if hasattr(os, "sched_setaffinity"):
+    if cpus != "any" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, [int(cpu) for cpu in cpus.split(",")])
     gc.disable()
     targets: list[tuple[int, ...]] = []

@@ -40,7 +40,7 @@ class Wish:
     routes: tuple[str, ...] | None = None
     counts: instructions.Plan = field(default_factory=instructions.Plan)
     rounds: int = slices.ROUNDS
-    slot_s: float = slices.SLOT_S
+    slice_s: float = slices.SLICE_S
     yardstick: tuple[str, ...] = slices.YARDSTICK_CASES
 
 
@@ -112,7 +112,7 @@ def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
         cells=_common(wish.cells, sides),
         yardstick=wish.yardstick,
         rounds=wish.rounds,
-        slot_s=wish.slot_s,
+        slice_s=wish.slice_s,
         users=slices.USERS,
         seed=wish.seed,
     )
@@ -199,7 +199,8 @@ def _time_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
         "yardstick": list(wish.yardstick),
         "rounds": wish.rounds,
         "slots": slices.SLOTS_A_SIDE,
-        "slot_s": wish.slot_s,
+        "slice_s": wish.slice_s,
+        "turns": slices.TURNS_A_SLOT,
         "lead_in_s": slices.LEAD_IN_S,
         "users": slices.USERS,
         "seed": wish.seed,

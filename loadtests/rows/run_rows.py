@@ -144,6 +144,7 @@ def _slice_row(run_id: str, one: Slice) -> Row:
         "throughput_rps": made["completed"] / made["seconds"],
         "cpu_us_per_request": one.cpu_us_per_request,
         "service_time_p50_ms": made["service_time_p50_ms"],
+        "service_time_p99_ms": made["service_time_p99_ms"],
         "work_ms": made["work_ms"],
         "parked_cpu_share": parked,
     }

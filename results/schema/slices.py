@@ -25,6 +25,7 @@ SLICES = Table(
             "the server's own CPU, blank where that cannot be",
         ),
         number("service_time_p50_ms", "ms", "median service time of the window's requests"),
+        number("service_time_p99_ms", "ms", "99th percentile of the same"),
         number(
             "work_ms",
             "ms",

@@ -1,28 +1,34 @@
-"""Layer 3: loads of both sides in turn, both alive, in fresh processes every Round."""
+"""Layer 3: loads of both sides in Slices, both alive, in fresh processes every Round.
+
+It is `loadtests.bench.block` with two sides in place of stacks. A stack's cases are loaded one
+after another in the same processes, since most of a short Block is the start of its servers.
+"""
 
 from __future__ import annotations
 
 import random
+import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-from loopbench.loadtests.bench.plan import PlannedRun, run_id
+from loopbench.loadtests.bench.block import BlockPlan, Contender, load_in_turn, start_all
+from loopbench.loadtests.bench.block import Entrant as Loaded
+from loopbench.loadtests.bench.plan import MOST_ROUNDS, PlannedRun, run_id
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan
-from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.regression.sides.sides import Side
-from loopbench.loadtests.rows.run_rows import RunResult, rows_of
-from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
-from loopbench.results.schema import ROOT, WARNING_SEPARATOR, Code, Row
+from loopbench.loadtests.rows.run_rows import Slice, rows_of
+from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
+from loopbench.results.schema import ROOT, Row, Value
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.cases import Case
-from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
@@ -34,13 +40,15 @@ USERS = 32
 ROUNDS = 30
 """docs/regression.md has the simulation that says why not fewer."""
 
-SLOT_S = 0.5
+SLICE_S = 0.1
 SLOTS_A_SIDE = 2
-LEAD_IN_S = 0.25
-"""Before each slot: caches fill, and 32 users come into step."""
+TURNS_A_SLOT = 5
+"""A slot is half of the Turns of a Block: how far the two of a side lie apart says how disturbed
+they were, and nothing of which side is faster."""
 
-_DRAIN_S = 2.0
-_TIMEOUT_S = 10.0
+LEAD_IN_S = 0.1
+"""Before the first Slice of each case: caches fill, and 32 users come into step."""
+
 _STARTS_LOST_IN_A_ROW = 3
 """A server that does not start so often will not start."""
 
@@ -58,7 +66,7 @@ class Plan:
     cells: tuple[tuple[str, str], ...]
     yardstick: tuple[str, ...]
     rounds: int
-    slot_s: float
+    slice_s: float
     users: int
     seed: int
 
@@ -109,128 +117,115 @@ class Slots:
         self._lost: dict[tuple[str, str], int] = {}
 
     def round(self, number: int, measured: Sequence[Cell]) -> Iterator[list[Row]]:
-        """One Round: the cells in an order of its own, the rows of each as it ends.
+        """One Round: the stacks in an order of its own, and the cases of each; the rows of a cell
+        as it ends.
 
         Raises HarnessError where a server does not start again and again, and GeneratorDied.
         """
-        for cell in self.shuffled(measured):
-            yield self._cell(number, cell)
+        stacks = list(dict.fromkeys(cell.stack for cell in measured))
+        for stack in self.shuffled(stacks):
+            yield from self._stack(number, [cell for cell in measured if cell.stack == stack])
 
-    def shuffled(self, measured: Sequence[Cell]) -> list[Cell]:
-        """The cells in their next order."""
-        return self._random.sample(measured, len(measured))
+    def shuffled(self, of: Sequence[Any]) -> list[Any]:
+        """Stacks or cells in their next order."""
+        return self._random.sample(of, len(of))
 
-    def _cell(self, number: int, cell: Cell) -> list[Row]:
-        """Start a server for each Entrant, load them in turn, stop them."""
-        order = [entrant for entrant in cell.entrants for _ in range(SLOTS_A_SIDE)]
-        starting = list(cell.entrants)
-        self._random.shuffle(starting)
-        self._random.shuffle(order)
-        with ExitStack() as cleanup:
-            live = {entrant.name: self._start(cleanup, cell.stack, entrant) for entrant in starting}
-            taken = dict.fromkeys(live, 0)
-            rows: list[Row] = []
-            for entrant in order:
-                taken[entrant.name] += 1
-                rows.append(
-                    {
-                        "side": entrant.name,
-                        "round": number,
-                        "slot": taken[entrant.name],
-                        "position": next(self._positions),
-                        "stack": cell.stack,
-                        "case": cell.case,
-                        "users": self._plan.users,
-                        **self._slot(live[entrant.name], entrant.cases[cell.case]),
-                    }
-                )
-            return rows
-
-    def _start(self, cleanup: ExitStack, stack: str, entrant: Entrant) -> ServerProcess | None:
-        """A server that answers; None where it did not start this time."""
-        key = entrant.name, stack
-        try:
-            server = cleanup.enter_context(
-                server_process(
-                    stack,
-                    settings=Settings(),  # without the probe, whose beat would disturb the other
-                    cpus=self._cpus.server,
-                    log=self._log,
-                    python=entrant.python,
-                    root=entrant.root,
-                )
+    def _stack(self, number: int, cells: Sequence[Cell]) -> Iterator[list[Row]]:
+        """Start a server for each Entrant of a stack, load them with each case, stop them."""
+        stack, sides = cells[0].stack, self.shuffled(cells[0].entrants)
+        order = self.shuffled(cells)
+        contenders = [
+            Contender(
+                _planned(number, side.name, stack),
+                _scenario(side.cases[order[0].case], self._plan.users),
+                partial(self._server, stack, side),
             )
-        except ServerError as error:
-            self._lost[key] = self._lost.get(key, 0) + 1
-            if self._lost[key] >= _STARTS_LOST_IN_A_ROW:
-                raise HarnessError(f"{entrant.name}: {error}") from error
-            return None
-        self._lost[key] = 0
-        return server
-
-    def _slot(self, server: ServerProcess | None, case: Case) -> Row:
-        """The figures of one slot; without a live server it is a slot without requests."""
-        if server is None:
-            return self._without_load(Code.SERVER_NOT_READY)
-        if not server.alive:
-            return self._without_load(Code.SERVER_DIED)
-        scenario = Scenario("slot", "", (Load("main", case, Closed(self._plan.users)),))
-        observer = Observer(server, probe=False)
-        observer.begin()
-        report = self._generator.load(
-            self._command(server, scenario),
-            bound_s=LEAD_IN_S + self._plan.slot_s + _DRAIN_S,
-            at=observer.at,
-            give_up=lambda: not server.alive,
+            for side in sides
+        ]
+        block = BlockPlan(
+            slice_s=self._plan.slice_s,
+            warmup_s=LEAD_IN_S,
+            turns=SLOTS_A_SIDE * TURNS_A_SLOT,
+            seed=self._plan.seed * MOST_ROUNDS + number,
+            cpus=self._cpus,
         )
-        told = _told(scenario, report, observer, server, self._cpus)
-        return {
-            "measured_s": report["measured_s"],
-            "requests": told["requests"],
-            "failures": told["failures"],
-            **{name: told.get(name) for name in _FIGURES},
-            "warnings": told["warnings"],
+        with ExitStack() as cleanup:
+            live = start_all(contenders, block, cleanup)
+            for entrant, side in zip(live, sides, strict=True):
+                self._count_lost(entrant, side.name, stack)
+            for place, cell in enumerate(order):
+                if place:
+                    for entrant, side in zip(live, sides, strict=True):
+                        case = _scenario(side.cases[cell.case], self._plan.users)
+                        entrant.go_on(_planned(number, side.name, cell.case), case)
+                load_in_turn(live, self._generator, block)
+                yield [row for entrant in live for row in self._rows(number, cell, entrant)]
+
+    def _server(self, stack: str, side: Entrant) -> AbstractContextManager[ServerProcess]:
+        return server_process(
+            stack,
+            settings=Settings(),  # without the probe, which trees from before cannot pause
+            cpus=self._cpus.server,
+            log=self._log,
+            python=side.python,
+            root=side.root,
+        )
+
+    def _count_lost(self, entrant: Loaded, name: str, stack: str) -> None:
+        """Raises HarnessError for a server that has not started several times in a row."""
+        key = name, stack
+        if entrant.server is not None:
+            self._lost[key] = 0
+            return
+        self._lost[key] = self._lost.get(key, 0) + 1
+        if self._lost[key] >= _STARTS_LOST_IN_A_ROW:
+            raise HarnessError(f"{name}: {entrant.result.cause}")
+
+    def _rows(self, number: int, cell: Cell, entrant: Loaded) -> Iterator[Row]:
+        """A row a slot: the Slices of half of the Turns, without values where there are none."""
+        told = rows_of(entrant.result).runs[0]
+        for slot in range(1, SLOTS_A_SIDE + 1):
+            turns = range((slot - 1) * TURNS_A_SLOT + 1, slot * TURNS_A_SLOT + 1)
+            slices = [one for one in entrant.slices if one.turn in turns]
+            yield {
+                "side": entrant.planned.stack,
+                "round": number,
+                "slot": slot,
+                "position": next(self._positions),
+                "stack": cell.stack,
+                "case": cell.case,
+                "users": self._plan.users,
+                "measured_s": sum(one.result["seconds"] for one in slices),
+                "requests": sum(one.result["completed"] for one in slices),
+                "failures": sum(one.result["failures"] for one in slices),
+                **_figures(slices),
+                "warnings": told["warnings"],
+            }
+
+
+def _figures(slices: Sequence[Slice]) -> Row:
+    """The geometric mean of each figure over the Slices; blank where one has none."""
+    every = [
+        {
+            "throughput_rps": one.result["completed"] / one.result["seconds"],
+            "cpu_us_per_request": one.cpu_us_per_request,
+            "service_time_p50_ms": one.result["service_time_p50_ms"],
+            "service_time_p99_ms": one.result["service_time_p99_ms"],
         }
-
-    def _without_load(self, code: Code) -> Row:
-        codes = WARNING_SEPARATOR.join((*self._cpus.codes, code))
-        return {"measured_s": self._plan.slot_s, "requests": 0, "failures": 0, "warnings": codes}
-
-    def _command(self, server: ServerProcess, scenario: Scenario) -> dict[str, object]:
-        return {
-            "host": server.host,
-            "port": server.port,
-            "loads": [load_to_json(load) for load in scenario.loads],
-            "warmup_s": LEAD_IN_S,
-            "measured_s": self._plan.slot_s,
-            "drain_s": _DRAIN_S,
-            "timeout_s": _TIMEOUT_S,
-            "seed": self._plan.seed,
-        }
+        for one in slices
+    ]
+    figures: dict[str, Value] = {}
+    for name in _FIGURES:
+        values = [one[name] for one in every]
+        whole = len(values) == TURNS_A_SLOT and all(values)
+        figures[name] = statistics.geometric_mean(values) if whole else None
+    return figures
 
 
-def _told(
-    scenario: Scenario,
-    report: dict[str, object],
-    observer: Observer,
-    server: ServerProcess,
-    cpus: CpuPlan,
-) -> Row:
-    """The row that a bench would write for this load."""
-    codes = list(cpus.codes)
-    if not server.alive:
-        codes.append(Code.SERVER_DIED)
-    if observer.observed.unreadable:
-        codes.append(Code.SERVER_NOT_READABLE)
-    planned = PlannedRun(
-        run_id(1, server.stack.name, scenario.name), 1, 1, server.stack.name, scenario.name
-    )
-    result = RunResult(
-        planned,
-        scenario,
-        datetime.now(UTC).isoformat(timespec="milliseconds"),
-        tuple(codes),
-        report=report,
-        observed=observer.observed,
-    )
-    return rows_of(result).runs[0]
+def _planned(number: int, side: str, scenario: str) -> PlannedRun:
+    return PlannedRun(run_id(number, side, scenario), number, 1, side, scenario)
+
+
+def _scenario(case: Case, users: int) -> Scenario:
+    settings = Settings(probe=False)
+    return Scenario("slot", "", (Load("main", case, Closed(users)),), settings=settings)

@@ -21,7 +21,7 @@ UNPINNED = CpuPlan(None, None, ())
 
 
 def _plan(*cells: tuple[str, str], yardstick: tuple[str, ...] = ()) -> slices.Plan:
-    return slices.Plan(cells=cells, yardstick=yardstick, rounds=1, slot_s=0.1, users=4, seed=3)
+    return slices.Plan(cells=cells, yardstick=yardstick, rounds=1, slice_s=0.05, users=4, seed=3)
 
 
 def _sides(candidate: Path = ROOT) -> list[Side]:
