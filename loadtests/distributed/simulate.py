@@ -18,7 +18,7 @@ from locust.env import Environment
 from locust.rpc import protocol
 
 from loopbench.loadtests.distributed import messages
-from loopbench.loadtests.distributed.merge import Merged
+from loopbench.loadtests.distributed.master.merge import Merged
 from loopbench.loadtests.rows.histogram import Histogram
 
 REQUESTS = 20_000
