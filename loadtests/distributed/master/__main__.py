@@ -19,14 +19,14 @@ from locust.env import Environment
 from locust.exception import RPCError
 
 from loopbench.loadtests.distributed.master.master import Master
-from loopbench.loadtests.generator.commands import obey
+from loopbench.loadtests.generator.commands import serve_commands
 from loopbench.loadtests.hosts.address import parse_address
 from loopbench.servers.supervision.control_pipe import Station
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
 
 
 def main() -> None:
-    """Serve commands until the harness closes the pipe; then tell the workers to go."""
+    """Serve commands until the harness closes the pipe; then end the workers."""
     parser = argparse.ArgumentParser(prog="python -m loopbench.loadtests.distributed.master")
     parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
     parser.add_argument("--bind", required=True)
@@ -49,7 +49,7 @@ def main() -> None:
             "port": runner.server.port,
         }
     )
-    obey(station, master.handlers)
+    serve_commands(station, master.handlers)
     for client in list(runner.clients.all):
         runner.send_message("quit", None, client.id)
     gevent.sleep(0.1)  # for the messages to leave: the workers of other machines end at them

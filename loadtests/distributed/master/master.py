@@ -16,7 +16,7 @@ from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.master.peers import Peer, Stage
 from loopbench.loadtests.distributed.master.roster import Refused, Roster
 from loopbench.loadtests.distributed.master.shared_load import LoadBroken, SharedLoad
-from loopbench.loadtests.generator.commands import Handlers, pin, tell
+from loopbench.loadtests.generator.commands import Handlers, pin, send_event
 from loopbench.servers.supervision.control_pipe import Message, Station
 
 _Envelope: Any = protocol.Message  # which has no types
@@ -27,7 +27,7 @@ class Master:
     """The workers that are there, and the load under way, if there is one."""
 
     def __init__(self, station: Station, environment: Environment, runner: Any, wanted: int):
-        self._send_event = partial(tell, station)
+        self._send_event = partial(send_event, station)
         self._runner = runner
         self._roster = Roster(runner, wanted)
         self._load: SharedLoad | None = None
