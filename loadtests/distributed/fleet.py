@@ -61,7 +61,7 @@ class FleetGenerator:
         self._errors = errors
         self._say = say
         self._children: dict[int, Child] = {}
-        self._told: set[int] = set()
+        self._ends_sent: set[int] = set()
 
     @property
     def pid(self) -> int:
@@ -85,22 +85,22 @@ class FleetGenerator:
         Raises GeneratorDied where all of them were lost, and HarnessError where one has
         not come back, or did not run the load.
         """
-        self.muster(JOIN_BOUND_S)
+        self.await_workers(JOIN_BOUND_S)
 
         def look() -> bool:
-            self._report_the_dead()
+            self._send_ends()
             return give_up()
 
         return self._master.load(command, bound_s=bound_s, at=at, give_up=look)
 
-    def muster(self, bound_s: float) -> list[Message]:
+    def await_workers(self, bound_s: float) -> list[Message]:
         """Start the local workers that are missing, and wait until all are there; what each
-        said of itself. Raises HarnessError."""
+        reports of its host. Raises HarnessError."""
         if not self._fleet.remote:
             self._start_missing()
         self._master.send({"do": "gather", "bound_s": bound_s})
         deadline = time.monotonic() + bound_s + _STOP_BOUND_S
-        while (message := self._master.next_event(_POLL_S)) is None or self._heard(message):
+        while (message := self._master.next_event(_POLL_S)) is None or self._handle(message):
             for child in self._children.values():
                 if child.exited:
                     raise HarnessError(f"a load worker did not come up: {child.last_words()}")
@@ -115,8 +115,8 @@ class FleetGenerator:
             )
         return workers
 
-    def _heard(self, message: Message) -> bool:
-        """Pass an event on to whoever watches; False for the one that ends the waiting."""
+    def _handle(self, message: Message) -> bool:
+        """Note who joins and who is refused; False for the event that ends the waiting."""
         match message:
             case {"event": "joined", "worker": name, "workers": there, "wanted": wanted}:
                 if self._fleet.remote:
@@ -126,7 +126,7 @@ class FleetGenerator:
         return bool(message["event"] != "gathered")
 
     def _start_missing(self) -> None:
-        self._report_the_dead()
+        self._send_ends()
         for number, cpus in enumerate(self._cpus):
             child = self._children.get(number)
             if child is not None and child.exited:
@@ -143,11 +143,11 @@ class FleetGenerator:
         module = "loopbench.loadtests.distributed.worker"
         return (sys.executable, "-m", module, "--master", address, "--piped", *pinned, *dying)
 
-    def _report_the_dead(self) -> None:
-        """Tell the master what only the parent of a process sees at once."""
+    def _send_ends(self) -> None:
+        """Send the master the ends of local workers, which only their parent sees at once."""
         for child in self._children.values():
-            if child.exited and child.pid not in self._told:
-                self._told.add(child.pid)
+            if child.exited and child.pid not in self._ends_sent:
+                self._ends_sent.add(child.pid)
                 ended = child.stop(_STOP_BOUND_S)
                 how = f"exit status {ended.exit_code}, {child.last_words() or 'no word'}"
                 if (ended.exit_code or 0) < 0:
@@ -155,7 +155,7 @@ class FleetGenerator:
                 self._master.send({"do": "worker-ended", "pid": child.pid, "how": how})
 
     def stop(self) -> None:
-        """Stop the local workers; those elsewhere end at the master's word."""
+        """Stop the local workers; those elsewhere end when the master tells them."""
         for child in self._children.values():
             child.stop(_STOP_BOUND_S)
 
@@ -170,8 +170,8 @@ def fleet_process(
 ) -> Iterator[FleetGenerator]:
     """Start the master and wait for its workers; end all that was started whatever happens.
 
-    cpus: of each local worker. say: told of each worker that joins from elsewhere, and of
-    each that is refused.
+    cpus: of each local worker. say: called with a line for each worker that joins from elsewhere,
+    and for each that is refused.
     Raises HarnessError where not all come, and GeneratorDied where the master does not.
     """
     with ExitStack() as cleanup:
@@ -191,7 +191,7 @@ def fleet_process(
         cleanup.callback(running.stop)
         if fleet.remote:
             say(_where_to_join(fleet, master.ready["port"]))
-        running.muster(REMOTE_BOUND_S if fleet.remote else JOIN_BOUND_S)
+        running.await_workers(REMOTE_BOUND_S if fleet.remote else JOIN_BOUND_S)
         yield running
 
 

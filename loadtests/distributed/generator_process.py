@@ -42,7 +42,7 @@ class Loader(Protocol):
 
 
 class Generator:
-    """A live generator. Use `generator_process`. ready: what it said as it came up."""
+    """A live generator. Use `generator_process`. ready: its first event."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
@@ -172,12 +172,12 @@ class Generator:
     def _died(self) -> GeneratorDied:
         """How it ended, and its last line on standard error."""
         ended = self._child.stop(_STOP_BOUND_S)
-        words = self._child.last_words()
+        output = self._child.last_words()
         code = ended.exit_code or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         if ended.killed:
             how = "its pipe was closed, and it was killed"
-        return GeneratorDied(f"the load generator ended ({how}){f': {words}' if words else ''}")
+        return GeneratorDied(f"the load generator ended ({how}){f': {output}' if output else ''}")
 
 
 @contextmanager

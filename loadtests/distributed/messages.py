@@ -26,10 +26,10 @@ ATTACHMENT = "loopbench"
 """The key of what a worker adds to each of Locust's own reports to the master."""
 
 LOST_AFTER_S = 15.0
-"""A worker that was not heard of for so long is lost; Locust's workers report every second."""
+"""A worker of which no message came for so long is lost; Locust's workers report every second."""
 
 MASTER_LOST_AFTER_S = 20.0
-"""A worker that did not hear of its master for so long ends, unless told otherwise."""
+"""A worker to which no message of its master came for so long ends; `--patience` changes that."""
 
 
 def pack_report(report: Report) -> Report:
@@ -39,17 +39,17 @@ def pack_report(report: Report) -> Report:
 
 def _with_histograms(report: Report, change: Callable[[Any], Any]) -> Report:
     loads = {}
-    for name, told in report["loads"].items():
+    for name, load in report["loads"].items():
         phases = {
             phase: {
-                **told[phase],
-                "answers": sum(count for _, count in told[phase]["histograms"].get("service", ())),
+                **load[phase],
+                "answers": sum(count for _, count in load[phase]["histograms"].get("service", ())),
                 "histograms": {
-                    quantity: change(pairs) for quantity, pairs in told[phase]["histograms"].items()
+                    quantity: change(pairs) for quantity, pairs in load[phase]["histograms"].items()
                 },
             }
             for phase in ("warmup", "measured")
         }
-        timeline = [{**part, "inside": change(part["inside"])} for part in told["timeline"]]
-        loads[name] = {**told, **phases, "timeline": timeline}
+        timeline = [{**part, "inside": change(part["inside"])} for part in load["timeline"]]
+        loads[name] = {**load, **phases, "timeline": timeline}
     return {**report, "generator_lag": change(report["generator_lag"]), "loads": loads}

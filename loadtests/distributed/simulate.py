@@ -18,7 +18,7 @@ from locust.env import Environment
 from locust.rpc import protocol
 
 from loopbench.loadtests.distributed import messages
-from loopbench.loadtests.distributed.merge import Merged
+from loopbench.loadtests.distributed.master.merge import Merged
 from loopbench.loadtests.rows.histogram import Histogram
 
 REQUESTS = 20_000
@@ -42,7 +42,7 @@ def report(seed: int, requests: int) -> tuple[dict[str, Any], Histogram]:
         "service_sum_ns": requests,
     }
     part = {"from_s": 0.0, "to_s": 1.0, "completed": requests, "failures": 0, "inside": pairs}
-    told = {
+    load = {
         "users": 32,
         "timeline": [part],
         "completed": requests,
@@ -57,7 +57,7 @@ def report(seed: int, requests: int) -> tuple[dict[str, Any], Histogram]:
         "clock_step_ms": 0.0,
         "clock": "kernel",
         "generator_lag": list(lag.buckets().items()),
-        "loads": {"main": told},
+        "loads": {"main": load},
     }
     return messages.pack_report(whole), service
 
@@ -102,9 +102,9 @@ def simulate(workers: int, requests: int = REQUESTS) -> dict[str, Any]:
         runner.handle_message(envelope.node_id, envelope)
     arriving_s = time.perf_counter() - began
     began = time.perf_counter()
-    told = merged.to_json()
+    report_of_all = merged.to_json()
     finishing_s = time.perf_counter() - began
-    pairs = told["loads"]["main"]["measured"]["histograms"]["service"]
+    pairs = report_of_all["loads"]["main"]["measured"]["histograms"]["service"]
     runner.greenlet.kill()
     return {
         "workers": merged.count,

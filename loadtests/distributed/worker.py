@@ -1,8 +1,8 @@
 """A Locust worker that offers its share of each load: `python -m loadtests worker`.
 
-It joins the master over Locust's own connection, is told its share of a load in a message,
+It joins the master over Locust's own connection, gets its share of a load in a message,
 begins at the instant agreed on, and attaches its report to Locust's reports to the master
-until the master has it. It ends with the master, or when it hears nothing of it any more.
+until the master has it. It ends with the master, or when no message of it comes any more.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Worker:
         self._runner = runner
         self._patience_s = patience_s
         self._task: _Task | None = None
-        self._heard = time.monotonic()
+        self._last_heartbeat = time.monotonic()
         self.ended: AsyncResult[str | None] = AsyncResult()
         handlers = {
             messages.PING: self._ping,
@@ -69,7 +69,7 @@ class Worker:
             runner.register_message(name, handler)
         events: Any = environment.events  # of Locust's, which have no types
         events.report_to_master.add_listener(self._attach)
-        events.heartbeat_received.add_listener(self._hear)
+        events.heartbeat_received.add_listener(self._note_heartbeat)
         self._events = events
 
     def run(self) -> str | None:
@@ -92,17 +92,17 @@ class Worker:
             self.ended.set(why)
 
     def leave(self) -> None:
-        """Tell the master that this worker goes."""
+        """Send the master Locust's message that this worker leaves."""
         self._events.quitting.fire(environment=self._environment, reverse=True)
-        gevent.sleep(0.1)  # for the word to leave
+        gevent.sleep(0.1)  # for the message to leave
 
-    def _hear(self, **_: Any) -> None:
-        self._heard = time.monotonic()
+    def _note_heartbeat(self, **_: Any) -> None:
+        self._last_heartbeat = time.monotonic()
 
     def _watch(self) -> None:
         while True:
             gevent.sleep(_LOOK_S)
-            silent_s = time.monotonic() - self._heard
+            silent_s = time.monotonic() - self._last_heartbeat
             if silent_s > self._patience_s:
                 self._end(f"nothing was heard of the master for {silent_s:.0f} s")
 

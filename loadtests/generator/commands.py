@@ -1,4 +1,4 @@
-"""How a Locust process carries out the harness's commands, a JSON line each, as they come in."""
+"""The harness's commands to a Locust process, and its events: a JSON line each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loopbench.servers.supervision.control_pipe import Message, Station
 Handlers = Mapping[str, Callable[[Message], None]]
 
 
-def obey(station: Station, handlers: Handlers) -> None:
+def serve_commands(station: Station, handlers: Handlers) -> None:
     """Read and carry out commands until one of them is `stop`, or end of file."""
     while True:
         wait_read(station.fileno)
@@ -27,12 +27,12 @@ def obey(station: Station, handlers: Handlers) -> None:
                 return
             handler = handlers.get(do)
             if handler is None:
-                tell(station, "failed", error=f"unknown command, known: {sorted(handlers)}")
+                send_event(station, "failed", error=f"unknown command, known: {sorted(handlers)}")
             else:
                 handler(message)
 
 
-def tell(station: Station, event: str, **values: Any) -> None:
+def send_event(station: Station, event: str, **values: Any) -> None:
     """Send an event, with the instant at which it was sent."""
     station.send({"event": event, "monotonic_ns": time.monotonic_ns(), **values})
 
@@ -40,4 +40,4 @@ def tell(station: Station, event: str, **values: Any) -> None:
 def pin(station: Station, message: Message) -> None:
     """The command `pin`: keep this process to some CPUs."""
     os.sched_setaffinity(0, message["cpus"])
-    tell(station, "pinned", cpus=sorted(os.sched_getaffinity(0)))
+    send_event(station, "pinned", cpus=sorted(os.sched_getaffinity(0)))

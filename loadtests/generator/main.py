@@ -1,7 +1,7 @@
 """The Locust process that the harness commands: `python -m loopbench.loadtests.generator.main`.
 
-One long-lived process runs many loads, one after another. It is told by JSON
-lines on standard input and answers on standard output. The command `stop` ends
+One long-lived process runs many loads, one after another. Commands are JSON
+lines on standard input, events on standard output. The command `stop` ends
 it, and so does end of file, which means that the harness is gone.
 """
 
@@ -20,7 +20,7 @@ import gevent
 from locust.env import Environment
 
 from loopbench.loadtests.generator.block import Block, BlockSpec
-from loopbench.loadtests.generator.commands import Handlers, obey, pin, tell
+from loopbench.loadtests.generator.commands import Handlers, pin, send_event, serve_commands
 from loopbench.loadtests.generator.session import Session, SessionSpec
 from loopbench.loadtests.generator.users.slices import user_classes as block_users
 from loopbench.loadtests.generator.users.table import user_classes
@@ -32,7 +32,7 @@ class Generator:
     """Carries out commands; at most one load at a time."""
 
     def __init__(self, station: Station) -> None:
-        self._tell = partial(tell, station)
+        self._send_event = partial(send_event, station)
         self._session: Session | None = None
         self._block: Block | None = None
         self._runner: Any = None
@@ -56,18 +56,18 @@ class Generator:
 
     def _load(self, message: Message) -> None:
         if self._session is not None:
-            self._tell("failed", error="a load is under way already")
+            self._send_event("failed", error="a load is under way already")
             return
         try:
-            self._session = Session(SessionSpec.from_json(message), self._tell)
+            self._session = Session(SessionSpec.from_json(message), self._send_event)
         except Exception as error:  # what was asked for makes no sense
-            self._tell("failed", error=f"{type(error).__name__}: {error}")
+            self._send_event("failed", error=f"{type(error).__name__}: {error}")
             return
         gevent.spawn(self._run, self._session)
 
     def _open_block(self, message: Message) -> None:
         if self._session is not None or self._block is not None:
-            self._tell("failed", error="a load is under way already")
+            self._send_event("failed", error="a load is under way already")
             return
         gevent.spawn(self._guarded, partial(self._begin_block, message))
 
@@ -78,17 +78,17 @@ class Generator:
         count = sum(lane.run.users for lane in block.lanes.values())
         self._runner.start(count, spawn_rate=count)
         block.open()
-        self._tell("block-opened")
+        self._send_event("block-opened")
 
     def _slice(self, message: Message) -> None:
         gevent.spawn(self._guarded, partial(self._visit, message))
 
     def _visit(self, message: Message) -> None:
         if self._block is None:
-            self._tell("failed", error="there is no Block under way")
+            self._send_event("failed", error="there is no Block under way")
             return
         done = self._block.slice(message["target"], message["seconds"], counted=message["counted"])
-        self._tell("sliced", slice=done.to_json())
+        self._send_event("sliced", slice=done.to_json())
 
     def _close_block(self, message: Message) -> None:
         gevent.spawn(self._guarded, self._end_block)
@@ -98,7 +98,7 @@ class Generator:
         reports = {} if block is None else block.close()
         if runner is not None:
             runner.quit()
-        self._tell("block-closed", reports=reports)
+        self._send_event("block-closed", reports=reports)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Carry out a step of a Block; what is wrong with it is the harness's to raise."""
@@ -106,7 +106,7 @@ class Generator:
             step()
         except Exception as error:
             logging.getLogger(__name__).exception("the Block failed")
-            self._tell("failed", error=f"{type(error).__name__}: {error}")
+            self._send_event("failed", error=f"{type(error).__name__}: {error}")
 
     def _run(self, session: Session) -> None:
         try:
@@ -119,10 +119,10 @@ class Generator:
                 report = session.run()
             finally:
                 runner.quit()
-            self._tell("finished", report=report)
+            self._send_event("finished", report=report)
         except Exception as error:  # reported to the harness, which raises it there
             logging.getLogger(__name__).exception("the load failed")
-            self._tell("failed", error=f"{type(error).__name__}: {error}")
+            self._send_event("failed", error=f"{type(error).__name__}: {error}")
         finally:
             self._session = None
 
@@ -140,7 +140,7 @@ def main() -> None:
     allow_many_files()
     generator = Generator(station)
     station.send({"event": "ready", "pid": os.getpid(), "locust": locust.__version__})
-    obey(station, generator.handlers)
+    serve_commands(station, generator.handlers)
     # The harness has done with it, or is gone: nothing that is under way matters any more.
     os._exit(0)
 

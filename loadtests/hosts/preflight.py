@@ -56,7 +56,7 @@ def check_hosts(fleet: Fleet, place: Place, say: Say) -> list[str]:
     cpus = [] if fleet.remote else share_cpus(plan, allowed_cpus(), fleet.workers)[0]
     say(f"server: {described(at_server)}")
     with fleet_process(fleet, cpus=cpus, log=None, say=say) as running:
-        workers = running.muster(bound_s=10.0)
+        workers = running.await_workers(bound_s=10.0)
         for worker in workers:
             say(f"worker {worker['name']}: {described(worker)}")
         with place.server(TRIAL_STACK, cpus=plan.server, log=None) as server:

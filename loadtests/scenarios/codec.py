@@ -1,4 +1,4 @@
-"""Loads as JSON types, for the control pipe; and the table of the models that travel so."""
+"""Loads as JSON types, for the control pipe."""
 
 from __future__ import annotations
 
@@ -6,23 +6,9 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from loopbench.loadtests.scenarios.model import Model
-from loopbench.loadtests.scenarios.models import (
-    Broadcast,
-    Closed,
-    Echo,
-    Idle,
-    Load,
-    Open,
-    Pushed,
-    Slow,
-)
+from loopbench.loadtests.scenarios.models import MODELS, Load
 from loopbench.results.schema import Role, Work
 from loopbench.servers.contract.cases import Case, Expected, Request
-
-_MODELS: tuple[type[Model], ...] = (Closed, Open, Idle, Slow, Echo, Pushed, Broadcast)
-MODELS: dict[str, type[Model]] = {model.kind: model for model in _MODELS}
-"""Every load model by its kind."""
 
 
 def load_to_json(load: Load) -> dict[str, Any]:

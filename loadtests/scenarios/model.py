@@ -18,7 +18,7 @@ class Model(Protocol):
     """How a Load is offered: a frozen dataclass, whose fields travel to the generator as JSON.
 
     Everything that differs from model to model is said here, so that a new one is a class, its
-    row in `codec.MODELS`, and, where no user fits, its Locust user.
+    row in `models.MODELS`, and, where no user fits, its Locust user.
 
     kind: its name in `load_model`. user: the Locust user that offers it, MODULE.CLASS within
     `loadtests.generator.users`; by its name, since importing Locust patches the process.

@@ -243,6 +243,11 @@ class Broadcast(Unscheduled):
         return f"{self.rate:g} messages of {size} a second to {self.receivers} receivers{slow}"
 
 
+_MODELS: tuple[type[Model], ...] = (Closed, Open, Idle, Slow, Echo, Pushed, Broadcast)
+MODELS: dict[str, type[Model]] = {model.kind: model for model in _MODELS}
+"""Every load model by its kind, as it travels to the generator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """One stream of requests of a Scenario, with figures of its own.

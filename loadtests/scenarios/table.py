@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loopbench.loadtests.scenarios.codec import MODELS, load_from_json, load_to_json
+from loopbench.loadtests.scenarios.codec import load_from_json, load_to_json
 from loopbench.loadtests.scenarios.data import clients, moving
 from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Closed, Idle, Load, Open, Scenario
@@ -16,7 +16,6 @@ from loopbench.servers.contract.large_cases import large
 from loopbench.servers.settings import Settings
 
 __all__ = [
-    "MODELS",
     "SCENARIOS",
     "Closed",
     "Idle",

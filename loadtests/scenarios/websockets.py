@@ -88,13 +88,12 @@ def _scenario(
     baseline: str = "",
 ) -> Scenario:
     load = Load("main", opening(case, target), model)
-    to_and_fro = isinstance(model, Echo)
     return Scenario(
         name,
         asks,
         (load,),
         after_s=after_s,
         yardstick=yardstick,
-        family=Family.WEBSOCKETS if to_and_fro else Family.BROADCAST,
+        family=Family.BROADCAST if model.counts_deliveries else Family.WEBSOCKETS,
         baseline=baseline,
     )

@@ -212,8 +212,8 @@ def test_memory_is_bounded_where_answers_never_repeat() -> None:
         for _ in range(2000):
             assert connection.exchange(b"GET / HTTP/1.1\r\n\r\n", book) is None
         connection.close()
-    assert len(book.seen) <= 512
-    assert max(map(len, book.seen)) <= REMEMBERED_BYTES
+    assert len(book.known) <= 512
+    assert max(map(len, book.known)) <= REMEMBERED_BYTES
 
 
 @pytest.fixture

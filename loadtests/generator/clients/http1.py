@@ -86,23 +86,25 @@ class Answer:
 
 
 class AnswerBook:
-    """Answers by their bytes, for one Case. `None` stands for "more must follow".
-    `length` is the body's length of the answer framed last."""
+    """Answers by their bytes, for one Case.
 
-    __slots__ = ("expected", "length", "method", "seen")
+    known: None stands for "more must follow". length: of the body of the answer framed last.
+    """
+
+    __slots__ = ("expected", "known", "length", "method")
 
     def __init__(self, case: Case) -> None:
         self.method = case.request.method
         self.length = 0
         self.expected: Expected = case.expected
-        self.seen: dict[bytes, Answer | None] = {}
+        self.known: dict[bytes, Answer | None] = {}
 
     def remember(self, data: bytes, answer: Answer | None) -> None:
         """Keep it, where it is small; forget all where answers vary without end."""
         if len(data) <= REMEMBERED_BYTES:
-            if len(self.seen) >= _REMEMBERED_ANSWERS:
-                self.seen.clear()
-            self.seen[data] = answer
+            if len(self.known) >= _REMEMBERED_ANSWERS:
+                self.known.clear()
+            self.known[data] = answer
 
     def judge(self, framing: Framing) -> Answer:
         """Check a framed answer against the contract."""
@@ -230,14 +232,14 @@ class Connection:
             pass
         if sent != len(request):
             self._send_rest(connection, memoryview(request)[sent:])
-        seen, data = book.seen, b""
+        known, data = book.known, b""
         while True:
             chunk = self._receive(connection)
             data = data + chunk if data else chunk
-            answer = seen.get(data)
+            answer = known.get(data)
             if answer is not None:
                 return answer
-            if not chunk or data not in seen:
+            if not chunk or data not in known:
                 return self._frame(connection, data, not chunk, book)
 
     def _receive(self, connection: socket.socket) -> bytes:

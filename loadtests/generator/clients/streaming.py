@@ -42,9 +42,9 @@ class FirstByteConnection(Connection):
 
 
 class SlowConnection(Connection):
-    """One that asks, and then reads a little at a time, when it is told to.
+    """Sends a request, and then reads a little of the answer each time that `take` is called.
 
-    It is never `busy`, since nobody is to give up on it for being slow.
+    It is never `busy`, so that a session does not expire it for being slow.
     """
 
     def __init__(self, host: str, port: int, window_bytes: int) -> None:

@@ -27,7 +27,7 @@ _LIMIT = 1 << 24
 _ACCEPTED = b"\r\nsec-websocket-accept: " + accept_key(KEY).lower() + b"\r\n"
 _HEAD_LIMIT_BYTES = 65536
 DISTINCT = 16
-"""How many different messages a user sends in turn: one that comes late, twice or never is seen."""
+"""How many different messages a user sends in turn; one that comes late, twice or never shows."""
 
 
 def prepared(size: int, number: int) -> list[tuple[bytes, bytes]]:

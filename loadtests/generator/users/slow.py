@@ -28,7 +28,7 @@ class SlowUser(HarnessUser):
         while run.running:
             problem = connection.ask(run.payload, run.book)
             if problem is None:
-                problem = _dawdle(run, connection, int(model.rate_bytes_s * _TURN_S))
+                problem = _read_slowly(run, connection, int(model.rate_bytes_s * _TURN_S))
             if problem is not None:
                 fail(run.series, problem, connection.sent_ns, connection)
                 connection.close()
@@ -39,7 +39,7 @@ class SlowUser(HarnessUser):
                 run.series.add_answer(sent, received, session.start_realtime_ns)
 
 
-def _dawdle(run: LoadRun, connection: SlowConnection, share: int) -> str | None:
+def _read_slowly(run: LoadRun, connection: SlowConnection, share: int) -> str | None:
     """Read `share` bytes each turn until the answer is complete or the load is over; what is
     wrong with it, or None."""
     problem = None

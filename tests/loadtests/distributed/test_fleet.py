@@ -52,7 +52,7 @@ def offer(
 
 
 def workers_of(generator: FleetGenerator) -> list[int]:
-    return [worker["pid"] for worker in generator.muster(10.0)]
+    return [worker["pid"] for worker in generator.await_workers(10.0)]
 
 
 def test_two_workers_share_a_load(pair: FleetGenerator, server: Counting) -> None:

@@ -76,7 +76,7 @@ def test_strangers_are_refused(tmp_path: Path, other_tree: Path, server: Countin
             assert eventually(lambda: any(one.process.poll() is not None for one in same))
             asked = command(server, closed("/now", 4))
             report = made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
-            made.muster(5.0)  # and with it whatever was still to be said
+            made.await_workers(5.0)  # and with it whatever was still to be said
         assert begun(report, "measured") > 0
         assert len(report["workers"]) == 1
         assert re.search(
@@ -102,7 +102,7 @@ def test_a_worker_leaves_and_a_master_is_killed(tmp_path: Path, server: Counting
         started = [Worker(cleanup, tmp_path, port) for _ in range(2)]
         workers = {one.process.pid: one for one in started}
         made = joined(cleanup, port, 2, notes)
-        first, second = (workers[worker["pid"]] for worker in made.muster(5.0))
+        first, second = (workers[worker["pid"]] for worker in made.await_workers(5.0))
 
         def leave() -> None:
             second.process.send_signal(signal.SIGINT)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.distributed import messages, packed_histogram
-from loopbench.loadtests.distributed.merge import Merged
+from loopbench.loadtests.distributed.master.merge import Merged
 from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.rows.histogram import EXACT_BELOW_US, HIGHEST_US, Histogram, bounds
 from tests.servers.processes import ROOT

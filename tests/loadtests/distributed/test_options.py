@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from loopbench.loadtests.cli import cli
 from loopbench.loadtests.distributed.fleet import Fleet
+from loopbench.loadtests.distributed.master.clock import Clock
+from loopbench.loadtests.distributed.master.peers import SILENT_AFTER_S, Peer
 from loopbench.loadtests.distributed.options import fleet_of, place_of
-from loopbench.loadtests.distributed.peers import SILENT_AFTER_S, Clock, Seat
 from loopbench.loadtests.hosts import preflight
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
 from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
@@ -134,16 +135,16 @@ def test_one_kernel_has_one_clock() -> None:
 
 def test_a_gap_is_the_longest_silence_of_a_load() -> None:
     """It counts from the load's begin on, and not what was before."""
-    seat = Seat(1, "x", {"host": "h", "pid": 1}, Clock(same_kernel=True))
-    seat.heard = time.monotonic() - 100.0
-    seat.hear()
-    assert seat.longest_gap_s >= 100.0
-    seat.begin(users=1)
-    seat.heard = time.monotonic() - SILENT_AFTER_S
-    seat.hear()
-    seat.hear()
-    assert SILENT_AFTER_S <= seat.longest_gap_s < 100.0
-    assert seat.name == "1 on h"
+    peer = Peer(1, "x", {"host": "h", "pid": 1}, Clock(same_kernel=True))
+    peer.last_message = time.monotonic() - 100.0
+    peer.note_message()
+    assert peer.longest_gap_s >= 100.0
+    peer.begin(users=1)
+    peer.last_message = time.monotonic() - SILENT_AFTER_S
+    peer.note_message()
+    peer.note_message()
+    assert SILENT_AFTER_S <= peer.longest_gap_s < 100.0
+    assert peer.name == "1 on h"
 
 
 def test_hosts_are_checked_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.distributed.shares import Share, share_out
+from loopbench.loadtests.distributed.master.shares import Share, share_out
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.model import divide
 from loopbench.loadtests.scenarios.table import (

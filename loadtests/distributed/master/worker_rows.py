@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loopbench.loadtests.distributed import packed_histogram
-from loopbench.loadtests.distributed.peers import SILENT_AFTER_S, Seat
+from loopbench.loadtests.distributed.master.peers import SILENT_AFTER_S, Peer
 from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.schema import WARNING_SEPARATOR, Code
@@ -14,31 +14,31 @@ LATE_LIMIT_MS = 10.0
 """How late after the agreed instant a worker may begin; the usual reading is below 1 ms."""
 
 
-def worker_row(seat: Seat, start_realtime_ns: int) -> dict[str, Any]:
+def worker_row(peer: Peer, start_realtime_ns: int) -> dict[str, Any]:
     """The row, but for the run_id. Blank: not known, as of a worker that was lost.
 
     start_realtime_ns: the agreed start, by the master's clock.
     """
-    told = seat.told or {}
-    report = told.get("report") or {}
-    bound_ns = seat.clock.bound_ns
+    progress = peer.progress or {}
+    report = progress.get("report") or {}
+    bound_ns = peer.clock.bound_ns
     row: dict[str, Any] = {
-        "worker": seat.number,
-        "host": seat.hello["host"],
-        "pid": seat.hello["pid"],
-        "python": seat.hello["python"],
-        "version": seat.hello["version"],
-        "users": seat.users,
-        "requests": told["answered"] + told["failures"] if told else None,
-        "failures": told["failures"] if told else None,
-        "offset_ms": seat.clock.offset_ns / 1e6 if bound_ns is not None else None,
+        "worker": peer.number,
+        "host": peer.hello["host"],
+        "pid": peer.hello["pid"],
+        "python": peer.hello["python"],
+        "version": peer.hello["version"],
+        "users": peer.users,
+        "requests": progress["answered"] + progress["failures"] if progress else None,
+        "failures": progress["failures"] if progress else None,
+        "offset_ms": peer.clock.offset_ns / 1e6 if bound_ns is not None else None,
         "offset_bound_ms": bound_ns / 1e6 if bound_ns is not None else None,
-        "longest_gap_s": seat.longest_gap_s,
-        "report_bytes": seat.report_bytes or None,
-        "gone": seat.gone,
-        **_reported(report, seat.clock.offset_ns, start_realtime_ns),
+        "longest_gap_s": peer.longest_gap_s,
+        "report_bytes": peer.report_bytes or None,
+        "gone": peer.gone,
+        **_reported(report, peer.clock.offset_ns, start_realtime_ns),
     }
-    codes = _codes(seat, row)
+    codes = _codes(peer, row)
     return {**row, "warnings": WARNING_SEPARATOR.join(codes) or None}
 
 
@@ -58,15 +58,15 @@ def _reported(report: dict[str, Any], offset_ns: int, start_realtime_ns: int) ->
     }
 
 
-def _codes(seat: Seat, row: dict[str, Any]) -> list[Code]:
-    if not seat.users:
+def _codes(peer: Peer, row: dict[str, Any]) -> list[Code]:
+    if not peer.users:
         return []
     doubts = {
-        Code.WORKER_LOST: not seat.whole,
+        Code.WORKER_LOST: not peer.reported,
         Code.WORKER_LATE: (row["late_ms"] or 0.0) > LATE_LIMIT_MS,
-        Code.WORKER_SILENT: seat.whole and seat.longest_gap_s > SILENT_AFTER_S,
+        Code.WORKER_SILENT: peer.reported and peer.longest_gap_s > SILENT_AFTER_S,
         Code.GENERATOR_CPU: (row["cpu_utilisation"] or 0.0) >= GENERATOR_CPU_LIMIT,
         Code.GENERATOR_LAG: (row["lag_p99_ms"] or 0.0) >= GENERATOR_LAG_LIMIT_MS,
         Code.CLOCK_USER: row["clock"] == "user",
     }
-    return [code for code, seen in doubts.items() if seen]
+    return [code for code, raised in doubts.items() if raised]

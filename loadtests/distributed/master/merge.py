@@ -14,25 +14,25 @@ _SUMMED = ("gap_ns", "gaps", "service_sum_ns")
 
 @dataclass(slots=True)
 class _Phase:
-    """Sums of one phase of one load; see `recording.Series` for what they mean."""
+    """Sums of one phase of one load; see `recorder.Series` for what they mean."""
 
     histograms: dict[str, int] = field(default_factory=dict)
     failures: dict[str, list[Any]] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SUMMED, 0))
     sent_sum_ns: int = 0
 
-    def add(self, told: Report, worker: str, began_ns: int) -> None:
-        """began_ns: the worker's start after the agreed one, which its sends count from."""
-        for quantity, packed in told["histograms"].items():
+    def add(self, phase: Report, worker: str, began_ns: int) -> None:
+        """Add one worker's. began_ns: its start after the agreed one; its sends count from it."""
+        for quantity, packed in phase["histograms"].items():
             self.histograms[quantity] = self.histograms.get(quantity, 0) + packed_histogram.unpack(
                 packed
             )
-        for reason, count, example in told["failures"]:
+        for reason, count, example in phase["failures"]:
             known = self.failures.setdefault(reason, [reason, 0, f"{example} (worker {worker})"])
             known[1] += count
         for name in _SUMMED:
-            self.sums[name] += told[name]
-        self.sent_sum_ns += told["sent_sum_ns"] + told["answers"] * began_ns
+            self.sums[name] += phase[name]
+        self.sent_sum_ns += phase["sent_sum_ns"] + phase["answers"] * began_ns
 
     def to_json(self) -> Report:
         return {
@@ -76,14 +76,14 @@ class _Load:
     timeline: list[_Second] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
 
-    def add(self, told: Report, worker: str, began_ns: int) -> None:
-        self.users += told["users"]
-        self.completed += told["completed"]
-        self.warmup.add(told["warmup"], worker, began_ns)
-        self.measured.add(told["measured"], worker, began_ns)
-        for what, count in told.get("counted", {}).items():
+    def add(self, load: Report, worker: str, began_ns: int) -> None:
+        self.users += load["users"]
+        self.completed += load["completed"]
+        self.warmup.add(load["warmup"], worker, began_ns)
+        self.measured.add(load["measured"], worker, began_ns)
+        for what, count in load.get("counted", {}).items():
             self.counted[what] = self.counted.get(what, 0) + count
-        for number, part in enumerate(told["timeline"]):
+        for number, part in enumerate(load["timeline"]):
             if number == len(self.timeline):
                 self.timeline.append(_Second(part["from_s"], part["to_s"]))
             second = self.timeline[number]
@@ -119,8 +119,8 @@ class Merged:
         Raises ValueError for a report that is damaged."""
         began_ns = packed["start_realtime_ns"] - offset_ns - self._start_realtime_ns
         self._lag += packed_histogram.unpack(packed["generator_lag"])
-        for name, told in packed["loads"].items():
-            self._loads[name].add(told, worker, began_ns)
+        for name, load in packed["loads"].items():
+            self._loads[name].add(load, worker, began_ns)
         self._reports.append(packed)
 
     @property

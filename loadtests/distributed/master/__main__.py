@@ -1,0 +1,71 @@
+"""The Locust master that the harness commands: `python -m loopbench.loadtests.distributed.master`.
+
+To the harness it is one load generator: it takes the same commands and gives the same events
+and the same report. Behind it are Locust's workers, which share each load.
+"""
+
+from __future__ import annotations
+
+import locust  # isort: skip  (first: importing it patches the standard library)
+
+import argparse
+import logging
+import os
+import sys
+from typing import Any
+
+import gevent
+from locust.env import Environment
+from locust.exception import RPCError
+
+from loopbench.loadtests.distributed.master.master import Master
+from loopbench.loadtests.generator.commands import serve_commands
+from loopbench.loadtests.hosts.address import parse_address
+from loopbench.servers.supervision.control_pipe import Station
+from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
+
+
+def main() -> None:
+    """Serve commands until the harness closes the pipe; then end the workers."""
+    parser = argparse.ArgumentParser(prog="python -m loopbench.loadtests.distributed.master")
+    parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
+    parser.add_argument("--bind", required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    chosen = parser.parse_args()
+    if chosen.parent is not None:
+        die_with_parent(chosen.parent)
+    station = Station()
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    logging.getLogger("locust").setLevel(logging.CRITICAL)
+    allow_many_files()
+    environment = Environment(user_classes=[], catch_exceptions=False)
+    runner = _listen(environment, chosen.bind)
+    master = Master(station, environment, runner, chosen.workers)
+    station.send(
+        {
+            "event": "ready",
+            "pid": os.getpid(),
+            "locust": locust.__version__,
+            "port": runner.server.port,
+        }
+    )
+    serve_commands(station, master.handlers)
+    for client in list(runner.clients.all):
+        runner.send_message("quit", None, client.id)
+    gevent.sleep(0.1)  # for the messages to leave: the workers of other machines end at them
+    os._exit(0)
+
+
+def _listen(environment: Environment, address: str) -> Any:
+    """Locust's runner, listening there; ends the process where it cannot."""
+    host, port = parse_address(address)
+    try:
+        return environment.create_master_runner(host, port)
+    except (RPCError, SystemExit) as error:  # Locust ends the process where the port is taken
+        why = "the port is taken" if isinstance(error, SystemExit) else str(error)
+        print(f"cannot listen for workers at {address}: {why}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""A worker as the master knows it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from loopbench.loadtests.distributed.master.clock import Clock
+
+SILENT_AFTER_S = 3.5
+"""Locust's workers report every second; so long without a message is a gap in the link."""
+
+
+class Stage(IntEnum):
+    """How far a worker is with the load under way."""
+
+    CONNECTING = 0
+    CONNECTED = 1
+    """All of its users have connected, or have tried to."""
+    REPORTED = 2
+    """The master has its final report."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """One worker. number: from 1 on. client_id: Locust's name for its connection.
+
+    hello: what it told of itself as it joined. last_message: when one came, CLOCK_MONOTONIC.
+    longest_gap_s: without a message, since `begin`. users: of the load under way.
+    progress: its last message about that load, None before the first. gone: why it is lost.
+    failed: the defect that it met.
+    """
+
+    number: int
+    client_id: str
+    hello: dict[str, Any]
+    clock: Clock
+    last_message: float = field(default_factory=time.monotonic)
+    longest_gap_s: float = 0.0
+    users: int = 0
+    stage: Stage = Stage.CONNECTING
+    progress: dict[str, Any] | None = None
+    report_bytes: int = 0
+    gone: str | None = None
+    failed: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As Warnings name it."""
+        return f"{self.number} on {self.hello['host']}"
+
+    @property
+    def reported(self) -> bool:
+        """Whether the master has its final report."""
+        return self.stage is Stage.REPORTED
+
+    def note_message(self) -> None:
+        """Note that a message of it has just come."""
+        now = time.monotonic()
+        self.longest_gap_s = max(self.longest_gap_s, now - self.last_message)
+        self.last_message = now
+
+    def silent_s(self) -> float:
+        """How long no message of it has come."""
+        return time.monotonic() - self.last_message
+
+    def begin(self, users: int) -> None:
+        """Forget the load before."""
+        self.users = users
+        self.stage = Stage.CONNECTING
+        self.progress = self.failed = None
+        self.report_bytes = 0
+        self.longest_gap_s = 0.0
+        self.clock = Clock(self.clock.same_kernel)
