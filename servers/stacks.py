@@ -17,7 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from loopbench.servers.adapters.protocol import Serve, Serving, Start
-from loopbench.servers.contract.cases import CASES, Case, Expected, Request
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
 from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.errors import StartupFailed, UnknownStack

@@ -13,7 +13,7 @@ from aiohttp import BodyPartReader, web
 from loopbench.servers.adapters.aiohttp_server import IN_FORCE
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.apps.aiohttp_websockets import BACKING, SOCKETS
-from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.contract.routes import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import Backing
 from loopbench.servers.probe import probe

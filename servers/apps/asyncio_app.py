@@ -11,10 +11,11 @@ from email.policy import HTTP
 from typing import cast
 from urllib.parse import parse_qsl, unquote
 
+from loopbench.results.schema import Dispatch
 from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH
 from loopbench.servers.adapters.bare import Handler, Request, answering
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.contract.cases import LAYERS, ROUTES, Dispatch
+from loopbench.servers.contract.routes import LAYERS, ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import UPLOAD_PATH, Upload

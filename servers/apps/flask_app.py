@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.contract.cases import LAYERS, ROUTES
+from loopbench.servers.contract.routes import LAYERS, ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings

@@ -25,7 +25,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.apps.quart_websockets import SOCKETS
-from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.contract.routes import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import Backing
 from loopbench.servers.probe import probe

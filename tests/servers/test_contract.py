@@ -11,15 +11,9 @@ import socket
 import psutil
 import pytest
 
-from loopbench.servers.contract.cases import (
-    CASES,
-    ROUTES,
-    Case,
-    Expected,
-    Request,
-    Route,
-    routes_listing,
-)
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case, Expected, Request
+from loopbench.servers.contract.routes import ROUTES, Route, routes_listing
 from loopbench.servers.contract.websockets import EXCHANGES
 from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle.in_loop import Server
