@@ -1,0 +1,1 @@
+"""Walks: what an addition touches, done in a copy of the tree."""
