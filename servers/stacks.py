@@ -423,8 +423,8 @@ def hole(stack: Stack, case: Case) -> str | None:
         return stack.holes.get(case.name)
     # A larger one promises what the small ones of its route and type do.
     path, headers = case.request.target.partition("?")[0], case.request.headers
-    small = [one for one in CASES.values() if one.request.target.partition("?")[0] == path]
-    alike = (one.name for one in small if one.request.headers == headers)
+    small = [other for other in CASES.values() if other.request.target.partition("?")[0] == path]
+    alike = (other.name for other in small if other.request.headers == headers)
     return next((stack.holes[name] for name in alike if name in stack.holes), None)
 
 

@@ -253,7 +253,7 @@ _PASSED: Any = web.RequestKey("passed", int) if hasattr(web, "RequestKey") else 
 
 @web.middleware
 async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """One of many: counts itself."""
+    """Increments the count of layers passed."""
     request[_PASSED] = request.get(_PASSED, 0) + 1
     return await handler(request)
 
@@ -309,7 +309,7 @@ def create_app(settings: Settings) -> web.Application:
         handler = probe.watch(route.name, handler)
         if not iscoroutinefunction(handler):
             handler = in_executor(handler)
-        prefix = next((one for one in nested if path.startswith(f"{one}/")), "")
+        prefix = next((outer for outer in nested if path.startswith(f"{outer}/")), "")
         router = nested[prefix].router if prefix else app.router
         router.add_route(route.method, path.removeprefix(prefix), handler)
         if route.method == "GET":

@@ -87,7 +87,7 @@ async def save(app: App, request: Request) -> Answer:
 
 
 def _under(layers: int) -> Handler:
-    """A handler under so many layers, each a coroutine that counts itself."""
+    """A handler under so many layers, each a coroutine that increments the count."""
 
     async def count(passed: int) -> Answer:
         return basic.layers(passed)
@@ -216,7 +216,7 @@ class App:
         self._fixed[ECHO_PATH] = {"GET": refusal, "HEAD": refusal}
 
     def _add(self, method: str, path: str, handler: Handler) -> None:
-        known = next((methods for one, methods in self._routes if one == path), None)
+        known = next((methods for template, methods in self._routes if template == path), None)
         methods = {} if known is None else known
         methods[method] = handler
         if method == "GET":

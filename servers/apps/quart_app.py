@@ -236,12 +236,12 @@ async def publish() -> Response:
 
 
 async def layer() -> None:
-    """One of many: counts itself."""
+    """Increments the count of layers passed."""
     g.passed = g.get("passed", 0) + 1
 
 
 async def layer_back(response: Response) -> Response:
-    """Its way back."""
+    """The same layer after the handler: hands the response on."""
     return response
 
 
