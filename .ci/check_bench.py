@@ -9,8 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from loopbench.loadtests.cli import DEFAULT_SCENARIOS, DEFAULT_STACKS
+from loopbench.loadtests.cli import DEFAULT_SCENARIOS
 from loopbench.results.schema import PLAN_FILE, RUNS, Value, read_table
+from loopbench.servers.stacks import DEFAULT
 
 
 def main(folder: Path) -> int:
@@ -18,7 +19,7 @@ def main(folder: Path) -> int:
     with requests; 1 otherwise."""
     plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
     cells = [(stack, scenario) for stack, scenario in plan["cells"]]
-    if {stack for stack, _ in cells} != set(DEFAULT_STACKS):
+    if {stack for stack, _ in cells} != set(DEFAULT):
         print("The short bench did not plan the default stacks.", file=sys.stderr)
         return 1
     if {scenario for _, scenario in cells} != set(DEFAULT_SCENARIOS):

@@ -41,14 +41,14 @@ from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services.command import services, stores_of
 from loopbench.loadtests.why.command import why
-from loopbench.servers.contract.cases import CASES, LAYERS, PROTECTIONS
-from loopbench.servers.stacks import STACKS
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
+from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 
 MOST_PROCESSES = 64
-DEFAULT_STACKS = ("aiohttp", "quart-hypercorn", "asyncio")
-_STACKS_UNDER = {CHILDREN: DEFAULT_STACKS, OWN: ("aiohttp", "quart-hypercorn")}
+_STACKS_UNDER = {CHILDREN: DEFAULT, OWN: CORE}
 """By who keeps the processes: the yardstick has no manager of its own."""
 DEFAULT_SCENARIOS = (
     "async-32",
@@ -396,7 +396,7 @@ def instructions(
     off; each request finds it asleep.
     """
     wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
-    on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS[:2]
+    on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
     with _alone_in(out):
         found = instruction_counts.count(on, wanted, requests, click.echo)
         if out is not None:

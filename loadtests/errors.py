@@ -9,7 +9,3 @@ class HarnessError(Exception):
 
 class GeneratorDied(HarnessError):
     """The load generator ended or fell silent in the middle of a load."""
-
-
-class ServerDied(HarnessError):
-    """The server under load ended by itself."""

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from loopbench.servers import stacks
-from loopbench.servers.contract.cases import WAIT_MS_LIMIT
+from loopbench.servers.contract.routes import WAIT_MS_LIMIT
 from loopbench.servers.errors import ServerError, UnknownStack
 from loopbench.servers.lifecycle import runner
 from loopbench.servers.lifecycle.in_loop import Server

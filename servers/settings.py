@@ -81,10 +81,10 @@ class Settings:
 
     def described(self) -> dict[str, Any]:
         """The settings as JSON types, as they may be written down: URLs without passwords."""
-        said = asdict(self).items()
+        values = asdict(self).items()
         return {
             name: without_password(value) if name.endswith("_url") and value else value
-            for name, value in said
+            for name, value in values
         }
 
     @classmethod

@@ -17,7 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from loopbench.servers.adapters.protocol import Serve, Serving, Start
-from loopbench.servers.contract.cases import CASES, Case, Expected, Request
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
 from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.errors import StartupFailed, UnknownStack
@@ -422,8 +423,8 @@ def hole(stack: Stack, case: Case) -> str | None:
         return stack.holes.get(case.name)
     # A larger one promises what the small ones of its route and type do.
     path, headers = case.request.target.partition("?")[0], case.request.headers
-    small = [one for one in CASES.values() if one.request.target.partition("?")[0] == path]
-    alike = (one.name for one in small if one.request.headers == headers)
+    small = [other for other in CASES.values() if other.request.target.partition("?")[0] == path]
+    alike = (other.name for other in small if other.request.headers == headers)
     return next((stack.holes[name] for name in alike if name in stack.holes), None)
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from loopbench.loadtests.observe.callgrind import counting
 from loopbench.loadtests.regression.layers.instructions import REPEATS, counted
 from loopbench.loadtests.regression.parallel import Patience
-from loopbench.results.schema import COUNTS, Row, TableWriter
-from loopbench.servers.contract.cases import CASES, LAYERS, Dispatch, route_of
+from loopbench.results.schema import COUNTS, Dispatch, Row, TableWriter
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.routes import LAYERS, route_of
 from loopbench.servers.settings import Settings
 
 _LAYERS = {f"middleware-{layers}": layers for layers in LAYERS}

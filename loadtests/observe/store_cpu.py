@@ -23,7 +23,7 @@ _PROC = Path("/proc")
 _BOUND_S = 2
 _SAME_START_S = 2.0
 _DATABASE = ("/db/", "/save/both")
-_REDIS = ("/save/both", "/publish", "/ws/feed")
+_REDIS = ("/save/both", "/ws/feed")
 _WHO = "SELECT pg_backend_pid(), extract(epoch FROM backend_start)::float8 "
 _WHO += "FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 

@@ -20,9 +20,6 @@ from loopbench.results.schema import Row
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
 
-GATED = ("aiohttp", "quart-hypercorn")
-"""The stacks that a check is about unless others are named."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wish:

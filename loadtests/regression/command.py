@@ -16,7 +16,7 @@ import click
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import selftest
-from loopbench.loadtests.regression.check import GATED, Wish, cells_of, measure
+from loopbench.loadtests.regression.check import Wish, cells_of, measure
 from loopbench.loadtests.regression.folder import SIDES_FILE, TABLE_OF, Folder, Layer, new_folder
 from loopbench.loadtests.regression.layers import slices
 from loopbench.loadtests.regression.sides.sides import (
@@ -30,7 +30,7 @@ from loopbench.loadtests.regression.sides.sides import (
 from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import REGRESSIONS_FOLDER
 from loopbench.results.schema.verdict import BROKEN, judging
-from loopbench.servers.stacks import STACKS
+from loopbench.servers.stacks import CORE, STACKS
 from loopbench.servers.supervision.cli_names import NamesIn
 
 BASELINE = "baseline"
@@ -47,7 +47,7 @@ _stacks = click.option(
     "stacks",
     multiple=True,
     type=NamesIn("stack", {name: s for name, s in STACKS.items() if not s.yardstick}),
-    help=f"Check this stack (repeatable); {' and '.join(GATED)} by default.",
+    help=f"Check this stack (repeatable); {' and '.join(CORE)} by default.",
 )
 _rounds = click.option(
     "--rounds",
@@ -194,7 +194,7 @@ def _wish(
     behaviour: bool,
     seed: int | None,
 ) -> Wish:
-    chosen = tuple(dict.fromkeys(chain.from_iterable(stacks))) or GATED
+    chosen = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
     return Wish(
         layers=tuple(Layer(name) for name in layers) or tuple(Layer),
         stacks=chosen,

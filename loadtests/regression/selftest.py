@@ -17,7 +17,7 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import mutants
-from loopbench.loadtests.regression.check import GATED, Wish, measure
+from loopbench.loadtests.regression.check import Wish, measure
 from loopbench.loadtests.regression.folder import Folder, Layer
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.layers.slices import USERS
@@ -32,6 +32,7 @@ from loopbench.results.schema import (
     Table,
     read_table,
 )
+from loopbench.servers.stacks import CORE
 
 ROUNDS = 15
 MORE_INSTRUCTIONS = 0.0105
@@ -145,7 +146,7 @@ def run(wish: Wish, folder: Path, say: Say) -> Iterator[Outcome]:
         yield Outcome(trial.change, trial.demanded, _said(found), trial.demand(findings))
 
 
-def wish_of(rounds: int, seed: int, stacks: tuple[str, ...] = GATED) -> Wish:
+def wish_of(rounds: int, seed: int, stacks: tuple[str, ...] = CORE) -> Wish:
     """All layers."""
     return Wish(layers=tuple(Layer), stacks=stacks, cells=(), seed=seed, rounds=rounds)
 

@@ -15,7 +15,8 @@ from loopbench.loadtests.scenarios.model import (
     divide,
 )
 from loopbench.results.schema import Code, Family, Role, Work
-from loopbench.servers.contract.cases import WS_ROUTES, Case, route_of
+from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.routes import WS_ROUTES, route_of
 from loopbench.servers.settings import Settings
 
 

@@ -19,12 +19,13 @@ from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.why import interpreter, rows
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
-from loopbench.servers.contract.cases import CASES, Case, Dispatch, route_of
+from loopbench.results.schema import Dispatch
+from loopbench.servers.contract.cases import CASES, Case
+from loopbench.servers.contract.routes import route_of
 from loopbench.servers.errors import ServerError
-from loopbench.servers.stacks import STACKS, hole
+from loopbench.servers.stacks import CORE, STACKS, hole
 from loopbench.servers.supervision.cli_names import NamesIn
 
-DEFAULT_STACKS = ("aiohttp", "quart-hypercorn")
 DEFAULT_CASES = ("plain", "async", "json", "sync")
 
 
@@ -86,7 +87,7 @@ def why(
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
     own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or cases))
-    on_stacks = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS
+    on_stacks = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
     asked = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     subjects = _subjects(on_stacks, asked) if own is None else _own(own)
     chosen = interpreter.choose(python)

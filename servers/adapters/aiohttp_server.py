@@ -76,7 +76,7 @@ connection waits that long for its handler, then as long again before it cancels
 
 
 def running(settings: Settings) -> dict[str, Any]:
-    """What an AppRunner is told, whoever makes it."""
+    """The settings of every stack as options of AppRunner."""
     return {
         "access_log": None,
         "keepalive_timeout": settings.keep_alive_s,

@@ -20,7 +20,7 @@ from loopbench.servers.settings import Settings
 
 
 def settle(config: Config, settings: Settings) -> None:
-    """Put what every stack is told into Hypercorn's own words."""
+    """Set Hypercorn's options to the settings of every stack."""
     config.accesslog = None
     config.backlog = settings.backlog
     config.keep_alive_timeout = settings.keep_alive_s

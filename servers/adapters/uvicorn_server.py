@@ -24,8 +24,8 @@ _PARSERS: dict[Parser, str] = {"h11": "conn", "httptools": "parser"}
 """Where uvicorn's protocol for a connection keeps its parser."""
 
 
-def told(settings: Settings, parser: Parser) -> dict[str, Any]:
-    """What every stack is told in uvicorn's own words, but for the end and the workers."""
+def options(settings: Settings, parser: Parser) -> dict[str, Any]:
+    """The settings as options of uvicorn, without those of the stop and of the workers."""
     return {
         "http": parser,
         "ws": "wsproto",  # as Hypercorn has it
@@ -70,7 +70,7 @@ class UvicornServing:
         self._grace_s = settings.grace_s
         self._config = uvicorn.Config(
             app,
-            **told(settings, parser),
+            **options(settings, parser),
             # Too late to matter, see `asgi.end`.
             timeout_graceful_shutdown=settings.grace_s + 2 * LAST_WORDS_S,  # type: ignore[arg-type]
             workers=1,

@@ -12,14 +12,18 @@ from aiohttp import BodyPartReader, web
 
 from loopbench.servers.adapters.aiohttp_server import IN_FORCE
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.apps.aiohttp_websockets import BACKING, SOCKETS
-from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.apps.aiohttp_websockets import BACKING, sockets
+from loopbench.servers.apps.handlers import Handlers
+from loopbench.servers.contract.routes import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import Backing
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+handles: Handlers[Callable[[web.Request], Any]] = Handlers()
+"""Coroutine functions, and plain functions, which run in the executor."""
 
 _UPLOAD_LIMIT: web.AppKey[int] = web.AppKey("upload_limit", int)
 _DEFAULT_WAIT_MS: web.AppKey[int] = web.AppKey("default_wait_ms", int)
@@ -50,37 +54,45 @@ def in_executor(handler: Callable[[web.Request], web.Response]) -> Handler:
     return run
 
 
+@handles
 async def index(request: web.Request) -> web.Response:
     wait_ms = request.query.get("wait_ms")
     return respond(await basic.index(wait_ms, request.app[_DEFAULT_WAIT_MS]))
 
 
+@handles
 async def hello(request: web.Request) -> web.Response:
     wait_ms = request.query.get("wait_ms")
     name = request.match_info["name"]
     return respond(await basic.hello(name, wait_ms, request.app[_DEFAULT_WAIT_MS]))
 
 
+@handles
 async def plain(request: web.Request) -> web.Response:
     return respond(basic.plain())
 
 
+@handles
 async def async_(request: web.Request) -> web.Response:
     return respond(basic.where_am_i())
 
 
+@handles
 def sync(request: web.Request) -> web.Response:
     return respond(basic.where_am_i())
 
 
+@handles
 async def blocking(request: web.Request) -> web.Response:
     return sync(request)
 
 
+@handles
 async def query(request: web.Request) -> web.Response:
     return respond(basic.echo_query(request.query.items()))
 
 
+@handles
 async def form(request: web.Request) -> web.Response:
     try:
         fields = await request.post()
@@ -100,13 +112,14 @@ def _texts(
             yield key, value.decode(errors="replace")
 
 
+@handles
 async def json(request: web.Request) -> web.Response:
     return respond(basic.echo_json(await request.read()))
 
 
+@handles
 async def routes(request: web.Request) -> web.Response:
     registered = request.app.router.routes()
-    sockets = SOCKETS.values()
     return respond(
         basic.routes(
             (route.method, route.resource.canonical)
@@ -116,38 +129,47 @@ async def routes(request: web.Request) -> web.Response:
     )
 
 
+@handles
 async def error(request: web.Request) -> web.Response:
     basic.fail()
 
 
+@handles
 async def sleep_async(request: web.Request) -> web.Response:
     return respond(await basic.sleep_async(request.query.get("ms")))
 
 
+@handles
 def sleep_sync(request: web.Request) -> web.Response:
     return respond(basic.sleep_sync(request.query.get("ms")))
 
 
+@handles
 async def sleep_blocking(request: web.Request) -> web.Response:
     return sleep_sync(request)
 
 
+@handles
 def burn_sync(request: web.Request) -> web.Response:
     return respond(basic.burn(request.query.get("ms")))
 
 
+@handles
 async def burn_async(request: web.Request) -> web.Response:
     return burn_sync(request)
 
 
+@handles
 async def save(request: web.Request) -> web.Response:
     return respond(await basic.save(request.query.get("protect")))
 
 
+@handles
 async def items(request: web.Request) -> web.Response:
     return respond(data.items(request.query.get("items")))
 
 
+@handles
 async def stream(request: web.Request) -> web.StreamResponse:
     answer = data.stream(request.query.get("chunks"), request.query.get("size"))
     response = web.StreamResponse(headers={"Content-Type": answer.content_type})
@@ -158,6 +180,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@handles
 async def upload(request: web.Request) -> web.Response:
     arriving = data.Upload(request.app[_UPLOAD_LIMIT], request.content_length)
     if not data.is_form(request.headers.get("Content-Type", "")):
@@ -176,6 +199,7 @@ async def upload(request: web.Request) -> web.Response:
     raise basic.Refused(400)
 
 
+@handles
 async def fetch(request: web.Request) -> web.Response:
     assert request.transport is not None
     own = request.transport.get_extra_info("sockname")
@@ -183,34 +207,42 @@ async def fetch(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].fetch(query.get("n"), query.get("how"), own[:2]))
 
 
+@handles
 async def db_async(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].rows(request.query.get("n")))
 
 
+@handles
 def db_sync(request: web.Request) -> web.Response:
     return respond(request.app[BACKING].rows_in_thread(request.query.get("n")))
 
 
+@handles
 async def db_save(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].save(request.query.get("amount")))
 
 
+@handles
 async def db_total(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].total())
 
 
+@handles
 async def save_both(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].save_both(request.query.get("protect")))
 
 
+@handles
 async def pairs(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].pairs())
 
 
+@handles
 async def feed(request: web.Request) -> web.Response:
     return respond(request.app[BACKING].feed.state())
 
 
+@handles
 async def publish(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].feed.publish(await request.read()))
 
@@ -221,48 +253,14 @@ _PASSED: Any = web.RequestKey("passed", int) if hasattr(web, "RequestKey") else 
 
 @web.middleware
 async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """One of many: counts itself."""
+    """Increments the count of layers passed."""
     request[_PASSED] = request.get(_PASSED, 0) + 1
     return await handler(request)
 
 
+@handles.under(*(f"middleware-{layers}" for layers in LAYERS))
 async def count(request: web.Request) -> web.Response:
     return respond(basic.layers(request.get(_PASSED, 0)))
-
-
-HANDLERS: dict[str, Callable[[web.Request], Any]] = {
-    "index": index,
-    "hello": hello,
-    "plain": plain,
-    "async": async_,
-    "sync": sync,
-    "blocking": blocking,
-    "query": query,
-    "form": form,
-    "json": json,
-    "routes": routes,
-    "error": error,
-    "sleep-async": sleep_async,
-    "sleep-sync": sleep_sync,
-    "sleep-blocking": sleep_blocking,
-    "burn-async": burn_async,
-    "burn-sync": burn_sync,
-    "save": save,
-    "items": items,
-    "stream": stream,
-    "upload": upload,
-    "fetch": fetch,
-    "db-async": db_async,
-    "db-sync": db_sync,
-    "db-save": db_save,
-    "db-total": db_total,
-    "save-both": save_both,
-    "pairs": pairs,
-    "feed": feed,
-    "publish": publish,
-    **{f"middleware-{layers}": count for layers in LAYERS},
-}
-"""Coroutine functions, and plain functions, which run in the executor."""
 
 
 @web.middleware
@@ -295,7 +293,7 @@ def _in_force(app: web.Application) -> InForce:
 
 
 def create_app(settings: Settings) -> web.Application:
-    """The application, with a route for each of HANDLERS that the contract knows."""
+    """The application, with all routes of the contract."""
     app = web.Application(middlewares=[errors], client_max_size=settings.body_limit_bytes)
     app[_DEFAULT_WAIT_MS] = settings.wait_ms
     app[_UPLOAD_LIMIT] = settings.upload_limit_bytes
@@ -305,20 +303,19 @@ def create_app(settings: Settings) -> web.Application:
     nested = {
         f"/middleware/{layers}": web.Application(middlewares=[layer] * layers) for layers in LAYERS
     }
-    for route in ROUTES:
-        if route.name in HANDLERS:
-            # Without the pattern a parameter would stop at a brace, too.
-            path = route.path.replace("}", ":[^/]+}")
-            handler = probe.watch(route.name, HANDLERS[route.name])
-            if not iscoroutinefunction(handler):
-                handler = in_executor(handler)
-            prefix = next((one for one in nested if path.startswith(f"{one}/")), "")
-            router = nested[prefix].router if prefix else app.router
-            router.add_route(route.method, path.removeprefix(prefix), handler)
-            if route.method == "GET":
-                router.add_route("HEAD", path.removeprefix(prefix), handler)
-    for route in WS_ROUTES:
-        app.router.add_route(route.method, route.path, SOCKETS[route.name])
+    for route, handler in handles.of(ROUTES):
+        # Without the pattern a parameter would stop at a brace, too.
+        path = route.path.replace("}", ":[^/]+}")
+        handler = probe.watch(route.name, handler)
+        if not iscoroutinefunction(handler):
+            handler = in_executor(handler)
+        prefix = next((outer for outer in nested if path.startswith(f"{outer}/")), "")
+        router = nested[prefix].router if prefix else app.router
+        router.add_route(route.method, path.removeprefix(prefix), handler)
+        if route.method == "GET":
+            router.add_route("HEAD", path.removeprefix(prefix), handler)
+    for route, socket in sockets.of(WS_ROUTES):
+        app.router.add_route(route.method, route.path, socket)
     for prefix, inner in nested.items():
         app.add_subapp(prefix, inner)
     return app

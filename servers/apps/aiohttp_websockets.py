@@ -9,12 +9,16 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.contract.frames import Close
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.handlers.broadcast import GOODBYE_S, pushing
 from loopbench.servers.handlers.resources import Backing
 
 BACKING: web.AppKey[Backing] = web.AppKey("backing", Backing)
+
+
+sockets: Handlers[Callable[[web.Request], Awaitable[web.StreamResponse]]] = Handlers()
 
 
 async def _socket(request: web.Request) -> web.WebSocketResponse:
@@ -25,6 +29,7 @@ async def _socket(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
+@sockets
 async def ws_echo(request: web.Request) -> web.StreamResponse:
     socket = await _socket(request)
     with suppress(ConnectionError):
@@ -36,12 +41,14 @@ async def ws_echo(request: web.Request) -> web.StreamResponse:
     return socket
 
 
+@sockets
 async def ws_push(request: web.Request) -> web.StreamResponse:
     push = pushing(request.query.get("rate"), request.query.get("stamped"))
     socket = await _socket(request)
     return await _until_it_leaves(socket, push(socket.send_str))
 
 
+@sockets
 async def ws_feed(request: web.Request) -> web.StreamResponse:
     feed = request.app[BACKING].feed
     socket = await _socket(request)
@@ -75,10 +82,3 @@ async def _until_it_leaves(
         task.cancel()
         await asyncio.wait({task})
     return socket
-
-
-SOCKETS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
-    "ws-echo": ws_echo,
-    "ws-push": ws_push,
-    "ws-feed": ws_feed,
-}

@@ -143,8 +143,8 @@ async def _echo(receive: Receive, send: Send) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
-        told = {key: message[key] for key in ("bytes", "text") if message.get(key) is not None}
-        await send({"type": "websocket.send", **told})
+        payload = {key: message[key] for key in ("bytes", "text") if message.get(key) is not None}
+        await send({"type": "websocket.send", **payload})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -11,27 +11,34 @@ from email.policy import HTTP
 from typing import cast
 from urllib.parse import parse_qsl, unquote
 
+from loopbench.results.schema import Dispatch
 from loopbench.servers.adapters.asyncio_websocket import ECHO_PATH
 from loopbench.servers.adapters.bare import Handler, Request, answering
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.contract.cases import LAYERS, ROUTES, Dispatch
+from loopbench.servers.apps.handlers import Handlers
+from loopbench.servers.contract.routes import LAYERS, ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.data import UPLOAD_PATH, Upload
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
+handles: Handlers[Handler] = Handlers()
 
-async def _index(app: App, request: Request) -> Answer:
+
+@handles
+async def index(app: App, request: Request) -> Answer:
     return await basic.index(request.argument("wait_ms"), app.settings.wait_ms)
 
 
-async def _hello(app: App, request: Request) -> Answer:
+@handles
+async def hello(app: App, request: Request) -> Answer:
     wait_ms = request.argument("wait_ms")
     return await basic.hello(request.parameters[0], wait_ms, app.settings.wait_ms)
 
 
-async def _sleep(app: App, request: Request) -> Answer:
+@handles
+async def sleep_async(app: App, request: Request) -> Answer:
     return await basic.sleep_async(request.argument("ms"))
 
 
@@ -46,7 +53,8 @@ def in_executor(handler: Handler) -> Handler:
     return run
 
 
-def _form(app: App, request: Request) -> Answer:
+@handles
+def form(app: App, request: Request) -> Answer:
     content_type = request.headers.get(b"content-type", b"")
     media_type = content_type.partition(b";")[0].strip().lower()
     if media_type == b"application/x-www-form-urlencoded":
@@ -73,12 +81,13 @@ def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
             yield name, payload.decode(errors="replace")
 
 
-async def _save(app: App, request: Request) -> Answer:
+@handles
+async def save(app: App, request: Request) -> Answer:
     return await basic.save(request.argument("protect"))
 
 
 def _under(layers: int) -> Handler:
-    """A handler under so many layers, each a coroutine that counts itself."""
+    """A handler under so many layers, each a coroutine that increments the count."""
 
     async def count(passed: int) -> Answer:
         return basic.layers(passed)
@@ -95,49 +104,94 @@ def _under(layers: int) -> Handler:
     return lambda app, request: whole(0)
 
 
-def _upload(app: App, request: Request) -> Answer:
+@handles
+def upload(app: App, request: Request) -> Answer:
     if data.is_form(request.headers.get(b"content-type", b"").decode("latin-1")):
         return basic.error(501)
     assert request.upload is not None
     return request.upload.answer()
 
 
-def _not_here(app: App, request: Request) -> Answer:
+@handles.under(
+    *("fetch", "db-async", "db-sync", "db-save", "db-total", "save-both", "pairs"),
+    *("feed", "publish"),
+)
+def not_here(app: App, request: Request) -> Answer:
     return basic.error(501)
 
 
-HANDLERS: dict[str, Handler] = {
-    "index": _index,
-    "hello": _hello,
-    "plain": lambda app, request: basic.plain(),
-    "async": lambda app, request: basic.where_am_i(),
-    "sync": lambda app, request: basic.where_am_i(),
-    "blocking": lambda app, request: basic.where_am_i(),
-    "query": lambda app, request: basic.echo_query(request.pairs()),
-    "form": _form,
-    "json": lambda app, request: basic.echo_json(request.body),
-    "routes": lambda app, request: basic.routes(app.listing()),
-    "error": lambda app, request: basic.fail(),
-    "sleep-async": _sleep,
-    "sleep-sync": lambda app, request: basic.sleep_sync(request.argument("ms")),
-    "sleep-blocking": lambda app, request: basic.sleep_sync(request.argument("ms")),
-    "burn-async": lambda app, request: basic.burn(request.argument("ms")),
-    "burn-sync": lambda app, request: basic.burn(request.argument("ms")),
-    "save": _save,
-    "items": lambda app, request: data.items(request.argument("items")),
-    "stream": lambda app, request: data.stream(
-        request.argument("chunks"), request.argument("size")
-    ),
-    "upload": _upload,
-    **dict.fromkeys(
-        (
-            *("fetch", "db-async", "db-sync", "db-save", "db-total", "save-both", "pairs"),
-            *("feed", "publish"),
-        ),
-        _not_here,
-    ),
-    **{f"middleware-{layers}": _under(layers) for layers in LAYERS},
-}
+@handles
+def plain(app: App, request: Request) -> Answer:
+    return basic.plain()
+
+
+@handles
+def async_(app: App, request: Request) -> Answer:
+    return basic.where_am_i()
+
+
+@handles
+def sync(app: App, request: Request) -> Answer:
+    return basic.where_am_i()
+
+
+@handles
+def blocking(app: App, request: Request) -> Answer:
+    return basic.where_am_i()
+
+
+@handles
+def query(app: App, request: Request) -> Answer:
+    return basic.echo_query(request.pairs())
+
+
+@handles
+def json(app: App, request: Request) -> Answer:
+    return basic.echo_json(request.body)
+
+
+@handles
+def routes(app: App, request: Request) -> Answer:
+    return basic.routes(app.listing())
+
+
+@handles
+def error(app: App, request: Request) -> Answer:
+    basic.fail()
+
+
+@handles
+def sleep_sync(app: App, request: Request) -> Answer:
+    return basic.sleep_sync(request.argument("ms"))
+
+
+@handles
+def sleep_blocking(app: App, request: Request) -> Answer:
+    return basic.sleep_sync(request.argument("ms"))
+
+
+@handles
+def burn_async(app: App, request: Request) -> Answer:
+    return basic.burn(request.argument("ms"))
+
+
+@handles
+def burn_sync(app: App, request: Request) -> Answer:
+    return basic.burn(request.argument("ms"))
+
+
+@handles
+def items(app: App, request: Request) -> Answer:
+    return data.items(request.argument("items"))
+
+
+@handles
+def stream(app: App, request: Request) -> data.Stream:
+    return data.stream(request.argument("chunks"), request.argument("size"))
+
+
+for _layers in LAYERS:
+    handles.under(f"middleware-{_layers}")(_under(_layers))
 
 
 class App:
@@ -151,19 +205,18 @@ class App:
         self.readers: set[Handler] = set()
         self._routes: list[tuple[str, dict[str, Handler]]] = []
         self._fixed: dict[str, dict[str, Handler]] = {}
-        for route in ROUTES:
-            if route.name in HANDLERS:
-                handler = probe.watch(route.name, HANDLERS[route.name])
-                if route.dispatch is Dispatch.SYNC:
-                    handler = in_executor(handler)
-                self._add(route.method, route.path, handler)
+        for route, handler in handles.of(ROUTES):
+            watched = probe.watch(route.name, handler)
+            if route.dispatch is Dispatch.SYNC:
+                watched = in_executor(watched)
+            self._add(route.method, route.path, watched)
 
         # A client that asks for no upgrade. With one, the connection is another protocol's.
         refusal = answering(basic.error(400))
         self._fixed[ECHO_PATH] = {"GET": refusal, "HEAD": refusal}
 
     def _add(self, method: str, path: str, handler: Handler) -> None:
-        known = next((methods for one, methods in self._routes if one == path), None)
+        known = next((methods for template, methods in self._routes if template == path), None)
         methods = {} if known is None else known
         methods[method] = handler
         if method == "GET":

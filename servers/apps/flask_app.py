@@ -16,12 +16,15 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.formparser import FormDataParser
 
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.contract.cases import LAYERS, ROUTES
+from loopbench.servers.apps.handlers import Handlers
+from loopbench.servers.contract.routes import LAYERS, ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
 Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
+
+handles: Handlers[Handler] = Handlers()
 
 _DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
 
@@ -32,32 +35,44 @@ def respond(answer: basic.Answer) -> Response:
     return Response(answer.body, answer.status, headers, content_type=answer.content_type)
 
 
+@handles
 async def index() -> Response:
     wait_ms = request.args.get("wait_ms")
     return respond(await basic.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
+@handles
 async def hello(name: str) -> Response:
     wait_ms = request.args.get("wait_ms")
     return respond(await basic.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
+@handles
 def plain() -> Response:
     return respond(basic.plain())
 
 
+@handles
 async def async_() -> Response:
     return respond(basic.where_am_i())
 
 
+@handles
 def sync() -> Response:
     return respond(basic.where_am_i())
 
 
+@handles
+async def blocking() -> Response:
+    return sync()
+
+
+@handles
 def query() -> Response:
     return respond(basic.echo_query(request.args.items(multi=True)))
 
 
+@handles
 def form() -> Response:
     try:
         fields = request.form
@@ -66,10 +81,12 @@ def form() -> Response:
     return respond(basic.echo_form(fields.items(multi=True)))
 
 
+@handles
 def json() -> Response:
     return respond(basic.echo_json(request.get_data()))
 
 
+@handles
 def routes() -> Response:
     return respond(
         basic.routes(
@@ -80,57 +97,71 @@ def routes() -> Response:
     )
 
 
+@handles
 def error() -> Response:
     basic.fail()
 
 
+@handles
 async def sleep_async() -> Response:
     return respond(await basic.sleep_async(request.args.get("ms")))
 
 
+@handles
 def sleep_sync() -> Response:
     return respond(basic.sleep_sync(request.args.get("ms")))
 
 
+@handles
 async def sleep_blocking() -> Response:
     return sleep_sync()
 
 
+@handles
 def burn_sync() -> Response:
     return respond(basic.burn(request.args.get("ms")))
 
 
+@handles
 async def burn_async() -> Response:
     return burn_sync()
 
 
+@handles
 async def save() -> Response:
     return respond(await basic.save(request.args.get("protect")))
 
 
+@handles
 def items() -> Response:
     return respond(data.items(request.args.get("items")))
 
 
+@handles
 def stream() -> Response:
     answer = data.stream(request.args.get("chunks"), request.args.get("size"))
     return Response(answer.chunks, content_type=answer.content_type)
 
 
+@handles.under(
+    *("upload", "fetch", "db-async", "db-sync", "db-save", "db-total", "save-both", "pairs"),
+    *("feed", "publish"),
+)
 def not_here() -> Response:
     return respond(basic.error(501))
 
 
 def layer() -> None:
-    """One of many: counts itself."""
+    """Increments the count of layers passed."""
     g.passed = g.get("passed", 0) + 1
 
 
 def layer_back(response: Response) -> Response:
-    """Its way back."""
+    """The same layer after the handler: hands the response on."""
     return response
 
 
+@handles.under(*(f"middleware-{layers}" for layers in LAYERS))
 def count() -> Response:
     return respond(basic.layers(g.get("passed", 0)))
 
@@ -142,45 +173,6 @@ def _layered(layers: int) -> Blueprint:
         blueprint.before_request(layer)
         blueprint.after_request(layer_back)
     return blueprint
-
-
-HANDLERS: dict[str, Handler] = {
-    "index": index,
-    "hello": hello,
-    "plain": plain,
-    "async": async_,
-    "sync": sync,
-    "blocking": async_,
-    "query": query,
-    "form": form,
-    "json": json,
-    "routes": routes,
-    "error": error,
-    "sleep-async": sleep_async,
-    "sleep-sync": sleep_sync,
-    "sleep-blocking": sleep_blocking,
-    "burn-async": burn_async,
-    "burn-sync": burn_sync,
-    "save": save,
-    "items": items,
-    "stream": stream,
-    **dict.fromkeys(
-        (
-            "upload",
-            "fetch",
-            "db-async",
-            "db-sync",
-            "db-save",
-            "db-total",
-            "save-both",
-            "pairs",
-            "feed",
-            "publish",
-        ),
-        not_here,
-    ),
-    **{f"middleware-{layers}": count for layers in LAYERS},
-}
 
 
 def _refused(refused: basic.Refused) -> Response:
@@ -226,7 +218,7 @@ class App(Flask):
 
 
 def create_app(settings: Settings) -> App:
-    """The application, with a route for each of HANDLERS that the contract knows."""
+    """The application, with all routes of the contract."""
     app = App("servers", static_folder=None)
     app.config.update(
         {
@@ -242,12 +234,11 @@ def create_app(settings: Settings) -> App:
     app.register_error_handler(basic.Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
     nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
-    for route in ROUTES:
-        if route.name in HANDLERS:
-            path = route.path.replace("{", "<").replace("}", ">")
-            handler = probe.watch(route.name, HANDLERS[route.name])
-            holder = nested.get(path.rpartition("/")[0], app)
-            holder.add_url_rule(path, route.name, handler, methods=[route.method])
+    for route, handler in handles.of(ROUTES):
+        path = route.path.replace("{", "<").replace("}", ">")
+        handler = probe.watch(route.name, handler)
+        holder = nested.get(path.rpartition("/")[0], app)
+        holder.add_url_rule(path, route.name, handler, methods=[route.method])
     for blueprint in nested.values():
         app.register_blueprint(blueprint)
     return app

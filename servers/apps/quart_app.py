@@ -24,14 +24,18 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.apps.quart_websockets import SOCKETS
-from loopbench.servers.contract.cases import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.apps.handlers import Handlers
+from loopbench.servers.apps.quart_websockets import sockets
+from loopbench.servers.contract.routes import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
 from loopbench.servers.handlers.resources import Backing
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
 Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
+
+handles: Handlers[Handler] = Handlers()
+"""Coroutine functions, and plain functions, which Quart runs in the loop's default executor."""
 
 _DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
 _UPLOAD_LIMIT = "LOOPBENCH_UPLOAD_LIMIT"
@@ -43,36 +47,44 @@ def respond(answer: basic.Answer) -> Response:
     return Response(answer.body, answer.status, headers, content_type=answer.content_type)
 
 
+@handles
 async def index() -> Response:
     wait_ms = request.args.get("wait_ms")
     return respond(await basic.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
+@handles
 async def hello(name: str) -> Response:
     wait_ms = request.args.get("wait_ms")
     return respond(await basic.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
 
 
+@handles
 async def plain() -> Response:
     return respond(basic.plain())
 
 
+@handles
 async def async_() -> Response:
     return respond(basic.where_am_i())
 
 
+@handles
 def sync() -> Response:
     return respond(basic.where_am_i())
 
 
+@handles
 async def blocking() -> Response:
     return sync()
 
 
+@handles
 async def query() -> Response:
     return respond(basic.echo_query(request.args.items(multi=True)))
 
 
+@handles
 async def form() -> Response:
     try:
         fields = await request.form
@@ -81,11 +93,13 @@ async def form() -> Response:
     return respond(basic.echo_form(fields.items(multi=True)))
 
 
+@handles
 async def json() -> Response:
     body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
     return respond(basic.echo_json(body))
 
 
+@handles
 async def routes() -> Response:
     return respond(
         basic.routes(
@@ -97,38 +111,47 @@ async def routes() -> Response:
     )
 
 
+@handles
 async def error() -> Response:
     basic.fail()
 
 
+@handles
 async def sleep_async() -> Response:
     return respond(await basic.sleep_async(request.args.get("ms")))
 
 
+@handles
 def sleep_sync() -> Response:
     return respond(basic.sleep_sync(request.args.get("ms")))
 
 
+@handles
 async def sleep_blocking() -> Response:
     return sleep_sync()
 
 
+@handles
 def burn_sync() -> Response:
     return respond(basic.burn(request.args.get("ms")))
 
 
+@handles
 async def burn_async() -> Response:
     return burn_sync()
 
 
+@handles
 async def save() -> Response:
     return respond(await basic.save(request.args.get("protect")))
 
 
+@handles
 async def items() -> Response:
     return respond(data.items(request.args.get("items")))
 
 
+@handles
 async def stream() -> Response:
     answer = data.stream(request.args.get("chunks"), request.args.get("size"))
     return Response(_sent(answer), content_type=answer.content_type)
@@ -139,6 +162,7 @@ async def _sent(answer: data.Stream) -> AsyncIterator[bytes]:
         yield chunk
 
 
+@handles
 async def upload() -> Response:
     limit = current_app.config[_UPLOAD_LIMIT]
     arriving = data.Upload(limit, request.content_length)
@@ -159,6 +183,7 @@ async def upload() -> Response:
     return respond(files[data.FILE_PART].stream.answer())
 
 
+@handles
 async def fetch() -> Response:
     host, port = request.scope["server"] or ("", None)
     how = request.args.get("how")
@@ -169,49 +194,58 @@ def _backing() -> Backing:
     return cast(App, current_app).backing
 
 
+@handles
 async def db_async() -> Response:
     return respond(await _backing().rows(request.args.get("n")))
 
 
+@handles
 def db_sync() -> Response:
     return respond(_backing().rows_in_thread(request.args.get("n")))
 
 
+@handles
 async def db_save() -> Response:
     return respond(await _backing().save(request.args.get("amount")))
 
 
+@handles
 async def db_total() -> Response:
     return respond(await _backing().total())
 
 
+@handles
 async def save_both() -> Response:
     return respond(await _backing().save_both(request.args.get("protect")))
 
 
+@handles
 async def pairs() -> Response:
     return respond(await _backing().pairs())
 
 
+@handles
 async def feed() -> Response:
     return respond(_backing().feed.state())
 
 
+@handles
 async def publish() -> Response:
     body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
     return respond(await _backing().feed.publish(body))
 
 
 async def layer() -> None:
-    """One of many: counts itself."""
+    """Increments the count of layers passed."""
     g.passed = g.get("passed", 0) + 1
 
 
 async def layer_back(response: Response) -> Response:
-    """Its way back."""
+    """The same layer after the handler: hands the response on."""
     return response
 
 
+@handles.under(*(f"middleware-{layers}" for layers in LAYERS))
 async def count() -> Response:
     return respond(basic.layers(g.get("passed", 0)))
 
@@ -223,40 +257,6 @@ def _layered(layers: int) -> Blueprint:
         blueprint.before_request(layer)
         blueprint.after_request(layer_back)
     return blueprint
-
-
-HANDLERS: dict[str, Handler] = {
-    "index": index,
-    "hello": hello,
-    "plain": plain,
-    "async": async_,
-    "sync": sync,  # Quart runs a plain function in the loop's default executor
-    "blocking": blocking,
-    "query": query,
-    "form": form,
-    "json": json,
-    "routes": routes,
-    "error": error,
-    "sleep-async": sleep_async,
-    "sleep-sync": sleep_sync,
-    "sleep-blocking": sleep_blocking,
-    "burn-async": burn_async,
-    "burn-sync": burn_sync,
-    "save": save,
-    "items": items,
-    "stream": stream,
-    "upload": upload,
-    "fetch": fetch,
-    "db-async": db_async,
-    "db-sync": db_sync,
-    "db-save": db_save,
-    "db-total": db_total,
-    "save-both": save_both,
-    "pairs": pairs,
-    "feed": feed,
-    "publish": publish,
-    **{f"middleware-{layers}": count for layers in LAYERS},
-}
 
 
 async def _refused(refused: basic.Refused) -> Response:
@@ -339,7 +339,7 @@ class App(Quart):
 
 
 def create_app(settings: Settings) -> App:
-    """The application, with a route for each of HANDLERS that the contract knows."""
+    """The application, with all routes of the contract."""
     app = App("servers", static_folder=None)
     limits = {"upload_limit_bytes": settings.upload_limit_bytes}
     app.request_class = cast(type[Request], type("_RequestWithin", (_Request,), limits))
@@ -364,14 +364,13 @@ def create_app(settings: Settings) -> App:
     app.register_error_handler(basic.Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
     nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
-    for route in ROUTES:
-        if route.name in HANDLERS:
-            path = route.path.replace("{", "<").replace("}", ">")
-            handler = probe.watch(route.name, HANDLERS[route.name])
-            holder = nested.get(path.rpartition("/")[0], app)
-            holder.add_url_rule(path, route.name, handler, methods=[route.method])
-    for route in WS_ROUTES:
-        app.add_websocket(route.path, route.name, SOCKETS[route.name])
+    for route, handler in handles.of(ROUTES):
+        path = route.path.replace("{", "<").replace("}", ">")
+        handler = probe.watch(route.name, handler)
+        holder = nested.get(path.rpartition("/")[0], app)
+        holder.add_url_rule(path, route.name, handler, methods=[route.method])
+    for route, socket in sockets.of(WS_ROUTES):
+        app.add_websocket(route.path, route.name, socket)
     for blueprint in nested.values():
         app.register_blueprint(blueprint)
     return app

@@ -9,9 +9,13 @@ from typing import Any, cast
 
 from quart import current_app, websocket
 
+from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.handlers.broadcast import GOODBYE_S, Feed, pushing
 
+sockets: Handlers[Callable[[], Awaitable[None]]] = Handlers()
 
+
+@sockets
 async def ws_echo() -> None:
     while True:
         # Quart hands on an empty binary message as None.
@@ -19,11 +23,13 @@ async def ws_echo() -> None:
         await websocket.send(b"" if message is None else message)
 
 
+@sockets
 async def ws_push() -> None:
     push = pushing(websocket.args.get("rate"), websocket.args.get("stamped"))
     await push(websocket.send)
 
 
+@sockets
 async def ws_feed() -> None:
     feed: Feed = cast(Any, current_app).backing.feed
     await websocket.accept()
@@ -31,10 +37,3 @@ async def ws_feed() -> None:
     if code is not None:
         with suppress(TimeoutError):
             await asyncio.wait_for(websocket.close(code), GOODBYE_S)
-
-
-SOCKETS: dict[str, Callable[[], Awaitable[None]]] = {
-    "ws-echo": ws_echo,
-    "ws-push": ws_push,
-    "ws-feed": ws_feed,
-}

@@ -119,8 +119,8 @@ class Expected:
     def check(self, status: int, body: bytes) -> str | None:
         """Why this answer is wrong, or None. The same check serves under load."""
         if status != self.status:
-            said = _REASON.search(body)
-            reason = f": {said[1].decode(errors='replace')}" if said else ""
+            match = _REASON.search(body)
+            reason = f": {match[1].decode(errors='replace')}" if match else ""
             return f"status {status} instead of {self.status}{reason}"
         if isinstance(self.body, bytes):
             if body != self.body:

@@ -109,9 +109,9 @@ def _wrong(talk: Talk, exchange: Exchange) -> str | None:
                 return None  # it has heard enough before it was told all
             raise
         for expected in turn.expected:
-            found = talk.receive()
-            if found != expected and not _both_close(found, expected):
-                return f"{_shown(found)} instead of {_shown(expected)}"
+            frame = talk.receive()
+            if frame != expected and not _both_close(frame, expected):
+                return f"{_shown(frame)} instead of {_shown(expected)}"
     if not exchange.ended:
         return None
     try:
@@ -124,10 +124,10 @@ def _wrong(talk: Talk, exchange: Exchange) -> str | None:
     return None if after is None else f"{_shown(after)} instead of the connection's end"
 
 
-def _both_close(found: Frame | None, expected: Frame) -> bool:
+def _both_close(frame: Frame | None, expected: Frame) -> bool:
     """A closing frame may add a text to its code."""
-    both = found is not None and found.op is expected.op is Op.CLOSE
-    return both and found is not None and found.payload[:2] == expected.payload[:2]
+    both = frame is not None and frame.op is expected.op is Op.CLOSE
+    return both and frame is not None and frame.payload[:2] == expected.payload[:2]
 
 
 def _shown(frame: Frame | None) -> str:

@@ -38,12 +38,12 @@ class Hosted:
         return answering
 
     async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
-        said = ""
+        last_type = ""
 
         async def note(message: Any) -> None:
-            nonlocal said
-            said = message["type"]
-            if said == "lifespan.startup.failed":
+            nonlocal last_type
+            last_type = message["type"]
+            if last_type == "lifespan.startup.failed":
                 # Some give their whole traceback.
                 text = message.get("message", "").rstrip().rpartition("\n")[2]
                 self.startup_failure = StartupFailed(
@@ -54,10 +54,10 @@ class Hosted:
         try:
             await self._app(scope, receive, note)
         except Exception as error:
-            if said:
+            if last_type:
                 raise
             print(f"no ASGI lifespan: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        if not said:
+        if not last_type:
             await send({"type": "lifespan.startup.complete"})
             while (await receive())["type"] != "lifespan.shutdown":
                 pass

@@ -21,16 +21,8 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from loopbench.servers.contract.cases import (
-    ERROR_PHRASES,
-    HTML,
-    JSON,
-    TEXT,
-    WAIT_MS_LIMIT,
-    WORK_MS_LIMIT,
-    dumps,
-    error_body,
-)
+from loopbench.servers.contract.http import ERROR_PHRASES, HTML, JSON, TEXT, dumps, error_body
+from loopbench.servers.contract.routes import WAIT_MS_LIMIT, WORK_MS_LIMIT
 
 LOG = logging.getLogger("servers")
 """Where the traceback of a failed request goes, whatever the stack."""

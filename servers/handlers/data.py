@@ -45,7 +45,7 @@ def stream(chunks: str | None, size: str | None) -> Stream:
     count, length = number(chunks, 0, CHUNKS_LIMIT), number(size, 0, CHUNK_BYTES_LIMIT)
     if count * length > STREAM_BYTES_LIMIT:
         raise Refused(400)
-    return Stream(BINARY, (data_cases.chunk(one, length) for one in range(count) if length))
+    return Stream(BINARY, (data_cases.chunk(number, length) for number in range(count) if length))
 
 
 class Upload:

@@ -93,7 +93,7 @@ class Fetcher:
             connection = http.client.HTTPConnection(
                 address.hostname or "", address.port, timeout=TIMEOUT_S
             )
-            self._of_thread.one = connection
+            self._of_thread.connection = connection
             self._connections.append(connection)
         try:
             return _get(connection)
@@ -115,10 +115,10 @@ class Fetcher:
 async def _all(calls: Iterable[Awaitable[int]]) -> list[int]:
     """What all of them gave, once the last has ended; raises what the first that failed did."""
     got = await asyncio.gather(*calls, return_exceptions=True)
-    for one in got:
-        if isinstance(one, BaseException):
-            raise one
-    return [one for one in got if isinstance(one, int)]
+    for result in got:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in got if isinstance(result, int)]
 
 
 def _get(connection: http.client.HTTPConnection) -> int:

@@ -106,19 +106,19 @@ class Backing:
         try:
             database = await self._opened_database()
             if wanted == 1:
-                found = [await database.row(1)]
+                rows = [await database.row(1)]
             else:
-                found = await asyncio.gather(*(database.row(one + 1) for one in range(wanted)))
+                rows = await asyncio.gather(*(database.row(number + 1) for number in range(wanted)))
         except StoreAway as error:
             raise Refused(503, str(error)) from error
-        return _rows(found)
+        return _rows(rows)
 
     def rows_in_thread(self, count: str | None) -> Answer:
         """The same rows, one query after another, for a worker thread."""
         wanted = _count(count)
         try:
             database = self._opened_in_threads()
-            return _rows([database.row(one + 1) for one in range(wanted)])
+            return _rows([database.row(number + 1) for number in range(wanted)])
         except StoreAway as error:
             raise Refused(503, str(error)) from error
 
@@ -232,8 +232,8 @@ def _count(text: str | None) -> int:
     return 1 if text is None else number(text, 1, ROWS_LIMIT)
 
 
-def _rows(found: list[tuple[int, str]]) -> Answer:
-    return _json({"rows": [{"id": key, "name": name} for key, name in found]})
+def _rows(rows: list[tuple[int, str]]) -> Answer:
+    return _json({"rows": [{"id": key, "name": name} for key, name in rows]})
 
 
 def _json(value: Any) -> Answer:

@@ -142,12 +142,14 @@ async def numeric(host: str) -> str:
     except ValueError:
         pass
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = await asyncio.get_running_loop().getaddrinfo(
+            host, None, type=socket.SOCK_STREAM
+        )
     except (OSError, UnicodeError) as error:
         raise ServerError(
             f"cannot resolve host {host!r}; name an address of this machine"
         ) from error
-    return str(found[0][4][0])
+    return str(addresses[0][4][0])
 
 
 def _family(address: str) -> socket.AddressFamily:

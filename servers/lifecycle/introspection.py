@@ -15,13 +15,13 @@ from loopbench.servers.stacks import NO_LOOP, Stack
 from loopbench.servers.supervision import os_stats
 
 
-class Told(Protocol):
+class Live(Protocol):
     """A live server that knows what is in force in it, see `adapters.protocol.Serving`."""
 
     def in_force(self) -> InForce: ...
 
 
-def gather(stack: Stack, server: Told, settings: Settings) -> dict[str, Any]:
+def gather(stack: Stack, server: Live, settings: Settings) -> dict[str, Any]:
     """Facts as JSON types, without anything that names this machine's folders.
 
     Call it on the server's loop. None means that the platform or the loop
@@ -68,7 +68,7 @@ def default_executor(loop: asyncio.AbstractEventLoop) -> Executor | None:
     that nobody has put another one in: an attribute of asyncio's, and of uvloop's one of the
     objects that it tells the garbage collector of."""
     held = [getattr(loop, "_default_executor", None), *gc.get_referents(loop)]
-    return next((one for one in held if isinstance(one, Executor)), None)
+    return next((value for value in held if isinstance(value, Executor)), None)
 
 
 def _executor(loop: asyncio.AbstractEventLoop) -> dict[str, Any] | None:

@@ -62,30 +62,33 @@ def table(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "reference": reference,
         "differences": [
-            {**asdict(one), "why": {**own, **_reasons(facts[one.stack])}.get(one.setting)}
-            for one in differences(facts, reference)
+            {
+                **asdict(difference),
+                "why": {**own, **_reasons(facts[difference.stack])}.get(difference.setting),
+            }
+            for difference in differences(facts, reference)
         ],
     }
 
 
-def _reasons(told: Mapping[str, Any]) -> dict[str, str]:
+def _reasons(of_stack: Mapping[str, Any]) -> dict[str, str]:
     """Those in the facts, and before them those of the rows with the same server and loop: a
     person's own application on it has none of its own."""
-    kind = str((told.get("loop") or {}).get("class")).partition(".")[0]
-    found: dict[str, str] = {}
+    kind = str((of_stack.get("loop") or {}).get("class")).partition(".")[0]
+    reasons: dict[str, str] = {}
     for stack in STACKS.values():
-        if (stack.server, stack.loop) == (told.get("server"), kind):
-            found |= stack.differs
-    return found | dict(told.get("differs", {}))
+        if (stack.server, stack.loop) == (of_stack.get("server"), kind):
+            reasons |= stack.differs
+    return reasons | dict(of_stack.get("differs", {}))
 
 
 def unexplained(parity: Mapping[str, Any]) -> dict[str, list[str]]:
     """Of a `table`: by stack the settings whose difference nothing explains."""
-    found: dict[str, list[str]] = {}
-    for one in parity["differences"]:
-        if one["why"] is None:
-            found.setdefault(one["stack"], []).append(one["setting"])
-    return found
+    settings: dict[str, list[str]] = {}
+    for difference in parity["differences"]:
+        if difference["why"] is None:
+            settings.setdefault(difference["stack"], []).append(difference["setting"])
+    return settings
 
 
 def differences(
@@ -97,16 +100,16 @@ def differences(
     facts: by stack, as `servers.lifecycle.introspection.gather` gives them. Raises KeyError without
     `reference`.
     """
-    asked = readings(facts[reference])
-    found = []
-    for stack, told in facts.items():
-        read = readings(told)
-        for setting in dict.fromkeys((*asked, *read)):
-            value, other = read.get(setting), asked.get(setting)
-            only_one = (setting in read) != (setting in asked)
+    expected = readings(facts[reference])
+    different = []
+    for stack, of_stack in facts.items():
+        read = readings(of_stack)
+        for setting in dict.fromkeys((*expected, *read)):
+            value, other = read.get(setting), expected.get(setting)
+            only_one = (setting in read) != (setting in expected)
             if only_one and setting.startswith(_WHERE_THERE_IS):
                 continue
             if value != other or only_one:
                 why = PARITY_EXCEPTIONS.get((stack, setting))
-                found.append(Difference(stack, setting, value, other, why))
-    return found
+                different.append(Difference(stack, setting, value, other, why))
+    return different

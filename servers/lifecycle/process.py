@@ -86,8 +86,8 @@ class ServerProcess:
     def failure(self) -> str | None:
         """Why it ended by itself, in its own words; None where it said nothing, as when it was
         killed. Complete once it was stopped."""
-        said = [event["error"] for event in self._child.events if event["event"] == "failed"]
-        return said[-1] if said else None
+        errors = [event["error"] for event in self._child.events if event["event"] == "failed"]
+        return errors[-1] if errors else None
 
     @property
     def pids(self) -> tuple[int, ...]:

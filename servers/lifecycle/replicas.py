@@ -88,18 +88,20 @@ class ServerGroup:
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
         """The same command to each; their answers as `servers.probe.merge` puts them together.
         Raises as `ServerProcess.ask` does."""
-        told = [member.ask(do, timeout_s, **parameters) for member in self.members]
-        return gathered(do, told)
+        answers = [member.ask(do, timeout_s, **parameters) for member in self.members]
+        return gathered(do, answers)
 
     def stop(self) -> Ended:
         """Stop each in turn. The time is that of the slowest; the exit status the first that is
         not 0."""
         ended = [member.stop() for member in self.members]
-        times = [one.stop_ms for one in ended if one.stop_ms is not None]
+        times = [member.stop_ms for member in ended if member.stop_ms is not None]
         return Ended(
             stop_ms=max(times) if len(times) == len(ended) else None,
-            exit_code=next((one.exit_code for one in ended if one.exit_code), ended[0].exit_code),
-            killed=any(one.killed for one in ended),
+            exit_code=next(
+                (member.exit_code for member in ended if member.exit_code), ended[0].exit_code
+            ),
+            killed=any(member.killed for member in ended),
         )
 
 
@@ -135,15 +137,17 @@ def server_processes(
     """
     with ExitStack() as cleanup:
 
-        def one(told: Settings, port: int = 0) -> ServerProcess:
-            return cleanup.enter_context(start(name, settings=told, port=port, cpus=cpus, log=log))
+        def member(settings: Settings, port: int = 0) -> ServerProcess:
+            return cleanup.enter_context(
+                start(name, settings=settings, port=port, cpus=cpus, log=log)
+            )
 
         if count == 1:
-            yield one(settings)
+            yield member(settings)
             return
         sharing = replace(settings, reuse_port=True)
-        first = one(sharing)
-        yield ServerGroup((first, *(one(sharing, first.port) for _ in range(count - 1))))
+        first = member(sharing)
+        yield ServerGroup((first, *(member(sharing, first.port) for _ in range(count - 1))))
 
 
 def summed(readings: Iterable[Reading]) -> Reading:

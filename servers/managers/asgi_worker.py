@@ -9,7 +9,7 @@ from typing import Any
 from loopbench.servers.adapters.asgi import Application, Receive, Scope, Send
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.managers import worker as enlisted
+from loopbench.servers.managers import worker as worker_process
 
 
 class Reporting:
@@ -20,7 +20,9 @@ class Reporting:
     in_force: of the live server, asked on its loop.
     """
 
-    def __init__(self, worker: enlisted.Worker, in_force: Callable[[Application], InForce]) -> None:
+    def __init__(
+        self, worker: worker_process.Worker, in_force: Callable[[Application], InForce]
+    ) -> None:
         self._worker = worker
         self._in_force = in_force
         self._app: Any = None
@@ -51,7 +53,7 @@ class Reporting:
                     self._worker.listening, lambda: self._in_force(self._app)
                 )
             elif message["type"] == "lifespan.startup.failed":
-                said = StartupFailed(message.get("message", "") or "it gave no reason")
-                self._worker.failed(self._app.startup_failure or said)
+                failure = StartupFailed(message.get("message", "") or "it gave no reason")
+                self._worker.failed(self._app.startup_failure or failure)
 
         return note

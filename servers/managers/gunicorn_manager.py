@@ -16,7 +16,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from loopbench.servers.adapters import aiohttp_server
 from loopbench.servers.adapters.asgi import LAST_WORDS_S
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.managers import worker as enlisted
+from loopbench.servers.managers import worker as worker_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -60,7 +60,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
 
 def _post_fork(arbiter: object, worker: object) -> None:
-    enlisted.this().make_loops()
+    worker_process.this().make_loops()
 
 
 class _Reporting(web.AppRunner):
@@ -70,14 +70,14 @@ class _Reporting(web.AppRunner):
         try:
             await super().setup()
         except Exception as error:
-            enlisted.this().failed(error)
+            worker_process.this().failed(error)
             raise
 
     def _reg_site(self, site: web.BaseSite) -> None:
         super()._reg_site(site)
         # The site listens before it gives the loop its next turn.
         asyncio.get_running_loop().call_soon(
-            enlisted.this().listening, lambda: self._in_force(site)
+            worker_process.this().listening, lambda: self._in_force(site)
         )
 
     def _in_force(self, site: web.BaseSite) -> InForce:
@@ -85,12 +85,12 @@ class _Reporting(web.AppRunner):
 
     async def cleanup(self) -> None:
         await super().cleanup()
-        enlisted.this().end()
+        worker_process.this().end()
 
 
 async def _runner() -> web.AppRunner:
     """What aiohttp's worker is given, on its loop: it takes a runner made by the application."""
-    worker = enlisted.this()
+    worker = worker_process.this()
     worker.begin()
     try:
         app = await worker.application()

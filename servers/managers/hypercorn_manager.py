@@ -14,7 +14,7 @@ from hypercorn.config import Config
 from loopbench.servers.adapters import asgi, hypercorn_server
 from loopbench.servers.adapters.asgi import Application
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.managers import worker as enlisted
+from loopbench.servers.managers import worker as worker_process
 from loopbench.servers.managers.asgi_worker import Reporting
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -35,7 +35,7 @@ def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settin
 
 def application() -> Reporting:
     """What a worker loads, before it has a loop."""
-    worker = enlisted.this()
+    worker = worker_process.this()
     worker.make_loops()
     return Reporting(worker, _in_force)
 

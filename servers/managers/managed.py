@@ -34,7 +34,7 @@ from loopbench.servers.lifecycle.process import (
 from loopbench.servers.lifecycle.replicas import ServerGroup, summed
 from loopbench.servers.managers import table
 from loopbench.servers.managers.manager_main import Managing
-from loopbench.servers.managers.worker_socket import Door, EnlistedWorker, enlist
+from loopbench.servers.managers.worker_socket import ControlSocket, LiveWorker, await_workers
 from loopbench.servers.probe.merge import gathered
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -66,7 +66,7 @@ class ManagedGroup:
     port: int
     start_ms: float
     first_answer_ms: float
-    workers: tuple[EnlistedWorker, ...]
+    workers: tuple[LiveWorker, ...]
     manager: Child
     _stop_timeout_s: float
     _deaths: list[str] = field(default_factory=list)
@@ -101,24 +101,24 @@ class ManagedGroup:
 
         Raises as `ServerProcess.facts` does, and ControlError for workers that differ.
         """
-        told = _once_opened(self._each("facts", _FACTS_BOUND_S))
-        if any(one != told[0] for one in told):
-            raise ControlError(f"the workers of {self.stack.name} are not alike: {told}")
-        manager = {"name": table.of(self.stack).name, "workers": len(told)}
-        return {**told[0], "manager": manager}
+        facts = _once_opened(self._each("facts", _FACTS_BOUND_S))
+        if any(other != facts[0] for other in facts):
+            raise ControlError(f"the workers of {self.stack.name} are not alike: {facts}")
+        manager = {"name": table.of(self.stack).name, "workers": len(facts)}
+        return {**facts[0], "manager": manager}
 
     def read(self, timeout_s: float = 2.0) -> Reading:
         """Sums over the workers and their manager. Raises as `ServerProcess.read` does."""
-        return summed([Reading(**one) for one in self._readings(timeout_s)])
+        return summed([Reading(**reading) for reading in self._readings(timeout_s)])
 
     def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
         """The same command to each worker; their answers as `servers.probe.merge` puts them
-        together, and the manager's share of what is said of processes and threads.
+        together, with the manager's own share of processes and threads.
 
         Raises as `ServerProcess.ask` does.
         """
-        told = gathered(do, self._each(do, timeout_s, **parameters))
-        return {**told, **_OF_THE_MANAGER.get(do, _nothing)(self, told, timeout_s)}
+        answer = gathered(do, self._each(do, timeout_s, **parameters))
+        return {**answer, **_OF_THE_MANAGER.get(do, _nothing)(self, answer, timeout_s)}
 
     def stop(self) -> Ended:
         """Have the manager stop as it does by itself, at SIGTERM; kill all at the bound.
@@ -148,23 +148,23 @@ class ManagedGroup:
         return [*self._each("read", timeout_s), self.manager.command("read", timeout_s)]
 
 
-def _nothing(group: ManagedGroup, told: Message, timeout_s: float) -> Message:
+def _nothing(group: ManagedGroup, merged: Message, timeout_s: float) -> Message:
     return {}
 
 
-def _threads(group: ManagedGroup, told: Message, timeout_s: float) -> Message:
+def _threads(group: ManagedGroup, merged: Message, timeout_s: float) -> Message:
     answer = group.manager.command("threads", timeout_s)
     above = [
-        {**one, "name": f"manager: {one['name']}", "pid": answer["pid"]}
-        for one in answer["threads"]
+        {**thread, "name": f"manager: {thread['name']}", "pid": answer["pid"]}
+        for thread in answer["threads"]
     ]
-    return {"threads": [*told["threads"], *above]}
+    return {"threads": [*merged["threads"], *above]}
 
 
-def _process(group: ManagedGroup, told: Message, timeout_s: float) -> Message:
+def _process(group: ManagedGroup, merged: Message, timeout_s: float) -> Message:
     above = Reading(**group.manager.command("read", timeout_s))
-    both = summed([Reading(**told["process"]), above])
-    return {"process": {**asdict(both), "monotonic_ns": told["process"]["monotonic_ns"]}}
+    both = summed([Reading(**merged["process"]), above])
+    return {"process": {**asdict(both), "monotonic_ns": merged["process"]["monotonic_ns"]}}
 
 
 _OF_THE_MANAGER: dict[str, Callable[[ManagedGroup, Message, float], Message]] = {
@@ -208,7 +208,7 @@ def managed_processes(
     )
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(open_log(log))
-        door = cleanup.enter_context(Door())
+        control_socket = cleanup.enter_context(ControlSocket())
         temporary = cleanup.enter_context(temporary_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
@@ -217,12 +217,12 @@ def managed_processes(
             cleanup.callback(_stop, manager, stop_timeout_s)
         deadline = time.monotonic() + ready_timeout_s
         with awaiting(manager, stack, ready_timeout_s, stop_timeout_s):
-            with suppress(ControlClosed):  # what a process said before it went tells more
-                manager.send(asdict(Managing(config.to_json(), count, door.path)))
+            with suppress(ControlClosed):  # its output explains an early exit better
+                manager.send(asdict(Managing(config.to_json(), count, control_socket.path)))
             listening = manager.event(ready_timeout_s)
             if listening["event"] == "failed":
                 raise refusal(listening)
-            workers = enlist(door, cleanup, manager, count, deadline)
+            workers = await_workers(control_socket, cleanup, manager, count, deadline)
             start_ms = (time.perf_counter() - spawned) * 1000
             greet(stack, listening["host"], listening["port"], deadline)
         first_answer_ms = (time.perf_counter() - spawned) * 1000
@@ -238,21 +238,25 @@ def managed_processes(
         )
 
 
-def _once_opened(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _once_opened(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Facts of workers, with what only some were asked to open taken for that of the rest: a
     pool that nobody has asked a worker for says nothing of its size."""
     opened: dict[str, Any] = {}
-    for one in told:
-        opened |= {name: size for name, size in one["in_force"].items() if _of_a_pool(name, size)}
-    return [{**one, "in_force": one["in_force"] | _missing(one, opened)} for one in told]
+    for worker in facts:
+        opened |= {
+            name: size for name, size in worker["in_force"].items() if _of_a_pool(name, size)
+        }
+    return [
+        {**worker, "in_force": worker["in_force"] | _missing(worker, opened)} for worker in facts
+    ]
 
 
 def _of_a_pool(name: str, size: Any) -> bool:
     return name.startswith(POOL) and size is not None
 
 
-def _missing(one: dict[str, Any], opened: dict[str, Any]) -> dict[str, Any]:
-    return {name: size for name, size in opened.items() if one["in_force"].get(name) is None}
+def _missing(worker: dict[str, Any], opened: dict[str, Any]) -> dict[str, Any]:
+    return {name: size for name, size in opened.items() if worker["in_force"].get(name) is None}
 
 
 def _stop(manager: Child, timeout_s: float) -> Ended:
@@ -272,10 +276,10 @@ def _let_clean_up(manager: Child) -> None:
 def _members(group: int) -> list[str]:
     """The processes of a group, those not reaped yet included (proc(5), stat); none without
     a /proc."""
-    found = []
+    members = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = stat.read_text().rpartition(")")[2].split()
             if int(fields[2]) == group and (fields[0] != "Z" or stat.parent.name == str(group)):
-                found.append(stat.parent.name)
-    return found
+                members.append(stat.parent.name)
+    return members

@@ -3,7 +3,7 @@
 `servers.managers.managed` starts it as `python -m loopbench.servers.managers.manager_main`.
 
 It listens, says so, and becomes the server's own manager, which starts its workers; each of
-them enlists with the harness by itself, see servers.managers.worker. A thread beside the manager
+them connects to the harness by itself, see servers.managers.worker. A thread beside the manager
 answers the harness, and turns its word to stop, and its end, into SIGTERM.
 """
 
@@ -32,7 +32,7 @@ from loopbench.servers.lifecycle.child_main import (
     settle,
 )
 from loopbench.servers.managers import table
-from loopbench.servers.managers.worker import Orders
+from loopbench.servers.managers.worker import WorkerOptions
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
@@ -44,17 +44,19 @@ class Managing:
     """What the harness tells a manager, as the first line of its standard input.
 
     child: a `servers.lifecycle.child_main.Config` as JSON, for each of the workers.
-    door: the path of the Unix socket on which workers report to the harness.
+    control_socket: the path of the Unix socket on which workers report to the harness.
     """
 
     child: dict[str, Any]
     workers: int
-    door: str
+    control_socket: str
 
 
 def main() -> int:
-    """Manage as told over standard input. Returns the exit status: the manager's own, and 1
-    where it did not come to that."""
+    """Manage as the first line of standard input says.
+
+    Returns the exit status: the manager's own, and 1 where it was never started.
+    """
     station = SharedStation()
     os.register_at_fork(after_in_child=station.close)  # a forked worker is not the one commanded
     commands = station.commands()
@@ -69,18 +71,18 @@ def main() -> int:
         return 1
 
 
-def _manage(station: SharedStation, commands: Iterable[Message], told: Managing) -> int:
-    config = Config(**told.child)
+def _manage(station: SharedStation, commands: Iterable[Message], options: Managing) -> int:
+    config = Config(**options.child)
     settle(config)
     stack, settings = config.wanted()
     manage = table.load(table.of(stack))
     listener = _listen(stack, config, settings)
-    Orders(told.door, config.to_json()).leave()
+    WorkerOptions(options.control_socket, config.to_json()).export()
     handlers: dict[str, Handler] = {
         "read": lambda _: asdict(os_stats.read()),
         "threads": lambda _: {
             "pid": os.getpid(),
-            "threads": [asdict(one) for one in os_stats.read_threads() or ()],
+            "threads": [asdict(thread) for thread in os_stats.read_threads() or ()],
         },
         "stop": lambda _: accept(_terminate),
     }
@@ -92,7 +94,7 @@ def _manage(station: SharedStation, commands: Iterable[Message], told: Managing)
     ).start()
     host, port = listener.getsockname()[:2]
     station.send({"event": "listening", "host": host, "port": port, "pid": os.getpid()})
-    return manage(listener, told.workers, stack, settings)
+    return manage(listener, options.workers, stack, settings)
 
 
 def _terminate() -> None:

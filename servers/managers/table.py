@@ -21,8 +21,8 @@ class Manage(Protocol):
     """A manager module's `manage`: run the server's own manager until it has ended.
 
     Called in the main thread of a process of its own. listener: bound, listening, and from now
-    on the manager's. Its workers are to enlist, see servers.managers.worker. SIGTERM to the process
-    is the stop. Returns the exit status.
+    on the manager's. Its workers connect to the harness, see servers.managers.worker. SIGTERM to
+    the process is the stop. Returns the exit status.
     """
 
     def __call__(

@@ -27,7 +27,7 @@ def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settin
         f"{__name__}:application",
         factory=True,
         loop=f"{__name__}:new_loop",
-        **uvicorn_server.told(settings, stack.options["parser"]),
+        **uvicorn_server.options(settings, stack.options["parser"]),
         timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]
         workers=workers,
     )

@@ -42,26 +42,29 @@ _VARIABLE = "LOOPBENCH_WORKER"
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """What a manager leaves for its workers in their environment; see
-    `servers.managers.manager_main`."""
+class WorkerOptions:
+    """What a manager hands to its workers in an environment variable.
 
-    door: str
+    control_socket: the path of the Unix socket on which the worker reports to the harness.
+    child: a `servers.lifecycle.child_main.Config` as JSON. See `servers.managers.manager_main`.
+    """
+
+    control_socket: str
     child: dict[str, Any]
 
-    def leave(self) -> None:
-        """For whatever process this one starts."""
+    def export(self) -> None:
+        """Put them into the environment of every process that this one starts."""
         os.environ[_VARIABLE] = json.dumps(asdict(self))
 
     @classmethod
-    def found(cls) -> Orders:
-        """Those of this process's manager. Raises KeyError where it has none."""
+    def from_environment(cls) -> WorkerOptions:
+        """The options that this process's manager exported. Raises KeyError where it has none."""
         return cls(**json.loads(os.environ[_VARIABLE]))
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What `facts.gather` asks."""
+class _Live:
+    """The live server, as `introspection.gather` needs it."""
 
     in_force: Callable[[], InForce]
 
@@ -72,14 +75,14 @@ class Worker:
     stack: the row as it is under the manager. watching: the Probe that is on, if any.
     """
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, options: WorkerOptions) -> None:
         # A manager that is killed takes its workers with it, where the system can see to that.
         os_stats.die_with_parent(os.getppid())
         os_stats.allow_many_files()
-        config = Config(**orders.child)
+        config = Config(**options.child)
         stack, self.settings = config.wanted()
         self.stack: Stack = table.managed(stack)
-        self._station = _report(orders.door)
+        self._station = _connect(options.control_socket)
         self._held = ExitStack()
         self.watching = self._held.enter_context(probing(self.settings))
         self._handlers: dict[str, Handler] = {"read": lambda _: asdict(os_stats.read())}
@@ -125,7 +128,7 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         async def gather() -> Message:
-            return introspection.gather(self.stack, _Told(in_force), self.settings)
+            return introspection.gather(self.stack, _Live(in_force), self.settings)
 
         self._handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
             FACTS_BOUND_S
@@ -153,13 +156,13 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 @cache
 def this() -> Worker:
-    """This process as a Worker; it enlists when it is first asked for."""
-    return Worker(Orders.found())
+    """This process as a Worker; the first call connects it to the harness."""
+    return Worker(WorkerOptions.from_environment())
 
 
-def _report(door: str) -> SharedStation:
+def _connect(control_socket: str) -> SharedStation:
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(door)
+        line.connect(control_socket)
         writer = os.dup(line.fileno())
         return SharedStation((line.detach(), writer))
 

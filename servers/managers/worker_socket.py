@@ -1,4 +1,4 @@
-"""The harness's side of a worker's report: where it arrives, and what it has to say.
+"""The harness's side of the control sockets of workers.
 
 Each worker of a server's own manager opens a Unix socket of its own to the harness; what it
 sends and answers there is what `servers.lifecycle.child_main` does, see servers.managers.worker.
@@ -26,7 +26,7 @@ from loopbench.servers.supervision.control_pipe import (
 
 
 @dataclass(frozen=True, slots=True)
-class EnlistedWorker:
+class LiveWorker:
     """A live worker, and the way to command it."""
 
     pid: int
@@ -38,12 +38,12 @@ class EnlistedWorker:
         return not self.talk.channel.hung_up
 
 
-class Door:
+class ControlSocket:
     """The Unix socket on which workers report, in a folder that only this user can enter."""
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> ControlSocket:
         self._folder = tempfile.TemporaryDirectory(prefix="loopbench-")
-        self.path = os.path.join(self._folder.name, "door")
+        self.path = os.path.join(self._folder.name, "control")
         self._listener = socket.socket(socket.AF_UNIX)
         try:
             self._listener.setblocking(False)
@@ -65,7 +65,7 @@ class Door:
         return self._listener.fileno()
 
     def open(self) -> Channel | None:
-        """A channel to the worker that has come; None where none has."""
+        """A channel to a worker that has connected; None where none has."""
         try:
             line, _ = self._listener.accept()
         except BlockingIOError:
@@ -75,34 +75,34 @@ class Door:
         return Channel(line.detach(), writer)
 
 
-def enlist(
-    door: Door, cleanup: ExitStack, manager: Child, count: int, deadline: float
-) -> tuple[EnlistedWorker, ...]:
+def await_workers(
+    control_socket: ControlSocket, cleanup: ExitStack, manager: Child, count: int, deadline: float
+) -> tuple[LiveWorker, ...]:
     """Wait until so many workers have reported that they serve.
 
     Raises StartupFailed where one failed or ended, ControlClosed where the manager did, and
     ControlTimeout.
     """
     starting: list[Conversation] = []
-    serving: list[EnlistedWorker] = []
+    serving: list[LiveWorker] = []
     while len(serving) < count:
-        _await(deadline, door, manager, *(talk.channel for talk in starting))
-        channel = door.open()
+        _await(deadline, control_socket, manager, *(talk.channel for talk in starting))
+        channel = control_socket.open()
         if channel is not None:
             cleanup.callback(channel.close)
             starting.append(Conversation(channel))
         for talk in tuple(starting):
-            said = _said(talk)
-            if said is not None:
+            message = _listening(talk)
+            if message is not None:
                 starting.remove(talk)
-                serving.append(EnlistedWorker(said["pid"], talk))
+                serving.append(LiveWorker(message["pid"], talk))
         with suppress(ControlTimeout):
             raise refusal(manager.event(0.0))
     return tuple(serving)
 
 
-def _await(deadline: float, *sources: Door | Child | Channel) -> None:
-    """Return when one of them has something. Raises ControlTimeout."""
+def _await(deadline: float, *sources: ControlSocket | Child | Channel) -> None:
+    """Return when one of the sources can be read. Raises ControlTimeout."""
     poll = select.poll()
     for source in sources:
         poll.register(source.fileno(), select.POLLIN)
@@ -110,16 +110,16 @@ def _await(deadline: float, *sources: Door | Child | Channel) -> None:
         raise ControlTimeout("not every worker has reported")
 
 
-def _said(talk: Conversation) -> Message | None:
-    """A worker's word that it serves; None while there is none. Raises StartupFailed."""
+def _listening(talk: Conversation) -> Message | None:
+    """The message that a worker serves; None while it has not come. Raises StartupFailed."""
     try:
-        said = talk.event(0.0)
+        message = talk.event(0.0)
     except ControlTimeout:
         return None
     except ControlClosed as error:
         raise StartupFailed(
             "a worker ended before it served; the server's log says more"
         ) from error
-    if said["event"] == "failed":
-        raise refusal(said)
-    return said
+    if message["event"] == "failed":
+        raise refusal(message)
+    return message

@@ -20,7 +20,8 @@ from loopbench.loadtests.scenarios.table import (
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import older_scenarios
 from loopbench.results.schema import ROOT, Family
-from loopbench.servers.contract.cases import CASES, ROUTES
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.routes import ROUTES
 from loopbench.servers.contract.websockets import EXCHANGES, opening
 from loopbench.servers.settings import Settings
 

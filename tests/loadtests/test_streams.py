@@ -24,10 +24,11 @@ from loopbench.servers.contract import data_cases
 from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import DEFAULT
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, hostile_server
 from tests.loadtests.loads import failures, histogram
 from tests.servers import processes
-from tests.servers.choices import CORE, stacks
+from tests.servers.choices import stacks
 
 LATER = Pause(0.1)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
@@ -141,7 +142,7 @@ CHUNKS, CHUNK_BYTES = 256, 65_536
 ENDLESS = b"GET /stream?chunks=%d&size=%d HTTP/1.1\r\nHost: x\r\n\r\n" % (CHUNKS, CHUNK_BYTES)
 
 
-@pytest.mark.parametrize("stack_name", stacks(CORE))
+@pytest.mark.parametrize("stack_name", stacks(DEFAULT))
 def test_who_never_reads_does_not_fill_the_server(
     stack_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from loopbench.servers.contract.cases import CASES, Case
-from loopbench.servers.stacks import NO_LOOP, STACKS, Stack, available, hole
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case
+from loopbench.servers.stacks import DEFAULT, NO_LOOP, STACKS, Stack, available, hole
 
-CORE = ("aiohttp", "quart-hypercorn", "asyncio")
-"""What `make setup` brings, and most people look at."""
-
-KINDS = (*CORE, "aiohttp-uvloop", "quart-uvicorn", "quart-granian", "flask-waitress")
-"""The core and one of each other kind, for tests that take long."""
+KINDS = (*DEFAULT, "aiohttp-uvloop", "quart-uvicorn", "quart-granian", "flask-waitress")
+"""The default and one of each other kind, for tests that take long."""
 
 STOP_AT_ONCE = tuple(name for name in STACKS if name != "flask-gthread")
 """Those whose stop does not wait for idle connections."""

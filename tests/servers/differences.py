@@ -16,16 +16,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopbench.servers.contract.cases import JSON
+from loopbench.servers.contract.http import JSON
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import CORE
 from tests.servers import wire
 from tests.servers.odd_requests import ODD_REQUESTS, OddRequest
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 
-CORE = ("aiohttp", "quart-hypercorn")
 """The stacks of the first tables, which show every request."""
 
 

@@ -11,15 +11,9 @@ import socket
 import psutil
 import pytest
 
-from loopbench.servers.contract.cases import (
-    CASES,
-    ROUTES,
-    Case,
-    Expected,
-    Request,
-    Route,
-    routes_listing,
-)
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case, Expected, Request
+from loopbench.servers.contract.routes import ROUTES, Route, routes_listing
 from loopbench.servers.contract.websockets import EXCHANGES
 from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle.in_loop import Server
@@ -176,7 +170,8 @@ def test_a_missing_route_fails_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch
     from loopbench.servers.apps import aiohttp_app
     from loopbench.servers.lifecycle import in_loop
 
-    monkeypatch.delitem(aiohttp_app.HANDLERS, "query")
+    fewer = tuple(route for route in ROUTES if route.name != "query")
+    monkeypatch.setattr(aiohttp_app, "ROUTES", fewer)
 
     async def one_missing() -> dict[str, str | None]:
         async with in_loop.serving("aiohttp") as server:

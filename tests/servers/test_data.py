@@ -14,19 +14,18 @@ from urllib.request import urlopen
 
 import pytest
 
-from loopbench.servers.contract.cases import Case, Request
-from loopbench.servers.contract.http import filling
+from loopbench.servers.contract.http import Case, Request, filling
 from loopbench.servers.contract.large_cases import DIGESTS, large
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS
+from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from tests.servers import wire
-from tests.servers.choices import CORE, KINDS, promises, stacks
+from tests.servers.choices import KINDS, promises, stacks
 from tests.servers.conftest import Lab
 
-WITH_STORES = ("aiohttp", "quart-hypercorn")
+WITH_STORES = CORE
 
 
 @pytest.mark.parametrize("size", DIGESTS)
@@ -42,7 +41,7 @@ def test_large_cases(lab: Lab, server: Server, case: Case) -> None:
     assert case.expected.check(reply.status, reply.body) is None
 
 
-@pytest.mark.parametrize("stack_name", stacks(CORE))
+@pytest.mark.parametrize("stack_name", stacks(DEFAULT))
 def test_an_upload_beyond_its_limit_is_refused(lab: Lab, stack_name: str) -> None:
     """One byte more than `upload_limit_bytes` is a 413; as many are not, though the limit of
     other bodies is lower."""
@@ -117,7 +116,7 @@ def test_a_dead_database_is_a_503(lab: Lab, stack_name: str) -> None:
         assert json.loads(reply.body)["reason"].startswith("database: ")
 
 
-@pytest.mark.parametrize("stack_name", stacks(CORE))
+@pytest.mark.parametrize("stack_name", stacks(DEFAULT))
 def test_nobody_pays_for_what_is_not_asked_for(stack_name: str) -> None:
     """The drivers of stores, and the client of other servers, are imported where a route first
     needs them: their memory and their time are no part of any other figure."""

@@ -8,11 +8,10 @@ import sys
 
 import pytest
 
-from loopbench.servers.stacks import STACKS, available
+from loopbench.servers.stacks import CORE, STACKS, available
 from tests.servers.choices import here
 from tests.servers.differences import (
     COMPARED,
-    CORE,
     DOCUMENT,
     FAMILIES,
     HABITS,

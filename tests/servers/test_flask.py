@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from loopbench.servers.contract.cases import CASES, Request
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Request
 from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server

@@ -9,8 +9,8 @@ from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
 from loopbench.servers.adapters.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
 from loopbench.servers.adapters.asyncio_server import AsyncioServing
-from loopbench.servers.contract.cases import CASES, Case, Request
-from loopbench.servers.contract.http import dumps
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case, Request, dumps
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.stacks import keeps

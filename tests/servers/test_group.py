@@ -14,9 +14,10 @@ from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.lifecycle.replicas import ServerGroup, server_processes, summed
 from loopbench.servers.probe.merge import gathered
 from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import DEFAULT
 from loopbench.servers.supervision.control_pipe import ControlClosed
 from loopbench.servers.supervision.os_stats import Reading
-from tests.servers.choices import CORE, stacks
+from tests.servers.choices import stacks
 from tests.servers.processes import ask, eventually, nothing_left
 
 SETTINGS = Settings(probe=True, executor_threads=2)
@@ -33,7 +34,7 @@ def _nothing_left() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "name", stacks((*CORE, "quart-uvicorn", "quart-granian", "flask-waitress"))
+    "name", stacks((*DEFAULT, "quart-uvicorn", "quart-granian", "flask-waitress"))
 )
 def test_processes_share_a_port_and_are_read_as_one(name: str) -> None:
     """Every request is counted once, by the process that got it; CPU time and memory add up."""

@@ -12,11 +12,12 @@ from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.lifecycle.parity import differences
 from loopbench.servers.probe.connection_pool import PoolWatch
 from loopbench.servers.probe.merge import _pool
+from loopbench.servers.stacks import CORE
 from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab
 
-WITH_STORES = ("aiohttp", "quart-hypercorn")
+WITH_STORES = CORE
 
 
 def test_waits_and_those_who_wait() -> None:

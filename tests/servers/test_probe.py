@@ -19,13 +19,16 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench import verify
-from loopbench.servers.contract.cases import CASES, Case, Dispatch, Route, route_of
+from loopbench.results.schema import Dispatch
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case
+from loopbench.servers.contract.routes import Route, route_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.durations import rounded_us
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import Stack
+from loopbench.servers.stacks import DEFAULT, Stack
 from loopbench.servers.supervision.control_pipe import ControlError
-from tests.servers.choices import CORE, stacks
+from tests.servers.choices import stacks
 from tests.servers.processes import BOUND_S, ask, eventually
 
 ATTEMPTS = 25
@@ -51,13 +54,13 @@ def promised(stack: Stack, dispatch: Dispatch) -> dict[str, Any]:
 
 THREAD_NAMES = {True: r"MainThread", False: r"asyncio_\d"}
 
-with_selector = pytest.mark.parametrize("server", stacks(CORE), indirect=True)
+with_selector = pytest.mark.parametrize("server", stacks(DEFAULT), indirect=True)
 """For what only a loop with a selector shows."""
 
 on_uvloop = pytest.mark.parametrize("server", stacks(["aiohttp-uvloop"]), indirect=True)
 
 
-@pytest.fixture(scope="module", params=stacks([*CORE, "aiohttp-uvloop"]))
+@pytest.fixture(scope="module", params=stacks([*DEFAULT, "aiohttp-uvloop"]))
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """One server a stack, watched, with four threads for sync work."""
     settings = Settings(probe=True, executor_threads=THREADS, wait_ms=1)

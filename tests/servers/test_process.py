@@ -17,10 +17,10 @@ import pytest
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS
+from loopbench.servers.stacks import DEFAULT, STACKS
 from loopbench.servers.supervision import os_stats
 from loopbench.servers.supervision.control_pipe import ControlTimeout
-from tests.servers.choices import CORE, KINDS, stacks
+from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import (
     PROC,
     ROOT,
@@ -64,7 +64,7 @@ def test_a_stack_starts_answers_and_stops(name: str) -> None:
     assert free(server.port)
 
 
-@pytest.mark.parametrize("name", stacks(CORE))
+@pytest.mark.parametrize("name", stacks(DEFAULT))
 def test_facts_come_from_inside(name: str) -> None:
     """The executor, the loop and the settings are those in force, not those wished for."""
     settings = Settings(executor_threads=3, wait_ms=7)

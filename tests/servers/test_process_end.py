@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from loopbench.servers.lifecycle.process import Ended, server_process
+from loopbench.servers.stacks import DEFAULT
 from loopbench.servers.supervision.child_process import interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlClosed
-from tests.servers.choices import CORE, KINDS, stacks
+from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import (
     PROC,
     Harness,
@@ -90,7 +91,7 @@ def test_a_server_that_ends_by_itself_is_a_failure(private: Private, tmp_path: P
 
 
 @needs_waitid
-@pytest.mark.parametrize("name", stacks(CORE))
+@pytest.mark.parametrize("name", stacks(DEFAULT))
 def test_a_frozen_server_is_killed_at_the_bound(name: str) -> None:
     """It counts as killed, and has no stop time."""
     with server_process(name, stop_timeout_s=0.5) as server:
@@ -183,7 +184,7 @@ def test_interrupts_are_only_put_off() -> None:
 
 
 @needs_proc
-@pytest.mark.parametrize("name", stacks(CORE))
+@pytest.mark.parametrize("name", stacks(DEFAULT))
 def test_a_killed_harness_takes_its_server_along(name: str) -> None:
     """Nothing runs on, and the port is free."""
     with Harness(name) as harness:

@@ -31,14 +31,14 @@ from loopbench.servers.contract.websockets import EXCHANGES, MASK, Exchange, ope
 from loopbench.servers.handlers.broadcast import WAITING_LIMIT
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS, keeps_exchanges
+from loopbench.servers.stacks import CORE, STACKS, keeps_exchanges
 from tests.servers.choices import KINDS, here
 
 BOUND_S = 15.0
 MANY_FRAMES = 800
 """Of 60 kB each: far more than the kernel keeps for both ends of a connection."""
 
-FRAMEWORKS = ("aiohttp", "quart-hypercorn")
+FRAMEWORKS = CORE
 
 
 def eventually(holds: Callable[[], bool]) -> bool:

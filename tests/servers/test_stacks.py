@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loopbench.servers.custom.application import AIOHTTP, ASGI, Looks, OwnApp
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.managers.table import MANAGERS, WITHOUT
-from loopbench.servers.stacks import STACKS, Stack
+from loopbench.servers.stacks import (
+    ASYNCIO,
+    CORE,
+    DEFAULT,
+    FLASK_APP,
+    HYPERCORN,
+    STACKS,
+    YARDSTICKS,
+    Stack,
+    combine,
+)
+from tests.servers.processes import ROOT
 
 GOLDEN = Path(__file__).with_name("stacks.golden.json")
 
@@ -65,3 +79,24 @@ def test_every_row_comes_out_of_the_columns_as_it_is_published(
         "without": dict(sorted(WITHOUT.items())),
     }
     generated(GOLDEN, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+def test_the_sets_of_stacks_are_those_of_the_documents() -> None:
+    """Two are compared, one is the yardstick, and a bench takes all three."""
+    assert CORE == ("aiohttp", "quart-hypercorn")
+    assert YARDSTICKS == ("asyncio",)
+    assert (*CORE, *YARDSTICKS) == DEFAULT
+
+
+def test_make_knows_the_stacks_of_the_smallest_set_up() -> None:
+    """The Makefile's own list, which decides what is installed, is the default set; each of them
+    runs with what `make setup` alone brings."""
+    (line,) = re.findall(r"^CORE := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert tuple(line.split()) == DEFAULT
+    assert [name for name in DEFAULT if STACKS[name].optional is not None] == []
+
+
+def test_a_server_is_given_only_what_it_runs() -> None:
+    """A row of an application on a server of another kind is refused when the table is made."""
+    with pytest.raises(ValueError, match="odd: Hypercorn does not run WSGI"):
+        combine("odd", FLASK_APP, HYPERCORN, ASYNCIO, "cannot be")

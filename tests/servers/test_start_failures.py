@@ -25,8 +25,8 @@ from loopbench.servers.apps import aiohttp_app, quart_app
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS
-from tests.servers.choices import CORE, KINDS, here
+from loopbench.servers.stacks import DEFAULT, STACKS
+from tests.servers.choices import KINDS, here
 from tests.servers.traces import Run, nothing_left, plain_works, refuses
 
 
@@ -194,9 +194,9 @@ def test_cancelled_start(run: Run, private: Callable[[Start], str]) -> None:
     """A start that is cancelled, at whatever point, leaves nothing behind."""
 
     async def scenario() -> None:
-        often = [stacks.load(STACKS[name]) for name in CORE]
+        often = [stacks.load(STACKS[name]) for name in DEFAULT]
         often += [_quart(serve, _take_long) for serve in ASGI_SERVERS.values()]
-        seldom = [stacks.load(STACKS[name]) for name in here(KINDS) if name not in CORE]
+        seldom = [stacks.load(STACKS[name]) for name in here(KINDS) if name not in DEFAULT]
         for start in (*often, *seldom):
             name = private(start)
             for turns in range(0, 30, 1 if start in often else 6):

@@ -11,18 +11,27 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.servers.contract.cases import Case, Expected, Request
 from loopbench.servers.contract.data_cases import upload_case
-from loopbench.servers.contract.http import BINARY_TYPE, JSON, MULTIPART, dumps, filling
+from loopbench.servers.contract.http import (
+    BINARY_TYPE,
+    JSON,
+    MULTIPART,
+    Case,
+    Expected,
+    Request,
+    dumps,
+    filling,
+)
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import CORE
 from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab
 from tests.servers.processes import PROC, ask, eventually, needs_proc
 
-UPLOADED_TO = ("aiohttp", "quart-hypercorn")
+UPLOADED_TO = CORE
 MIB = 1 << 20
 PART = (
     b'--edge\r\nContent-Disposition: form-data; name="file"; filename="some.bin"\r\n'

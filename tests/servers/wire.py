@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
-from loopbench.servers.contract.cases import Request
+from loopbench.servers.contract.http import Request
 from loopbench.servers.lifecycle.in_loop import Server
 
 BOUND_S = 10.0

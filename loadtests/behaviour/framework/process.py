@@ -114,12 +114,3 @@ def nursery(ask: Callable[[list[str]], Answer] = run) -> Iterator[Nursery]:
             yield asker
         finally:
             child.stop(_STOP_BOUND_S)
-
-
-class Asker:
-    """Asks one Experiment at a time, each from a nursery of its own."""
-
-    def ask(self, key: Key, bound_s: float) -> Outcome:
-        """Ask the Experiment of that key, for at most so long."""
-        with nursery() as asker:
-            return asker.ask(key, bound_s)

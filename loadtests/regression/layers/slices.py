@@ -31,7 +31,7 @@ from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS
+from loopbench.servers.stacks import YARDSTICKS
 
 YARDSTICK = "yardstick"
 CASES = ("async", "sync", "plain", "form")
@@ -97,10 +97,9 @@ class Cell:
 
 def cells(plan: Plan, sides: Sequence[Side]) -> tuple[Cell, ...]:
     """Every cell of a Round; the yardstick's come beside the sides'."""
-    yardsticks = [name for name, stack in STACKS.items() if stack.yardstick]
     ruler = Entrant(YARDSTICK, ROOT, Path(sys.executable), CONTRACT)
     measured = [Cell(stack, case, entrants(sides)) for stack, case in plan.cells]
-    measured += [Cell(stack, case, (ruler,)) for stack in yardsticks for case in plan.yardstick]
+    measured += [Cell(stack, case, (ruler,)) for stack in YARDSTICKS for case in plan.yardstick]
     return tuple(measured)
 
 

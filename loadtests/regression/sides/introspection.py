@@ -1,8 +1,8 @@
 """What a side says of itself: run by the side's own interpreter, in the side's own tree.
 
 Given as text to `python -c`, so that the tree it runs in need not have this file. It uses the
-standard library and two modules of the tree, and prints one JSON object. Arguments: the names of
-the modules that hold CASES and STACKS, and the stacks whose packages count.
+standard library and three modules of the tree, and prints one JSON object. Arguments: the names of
+the modules that hold CASES, `route_of` and STACKS, and the stacks whose packages count.
 """
 
 from __future__ import annotations
@@ -71,14 +71,15 @@ def of_tree(module: Any) -> None:
         sys.exit(f"{module.__name__} comes from {module.__file__}, which is not of this tree")
 
 
-def main(cases_module: str, stacks_module: str, *stacks: str) -> None:
+def main(cases_module: str, routes_module: str, stacks_module: str, *stacks: str) -> None:
     cases = importlib.import_module(cases_module)
     of_tree(cases)
+    routes = importlib.import_module(routes_module)
     STACKS = importlib.import_module(stacks_module).STACKS
 
     def route_of(case: Any) -> Any:
         try:
-            return cases.route_of(case.request)
+            return routes.route_of(case.request)
         except LookupError:
             return None
 

@@ -171,7 +171,7 @@ def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> dict[str
     if layout is None:
         raise HarnessError(f"{name}: {root} holds no servers that this check can start")
     text = Path(introspection.__file__).read_text(encoding="utf-8")
-    command = [str(python), "-c", text, layout.cases, layout.stacks, *stacks]
+    command = [str(python), "-c", text, layout.cases, layout.routes, layout.stacks, *stacks]
     try:
         done = subprocess.run(
             command, cwd=root, capture_output=True, text=True, timeout=_ASK_BOUND_S

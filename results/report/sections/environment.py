@@ -135,9 +135,6 @@ def _parity(material: Material) -> Iterator[Part]:
     )
 
 
-_TOLD = ("setting", "stack", "value", "reference")
-
-
 def _differences(parity: object) -> Iterator[Part]:
     """What the harness found unequal when the run began, and why that is as it should be."""
     found = list(differences(parity))

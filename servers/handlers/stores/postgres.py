@@ -104,8 +104,8 @@ class AsyncPostgres:
 
     async def row(self, number: int) -> tuple[int, str]:
         async with self._acquired() as connection:
-            found = await connection.fetchrow(_row, number)
-        return found[0], found[1]
+            row = await connection.fetchrow(_row, number)
+        return row[0], row[1]
 
     async def save(self, amount: int, number: int) -> None:
         async with self._acquired() as connection:
@@ -115,8 +115,8 @@ class AsyncPostgres:
 
     async def total(self) -> Total:
         async with self._acquired() as connection:
-            found = await connection.fetchrow(protocol.SELECT_TOTAL)
-        return found[0], found[1], found[2]
+            row = await connection.fetchrow(protocol.SELECT_TOTAL)
+        return row[0], row[1], row[2]
 
     async def add_pair(self, pair: str) -> None:
         async with self._acquired() as connection:
@@ -198,9 +198,9 @@ class SyncPostgres:
 
     def row(self, number: int) -> tuple[int, str]:
         with self._acquired() as connection:
-            found = connection.execute(_row_in_thread, (number,)).fetchone()
-        assert found is not None
-        return found[0], found[1]
+            row = connection.execute(_row_in_thread, (number,)).fetchone()
+        assert row is not None
+        return row[0], row[1]
 
     def close(self) -> None:
         self._pool.close()

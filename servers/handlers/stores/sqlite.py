@@ -95,9 +95,9 @@ class AsyncSqlite:
     async def row(self, number: int) -> tuple[int, str]:
         async with self._acquired() as connection:
             async with connection.execute(_row, (number,)) as cursor:
-                found = await cursor.fetchone()
-        assert found is not None
-        return found[0], found[1]
+                row = await cursor.fetchone()
+        assert row is not None
+        return row[0], row[1]
 
     async def save(self, amount: int, number: int) -> None:
         async def steps(connection: aiosqlite.Connection) -> None:
@@ -110,9 +110,9 @@ class AsyncSqlite:
     async def total(self) -> Total:
         async with self._acquired() as connection:
             async with connection.execute(protocol.SELECT_TOTAL) as cursor:
-                found = await cursor.fetchone()
-        assert found is not None
-        return found[0], found[1], found[2]
+                row = await cursor.fetchone()
+        assert row is not None
+        return row[0], row[1], row[2]
 
     async def add_pair(self, pair: str) -> None:
         async with self._acquired() as connection:
@@ -220,8 +220,8 @@ class SyncSqlite:
 
     def row(self, number: int) -> tuple[int, str]:
         with self._acquired() as connection:
-            found = connection.execute(_row, (number,)).fetchone()
-        return found[0], found[1]
+            row = connection.execute(_row, (number,)).fetchone()
+        return row[0], row[1]
 
     def close(self) -> None:
         for connection in self._all:

@@ -58,7 +58,7 @@ def test_without_a_baseline_there_is_nothing_to_compare_with(
 
 def test_an_error_of_the_check_itself_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """A traceback's exit status would be 1, a regression."""
-    monkeypatch.setattr(command, "GATED", None)
+    monkeypatch.setattr(command, "CORE", None)
     done = CliRunner().invoke(command.regression, ["--layer", "facts"])
     assert done.exit_code == BROKEN
     assert "Traceback" in done.output

@@ -12,8 +12,9 @@ from loopbench.loadtests.regression.layers import facts
 from loopbench.loadtests.regression.mutants import Edit
 from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
-from loopbench.results.schema import Row
-from loopbench.servers.contract.cases import CASES, ROUTES, Dispatch
+from loopbench.results.schema import Dispatch, Row
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.routes import ROUTES
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 

@@ -18,7 +18,8 @@ from loopbench.loadtests.regression.sides.sides import (
     side_of,
     this_tree,
 )
-from loopbench.servers.contract.cases import CASES, ROUTES, route_of
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.routes import ROUTES, route_of
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import STACKS, git, repository, tree
 
