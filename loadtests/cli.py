@@ -482,7 +482,8 @@ def _terminated(*_: object) -> NoReturn:
 def main() -> None:
     """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminated)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminated)
     try:
         cli.main(prog_name="python -m loadtests", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
