@@ -46,6 +46,7 @@ from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
+from loopbench.servers.supervision.cli_types import Folder, Seconds
 
 MOST_PROCESSES = 64
 _STACKS_UNDER = {CHILDREN: DEFAULT, OWN: CORE}
@@ -80,21 +81,7 @@ DEFAULT_DURATION_S = 1.8
 DEFAULT_WARMUP_S = 0.3
 LONGEST_S = 3600.0
 LONGEST_BUDGET_S = 86_400.0
-
-
-class Seconds(click.FloatRange):
-    """A number of seconds within bounds; `nan`, which no bound stops, is none."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The number; a usage error for anything else."""
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
-        return number
+MOST_SEED = 2**63 - 1
 
 
 class Percent(click.ParamType[float]):
@@ -220,7 +207,7 @@ def _described(load: Load) -> str:
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="Where the rows go; a new folder under results/runs by default.",
 )
@@ -259,7 +246,7 @@ def _described(load: Load) -> str:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MOST_SEED),
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
 )
 @custom_options.options
@@ -345,7 +332,7 @@ def _announced(plan: Bench) -> str:
 @cli.command("probe-cost")
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    type=Folder(exists=True),
     metavar="DIR",
     help="Write probe_cost.csv into this results folder too; its report then says it.",
 )
@@ -379,7 +366,7 @@ def probe_cost(out: Path | None) -> None:
 @click.option("--requests", type=click.IntRange(10, 100_000), default=REQUESTS, show_default=True)
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    type=Folder(exists=True),
     metavar="DIR",
     help="Write counts.csv into this results folder too; its report then says it.",
 )
@@ -482,7 +469,8 @@ def _terminated(*_: object) -> NoReturn:
 def main() -> None:
     """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminated)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminated)
     try:
         cli.main(prog_name="python -m loadtests", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -20,30 +19,15 @@ from loopbench.servers.stacks import STACKS, Stack
 from loopbench.servers.store_urls import (
     DATABASE_SCHEMES,
     REDIS_SCHEMES,
+    UNREADABLE,
     UPSTREAM_SCHEMES,
     problem,
+    readable,
     with_password_of,
     without_secrets,
 )
 from loopbench.servers.supervision.cli_names import NameIn
-
-
-class Seconds(click.FloatRange):
-    """A duration of up to a day; unlike a plain FloatRange, it refuses NaN."""
-
-    name = "seconds"
-
-    def __init__(self) -> None:
-        super().__init__(0, 86_400)
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Raises click's BadParameter for what is no duration."""
-        seconds = float(super().convert(value, param, ctx))
-        if math.isnan(seconds):
-            self.fail(f"{value} is not a number of seconds", param, ctx)
-        return seconds
+from loopbench.servers.supervision.cli_types import Seconds
 
 
 class Url(click.ParamType[str]):
@@ -57,20 +41,30 @@ class Url(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The text itself; a usage error, which holds nothing of it, where it is refused."""
         wrong = problem(str(value), self._schemes)
+        if wrong is None and self._schemes is not UPSTREAM_SCHEMES and not readable(str(value)):
+            wrong = UNREADABLE
         if wrong is not None:
             self.fail(wrong, param, ctx)
         return str(value)
 
 
+MOST_BYTES = 2**40
+
 SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
     "wait_ms": (click.IntRange(0, WAIT_MS_LIMIT), "How long the waiting routes wait."),
     "executor_threads": (click.IntRange(1, 10_000), "Size of the loop's default executor."),
-    "body_limit_bytes": (click.IntRange(0), "The largest request body that is accepted."),
-    "keep_alive_s": (Seconds(), "How long an idle connection is kept."),
-    "grace_s": (Seconds(), "How long a stop waits for requests in flight."),
+    "body_limit_bytes": (
+        click.IntRange(0, MOST_BYTES),
+        "The largest request body that is accepted.",
+    ),
+    "keep_alive_s": (Seconds(0, 86_400), "How long an idle connection is kept."),
+    "grace_s": (Seconds(0, 86_400), "How long a stop waits for requests in flight."),
     "backlog": (click.IntRange(1, 65_535), "The listen backlog."),
     "reuse_port": (click.BOOL, "Whether other processes may listen on the port too."),
-    "upload_limit_bytes": (click.IntRange(0), "The largest body that `/upload` accepts."),
+    "upload_limit_bytes": (
+        click.IntRange(0, MOST_BYTES),
+        "The largest body that `/upload` accepts.",
+    ),
     "database_url": (
         Url(DATABASE_SCHEMES),
         "postgresql://… to use; by default a temporary SQLite.",
@@ -81,7 +75,7 @@ SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
         "Whose pages `/fetch` gets; by default the server's own.",
     ),
     "pool_size": (click.IntRange(1, 1000), "Connections to the database, of each driver."),
-    "pool_timeout_s": (Seconds(), "How long a request waits for one of them."),
+    "pool_timeout_s": (Seconds(0, 86_400), "How long a request waits for one of them."),
     "debug": (click.BOOL, "The framework's and the loop's debug modes."),
 }
 """The type and the help of the settings that `run` takes as options.

@@ -13,9 +13,11 @@ UPSTREAM_SCHEMES = ("http", "https")
 PASSWORD_VARIABLES = {"database_url": "PGPASSWORD", "redis_url": "REDISCLI_AUTH"}
 """By setting: the variable that the store's own command-line client takes its password from."""
 
+UNREADABLE = "the client of the store does not understand the path or the query of the URL"
+
 _ENCODE = "a password with / ? # @ % & or a space in it needs percent-encoding, as in %40 for @"
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d{1,5})?")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:(?P<port>[0-9]{1,5}))?")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
 
 _CREDENTIALS = re.compile(r"(\b[\w+.-]+://).*@", re.DOTALL)
@@ -37,12 +39,33 @@ def problem(url: str, schemes: tuple[str, ...]) -> str | None:
         return f"the URL holds a space, a #, or a % that is no escape; {_ENCODE}"
     if "@" in path or authority.count("@") > 1:
         return f"the URL holds an @ too many, or one behind a slash or question mark; {_ENCODE}"
-    if not all(map(_HOST.fullmatch, authority.rpartition("@")[2].split(","))):
+    hosts = [_HOST.fullmatch(one) for one in authority.rpartition("@")[2].split(",")]
+    if not all(host and int(host["port"] or 1) in range(1, 65_536) for host in hosts):
         return f"the URL has no host and port that can be read; {_ENCODE}"
     _, asked, query = path.partition("?")
     if asked and not all(key and joined for key, joined, _ in _pairs(query)):
         return f"the URL has a query that is not of the form name=value; {_ENCODE}"
     return None
+
+
+def readable(url: str) -> bool:
+    """Whether the clients that are going to use a store's URL understand it: the names and values
+    of its query, and the number of Redis's database. What they say would show parts of it."""
+    if url.partition("://")[0] in DATABASE_SCHEMES:
+        import psycopg
+
+        try:
+            psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            return False
+        return True
+    from redis.connection import parse_url
+
+    try:
+        parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError:
+        return False
+    return True
 
 
 def without_password(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ from loopbench.loadtests.bench.starters import WAYS
 from loopbench.loadtests.distributed.fleet import fleet_process
 from loopbench.loadtests.distributed.generator_process import Generator, Loader, generator_process
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus, share_cpus
+from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
+from loopbench.loadtests.hosts.open_files import expect_enough
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
@@ -79,6 +81,7 @@ def run_bench(bench: Bench) -> Outcome:
     """
     began = time.monotonic()
     planned = plan_blocks(bench.cells(), bench.rounds, bench.seed)
+    expect_enough(bench.users())
     with (
         open_store(bench.folder, bench.to_json(), resume=bench.resume) as store,
         reporting(sum(len(block.runs) for block in planned), len(store.finished)) as reporter,
@@ -105,10 +108,10 @@ class Bencher:
         self._bench = bench
         self._store = store
         self._reporter = reporter
-        self._cpus = bench.place.cpus_of(plan_cpus(allowed_cpus(), bench.processes))
+        self._cpus = bench.place.cpus_of(plan_cpus(bindable_cpus(), bench.processes))
         self._worker_cpus: list[frozenset[int] | None] = []
         if bench.fleet is not None and not bench.fleet.remote:
-            self._worker_cpus, codes = share_cpus(self._cpus, allowed_cpus(), bench.fleet.workers)
+            self._worker_cpus, codes = share_cpus(self._cpus, bindable_cpus(), bench.fleet.workers)
             self._cpus = replace(self._cpus, codes=(*self._cpus.codes, *codes))
         self._log = bench.folder / LOG_FILE
         self._generators = ExitStack()
@@ -141,6 +144,7 @@ class Bencher:
         stores = store_versions.described(self._bench.stores, loads, here=place == HERE)
         if stores:
             described["stores"] = stores
+        self._tell_quota(described["machine"]["cpu_quota"])
         place.check()
         way = WAYS[self._bench.manager]
         asked = way.asked(self._bench.processes)
@@ -174,6 +178,15 @@ class Bencher:
         for name, unequal in self._unequal.items():
             self._reporter.note(f"{name} is not on equal terms: {', '.join(unequal)}")
         self._write_environment(described)
+
+    def _tell_quota(self, cpus: float | None) -> None:
+        """Say it where the CPU time is limited to less than there are CPUs."""
+        known = os.cpu_count() or 1
+        if cpus is not None and cpus < known:
+            self._reporter.note(
+                f"the CPU time of this process is limited to that of {cpus:g} of {known} CPUs; "
+                f"executors of {Settings().executor_threads} threads are sized by the latter"
+            )
 
     def _tell_holes(self, described: dict[str, Any]) -> None:
         """Name what is not measured because a stack cannot keep it, and whose application it is."""

@@ -19,10 +19,12 @@ from typing import Any
 
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
+from loopbench.loadtests.bench.own_failures import expect_own_resources
 from loopbench.loadtests.bench.plan import PlannedRun, turns
 from loopbench.loadtests.bench.run import DRAIN_S, after_the_load, how_it_died
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.hosts.cpu_quota import cpu_quotas
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
 from loopbench.loadtests.observe.machine_cpu import (
@@ -195,13 +197,18 @@ def load_in_turn(entrants: Sequence[Entrant], generator: Generator, plan: BlockP
     if not ready:
         return
     before_ms = calibrate(plan.cpus.server)
+    quotas = cpu_quotas()
+    throttled = sum(quota.throttled() for quota in quotas)
     try:
         _load(ready, generator, plan)
     except GeneratorDied as error:
         for entrant in ready:
             entrant.note(Code.GENERATOR_DIED, str(error))
+    cut_off = sum(quota.throttled() for quota in quotas) > throttled
     after_ms = calibrate(plan.cpus.server)
     for entrant in ready:
+        if cut_off:
+            entrant.note(Code.CPU_THROTTLED)
         _judge(entrant, before_ms, after_ms)
 
 
@@ -231,6 +238,8 @@ def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) ->
         entrant.observer.resume()
         entrant.observer.at["window-closed"]()
     reports = generator.close_block(_CONNECT_BOUND_S)
+    for entrant in entrants:
+        expect_own_resources(reports[entrant.planned.stack])
     for entrant in entrants:
         _report(entrant, reports[entrant.planned.stack], others)
 

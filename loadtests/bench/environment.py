@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from loopbench.loadtests.hosts.cpu_quota import cpu_quotas, strictest
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
 from loopbench.results.schema import ENVIRONMENT_FILE, ROOT, SCHEMA_VERSION
 from loopbench.servers.store_urls import without_secrets
@@ -92,6 +93,7 @@ def _machine() -> dict[str, Any]:
         "cpu_model": _cpu_model(),
         "cpus": os.cpu_count(),
         "cpus_allowed": allowed_cpus(),
+        "cpu_quota": strictest(cpu_quotas()),
         "memory_bytes": psutil.virtual_memory().total,
         "governor": _line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "clocksource": _line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),

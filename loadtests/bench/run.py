@@ -11,11 +11,13 @@ from typing import Any
 
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
+from loopbench.loadtests.bench.own_failures import expect_own_resources
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.bench.upstream import told, upstream_process
 from loopbench.loadtests.distributed.generator_process import Loader
 from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.hosts.cpu_quota import cpu_quotas
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.observe.observer import Observed, Observer
@@ -125,6 +127,8 @@ def _load(
     one = known.processes == 1 or scenario.settings.database_url is not None
     saves = account(server.host, server.port, scenario.loads, whole=one)
     before_ms = calibrate(cpus.server) if server.one_clock else None
+    quotas = cpu_quotas()
+    throttled = sum(quota.throttled() for quota in quotas)
     observer.begin()
     report = generator.load(
         command,
@@ -132,7 +136,9 @@ def _load(
         at=observer.at,
         give_up=lambda: not server.alive,
     )
+    cut_off = sum(quota.throttled() for quota in quotas) > throttled
     observer.end(report, scenario.loads)
+    expect_own_resources(report)
     accounted = None if saves is None else saves.close(report)
     if not (server.one_clock and report.get("one_clock", True)):
         observer.observed.instants.clear()  # a request taken apart needs one clock at both ends
@@ -152,6 +158,7 @@ def _load(
             *known.codes,
             *after_the_load(server, observer.observed, before_ms, after_ms),
             *_of_the_workers(report),
+            *((Code.CPU_THROTTLED,) if cut_off else ()),
             *((accounted.code,) if accounted is not None and accounted.code else ()),
         ),
     )

@@ -139,6 +139,17 @@ class Bench:
         """How many Slices a Stack gets in a Round."""
         return max(LEAST_TURNS, round(self.measured_s / slice_s))
 
+    def users(self) -> dict[str, int]:
+        """By scenario: how many users the busiest process on this machine offers. Those of every
+        stack are connected at the same time where the scenario is offered in Slices."""
+        if self.place != HERE and self.fleet is not None and self.fleet.remote:
+            return dict.fromkeys(self.scenarios, 0)
+        return {
+            name: sum(load.model.population for load in self.scenario(name).loads)
+            * (1 if self.sliced(name) is None else len(self.stacks))
+            for name in self.scenarios
+        }
+
     def expected_s(self) -> float:
         """About how long it will take: the loads, and a second around each."""
         return self.rounds * sum(

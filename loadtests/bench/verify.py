@@ -6,6 +6,7 @@ import http.client
 import socket
 from collections.abc import Iterable
 
+from loopbench.loadtests.bench.own_failures import expect_servers_fault
 from loopbench.servers.contract import websocket_client
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.contract.websockets import Exchange
@@ -17,13 +18,15 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
     """What is wrong with the answers, a line a Case; empty when the contract is kept.
 
     Every Case gets a connection of its own, so that one broken answer does
-    not make the next one look broken.
+    not make the next one look broken. Raises HarnessError where the asking side
+    has no port or file left to ask with.
     """
     found = []
     for case in cases:
         try:
             problem = _ask(host, port, case)
         except (OSError, http.client.HTTPException) as error:
+            expect_servers_fault(error)
             problem = f"{type(error).__name__}: {error}"
         if problem is not None:
             request = case.request

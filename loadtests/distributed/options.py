@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -13,14 +14,17 @@ import click
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.messages import MASTER_LOST_AFTER_S
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.hosts.address import parse_address
+from loopbench.loadtests.hosts.address import is_host, parse_address
+from loopbench.loadtests.hosts.cpus import allowed_cpus
 from loopbench.loadtests.hosts.preflight import check_hosts
 from loopbench.loadtests.hosts.server_location import HERE, PLAIN, Place
 from loopbench.servers.errors import ServerError
+from loopbench.servers.supervision.cli_types import Seconds
 from loopbench.servers.supervision.control_pipe import ControlError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 MOST_WORKERS = 1000
+LONGEST_PATIENCE_S = 86_400.0
 
 
 class Address(click.ParamType[str]):
@@ -31,9 +35,11 @@ class Address(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The text itself; a usage error where it is no address."""
         try:
-            parse_address(str(value))
+            _, port = parse_address(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if port == 0:
+            self.fail(f"{value!r}: both sides must know the port, and 0 is none", param, ctx)
         return str(value)
 
 
@@ -135,6 +141,8 @@ def place_of(
         return HERE
     if server_host is None:
         raise click.UsageError("--server-via needs --server-host, the address to bind to there")
+    if not is_host(server_host):
+        raise click.UsageError(f"--server-host: {server_host!r} is no address")
     try:
         via = tuple(shlex.split(server_via))
     except ValueError as error:
@@ -146,7 +154,7 @@ def place_of(
         server_host,
         server_python or HERE.python,
         server_root or HERE.root,
-        cpus_of(server_cpus) if server_cpus else None,
+        None if server_cpus is None else cpus_of(server_cpus),
     )
 
 
@@ -159,7 +167,7 @@ def of_options(chosen: dict[str, Any]) -> dict[str, Any]:
 
 def cpus_of(text: str) -> frozenset[int]:
     """CPU numbers with commas between. Raises UsageError."""
-    if not all(cpu.isdecimal() for cpu in text.split(",")):
+    if not re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", text):
         raise click.UsageError(f"{text!r} is no list of CPUs as in 2,3")
     return frozenset(map(int, text.split(",")))
 
@@ -172,26 +180,30 @@ def cpus_of(text: str) -> frozenset[int]:
     metavar="HOST:PORT",
     help="Where the bench's master listens.",
 )
-@click.option("--cpus", metavar="LIST", default="", help="Keep to these CPUs, as in 2,3.")
+@click.option("--cpus", metavar="LIST", help="Keep to these CPUs, as in 2,3.")
 @click.option(
     "--patience",
-    type=click.FloatRange(2.0),
+    type=Seconds(2.0, LONGEST_PATIENCE_S),
     default=MASTER_LOST_AFTER_S,
     show_default=True,
     metavar="SECONDS",
     help="End when nothing was heard of the master for so long.",
 )
-def worker(master: str, cpus: str, patience: float) -> None:
+def worker(master: str, cpus: str | None, patience: float) -> None:
     """Offer a share of each load of a bench that runs elsewhere, until it ends.
 
     Start one a CPU. Locust's connection carries no authentication: join only a master that
     you trust, over a network that you trust or through a tunnel.
     """
-    if cpus:
-        cpus_of(cpus)
+    if cpus is not None:
+        chosen, allowed = cpus_of(cpus), allowed_cpus()
+        if allowed is not None and not chosen.issubset(allowed):
+            raise click.UsageError(f"--cpus {cpus}: this machine lets it use {allowed} only")
     # Another program in this process's place: importing Locust patches whoever does it.
     module = ("-m", "loopbench.loadtests.distributed.worker", "--master", master)
-    os.execv(sys.executable, [sys.executable, *module, "--cpus", cpus, "--patience", str(patience)])
+    os.execv(
+        sys.executable, [sys.executable, *module, "--cpus", cpus or "", "--patience", str(patience)]
+    )
 
 
 @click.command("check-hosts")

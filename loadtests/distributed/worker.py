@@ -231,7 +231,8 @@ def main(arguments: list[str] | None = None) -> int:
     allow_many_files()
     stopping = Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        gevent.signal_handler(number, stopping.set)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            gevent.signal_handler(number, stopping.set)
     if not chosen.piped:
         print(f"joining the master at {chosen.master}", file=sys.stderr, flush=True)
     environment = Environment(user_classes=[], catch_exceptions=False)

@@ -30,6 +30,22 @@ def allowed_cpus() -> list[int] | None:
     return sorted(os.sched_getaffinity(0))
 
 
+def bindable_cpus() -> list[int] | None:
+    """The CPUs that this process may use, where it may also bind to some of them.
+
+    None where the system does not say, or refuses: some sandboxes forbid
+    sched_setaffinity(2). What is then measured is not pinned, and a Warning says so.
+    """
+    allowed = allowed_cpus()
+    if allowed is None:
+        return None
+    try:
+        os.sched_setaffinity(0, allowed)  # as it is already: nothing changes
+    except OSError:
+        return None
+    return allowed
+
+
 def plan_cpus(allowed: list[int] | None, processes: int = 1) -> CpuPlan:
     """One CPU for the generator and one for each server process, as far as there are some; on
     different cores where there are enough; the last ones, since the kernel's own work gathers

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
-from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus, share_cpus
+from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.hosts.host_info import host_facts, source_version
+from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS
 from loopbench.loadtests.hosts.server_location import Place
 from loopbench.loadtests.rows.histogram import from_pairs
 from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT
@@ -24,9 +25,6 @@ TRIAL_S = 1.0
 WARMUP_S = 0.3
 TIME_WAIT_S = 60
 """How long Linux keeps the port of a connection that this side closed (TCP_TIMEWAIT_LEN)."""
-
-_OTHER_FILES = 100
-"""Descriptors that a worker or a server needs beside its connections, with room to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ def check_hosts(fleet: Fleet, place: Place, say: Say) -> list[str]:
     cannot be reached, and ServerError where the server does not start there.
     """
     at_server = place.facts() if place.via else host_facts()
-    plan = place.cpus_of(plan_cpus(allowed_cpus()))
-    cpus = [] if fleet.remote else share_cpus(plan, allowed_cpus(), fleet.workers)[0]
+    plan = place.cpus_of(plan_cpus(bindable_cpus()))
+    cpus = [] if fleet.remote else share_cpus(plan, bindable_cpus(), fleet.workers)[0]
     say(f"server: {described(at_server)}")
     with fleet_process(fleet, cpus=cpus, log=None, say=say) as running:
         workers = running.await_workers(bound_s=10.0)
@@ -157,9 +155,9 @@ def limits(at_server: dict[str, Any], workers: list[dict[str, Any]]) -> Iterator
     each = -(-_connections(largest) // len(workers))
     files = min(worker["files"] for worker in workers)
     yield (
-        f"connections: {files - _OTHER_FILES:,} a worker, {at_server['files'] - _OTHER_FILES:,} at "
-        f"the server; the largest scenario, {largest.name}, needs {each:,} and "
-        f"{_connections(largest):,}"
+        f"connections: {(files - BESIDE_USERS) // A_USER:,} a worker, "
+        f"{at_server['files'] - BESIDE_USERS:,} at the server; "
+        f"the largest scenario, {largest.name}, needs {each:,} and {_connections(largest):,}"
     )
     hosts = {worker["host"]: worker["ports"] for worker in workers if worker["ports"]}
     if hosts:
@@ -180,9 +178,9 @@ def problems(
     most = max(_connections(scenario) for scenario in SCENARIOS.values())
     each = -(-most // len(workers))
     for worker in workers:
-        if worker["files"] - _OTHER_FILES < each:
+        if worker["files"] - BESIDE_USERS < each * A_USER:
             yield f"worker {worker['name']} may open {worker['files']} files only: raise ulimit -n"
-    if at_server["files"] - _OTHER_FILES < most:
+    if at_server["files"] - BESIDE_USERS < most:
         yield f"the server may open {at_server['files']} files only: raise ulimit -n there"
     for trial in (single, many):
         if trial.failures or not trial.rate_rps:

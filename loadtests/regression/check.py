@@ -8,7 +8,7 @@ from typing import Any
 
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
+from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression.folder import Folder, Layer
 from loopbench.loadtests.regression.layers import behaviour as questions
@@ -113,7 +113,7 @@ def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
         users=slices.USERS,
         seed=wish.seed,
     )
-    cpus = plan_cpus(allowed_cpus())
+    cpus = plan_cpus(bindable_cpus())
     measured = slices.cells(plan, sides)
     with generator_process(cpus=cpus.generator, log=folder.log) as generator:
         loads = slices.Slots(plan, generator, cpus, folder.log)

@@ -32,6 +32,7 @@ from loopbench.results.schema import REGRESSIONS_FOLDER
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
 from loopbench.servers.supervision.cli_names import NamesIn
+from loopbench.servers.supervision.cli_types import Folder as FolderName
 
 BASELINE = "baseline"
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE
@@ -58,7 +59,7 @@ _rounds = click.option(
 )
 _out = click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderName(),
     metavar="DIR",
     help="Where the rows go; a new folder under results/regressions by default.",
 )
@@ -67,7 +68,7 @@ _behaviour = click.option(
 )
 _seed = click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**63 - 1),
     help="Seed of the order of slots; drawn and recorded by default.",
 )
 _layers = click.option(

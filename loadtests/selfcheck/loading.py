@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
-from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
+from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load, load_to_json
 from loopbench.servers.lifecycle.process import Reading, ServerProcess, server_process
@@ -61,7 +61,7 @@ def utilisation(before: Reading, after: Reading) -> float:
 @contextmanager
 def bed(stack: str) -> Iterator[Bed]:
     """Start `stack` and a generator; stop both in the end."""
-    cpus = plan_cpus(allowed_cpus())
+    cpus = plan_cpus(bindable_cpus())
     with (
         server_process(stack, cpus=cpus.server) as server,
         generator_process(cpus=cpus.generator) as generator,

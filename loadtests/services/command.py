@@ -11,7 +11,9 @@ from loopbench.loadtests.services.services import postgres_server, redis_server
 from loopbench.servers.store_urls import (
     DATABASE_SCHEMES,
     REDIS_SCHEMES,
+    UNREADABLE,
     problem,
+    readable,
     with_password_of,
 )
 
@@ -32,6 +34,8 @@ def stores_of(redis: str | None, database: str | None) -> dict[str, str]:
         wrong = problem(url, _SCHEMES[option])
         if wrong is not None:
             raise click.UsageError(f"{option}: {wrong}")
+        if not readable(url):
+            raise click.UsageError(f"{option}: {UNREADABLE}")
         named[setting] = with_password_of(os.environ, setting, url)
     return named
 

@@ -138,7 +138,7 @@ def find(name: str | None, runs: Path | None = None) -> Path:
         if not known:
             raise UnknownName("nothing has been measured yet; `make bench` does it")
         return runs / known[0]
-    asked = Path(name).expanduser()
+    asked = _expanded(name)
     candidates = [runs / name, asked, runs.parent / name] if name.strip() else []
     if asked.name in _MARKS:
         candidates.append(asked.parent)
@@ -150,6 +150,14 @@ def find(name: str | None, runs: Path | None = None) -> Path:
             raise UnknownName(f"{name} is no results folder: it holds none of {', '.join(_MARKS)}")
     newest = f"the newest is {known[0]!r}" if known else "nothing has been measured yet"
     raise UnknownName(f"unknown run {name!r}; {nearest(name, known) or newest}")
+
+
+def _expanded(name: str) -> Path:
+    """The path with a home folder in place of ~; as it is where there is no such home."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

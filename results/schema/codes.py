@@ -40,6 +40,7 @@ class Code(enum.StrEnum):
     WORKERS_SHARE_CPUS = "workers-share-cpus"
     UPSTREAM_DIED = "upstream-died"
     PARKED_BUSY = "parked-busy"
+    CPU_THROTTLED = "cpu-throttled"
 
 
 WARNING_SEPARATOR = ";"

@@ -284,6 +284,14 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "ask for as many workers as there are CPUs beside the server's, or use more machines",
             (*LOAD_TIMES, "generator", "send_lag"),
         ),
+        Code.CPU_THROTTLED: Wording(
+            "a CPU quota stopped the processes of this bench during the load",
+            "they stood still until the next period, mostly some tens of ms: the highest "
+            "percentiles show the quota, and throughput what it allows",
+            "environment.json has the quota (`cpu_quota`); take it away, or raise it above what "
+            "server and generator use together",
+            (*LOAD_TIMES, "generator", "send_lag"),
+        ),
         ReadingCode.TOO_FEW_ROUNDS: Wording(
             "fewer than three Rounds have this figure",
             "no interval can be given: chance and difference cannot be told apart",

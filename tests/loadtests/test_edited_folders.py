@@ -192,7 +192,7 @@ def test_a_run_that_breaks_again_is_not_forgotten(tmp_path: Path) -> None:
     """A stack that starts once only: with --resume the exit status is again 1, with the reason,
     and no Run without figures passes for one that is finished."""
     folder = tmp_path / "run"
-    options = ("--stack", "tired", "--scenario", "async-1", "--rounds", "1", *SHORT)
+    options = (*ONE_CELL, "--stack", "tired", "--scenario", "async-1", "--rounds", "1", *SHORT)
     variables = strange_stacks.environment(tmp_path)
     for more in ((), ("--resume",)):
         with Bench(folder, *options, *more, variables=variables) as bench:

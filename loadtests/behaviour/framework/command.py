@@ -17,6 +17,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import cannot_write, new_folder, writing_into
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError
 from loopbench.servers.supervision.cli_names import suggestion
+from loopbench.servers.supervision.cli_types import Folder
 
 LOG_FILE = "behaviour.log"
 
@@ -32,7 +33,7 @@ LOG_FILE = "behaviour.log"
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="The results folder that the answers are put into; a new one under results/runs "
     "by default.",
