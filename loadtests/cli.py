@@ -284,6 +284,9 @@ def bench(
     on: tuple[str, ...],
     gets: tuple[str, ...],
     file: Path | None,
+    headers: tuple[str, ...],
+    arguments: tuple[str, ...],
+    ready_s: float,
     redis: str | None,
     database: str | None,
     **elsewhere: Any,  # of fleet_options and place_options
@@ -295,7 +298,9 @@ def bench(
     """
     if resume and out is None:
         raise click.UsageError("--resume needs --out with the folder to go on with")
-    own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or scenarios))
+    own = custom_options.wanted(
+        app, app_dir, gets, file, on, bool(stacks or scenarios), headers, arguments, ready_s
+    )
     if precision is None and budget is None and rounds is None and own is None and not scenarios:
         budget = DEFAULT_BUDGET_S
     folder = out or new_folder()

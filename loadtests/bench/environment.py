@@ -24,6 +24,8 @@ _UNSHOWN = "--out"
 """The option whose folder is another one the next time."""
 
 _PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml"}
+_SECRETS = {"--header": ":", "--arg": "="}
+"""Options whose value may be a password, behind the sign after its name."""
 """Options that name a place, and what is shown for one that means nothing elsewhere."""
 
 FINGERPRINT = ("machine", "python", "packages", "stores")
@@ -142,6 +144,11 @@ def shown_command(arguments: list[str]) -> list[str]:
     words = iter(arguments)
     for word in words:
         option, joined, value = word.partition("=")
+        if option in _SECRETS:
+            sign = _SECRETS[option]
+            name = (value if joined else next(words, "")).partition(sign)[0]
+            kept += [option, f"{name}{sign}…"]
+            continue
         if option not in (*_PLACES, _UNSHOWN):
             kept.append(word)
             continue

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from loopbench.servers.custom.application import AIOHTTP, ASGI, Looks, OwnApp
+from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
+from loopbench.servers.custom.look import Looks
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.managers.table import MANAGERS, WITHOUT
 from loopbench.servers.stacks import STACKS, Stack
