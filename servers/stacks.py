@@ -16,6 +16,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from loopbench.results.schema import INSTALLED
 from loopbench.servers.adapters.protocol import Serve, Serving, Start
 from loopbench.servers.contract.cases import CASES, Case, Expected, Request
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
@@ -392,6 +393,8 @@ def _installed(package: str) -> bool:
 
 
 def _remedy(stack: Stack) -> str:
+    if INSTALLED:
+        return "`pip install 'loopbench[stacks]'` does, or `pipx inject`"
     return "`make setup` does" if stack.optional is None else "`make setup STACKS=all` does"
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
-from loopbench.results.schema import ENVIRONMENT_FILE, ROOT, SCHEMA_VERSION
+from loopbench.results.schema import ENVIRONMENT_FILE, INSTALLED, ROOT, SCHEMA_VERSION
 from loopbench.servers.store_urls import without_secrets
+from loopbench.servers.supervision import own_modules
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 
@@ -128,6 +129,8 @@ def _suite() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
+    if INSTALLED:
+        return None  # a repository around it is the person's own
     try:
         done = subprocess.run(
             ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10
@@ -155,7 +158,7 @@ def shown_command(arguments: list[str]) -> list[str]:
         place = value if joined else next(words, "")
         if option != _UNSHOWN:
             kept += [option, _shown_place(place, _PLACES[option])]
-    return ["python", "-m", "loadtests", *map(without_secrets, kept)]
+    return [*own_modules.program("python -m loadtests"), *map(without_secrets, kept)]
 
 
 def _shown_place(place: str, otherwise: str) -> str:

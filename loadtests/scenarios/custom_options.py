@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from loopbench.loadtests.bench.configuration import Configuration
 from loopbench.loadtests.scenarios.custom import Own, prepare
 from loopbench.servers.custom.application import READY_S
 from loopbench.servers.custom.stacks import HOSTS
@@ -68,6 +69,8 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     ),
 )
 
+_NOTHING = Configuration()
+
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options, in their order; `wanted` takes their values."""
@@ -84,6 +87,7 @@ def wanted(
     headers: tuple[str, ...] = (),
     arguments: tuple[str, ...] = (),
     ready_s: float = READY_S,
+    configured: Configuration = _NOTHING,
 ) -> Own | None:
     """A person's own application, where they name one; a usage error for what does not fit it.
 
@@ -106,8 +110,9 @@ def wanted(
         file,
         tuple(dict.fromkeys(on)),
         headers=tuple(map(_header, headers)),
-        arguments=dict(map(_argument, arguments)),
+        arguments={**configured.arguments, **dict(map(_argument, arguments))},
         ready_s=ready_s,
+        tables={} if gets or file else configured.loads,
     )
     for note in own.notes:
         click.echo(f"note: {note}", err=True)

@@ -220,7 +220,7 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
             ) from error
         raise StartupFailed(
             f"{name} needs {error.name!r}, which is not installed here; install it into this "
-            "environment (.venv/bin/python -m pip install …)"
+            f"environment ({sys.executable} -m pip install …)"
         ) from error
     except SystemExit as error:
         raise StartupFailed(

@@ -49,8 +49,8 @@ def measured(shop: Path) -> Ended:
 
 
 def test_the_document_has_an_application_and_its_loads() -> None:
-    """Both files that the example needs are in it."""
-    assert blocks(DOCUMENT).keys() == {"shop.py", "loads.toml"}
+    """And a configuration that names them."""
+    assert blocks(DOCUMENT).keys() == {"shop.py", "loads.toml", "loopbench.toml"}
 
 
 def test_each_load_of_the_own_application_has_a_row(measured: Ended) -> None:
