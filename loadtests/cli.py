@@ -17,8 +17,10 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from loopbench.loadtests.behaviour.framework.command import behaviour
+from loopbench.loadtests.bench import configuration
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
+from loopbench.loadtests.bench.initial import init
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
@@ -45,9 +47,11 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
+from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 from loopbench.servers.supervision.cli_types import Folder, Seconds
 
+PROGRAM = "python -m loadtests"
 MOST_PROCESSES = 64
 _STACKS_UNDER = {CHILDREN: DEFAULT, OWN: CORE}
 """By who keeps the processes: the yardstick has no manager of its own."""
@@ -132,7 +136,7 @@ def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-for command in (behaviour, services, why, check_hosts_command, worker, *REGRESSION_COMMANDS):
+for command in (init, behaviour, services, why, check_hosts_command, worker, *REGRESSION_COMMANDS):
     cli.add_command(command)
 
 
@@ -154,7 +158,7 @@ def _described(load: Load) -> str:
     return f"{what}, {model.describe()}"
 
 
-@cli.command()
+@cli.command(cls=configuration.Configured)
 @click.option(
     "--stack",
     "stacks",
@@ -271,6 +275,9 @@ def bench(
     on: tuple[str, ...],
     gets: tuple[str, ...],
     file: Path | None,
+    headers: tuple[str, ...],
+    arguments: tuple[str, ...],
+    ready_s: float,
     redis: str | None,
     database: str | None,
     **elsewhere: Any,  # of fleet_options and place_options
@@ -282,7 +289,19 @@ def bench(
     """
     if resume and out is None:
         raise click.UsageError("--resume needs --out with the folder to go on with")
-    own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or scenarios))
+    configured = configuration.in_force()
+    own = custom_options.wanted(
+        app,
+        app_dir,
+        gets,
+        file,
+        on,
+        bool(stacks or scenarios),
+        headers,
+        arguments,
+        ready_s,
+        configured,
+    )
     if precision is None and budget is None and rounds is None and own is None and not scenarios:
         budget = DEFAULT_BUDGET_S
     folder = out or new_folder()
@@ -302,7 +321,7 @@ def bench(
         folder=folder,
         resume=resume,
         probe=probe,
-        command=tuple(shown_command(sys.argv[1:])),
+        command=tuple(shown_command([*sys.argv[1:], *configured.words()])),
         processes=processes,
         stores=stores_of(redis, database),
         manager=manager,
@@ -438,9 +457,9 @@ def _seed(seed: int | None, folder: Path, resume: bool) -> int:
 
 def _show(outcome: Outcome) -> None:
     """Table and report, made by the reading half from the folder alone."""
-    folder = str(outcome.folder)
-    shown = subprocess.run([sys.executable, "-m", "results", "show", folder])
-    reported = subprocess.run([sys.executable, "-m", "results", "report", folder])
+    folder, own = str(outcome.folder), own_modules.environment()
+    shown = subprocess.run(own_modules.command("results", "show", folder), env=own)
+    reported = subprocess.run(own_modules.command("results", "report", folder), env=own)
     if outcome.loaded_share is not None:
         click.echo(f"{outcome.loaded_share:.0%} of the time was warm-up and measurement.", err=True)
     if outcome.broken:
@@ -457,7 +476,7 @@ def _interrupted(*more: list[str]) -> NoReturn:
     """Say how to go on with the folder: the same options, and `more`."""
     words = [without_secrets(word) for word in sys.argv[1:]]
     bare = "" if words == sys.argv[1:] else "credentials are left out here; "
-    again = shlex.join(["python", "-m", "loadtests", *words, *chain.from_iterable(more)])
+    again = shlex.join([*own_modules.program(PROGRAM), *words, *chain.from_iterable(more)])
     click.echo(f"interrupted; finished rows are kept; {bare}go on with: {again}", err=True)
     sys.exit(130)
 
@@ -472,7 +491,7 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _terminated)
     try:
-        cli.main(prog_name="python -m loadtests", standalone_mode=False)
+        cli.main(prog_name=shlex.join(own_modules.program(PROGRAM)), standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
     except click.UsageError as error:

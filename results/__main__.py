@@ -334,7 +334,9 @@ def _fail(line: str, status: int = 1) -> NoReturn:
 def main() -> None:
     """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
     try:
-        cli.main(prog_name="python -m results", standalone_mode=False)
+        program = os.path.basename(sys.argv[0])
+        installed = program.startswith("loopbench")
+        cli.main(prog_name=program if installed else "python -m results", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
     except click.UsageError as error:

@@ -16,11 +16,12 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from loopbench.results.schema import INSTALLED
 from loopbench.servers.adapters.protocol import Serve, Serving, Start
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
-from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
+from loopbench.servers.custom.application import AIOHTTP, ASGI, READY_S, OwnApp
 from loopbench.servers.errors import StartupFailed, UnknownStack
 from loopbench.servers.parts import BARE, WSGI, Application, Loop, Manager, Server
 from loopbench.servers.settings import Settings
@@ -393,6 +394,8 @@ def _installed(package: str) -> bool:
 
 
 def _remedy(stack: Stack) -> str:
+    if INSTALLED:
+        return "`pip install 'loopbench[stacks]'` does, or `pipx inject`"
     return "`make setup` does" if stack.optional is None else "`make setup STACKS=all` does"
 
 
@@ -426,6 +429,22 @@ def hole(stack: Stack, case: Case) -> str | None:
     small = [other for other in CASES.values() if other.request.target.partition("?")[0] == path]
     alike = (other.name for other in small if other.request.headers == headers)
     return next((stack.holes[name] for name in alike if name in stack.holes), None)
+
+
+def ready_s(stack: Stack) -> float:
+    """How long it may take from the start of its process to its first answer."""
+    return READY_S if stack.own is None else stack.own.ready_s
+
+
+def prepare(stack: Stack) -> None:
+    """What is to be done for a stack while no loop runs: a person's own application is imported
+    then, and its factory called, as they do it themselves.
+
+    The server is imported before it: of what that imports, nothing is the person's.
+    """
+    if stack.own is not None:
+        load(stack)
+        importlib.import_module(stack.application).prepare(stack.own)
 
 
 def load(stack: Stack) -> Start:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +39,7 @@ from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_st
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
 from loopbench.results.stats.precision import widths
+from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity
 from loopbench.servers.settings import Settings
@@ -71,6 +72,11 @@ _UNUSABLE = {
     Code.WORKER_LOST: "lost a load worker",
     Code.SAVES_DIFFER: "did not keep its saves",
 }
+
+
+_STATUS_ALONE = (
+    'where its answers change now and then, check = "status" in the file of --scenarios takes them'
+)
 
 
 def run_bench(bench: Bench) -> Outcome:
@@ -339,10 +345,34 @@ class Bencher:
                 for code, text in _UNUSABLE.items()
                 if code in result.codes
             ]
+            wrong += [f"{result.planned.run_id} {text}" for text in self._without_success(result)]
             self.broken += wrong
             self._reporter.run_begins(result.planned.run_id)
             self._reporter.run_ends("; ".join(wrong) or None)
         self._mourn(any(Code.GENERATOR_DIED in result.codes for result in results))
+
+    def _without_success(self, result: RunResult) -> Iterator[str]:
+        """The loads that were offered and had no correct answer in the window, and why."""
+        if result.report is None or _UNUSABLE.keys() & set(result.codes):
+            return
+        for load in result.scenario.loads:
+            outcome = result.report["loads"][load.name]
+            if outcome["completed"] or not load.own:
+                continue
+            asked = f"{load.case.request.method} {load.case.request.target}"
+            yield f"had no correct answer to {asked}: {self._why(outcome)}"
+
+    def _why(self, outcome: dict[str, Any]) -> str:
+        """The commonest failure of a load, and what the server's log has of it."""
+        failures = sorted(outcome["measured"]["failures"], key=lambda one: -one[1])
+        if not failures:
+            return f"none ended within the window; the server's log: {self._log}"
+        reason, count, example = failures[0]
+        text = f"{count:,} times {reason}" + (f" ({example})" if example != reason else "")
+        raised = last_traceback(self._log)
+        if raised is not None:
+            return f"{text}; it raised {raised}; the server's log: {self._log}"
+        return f"{text}; {_STATUS_ALONE}; the server's log: {self._log}"
 
     def _live_generator(self) -> Loader:
         """The one long-lived generator, or fleet; a new one where the last has died."""

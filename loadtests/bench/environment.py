@@ -16,8 +16,9 @@ import psutil
 
 from loopbench.loadtests.hosts.cpu_quota import cpu_quotas, strictest
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
-from loopbench.results.schema import ENVIRONMENT_FILE, ROOT, SCHEMA_VERSION
+from loopbench.results.schema import ENVIRONMENT_FILE, INSTALLED, ROOT, SCHEMA_VERSION
 from loopbench.servers.store_urls import without_secrets
+from loopbench.servers.supervision import own_modules
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 
@@ -25,6 +26,8 @@ _UNSHOWN = "--out"
 """The option whose folder is another one the next time."""
 
 _PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml"}
+_SECRETS = {"--header": ":", "--arg": "="}
+"""Options whose value may be a password, behind the sign after its name."""
 """Options that name a place, and what is shown for one that means nothing elsewhere."""
 
 FINGERPRINT = ("machine", "python", "packages", "stores")
@@ -128,6 +131,8 @@ def _suite() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
+    if INSTALLED:
+        return None  # a repository around it is the person's own
     try:
         done = subprocess.run(
             ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10
@@ -144,13 +149,18 @@ def shown_command(arguments: list[str]) -> list[str]:
     words = iter(arguments)
     for word in words:
         option, joined, value = word.partition("=")
+        if option in _SECRETS:
+            sign = _SECRETS[option]
+            name = (value if joined else next(words, "")).partition(sign)[0]
+            kept += [option, f"{name}{sign}…"]
+            continue
         if option not in (*_PLACES, _UNSHOWN):
             kept.append(word)
             continue
         place = value if joined else next(words, "")
         if option != _UNSHOWN:
             kept += [option, _shown_place(place, _PLACES[option])]
-    return ["python", "-m", "loadtests", *map(without_secrets, kept)]
+    return [*own_modules.program("python -m loadtests"), *map(without_secrets, kept)]
 
 
 def _shown_place(place: str, otherwise: str) -> str:

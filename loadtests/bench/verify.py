@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import socket
 from collections.abc import Iterable
 
 from loopbench.loadtests.bench.own_failures import expect_servers_fault
 from loopbench.servers.contract import websocket_client
+from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.contract.websockets import Exchange
-
-_TIMEOUT_S = 10.0
 
 
 def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
@@ -25,6 +23,8 @@ def problems(host: str, port: int, cases: Iterable[Case]) -> list[str]:
     for case in cases:
         try:
             problem = _ask(host, port, case)
+        except Unbounded as error:
+            problem = f"the answer {error}"
         except (OSError, http.client.HTTPException) as error:
             expect_servers_fault(error)
             problem = f"{type(error).__name__}: {error}"
@@ -42,17 +42,12 @@ def socket_problems(host: str, port: int, exchanges: Iterable[Exchange]) -> list
 
 def _ask(host: str, port: int, case: Case) -> str | None:
     expected = case.expected
-    with socket.create_connection((host, port), timeout=_TIMEOUT_S) as connection:
-        connection.sendall(case.request.encode(f"{host}:{port}"))
-        with http.client.HTTPResponse(connection, method=case.request.method) as answer:
-            answer.begin()
-            body = answer.read()
-            content_type, allow = answer.getheader("Content-Type"), answer.getheader("Allow")
-    problem = expected.check(answer.status, body)
+    answer = ask(host, port, case.request)
+    problem = expected.check(answer.status, answer.body)
     if problem is not None:
         return problem
-    if content_type != expected.content_type:
-        return f"Content-Type {content_type!r} instead of {expected.content_type!r}"
-    if allow != expected.allow:
-        return f"Allow {allow!r} instead of {expected.allow!r}"
+    if answer.content_type != expected.content_type:
+        return f"Content-Type {answer.content_type!r} instead of {expected.content_type!r}"
+    if answer.allow != expected.allow:
+        return f"Allow {answer.allow!r} instead of {expected.allow!r}"
     return None

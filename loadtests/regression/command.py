@@ -31,6 +31,7 @@ from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import REGRESSIONS_FOLDER
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
+from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NamesIn
 from loopbench.servers.supervision.cli_types import Folder as FolderName
 
@@ -242,8 +243,8 @@ def _write(wish: Wish, sides: Sequence[Side], path: Path) -> list[str]:
 def _judge(folder: Path, kept: Path | None = None) -> int:
     """What the judging half says, and its status. A status that is no verdict is BROKEN."""
     against = [] if kept is None else ["--baseline", str(kept)]
-    command = [sys.executable, "-m", "results", "regression", *against, str(folder)]
-    status = subprocess.run(command).returncode
+    command = own_modules.command("results", "regression", *against, str(folder))
+    status = subprocess.run(command, env=own_modules.environment()).returncode
     return status if status in range(BROKEN) else BROKEN
 
 

@@ -33,6 +33,7 @@ from loopbench.results.schema import (
     read_table,
 )
 from loopbench.servers.stacks import CORE
+from loopbench.servers.supervision import own_modules
 
 ROUNDS = 15
 MORE_INSTRUCTIONS = 0.0105
@@ -174,8 +175,9 @@ def _measure(wish: Wish, sides: Sequence[Side], place: Path, say: Say) -> None:
 
 def judge(folder: Path) -> list[Row]:
     """What the judging half finds in a folder. Raises HarnessError where it cannot judge it."""
-    command = [sys.executable, "-m", "results", "regression", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = own_modules.command("results", "regression", str(folder))
+    own = own_modules.environment()
+    done = subprocess.run(command, capture_output=True, text=True, env=own)
     try:
         return list(read_table(folder, FINDINGS))
     except SchemaError as error:

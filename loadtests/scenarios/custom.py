@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import re
-import socket
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios.learning import ANY_BODY, learn
 from loopbench.loadtests.scenarios.table import Closed, Load, Model, Open, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import Case, Expected, Request
-from loopbench.servers.custom.application import OwnApp, look_at
+from loopbench.servers.custom.application import READY_S, OwnApp
+from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import ServerError
-from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import Stack, available
 from loopbench.servers.supervision.control_pipe import ControlError
 
@@ -30,13 +29,15 @@ CONNECTIONS = 128
 
 MOST_USERS = 10_000
 MOST_RPS = 1_000_000.0
-ASKED = (2, 1)
-"""How often each request is asked before the load, in one process and in a second."""
-
-_BOUND_S = 10.0
-_ANY_BODY = re.compile(rb"(?s:.*)")
 _UNKNOWN = Expected(0, None, b"")
-_KEYS = {"path", "method", "body", "headers", "users", "rate_rps"}
+_STATUS_ALONE = Expected(0, None, ANY_BODY)
+"""Stands for the answer until it is learned, where its status alone is to be checked."""
+
+ARGUMENTS = "arguments"
+"""The table of a file that is no scenario, but what the application's factory is given."""
+
+CHECKS = {"bytes": _UNKNOWN, "status": _STATUS_ALONE}
+_KEYS = {"path", "method", "body", "headers", "users", "rate_rps", "check"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _TARGET = re.compile(r"/[!-~]*")
@@ -49,21 +50,41 @@ class Own:
 
     stacks, scenarios: as STACKS and SCENARIOS are for the suite's own.
     described: what environment.json and plan.json say of it, as JSON types.
+    notes: what a person should know before the load, a sentence each; in `described`, too.
     """
 
     stacks: Mapping[str, Stack]
     scenarios: Mapping[str, Scenario]
     described: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
-    target: str, folder: Path, paths: Iterable[str], file: Path | None, on: tuple[str, ...]
+    target: str,
+    folder: Path,
+    paths: Iterable[str],
+    file: Path | None,
+    on: tuple[str, ...],
+    *,
+    headers: tuple[tuple[str, str], ...] = (),
+    arguments: Mapping[str, Any] | None = None,
+    ready_s: float = READY_S,
+    tables: Mapping[str, Any] | None = None,
 ) -> Own:
     """See what the application is, and learn what it answers.
 
+    headers: sent with each of `paths`. arguments: what its factory is given by name.
+    tables: scenarios beside those of `file`, as a TOML file has them.
+
     Raises HarnessError with the remedy for whatever of it cannot be measured.
     """
-    offered = [*of_paths(paths), *(() if file is None else of_file(file))]
+    offered = of_paths(paths, headers)
+    given: dict[str, Any] = {}
+    if file is not None:
+        offered += of_file(file)
+        given |= arguments_of(file)
+    offered += of_tables("configuration", tables or {})
+    given |= arguments or {}
     if not offered:
         raise HarnessError("no request to offer; name one by --get /path or a file by --scenarios")
     unique = {scenario.name: scenario for scenario in offered}
@@ -73,7 +94,7 @@ def prepare(
         raise HarnessError(f"two scenarios are called {twice}; rename one of them")
     requests = [load.case.request for scenario in offered for load in scenario.loads]
     safe = next((one.target for one in requests if one.method == "GET"), "/")
-    own = OwnApp(target, str(folder.resolve()), safe)
+    own = OwnApp(target, str(folder.resolve()), safe, given, ready_s)
     try:
         looks = look_at(own)
         stacks = rows(own, looks, on)
@@ -84,34 +105,51 @@ def prepare(
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
     scenarios = {name: _expecting(one, learned) for name, one in unique.items()}
+    notes = (*looks.notes, *_redirects(learned))
+    unread = {
+        load.case.request
+        for scenario in offered
+        for load in scenario.loads
+        if load.case.expected is _STATUS_ALONE
+    }
     described = {
         "target": target,
         "kind": looks.kind,
         "framework": looks.framework,
         "requests": {
-            f"{request.method} {request.target}": _described(expected)
+            f"{request.method} {request.target}": _described(expected, request in unread)
             for request, expected in learned.items()
         },
+        **({"notes": list(notes)} if notes else {}),
     }
-    return Own(stacks, scenarios, described)
+    return Own(stacks, scenarios, described, notes)
 
 
-def _described(expected: Expected) -> dict[str, Any]:
+def _redirects(learned: Mapping[Request, Expected]) -> list[str]:
+    return [
+        f"{request.method} {request.target} is answered with a redirect, status "
+        f"{expected.status}: that answer is measured, and not what it leads to"
+        for request, expected in learned.items()
+        if 300 <= expected.status < 400 and expected.status != 304
+    ]
+
+
+def _described(expected: Expected, unread: bool) -> dict[str, Any]:
     varies = isinstance(expected.body, re.Pattern)
     return {
         "status": expected.status,
         "content_type": expected.content_type,
         "body_bytes": None if isinstance(expected.body, re.Pattern) else len(expected.body),
-        "checked": "status" if varies else "status and every byte",
+        "checked": "status" if varies or unread else "status and every byte",
     }
 
 
-def of_paths(paths: Iterable[str]) -> list[Scenario]:
+def of_paths(paths: Iterable[str], headers: tuple[tuple[str, str], ...] = ()) -> list[Scenario]:
     """A closed loop of each of USERS for each path. Raises HarnessError for what is no path."""
     found = []
     taken: set[str] = set()
     for path in dict.fromkeys(paths):
-        case = _case(f"--get {path}", "GET", path, (), b"")
+        case = _case(f"--get {path}", "GET", path, headers, b"")
         name = _slug(path, taken)
         for users in USERS:
             asks = f"what GET {path} of the own application does, {users} at once"
@@ -122,19 +160,36 @@ def of_paths(paths: Iterable[str]) -> list[Scenario]:
 
 def of_file(file: Path) -> list[Scenario]:
     """The Scenarios of a TOML file, a table each. Raises HarnessError with table and key."""
+    tables = {name: table for name, table in _read(file).items() if name != ARGUMENTS}
+    return of_tables(file.name, tables)
+
+
+def of_tables(where: str, tables: Mapping[str, Any]) -> list[Scenario]:
+    """The Scenarios of tables; `where` they are. Raises as `of_file`."""
+    return [_scenario(where, name, table) for name, table in tables.items()]
+
+
+def arguments_of(file: Path) -> dict[str, Any]:
+    """What the file has for the application's factory. Raises HarnessError."""
+    arguments = _read(file).get(ARGUMENTS, {})
+    if not isinstance(arguments, dict):
+        raise HarnessError(f"{file.name}: {ARGUMENTS} is no table; write [{ARGUMENTS}]")
+    return arguments
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise HarnessError(f"cannot read {file}: {error.strerror}; name another file") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HarnessError(f"{file} is no TOML: {error}") from error
-    return [_scenario(file, name, table) for name, table in tables.items()]
 
 
-def _scenario(file: Path, name: str, table: Any) -> Scenario:
-    where = f"{file.name}, [{name}]"
+def _scenario(file: str, name: str, table: Any) -> Scenario:
+    where = f"{file}, [{name}]"
     if not isinstance(table, dict):
-        raise HarnessError(f"{file.name}: {name} is no table; write [name] above its keys")
+        raise HarnessError(f"{file}: {name} is no table; write [name] above its keys")
     if not _NAME.fullmatch(name):
         raise HarnessError(f"{where}: a name is of letters, digits, '.', '_' and '-'")
     unknown = sorted(table.keys() - _KEYS)
@@ -155,12 +210,15 @@ def _scenario(file: Path, name: str, table: Any) -> Scenario:
         raise HarnessError(f"{where}: method and body must be texts")
     if not (isinstance(headers, dict) and all(isinstance(v, str) for v in headers.values())):
         raise HarnessError(f'{where}: headers must be a table of texts, as {{ Accept = "a/b" }}')
+    check = table.get("check", "bytes")
+    if check not in CHECKS:
+        raise HarnessError(f'{where}: check must be "bytes" (each of them) or "status" (alone)')
     model = _model(where, table)
     taken: set[str] = set()
     loads = tuple(
         Load(
             "main" if len(paths) == 1 else _slug(path, taken),
-            _case(where, method, path, tuple(headers.items()), body.encode()),
+            _case(where, method, path, tuple(headers.items()), body.encode(), CHECKS[check]),
             model,
             own=True,
         )
@@ -185,7 +243,12 @@ def _model(where: str, table: Mapping[str, Any]) -> Model:
 
 
 def _case(
-    where: str, method: str, path: str, headers: tuple[tuple[str, str], ...], body: bytes
+    where: str,
+    method: str,
+    path: str,
+    headers: tuple[tuple[str, str], ...],
+    body: bytes,
+    expected: Expected = _UNKNOWN,
 ) -> Case:
     if not _TARGET.fullmatch(path):
         raise HarnessError(
@@ -201,7 +264,7 @@ def _case(
             r"[ -~]*", value
         ):
             raise HarnessError(f"{where}: {name!r} is no header of printable ASCII")
-    return Case(f"{method} {path}", Request(method, path, headers, body), _UNKNOWN)
+    return Case(f"{method} {path}", Request(method, path, headers, body), expected)
 
 
 def _slug(path: str, taken: set[str]) -> str:
@@ -215,69 +278,16 @@ def _slug(path: str, taken: set[str]) -> str:
     return name
 
 
-def learn(stack: Stack, requests: Iterable[Request]) -> dict[Request, Expected]:
-    """What each request is answered, asked as often as ASKED says.
-
-    Where the bytes differ from asking to asking (a time, a number, a port), any body will do.
-    Raises ServerError where the application does not start, HarnessError for an answer
-    that is not to be measured or whose status differs.
-    """
-    wanted = list(dict.fromkeys(requests))
-    answers: dict[Request, list[Expected]] = {request: [] for request in wanted}
-    for times in ASKED:
-        with server_process(stack) as server:
-            for request in wanted * times:
-                answers[request].append(_ask(server.host, server.port, request))
-    return {request: _agreed(request, told) for request, told in answers.items()}
-
-
-def _agreed(request: Request, told: list[Expected]) -> Expected:
-    first, what = told[0], f"{request.method} {request.target}"
-    bad = next((one for one in told if not 200 <= one.status < 400), None)
-    if bad is not None:
-        remedy = (
-            "correct the application, or name another path"
-            if bad.status >= 500
-            else "name a path and a method that the application answers with 200 to 399"
-        )
-        raise HarnessError(f"{what} was answered with status {bad.status}; {remedy}")
-    if any((one.status, one.content_type, one.allow) != _kind(first) for one in told):
-        raise HarnessError(
-            f"{what} was answered with another status or content type from asking to asking; "
-            "name a path whose answers are alike"
-        )
-    if all(one.body == first.body for one in told):
-        return first
-    return replace(first, body=_ANY_BODY)
-
-
-def _kind(expected: Expected) -> tuple[int, str | None, str | None]:
-    return expected.status, expected.content_type, expected.allow
-
-
-def _ask(host: str, port: int, request: Request) -> Expected:
-    try:
-        with socket.create_connection((host, port), timeout=_BOUND_S) as connection:
-            connection.sendall(request.encode(f"{host}:{port}"))
-            with http.client.HTTPResponse(connection, method=request.method) as answer:
-                answer.begin()
-                body = answer.read()
-                kind, allow = answer.getheader("Content-Type"), answer.getheader("Allow")
-    except (OSError, http.client.HTTPException) as error:
-        raise HarnessError(
-            f"{request.method} {request.target} had no answer ({type(error).__name__}: {error}); "
-            "name a path that ends with an answer"
-        ) from error
-    return Expected(answer.status, kind, body, allow)
-
-
 def _expecting(scenario: Scenario, learned: Mapping[Request, Expected]) -> Scenario:
     """The Scenario with the answers that were learned, and a Warning where they vary."""
     return replace(scenario, loads=tuple(_told(load, learned) for load in scenario.loads))
 
 
 def _told(load: Load, learned: Mapping[Request, Expected]) -> Load:
+    codes: tuple[Code, ...] = ()
     expected = learned[load.case.request]
-    varies = isinstance(expected.body, re.Pattern)
-    codes = (Code.ANSWER_VARIES,) if varies else ()
+    if load.case.expected is _STATUS_ALONE:
+        expected = replace(expected, body=ANY_BODY)
+    else:
+        codes = (Code.ANSWER_VARIES,) if isinstance(expected.body, re.Pattern) else ()
     return replace(load, case=replace(load.case, expected=expected), codes=codes)

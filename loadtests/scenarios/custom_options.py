@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import click
 
+from loopbench.loadtests.bench.configuration import Configuration
 from loopbench.loadtests.scenarios.custom import Own, prepare
+from loopbench.servers.custom.application import READY_S
 from loopbench.servers.custom.stacks import HOSTS
 from loopbench.servers.supervision.cli_names import NameIn
 
@@ -42,7 +45,31 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         metavar="FILE.toml",
         help="Offer it the scenarios of this file.",
     ),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Send this with each --get (repeatable).",
+    ),
+    click.option(
+        "--arg",
+        "arguments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Give this to the function that makes it (repeatable).",
+    ),
+    click.option(
+        "--ready-s",
+        type=click.FloatRange(1, 3600),
+        default=READY_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long its import, and its start to the first answer, may take.",
+    ),
 )
+
+_NOTHING = Configuration()
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,14 +84,54 @@ def wanted(
     file: Path | None,
     on: tuple[str, ...],
     others: bool,
+    headers: tuple[str, ...] = (),
+    arguments: tuple[str, ...] = (),
+    ready_s: float = READY_S,
+    configured: Configuration = _NOTHING,
 ) -> Own | None:
-    """A person's own application, where they name one; a usage error for what does not fit it."""
+    """A person's own application, where they name one; a usage error for what does not fit it.
+
+    What they should know of it before the load is printed.
+    """
     if app is None:
-        if gets or file or on:
-            raise click.UsageError("--on, --get and --scenarios need --app with your application")
+        if gets or file or on or headers or arguments:
+            raise click.UsageError(
+                "--on, --get, --scenarios, --header and --arg need --app with your application"
+            )
         return None
     if others:
         raise click.UsageError(
             "--app measures your own application; leave out --stack and --scenario"
         )
-    return prepare(app, folder, gets, file, tuple(dict.fromkeys(on)))
+    own = prepare(
+        app,
+        folder,
+        gets,
+        file,
+        tuple(dict.fromkeys(on)),
+        headers=tuple(map(_header, headers)),
+        arguments={**configured.arguments, **dict(map(_argument, arguments))},
+        ready_s=ready_s,
+        tables={} if gets or file else configured.loads,
+    )
+    for note in own.notes:
+        click.echo(f"note: {note}", err=True)
+    return own
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not (colon and name.strip()):
+        raise click.UsageError("--header takes 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """A name with a value: a number, true or false as TOML writes them, and a text otherwise."""
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier()):
+        raise click.UsageError("--arg takes NAME=VALUE, as in --arg config=dev.toml")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.supervision import own_modules
 
 USERS = 32
 TURNS = 5
@@ -62,7 +62,8 @@ def stock(
     cpu = min(on.cpus.generator) if on.cpus.generator else -1
     arguments = [on.server.url, str(users), str(warmup_s), str(measured_s), str(cpu)]
     with subprocess.Popen(
-        [sys.executable, "-m", f"loopbench.loadtests.selfcheck.{module}", *arguments],
+        own_modules.command(f"loadtests.selfcheck.{module}", *arguments),
+        env=own_modules.environment(),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -31,7 +31,13 @@ from loopbench.results.schema.measured import (
     THREADS,
     TIMELINE,
 )
-from loopbench.results.schema.paths import REGRESSIONS_FOLDER, ROOT, RUNS_FOLDER
+from loopbench.results.schema.paths import (
+    IMPORTED_FROM,
+    INSTALLED,
+    REGRESSIONS_FOLDER,
+    ROOT,
+    RUNS_FOLDER,
+)
 from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
@@ -49,6 +55,8 @@ __all__ = [
     "FAILURES",
     "FINDINGS",
     "HISTOGRAMS",
+    "IMPORTED_FROM",
+    "INSTALLED",
     "INSTRUCTIONS",
     "OBSERVATIONS",
     "PERCENTILES",

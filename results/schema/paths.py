@@ -7,8 +7,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds `servers`, `loadtests` and `results`: a clone, or the installed package."""
 
-RUNS_FOLDER = ROOT / "results" / "runs"
-"""Where results folders are written unless another place is named; git-ignored."""
+INSTALLED = not (ROOT / "pyproject.toml").is_file()
+"""Whether this is an installed package, and not a clone with its history and its own results."""
 
-REGRESSIONS_FOLDER = ROOT / "results" / "regressions"
+IMPORTED_FROM = ROOT.parent if INSTALLED else ROOT
+"""The folder on the path that `loopbench` is imported from."""
+
+_RESULTS = Path.cwd() / "loopbench-results" if INSTALLED else ROOT / "results"
+
+RUNS_FOLDER = _RESULTS if INSTALLED else _RESULTS / "runs"
+"""Where results folders are written unless another place is named; git-ignored. Of an installed
+package: `loopbench-results` where the person stands."""
+
+REGRESSIONS_FOLDER = _RESULTS / "regressions"
 """Where the folders of regression checks are written unless another place is named; git-ignored."""

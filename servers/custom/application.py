@@ -1,226 +1,290 @@
-"""A person's own application: where it is found, what it is, and how a server here takes it.
+"""A person's own application: it is imported and made as they do it themselves.
 
-Their code is imported in the process that serves it and, to see what it is, in one that does
-nothing else (`python -m loopbench.servers.custom.application`); never in the harness.
+Their code runs in the process that serves it and, to see what it is, in one that does nothing else
+(`servers.custom.look`); never in the harness. Both have the person's folder as working folder and
+first on the path, and no word of the suite's in `sys.argv`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib
+import importlib.util
 import inspect
-import json
+import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from loopbench.results.schema import ROOT
-from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.custom import recognition
+from loopbench.servers.custom.recognition import Kind
+from loopbench.servers.custom.target import Target, parse
+from loopbench.servers.errors import StartupFailed
 
-AIOHTTP = "aiohttp"
-ASGI = "ASGI"
-
-_LOOK_BOUND_S = 30.0
-_ASGI_PARAMETERS = 3
-_WSGI_PARAMETERS = 2
+AIOHTTP = Kind.AIOHTTP.value
+ASGI = Kind.ASGI.value
+READY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class OwnApp:
-    """Where a person's application is.
+    """Where a person's application is, and how it comes about.
 
-    target: `module:attribute`, an application or a callable without arguments that makes one.
-    folder: where the module is looked for first.
+    target: see `servers.custom.target`. folder: the working folder, absolute.
     path: the target of a GET that shows that it serves, whatever it answers.
+    arguments: what a factory is given by name.
+    ready_s: how long its import, and its start to the first answer, may take.
+    kind, made: what a look at it found: one of Kind, and whether the target is called to have it.
+    None: nobody has looked.
+    in_loop: whether it is imported and made inside a running loop, since it needs one.
     """
 
     target: str
     folder: str
     path: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    ready_s: float = READY_S
+    kind: str | None = None
+    made: bool | None = None
+    in_loop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """What an application turned out to be.
+class Loaded:
+    """What importing, and where a factory is called, calling it gave.
 
-    kind: AIOHTTP or ASGI, which decides on the servers that it runs on.
-    framework: the package of its class, or "ASGI" where that is the person's own.
-    packages: the distribution of that framework, where there is one.
+    app: the application, or an awaitable of it. made: see OwnApp.
     """
 
-    kind: str
-    framework: str
-    packages: tuple[str, ...]
+    app: Any
+    made: bool
 
 
-def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
-    """What the application is, found out in a process of its own.
+_loaded: dict[tuple[str, str], Loaded | StartupFailed] = {}
+"""Of this process: a module is imported, and its factory called, once."""
 
-    Raises StartupFailed with cause and remedy where it cannot be had.
+
+def prepare(own: OwnApp) -> None:
+    """Import it and call its factory, while no loop runs, where it does not need a running one.
+
+    What goes wrong is kept, for `application` to raise where the server reports it.
     """
-    import subprocess  # no server needs it to start, and each imports this module
-
-    try:
-        done = subprocess.run(
-            [
-                python,
-                "-m",
-                "loopbench.servers.custom.application",
-                json.dumps([own.target, own.folder]),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=_LOOK_BOUND_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise StartupFailed(
-            f"{own.target} was not imported within {_LOOK_BOUND_S:g} s; move what takes so long "
-            "into the application's start-up"
-        ) from error
-    # What the application itself printed comes before the last line.
-    last = done.stdout.rstrip().rpartition("\n")[2]
-    try:
-        told = json.loads(last)
-        if "error" in told:
-            raise StartupFailed(told["error"])
-        return Looks(told["kind"], told["framework"], tuple(told["packages"]))
-    except (ValueError, KeyError, TypeError) as error:
-        words = done.stderr.rstrip().rpartition("\n")[2]
-        raise StartupFailed(
-            f"{own.target} ended the process that imported it, exit status {done.returncode}"
-            f"{': ' if words else ''}{words}; it must be importable without serving"
-        ) from error
+    if not own.in_loop:
+        _load(own)
 
 
 async def application(own: OwnApp) -> Any:
-    """The application itself, imported and, where a factory makes it, made, in this loop.
+    """The application itself; what a factory has left to be awaited is awaited in this loop.
 
     Raises StartupFailed with cause and remedy.
     """
-    found = _attribute(own)
-    if _kind(found) is not None or not callable(found):
-        return found
-    if _required(found):
-        return found  # not a factory: `kind` says what is wrong with it
-    try:
-        made = found()
-        return await made if isinstance(made, Awaitable) and _kind(made) is None else made
-    except Exception as error:
-        raise StartupFailed(f"{own.target}() raised {_line(error)}") from error
+    loaded = _load(own)
+    if isinstance(loaded, StartupFailed):
+        raise loaded
+    if loaded.made and inspect.isawaitable(loaded.app):
+        try:
+            app = await loaded.app
+        except (Exception, SystemExit) as error:
+            raise _raised(f"{own.target}()", error) from error
+        loaded = _loaded[own.target, own.folder] = Loaded(app, made=True)
+    return loaded.app
+
+
+def is_made(own: OwnApp) -> bool:
+    """Whether the application that this process has loaded is what its target returned."""
+    loaded = _load(own)
+    return isinstance(loaded, Loaded) and loaded.made
 
 
 def kind(own: OwnApp, app: object) -> str:
-    """AIOHTTP or ASGI. Raises StartupFailed for what is neither."""
-    found = _kind(app)
-    if found is not None:
-        return found
-    if callable(app) and len(_required(app)) == _WSGI_PARAMETERS:
-        raise StartupFailed(
-            f"{own.target} takes two arguments, as a WSGI application does; wrap it, as in "
-            "asgiref.wsgi.WsgiToAsgi(app)"
-        )
-    raise StartupFailed(
-        f"{own.target} is {type(app).__name__}, neither an aiohttp.web.Application nor an ASGI "
-        "application (a callable of scope, receive and send), nor does it make one without "
-        "arguments; name one that is"
-    )
+    """AIOHTTP or ASGI. Raises StartupFailed with the remedy for what is neither."""
+    found = Kind(own.kind) if own.kind is not None else recognition.recognise(app)
+    if found in (Kind.AIOHTTP, Kind.ASGI):
+        return found.value
+    raise StartupFailed(_REMEDIES[found].format(target=own.target, type=type(app).__name__))
 
 
-def _attribute(own: OwnApp) -> Any:
-    name, colon, path = own.target.partition(":")
-    if not (name and colon and path):
-        raise StartupFailed(
-            f"{own.target!r} does not name an application; write module:attribute, "
-            "as in shop.web:make_app"
-        )
-    if own.folder not in sys.path:
-        sys.path.insert(0, own.folder)
+_NEITHER = (
+    "{target} is {type}, neither an aiohttp.web.Application nor an ASGI application (a callable of "
+    "scope, receive and send), nor does it make one; name one that is"
+)
+_REMEDIES = {
+    Kind.WSGI: "{target} is a WSGI application, called with environ and start_response; wrap it: "
+    "a2wsgi.WSGIMiddleware(app, workers=10) runs requests in so many threads, "
+    "asgiref.wsgi.WsgiToAsgi(app) all in one",
+    Kind.ASGI2: "{target} takes a scope alone, as ASGI 2 had it; wrap it with "
+    "asgiref.compatibility.guarantee_single_callable(app)",
+    Kind.MAKER: _NEITHER,
+    Kind.OTHER: _NEITHER,
+}
+
+
+def _load(own: OwnApp) -> Loaded | StartupFailed:
+    key = own.target, own.folder
+    if key not in _loaded:
+        try:
+            _loaded[key] = _made(own)
+        except StartupFailed as error:
+            _loaded[key] = error
+    return _loaded[key]
+
+
+def _made(own: OwnApp) -> Loaded:
+    target = parse(own.target, Path(own.folder))
+    _enter(own, target)
+    found = _attribute(target, own)
+    if own.made is False or not (target.called or _is_maker(own, found)):
+        return Loaded(found, made=False)
+    return Loaded(_call(own, target, found), made=True)
+
+
+def _is_maker(own: OwnApp, found: object) -> bool:
+    if own.made is not None:
+        return own.made
+    return recognition.recognise(found) is Kind.MAKER
+
+
+def _call(own: OwnApp, target: Target, maker: Any) -> Any:
+    """What the factory returns. Raises StartupFailed, with the arguments that it lacks."""
+    named = {**target.named, **own.arguments}
+    positional = list(target.positional)
+    lacking = [one for one in recognition.required(maker) if one.name not in named]
+    # aiohttp's own command line calls `init_func(argv)`.
+    if not positional and [one.name for one in lacking] == ["argv"]:
+        positional, lacking = [[]], []
+    lacking = lacking[len(positional) :]
+    if lacking:
+        names = ", ".join(one.name for one in lacking)
+        options = " ".join(f"--arg {one.name}=…" for one in lacking)
+        raise StartupFailed(f"{own.target} needs {names}, which nobody gives it; add {options}")
     try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise StartupFailed(
-                f"no module {error.name!r} in the current folder or in --app-dir; name the folder "
-                "that holds it by --app-dir"
-            ) from error
+        inspect.signature(maker, follow_wrapped=False).bind(*positional, **named)
+    except TypeError as error:
+        raise StartupFailed(f"{own.target}() {error}; correct --arg or the parentheses") from error
+    except ValueError:
+        pass  # it has no signature that can be read, and says itself what is wrong
+    try:
+        return maker(*positional, **named)
+    except (Exception, SystemExit) as error:
+        raise _raised(f"{own.target.removesuffix('()')}()", error) from error
+
+
+def _enter(own: OwnApp, target: Target) -> None:
+    """Be where the person stands when they start it: their folder, its modules, no arguments."""
+    try:
+        os.chdir(own.folder)
+    except OSError as error:
         raise StartupFailed(
-            f"{name} needs {error.name!r}, which is not installed here; install it into this "
-            "environment (.venv/bin/python -m pip install …)"
+            f"cannot work in {own.folder}: {error.strerror}; name another folder by --app-dir"
         ) from error
-    except Exception as error:
-        raise StartupFailed(
-            f"importing {name} raised {_line(error)}; correct that first"
-        ) from error
+    sys.argv[:] = [str(target.file or target.module)]
+    # The suite's own folder goes last, for the processes that this one starts.
+    kept = [path for path in sys.path if path not in ("", str(ROOT), str(target.folder))]
+    begin = [str(target.folder)]
+    if str(target.folder) != own.folder:
+        kept = [path for path in kept if path != own.folder]
+        begin.append(own.folder)
+    sys.path[:] = [*begin, *kept, str(ROOT)]
+    importlib.invalidate_caches()
+
+
+def _attribute(target: Target, own: OwnApp) -> Any:
+    module = _import(target, own)
     value: Any = module
-    for part in path.split("."):
+    for part in target.path.split("."):
         try:
             value = getattr(value, part)
         except AttributeError:
             public = [one for one in vars(module) if not one.startswith("_")]
             raise StartupFailed(
-                f"module {name} has no {path!r}; it has {', '.join(public) or 'nothing'}"
+                f"module {target.module} has no {target.path!r}; it has "
+                f"{', '.join(public) or 'nothing'}"
             ) from None
     return value
 
 
-def _kind(app: object) -> str | None:
-    # Where it was not imported, nothing can be an application of it.
-    web = sys.modules.get("aiohttp.web")
-    if web is not None and isinstance(app, web.Application):
-        return AIOHTTP
-    if not callable(app) or inspect.isclass(app):
-        return None
-    return ASGI if len(_required(app)) == _ASGI_PARAMETERS else None
-
-
-def _required(called: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters that a call must give by position."""
+def _import(target: Target, own: OwnApp) -> ModuleType:
+    name = target.module
     try:
-        parameters = inspect.signature(called).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [
-        one
-        for one in parameters
-        if one.kind in positional and one.default is inspect.Parameter.empty
-    ]
+        if _is_another(target):
+            return _import_file(target)
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise StartupFailed(
+                f"no module {error.name!r} in the current folder or in --app-dir; "
+                f"{_elsewhere(target, own)}"
+            ) from error
+        raise StartupFailed(
+            f"{name} needs {error.name!r}, which is not installed here; install it into this "
+            f"environment ({sys.executable} -m pip install …)"
+        ) from error
+    except SystemExit as error:
+        raise StartupFailed(
+            f"importing {name} ended its process ({_line(error)}); it was imported in "
+            f"{own.folder}, and must not serve or exit when it is imported"
+        ) from error
+    except Exception as error:
+        raise StartupFailed(
+            f"importing {name} raised {_line(error)}{_where(error)}; correct that first"
+        ) from error
 
 
-def _looks(own: OwnApp, app: object) -> Mapping[str, Any]:
-    from importlib.metadata import packages_distributions  # as above; takes long
+def _elsewhere(target: Target, own: OwnApp) -> str:
+    sources = Path(own.folder) / "src"
+    if Target(sources, target.module, target.path).file is not None:
+        return f"src holds it: write src/{target.module.replace('.', '/')}:{target.path}"
+    return "name the folder that holds it by --app-dir"
 
-    found = kind(own, app)
-    tops = [base.__module__.partition(".")[0] for base in type(app).__mro__]
-    distributions = packages_distributions()
-    known = next((top for top in tops if top in distributions), None)
-    framework = None if known is None else distributions[known][0].lower()
-    return {
-        "kind": found,
-        "framework": framework or ASGI,
-        "packages": [] if framework is None else [framework],
-    }
+
+def _is_another(target: Target) -> bool:
+    """Whether a module of that name, not the person's, is there already, as `site` always is."""
+    file, taken = target.file, sys.modules.get(target.module)
+    if file is None or taken is None:
+        return False
+    return getattr(taken, "__file__", None) != str(file)
+
+
+def _import_file(target: Target) -> ModuleType:
+    name = f"own_{target.module.replace('.', '_')}"
+    spec = importlib.util.spec_from_file_location(name, target.file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def needs_loop(error: BaseException | None) -> bool:
+    """Whether something failed because no loop ran."""
+    while error is not None:
+        if isinstance(error, RuntimeError) and "no running event loop" in str(error):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _raised(what: str, error: BaseException) -> StartupFailed:
+    failed = StartupFailed(f"{what} raised {_line(error)}{_where(error)}")
+    failed.__cause__ = error
+    return failed
+
+
+def _where(error: BaseException) -> str:
+    """The innermost line of the person's own code that an exception came through."""
+    trace, found = error.__traceback__, ""
+    here = os.getcwd()
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(here) and "site-packages" not in file:
+            found = f" ({os.path.relpath(file, here)}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
 
 
 def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _main() -> None:
-    target, folder = json.loads(sys.argv[1])
-    own = OwnApp(target, folder, "/")
-
-    async def look() -> Mapping[str, Any]:
-        return _looks(own, await application(own))
-
-    try:
-        told = asyncio.run(look())
-    except ServerError as error:
-        told = {"error": str(error)}
-    print(f"\n{json.dumps(told)}", flush=True)
-
-
-if __name__ == "__main__":
-    _main()
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -20,6 +20,11 @@ async def create_app(own: OwnApp) -> Any:
     return Hosted(app) if application.kind(own, app) == ASGI else app
 
 
+def prepare(own: OwnApp) -> None:
+    """See `application.prepare`."""
+    application.prepare(own)
+
+
 class Hosted:
     """A person's ASGI application as `asgi.Application`.
 

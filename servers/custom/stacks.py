@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from loopbench.servers.custom.application import AIOHTTP, ASGI, Looks, OwnApp
+from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
+from loopbench.servers.custom.look import Looks
 from loopbench.servers.errors import ServerError
 from loopbench.servers.parts import Application, Loop, Server
 from loopbench.servers.stacks import LOOPS, SERVERS, STACKS, Stack, combine
@@ -70,5 +71,8 @@ def _row(own: OwnApp, looks: Looks, name: str) -> Stack:
     )
     # The contract is not asked of it, so it has no holes in it.
     return replace(
-        row, options={**host.server.options, **host.server.own_options}, holes={}, own=own
+        row,
+        options={**host.server.options, **host.server.own_options},
+        holes={},
+        own=looks.told(own),
     )

@@ -15,13 +15,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from loopbench.results.schema import ROOT
 from loopbench.servers import errors, stacks
+from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle.child_main import Config
 from loopbench.servers.lifecycle.tree import layout_of
@@ -132,7 +133,7 @@ def server_process(
     port: int = 0,
     cpus: frozenset[int] | None = None,
     log: Path | None = None,
-    ready_timeout_s: float = 30.0,
+    ready_timeout_s: float | None = None,
     stop_timeout_s: float = 10.0,
     prefix: tuple[str, ...] = (),
     python: Path = Path(sys.executable),
@@ -142,7 +143,7 @@ def server_process(
 
     cpus: bind the process to these; `facts["cpus"]` says what is in force.
     log: its standard error is appended there; without one it is dropped.
-    ready_timeout_s: spawn → first answer.
+    ready_timeout_s: spawn → first answer; by default what its row says.
     stop_timeout_s: how long a graceful stop may take before the process group is killed.
     prefix: a command put in front, such as `("ip", "netns", "exec", NAME)`; it must hand
         standard input and output through.
@@ -152,6 +153,7 @@ def server_process(
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
     stack = stacks.find(name)
+    ready_timeout_s = ready_timeout_s or stacks.ready_s(stack)
     layout = layout_of(root)
     if layout is None:
         raise StartupFailed(
@@ -289,13 +291,13 @@ def greet(stack: Stack, host: str, port: int, deadline: float) -> None:
     """Send the stack's greeting. Raises StartupFailed unless the answer is right."""
     request, expected = stacks.greeting(stack)
     timeout_s = max(0.001, deadline - time.monotonic())
-    connection = http.client.HTTPConnection(_ANY_ADDRESS.get(host, host), port, timeout=timeout_s)
+    address = _ANY_ADDRESS.get(host, host)
     try:
-        with closing(connection):
-            connection.request(request.method, request.target)
-            response = connection.getresponse()
-            body = response.read()
-            wrong = None if expected is None else expected.check(response.status, body)
+        # Where any answer does, it need not have an end.
+        answer = ask(address, port, request, bound_s=timeout_s, head_only=expected is None)
+        wrong = None if expected is None else expected.check(answer.status, answer.body)
+    except Unbounded as error:
+        wrong = f"the answer {error}"
     except (OSError, http.client.HTTPException) as error:
         wrong = f"{type(error).__name__}: {error}"
     if wrong is not None:

@@ -14,6 +14,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
+from loopbench.servers import stacks
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
@@ -91,6 +92,7 @@ def run(
     obstacle = available(stack)
     if obstacle is not None:
         raise StartupFailed(f"stack {stack.name} cannot run here: {obstacle}")
+    stacks.prepare(stack)
     new_loop = partial(LOOPS[stack.loop], watching)
     with asyncio.Runner(debug=settings.debug, loop_factory=new_loop) as runner:
         loop = runner.get_loop()

@@ -185,7 +185,7 @@ def managed_processes(
     host: str = "127.0.0.1",
     cpus: frozenset[int] | None = None,
     log: Path | None = None,
-    ready_timeout_s: float = 30.0,
+    ready_timeout_s: float | None = None,
     stop_timeout_s: float = 10.0,
 ) -> Iterator[ManagedGroup]:
     """Run stack `name` as `count` workers of its server's own manager; stop it in the end.
@@ -195,6 +195,7 @@ def managed_processes(
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
     stack = stacks.find(name)
+    ready_timeout_s = ready_timeout_s or stacks.ready_s(stack)
     row = table.managed(stack)
     config = Config(
         stack=stack.name,

@@ -34,7 +34,7 @@ from loopbench.servers.lifecycle.child_main import (
     probing,
 )
 from loopbench.servers.managers import table
-from loopbench.servers.stacks import Stack, make_application
+from loopbench.servers.stacks import Stack, make_application, prepare
 from loopbench.servers.supervision import os_stats
 from loopbench.servers.supervision.control_pipe import Message
 
@@ -84,6 +84,7 @@ class Worker:
         self.stack: Stack = table.managed(stack)
         self._station = _connect(options.control_socket)
         self._held = ExitStack()
+        prepare(stack)
         self.watching = self._held.enter_context(probing(self.settings))
         self._handlers: dict[str, Handler] = {"read": lambda _: asdict(os_stats.read())}
         if self.watching is not None:

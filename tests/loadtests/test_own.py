@@ -14,11 +14,13 @@ import pytest
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom import USERS, learn, of_file, of_paths, prepare
+from loopbench.loadtests.scenarios.custom import USERS, of_file, of_paths, prepare
+from loopbench.loadtests.scenarios.learning import learn
 from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, THREADS, Code, read_table
 from loopbench.servers.contract.cases import Request
-from loopbench.servers.custom.application import ASGI, Looks, OwnApp, look_at
+from loopbench.servers.custom.application import ASGI, OwnApp
+from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
@@ -47,8 +49,8 @@ def measured(shop: Path) -> Ended:
 
 
 def test_the_document_has_an_application_and_its_loads() -> None:
-    """Both files that the example needs are in it."""
-    assert blocks(DOCUMENT).keys() == {"shop.py", "loads.toml"}
+    """And a configuration that names them."""
+    assert blocks(DOCUMENT).keys() == {"shop.py", "loads.toml", "loopbench.toml"}
 
 
 def test_each_load_of_the_own_application_has_a_row(measured: Ended) -> None:
@@ -170,7 +172,11 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("odd", ("--get", "/ok"), "'odd' does not name an application; write module:attribute"),
         ("odd:not_one", ("--get", "/ok"), "odd:not_one is int, neither an aiohttp"),
         ("odd:broken", ("--get", "/ok"), "odd:broken() raised RuntimeError: no database"),
-        ("odd:wsgi", ("--get", "/ok"), "as a WSGI application does; wrap it"),
+        (
+            "odd:wsgi",
+            ("--get", "/ok"),
+            "odd:wsgi is a WSGI application, called with environ",
+        ),
         ("odd:never", ("--get", "/ok"), "app-aiohttp failed to start: RuntimeError: no queue"),
         ("odd:failing", ("--get", "/ok"), "the application's start-up failed: no disk"),
         ("odd:asgi", ("--get", "/oops"), "GET /oops was answered with status 500; correct"),
@@ -213,7 +219,7 @@ def test_what_cannot_be_measured_ends_the_command(odd: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--get", "/ok"), "--on, --get and --scenarios need --app"),
+        (("--get", "/ok"), "--header and --arg need --app"),
         (("--app", "odd:asgi", "--stack", "aiohttp"), "leave out --stack and --scenario"),
         (("--app", "odd:asgi", "--on", "hypercon"), "unknown server 'hypercon'; did you mean"),
     ],
@@ -304,6 +310,10 @@ def test_an_own_application_as_two_processes_is_gone_on_with(odd: Path) -> None:
             "--scenarios FILE.toml --rounds=2",
         ),
         (
+            ("--header", "Cookie: key=1", "--arg=password=2", "--get", "/"),
+            "--header 'Cookie:…' --arg 'password=…' --get /",
+        ),
+        (
             ("--scenarios=loads.toml", "--out", "x", "--out=y", "--probe"),
             "--scenarios loads.toml --probe",
         ),
@@ -345,7 +355,7 @@ def toml(folder: Path, text: str) -> Path:
         ("[a", "is no TOML"),
         ("a = 1", "a is no table"),
         ('["a b"]\npath = "/"\nusers = 1', "a name is of letters"),
-        ('[a]\npath = "/"\nuser = 1', "unknown key user; known: body, headers"),
+        ('[a]\npath = "/"\nuser = 1', "unknown key user; known: body, check, headers"),
         ("[a]\nusers = 1", "path must be a text"),
         ('[a]\npath = ["/", "/"]\nusers = 1', "a path is there twice"),
         ('[a]\npath = "/"', "give either users"),

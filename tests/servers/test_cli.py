@@ -168,15 +168,12 @@ def test_list_has_a_row_a_stack() -> None:
 
 def test_the_shell_completes_names_of_stacks() -> None:
     """As click's completion scripts ask the installed command for them."""
-    program = (
-        "import sys; sys.argv[0] = 'loopbench-servers'; "
-        "import loopbench.servers.__main__ as m; m.main()"
-    )
-    asked = {"COMP_WORDS": "loopbench-servers run q", "COMP_CWORD": "2"}
+    program = "import sys; sys.argv[0] = 'loopbench'; import loopbench.__main__ as m; m.main()"
+    asked = {"COMP_WORDS": "loopbench servers run q", "COMP_CWORD": "3"}
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env={**os.environ, **asked, "_LOOPBENCH_SERVERS_COMPLETE": "bash_complete"},
+        env={**os.environ, **asked, "_LOOPBENCH_COMPLETE": "bash_complete"},
         capture_output=True,
         text=True,
         timeout=BOUND_S,

@@ -12,7 +12,8 @@ from urllib.request import urlopen
 import pytest
 
 from loopbench.loadtests.bench import verify
-from loopbench.servers.custom.application import OwnApp, look_at
+from loopbench.servers.custom.application import OwnApp
+from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.parity import differences

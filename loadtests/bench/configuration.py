@@ -1,0 +1,117 @@
+"""`loopbench.toml`, or `[tool.loopbench]` of pyproject.toml: options of `bench` that stay.
+
+Every option has its key, named as on the command line, which goes before the file. Beside the
+options stand `[arguments]` and the loads, a table `[loads.NAME]` each: see `scenarios.custom`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+FILE = "loopbench.toml"
+_PYPROJECT = "pyproject.toml"
+_META = "loopbench.configuration"
+_LOADS, _ARGUMENTS = "loads", "arguments"
+_OWN = ("app", "app-dir", "on", "get", "scenarios", "header", "arg", "ready-s")
+_THE_SUITES = re.compile(r"--(stack|scenario)(=|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a file says. options: by the name on the command line, without its dashes."""
+
+    file: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    loads: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def words(self) -> list[str]:
+        """The options as words of a command line."""
+        found: list[str] = []
+        for name, value in self.options.items():
+            if value is True or value is False:
+                found += [f"--{name}" if value else f"--no-{name}"]
+            else:
+                values = value if isinstance(value, list) else [value]
+                found += [word for one in values for word in (f"--{name}", str(one))]
+        return found
+
+
+def read(folder: Path) -> Configuration:
+    """What is configured in a folder; nothing where it has no such file.
+
+    Raises click.UsageError with file and line for what is no TOML, or no table.
+    """
+    for name, path in ((FILE, ()), (_PYPROJECT, ("tool", "loopbench"))):
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise click.UsageError(f"{name} is no TOML: {error}") from error
+        for part in path:
+            table = table.get(part, {})
+        if table:
+            return _of(file, table)
+    return Configuration()
+
+
+def _of(file: Path, table: dict[str, Any]) -> Configuration:
+    options = dict(table)
+    loads, arguments = options.pop(_LOADS, {}), options.pop(_ARGUMENTS, {})
+    for name, value in ((_LOADS, loads), (_ARGUMENTS, arguments)):
+        if not isinstance(value, dict):
+            raise click.UsageError(f"{file.name}: {name} must be a table")
+    return Configuration(file, options, loads, arguments)
+
+
+def in_force() -> Configuration:
+    """That of the command that is being carried out."""
+    found: Configuration = click.get_current_context().meta.get(_META, Configuration())
+    return found
+
+
+class Configured(click.Command):
+    """A command whose options have defaults in the configuration of the current folder."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with what is configured as defaults. Raises click.UsageError for a key
+        that no option has."""
+        found = read(Path.cwd())
+        if any(map(_THE_SUITES.match, args)):  # the suite's own servers are meant
+            options = {name: value for name, value in found.options.items() if name not in _OWN}
+            found = Configuration(found.file, options)
+        ctx.meta[_META] = found
+        ctx.default_map = {**(ctx.default_map or {}), **self._defaults(found)}
+        return super().parse_args(ctx, args)
+
+    def _defaults(self, found: Configuration) -> dict[str, Any]:
+        known: dict[str, click.Option] = {
+            name.removeprefix("--"): option
+            for option in self.params
+            if isinstance(option, click.Option)
+            for name in option.opts
+            if name.startswith("--")
+        }
+        defaults: dict[str, Any] = {}
+        for name, value in found.options.items():
+            option = known.get(name)
+            assert found.file is not None
+            if option is None or option.name is None:
+                near = difflib.get_close_matches(name, [*known, _LOADS, _ARGUMENTS], 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise click.UsageError(f"{found.file.name}: no option of bench is {name!r}{hint}")
+            if isinstance(value, dict) or (isinstance(value, list) and not option.multiple):
+                raise click.UsageError(f"{found.file.name}: {name} must be one value")
+            single = option.multiple and not isinstance(value, list)
+            defaults[option.name] = [value] if single else value
+        return defaults

@@ -1,0 +1,96 @@
+"""`loopbench init`: a configuration for a person's application, from its own routes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loopbench.loadtests.bench.configuration import FILE
+from loopbench.loadtests.errors import HarnessError
+from loopbench.servers.contract.asking import Unbounded, ask
+from loopbench.servers.contract.http import get
+from loopbench.servers.custom.application import ASGI, OwnApp
+from loopbench.servers.custom.look import look_at
+from loopbench.servers.custom.stacks import HOSTS, rows
+from loopbench.servers.errors import ServerError
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.supervision.control_pipe import ControlError
+
+_DOCUMENT = "/openapi.json"
+_MOST = 10
+"""Loads that are switched on; the others stand there as comments."""
+
+_BEGIN = """\
+# Options of `loopbench bench`, named as on the command line, which goes before this file.
+app = {app}
+# app-dir = "."          # where it is imported, and its working folder
+# on = [{on}]
+# rounds = 3             # how often each load is measured, each time in a fresh process
+# duration = 1.8         # seconds that are measured
+# warmup = 0.5           # seconds before it
+# ready-s = 30.0         # how long import and start may take
+
+# What a function that makes the application is given.
+# [arguments]
+# config = "dev.toml"
+
+# The loads, a table each. users: a closed loop of so many; rate_rps: arrivals a second instead.
+# Beside them: method, headers, body; check = "status" where the answer changes now and then.
+"""
+
+
+@click.command()
+@click.argument("app", metavar="MODULE:NAME")
+@click.option("--force", is_flag=True, help=f"Write over a {FILE} that is there.")
+def init(app: str, force: bool) -> None:
+    """Write loopbench.toml here, for the application APP and the pages that it has.
+
+    Its routes are those of its own router, or of the OpenAPI document that it serves.
+    """
+    file = Path(FILE)
+    if file.exists() and not force:
+        raise click.UsageError(f"{FILE} is there already; --force writes over it")
+    own = OwnApp(app, str(Path().resolve()), _DOCUMENT)
+    try:
+        looks = look_at(own)
+        paths = list(looks.routes)
+        if not paths and looks.kind == ASGI:
+            (stack,) = rows(own, looks).values()
+            with server_process(stack) as server:
+                paths = _served(server.host, server.port)
+    except (ServerError, ControlError) as error:
+        raise HarnessError(str(error)) from error
+    fitting = [name for name, host in HOSTS.items() if host.kind == looks.kind]
+    file.write_text(_text(app, fitting, paths), encoding="utf-8")
+    click.echo(f"{FILE}: {len(paths)} pages; measure them by: loopbench bench")
+
+
+def _served(host: str, port: int) -> list[str]:
+    """The paths of GETs without a parameter that an OpenAPI document names; empty without one."""
+    try:
+        answer = ask(host, port, get(_DOCUMENT))
+        document: Any = json.loads(answer.body) if answer.status == 200 else {}
+        paths = document.get("paths", {})
+        return [path for path, one in paths.items() if "get" in one and "{" not in path]
+    except (Unbounded, OSError, http.client.HTTPException, ValueError, AttributeError):
+        return []  # it serves none
+
+
+def _text(app: str, servers: list[str], paths: list[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in servers)
+    text = _BEGIN.format(app=json.dumps(app), on=names)
+    taken: set[str] = set()
+    for number, path in enumerate(paths or ["/"]):
+        name = re.sub(r"[^A-Za-z0-9]+", "-", path).strip("-").lower()[:40] or "root"
+        while name in taken:
+            name += "-2"
+        taken.add(name)
+        sign = "" if number < _MOST else "# "
+        lines = (f"[loads.{name}]", f"path = {json.dumps(path)}", "users = 32")
+        text += "\n" + "".join(f"{sign}{line}\n" for line in lines)
+    return text

@@ -1,0 +1,126 @@
+"""What a person's own application answers, learned before the load by asking it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from loopbench.loadtests.errors import HarnessError
+from loopbench.servers.contract.asking import Unbounded, ask
+from loopbench.servers.contract.cases import Expected, Request
+from loopbench.servers.custom.traceback_text import last_traceback
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.stacks import Stack
+
+ASKED = (2, 1)
+"""How often each request is asked before the load, in one process and in a second."""
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of one answer. The generator and the harness keep it, to hold every other to it."""
+
+_BOUND_S = 8.0
+"""For each answer while they are learned: one without end is refused within 10 s."""
+
+ANY_BODY = re.compile(rb"(?s:.*)")
+
+
+def learn(stack: Stack, requests: Iterable[Request]) -> dict[Request, Expected]:
+    """What each request is answered, asked as often as ASKED says.
+
+    Where the bytes differ from asking to asking (a time, a number, a port), any body will do.
+    Raises ServerError where the application does not start, HarnessError for an answer
+    that is not to be measured or whose status differs.
+    """
+    wanted = list(dict.fromkeys(requests))
+    answers: dict[Request, list[Expected]] = {request: [] for request in wanted}
+    with _Log() as log:
+        for times in ASKED:
+            with server_process(stack, log=log.path) as server:
+                for request in wanted * times:
+                    before = answers[request]
+                    found = _ask(server.host, server.port, request, before)
+                    if found.status >= 500:
+                        raise _failed(request, found, log)
+                    before.append(found)
+    return {request: _agreed(request, found) for request, found in answers.items()}
+
+
+class _Log:
+    """The servers' log while answers are learned. It stays where it is of use to a person."""
+
+    def __init__(self) -> None:
+        descriptor, name = tempfile.mkstemp(prefix="loopbench-", suffix=".log")
+        os.close(descriptor)
+        self.path, self.keep = Path(name), False
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if not self.keep:
+            self.path.unlink(missing_ok=True)
+
+
+def _failed(request: Request, found: Expected, log: _Log) -> HarnessError:
+    """With the end of the handler's traceback, where it has left one."""
+    what = f"{request.method} {request.target} was answered with status {found.status}"
+    raised = last_traceback(log.path)
+    if raised is None:
+        return HarnessError(f"{what}; correct the application, or name another path")
+    log.keep = True
+    return HarnessError(
+        f"{what}: {raised}; correct the application, or name another path (its log: {log.path})"
+    )
+
+
+def _agreed(request: Request, answers: list[Expected]) -> Expected:
+    first, what = answers[0], f"{request.method} {request.target}"
+    bad = next((one for one in answers if not 200 <= one.status < 400), None)
+    if bad is not None:
+        raise HarnessError(f"{what} was answered with status {bad.status}; {_remedy(bad.status)}")
+    for field in ("status", "content_type", "allow"):
+        values = list(dict.fromkeys(getattr(one, field) for one in answers))
+        if len(values) > 1:
+            raise HarnessError(
+                f"{what} was answered with another {_FIELDS[field]} from asking to asking "
+                f"({values[0]!r}, then {values[1]!r}); name a path whose answers are alike"
+            )
+    if all(one.body == first.body for one in answers):
+        return first
+    return replace(first, body=ANY_BODY)
+
+
+_FIELDS = {"status": "status", "content_type": "content type", "allow": "Allow header"}
+
+
+def _remedy(status: int) -> str:
+    if status in (401, 403, 407):
+        return (
+            "it wants to know who asks: send what it needs by --header 'Authorization: …', or by "
+            'headers = { Authorization = "…" } in the file of --scenarios'
+        )
+    return "name a path and a method that the application answers with 200 to 399"
+
+
+def _ask(host: str, port: int, request: Request, before: list[Expected]) -> Expected:
+    what = f"{request.method} {request.target}"
+    try:
+        answer = ask(host, port, request, bound_s=_BOUND_S, most_bytes=MOST_BYTES)
+    except Unbounded as error:
+        raise HarnessError(
+            f"the answer to {what} {error}; an answer without end, such as server-sent events, "
+            "or a very large one cannot be measured here: name a path whose answer ends"
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise HarnessError(
+            f"{what} had no answer ({type(error).__name__}: {error}); "
+            "name a path that ends with an answer"
+        ) from error
+    # An equal body is kept once, however often it came.
+    body = before[0].body if before and before[0].body == answer.body else answer.body
+    return Expected(answer.status, answer.content_type, body, answer.allow)

@@ -1,0 +1,132 @@
+"""Ask a server one request, within bounds: an answer without end, or of any size, is an error.
+
+A receive with a timeout bounds nothing, since each byte may come in time. Here the whole answer has
+a bound, in time and in bytes, its interim answers (100 Continue) included.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from dataclasses import dataclass
+
+from loopbench.servers.contract.http import Request
+
+BOUND_S = 10.0
+MOST_BYTES = 64 * 1024 * 1024
+"""Of one answer. The largest of the contract has 16 MiB."""
+
+_PIECE = 65536
+
+
+class Unbounded(Exception):
+    """An answer that was given up on; the message says which bound it broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, with the headers that a Case can demand, and what a person is told of it.
+
+    body: the bytes on the wire, not decompressed.
+    """
+
+    status: int
+    content_type: str | None
+    allow: str | None
+    location: str | None
+    body: bytes
+
+
+def ask(
+    host: str,
+    port: int,
+    request: Request,
+    *,
+    bound_s: float = BOUND_S,
+    most_bytes: int = MOST_BYTES,
+    head_only: bool = False,
+) -> Answer:
+    """Ask on a connection of its own.
+
+    bound_s: for the whole answer. head_only: leave the body unread; `body` is empty then.
+
+    Raises Unbounded, OSError for a connection that cannot be had, and http.client.HTTPException
+    for what is no answer.
+    """
+    with socket.create_connection((host, port), timeout=bound_s) as connection:
+        deadline = time.monotonic() + bound_s
+        connection.sendall(request.encode(f"{host}:{port}"))
+        bounded = _Bounded(connection, deadline, bound_s, most_bytes)
+        answer = http.client.HTTPResponse(bounded, method=request.method)  # type: ignore[arg-type]
+        with answer:
+            answer.begin()
+            body = b"" if head_only else _body(answer, most_bytes)
+            return Answer(
+                answer.status,
+                answer.getheader("Content-Type"),
+                answer.getheader("Allow"),
+                answer.getheader("Location"),
+                body,
+            )
+
+
+def _body(answer: http.client.HTTPResponse, most_bytes: int) -> bytes:
+    if answer.length is not None and answer.length > most_bytes:
+        raise Unbounded(
+            f"says that it has {answer.length:,} bytes, more than the {most_bytes:,} taken"
+        )
+    expected, pieces = answer.length, []
+    while piece := answer.read(_PIECE):
+        pieces.append(piece)
+    body = b"".join(pieces)
+    if expected is not None and len(body) < expected:
+        raise http.client.IncompleteRead(body, expected - len(body))
+    return body
+
+
+class _Bounded:
+    """What http.client takes for a socket: its file ends at the bounds."""
+
+    def __init__(
+        self, connection: socket.socket, deadline: float, bound_s: float, most_bytes: int
+    ) -> None:
+        self._reader = _Reader(connection, deadline, bound_s, most_bytes)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._reader, _PIECE)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(
+        self, connection: socket.socket, deadline: float, bound_s: float, most_bytes: int
+    ) -> None:
+        self._connection = connection
+        self._deadline, self._bound_s = deadline, bound_s
+        self._left, self._most = most_bytes + _PIECE, most_bytes
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise self._late()
+        self._connection.settimeout(left_s)
+        try:
+            count = self._connection.recv_into(buffer)
+        except TimeoutError:
+            raise self._late() from None
+        self._read += count
+        if self._read > self._left:
+            raise Unbounded(f"goes on after {self._most:,} bytes")
+        return count
+
+    def _late(self) -> Unbounded:
+        if not self._read:
+            return Unbounded(f"did not begin within {self._bound_s:g} s")
+        return Unbounded(
+            f"did not end within {self._bound_s:g} s ({self._read:,} bytes had come until then)"
+        )

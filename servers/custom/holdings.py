@@ -1,0 +1,100 @@
+"""What a person's application brings with it that limits, or changes, what is measured of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+_DEPTH = 30
+"""Of middleware around an application: more than anybody has, and an end where they go in rings."""
+_INNER = ("app", "asgi_app", "_app", "application", "wsgi_application", "wsgi_app")
+
+
+def notes(app: object) -> list[str]:
+    """What it holds, in a sentence each."""
+    return [*_of_the_loop(), *_of_wrappers(app)]
+
+
+def _of_the_loop() -> Iterator[str]:
+    policy = type(asyncio.get_event_loop_policy()).__module__
+    if policy.partition(".")[0] == "uvloop":
+        yield (
+            "it sets uvloop for its process, which the server here does not take up: it is "
+            "measured on the loop that --on names (asyncio's, or NAME-uvloop)"
+        )
+
+
+def _of_wrappers(app: object) -> Iterator[str]:
+    for one in layers(app):
+        name = f"{type(one).__module__}.{type(one).__qualname__}"
+        if name == "asgiref.wsgi.WsgiToAsgi":
+            yield (
+                "it is a WSGI application under asgiref's wrapper: all its requests run one after "
+                "another in one thread, which is its limit; a2wsgi.WSGIMiddleware(app, workers=10) "
+                "runs them in several"
+            )
+        if name == "a2wsgi.wsgi.WSGIMiddleware":
+            threads = getattr(getattr(one, "executor", None), "_max_workers", None)
+            many = "" if threads is None else f", {threads} of them"
+            yield (
+                "it is a WSGI application under a2wsgi's wrapper: its requests run in threads of "
+                f"their own{many}, which is its limit"
+            )
+
+
+def layers(app: object) -> Iterator[object]:
+    """The application, and what it wraps, from the outside in."""
+    seen: set[int] = set()
+    one: object | None = app
+    while one is not None and id(one) not in seen and len(seen) < _DEPTH:
+        seen.add(id(one))
+        yield one
+        inner = (getattr(one, name, None) for name in _INNER)
+        # A bound method, as Quart's `asgi_app`, is of an application that was seen.
+        found = (getattr(value, "__self__", value) for value in inner)
+        one = next((value for value in found if callable(value) and id(value) not in seen), None)
+
+
+def routes(app: object) -> list[str]:
+    """The paths without a parameter that it answers to a GET, as its own router has them."""
+    found: list[str] = []
+    for one in layers(app):
+        found += _of_aiohttp(one) or _of_werkzeug(one) or _of_starlette(one)
+    return list(dict.fromkeys(path for path in found if path.startswith("/") and "{" not in path))
+
+
+def _of_aiohttp(app: Any) -> list[str]:
+    web = sys.modules.get("aiohttp.web")
+    if web is None or not isinstance(app, web.Application):
+        return []
+    return [
+        route.resource.canonical
+        for route in app.router.routes()
+        if route.method in ("GET", "*") and isinstance(route.resource, web.PlainResource)
+    ]
+
+
+def _of_werkzeug(app: Any) -> list[str]:
+    rules = getattr(getattr(app, "url_map", None), "iter_rules", None)
+    if rules is None:
+        return []
+    return [
+        rule.rule
+        for rule in rules()
+        if not rule.arguments and not rule.websocket and "GET" in (rule.methods or ())
+    ]
+
+
+def _of_starlette(app: Any) -> list[str]:
+    """Of Starlette and FastAPI, whose routes have a path and methods."""
+    routes = getattr(app, "routes", None)
+    if not isinstance(routes, list):
+        return []
+    return [
+        one.path
+        for one in routes
+        if isinstance(getattr(one, "path", None), str)
+        and "GET" in (getattr(one, "methods", ()) or ())
+    ]

@@ -1,0 +1,30 @@
+"""Start modules of this suite as commands, from whatever folder a person stands in."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from loopbench.results.schema import IMPORTED_FROM, INSTALLED
+
+
+def command(module: str, *words: str) -> list[str]:
+    """`python -m loopbench.MODULE WORDS`, with nothing of the current folder on its path: a
+    `queue.py` or a package `results` in it is not taken for another's. Run it in `environment()`.
+    """
+    return [sys.executable, "-P", "-m", f"loopbench.{module}", *words]
+
+
+def environment() -> dict[str, str]:
+    """This process's own, in which a clone that is not installed is found, too."""
+    if INSTALLED:
+        return dict(os.environ)
+    inherited = os.environ.get("PYTHONPATH")
+    path = str(IMPORTED_FROM) + (f"{os.pathsep}{inherited}" if inherited else "")
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def program(otherwise: str) -> list[str]:
+    """How the running program is called by a person: `loopbench`, or as `otherwise` says."""
+    name = os.path.basename(sys.argv[0])
+    return ["loopbench"] if name.startswith("loopbench") else otherwise.split()

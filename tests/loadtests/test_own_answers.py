@@ -1,0 +1,196 @@
+"""Answers of a person's own application that cannot be measured, or only in part."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.results.schema import Code
+from loopbench.servers.contract.asking import Unbounded, ask
+from loopbench.servers.contract.http import get
+from tests.loadtests.benches import SHORT, Bench, codes, ended
+
+PAGES = """
+import asyncio, time
+from aiohttp import web
+
+asked = 0
+
+
+async def counted(request):
+    global asked
+    asked += 1
+    return web.json_response({"below": asked < 20})
+
+
+async def later_fails(request):
+    global asked
+    asked += 1
+    if asked > 20:
+        raise ValueError("pool exhausted")
+    return web.json_response({"ok": True})
+
+
+async def oops(request):
+    raise LookupError("no such table")
+
+
+async def private(request):
+    if request.headers.get("Authorization") != "token abc":
+        raise web.HTTPUnauthorized()
+    return web.json_response({"ok": True})
+
+
+async def moved(request):
+    raise web.HTTPFound("/private")
+
+
+async def events(request):
+    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await answer.prepare(request)
+    while True:
+        await answer.write(b"data: 1\\n\\n")
+        await asyncio.sleep(0.1)
+
+
+app = web.Application()
+for handler in (counted, later_fails, oops, private, moved, events):
+    app.router.add_get(f"/{handler.__name__}", handler)
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pages.py."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "pages.py").write_text(PAGES)
+    return folder
+
+
+def refusal(pages: Path, path: str, headers: tuple[tuple[str, str], ...] = ()) -> str:
+    with pytest.raises(HarnessError) as raised:
+        prepare("pages:app", pages, [path], None, (), headers=headers)
+    return str(raised.value)
+
+
+def test_a_handler_that_raises_shows_what_and_where(pages: Path) -> None:
+    """With the place of the whole log, which is kept."""
+    text = refusal(pages, "/oops")
+    assert "status 500: LookupError: no such table (pages.py, line 23, in oops)" in text
+    log = Path(text.rpartition("its log: ")[2].removesuffix(")"))
+    assert "no such table" in log.read_text()
+    log.unlink()
+
+
+def test_a_page_that_asks_who_one_is_says_how_to_send_headers(pages: Path) -> None:
+    """And is measured with them."""
+    assert "send what it needs by --header 'Authorization: …'" in refusal(pages, "/private")
+    headers = (("Authorization", "token abc"),)
+    own = prepare("pages:app", pages, ["/private"], None, (), headers=headers)
+    assert own.described["requests"]["GET /private"]["status"] == 200
+
+
+def test_a_redirect_is_measured_and_said(pages: Path) -> None:
+    """It is no error: it may be what somebody means."""
+    own = prepare("pages:app", pages, ["/moved"], None, ())
+    (note,) = own.notes
+    assert note.startswith("GET /moved is answered with a redirect, status 302: that answer is")
+    assert own.described["notes"] == [note]
+
+
+def test_an_answer_without_end_is_refused(pages: Path) -> None:
+    """Server-sent events arrive in time, one by one, and never end."""
+    text = refusal(pages, "/events")
+    assert text.startswith("the answer to GET /events did not end within 8 s (")
+
+
+def test_no_correct_answer_is_no_success(pages: Path) -> None:
+    """Exit status 1, with the exception of the handler and the log; the row stays."""
+    options = ("--app", "pages:app", "--app-dir", str(pages), "--get", "/later_fails")
+    with Bench(pages / "failing", *options, "--rounds", "1", *SHORT) as bench:
+        done = ended(bench)
+    assert done.status == 1
+    assert {row["throughput_rps"] for row in done.rows} == {0.0}
+    assert "had no correct answer to GET /later_fails" in done.errors
+    assert "it raised ValueError: pool exhausted (pages.py, line 18, in later_fails)" in done.errors
+    assert str(pages / "failing" / "log.txt") in done.errors
+
+
+@pytest.mark.parametrize(("check", "status"), [("bytes", 1), ("status", 0)])
+def test_a_page_that_changes_seldom_is_measured_by_its_status(
+    pages: Path, check: str, status: int
+) -> None:
+    """Where the file says so; else it is no success, and the error says what the file can say."""
+    loads = pages / f"{check}.toml"
+    loads.write_text(f'[counted]\npath = "/counted"\nusers = 2\ncheck = "{check}"\n')
+    options = ("--app", "pages:app", "--app-dir", str(pages), "--scenarios", str(loads))
+    with Bench(pages / check, *options, "--rounds", "1", *SHORT) as bench:
+        done = ended(bench)
+    assert done.status == status, done.errors
+    assert ('check = "status"' in done.errors) == (check == "bytes")
+    (row,) = done.rows
+    assert (row["failures"] == 0) == (check == "status")
+    assert Code.ANSWER_VARIES not in codes(row)
+
+
+@contextmanager
+def answering(begin: bytes, again: bytes, pause_s: float = 0.0) -> Iterator[int]:
+    """The port of a server that answers one request with `begin`, then with `again` for ever."""
+    over = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):  # the other side gives up, as it should
+            connection.recv(65536)
+            connection.sendall(begin)
+            while again and not over.wait(pause_s):
+                connection.sendall(again)
+            over.wait()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            over.set()
+            thread.join()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("begin", "again", "pause_s", "says"),
+    [
+        (HEAD + b"Content-Length: 99\r\n\r\n", b"x", 0.1, "did not end within 1 s ("),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1, "did not end within 1 s ("),
+        (b"", b"", 0.0, "did not begin within 1 s"),
+        (HEAD, b"X: " + b"y" * 60_000 + b"\r\n", 0.01, "goes on after 1,048,576 bytes"),
+        (HEAD + b"Content-Length: 99999999999999\r\n\r\n", b"", 0.0, "99,999,999,999,999 bytes"),
+        (
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffff\r\n",
+            b"x" * 65536,
+            0.0,
+            "goes on after 1,048,576 bytes",
+        ),
+        (HEAD + b"Connection: close\r\n\r\n", b"x" * 65536, 0.0, "goes on after 1,048,576 bytes"),
+    ],
+    ids=["slow", "continue", "silent", "head", "length", "chunk", "close"],
+)
+def test_every_answer_is_bounded(begin: bytes, again: bytes, pause_s: float, says: str) -> None:
+    """In time and in bytes, whatever it says of itself, and in little memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with answering(begin, again, pause_s) as port, pytest.raises(Unbounded) as raised:
+        ask("127.0.0.1", port, get("/"), bound_s=1.0, most_bytes=MIB)
+    assert says in str(raised.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000

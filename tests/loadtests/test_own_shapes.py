@@ -1,0 +1,390 @@
+"""The shapes that people's applications have: what each is taken for, or why it is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
+from loopbench.servers.custom.look import Looks, look_at
+from loopbench.servers.errors import StartupFailed
+from tests.servers.processes import needs_proc
+
+WEB = """
+import argparse, asyncio, atexit, functools, os, subprocess, sys, threading, time
+from aiohttp import web
+
+
+async def hello(request):
+    return web.json_response({"hello": "there"})
+
+
+def made():
+    app = web.Application()
+    app.router.add_get("/", hello)
+    return app
+
+
+app = made()
+
+
+def with_argv(argv):
+    assert argv == []
+    return made()
+
+
+async def reads_the_command_line():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", default="dev")
+    parser.parse_args()
+    return made()
+
+
+def of_one(config):
+    assert config == "dev.toml"
+    return made()
+
+
+def of_two(config, debug):
+    assert debug is True
+    return made()
+
+
+def of_three(config, debug, *, workers):
+    return made()
+
+
+def of_defaults(config="dev", debug=False):
+    return made()
+
+
+def runs_a_loop():
+    app = made()
+    app["db"] = asyncio.run(asyncio.sleep(0, 1))
+    return app
+
+
+def needs_a_loop():
+    app = made()
+    app["task"] = asyncio.get_running_loop().create_future()
+    return app
+
+
+async def from_a_coroutine():
+    await asyncio.sleep(0)
+    return made()
+
+
+def forks():
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+    return made()
+
+
+def keeps_a_thread():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    return made()
+
+
+def prints():
+    print("made", flush=True)
+    atexit.register(print, "closing")
+    return made()
+
+
+def starts_a_helper():
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    return made()
+
+
+def injected(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function("dev.toml", *args, **kwargs)
+    return wrapper
+
+
+@injected
+def with_injection(config):
+    return made()
+
+
+class Site(web.Application):
+    pass
+
+
+class Holder:
+    app = made()
+
+
+def exits():
+    raise SystemExit("no settings")
+
+
+def nothing():
+    return None
+
+
+def number(count=3):
+    return count
+"""
+
+BARE = """
+import functools
+
+
+async def plain(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def any_arguments(*args):
+    await plain(*args)
+
+
+async def other_names(s, r, w):
+    await plain(s, r, w)
+
+
+def returns_a_coroutine(scope, receive, send):
+    return plain(scope, receive, send)
+
+
+class Slotted:
+    __slots__ = ("__call__", "app")
+
+    def __init__(self, app):
+        self.app = app
+        self.__call__ = self._run
+
+    async def _run(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+slotted = Slotted(plain)
+
+
+class Middleware:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+wrapped = Middleware(Middleware(slotted))
+bound = Middleware(plain).__call__
+partly = functools.partial(lambda name, scope, receive, send: plain(scope, receive, send), "x")
+
+
+def logged(function):
+    @functools.wraps(function)
+    async def wrapper(*args, **kwargs):
+        return await function(*args, **kwargs)
+    return wrapper
+
+
+decorated = logged(plain)
+
+
+class Endpoint:
+    def __init__(self, scope, receive, send):
+        self.arguments = scope, receive, send
+
+    def __await__(self):
+        return plain(*self.arguments).__await__()
+
+
+def create_app():
+    return wrapped
+
+
+def create_any(*args, **kwargs):
+    return plain
+
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+
+
+class Wsgi:
+    def __call__(self, environ, start_response):
+        return []
+
+
+wsgi_object = Wsgi()
+
+
+def makes_wsgi():
+    return wsgi
+
+
+def double(scope):
+    async def answer(receive, send):
+        await plain(scope, receive, send)
+    return answer
+"""
+
+FOUND: list[tuple[str, dict[str, Any], str]] = [
+    ("web:app", {}, AIOHTTP),
+    ("web.py:app", {}, AIOHTTP),
+    ("web:Holder.app", {}, AIOHTTP),
+    ("web:Site", {}, AIOHTTP),
+    ("web:made", {}, AIOHTTP),
+    ("web:made()", {}, AIOHTTP),
+    ("web:of_one('dev.toml')", {}, AIOHTTP),
+    ("web:of_two('dev.toml', debug=True)", {}, AIOHTTP),
+    ("web:with_argv", {}, AIOHTTP),
+    ("web:reads_the_command_line", {}, AIOHTTP),
+    ("web:of_one", {"config": "dev.toml"}, AIOHTTP),
+    ("web:of_two", {"config": "dev.toml", "debug": True}, AIOHTTP),
+    ("web:of_three", {"config": "x", "debug": True, "workers": 2}, AIOHTTP),
+    ("web:of_defaults", {}, AIOHTTP),
+    ("web:with_injection", {}, AIOHTTP),
+    ("web:runs_a_loop", {}, AIOHTTP),
+    ("web:from_a_coroutine", {}, AIOHTTP),
+    ("web:forks", {}, AIOHTTP),
+    ("web:keeps_a_thread", {}, AIOHTTP),
+    ("web:prints", {}, AIOHTTP),
+    ("web:starts_a_helper", {}, AIOHTTP),
+    ("bare:plain", {}, ASGI),
+    ("bare:any_arguments", {}, ASGI),
+    ("bare:other_names", {}, ASGI),
+    ("bare:returns_a_coroutine", {}, ASGI),
+    ("bare:slotted", {}, ASGI),
+    ("bare:wrapped", {}, ASGI),
+    ("bare:bound", {}, ASGI),
+    ("bare:partly", {}, ASGI),
+    ("bare:decorated", {}, ASGI),
+    ("bare:Endpoint", {}, ASGI),
+    ("bare:create_app", {}, ASGI),
+    ("bare:create_any", {}, ASGI),
+    ("src/inner:app", {}, ASGI),
+    ("src/inner.py:app", {}, ASGI),
+    ("src/deep/web.py:app", {}, ASGI),
+    ("site.py:app", {}, ASGI),
+    ("servers.web:app", {}, ASGI),
+]
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("web:of_one", {}, "web:of_one needs config, which nobody gives it; add --arg config=…"),
+    ("web:of_two", {"config": "x"}, "web:of_two needs debug, which nobody gives it"),
+    ("web:of_three", {}, "needs config, debug, workers, which nobody gives it"),
+    ("web:made", {"port": 1}, "got an unexpected keyword argument 'port'; correct --arg"),
+    ("web:exits", {}, "web:exits() raised SystemExit: no settings (web.py, line "),
+    ("web:nothing", {}, "web:nothing is NoneType, neither an aiohttp"),
+    ("web:number", {}, "web:number is int, neither an aiohttp"),
+    ("web:made(open('x'))", {}, "only numbers, texts, True, False, None"),
+    ("web:made]", {}, "'made]' is no name of an application"),
+    ("bare:wsgi", {}, "is a WSGI application, called with environ and start_response; wrap it"),
+    ("bare:wsgi_object", {}, "is a WSGI application, called with environ and start_response"),
+    ("bare:makes_wsgi", {}, "is a WSGI application, called with environ and start_response"),
+    ("bare:double", {}, "takes a scope alone, as ASGI 2 had it; wrap it"),
+    ("inner:app", {}, "src holds it: write src/inner:app"),
+    ("raises:app", {}, "importing raises raised KeyError: 'DATABASE_URL' (raises.py, line 2)"),
+    ("leaves:app", {}, "importing leaves ended its process (SystemExit: bye); it was imported in"),
+    ("dies:app", {}, "ended the process that imported it, exit status 7: out of luck"),
+    ("serves:app", {}, "starts a server on 127.0.0.1 port "),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A person's folder, with modules whose names are taken elsewhere."""
+    folder = tmp_path_factory.mktemp("shapes")
+    app = "from bare import plain as app\n"
+    files = {
+        "web.py": WEB,
+        "bare.py": BARE,
+        "src/inner.py": "import bare\napp = bare.plain\n",
+        "src/deep/__init__.py": "",
+        "src/deep/web.py": "from deep import __name__\nfrom bare import plain as app\n",
+        "site.py": app,
+        "queue.py": "raise RuntimeError('not the standard library')\n",
+        "servers/__init__.py": "",
+        "servers/web.py": app,
+        "raises.py": "import os\nos.environ['DATABASE_URL']\n",
+        "leaves.py": "raise SystemExit('bye')\n",
+        "dies.py": "import os\nos.write(2, b'out of luck\\n')\nos._exit(7)\n",
+        "serves.py": (
+            "from aiohttp import web\n"
+            "from web import made\n"
+            "app = made()\n"
+            "web.run_app(app, host='127.0.0.1', port=0)\n"
+        ),
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            yield path.read_bytes()
+
+
+def look(folder: Path, target: str, arguments: dict[str, Any]) -> Looks:
+    return look_at(OwnApp(target, str(folder), "/", arguments))
+
+
+@pytest.mark.parametrize(("target", "arguments", "kind"), FOUND)
+def test_a_shape_is_recognised(
+    folder: Path, target: str, arguments: dict[str, Any], kind: str
+) -> None:
+    """By its signature, or by asking it; however it is written and wherever it lies."""
+    assert look(folder, target, arguments).kind == kind
+
+
+@pytest.mark.parametrize(("target", "arguments", "says"), REFUSED)
+def test_a_shape_is_refused_with_the_remedy(
+    folder: Path, target: str, arguments: dict[str, Any], says: str
+) -> None:
+    """In one line."""
+    with pytest.raises(StartupFailed, match=re.escape(says)) as raised:
+        look(folder, target, arguments)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_needs_a_running_loop_is_made_in_one(folder: Path) -> None:
+    """As under uvicorn; what does not is made without, as under gunicorn."""
+    assert look(folder, "web:needs_a_loop", {}).in_loop
+    assert not look(folder, "web:runs_a_loop", {}).in_loop
+
+
+def test_an_import_that_takes_too_long_says_where_it_is(tmp_path: Path) -> None:
+    """The line of the person's own code, and the option that waits longer."""
+    (tmp_path / "slow.py").write_text("import time\n\ntime.sleep(60)\n")
+    with pytest.raises(StartupFailed) as raised:
+        look_at(OwnApp("slow:app", str(tmp_path), "/", ready_s=2.0))
+    assert "slow:app was not imported within 2 s; it is at slow.py, line 3" in str(raised.value)
+    assert "--ready-s" in str(raised.value)
+
+
+@needs_proc
+def test_no_process_of_the_person_is_left(tmp_path: Path) -> None:
+    """A helper that was started at import ends with the look, and with each server."""
+    (tmp_path / "helped.py").write_text(
+        "import subprocess, sys\n"
+        "from aiohttp import web\n"
+        "wait = [sys.executable, '-c', 'import time; time.sleep(90)', __file__]\n"
+        "subprocess.Popen(wait)\n"
+        "async def hello(request):\n"
+        "    return web.Response(text='hello')\n"
+        "app = web.Application()\n"
+        "app.router.add_get('/', hello)\n"
+    )
+    own = prepare("helped:app", tmp_path, ["/"], None, ())
+    assert own.described["requests"]["GET /"]["status"] == 200
+    assert str(tmp_path).encode() not in b"".join(command_lines())

@@ -1,0 +1,214 @@
+"""The suite as an installed tool: what the wheel holds, and that it works in a person's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from loopbench.__main__ import SUBCOMMANDS, cli
+from loopbench.loadtests.bench.configuration import Configuration, read
+from loopbench.results.schema import RUNS, read_table
+from tests.conftest import ROOT
+
+SHOP = """
+from aiohttp import web
+import queue, results, servers
+
+assert results.NAME == "the person's own"
+assert open("settings.ini").read() == "name = shop"
+
+
+async def hello(request):
+    return web.json_response({"hello": "world"})
+
+
+def create_app(greeting):
+    assert greeting == "hi"
+    app = web.Application()
+    app.router.add_get("/", hello)
+    app.router.add_get("/hello", hello)
+    app.router.add_get("/user/{name}", hello)
+    app.router.add_post("/orders", hello)
+    return app
+"""
+
+SHADOWS = ("click", "json", "logging", "types")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as `pip wheel .` does, from a copy of what is tracked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        source, copy = ROOT / name, folder / "tree" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            copy.symlink_to(os.readlink(source))
+        elif source.is_file():
+            copy.write_bytes(source.read_bytes())
+    build = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder))
+    subprocess.run([sys.executable, "-m", "pip", *build, str(folder / "tree")], check=True)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """An environment in which the wheel is what is imported, and not this clone."""
+    place = tmp_path_factory.mktemp("installed")
+    zipfile.ZipFile(wheel).extractall(place)
+    return {**os.environ, "PYTHONPATH": str(place)}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A person's folder, with packages of the suite's names and modules of the library's."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "shop.py").write_text(SHOP)
+    (folder / "settings.ini").write_text("name = shop")
+    for name, text in (("servers", ""), ("results", 'NAME = "the person\'s own"\n')):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(text)
+    for name in SHADOWS:
+        (folder / f"{name}.py").write_text(f"raise RuntimeError('not the library: {name}')\n")
+    return folder
+
+
+def tool(
+    installed: Mapping[str, str], folder: Path, *words: str
+) -> subprocess.CompletedProcess[str]:
+    """The command as its script runs it, which has no current folder on its path."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "loopbench", *words],
+        cwd=folder,
+        env=installed,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+
+def test_the_wheel_holds_every_module_under_one_name(wheel: Path) -> None:
+    """With the files that a page is made of, and no tests."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"loopbench"}
+    modules = {
+        f"loopbench/{path.relative_to(ROOT).as_posix()}"
+        for package in ("servers", "loadtests", "results")
+        for path in (ROOT / package).rglob("*.py")
+        if not {"runs", "regressions"} & set(path.relative_to(ROOT).parts)
+    }
+    assert modules <= names
+    assert {
+        "loopbench/__main__.py",
+        "loopbench/results/README.md",
+        "loopbench/results/report/page.html",
+        "loopbench/results/report/page.css",
+    } <= names
+    (points,) = (name for name in names if name.endswith("/entry_points.txt"))
+    assert zipfile.ZipFile(wheel).read(points).decode().split() == [
+        *("[console_scripts]", "loopbench", "=", "loopbench.__main__:main"),
+    ]
+
+
+def test_it_measures_an_application_from_its_own_folder(
+    installed: Mapping[str, str], shop: Path
+) -> None:
+    """`init` writes the configuration, `bench` obeys it; nothing of the folder hides a module of
+    the harness, and the results are where one stands."""
+    done = tool(installed, shop, "init", "shop:create_app('hi')")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "loopbench.toml: 2 pages; measure them by: loopbench bench\n",
+    ), done.stderr
+    options = ("--rounds", "1", "--duration", "0.2", "--warmup", "0.1")
+    done = tool(installed, shop, "bench", *options)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (shop / "loopbench-results").iterdir()
+    rows = list(read_table(folder, RUNS))
+    assert {row["scenario"] for row in rows} == {"root", "hello"}
+    assert {row["stack"] for row in rows} == {"app-aiohttp"}
+    assert all(row["requests"] and row["failures"] == 0 for row in rows)
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["command"][:2] == ["loopbench", "bench"]
+    assert environment["suite"] == {"commit": None, "changed": None}
+    shown = tool(installed, shop, "show")
+    assert shown.returncode == 0, shown.stderr
+    assert "shop:create_app" in shown.stdout
+
+
+def test_what_is_wrong_is_one_line(installed: Mapping[str, str], shop: Path) -> None:
+    """Of each half, under the name of the one command."""
+    done = tool(installed, shop, "bnch")
+    assert (done.returncode, done.stderr) == (2, "error: No such command 'bnch'.\n")
+    done = tool(installed, shop, "bench", "--app", "shop:create_app", "--get", "/")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: shop:create_app needs greeting, which nobody gives it; add --arg greeting=…\n"
+    )
+
+
+def test_every_subcommand_is_there() -> None:
+    """As its own package has it."""
+    context = cli.make_context("loopbench", ["--help"], resilient_parsing=True)
+    for name in SUBCOMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.help, name
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("round = 3", "loopbench.toml: no option of bench is 'round'; did you mean rounds?"),
+        ("rounds = [1]", "loopbench.toml: rounds must be one value"),
+        ("rounds = 'x'", "Invalid value for '--rounds'"),
+        ("loads = 1", "loopbench.toml: loads must be a table"),
+        ("rounds = ", "loopbench.toml is no TOML"),
+    ],
+)
+def test_a_configuration_with_nonsense_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    """By file and key."""
+    (tmp_path / "loopbench.toml").write_text(text)
+    done = tool({**os.environ, "PYTHONPATH": str(ROOT)}, tmp_path, "bench")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_pyproject_serves_as_well(tmp_path: Path) -> None:
+    """In its own table; loopbench.toml goes before it."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.loopbench]\napp = "shop:app"\nget = ["/"]\nprobe = false\n'
+        '[tool.loopbench.loads.a]\npath = "/a"\n'
+    )
+    found = read(tmp_path)
+    assert found.options == {"app": "shop:app", "get": ["/"], "probe": False}
+    assert found.loads == {"a": {"path": "/a"}}
+    assert found.words() == ["--app", "shop:app", "--get", "/", "--no-probe"]
+    (tmp_path / "loopbench.toml").write_text("rounds = 5\n")
+    assert read(tmp_path).options == {"rounds": 5}
+    assert read(tmp_path / "nowhere") == Configuration()
+
+
+def test_the_optional_packages_are_those_of_the_requirements() -> None:
+    """`loopbench[stacks]` brings what `make setup STACKS=all` does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements-stacks.in").read_text().splitlines()
+    named = {line for line in lines if line and not line.startswith(("#", "-r"))}
+    assert set(project["optional-dependencies"]["stacks"]) == named
