@@ -6,9 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-SILENT_AFTER_S = 3.5
-"""Locust's workers report every second; so long without a word is a gap in the link."""
-
 
 @dataclass(slots=True)
 class Clock:

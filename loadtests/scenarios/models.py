@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from loopbench.results.schema import Code, Family, Role, Work
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.servers.contract.cases import WS_ROUTES, Case, route_of
 from loopbench.servers.settings import Settings
 
@@ -26,7 +27,7 @@ class Closed:
     first_byte: the arrival of each answer's first bytes is recorded, too.
     """
 
-    kind: ClassVar[str] = "closed"
+    kind: ClassVar[str] = LoadKind.CLOSED
     users: int
     ramp_s: float = 0.0
     new_connections: bool = False
@@ -52,7 +53,7 @@ class Open:
     is charged with that wait.
     """
 
-    kind: ClassVar[str] = "open"
+    kind: ClassVar[str] = LoadKind.OPEN
     rate_rps: float
     connections: int
 
@@ -70,7 +71,7 @@ class Open:
 class Idle:
     """Connections that each send one request during the lead-in and are then held open."""
 
-    kind: ClassVar[str] = "idle"
+    kind: ClassVar[str] = LoadKind.IDLE
     connections: int
 
     @property
@@ -93,7 +94,7 @@ class Slow:
     the load is neither a request nor a failure.
     """
 
-    kind: ClassVar[str] = "slow"
+    kind: ClassVar[str] = LoadKind.SLOW
     connections: int
     rate_bytes_s: int = 0
     window_bytes: int = 4096
@@ -117,7 +118,7 @@ class Echo:
     it connects, its service time at the send of the message.
     """
 
-    kind: ClassVar[str] = "echo"
+    kind: ClassVar[str] = LoadKind.ECHO
     users: int
     size_bytes: int
     new_connections: bool = False
@@ -142,7 +143,7 @@ class Pushed:
     A message's service time begins when the server meant to send it.
     """
 
-    kind: ClassVar[str] = "pushed"
+    kind: ClassVar[str] = LoadKind.PUSHED
     connections: int
     rate: int
 
@@ -164,7 +165,7 @@ class Broadcast:
     slow: connections beside these that read nothing.
     """
 
-    kind: ClassVar[str] = "broadcast"
+    kind: ClassVar[str] = LoadKind.BROADCAST
     receivers: int
     rate: float
     size_bytes: int

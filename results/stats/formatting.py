@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import METRICS, Ratio, Summary
 
@@ -24,29 +25,31 @@ class Shown:
     whole: bool = False
 
 
-CLOSED, OPEN, IDLE, SLOW = "closed", "open", "idle", "slow"
-ECHO, PUSHED, BROADCAST = "echo", "pushed", "broadcast"
-
 SHOWN: tuple[Shown, ...] = (
-    Shown("throughput_rps", "requests/s", (CLOSED,)),
-    Shown("first_byte_p50_us", "first byte p50", (CLOSED,)),
-    Shown("first_byte_p99_us", "first byte p99", (CLOSED,)),
-    Shown("service_time_p50_ms", "service p50", (CLOSED,)),
-    Shown("service_time_p99_ms", "service p99", (CLOSED,)),
-    Shown("response_time_p50_ms", "response p50", (OPEN,)),
-    Shown("response_time_p99_ms", "response p99", (OPEN,)),
-    Shown("cpu_us_per_request", "CPU/request", (CLOSED, OPEN), True),
-    Shown("rss_peak_bytes", "memory", (IDLE, SLOW), True),
-    Shown("throughput_rps", "messages/s", (ECHO,)),
-    Shown("service_time_p50_ms", "round trip p50", (ECHO,)),
-    Shown("service_time_p99_ms", "round trip p99", (ECHO,)),
-    Shown("service_time_p50_ms", "delay p50", (PUSHED, BROADCAST)),
-    Shown("service_time_p99_ms", "delay p99", (PUSHED, BROADCAST)),
-    Shown("last_delivery_p50_ms", "last p50", (BROADCAST,)),
-    Shown("last_delivery_p99_ms", "last p99", (BROADCAST,)),
-    Shown("deliveries_lost", "lost", (PUSHED, BROADCAST)),
-    Shown("cpu_us_per_request", "CPU/message", (ECHO, PUSHED, BROADCAST), True),
-    Shown("rss_peak_bytes", "memory", (ECHO, BROADCAST), True),
+    Shown("throughput_rps", "requests/s", (LoadKind.CLOSED,)),
+    Shown("first_byte_p50_us", "first byte p50", (LoadKind.CLOSED,)),
+    Shown("first_byte_p99_us", "first byte p99", (LoadKind.CLOSED,)),
+    Shown("service_time_p50_ms", "service p50", (LoadKind.CLOSED,)),
+    Shown("service_time_p99_ms", "service p99", (LoadKind.CLOSED,)),
+    Shown("response_time_p50_ms", "response p50", (LoadKind.OPEN,)),
+    Shown("response_time_p99_ms", "response p99", (LoadKind.OPEN,)),
+    Shown("cpu_us_per_request", "CPU/request", (LoadKind.CLOSED, LoadKind.OPEN), True),
+    Shown("rss_peak_bytes", "memory", (LoadKind.IDLE, LoadKind.SLOW), True),
+    Shown("throughput_rps", "messages/s", (LoadKind.ECHO,)),
+    Shown("service_time_p50_ms", "round trip p50", (LoadKind.ECHO,)),
+    Shown("service_time_p99_ms", "round trip p99", (LoadKind.ECHO,)),
+    Shown("service_time_p50_ms", "delay p50", (LoadKind.PUSHED, LoadKind.BROADCAST)),
+    Shown("service_time_p99_ms", "delay p99", (LoadKind.PUSHED, LoadKind.BROADCAST)),
+    Shown("last_delivery_p50_ms", "last p50", (LoadKind.BROADCAST,)),
+    Shown("last_delivery_p99_ms", "last p99", (LoadKind.BROADCAST,)),
+    Shown("deliveries_lost", "lost", (LoadKind.PUSHED, LoadKind.BROADCAST)),
+    Shown(
+        "cpu_us_per_request",
+        "CPU/message",
+        (LoadKind.ECHO, LoadKind.PUSHED, LoadKind.BROADCAST),
+        True,
+    ),
+    Shown("rss_peak_bytes", "memory", (LoadKind.ECHO, LoadKind.BROADCAST), True),
 )
 """What a person needs first. In a closed loop the load follows the server, so throughput is the
 answer; in an open one the rate is given, and the times are."""

@@ -24,11 +24,9 @@ from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
 from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, names_of
 from loopbench.results.schema import Column, Kind, Row, TableWriter
-from loopbench.results.stats.location import MIN_ROUNDS, Interval, locate, raised
-from loopbench.results.stats.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
-
-GENERATOR_LIMIT = 0.9
-"""Share of the yardstick's throughput from which on the server is not the limit."""
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import GENERATOR_LIMIT, MIN_ROUNDS, ReadingCode, Warning  # noqa: A004  the project's noun
+from loopbench.results.stats.location import Interval, locate, raised
 
 _ALWAYS, _COUNTED = "throughput_rps", "requests"
 """What a Run has that was loaded."""
@@ -229,7 +227,11 @@ def paired_ratio(sample: Sample, reference: Sample | None) -> Ratio | None:
 
 def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
     """Scenario and load of the closed loops: in an open loop all stacks have the same rate."""
-    return {(run.scenario, run.load) for run in runs if run.load_model in ("closed", "echo")}
+    return {
+        (run.scenario, run.load)
+        for run in runs
+        if run.load_model in (LoadKind.CLOSED, LoadKind.ECHO)
+    }
 
 
 def _noted(folder: Folder) -> dict[Cell, tuple[Warning, ...]]:

@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import MIN_ROUNDS
 from loopbench.results.stats import bottleneck, formatting
-from loopbench.results.stats.location import MIN_ROUNDS
 from loopbench.results.stats.summary import Cell, Summaries, Summary, load_models
 from loopbench.results.terminal.notes import Note, failure_lines, marks, notes
 
@@ -101,14 +102,14 @@ def _blocks(
     first = {(run.scenario, run.load): run for run in reversed(folder.runs)}
     for (scenario, load), models in load_models(folder).items():
         row = first[scenario, load]
-        offered = {
-            formatting.CLOSED: f"{row.number('users') or 0:,.0f} users",
-            formatting.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
-            formatting.IDLE: f"{row.number('users') or 0:,.0f} idle",
-            formatting.SLOW: f"{row.number('users') or 0:,.0f} slow",
-            formatting.ECHO: f"{row.number('users') or 0:,.0f} users",
-            formatting.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
-            formatting.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
+        offered: dict[str, str] = {
+            LoadKind.CLOSED: f"{row.number('users') or 0:,.0f} users",
+            LoadKind.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
+            LoadKind.IDLE: f"{row.number('users') or 0:,.0f} idle",
+            LoadKind.SLOW: f"{row.number('users') or 0:,.0f} slow",
+            LoadKind.ECHO: f"{row.number('users') or 0:,.0f} users",
+            LoadKind.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
+            LoadKind.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
         }
         name = summaries.names[scenario, load]
         cells = [(stack, scenario, load) for stack in stacks]

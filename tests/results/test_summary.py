@@ -10,9 +10,9 @@ import pytest
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SUMMARY, Code, TableWriter, read_table
+from loopbench.results.schema.warnings import WORDING, ReadingCode, Wording, wording
 from loopbench.results.stats import formatting, summary
 from loopbench.results.stats.summary import METRICS, Summaries, Summary, choose_reference, summarise
-from loopbench.results.stats.warnings import WORDING, ReadingCode, Wording, wording
 from tests.results import golden
 
 REACH = 4.302653 * math.sqrt(4e-4 / 6)

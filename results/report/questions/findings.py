@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from loopbench.results.report.data import Material
 from loopbench.results.report.series.readings import Where
+from loopbench.results.schema.warnings import (
+    TRIM_FROM,
+    Warning,  # noqa: A004  the project's noun
+)
 from loopbench.results.stats import formatting
-from loopbench.results.stats.location import TRIM_FROM, Interval
+from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import Ratio, Summary
-from loopbench.results.stats.warnings import Warning  # noqa: A004  the project's noun
 
 
 class Standing(enum.Enum):

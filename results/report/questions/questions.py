@@ -15,6 +15,7 @@ from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import Family, Work
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Summary
 
@@ -59,7 +60,7 @@ _CORES_FOR_RPS = 10_000
 
 
 def _faster(material: Material) -> str:
-    return _at_first(material, material.models(formatting.CLOSED))
+    return _at_first(material, material.models(LoadKind.CLOSED))
 
 
 def _at_first(material: Material, wheres: tuple[Where, ...]) -> str:
@@ -194,7 +195,7 @@ def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple
 def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> str:
     told = []
     for one, other in pairs:
-        for where in material.models(formatting.CLOSED):
+        for where in material.models(LoadKind.CLOSED):
             ratio = material.against((other, *where), (one, *where), THROUGHPUT)
             if ratio is not None:
                 told.append(f"{material.name(where)}: {other} over {one} {findings.ratio(ratio)}")
@@ -217,7 +218,7 @@ def _layers(material: Material) -> str:
 
 
 def _cores(material: Material) -> str:
-    for where in material.models(formatting.CLOSED, formatting.OPEN):
+    for where in material.models(LoadKind.CLOSED, LoadKind.OPEN):
         told = []
         for stack in material.contenders():
             cost = material.get(stack, where, CPU)

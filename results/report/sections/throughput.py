@@ -12,9 +12,9 @@ from loopbench.results.report.data import Material
 from loopbench.results.report.sections import instructions
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
-from loopbench.results.stats import formatting
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import GENERATOR_LIMIT
 from loopbench.results.stats.location import Interval
-from loopbench.results.stats.summary import GENERATOR_LIMIT
 
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 
@@ -22,11 +22,11 @@ THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 def parts(material: Material) -> Iterator[Part]:
     """Throughput of the closed loops, CPU per request of all, and the ratios of both."""
     closed = [
-        where for where in material.models(formatting.CLOSED) if material.has(where, THROUGHPUT)
+        where for where in material.models(LoadKind.CLOSED) if material.has(where, THROUGHPUT)
     ]
     every = [
         where
-        for where in material.models(formatting.CLOSED, formatting.OPEN)
+        for where in material.models(LoadKind.CLOSED, LoadKind.OPEN)
         if _measured(material, where)
     ]
     if not every:
@@ -118,7 +118,7 @@ def _table(material: Material, wheres: list[Where]) -> Table:
         "scenario", "stack", "requests/s", "±", to, "of the ceiling",
         "CPU µs/request", "±", to, "Warnings",
     )  # fmt: skip
-    closed = set(material.models(formatting.CLOSED))
+    closed = set(material.models(LoadKind.CLOSED))
     whole = readings.first_loads(wheres)
     rows = []
     for where in wheres:

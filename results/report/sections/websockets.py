@@ -11,6 +11,7 @@ from loopbench.results.report.sections.pressure import HELD, held
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import NOTHING, Where
 from loopbench.results.schema import Family
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Ratio, paired_ratio
 
@@ -25,8 +26,8 @@ _MANY = 100
 
 def parts(material: Material) -> Iterator[Part]:
     """Nothing where no load of these kinds was measured."""
-    echoes = list(material.models(formatting.ECHO))
-    deliveries = list(material.models(formatting.PUSHED, formatting.BROADCAST))
+    echoes = list(material.models(LoadKind.ECHO))
+    deliveries = list(material.models(LoadKind.PUSHED, LoadKind.BROADCAST))
     if echoes:
         yield _messages(material, echoes)
     if deliveries:

@@ -11,12 +11,13 @@ from click.testing import CliRunner
 from loopbench.loadtests.cli import cli
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.options import fleet_of, place_of
-from loopbench.loadtests.distributed.peers import SILENT_AFTER_S, Clock, Seat
+from loopbench.loadtests.distributed.peers import Clock, Seat
 from loopbench.loadtests.hosts import preflight
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
 from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.results.schema import Code
+from loopbench.results.schema.warnings import WORKER_SILENT_AFTER_S
 
 
 @pytest.mark.parametrize(
@@ -139,10 +140,10 @@ def test_a_gap_is_the_longest_silence_of_a_load() -> None:
     seat.hear()
     assert seat.longest_gap_s >= 100.0
     seat.begin(users=1)
-    seat.heard = time.monotonic() - SILENT_AFTER_S
+    seat.heard = time.monotonic() - WORKER_SILENT_AFTER_S
     seat.hear()
     seat.hear()
-    assert SILENT_AFTER_S <= seat.longest_gap_s < 100.0
+    assert WORKER_SILENT_AFTER_S <= seat.longest_gap_s < 100.0
     assert seat.name == "1 on h"
 
 
