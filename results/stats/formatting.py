@@ -106,23 +106,52 @@ def digits(value: float) -> str:
     return f"{rounded:,.{max(0, places)}f}"
 
 
-def spread(summary: Summary) -> str:
-    """How far the furthest Round is from the centre, in % of it; blank for a single one."""
-    if summary.n == 1:
+_NARROW = 0.5
+"""A half-width above this share of the centre says little: both ends are written instead."""
+
+
+def precision(summary: Summary, *, ends: bool = False) -> str:
+    """The 95 % interval of a figure: ± in % of the centre, or both ends where it is wide or the
+    ends are asked for; blank below MIN_ROUNDS Rounds."""
+    interval, metric = summary.interval, summary.sample.metric
+    if interval is None:
         return ""
-    reach = summary.reach
-    return "" if reach is None else f"±{math.ceil(round(reach * 100, 6))}%"
+    half = _half_width(interval, summary.centre)
+    if half is None or half > _NARROW or ends:
+        return f"[{figure(metric, interval.low)}–{figure(metric, interval.high)}]"
+    return f"±{_percent(half)}"
 
 
 def ratio(value: Ratio, *, interval: bool = False) -> str:
-    """A ratio; `~` where it may as well be 1; `?` after it where no interval can tell.
+    """A ratio with its 95 % interval: ± in % of it, or both ends where it is wide or `interval`
+    asks for them.
 
-    interval: add the 95 % interval.
+    `~` in place of the ratio where it may as well be 1, `?` after it where no interval can tell.
+    A rate that was missed leaves no ratio of times: then it says which stack was overloaded.
     """
+    if value.overloaded:
+        return f"overloaded: {listed(map(plain, value.overloaded))}"
     if value.interval is None:
         return f"{digits(value.centre)}x ?"
-    ends = f" [{between(value.interval)}]" if interval else ""
-    return f"{digits(value.centre) + 'x' if value.significant else '~'}{ends}"
+    if not value.significant:
+        return f"~ [{between(value.interval)}]"
+    half = _half_width(value.interval, value.centre)
+    if interval or half is None or half > _NARROW:
+        return f"{digits(value.centre)}x [{between(value.interval)}]"
+    return f"{digits(value.centre)}x ±{_percent(half)}"
+
+
+def _half_width(interval: Interval, centre: float) -> float | None:
+    """The longer side of an interval as a share of the centre; None for a centre of 0."""
+    if centre == 0:
+        return None
+    return max(interval.high - centre, centre - interval.low) / abs(centre)
+
+
+def _percent(share: float) -> str:
+    """Rounded up: to tenths below 10 %, else to whole ones."""
+    places = 10 if share < 0.1 else 1
+    return f"{math.ceil(round(share * 100 * places, 6)) / places:g}%"
 
 
 def between(interval: Interval) -> str:

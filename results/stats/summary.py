@@ -25,7 +25,15 @@ from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, plann
 from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, names_of
 from loopbench.results.schema import Column, Kind, Row, TableWriter
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import GENERATOR_LIMIT, MIN_ROUNDS, ReadingCode, Warning  # noqa: A004  the project's noun
+from loopbench.results.schema.warnings import (
+    GENERATOR_LIMIT,
+    MIN_ROUNDS,
+    TRIM_FROM,
+    Code,
+    ReadingCode,
+    Warning,  # noqa: A004  the project's noun
+    wording,
+)
 from loopbench.results.stats.location import Interval, locate, raised
 
 _ALWAYS, _COUNTED = "throughput_rps", "requests"
@@ -82,13 +90,15 @@ class Sample:
 class Ratio:
     """A Sample over that of the reference stack in the same scenario and load.
 
-    n: Rounds that have both. interval: None where n is too small.
+    n: Rounds that have both. interval: None where n is too small. overloaded: those of the two
+    stacks that did not hold the offered rate, so that the ratio says how long the load lasted.
     """
 
     to: str
     n: int
     centre: float
     interval: Interval | None
+    overloaded: tuple[str, ...] = ()
 
     @property
     def significant(self) -> bool | None:
@@ -108,13 +118,6 @@ class Summary:
     highest: float
     ratio: Ratio | None
     warnings: tuple[Warning, ...]
-
-    @property
-    def reach(self) -> float | None:
-        """How far the furthest Round lies from the centre, as a share of it; None at 0."""
-        if self.centre == 0:
-            return None
-        return max(self.highest - self.centre, self.centre - self.lowest) / abs(self.centre)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,10 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
         ratio = None
         if to is not None and cell[0] != to:
             ratio = paired_ratio(sample, taken.get(((to, *cell[1:]), metric)))
+            if ratio is not None and wording(Code.RATE_MISSED).concerns(metric):
+                pair = (cell, (to, *cell[1:]))
+                missed = tuple(one[0] for one in pair if _overloaded(noted[one]))
+                ratio = replace(ratio, overloaded=missed)
         found = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
         found += [
             warning
@@ -197,6 +204,14 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     }
     return Summaries(
         to, MappingProxyType(by), MappingProxyType(cells), yardstick, facts, names_of(facts)
+    )
+
+
+def _overloaded(noted: Iterable[Warning]) -> bool:
+    """Whether the offered rate was missed in more Rounds than are trimmed away."""
+    return any(
+        warning.code == Code.RATE_MISSED and warning.rounds > warning.of // TRIM_FROM
+        for warning in noted
     )
 
 

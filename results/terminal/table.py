@@ -28,10 +28,10 @@ _NOTHING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One figure of one stack: value, spread over the Rounds and ratio, as they are printed."""
+    """One figure of one stack: value, its 95 % interval and ratio, as they are printed."""
 
     value: str
-    spread: str = ""
+    precision: str = ""
     ratio: str = ""
 
 
@@ -68,14 +68,14 @@ class Page:
 
 
 def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Page:
-    """What `show` prints of a folder. intervals: with those of the ratios."""
+    """What `show` prints of a folder. intervals: with both ends of each, not ± in per cent."""
     stacks = in_order(folder.stacks, summaries)
     found = notes(summaries)
     return Page(
         heading=tuple(heading(folder)),
         stacks=stacks,
         blocks=tuple(_blocks(folder, summaries, stacks, found, intervals)),
-        legend=_legend(summaries, intervals),
+        legend=_legend(summaries, found),
         notes=found,
         failures=tuple(failure_lines(folder)),
         problems=tuple(str(problem) for problem in folder.problems),
@@ -137,7 +137,7 @@ def _entry(summary: Summary | None, intervals: bool) -> Entry:
         return Entry(_NOTHING)
     value = formatting.figure(summary.sample.metric, summary.centre)
     ratio = formatting.ratio(summary.ratio, interval=intervals) if summary.ratio else ""
-    return Entry(value, formatting.spread(summary), ratio)
+    return Entry(value, formatting.precision(summary, ends=intervals), ratio)
 
 
 def heading(folder: Folder) -> Iterator[str]:
@@ -175,20 +175,23 @@ def heading(folder: Folder) -> Iterator[str]:
         yield formatting.plain(", ".join(str(fact) for fact in facts if fact))
 
 
-def _legend(summaries: Summaries, intervals: bool) -> str:
+def _legend(summaries: Summaries, found: tuple[Note, ...]) -> str:
     said = []
-    if any(summary.n > 1 for summary in summaries.by.values()):
-        said.append("±: the furthest Round from the centre.")
+    if any(summary.interval for summary in summaries.by.values()):
+        said.append("±, [low–high]: the 95 % interval over Rounds.")
     if summaries.reference is not None:
-        ends = ", with its 95 % interval over Rounds" if intervals else ""
-        said.append(f"x: ratio to {formatting.plain(summaries.reference)} within a Round{ends}.")
-        said.append("~: that may as well be 1 (its 95 % interval contains it).")
+        said.append(f"x: ratio to {formatting.plain(summaries.reference)} within a Round.")
+        said.append("~: that may as well be 1 (its interval contains it).")
         ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
+        if any(ratio.overloaded for ratio in ratios):
+            said.append("overloaded: this stack did not hold the rate, so there is no ratio.")
         if any(ratio.interval is None for ratio in ratios):
             said.append(f"?: fewer than {MIN_ROUNDS} Rounds, so chance cannot be ruled out.")
     if summaries.yardstick is not None:
         yardstick = formatting.plain(summaries.yardstick)
         said.append(f"{yardstick} is the yardstick: the most that this generator can see.")
+    if any(note.marked and note.voids for note in found):
+        said.append("[1!]: what note 1 says forbids comparing a figure of that Cell.")
     return " ".join(said)
 
 
@@ -254,9 +257,9 @@ def _entries(page: Page, place: int) -> list[str]:
     """One stack's figures, each part of them in a column of its own, in reading order."""
     entries = [line.entries[place] for block in page.blocks for line in block.lines]
     value = max((len(entry.value) for entry in entries), default=0)
-    spread = max((len(entry.spread) for entry in entries), default=0)
+    precision = max((len(entry.precision) for entry in entries), default=0)
     return [
-        f"{entry.value:>{value}} {entry.spread:<{spread}} {entry.ratio}".rstrip()
+        f"{entry.value:>{value}} {entry.precision:<{precision}} {entry.ratio}".rstrip()
         for entry in entries
     ]
 

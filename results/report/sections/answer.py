@@ -54,7 +54,11 @@ def elsewhere(material: Material) -> Words:
         return ()
     others = [where for where in closed if where != found[0]]
     said = list(findings.summed_up(material, others, THROUGHPUT))
-    return (f"In the other closed loops, {'. '.join(said)}", *_see("speed")) if said else ()
+    return (
+        (f"In the other closed loops, requests answered: {'. '.join(said)}", *_see("speed"))
+        if said
+        else ()
+    )
 
 
 def cost(material: Material) -> Words:
@@ -149,7 +153,7 @@ def distrust(material: Material) -> Words:
     if rounds < MIN_ROUNDS:
         said.append("everything, since fewer than three Rounds allow no interval")
     elif rounds < TRIM_FROM:
-        said.append(f"narrow leads, since {rounds} Rounds do not put up with a bad one")
+        said.append(f"small differences, since {rounds} Rounds do not tolerate an outlier")
     if material.problems:
         count = len(material.problems)
         said.append(f"what rests on rows that could not be read ({count} notes)")

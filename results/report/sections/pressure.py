@@ -87,7 +87,7 @@ def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
                     where[0],
                     stack,
                     *map(readings.value, found),
-                    readings.spread(found[1]),
+                    readings.precision(found[1]),
                     readings.ratio(ratio),
                     readings.noted(material, (stack, *where)),
                 )
@@ -100,7 +100,7 @@ def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
             "p50 ms",
             "p99 ms",
             "max ms",
-            "p99 ±",
+            "p99, 95 %",
             "p99 × alone [95 %]",
             "Warnings",
         ),

@@ -55,8 +55,10 @@ def parts(material: Material) -> Iterator[Part]:
         yield Text(
             words(
                 "Ratios are taken within a Round. `~` means that the 95 % interval contains 1, "
-                "`?` that the Rounds are too few for an interval; ± is the distance of the "
-                "furthest Round from the centre. A number in brackets is that of a Warning."
+                "`?` that the Rounds are too few for an interval. ± is the 95 % interval "
+                "over Rounds in per cent of the figure before it; where it is wide, both ends are "
+                "given. A number in brackets is that of a Warning; `!` after it says that the "
+                "Warning forbids comparing the figure."
             )
         )
 
@@ -115,8 +117,8 @@ def _table(material: Material, wheres: list[Where]) -> Table:
     reference = material.summaries.reference
     to = f"× {reference} [95 %]" if reference is not None else "ratio"
     header = (
-        "scenario", "stack", "requests/s", "±", to, "of the ceiling",
-        "CPU µs/request", "±", to, "Warnings",
+        "scenario", "stack", "requests/s", "95 %", to, "of the ceiling",
+        "CPU µs/request", "95 %", to, "Warnings",
     )  # fmt: skip
     closed = set(material.models(LoadKind.CLOSED))
     whole = readings.first_loads(wheres)
@@ -134,11 +136,11 @@ def _table(material: Material, wheres: list[Where]) -> Table:
                     material.name(where),
                     stack,
                     readings.value(rate),
-                    readings.spread(rate),
+                    readings.precision(rate),
                     readings.ratio(rate.ratio) if rate else "",
                     _share(rate.centre, most) if rate and most else "",
                     readings.value(cost),
-                    readings.spread(cost),
+                    readings.precision(cost),
                     readings.ratio(cost.ratio) if cost else "",
                     readings.noted(material, (stack, *where)),
                 )

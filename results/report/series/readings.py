@@ -78,9 +78,9 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else formatting.digits(value)
 
 
-def spread(summary: Summary | None) -> str:
-    """How far the furthest Round is from it."""
-    return "" if summary is None else formatting.spread(summary)
+def precision(summary: Summary | None) -> str:
+    """Its 95 % interval."""
+    return "" if summary is None else formatting.precision(summary)
 
 
 def ratio(found: Ratio | None) -> str:
