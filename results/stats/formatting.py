@@ -106,39 +106,46 @@ def digits(value: float) -> str:
     return f"{rounded:,.{max(0, places)}f}"
 
 
-_NARROW = 0.5
-"""A half-width above this share of the centre says little: both ends are written instead."""
+_WIDE = 0.5
+"""Half of an interval as a share of the centre, above which a report writes both ends."""
 
 
 def precision(summary: Summary, *, ends: bool = False) -> str:
-    """The 95 % interval of a figure: ± in % of the centre, or both ends where it is wide or the
-    ends are asked for; blank below MIN_ROUNDS Rounds."""
+    """The 95 % interval of a figure: ± in % of the centre, or both ends; blank below MIN_ROUNDS
+    Rounds."""
     interval, metric = summary.interval, summary.sample.metric
     if interval is None:
         return ""
     half = _half_width(interval, summary.centre)
-    if half is None or half > _NARROW or ends:
+    if half is None or ends:
         return f"[{figure(metric, interval.low)}–{figure(metric, interval.high)}]"
-    return f"±{_percent(half)}"
+    return _percent(half)
+
+
+def is_wide(summary: Summary) -> bool:
+    """Whether its interval is too wide for ± in % to tell where it ends."""
+    if summary.interval is None:
+        return False
+    half = _half_width(summary.interval, summary.centre)
+    return half is None or half > _WIDE
 
 
 def ratio(value: Ratio, *, interval: bool = False) -> str:
-    """A ratio with its 95 % interval: ± in % of it, or both ends where it is wide or `interval`
-    asks for them.
+    """A ratio with its 95 % interval: ± in % of it, or both ends where `interval` asks for them.
 
     `~` in place of the ratio where it may as well be 1, `?` after it where no interval can tell.
-    A rate that was missed leaves no ratio of times: then it says which stack was overloaded.
+    Where one of the stacks did not hold the offered rate there is no ratio of times.
     """
     if value.overloaded:
-        return f"overloaded: {listed(map(plain, value.overloaded))}"
+        return "overloaded"
     if value.interval is None:
         return f"{digits(value.centre)}x ?"
     if not value.significant:
         return f"~ [{between(value.interval)}]"
     half = _half_width(value.interval, value.centre)
-    if interval or half is None or half > _NARROW:
+    if interval or half is None:
         return f"{digits(value.centre)}x [{between(value.interval)}]"
-    return f"{digits(value.centre)}x ±{_percent(half)}"
+    return f"{digits(value.centre)}x {_percent(half)}"
 
 
 def _half_width(interval: Interval, centre: float) -> float | None:
@@ -149,9 +156,11 @@ def _half_width(interval: Interval, centre: float) -> float | None:
 
 
 def _percent(share: float) -> str:
-    """Rounded up: to tenths below 10 %, else to whole ones."""
+    """Rounded up, to tenths below 10 %, else to whole ones; above 100 % only that it is so."""
+    if share > 1:
+        return "±>100%"
     places = 10 if share < 0.1 else 1
-    return f"{math.ceil(round(share * 100 * places, 6)) / places:g}%"
+    return f"±{math.ceil(round(share * 100 * places, 6)) / places:g}%"
 
 
 def between(interval: Interval) -> str:

@@ -111,7 +111,8 @@ def _blocks(
             LoadKind.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
             LoadKind.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
         }
-        name = summaries.names[scenario, load]
+        measured = summaries.facts[scenario, load].measured
+        name = summaries.names[scenario, load] if measured else f"+ {load}"
         cells = [(stack, scenario, load) for stack in stacks]
         yield Block(
             ", ".join(filter(None, (name, offered.get(row.load_model)))),
@@ -178,13 +179,13 @@ def heading(folder: Folder) -> Iterator[str]:
 def _legend(summaries: Summaries, found: tuple[Note, ...]) -> str:
     said = []
     if any(summary.interval for summary in summaries.by.values()):
-        said.append("±, [low–high]: the 95 % interval over Rounds.")
+        said.append("± and [low–high]: the 95 % interval over Rounds.")
     if summaries.reference is not None:
         said.append(f"x: ratio to {formatting.plain(summaries.reference)} within a Round.")
         said.append("~: that may as well be 1 (its interval contains it).")
         ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
         if any(ratio.overloaded for ratio in ratios):
-            said.append("overloaded: this stack did not hold the rate, so there is no ratio.")
+            said.append("overloaded: it or the reference did not hold the rate.")
         if any(ratio.interval is None for ratio in ratios):
             said.append(f"?: fewer than {MIN_ROUNDS} Rounds, so chance cannot be ruled out.")
     if summaries.yardstick is not None:

@@ -79,8 +79,10 @@ def number(value: float) -> str:
 
 
 def precision(summary: Summary | None) -> str:
-    """Its 95 % interval."""
-    return "" if summary is None else formatting.precision(summary)
+    """Its 95 % interval: ± in %, or both ends where it is wide."""
+    if summary is None:
+        return ""
+    return formatting.precision(summary, ends=formatting.is_wide(summary))
 
 
 def ratio(found: Ratio | None) -> str:
