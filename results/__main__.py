@@ -71,7 +71,7 @@ for command in (*REGRESSION_COMMANDS, why):
     metavar="STACK",
     help="Take ratios to this stack; by default to the first by name that is no yardstick.",
 )
-@click.option("--intervals", is_flag=True, help="Print the 95 % intervals of the ratios too.")
+@click.option("--intervals", is_flag=True, help="Print both ends of each interval.")
 @click.option(
     "--scenario",
     "scenarios",

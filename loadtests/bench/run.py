@@ -26,6 +26,7 @@ from loopbench.loadtests.observe.store_cpu import StoreCpu
 from loopbench.loadtests.rows.run_rows import RunResult
 from loopbench.loadtests.scenarios.table import Scenario, load_to_json
 from loopbench.results.schema import WARNING_SEPARATOR, Code
+from loopbench.results.schema.warnings import SPEED_TOLERANCE
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import Ended
 from loopbench.servers.managers.managed import Served
@@ -36,9 +37,6 @@ DRAIN_S = 3.0
 
 TIMEOUT_S = 30.0
 """A request without an answer for this long has failed."""
-
-SPEED_TOLERANCE = 0.25
-"""How much the machine's speed may differ before and after a load."""
 
 
 def measure(

@@ -12,8 +12,8 @@ from loopbench.loadtests.hosts.host_info import host_facts, source_version
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS
 from loopbench.loadtests.hosts.server_location import Place
 from loopbench.loadtests.rows.histogram import from_pairs
-from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT
 from loopbench.loadtests.scenarios.table import SCENARIOS, Closed, Load, load_to_json
+from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess
 

@@ -10,13 +10,14 @@ from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression.folder import Folder, Layer
+from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import behaviour as questions
 from loopbench.loadtests.regression.layers import facts, instructions, slices
 from loopbench.loadtests.regression.parallel import Patience, side_by_side
 from loopbench.loadtests.regression.sides.equal_paths import alike
 from loopbench.loadtests.regression.sides.sides import Say, Side
 from loopbench.results.schema import Row
+from loopbench.results.schema.regression import Layer
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
 

@@ -17,7 +17,7 @@ from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import selftest
 from loopbench.loadtests.regression.check import Wish, cells_of, measure
-from loopbench.loadtests.regression.folder import SIDES_FILE, TABLE_OF, Folder, Layer, new_folder
+from loopbench.loadtests.regression.folder import TABLE_OF, Folder, new_folder
 from loopbench.loadtests.regression.layers import slices
 from loopbench.loadtests.regression.sides.sides import (
     LOCK,
@@ -29,6 +29,7 @@ from loopbench.loadtests.regression.sides.sides import (
 )
 from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import REGRESSIONS_FOLDER
+from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
 from loopbench.servers.supervision import own_modules

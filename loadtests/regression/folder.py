@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import secrets
 import time
@@ -24,17 +23,9 @@ from loopbench.results.schema import (
     Table,
     TableWriter,
 )
+from loopbench.results.schema.regression import SIDES_FILE, Layer
 
-SIDES_FILE = "sides.json"
 LOG_FILE = "log.txt"
-
-
-class Layer(enum.StrEnum):
-    """From exact to statistical."""
-
-    FACTS = "facts"
-    INSTRUCTIONS = "instructions"
-    TIME = "time"
 
 
 TABLE_OF: Mapping[Layer, Table] = {

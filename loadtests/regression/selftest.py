@@ -18,7 +18,7 @@ from pathlib import Path
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.check import Wish, measure
-from loopbench.loadtests.regression.folder import Folder, Layer
+from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.layers.slices import USERS
 from loopbench.loadtests.regression.mutants import CASE, STACK, Edit, more_work
@@ -32,6 +32,7 @@ from loopbench.results.schema import (
     Table,
     read_table,
 )
+from loopbench.results.schema.regression import Layer
 from loopbench.servers.stacks import CORE
 from loopbench.servers.supervision import own_modules
 

@@ -1,6 +1,6 @@
-"""When a Run should not be believed: thresholds, and the codes that they raise.
+"""When a Run should not be believed: a check for each code.
 
-The wording, and what to do about each, is in `results.stats.warnings`.
+Thresholds, wording, and what to do about each, are in `results.schema.warnings`.
 """
 
 from __future__ import annotations
@@ -8,23 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loopbench.results.schema import Code
-
-GENERATOR_CPU_LIMIT = 0.90
-"""Share of its CPU from which on the generator may have been the limit."""
-
-GENERATOR_LAG_LIMIT_MS = 5.0
-"""99th percentile of the generator's lateness; the usual reading is below 1 ms."""
-
-RATE_TOLERANCE = 0.05
-FEWEST_MISSED = 3
-"""Of a slow stream one request that is under way as the window closes is a large share."""
-LITTLE_TOLERANCE = 0.10
-GENERATOR_SHARE_LIMIT = 0.25
-CLOCK_STEP_LIMIT_MS = 1.0
-MACHINE_BUSY_LIMIT = 0.10
-FEW_REQUESTS = 100
-"""A p99 of fewer requests is their maximum."""
+from loopbench.results.schema.warnings import (
+    CLOCK_STEP_LIMIT_MS,
+    FEW_REQUESTS,
+    FEWEST_MISSED,
+    GENERATOR_CPU_LIMIT,
+    GENERATOR_LAG_LIMIT_MS,
+    GENERATOR_SHARE_LIMIT,
+    LITTLE_TOLERANCE,
+    MACHINE_BUSY_LIMIT,
+    RATE_TOLERANCE,
+    Code,
+)
 
 
 @dataclass(frozen=True, slots=True)

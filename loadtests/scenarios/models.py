@@ -15,6 +15,7 @@ from loopbench.loadtests.scenarios.model import (
     divide,
 )
 from loopbench.results.schema import Code, Family, Role, Work
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.contract.routes import WS_ROUTES, route_of
 from loopbench.servers.settings import Settings
@@ -36,7 +37,7 @@ class Closed(OfUsers):
     first_byte: the arrival of each answer's first bytes is recorded, too.
     """
 
-    kind: ClassVar[str] = "closed"
+    kind: ClassVar[str] = LoadKind.CLOSED
     user: ClassVar[str] = "http.ClosedLoopUser"
     waits_for_answers: ClassVar[bool] = True
     counts_requests: ClassVar[bool] = True
@@ -66,7 +67,7 @@ class Open:
     is charged with that wait.
     """
 
-    kind: ClassVar[str] = "open"
+    kind: ClassVar[str] = LoadKind.OPEN
     user: ClassVar[str] = "http.OpenLoopUser"
     waits_for_answers: ClassVar[bool] = False
     counts_requests: ClassVar[bool] = True
@@ -116,7 +117,7 @@ class Open:
 class Idle(OfConnections):
     """Connections that each send one request during the lead-in and are then held open."""
 
-    kind: ClassVar[str] = "idle"
+    kind: ClassVar[str] = LoadKind.IDLE
     user: ClassVar[str] = "http.IdleUser"
     waits_for_answers: ClassVar[bool] = False
     counts_requests: ClassVar[bool] = False
@@ -138,7 +139,7 @@ class Slow(OfConnections):
     the load is neither a request nor a failure.
     """
 
-    kind: ClassVar[str] = "slow"
+    kind: ClassVar[str] = LoadKind.SLOW
     user: ClassVar[str] = "slow.SlowUser"
     waits_for_answers: ClassVar[bool] = False
     counts_requests: ClassVar[bool] = False
@@ -161,7 +162,7 @@ class Echo(OfUsers):
     it connects, its service time at the send of the message.
     """
 
-    kind: ClassVar[str] = "echo"
+    kind: ClassVar[str] = LoadKind.ECHO
     user: ClassVar[str] = "websocket.EchoUser"
     waits_for_answers: ClassVar[bool] = True
     counts_requests: ClassVar[bool] = True
@@ -190,7 +191,7 @@ class Pushed(OfConnections):
     A message's service time begins when the server meant to send it.
     """
 
-    kind: ClassVar[str] = "pushed"
+    kind: ClassVar[str] = LoadKind.PUSHED
     user: ClassVar[str] = "websocket.PushedUser"
     waits_for_answers: ClassVar[bool] = False
     counts_requests: ClassVar[bool] = True
@@ -211,7 +212,7 @@ class Broadcast(Unscheduled):
     slow: connections beside these that read nothing.
     """
 
-    kind: ClassVar[str] = "broadcast"
+    kind: ClassVar[str] = LoadKind.BROADCAST
     user: ClassVar[str] = "broadcast.user.BroadcastUser"
     waits_for_answers: ClassVar[bool] = False
     counts_requests: ClassVar[bool] = True

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Callable
 
 from loopbench.loadtests.rows.histogram import from_pairs
-from loopbench.loadtests.rows.warning_checks import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Loaded, bed, offer
 from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.results.schema.warnings import GENERATOR_LAG_LIMIT_MS
 from loopbench.servers.contract.cases import CASES
 
 TURNS = 5

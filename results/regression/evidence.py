@@ -13,7 +13,7 @@ from pathlib import Path
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
 from loopbench.results.regression import sides as sides_file
-from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict
+from loopbench.results.regression.finding import EVERY, Finding, Verdict
 from loopbench.results.regression.sides import (
     BASE,
     BASELINE,
@@ -23,6 +23,7 @@ from loopbench.results.regression.sides import (
     Side,
 )
 from loopbench.results.schema import Row, SchemaError, Table
+from loopbench.results.schema.regression import SIDES_FILE, Layer
 
 TABLE_OF: Mapping[Layer, Table] = {
     Layer.FACTS: schema.FACTS,
@@ -87,7 +88,7 @@ def read(folder: Path, baseline: Path | None = None) -> Evidence:
     candidate = found.get(CANDIDATE) or found[BASE]
     inside = folder / BASELINE
     kept = baseline or (inside if inside.is_dir() else BASELINE_FOLDER)
-    if not (kept / sides_file.SIDES_FILE).is_file():
+    if not (kept / SIDES_FILE).is_file():
         raise ResultsError(f"there is no baseline in {kept}; `make baseline` writes one")
     base = sides_of(kept).get(BASE)
     if base is None:
@@ -145,7 +146,7 @@ def _check(path: Path, rows: Sequence[Row], allowed: set[str], key: tuple[str, .
         if row["side"] not in allowed:
             raise ResultsError(
                 f"{path}, row {number}, column side: {row['side']!r} is none of those in "
-                f"{sides_file.SIDES_FILE}"
+                f"{SIDES_FILE}"
             )
         values = tuple(row[name] for name in key)
         if key and values in seen:

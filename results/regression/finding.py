@@ -8,17 +8,10 @@ from dataclasses import dataclass
 
 from loopbench.results import schema
 from loopbench.results.schema import Row
+from loopbench.results.schema.regression import Layer
 
 EVERY = "*"
 """In a Finding about a whole layer: every stack, subject or metric."""
-
-
-class Layer(enum.StrEnum):
-    """From exact to statistical."""
-
-    FACTS = "facts"
-    INSTRUCTIONS = "instructions"
-    TIME = "time"
 
 
 class Verdict(enum.StrEnum):

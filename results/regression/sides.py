@@ -10,9 +10,8 @@ from types import MappingProxyType
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.regression.finding import Layer
+from loopbench.results.schema.regression import SIDES_FILE, Layer
 
-SIDES_FILE = "sides.json"
 BASE, CANDIDATE, YARDSTICK = "base", "candidate", "yardstick"
 BASELINE = "baseline"
 """The name of a side that was measured on another occasion, and committed."""

@@ -11,7 +11,6 @@ from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import (
     EVERY,
     Finding,
-    Layer,
     Settings,
     Verdict,
     Weight,
@@ -20,6 +19,7 @@ from loopbench.results.regression.finding import (
 )
 from loopbench.results.regression.layers import facts, instructions, occasions, timing
 from loopbench.results.regression.outputs.text_values import excerpts
+from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 
 MOST = 3

@@ -23,6 +23,9 @@ from loopbench.results.report.document import Document
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$]|:(?=//))")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_NAME = re.compile(r"\w[\w .,:;()=+*/'\"-]*")
+"""What may stay Code inside text from rows: nothing that a table or a link is made of."""
+
 _BEGINS_A_BLOCK = re.compile(r"^(\d*)([-+=.)])")
 
 
@@ -47,7 +50,12 @@ def _questions(document: Document) -> Iterator[str]:
     yield ""
     for number, question in enumerate(document.questions, start=1):
         more = f" ([more](#{question.anchor}))" if question.anchor else ""
-        yield f"{number}. **{question.text}** {_words(question.line)}{more}"
+        first, *others = map(_words, question.lines)
+        if not others:
+            yield f"{number}. **{question.text}** {first}{more}"
+            continue
+        yield f"{number}. **{question.text}**{more}"
+        yield from (f"   - {line}" for line in (first, *others))
 
 
 def _part(part: Part) -> Iterator[str]:
@@ -120,8 +128,21 @@ def code(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text as Markdown shows it again: every sign that could mean something is escaped."""
-    return _SPECIAL.sub(r"\\\1", one_line(text).translate(_ENTITIES))
+    """Text as Markdown shows it again: every sign that could mean something is escaped.
+
+    What stands between a pair of backticks, and is a name or a piece of code of one line, stays
+    Code.
+    """
+    pieces = one_line(text).split("`")
+    if len(pieces) % 2 == 0 or not all(map(_NAME.fullmatch, pieces[1::2])):
+        return _escaped("`".join(pieces))
+    return "".join(
+        f"`{piece}`" if place % 2 else _escaped(piece) for place, piece in enumerate(pieces)
+    )
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text.translate(_ENTITIES))
 
 
 def one_line(text: str) -> str:

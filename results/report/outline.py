@@ -143,5 +143,5 @@ def make(material: Material) -> tuple[tuple[Made, ...], tuple[Words, ...]]:
         if parts:
             made.append(Made(section.anchor, section.title, parts))
         else:
-            missing.append(words(f"{section.title} needs {section.needs}."))
+            missing.append(words(f"{section.title}: this section needs {section.needs}."))
     return tuple(made), tuple(missing)

@@ -6,7 +6,6 @@ other package may import. A blank cell means "not measured"; a zero means zero.
 
 from __future__ import annotations
 
-from loopbench.results.schema.codes import WARNING_SEPARATOR, Code
 from loopbench.results.schema.columns import (
     Column,
     Kind,
@@ -41,6 +40,7 @@ from loopbench.results.schema.paths import (
 from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
+from loopbench.results.schema.warnings import WARNING_SEPARATOR, Code
 
 __all__ = [
     "BEHAVIOUR",

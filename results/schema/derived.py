@@ -26,7 +26,7 @@ SUMMARY = Table(
         number("ratio_high", "1", "end of that interval"),
         text(
             "warnings",
-            "codes of loopbench.results.stats.warnings that concern this metric, `;` between",
+            "codes of loopbench.results.schema.warnings that concern this metric, `;` between",
         ),
     ),
 )

@@ -106,7 +106,7 @@ WORKERS = Table(
         count("report_bytes", "size of its report to the master", unit="bytes"),
         text("gone", "why it was lost; blank: it was not"),
         text(
-            "warnings", "codes of loopbench.results.stats.warnings that are about it, `;` between"
+            "warnings", "codes of loopbench.results.schema.warnings that are about it, `;` between"
         ),
     ),
 )

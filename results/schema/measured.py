@@ -251,7 +251,7 @@ RUNS = Table(
         count("descriptors_end", "open descriptors at the end of the window"),
         count("descriptors_after", "open descriptors at the time of rss_after_bytes"),
         *STORE_COLUMNS,
-        text("warnings", "codes of loopbench.results.stats.warnings, `;` between; blank: none"),
+        text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
     ),
 )
 

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import enum
+
 from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+
+SIDES_FILE = "sides.json"
+"""Which two sides were measured, and which layers ran."""
+
+
+class Layer(enum.StrEnum):
+    """What the check compares, from exact to statistical."""
+
+    FACTS = "facts"
+    INSTRUCTIONS = "instructions"
+    TIME = "time"
+
 
 _SIDE = text("side", "base, candidate or yardstick", required=True)
 _STACK = text("stack", "what was measured", required=True)
@@ -62,7 +76,7 @@ SLOTS = Table(
         number("cpu_us_per_request", "us", "CPU time of the server process, a completed request"),
         number("service_time_p50_ms", "ms", "median service time of correct answers"),
         number("service_time_p99_ms", "ms", "99th percentile of the same"),
-        text("warnings", "codes of loopbench.results.stats.warnings, `;` between; blank: none"),
+        text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
     ),
 )
 

@@ -15,6 +15,7 @@ BROKEN = 3
 """Exit status where nothing could be judged. 0, 1 and 2 are verdicts."""
 
 INTERRUPTED = 130
+"""Exit status of every command that was ended by Ctrl-C: 128 and the number of SIGINT."""
 
 
 def judging(*expected: type[Exception]) -> type[click.Command]:

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import TRIM_FROM, wording
 from loopbench.results.stats import formatting
-from loopbench.results.stats.location import TRIM_FROM
 from loopbench.results.stats.summary import Cell, Summaries, Summary
-from loopbench.results.stats.warnings import wording
 
 RATE, P99, CPU, SHARE = (
     "arrival_rate_rps",
@@ -150,7 +150,7 @@ def _memory(folder: Folder, summaries: Summaries, stack: str) -> tuple[float | N
     """Of a process before its load, and of an idle connection: from idle scenarios."""
     for run in folder.runs:
         users = run.number("users")
-        if run.stack != stack or run.load_model != formatting.IDLE or not users:
+        if run.stack != stack or run.load_model != LoadKind.IDLE or not users:
             continue
         cell: Cell = (stack, run.scenario, run.load)
         start, end = (summaries.get(cell, f"rss_{when}_bytes") for when in ("start", "end"))

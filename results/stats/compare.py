@@ -22,11 +22,10 @@ from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.schema import ENVIRONMENT_FILE
+from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import (
     CONFIDENCE,
-    MIN_ROUNDS,
-    TRIM_FROM,
     Interval,
     Location,
     locate,

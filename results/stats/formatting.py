@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import METRICS, Ratio, Summary
 
@@ -24,29 +25,31 @@ class Shown:
     whole: bool = False
 
 
-CLOSED, OPEN, IDLE, SLOW = "closed", "open", "idle", "slow"
-ECHO, PUSHED, BROADCAST = "echo", "pushed", "broadcast"
-
 SHOWN: tuple[Shown, ...] = (
-    Shown("throughput_rps", "requests/s", (CLOSED,)),
-    Shown("first_byte_p50_us", "first byte p50", (CLOSED,)),
-    Shown("first_byte_p99_us", "first byte p99", (CLOSED,)),
-    Shown("service_time_p50_ms", "service p50", (CLOSED,)),
-    Shown("service_time_p99_ms", "service p99", (CLOSED,)),
-    Shown("response_time_p50_ms", "response p50", (OPEN,)),
-    Shown("response_time_p99_ms", "response p99", (OPEN,)),
-    Shown("cpu_us_per_request", "CPU/request", (CLOSED, OPEN), True),
-    Shown("rss_peak_bytes", "memory", (IDLE, SLOW), True),
-    Shown("throughput_rps", "messages/s", (ECHO,)),
-    Shown("service_time_p50_ms", "round trip p50", (ECHO,)),
-    Shown("service_time_p99_ms", "round trip p99", (ECHO,)),
-    Shown("service_time_p50_ms", "delay p50", (PUSHED, BROADCAST)),
-    Shown("service_time_p99_ms", "delay p99", (PUSHED, BROADCAST)),
-    Shown("last_delivery_p50_ms", "last p50", (BROADCAST,)),
-    Shown("last_delivery_p99_ms", "last p99", (BROADCAST,)),
-    Shown("deliveries_lost", "lost", (PUSHED, BROADCAST)),
-    Shown("cpu_us_per_request", "CPU/message", (ECHO, PUSHED, BROADCAST), True),
-    Shown("rss_peak_bytes", "memory", (ECHO, BROADCAST), True),
+    Shown("throughput_rps", "requests/s", (LoadKind.CLOSED,)),
+    Shown("first_byte_p50_us", "first byte p50", (LoadKind.CLOSED,)),
+    Shown("first_byte_p99_us", "first byte p99", (LoadKind.CLOSED,)),
+    Shown("service_time_p50_ms", "service p50", (LoadKind.CLOSED,)),
+    Shown("service_time_p99_ms", "service p99", (LoadKind.CLOSED,)),
+    Shown("response_time_p50_ms", "response p50", (LoadKind.OPEN,)),
+    Shown("response_time_p99_ms", "response p99", (LoadKind.OPEN,)),
+    Shown("cpu_us_per_request", "CPU/request", (LoadKind.CLOSED, LoadKind.OPEN), True),
+    Shown("rss_peak_bytes", "memory", (LoadKind.IDLE, LoadKind.SLOW), True),
+    Shown("throughput_rps", "messages/s", (LoadKind.ECHO,)),
+    Shown("service_time_p50_ms", "round trip p50", (LoadKind.ECHO,)),
+    Shown("service_time_p99_ms", "round trip p99", (LoadKind.ECHO,)),
+    Shown("service_time_p50_ms", "delay p50", (LoadKind.PUSHED, LoadKind.BROADCAST)),
+    Shown("service_time_p99_ms", "delay p99", (LoadKind.PUSHED, LoadKind.BROADCAST)),
+    Shown("last_delivery_p50_ms", "last p50", (LoadKind.BROADCAST,)),
+    Shown("last_delivery_p99_ms", "last p99", (LoadKind.BROADCAST,)),
+    Shown("deliveries_lost", "lost", (LoadKind.PUSHED, LoadKind.BROADCAST)),
+    Shown(
+        "cpu_us_per_request",
+        "CPU/message",
+        (LoadKind.ECHO, LoadKind.PUSHED, LoadKind.BROADCAST),
+        True,
+    ),
+    Shown("rss_peak_bytes", "memory", (LoadKind.ECHO, LoadKind.BROADCAST), True),
 )
 """What a person needs first. In a closed loop the load follows the server, so throughput is the
 answer; in an open one the rate is given, and the times are."""
@@ -103,23 +106,61 @@ def digits(value: float) -> str:
     return f"{rounded:,.{max(0, places)}f}"
 
 
-def spread(summary: Summary) -> str:
-    """How far the furthest Round is from the centre, in % of it; blank for a single one."""
-    if summary.n == 1:
+_WIDE = 0.5
+"""Half of an interval as a share of the centre, above which a report writes both ends."""
+
+
+def precision(summary: Summary, *, ends: bool = False) -> str:
+    """The 95 % interval of a figure: ± in % of the centre, or both ends; blank below MIN_ROUNDS
+    Rounds."""
+    interval, metric = summary.interval, summary.sample.metric
+    if interval is None:
         return ""
-    reach = summary.reach
-    return "" if reach is None else f"±{math.ceil(round(reach * 100, 6))}%"
+    half = _half_width(interval, summary.centre)
+    if half is None or ends:
+        return f"[{figure(metric, interval.low)}–{figure(metric, interval.high)}]"
+    return _percent(half)
+
+
+def is_wide(summary: Summary) -> bool:
+    """Whether its interval is too wide for ± in % to tell where it ends."""
+    if summary.interval is None:
+        return False
+    half = _half_width(summary.interval, summary.centre)
+    return half is None or half > _WIDE
 
 
 def ratio(value: Ratio, *, interval: bool = False) -> str:
-    """A ratio; `~` where it may as well be 1; `?` after it where no interval can tell.
+    """A ratio with its 95 % interval: ± in % of it, or both ends where `interval` asks for them.
 
-    interval: add the 95 % interval.
+    `~` in place of the ratio where it may as well be 1, `?` after it where no interval can tell.
+    Where one of the stacks did not hold the offered rate there is no ratio of times.
     """
+    if value.overloaded:
+        return "overloaded"
     if value.interval is None:
         return f"{digits(value.centre)}x ?"
-    ends = f" [{between(value.interval)}]" if interval else ""
-    return f"{digits(value.centre) + 'x' if value.significant else '~'}{ends}"
+    if not value.significant:
+        return f"~ [{between(value.interval)}]"
+    half = _half_width(value.interval, value.centre)
+    if interval or half is None:
+        return f"{digits(value.centre)}x [{between(value.interval)}]"
+    return f"{digits(value.centre)}x {_percent(half)}"
+
+
+def _half_width(interval: Interval, centre: float) -> float | None:
+    """The longer side of an interval as a share of the centre; None for a centre of 0."""
+    if centre == 0:
+        return None
+    return max(interval.high - centre, centre - interval.low) / abs(centre)
+
+
+def _percent(share: float) -> str:
+    """Rounded up, to tenths below 10 %, else to whole ones; above 100 % only that it is so."""
+    if share > 1:
+        return "±>100%"
+    places = 10 if share < 0.1 else 1
+    return f"±{math.ceil(round(share * 100 * places, 6)) / places:g}%"
 
 
 def between(interval: Interval) -> str:

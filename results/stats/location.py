@@ -28,11 +28,7 @@ from functools import cache
 
 from scipy.special import stdtrit
 
-MIN_ROUNDS = 3
-"""Fewer values give no interval."""
-
-TRIM_FROM = 5
-"""From so many values on, one in five is trimmed at either end."""
+from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM
 
 CONFIDENCE = 0.95
 _LARGEST_LOG = 700.0

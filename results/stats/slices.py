@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from loopbench.results.schema import Row
-from loopbench.results.stats.location import MIN_ROUNDS, Interval, locate, quantile, raised
+from loopbench.results.schema.warnings import MIN_ROUNDS
+from loopbench.results.stats.location import Interval, locate, quantile, raised
 
 METRICS: Mapping[str, str] = MappingProxyType(
     {

@@ -26,12 +26,18 @@ from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
 from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, names_of
 from loopbench.results.schema import Column, Kind, Row, TableWriter
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import (
+    GENERATOR_LIMIT,
+    MIN_ROUNDS,
+    TRIM_FROM,
+    Code,
+    ReadingCode,
+    Warning,  # noqa: A004  the project's noun
+    wording,
+)
 from loopbench.results.stats import slices
-from loopbench.results.stats.location import MIN_ROUNDS, Interval, locate, raised
-from loopbench.results.stats.warnings import ReadingCode, Warning  # noqa: A004  the project's noun
-
-GENERATOR_LIMIT = 0.9
-"""Share of the yardstick's throughput from which on the server is not the limit."""
+from loopbench.results.stats.location import Interval, locate, raised
 
 _ALWAYS, _COUNTED = "throughput_rps", "requests"
 """What a Run has that was loaded."""
@@ -87,13 +93,15 @@ class Sample:
 class Ratio:
     """A Sample over that of the reference stack in the same scenario and load.
 
-    n: Rounds that have both. interval: None where n is too small.
+    n: Rounds that have both. interval: None where n is too small. overloaded: those of the two
+    stacks that did not hold the offered rate, so that the ratio says how long the load lasted.
     """
 
     to: str
     n: int
     centre: float
     interval: Interval | None
+    overloaded: tuple[str, ...] = ()
 
     @property
     def significant(self) -> bool | None:
@@ -113,13 +121,6 @@ class Summary:
     highest: float
     ratio: Ratio | None
     warnings: tuple[Warning, ...]
-
-    @property
-    def reach(self) -> float | None:
-        """How far the furthest Round lies from the centre, as a share of it; None at 0."""
-        if self.centre == 0:
-            return None
-        return max(self.highest - self.centre, self.centre - self.lowest) / abs(self.centre)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,10 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
             ratio = sliced.get((cell, metric)) or paired_ratio(
                 sample, taken.get(((to, *cell[1:]), metric))
             )
+            if ratio is not None and wording(Code.RATE_MISSED).concerns(metric):
+                pair = (cell, (to, *cell[1:]))
+                missed = tuple(one[0] for one in pair if _overloaded(noted[one]))
+                ratio = replace(ratio, overloaded=missed)
         found = [warning for warning in noted[cell] if warning.wording.concerns(metric)]
         found += [
             warning
@@ -205,6 +210,14 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     }
     return Summaries(
         to, MappingProxyType(by), MappingProxyType(cells), yardstick, facts, names_of(facts)
+    )
+
+
+def _overloaded(noted: Iterable[Warning]) -> bool:
+    """Whether the offered rate was missed in more Rounds than are trimmed away."""
+    return any(
+        warning.code == Code.RATE_MISSED and warning.rounds > warning.of // TRIM_FROM
+        for warning in noted
     )
 
 
@@ -256,7 +269,11 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
 
 def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
     """Scenario and load of the closed loops: in an open loop all stacks have the same rate."""
-    return {(run.scenario, run.load) for run in runs if run.load_model in ("closed", "echo")}
+    return {
+        (run.scenario, run.load)
+        for run in runs
+        if run.load_model in (LoadKind.CLOSED, LoadKind.ECHO)
+    }
 
 
 def _noted(folder: Folder) -> dict[Cell, tuple[Warning, ...]]:

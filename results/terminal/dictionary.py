@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
 from loopbench.results.schema import ROOT, Column, Table
-from loopbench.results.stats.warnings import WORDING
+from loopbench.results.schema.warnings import WORDING
 
 README = ROOT / "results" / "README.md"
 BEGIN = "<!-- dictionary: begin; `python -m results dictionary --write` makes what follows -->"

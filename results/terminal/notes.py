@@ -8,26 +8,46 @@ from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.folder.scenarios import facts_by_load, names_of
+from loopbench.results.schema.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell, Summaries
-from loopbench.results.stats.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
 
 MOST_CELLS = 6
 MOST_FAILURES = 8
+NEARLY_ALL = 0.8
+"""A mark that so large a share of the Cells carries tells none of them from the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One code. cells: where, with in how many Rounds; everywhere: that is every Cell.
+    """One code. cells: where, with in how many Rounds. names: what the Cells are called.
 
-    names: what the Cells are called.
+    of: how many Cells there are.
     """
 
     number: int
     code: str
     cells: tuple[tuple[Cell, Warning], ...]
-    everywhere: bool
     names: tuple[str, ...]
+    of: int
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is about every Cell of several."""
+        return len(self.cells) == self.of > 1
+
+    @property
+    def voids(self) -> bool:
+        """Whether it forbids comparing the figures that it is about."""
+        return wording(self.code).disqualifies
+
+    @property
+    def marked(self) -> bool:
+        """Whether Cells carry its number. A note about nearly all of them, or one that hardly
+        changes a figure, says once for all where it applies."""
+        if self.everywhere or wording(self.code).minor:
+            return False
+        return self.voids or len(self.cells) < NEARLY_ALL * self.of
 
     def text(self) -> str:
         """What happened, what it means, what to do, and where."""
@@ -42,6 +62,8 @@ class Note:
         rounds = {_rounds(warning) for _, warning in self.cells}
         if self.everywhere and len(rounds) == 1:
             return f"every Cell{rounds.pop()}"
+        if not self.marked and len(self.cells) >= NEARLY_ALL * self.of > NEARLY_ALL:
+            return f"nearly every Cell ({len(self.cells)} of {self.of})"
         places = zip(self.names, self.cells, strict=True)
         return formatting.listed(
             (formatting.plain(name) + _rounds(warning) for name, (_, warning) in places),
@@ -69,19 +91,19 @@ def notes(summaries: Summaries) -> tuple[Note, ...]:
             number,
             code,
             tuple(found[code]),
-            len(found[code]) == len(summaries.cells) > 1,
             tuple(summaries.name(cell) for cell, _ in found[code]),
+            len(summaries.cells),
         )
         for number, code in enumerate(codes, start=1)
     )
 
 
 def marks(found: tuple[Note, ...], cell: Cell) -> str:
-    """The numbers to print at a Cell. A note about every Cell needs none."""
+    """The numbers to print at a Cell, with `!` where the note forbids comparing its figures."""
     return "".join(
-        f"[{note.number}]"
+        f"[{note.number}{'!' if note.voids else ''}]"
         for note in found
-        if not note.everywhere and any(cell == about for about, _ in note.cells)
+        if note.marked and any(cell == about for about, _ in note.cells)
     )
 
 

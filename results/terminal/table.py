@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import MIN_ROUNDS
 from loopbench.results.stats import bottleneck, formatting
-from loopbench.results.stats.location import MIN_ROUNDS
 from loopbench.results.stats.summary import Cell, Summaries, Summary, load_models
 from loopbench.results.terminal.notes import Note, failure_lines, marks, notes
 
@@ -27,10 +28,10 @@ _NOTHING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One figure of one stack: value, spread over the Rounds and ratio, as they are printed."""
+    """One figure of one stack: value, its 95 % interval and ratio, as they are printed."""
 
     value: str
-    spread: str = ""
+    precision: str = ""
     ratio: str = ""
 
 
@@ -67,14 +68,14 @@ class Page:
 
 
 def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Page:
-    """What `show` prints of a folder. intervals: with those of the ratios."""
+    """What `show` prints of a folder. intervals: with both ends of each, not ± in per cent."""
     stacks = in_order(folder.stacks, summaries)
     found = notes(summaries)
     return Page(
         heading=tuple(heading(folder)),
         stacks=stacks,
         blocks=tuple(_blocks(folder, summaries, stacks, found, intervals)),
-        legend=_legend(summaries, intervals),
+        legend=_legend(summaries, found),
         notes=found,
         failures=tuple(failure_lines(folder)),
         problems=tuple(str(problem) for problem in folder.problems),
@@ -101,16 +102,17 @@ def _blocks(
     first = {(run.scenario, run.load): run for run in reversed(folder.runs)}
     for (scenario, load), models in load_models(folder).items():
         row = first[scenario, load]
-        offered = {
-            formatting.CLOSED: f"{row.number('users') or 0:,.0f} users",
-            formatting.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
-            formatting.IDLE: f"{row.number('users') or 0:,.0f} idle",
-            formatting.SLOW: f"{row.number('users') or 0:,.0f} slow",
-            formatting.ECHO: f"{row.number('users') or 0:,.0f} users",
-            formatting.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
-            formatting.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
+        offered: dict[str, str] = {
+            LoadKind.CLOSED: f"{row.number('users') or 0:,.0f} users",
+            LoadKind.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
+            LoadKind.IDLE: f"{row.number('users') or 0:,.0f} idle",
+            LoadKind.SLOW: f"{row.number('users') or 0:,.0f} slow",
+            LoadKind.ECHO: f"{row.number('users') or 0:,.0f} users",
+            LoadKind.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
+            LoadKind.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
         }
-        name = summaries.names[scenario, load]
+        measured = summaries.facts[scenario, load].measured
+        name = summaries.names[scenario, load] if measured else f"+ {load}"
         cells = [(stack, scenario, load) for stack in stacks]
         yield Block(
             ", ".join(filter(None, (name, offered.get(row.load_model)))),
@@ -136,7 +138,7 @@ def _entry(summary: Summary | None, intervals: bool) -> Entry:
         return Entry(_NOTHING)
     value = formatting.figure(summary.sample.metric, summary.centre)
     ratio = formatting.ratio(summary.ratio, interval=intervals) if summary.ratio else ""
-    return Entry(value, formatting.spread(summary), ratio)
+    return Entry(value, formatting.precision(summary, ends=intervals), ratio)
 
 
 def heading(folder: Folder) -> Iterator[str]:
@@ -174,20 +176,23 @@ def heading(folder: Folder) -> Iterator[str]:
         yield formatting.plain(", ".join(str(fact) for fact in facts if fact))
 
 
-def _legend(summaries: Summaries, intervals: bool) -> str:
+def _legend(summaries: Summaries, found: tuple[Note, ...]) -> str:
     said = []
-    if any(summary.n > 1 for summary in summaries.by.values()):
-        said.append("±: the furthest Round from the centre.")
+    if any(summary.interval for summary in summaries.by.values()):
+        said.append("± and [low–high]: the 95 % interval over Rounds.")
     if summaries.reference is not None:
-        ends = ", with its 95 % interval over Rounds" if intervals else ""
-        said.append(f"x: ratio to {formatting.plain(summaries.reference)} within a Round{ends}.")
-        said.append("~: that may as well be 1 (its 95 % interval contains it).")
+        said.append(f"x: ratio to {formatting.plain(summaries.reference)} within a Round.")
+        said.append("~: that may as well be 1 (its interval contains it).")
         ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
+        if any(ratio.overloaded for ratio in ratios):
+            said.append("overloaded: it or the reference did not hold the rate.")
         if any(ratio.interval is None for ratio in ratios):
             said.append(f"?: fewer than {MIN_ROUNDS} Rounds, so chance cannot be ruled out.")
     if summaries.yardstick is not None:
         yardstick = formatting.plain(summaries.yardstick)
         said.append(f"{yardstick} is the yardstick: the most that this generator can see.")
+    if any(note.marked and note.voids for note in found):
+        said.append("[1!]: what note 1 says forbids comparing a figure of that Cell.")
     return " ".join(said)
 
 
@@ -253,9 +258,9 @@ def _entries(page: Page, place: int) -> list[str]:
     """One stack's figures, each part of them in a column of its own, in reading order."""
     entries = [line.entries[place] for block in page.blocks for line in block.lines]
     value = max((len(entry.value) for entry in entries), default=0)
-    spread = max((len(entry.spread) for entry in entries), default=0)
+    precision = max((len(entry.precision) for entry in entries), default=0)
     return [
-        f"{entry.value:>{value}} {entry.spread:<{spread}} {entry.ratio}".rstrip()
+        f"{entry.value:>{value}} {entry.precision:<{precision}} {entry.ratio}".rstrip()
         for entry in entries
     ]
 

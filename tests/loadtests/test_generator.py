@@ -8,8 +8,8 @@ import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.rows.histogram import from_buckets
-from loopbench.loadtests.rows.warning_checks import GENERATOR_LAG_LIMIT_MS
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
+from loopbench.results.schema.warnings import GENERATOR_LAG_LIMIT_MS
 from tests.loadtests.counting import Counting, case
 from tests.loadtests.loads import (
     MEASURED_S,

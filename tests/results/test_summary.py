@@ -10,9 +10,18 @@ import pytest
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SUMMARY, Code, TableWriter, read_table
+from loopbench.results.schema.warnings import WORDING, ReadingCode, Wording, wording
 from loopbench.results.stats import formatting, summary
-from loopbench.results.stats.summary import METRICS, Summaries, Summary, choose_reference, summarise
-from loopbench.results.stats.warnings import WORDING, ReadingCode, Wording, wording
+from loopbench.results.stats.location import Interval
+from loopbench.results.stats.summary import (
+    METRICS,
+    Sample,
+    Summaries,
+    Summary,
+    choose_reference,
+    summarise,
+)
+from loopbench.results.terminal.notes import marks, notes
 from tests.results import golden
 
 REACH = 4.302653 * math.sqrt(4e-4 / 6)
@@ -51,7 +60,7 @@ def test_an_insignificant_ratio_says_so(folder: Path) -> None:
     ratio = _of(summarise(load(folder)), "quart-hypercorn", "open-low", "response_time_p50_ms")
     assert ratio.ratio is not None
     assert ratio.ratio.significant is False
-    assert formatting.ratio(ratio.ratio) == "~"
+    assert formatting.ratio(ratio.ratio).startswith("~ [")
 
 
 def test_too_few_rounds_give_no_interval_and_say_so(folder: Path) -> None:
@@ -142,7 +151,7 @@ def test_a_zero_has_no_ratio(folder: Path) -> None:
     with TableWriter(folder, RUNS) as writer:
         writer.append(rows)
     found = _of(summarise(load(folder)), "quart-hypercorn", "async-32", "throughput_rps")
-    assert (found.centre, found.ratio, found.reach) == (0.0, None, None)
+    assert (found.centre, found.ratio) == (0.0, None)
 
 
 def test_summary_csv_holds_what_was_summarised(folder: Path) -> None:
@@ -188,3 +197,66 @@ def test_an_unknown_code_is_no_reason_to_trust() -> None:
 def test_every_shown_metric_is_a_column() -> None:
     """The tables show nothing that the schema does not have."""
     assert {shown.metric for shown in formatting.SHOWN} <= METRICS.keys()
+
+
+def test_an_overloaded_stack_has_no_ratio_of_times(folder: Path) -> None:
+    """A rate that was missed says so in place of a ratio; where all hold it there is one."""
+    rows = [
+        {**row, "warnings": Code.RATE_MISSED}
+        if (row["stack"], row["scenario"]) == ("quart-hypercorn", "open-low")
+        else row
+        for row in golden.run_rows()
+    ]
+    (folder / RUNS.filename).unlink()
+    with TableWriter(folder, RUNS) as writer:
+        writer.append(rows)
+    summaries = summarise(load(folder))
+    told = {
+        stack: formatting.ratio(found.ratio)
+        for stack in ("asyncio", "quart-hypercorn")
+        if (found := _of(summaries, stack, "open-low", "response_time_p50_ms")).ratio is not None
+    }
+    assert told == {"asyncio": "0.200x ±0%", "quart-hypercorn": "overloaded"}
+
+
+@pytest.mark.parametrize(
+    ("interval", "centre", "said"),
+    [
+        (Interval(97.0, 102.0), 100.0, "±3%"),
+        (Interval(99.95, 100.05), 100.0, "±0.1%"),
+        (Interval(88.0, 110.1), 100.0, "±12%"),
+        (Interval(0.0, 11_495.0), 100.0, "±>100%"),
+        (None, 100.0, ""),
+    ],
+)
+def test_an_interval_is_written_in_per_cent_of_the_figure(
+    interval: Interval | None, centre: float, said: str
+) -> None:
+    """Rounded up; a ± of more than the figure itself would be read as a fact about it."""
+    sample = Sample("a", "b", "main", "throughput_rps", {1: centre})
+    summary = Summary(sample, 1, centre, interval, centre, centre, None, ())
+    assert formatting.precision(summary) == said
+    assert formatting.is_wide(summary) == (said == "±>100%")
+
+
+def test_only_marks_that_tell_cells_apart_are_printed(folder: Path) -> None:
+    """A note that voids a figure is marked by `!`; a minor one, and one about nearly every Cell,
+    stands under the table only."""
+    warned = {
+        "aiohttp": "rate-missed;machine-busy;failures",
+        "asyncio": "failures",
+        "quart-hypercorn": "failures",
+    }
+    rows = [
+        {**row, "warnings": warned[str(row["stack"])]}
+        for row in golden.run_rows()
+        if row["scenario"] != "plain-32"
+    ]
+    (folder / RUNS.filename).unlink()
+    with TableWriter(folder, RUNS) as writer:
+        writer.append(rows)
+    found = notes(summarise(load(folder)))
+    assert [note.code for note in found] == ["rate-missed", "failures", "machine-busy"]
+    assert marks(found, ("aiohttp", "open-low", "main")) == "[1!]"
+    assert marks(found, ("asyncio", "open-low", "main")) == ""
+    assert found[1].where() == "every Cell"

@@ -39,7 +39,7 @@ def shown(folder: Path) -> str:
     out = io.StringIO()
     terminal.render(page, folder, Console(file=out, width=100, highlight=False))
     printed = [line.rstrip() for line in out.getvalue().splitlines()]
-    end = next(number for number, line in enumerate(printed) if line.startswith("±:"))
+    end = next(number for number, line in enumerate(printed) if line.startswith("± and"))
     return "\n".join(printed[1:end]) + "\n"
 
 

@@ -9,9 +9,6 @@ from typing import Any
 
 from loopbench.loadtests.distributed.master.clock import Clock
 
-SILENT_AFTER_S = 3.5
-"""Locust's workers report every second; so long without a message is a gap in the link."""
-
 
 class Stage(IntEnum):
     """How far a worker is with the load under way."""

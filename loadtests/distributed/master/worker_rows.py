@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from loopbench.loadtests.distributed import packed_histogram
-from loopbench.loadtests.distributed.master.peers import SILENT_AFTER_S, Peer
+from loopbench.loadtests.distributed.master.peers import Peer
 from loopbench.loadtests.rows.histogram import from_pairs
-from loopbench.loadtests.rows.warning_checks import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.schema import WARNING_SEPARATOR, Code
-
-LATE_LIMIT_MS = 10.0
-"""How late after the agreed instant a worker may begin; the usual reading is below 1 ms."""
+from loopbench.results.schema.warnings import (
+    GENERATOR_CPU_LIMIT,
+    GENERATOR_LAG_LIMIT_MS,
+    WORKER_LATE_LIMIT_MS,
+    WORKER_SILENT_AFTER_S,
+)
 
 
 def worker_row(peer: Peer, start_realtime_ns: int) -> dict[str, Any]:
@@ -63,8 +65,8 @@ def _codes(peer: Peer, row: dict[str, Any]) -> list[Code]:
         return []
     doubts = {
         Code.WORKER_LOST: not peer.reported,
-        Code.WORKER_LATE: (row["late_ms"] or 0.0) > LATE_LIMIT_MS,
-        Code.WORKER_SILENT: peer.reported and peer.longest_gap_s > SILENT_AFTER_S,
+        Code.WORKER_LATE: (row["late_ms"] or 0.0) > WORKER_LATE_LIMIT_MS,
+        Code.WORKER_SILENT: peer.reported and peer.longest_gap_s > WORKER_SILENT_AFTER_S,
         Code.GENERATOR_CPU: (row["cpu_utilisation"] or 0.0) >= GENERATOR_CPU_LIMIT,
         Code.GENERATOR_LAG: (row["lag_p99_ms"] or 0.0) >= GENERATOR_LAG_LIMIT_MS,
         Code.CLOCK_USER: row["clock"] == "user",

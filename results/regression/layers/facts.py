@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from loopbench.results.regression.evidence import Evidence, unmeasured
-from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict
+from loopbench.results.regression.finding import EVERY, Finding, Verdict
 from loopbench.results.schema import Row
+from loopbench.results.schema.regression import Layer
 
 ANSWER = "answer"
 """The fact that questions about behaviour have; they are asked only where a person wants it."""

@@ -15,17 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from loopbench.results.regression.evidence import Evidence, unmeasured
-from loopbench.results.regression.finding import (
-    EVERY,
-    Finding,
-    Layer,
-    Settings,
-    Verdict,
-    percent,
-    signed,
-)
+from loopbench.results.regression.finding import EVERY, Finding, Settings, Verdict, percent, signed
 from loopbench.results.regression.sides import unlike
 from loopbench.results.schema import Row
+from loopbench.results.schema.regression import Layer
 
 SPREADS = 10
 """A change has to be so many times what equal code differs by."""

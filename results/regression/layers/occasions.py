@@ -29,7 +29,6 @@ from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import (
     EVERY,
     Finding,
-    Layer,
     Settings,
     Verdict,
     factor,
@@ -41,6 +40,7 @@ from loopbench.results.regression.layers.slices import SLOWER, Cell, Rounds
 from loopbench.results.regression.layers.timing import absentees, failures, one_sided, shown_value
 from loopbench.results.regression.layers.trimmed_t import student
 from loopbench.results.schema import Column, Kind, Row, SchemaError, Table
+from loopbench.results.schema.regression import Layer
 from loopbench.results.stats.location import locate
 
 MIN_OCCASIONS = 3

@@ -20,14 +20,13 @@ import numpy as np
 from scipy.special import nctdtrinc
 
 from loopbench.results.regression.evidence import Evidence
-from loopbench.results.regression.finding import Finding, Layer, Settings, Verdict, factor, percent
+from loopbench.results.regression.finding import Finding, Settings, Verdict, factor, percent
 from loopbench.results.regression.layers import slices
 from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Rounds
 from loopbench.results.regression.layers.trimmed_t import Trimmed, holm, student, trimmed
+from loopbench.results.schema.regression import Layer
+from loopbench.results.schema.warnings import GENERATOR_LIMIT, LOAD_TIMES, MIN_ROUNDS, TRIM_FROM
 from loopbench.results.stats import formatting
-from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
-from loopbench.results.stats.summary import GENERATOR_LIMIT
-from loopbench.results.stats.warnings import LOAD_TIMES
 
 CAUGHT = 0.95
 """`detectable` is the slowdown that is called with this probability."""

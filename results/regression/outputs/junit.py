@@ -11,9 +11,10 @@ from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict, Weight
+from loopbench.results.regression.finding import EVERY, Finding, Verdict, Weight
 from loopbench.results.regression.outputs.text_values import visible
 from loopbench.results.regression.verdict import Report, brief, headline
+from loopbench.results.schema.regression import Layer
 
 _TAGS = {Weight.REGRESSION: "failure", Weight.DOUBT: "error"}
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results.regression.finding import EVERY, Finding, Layer, Weight
+from loopbench.results.regression.finding import EVERY, Finding, Weight
 from loopbench.results.regression.outputs.terminal import heading
 from loopbench.results.regression.outputs.text_values import excerpts
 from loopbench.results.regression.verdict import Report, headline, layer_lines, metric
 from loopbench.results.report.markdown import escaped
+from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 
 MOST_ROWS = 40

@@ -8,9 +8,10 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from loopbench.results.regression.finding import EVERY, Finding, Layer, Verdict, Weight, percent
+from loopbench.results.regression.finding import EVERY, Finding, Verdict, Weight, percent
 from loopbench.results.regression.outputs.text_values import visible
 from loopbench.results.regression.verdict import Report, headline, layer_lines
+from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 from loopbench.results.terminal.table import hanging, shown_path
 

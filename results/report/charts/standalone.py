@@ -13,7 +13,7 @@ from loopbench.results.report.charts import svg
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import throughput
 from loopbench.results.report.series.readings import Where
-from loopbench.results.stats import formatting
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.summary import Summaries
 
 _GAP_PT = 14.0
@@ -60,7 +60,7 @@ def render(folder: Folder, summaries: Summaries, scenarios: Sequence[str]) -> st
 
 
 def _chosen(held: Material, scenarios: Sequence[str]) -> list[Where]:
-    closed = {where[0]: where for where in held.models(formatting.CLOSED)}
+    closed = {where[0]: where for where in held.models(LoadKind.CLOSED)}
     unknown = [name for name in scenarios if name not in closed]
     if unknown:
         raise UnknownName(f"no closed loop {unknown[0]!r} here; there are: {', '.join(closed)}")

@@ -8,27 +8,28 @@ from loopbench.results.folder.behaviour_answers import DEFAULT, Asked
 from loopbench.results.report.data import Material
 
 
-def told(*names: str) -> Callable[[Material], str]:
-    """A line from the questions of these names: each stack's answers, equal ones together."""
+def told(*names: str) -> Callable[[Material], list[str]]:
+    """Clauses from the questions of these names: each stack's answers, equal ones together."""
 
-    def line(material: Material) -> str:
+    def clauses(material: Material) -> list[str]:
         found = [one for name in names for one in material.behaviour if one.name == name]
-        return ". ".join(
-            f"{f'{question.asks} ' if len(found) > 1 else ''}{_answers(question.asked)}"
+        return [
+            f"{f'{question.asks} ' if len(found) > 1 else ''}{answer}"
             for question in found
-        )
+            for answer in _answers(question.asked)
+        ]
 
-    return line
+    return clauses
 
 
-def _answers(asked: Iterable[Asked]) -> str:
+def _answers(asked: Iterable[Asked]) -> list[str]:
     by: dict[str, dict[str, list[str]]] = {}
     for one in asked:
         by.setdefault(one.stack, {}).setdefault(one.answer, []).append(one.setting)
-    return ". ".join(
+    return [
         f"{stack}: {'; '.join(_one(answer, settings) for answer, settings in answers.items())}"
         for stack, answers in by.items()
-    )
+    ]
 
 
 MOST_SETTINGS = 3

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from loopbench.results.report.data import Material
 from loopbench.results.report.series.readings import Where
+from loopbench.results.schema.warnings import (
+    TRIM_FROM,
+    Warning,  # noqa: A004  the project's noun
+)
 from loopbench.results.stats import formatting
-from loopbench.results.stats.location import TRIM_FROM, Interval
+from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import Ratio, Summary
-from loopbench.results.stats.warnings import Warning  # noqa: A004  the project's noun
 
 
 class Standing(enum.Enum):
@@ -47,28 +50,6 @@ class Difference:
         if self.ratio.interval is None:
             return Standing.TOO_FEW
         return Standing.TOLD if self.ratio.significant else Standing.SAME
-
-    @property
-    def more(self) -> str:
-        """The stack with the higher value."""
-        return self.stack if self.ratio.centre > 1 else self.ratio.to
-
-    @property
-    def times(self) -> float:
-        """How many times as much it has; at least 1."""
-        return max(self.ratio.centre, 1 / self.ratio.centre)
-
-    @property
-    def interval(self) -> Interval | None:
-        """Of `times`."""
-        return _turned(self.ratio)
-
-
-def _turned(ratio: Ratio) -> Interval | None:
-    interval = ratio.interval
-    if interval is None or ratio.centre > 1:
-        return interval
-    return Interval(1 / interval.high, 1 / interval.low) if interval.low > 0 else None
 
 
 def disqualifying(*summaries: Summary) -> tuple[str, ...]:
@@ -124,9 +105,6 @@ class Manner:
     unit: str
 
 
-_SHOWN_FROM = 1.005
-"""A smaller lead, though it may be told from chance, would be shown as 1.00x."""
-
 MANNERS = {
     "throughput_rps": Manner("throughput", "answers", "as many requests as", "/s"),
     "cpu_us_per_request": Manner("CPU a request", "spends", "the CPU a request of", " µs"),
@@ -135,38 +113,40 @@ MANNERS = {
 
 
 def sentence(difference: Difference) -> str:
-    """Who has how many times as much of the metric in that scenario; no full stop."""
+    """How many times as much of the metric the contender has as the reference, as the tables
+    say it; no full stop."""
     metric, where = difference.one.sample.metric, difference.name
-    manner = MANNERS[metric]
-    pair = [difference.reference, difference.one]
-    pair.sort(key=lambda summary: summary.centre, reverse=True)
-    if (pair[0] is difference.one) != (difference.ratio.centre > 1):
-        pair.reverse()  # the ratio is taken within Rounds, and may lean the other way
-    more, less = (summary.sample.stack for summary in pair)
-    values = [f"{formatting.figure(metric, summary.centre)}{manner.unit}" for summary in pair]
-    times = f"{formatting.digits(difference.times)}x"
+    manner, ratio = MANNERS[metric], difference.ratio
+    one, other = difference.stack, ratio.to
+    values = [
+        f"{formatting.figure(metric, summary.centre)}{manner.unit}"
+        for summary in (difference.one, difference.reference)
+    ]
+    times = f"{formatting.digits(ratio.centre)}x"
     match difference.standing:
         case Standing.TOLD:
             return (
-                f"{more} {manner.verb} {times}{_bracketed(difference.interval)} {manner.noun} "
-                f"{less} in {where}: {values[0]} against {values[1]}"
+                f"{one} {manner.verb} {times}{_bracketed(ratio.interval)} {manner.noun} "
+                f"{other} in {where}: {values[0]} against {values[1]}"
             )
         case Standing.SAME:
             return (
-                f"{more} and {less} cannot be told apart by their {manner.what} in {where}: "
-                f"{values[0]} and {values[1]} "
-                f"(~, ratio{_bracketed(difference.ratio.interval)})"
+                f"{one} and {other} cannot be told apart by their {manner.what} in {where}: "
+                f"{values[0]} and {values[1]} (~, ratio{_bracketed(ratio.interval)})"
             )
         case Standing.TOO_FEW:
             return (
-                f"{more} {manner.verb} {times} {manner.noun} {less} in {where} ({values[0]} "
-                f"against {values[1]}), but {_rounds(difference.ratio.n)} cannot rule out chance"
+                f"{one} {manner.verb} {times} {manner.noun} {other} in {where} ({values[0]} "
+                f"against {values[1]}), but {_rounds(ratio.n)} cannot rule out chance"
             )
         case Standing.DOUBTFUL:
             codes = formatting.listed(map(formatting.plain, difference.doubts))
+            why = f"({codes})"
+            if ratio.overloaded:
+                why = f"({listed(list(ratio.overloaded))} did not hold the rate)"
             return (
-                f"{more} with {values[0]} and {less} with {values[1]} cannot be compared by their "
-                f"{manner.what} in {where} ({codes})"
+                f"{one} with {values[0]} and {other} with {values[1]} cannot be compared by their "
+                f"{manner.what} in {where} {why}"
             )
 
 
@@ -198,24 +178,17 @@ def summed_up(material: Material, wheres: Sequence[Where], metric: str) -> Itera
 
 
 def _range(told: Sequence[Difference]) -> Iterator[str]:
-    """For each of the two stacks: in how many scenarios it leads, and by how much."""
-    for leader in dict.fromkeys(difference.more for difference in told):
-        led = sorted(
-            (difference for difference in told if difference.more == leader),
-            key=lambda difference: difference.times,
-        )
-        least, most = led[0], led[-1]
-        if least is most:
-            yield f"{leader} leads by {_times(least)}"
-        else:
-            yield (f"{leader} leads in {len(led)} scenarios, by {_times(least)} to {_times(most)}")
+    """From the lowest ratio to the highest, each with its scenario."""
+    ordered = sorted(told, key=lambda difference: difference.ratio.centre)
+    if len(ordered) == 1:
+        yield _times(ordered[0])
+    elif ordered:
+        yield f"from {_times(ordered[0])} to {_times(ordered[-1])}"
 
 
 def _times(difference: Difference) -> str:
-    where = difference.name
-    if difference.times < _SHOWN_FROM:
-        return f"less than half a per cent in {where}"
-    return f"{formatting.digits(difference.times)}x{_bracketed(difference.interval)} in {where}"
+    ratio = difference.ratio
+    return f"{formatting.digits(ratio.centre)}x{_bracketed(ratio.interval)} in {difference.name}"
 
 
 def _bracketed(interval: Interval | None) -> str:

@@ -15,11 +15,12 @@ from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import Family, Work
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Summary
 
-Answer = Callable[[Material], str]
-"""One line from the rows; blank where they do not hold it."""
+Answer = Callable[[Material], list[str]]
+"""Clauses from the rows, one thing each; none where they do not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question with its answer, or with the command that would measure it."""
+    """A question with its answer, a line a clause, or with the command that would measure it."""
 
     text: str
-    line: Words
+    lines: tuple[Words, ...]
     anchor: str | None
 
 
@@ -48,32 +49,30 @@ def answered(material: Material, anchors: set[str]) -> tuple[Answered, ...]:
 
 
 def _answered(question: Question, material: Material, anchors: set[str]) -> Answered:
-    line = question.answer(material)
-    if not line:
-        return Answered(question.text, words(f"Not measured here. {question.measured_by}"), None)
+    clauses = question.answer(material)
+    if not clauses:
+        return Answered(question.text, (words(f"Not measured here. {question.measured_by}"),), None)
     anchor = question.anchor if question.anchor in anchors else None
-    return Answered(question.text, (f"{line}.",), anchor)
+    return Answered(question.text, tuple((f"{clause}.",) for clause in clauses), anchor)
 
 
 _CORES_FOR_RPS = 10_000
 
 
-def _faster(material: Material) -> str:
-    return _at_first(material, material.models(formatting.CLOSED))
+def _faster(material: Material) -> list[str]:
+    return _at_first(material, material.models(LoadKind.CLOSED))
 
 
-def _at_first(material: Material, wheres: tuple[Where, ...]) -> str:
+def _at_first(material: Material, wheres: tuple[Where, ...]) -> list[str]:
     found = findings.first(material, wheres, THROUGHPUT)
-    if found is None:
-        return ""
-    return findings.sentences(found[1])
+    return [] if found is None else [findings.sentence(one) for one in found[1]]
 
 
-def _waiting(material: Material) -> str:
+def _waiting(material: Material) -> list[str]:
     return _at_first(material, material.family(Family.WAITING))
 
 
-def _sync(material: Material) -> str:
+def _sync(material: Material) -> list[str]:
     """The same answer from a worker thread, against that from the loop."""
     for threaded in material.family(Family.SYNC):
         direct = material.baseline(threaded)
@@ -85,8 +84,9 @@ def _sync(material: Material) -> str:
             if (text := _dispatch(material, stack, direct, threaded))
         ]
         if told:
-            return f"{threaded[0]} against {direct[0]}, CPU per request: {'; '.join(told)}"
-    return ""
+            first = f"{threaded[0]} against {direct[0]}, CPU per request: {told[0]}"
+            return [first, *told[1:]]
+    return []
 
 
 def _dispatch(material: Material, stack: str, direct: Where, threaded: Where) -> str:
@@ -102,7 +102,7 @@ def _ms(summary: Summary) -> str:
     return f"{formatting.figure(summary.sample.metric, summary.centre)} ms"
 
 
-def _pool(material: Material) -> str:
+def _pool(material: Material) -> list[str]:
     told = []
     for sweep in pressure.sweeps(material):
         for stack in material.contenders():
@@ -118,7 +118,7 @@ def _pool(material: Material) -> str:
                 f"{sweep.work_s:g} s is {formatting.digits(size / sweep.work_s)}/s, each after "
                 f"a wait of {_ms(wait)} for a thread"
             )
-    return "; ".join(told)
+    return told
 
 
 def _innocent(material: Material, where: Where) -> list[str]:
@@ -132,28 +132,27 @@ def _innocent(material: Material, where: Where) -> list[str]:
     return told
 
 
-def _stall(material: Material) -> str:
+def _stall(material: Material) -> list[str]:
     for where in blocked(material):
         told = _innocent(material, where)
         if not told:
             continue
         baseline = material.baseline(where)
         alone = _innocent(material, baseline) if baseline else []
-        before = f"; alone {'; '.join(alone)}" if alone else ""
-        return f"Innocent requests beside it: {'; '.join(told)}{before}"
-    return ""
+        clauses = {"Innocent requests beside it": told, "Without it": alone}
+        return [f"{when}: {'; '.join(each)}" for when, each in clauses.items() if each]
+    return []
 
 
-def _health(material: Material) -> str:
-    told = [
+def _health(material: Material) -> list[str]:
+    return [
         f"{where[0]}: {'; '.join(found)}"
         for where in beside(material, lambda _: True, Work.COMPUTE)
         if (found := _innocent(material, where))
     ]
-    return ". ".join(told)
 
 
-def _memory(material: Material) -> str:
+def _memory(material: Material) -> list[str]:
     each, after = pressure.HELD[0], pressure.HELD[2]
     told = []
     for scenario in pressure.lingering(material):
@@ -169,7 +168,7 @@ def _memory(material: Material) -> str:
                 else f", {formatting.digits(readings.estimate(left)[0])} MB held after"
             )
             told.append(f"{stack} {kilobytes} kB a connection{kept} ({scenario})")
-    return "; ".join(told)
+    return told
 
 
 def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -191,18 +190,18 @@ def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple
     ]
 
 
-def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> str:
+def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> list[str]:
     told = []
     for one, other in pairs:
-        for where in material.models(formatting.CLOSED):
+        for where in material.models(LoadKind.CLOSED):
             ratio = material.against((other, *where), (one, *where), THROUGHPUT)
             if ratio is not None:
                 told.append(f"{material.name(where)}: {other} over {one} {findings.ratio(ratio)}")
                 break
-    return "; ".join(told)
+    return told
 
 
-def _uvloop(material: Material) -> str:
+def _uvloop(material: Material) -> list[str]:
     pairs = _peers(material, "loop", ("framework", "server"))
     return _between_peers(material, [pair for pair in pairs if _is_uvloop(material, pair)])
 
@@ -211,28 +210,27 @@ def _is_uvloop(material: Material, pair: tuple[str, str]) -> bool:
     return any("uvloop" in str(material.facts[stack].get("loop")) for stack in pair)
 
 
-def _layers(material: Material) -> str:
+def _layers(material: Material) -> list[str]:
     peers = _between_peers(material, _peers(material, "server", ("framework", "loop")))
-    return "; ".join(filter(None, (framework_split.told(material), peers)))
+    return [*filter(None, (framework_split.told(material),)), *peers]
 
 
-def _cores(material: Material) -> str:
-    for where in material.models(formatting.CLOSED, formatting.OPEN):
+def _cores(material: Material) -> list[str]:
+    for where in material.models(LoadKind.CLOSED, LoadKind.OPEN):
         told = []
         for stack in material.contenders():
             cost = material.get(stack, where, CPU)
             if cost is not None:
                 told.append(f"{stack} {formatting.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)}")
         if told:
-            return (
-                f"For {_CORES_FOR_RPS:,} requests/s of {material.name(where)}, by CPU per request "
-                f"and with nothing to spare: {', '.join(told)} cores"
-            )
-    return ""
+            rate = f"{_CORES_FOR_RPS:,} requests/s of {material.name(where)}"
+            cores = ", ".join(told)
+            return [f"For {rate}, by CPU per request and with nothing to spare: {cores} cores"]
+    return []
 
 
-def _never(_: Material) -> str:
-    return ""
+def _never(_: Material) -> list[str]:
+    return []
 
 
 _BEHAVIOUR = "`make behaviour OUT=` with this run's folder asks it."

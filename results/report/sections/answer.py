@@ -10,9 +10,9 @@ from loopbench.results.report.data import Material
 from loopbench.results.report.questions import findings
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.schema import Dispatch, Family, Work
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM, ReadingCode, wording
 from loopbench.results.stats import formatting
-from loopbench.results.stats.location import MIN_ROUNDS, TRIM_FROM
-from loopbench.results.stats.warnings import ReadingCode, wording
 
 P99 = "response_time_p99_ms"
 
@@ -26,7 +26,7 @@ def parts(material: Material) -> Iterator[Part]:
 
 def fastest(material: Material) -> Words:
     """Throughput, where the first closed loop compares it."""
-    found = findings.first(material, material.models(formatting.CLOSED), THROUGHPUT)
+    found = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
     if found is None:
         return _alone(material)
     return (findings.sentences(found[1]), *_see("speed"))
@@ -34,7 +34,7 @@ def fastest(material: Material) -> Words:
 
 def _alone(material: Material) -> Words:
     """One contender, or none: what it reaches, and that it is compared with nothing."""
-    for where in material.models(formatting.CLOSED):
+    for where in material.models(LoadKind.CLOSED):
         for stack in material.stacks:
             found = material.get(stack, where, THROUGHPUT)
             if found is not None:
@@ -48,20 +48,24 @@ def _alone(material: Material) -> Words:
 
 def elsewhere(material: Material) -> Words:
     """Throughput in the other closed loops."""
-    closed = material.models(formatting.CLOSED)
+    closed = material.models(LoadKind.CLOSED)
     found = findings.first(material, closed, THROUGHPUT)
     if found is None:
         return ()
     others = [where for where in closed if where != found[0]]
     said = list(findings.summed_up(material, others, THROUGHPUT))
-    return (f"In the other closed loops, {'. '.join(said)}", *_see("speed")) if said else ()
+    return (
+        (f"In the other closed loops, requests answered: {'. '.join(said)}", *_see("speed"))
+        if said
+        else ()
+    )
 
 
 def cost(material: Material) -> Words:
     """CPU per request, in the scenario of the first sentence."""
-    closed = material.models(formatting.CLOSED)
+    closed = material.models(LoadKind.CLOSED)
     chosen = findings.first(material, closed, THROUGHPUT)
-    wheres = [*([chosen[0]] if chosen else []), *closed, *material.models(formatting.OPEN)]
+    wheres = [*([chosen[0]] if chosen else []), *closed, *material.models(LoadKind.OPEN)]
     found = findings.first(material, wheres, CPU)
     if found is None:
         return ()
@@ -70,7 +74,7 @@ def cost(material: Material) -> Words:
 
 def tail(material: Material) -> Words:
     """The 99th percentile at the first given rate."""
-    rates = [where for where in material.models(formatting.OPEN) if material.fact(where).is_rate]
+    rates = [where for where in material.models(LoadKind.OPEN) if material.fact(where).is_rate]
     found = findings.first(material, rates, P99)
     if found is None:
         return ()
@@ -149,7 +153,7 @@ def distrust(material: Material) -> Words:
     if rounds < MIN_ROUNDS:
         said.append("everything, since fewer than three Rounds allow no interval")
     elif rounds < TRIM_FROM:
-        said.append(f"narrow leads, since {rounds} Rounds do not put up with a bad one")
+        said.append(f"small differences, since {rounds} Rounds do not tolerate an outlier")
     if material.problems:
         count = len(material.problems)
         said.append(f"what rests on rows that could not be read ({count} notes)")

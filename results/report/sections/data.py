@@ -20,6 +20,7 @@ from loopbench.results.report.series.per_round import (
 )
 from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import Family
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 
 MEMORY = growth("rss_start_bytes", "rss_end_bytes", 1e-6)
@@ -162,7 +163,7 @@ def _slow_table(material: Material, wheres: Sequence[Where]) -> Table:
     readers = {
         run.scenario: run.number("users") or 0.0
         for run in material.runs
-        if run.load_model == formatting.SLOW
+        if run.load_model == LoadKind.SLOW
     }
     rows = []
     for where in wheres:

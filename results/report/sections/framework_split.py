@@ -71,7 +71,7 @@ def _table(material: Material, kind: str, found: Sequence[Split]) -> Table:
 def _marks(material: Material, split: Split) -> str:
     """Of either side."""
     marks = "".join(readings.noted(material, cell) for cell in split.cells)
-    return "".join(dict.fromkeys(re.findall(r"\[\d+\]", marks)))
+    return "".join(dict.fromkeys(re.findall(r"\[\d+!?\]", marks)))
 
 
 def _plot(found: Sequence[Split], of: Table) -> Plot:

@@ -13,6 +13,7 @@ from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import Family
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Sample
 
@@ -86,7 +87,7 @@ def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
                     where[0],
                     stack,
                     *map(readings.value, found),
-                    readings.spread(found[1]),
+                    readings.precision(found[1]),
                     readings.ratio(ratio),
                     readings.noted(material, (stack, *where)),
                 )
@@ -99,7 +100,7 @@ def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
             "p50 ms",
             "p99 ms",
             "max ms",
-            "p99 ±",
+            "p99, 95 %",
             "p99 × alone [95 %]",
             "Warnings",
         ),
@@ -253,7 +254,7 @@ HELD = (
 def lingering(material: Material) -> list[str]:
     """Scenarios whose server was read once more after its connections were closed."""
     after = {run.scenario for run in material.runs if run.number("rss_after_bytes") is not None}
-    idle = {where[0] for where in material.models(formatting.IDLE)}
+    idle = {where[0] for where in material.models(LoadKind.IDLE)}
     return [
         scenario
         for scenario in dict.fromkeys(scenario for scenario, _ in material.loads)
@@ -261,7 +262,7 @@ def lingering(material: Material) -> list[str]:
     ]
 
 
-_STANDING = (formatting.IDLE, formatting.ECHO, formatting.PUSHED, formatting.BROADCAST)
+_STANDING = (LoadKind.IDLE, LoadKind.ECHO, LoadKind.PUSHED, LoadKind.BROADCAST)
 """Loads whose connections stay from the beginning to the end."""
 
 

@@ -12,9 +12,9 @@ from loopbench.results.report.data import Material
 from loopbench.results.report.sections import instructions
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
-from loopbench.results.stats import formatting
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import GENERATOR_LIMIT
 from loopbench.results.stats.location import Interval
-from loopbench.results.stats.summary import GENERATOR_LIMIT
 
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 
@@ -22,11 +22,11 @@ THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 def parts(material: Material) -> Iterator[Part]:
     """Throughput of the closed loops, CPU per request of all, and the ratios of both."""
     closed = [
-        where for where in material.models(formatting.CLOSED) if material.has(where, THROUGHPUT)
+        where for where in material.models(LoadKind.CLOSED) if material.has(where, THROUGHPUT)
     ]
     every = [
         where
-        for where in material.models(formatting.CLOSED, formatting.OPEN)
+        for where in material.models(LoadKind.CLOSED, LoadKind.OPEN)
         if _measured(material, where)
     ]
     if not every:
@@ -55,8 +55,10 @@ def parts(material: Material) -> Iterator[Part]:
         yield Text(
             words(
                 "Ratios are taken within a Round. `~` means that the 95 % interval contains 1, "
-                "`?` that the Rounds are too few for an interval; ± is the distance of the "
-                "furthest Round from the centre. A number in brackets is that of a Warning."
+                "`?` that the Rounds are too few for an interval. ± is the 95 % interval "
+                "over Rounds in per cent of the figure before it; where it is wide, both ends are "
+                "given. A number in brackets is that of a Warning; `!` after it says that the "
+                "Warning forbids comparing the figure."
             )
         )
 
@@ -115,10 +117,10 @@ def _table(material: Material, wheres: list[Where]) -> Table:
     reference = material.summaries.reference
     to = f"× {reference} [95 %]" if reference is not None else "ratio"
     header = (
-        "scenario", "stack", "requests/s", "±", to, "of the ceiling",
-        "CPU µs/request", "±", to, "Warnings",
+        "scenario", "stack", "requests/s", "95 %", to, "of the ceiling",
+        "CPU µs/request", "95 %", to, "Warnings",
     )  # fmt: skip
-    closed = set(material.models(formatting.CLOSED))
+    closed = set(material.models(LoadKind.CLOSED))
     whole = readings.first_loads(wheres)
     rows = []
     for where in wheres:
@@ -134,11 +136,11 @@ def _table(material: Material, wheres: list[Where]) -> Table:
                     material.name(where),
                     stack,
                     readings.value(rate),
-                    readings.spread(rate),
+                    readings.precision(rate),
                     readings.ratio(rate.ratio) if rate else "",
                     _share(rate.centre, most) if rate and most else "",
                     readings.value(cost),
-                    readings.spread(cost),
+                    readings.precision(cost),
                     readings.ratio(cost.ratio) if cost else "",
                     readings.noted(material, (stack, *where)),
                 )

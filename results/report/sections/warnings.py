@@ -17,8 +17,8 @@ from loopbench.results.report.blocks import (
 )
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import environment
+from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
-from loopbench.results.stats.warnings import wording
 from loopbench.results.terminal.notes import Note
 
 MOST_FAILURES = 40

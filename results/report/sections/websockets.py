@@ -11,6 +11,7 @@ from loopbench.results.report.sections.pressure import HELD, held
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import NOTHING, Where
 from loopbench.results.schema import Family
+from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Ratio, paired_ratio
 
@@ -25,8 +26,8 @@ _MANY = 100
 
 def parts(material: Material) -> Iterator[Part]:
     """Nothing where no load of these kinds was measured."""
-    echoes = list(material.models(formatting.ECHO))
-    deliveries = list(material.models(formatting.PUSHED, formatting.BROADCAST))
+    echoes = list(material.models(LoadKind.ECHO))
+    deliveries = list(material.models(LoadKind.PUSHED, LoadKind.BROADCAST))
     if echoes:
         yield _messages(material, echoes)
     if deliveries:
@@ -71,7 +72,7 @@ def _message_table(material: Material, wheres: list[Where]) -> Table:
                     stack,
                     NOTHING if opened else readings.value(rate),
                     readings.value(opened),
-                    readings.spread(rate),
+                    readings.precision(rate),
                     readings.ratio(rate.ratio) if rate else "",
                     *(readings.value(found[metric]) for metric in (P50, P99)),
                     readings.value(material.get(stack, where, COST)),
@@ -82,7 +83,7 @@ def _message_table(material: Material, wheres: list[Where]) -> Table:
     return table(
         "Messages by scenario and stack",
         (
-            "scenario", "stack", "messages/s", "connections/s", "±",
+            "scenario", "stack", "messages/s", "connections/s", "95 %",
             f"× {reference} [95 %]" if reference else "ratio",
             "round trip p50 ms", "p99 ms", "CPU µs/message",
             "memory a connection kB", "held after MB", "Warnings",
@@ -139,7 +140,7 @@ def _broadcast_table(material: Material, wheres: list[Where]) -> Table:
                     material.name(where),
                     stack,
                     readings.value(delay),
-                    readings.spread(delay),
+                    readings.precision(delay),
                     readings.ratio(delay.ratio) if delay else "",
                     *map(readings.value, found[1:]),
                     readings.value(material.get(stack, where, "receivers_dropped")),
@@ -152,7 +153,7 @@ def _broadcast_table(material: Material, wheres: list[Where]) -> Table:
     return table(
         "Deliveries by scenario and stack",
         (
-            "scenario", "stack", "delay p50 ms", "±",
+            "scenario", "stack", "delay p50 ms", "95 %",
             f"× {reference} [95 %]" if reference else "ratio",
             "p99 ms", "last p50 ms", "last p99 ms", "owed", "lost", "receivers dropped",
             "CPU µs/delivery", "memory a connection kB", "held after MB", "Warnings",

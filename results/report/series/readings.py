@@ -78,9 +78,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else formatting.digits(value)
 
 
-def spread(summary: Summary | None) -> str:
-    """How far the furthest Round is from it."""
-    return "" if summary is None else formatting.spread(summary)
+def precision(summary: Summary | None) -> str:
+    """Its 95 % interval: ± in %, or both ends where it is wide."""
+    if summary is None:
+        return ""
+    return formatting.precision(summary, ends=formatting.is_wide(summary))
 
 
 def ratio(found: Ratio | None) -> str:

@@ -11,13 +11,14 @@ from click.testing import CliRunner
 from loopbench.loadtests.cli import cli
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.master.clock import Clock
-from loopbench.loadtests.distributed.master.peers import SILENT_AFTER_S, Peer
+from loopbench.loadtests.distributed.master.peers import Peer
 from loopbench.loadtests.distributed.options import fleet_of, place_of
 from loopbench.loadtests.hosts import preflight
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
 from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.results.schema import Code
+from loopbench.results.schema.warnings import WORKER_SILENT_AFTER_S
 
 
 @pytest.mark.parametrize(
@@ -140,10 +141,10 @@ def test_a_gap_is_the_longest_silence_of_a_load() -> None:
     peer.note_message()
     assert peer.longest_gap_s >= 100.0
     peer.begin(users=1)
-    peer.last_message = time.monotonic() - SILENT_AFTER_S
+    peer.last_message = time.monotonic() - WORKER_SILENT_AFTER_S
     peer.note_message()
     peer.note_message()
-    assert SILENT_AFTER_S <= peer.longest_gap_s < 100.0
+    assert WORKER_SILENT_AFTER_S <= peer.longest_gap_s < 100.0
     assert peer.name == "1 on h"
 
 

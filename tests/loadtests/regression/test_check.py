@@ -16,9 +16,10 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.check import Wish, cells_of, measure, not_compared
-from loopbench.loadtests.regression.folder import SIDES_FILE, Folder, Layer
+from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import FACTS, SCHEMA_VERSION, read_table
+from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from loopbench.results.regression import evidence
-from loopbench.results.regression.finding import Finding, Layer, Settings, Verdict, Weight
+from loopbench.results.regression.finding import Finding, Settings, Verdict, Weight
 from loopbench.results.regression.layers import timing
 from loopbench.results.regression.layers.slices import SHOWN, SLOWER
 from loopbench.results.regression.sides import LayerState, Side
 from loopbench.results.regression.simulate import Noise, Shape, judged, readings
 from loopbench.results.schema import SLOTS, Row
+from loopbench.results.schema.regression import Layer
 from tests.results.regression.tables import Plan, both, drop, only, put, put_in, times
 
 Folder = Callable[..., Path]

@@ -1,8 +1,8 @@
 """Warnings in words: what happened, what it means for which number, what to do.
 
-The measuring half writes codes (`schema.Code`) into runs.csv; some more can
-only be seen when rows are read together (`ReadingCode`). Both have their
-wording in WORDING, and nowhere else.
+The measuring half writes codes (`Code`) into runs.csv; some more can only be seen when rows are
+read together (`ReadingCode`). Both have their wording in WORDING, and nowhere else. The numbers
+in the words are those of the constants, by which the measuring half checks a Run, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,85 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from loopbench.results.schema import Code
+GENERATOR_CPU_LIMIT = 0.90
+"""Share of its CPU from which on the generator may have been the limit."""
+
+GENERATOR_LAG_LIMIT_MS = 5.0
+"""99th percentile of the generator's lateness; the usual reading is below 1 ms."""
+
+GENERATOR_SHARE_LIMIT = 0.25
+"""Share of a user's cycle from answer to answer that the generator itself may take."""
+
+RATE_TOLERANCE = 0.05
+FEWEST_MISSED = 3
+"""Of a slow stream one request that is under way as the window closes is a large share."""
+
+LITTLE_TOLERANCE = 0.10
+CLOCK_STEP_LIMIT_MS = 1.0
+MACHINE_BUSY_LIMIT = 0.10
+"""CPUs that others may use beside server and generator."""
+
+FEW_REQUESTS = 100
+"""A p99 of fewer requests is their maximum."""
+
+SPEED_TOLERANCE = 0.25
+"""How much a fixed piece of work may take longer, or shorter, after the load than before."""
+
+WORKER_LATE_LIMIT_MS = 10.0
+"""How late after the agreed instant a worker may begin; the usual reading is below 1 ms."""
+
+WORKER_SILENT_AFTER_S = 3.5
+"""Locust's workers report every second; so long without a word is a gap in the link."""
+
+GENERATOR_LIMIT = 0.9
+"""Share of the yardstick's throughput from which on the server is not the limit."""
+
+MIN_ROUNDS = 3
+"""Fewer Rounds have no interval."""
+
+TRIM_FROM = 5
+"""From so many Rounds on the lowest and the highest fifth are left out of the centre."""
+
+WARNING_SEPARATOR = ";"
+
+
+class Code(enum.StrEnum):
+    """Why a row should not be believed, or not without thought. Written by the
+    measuring half; its words are in WORDING."""
+
+    GENERATOR_CPU = "generator-cpu"
+    GENERATOR_LAG = "generator-lag"
+    RATE_MISSED = "rate-missed"
+    LITTLES_LAW = "littles-law"
+    FAILURES = "failures"
+    LEAD_IN_FAILURES = "lead-in-failures"
+    CLOCK_STEPPED = "clock-stepped"
+    CLOCK_USER = "clock-user"
+    MACHINE_BUSY = "machine-busy"
+    MACHINE_SPEED = "machine-speed"
+    ONE_CPU = "one-cpu"
+    CPUS_SHARED = "cpus-shared"
+    NOT_PINNED = "not-pinned"
+    ENVIRONMENT_DRIFT = "environment-drift"
+    UNEQUAL_TERMS = "unequal-terms"
+    NOT_VERIFIED = "not-verified"
+    SERVER_NOT_READY = "server-not-ready"
+    SERVER_DIED = "server-died"
+    SERVER_NOT_READABLE = "server-not-readable"
+    PROBE_FAILED = "probe-failed"
+    GENERATOR_DIED = "generator-died"
+    STOP_KILLED = "stop-killed"
+    SAVES_DIFFER = "saves-differ"
+    SAVES_UNCHECKED = "saves-unchecked"
+    FEW_REQUESTS = "few-requests"
+    ANSWER_VARIES = "answer-varies"
+    WORKER_LOST = "worker-lost"
+    WORKER_LATE = "worker-late"
+    WORKER_SILENT = "worker-silent"
+    WORKERS_SHARE_CPUS = "workers-share-cpus"
+    UPSTREAM_DIED = "upstream-died"
+    PARKED_BUSY = "parked-busy"
+    CPU_THROTTLED = "cpu-throttled"
 
 
 class ReadingCode(enum.StrEnum):
@@ -34,7 +112,8 @@ class Wording:
 
     touches: beginnings of the columns whose figures are in doubt; empty: all.
     disqualifies: a Comparison of such figures would compare something else,
-    so its verdict is "cannot tell".
+    so its verdict is "cannot tell". minor: it hardly changes a figure, so that no mark at the
+    figure says it.
     """
 
     happened: str
@@ -42,6 +121,7 @@ class Wording:
     do: str
     touches: tuple[str, ...] = ()
     disqualifies: bool = False
+    minor: bool = False
 
     def concerns(self, metric: str) -> bool:
         """Whether a figure of that column is in doubt."""
@@ -65,7 +145,8 @@ class Warning:  # noqa: A001  the project's noun; always used as warnings.Warnin
 WORDING: Mapping[str, Wording] = MappingProxyType(
     {
         Code.GENERATOR_CPU: Wording(
-            "the load generator used up its CPU, or took a large part of each user's cycle",
+            f"the load generator used {GENERATOR_CPU_LIMIT:.0%} of its CPU or more, or took "
+            f"{GENERATOR_SHARE_LIMIT:.0%} or more of each user's cycle from answer to answer",
             "throughput is what the generator could do, not the server, and the times are those "
             "of a server that was not fully loaded",
             "read CPU per request instead, give the generator a faster or a free CPU, or offer "
@@ -74,15 +155,16 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             True,
         ),
         Code.GENERATOR_LAG: Wording(
-            "the load generator's own timers were late by 5 ms or more at the 99th percentile",
+            "the load generator's own timers were late by "
+            f"{GENERATOR_LAG_LIMIT_MS:g} ms or more at the 99th percentile",
             "requests were sent late and in bunches; service times read from the kernel's clock "
             "hold, but queues in the server may come from the bunches",
             "close whatever else uses the generator's CPU, and measure again",
             LOAD_TIMES,
         ),
         Code.RATE_MISSED: Wording(
-            "more than 5 % of the scheduled arrivals, and at least three, were not answered within "
-            "the window",
+            f"more than {RATE_TOLERANCE * 100:g} % of the scheduled arrivals, and at least "
+            f"{FEWEST_MISSED}, were not answered within the window",
             "the stack cannot hold this rate: its response times grow for as long as the load "
             "lasts, so they say how long it lasted rather than how fast the stack is",
             "read it as 'overloaded at this rate'; for times, offer a rate that it holds",
@@ -90,7 +172,8 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             True,
         ),
         Code.LITTLES_LAW: Wording(
-            "users, throughput and response time contradict Little's law by more than 10 %",
+            "users, throughput and response time contradict Little's law by more than "
+            f"{LITTLE_TOLERANCE * 100:g} %",
             "the load had not settled within the window, or one of throughput and response time "
             "is wrong",
             "warm up and measure for longer; if it stays, report it as an error of the suite",
@@ -110,7 +193,8 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "look at failures.csv for the reasons before comparing anything",
         ),
         Code.CLOCK_STEPPED: Wording(
-            "the wall clock, which stamps arriving bytes, was set during the window",
+            "the wall clock, which stamps arriving bytes, was set during the window, by "
+            f"{CLOCK_STEP_LIMIT_MS:g} ms or more",
             "times that were under way then are wrong by the size of the step",
             "keep time synchronisation still while measuring, and measure again",
             ("service_time", "response_time", "after_handler", "before_handler"),
@@ -121,18 +205,22 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "service and response times contain the generator's own delay in reading an answer",
             "compare only with runs of the same clock; Linux has the kernel's timestamps",
             ("service_time", "response_time", "after_handler"),
+            minor=True,
         ),
         Code.MACHINE_BUSY: Wording(
-            "other programs, or the hypervisor, took more than a tenth of a CPU",
+            f"other programs, or the hypervisor, took {MACHINE_BUSY_LIMIT:g} of a CPU or more",
             "all figures are noisier, and times and throughput worse than they would be",
             "close what runs beside it, and measure again",
+            minor=True,
         ),
         Code.MACHINE_SPEED: Wording(
-            "a fixed piece of work took clearly longer, or shorter, after the load than before",
+            "a fixed piece of work took longer, or shorter, after the load than before, by "
+            f"more than {SPEED_TOLERANCE * 100:g} %",
             "the CPU changed its speed during the Run (heat, power saving, a neighbour on the "
             "same host), and with it throughput, times and CPU per request",
             "let the machine cool and settle, take more Rounds, and trust ratios within a Round "
             "more than absolute figures",
+            minor=True,
         ),
         Code.ONE_CPU: Wording(
             "server and generator shared a single CPU",
@@ -151,6 +239,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "server and generator could not be bound to CPUs of their own",
             "they may have run on each other's CPU now and then: more spread, later tails",
             "measure where the platform can bind processes (Linux), or take more Rounds",
+            minor=True,
         ),
         Code.ENVIRONMENT_DRIFT: Wording(
             "machine, versions or settings differ from those the folder was begun with",
@@ -241,10 +330,11 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             ("failures",),
         ),
         Code.FEW_REQUESTS: Wording(
-            "fewer than 100 requests were measured",
+            f"fewer than {FEW_REQUESTS} requests were measured",
             "high percentiles are single requests",
             "measure for longer",
             (*LOAD_TIMES, "handler_time"),
+            minor=True,
         ),
         Code.ANSWER_VARIES: Wording(
             "the application answered with other bytes from asking to asking, before the load",
@@ -263,14 +353,16 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             True,
         ),
         Code.WORKER_LATE: Wording(
-            "a load worker began more than 10 ms after the instant that all had agreed on",
+            f"a load worker began more than {WORKER_LATE_LIMIT_MS:g} ms after the instant that "
+            "all had agreed on",
             "the first moments of the lead-in had less load than the scenario says; where the "
             "lead-in is short, the window too",
             "workers.csv has how late each was; look for what keeps its CPU, or warm up for longer",
             LOAD_TIMES,
         ),
         Code.WORKER_SILENT: Wording(
-            "nothing was heard of a load worker for some seconds, and then it was there again",
+            f"nothing was heard of a load worker for {WORKER_SILENT_AFTER_S:g} s or more, and then "
+            "it was there again",
             "the link to it, or the worker, stood still; where the load takes the same way, its "
             "times hold that stall, and it is not the server's",
             "workers.csv has how long; timeline.csv has the seconds; measure again",
@@ -293,9 +385,9 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             (*LOAD_TIMES, "generator", "send_lag"),
         ),
         ReadingCode.TOO_FEW_ROUNDS: Wording(
-            "fewer than three Rounds have this figure",
+            f"fewer than {MIN_ROUNDS} Rounds have this figure",
             "no interval can be given: chance and difference cannot be told apart",
-            "take more Rounds: five or more also put up with a bad one",
+            f"take more Rounds: {TRIM_FROM} or more also tolerate one outlier",
         ),
         ReadingCode.ROUNDS_MISSING: Wording(
             "fewer Rounds are here than were planned",
@@ -309,7 +401,8 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "see the Warnings of its Runs, log.txt, or `left_out` in environment.json",
         ),
         ReadingCode.GENERATOR_LIMIT: Wording(
-            "throughput comes within 10 % of the trivial responder's in the same scenario",
+            f"throughput comes within {1 - GENERATOR_LIMIT:.0%} of the trivial responder's in the "
+            "same scenario",
             "the generator, or the scenario itself, was the limit, not the server: a faster "
             "server would not show here",
             "read CPU per request instead, or choose a scenario with more work a request",
