@@ -90,7 +90,7 @@ def why(
     asked = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     subjects = _subjects(on_stacks, asked) if own is None else _own(own)
     chosen = interpreter.choose(python)
-    _say(_described(chosen))
+    _say(_described(chosen, python is not None))
     optional = any(subject.stack.optional for subject in subjects)
     folder = out or new_folder()
     plan = Plan(interpreter.environment(chosen, optional, _say), chosen.named, requests, repeats)
@@ -140,10 +140,14 @@ def _own(own: Own) -> list[Subject]:
     return [Subject(stack, cases) for stack in own.stacks.values()]
 
 
-def _described(chosen: Interpreter) -> str:
+def _described(chosen: Interpreter, wanted: bool) -> str:
     if chosen.named:
         return f"Python {chosen.version} serves, at {chosen.path}; it names its functions."
-    return f"Python {chosen.version} serves; only C functions are told apart. {interpreter.REMEDY}."
+    remedy = "Python 3.12 or later does that" if wanted else interpreter.REMEDY
+    return (
+        f"Python {chosen.version} serves, at {chosen.path}; it names no Python functions, so that "
+        f"only C functions are told apart. {remedy}."
+    )
 
 
 def _say(line: str) -> None:

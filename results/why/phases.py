@@ -138,7 +138,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("quart.app:Quart.handle_request", CONTEXT),
     ("quart.app:Quart.request_context", CONTEXT),
     ("quart.app:Quart.app_context", CONTEXT),
-    ("quart.app:Quart.ensure_async", THREADS),
+    ("quart.app:Quart.ensure_async", _CALLER),
     ("quart.app:Quart.sync_to_async", THREADS),
     ("quart.app:*", HOOKS),
     ("quart.sessions:*", CONTEXT),

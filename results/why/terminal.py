@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from loopbench.results.schema import CostKind
 from loopbench.results.why import sentences
 from loopbench.results.why.costs import Cost, Costs
 from loopbench.results.why.groups import differences, grouped
@@ -53,8 +54,8 @@ def _totals(costs: Costs) -> Iterator[str]:
     rows = []
     for (stack, case), total in costs.totals.items():
         kinds = grouped(costs, (stack, case), "kind")
-        owned = 1 - kinds.get("nobody", 0.0) / total.instructions
-        suite = kinds.get("the suite's own", 0.0) / total.instructions
+        owned = 1 - kinds.get(CostKind.NOBODY, 0.0) / total.instructions
+        suite = kinds.get(CostKind.SUITE, 0.0) / total.instructions
         rows.append(
             (
                 *(stack, case, total.python),
