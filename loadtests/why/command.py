@@ -17,14 +17,14 @@ from loopbench.loadtests.rows.results_folder import cannot_begin, new_folder
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.why import interpreter, rows
+from loopbench.loadtests.why.documented import DOCUMENTED
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
 from loopbench.servers.contract.cases import CASES, Case, Dispatch, route_of
 from loopbench.servers.errors import ServerError
-from loopbench.servers.stacks import STACKS, hole
+from loopbench.servers.stacks import CORE, STACKS, hole
 from loopbench.servers.supervision.cli_names import NamesIn
 
-DEFAULT_STACKS = ("aiohttp", "quart-hypercorn")
 DEFAULT_CASES = ("plain", "async", "json", "sync")
 
 
@@ -33,8 +33,9 @@ DEFAULT_CASES = ("plain", "async", "json", "sync")
     "--stack",
     "stacks",
     multiple=True,
-    type=NamesIn("stack", STACKS),
-    help="Count on this stack (repeatable); the core ones by default.",
+    type=NamesIn("stack", {**STACKS, **DOCUMENTED}),
+    help=f"Count on this stack (repeatable), or on {' or '.join(DOCUMENTED)}; the core ones by "
+    "default.",
 )
 @click.option(
     "--case",
@@ -86,7 +87,7 @@ def why(
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
     own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or cases))
-    on_stacks = tuple(dict.fromkeys(chain.from_iterable(stacks))) or DEFAULT_STACKS
+    on_stacks = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
     asked = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     subjects = _subjects(on_stacks, asked) if own is None else _own(own)
     chosen = interpreter.choose(python)
@@ -110,18 +111,29 @@ def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:
     ordered = sorted(cases, key=_in_thread)
     found = []
     for name in stacks:
-        stack = STACKS[name]
-        kept: dict[str, Case] = {}
-        for case in ordered:
-            reason = hole(stack, CASES[case])
-            if reason is None:
-                kept[case] = CASES[case]
-            else:
-                _say(f"{name} is not asked for {case}: {reason}")
+        documented = DOCUMENTED.get(name)
+        if documented is None:
+            kept = _kept(name, ordered)
+            subject = Subject(STACKS[name], kept)
+        else:
+            kept = {case: documented.cases[case] for case in ordered if case in documented.cases}
+            subject = Subject(documented.stack, kept, documented.counterpart)
         if not kept:
             raise HarnessError(f"{name} has none of these cases; name another stack or case")
-        found.append(Subject(stack, kept))
+        found.append(subject)
     return found
+
+
+def _kept(name: str, cases: Sequence[str]) -> dict[str, Case]:
+    """The cases that a stack keeps; of the others one is told why not."""
+    kept = {}
+    for case in cases:
+        reason = hole(STACKS[name], CASES[case])
+        if reason is None:
+            kept[case] = CASES[case]
+        else:
+            _say(f"{name} is not asked for {case}: {reason}")
+    return kept
 
 
 def _in_thread(case: str) -> bool:

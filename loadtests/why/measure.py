@@ -47,10 +47,12 @@ _TRAMPOLINES = ("PYTHONPERFSUPPORT=1",)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is counted of one stack. cases: by name, in the order in which they are asked."""
+    """What is counted of one stack. cases: by name, in the order in which they are asked.
+    counterpart: see `loadtests.why.documented`; None: the stack has none."""
 
     stack: Stack
     cases: Mapping[str, Case]
+    counterpart: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Instructions of a whole request. plain: without trampolines; None where not counted."""
+    """Instructions of a whole request. plain: without trampolines; None where not counted.
+    counterpart: the stack that answers as all do, where this one is as documentation shows it."""
 
     python: str
     named: bool
@@ -45,6 +46,7 @@ class Total:
     instructions: float
     spread: float | None
     plain: float | None
+    counterpart: str | None
     versions: str
 
 
@@ -151,6 +153,7 @@ def _total(row: Row) -> Total:
         instructions=_number(row, "instructions"),
         spread=_maybe(row, "spread"),
         plain=_maybe(row, "plain_instructions"),
+        counterpart=None if row["counterpart"] is None else str(row["counterpart"]),
         versions=str(row["versions"] or ""),
     )
 

@@ -25,6 +25,8 @@ def overview(costs: Costs, by: str) -> Iterator[str]:
     for case in costs.cases():
         yield ""
         yield from sentences.of_case(costs, case)
+    yield ""
+    yield from sentences.of_equality(costs)
 
 
 def between(costs: Costs, one: str, other: str, by: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ def of_costs(costs: Costs) -> tuple[Part, ...]:
     if not costs.totals:
         return ()
     said = [line for case in costs.cases() for line in sentences.of_case(costs, case)]
+    said += sentences.of_equality(costs)
     found: list[Part] = [
         Text(
             words(

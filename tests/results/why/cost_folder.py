@@ -50,6 +50,7 @@ def write(folder: Path) -> Path:
                 "plain_instructions": TOTALS[stack] * 0.8,
                 "plain_spread": 0.002,
                 "plain_repeats": 3,
+                "counterpart": "slow" if stack == "fast" else None,
                 "versions": "shop 1.0",
             }
         )

@@ -26,7 +26,7 @@ from loopbench.results.why.phases import (
     by_phase,
     phase_of,
 )
-from loopbench.results.why.sentences import of_case
+from loopbench.results.why.sentences import of_case, of_equality
 from tests.results import report_folder
 from tests.results.reports import made
 from tests.results.why import cost_folder
@@ -120,6 +120,16 @@ def test_sentences_say_what_the_rows_say(costs: Costs) -> None:
             "async: slow spends 8,000 more than fast (5.00 times as much), most of it in reading "
             "and parsing (6,900 for 500) and handler (2,000 for 200)."
         ),
+    ]
+
+
+def test_what_equality_costs_is_told_by_the_plain_counts(costs: Costs) -> None:
+    """Which stacks belong together stands in the rows."""
+    assert list(of_equality(costs)) == [
+        (
+            "async: equal answers cost slow +6,400 instructions (+400.0%): 8,000, where fast, the "
+            "application of the framework's documentation, takes 1,600."
+        )
     ]
 
 
