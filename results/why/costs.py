@@ -132,6 +132,30 @@ def read(folder: Path) -> Costs:
     )
 
 
+def beside(before: Costs, after: Costs, names: tuple[str, str]) -> Costs:
+    """Two folders in one, each stack under its name and that of its folder, such as
+    `aiohttp (old)`; what only one of them counted is left out.
+
+    names: of the folders. Raises ResultsError where they have nothing in common.
+    """
+    common = [where for where in before.totals if where in after.totals]
+    if not common:
+        raise ResultsError("the two have no stack and case in common")
+    sides = tuple(zip(names, (before, after), strict=True))
+    wheres = [(where, side, _under(where, name)) for where in common for name, side in sides]
+    return Costs(
+        {new: side.totals[old] for old, side, new in wheres},
+        {new: side.functions.get(old, ()) for old, side, new in wheres},
+        {new: side.trees.get(old, ()) for old, side, new in wheres},
+        (*before.problems, *after.problems),
+    )
+
+
+def _under(where: Where, name: str) -> Where:
+    stack, case = where
+    return f"{stack} ({name})", case
+
+
 def chosen(costs: Costs, stack: str) -> str:
     """The stack of that name. Raises UnknownName."""
     if stack not in costs.stacks:

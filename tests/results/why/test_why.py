@@ -210,6 +210,24 @@ def test_two_stacks_side_by_side(folder: Path) -> None:
     assert not (folder / "why.html").exists()
 
 
+def test_a_function_that_grew_since_another_run_is_named_first(tmp_path: Path) -> None:
+    """Stack by stack, on two runs of the same names."""
+    before = cost_folder.write(tmp_path / "old")
+    after = cost_folder.write(tmp_path / "new", grown={"Request.__init__": 60})
+    words = ["why", str(after), "--against", str(before), "--by", "function"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0] == "async: instructions of a request by function"
+    assert re.fullmatch(r"function +slow \(new\) +slow \(old\) +more", lines[1])
+    assert re.fullmatch(r"h11\._events\.Request\.__init__ +2,960 +2,900 +\+60", lines[2])
+    page = (after / "why-against.html").read_text()
+    assert "slow (new) and slow (old), async: where they differ" in page
+    assert "slow (new) and fast (old)" not in page
+    same = CliRunner().invoke(cli, ["why", str(after), "--against", str(after)])
+    assert same.exit_code != 0
+
+
 def test_what_is_not_there_is_refused(folder: Path, costs: Costs, tmp_path: Path) -> None:
     """With the nearest that is, or with what writes it."""
     with pytest.raises(UnknownName, match="'slo' was not counted here; did you mean 'slow'"):
