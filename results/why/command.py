@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     help="Show where two stacks differ, the largest difference first.",
 )
 @click.option(
+    "--phase",
+    metavar="PHASE",
+    help="Show the functions that work in this phase, such as routing.",
+)
+@click.option(
     "--against",
     type=click.Path(path_type=Path),
     metavar="RUN",
@@ -41,6 +46,7 @@ def why(
     run: Path | None,
     by: str,
     pair: tuple[str, str] | None,
+    phase: str | None,
     against: Path | None,
     no_page: bool,
 ) -> None:
@@ -50,9 +56,12 @@ def why(
     """
     from loopbench.results.why import costs as reading
     from loopbench.results.why import terminal
+    from loopbench.results.why.phases import PHASES
 
-    if pair is not None and against is not None:
-        raise click.UsageError("--between and --against are two questions; ask one")
+    if sum(asked is not None for asked in (pair, phase, against)) > 1:
+        raise click.UsageError("--between, --phase and --against are three questions; ask one")
+    if phase is not None and phase not in PHASES:
+        raise click.UsageError(f"no phase {phase!r}; there are: {', '.join(PHASES)}")
     try:
         folder = reading.find(run)
         costs = _read(folder)
@@ -68,7 +77,10 @@ def why(
         raise click.UsageError(str(error)) from None
     for problem in costs.problems:
         click.echo(f"note: {problem}", err=True)
-    if pairs is None:
+    if phase is not None:
+        cases = dict.fromkeys(case for _, case in costs.totals)
+        lines = [line for case in cases for line in terminal.of_phase(costs, phase, case)]
+    elif pairs is None:
         lines = list(terminal.overview(costs, by))
     else:
         lines = [line for one, other in pairs for line in terminal.between(costs, one, other, by)]

@@ -209,6 +209,18 @@ def by_phase(tree: Iterable[Node]) -> dict[str, float]:
     return {phase: found[phase] for phase in PHASES if phase in found}
 
 
+def functions_in(tree: Iterable[Node], phase: str) -> list[tuple[Function, float, float]]:
+    """Functions that work in a phase, with entries and own instructions there, the dearest
+    first."""
+    found: dict[Function, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for where, node in in_phases(tree):
+        if where == phase:
+            found[node.function][0] += node.calls
+            found[node.function][1] += node.own
+    rows = [(function, calls, own) for function, (calls, own) in found.items()]
+    return sorted(rows, key=lambda row: -row[2])
+
+
 def in_phases(tree: Iterable[Node], outer: str = UNKNOWN) -> Iterator[tuple[str, Node]]:
     """Every Node with its phase: that of its function, or of the nearest caller that has one."""
     for node in tree:

@@ -228,6 +228,18 @@ def test_a_function_that_grew_since_another_run_is_named_first(tmp_path: Path) -
     assert same.exit_code != 0
 
 
+def test_one_phase_by_its_functions(folder: Path) -> None:
+    """On each stack, the dearest first; a phase that there is none of is refused."""
+    done = CliRunner().invoke(cli, ["why", str(folder), "--phase", "handler", "--no-page"])
+    assert [re.sub(" +", " ", line) for line in done.output.splitlines()] == [
+        "async, handler",
+        "stack function calls own",
+        "slow loopbench.servers.apps.asgi_app.async_ 2.0 2,000",
+        "fast loopbench.servers.apps.asgi_app.async_ 2.0 200",
+    ]
+    assert CliRunner().invoke(cli, ["why", str(folder), "--phase", "parsing"]).exit_code != 0
+
+
 def test_what_is_not_there_is_refused(folder: Path, costs: Costs, tmp_path: Path) -> None:
     """With the nearest that is, or with what writes it."""
     with pytest.raises(UnknownName, match="'slo' was not counted here; did you mean 'slow'"):
