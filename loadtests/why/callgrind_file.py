@@ -45,27 +45,45 @@ class Profile:
 def read(lines: Iterable[str]) -> Profile:
     """The profile of one dump. Raises BadProfile."""
     reader = _Reader()
+    own = 0
     for line in lines:
-        reader.take(line)
+        if line[0] not in _COST_BEGINS:
+            own = reader.spend(own)
+            reader.take(line)
+        elif reader.inclusive_next:  # what the call before it cost, as its callee says itself
+            reader.inclusive_next = False
+        else:  # nine of ten lines; one without a cost has cost nothing
+            _, blank, cost = line.rpartition(" ")
+            own += int(cost) if blank else 0
+    reader.spend(own)
     return reader.profile()
 
 
 class _Reader:
-    """Takes a dump line by line."""
+    """Takes what a dump says line by line, but for costs.
+
+    inclusive_next: the next cost is that of a call, with all that it called.
+    """
 
     def __init__(self) -> None:
+        self.inclusive_next = False
         self._contexts: dict[str, Context] = {}
         self._binaries: dict[str, str] = {}
         self._binary = self._callee_binary = "???"
         self._current: Context | None = None
         self._callee: Context | None = None
-        self._inclusive_next = False
         self._total: int | None = None
 
+    def spend(self, own: int) -> int:
+        """Add to the function at hand; the 0 that goes on."""
+        if own:
+            if self._current is None:
+                raise BadProfile("a cost of no function")
+            self._current.own += own
+        return 0
+
     def take(self, line: str) -> None:
-        if line[0] in _COST_BEGINS:
-            self._cost(line)
-        elif line.startswith("calls="):
+        if line.startswith("calls="):
             self._call(line)
         elif line.startswith("fn="):
             self._current = self._context(line[3:], self._binary)
@@ -86,19 +104,11 @@ class _Reader:
             raise BadProfile("callgrind wrote no total; the dump is not whole")
         return Profile(tuple(self._contexts.values()), self._total)
 
-    def _cost(self, line: str) -> None:
-        if self._inclusive_next:  # what the call before it cost, which its callee says of itself
-            self._inclusive_next = False
-        elif self._current is None:
-            raise BadProfile(f"a cost of no function: {line.strip()!r}")
-        else:
-            self._current.own += int(line.rpartition(" ")[2])
-
     def _call(self, line: str) -> None:
         if self._callee is None:
             raise BadProfile(f"a call of no function: {line.strip()!r}")
         self._callee.calls += int(line[6:].split(" ", 1)[0])
-        self._inclusive_next = True
+        self.inclusive_next = True
 
     def _context(self, text: str, binary: str) -> Context:
         number, name = _parsed(text)

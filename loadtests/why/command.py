@@ -17,6 +17,7 @@ from loopbench.loadtests.rows.results_folder import cannot_begin, new_folder
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.why import interpreter, rows
+from loopbench.loadtests.why.documented import DOCUMENTED
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
 from loopbench.results.schema import Dispatch
@@ -34,8 +35,9 @@ DEFAULT_CASES = ("plain", "async", "json", "sync")
     "--stack",
     "stacks",
     multiple=True,
-    type=NamesIn("stack", STACKS),
-    help="Count on this stack (repeatable); the core ones by default.",
+    type=NamesIn("stack", {**STACKS, **DOCUMENTED}),
+    help=f"Count on this stack (repeatable), or on {' or '.join(DOCUMENTED)}; the core ones by "
+    "default.",
 )
 @click.option(
     "--case",
@@ -91,7 +93,7 @@ def why(
     asked = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     subjects = _subjects(on_stacks, asked) if own is None else _own(own)
     chosen = interpreter.choose(python)
-    _say(_described(chosen))
+    _say(_described(chosen, python is not None))
     optional = any(subject.stack.optional for subject in subjects)
     folder = out or new_folder()
     plan = Plan(interpreter.environment(chosen, optional, _say), chosen.named, requests, repeats)
@@ -111,18 +113,29 @@ def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:
     ordered = sorted(cases, key=_in_thread)
     found = []
     for name in stacks:
-        stack = STACKS[name]
-        kept: dict[str, Case] = {}
-        for case in ordered:
-            reason = hole(stack, CASES[case])
-            if reason is None:
-                kept[case] = CASES[case]
-            else:
-                _say(f"{name} is not asked for {case}: {reason}")
+        documented = DOCUMENTED.get(name)
+        if documented is None:
+            kept = _kept(name, ordered)
+            subject = Subject(STACKS[name], kept)
+        else:
+            kept = {case: documented.cases[case] for case in ordered if case in documented.cases}
+            subject = Subject(documented.stack, kept, documented.counterpart)
         if not kept:
             raise HarnessError(f"{name} has none of these cases; name another stack or case")
-        found.append(Subject(stack, kept))
+        found.append(subject)
     return found
+
+
+def _kept(name: str, cases: Sequence[str]) -> dict[str, Case]:
+    """The cases that a stack keeps; of the others one is told why not."""
+    kept = {}
+    for case in cases:
+        reason = hole(STACKS[name], CASES[case])
+        if reason is None:
+            kept[case] = CASES[case]
+        else:
+            _say(f"{name} is not asked for {case}: {reason}")
+    return kept
 
 
 def _in_thread(case: str) -> bool:
@@ -141,10 +154,14 @@ def _own(own: Own) -> list[Subject]:
     return [Subject(stack, cases) for stack in own.stacks.values()]
 
 
-def _described(chosen: Interpreter) -> str:
+def _described(chosen: Interpreter, wanted: bool) -> str:
     if chosen.named:
         return f"Python {chosen.version} serves, at {chosen.path}; it names its functions."
-    return f"Python {chosen.version} serves; only C functions are told apart. {interpreter.REMEDY}."
+    remedy = "Python 3.12 or later does that" if wanted else interpreter.REMEDY
+    return (
+        f"Python {chosen.version} serves, at {chosen.path}; it names no Python functions, so that "
+        f"only C functions are told apart. {remedy}."
+    )
 
 
 def _say(line: str) -> None:

@@ -28,6 +28,9 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
 REPEATS = 3
+PLAIN_REPEATS = 2
+"""At most so many of the plain count, which repeats to some hundredths of a per cent."""
+
 AT_ONCE = 2
 """Processes under callgrind at a time: a count does not depend on what else the machine does."""
 
@@ -47,10 +50,12 @@ _TRAMPOLINES = ("PYTHONPERFSUPPORT=1",)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is counted of one stack. cases: by name, in the order in which they are asked."""
+    """What is counted of one stack. cases: by name, in the order in which they are asked.
+    counterpart: see `loadtests.why.documented`; None: the stack has none."""
 
     stack: Stack
     cases: Mapping[str, Case]
+    counterpart: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,9 @@ class Measured:
 def measure(
     subjects: Sequence[Subject], plan: Plan, say: Callable[[str], None] = lambda line: None
 ) -> list[Measured]:
-    """Count every subject `plan.repeats` times each way. Raises HarnessError and ServerError."""
+    """Count every subject `plan.repeats` times by function, and plainly PLAIN_REPEATS times at
+    most. Raises HarnessError and ServerError."""
+    plainly = min(plan.repeats, PLAIN_REPEATS) if plan.named else 0
     patience = Patience()
     with _scratch() as folder, _parsers() as parsers, ThreadPoolExecutor(AT_ONCE) as pool:
         try:
@@ -98,7 +105,7 @@ def measure(
             }
             plain = {
                 (place, repeat): pool.submit(_plain, subject, plan, patience)
-                for repeat in range(plan.repeats if plan.named else 0)
+                for repeat in range(plainly)
                 for place, subject in enumerate(subjects)
             }
             for name, futures in (("by function", named), ("plainly", plain)):

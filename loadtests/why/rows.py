@@ -49,6 +49,7 @@ def _totals(measured: Measured, plan: Plan, python: Interpreter) -> Iterator[Row
             "plain_instructions": statistics.mean(plain) if plain else None,
             "plain_spread": spread(plain),
             "plain_repeats": len(plain),
+            "counterpart": measured.subject.counterpart,
             "versions": versions,
         }
 

@@ -1,4 +1,4 @@
-"""why.html: the costs of a request alone, for a folder that holds no bench."""
+"""why.html and why-against.html: the costs of a request alone, for a folder that holds no bench."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from loopbench.results.report.write import written
 from loopbench.results.why.costs import Costs
 
 
-def write(folder: Path, costs: Costs) -> Path:
-    """Write the page into the folder, whole or not at all. Raises ResultsError."""
+def write(file: Path, costs: Costs, pairs: section.Pairs | None = None) -> Path:
+    """Write the page, whole or not at all.
+
+    pairs: the stacks that are drawn side by side; None: each with each. Raises ResultsError.
+    """
     title = "Why a request costs what it costs"
     pythons = ", ".join(sorted({total.python for total in costs.totals.values()}))
-    facts = (f"{', '.join(costs.stacks)}; Python {pythons}", folder.resolve().name)
-    made = Made("why", title, section.of_costs(costs))
+    facts = (f"{', '.join(costs.stacks)}; Python {pythons}", file.resolve().parent.name)
+    made = Made("why", title, section.of_costs(costs, pairs))
     document = Document(title, facts, (made,), (), (), ())
-    return written(folder / "why.html", html.render(document))
+    return written(file, html.render(document))

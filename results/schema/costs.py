@@ -52,6 +52,11 @@ COST_TOTALS = Table(
         ),
         number("plain_spread", "1", "their range, likewise"),
         count("plain_repeats", "how often that was counted"),
+        text(
+            "counterpart",
+            "the stack that answers as all do, where this one's application is as its framework's "
+            "documentation shows it; blank: no such application",
+        ),
         text("versions", "the stack's packages with their versions"),
     ),
 )

@@ -36,7 +36,8 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Instructions of a whole request. plain: without trampolines; None where not counted."""
+    """Instructions of a whole request. plain: without trampolines; None where not counted.
+    counterpart: the stack that answers as all do, where this one is as documentation shows it."""
 
     python: str
     named: bool
@@ -45,6 +46,7 @@ class Total:
     instructions: float
     spread: float | None
     plain: float | None
+    counterpart: str | None
     versions: str
 
 
@@ -130,6 +132,30 @@ def read(folder: Path) -> Costs:
     )
 
 
+def beside(before: Costs, after: Costs, names: tuple[str, str]) -> Costs:
+    """Two folders in one, each stack under its name and that of its folder, such as
+    `aiohttp (old)`; what only one of them counted is left out.
+
+    names: of the folders. Raises ResultsError where they have nothing in common.
+    """
+    common = [where for where in before.totals if where in after.totals]
+    if not common:
+        raise ResultsError("the two have no stack and case in common")
+    sides = tuple(zip(names, (before, after), strict=True))
+    wheres = [(where, side, _under(where, name)) for where in common for name, side in sides]
+    return Costs(
+        {new: side.totals[old] for old, side, new in wheres},
+        {new: side.functions.get(old, ()) for old, side, new in wheres},
+        {new: side.trees.get(old, ()) for old, side, new in wheres},
+        (*before.problems, *after.problems),
+    )
+
+
+def _under(where: Where, name: str) -> Where:
+    stack, case = where
+    return f"{stack} ({name})", case
+
+
 def chosen(costs: Costs, stack: str) -> str:
     """The stack of that name. Raises UnknownName."""
     if stack not in costs.stacks:
@@ -151,6 +177,7 @@ def _total(row: Row) -> Total:
         instructions=_number(row, "instructions"),
         spread=_maybe(row, "spread"),
         plain=_maybe(row, "plain_instructions"),
+        counterpart=None if row["counterpart"] is None else str(row["counterpart"]),
         versions=str(row["versions"] or ""),
     )
 

@@ -6,15 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loopbench.results.schema import CostKind
 from loopbench.results.why.costs import Costs, Function, Where
 from loopbench.results.why.phases import by_phase
 
 NOBODY = "(nobody's)"
 
 _NAMES: Mapping[str, Callable[[Function], str]] = {
-    "package": lambda function: function.package,
-    "module": lambda function: function.module,
+    "package": lambda function: function.package or NOBODY,
+    "module": lambda function: function.module or NOBODY,
     "function": lambda function: function.label,
     "kind": lambda function: str(function.kind),
 }
@@ -30,9 +29,7 @@ def grouped(costs: Costs, where: Where, by: str) -> dict[str, float]:
         found.update(by_phase(costs.trees.get(where, ())))
     else:
         for cost in costs.functions.get(where, ()):
-            function = cost.function
-            name = NOBODY if function.kind is CostKind.NOBODY else _NAMES[by](function)
-            found[name] += cost.own
+            found[_NAMES[by](cost.function)] += cost.own
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 

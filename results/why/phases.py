@@ -66,6 +66,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("aiohttp.http_parser:*", READING),
     ("aiohttp.streams:*", READING),
     ("aiohttp.web_protocol:RequestHandler.data_received", READING),
+    ("aiohttp.web_protocol:RequestHandler.log_access", _CALLER),
     ("aiohttp.web_protocol:RequestHandler.start", LOOP),
     ("aiohttp.web_protocol:RequestHandler._handle_request", HOOKS),
     ("aiohttp.web_protocol:RequestHandler.finish_response", RESPONSE),
@@ -107,11 +108,13 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("hypercorn.protocol.http_stream:*", WRITING),
     ("hypercorn.app_wrappers:*", CONTEXT),
     ("hypercorn.config:*", RESPONSE),
+    ("hypercorn.logging:*", _CALLER),
     ("hypercorn.utils:*", _CALLER),
     ("hypercorn.events:*", _CALLER),
     # uvicorn
     ("uvicorn.protocols.http.*:RequestResponseCycle.send", WRITING),
     ("uvicorn.protocols.http.*:RequestResponseCycle.receive", READING),
+    ("uvicorn.protocols.http.*:RequestResponseCycle.__init__", CONTEXT),
     ("uvicorn.protocols.http.*:RequestResponseCycle.run_asgi", LOOP),
     ("uvicorn.protocols.http.*:*Protocol.on_response_complete", WRITING),
     ("uvicorn.protocols.http.*:*Protocol.*", READING),
@@ -138,7 +141,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("quart.app:Quart.handle_request", CONTEXT),
     ("quart.app:Quart.request_context", CONTEXT),
     ("quart.app:Quart.app_context", CONTEXT),
-    ("quart.app:Quart.ensure_async", THREADS),
+    ("quart.app:Quart.ensure_async", _CALLER),
     ("quart.app:Quart.sync_to_async", THREADS),
     ("quart.app:*", HOOKS),
     ("quart.sessions:*", CONTEXT),
@@ -162,6 +165,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("werkzeug.wrappers.request:*", CONTEXT),
     ("werkzeug.local:*", CONTEXT),
     ("werkzeug.*", _CALLER),
+    ("flask.config:*", _CALLER),
     ("flask.ctx:*", CONTEXT),
     ("flask.globals:*", CONTEXT),
     ("flask.wrappers:*", CONTEXT),
@@ -174,6 +178,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("flask.app:*", HOOKS),
     ("flask.sansio.*", HOOKS),
     # gunicorn and waitress
+    ("gunicorn.config:*", _CALLER),
+    ("gunicorn.util:*", _CALLER),
+    ("gunicorn.glogging:*", _CALLER),
     ("gunicorn.http.wsgi:*", WRITING),
     ("gunicorn.http.*", READING),
     ("gunicorn.workers.*", LOOP),
@@ -200,6 +207,18 @@ def by_phase(tree: Iterable[Node]) -> dict[str, float]:
     for phase, node in in_phases(tree):
         found[phase] += node.own
     return {phase: found[phase] for phase in PHASES if phase in found}
+
+
+def functions_in(tree: Iterable[Node], phase: str) -> list[tuple[Function, float, float]]:
+    """Functions that work in a phase, with entries and own instructions there, the dearest
+    first."""
+    found: dict[Function, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for where, node in in_phases(tree):
+        if where == phase:
+            found[node.function][0] += node.calls
+            found[node.function][1] += node.own
+    rows = [(function, calls, own) for function, (calls, own) in found.items()]
+    return sorted(rows, key=lambda row: -row[2])
 
 
 def in_phases(tree: Iterable[Node], outer: str = UNKNOWN) -> Iterator[tuple[str, Node]]:

@@ -24,6 +24,24 @@ def of_case(costs: Costs, case: str) -> Iterator[str]:
         yield from _hand_over(costs, stack, case)
 
 
+def of_equality(costs: Costs) -> Iterator[str]:
+    """What it costs a stack to answer as all do: beside its framework's own documentation."""
+    for (stack, case), total in costs.totals.items():
+        counterpart = costs.totals.get((total.counterpart or "", case))
+        if counterpart is None or counterpart.plain is None or total.plain is None:
+            continue
+        more = counterpart.plain - total.plain
+        yield (
+            f"{case}: equal answers cost {total.counterpart} {_signed(more)} instructions "
+            f"({more / total.plain:+.1%}): {_short(counterpart.plain)}, where {stack}, the "
+            f"application of the framework's documentation, takes {_short(total.plain)}."
+        )
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else '−'}{_short(abs(value))}"
+
+
 def _made_of(costs: Costs, stack: str, case: str) -> str:
     total = costs.totals[stack, case]
     groups = list(grouped(costs, (stack, case), "package").items())[:_MOST_GROUPS]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from loopbench.results.schema import CostKind
 from loopbench.results.why import sentences
 from loopbench.results.why.costs import Cost, Costs
 from loopbench.results.why.groups import differences, grouped
-from loopbench.results.why.phases import PHASES, UNKNOWN, by_phase
+from loopbench.results.why.phases import PHASES, UNKNOWN, by_phase, functions_in
 
 MOST_ROWS = 25
 _WIDEST = 70
@@ -24,6 +25,8 @@ def overview(costs: Costs, by: str) -> Iterator[str]:
     for case in costs.cases():
         yield ""
         yield from sentences.of_case(costs, case)
+    yield ""
+    yield from sentences.of_equality(costs)
 
 
 def between(costs: Costs, one: str, other: str, by: str) -> Iterator[str]:
@@ -44,6 +47,26 @@ def between(costs: Costs, one: str, other: str, by: str) -> Iterator[str]:
         yield from sentences.of_case(costs, case)
 
 
+MOST_IN_PHASE = 12
+
+
+def of_phase(costs: Costs, phase: str, case: str) -> Iterator[str]:
+    """The functions that work in one phase of a case, on each stack that was asked it."""
+    rows = []
+    for stack in costs.stacks:
+        if (stack, case) in costs.trees:
+            found = functions_in(costs.trees[stack, case], phase)
+            rows += [
+                (stack, function.label, f"{calls:,.1f}", f"{own:,.0f}")
+                for function, calls, own in found[:MOST_IN_PHASE]
+            ]
+            rest = found[MOST_IN_PHASE:]
+            if rest:
+                rows.append((stack, f"({len(rest)} more)", "", f"{sum(r[2] for r in rest):,.0f}"))
+    yield f"{case}, {phase}"
+    yield from _table(("stack", "function", "calls", "own"), rows, names=2)
+
+
 def _difference(name: str, one: float, other: float) -> tuple[str, ...]:
     return name, f"{one:,.0f}", f"{other:,.0f}", f"{one - other:+,.0f}"
 
@@ -53,8 +76,8 @@ def _totals(costs: Costs) -> Iterator[str]:
     rows = []
     for (stack, case), total in costs.totals.items():
         kinds = grouped(costs, (stack, case), "kind")
-        owned = 1 - kinds.get("nobody", 0.0) / total.instructions
-        suite = kinds.get("the suite's own", 0.0) / total.instructions
+        owned = 1 - kinds.get(CostKind.NOBODY, 0.0) / total.instructions
+        suite = kinds.get(CostKind.SUITE, 0.0) / total.instructions
         rows.append(
             (
                 *(stack, case, total.python),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import copy_context
+from functools import cache, partial
 from inspect import iscoroutinefunction
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from multidict import CIMultiDict
 
 from loopbench.servers.adapters.aiohttp_server import IN_FORCE
 from loopbench.servers.adapters.protocol import InForce
@@ -32,12 +34,19 @@ MALFORMED = (ValueError, LookupError)
 """What `Request.post` raises for a form that it cannot read: its syntax, its charset."""
 
 
+@cache
+def _headers(content_type: str, allow: str | None) -> CIMultiDict[str]:
+    """Headers of an answer, of which aiohttp makes each response a copy."""
+    headers = CIMultiDict({"Content-Type": content_type})
+    if allow is not None:
+        headers["Allow"] = allow
+    return headers
+
+
 def respond(answer: basic.Answer) -> web.Response:
     """The Answer as aiohttp's response."""
-    headers = {"Content-Type": answer.content_type}
-    if answer.allow is not None:
-        headers["Allow"] = answer.allow
-    return web.Response(status=answer.status, body=answer.body, headers=headers)
+    status, content_type, body, allow = answer
+    return web.Response(status=status, body=body, headers=_headers(content_type, allow))
 
 
 def in_executor(handler: Callable[[web.Request], web.Response]) -> Handler:
@@ -119,12 +128,13 @@ async def json(request: web.Request) -> web.Response:
 
 @handles
 async def routes(request: web.Request) -> web.Response:
-    registered = request.app.router.routes()
+    web_sockets = {route.path for route in WS_ROUTES}
     return respond(
         basic.routes(
-            (route.method, route.resource.canonical)
-            for route in registered
-            if route.resource is not None and route.handler not in sockets
+            (route.method, resource.canonical)
+            for resource in _resources(request)
+            if resource.canonical not in web_sockets
+            for route in resource
         )
     )
 
@@ -263,21 +273,62 @@ async def count(request: web.Request) -> web.Response:
     return respond(basic.layers(request.get(_PASSED, 0)))
 
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every failure as the contract's JSON."""
-    try:
-        return await handler(request)
-    except basic.Refused as refused:
-        return respond(basic.refused(refused))
-    except web.HTTPMethodNotAllowed as refused:
-        return respond(basic.error(refused.status, refused.allowed_methods))
-    except web.HTTPError as refused:
-        return respond(basic.error(refused.status))
-    except web.HTTPException:
-        raise
-    except Exception as cause:
-        return respond(basic.failed(request.method, request.path, cause))
+_TAKE_NOTHING = frozenset(
+    {"plain", "async", "sync", "blocking", *(f"middleware-{layers}" for layers in LAYERS)}
+)
+"""Routes that take nothing from the request, so that they can neither refuse it nor fail."""
+
+
+def guarded(handler: Handler) -> Handler:
+    """Answer a failure of `handler` with the contract's JSON.
+
+    Each route that can fail has this around its handler: a middleware would be in the way of
+    those, too, that cannot, and any middleware brings one of aiohttp's own with it.
+    """
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except basic.Refused as refused:
+            return respond(basic.refused(refused))
+        except web.HTTPError as refused:
+            return respond(basic.error(refused.status))
+        except web.HTTPException:
+            raise
+        except Exception as cause:
+            return respond(basic.failed(request.method, request.path, cause))
+
+    return guard
+
+
+class _Anything(web.PlainResource):
+    """Where a request arrives that no other route is for, whatever its target."""
+
+    def _match(self, path: str) -> dict[str, str]:
+        return {}
+
+
+def _resources(request: web.Request) -> Iterator[web.AbstractResource]:
+    """All but that one."""
+    resources = request.app.router.resources()
+    return (resource for resource in resources if not isinstance(resource, _Anything))
+
+
+async def unmatched(request: web.Request) -> web.Response:
+    """405 where the path has a route of another method, else 404."""
+    allowed: set[str] = set()
+    for resource in _resources(request):
+        allowed |= (await resource.resolve(request))[1]
+    return respond(basic.error(405, allowed) if allowed else basic.error(404))
+
+
+def _layered(handler: Handler, layers: int) -> Handler:
+    """Under so many layers of middleware, put together as aiohttp does it (`web_app.py`,
+    `_build_middlewares`). An application that has a middleware, or a nested one with it, would
+    prepare every request for it."""
+    for _ in range(layers):
+        handler = partial(layer, handler=handler)
+    return handler
 
 
 async def _backed(app: web.Application) -> AsyncIterator[None]:
@@ -294,28 +345,28 @@ def _in_force(app: web.Application) -> InForce:
 
 def create_app(settings: Settings) -> web.Application:
     """The application, with all routes of the contract."""
-    app = web.Application(middlewares=[errors], client_max_size=settings.body_limit_bytes)
+    app = web.Application(client_max_size=settings.body_limit_bytes)
     app[_DEFAULT_WAIT_MS] = settings.wait_ms
     app[_UPLOAD_LIMIT] = settings.upload_limit_bytes
     app[BACKING] = Backing(settings)
     app[IN_FORCE] = lambda: _in_force(app)
     app.cleanup_ctx.append(_backed)
-    nested = {
-        f"/middleware/{layers}": web.Application(middlewares=[layer] * layers) for layers in LAYERS
-    }
+    under = {f"middleware-{layers}": layers for layers in LAYERS}
     for route, handler in handles.of(ROUTES):
         # Without the pattern a parameter would stop at a brace, too.
         path = route.path.replace("}", ":[^/]+}")
         handler = probe.watch(route.name, handler)
         if not iscoroutinefunction(handler):
             handler = in_executor(handler)
-        prefix = next((outer for outer in nested if path.startswith(f"{outer}/")), "")
-        router = nested[prefix].router if prefix else app.router
-        router.add_route(route.method, path.removeprefix(prefix), handler)
+        if route.name not in _TAKE_NOTHING:
+            handler = guarded(handler)
+        handler = _layered(handler, under.get(route.name, 0))
+        app.router.add_route(route.method, path, handler)
         if route.method == "GET":
-            router.add_route("HEAD", path.removeprefix(prefix), handler)
+            app.router.add_route("HEAD", path, handler)
     for route, socket in sockets.of(WS_ROUTES):
-        app.router.add_route(route.method, route.path, socket)
-    for prefix, inner in nested.items():
-        app.add_subapp(prefix, inner)
+        app.router.add_route(route.method, route.path, guarded(socket))
+    anything = _Anything("/")
+    app.router.register_resource(anything)
+    anything.add_route("*", unmatched)
     return app

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -27,11 +27,19 @@ def parts(material: Material) -> tuple[Part, ...]:
     return of_costs(read(material.folder.path))
 
 
-def of_costs(costs: Costs) -> tuple[Part, ...]:
-    """Sentences, totals, phases; then each case with its pictures."""
+Pairs = Sequence[tuple[str, str]]
+"""Stacks to be drawn side by side."""
+
+
+def of_costs(costs: Costs, pairs: Pairs | None = None) -> tuple[Part, ...]:
+    """Sentences, totals, phases; then each case with its pictures.
+
+    pairs: None: each stack with each other one.
+    """
     if not costs.totals:
         return ()
     said = [line for case in costs.cases() for line in sentences.of_case(costs, case)]
+    said += sentences.of_equality(costs)
     found: list[Part] = [
         Text(
             words(
@@ -48,7 +56,7 @@ def of_costs(costs: Costs) -> tuple[Part, ...]:
     ]
     cases = dict.fromkeys(case for _, case in costs.totals)
     for place, case in enumerate(cases):
-        found += _case(costs, case, folded=place > 0)
+        found += _case(costs, case, pairs, folded=place > 0)
     return tuple(found)
 
 
@@ -76,14 +84,14 @@ def _phases(costs: Costs) -> Table:
     return Table(title, ("stack", "case", *PHASES), rows, names=2)
 
 
-def _case(costs: Costs, case: str, folded: bool) -> Iterator[Part]:
+def _case(costs: Costs, case: str, pairs: Pairs | None, folded: bool) -> Iterator[Part]:
     stacks = [stack for stack in costs.stacks if (stack, case) in costs.trees]
     yield Heading(f"{case}, function by function")
     for stack in stacks:
         yield _flame(costs, (stack, case), folded)
         for cost in costs.functions[stack, case][:MOST_OPENED]:
             yield _opened(cost, stack, neighbours(costs.trees[stack, case], cost.function))
-    for one, other in combinations(stacks, 2):
+    for one, other in combinations(stacks, 2) if pairs is None else pairs:
         yield _differential(costs, (one, case), (other, case), folded)
 
 

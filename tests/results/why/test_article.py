@@ -1,0 +1,72 @@
+"""docs/why.md says what the committed rows say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from loopbench.results.schema import ROOT
+from loopbench.results.why import terminal
+from loopbench.results.why.costs import Costs, read
+from loopbench.results.why.groups import differences
+from loopbench.results.why.phases import CONTEXT, LOOP, READING, ROUTING, WRITING
+from loopbench.results.why.sentences import of_equality
+
+ARTICLE = ROOT / "docs" / "why.md"
+ROWS = ROOT / "results" / "costs"
+CASE = "async"
+SLOW, FAST = "quart-hypercorn", "aiohttp"
+
+
+@pytest.fixture(scope="module")
+def costs() -> Costs:
+    return read(ROWS)
+
+
+@pytest.mark.generated
+def test_the_article_is_made_from_the_rows(
+    costs: Costs, generated: Callable[[Path, str], None]
+) -> None:
+    """Each part between marks is what the command prints of results/costs."""
+    pair = Costs(
+        {where: total for where, total in costs.totals.items() if where in _both()},
+        {where: of for where, of in costs.functions.items() if where in _both()},
+        {where: of for where, of in costs.trees.items() if where in _both()},
+        (),
+    )
+    text = ARTICLE.read_text(encoding="utf-8")
+    text = _between(text, "equality", [f"- {line}" for line in of_equality(costs)])
+    for by in ("phase", "package"):
+        assert sum(d.more for d in differences(costs, *_both(), by)) == pytest.approx(
+            costs.totals[SLOW, CASE].instructions - costs.totals[FAST, CASE].instructions, rel=1e-6
+        )
+    tables = [*terminal.between(pair, SLOW, FAST, "phase")]
+    tables += terminal.between(pair, SLOW, FAST, "package")
+    text = _between(text, "between", _fenced(line for line in tables if "spends" not in line))
+    for phase in (LOOP, WRITING, CONTEXT, READING, ROUTING):
+        text = _between(text, phase, _fenced(terminal.of_phase(pair, phase, CASE)))
+    generated(ARTICLE, text)
+
+
+def test_the_five_are_the_largest(costs: Costs) -> None:
+    """In the order in which the article tells of them."""
+    found = [one.name for one in differences(costs, *_both(), "phase")]
+    assert found[:5] == [LOOP, WRITING, CONTEXT, READING, ROUTING]
+
+
+def _both() -> tuple[tuple[str, str], tuple[str, str]]:
+    return (SLOW, CASE), (FAST, CASE)
+
+
+def _fenced(lines: Iterable[str]) -> list[str]:
+    return ["```text", *lines, "```"]
+
+
+def _between(text: str, mark: str, lines: Iterable[str]) -> str:
+    begin, end = f"<!-- begin: {mark} -->\n", f"<!-- end: {mark} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
+    assert pattern.search(text), f"{mark} is not marked"
+    return pattern.sub(lambda _: begin + "\n".join(lines) + "\n" + end, text, count=1)
