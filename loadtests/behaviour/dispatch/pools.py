@@ -92,7 +92,7 @@ POOLS: Variants = {
 }
 
 
-@variants("thread-pool", POOLS)
+@variants("thread-pool", POOLS, sensitive=True)
 @experiment("flask-threads", AIOHTTP, "through asyncio.to_thread", aiohttp_holding)
 @experiment("flask-threads", QUART, "sync route", quart_holding)
 def ask_pool(application: Callable[[Crowd], App]) -> Answer:

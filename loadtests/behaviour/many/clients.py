@@ -278,7 +278,9 @@ LIMITS: dict[str, tuple[int, dict[str, int]]] = {
 }
 
 
-@experiments("connections-limit", {AIOHTTP: aiohttp_crowded, QUART: quart_crowded}, LIMITS)
+@experiments(
+    "connections-limit", {AIOHTTP: aiohttp_crowded, QUART: quart_crowded}, LIMITS, sensitive=True
+)
 def ask_limit(application: Callable[[Crowd], App], limited: tuple[int, dict[str, int]]) -> Answer:
     """limited: how many servers, and the limits of the connector that is not the default one."""
     servers, limits = limited

@@ -116,8 +116,8 @@ IN_THREADS: Variants = {
 
 
 @variants("hundred-handlers", SLEEPING, alone=True)
-@variants("hundred-handlers", BLOCKING, SHORT_S)
-@variants("hundred-handlers", IN_THREADS, bound_s=60)
+@variants("hundred-handlers", BLOCKING, SHORT_S, sensitive=True)
+@variants("hundred-handlers", IN_THREADS, bound_s=60, sensitive=True)
 def ask_hundred(application: Callable[[Inside], App], wait_s: float = WAIT_S) -> Answer:
     """How many of the hundred were inside at once, and how long all of them took."""
     inside = Inside()
