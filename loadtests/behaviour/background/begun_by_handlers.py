@@ -13,9 +13,15 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.background.tasks import listening, loggers
+from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.experiment import (
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 
@@ -279,3 +285,83 @@ def ask_left(application: Callable[[Work], App], seconds: float = SHORT_S) -> An
         became,
         f"work of {seconds:g} s, the stop took {took_s:.1f} s; events: {', '.join(seen.events)}",
     )
+
+
+def set_eager() -> bool:
+    """Have tasks begin at once, where asyncio can (Python 3.12 and later); whether it can."""
+    factory = getattr(asyncio, "eager_task_factory", None)
+    if factory is not None:
+        asyncio.get_running_loop().set_task_factory(factory)
+    return factory is not None
+
+
+@experiments(
+    "eager-tasks",
+    {AIOHTTP: aiohttp_starting, QUART: quart_starting},
+    {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": True},
+)
+def ask_eager(application: Callable[[Callable[[], None]], App], eager: bool) -> Answer:
+    """Whether a task's first line runs before or after the line that begins the task."""
+    seen = Seen()
+
+    async def work() -> None:
+        seen("the task's first line")
+
+    def begin() -> None:
+        if eager and not set_eager():
+            seen("no eager tasks")
+            return
+        task = asyncio.get_running_loop().create_task(work())
+        seen("create_task returned")
+        task.add_done_callback(lambda _: seen("done"))
+
+    with serve(application(begin)) as server:
+        get(server.port, "/")
+        get(server.port, "/missing")  # one more turn of the loop
+    if "no eager tasks" in seen:
+        return Answer(NONE, "this Python has no asyncio.eager_task_factory; the nearest is 3.12's")
+    first = "before" if seen.events[0] == "the task's first line" else "after"
+    return Answer(f"{first} create_task returns", f"in order: {', '.join(seen.events)}")
+
+
+async def in_timeout(seen: Seen) -> None:
+    async with asyncio.timeout(0.1):
+        await stubborn(seen)
+
+
+async def in_wait_for(seen: Seen) -> None:
+    await asyncio.wait_for(stubborn(seen), 0.1)
+
+
+async def in_shielded_wait_for(seen: Seen) -> None:
+    await asyncio.wait_for(asyncio.shield(stubborn(seen)), 0.1)
+
+
+async def stubborn(seen: Seen) -> None:
+    """Has a clean-up that takes its time."""
+    try:
+        await asyncio.sleep(0.6)
+        seen("finished")
+    finally:
+        await asyncio.sleep(0.2)
+        seen("clean-up ended")
+
+
+TIMEOUTS: dict[str, Body] = {
+    "asyncio.timeout": in_timeout,
+    "asyncio.wait_for": in_wait_for,
+    "asyncio.wait_for(asyncio.shield(…))": in_shielded_wait_for,
+}
+
+
+@experiments("timeout-in-handler", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TIMEOUTS)
+def ask_timeout(application: Callable[[Body, Seen], App], body: Body) -> Answer:
+    """What the client gets when the time is over, and whether the clean-up comes first."""
+    seen = Seen()
+    with serve(application(body, seen)) as server:
+        reply = get(server.port, "/")
+        waits = "clean-up ended" in seen
+        seen.wait("clean-up ended", 2.0)
+    work = "work goes on" if "finished" in seen else "work is cancelled"
+    when = "after the clean-up" if waits else "before the clean-up"
+    return Answer(f"{reply.status} {when}, {work}", f"in order: {', '.join(seen.events)}")

@@ -12,7 +12,7 @@ from aiohttp import web
 from quart import Quart, websocket
 
 from loopbench.loadtests.behaviour.blocking.beside import beside
-from loopbench.loadtests.behaviour.framework.experiment import experiment
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
@@ -202,3 +202,58 @@ for question, stack, push, opening in PUSHING:
             bound_s=2 * FULL_S,
             alone=reads_on,
         )(ask_pushed)
+
+
+LARGE = "x" * 2**16
+MOST_MB = 64
+"""Far more than what all buffers on the way to a client hold together."""
+
+
+class Sent:
+    """How much a handler has sent."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+def aiohttp_sending(sent: Sent) -> web.Application:
+    async def push(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        while sent.size < MOST_MB * 10**6:
+            await socket.send_str(LARGE)
+            sent.size += len(LARGE)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/push", push)
+    return app
+
+
+def quart_sending(sent: Sent) -> Quart:
+    app = Quart(__name__)
+
+    @app.websocket("/push")
+    async def push() -> None:
+        while sent.size < MOST_MB * 10**6:
+            await websocket.send(LARGE)
+            sent.size += len(LARGE)
+
+    return app
+
+
+@experiments(
+    "websocket-unread", {"aiohttp": aiohttp_sending, "quart-hypercorn": quart_sending}, bound_s=30
+)
+def ask_unread(application: Callable[[Sent], App]) -> Answer:
+    """Open a WebSocket, read nothing of it, and see whether sending comes to wait."""
+    sent = Sent()
+    with serve(application(sent)) as server, Wire(server.port) as wire:
+        shake_hands(wire, "/push")
+        before = -1
+        while before != sent.size and sent.size < MOST_MB * 10**6:
+            before = sent.size
+            time.sleep(1.0)
+        size_mb = sent.size / 10**6
+    waits = "waits" if size_mb < MOST_MB else f"does not wait for {MOST_MB} MB"
+    return Answer(f"sending {waits}", f"{size_mb:.1f} MB were sent to a client that read nothing")

@@ -344,3 +344,66 @@ def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
             f"{words}, {logged}",
             f"{len(SENT)} of {LENGTH} bytes were sent; {', '.join(seen.events)}; {shown(lines())}",
         )
+
+
+EVENTS = 8
+APART_S = 0.5
+
+
+def aiohttp_events(seen: Seen) -> web.Application:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        with noted(seen):
+            for number in range(EVENTS):
+                await answer.write(b"data: %d\n\n" % number)
+                seen("event")
+                await asyncio.sleep(APART_S)
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_events(seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> tuple[AsyncGenerator[bytes, None], dict[str, str]]:
+        async def events() -> AsyncGenerator[bytes, None]:
+            with noted(seen):
+                for number in range(EVENTS):
+                    yield b"data: %d\n\n" % number
+                    seen("event")
+                    await asyncio.sleep(APART_S)
+
+        return events(), {"Content-Type": "text/event-stream"}
+
+    return app
+
+
+@leaves("server-sent-events", begins(aiohttp_events, quart_events))
+def ask_events(begin: Begin, leaving: Leaving) -> Answer:
+    """Leave soon after an event, and see how many more are made before the sender learns of it."""
+    seen = Seen()
+    with begin(seen) as server, Wire(server.port) as wire:
+        wire.request("GET", "/")
+        wire.head()
+        if not seen.wait("event"):
+            raise TimeoutError("no event was made")
+        before = seen.events.count("event")
+        wire.leave(leaving)
+        left = time.perf_counter()
+        ended = seen.wait("over", EVENTS * APART_S + 2)
+    more = seen.events.count("event") - before
+    if not ended or "finished" in seen:
+        return Answer("never", f"{more} more events were made, to the last")
+    took_s = seen.at("over") - left
+    if more:
+        when = f"after {more} more event{'s' * (more > 1)}"
+    else:
+        when = "at once" if took_s < APART_S / 2 else "with the next event"
+    return Answer(
+        when, f"{took_s:.2f} s later by {seen.events[-2]}, with an event every {APART_S:g} s"
+    )

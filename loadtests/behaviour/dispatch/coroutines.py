@@ -486,6 +486,85 @@ def ask_helper(application: Callable[[Used], App]) -> Answer:
     )
 
 
+class Recursing:
+    """A helper as a tutorial has it: with no loop running it makes one, and calls itself."""
+
+    def __init__(self) -> None:
+        self.made: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    def get_or_create_loop(self) -> asyncio.AbstractEventLoop:
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            loop = asyncio.new_event_loop()
+            self.made.append(weakref.ref(loop))
+            asyncio.set_event_loop(loop)
+            return self.get_or_create_loop()
+
+    def call(self) -> str:
+        """What the plain code gets."""
+        try:
+            self.get_or_create_loop()
+        except (RecursionError, OSError) as error:
+            return type(error).__name__
+        return "a loop"
+
+
+def aiohttp_calling(helper: Recursing, in_thread: bool = False) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        said = await asyncio.to_thread(helper.call) if in_thread else helper.call()
+        return web.Response(text=said)
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_calling(helper: Recursing) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        return helper.call()
+
+    return app
+
+
+def quart_sync_calling(helper: Recursing) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    def handler() -> str:
+        return helper.call()
+
+    return app
+
+
+RECURSING: Variants = {
+    AIOHTTP: {
+        "in a handler": aiohttp_calling,
+        "through asyncio.to_thread": partial(aiohttp_calling, in_thread=True),
+    },
+    QUART: {"in an async route": quart_calling, "in a sync route": quart_sync_calling},
+}
+
+
+@variants("recursing-loop-helper", RECURSING)
+def ask_recursing(application: Callable[[Recursing], App]) -> Answer:
+    """Call it once, and count the loops that it made and nobody closed."""
+    helper = Recursing()
+    with serve(application(helper)) as server:
+        text = get(server.port, "/").text
+    loops = [loop for made in helper.made if (loop := made()) is not None]
+    left = sum(not loop.is_closed() for loop in loops)
+    many = "more than a hundred loops" if len(helper.made) > 100 else f"{len(helper.made)} loops"
+    open_ = "some left open" if left else "none left open"
+    return Answer(
+        f"gets {text}" if not helper.made else f"gets no loop but an error, makes {many}, {open_}",
+        f"one call ended with {text}, made {len(helper.made)} loops and left {left} open",
+    )
+
+
 OTHER_PATIENCE_S = 3.0
 LATER_S = 0.3
 

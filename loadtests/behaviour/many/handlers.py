@@ -14,7 +14,9 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, StreamEnded
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
+from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,
     experiment,
@@ -229,3 +231,58 @@ def not_spoken() -> Answer:
         return ask_on_one(aiohttp_numbered, in_streams)
     except NoAnswer as error:
         return Answer(NONE, f"to HTTP/2 it says {error}; the nearest thing is more connections")
+
+
+async def fails(seen: Seen) -> None:
+    await asyncio.sleep(0.05)
+    seen("failed")
+    raise ValueError("one of the two")
+
+
+async def sibling(seen: Seen) -> None:
+    try:
+        await asyncio.sleep(0.3)
+        seen("sibling finished")
+    except asyncio.CancelledError:
+        seen("sibling cancelled")
+        raise
+
+
+async def gathered(seen: Seen) -> None:
+    await asyncio.gather(fails(seen), sibling(seen))
+
+
+async def gathered_with_errors(seen: Seen) -> None:
+    await asyncio.gather(fails(seen), sibling(seen), return_exceptions=True)
+
+
+async def grouped(seen: Seen) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fails(seen))
+        group.create_task(sibling(seen))
+
+
+async def waited(seen: Seen) -> None:
+    pair = {asyncio.create_task(fails(seen)), asyncio.create_task(sibling(seen))}
+    await asyncio.wait(pair, return_when=asyncio.FIRST_EXCEPTION)
+
+
+TOGETHER: dict[str, Body] = {
+    "asyncio.gather": gathered,
+    "asyncio.gather(…, return_exceptions=True)": gathered_with_errors,
+    "asyncio.TaskGroup": grouped,
+    "asyncio.wait(…, return_when=FIRST_EXCEPTION)": waited,
+}
+
+
+@experiments("failing-sibling", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TOGETHER)
+def ask_sibling(application: Callable[[Body, Seen], App], body: Body) -> Answer:
+    """One of two things that a handler does together fails: what becomes of the other."""
+    seen = Seen()
+    with serve(application(body, seen)) as server:
+        reply = get(server.port, "/")
+        answered = seen.events
+        seen.wait("sibling finished", 1.0)
+    ends = [event for event in seen.events if event.startswith("sibling")]
+    when = "before" if any(end in answered for end in ends) else "after"
+    return Answer(f"{reply.status}, {ends[0]} {when} the answer", f"in order: {seen.events}")

@@ -301,6 +301,30 @@ def ask_expecting(application: Callable[[], App], request: tuple[Any, ...]) -> A
     return Answer(f"{came}{waits}", f"before any of the {length} bytes were sent: {came}{waits}")
 
 
+REFUSED = {
+    "and sends no body": b"",
+    "and sends its body all the same": b"abc",
+}
+
+
+@experiments(
+    "expect-refused", {"aiohttp": aiohttp_expecting, "quart-hypercorn": quart_expecting}, REFUSED
+)
+def ask_refused(application: Callable[[], App], body: bytes) -> Answer:
+    """Ask first, be refused, and send the next request on the same connection."""
+    with serve(application()) as server, Wire(server.port) as wire:
+        wire.send(head("POST", "/", "Content-Length: 3", "Expect: 100-continue"))
+        first = wire.answer()
+        try:
+            wire.send(body + head("POST", "/", "Content-Length: 0", ALLOWED))
+            following = f"{wire.answer(3.0).status}"
+        except (NoAnswer, ConnectionError):
+            following = "not answered"
+        closed = "closes" if wire.closed(0.5) is not None else "stays open"
+    words = f"{first.status}, the next is {following}, {closed}"
+    return Answer(words, f"{words}; {len(body)} bytes of the body were sent")
+
+
 LONG_S = 65.0
 
 

@@ -75,6 +75,51 @@ def ask_length(application: Callable[[], App], request: tuple[Any, ...]) -> Answ
     return outcome(application, head("POST", "/", *lines) + body)
 
 
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+FRAMINGS = {
+    "Content-Length: -1": POST + b"Content-Length: -1\r\n\r\n",
+    "Content-Length without a value": POST + b"Content-Length:\r\n\r\n",
+    "Content-Length: 0x3": POST + b"Content-Length: 0x3\r\n\r\nabc",
+    "Content-Length: 1_0": POST + b"Content-Length: 1_0\r\n\r\n0123456789",
+    "Transfer-Encoding: identity": POST + b"Transfer-Encoding: identity\r\n\r\n",
+    "Transfer-Encoding: chunked, chunked": POST
+    + b"Transfer-Encoding: chunked, chunked\r\n\r\n"
+    + CHUNKS,
+    "Transfer-Encoding: xchunked": POST + b"Transfer-Encoding: xchunked\r\n\r\n" + CHUNKS,
+    "Transfer-Encoding: chunked in HTTP/1.0": CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + CHUNKS,
+    "a chunk of size +3": CHUNKED + b"+3\r\nabc\r\n0\r\n\r\n",
+    "a chunk of size 0x3": CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n",
+    "a chunk of size -3": CHUNKED + b"-3\r\nabc\r\n0\r\n\r\n",
+    "a chunk of size 3 with an extension": CHUNKED + b"3;name=value\r\nabc\r\n0\r\n\r\n",
+    "a chunk whose size ends with LF": CHUNKED + b"3\nabc\r\n0\r\n\r\n",
+    "a chunk whose data ends with LF": CHUNKED + b"3\r\nabc\n0\r\n\r\n",
+    "a chunk longer than its size": CHUNKED + b"3\r\nabcd\r\n0\r\n\r\n",
+    "a trailer after the last chunk": CHUNKED + b"3\r\nabc\r\n0\r\nX: 1\r\n\r\n",
+    "Content-Length in a trailer": CHUNKED + b"3\r\nabc\r\n0\r\nContent-Length: 9\r\n\r\n",
+    "a header folded over two lines": head("GET", "/", "X: 1", " 2"),
+    "a first header that begins with a blank": head("GET", "/").replace(b"Host", b" Host"),
+    "a header without a colon": head("GET", "/", "X"),
+    "a header without a name": head("GET", "/", ": x"),
+    "a blank in a header's name": head("GET", "/", "X Y: 1"),
+    "NUL in a header's value": head("GET", "/", "X: a\0b"),
+    "CR alone in a header's value": head("GET", "/", "X: a\rb"),
+    "a header that ends with LF": head("GET", "/", "X: 1").replace(b"1\r\n", b"1\n"),
+    "Host twice": head("GET", "/", "Host: other"),
+    "Host with a path": head("GET", "/").replace(b"localhost", b"localhost/x"),
+    "an absolute target with another host": head("GET", "http://other/"),
+    "a target with a fragment": head("GET", "/#x"),
+    "a target without a slash": head("GET", "x"),
+    "a blank in the target": head("GET", "/?a b"),
+    "HTTP/1.1 in lower case": head("GET", "/").replace(b"HTTP/", b"http/"),
+    "a tab for a blank": head("GET", "/").replace(b"GET ", b"GET\t"),
+}
+"""Shapes that RFC 9110 and RFC 9112 forbid or leave to the reader: a proxy in front that reads
+one of them in another way can be led to see two requests where the server sees one."""
+
+experiments("framing", PLAIN, FRAMINGS)(outcome)
+
+
 def header_of(size: int) -> bytes:
     """A head with one header of so many bytes."""
     return head("GET", "/", f"X: {'x' * (size - 3)}")

@@ -172,3 +172,27 @@ def ask_streams() -> Answer:
     with serve(quart_slow_and_fast(seen)) as server, Wire(server.port) as wire:
         order = [body.decode() for _, body in answers(wire, connected(), ("/slow", "/fast"))]
     return _order(seen, order)
+
+
+SLOW_AND_FAST = {"aiohttp": aiohttp_slow_and_fast, "quart-hypercorn": quart_slow_and_fast}
+
+
+@experiments("pipelined-leaving", SLOW_AND_FAST)
+@experiment(
+    "pipelined-leaving",
+    "aiohttp",
+    "handler_cancellation=True",
+    aiohttp_slow_and_fast,
+    handler_cancellation=True,
+)
+def ask_pipelined_leaving(application: Callable[[Seen], App], **options: bool) -> Answer:
+    """Send two requests, leave while the first is handled, and see what becomes of both."""
+    seen = Seen()
+    with serve(application(seen), **options) as server:
+        with Wire(server.port) as wire:
+            wire.send(head("GET", "/slow") + head("GET", "/fast"))
+            seen.wait("slow began")
+        seen.wait("fast began", 2 * SLOW_S)
+    slow = "finished" if "slow ended" in seen else "cancelled"
+    fast = "handled" if "fast began" in seen else "not handled"
+    return Answer(f"the first is {slow}, the second {fast}", f"in order: {', '.join(seen.events)}")

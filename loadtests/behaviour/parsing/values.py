@@ -55,3 +55,19 @@ def ask_cookies(application: Callable[[], App], headers: tuple[str, ...]) -> Ans
     which = {"1": ", the first", "2": ", the last"}[found["a"]] if twice else ""
     words = ", ".join(f"{name} is {value!r}" for name, value in sorted(found.items())) or "nothing"
     return Answer(f"{words}{which}", f"the handler saw {words}")
+
+
+HEADER = readers(
+    aiohttp=lambda request: [request.headers.get("X"), request.headers.getall("X", [])],
+    quart=lambda: [request.headers.get("X"), request.headers.getlist("X")],
+)
+HEADER_LINES = ("X: 1 and X: 2", "X:1", "X:  1  ", "X: é", "X:", "x: 1")
+
+
+@experiments("header-values", HEADER, HEADER_LINES)
+def ask_header(application: Callable[[], App], lines: str) -> Answer:
+    reply = reply_to(application(), head("GET", "/", *lines.split(" and ")))
+    if reply.status != 200:
+        return Answer(f"{reply.status}", f"it said {reply.text[:60]!r}")
+    by_name, all_of = json.loads(reply.body)
+    return Answer(f"{by_name!r}, all: {all_of}", f"X by name was {by_name!r} of {all_of}")
