@@ -292,3 +292,15 @@ def test_an_experiment_says_how_long_it_waited_for_a_cpu(odd: Nursery) -> None:
     assert (waited_s is not None) == Path("/proc/self/task").exists()
     assert waited_s is None or waited_s >= 0
     assert odd.ask(("exit", "", ""), 20.0).waited_s is None
+
+
+def test_the_example_of_a_new_question_is_one_that_is_asked() -> None:
+    """What CONTRIBUTING.md shows stands in the code and in the texts, line for line."""
+    shown = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", shown, re.DOTALL)
+    (texts,) = re.findall(r"  ```toml\n(.*?)  ```", shown, re.DOTALL)
+    folder = ROOT / "loadtests" / "behaviour" / "parsing"
+    assert code in (folder / "values.py").read_text(encoding="utf-8")
+    plain = "".join(line.removeprefix("  ") for line in texts.splitlines(keepends=True))
+    assert plain in (folder / "questions.toml").read_text(encoding="utf-8")
+    assert "parsing.header-values" in questions()
