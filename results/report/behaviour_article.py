@@ -1,11 +1,12 @@
-"""docs/behaviour.md: the answers as an article, made from the rows alone.
+"""The answers as an article, and as docs/behaviour/: made from the rows alone.
 
-For each question what is commonly said, what was seen, and what follows.
+For each question what is commonly said, what was seen, and what follows; before all of them
+what is commonly said and is not so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from loopbench.results.folder import behaviour_answers
 from loopbench.results.folder.behaviour_answers import Asked, Question
@@ -19,14 +20,41 @@ _VERDICTS = {
 }
 
 
+INDEX = "README.md"
+"""The page of `pages` that leads to the others: code hosts show it with its folder."""
+
+
 def article(questions: Sequence[Question]) -> str:
     """The whole text, in Markdown."""
-    lines = [*_head(questions)]
+    lines = [*_head(questions), *_differing(questions, lambda question: f"#{_anchor(question)}")]
     for topic, mine in behaviour_answers.topics(questions).items():
         lines += [f"## {escaped(topic)}", ""]
         for question in mine:
             lines += [*_question(question), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def pages(questions: Sequence[Question]) -> dict[str, str]:
+    """The same as a page a topic, by file name, and an index of topics and of wrong claims."""
+    topics = behaviour_answers.topics(questions)
+    index = [*_head(questions), "## Topics", ""]
+    for topic, mine in topics.items():
+        answers = sum(len(question.asked) for question in mine)
+        link = f"[{escaped(topic)}]({_page(topic)})"
+        index.append(f"- {link}: {len(mine)} questions, {answers} answers")
+    index += ["", *_differing(questions, lambda one: f"{_page(one.topic)}#{_anchor(one)}")]
+    written = {INDEX: "\n".join(index).rstrip() + "\n"}
+    for topic, mine in topics.items():
+        lines = [f"# {escaped(topic)}", "", f"[All topics]({INDEX})", ""]
+        lines += [f"- [{prose(question.asks)}](#{_anchor(question)})" for question in mine]
+        for question in mine:
+            lines += ["", *_question(question)]
+        written[_page(topic)] = "\n".join(lines).rstrip() + "\n"
+    return written
+
+
+def _page(topic: str) -> str:
+    return topic.lower().replace(" ", "-") + ".md"
 
 
 def _head(questions: Sequence[Question]) -> Iterator[str]:
@@ -46,10 +74,14 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
     yield ""
     yield (
         "This page is generated from `behaviour.csv`. `make behaviour` asks everything anew on "
-        "the versions that are installed; each experiment is one file under "
+        "the versions that are installed; each question is a few lines under "
         "`loadtests/behaviour/`, short enough to read as an example."
     )
     yield ""
+
+
+def _differing(questions: Sequence[Question], address: Callable[[Question], str]) -> Iterator[str]:
+    """What is commonly said and is not so, each with a link to its question."""
     wrong = [(question, one) for question in questions for one in question.asked if _differs(one)]
     if wrong:
         yield "## Commonly said, and not so"
@@ -64,7 +96,7 @@ def _head(questions: Sequence[Question]) -> Iterator[str]:
                 for group in _alike(one for _, one in places if one.stack == stack)
             )
             holds = "partly so" if agrees == "partly" else "not so"
-            link = f"[{prose(places[0][0].asks)}](#{_anchor(places[0][0])})"
+            link = f"[{prose(places[0][0].asks)}]({address(places[0][0])})"
             yield f"- “{prose(claim)}” {holds}: {seen}. {link}"
         yield ""
 

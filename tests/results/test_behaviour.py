@@ -11,7 +11,7 @@ import pytest
 
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder import behaviour_answers
-from loopbench.results.report.behaviour_article import article, prose
+from loopbench.results.report.behaviour_article import INDEX, article, pages, prose
 from loopbench.results.report.blocks import Bullets, Code, Link, Table
 from loopbench.results.schema import BEHAVIOUR, Row, TableWriter
 from tests.conftest import ROOT
@@ -171,7 +171,24 @@ def test_equal_answers_stand_together(tmp_path: Path) -> None:
 
 
 def test_the_published_article_is_up_to_date(generated: Callable[[Path, str], None]) -> None:
-    """docs/behaviour.md is made from the published rows."""
+    """The pages of docs/behaviour are made from the published rows, and there is no other."""
     published = behaviour_answers.read(ROOT / "results" / "reference")
     assert published[1] == []
-    generated(ROOT / "docs" / "behaviour.md", article(published[0]))
+    made = pages(published[0])
+    folder = ROOT / "docs" / "behaviour"
+    for name, text in made.items():
+        generated(folder / name, text)
+    assert {path.name for path in folder.iterdir()} == set(made)
+
+
+def test_a_page_a_topic_says_all_that_the_article_says(folder: Path) -> None:
+    """Each question on the page of its topic, each wrong claim in the index with a link to it."""
+    questions = behaviour_answers.read(folder)[0]
+    made = pages(questions)
+    whole = article(questions)
+    for question in questions:
+        anchor = question.name.replace(".", "-")
+        page = f"{question.topic.lower().replace(' ', '-')}.md"
+        assert f'<a id="{anchor}"></a>' in made[page]
+        assert made[INDEX].count(f"]({page}#{anchor})") == whole.count(f"](#{anchor})")
+    assert sum(text.count("<a id=") for text in made.values()) == whole.count("<a id=")

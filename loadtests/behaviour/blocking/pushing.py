@@ -1,23 +1,99 @@
-"""What the Questions about handlers that send without end share."""
+"""Handlers that send without end: whether anybody else is served meanwhile."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from multiprocessing.connection import Connection
 
+from aiohttp import web
+from quart import Quart, websocket
+
 from loopbench.loadtests.behaviour.blocking.beside import beside
-from loopbench.loadtests.behaviour.framework.question import (
-    Agrees,
-    Answer,
-    Claim,
-    Experiment,
-    Question,
-)
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
+from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import Live
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.order.layers import shake_hands
+
+PIECE = "hello " * 10
+
+
+def aiohttp_streaming(sleep_s: float | None) -> web.Application:
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(PIECE.encode())
+            if sleep_s is not None:
+                await asyncio.sleep(sleep_s)
+
+    async def innocent(_: web.Request) -> web.Response:
+        return web.Response(text="served")
+
+    app = web.Application()
+    app.router.add_get("/stream", stream)
+    app.router.add_get("/", innocent)
+    return app
+
+
+def quart_streaming(sleep_s: float | None) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/stream")
+    async def stream() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncIterator[bytes]:
+            while True:
+                yield PIECE.encode()
+                if sleep_s is not None:
+                    await asyncio.sleep(sleep_s)
+
+        return pieces()
+
+    @app.get("/")
+    async def innocent() -> str:
+        return "served"
+
+    return app
+
+
+def aiohttp_pushing(sleep_s: float | None) -> web.Application:
+    async def push(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        while not socket.closed:
+            await socket.send_str(PIECE)
+            if sleep_s is not None:
+                await asyncio.sleep(sleep_s)
+        return socket
+
+    async def innocent(_: web.Request) -> web.Response:
+        return web.Response(text="served")
+
+    app = web.Application()
+    app.router.add_get("/push", push)
+    app.router.add_get("/", innocent)
+    return app
+
+
+def quart_pushing(sleep_s: float | None) -> Quart:
+    app = Quart(__name__)
+
+    @app.websocket("/push")
+    async def push() -> None:
+        while True:
+            await websocket.send(PIECE)
+            if sleep_s is not None:
+                await asyncio.sleep(sleep_s)
+
+    @app.get("/")
+    async def innocent() -> str:
+        return "served"
+
+    return app
+
 
 PATIENCE_S = 1.5
 """How long an answer is waited for; far less than it takes to fill all buffers on the way."""
@@ -27,8 +103,8 @@ FULL_S = 15.0
 """How long it may take, on a busy machine, until all buffers on the way are full."""
 
 
-def ask(
-    begin: Callable[[], AbstractContextManager[Live]],
+def ask_pushed(
+    application: Callable[[], App],
     opening: Callable[[Wire], object],
     *,
     reads_on: bool = True,
@@ -39,7 +115,7 @@ def ask(
     """
     patience_s = PATIENCE_S if reads_on else FULL_S
     client = partial(receiving, opening, tell if reads_on else stop_reading)
-    with beside(client) as receiver, begin() as server:
+    with beside(client) as receiver, serve(application()) as server:
         receiver.send(server.port)
         receiver.recv()
         time.sleep(FLOWING_S)
@@ -99,41 +175,85 @@ SETTINGS: tuple[tuple[str, float | None, bool], ...] = (
 """Setting, how long the handler sleeps after each piece, and whether the client reads on."""
 
 
-def question(
-    asks: str,
-    begins: Mapping[str, Callable[[float | None], AbstractContextManager[Live]]],
-    opening: Callable[[Wire], object],
-) -> Question:
-    """A Question about one kind of sending, by stack."""
-    return Question(
-        asks,
-        tuple(
-            Experiment(
-                stack,
-                setting,
-                partial(ask, partial(begin, sleep_s), opening, reads_on=reads_on),
-                bound_s=2 * FULL_S,
-                alone=reads_on,
-            )
-            for stack, begin in begins.items()
-            for setting, sleep_s, reads_on in SETTINGS
-        ),
-        CLAIMS,
-        FOLLOWS,
-    )
+def ask_stream(wire: Wire) -> None:
+    wire.request("GET", "/stream")
 
 
-CLAIMS = (
-    Claim(
-        "Every `await` gives the others their turn.",
-        {"others are served": Agrees.YES, "others starve": Agrees.NO},
-        ("aiohttp", "quart-hypercorn"),
-        ("no sleep",),
-    ),
+def ask_socket(wire: Wire) -> None:
+    shake_hands(wire, "/push")
+
+
+Push = Callable[[float | None], App]
+PUSHING: tuple[tuple[str, str, Push, Callable[[Wire], object]], ...] = (
+    ("stream-push", "aiohttp", aiohttp_streaming, ask_stream),
+    ("stream-push", "quart-hypercorn", quart_streaming, ask_stream),
+    ("websocket-push", "aiohttp", aiohttp_pushing, ask_socket),
+    ("websocket-push", "quart-hypercorn", quart_pushing, ask_socket),
 )
-FOLLOWS = {
-    "others starve": "An `await` that never has to wait never yields, and sending waits only "
-    "once the buffers up to the client are full: put `await asyncio.sleep(0)` into such a loop.",
-    "others are served": "Each turn of the loop, or a wait for a client that is slow, lets the "
-    "others in.",
-}
+for question, stack, push, opening in PUSHING:
+    for setting, sleep_s, reads_on in SETTINGS:
+        experiment(
+            question,
+            stack,
+            setting,
+            partial(push, sleep_s),
+            opening,
+            reads_on=reads_on,
+            bound_s=2 * FULL_S,
+            alone=reads_on,
+        )(ask_pushed)
+
+
+LARGE = "x" * 2**16
+MOST_MB = 64
+"""Far more than what all buffers on the way to a client hold together."""
+
+
+class Sent:
+    """How much a handler has sent."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+def aiohttp_sending(sent: Sent) -> web.Application:
+    async def push(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        while sent.size < MOST_MB * 10**6:
+            await socket.send_str(LARGE)
+            sent.size += len(LARGE)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/push", push)
+    return app
+
+
+def quart_sending(sent: Sent) -> Quart:
+    app = Quart(__name__)
+
+    @app.websocket("/push")
+    async def push() -> None:
+        while sent.size < MOST_MB * 10**6:
+            await websocket.send(LARGE)
+            sent.size += len(LARGE)
+
+    return app
+
+
+@experiments(
+    "websocket-unread", {"aiohttp": aiohttp_sending, "quart-hypercorn": quart_sending}, bound_s=30
+)
+def ask_unread(application: Callable[[Sent], App]) -> Answer:
+    """Open a WebSocket, read nothing of it, and see whether sending comes to wait."""
+    sent = Sent()
+    with serve(application(sent)) as server, Wire(server.port) as wire:
+        shake_hands(wire, "/push")
+        before = -1
+        while before != sent.size and sent.size < MOST_MB * 10**6:
+            before = sent.size
+            time.sleep(1.0)
+        size_mb = sent.size / 10**6
+    waits = "waits" if size_mb < MOST_MB else f"does not wait for {MOST_MB} MB"
+    return Answer(f"sending {waits}", f"{size_mb:.1f} MB were sent to a client that read nothing")

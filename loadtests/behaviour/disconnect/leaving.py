@@ -1,75 +1,106 @@
-"""What all Questions about clients that leave share: their rows, and what is left to read."""
+"""What all questions about clients that leave share: their rows, the console, and a remedy."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
+
+from aiohttp import web
+from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
+from quart import Quart
 
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.question import Answer, Experiment
+from loopbench.loadtests.behaviour.framework.experiment import Ask, experiment
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import Live
+from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
 ENDED_S = 10.0
 """How long an end is waited for that has to come: many times what it takes."""
 
-Noting = TypeVar("Noting")
-"""What the application reports to."""
-
-Begin = Callable[[Noting], AbstractContextManager[Live]]
-"""Runs an application on its server; it reports to what it is given."""
-
 CANCEL: dict[str, Any] = {"handler_cancellation": True}
 """The switch of aiohttp's AppRunner."""
 
-LEAVINGS = tuple(leaving.value for leaving in Leaving)
-CANCELLING = tuple(f"handler_cancellation=True, {leaving}" for leaving in LEAVINGS)
-"""The settings of `begins` without more: a framework as it is, and aiohttp with its switch on."""
-
-GONE = (
-    "When a client has gone, reading or writing raises OSError or a more specific exception such "
-    "as ConnectionResetError."
-)
-"""From aiohttp's documentation, of what it does without its switch."""
-
 EMPTY_BODY = (("Content-Length", "0"),)
 
+FIN = (Leaving.FIN,)
 
-def rows(
-    ask: Callable[[Any, Leaving], Answer],
-    begins: Iterable[tuple[str, str, Begin[Any]]],
-    leavings: Iterable[Leaving] = tuple(Leaving),
-) -> tuple[Experiment, ...]:
-    """An Experiment for each server and each way of leaving.
+Begin = Callable[[Any], AbstractContextManager[Live]]
+"""Runs an application on its server; the application reports to what it is given."""
 
-    begins: stack, setting without the way of leaving, and how it is run.
-    """
-    return tuple(
-        Experiment(
-            stack,
-            f"{setting}, {leaving.value}" if setting else leaving.value,
-            partial(ask, begin, leaving),
-        )
-        for stack, setting, begin in begins
-        for leaving in leavings
-    )
+Begins = list[tuple[str, str, Begin]]
+"""Stack, setting without the way of leaving, and how it is run."""
 
 
-def begins(
-    aiohttp: Callable[..., AbstractContextManager[Live]],
-    quart: Callable[..., AbstractContextManager[Live]],
-    setting: str = "",
-) -> list[tuple[str, str, Begin[Any]]]:
-    """For `rows`: aiohttp as it is, aiohttp with its cancellation setting on, and Quart."""
-    on = "handler_cancellation=True"
+def serving(application: Callable[[Any], App], **options: Any) -> Begin:
+    """Run that application; options: of its server."""
+    return lambda noting: serve(application(noting), **options)
+
+
+def begins(aiohttp: Callable[[Any], App], quart: Callable[[Any], App], setting: str = "") -> Begins:
+    """aiohttp as it is, aiohttp with its cancellation setting on, and Quart."""
+    on = ", ".join(filter(None, ("handler_cancellation=True", setting)))
     return [
-        ("aiohttp", setting, aiohttp),
-        ("aiohttp", ", ".join(filter(None, (on, setting))), partial(aiohttp, **CANCEL)),
-        ("quart-hypercorn", setting, quart),
+        (AIOHTTP, setting, serving(aiohttp)),
+        (AIOHTTP, on, serving(aiohttp, **CANCEL)),
+        (QUART, setting, serving(quart)),
     ]
+
+
+def leaves(
+    question: str, begins: Begins, leavings: Iterable[Leaving] = tuple(Leaving)
+) -> Callable[[Ask], Ask]:
+    """A row for each server and each way of leaving, which the function is given."""
+    rows = [
+        experiment(question, stack, ", ".join(filter(None, (setting, how.value))), begin, how)
+        for stack, setting, begin in begins
+        for how in leavings
+    ]
+
+    def register(ask: Ask) -> Ask:
+        for row in rows:
+            row(ask)
+        return ask
+
+    return register
+
+
+Body = Callable[[Seen], Awaitable[None]]
+"""What a handler awaits; it reports `begun` first."""
+
+
+def aiohttp_awaiting(body: Body, seen: Seen) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        await body(seen)
+        return web.Response(text="done")
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_awaiting(body: Body, seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        await body(seen)
+        return "done"
+
+    return app
+
+
+def with_body(body: Body, setting: str = "") -> Begins:
+    """Both stacks with a handler that awaits it."""
+    return begins(partial(aiohttp_awaiting, body), partial(quart_awaiting, body), setting)
 
 
 def leave(wire: Wire, seen: Seen, leaving: Leaving) -> None:
@@ -77,6 +108,15 @@ def leave(wire: Wire, seen: Seen, leaving: Leaving) -> None:
     if not seen.wait("begun"):
         raise TimeoutError("the handler was never begun")
     wire.leave(leaving)
+
+
+def leave_and_wait(begin: Begin, leaving: Leaving, seen: Seen) -> None:
+    """GET /, leave while the handler works, and wait until it is over. Raises TimeoutError."""
+    with begin(seen) as server, Wire(server.port) as wire:
+        wire.request("GET", "/")
+        leave(wire, seen, leaving)
+        if not seen.wait("over"):
+            raise TimeoutError("the handler never ended")
 
 
 def eventually(condition: Callable[[], bool], bound_s: float = ENDED_S) -> bool:
@@ -96,3 +136,75 @@ def received(wire: Wire, bound_s: float = 2.0) -> str:
     except NoAnswer:
         return "gets nothing, and the connection stays open"
     return f"gets {len(rest)} bytes and the end" if rest else "gets nothing but the end"
+
+
+@contextmanager
+def console() -> Iterator[Callable[[], list[str]]]:
+    """Collect standard output and standard error, of all threads; gives the lines so far.
+
+    Below Python, so that a handler that has kept the stream is heard too. What was
+    collected is handed on afterwards.
+    """
+    with tempfile.TemporaryFile() as file:
+        kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        for descriptor in kept:
+            os.dup2(file.fileno(), descriptor)
+
+        def lines() -> list[str]:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            size = os.fstat(file.fileno()).st_size
+            return os.pread(file.fileno(), size, 0).decode(errors="replace").splitlines()
+
+        try:
+            yield lines
+        finally:
+            written = lines()
+            for descriptor, copy in kept.items():
+                os.dup2(copy, descriptor)
+                os.close(copy)
+            for line in written:
+                print(line, file=sys.stderr)
+
+
+def shown(lines: list[str]) -> str:
+    """These lines in a few words: how many, and the last, which names the exception."""
+    if not lines:
+        return "the console shows nothing"
+    if len(lines) == 1:
+        return f"the console shows the line {lines[0].strip()!r}"
+    return f"the console shows {len(lines)} lines, the last is {lines[-1].strip()!r}"
+
+
+ASGI = Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Coroutine[Any, Any, None]]
+"""An ASGI application, as Quart's `app.asgi_app` is one."""
+
+WITHHELD = "http.disconnect withheld by an ASGI middleware"
+
+
+class DisconnectWithheld:
+    """An ASGI middleware that hands on everything but `http.disconnect`.
+
+    Use it as `app.asgi_app = DisconnectWithheld(app.asgi_app)`.
+    """
+
+    def __init__(self, app: ASGI) -> None:
+        self._app = app
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        async def patient() -> ASGIReceiveEvent:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                # Until whoever waits for messages is cancelled, since the handler is done.
+                await asyncio.Event().wait()
+            return message
+
+        await self._app(scope, patient, send)
+
+
+def withheld(app: Quart) -> Quart:
+    """The application, which is not told that its client has left."""
+    app.asgi_app = DisconnectWithheld(app.asgi_app)  # type: ignore[method-assign]
+    return app

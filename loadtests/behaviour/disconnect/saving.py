@@ -1,4 +1,4 @@
-"""What the Questions about saves share: a save in two steps, and its fate.
+"""Saves whose client leaves: unprotected, and behind each of the protections that people name.
 
 A save writes two lines into a file, a tenth of a second before each. The
 client leaves when the first step has begun. What has become of the save is
@@ -11,38 +11,39 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiojobs
+import aiojobs.aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from quart import Quart
 
-from loopbench.loadtests.behaviour.disconnect.console import console, shown
 from loopbench.loadtests.behaviour.disconnect.leaving import (
-    CANCELLING,
+    AIOHTTP,
+    CANCEL,
     EMPTY_BODY,
-    LEAVINGS,
+    FIN,
+    QUART,
+    WITHHELD,
     Begin,
     begins,
+    console,
     eventually,
+    leaves,
     received,
-    rows,
+    serving,
+    shown,
+    withheld,
 )
-from loopbench.loadtests.behaviour.disconnect.withheld import ASGI
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.question import (
-    Agrees,
-    Answer,
-    Claim,
-    Experiment,
-    Question,
-)
+from loopbench.loadtests.behaviour.framework.experiment import experiment
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
-from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
 
 STEP_S = 0.1
 SAVED = {0: "lost", 1: "half saved", 2: "saved"}
@@ -70,23 +71,17 @@ class Saving:
 
     async def save(self) -> None:
         """Both steps, as one coroutine."""
-        self.under_way.append("save")
-        try:
+        with self._under_way("save"):
             await self.step("first")
             await self.step("second")
-        finally:
-            self.under_way.remove("save")
 
     def save_blocking(self) -> None:
         """Both steps in plain code, for a thread."""
-        self.under_way.append("save")
-        try:
+        with self._under_way("save"):
             for line in ("first", "second"):
                 with self._begun(f"{line} step"):
                     time.sleep(self.step_s)
                     self._write(line)
-        finally:
-            self.under_way.remove("save")
 
     def keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         """Hold a reference until the task is done: the loop holds a weak one only."""
@@ -102,18 +97,16 @@ class Saving:
     @contextmanager
     def handling(self) -> Iterator[None]:
         """The inside of a handler: notes how it ends."""
-        self.under_way.append("handler")
-        try:
-            yield
-            self.seen("handler finished")
-        except asyncio.CancelledError:
-            self.seen("handler cancelled")
-            raise
-        except Exception as error:
-            self.seen(f"handler ended by {type(error).__name__}")
-            raise
-        finally:
-            self.under_way.remove("handler")
+        with self._under_way("handler"):
+            try:
+                yield
+                self.seen("handler finished")
+            except asyncio.CancelledError:
+                self.seen("handler cancelled")
+                raise
+            except Exception as error:
+                self.seen(f"handler ended by {type(error).__name__}")
+                raise
 
     @property
     def handler(self) -> str:
@@ -122,16 +115,22 @@ class Saving:
         return " and ".join(ends) or "handler never ended"
 
     @contextmanager
-    def _begun(self, what: str) -> Iterator[None]:
+    def _under_way(self, what: str) -> Iterator[None]:
         self.under_way.append(what)
-        self.seen(f"{what} begun")
         try:
             yield
-        except asyncio.CancelledError:
-            self.seen(f"{what} cancelled")
-            raise
         finally:
             self.under_way.remove(what)
+
+    @contextmanager
+    def _begun(self, what: str) -> Iterator[None]:
+        with self._under_way(what):
+            self.seen(f"{what} begun")
+            try:
+                yield
+            except asyncio.CancelledError:
+                self.seen(f"{what} cancelled")
+                raise
 
     def _write(self, line: str) -> None:
         with self.file.open("a") as file:
@@ -151,23 +150,12 @@ Way = Callable[[Saving, Scope], Awaitable[None]]
 """What a handler awaits in order to have the save done."""
 
 
-def and_more(way: Way) -> Way:
-    """The way, and then something else to await before the answer."""
-
-    async def more(saving: Saving, scope: Scope) -> None:
-        await way(saving, scope)
-        await asyncio.sleep(5 * saving.step_s)
-
-    return more
-
-
-def on_aiohttp(
-    saving: Saving, way: Way, *, waiting: bool = False, wait_timeout: float = 60, **options: Any
-) -> AbstractContextManager[Live]:
+def aiohttp_saving(
+    way: Way, saving: Saving, *, waiting: bool = False, wait_timeout: float = 60
+) -> web.Application:
     """POST / saves in that way.
 
     waiting: on_cleanup waits for the tasks that are kept. wait_timeout: of aiojobs' scheduler.
-    options: of AppRunner.
     """
     key = web.AppKey("scheduler", aiojobs.Scheduler)
 
@@ -188,26 +176,19 @@ def on_aiohttp(
     if waiting:
         app.on_cleanup.append(wait_for_kept)
     app.router.add_post("/", handler)
-    return aiohttp_server(app, **options)
+    return app
 
 
-def on_quart(
-    saving: Saving,
-    way: Way,
-    *,
-    asgi: Callable[[ASGI], ASGI] | None = None,
-    waiting: bool = False,
-    wait_timeout: float = 60,
-    config: dict[str, Any] | None = None,
-    **options: Any,
-) -> AbstractContextManager[Live]:
+def quart_saving(
+    way: Way, saving: Saving, *, waiting: bool = False, wait_timeout: float = 60, **config: Any
+) -> Quart:
     """POST / saves in that way.
 
-    asgi: a middleware. waiting: after_serving waits for the tasks that are kept.
-    wait_timeout: of aiojobs' scheduler. config: of Quart. options: of Hypercorn's Config.
+    waiting: after_serving waits for the tasks that are kept.
+    wait_timeout: of aiojobs' scheduler. config: of Quart.
     """
     app = Quart(__name__)
-    app.config.update(config or {})
+    app.config.update(config)
 
     @app.while_serving
     async def with_scheduler() -> AsyncGenerator[None, None]:
@@ -225,19 +206,15 @@ def on_quart(
 
     if waiting:
         app.after_serving(wait_for_kept)
-    if asgi is not None:
-        app.asgi_app = asgi(app.asgi_app)  # type: ignore[method-assign, assignment]
-    return hypercorn_server(app, **options)
+    return app
 
 
-def fate(begin: Begin[Saving], leaving: Leaving) -> Answer:
+def fate(begin: Begin, leaving: Leaving) -> Answer:
     """Ask for a save, leave in its first step, and see what became of save and handler."""
     with tempfile.TemporaryDirectory() as folder, console() as lines:
         saving = Saving(Path(folder) / "saves")
         with begin(saving) as server, Wire(server.port) as wire:
-            wire.request("POST", "/", EMPTY_BODY)
-            if not saving.seen.wait("first step begun"):
-                raise TimeoutError("the save was never begun")
+            ask_for_save(wire, saving)
             wire.leave(leaving)
             if not eventually(lambda: not saving.under_way):
                 raise TimeoutError(f"{', '.join(saving.under_way)} did not come to an end")
@@ -250,35 +227,212 @@ def fate(begin: Begin[Saving], leaving: Leaving) -> Answer:
         )
 
 
-def experiments(
-    way: Way,
-    *,
-    stacks: tuple[str, ...] = ("aiohttp", "quart-hypercorn"),
-    leavings: tuple[Leaving, ...] = tuple(Leaving),
+def ask_for_save(wire: Wire, saving: Saving) -> None:
+    """Ask, and wait until the first step has begun. Raises TimeoutError."""
+    wire.request("POST", "/", EMPTY_BODY)
+    if not saving.seen.wait("first step begun"):
+        raise TimeoutError("the save was never begun")
+
+
+def saves(
+    question: str,
     also: str = "",
-) -> tuple[Experiment, ...]:
-    """Each stack, each way of leaving; aiohttp with its cancellation setting on, too.
+    *,
+    stacks: tuple[str, ...] = (AIOHTTP, QUART),
+    leavings: tuple[Leaving, ...] = tuple(Leaving),
+    more: bool = False,
+) -> Callable[[Way], Way]:
+    """Ask what becomes of a save in the decorated way.
 
-    also: what else is different, for the setting.
+    Each stack, each way of leaving; aiohttp with its cancellation setting on, too. also: what
+    else is different, for the setting. more: the handler awaits something else after the way.
     """
-    each = begins(partial(on_aiohttp, way=way), partial(on_quart, way=way), also)
-    return rows(fate, [one for one in each if one[0] in stacks], leavings)
+
+    def register(way: Way) -> Way:
+        async def and_more(saving: Saving, scope: Scope) -> None:
+            await way(saving, scope)
+            await asyncio.sleep(5 * saving.step_s)
+
+        whole = and_more if more else way
+        each = begins(partial(aiohttp_saving, whole), partial(quart_saving, whole), also)
+        leaves(question, [one for one in each if one[0] in stacks], leavings)(fate)
+        return way
+
+    return register
 
 
-def where_cancelled(said: str, verdicts: dict[str, Agrees]) -> tuple[Claim, ...]:
-    """What is said of a protection, judged where there is something to protect from."""
-    return (
-        Claim(said, verdicts, ("aiohttp",), CANCELLING),
-        Claim(said, verdicts, ("quart-hypercorn",), LEAVINGS),
+MORE = "more to await after it"
+
+
+@saves("plain-await")
+async def plain_await(saving: Saving, _: Scope) -> None:
+    await saving.save()
+
+
+def _not_told(saving: Saving) -> Quart:
+    return withheld(quart_saving(plain_await, saving))
+
+
+leaves("plain-await", [(QUART, WITHHELD, serving(_not_told))])(fate)
+
+
+@saves("shield")
+async def shield(saving: Saving, _: Scope) -> None:
+    await asyncio.shield(saving.keep(asyncio.create_task(saving.save())))
+
+
+@saves("two-shielded-steps")
+async def shield_each(saving: Saving, _: Scope) -> None:
+    await asyncio.shield(saving.keep(asyncio.create_task(saving.step("first"))))
+    await asyncio.shield(saving.keep(asyncio.create_task(saving.step("second"))))
+
+
+@saves("two-shielded-steps", "one shield around both", leavings=FIN)
+async def shield_both(saving: Saving, _: Scope) -> None:
+    """The remedy."""
+
+    async def both() -> None:
+        await saving.step("first")
+        await saving.step("second")
+
+    await asyncio.shield(saving.keep(asyncio.create_task(both())))
+
+
+@saves("create-task-with-await")
+async def task_awaited(saving: Saving, _: Scope) -> None:
+    await asyncio.create_task(saving.save())
+
+
+@saves("create-task-without-await")
+@saves("create-task-without-await", MORE, leavings=FIN, more=True)
+async def task_kept(saving: Saving, _: Scope) -> None:
+    saving.keep(asyncio.create_task(saving.save()))
+
+
+@saves("aiojobs-shield")
+async def aiojobs_shield(saving: Saving, scope: Scope) -> None:
+    await scope.scheduler.shield(saving.save())
+
+
+@saves("aiojobs-spawn")
+@saves("aiojobs-spawn", MORE, leavings=FIN, more=True)
+async def aiojobs_spawn(saving: Saving, scope: Scope) -> None:
+    await scope.scheduler.spawn(saving.save())
+
+
+def aiohttp_atomic(saving: Saving) -> web.Application:
+    """The decorated handler saves; a middleware notes what the framework sees of it."""
+
+    @aiojobs.aiohttp.atomic
+    async def handler(_: web.Request) -> web.Response:
+        await saving.save()
+        saving.seen("body of the handler finished")
+        return web.Response(text="saved")
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with saving.handling():
+            return await handler(request)
+
+    app = web.Application(middlewares=[note])
+    aiojobs.aiohttp.setup(app)
+    app.router.add_post("/", handler)
+    return app
+
+
+ATOMIC = serving(aiohttp_atomic), serving(aiohttp_atomic, **CANCEL)
+leaves("aiojobs-atomic", [(AIOHTTP, "", ATOMIC[0])])(fate)
+leaves("aiojobs-atomic", [(AIOHTTP, "handler_cancellation=True", ATOMIC[1])])(fate)
+
+
+@saves("aiojobs-atomic", stacks=(QUART,))
+async def as_a_job(saving: Saving, scope: Scope) -> None:
+    """What `atomic` does, written out: it is for aiohttp only."""
+    job = await scope.scheduler.spawn(saving.save())
+    await job.wait()
+
+
+@experiment("background-task", AIOHTTP)
+def look_for_background_tasks() -> Answer:
+    found = [name for name in dir(web.Application) if "background" in name or "task" in name]
+    if found:
+        return Answer(", ".join(found), "the application has these")
+    return Answer(
+        NONE,
+        "web.Application has no such method; the nearest thing is aiojobs, or a task of one's "
+        "own that on_cleanup waits for",
     )
 
 
-def question(
-    asks: str,
-    way: Way,
-    claims: tuple[Claim, ...] = (),
-    follows: dict[str, str] | None = None,
-    more: tuple[Experiment, ...] = (),
-) -> Question:
-    """A Question about one way of saving."""
-    return Question(asks, (*experiments(way), *more), claims, follows or {})
+@saves("background-task", stacks=(QUART,))
+@saves("background-task", MORE, stacks=(QUART,), leavings=FIN, more=True)
+async def background_task(saving: Saving, scope: Scope) -> None:
+    assert scope.background is not None
+    scope.background(saving.save)
+
+
+@saves("background-task", "a plain function", stacks=(QUART,), leavings=FIN)
+async def background_thread(saving: Saving, scope: Scope) -> None:
+    """Plain code is run in a thread."""
+    assert scope.background is not None
+    scope.background(saving.save_blocking)
+
+
+@saves("to-thread")
+async def to_thread(saving: Saving, _: Scope) -> None:
+    await asyncio.to_thread(saving.save_blocking)
+
+
+@saves("sync-route", "through run_in_executor", stacks=(AIOHTTP,))
+async def in_executor(saving: Saving, _: Scope) -> None:
+    """aiohttp has no sync routes: the nearest thing."""
+    await asyncio.get_running_loop().run_in_executor(None, saving.save_blocking)
+
+
+def quart_sync(saving: Saving) -> Quart:
+    app = Quart(__name__)
+
+    @app.post("/")
+    def handler() -> str:
+        with saving.handling():
+            saving.save_blocking()
+        return "saved"
+
+    return app
+
+
+leaves("sync-route", [(QUART, "", serving(quart_sync))])(fate)
+
+
+def aiohttp_progress(saving: Saving) -> web.Application:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with saving.handling():
+            for line in ("first", "second"):
+                await saving.step(line)
+                await answer.write(f"{line} step saved\n".encode())
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/", handler)
+    return app
+
+
+def quart_progress(saving: Saving) -> Quart:
+    app = Quart(__name__)
+
+    @app.post("/")
+    async def handler() -> AsyncGenerator[bytes, None]:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            with saving.handling():
+                for line in ("first", "second"):
+                    await saving.step(line)
+                    yield f"{line} step saved\n".encode()
+
+        return pieces()
+
+    return app
+
+
+leaves("streamed-answer", begins(aiohttp_progress, quart_progress))(fate)

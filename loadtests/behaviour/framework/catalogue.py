@@ -1,19 +1,23 @@
-"""CATALOGUE: every Question by name, found by looking into the topics' folders.
+"""Every Question by name: its texts from the topic's questions.toml, its rows from the modules.
 
-A Question registers itself by being there: a module with a QUESTION in the
-folder of its topic. Its name is `topic.module`, with dashes.
+Each topic is a folder. Its `questions.toml` has what is asked, commonly said and what follows,
+in the order in which they are told; its modules have the experiments, found by importing all.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from loopbench.loadtests.behaviour.framework.question import Experiment, Question
+from loopbench.loadtests.behaviour.framework.experiment import names, registered
+from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Experiment, Question
 
 _PACKAGE = "loopbench.loadtests.behaviour"
 
@@ -47,18 +51,39 @@ class Asked:
         return self.name, self.experiment.stack, self.experiment.setting
 
 
-def _modules(topic: str) -> Iterator[str]:
+def _import(topic: str) -> Path:
+    """Import all of a topic's modules, which registers their experiments; its folder."""
     package = importlib.import_module(f"{_PACKAGE}.{topic}")
-    yield from sorted(found.name for found in pkgutil.iter_modules(package.__path__))
+    for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+        importlib.import_module(f"{_PACKAGE}.{topic}.{module}")
+    return Path(package.__path__[0])
+
+
+def _question(name: str, texts: Mapping[str, Any]) -> Question:
+    claims = tuple(
+        Claim(
+            claim["said"],
+            {pattern: Agrees(verdict) for pattern, verdict in claim["verdicts"].items()},
+            tuple(claim["stacks"]),
+            tuple(claim.get("settings", ())),
+        )
+        for claim in texts.get("claims", ())
+    )
+    return Question(texts["asks"], registered(name), claims, texts.get("follows", {}))
 
 
 def _read() -> Iterator[tuple[str, str, Question]]:
+    """Topic, name and Question. Raises ValueError where texts or experiments are missing."""
+    told: set[str] = set()
     for topic in TOPICS:
-        for module in _modules(topic):
-            holder = importlib.import_module(f"{_PACKAGE}.{topic}.{module}")
-            # What the Questions of a topic share has no QUESTION.
-            if hasattr(holder, "QUESTION"):
-                yield topic, f"{topic}.{module.replace('_', '-')}", holder.QUESTION
+        texts = tomllib.loads((_import(topic) / "questions.toml").read_text(encoding="utf-8"))
+        for short, text in texts.items():
+            name = f"{topic}.{short}"
+            told.add(name)
+            yield topic, name, _question(name, text)
+    for name in told ^ names():
+        missing = "experiment" if name in told else "text in its topic's questions.toml"
+        raise ValueError(f"{name} has no {missing}")
 
 
 def questions() -> dict[str, Question]:

@@ -28,7 +28,7 @@ from typing import IO, Any
 from loopbench.loadtests.behaviour.framework.catalogue import experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.servers.supervision.control_pipe import Message, Station
-from loopbench.servers.supervision.os_stats import die_with_parent
+from loopbench.servers.supervision.os_stats import die_with_parent, read_threads
 
 _OUTPUT_LIMIT = 20_000
 """Bytes of what an experiment printed that are handed on: the last of them."""
@@ -109,6 +109,7 @@ class Nursery:
         took_s = time.monotonic() - one.began
         self._reap(one)
         told: dict[str, Any] = {"answer": None, "problem": "its process ended without an answer"}
+        told["waited_s"] = None
         if cut:
             told["problem"] = f"cut after {one.bound_s:g} s: it had not come to an end"
         elif text:
@@ -146,13 +147,17 @@ def _live(
 ) -> None:
     """The life of an experiment's process."""
     told: dict[str, Any] = {"answer": None, "problem": "it ended without an answer"}
+    told["waited_s"] = None
     try:
         os.setsid()
         die_with_parent(nursery)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
-        told = {"answer": asdict(ask(key)), "problem": ""}
+        told |= {"answer": asdict(ask(key)), "problem": ""}
+        threads = read_threads()
+        if threads is not None:
+            told["waited_s"] = sum(thread.waited_ns for thread in threads) / 1e9
     except BaseException as error:
         traceback.print_exc()
         line = " ".join(str(error).split())

@@ -34,7 +34,8 @@ class Outcome:
 
     answer: None where there was none; problem: then why, in one line.
     output: what the experiment wrote to standard output and standard error.
-    cut: it was ended at its bound.
+    cut: it was ended at its bound. waited_s: how long its threads were ready to run and had
+    no CPU, together; None where that could not be read.
     """
 
     answer: Answer | None
@@ -42,6 +43,7 @@ class Outcome:
     took_s: float
     output: str
     cut: bool = False
+    waited_s: float | None = None
 
 
 class Nursery:
@@ -82,7 +84,9 @@ class Nursery:
 def _outcome(told: dict[str, Any]) -> Outcome:
     said = told["answer"]
     answer = None if said is None else Answer(**said)
-    return Outcome(answer, told["problem"], told["took_s"], told["output"], told["cut"])
+    return Outcome(
+        answer, told["problem"], told["took_s"], told["output"], told["cut"], told["waited_s"]
+    )
 
 
 @contextmanager

@@ -56,6 +56,8 @@ class Experiment:
         leave threads, tasks and processes behind: its process group is ended.
     bound_s: when it is cut; a cut one is recorded as such.
     alone: nothing else may run beside it, because it compares times.
+    sensitive: other load on the machine may change its answer, which is therefore asked
+        again where its process had to wait for a CPU. What is asked alone is sensitive.
     """
 
     stack: str
@@ -63,6 +65,7 @@ class Experiment:
     run: Callable[[], Answer]
     bound_s: float = BOUND_S
     alone: bool = False
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
@@ -27,6 +27,13 @@ T = TypeVar("T")
 READY_BOUND_S = 10.0
 ABANDON_S = 1.0
 """How long the end of an experiment waits for a server that it has not stopped itself."""
+
+ASGI = Callable[..., Any]
+"""An ASGI application that is no Quart, such as one in a middleware."""
+
+App = web.Application | Quart | ASGI
+Apps = Mapping[str, Callable[..., App]]
+"""Stack to what makes its application."""
 
 Serve = Callable[[Callable[[int], None], asyncio.Event], Awaitable[None]]
 """Serves until the event is set; calls back with its port once it accepts connections."""
@@ -100,6 +107,19 @@ def _live(serve: Serve) -> Iterator[Live]:
             server.stopped(ABANDON_S)
 
 
+def serve(app: App, **options: Any) -> AbstractContextManager[Live]:
+    """Run an application on its framework's server.
+
+    options: of `web.AppRunner` for an aiohttp application, such as handler_cancellation=True;
+    attributes of Hypercorn's Config for any other, such as graceful_timeout=1, and beside
+    them cancel_after_s: cancel what serves where it has not ended so long after the trigger.
+    Raises what the application's start-up raises.
+    """
+    if isinstance(app, web.Application):
+        return aiohttp_server(app, **options)
+    return hypercorn_server(app, **options)
+
+
 def aiohttp_server(app: web.Application, **options: Any) -> AbstractContextManager[Live]:
     """Run `app` through AppRunner and TCPSite; stopping it is `runner.cleanup()`.
 
@@ -120,7 +140,7 @@ def aiohttp_server(app: web.Application, **options: Any) -> AbstractContextManag
 
 
 def hypercorn_server(
-    app: Quart | Callable[..., Any], *, cancel_after_s: float | None = None, **options: Any
+    app: Quart | ASGI, *, cancel_after_s: float | None = None, **options: Any
 ) -> AbstractContextManager[Live]:
     """Run an ASGI application through `hypercorn.asyncio.serve`; stopping it is its trigger.
 

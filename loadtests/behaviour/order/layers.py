@@ -1,10 +1,11 @@
-"""What the Questions about order share: an application on each stack, and what can be put
-around its handlers, each noting what it sees."""
+"""Which layers see what: what can be put around a handler notes what it sees of a request.
+
+The rest of the topic shares the two applications, and how a WebSocket is asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -13,12 +14,16 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.question import Answer, Experiment
+from loopbench.loadtests.behaviour.framework.experiment import Variants, variants
+from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Reply, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import App, serve
 
-AiohttpLayer = Callable[[web.Application, Seen], None]
-QuartLayer = Callable[[Quart, Seen], None]
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+
+Layer = Callable[[Any, Seen], None]
+"""Puts itself around the handlers of an application, and reports."""
+
 Talk = Callable[[int], str]
 """Sends something to the application at that port, and says what came back."""
 
@@ -56,10 +61,8 @@ def aiohttp_app(seen: Seen) -> web.Application:
         return socket
 
     app = web.Application()
-    app.router.add_get("/", hello)
-    app.router.add_get("/raise", broken)
-    app.router.add_get("/stream", stream)
-    app.router.add_get("/ws", talk)
+    app.add_routes([web.get("/", hello), web.get("/raise", broken)])
+    app.add_routes([web.get("/stream", stream), web.get("/ws", talk)])
     return app
 
 
@@ -183,22 +186,19 @@ def after_websocket(app: Quart, seen: Seen) -> None:
         return response
 
 
-AIOHTTP: Mapping[str, AiohttpLayer] = {
-    "middleware": middleware,
-    "on_response_prepare": on_response_prepare,
-}
-QUART: Mapping[str, QuartLayer] = {
-    "before_request": before_request,
-    "after_request": after_request,
-    "teardown_request": teardown_request,
-    "errorhandler(Exception)": errorhandler,
-    "ASGI middleware": asgi_middleware,
-}
-QUART_WEBSOCKET: Mapping[str, QuartLayer] = {
-    **QUART,
-    "before_websocket": before_websocket,
-    "after_websocket": after_websocket,
-}
+def layered(stack: str, layer: Layer, seen: Seen) -> App:
+    """The application of that stack with the layer around it."""
+    app = aiohttp_app(seen) if stack == AIOHTTP else quart_app(seen)
+    layer(app, seen)
+    return app
+
+
+def layers(table: Mapping[str, Mapping[str, Layer]]) -> dict[str, dict[str, tuple[str, Layer]]]:
+    """The table for `variants`, where the function needs to know the stack."""
+    return {
+        stack: {setting: (stack, layer) for setting, layer in rows.items()}
+        for stack, rows in table.items()
+    }
 
 
 def told(reply: Reply) -> str:
@@ -206,23 +206,11 @@ def told(reply: Reply) -> str:
     return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
 
 
-def fetch(target: str) -> Talk:
-    """GET target."""
-    return lambda port: told(get(port, target))
-
-
 def shake_hands(wire: Wire, target: str = "/ws") -> bytes:
     """Ask for a WebSocket; the head of the answer. Raises NoAnswer."""
-    wire.request(
-        "GET",
-        target,
-        (
-            ("Connection", "Upgrade"),
-            ("Upgrade", "websocket"),
-            ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
-        ),
-    )
+    upgrade = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
+    key = (("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="))
+    wire.request("GET", target, (*upgrade, *key))
     return wire.head()
 
 
@@ -243,40 +231,43 @@ def websocket_talk(port: int) -> str:
     return f"{head.split(b' ')[1].decode()} {said}"
 
 
-def _answer(layer: str, seen: Seen, came_back: str) -> Answer:
+def fetch(target: str) -> Talk:
+    """GET target."""
+    return lambda port: told(get(port, target))
+
+
+LAYERS: Variants = {
+    AIOHTTP: {"middleware": middleware, "on_response_prepare": on_response_prepare},
+    QUART: {
+        "before_request": before_request,
+        "after_request": after_request,
+        "teardown_request": teardown_request,
+        "errorhandler(Exception)": errorhandler,
+        "ASGI middleware": asgi_middleware,
+    },
+}
+WEBSOCKET_LAYERS: Variants = {
+    **LAYERS,
+    QUART: {
+        **LAYERS[QUART],
+        "before_websocket": before_websocket,
+        "after_websocket": after_websocket,
+    },
+}
+
+
+@variants("who-sees-404", layers(LAYERS), fetch("/missing"))
+@variants("who-sees-500", layers(LAYERS), fetch("/raise"))
+@variants("who-sees-streams", layers(LAYERS), fetch("/stream"))
+@variants("who-sees-websocket-handshake", layers(WEBSOCKET_LAYERS), websocket_talk)
+def ask_who_sees(placed: tuple[str, Layer], talk: Talk) -> Answer:
+    """What a layer sees when the application is talked to."""
+    stack, layer = placed
+    seen = Seen()
+    with serve(layered(stack, layer, seen)) as server:
+        came_back = talk(server.port)
+        server.stop(STOP_S)
+    (name,) = (name for name, one in WEBSOCKET_LAYERS[stack].items() if one is layer)
     noted = set(seen.events) - _OF_HANDLERS
-    answer = "; ".join(seen.events) if noted else f"{layer} sees nothing"
+    answer = "; ".join(seen.events) if noted else f"{name} sees nothing"
     return Answer(answer, f"in order: {'; '.join(seen.events) or 'nothing'}; got {came_back}")
-
-
-def on_aiohttp(name: str, talk: Talk) -> Answer:
-    """What a layer of this name sees when the application is talked to."""
-    seen = Seen()
-    app = aiohttp_app(seen)
-    AIOHTTP[name](app, seen)
-    with aiohttp_server(app) as server:
-        came_back = talk(server.port)
-        server.stop(STOP_S)
-    return _answer(name, seen, came_back)
-
-
-def on_quart(name: str, talk: Talk) -> Answer:
-    """The same on Quart."""
-    seen = Seen()
-    app = quart_app(seen)
-    QUART_WEBSOCKET[name](app, seen)
-    with hypercorn_server(app) as server:
-        came_back = talk(server.port)
-        server.stop(STOP_S)
-    return _answer(name, seen, came_back)
-
-
-def who_sees(talk: Talk, quart_layers: Mapping[str, QuartLayer] = QUART) -> tuple[Experiment, ...]:
-    """One Experiment a layer."""
-    return (
-        *(Experiment("aiohttp", name, partial(on_aiohttp, name, talk)) for name in AIOHTTP),
-        *(
-            Experiment("quart-hypercorn", name, partial(on_quart, name, talk))
-            for name in quart_layers
-        ),
-    )

@@ -1,17 +1,28 @@
-"""What the Questions about starting share: servers begun by hand in a loop of one's own."""
+"""Servers begun by hand in a loop of one's own: several, again on the same port, early clients."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
+import statistics
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
+
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import experiments
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
+from loopbench.loadtests.services.free_port import free_port
 
 
 def get(port: int, bound_s: float = 5.0) -> str | None:
@@ -96,6 +107,155 @@ async def on_hypercorn(text: str, port: int) -> Started:
     return await start_hypercorn(quart_app(text), port)
 
 
-Start = Callable[[str, int], Awaitable[Started]]
+Start = Callable[[str, int], Coroutine[Any, Any, Started]]
 
 STARTS: dict[str, Start] = {"aiohttp": on_aiohttp, "quart-hypercorn": on_hypercorn}
+
+TIMES = 3
+
+
+@experiments("several-servers", STARTS)
+def ask_several(start: Start) -> Answer:
+    return asyncio.run(_several(start))
+
+
+async def _several(start: Start) -> Answer:
+    started = [await start(f"server {n}", free_port()) for n in range(TIMES)]
+    together = [await asyncio.to_thread(get, one.port) for one in started]
+    await started[0].stop()
+    rest = [await asyncio.to_thread(get, one.port) for one in started[1:]]
+    gone = await asyncio.to_thread(get, started[0].port, 0.0)
+    for one in started[1:]:
+        await one.stop()
+    all_served = together == [f"server {n}" for n in range(TIMES)]
+    rest_served = rest == [f"server {n}" for n in range(1, TIMES)]
+    answer = (
+        f"{'all serve' if all_served else 'not all serve'}, after stopping one "
+        f"{'the rest serve' if rest_served else 'the rest are gone'}"
+    )
+    return Answer(answer, f"answers: {together}; after the first was stopped: {[gone, *rest]}")
+
+
+@experiments("same-port-again", STARTS)
+def ask_again(start: Start) -> Answer:
+    return asyncio.run(_again(start))
+
+
+async def _again(start: Start) -> Answer:
+    """The client's connection is closed by the server, which leaves it in TIME_WAIT there."""
+    port = free_port()
+    answers = []
+    for n in range(TIMES):
+        try:
+            started = await start(f"start {n}", port)
+            answers.append(await asyncio.to_thread(get, port))
+        except OSError as error:
+            return Answer(f"{type(error).__name__} at start {n}", f"{error}")
+        with Wire(port) as wire:
+            await asyncio.to_thread(_ask, wire)
+            await started.stop()
+    served = answers == [f"start {n}" for n in range(TIMES)]
+    return Answer(
+        "serves again at once" if served else "does not serve again", f"the answers: {answers}"
+    )
+
+
+def _ask(wire: Wire) -> None:
+    wire.request("GET", "/")
+    wire.answer()
+
+
+HOOK_S = 0.5
+
+
+def _client(port: int, seen: Seen, refused: list[bool]) -> None:
+    """Comes in the middle of the hook, then waits until it is answered."""
+    seen.wait("hook begun")
+    refused.append(get(port, 0.0) is None)
+    if get(port) is not None:
+        seen("answered")
+
+
+async def _hook(seen: Seen) -> None:
+    seen("hook begun")
+    await asyncio.sleep(HOOK_S)
+    seen("hook done")
+
+
+async def _aiohttp_hooked(port: int, seen: Seen) -> None:
+    app = aiohttp_app("hello")
+
+    async def hook(_: object) -> None:
+        await _hook(seen)
+
+    app.on_startup.append(hook)
+    started = await start_aiohttp(app, port)
+    await asyncio.to_thread(seen.wait, "answered")
+    await started.stop()
+
+
+async def _quart_hooked(port: int, seen: Seen) -> None:
+    app = quart_app("hello")
+
+    @app.before_serving
+    async def hook() -> None:
+        await _hook(seen)
+
+    started = await start_hypercorn(app, port)
+    await asyncio.to_thread(seen.wait, "answered")
+    await started.stop()
+
+
+@experiments("first-answer", {"aiohttp": _aiohttp_hooked, "quart-hypercorn": _quart_hooked})
+def ask_early(start: Callable[[int, Seen], Coroutine[Any, Any, None]]) -> Answer:
+    seen, port = Seen(), free_port()
+    refused: list[bool] = []
+    client = threading.Thread(target=_client, args=(port, seen, refused))
+    client.start()
+    asyncio.run(start(port, seen))
+    client.join()
+    early = "refused meanwhile" if refused[0] else "accepted meanwhile"
+    events = seen.events
+    order = (
+        "answered after the hook"
+        if events.index("answered") > events.index("hook done")
+        else "answered before the hook has ended"
+    )
+    return Answer(f"{early}, {order}", f"a client in the middle of the hook: {early}; {order}")
+
+
+REQUESTS = 10
+
+
+def _accepted(live: Live) -> list[socket.socket]:
+    """The server's own sockets of accepted connections, found among the process's objects."""
+
+    async def look() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        transports = getattr(loop, "_transports", {})
+        return [one.get_extra_info("socket") for one in list(transports.values())]
+
+    found = [one for one in live.call(look()) if one is not None]
+    return [one for one in found if one.getsockname()[1] == live.port]
+
+
+@experiments("small-answer-delay", {"aiohttp": aiohttp_app, "quart-hypercorn": quart_app})
+def ask_delay(application: Callable[[str], App]) -> Answer:
+    """Read the option from the live socket; the times are evidence only."""
+    times = []
+    with serve(application("hello")) as server, Wire(server.port) as wire:
+        for _ in range(REQUESTS):
+            wire.request("GET", "/")
+            times.append(wire.answer().took_s * 1000)
+        options = {
+            bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            for one in _accepted(server)
+        }
+    if len(options) != 1:
+        raise LookupError(f"no accepted connection could be read, or they differ: {options}")
+    answer = "TCP_NODELAY on" if options.pop() else "TCP_NODELAY off"
+    return Answer(
+        answer,
+        f"{answer}; the median of {REQUESTS} answers on one connection took "
+        f"{statistics.median(times):.1f} ms",
+    )

@@ -1,4 +1,4 @@
-"""What the Questions about stopping share: a situation, a stop, and what each side saw of it."""
+"""A situation, a stop, and what each side saw of it, which all questions about stopping share."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer, Experiment
+from loopbench.loadtests.behaviour.framework.experiment import experiment
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import Live, aiohttp_server, hypercorn_server
+from loopbench.loadtests.behaviour.framework.servers import Live, serve
 
 SHORT_S = 1.5
 """A request that ends inside every grace time that is asked about, but one of 1 s."""
@@ -26,6 +27,8 @@ LONG_S = 600.0
 
 WATCHED_S = 140.0
 """How long a stop is watched before it counts as hanging: more than twice any default."""
+
+BOUND_S = WATCHED_S + 15
 
 GRACE_S = {"aiohttp": 60.0, "quart-hypercorn": 3.0}
 """The defaults: shutdown_timeout of AppRunner, graceful_timeout of Hypercorn's Config. A test
@@ -58,10 +61,8 @@ class Scene:
         self.seen("finished")
 
 
-def on_aiohttp(
-    scene: Scene, *, close_sockets: bool = False, **options: Any
-) -> AbstractContextManager[Live]:
-    """Routes for every situation. options: of AppRunner.
+def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Application:
+    """Routes for every situation.
 
     close_sockets: close the open WebSockets as the stop begins, as aiohttp's documentation says.
     """
@@ -108,18 +109,17 @@ def on_aiohttp(
         scene.seen("clean-up")
 
     app = web.Application()
-    for path, handler in (("/wait", wait), ("/thread", thread), ("/stream", stream), ("/", plain)):
-        app.router.add_get(path, handler)
-    app.router.add_get("/socket", socket)
+    app.add_routes([web.get("/wait", wait), web.get("/thread", thread), web.get("/", plain)])
+    app.add_routes([web.get("/stream", stream), web.get("/socket", socket)])
     app.router.add_post("/body", body)
     if close_sockets:
         app.on_shutdown.append(shutdown)
     app.on_cleanup.append(cleanup)
-    return aiohttp_server(app, **options)
+    return app
 
 
-def on_quart(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
-    """The same routes. options: of Hypercorn's Config."""
+def quart_scene(scene: Scene) -> Quart:
+    """The same routes."""
     app = Quart(__name__)
 
     @app.get("/wait")
@@ -160,7 +160,7 @@ def on_quart(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
     async def cleanup() -> None:
         scene.seen("clean-up")
 
-    return hypercorn_server(app, **options)
+    return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +203,11 @@ def ask_wait(wire: Wire, scene: Scene, path: str = "/wait") -> None:
     scene.seen.wait("begun")
 
 
-def stop_in(
-    begin: Callable[[Scene], AbstractContextManager[Live]], situation: Situation, scene: Scene
-) -> Stopped:
+Begin = Callable[[Scene], AbstractContextManager[Live]]
+"""Runs the application of a scene on its server."""
+
+
+def stop_in(begin: Begin, situation: Situation, scene: Scene) -> Stopped:
     """Bring about the situation, stop the server, and read what the client gets."""
     with begin(scene) as server, Wire(server.port) as wire:
         situation(wire, scene)
@@ -231,66 +233,88 @@ def _client(wire: Wire) -> str:
     return f"got {len(rest)} bytes and then the end" if rest else "got nothing but the end"
 
 
+def on_aiohttp(
+    scene: Scene, *, close_sockets: bool = False, **options: Any
+) -> AbstractContextManager[Live]:
+    """options: of AppRunner."""
+    return serve(aiohttp_scene(scene, close_sockets=close_sockets), **options)
+
+
+def on_quart(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
+    """options: of Hypercorn's Config."""
+    return serve(quart_scene(scene), **options)
+
+
 STACKS: dict[str, tuple[Callable[..., AbstractContextManager[Live]], str]] = {
     "aiohttp": (on_aiohttp, "shutdown_timeout"),
     "quart-hypercorn": (on_quart, "graceful_timeout"),
 }
 """How each is begun, and what its grace time is called."""
 
+Judge = Callable[[Stopped, float], Answer]
+"""The answer, given how the stop went and the grace time."""
 
-def experiments(
+
+def stops(
+    question: str,
     situation: Situation,
-    judge: Callable[[Stopped, float], Answer],
     *,
     wait_s: float = SHORT_S,
     graces: tuple[float, ...] = (1.0,),
-) -> tuple[Experiment, ...]:
-    """Each stack, with its default grace time and with those named."""
-    rows = []
-    for stack, (begin, name) in STACKS.items():
-        for grace_s in (None, *graces):
-            options = {} if grace_s is None else {name: grace_s}
-            setting = DEFAULT if grace_s is None else f"{name}={grace_s:g}"
-            run = partial(_run, begin, options, grace_s or GRACE_S[stack], situation, judge, wait_s)
-            rows.append(Experiment(stack, setting, run, WATCHED_S + 15))
-    return tuple(rows)
+) -> Callable[[Judge], Judge]:
+    """Ask of each stack in that situation, with its default grace time and with those named."""
+
+    def register(judge: Judge) -> Judge:
+        for stack, (begin, name) in STACKS.items():
+            for grace_s in (None, *graces):
+                options = {} if grace_s is None else {name: grace_s}
+                setting = DEFAULT if grace_s is None else f"{name}={grace_s:g}"
+                grace = grace_s or GRACE_S[stack]
+                begun = partial(begin, **options)
+                experiment(
+                    question,
+                    stack,
+                    setting,
+                    begun,
+                    situation,
+                    judge,
+                    grace,
+                    wait_s,
+                    bound_s=BOUND_S,
+                )(ask_stop)
+        return judge
+
+    return register
 
 
-def remedies(
-    situation: Situation, judge: Callable[[Stopped, float], Answer], *, wait_s: float = SHORT_S
-) -> tuple[Experiment, ...]:
-    """What helps where a stop takes too long, or never ends."""
-    rows: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        ("aiohttp", "WebSockets closed in on_shutdown", {"close_sockets": True}),
-        (
-            "quart-hypercorn",
-            "the serving task cancelled 1 s after the trigger",
-            {"cancel_after_s": 1.0},
-        ),
-    )
-    return tuple(
-        Experiment(
-            stack,
-            setting,
-            partial(_run, STACKS[stack][0], options, 1.0, situation, judge, wait_s),
-            WATCHED_S + 15,
+REMEDIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "aiohttp": ("WebSockets closed in on_shutdown", {"close_sockets": True}),
+    "quart-hypercorn": (
+        "the serving task cancelled 1 s after the trigger",
+        {"cancel_after_s": 1.0},
+    ),
+}
+"""What helps where a stop takes too long, or never ends."""
+
+
+def remedied(
+    question: str, stack: str, situation: Situation, *, wait_s: float = SHORT_S
+) -> Callable[[Judge], Judge]:
+    """Ask of one stack with what helps there."""
+    setting, options = REMEDIES[stack]
+    begun = partial(STACKS[stack][0], **options)
+
+    def register(judge: Judge) -> Judge:
+        experiment(question, stack, setting, begun, situation, judge, 1.0, wait_s, bound_s=BOUND_S)(
+            ask_stop
         )
-        for stack, setting, options in rows
-    )
+        return judge
+
+    return register
 
 
-def _run(
-    begin: Callable[..., AbstractContextManager[Live]],
-    options: dict[str, Any],
-    grace_s: float,
-    situation: Situation,
-    judge: Callable[[Stopped, float], Answer],
-    wait_s: float,
+def ask_stop(
+    begin: Begin, situation: Situation, judge: Judge, grace_s: float, wait_s: float
 ) -> Answer:
-    stopped = stop_in(partial(begin, **options), situation, Scene(wait_s))
-    return judge(stopped, grace_s)
-
-
-def simply(stopped: Stopped, grace_s: float) -> Answer:
-    """When it stopped, and what the client saw."""
-    return Answer(f"{stopped.when(grace_s)}, client {stopped.client}", stopped.told)
+    """Stop in the situation, and have it judged."""
+    return judge(stop_in(begin, situation, Scene(wait_s)), grace_s)

@@ -170,7 +170,7 @@ FIRST, SECOND = (Asked("order", "order.so", QUESTION, one) for one in QUESTION.e
 
 def _outcome(answer: str | None) -> Outcome:
     said = None if answer is None else Answer(answer, "was seen")
-    return Outcome(said, "" if said else "cut after 1 s", 0.25, "")
+    return Outcome(said, "" if said else "cut after 1 s", 0.25, "", waited_s=0.0)
 
 
 @pytest.mark.parametrize(
@@ -250,3 +250,56 @@ def test_all_are_asked_the_long_ones_first(monkeypatch: pytest.MonkeyPatch) -> N
     assert listening.begun == ["long", "short", "alone 1", "alone 2"]
     assert done == ["short", "long", "alone 1", "alone 2"]
     assert listening.most == 2
+
+
+class Repeating:
+    """Stands for a nursery whose experiment gives these answers in turn."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self.answers = list(answers)
+
+    def ask(self, key: tuple[str, str, str], bound_s: float) -> Outcome:
+        return _outcome(self.answers.pop(0))
+
+
+@pytest.mark.parametrize(
+    ("answers", "said", "varies", "left"),
+    [
+        (("a", "a", "x"), "a", False, 1),
+        (("a", "b", "b", "x"), "b", False, 1),
+        (("a", "b", "a", "b", "a", "x"), "cannot tell: a or b", True, 1),
+        (("a", None, "x"), None, False, 1),
+    ],
+)
+def test_a_disturbed_answer_is_asked_for_until_it_repeats(
+    answers: tuple[str | None, ...], said: str | None, varies: bool, left: int
+) -> None:
+    """Twice in a row, of at most five; else it is a range, which says that it is one."""
+    repeating = Repeating(*answers[1:])
+    outcome = scheduler.settled(repeating, FIRST, _outcome(answers[0]))  # type: ignore[arg-type]
+    if said is None:
+        assert outcome.answer is None
+    else:
+        assert outcome.answer is not None
+        assert (outcome.answer.answer, outcome.answer.varies) == (said, varies)
+    assert len(repeating.answers) == left
+
+
+def test_an_experiment_says_how_long_it_waited_for_a_cpu(odd: Nursery) -> None:
+    """Where the kernel tells; what is read is never a default."""
+    waited_s = odd.ask(("answer", "", ""), 20.0).waited_s
+    assert (waited_s is not None) == Path("/proc/self/task").exists()
+    assert waited_s is None or waited_s >= 0
+    assert odd.ask(("exit", "", ""), 20.0).waited_s is None
+
+
+def test_the_example_of_a_new_question_is_one_that_is_asked() -> None:
+    """What CONTRIBUTING.md shows stands in the code and in the texts, line for line."""
+    shown = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", shown, re.DOTALL)
+    (texts,) = re.findall(r"  ```toml\n(.*?)  ```", shown, re.DOTALL)
+    folder = ROOT / "loadtests" / "behaviour" / "parsing"
+    assert code in (folder / "values.py").read_text(encoding="utf-8")
+    plain = "".join(line.removeprefix("  ") for line in texts.splitlines(keepends=True))
+    assert plain in (folder / "questions.toml").read_text(encoding="utf-8")
+    assert "parsing.header-values" in questions()

@@ -19,7 +19,8 @@ from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.stopping import scene
 from loopbench.loadtests.behaviour.stopping.scene import GRACE_S, STACKS, Scene, Stopped
 from tests.loadtests.behaviour.stops import stop
-from tests.loadtests.behaviour.topics import QUART
+
+QUART = "quart-hypercorn"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,361 @@
+"""Blocking calls and computations, on the loop, in threads and in processes: who else is served."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import multiprocessing
+import re
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from math import ceil
+from typing import Any
+
+from aiohttp import web
+from quart import Quart
+
+from loopbench.loadtests.behaviour.blocking.beside import asking, beside
+from loopbench.loadtests.behaviour.dispatch.pools import set_pool
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import (
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+BLOCKERS = 12
+BLOCK_S = 0.1
+HEAD_START_S = 0.025
+"""How much earlier the twelve are sent."""
+
+
+class Blocks:
+    """Counts how many of the blocks are done."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.done = 0
+
+    def block(self) -> None:
+        """The mistake, or the legitimate work, of each of the twelve."""
+        time.sleep(BLOCK_S)
+        with self._lock:
+            self.done += 1
+
+
+Way = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""How a coroutine has plain code run."""
+
+
+async def directly(plain: Callable[[], Any]) -> Any:
+    return plain()
+
+
+async def in_executor(plain: Callable[[], Any]) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, plain)
+
+
+def aiohttp_blocking(
+    way: Way, blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None
+) -> web.Application:
+    """innocent_too: the innocent one's plain code is run in that way as well."""
+
+    def told() -> str:
+        return f"{blocks.done}"
+
+    async def blocking(_: web.Request) -> web.Response:
+        await way(blocks.block)
+        return web.Response()
+
+    async def innocent(_: web.Request) -> web.Response:
+        return web.Response(text=await (way if innocent_too else directly)(told))
+
+    app = web.Application()
+    app.on_startup.append(partial(set_pool, threads))
+    app.router.add_get("/blocking", blocking)
+    app.router.add_get("/innocent", innocent)
+    return app
+
+
+def aiohttp_plain(blocks: Blocks) -> web.Application:
+    """aiohttp's deprecated handlers."""
+
+    def blocking(_: web.Request) -> Any:
+        blocks.block()
+        return web.Response()
+
+    async def innocent(_: web.Request) -> web.Response:
+        return web.Response(text=f"{blocks.done}")
+
+    app = web.Application()
+    app.router.add_get("/blocking", blocking)
+    app.router.add_get("/innocent", innocent)
+    return app
+
+
+def quart_blocking(way: Way, blocks: Blocks) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/blocking")
+    async def blocking() -> str:
+        await way(blocks.block)
+        return ""
+
+    @app.get("/innocent")
+    async def innocent() -> str:
+        return f"{blocks.done}"
+
+    return app
+
+
+def quart_sync(blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None) -> Quart:
+    """The blocking one is a sync route; innocent_too: the innocent one as well."""
+    app = Quart(__name__)
+    app.before_serving(partial(set_pool, threads))
+
+    @app.get("/blocking")
+    def blocking() -> str:
+        blocks.block()
+        return ""
+
+    def innocent() -> str:
+        return f"{blocks.done}"
+
+    async def innocent_async() -> str:
+        return innocent()
+
+    app.add_url_rule("/innocent", "innocent", innocent if innocent_too else innocent_async)
+    return app
+
+
+BLOCKING: Variants = {
+    AIOHTTP: {
+        "time.sleep in an async route": partial(aiohttp_blocking, directly),
+        "asyncio.to_thread": partial(aiohttp_blocking, asyncio.to_thread),
+        "run_in_executor": partial(aiohttp_blocking, in_executor),
+        "time.sleep in a plain function": aiohttp_plain,
+    },
+    QUART: {
+        "time.sleep in an async route": partial(quart_blocking, directly),
+        "asyncio.to_thread": partial(quart_blocking, asyncio.to_thread),
+        "run_in_executor": partial(quart_blocking, in_executor),
+        "time.sleep in a plain function, which is a sync route": quart_sync,
+    },
+}
+SHARING: dict[str, Callable[..., App]] = {
+    f"{AIOHTTP}: asyncio.to_thread": partial(aiohttp_blocking, asyncio.to_thread),
+    f"{QUART}: time.sleep in a sync route": quart_sync,
+}
+"""What makes the innocent request wait for a thread of the pool as well."""
+
+
+@variants("innocent-neighbour", BLOCKING, alone=True)
+def ask_innocent(application: Callable[[Blocks], App], threads: int | None = None) -> Answer:
+    """Send the twelve, then the innocent one, and count how many blocks were done when it ran.
+
+    threads: how many blocks there can be at a time, where the innocent one waits for a thread.
+    """
+    blocks = Blocks()
+    with serve(application(blocks)) as server, ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.port)) for _ in range(BLOCKERS)]
+        innocent = stack.enter_context(Wire(server.port))
+        for wire in wires:
+            wire.request("GET", "/blocking")
+        time.sleep(HEAD_START_S)
+        innocent.request("GET", "/innocent")
+        reply = innocent.answer()
+        for wire in wires:
+            wire.answer()
+    done = int(reply.text)
+    return Answer(
+        behind(done, threads),
+        f"{done} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when the innocent handler ran; "
+        f"its answer took {reply.took_s:.2f} s",
+    )
+
+
+for name, sharing in SHARING.items():
+    stack, _, way = name.partition(": ")
+    for threads in (4, 6, 20):
+        shared = partial(sharing, innocent_too=True, threads=threads)
+        setting = f"{way}, the innocent one too, {threads} threads"
+        experiment("innocent-neighbour", stack, setting, shared, threads, alone=True)(ask_innocent)
+
+
+def behind(done: int, threads: int | None) -> str:
+    """How late it was, in blocks, or in rounds of a pool of so many threads."""
+    if done and threads:
+        rounds = ceil(done / threads)
+        return f"behind {rounds} round{'s' * (rounds > 1)} of the pool"
+    words = {0: "not delayed", BLOCKERS: "behind all twelve"}
+    return words.get(done, f"behind {done} of the twelve")
+
+
+BURN_S = 0.5
+
+_TRYING = re.compile(r"(a*)*b")
+
+
+def in_python() -> None:
+    """Many small steps, for so long by the clock."""
+    until = time.perf_counter() + BURN_S
+    while time.perf_counter() < until:
+        sum(range(1000))
+
+
+def matching() -> None:
+    """One call into C that keeps the lock: a regular expression that tries everything."""
+    _TRYING.match("a" * 22)
+
+
+def hashing() -> None:
+    """One call into C that lets go of the lock, as it is made for each password."""
+    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1_000_000)
+
+
+Compute = Callable[[Callable[[], None]], Awaitable[None]]
+"""How a coroutine has a computation done."""
+
+
+async def on_the_loop(computation: Callable[[], None]) -> None:
+    computation()
+
+
+def _ready() -> None:
+    """Having been called, the process has imported what it needs."""
+
+
+@contextmanager
+def processes() -> Iterator[Compute]:
+    """A pool of one process, which is ready before it is needed."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        executor.submit(_ready).result()
+
+        async def in_process(computation: Callable[[], None]) -> None:
+            await asyncio.get_running_loop().run_in_executor(executor, computation)
+
+        yield in_process
+
+
+def aiohttp_computing(way: Compute, computation: Callable[[], None], seen: Seen) -> web.Application:
+    async def busy(_: web.Request) -> web.Response:
+        seen("computing")
+        await way(computation)
+        seen("computed")
+        return web.Response()
+
+    async def innocent(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/busy", busy)
+    app.router.add_get("/", innocent)
+    return app
+
+
+def quart_computing(way: Compute, computation: Callable[[], None], seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/busy")
+    async def busy() -> str:
+        seen("computing")
+        await way(computation)
+        seen("computed")
+        return ""
+
+    @app.get("/")
+    async def innocent() -> str:
+        return ""
+
+    return app
+
+
+def quart_sync_computing(_: Compute, computation: Callable[[], None], seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/busy")
+    def busy() -> str:
+        seen("computing")
+        computation()
+        seen("computed")
+        return ""
+
+    @app.get("/")
+    async def innocent() -> str:
+        return ""
+
+    return app
+
+
+Ways = Callable[[], AbstractContextManager[Compute]]
+
+
+def directly_on_the_loop() -> AbstractContextManager[Compute]:
+    return nullcontext(on_the_loop)
+
+
+def in_a_thread() -> AbstractContextManager[Compute]:
+    return nullcontext(asyncio.to_thread)
+
+
+COMPUTING = {AIOHTTP: aiohttp_computing, QUART: quart_computing}
+PLACES: dict[str, Ways] = {
+    "Python code on the loop": directly_on_the_loop,
+    "Python code in a ProcessPoolExecutor": processes,
+}
+THREADS: tuple[tuple[str, str, Callable[..., App], Ways], ...] = (
+    (AIOHTTP, "in a thread", aiohttp_computing, in_a_thread),
+    (QUART, "in a sync route", quart_sync_computing, directly_on_the_loop),
+)
+COMPUTATIONS = {
+    "Python code": in_python,
+    "a long regular expression": matching,
+    "hashlib.pbkdf2_hmac": hashing,
+}
+
+
+@experiments("computing-thread", COMPUTING, PLACES, in_python, alone=True)
+def ask_computing(
+    application: Callable[..., App], ways: Ways, computation: Callable[[], None]
+) -> Answer:
+    """Have somebody ask all the while, and see who was answered while another one computed."""
+    seen = Seen()
+    with (
+        beside(asking) as client,
+        ways() as way,
+        serve(application(way, computation, seen)) as server,
+        Wire(server.port) as busy,
+    ):
+        client.send(server.port)
+        client.recv()
+        busy.request("GET", "/busy")
+        busy.answer()
+        client.send("stop")
+        times: list[tuple[float, float]] = client.recv()
+    began, ended = seen.at("computing"), seen.at("computed")
+    answered = sum(began < asked and there < ended for asked, there in times)
+    slowest = max(there - asked for asked, there in times if there > began)
+    # Before it has really begun, and when it is about to end, somebody may get in.
+    waited = slowest > (ended - began) / 2
+    return Answer(
+        "others wait until it is done" if waited else "others are served meanwhile",
+        f"{answered} requests of one client were asked for and answered within the "
+        f"{ended - began:.2f} s that it took; the slowest took {slowest * 1000:.0f} ms",
+    )
+
+
+for stack, where, computing, ways in THREADS:
+    for name, computation in COMPUTATIONS.items():
+        setting = f"{name} {where}"
+        experiment("computing-thread", stack, setting, computing, ways, computation, alone=True)(
+            ask_computing
+        )

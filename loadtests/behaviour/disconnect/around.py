@@ -1,0 +1,306 @@
+"""Clean-ups and whatever else is around the work of a handler whose client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from quart import Quart, Response
+
+from loopbench.loadtests.behaviour.disconnect.leaving import (
+    AIOHTTP,
+    ASGI,
+    CANCEL,
+    FIN,
+    QUART,
+    Begin,
+    aiohttp_awaiting,
+    console,
+    leave,
+    leave_and_wait,
+    leaves,
+    quart_awaiting,
+    serving,
+    shown,
+    with_body,
+)
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+
+
+async def work(seen: Seen) -> None:
+    """What the client leaves in the middle of."""
+    seen("begun")
+    await asyncio.sleep(0.3)
+    seen("work finished")
+
+
+async def with_finally(seen: Seen) -> None:
+    try:
+        await work(seen)
+    finally:
+        seen("finally begun")
+        await asyncio.sleep(0.05)
+        seen("finally ended")
+        seen("over")
+
+
+async def with_context_manager(seen: Seen) -> None:
+    @asynccontextmanager
+    async def held() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            seen("exit begun")
+            await asyncio.sleep(0.05)
+            seen("exit ended")
+
+    try:
+        async with held():
+            await work(seen)
+    finally:
+        seen("over")
+
+
+async def with_except_cancelled(seen: Seen) -> None:
+    try:
+        await work(seen)
+    except asyncio.CancelledError:
+        seen("except begun")
+        await asyncio.sleep(0.05)
+        seen("except ended")
+        raise
+    finally:
+        seen("over")
+
+
+async def with_except_exception(seen: Seen) -> None:
+    """What many write: it does not catch a cancellation."""
+    try:
+        await work(seen)
+    except Exception:
+        seen("except begun")
+    finally:
+        seen("over")
+
+
+@leaves("finally-runs", with_body(with_finally, "finally"), FIN)
+@leaves("finally-runs", with_body(with_context_manager, "async with"), FIN)
+@leaves("finally-runs", with_body(with_except_cancelled, "except CancelledError"), FIN)
+@leaves("finally-runs", with_body(with_except_exception, "except Exception"), FIN)
+def ask_clean_up(begin: Begin, leaving: Leaving) -> Answer:
+    """Leave while the handler works, and see which parts of its clean-up are reached."""
+    seen = Seen()
+    leave_and_wait(begin, leaving, seen)
+    begun = any(event.endswith(" begun") for event in seen.events)
+    ended = any(event.endswith(" ended") for event in seen.events)
+    runs = {(True, True): "runs to its end", (True, False): "runs to its first await"}
+    after = "after the work" if "work finished" in seen else "upon cancellation"
+    words = runs.get((begun, ended), "does not run")
+    return Answer(f"{words}, {after}", ", ".join(seen.events))
+
+
+async def handle(seen: Seen) -> None:
+    """The inside of every handler."""
+    seen("begun")
+    try:
+        await asyncio.sleep(0.3)
+        seen("handler finished")
+    except asyncio.CancelledError:
+        seen("handler cancelled")
+        raise
+    finally:
+        seen("over")
+
+
+async def noted(seen: Seen, inner: Awaitable[Any]) -> Any:
+    """Wait for what is inside, and note how it comes back."""
+    try:
+        answer = await inner
+    except BaseException as error:
+        seen(f"around: sees {type(error).__name__}")
+        raise
+    seen("around: sees an ordinary end")
+    return answer
+
+
+def middleware(seen: Seen) -> web.Application:
+    @web.middleware
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer: web.StreamResponse = await noted(seen, handler(request))
+        return answer
+
+    app = aiohttp_awaiting(handle, seen)
+    app.middlewares.append(around)
+    return app
+
+
+def on_response_prepare(seen: Seen) -> web.Application:
+    async def prepare(_: web.Request, __: web.StreamResponse) -> None:
+        seen("around: runs")
+
+    app = aiohttp_awaiting(handle, seen)
+    app.on_response_prepare.append(prepare)
+    return app
+
+
+def after_request(seen: Seen) -> Quart:
+    app = quart_awaiting(handle, seen)
+
+    @app.after_request
+    async def after(response: Response) -> Response:
+        seen("around: runs")
+        return response
+
+    return app
+
+
+def teardown_request(seen: Seen) -> Quart:
+    app = quart_awaiting(handle, seen)
+
+    @app.teardown_request
+    async def teardown(error: BaseException | None) -> None:
+        seen("around: runs" if error is None else f"around: runs with {type(error).__name__}")
+
+    return app
+
+
+class Around:
+    """An ASGI middleware that notes how the application comes back, and whether it answered."""
+
+    def __init__(self, app: ASGI, seen: Seen) -> None:
+        self._app = app
+        self._seen = seen
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        async def sending(message: ASGISendEvent) -> None:
+            self._seen(f"{message['type']} sent")
+            await send(message)
+
+        if scope["type"] == "http":
+            await noted(self._seen, self._app(scope, receive, sending))
+        else:
+            await self._app(scope, receive, send)
+
+
+def asgi_middleware(seen: Seen) -> Quart:
+    app = quart_awaiting(handle, seen)
+    app.asgi_app = Around(app.asgi_app, seen)  # type: ignore[method-assign]
+    return app
+
+
+AROUND = [
+    (AIOHTTP, "@web.middleware", serving(middleware)),
+    (AIOHTTP, "on_response_prepare", serving(on_response_prepare)),
+    (AIOHTTP, "handler_cancellation=True, @web.middleware", serving(middleware, **CANCEL)),
+    (
+        AIOHTTP,
+        "handler_cancellation=True, on_response_prepare",
+        serving(on_response_prepare, **CANCEL),
+    ),
+    (QUART, "@app.after_request", serving(after_request)),
+    (QUART, "@app.teardown_request", serving(teardown_request)),
+    (QUART, "ASGI middleware", serving(asgi_middleware)),
+]
+
+
+@leaves("middleware-cancelled", AROUND, FIN)
+def ask_around(begin: Begin, leaving: Leaving) -> Answer:
+    """Leave while the handler waits, and see what is told to what is around it."""
+    seen = Seen()
+    leave_and_wait(begin, leaving, seen)
+    # The server has stopped: what is around the handler has had its turn.
+    told = [event.partition(": ")[2] for event in seen.events if event.startswith("around: ")]
+    handler = "handler cancelled" if "handler cancelled" in seen else "handler finished"
+    words = " and ".join(told) or "does not run"
+    return Answer(f"{words}, {handler}", ", ".join(seen.events))
+
+
+TIMES = ("never cancelled", "cancelled once", "cancelled twice")
+STOP_BOUND_S = 10.0
+"""Many times the grace times that are set."""
+
+
+async def once(seen: Seen) -> None:
+    """Swallows its cancellation, and goes on with the next thing."""
+    try:
+        seen("begun")
+        await asyncio.sleep(0.3)
+    except asyncio.CancelledError:
+        seen("cancelled")
+    try:
+        await asyncio.sleep(0.2)
+    except asyncio.CancelledError:
+        seen("cancelled again")
+        raise
+    seen("finished")
+
+
+@leaves("swallowing-cancellation", with_body(once, "once"), FIN)
+def ask_once(begin: Begin, leaving: Leaving) -> Answer:
+    """Leave, and see whether the rest of the handler is left alone."""
+    seen = Seen()
+    with console() as lines:
+        with begin(seen) as server, Wire(server.port) as wire:
+            wire.request("GET", "/")
+            leave(wire, seen, leaving)
+            finished = seen.wait("finished", 3.0)
+        cancelled = sum(event.startswith("cancelled") for event in seen.events)
+        return Answer(
+            f"{'runs to its end' if finished else 'does not reach its end'}, {TIMES[cancelled]}",
+            f"{', '.join(seen.events)}; {shown(lines())}",
+        )
+
+
+async def for_ever(seen: Seen) -> None:
+    """The loop that takes a cancellation for one more thing that can go wrong."""
+    seen("begun")
+    for _ in range(2000):
+        try:
+            await asyncio.sleep(0.02)
+        except asyncio.CancelledError:
+            seen("cancelled")
+
+
+ENDLESS = "for ever, grace time 1 s"
+AIOHTTP_ENDLESS = partial(aiohttp_awaiting, for_ever)
+QUART_ENDLESS = partial(quart_awaiting, for_ever)
+ENDLESS_ROWS = [
+    (AIOHTTP, ENDLESS, serving(AIOHTTP_ENDLESS, shutdown_timeout=1)),
+    (
+        AIOHTTP,
+        f"handler_cancellation=True, {ENDLESS}",
+        serving(AIOHTTP_ENDLESS, shutdown_timeout=1, **CANCEL),
+    ),
+    (QUART, ENDLESS, serving(QUART_ENDLESS, graceful_timeout=1)),
+]
+
+
+@leaves("swallowing-cancellation", ENDLESS_ROWS, FIN)
+def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
+    """Leave, and see whether the server can still be stopped."""
+    seen = Seen()
+    with console() as lines:
+        with begin(seen) as server, Wire(server.port) as wire:
+            wire.request("GET", "/")
+            leave(wire, seen, leaving)
+            seen.wait("cancelled", 0.5)
+            before = seen.events.count("cancelled")
+            took_s = server.stop(STOP_BOUND_S)
+        after = seen.events.count("cancelled")
+        stopped = "the server stops" if took_s is not None else "the server does not stop"
+        took = f"after {took_s:.1f} s" if took_s is not None else f"within {STOP_BOUND_S:g} s"
+        return Answer(
+            f"{stopped}, {TIMES[after]}",
+            f"{TIMES[before]} when the client left, {TIMES[after]} when the stop was over; "
+            f"{stopped} {took}; {shown(lines())}",
+        )

@@ -1,0 +1,378 @@
+"""How leaving shows: to the handler, on a half-closed connection, over HTTP/2, in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import socket
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, StreamEnded
+from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
+from quart import Quart, request
+
+from loopbench.loadtests.behaviour.disconnect.leaving import (
+    AIOHTTP,
+    ASGI,
+    CANCEL,
+    ENDED_S,
+    FIN,
+    QUART,
+    WITHHELD,
+    Begin,
+    aiohttp_awaiting,
+    console,
+    eventually,
+    leave_and_wait,
+    leaves,
+    quart_awaiting,
+    serving,
+    with_body,
+    withheld,
+)
+from loopbench.loadtests.behaviour.disconnect.saving import (
+    SAVED,
+    Saving,
+    aiohttp_saving,
+    ask_for_save,
+    plain_await,
+    quart_saving,
+)
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import serve
+
+CHECKS = 100
+BETWEEN_S = 0.02
+
+
+def aiohttp_transport(seen: Seen) -> web.Application:
+    """request.transport is None once the connection is lost."""
+
+    async def handler(request: web.Request) -> web.Response:
+        seen("begun")
+        try:
+            for _ in range(CHECKS):
+                if request.transport is None:
+                    seen("noticed")
+                    break
+                seen("checked")
+                await asyncio.sleep(BETWEEN_S)
+        finally:
+            seen("over")
+        return web.Response(text="done")
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+async def until_cancelled(seen: Seen) -> None:
+    """Without asking: wait, and see whether one is told."""
+    seen("begun")
+    try:
+        await asyncio.sleep(0.3)
+    except asyncio.CancelledError:
+        seen("noticed")
+        raise
+    finally:
+        seen("over")
+
+
+class Told:
+    """An ASGI middleware that puts an event into the scope, set when the client has left.
+
+    The disconnect itself is withheld, since Quart would cancel the handler.
+    """
+
+    def __init__(self, app: ASGI) -> None:
+        self._app = app
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        left = asyncio.Event()
+
+        async def telling() -> ASGIReceiveEvent:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                left.set()
+                await asyncio.Event().wait()
+            return message
+
+        if scope["type"] == "http":
+            scope["extensions"]["client_left"] = {"event": left}
+        await self._app(scope, telling, send)
+
+
+def quart_told(seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        left: asyncio.Event = request.scope["extensions"]["client_left"]["event"]
+        seen("begun")
+        try:
+            for _ in range(CHECKS):
+                if left.is_set():
+                    seen("noticed")
+                    break
+                seen("checked")
+                await asyncio.sleep(BETWEEN_S)
+        finally:
+            seen("over")
+        return "done"
+
+    app.asgi_app = Told(app.asgi_app)  # type: ignore[method-assign]
+    return app
+
+
+CHECK = "is-disconnected-check"
+
+
+@leaves(CHECK, [(AIOHTTP, "request.transport is None", serving(aiohttp_transport))])
+@leaves(CHECK, with_body(until_cancelled, "except CancelledError"), FIN)
+@leaves(CHECK, [(QUART, "an event set by an ASGI middleware", serving(quart_told))])
+def ask_noticed(begin: Begin, leaving: Leaving) -> Answer:
+    """Leave once the handler has begun to look."""
+    seen = Seen()
+    leave_and_wait(begin, leaving, seen)
+    noticed = "noticed" in seen
+    checks = seen.events.count("checked")
+    took = f"{seen.at('noticed') - seen.at('begun'):.3f} s after it began" if noticed else "never"
+    asked = f"asked {checks} times in vain; " if checks else ""
+    return Answer("noticed" if noticed else "not noticed", f"{asked}noticed: {took}")
+
+
+@experiment(CHECK, QUART)
+def look_at_the_request() -> Answer:
+    """Look for it among what the request has to offer."""
+    app = Quart(__name__)
+    words = ("connect", "transport", "closed", "gone", "left", "alive")
+
+    @app.get("/")
+    async def handler() -> str:
+        names = dir(request._get_current_object())  # type: ignore[attr-defined]
+        return ",".join(
+            name for name in names if not name.startswith("_") and any(w in name for w in words)
+        )
+
+    with serve(app) as server:
+        found = get(server.port, "/").text
+    if found:
+        return Answer(found, "the request has these")
+    return Answer(
+        NONE,
+        f"nothing of the request has a name with any of {', '.join(words)}; the nearest thing is "
+        "the cancellation, or an ASGI middleware that watches for http.disconnect",
+    )
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BODY = b"done"
+BOUND_S = 5.0
+TRIES = 20
+TOGETHER = getattr(socket, "MSG_MORE", 0)
+"""Keeps the request back until the end follows, so that both go in one segment (Linux)."""
+
+
+async def at_once(_: Seen) -> None:
+    """The handler has nothing to wait for."""
+
+
+async def waits(_: Seen) -> None:
+    await asyncio.sleep(0.1)
+
+
+def quart_not_told(seen: Seen) -> Quart:
+    """The remedy on Quart: the end of what the client says is not taken for its leaving."""
+    return withheld(quart_awaiting(waits, seen))
+
+
+def _shut_and_read(port: int) -> str:
+    """Send the request and shut at once, as `nc -N` does; what is there to read then."""
+    with socket.create_connection(("127.0.0.1", port), BOUND_S) as client:
+        client.sendall(REQUEST, TOGETHER)
+        client.shutdown(socket.SHUT_WR)
+        got = b""
+        while not got.endswith(BODY) and (part := client.recv(65536)):
+            got += part
+    if got and not got.endswith(BODY):
+        raise ValueError(f"{got!r} is not a whole answer")
+    return f"answer {got.split()[1].decode()}" if got else "no answer"
+
+
+AT_ONCE, WAITS = "handler without await", "handler of 0.1 s"
+HALF_CLOSED = {
+    AIOHTTP: {
+        AT_ONCE: serving(partial(aiohttp_awaiting, at_once)),
+        WAITS: serving(partial(aiohttp_awaiting, waits)),
+        f"handler_cancellation=True, {WAITS}": serving(partial(aiohttp_awaiting, waits), **CANCEL),
+    },
+    QUART: {
+        AT_ONCE: serving(partial(quart_awaiting, at_once)),
+        WAITS: serving(partial(quart_awaiting, waits)),
+        f"{WAITS}, {WITHHELD}": serving(quart_not_told),
+    },
+}
+
+
+@variants("half-closed-client", HALF_CLOSED)
+def ask_half_closed(begin: Begin) -> Answer:
+    """Several times: both ends are on the way at the same time."""
+    with begin(Seen()) as server:
+        answers = [_shut_and_read(server.port) for _ in range(TRIES)]
+    found = sorted(set(answers))
+    counted = ", ".join(f"{answers.count(one)} times {one}" for one in found)
+    return Answer(" or ".join(found), f"{counted} of {TRIES}", varies=len(found) > 1)
+
+
+RST_STREAM = "RST_STREAM, in the clear"
+RESET, OTHER = 1, 3
+"""Numbers of the two streams."""
+
+
+def _asked() -> H2Connection:
+    """A client that has asked for both."""
+    client = H2Connection(H2Configuration(client_side=True))
+    client.initiate_connection()
+    for stream, path in ((RESET, "/reset"), (OTHER, "/other")):
+        headers = [(":method", "GET"), (":path", path)]
+        headers += [(":scheme", "http"), (":authority", "localhost")]
+        client.send_headers(stream, headers, end_stream=True)
+    return client
+
+
+def _body(wire: Wire, client: H2Connection, stream: int) -> str:
+    """What is answered on that stream. Raises NoAnswer."""
+    body, until = b"", time.monotonic() + ENDED_S
+    while time.monotonic() < until:
+        received = wire.some()
+        if not received:
+            break
+        for event in client.receive_data(received):
+            if isinstance(event, DataReceived) and event.stream_id == stream:
+                body += event.data or b""
+            if isinstance(event, StreamEnded) and event.stream_id == stream:
+                return body.decode()
+    raise NoAnswer(f"stream {stream} was not answered")
+
+
+@experiment("http2-reset", QUART, RST_STREAM)
+def reset_on_quart() -> Answer:
+    app, seen = Quart(__name__), Seen()
+
+    @app.get("/<name>")
+    async def handler(name: str) -> str:
+        seen(f"{name} begun")
+        try:
+            await asyncio.sleep(0.3)
+            seen(f"{name} finished")
+        except asyncio.CancelledError:
+            seen(f"{name} cancelled")
+            raise
+        finally:
+            seen(f"{name} over")
+        return name
+
+    client = _asked()
+    with serve(app) as server, Wire(server.port) as wire:
+        wire.send(client.data_to_send())
+        if not (seen.wait("reset begun") and seen.wait("other begun")):
+            raise TimeoutError("the handlers were never begun")
+        client.reset_stream(RESET, ErrorCodes.CANCEL)
+        wire.send(client.data_to_send())
+        other = _body(wire, client, OTHER)
+        if not seen.wait("reset over"):
+            raise TimeoutError("the handler of the stream that was reset never ended")
+    reset = "cancelled" if "reset cancelled" in seen else "finished"
+    rest = "finished and answered" if "other finished" in seen else "cancelled"
+    return Answer(
+        f"handler {reset}, the other {rest}",
+        f"{', '.join(seen.events)}; the other stream got {other!r}",
+    )
+
+
+@experiment("http2-reset", AIOHTTP, RST_STREAM)
+def reset_on_aiohttp() -> Answer:
+    with serve(web.Application()) as server, Wire(server.port) as wire:
+        wire.send(_asked().data_to_send())
+        line = wire.some().split(b"\r\n")[0].decode()
+    if not line.startswith("HTTP/1"):
+        raise ValueError(f"{line!r} is not HTTP/1")
+    return Answer(
+        NONE, f"it answers {line!r} to HTTP/2; the nearest thing is a connection that is reset"
+    )
+
+
+ACCESS = re.compile(r'"POST / \S+" (?P<status>\S+) ')
+LOGGED = re.compile(r"(?P<level>[A-Z]+):(?P<logger>[\w.]+):(?P<message>.*)")
+"""A line as logging.basicConfig formats it."""
+
+
+def kinds(lines: list[str]) -> list[str]:
+    """What the lines are, without those of asyncio itself, each kind once."""
+    kinds = []
+    for line in lines:
+        if access := ACCESS.search(line):
+            kinds.append(f"access line, status {access['status']}")
+        elif (logged := LOGGED.match(line)) is None:
+            kinds.append("a line beside the log")
+        elif logged["logger"] != "asyncio":
+            kinds.append(f"{logged['level']} of {logged['logger']}")
+    return list(dict.fromkeys(kinds))
+
+
+INFO: dict[str, Any] = {"level": logging.INFO}
+DEBUG: dict[str, Any] = {"level": logging.DEBUG, "debug": True}
+ON, IN_INFO = "handler_cancellation=True", "logging.basicConfig(level=INFO)"
+IN_DEBUG = "logging.basicConfig(level=DEBUG), PYTHONASYNCIODEBUG=1"
+AIOHTTP_SAVING = partial(aiohttp_saving, plain_await)
+PLAIN, CANCELLING = serving(AIOHTTP_SAVING), serving(AIOHTTP_SAVING, **CANCEL)
+ON_QUART = serving(partial(quart_saving, plain_await))
+LOGGED_ACCESS = serving(partial(quart_saving, plain_await), accesslog="-")
+
+
+@experiment("left-in-log", AIOHTTP, DEFAULT, PLAIN)
+@experiment("left-in-log", AIOHTTP, IN_INFO, PLAIN, **INFO)
+@experiment("left-in-log", AIOHTTP, IN_DEBUG, PLAIN, **DEBUG)
+@experiment("left-in-log", AIOHTTP, ON, CANCELLING)
+@experiment("left-in-log", AIOHTTP, f"{ON}, {IN_INFO}", CANCELLING, **INFO)
+@experiment("left-in-log", AIOHTTP, f"{ON}, {IN_DEBUG}", CANCELLING, **DEBUG)
+@experiment("left-in-log", QUART, DEFAULT, ON_QUART)
+@experiment("left-in-log", QUART, IN_INFO, ON_QUART, **INFO)
+@experiment("left-in-log", QUART, IN_DEBUG, ON_QUART, **DEBUG)
+@experiment("left-in-log", QUART, "accesslog='-'", LOGGED_ACCESS)
+def ask_log(begin: Begin, *, level: int | None = None, debug: bool = False) -> Answer:
+    """Leave in the middle of a save that the handler awaits, and read the console."""
+    os.environ["PYTHONASYNCIODEBUG"] = "1" if debug else ""
+    with tempfile.TemporaryDirectory() as folder, console() as lines:
+        if level is not None:
+            logging.basicConfig(level=level)
+        saving = Saving(Path(folder) / "saves")
+        with begin(saving) as server, Wire(server.port) as wire:
+            ask_for_save(wire, saving)
+            wire.leave(Leaving.FIN)
+            if not eventually(lambda: not saving.under_way):
+                raise TimeoutError("the save did not come to an end")
+            saved = SAVED[saving.lines]
+        # The server has stopped: it has said all it has to say.
+        written = lines()
+    told = kinds(written)
+    last = [line for line in written if kinds([line])][-1:]
+    return Answer(
+        f"{saved}; {' and '.join(told) or 'nothing'}",
+        f"{saving.handler}; " + (f"the last line: {last[0]}" if last else "no line of a server"),
+    )

@@ -1,0 +1,296 @@
+"""Handlers as clients of another server: how many requests at once, and over which connections."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from quart import Quart
+
+from loopbench.loadtests.behaviour.framework.experiment import experiments
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.many.crowd import Crowd
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+
+PAGES = 5
+"""As many as the smallest default pool has threads."""
+
+
+def aiohttp_crowded(crowd: Crowd) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        await crowd.hold_async()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_crowded(crowd: Crowd) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        await crowd.hold_async()
+        return ""
+
+    return app
+
+
+async def _page(session: aiohttp.ClientSession, url: str) -> int:
+    async with session.get(url) as answer:
+        return len(await answer.text())
+
+
+def _blocking_page(url: str) -> int:
+    with urllib.request.urlopen(url) as answer:
+        return len(answer.read())
+
+
+async def one_by_one(url: str) -> int:
+    """One page after another, over one session."""
+    async with aiohttp.ClientSession() as session:
+        return sum([await _page(session, url) for _ in range(PAGES)])
+
+
+async def gathered(url: str) -> int:
+    """All pages at once, over one session."""
+    async with aiohttp.ClientSession() as session:
+        return sum(await asyncio.gather(*(_page(session, url) for _ in range(PAGES))))
+
+
+async def in_group(url: str) -> int:
+    """The same with a TaskGroup, which cancels the others where one fails."""
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_page(session, url)) for _ in range(PAGES)]
+    return sum(task.result() for task in tasks)
+
+
+async def bounded(url: str, most: int) -> int:
+    """All pages, but no more than so many at once."""
+    gate = asyncio.Semaphore(most)
+
+    async def page(session: aiohttp.ClientSession) -> int:
+        async with gate:
+            return await _page(session, url)
+
+    async with aiohttp.ClientSession() as session:
+        return sum(await asyncio.gather(*(page(session) for _ in range(PAGES))))
+
+
+async def blocking(url: str) -> int:
+    """A client that blocks, in coroutines that look as if they ran side by side."""
+
+    async def page() -> int:
+        return _blocking_page(url)
+
+    return sum(await asyncio.gather(*(page() for _ in range(PAGES))))
+
+
+async def in_threads(url: str) -> int:
+    """The same client, each call in a thread."""
+    calls = (asyncio.to_thread(_blocking_page, url) for _ in range(PAGES))
+    return sum(await asyncio.gather(*calls))
+
+
+FetchAll = Callable[[str], Awaitable[int]]
+"""Fetches the pages at that address; how many letters they have together."""
+
+
+def aiohttp_fetching(fetch: FetchAll, url: str) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text=str(await fetch(url)))
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_fetching(fetch: FetchAll, url: str) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        return str(await fetch(url))
+
+    return app
+
+
+WAYS: dict[str, FetchAll] = {
+    "await one after another": one_by_one,
+    "asyncio.gather": gathered,
+    "asyncio.TaskGroup": in_group,
+    "asyncio.gather, with a Semaphore(2)": partial(bounded, most=2),
+    "asyncio.gather of a blocking client": blocking,
+    "asyncio.gather of a blocking client through to_thread": in_threads,
+}
+
+
+def paged(crowd: Crowd) -> web.Application:
+    """The other server: it answers when nobody new has asked for a while."""
+
+    async def page(_: web.Request) -> web.Response:
+        await crowd.hold_async()
+        return web.Response(text="page")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    return app
+
+
+@experiments("client-gather", {AIOHTTP: aiohttp_fetching, QUART: quart_fetching}, WAYS)
+def ask_gather(application: Callable[[FetchAll, str], App], fetch: FetchAll) -> Answer:
+    """How many pages were on their way at once, seen by the other server."""
+    crowd = Crowd(0.2)
+    with (
+        serve(paged(crowd)) as other,
+        serve(application(fetch, f"http://127.0.0.1:{other.port}/")) as server,
+    ):
+        reply = get(server.port, "/")
+    if reply.text != str(PAGES * len("page")):
+        raise ValueError(f"the handler fetched {reply.text} letters")
+    words = {1: "one after another", PAGES: "all at once"}
+    return Answer(
+        words.get(crowd.most, f"{crowd.most} at a time"),
+        f"the other server saw at most {crowd.most} of {PAGES} requests at once; the answer took "
+        f"{reply.took_s:.2f} s",
+    )
+
+
+REQUESTS = 5
+
+
+def noting_ports(ports: list[int]) -> web.Application:
+    """The other server: it notes the port that a request comes from."""
+
+    async def page(request: web.Request) -> web.Response:
+        peer = request.get_extra_info("peername")
+        ports.append(int(peer[1]))
+        return web.Response(text="page")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    return app
+
+
+Fetch = Callable[[aiohttp.ClientSession, str], Awaitable[str]]
+"""Fetches a page, given the application's session and the address."""
+
+
+async def through_shared(session: aiohttp.ClientSession, url: str) -> str:
+    async with session.get(url) as answer:
+        return await answer.text()
+
+
+async def through_own(_: aiohttp.ClientSession, url: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.text()
+
+
+def aiohttp_session(fetch: Fetch, url: str) -> web.Application:
+    key = web.AppKey("session", aiohttp.ClientSession)
+
+    async def session(app: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as app[key]:
+            yield
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=await fetch(request.app[key], url))
+
+    app = web.Application()
+    app.cleanup_ctx.append(session)
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_session(fetch: Fetch, url: str) -> Quart:
+    app = Quart(__name__)
+
+    @app.while_serving
+    async def session() -> AsyncGenerator[None, None]:
+        async with aiohttp.ClientSession() as app.extensions["session"]:
+            yield
+
+    @app.get("/")
+    async def handler() -> str:
+        return await fetch(app.extensions["session"], url)
+
+    return app
+
+
+SESSIONS: dict[str, Fetch] = {
+    "one ClientSession, made at start-up": through_shared,
+    "a ClientSession for each request": through_own,
+}
+
+
+@experiments("client-sessions", {AIOHTTP: aiohttp_session, QUART: quart_session}, SESSIONS)
+def ask_sessions(application: Callable[[Fetch, str], App], fetch: Fetch) -> Answer:
+    """Over how many connections does the other server get what one request after another needs?"""
+    ports: list[int] = []
+    with (
+        serve(noting_ports(ports)) as other,
+        serve(application(fetch, f"http://127.0.0.1:{other.port}/")) as server,
+    ):
+        texts = [get(server.port, "/").text for _ in range(REQUESTS)]
+    if texts != ["page"] * REQUESTS:
+        raise ValueError(f"the answers were {', '.join(texts)}")
+    count = len(set(ports))
+    words = {1: "one connection for all", REQUESTS: "a connection a request"}
+    return Answer(
+        words.get(count, f"{count} connections"),
+        f"{len(ports)} requests reached the other server over {count} connections",
+    )
+
+
+EACH = 150
+"""Requests to each server."""
+
+
+async def _fetch_all(ports: list[int], limits: dict[str, Any]) -> None:
+    """Ask every server many times, all at once, through one session."""
+
+    async def fetch(session: aiohttp.ClientSession, port: int) -> None:
+        async with session.get(f"http://127.0.0.1:{port}/") as answer:
+            await answer.read()
+
+    connector = aiohttp.TCPConnector(**limits) if limits else None
+    async with aiohttp.ClientSession(connector=connector) as session:
+        await asyncio.gather(*(fetch(session, port) for port in ports for _ in range(EACH)))
+
+
+LIMITS: dict[str, tuple[int, dict[str, int]]] = {
+    DEFAULT: (1, {}),
+    "two servers": (2, {}),
+    "TCPConnector(limit=0)": (1, {"limit": 0}),
+    "TCPConnector(limit=40)": (1, {"limit": 40}),
+    "TCPConnector(limit_per_host=40)": (1, {"limit_per_host": 40}),
+    "two servers, TCPConnector(limit_per_host=40)": (2, {"limit_per_host": 40}),
+}
+
+
+@experiments(
+    "connections-limit", {AIOHTTP: aiohttp_crowded, QUART: quart_crowded}, LIMITS, sensitive=True
+)
+def ask_limit(application: Callable[[Crowd], App], limited: tuple[int, dict[str, int]]) -> Answer:
+    """limited: how many servers, and the limits of the connector that is not the default one."""
+    servers, limits = limited
+    crowd = Crowd()
+    with ExitStack() as stack:
+        ports = [stack.enter_context(serve(application(crowd))).port for _ in range(servers)]
+        asyncio.run(_fetch_all(ports, limits))
+    count = servers * EACH
+    return Answer(
+        "no limit" if crowd.most == count else f"{crowd.most} at once",
+        f"of {count} requests begun at once, to {servers} "
+        f"server{'s' * (servers > 1)}, at most {crowd.most} were in handlers side by side",
+    )

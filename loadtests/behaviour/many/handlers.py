@@ -1,0 +1,288 @@
+"""Many requests at once, on many connections or on one: how many handlers work side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from aiohttp import web
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, StreamEnded
+from quart import Quart, request
+
+from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
+from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import (
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.many.crowd import Inside
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+
+REQUESTS = 100
+WAIT_S = 0.5
+SHORT_S = 0.02
+"""Instead, where a hundred of them add up."""
+LARGER = 50
+"""Threads; more than any machine's default."""
+
+Wait = Callable[[Inside], Awaitable[None]]
+
+
+async def sleeping(inside: Inside) -> None:
+    with inside:
+        await asyncio.sleep(WAIT_S)
+
+
+async def blocking(inside: Inside) -> None:
+    with inside:
+        time.sleep(SHORT_S)  # noqa: ASYNC251  the mistake that is asked about
+
+
+async def in_threads(inside: Inside) -> None:
+    await asyncio.to_thread(plain, inside)
+
+
+def plain(inside: Inside) -> None:
+    with inside:
+        time.sleep(WAIT_S)
+
+
+def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        await wait(inside)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    app.on_startup.append(partial(set_pool, threads))
+    return app
+
+
+def quart_waiting(wait: Wait, inside: Inside) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        await wait(inside)
+        return ""
+
+    return app
+
+
+def sync_route(inside: Inside, *, threads: int | None = None) -> Quart:
+    app = Quart(__name__)
+    app.before_serving(partial(set_pool, threads))
+
+    @app.get("/")
+    def handler() -> str:
+        plain(inside)
+        return ""
+
+    return app
+
+
+SLEEPING: Variants = {
+    AIOHTTP: {"await asyncio.sleep(0.5)": partial(aiohttp_waiting, sleeping)},
+    QUART: {"await asyncio.sleep(0.5)": partial(quart_waiting, sleeping)},
+}
+BLOCKING: Variants = {
+    AIOHTTP: {f"time.sleep({SHORT_S}) in an async route": partial(aiohttp_waiting, blocking)},
+    QUART: {f"time.sleep({SHORT_S}) in an async route": partial(quart_waiting, blocking)},
+}
+IN_A_THREAD, IN_A_ROUTE = (
+    "time.sleep(0.5) through asyncio.to_thread",
+    "time.sleep(0.5) in a sync route",
+)
+IN_THREADS: Variants = {
+    AIOHTTP: {
+        IN_A_THREAD: partial(aiohttp_waiting, in_threads),
+        f"{IN_A_THREAD}, {LARGER} threads": partial(aiohttp_waiting, in_threads, threads=LARGER),
+    },
+    QUART: {
+        IN_A_ROUTE: sync_route,
+        f"{IN_A_ROUTE}, {LARGER} threads": partial(sync_route, threads=LARGER),
+    },
+}
+
+
+@variants("hundred-handlers", SLEEPING, alone=True)
+@variants("hundred-handlers", BLOCKING, SHORT_S, sensitive=True)
+@variants("hundred-handlers", IN_THREADS, bound_s=60, sensitive=True)
+def ask_hundred(application: Callable[[Inside], App], wait_s: float = WAIT_S) -> Answer:
+    """How many of the hundred were inside at once, and how long all of them took."""
+    inside = Inside()
+    with serve(application(inside)) as server, ThreadPoolExecutor(REQUESTS) as clients:
+        began = time.perf_counter()
+        list(clients.map(lambda _: get(server.port, "/", 60.0), range(REQUESTS)))
+        took_s = time.perf_counter() - began
+    words = {1: "one after another", REQUESTS: "all at once"}
+    return Answer(
+        words.get(inside.most, f"{in_words(inside.most)} at a time"),
+        f"at most {inside.most} of {REQUESTS} were inside the handler at once; all were answered "
+        f"after {took_s:.2f} s, where one waits {wait_s:g} s",
+    )
+
+
+ON_ONE = 5
+STEP_S = 0.1
+
+
+def wait_s(number: int) -> float:
+    """The first ones take the longest, so that order shows."""
+    return STEP_S * (ON_ONE - number)
+
+
+def aiohttp_numbered(inside: Inside) -> web.Application:
+    async def handler(request: web.Request) -> web.Response:
+        number = request.query["number"]
+        with inside:
+            await asyncio.sleep(wait_s(int(number)))
+        return web.Response(text=number)
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_numbered(inside: Inside) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        number = request.args["number"]
+        with inside:
+            await asyncio.sleep(wait_s(int(number)))
+        return number
+
+    return app
+
+
+def pipelined(wire: Wire) -> list[str]:
+    """HTTP/1.1: all requests at once, then the answers as they come."""
+    head = b"GET /?number=%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    wire.send(b"".join(head % number for number in range(ON_ONE)))
+    return [wire.answer().text for _ in range(ON_ONE)]
+
+
+def in_streams(wire: Wire) -> list[str]:
+    """HTTP/2 in the clear: a stream each. Raises NoAnswer where the server does not speak it."""
+    client = H2Connection(H2Configuration(client_side=True))
+    client.initiate_connection()
+    for number in range(ON_ONE):
+        headers = [(":method", "GET"), (":path", f"/?number={number}")]
+        headers += [(":scheme", "http"), (":authority", "localhost")]
+        client.send_headers(2 * number + 1, headers, end_stream=True)
+    wire.send(client.data_to_send())
+    bodies: dict[int, str] = {}
+    ended: list[str] = []
+    while len(ended) < ON_ONE:
+        received = wire.some()
+        if received.startswith(b"HTTP/1"):
+            raise NoAnswer(received.split(b"\r\n")[0].decode())
+        if not received:
+            raise NoAnswer("the server closed the connection")
+        for event in client.receive_data(received):
+            if isinstance(event, DataReceived):
+                bodies[event.stream_id] = bodies.get(event.stream_id, "") + event.data.decode()
+            elif isinstance(event, StreamEnded):
+                ended.append(bodies[event.stream_id])
+    return ended
+
+
+Talk = Callable[[Wire], list[str]]
+
+
+@experiments("same-connection", {AIOHTTP: aiohttp_numbered, QUART: quart_numbered}, (), pipelined)
+@experiment("same-connection", QUART, "HTTP/2", quart_numbered, in_streams)
+def ask_on_one(application: Callable[[Inside], App], talk: Talk) -> Answer:
+    """Send all of them at once, and see who was inside at once and how the answers came."""
+    inside = Inside()
+    with serve(application(inside)) as server, Wire(server.port) as wire:
+        answers = talk(wire)
+    numbers = [str(number) for number in range(ON_ONE)]
+    if sorted(answers) != numbers:
+        raise ValueError(f"the answers were {', '.join(answers)}")
+    order = "in the order of the requests" if answers == numbers else "as they are ready"
+    words = {1: "one after another", ON_ONE: "side by side"}
+    return Answer(
+        f"{words.get(inside.most, f'{inside.most} at once')}, answered {order}",
+        f"{ON_ONE} requests were sent at once on one connection, the first to take the longest; "
+        f"at most {inside.most} were in their handlers at the same time; answers came as "
+        f"{', '.join(answers)}",
+    )
+
+
+@experiment("same-connection", AIOHTTP, "HTTP/2")
+def not_spoken() -> Answer:
+    """aiohttp, spoken to in HTTP/2."""
+    try:
+        return ask_on_one(aiohttp_numbered, in_streams)
+    except NoAnswer as error:
+        return Answer(NONE, f"to HTTP/2 it says {error}; the nearest thing is more connections")
+
+
+async def fails(seen: Seen) -> None:
+    await asyncio.sleep(0.05)
+    seen("failed")
+    raise ValueError("one of the two")
+
+
+async def sibling(seen: Seen) -> None:
+    try:
+        await asyncio.sleep(0.3)
+        seen("sibling finished")
+    except asyncio.CancelledError:
+        seen("sibling cancelled")
+        raise
+
+
+async def gathered(seen: Seen) -> None:
+    await asyncio.gather(fails(seen), sibling(seen))
+
+
+async def gathered_with_errors(seen: Seen) -> None:
+    await asyncio.gather(fails(seen), sibling(seen), return_exceptions=True)
+
+
+async def grouped(seen: Seen) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fails(seen))
+        group.create_task(sibling(seen))
+
+
+async def waited(seen: Seen) -> None:
+    pair = {asyncio.create_task(fails(seen)), asyncio.create_task(sibling(seen))}
+    await asyncio.wait(pair, return_when=asyncio.FIRST_EXCEPTION)
+
+
+TOGETHER: dict[str, Body] = {
+    "asyncio.gather": gathered,
+    "asyncio.gather(…, return_exceptions=True)": gathered_with_errors,
+    "asyncio.TaskGroup": grouped,
+    "asyncio.wait(…, return_when=FIRST_EXCEPTION)": waited,
+}
+
+
+@experiments("failing-sibling", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TOGETHER)
+def ask_sibling(application: Callable[[Body, Seen], App], body: Body) -> Answer:
+    """One of two things that a handler does together fails: what becomes of the other."""
+    seen = Seen()
+    with serve(application(body, seen)) as server:
+        reply = get(server.port, "/")
+        answered = seen.events
+        seen.wait("sibling finished", 1.0)
+    ends = [event for event in seen.events if event.startswith("sibling")]
+    when = "before" if any(end in answered for end in ends) else "after"
+    return Answer(f"{reply.status}, {ends[0]} {when} the answer", f"in order: {seen.events}")

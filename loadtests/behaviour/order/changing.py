@@ -1,0 +1,682 @@
+"""What layers change: bodies, errors, headers, paths and WebSockets; and how they are made."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import threading
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart, abort, jsonify, request, send_file, websocket
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.order.layers import (
+    AIOHTTP,
+    QUART,
+    Layer,
+    Talk,
+    aiohttp_app,
+    layered,
+    layers,
+    quart_app,
+    shake_hands,
+    told,
+    until_closed,
+)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Hook = Callable[[Any], Awaitable[Any]]
+
+LINE = "\nappended"
+BINARY = bytes(range(256))
+KINDS = ("text", "JSON", "binary body", "file", "stream", "404")
+
+
+@web.middleware
+async def append(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Takes every answer for a text."""
+    response: Any = await handler(request)
+    response.text += LINE
+    return response  # type: ignore[no-any-return]
+
+
+@web.middleware
+async def append_to_text(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Looks first what it has got."""
+    response = await handler(request)
+    if isinstance(response, web.Response) and response.content_type == "text/plain":
+        response.text = (response.text or "") + LINE
+    return response
+
+
+async def append_to(response: Any) -> Any:
+    """Takes every answer for one that can be read and replaced."""
+    response.set_data(await response.get_data() + LINE.encode())
+    return response
+
+
+async def append_to_text_of(response: Any) -> Any:
+    """Looks first what it has got. A stream has no length yet."""
+    if response.mimetype == "text/plain" and response.content_length is not None:
+        return await append_to(response)
+    return response
+
+
+def aiohttp_kinds(middleware: Any, stored: str, released: threading.Event) -> web.Application:
+    async def binary(_: web.Request) -> web.Response:
+        return web.Response(body=BINARY, content_type="application/octet-stream")
+
+    async def text(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    async def as_json(_: web.Request) -> web.Response:
+        return web.json_response({"hello": "world"})
+
+    async def file(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(stored)
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_type = "text/plain"
+        await response.prepare(request)
+        async for piece in _pieces(released):
+            await response.write(piece)
+        return response
+
+    app = web.Application(middlewares=[middleware])
+    handlers = {"text": text, "JSON": as_json, "binary body": binary, "file": file}
+    for name, handler in handlers.items():
+        app.router.add_get(_target(name), handler)
+    app.router.add_get(_target("stream"), stream)
+    return app
+
+
+def quart_kinds(hook: Hook, stored: str, released: threading.Event) -> Quart:
+    app = Quart(__name__)
+    app.after_request(hook)
+    plain = {"Content-Type": "text/plain"}
+
+    @app.get(_target("text"))
+    async def text() -> Any:
+        return "hello", plain
+
+    @app.get(_target("JSON"))
+    async def as_json() -> Any:
+        return jsonify(hello="world")
+
+    @app.get(_target("binary body"))
+    async def binary() -> Any:
+        return BINARY, {"Content-Type": "application/octet-stream"}
+
+    @app.get(_target("file"))
+    async def file() -> Any:
+        return await send_file(stored)
+
+    @app.get(_target("stream"))
+    async def stream() -> Any:
+        return _pieces(released), plain
+
+    return app
+
+
+async def _pieces(released: threading.Event) -> AsyncIterator[bytes]:
+    """The second piece is made when the first has arrived, or was long waited for."""
+    yield b"one, "
+    await asyncio.to_thread(released.wait)
+    yield b"two"
+
+
+def _target(kind: str) -> str:
+    return "/" + kind.replace(" ", "-")
+
+
+APPENDING = (
+    (AIOHTTP, "response.text += line", partial(aiohttp_kinds, append)),
+    (AIOHTTP, "text/plain only", partial(aiohttp_kinds, append_to_text)),
+    (QUART, "response.set_data(… + line)", partial(quart_kinds, append_to)),
+    (QUART, "text/plain only", partial(quart_kinds, append_to_text_of)),
+)
+
+
+def ask_appended(application: Callable[[str, threading.Event], App], kind: str) -> Answer:
+    released = threading.Event()
+    with tempfile.NamedTemporaryFile(suffix=".txt") as stored:
+        stored.write(b"hello")
+        stored.flush()
+        with serve(application(stored.name, released)) as server, Wire(server.port) as wire:
+            return _stream(wire, released) if kind == "stream" else _whole(wire, kind)
+
+
+for stack, way, application in APPENDING:
+    for kind in KINDS:
+        experiment("appending-middleware", stack, f"{way}: {kind}", application, kind)(ask_appended)
+
+
+def _whole(wire: Wire, kind: str) -> Answer:
+    wire.request("GET", _target(kind))
+    try:
+        reply = wire.answer()
+    except NoAnswer as error:
+        return Answer("cut off", f"no whole answer: {error}")
+    words = [f"{reply.status}", _appended(reply.body)]
+    is_json = (reply.header("content-type") or "").startswith("application/json")
+    if is_json and not _parses(reply.body):
+        words.append("no JSON any more")
+    if kind == "binary body" and reply.status == 200 and reply.body != BINARY:
+        words.append("other bytes than before")
+    return Answer(", ".join(words), f"{len(reply.body)} bytes that end with {reply.body[-20:]!r}")
+
+
+def _stream(wire: Wire, released: threading.Event) -> Answer:
+    """Whether its beginning comes before its end has been made, and whether it has an end."""
+    wire.request("GET", _target("stream"), [("Connection", "close")])
+    try:
+        begun = wire.some(1.0)
+    except NoAnswer:
+        begun = b""
+    released.set()
+    head, _, body = (begun + wire.rest()).partition(b"\r\n\r\n")
+    if b"chunked" in head and not body.endswith(b"0\r\n\r\n"):
+        return Answer("cut off", f"of the stream came {body!r}, without its last chunk")
+    words = [head.split(b" ")[1].decode(), _appended(body.removesuffix(b"\r\n0\r\n\r\n"))]
+    if not begun:
+        words.append("held back until its end")
+    when = "before" if begun else "not before"
+    return Answer(", ".join(words), f"came {when} its end was made, and ended with {body[-20:]!r}")
+
+
+def _appended(body: bytes) -> str:
+    return "appended" if body.endswith(LINE.encode()) else "not appended"
+
+
+def _parses(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
+
+
+NOT_FOUND = {"no route": "/missing", "raised by a handler": "/raised", "returned": "/returned"}
+
+
+@web.middleware
+async def of_the_tutorials(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """As it is often shown: without a status, and with a `message` that responses once had."""
+    try:
+        response: Any = await handler(request)
+        if response.status != 404:
+            return response  # type: ignore[no-any-return]
+        message = response.message
+    except web.HTTPException as error:
+        if error.status != 404:
+            raise
+        message = error.reason
+    return web.json_response({"error": message})
+
+
+@web.middleware
+async def with_status(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Raised or returned, a 404 is a 404."""
+    try:
+        response = await handler(request)
+        if response.status != 404 or response.prepared:
+            return response
+        reason = response.reason
+    except web.HTTPNotFound as error:
+        reason = error.reason
+    return web.json_response({"error": reason or "Not Found"}, status=404)
+
+
+def aiohttp_404(middleware: Any) -> web.Application:
+    async def raised(_: web.Request) -> web.Response:
+        raise web.HTTPNotFound
+
+    async def returned(_: web.Request) -> web.Response:
+        return web.Response(status=404, text="no such order")
+
+    app = web.Application(middlewares=[middleware])
+    app.add_routes([web.get("/raised", raised), web.get("/returned", returned)])
+    return app
+
+
+def quart_404() -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/raised")
+    async def raised() -> str:
+        abort(404)
+
+    @app.get("/returned")
+    async def returned() -> tuple[str, int]:
+        return "no such order", 404
+
+    return app
+
+
+def with_errorhandler(*status: int) -> Quart:
+    app = quart_404()
+
+    @app.errorhandler(404)
+    async def not_found(error: NotFound) -> ResponseReturnValue:
+        body = jsonify(error=error.name)
+        return (body, *status) if status else body  # type: ignore[return-value]
+
+    return app
+
+
+def with_after_request() -> Quart:
+    """Meets every 404, whoever made it."""
+    app = quart_404()
+
+    @app.after_request
+    async def not_found(response: Any) -> Any:
+        if response.status_code != 404:
+            return response
+        as_json = jsonify(error="Not Found")
+        as_json.status_code = 404
+        return as_json
+
+    return app
+
+
+def ask_404(application: Callable[[], App], target: str) -> Answer:
+    with serve(application()) as server:
+        reply = get(server.port, target)
+    content_type = reply.header("content-type")
+    kind = "JSON" if (content_type or "").startswith("application/json") else "not JSON"
+    return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
+
+
+NOT_FOUND_AS_JSON: tuple[tuple[str, str, Callable[[], App]], ...] = (
+    (AIOHTTP, "as in the tutorials", partial(aiohttp_404, of_the_tutorials)),
+    (AIOHTTP, "status=404", partial(aiohttp_404, with_status)),
+    (QUART, "errorhandler(404) without a status", with_errorhandler),
+    (QUART, "errorhandler(404), 404", partial(with_errorhandler, 404)),
+    (QUART, "after_request", with_after_request),
+)
+for stack, way, not_found in NOT_FOUND_AS_JSON:
+    for name, target in NOT_FOUND.items():
+        experiment("error-middleware-404", stack, f"{way}, {name}", not_found, target)(ask_404)
+
+
+NAME = "X-Everywhere"
+
+
+def _get(target: str) -> Talk:
+    return lambda port: get(port, target).header(NAME) or ""
+
+
+def _handshake(port: int) -> str:
+    with Wire(port) as wire:
+        head = shake_hands(wire).decode().lower()
+        until_closed(wire)
+    return "1" if f"{NAME.lower()}: 1" in head else ""
+
+
+TALKS = {
+    "an answer": _get("/"),
+    "a stream": _get("/stream"),
+    "404": _get("/missing"),
+    "500": _get("/raise"),
+    "a WebSocket's handshake": _handshake,
+}
+
+
+def tag_on_prepare(app: web.Application, _: Seen) -> None:
+    async def tag(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers[NAME] = "1"
+
+    app.on_response_prepare.append(tag)
+
+
+def tag_in_middleware(app: web.Application, _: Seen) -> None:
+    @web.middleware
+    async def tag(request: web.Request, handler: Any) -> web.StreamResponse:
+        response: web.StreamResponse = await handler(request)
+        response.headers[NAME] = "1"
+        return response
+
+    app.middlewares.append(tag)
+
+
+def tag_exceptions_too(app: web.Application, _: Seen) -> None:
+    @web.middleware
+    async def tag(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            response: web.StreamResponse = await handler(request)
+        except web.HTTPException as error:
+            error.headers[NAME] = "1"
+            raise
+        response.headers[NAME] = "1"
+        return response
+
+    app.middlewares.append(tag)
+
+
+def tag_after_request(app: Quart, _: Seen) -> None:
+    @app.after_request
+    async def tag(response: Any) -> Any:
+        response.headers[NAME] = "1"
+        return response
+
+
+def tag_in_asgi(app: Quart, _: Seen) -> None:
+    inner = app.asgi_app
+    carriers = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
+    async def tag(scope: Any, receive: Any, send: Any) -> None:
+        async def tagging(message: Any) -> None:
+            if message["type"] in carriers:
+                headers = [*message.get("headers", ()), (NAME.lower().encode(), b"1")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await inner(scope, receive, tagging)
+
+    app.asgi_app = tag  # type: ignore[method-assign]
+
+
+TAGGING: Variants = {
+    AIOHTTP: {
+        "on_response_prepare": tag_on_prepare,
+        "middleware": tag_in_middleware,
+        "middleware, except web.HTTPException": tag_exceptions_too,
+    },
+    QUART: {"after_request": tag_after_request, "ASGI middleware": tag_in_asgi},
+}
+
+
+@variants("header-on-prepare", layers(TAGGING))
+def ask_header(placed: tuple[str, Layer]) -> Answer:
+    with serve(layered(*placed, Seen())) as server:
+        found = {name: talk(server.port) == "1" for name, talk in TALKS.items()}
+    lacking = [name for name, has in found.items() if not has]
+    on = ", ".join(name for name, has in found.items() if has) or "none of them"
+    answer = f"on all but {', '.join(lacking)}" if lacking else "on all of them"
+    return Answer(answer, f"of {len(found)} kinds of answers it is on {on}")
+
+
+def factory(name: str) -> Any:
+    """A function that makes the middleware."""
+
+    @web.middleware
+    async def tag(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers[name] = "1"
+        return response
+
+    return tag
+
+
+def undecorated(name: str) -> Any:
+    """The same without the decorator, which is what marks a middleware as new-style."""
+
+    async def tag(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers[name] = "1"
+        return response
+
+    return tag
+
+
+def old_style(name: str) -> Any:
+    """As middlewares were before the decorator: called once a request, they return a handler."""
+
+    async def make(_: web.Application, handler: Handler) -> Handler:
+        async def tag(request: web.Request) -> web.StreamResponse:
+            response = await handler(request)
+            response.headers[name] = "1"
+            return response
+
+        return tag
+
+    return make
+
+
+@web.middleware
+class Tag:
+    """A decorated class, whose objects are called."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers[self.name] = "1"
+        return response
+
+
+def hook_factory(app: Quart, name: str) -> None:
+    def tag(response: Any) -> Any:
+        response.headers[name] = "1"
+        return response
+
+    app.after_request(tag)
+
+
+def asgi_class(app: Quart, name: str) -> None:
+    class Asgi:
+        def __init__(self, inner: Any, name: str) -> None:
+            self.inner, self.name = inner, name
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async def tagging(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message["headers"], (self.name.encode(), b"1")]
+                await send(message)
+
+            await self.inner(scope, receive, tagging)
+
+    app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
+
+
+def aiohttp_twice(make: Callable[[str], Any]) -> web.Application:
+    app = aiohttp_app(Seen())
+    app.middlewares.extend([make("X-One"), make("X-Two")])
+    return app
+
+
+def quart_twice(install: Callable[[Quart, str], None]) -> Quart:
+    app = quart_app(Seen())
+    for name in ("X-One", "X-Two"):
+        install(app, name)
+    return app
+
+
+FACTORIES: Variants = {
+    AIOHTTP: {
+        "factory": partial(aiohttp_twice, factory),
+        "factory, without @web.middleware": partial(aiohttp_twice, undecorated),
+        "async def make(app, handler)": partial(aiohttp_twice, old_style),
+        "class under @web.middleware": partial(aiohttp_twice, Tag),
+    },
+    QUART: {
+        "after_request(factory(…))": partial(quart_twice, hook_factory),
+        "ASGI class": partial(quart_twice, asgi_class),
+    },
+}
+
+
+@variants("middleware-factory", FACTORIES)
+def ask_factory(application: Callable[[], App]) -> Answer:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with serve(application()) as server:
+            reply = get(server.port, "/")
+    warned = [warning.category.__name__ for warning in caught]
+    tags = [name for name in ("x-one", "x-two") if reply.header(name)]
+    worked = {0: "neither ran", 1: "one of the two ran", 2: "each with its own parameter"}
+    said = f", {' and '.join(sorted(set(warned)))}" if warned else ""
+    return Answer(
+        f"{reply.status}, {worked[len(tags)]}{said}",
+        f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(warned)}",
+    )
+
+
+OLD, NEW = "/old", "/new"
+
+
+@web.middleware
+async def clone(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives the handler a request with another path."""
+    return await handler(request.clone(rel_url=NEW))
+
+
+@web.middleware
+async def redirect(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Lets the client ask again."""
+    if request.path == OLD:
+        raise web.HTTPPermanentRedirect(NEW)
+    return await handler(request)
+
+
+def aiohttp_old_and_new(middleware: Any) -> web.Application:
+    def route(name: str) -> Handler:
+        async def handler(request: web.Request) -> web.Response:
+            return web.Response(text=f"{name} route, request.path {request.path}")
+
+        return handler
+
+    app = web.Application(middlewares=[middleware])
+    app.add_routes([web.get(path, route(path)) for path in (OLD, NEW)])
+    return app
+
+
+def quart_old_and_new(install: Callable[[Quart], None]) -> Quart:
+    app = Quart(__name__)
+    for path in (OLD, NEW):
+
+        @app.get(path, endpoint=path)
+        async def handler(path: str = path) -> str:
+            return f"{path} route, request.path {request.path}"
+
+    install(app)
+    return app
+
+
+def rewrite_before_request(app: Quart) -> None:
+    @app.before_request
+    async def rewrite() -> None:
+        request.path = NEW
+
+
+def rewrite_in_asgi(app: Quart) -> None:
+    inner = app.asgi_app
+
+    async def rewrite(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == OLD:
+            scope = {**scope, "path": NEW, "raw_path": NEW.encode()}
+        await inner(scope, receive, send)
+
+    app.asgi_app = rewrite  # type: ignore[method-assign]
+
+
+REWRITING: Variants = {
+    AIOHTTP: {
+        "middleware, request.clone(rel_url=…)": partial(aiohttp_old_and_new, clone),
+        "middleware redirects": partial(aiohttp_old_and_new, redirect),
+    },
+    QUART: {
+        "before_request, request.path = …": partial(quart_old_and_new, rewrite_before_request),
+        "ASGI middleware": partial(quart_old_and_new, rewrite_in_asgi),
+    },
+}
+
+
+@variants("rewrite-path", REWRITING)
+def ask_rewritten(application: Callable[[], App]) -> Answer:
+    with serve(application()) as server:
+        reply = get(server.port, OLD)
+    to = reply.header("location")
+    if to:
+        return Answer(f"{reply.status} to {to}", f"GET {OLD} gave {reply.status}, Location: {to}")
+    return Answer(f"{reply.status}, {reply.text}", f"GET {OLD} gave {reply.status}: {reply.text}")
+
+
+def refuse_in_middleware(app: web.Application, _: Seen) -> None:
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        raise web.HTTPForbidden
+
+    app.middlewares.append(refuse)
+
+
+def refuse_before_request(app: Quart, _: Seen) -> None:
+    @app.before_request
+    async def refuse() -> tuple[str, int]:
+        return "no", 403
+
+
+def refuse_before_websocket(app: Quart, _: Seen) -> None:
+    @app.before_websocket
+    async def refuse() -> tuple[str, int]:
+        return "no", 403
+
+
+def abort_before_websocket(app: Quart, _: Seen) -> None:
+    @app.before_websocket
+    async def refuse() -> None:
+        abort(403)
+
+
+def accept_before_websocket(app: Quart, _: Seen) -> None:
+    @app.before_websocket
+    async def refuse() -> tuple[str, int]:
+        await websocket.accept()
+        return "no", 403
+
+
+def refuse_in_asgi(app: Quart, _: Seen) -> None:
+    """`close` before `accept` is how ASGI refuses."""
+    inner = app.asgi_app
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await inner(scope, receive, send)
+
+    app.asgi_app = refuse  # type: ignore[method-assign]
+
+
+REFUSING: Variants = {
+    AIOHTTP: {"middleware raises HTTPForbidden": refuse_in_middleware},
+    QUART: {
+        "before_request returns 403": refuse_before_request,
+        "before_websocket returns 403": refuse_before_websocket,
+        "before_websocket aborts with 403": abort_before_websocket,
+        "before_websocket returns 403 after accept": accept_before_websocket,
+        "ASGI middleware closes": refuse_in_asgi,
+    },
+}
+
+
+@variants("refuse-websocket", layers(REFUSING))
+def ask_refused(placed: tuple[str, Layer]) -> Answer:
+    seen = Seen()
+    with serve(layered(*placed, seen)) as server:
+        with Wire(server.port) as wire:
+            try:
+                status = shake_hands(wire).split(b" ")[1].decode()
+            except NoAnswer as error:
+                status, came = "no answer", f"the handshake had no answer: {error}"
+            else:
+                came = f"the handshake was answered {status}"
+            if status == "101":
+                seen.wait("accepted", 1.0)  # to leave earlier could keep the handler from noting it
+        server.stop()
+    ran = "the handler ran" if "accepted" in seen else "the handler did not run"
+    return Answer(f"{status}, {ran}", f"{came}; {ran}")

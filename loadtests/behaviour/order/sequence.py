@@ -1,0 +1,492 @@
+"""In which order layers run: two of a kind, all hooks, those of nested applications, and what
+still runs when one of them answers or raises, or the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Blueprint, Quart, after_this_request, request_finished, request_started
+
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import (
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.order.layers import (
+    AIOHTTP,
+    QUART,
+    STOP_S,
+    Layer,
+    aiohttp_app,
+    layered,
+    layers,
+    quart_app,
+    told,
+)
+
+BOTH = ("first", "second")
+WRAPPERS = ("first wrapper", "second wrapper")
+"""In the order in which they are registered."""
+
+
+def middlewares(app: web.Application, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
+    """Appended in this order."""
+
+    def named(name: str) -> Any:
+        @web.middleware
+        async def layer(request: web.Request, handler: Any) -> web.StreamResponse:
+            seen(f"{name} in")
+            response: web.StreamResponse = await handler(request)
+            seen(f"{name} out")
+            return response
+
+        return layer
+
+    app.middlewares.extend(named(name) for name in names)
+
+
+def hooks(app: Quart, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
+    def named(name: str) -> None:
+        @app.before_request
+        async def enter() -> None:
+            seen(f"{name} in")
+
+        @app.after_request
+        async def leave(response: Any) -> Any:
+            seen(f"{name} out")
+            return response
+
+    for name in names:
+        named(name)
+
+
+def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) -> None:
+    """Each wraps what was there before it."""
+
+    def named(name: str, inner: Any) -> Any:
+        async def layer(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                await inner(scope, receive, send)
+                return
+            seen(f"{name} in")
+            await inner(scope, receive, send)
+            seen(f"{name} out")
+
+        return layer
+
+    for name in names:
+        app.asgi_app = named(name, app.asgi_app)  # type: ignore[method-assign]
+
+
+def hooks_and_asgi(app: Quart, seen: Seen) -> None:
+    hooks(app, seen, ("hook",))
+    asgi_middlewares(app, seen, ("ASGI middleware",))
+
+
+TWO_LAYERS: Variants = {
+    AIOHTTP: {"middlewares=[first, second]": middlewares},
+    QUART: {
+        "before_request, after_request": hooks,
+        "app.asgi_app = second(first(app.asgi_app))": asgi_middlewares,
+        "hooks and ASGI middleware": hooks_and_asgi,
+    },
+}
+
+
+@variants("middleware-order", layers(TWO_LAYERS))
+def ask_order(placed: tuple[str, Layer]) -> Answer:
+    seen = Seen()
+    with serve(layered(*placed, seen)) as server:
+        get(server.port, "/")
+        server.stop(STOP_S)
+    return Answer(", ".join(seen.events), f"{len(seen.events)} events: {', '.join(seen.events)}")
+
+
+SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
+
+
+def aiohttp_hooks(seen: Seen) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        seen("handler")
+        return web.Response(text="hello")
+
+    @web.middleware
+    async def around(request: web.Request, handler: Any) -> web.StreamResponse:
+        seen("middleware in")
+        response: web.StreamResponse = await handler(request)
+        seen("middleware out")
+        return response
+
+    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
+        seen("on_response_prepare")
+
+    app = web.Application(middlewares=[around])
+    app.router.add_get("/", handler)
+    app.on_response_prepare.append(prepare)
+    return app
+
+
+def quart_hooks(seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    def note(event: str) -> Any:
+        async def hook(given: Any = None) -> Any:
+            seen(event)
+            return given
+
+        return hook
+
+    def signalled(event: str) -> Any:
+        async def receiver(sender: Any, **_: Any) -> None:
+            seen(event)
+
+        return receiver
+
+    app.before_request(note("before_request"))
+    app.after_request(note("after_request"))
+    app.teardown_appcontext(note("teardown_appcontext"))
+    request_started.connect(signalled("request_started"), app, weak=False)
+    request_finished.connect(signalled("request_finished"), app, weak=False)
+
+    @app.teardown_request
+    async def teardown(_: BaseException | None) -> None:
+        await asyncio.sleep(0.3)  # an answer that is sent before it overtakes it
+        seen("teardown_request")
+
+    @app.after_serving
+    async def stopping() -> None:
+        seen(STOPPING)
+
+    @app.get("/")
+    async def handler() -> str:
+        seen("handler")
+        after_this_request(note("after_this_request"))
+        return "hello"
+
+    return app
+
+
+@experiments("hooks-order", {AIOHTTP: aiohttp_hooks, QUART: quart_hooks})
+def ask_hooks(application: Callable[[Seen], App]) -> Answer:
+    """Start and stop have an application context too, whose teardown is not meant here."""
+    seen = Seen()
+    with serve(application(seen)) as server:
+        with Wire(server.port) as wire:
+            seen(SENT)
+            wire.request("GET", "/")
+            wire.answer()
+            seen(RECEIVED)
+        server.stop(STOP_S)
+    events = seen.events
+    ended = events.index(STOPPING) if STOPPING in events else len(events)
+    meant = events[events.index(SENT) + 1 : ended]
+    return Answer(
+        ", ".join(meant), f"{len(meant)} events, the client's at place {meant.index(RECEIVED) + 1}"
+    )
+
+
+def subapps(seen: Seen) -> web.Application:
+    def watched(name: str) -> web.Application:
+        @web.middleware
+        async def around(request: web.Request, handler: Any) -> web.StreamResponse:
+            seen(f"{name} in")
+            try:
+                response: web.StreamResponse = await handler(request)
+            finally:
+                seen(f"{name} out")
+            return response
+
+        async def prepare(_: web.Request, response: web.StreamResponse) -> None:
+            seen(f"{name} prepare")
+
+        app = web.Application(middlewares=[around])
+        app.on_response_prepare.append(prepare)
+        return app
+
+    async def handler(_: web.Request) -> web.Response:
+        seen("handler")
+        return web.Response(text="hello")
+
+    outer, inner = watched("outer"), watched("inner")
+    inner.router.add_get("/", handler)
+    outer.add_subapp("/inner", inner)
+    return outer
+
+
+def blueprints(seen: Seen) -> Quart:
+    def watch(name: str, where: Quart | Blueprint) -> None:
+        @where.before_request
+        async def enter() -> None:
+            seen(f"{name} in")
+
+        @where.after_request
+        async def leave(response: Any) -> Any:
+            seen(f"{name} out")
+            return response
+
+        @where.teardown_request
+        async def teardown(_: BaseException | None) -> None:
+            seen(f"{name} teardown")
+
+    app, inner = Quart(__name__), Blueprint("inner", __name__, url_prefix="/inner")
+    watch("outer", app)
+    watch("inner", inner)
+
+    @inner.get("/")
+    async def handler() -> str:
+        seen("handler")
+        return "hello"
+
+    app.register_blueprint(inner)
+    return app
+
+
+NESTED: Variants = {
+    AIOHTTP: {
+        "add_subapp, a route": (subapps, "/inner/"),
+        "add_subapp, no route": (subapps, "/inner/missing"),
+    },
+    QUART: {
+        "Blueprint, a route": (blueprints, "/inner/"),
+        "Blueprint, no route": (blueprints, "/inner/missing"),
+    },
+}
+
+
+@variants("nested-app-order", NESTED)
+def ask_nested(nested: tuple[Callable[[Seen], App], str]) -> Answer:
+    application, target = nested
+    seen = Seen()
+    with serve(application(seen)) as server:
+        came_back = told(get(server.port, target))
+        server.stop(STOP_S)
+    return Answer(", ".join(seen.events), f"{len(seen.events)} events; got {came_back}")
+
+
+def aiohttp_refusing(seen: Seen, raises: bool = False) -> web.Application:
+    """The second of three middlewares answers."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Any) -> web.StreamResponse:
+        seen("second answers")
+        if raises:
+            raise web.HTTPForbidden
+        return web.Response(status=403)
+
+    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
+        seen("on_response_prepare")
+
+    app = aiohttp_app(seen)
+    middlewares(app, seen, ("first",))
+    app.middlewares.append(refuse)
+    middlewares(app, seen, ("third",))
+    app.on_response_prepare.append(prepare)
+    return app
+
+
+def quart_refusing(seen: Seen) -> Quart:
+    """The second of three pairs of hooks answers."""
+    app = quart_app(seen)
+    hooks(app, seen, ("first",))
+
+    @app.before_request
+    async def refuse() -> tuple[str, int]:
+        seen("second answers")
+        return "no", 403
+
+    @app.after_request
+    async def leave(response: Any) -> Any:
+        seen("second out")
+        return response
+
+    hooks(app, seen, ("third",))
+
+    @app.teardown_request
+    async def teardown(_: BaseException | None) -> None:
+        seen("teardown")
+
+    return app
+
+
+REFUSING: Variants = {
+    AIOHTTP: {
+        "middleware returns a response": aiohttp_refusing,
+        "middleware raises HTTPForbidden": partial(aiohttp_refusing, raises=True),
+    },
+    QUART: {"before_request returns a response": quart_refusing},
+}
+
+
+@variants("early-return", REFUSING)
+def ask_early(application: Callable[[Seen], App]) -> Answer:
+    seen = Seen()
+    with serve(application(seen)) as server:
+        came_back = told(get(server.port, "/"))
+        server.stop(STOP_S)
+    return Answer(", ".join(seen.events), f"got {came_back}")
+
+
+def in_middleware(app: web.Application, seen: Seen) -> None:
+    @web.middleware
+    async def outer(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            response: web.StreamResponse = await handler(request)
+        finally:
+            seen("the outer one ran")
+        return response
+
+    @web.middleware
+    async def broken(request: web.Request, handler: Any) -> web.StreamResponse:
+        await handler(request)
+        raise RuntimeError("broken")
+
+    app.middlewares.extend([outer, broken])
+
+
+def in_signal(app: web.Application, seen: Seen) -> None:
+    async def broken(_: web.Request, __: web.StreamResponse) -> None:
+        raise RuntimeError("broken")
+
+    async def later(_: web.Request, __: web.StreamResponse) -> None:
+        seen("the later one ran")
+
+    app.on_response_prepare.extend([broken, later])
+
+
+def in_after_request(app: Quart, seen: Seen) -> None:
+    """What is registered later runs earlier."""
+
+    @app.after_request
+    async def later(response: Any) -> Any:
+        seen("the later one ran")
+        return response
+
+    @app.after_request
+    async def broken(_: Any) -> Any:
+        if "broke" not in seen:
+            seen("broke")
+            raise RuntimeError("broken")
+        seen("the broken one ran again")
+        raise RuntimeError("broken again")
+
+    @app.errorhandler(RuntimeError)
+    async def dealt_with(_: RuntimeError) -> tuple[str, int]:
+        seen("the errorhandler ran")
+        return "sorry", 503
+
+
+def in_teardown(app: Quart, seen: Seen) -> None:
+    @app.teardown_request
+    async def later(_: BaseException | None) -> None:
+        seen("the later one ran")
+
+    @app.teardown_request
+    async def broken(_: BaseException | None) -> None:
+        raise RuntimeError("broken")
+
+
+RAISING: Variants = {
+    AIOHTTP: {"middleware": in_middleware, "on_response_prepare": in_signal},
+    QUART: {"after_request": in_after_request, "teardown_request": in_teardown},
+}
+
+
+@variants("exception-in-after", layers(RAISING))
+def ask_raising(placed: tuple[str, Layer]) -> Answer:
+    seen = Seen()
+    with serve(layered(*placed, seen)) as server:
+        try:
+            status = str(get(server.port, "/").status)
+        except NoAnswer as error:
+            status, came = "no answer", f"the client got no answer: {error}"
+        else:
+            came = f"the client got {status}"
+        server.stop(STOP_S)
+    ran = [event for event in dict.fromkeys(seen.events) if event.startswith("the ")]
+    return Answer(", ".join((status, *ran)), f"{came}; events: {', '.join(seen.events)}")
+
+
+WORK_S = 0.5
+
+
+def aiohttp_working(seen: Seen) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        seen("handler begins")
+        await asyncio.sleep(WORK_S)
+        seen("handler ends")
+        return web.Response()
+
+    @web.middleware
+    async def around(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            response: web.StreamResponse = await handler(request)
+            seen("middleware out")
+        except asyncio.CancelledError:
+            seen("middleware sees CancelledError")
+            raise
+        finally:
+            seen("finally")
+        return response
+
+    async def prepare(_: web.Request, __: web.StreamResponse) -> None:
+        seen("on_response_prepare")
+
+    app = web.Application(middlewares=[around])
+    app.router.add_get("/", handler)
+    app.on_response_prepare.append(prepare)
+    return app
+
+
+def quart_working(seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    @app.after_request
+    async def after(response: Any) -> Any:
+        seen("after_request")
+        return response
+
+    @app.teardown_request
+    async def teardown(error: BaseException | None) -> None:
+        seen(f"teardown_request with {type(error).__name__ if error else 'no exception'}")
+        await asyncio.sleep(0)
+        seen("teardown_request ends")
+
+    @app.get("/")
+    async def handler() -> str:
+        seen("handler begins")
+        await asyncio.sleep(WORK_S)
+        seen("handler ends")
+        return ""
+
+    return app
+
+
+@experiments("teardown-on-disconnect", {AIOHTTP: aiohttp_working, QUART: quart_working})
+@experiment(
+    "teardown-on-disconnect",
+    AIOHTTP,
+    "handler_cancellation=True",
+    aiohttp_working,
+    handler_cancellation=True,
+)
+def ask_left(application: Callable[[Seen], App], **options: bool) -> Answer:
+    seen = Seen()
+    with serve(application(seen), **options) as server:
+        with Wire(server.port) as wire:
+            wire.request("GET", "/")
+            seen.wait("handler begins")
+            wire.leave(Leaving.FIN)
+            # Twice as long as the work takes: what has not happened by then is not waited for.
+            seen.wait("nothing", WORK_S * 2)
+        server.stop(STOP_S)
+    after = seen.events[1:]
+    return Answer(", ".join(after) or "nothing more runs", f"{len(after)} events after it had left")

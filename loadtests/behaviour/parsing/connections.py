@@ -1,0 +1,259 @@
+"""Connections: how long and for how many requests they live, idle, half asked, or of HTTP/1.0."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+from quart import Quart
+
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
+from loopbench.loadtests.behaviour.parsing.scene import (
+    FOLLOWING,
+    PLAIN,
+    aiohttp_plain,
+    quart_plain,
+)
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+HALF = b"GET / HTTP/1.1\r\nHost: local"
+EVERY_S = 0.25
+DRIPS_S = 4.0
+DRIPPING = f"a byte every {EVERY_S:g} s"
+
+
+def _given_up(wire: Wire, began: float, patience_s: float) -> Answer:
+    try:
+        said = wire.rest(patience_s)
+    except NoAnswer:
+        return Answer(f"open after {patience_s:g} s", "no answer, and it was not closed")
+    took_s = time.perf_counter() - began
+    status = said.split(b" ")[1].decode() if said else "without an answer"
+    return Answer(
+        f"closed after {took_s:.0f} s, {status}", f"closed after {took_s:.2f} s, {said!r}"
+    )
+
+
+@experiment("half-sent-head", AIOHTTP, DEFAULT, aiohttp_plain, 30.0, bound_s=50)
+@experiment("half-sent-head", AIOHTTP, "keepalive_timeout=1", aiohttp_plain, keepalive_timeout=1)
+@experiment(
+    "half-sent-head",
+    AIOHTTP,
+    "keepalive_timeout=1, second request",
+    aiohttp_plain,
+    again=True,
+    keepalive_timeout=1,
+)
+@experiment("half-sent-head", QUART, DEFAULT, quart_plain)
+@experiment("half-sent-head", QUART, "keep_alive_timeout=1", quart_plain, keep_alive_timeout=1)
+@experiment(
+    "half-sent-head",
+    QUART,
+    "keep_alive_timeout=1, second request",
+    quart_plain,
+    again=True,
+    keep_alive_timeout=1,
+)
+def ask_half(
+    application: Callable[[], App], patience_s: float = 10.0, again: bool = False, **options: Any
+) -> Answer:
+    """again: a whole request goes before, on the same connection."""
+    with serve(application(), **options) as server, Wire(server.port) as wire:
+        if again:
+            wire.request("GET", "/")
+            wire.answer()
+        wire.send(HALF)
+        return _given_up(wire, time.perf_counter(), patience_s)
+
+
+@experiment(
+    "half-sent-head",
+    AIOHTTP,
+    f"keepalive_timeout=1, {DRIPPING}",
+    aiohttp_plain,
+    keepalive_timeout=1,
+)
+@experiment(
+    "half-sent-head",
+    QUART,
+    f"keep_alive_timeout=1, {DRIPPING}",
+    quart_plain,
+    keep_alive_timeout=1,
+)
+def ask_dripping(application: Callable[[], App], **options: Any) -> Answer:
+    """A byte of a header at a time, for longer than the timeout."""
+    with serve(application(), **options) as server, Wire(server.port) as wire:
+        began = time.perf_counter()
+        wire.send(HALF)
+        with suppress(ConnectionError):
+            while time.perf_counter() - began < DRIPS_S:
+                with suppress(NoAnswer):
+                    if not wire.some(EVERY_S):
+                        return _given_up(wire, began, 0.1)
+                wire.send(b"x")
+            return Answer(f"open after {DRIPS_S:g} s", f"a byte came every {EVERY_S:g} s")
+        return _given_up(wire, began, 0.1)
+
+
+LONG_S = 80.0
+
+
+def _idle(port: int, patience_s: float, silent: bool = False) -> Answer:
+    """Ask once, or not at all, and wait until the server closes."""
+    with Wire(port) as wire:
+        if not silent:
+            wire.request("GET", "/")
+            wire.answer()
+        closed = wire.closed(patience_s)
+    since = "a connect after which nothing was sent" if silent else "an answer"
+    if closed is None:
+        return Answer(f"open after {patience_s:g} s", f"{patience_s:g} s after {since} it was open")
+    return Answer(f"closed after {closed:.0f} s", f"closed {closed:.2f} s after {since}")
+
+
+@experiment("idle-connection", AIOHTTP, DEFAULT, aiohttp_plain, LONG_S, bound_s=100)
+@experiment("idle-connection", AIOHTTP, "keepalive_timeout=1", aiohttp_plain, keepalive_timeout=1)
+@experiment(
+    "idle-connection",
+    AIOHTTP,
+    "keepalive_timeout=1, nothing ever sent",
+    aiohttp_plain,
+    silent=True,
+    keepalive_timeout=1,
+)
+@experiment("idle-connection", QUART, DEFAULT, quart_plain)
+@experiment("idle-connection", QUART, "nothing ever sent", quart_plain, silent=True)
+@experiment("idle-connection", QUART, "keep_alive_timeout=1", quart_plain, keep_alive_timeout=1)
+def ask_idle(
+    application: Callable[[], App], patience_s: float = 12.0, silent: bool = False, **options: Any
+) -> Answer:
+    with serve(application(), **options) as server:
+        return _idle(server.port, patience_s, silent)
+
+
+@experiment("idle-connection", AIOHTTP, "web.run_app", bound_s=100)
+def ask_idle_of_run_app() -> Answer:
+    """`web.run_app` takes the main thread, so that the client has another."""
+    told: list[Answer] = []
+
+    def client(port: int) -> None:
+        try:
+            told.append(_idle(port, LONG_S))
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        threading.Thread(target=client, args=(port,)).start()
+        web.run_app(aiohttp_plain(), sock=listening, print=None)
+    (answer,) = told
+    return answer
+
+
+MOST = 1100
+
+
+@experiments("requests-a-connection", PLAIN)
+@experiment(
+    "requests-a-connection",
+    QUART,
+    "keep_alive_max_requests=3",
+    quart_plain,
+    keep_alive_max_requests=3,
+)
+@experiment(
+    "requests-a-connection",
+    QUART,
+    "keep_alive_max_requests=10**9",
+    quart_plain,
+    keep_alive_max_requests=10**9,
+)
+def ask_many(application: Callable[[], App], **options: Any) -> Answer:
+    with serve(application(), **options) as server, Wire(server.port) as wire:
+        for number in range(1, MOST + 1):
+            wire.send(FOLLOWING)
+            if wire.answer().header("connection") == "close":
+                closed = wire.closed()
+                after = "still open 10 s" if closed is None else f"closed {closed:.2f} s"
+                return Answer(f"{number}", f"answer {number} said Connection: close; {after} later")
+    return Answer(f"{MOST} and more", f"{MOST} answers on one connection, none said close")
+
+
+def aiohttp_hello() -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    async def streamed(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b"hel", b"lo"):
+            await response.write(piece)
+        return response
+
+    app = web.Application()
+    app.add_routes([web.get("/", handler), web.get("/streamed", streamed)])
+    return app
+
+
+def quart_hello() -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        return "hello"
+
+    @app.get("/streamed")
+    async def streamed() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncIterator[bytes]:
+            for piece in (b"hel", b"lo"):
+                yield piece
+
+        return pieces()
+
+    return app
+
+
+HELLO: Apps = {AIOHTTP: aiohttp_hello, QUART: quart_hello}
+HOST, KEEP = "Host: localhost", "Connection: keep-alive"
+OLD_REQUESTS = {
+    "GET": ("/", HOST),
+    "GET without Host": ("/",),
+    "GET with Connection: keep-alive": ("/", HOST, KEEP),
+    "a streamed answer": ("/streamed", HOST),
+    "a streamed answer, Connection: keep-alive": ("/streamed", HOST, KEEP),
+}
+ENDS_S = 4.0
+
+
+@experiments("http-1-0", HELLO, OLD_REQUESTS)
+def ask_old(application: Callable[[], App], request: tuple[str, ...]) -> Answer:
+    """request: target and headers of a request of HTTP/1.0."""
+    target, *lines = request
+    with serve(application()) as server, Wire(server.port) as wire:
+        wire.send("\r\n".join([f"GET {target} HTTP/1.0", *lines, "", ""]).encode())
+        try:
+            reply = wire.answer(ENDS_S)
+        except NoAnswer as error:
+            return Answer("no end of the body, stays open", f"{ENDS_S:g} s after it: {error}")
+        if wire.closed(1.0) is None:
+            wire.send(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            fate = f"stays open, the next is {wire.answer().status}"
+        else:
+            fate = "then closes"
+    framing = "chunked" if reply.header("transfer-encoding") else "as it is"
+    whole = "whole" if reply.text == "hello" else f"as {reply.text!r}"
+    said = ", ".join(f"{name}: {value}" for name, value in reply.headers if name != "date")
+    told = f"{reply.status} with {said}; the body came {whole}; {fate}"
+    if target == "/streamed" and reply.status == 200:
+        return Answer(f"{reply.status}, the body {framing}, {fate}", told)
+    return Answer(f"{reply.status}, {fate}", told)

@@ -1,0 +1,256 @@
+"""Heads of requests that are wrong, too long or contradict themselves; and those of answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart
+from quart import Response as QuartResponse
+
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments, variants
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.parsing.scene import (
+    PLAIN,
+    Logged,
+    aiohttp_plain,
+    exchange,
+    head,
+    outcome,
+    quart_plain,
+)
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+REST = b"\r\nHost: localhost\r\n\r\n"
+REQUEST_LINES = {
+    "no HTTP at all": b"hello\r\n\r\n",
+    "the first bytes of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + 64 * b"\x01",
+    "no version": b"GET /" + REST,
+    "two blanks": b"GET  / HTTP/1.1" + REST,
+    "HTTP/1.2": b"GET / HTTP/1.2" + REST,
+    "an empty line before it": b"\r\nGET / HTTP/1.1" + REST,
+    "LF alone": b"GET / HTTP/1.1\nHost: localhost\n\n",
+    "no Host": b"GET / HTTP/1.1\r\n\r\n",
+}
+
+
+def _told(records: Sequence[logging.LogRecord]) -> str:
+    if not records:
+        return "nothing was logged"
+    return ", ".join(f"{one.name} logged an {one.levelname}" for one in records)
+
+
+@experiments("bad-request-line", PLAIN, REQUEST_LINES)
+def ask_bad_line(application: Callable[[], App], request: bytes) -> Answer:
+    log = Logged()
+    with serve(application()) as server:
+        seen = exchange(server.port, request)
+        errors = [one for one in log.records if one.levelno >= logging.WARNING]
+    how = ", logged" if errors else ""
+    return Answer(f"{seen.words}{how}", f"{seen.told}; {_told(errors)}")
+
+
+CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"
+CONTRADICTIONS = {
+    "Content-Length twice, equal": (b"abc", "Content-Length: 3", "Content-Length: 3"),
+    "Content-Length: 3, 3": (b"abc", "Content-Length: 3, 3"),
+    "Content-Length twice, different": (b"abcd", "Content-Length: 3", "Content-Length: 4"),
+    "Content-Length and chunked": (CHUNKS, "Content-Length: 3", "Transfer-Encoding: chunked"),
+    "Content-Length: +3": (b"abc", "Content-Length: +3"),
+    "Transfer-Encoding: gzip, chunked": (CHUNKS, "Transfer-Encoding: gzip, chunked"),
+    "a blank before the colon": (b"abc", "Content-Length : 3"),
+}
+
+
+@experiments("request-length", PLAIN, CONTRADICTIONS)
+def ask_length(application: Callable[[], App], request: tuple[Any, ...]) -> Answer:
+    body, *lines = request
+    return outcome(application, head("POST", "/", *lines) + body)
+
+
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+FRAMINGS = {
+    "Content-Length: -1": POST + b"Content-Length: -1\r\n\r\n",
+    "Content-Length without a value": POST + b"Content-Length:\r\n\r\n",
+    "Content-Length: 0x3": POST + b"Content-Length: 0x3\r\n\r\nabc",
+    "Content-Length: 1_0": POST + b"Content-Length: 1_0\r\n\r\n0123456789",
+    "Transfer-Encoding: identity": POST + b"Transfer-Encoding: identity\r\n\r\n",
+    "Transfer-Encoding: chunked, chunked": POST
+    + b"Transfer-Encoding: chunked, chunked\r\n\r\n"
+    + CHUNKS,
+    "Transfer-Encoding: xchunked": POST + b"Transfer-Encoding: xchunked\r\n\r\n" + CHUNKS,
+    "Transfer-Encoding: chunked in HTTP/1.0": CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + CHUNKS,
+    "a chunk of size +3": CHUNKED + b"+3\r\nabc\r\n0\r\n\r\n",
+    "a chunk of size 0x3": CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n",
+    "a chunk of size -3": CHUNKED + b"-3\r\nabc\r\n0\r\n\r\n",
+    "a chunk of size 3 with an extension": CHUNKED + b"3;name=value\r\nabc\r\n0\r\n\r\n",
+    "a chunk whose size ends with LF": CHUNKED + b"3\nabc\r\n0\r\n\r\n",
+    "a chunk whose data ends with LF": CHUNKED + b"3\r\nabc\n0\r\n\r\n",
+    "a chunk longer than its size": CHUNKED + b"3\r\nabcd\r\n0\r\n\r\n",
+    "a trailer after the last chunk": CHUNKED + b"3\r\nabc\r\n0\r\nX: 1\r\n\r\n",
+    "Content-Length in a trailer": CHUNKED + b"3\r\nabc\r\n0\r\nContent-Length: 9\r\n\r\n",
+    "a header folded over two lines": head("GET", "/", "X: 1", " 2"),
+    "a first header that begins with a blank": head("GET", "/").replace(b"Host", b" Host"),
+    "a header without a colon": head("GET", "/", "X"),
+    "a header without a name": head("GET", "/", ": x"),
+    "a blank in a header's name": head("GET", "/", "X Y: 1"),
+    "NUL in a header's value": head("GET", "/", "X: a\0b"),
+    "CR alone in a header's value": head("GET", "/", "X: a\rb"),
+    "a header that ends with LF": head("GET", "/", "X: 1").replace(b"1\r\n", b"1\n"),
+    "Host twice": head("GET", "/", "Host: other"),
+    "Host with a path": head("GET", "/").replace(b"localhost", b"localhost/x"),
+    "an absolute target with another host": head("GET", "http://other/"),
+    "a target with a fragment": head("GET", "/#x"),
+    "a target without a slash": head("GET", "x"),
+    "a blank in the target": head("GET", "/?a b"),
+    "HTTP/1.1 in lower case": head("GET", "/").replace(b"HTTP/", b"http/"),
+    "a tab for a blank": head("GET", "/").replace(b"GET ", b"GET\t"),
+}
+"""Shapes that RFC 9110 and RFC 9112 forbid or leave to the reader: a proxy in front that reads
+one of them in another way can be led to see two requests where the server sees one."""
+
+experiments("framing", PLAIN, FRAMINGS)(outcome)
+
+
+def header_of(size: int) -> bytes:
+    """A head with one header of so many bytes."""
+    return head("GET", "/", f"X: {'x' * (size - 3)}")
+
+
+def target_of(size: int) -> bytes:
+    """A head with a target of so many bytes."""
+    return head("GET", f"/?a={'x' * (size - 4)}")
+
+
+MANY = head("GET", "/", *(f"X{number}: x" for number in range(200)))
+LONG_HEADS = {
+    "a header of 8,000 bytes": header_of(8_000),
+    "a header of 9,000 bytes": header_of(9_000),
+    "a header of 40,000 bytes": header_of(40_000),
+    "a header of 70,000 bytes": header_of(70_000),
+    "200 headers": MANY,
+}
+LONG_TARGETS = {
+    "8,000 bytes": target_of(8_000),
+    "9,000 bytes": target_of(9_000),
+    "70,000 bytes": target_of(70_000),
+}
+for question, long in (("oversized-head", LONG_HEADS), ("oversized-target", LONG_TARGETS)):
+    experiments(question, PLAIN, long)(outcome)
+RAISED: tuple[tuple[str, str, str, bytes, str, int], ...] = (
+    (
+        "oversized-head",
+        AIOHTTP,
+        "a header of 40,000 bytes",
+        header_of(40_000),
+        "max_field_size",
+        65536,
+    ),
+    ("oversized-head", AIOHTTP, "200 headers", MANY, "max_headers", 300),
+    ("oversized-target", AIOHTTP, "9,000 bytes", target_of(9_000), "max_line_size", 65536),
+    (
+        "oversized-target",
+        QUART,
+        "70,000 bytes",
+        target_of(70_000),
+        "h11_max_incomplete_size",
+        131072,
+    ),
+)
+for question, stack, setting, sent, name, value in RAISED:
+    options: dict[str, Any] = {name: value}
+    raised = f"{setting}, {name}={value}"
+    experiment(question, stack, raised, PLAIN[stack], sent, **options)(outcome)
+
+
+@experiments("oversized-head", PLAIN, {"a header of 40,000 bytes in two pieces": 40_000})
+@experiment(
+    "oversized-head",
+    "quart-hypercorn",
+    "a header of 40,000 bytes in two pieces, h11_max_incomplete_size=65536",
+    quart_plain,
+    40_000,
+    h11_max_incomplete_size=65536,
+)
+def ask_in_two_pieces(application: Callable[[], App], size: int, **options: Any) -> Answer:
+    """The same bytes, the second half a little later, as over a network."""
+    data = header_of(size)
+    with serve(application(), **options) as server, Wire(server.port) as wire:
+        wire.send(data[: len(data) // 2])
+        time.sleep(0.3)
+        try:
+            wire.send(data[len(data) // 2 :])
+            reply = wire.answer()
+        except (NoAnswer, ConnectionError) as error:
+            return Answer("no answer, then closes", str(error))
+        fate = "stays open" if wire.closed(0.3) is None else "then closes"
+    return Answer(f"{reply.status}, {fate}", f"{reply.status}: {reply.text[:60]!r}, {fate}")
+
+
+async def remove(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.pop("Server", None)
+
+
+async def replace(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "mine"
+
+
+def aiohttp_preparing(signal: Any) -> web.Application:
+    app = aiohttp_plain()
+    app.on_response_prepare.append(signal)
+    return app
+
+
+def quart_naming() -> Quart:
+    app = quart_plain()
+
+    @app.after_request
+    async def name(response: QuartResponse) -> QuartResponse:
+        response.headers["Server"] = "mine"
+        return response
+
+    return app
+
+
+@variants(
+    "server-header",
+    {
+        "aiohttp": {
+            DEFAULT: aiohttp_plain,
+            "Server removed in on_response_prepare": partial(aiohttp_preparing, remove),
+            "Server set in on_response_prepare": partial(aiohttp_preparing, replace),
+        },
+        "quart-hypercorn": {DEFAULT: quart_plain, "Server set in after_request": quart_naming},
+    },
+)
+@experiment(
+    "server-header",
+    "quart-hypercorn",
+    "include_server_header=False",
+    quart_plain,
+    include_server_header=False,
+)
+@experiment(
+    "server-header",
+    "quart-hypercorn",
+    "include_date_header=False",
+    quart_plain,
+    include_date_header=False,
+)
+def ask_server(application: Callable[[], App], **options: Any) -> Answer:
+    with serve(application(), **options) as server:
+        reply = get(server.port, "/")
+    names = [value for name, value in reply.headers if name == "server"]
+    if len(names) > 1:
+        return Answer(f"Server twice: {' and '.join(names)}", f"Server: {' and '.join(names)}")
+    date = "Date" if reply.header("date") else "no Date"
+    said = re.sub(r"\d+(\.\d+)+", "(version)", names[0]) if names else "nothing"
+    return Answer(f"{said}, {date}", f"Server: {names}; Date: {reply.header('date')}")

@@ -1,0 +1,190 @@
+"""JSON in requests and answers: broken, mislabelled, beyond what numbers can be, and its bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart, jsonify, request
+from quart import Response as QuartResponse
+from quart.json.provider import DefaultJSONProvider
+
+from loopbench.loadtests.behaviour.framework.experiment import (
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.parsing.scene import (
+    aiohttp_reader,
+    exchange,
+    head,
+    post,
+    quart_reader,
+    readers,
+    reply_to,
+)
+
+READ_AND_ANSWERED = readers(lambda request: request.json(), lambda: request.get_json())
+NUMBERS = {
+    "NaN": b"NaN",
+    "1e400": b"1e400",
+    "9007199254740993": b"9007199254740993",
+    "0.1 with 30 digits": b"0.1" + 29 * b"0" + b"1",
+    "an integer of 4,301 digits": 4301 * b"1",
+}
+
+
+@experiments("json-numbers", READ_AND_ANSWERED, NUMBERS)
+def ask_number(application: Callable[[], App], number: bytes) -> Answer:
+    reply = reply_to(application(), post("/", "application/json", number))
+    said = reply.text.strip()
+    if reply.status != 200:
+        return Answer(f"{reply.status}", f"{len(number)} characters were sent; {said[:60]!r}")
+    kept = "the same" if said.encode() == number else said
+    return Answer(f"answers {kept}", f"sent {number.decode()[:40]}, read and answered {said[:40]}")
+
+
+def aiohttp_catching(*catch: type[Exception]) -> web.Application:
+    async def read(request: web.Request) -> Any:
+        try:
+            return await request.json()
+        except catch as error:
+            raise web.HTTPBadRequest(text=f"not JSON: {error}") from error
+
+    return aiohttp_reader(read)
+
+
+def quart_answering(silent: bool = False) -> Quart:
+    async def read() -> bytes:
+        return f"read as {await request.get_json(silent=silent)!r}".encode()
+
+    return quart_reader(read)
+
+
+BAD = {"broken": b'{"a":', "empty": b"", "not UTF-8": b'{"a": "\xff"}'}
+DEFAULT_BAD = {(DEFAULT if name == "broken" else f"{name} body"): bad for name, bad in BAD.items()}
+
+
+def _bad(way: str) -> dict[str, bytes]:
+    return {f"{name} body, {way}": body for name, body in BAD.items()}
+
+
+@experiments("json-bad", {"aiohttp": aiohttp_catching}, DEFAULT_BAD)
+@experiments(
+    "json-bad",
+    {"aiohttp": partial(aiohttp_catching, json.JSONDecodeError)},
+    _bad("except json.JSONDecodeError"),
+)
+@experiments(
+    "json-bad", {"aiohttp": partial(aiohttp_catching, ValueError)}, _bad("except ValueError")
+)
+@experiments("json-bad", {"quart-hypercorn": quart_answering}, DEFAULT_BAD)
+@experiments(
+    "json-bad",
+    {"quart-hypercorn": partial(quart_answering, silent=True)},
+    _bad("get_json(silent=True)"),
+)
+def ask_bad(application: Callable[[], App], body: bytes) -> Answer:
+    with serve(application()) as server:
+        seen = exchange(server.port, post("/", "application/json", body))
+    read = f", {seen.reply.text}" if seen.reply and seen.reply.status == 200 else ""
+    return Answer(f"{seen.status}{read}", seen.told)
+
+
+def aiohttp_checking() -> web.Application:
+    async def read(request: web.Request) -> Any:
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType
+        return await request.json()
+
+    return aiohttp_reader(read)
+
+
+TYPES = ("text/plain", "no Content-Type", "application/problem+json")
+CHECKED = "text/plain, request.content_type checked"
+FORCED = "text/plain, get_json(force=True)"
+
+
+@experiments("json-wrong-type", READ_AND_ANSWERED, TYPES)
+@experiments("json-wrong-type", READ_AND_ANSWERED, ("application/json; charset=latin-1",))
+@experiment("json-wrong-type", "aiohttp", CHECKED, aiohttp_checking, "text/plain")
+@experiment(
+    "json-wrong-type",
+    "quart-hypercorn",
+    FORCED,
+    partial(quart_reader, lambda: request.get_json(force=True)),
+    "text/plain",
+)
+def ask_type(application: Callable[[], App], sent: str) -> Answer:
+    content_type = "" if sent == "no Content-Type" else sent
+    reply = reply_to(application(), post("/", content_type, '{"é": 1}'.encode()))
+    said = " ".join(reply.text[:80].split())
+    evidence = f"a JSON object of UTF-8 as {content_type or 'nothing'}: {reply.status}, {said!r}"
+    if reply.status != 200:
+        return Answer(f"{reply.status}", evidence)
+    read = json.loads(reply.body)
+    return Answer(
+        "read" if read == {"é": 1} else "None" if read is None else f"read as {read}", evidence
+    )
+
+
+VALUE = {"b": 1, "a": "é"}
+
+
+def aiohttp_answering(dumps: Any = json.dumps) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(VALUE, dumps=dumps)
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_jsonifying(debug: bool = False, **settings: bool) -> Quart:
+    app = Quart(__name__)
+    app.debug = debug
+    assert isinstance(app.json, DefaultJSONProvider)
+    for name, value in settings.items():
+        setattr(app.json, name, value)
+
+    @app.get("/")
+    async def handler() -> QuartResponse:
+        return jsonify(VALUE)
+
+    return app
+
+
+COMPACT = partial(json.dumps, separators=(",", ":"))
+UNESCAPED = partial(json.dumps, ensure_ascii=False)
+JSON_SETTINGS: Variants = {
+    "aiohttp": {
+        DEFAULT: aiohttp_answering,
+        "dumps=partial(json.dumps, separators=(',', ':'))": partial(aiohttp_answering, COMPACT),
+        "dumps=partial(json.dumps, ensure_ascii=False)": partial(aiohttp_answering, UNESCAPED),
+    },
+    "quart-hypercorn": {
+        DEFAULT: quart_jsonifying,
+        "debug=True": partial(quart_jsonifying, debug=True),
+        "app.json.sort_keys=False": partial(quart_jsonifying, sort_keys=False),
+        "app.json.compact=False": partial(quart_jsonifying, compact=False),
+        "app.json.ensure_ascii=False": partial(quart_jsonifying, ensure_ascii=False),
+    },
+}
+
+
+@variants("json-answer-format", JSON_SETTINGS)
+def ask_format(application: Callable[[], App]) -> Answer:
+    reply = reply_to(application(), head("GET", "/"))
+    content_type = reply.header("content-type") or "no Content-Type"
+    charset = "charset" if "charset=" in content_type else "no charset"
+    newline = ", then a newline" if reply.text.endswith("\n") else ""
+    in_lines = "\n" in reply.text.strip()
+    text = " ".join(reply.text.split()) if in_lines else reply.text.strip()
+    lines = ", in lines" if in_lines else ""
+    return Answer(f"{text}{lines}{newline}, {charset}", f"{reply.body!r} as {content_type}")

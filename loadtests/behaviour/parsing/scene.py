@@ -1,0 +1,180 @@
+"""What the questions about parsing share: one request, its answer, what becomes of the
+connection, and small applications for either framework."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart, jsonify, request
+from quart import Response as QuartResponse
+
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Reply, Wire
+from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
+
+OPEN, CLOSES, WAITS = "stays open", "then closes", "then waits"
+
+FOLLOWING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What came back. reply: None where no answer did.
+
+    fate: OPEN, where an ordinary request on the same connection was answered
+    next, CLOSES, or WAITS where neither happened in time.
+    """
+
+    reply: Reply | None
+    fate: str
+
+    @property
+    def words(self) -> str:
+        """Status and fate, such as `413, then closes`."""
+        return f"{self.status}, {self.fate}"
+
+    @property
+    def status(self) -> str:
+        """The status, or that there was no answer."""
+        return f"{self.reply.status}" if self.reply else "no answer"
+
+    @property
+    def told(self) -> str:
+        """The same for people, with the beginning of the body."""
+        if self.reply is None:
+            return f"no answer came, and the connection {self.fate}"
+        plain = re.sub(r"(?s)<(title|style)>.*?</\1>|<[^>]*>", " ", self.reply.text)
+        body = " ".join(plain.split())[:80]
+        said = f"said {body!r}" if body else "had no body"
+        return f"the answer was {self.reply.status} and {said}; the connection {self.fate}"
+
+
+def exchange(port: int, data: bytes, bound_s: float = 5.0, *, to_head: bool = False) -> Exchange:
+    """Send these bytes, read the answer, and see whether the connection is still of use."""
+    with Wire(port) as wire:
+        with suppress(ConnectionError):  # closed while it still listened: it may have answered
+            wire.send(data)
+        try:
+            reply = wire.answer(bound_s, to_head=to_head)
+        except NoAnswer:
+            return Exchange(None, _closed_or_waits(wire))
+        try:
+            wire.send(FOLLOWING)
+            wire.answer(bound_s)
+        except (NoAnswer, ConnectionError):
+            return Exchange(reply, _closed_or_waits(wire))
+        return Exchange(reply, OPEN)
+
+
+def _closed_or_waits(wire: Wire) -> str:
+    return WAITS if wire.closed(0.2) is None else CLOSES
+
+
+def head(method: str, target: str, *lines: str) -> bytes:
+    """The head of a request; lines: headers beside Host."""
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
+def post(target: str, content_type: str, body: bytes, *lines: str) -> bytes:
+    """A whole POST request; content_type: none where it is blank."""
+    described = [f"Content-Type: {content_type}"] if content_type else []
+    return head("POST", target, *described, f"Content-Length: {len(body)}", *lines) + body
+
+
+def reply_to(app: App, data: bytes) -> Reply:
+    """The application's answer to these bytes. Raises NoAnswer."""
+    with serve(app) as server, Wire(server.port) as wire:
+        wire.send(data)
+        return wire.answer()
+
+
+def outcome(application: Callable[[], App], data: bytes, **options: Any) -> Answer:
+    """Send these bytes to the application: the status, and what becomes of the connection."""
+    with serve(application(), **options) as server:
+        seen = exchange(server.port, data)
+    return Answer(seen.words, seen.told)
+
+
+def aiohttp_plain() -> web.Application:
+    """GET and POST / say how long the body was."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=f"{len(await request.read())} bytes")
+
+    app = web.Application()
+    app.add_routes([web.get("/", handler), web.post("/", handler)])
+    return app
+
+
+def quart_plain() -> Quart:
+    """GET and POST / say how long the body was."""
+    app = Quart(__name__)
+
+    @app.route("/", methods=["GET", "POST"])
+    async def handler() -> str:
+        return f"{len(await request.get_data())} bytes"
+
+    return app
+
+
+PLAIN: Apps = {"aiohttp": aiohttp_plain, "quart-hypercorn": quart_plain}
+
+
+def aiohttp_reader(read: Callable[[web.Request], Any], **options: Any) -> web.Application:
+    """GET and POST / answer what `read` finds in the request: bytes as they are, else as JSON.
+
+    options: of the Application.
+    """
+
+    async def handler(request: web.Request) -> web.Response:
+        found = read(request)
+        value = await found if inspect.isawaitable(found) else found
+        return web.Response(body=value) if isinstance(value, bytes) else web.json_response(value)
+
+    app = web.Application(**options)
+    app.add_routes([web.get("/", handler), web.post("/", handler)])
+    return app
+
+
+def quart_reader(read: Callable[[], Any]) -> Quart:
+    """The same, where `read` takes what it needs from Quart's `request`."""
+    app = Quart(__name__)
+
+    @app.route("/", methods=["GET", "POST"])
+    async def handler() -> QuartResponse:
+        found = read()
+        value = await found if inspect.isawaitable(found) else found
+        return QuartResponse(value) if isinstance(value, bytes) else jsonify(value)
+
+    return app
+
+
+def readers(
+    aiohttp: Callable[[web.Request], Any], quart: Callable[[], Any], **options: Any
+) -> Apps:
+    """An application of each stack that answers what it reads; options: of aiohttp's."""
+    return {
+        "aiohttp": partial(aiohttp_reader, aiohttp, **options),
+        "quart-hypercorn": partial(quart_reader, quart),
+    }
+
+
+class Logged(logging.Handler):
+    """Keeps every record that reaches the root logger, from when it is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        logging.getLogger().addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.records.append(record)

@@ -1,0 +1,289 @@
+"""Starts that fail, by a hook or a port in use, and what the all-in-one runners do at their end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import hypercorn.asyncio
+from aiohttp import web
+from hypercorn.config import Config
+from quart import Quart
+
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.starting.ports import (
+    aiohttp_app,
+    get,
+    quart_app,
+    start_aiohttp,
+    start_hypercorn,
+)
+from loopbench.loadtests.services.free_port import free_port
+
+
+class Broken(Exception):
+    """What the second hook raises."""
+
+
+def signals(app: web.Application, seen: Seen) -> None:
+    async def first(_: web.Application) -> None:
+        seen("started first")
+
+    async def second(_: web.Application) -> None:
+        raise Broken("the start-up is broken")
+
+    async def clean(_: web.Application) -> None:
+        seen("cleaned first")
+
+    app.on_startup.extend([first, second])
+    app.on_cleanup.append(clean)
+
+
+def cleanup_ctx(app: web.Application, seen: Seen) -> None:
+    async def first(_: web.Application) -> AsyncGenerator[None, None]:
+        seen("started first")
+        yield
+        seen("cleaned first")
+
+    async def second(_: web.Application) -> AsyncGenerator[None, None]:
+        raise Broken("the start-up is broken")
+        yield
+
+    app.cleanup_ctx.extend([first, second])
+
+
+def serving_hooks(app: Quart, seen: Seen) -> None:
+    @app.before_serving
+    async def first() -> None:
+        seen("started first")
+
+    @app.before_serving
+    async def second() -> None:
+        raise Broken("the start-up is broken")
+
+    @app.after_serving
+    async def clean() -> None:
+        seen("cleaned first")
+
+
+def while_serving(app: Quart, seen: Seen) -> None:
+    @app.while_serving
+    async def first() -> AsyncGenerator[None, None]:
+        seen("started first")
+        yield
+        seen("cleaned first")
+
+    @app.while_serving
+    async def second() -> AsyncGenerator[None, None]:
+        raise Broken("the start-up is broken")
+        yield
+
+
+FINALLY = ", runner.cleanup() in finally"
+
+
+@experiment("failing-startup-hook", "aiohttp", "on_startup and on_cleanup", signals)
+@experiment("failing-startup-hook", "aiohttp", "cleanup_ctx", cleanup_ctx)
+@experiment(
+    "failing-startup-hook", "aiohttp", f"on_startup and on_cleanup{FINALLY}", signals, cleanup=True
+)
+@experiment("failing-startup-hook", "aiohttp", f"cleanup_ctx{FINALLY}", cleanup_ctx, cleanup=True)
+def fail_on_aiohttp(
+    hooks: Callable[[web.Application, Seen], None], *, cleanup: bool = False
+) -> Answer:
+    async def start(port: int, seen: Seen) -> None:
+        app = aiohttp_app("hello")
+        hooks(app, seen)
+        if not cleanup:
+            await start_aiohttp(app, port)
+            return
+        runner = web.AppRunner(app)
+        try:
+            await runner.setup()
+        finally:
+            await runner.cleanup()
+
+    return asyncio.run(_ask(start))
+
+
+@experiment(
+    "failing-startup-hook", "quart-hypercorn", "before_serving and after_serving", serving_hooks
+)
+@experiment("failing-startup-hook", "quart-hypercorn", "while_serving", while_serving)
+def fail_on_quart(hooks: Callable[[Quart, Seen], None]) -> Answer:
+    async def start(port: int, seen: Seen) -> None:
+        app = quart_app("hello")
+        hooks(app, seen)
+        started = await start_hypercorn(app, port)
+        await asyncio.sleep(0.5)  # the start-up runs in the task
+        await started.stop()
+
+    return asyncio.run(_ask(start))
+
+
+async def _ask(start: Callable[[int, Seen], Awaitable[None]]) -> Answer:
+    seen, port = Seen(), free_port()
+    raised = "nothing raised"
+    try:
+        async with asyncio.timeout(10):
+            await start(port, seen)
+    except BaseException as error:
+        raised = f"raises {type(error).__name__}"
+    cleaned = (
+        "the first is cleaned up" if "cleaned first" in seen else "the first is not cleaned up"
+    )
+    serves = await asyncio.to_thread(get, port, 0.0)
+    served = "it serves all the same" if serves else "it does not serve"
+    return Answer(
+        f"{raised}, {cleaned}, {served}", f"{raised}; {cleaned}; {served}; seen: {seen.events}"
+    )
+
+
+def _taken(call: str, error: BaseException | None, seen: Seen) -> Answer:
+    before = "start-up hooks had run" if "started" in seen else "no hook had run"
+    after = "clean-up ran" if "cleaned" in seen else "clean-up did not run"
+    if "started" not in seen:
+        after = "nothing to clean up" if "cleaned" not in seen else after
+    what = f"{type(error).__name__} from {call}" if error else f"{call} raised nothing"
+    return Answer(f"{what}, {before}, {after}", f"{what} ({error}); {before}; {after}")
+
+
+async def _taken_on_aiohttp(port: int, seen: Seen, cleanup: bool) -> Answer:
+    app = aiohttp_app("hello")
+
+    async def hooks(_: web.Application) -> AsyncGenerator[None, None]:
+        seen("started")
+        yield
+        seen("cleaned")
+
+    app.cleanup_ctx.append(hooks)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    call, error = "TCPSite.start", None
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError as caught:
+        error = caught
+    if cleanup:
+        await runner.cleanup()
+    return _taken(call, error, seen)
+
+
+async def _taken_on_quart(port: int, seen: Seen) -> Answer:
+    app = quart_app("hello")
+
+    @app.before_serving
+    async def start() -> None:
+        seen("started")
+
+    @app.after_serving
+    async def clean() -> None:
+        seen("cleaned")
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    error: BaseException | None = None
+    try:
+        async with asyncio.timeout(10):
+            await hypercorn.asyncio.serve(app, config, shutdown_trigger=asyncio.Event().wait)
+    except (OSError, SystemExit) as caught:
+        error = caught
+    await asyncio.sleep(0.1)
+    return _taken("hypercorn.asyncio.serve", error, seen)
+
+
+@experiment("port-in-use", "aiohttp")
+@experiment("port-in-use", "aiohttp", "runner.cleanup() in finally", cleanup=True)
+def take_from_aiohttp(cleanup: bool = False) -> Answer:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return asyncio.run(_taken_on_aiohttp(taken.getsockname()[1], Seen(), cleanup))
+
+
+@experiment("port-in-use", "quart-hypercorn")
+def take_from_quart() -> Answer:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return asyncio.run(_taken_on_quart(taken.getsockname()[1], Seen()))
+
+
+AIOHTTP = """
+import asyncio, os, sys
+from aiohttp import web
+async def hello(request):
+    loop = asyncio.get_running_loop()
+    facts = {"pid": os.getpid(), "loop": type(loop).__name__, "debug": loop.get_debug()}
+    return web.json_response(facts)
+async def bye(app):
+    print("cleaned up", flush=True)
+app = web.Application()
+app.router.add_get("/", hello)
+app.on_cleanup.append(bye)
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
+"""
+
+QUART = """
+import asyncio, os, sys
+from quart import Quart
+app = Quart("app")
+@app.get("/")
+async def hello():
+    loop = asyncio.get_running_loop()
+    return {"pid": os.getpid(), "loop": type(loop).__name__, "debug": loop.get_debug()}
+@app.after_serving
+async def bye():
+    print("cleaned up", flush=True)
+app.run(host="127.0.0.1", port=int(sys.argv[1]))
+"""
+
+
+RUNNERS = {
+    "aiohttp": {
+        "web.run_app, SIGTERM": (AIOHTTP, signal.SIGTERM),
+        "web.run_app, SIGINT": (AIOHTTP, signal.SIGINT),
+    },
+    "quart-hypercorn": {
+        "app.run, SIGTERM": (QUART, signal.SIGTERM),
+        "app.run, SIGINT": (QUART, signal.SIGINT),
+    },
+}
+
+
+@variants("all-in-one-runner", RUNNERS, bound_s=60)
+def ask_runner(program: tuple[str, signal.Signals]) -> Answer:
+    """Run it as a program of its own, ask it once, and send it a signal."""
+    code, number = program
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        text = get(port, 15.0)
+        began = time.perf_counter()
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+        took_s = time.perf_counter() - began
+    if text is None:
+        raise ConnectionError(f"it never answered: {output[-300:]}")
+    facts = json.loads(text)
+    if facts.pop("pid") != process.pid:
+        raise ConnectionError(f"another server answered on port {port}: {text}")
+    cleaned = "cleans up" if "cleaned up" in output else "does not clean up"
+    status = process.returncode
+    how = "exit status 0" if status == 0 else f"exit status {status}"
+    logs = "logs requests" if "GET / " in output else "logs no requests"
+    return Answer(
+        f"{cleaned}, {how}, {logs}",
+        f"it answered {json.dumps(facts)}; {number.name} ended it after {took_s:.2f} s with {how}; "
+        f"its output: {' | '.join(output.split(chr(10)))[:300]!r}",
+    )

@@ -1,0 +1,540 @@
+"""What is kept for one request: with it or its response, in `g`, in a session, for a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import (
+    Quart,
+    Response,
+    copy_current_request_context,
+    current_app,
+    g,
+    has_request_context,
+    request,
+    session,
+    websocket,
+)
+
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.order.layers import shake_hands, until_closed
+from loopbench.loadtests.behaviour.state.of_applications import warned
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+USER, COST = web.RequestKey("user", str), web.ResponseKey("cost", str)
+
+
+def aiohttp_remembering(key: Any) -> web.Application:
+    """A middleware stores, if it is told to; the handler says what it finds."""
+
+    @web.middleware
+    async def store(request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.query_string == "store":
+            request[key] = "Ada"
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.get(key, "nothing"))
+
+    app = web.Application(middlewares=[store])
+    app.router.add_get("/", handler)
+    return app
+
+
+def quart_remembering(in_g: bool) -> Quart:
+    app = Quart(__name__)
+
+    @app.before_request
+    async def store() -> None:
+        if request.query_string == b"store":
+            where: Any = g if in_g else request
+            where.user = "Ada"
+
+    @app.get("/")
+    async def handler() -> str:
+        where: Any = g if in_g else request
+        return str(getattr(where, "user", "nothing"))
+
+    return app
+
+
+REMEMBERING: Variants = {
+    AIOHTTP: {
+        'request["user"]': partial(aiohttp_remembering, "user"),
+        'web.RequestKey("user", str)': partial(aiohttp_remembering, USER),
+    },
+    QUART: {
+        "g.user": partial(quart_remembering, True),
+        "request.user": partial(quart_remembering, False),
+    },
+}
+
+
+@variants("request-storage", REMEMBERING)
+def ask_remembered(application: Callable[[], App]) -> Answer:
+    """The same connection carries both requests."""
+    found = []
+    with warned() as warnings, serve(application()) as server, Wire(server.port) as wire:
+        for target in ("/?store", "/"):
+            wire.request("GET", target)
+            found.append(wire.answer().text)
+    here = "found by the handler" if found[0] == "Ada" else "not found by the handler"
+    after = "gone with the request" if found[1] == "nothing" else "still there for the next one"
+    words = [here, after, *sorted(set(warnings))]
+    return Answer(
+        ", ".join(words),
+        f"the handler found {found[0]}, and with the next request {found[1]}; "
+        f"warnings: {len(warnings)}",
+    )
+
+
+def aiohttp_costing(key: Any, seen: Seen) -> web.Application:
+    async def handler(_: web.Request) -> web.Response:
+        response = web.Response()
+        response[key] = "9"
+        return response
+
+    @web.middleware
+    async def read(request: web.Request, handler: Any) -> web.StreamResponse:
+        response: web.StreamResponse = await handler(request)
+        seen(f"middleware finds {response.get(key)}")
+        return response
+
+    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
+        seen(f"on_response_prepare finds {response.get(key)}")
+
+    app = web.Application(middlewares=[read])
+    app.router.add_get("/", handler)
+    app.on_response_prepare.append(prepare)
+    return app
+
+
+def quart_costing(seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def handler() -> str:
+        g.cost = "9"
+        return ""
+
+    @app.after_request
+    async def after(response: Any) -> Any:
+        seen(f"after_request finds {g.get('cost')}")
+        return response
+
+    @app.teardown_request
+    async def teardown(_: BaseException | None) -> None:
+        seen(f"teardown_request finds {g.get('cost')}")
+
+    return app
+
+
+COSTING: Variants = {
+    AIOHTTP: {
+        'response["cost"]': partial(aiohttp_costing, "cost"),
+        'web.ResponseKey("cost", str)': partial(aiohttp_costing, COST),
+    },
+    QUART: {"g.cost": quart_costing},
+}
+
+
+@variants("response-storage", COSTING)
+def ask_cost(application: Callable[[Seen], App]) -> Answer:
+    seen = Seen()
+    with warned() as warnings, serve(application(seen)) as server:
+        get(server.port, "/")
+    finders = [event.partition(" finds 9")[0] for event in seen.events if event.endswith(" 9")]
+    found = f"found by {' and '.join(finders)}" if finders else "found by nobody"
+    return Answer(
+        ", ".join((found, *sorted(set(warnings)))),
+        f"{', '.join(seen.events)}; warnings: {len(warnings)}",
+    )
+
+
+@experiment("response-storage", QUART, 'response["cost"]')
+def look_at_a_response() -> Answer:
+    """Whether a response is a mapping at all."""
+    has = [name for name in ("__setitem__", "__getitem__") if hasattr(Response, name)]
+    if has:
+        return Answer(f"a response has {', '.join(has)}", "Quart's Response is a mapping now")
+    return Answer(NONE, "a Response of Quart has no __setitem__; the nearest thing is g")
+
+
+async def _look(seen: Seen) -> None:
+    seen(f"found {g.get('user', 'nothing')}")
+
+
+def next_request(app: Quart, seen: Seen) -> None:
+    @app.get("/")
+    async def store() -> str:
+        g.user = "Ada"
+        return ""
+
+    @app.get("/look")
+    async def look() -> str:
+        await _look(seen)
+        return ""
+
+
+def before_serving(app: Quart, seen: Seen) -> None:
+    @app.before_serving
+    async def store() -> None:
+        g.user = "Ada"
+
+    @app.get("/look")
+    async def look() -> str:
+        await _look(seen)
+        return ""
+
+
+def teardown(app: Quart, seen: Seen) -> None:
+    @app.get("/look")
+    async def store() -> str:
+        g.user = "Ada"
+        return ""
+
+    @app.teardown_appcontext
+    async def after(_: BaseException | None) -> None:
+        if "user" in g:
+            await _look(seen)
+
+
+def called_coroutine(app: Quart, seen: Seen) -> None:
+    @app.get("/look")
+    async def store() -> str:
+        g.user = "Ada"
+        await _look(seen)
+        return ""
+
+
+def background_task(app: Quart, seen: Seen) -> None:
+    @app.get("/look")
+    async def store() -> str:
+        g.user = "Ada"
+        app.add_background_task(_look, seen)
+        return ""
+
+
+def app_context(app: Quart, seen: Seen) -> None:
+    @app.get("/look")
+    async def store() -> str:
+        g.user = "Ada"
+        async with app.app_context():
+            await _look(seen)
+        return ""
+
+
+PLACES: dict[str, Callable[[Quart, Seen], None]] = {
+    "in a coroutine that the handler awaits": called_coroutine,
+    "in teardown_appcontext": teardown,
+    "in the next request": next_request,
+    "set in before_serving": before_serving,
+    "in app.add_background_task": background_task,
+    "in a new app_context": app_context,
+}
+
+
+@variants("g-lifetime", {QUART: PLACES})
+def ask_g(build: Callable[[Quart, Seen], None]) -> Answer:
+    """Whether what was put into g is found in another place."""
+    app, seen = Quart(__name__), Seen()
+    build(app, seen)
+    with serve(app) as server, Wire(server.port) as wire:
+        for target in ("/", "/look"):  # on one connection, so that it is not that which ends g
+            wire.request("GET", target)
+            wire.answer()
+        if not (seen.wait("found Ada", 0.5) or seen.wait("found nothing")):
+            return Answer("nobody looked", f"events: {', '.join(seen.events) or 'none'}")
+    found = "found" if "found Ada" in seen else "not found"
+    return Answer(found, f"where it was looked for: {', '.join(seen.events)}")
+
+
+@experiment("g-lifetime", AIOHTTP, "g")
+def look_for_g() -> Answer:
+    """Whether aiohttp has one at all."""
+    has = [
+        name for name in ("g", "current_app", "request", "current_request") if hasattr(web, name)
+    ]
+    if has:
+        return Answer(f"there is {', '.join(has)}", f"aiohttp.web has {', '.join(has)}")
+    return Answer(
+        NONE,
+        "aiohttp.web has no g, current_app or request; the nearest thing is request[key], or a "
+        "context variable of one's own",
+    )
+
+
+@experiment("session-default", QUART)
+@experiment("session-default", QUART, "app.secret_key", "not a secret")
+def ask_session(secret_key: str | None = None) -> Answer:
+    app = Quart(__name__)
+    app.secret_key = secret_key
+
+    @app.get("/store")
+    async def store() -> str:
+        session["user"] = "Ada"
+        return ""
+
+    @app.get("/look")
+    async def look() -> str:
+        return str(session.get("user", "nothing"))
+
+    with serve(app) as server, Wire(server.port) as wire:
+        wire.request("GET", "/store")
+        stored = wire.answer()
+        cookie = (stored.header("set-cookie") or "").partition(";")[0]
+        with Wire(server.port) as other:
+            other.request("GET", "/look", [("Cookie", cookie)] if cookie else [])
+            found = other.answer().text
+            forged = _forged(cookie)
+            other.request("GET", "/look", [("Cookie", forged)] if cookie else [])
+            found_forged = other.answer().text
+    words = [f"{stored.status}", "kept in a cookie" if found == "Ada" else "not kept"]
+    if cookie:
+        words.append("the client can read it" if "Ada" in _read(cookie) else "unreadable")
+        words.append("and change it" if found_forged == "Eve" else "but not change it")
+    return Answer(
+        ", ".join(words),
+        f"storing gave {stored.status} and a cookie of {len(cookie)} characters; the next request "
+        f"found {found}, with Eve in place of Ada {found_forged}",
+    )
+
+
+def _read(cookie: str) -> str:
+    """What anybody can read in it, without a key."""
+    text = cookie.partition("=")[2].partition(".")[0]
+    with suppress(ValueError):
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode(errors="replace")
+    return ""
+
+
+def _forged(cookie: str) -> str:
+    """The same signature under another content."""
+    name, _, value = cookie.partition("=")
+    other = base64.urlsafe_b64encode(b'{"user":"Eve"}').decode().rstrip("=")
+    return f"{name}={other}.{value.partition('.')[2]}"
+
+
+@experiment("session-default", AIOHTTP)
+def look_for_sessions() -> Answer:
+    """Whether aiohttp brings one along."""
+    has = [name for name in ("session", "Session", "get_session") if hasattr(web, name)]
+    if has:
+        return Answer(f"there is {', '.join(has)}", f"aiohttp.web has {', '.join(has)}")
+    return Answer(
+        NONE, "aiohttp.web has no session; the nearest thing is the package aiohttp-session"
+    )
+
+
+Work = Callable[[], Awaitable[None]]
+
+_kept: set[asyncio.Task[None]] = set()
+
+
+def _keep(task: asyncio.Task[None]) -> None:
+    _kept.add(task)
+    task.add_done_callback(_kept.discard)
+
+
+def create_task(_: Quart, work: Work) -> None:
+    async def run() -> None:
+        await work()
+
+    _keep(asyncio.create_task(run()))
+
+
+def copied(app: Quart, work: Work) -> None:
+    create_task(app, copy_current_request_context(work))
+
+
+def background(app: Quart, work: Work) -> None:
+    app.add_background_task(work)
+
+
+def thread(_: Quart, work: Work) -> None:
+    """A thread of the pool: no context variables are handed over."""
+    asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(_run(work)))
+
+
+def to_thread(app: Quart, work: Work) -> None:
+    """A thread that is given the context variables."""
+
+    async def run() -> None:
+        await asyncio.to_thread(lambda: asyncio.run(_run(work)))
+
+    create_task(app, run)
+
+
+async def _run(work: Work) -> None:
+    await work()
+
+
+BEGINS: dict[str, Callable[[Quart, Work], None]] = {
+    "asyncio.create_task": create_task,
+    "copy_current_request_context": copied,
+    "app.add_background_task": background,
+    "run_in_executor": thread,
+    "asyncio.to_thread": to_thread,
+}
+
+
+def quart_beginning(begin: Callable[[Quart, Work], None], seen: Seen) -> Quart:
+    app = Quart(__name__)
+
+    async def look() -> None:
+        await asyncio.to_thread(seen.wait, "answered")
+        if not has_request_context():
+            seen("no request")
+        else:
+            seen(f"request.args {'there' if request.args.get('user') == 'Ada' else 'empty'}")
+        try:
+            seen(f"g {'there' if g.get('user') == 'Ada' else 'empty'}")
+        except RuntimeError as error:
+            seen(f"g raises {type(error).__name__}")
+        seen("looked")
+
+    @app.post("/")
+    async def handler() -> str:
+        g.user = "Ada"
+        begin(app, look)
+        return ""
+
+    @app.teardown_request
+    async def teardown(_: BaseException | None) -> None:
+        if "looked" not in seen:
+            seen("torn down")
+
+    return app
+
+
+def aiohttp_passing_on(body_read: bool, seen: Seen) -> web.Application:
+    """The request is passed on; body_read: the handler reads the body first."""
+
+    async def look(request: web.Request) -> None:
+        await asyncio.to_thread(seen.wait, "answered")
+        seen(f"request.query {'there' if request.query.get('user') == 'Ada' else 'empty'}")
+        seen(f"request[key] {'there' if request.get(USER) == 'Ada' else 'empty'}")
+        try:
+            body = await request.read()
+        except Exception as error:
+            seen(f"the body raises {type(error).__name__}")
+        else:
+            seen(f"the body {'there' if body == b'the body' else 'empty'}")
+        seen("looked")
+
+    async def handler(request: web.Request) -> web.Response:
+        request[USER] = "Ada"
+        if body_read:
+            await request.read()
+        _keep(asyncio.create_task(look(request)))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", handler)
+    return app
+
+
+IN_TASKS: Variants = {
+    AIOHTTP: {
+        "the request is passed on": partial(aiohttp_passing_on, False),
+        "the request is passed on, its body read before": partial(aiohttp_passing_on, True),
+    },
+    QUART: {name: partial(quart_beginning, begin) for name, begin in BEGINS.items()},
+}
+
+
+@variants("request-context-in-task", IN_TASKS)
+def ask_in_task(application: Callable[[Seen], App]) -> Answer:
+    seen = Seen()
+    with serve(application(seen)) as server, Wire(server.port) as wire:
+        wire.request("POST", "/?user=Ada", body=b"the body")
+        wire.answer()
+        seen("answered")
+        if not seen.wait("looked"):
+            return Answer("the task never looked", f"events: {', '.join(seen.events)}")
+    found = [event for event in seen.events if event not in ("answered", "looked", "torn down")]
+    return Answer(", ".join(found), f"in order: {', '.join(seen.events)}")
+
+
+def aiohttp_talking() -> web.Application:
+    @web.middleware
+    async def store(request: web.Request, handler: Any) -> web.StreamResponse:
+        request[USER] = request.query["user"]
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for _ in range(2):
+            await socket.send_str(f"found {request[USER]}")
+        await socket.close()
+        return socket
+
+    app = web.Application(middlewares=[store])
+    app.router.add_get("/ws", talk)
+    return app
+
+
+def _in_session() -> str:
+    session["user"] = "Ada"
+    return str(session["user"])
+
+
+FOUND_IN: dict[str, Callable[[], str]] = {
+    "websocket.args": lambda: str(websocket.args["user"]),
+    "request.args": lambda: str(request.args["user"]),
+    "g, set in before_websocket": lambda: str(g.user),
+    "current_app.config": lambda: str(current_app.config["USER"]),
+    "session": _in_session,
+}
+
+
+def quart_talking(look: Callable[[], str]) -> Quart:
+    app = Quart(__name__)
+    app.config["USER"] = "Ada"
+    app.secret_key = "not a secret"
+
+    @app.before_websocket
+    async def store() -> None:
+        g.user = websocket.args["user"]
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        for _ in range(2):
+            try:
+                await websocket.send(f"found {look()}")
+            except Exception as error:
+                await websocket.send(type(error).__name__)
+
+    return app
+
+
+TALKING: Variants = {
+    AIOHTTP: {"request[key], set in a middleware": aiohttp_talking},
+    QUART: {name: partial(quart_talking, look) for name, look in FOUND_IN.items()},
+}
+
+
+@variants("state-in-websocket", TALKING)
+def ask_websocket(application: Callable[[], App]) -> Answer:
+    with serve(application()) as server, Wire(server.port) as wire:
+        shake_hands(wire, "/ws?user=Ada")
+        frame = until_closed(wire)
+    # Frames of a short text: a byte of kind, a byte of length, the text; then the closing one.
+    said = [part[1:].decode() for part in frame.partition(b"\x88")[0].split(b"\x81") if part]
+    if len(said) != 2:
+        return Answer("no two messages", f"the WebSocket said {frame!r}")
+    same = "the same for the second message" if said[0] == said[1] else "not for the second message"
+    return Answer(f"{said[0]}, {same}", f"the two messages were {said[0]!r} and {said[1]!r}")
