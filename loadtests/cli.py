@@ -415,6 +415,8 @@ CHECKS = {
     "messages": "the same of WebSockets, on the yardstick",
     "disturbed": "does a disturbed generator spoil the figures, and say so?",
     "omission": "is a stall charged to all the requests that it delayed?",
+    "twins": "do the intervals of ratios cover the truth? (a quarter of an hour)",
+    "lengths": "does a ratio depend on the length of the Slices?",
 }
 
 

@@ -183,9 +183,10 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> Held:
             f"{folder} was begun with another {printable(', '.join(different))}; "
             "resume it with the options that it was begun with"
         )
+    left_out: frozenset[str] = frozenset()
     if (folder / ENVIRONMENT_FILE).exists():
-        document(folder / ENVIRONMENT_FILE)
-    return _repair(folder, _written(plan), expected_rows(plan))
+        left_out = frozenset(document(folder / ENVIRONMENT_FILE).get("left_out", ()))
+    return _repair(folder, plan, left_out)
 
 
 def expected_rows(plan: dict[str, Any]) -> dict[str, int]:
@@ -193,9 +194,21 @@ def expected_rows(plan: dict[str, Any]) -> dict[str, int]:
     return dict(plan["rows_per_run"])
 
 
-def _repair(folder: Path, tables: Sequence[Table], per_scenario: dict[str, int]) -> Held:
-    """Keep what need not run again, in every table; says what that is."""
-    held = look_through(folder, tables, per_scenario)
+def _side_by_side(plan: dict[str, Any], left_out: frozenset[str]) -> dict[str, frozenset[str]]:
+    """The stacks of each scenario that is measured in Slices."""
+    stacks: dict[str, set[str]] = {name: set() for name in plan.get("slices_s", ())}
+    for stack, scenario in plan["cells"]:
+        if scenario in stacks and stack not in left_out:
+            stacks[scenario].add(stack)
+    return {name: frozenset(of) for name, of in stacks.items()}
+
+
+def _repair(folder: Path, plan: dict[str, Any], left_out: frozenset[str]) -> Held:
+    """Keep what need not run again, in every table; says what that is.
+
+    left_out: stacks of which there are no Runs, since they could not be measured.
+    """
+    held = look_through(folder, _written(plan), expected_rows(plan), _side_by_side(plan, left_out))
     for table in _WRITTEN:
         _cut_torn_line(folder / table.filename)
         _keep_only(folder, table, held.finished)

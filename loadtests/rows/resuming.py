@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
@@ -67,10 +68,16 @@ def document(path: Path) -> dict[str, Any]:
     return read
 
 
-def look_through(folder: Path, tables: Sequence[Table], per_scenario: Mapping[str, int]) -> Held:
+def look_through(
+    folder: Path,
+    tables: Sequence[Table],
+    per_scenario: Mapping[str, int],
+    side_by_side: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> Held:
     """Which Runs are whole. Changes nothing; raises HarnessError for what was edited.
 
-    per_scenario: how many rows in runs.csv make a Run of it complete.
+    per_scenario: how many rows in runs.csv make a Run of it complete. side_by_side: the stacks of
+    each scenario whose Runs of one Round are kept, or measured again, all together.
     """
     runs, header = _runs(folder / RUNS.filename, per_scenario)
     complete = {
@@ -79,6 +86,7 @@ def look_through(folder: Path, tables: Sequence[Table], per_scenario: Mapping[st
         if len(rows) == per_scenario[str(rows[0]["scenario"])]
     }
     again = {run_id for run_id in complete if _codes(runs[run_id]) & _AGAIN}
+    again |= _of_broken_blocks({key: runs[key][0] for key in complete - again}, side_by_side)
     held = Held(
         frozenset(complete - again),
         frozenset(again),
@@ -88,6 +96,21 @@ def look_through(folder: Path, tables: Sequence[Table], per_scenario: Mapping[st
         if table is not RUNS:
             _look(folder / table.filename, table, held, header=header, runs=bool(runs))
     return held
+
+
+def _of_broken_blocks(
+    whole: Mapping[str, Mapping[str, Any]], side_by_side: Mapping[str, frozenset[str]]
+) -> set[str]:
+    """The whole Runs of Blocks of which another Run is missing."""
+    present: dict[tuple[object, object], set[object]] = {}
+    for row in whole.values():
+        present.setdefault((row["round"], row["scenario"]), set()).add(row["stack"])
+    return {
+        run_id
+        for run_id, row in whole.items()
+        if not side_by_side.get(str(row["scenario"]), frozenset())
+        <= present[row["round"], row["scenario"]]
+    }
 
 
 def printable(text: str) -> str:

@@ -257,6 +257,8 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
             continue
         pair = rows[run.run_id], rows.get(reference.run_id, ())
         for metric, column in slices.METRICS.items():
+            if run.number(metric) is None or reference.number(metric) is None:
+                continue  # what was cut short has no figures
             estimate = slices.block_estimate(*pair, column)
             if estimate is not None:
                 estimates[(run.stack, run.scenario, run.load), metric].append(estimate)

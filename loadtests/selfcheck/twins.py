@@ -1,0 +1,141 @@
+"""Do intervals of ratios cover the truth? The same stack twice in a Block, whose ratio is 1.
+
+Each Block has fresh processes of both, and the same Slices as any bench. Intervals are made as the
+reading half makes them, of sets of Blocks that are drawn without replacement, again and again, so
+that the share of sets that cover 1 does not hang on one division of the Blocks.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
+from loopbench.loadtests.rows.run_rows import rows_of
+from loopbench.loadtests.scenarios.models import Scenario
+from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.results.schema import SLICES, Row, TableWriter
+from loopbench.results.stats import slices
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.stacks import CORE
+
+SCENARIO = "async-32"
+TWIN = "twin"
+BLOCKS = 200
+TURNS = 10
+WARMUP_S = 0.2
+SET = 5
+"""Blocks of an interval; a default bench has about as many."""
+
+DIVISIONS = 200
+LEAST_COVERED, MOST_COVERED = 0.93, 0.97
+FURTHEST_MEAN = 0.005
+_METRICS = ("throughput_rps", "cpu_us_per_request")
+
+
+def check(
+    say: Callable[[str], None], out: Path | None = None, blocks: int = BLOCKS
+) -> list[Verdict]:
+    """Measure the Blocks, half of them of each core stack; about four seconds each.
+
+    out: the folder that slices.csv is written into, to be read again.
+    """
+    rows: dict[str, tuple[Row, ...]] = {}
+    for stack in CORE:
+        for number, block in enumerate(twin_blocks(stack, blocks // len(CORE)), start=1):
+            for name, of_run in block.items():
+                rows[f"{number:04d}.{stack}{name}.{SCENARIO}"] = of_run
+            if number % 25 == 0:
+                say(f"{stack}: {number} Blocks of {blocks // len(CORE)}")
+    if out is not None:
+        with TableWriter(out, SLICES) as writer:
+            for run_id, of_run in rows.items():
+                writer.append([{**row, "run_id": run_id} for row in of_run])
+    return [verdict for metric in _METRICS for verdict in judge(rows, metric)]
+
+
+def twin_blocks(stack: str, count: int) -> Iterator[Mapping[str, tuple[Row, ...]]]:
+    """Rows of slices.csv of so many Blocks, by `""` and TWIN. Raises HarnessError."""
+    cpus = plan_cpus(allowed_cpus())
+    scenario = SCENARIOS[SCENARIO]
+    with generator_process(cpus=cpus.generator) as generator:
+        for number in range(1, count + 1):
+            yield measure_pair(stack, scenario, generator, cpus, number)
+
+
+def measure_pair(
+    stack: str,
+    scenario: Scenario,
+    generator: Generator,
+    cpus: CpuPlan,
+    number: int,
+    *,
+    slice_s: float = SLICE_S,
+    turns: int = TURNS,
+) -> Mapping[str, tuple[Row, ...]]:
+    """One Block of a stack and its twin; which of them is started first is drawn."""
+    start = partial(server_process, stack, settings=scenario.settings, cpus=cpus.server)
+    names = random.Random(number).sample(("", TWIN), 2)
+    contenders = [
+        Contender(PlannedRun(name, number, 1, name, scenario.name), scenario, start)
+        for name in names
+    ]
+    plan = BlockPlan(slice_s, WARMUP_S, turns, number, cpus)
+    results = measure_in_slices(contenders, generator, plan)
+    for result in results:
+        if result.report is None:
+            raise HarnessError(f"a Block of {stack} came to nothing: {result.cause}")
+    return {result.planned.stack: rows_of(result).slices for result in results}
+
+
+def judge(rows: Mapping[str, Sequence[Row]], metric: str) -> list[Verdict]:
+    """How often intervals cover 1, and how far the mean over all Blocks is from it."""
+    covered, sets, values = 0, 0, []
+    for stack in CORE:
+        estimates = [
+            estimate
+            for run_id in rows
+            if run_id.partition(".")[2] == f"{stack}.{SCENARIO}"
+            and (estimate := _estimate(rows, run_id, stack, metric)) is not None
+        ]
+        values += [estimate.value for estimate in estimates]
+        generator = random.Random(1)
+        for _ in range(DIVISIONS):
+            drawn = generator.sample(estimates, len(estimates))
+            for begin in range(0, len(drawn) - SET + 1, SET):
+                interval = slices.over_blocks(drawn[begin : begin + SET]).interval
+                sets += 1
+                covered += interval is not None and 1.0 in interval
+    share, mean = covered / sets, statistics.fmean(values)
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    return [
+        Verdict(
+            f"{metric}: {LEAST_COVERED:.0%} to {MOST_COVERED:.0%} of the intervals of {SET} Blocks "
+            "contain 1",
+            f"{share:.1%} of {sets:,} sets of {len(values)} Blocks",
+            LEAST_COVERED <= share <= MOST_COVERED,
+        ),
+        Verdict(
+            f"{metric}: the mean is within {FURTHEST_MEAN:.1%} of 1",
+            f"{math.exp(mean):.4f}, standard error {error:.2%}; a Block's standard deviation "
+            f"{statistics.stdev(values):.1%}",
+            abs(math.exp(mean) - 1) <= FURTHEST_MEAN,
+        ),
+    ]
+
+
+def _estimate(
+    rows: Mapping[str, Sequence[Row]], run_id: str, stack: str, metric: str
+) -> slices.BlockEstimate | None:
+    number = run_id.partition(".")[0]
+    twin = rows[f"{number}.{stack}{TWIN}.{SCENARIO}"]
+    return slices.block_estimate(twin, rows[run_id], metric)
