@@ -23,7 +23,7 @@ from loopbench.loadtests.bench.plan import (
     plan_block,
     plan_blocks,
 )
-from loopbench.loadtests.bench.precision import GOAL, Allowance, choose, unsettled
+from loopbench.loadtests.bench.precision import GOAL, Allowance, choose, known_widths, unsettled
 from loopbench.loadtests.bench.progress import Reporter, reporting
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.bench.specification import Bench
@@ -38,7 +38,6 @@ from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
-from loopbench.results.stats.precision import widths
 from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle import parity
@@ -241,7 +240,7 @@ class Bencher:
         goal = bench.precision or GOAL
         positions = count(1 + sum(len(block.runs) for block in planned))
         rounds = Counter(block.scenario for block in planned)
-        known = widths(bench.folder)
+        known = known_widths(bench.folder)
         settle = bench.precision is not None
         while (name := choose(known, goal, allowance, settle=settle)) is not None:
             rounds[name] += 1
@@ -250,7 +249,7 @@ class Bencher:
             block = plan_block(cells, name, rounds[name], bench.seed, positions)
             self._reporter.expect(len(block.runs))
             self.timed(block, allowance)
-            known = widths(bench.folder)
+            known = known_widths(bench.folder)
         if settle:
             for line in unsettled(known, goal, allowance.took_s):
                 self._reporter.note(line)

@@ -11,8 +11,11 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from loopbench.results.stats.precision import Width
+if TYPE_CHECKING:
+    from loopbench.results.stats.precision import Width
 
 GOAL = 0.02
 """Where only a time is given: how tight a ratio is before others need the time more."""
@@ -46,6 +49,14 @@ class Allowance:
     def expected_s(self, scenario: str) -> float:
         """What a Block of the Scenario takes; 0 where none was measured yet."""
         return max(self.took_s.get(scenario, [0.0]))
+
+
+def known_widths(folder: Path) -> tuple[Width, ...]:
+    """How tight the ratios are that were measured so far. Raises ResultsError."""
+    # The statistics take a second to import, which nobody else's bench is to wait for.
+    from loopbench.results.stats.precision import widths
+
+    return widths(folder)
 
 
 def worst(widths: Iterable[Width]) -> dict[str, float]:

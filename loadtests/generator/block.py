@@ -20,6 +20,7 @@ import gevent
 from gevent.event import Event
 
 from loopbench.loadtests.generator.gauge import Gauge, GaugeReading
+from loopbench.loadtests.generator.recorder import Series
 from loopbench.loadtests.generator.session import LoadRun, SessionSpec
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.rows.histogram import Histogram
@@ -246,13 +247,12 @@ class Block:
             if not lane.all_first.wait(self.spec.first_s):
                 lane.expire()
                 lane.all_first.wait(self.spec.first_s)
-            opened = self._edge(lane)
-            if counted:
-                run.series = run.measured
-            first = len(run.series.service)
+            counting = run.measured if counted else run.warmup
+            first = len(counting.service)
+            opened = self._edge(lane, counting)
             self._in_window = counted
             timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
-            closed = self._edge(lane)
+            closed = self._edge(lane, run.warmup)
             self._in_window = False
             run.running = False
             if not lane.parked.wait(self.spec.drain_s):
@@ -262,7 +262,8 @@ class Block:
             self._defect = RuntimeError(f"users of {name} did not end their Slice")
         if self._defect is not None:
             raise self._defect
-        result = self._result(lane, begun_ns, opened, closed, failures_before, first)
+        times = counting.service[first:]
+        result = self._result(lane, begun_ns, opened, closed, failures_before, times)
         self._add_parked(lane, opened, closed)
         speeds = [ms for ms in (speed_before, self._work_ms()) if ms is not None]
         work_ms = statistics.fmean(speeds) if speeds else None
@@ -277,10 +278,15 @@ class Block:
         gevent.sleep(0)
         return {name: self._report(lane) for name, lane in self.lanes.items()}
 
-    def _edge(self, lane: Lane) -> _Edge:
-        """The instant, what was answered by then, and the CPU time; in this order, since the
-        users go on while the gauge answers."""
+    def _edge(self, lane: Lane, series: Series) -> _Edge:
+        """The instant, what was answered by then, and the CPU time; from here on requests belong
+        to `series`.
+
+        The users go on while the gauge answers: where they stopped before it has read, the server
+        would have been idle for a part of its window.
+        """
         at_ns, answered = time.monotonic_ns(), lane.run.answered
+        lane.run.series = series
         cpu_ns = time.process_time_ns()
         return _Edge(at_ns, answered, cpu_ns, self._read_gauge())
 
@@ -306,10 +312,9 @@ class Block:
         opened: _Edge,
         closed: _Edge,
         failures_before: int,
-        first: int,
+        times: array[int],
     ) -> SliceResult:
         run = lane.run
-        times = run.series.service[first:]
         failures = run.warmup.failures.total + run.measured.failures.total - failures_before
         cpu_s, window_s = _cpu_between(opened, closed, lane.number)
         return SliceResult(
@@ -331,7 +336,7 @@ class Block:
     def _add_up(
         self, lane: Lane, opened: _Edge, closed: _Edge, result: SliceResult, *, counted: bool
     ) -> None:
-        lane.run.series.flush()
+        lane.run.measured.flush()
         lane.warmup_s += result.lead_in_s
         if not counted:
             lane.warmup_s += result.seconds

@@ -1,0 +1,158 @@
+"""Blocks of live servers in Slices: what is counted, and what a bad day costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.rows.run_rows import RunResult, rows_of
+from loopbench.loadtests.scenarios.models import Closed, Load, Scenario
+from loopbench.results.schema import Code
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.settings import Settings
+from tests.servers.processes import needs_proc
+
+USERS, TURNS, SLICE_S = 4, 3, 0.1
+SCENARIO = Scenario(
+    "made-up",
+    "",
+    (Load("main", CASES["async"], Closed(USERS)),),
+    settings=Settings(probe=True),
+    slice_s=SLICE_S,
+)
+PLAN = BlockPlan(SLICE_S, 0.1, TURNS, 1, CpuPlan(None, None, ()))
+
+
+@pytest.fixture
+def generator() -> Iterator[Generator]:
+    """One of its own for each test, since some of them end it."""
+    with generator_process() as running:
+        yield running
+
+
+def contender(name: str, stack: str = "asyncio", **changes: Any) -> Contender:
+    start = partial(server_process, stack, settings=SCENARIO.settings, **changes)
+    return Contender(PlannedRun(name, 1, 1, name, SCENARIO.name), SCENARIO, start)
+
+
+def codes(result: RunResult) -> set[Code]:
+    return set(result.codes)
+
+
+@needs_proc
+def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
+    """Its Slices add up to its row; what is counted is what the server's probe has counted, but
+    for the lead-ins; CPU time is read of each, and of a parked one hardly any is seen."""
+    contenders = [contender("one"), contender("two", "aiohttp")]
+    results = measure_in_slices(contenders, generator, PLAN)
+    assert [result.planned.stack for result in results] == ["one", "two"]
+    for result in results:
+        slices = result.slices
+        assert [one.turn for one in slices] == [1, 2, 3]
+        assert {one.position for one in slices} <= {1, 2}
+        row = rows_of(result).runs[0]
+        completed = sum(one.result["completed"] for one in slices)
+        seconds = sum(one.result["seconds"] for one in slices)
+        assert row["failures"] == 0
+        assert row["measured_s"] == pytest.approx(seconds)
+        assert row["throughput_rps"] == pytest.approx(completed / seconds)
+        assert seconds >= TURNS * SLICE_S
+        # Begun in a window, and completed in one, differ by what was under way at its edges.
+        assert abs(int(str(row["requests"])) - completed) <= TURNS * USERS
+        for one in slices:
+            assert one.cpu_us_per_request is not None
+            assert 0 < one.cpu_us_per_request < 1e6 * one.result["seconds"]
+        assert float(str(row["cpu_us_per_request"])) > 0
+        routes = result.observed.probe["routes"] if result.observed.probe else {}
+        if result.planned.stack == "two":
+            handled = sum(tally["requests"] for tally in routes["async"])
+            assert handled >= completed
+
+
+def test_the_probe_rests_while_others_are_loaded(generator: Generator) -> None:
+    """The loop's time is that of the server's own Slices and lead-ins, not that of the Block."""
+    results = measure_in_slices(
+        [contender("one", "aiohttp"), contender("two", "aiohttp")], generator, PLAN
+    )
+    block_s = max(
+        one.result["started_s"] + one.result["seconds"] for run in results for one in run.slices
+    )
+    for result in results:
+        probe = result.observed.probe
+        assert probe is not None
+        watched_s = probe["loop"]["wall_ns"] / 1e9
+        own_s = sum(one.result["seconds"] + one.result["lead_in_s"] for one in result.slices)
+        assert own_s <= watched_s < block_s
+        assert probe["loop"]["idle_ns"] <= probe["loop"]["wall_ns"]
+
+
+def test_a_server_that_does_not_start_costs_only_itself(generator: Generator) -> None:
+    """The other is measured as if it were alone."""
+    results = measure_in_slices(
+        [contender("good"), contender("bad", ready_timeout_s=0.001)], generator, PLAN
+    )
+    good, bad = results
+    assert len(good.slices) == TURNS
+    assert rows_of(good).runs[0]["throughput_rps"]
+    assert Code.SERVER_NOT_READY in codes(bad)
+    assert rows_of(bad).runs[0].get("requests") is None
+
+
+@needs_proc
+def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Generator) -> None:
+    """It is visited no more, and its row says so without figures; the other goes on to the end."""
+    visit, visits = generator.slice, 0
+
+    def kill_on_the_way(target: str, seconds: float, **more: Any) -> dict[str, Any]:
+        nonlocal visits
+        visits += 1
+        if visits == 5:  # two lead-ins, the first Turn, and now
+            os.kill(pids["weak"], signal.SIGKILL)
+        return visit(target, seconds, **more)
+
+    pids: dict[str, int] = {}
+    contenders = [contender("strong"), contender("weak")]
+    opened = generator.open_block
+
+    def remember(command: dict[str, Any], bound_s: float) -> None:
+        pids.update({target["name"]: target["pids"][0] for target in command["targets"]})
+        opened(command, bound_s)
+
+    generator.slice, generator.open_block = kill_on_the_way, remember  # type: ignore[method-assign]
+    strong, weak = measure_in_slices(contenders, generator, PLAN)
+    assert len(strong.slices) == TURNS
+    row = rows_of(strong).runs[0]
+    assert row["failures"] == 0
+    assert float(str(row["throughput_rps"])) > 0
+    assert Code.SERVER_DIED in codes(weak)
+    assert len(weak.slices) < TURNS
+    assert weak.ended is not None
+    assert weak.ended.exit_code == -signal.SIGKILL
+    assert rows_of(weak).runs[0].get("throughput_rps") is None
+
+
+@needs_proc
+def test_a_generator_that_dies_leaves_rows_that_say_so(generator: Generator) -> None:
+    """Of a Block that lost its generator nothing is kept but that."""
+    visit = generator.slice
+
+    def die(target: str, seconds: float, **more: Any) -> dict[str, Any]:
+        if more["counted"]:
+            os.kill(generator.pid, signal.SIGKILL)
+        return visit(target, seconds, **more)
+
+    generator.slice = die  # type: ignore[method-assign]
+    for result in measure_in_slices([contender("one"), contender("two")], generator, PLAN):
+        assert Code.GENERATOR_DIED in codes(result)
+        assert not result.slices
+        assert rows_of(result).runs[0].get("throughput_rps") is None

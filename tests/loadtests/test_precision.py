@@ -1,0 +1,62 @@
+"""Where the next Round goes, and what is said of ratios that are not tight enough."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from loopbench.loadtests.bench.precision import Allowance, choose, unsettled, worst
+from loopbench.results.stats.precision import Width
+
+
+def width(scenario: str, reach: float | None, n: int = 5) -> Width:
+    return Width(scenario, "slow", "fast", "throughput_rps", reach, n)
+
+
+def test_the_widest_ratio_of_a_scenario_counts() -> None:
+    """One without an interval is wider than any."""
+    assert worst([width("a", 0.02), width("a", 0.05), width("b", None)]) == {
+        "a": 0.05,
+        "b": math.inf,
+    }
+
+
+def test_a_round_goes_where_the_interval_is_widest() -> None:
+    """Until all are within the goal; where only a time was given, also beyond."""
+    allowance = Allowance(None)
+    known = [width("a", 0.02), width("b", 0.06), width("c", 0.04)]
+    assert choose(known, 0.03, allowance, settle=True) == "b"
+    assert choose([width("a", 0.02)], 0.03, allowance, settle=True) is None
+    assert choose([width("a", 0.02)], 0.03, allowance, settle=False) == "a"
+    assert choose([], 0.03, allowance, settle=False) is None
+
+
+def test_what_does_not_fit_into_the_time_is_not_begun() -> None:
+    """Going by the longest Block of the scenario so far; another one may still fit."""
+    allowance = Allowance(10.0)
+    allowance.spent("long", 8.0)
+    allowance.spent("long", 60.0)
+    allowance.spent("short", 1.0)
+    known = [width("long", 0.2), width("short", 0.1)]
+    assert not allowance.fits("long")
+    assert choose(known, 0.03, allowance, settle=True) == "short"
+    assert Allowance(0.0).left_s() <= 0
+
+
+def test_a_ratio_that_was_not_settled_says_how_much_it_needs() -> None:
+    """The reach falls with the square root of the Rounds: twice as tight takes four times as
+    many, so fifteen more than five, here of two seconds each."""
+    (line,) = unsettled([width("a", 0.04)], 0.02, {"a": [2.0, 1.5]})
+    assert line == (
+        "a: throughput_rps of slow over fast is known to ±4.0% only, needs about 30 s more"
+    )
+    assert unsettled([width("a", 0.02)], 0.02, {"a": [2.0]}) == []
+    (line,) = unsettled([width("a", None, 2)], 0.02, {})
+    assert line == "a: throughput_rps of slow over fast has no interval yet, after 2 Rounds"
+
+
+@pytest.mark.parametrize("budget_s", [None, 100.0])
+def test_a_scenario_that_was_never_measured_is_begun(budget_s: float | None) -> None:
+    """Nothing is known of how long it takes."""
+    assert Allowance(budget_s).fits("new")
