@@ -34,9 +34,7 @@ def test_a_metric_is_a_reading_its_merging_a_cell_and_a_column(tmp_path: Path) -
     assert int(row["beats_watched"]) > 0
     scratch.run("results", "show", "run")
     with open_text(folder / SUMMARY.filename) as handle:
-        found = [
-            line["centre"] for line in csv.DictReader(handle) if line["metric"] == "beats_watched"
-        ]
+        lines = [line for line in csv.DictReader(handle) if line["metric"] == "beats_watched"]
     assert [float(line["centre"]) for line in lines] == [float(row["beats_watched"])]
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "| beats watched |" in report
