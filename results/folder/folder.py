@@ -22,6 +22,7 @@ from loopbench.results.errors import UnknownName
 from loopbench.results.folder import older_scenarios
 from loopbench.results.folder.tables import Problem, rows
 from loopbench.results.schema import Row, Value
+from loopbench.results.schema.files import open_text
 
 _MARKS = (schema.RUNS.filename, schema.PLAN_FILE, schema.ENVIRONMENT_FILE)
 """A folder that holds one of these is a results folder."""
@@ -286,8 +287,8 @@ _ASCENDING = _ascending()
 def _json(path: Path, name: str, problems: list[Problem]) -> Mapping[str, object]:
     """A JSON object of the folder; empty, with a Problem, where there is none to use."""
     try:
-        text = (path / name).read_text(encoding="utf-8")
-        found = json.loads(text)
+        with open_text(path / name) as handle:
+            found = json.load(handle)
     except FileNotFoundError:
         problems.append(Problem(name, "the file is missing"))
         return {}

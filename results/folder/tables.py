@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import csv
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.folder.files import file_of, open_text
+from loopbench.results.folder.files import file_of
 from loopbench.results.schema import Column, Kind, Row, Table, Value
+from loopbench.results.schema.files import MOST_COLUMNS, numbered, open_text, shown_names
 
 MOST_PROBLEMS = 20
 """So many are told of one file; then only how many more there are."""
@@ -76,8 +78,8 @@ def rows(path: Path, table: Table, problems: list[Problem]) -> Iterator[dict[str
     file = file_of(path, table)
     csv.field_size_limit(_LONGEST_CELL)
     try:
-        with open_text(file, "utf-8-sig", "replace") as handle:
-            yield from _read(csv.reader(_whole(handle, note)), table, note)
+        with open_text(file, "replace") as handle:
+            yield from _read(numbered(_whole(handle, note)), table, note)
     except FileNotFoundError:
         note("the file is missing")
     except (OSError, EOFError, zlib.error) as error:
@@ -96,9 +98,10 @@ def _whole(lines: Iterable[str], note: Callable[..., None]) -> Iterator[str]:
 
 
 def _read(
-    reader: Iterator[list[str]], table: Table, note: Callable[..., None]
+    reader: Iterator[tuple[int, list[str]]], table: Table, note: Callable[..., None]
 ) -> Iterator[dict[str, Value]]:
-    header = next(_lines(reader, note), None)
+    lines = _lines(reader, note)
+    header = next(lines, None)
     if header is None:
         note("the file is empty")
         return
@@ -108,7 +111,7 @@ def _read(
     blank: dict[str, Value] = {column.name: column.before for column in table.columns}
     quickly = _quick([column for column in columns if column is not None])
     whole = header[1] if set(header[1]) == blank.keys() else None
-    for number, cells in _lines(reader, note, start=header[0] + 1):
+    for number, cells in lines:
         if len(cells) != len(columns):
             cut = "is cut off" if len(cells) < len(columns) else "is too long"
             note(f"{cut}, {len(cells)} cells instead of {len(columns)}; it is left out", number)
@@ -151,52 +154,47 @@ def _quick(columns: list[Column]) -> Callable[[list[str], list[str]], dict[str, 
 
 
 def _lines(
-    reader: Iterator[list[str]], note: Callable[..., None], start: int = 1
+    reader: Iterator[tuple[int, list[str]]], note: Callable[..., None]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Rows with their number, blank lines passed over; ends where the CSV itself is broken."""
-    number = start
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            note(f"{error}; nothing after it was read", number)
-            return
-        if cells:
+    """Rows with their number; ends where the CSV itself is broken."""
+    number = 0
+    try:
+        for number, cells in reader:
             yield number, cells
-        number += 1
+    except csv.Error as error:
+        note(f"{error}; nothing after it was read", number + 1)
 
 
 def _columns(
     table: Table, header: list[str], note: Callable[..., None]
 ) -> list[Column | None] | None:
     """The column of each place, None for one to ignore; None where the table is of no use."""
+    if len(header) > MOST_COLUMNS:
+        note(f"has {len(header):,} columns, and is none of the suite's tables; it is not used")
+        return None
     by_name = {column.name: column for column in table.columns}
     columns = [by_name.get(name) for name in header]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    for name in twice:
-        note("stands there twice; the table is not used", column=name)
+    twice = sorted(name for name, times in Counter(header).items() if times > 1)
+    if twice:
+        note("stands there twice; the table is not used", column=shown_names(twice))
     unknown = [name for name in header if name not in by_name]
     if unknown:
         note(f"{_columns_named(unknown)} not known to this version (a newer one's file?); ignored")
     missing = [column for column in table.columns if column.name not in header]
-    for column in missing:
-        if column.required:
-            note("is missing; the table is not used without it", column=column.name)
+    required = [column.name for column in missing if column.required]
+    if required:
+        note("is missing; the table is not used without it", column=shown_names(required))
     blank = [column.name for column in missing if not column.required and not column.later]
     if blank:
         note(f"{_columns_named(blank)} missing (an older version's file?); not measured")
-    if twice or any(column.required for column in missing):
+    if twice or required:
         return None
     return columns
 
 
 def _columns_named(names: list[str]) -> str:
-    first = ", ".join(names[:3])
-    if len(names) > 3:
-        return f"columns {first} and {len(names) - 3} more are"
-    return f"columns {first} are" if len(names) > 1 else f"column {first} is"
+    several = len(names) > 1
+    return f"column{'s' if several else ''} {shown_names(names)} {'are' if several else 'is'}"
 
 
 def _row(

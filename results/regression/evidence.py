@@ -132,10 +132,6 @@ def _rows(folder: Path, table: Table, allowed: set[str]) -> tuple[Row, ...]:
         rows = tuple(schema.read_table(folder, table))
     except SchemaError as error:
         raise ResultsError(str(error)) from error
-    except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # bytes that are no text, cells without an end
-        raise ResultsError(f"{path} is not a CSV file in UTF-8: {error}") from error
     _check(path, rows, allowed, _KEYS.get(table.name, ()))
     return rows
 

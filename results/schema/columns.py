@@ -32,7 +32,8 @@ class Column:
     """One column. `unit` is blank for text and pure counts; `required` cells are never blank.
 
     later: files from before the column are in use, which nobody needs to be told. before: what
-    is true of those; None where it is not known.
+    is true of those; None where it is not known. heading: how the report's table about loop and
+    executor names it; blank where that table does not show it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Column:
     minimum: float | None = None
     later: bool = False
     before: Value = None
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import errno
+import gzip
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from loopbench.results.schema.columns import (
     Row,
@@ -18,6 +21,30 @@ from loopbench.results.schema.columns import (
     format_value,
     parse_value,
 )
+
+MOST_COLUMNS = 1_000
+"""A table with more is none of this suite's; comparing its names one by one would take minutes."""
+
+
+def open_text(file: Path, errors: str = "strict") -> IO[str]:
+    """A CSV or JSON file to be read, compressed or not, in UTF-8 with or without a byte order mark.
+
+    Raises OSError, also for what is no regular file: reading from a pipe could wait for ever.
+    """
+    if not (stat.S_ISREG(mode := file.stat().st_mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "is no regular file", str(file))
+    opener = gzip.open if file.suffix == ".gz" else open
+    return opener(file, "rt", encoding="utf-8-sig", errors=errors, newline="")
+
+
+def numbered(lines: Iterable[str], start: int = 1) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file with their numbers from `start` on, blank ones passed over.
+
+    Raises csv.Error for what is no CSV, as a cell without an end.
+    """
+    for number, cells in enumerate(csv.reader(lines), start):
+        if cells:
+            yield number, cells
 
 
 def _encode(cells: Iterable[str]) -> bytes:
@@ -93,41 +120,59 @@ def read_table(folder: Path, table: Table) -> Iterator[dict[str, Value]]:
     """
     path = folder / table.filename
     try:
-        handle = path.open(newline="", encoding="utf-8")
+        handle = open_text(path)
     except FileNotFoundError:
         raise SchemaError(f"{path}: the file is missing") from None
+    except OSError as error:
+        raise SchemaError(f"cannot read {path}: {error.strerror}") from error
     with handle:
-        reader = csv.reader(handle)
-        header = next(reader, None)
-        if header is None:
-            raise SchemaError(f"{path}: the file is empty")
-        _check_header(path, table, header)
-        by_name = {column.name: column for column in table.columns}
-        columns = [by_name[name] for name in header]
-        for number, cells in enumerate(reader, start=2):
-            if len(cells) != len(columns):
-                raise SchemaError(
-                    f"{path}, row {number}: {len(cells)} cells instead of {len(columns)}"
-                )
-            row: dict[str, Value] = {}
-            for column, cell in zip(columns, cells, strict=True):
-                try:
-                    row[column.name] = parse_value(column, cell)
-                except ValueError as error:
-                    raise SchemaError(
-                        f"{path}, row {number}, column {column.name}: {error}"
-                    ) from None
-            yield row
+        try:
+            yield from _typed(path, table, numbered(handle))
+        except csv.Error as error:
+            raise SchemaError(f"{path} is not a CSV file: {error}") from error
+        except UnicodeDecodeError as error:
+            raise SchemaError(f"{path} is not a CSV file in UTF-8: {error.reason}") from error
+
+
+def _typed(
+    path: Path, table: Table, rows: Iterator[tuple[int, list[str]]]
+) -> Iterator[dict[str, Value]]:
+    _, header = next(rows, (0, None))
+    if header is None:
+        raise SchemaError(f"{path}: the file is empty")
+    _check_header(path, table, header)
+    by_name = {column.name: column for column in table.columns}
+    columns = [by_name[name] for name in header]
+    for number, cells in rows:
+        if len(cells) != len(columns):
+            raise SchemaError(f"{path}, row {number}: {len(cells)} cells instead of {len(columns)}")
+        row: dict[str, Value] = {}
+        for column, cell in zip(columns, cells, strict=True):
+            try:
+                row[column.name] = parse_value(column, cell)
+            except ValueError as error:
+                raise SchemaError(f"{path}, row {number}, column {column.name}: {error}") from None
+        yield row
+
+
+def shown_names(names: Iterable[str], most: int = 3) -> str:
+    """Names from a file for a message: a few, each on one line, cut, without control characters."""
+    every = list(names)
+    first = ", ".join(name[:40] if name.isprintable() else repr(name[:40]) for name in every[:most])
+    return first + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def _check_header(path: Path, table: Table, header: list[str]) -> None:
+    if len(header) > MOST_COLUMNS:
+        raise SchemaError(f"{path}: has {len(header):,} columns, and is none of the suite's tables")
     unknown = [name for name in header if name not in table.names]
     if unknown:
-        raise SchemaError(f"{path}: unknown column {', '.join(unknown)} (a newer version's file?)")
+        raise SchemaError(
+            f"{path}: unknown column {shown_names(unknown)} (a newer version's file?)"
+        )
     missing = [name for name in table.names if name not in header]
     if missing:
-        raise SchemaError(
-            f"{path}: column {', '.join(missing)} is missing (an older version's file?)"
-        )
+        names = shown_names(missing, len(table.names))
+        raise SchemaError(f"{path}: column {names} is missing (an older version's file?)")
     if len(set(header)) != len(header):
         raise SchemaError(f"{path}: a column appears twice")

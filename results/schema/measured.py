@@ -211,7 +211,10 @@ RUNS = Table(
         number(
             "loop_longest_stretch_ms", "ms", "longest time without a return to the selector's wait"
         ),
-        count("tasks_max", "most tasks alive on the loop, looked at every 100 ms"),
+        replace(
+            count("tasks_max", "most tasks alive on the loop, looked at every 100 ms"),
+            heading="most tasks",
+        ),
         number("executor_wait_mean_ms", "ms", "mean of submit to start of an executor's call"),
         *(
             number(f"executor_wait_{short}_ms", "ms", f"{long} of submit to start of a call")

@@ -384,9 +384,9 @@ def _table_row(summary: Summary, column: Column) -> Row:
     ratio, interval = summary.ratio, summary.interval
     ratio_interval = ratio.interval if ratio else None
     return {
-        "stack": summary.sample.stack,
-        "scenario": summary.sample.scenario,
-        "load": summary.sample.load,
+        "stack": _no_formula(summary.sample.stack),
+        "scenario": _no_formula(summary.sample.scenario),
+        "load": _no_formula(summary.sample.load),
         "metric": column.name,
         "unit": column.unit or None,
         "n": summary.n,
@@ -395,13 +395,19 @@ def _table_row(summary: Summary, column: Column) -> Row:
         "high": interval.high if interval else None,
         "lowest": summary.lowest,
         "highest": summary.highest,
-        "reference": ratio.to if ratio else None,
+        "reference": _no_formula(ratio.to) if ratio else None,
         "ratio_n": ratio.n if ratio else None,
         "ratio": ratio.centre if ratio else None,
         "ratio_low": ratio_interval.low if ratio_interval else None,
         "ratio_high": ratio_interval.high if ratio_interval else None,
         "warnings": schema.WARNING_SEPARATOR.join(w.code for w in summary.warnings) or None,
     }
+
+
+def _no_formula(name: str) -> str:
+    """A name that a spreadsheet takes for text: an apostrophe goes before one that it would
+    compute, as OWASP says of "CSV injection"."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def write(folder: Path, summaries: Summaries) -> Path:

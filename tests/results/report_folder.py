@@ -378,7 +378,7 @@ def write(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for table in schema.TABLES:
         with TableWriter(folder, table) as writer:
-            writer.append(FILLED[table.name]())
+            writer.append(FILLED[table.name]() if table.name in FILLED else [])
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT), encoding="utf-8")
     (folder / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
     return folder

@@ -96,5 +96,5 @@ def test_the_terminal_shows_first_bytes_and_slow_readers(folder: Path) -> None:
     blocks = {one.title: one for one in terminal.page(loaded, summarise(loaded)).blocks}
     labels = [line.label for line in blocks["stream-100k, 4 users"].lines]
     assert labels[:3] == ["requests/s", "first byte p50 µs", "first byte p99 µs"]
-    assert "stream-stuck/slow, 50 slow" in blocks
+    assert "+ slow, 50 slow" in blocks
     assert "first byte p50 µs" not in [line.label for line in blocks["json-1k, 4 users"].lines]

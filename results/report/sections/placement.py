@@ -12,7 +12,7 @@ from loopbench.results.report.charts import kinds
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import processes
 from loopbench.results.report.series import readings
-from loopbench.results.schema import Row
+from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats import formatting
 
 METRICS = {
@@ -193,11 +193,14 @@ def _table(material: Material, wheres: list[tuple[str, str]]) -> Table:
         "scenario", "stack", "loop delay p50 ms", "p99 ms", "max ms", "utilisation",
         "longest stretch ms", "executor wait mean ms", "p99 ms", "max ms", "threads", "queue",
     ]  # fmt: skip
-    metrics = (
+    metrics: tuple[str, ...] = (
         "loop_delay_p50_ms", "loop_delay_p99_ms", "loop_delay_max_ms", "loop_utilisation",
         "loop_longest_stretch_ms", "executor_wait_mean_ms", "executor_wait_p99_ms",
         "executor_wait_max_ms", "executor_threads_max", "executor_queue_max",
     )  # fmt: skip
+    more = {column.name: column.heading for column in RUNS.columns if column.heading}
+    header += more.values()
+    metrics += tuple(more)
     rows = []
     for where in wheres:
         for stack in material.stacks:

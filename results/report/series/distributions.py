@@ -13,8 +13,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from loopbench.results import schema
-from loopbench.results.folder.files import file_of, open_text
+from loopbench.results.folder.files import file_of
 from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.schema.files import open_text
 
 RESPONSE_TIME = "response_time"
 WANTED = frozenset((RESPONSE_TIME,))
