@@ -141,5 +141,6 @@ def provoke(fault: Fault, folder: Path) -> Outcome:
         with Bench(folder, *CELLS, *TIMES, *fault.options, "--resume") as again:
             resumed = again.ended()
         if resumed != 0 or len(again.rows()) != 3:
-            wrong.append(f"--resume: exit status {resumed}, {len(again.rows())} of 3 rows")
+            last = again.errors.rstrip().rpartition("\n")[2]
+            wrong.append(f"--resume: exit status {resumed}, {len(again.rows())} of 3 rows: {last}")
     return Outcome(fault.name, lost, left, message, "; ".join(wrong))
