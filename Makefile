@@ -19,6 +19,7 @@ MANAGER =
 RUN =
 FORMAT =
 TESTS =
+PART =
 UPGRADE =
 VERBOSE =
 QUESTIONS =
@@ -90,7 +91,8 @@ help: ## List the targets
 	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'
 	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'
 	@echo '  report  RUN (folder), FORMAT (html or md)'
-	@echo '  test    TESTS (files or folders)'
+	@echo '  test, test-quick  TESTS (files or folders)'
+	@echo '  faults  PART=2/3 (every third fault from the second on), PART=commit/3'
 	@echo '  lock    UPGRADE=1'
 
 .PHONY: setup
@@ -151,6 +153,14 @@ baseline: setup ## Write results/baseline anew, and show what changes
 .PHONY: test
 test: lint ## Run every check and test (TESTS=… picks tests)
 	@sh .ci/test $(TESTS)
+
+.PHONY: test-quick
+test-quick: setup-dev ## Run the quick tests alone, in less than a minute, for while you work
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal -m quick $(TESTS)
+
+.PHONY: faults
+faults: setup-dev ## Provoke faults at real benches, and print what came of each (PART=commit/3)
+	@$(BIN)/python -m tests.faults $(PART)
 
 .PHONY: lint
 lint: setup-dev ## Run the checks that execute nothing: ruff, mypy, import-linter

@@ -334,7 +334,12 @@ def bench(
         outcome = run_bench(plan)
     except KeyboardInterrupt:
         _interrupted([] if out else ["--out", str(folder)], [] if resume else ["--resume"])
-    _show(outcome)
+    try:
+        _show(outcome)
+    except KeyboardInterrupt:
+        again = shlex.join(["python", "-m", "results", "report", str(outcome.folder)])
+        click.echo(f"interrupted; all rows are there; the report is made by: {again}", err=True)
+        sys.exit(130)
 
 
 def _announced(plan: Bench) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.quick import is_quick
 from tests.skips import (  # noqa: F401  (hooks)
     pytest_make_collect_report,
     pytest_runtest_makereport,
@@ -38,6 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "generated" in getattr(item, "fixturenames", ()):
             item.add_marker("generated")
+        if is_quick(item.path, ROOT):
+            item.add_marker("quick")
 
 
 @pytest.fixture

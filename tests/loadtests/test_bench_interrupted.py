@@ -117,3 +117,19 @@ def test_a_killed_bench_leaves_no_process(tmp_path: Path) -> None:
         assert len(bench.left()) >= 3
         bench.process.kill()
         assert eventually(lambda: bench.left() == set())
+
+
+@needs_proc
+def test_interrupted_while_the_report_is_made_all_rows_are_there(tmp_path: Path) -> None:
+    """The last line says so, and how to make the report; no traceback of its process."""
+    with Bench(tmp_path / "run", *ONE_CELL, *SHORT, "--rounds", "1") as bench:
+        reach(bench, lambda _: bench.pids("show"))
+        bench.interrupt()
+        assert bench.ended() == 130
+        assert eventually(lambda: bench.left() == set())
+        last = bench.errors.splitlines()[-1]
+        assert last == (
+            "interrupted; all rows are there; the report is made by: "
+            f"python -m results report {tmp_path / 'run'}"
+        )
+        assert len(bench.rows()) == 1

@@ -19,8 +19,8 @@ from loopbench.loadtests.hosts.cpu_quota import cpu_quotas, strictest
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS, expect_enough
 from loopbench.results.schema import RUNS, Code, read_table
 from tests.conftest import ROOT
-from tests.loadtests.benches import ONE_CELL, SHORT, codes, one_error
-from tests.servers.processes import needs_proc
+from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, one_error, reach
+from tests.servers.processes import eventually, needs_proc
 
 IN = "import os, sys, resource, ctypes, struct\n{}\nos.execv(sys.argv[1], sys.argv[1:])\n"
 
@@ -44,7 +44,7 @@ def files_limit(most: int) -> str:
 @pytest.mark.parametrize(("scenario", "most"), [("waiting-1000", 1024), ("async-1", 40)])
 def test_too_few_files_are_said_before_the_load(scenario: str, most: int, tmp_path: Path) -> None:
     """The number needed and the remedy, at once, and no folder."""
-    options = ("--stack", "asyncio", "--stack", "aiohttp", "--scenario", scenario)
+    options = ("--stack", "aiohttp", "--scenario", scenario)
     done = bench_under(files_limit(most), tmp_path / "run", *options)
     assert done.returncode == 1
     line = one_error(done.stderr)
@@ -130,15 +130,27 @@ def group() -> Iterator[Path]:
 @needs_proc
 def test_a_cpu_quota_is_recorded_and_warned_of(group: Path, tmp_path: Path) -> None:
     """Half a CPU: environment.json has it, a line says it, and the throttled Run has a Warning."""
-    prelude = f"open('{group}/cgroup.procs', 'w').write(str(os.getpid()))"
-    options = ("--stack", "asyncio", "--scenario", "async-32", "--rounds", "1")
     folder = tmp_path / "run"
-    done = bench_under(prelude, folder, *options)
-    assert done.returncode == 0, done.stderr
+    options = ("--stack", "asyncio", "--scenario", "async-32", "--rounds", "1", "--duration", "3")
+    with Bench(folder, *options) as bench:
+        # Before it has started anybody, who would not be in the group.
+        (group / "cgroup.procs").write_text(str(bench.process.pid))
+        reach(bench, Bench.loading)
+        # So little that it is cut off on the busiest machine, too.
+        (group / "cpu.cfs_quota_us").write_text("1000")
+        before = _throttled(group)
+        assert eventually(lambda: _throttled(group) > before)
+        (group / "cpu.cfs_quota_us").write_text("-1")
+        whole = ended(bench)
+    assert whole.status == 0, whole.errors
     described = json.loads((folder / "environment.json").read_text())
     assert described["machine"]["cpu_quota"] == 0.5
-    assert f"limited to that of 0.5 of {os.cpu_count()} CPUs" in done.stderr
-    assert str(Code.CPU_THROTTLED) in (folder / "runs.csv").read_text()
+    assert f"limited to that of 0.5 of {os.cpu_count()} CPUs" in whole.errors
+    assert Code.CPU_THROTTLED in codes(whole.rows[0])
+
+
+def _throttled(group: Path) -> int:
+    return int((group / "cpu.stat").read_text().partition("nr_throttled")[2].split()[0])
 
 
 def test_quotas_of_version_2_are_those_of_all_groups_above(tmp_path: Path) -> None:
