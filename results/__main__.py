@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
-from loopbench.results.folder import tables
+from loopbench.results.folder import other_tools, tables
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.results.why.command import why
 
@@ -35,6 +35,9 @@ class Run(click.ParamType[Path]):
         """The folder; a usage error that suggests the nearest name."""
         if isinstance(value, Path):
             return value
+        tool = other_tools.tool_of(Path(value))
+        if tool is not None:
+            raise click.UsageError(other_tools.refusal(Path(value), tool), ctx)
         try:
             return folders.find(value)
         except UnknownName as error:

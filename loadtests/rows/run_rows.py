@@ -264,6 +264,7 @@ def _server_figures(result: RunResult, load: Load) -> Row:
     }
     before = None if observed.opened is None else observed.opened.server
     after = None if observed.closed is None else observed.closed.server
+    row |= _growth(result, load)
     if result.slices:
         return row | _sliced_figures(result) | ({} if after is None else _peak(after))
     if before is not None and after is not None:
@@ -278,6 +279,20 @@ def _server_figures(result: RunResult, load: Load) -> Row:
             **_peak(after),
         }
     return row
+
+
+def _growth(result: RunResult, load: Load) -> Row:
+    """Of a person's own application; empty of the others, whose routes hold what they are to."""
+    opened, closed, report = result.observed.opened, result.observed.closed, result.report
+    if not load.own or opened is None or closed is None or report is None:
+        return {}
+    completed = sum(told["completed"] for told in report["loads"].values())
+    if opened.server is None or closed.server is None or not completed:
+        return {}
+    begin, end = opened.server.rss_bytes, closed.server.rss_bytes
+    if begin is None or end is None:
+        return {}
+    return {"memory_growth_bytes_per_request": (end - begin) / completed}
 
 
 def _peak(reading: Reading) -> Row:
@@ -346,6 +361,7 @@ def _evidence(
         clock=report["clock"],
         clock_step_ms=report["clock_step_ms"],
         others_cpu=_others(result),
+        growth_bytes=_as_float(row.get("memory_growth_bytes_per_request")),
     )
 
 

@@ -15,6 +15,8 @@ from loopbench.results.schema.warnings import (
     GENERATOR_CPU_LIMIT,
     GENERATOR_LAG_LIMIT_MS,
     GENERATOR_SHARE_LIMIT,
+    GROWTH_LIMIT_BYTES,
+    GROWTH_LIMIT_WHOLE_BYTES,
     LITTLE_TOLERANCE,
     MACHINE_BUSY_LIMIT,
     RATE_TOLERANCE,
@@ -31,7 +33,7 @@ class Evidence:
     (closed loop). littles_users: throughput x (mean response time + mean gap),
     which must equal the number of users. others_cpu: CPU time of everything
     but server, generator and harness, and time stolen by the hypervisor, as a
-    share of one CPU.
+    share of one CPU. growth_bytes: of the server's memory, a request.
     """
 
     users: int
@@ -48,6 +50,7 @@ class Evidence:
     clock: str
     clock_step_ms: float
     others_cpu: float | None
+    growth_bytes: float | None = None
 
 
 def _generator_cpu(seen: Evidence) -> bool:
@@ -80,6 +83,13 @@ def _littles_law(seen: Evidence) -> bool:
     return abs(seen.littles_users / seen.users - 1) > LITTLE_TOLERANCE
 
 
+def _memory_grows(seen: Evidence) -> bool:
+    if seen.growth_bytes is None or seen.requests is None:
+        return False
+    whole = seen.growth_bytes * seen.requests
+    return seen.growth_bytes > GROWTH_LIMIT_BYTES and whole > GROWTH_LIMIT_WHOLE_BYTES
+
+
 _CHECKS: dict[Code, Callable[[Evidence], bool]] = {
     Code.GENERATOR_CPU: _generator_cpu,
     Code.GENERATOR_LAG: _generator_lag,
@@ -89,6 +99,7 @@ _CHECKS: dict[Code, Callable[[Evidence], bool]] = {
     Code.CLOCK_USER: lambda seen: seen.clock != "kernel",
     Code.CLOCK_STEPPED: lambda seen: seen.clock_step_ms >= CLOCK_STEP_LIMIT_MS,
     Code.MACHINE_BUSY: lambda seen: (seen.others_cpu or 0.0) >= MACHINE_BUSY_LIMIT,
+    Code.MEMORY_GROWS: _memory_grows,
     Code.FEW_REQUESTS: lambda seen: seen.requests is not None and seen.requests < FEW_REQUESTS,
 }
 

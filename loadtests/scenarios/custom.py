@@ -178,6 +178,11 @@ def arguments_of(file: Path) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    if file.suffix == ".py":
+        raise HarnessError(
+            f"{file} is a locustfile, which is not taken here: say its tasks in TOML, a table "
+            "each, as in [search] with path, users or rate_rps, method, headers and body"
+        )
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

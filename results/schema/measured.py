@@ -250,6 +250,12 @@ RUNS = Table(
             "scenario does not wait for that",
             unit="bytes",
         ),
+        number(
+            "memory_growth_bytes_per_request",
+            "bytes",
+            "growth of resident memory over the window / requests answered in it, of a person's "
+            "own application; negative where it shrank, blank of other servers",
+        ),
         count("descriptors_start", "open descriptors of the server before the load connected"),
         count("descriptors_end", "open descriptors at the end of the window"),
         count("descriptors_after", "open descriptors at the time of rss_after_bytes"),

@@ -30,6 +30,10 @@ CLOCK_STEP_LIMIT_MS = 1.0
 MACHINE_BUSY_LIMIT = 0.10
 """CPUs that others may use beside server and generator."""
 
+GROWTH_LIMIT_BYTES = 1024
+GROWTH_LIMIT_WHOLE_BYTES = 16 * 1024 * 1024
+"""Growth of memory a request, and in all, from which on it is no mere settling of the allocator."""
+
 FEW_REQUESTS = 100
 """A p99 of fewer requests is their maximum."""
 
@@ -84,6 +88,7 @@ class Code(enum.StrEnum):
     SAVES_UNCHECKED = "saves-unchecked"
     FEW_REQUESTS = "few-requests"
     ANSWER_VARIES = "answer-varies"
+    MEMORY_GROWS = "memory-grows"
     WORKER_LOST = "worker-lost"
     WORKER_LATE = "worker-late"
     WORKER_SILENT = "worker-silent"
@@ -342,6 +347,25 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "content type was checked before each load",
             "name a path with a constant answer where every byte is to be checked",
             ("failures",),
+        ),
+        Code.MEMORY_GROWS: Wording(
+            "the application's memory grew with its requests: by more than 1 KiB each, and by "
+            "more than 16 MiB in the window",
+            "it keeps something of each request, or fills a cache that is not full yet; a Run that "
+            "lasts long enough ends with its memory",
+            "measure for longer: where the growth a request stays the same, look for what is kept "
+            "(tracemalloc); where it falls, warm the cache up by a longer --warmup",
+            ("memory_growth",),
+        ),
+        Code.MEMORY_GROWS: Wording(
+            "the application's memory grew with its requests: by more than "
+            f"{GROWTH_LIMIT_BYTES / 1024:g} KiB each, and by more than "
+            f"{GROWTH_LIMIT_WHOLE_BYTES / 1024**2:g} MiB in the window",
+            "it keeps something of each request, or fills a cache that is not full yet; a Run that "
+            "lasts long enough ends with its memory",
+            "measure for longer: where the growth a request stays the same, look for what is kept "
+            "(tracemalloc); where it falls, warm the cache up by a longer --warmup",
+            ("memory_growth",),
         ),
         Code.WORKER_LOST: Wording(
             "a load worker was lost in the middle of the Run",

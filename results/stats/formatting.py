@@ -34,6 +34,12 @@ SHOWN: tuple[Shown, ...] = (
     Shown("response_time_p50_ms", "response p50", (LoadKind.OPEN,)),
     Shown("response_time_p99_ms", "response p99", (LoadKind.OPEN,)),
     Shown("cpu_us_per_request", "CPU/request", (LoadKind.CLOSED, LoadKind.OPEN), True),
+    Shown(
+        "memory_growth_bytes_per_request",
+        "growth/request",
+        (LoadKind.CLOSED, LoadKind.OPEN),
+        True,
+    ),
     Shown("rss_peak_bytes", "memory", (LoadKind.IDLE, LoadKind.SLOW), True),
     Shown("throughput_rps", "messages/s", (LoadKind.ECHO,)),
     Shown("service_time_p50_ms", "round trip p50", (LoadKind.ECHO,)),

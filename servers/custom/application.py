@@ -28,6 +28,10 @@ AIOHTTP = Kind.AIOHTTP.value
 ASGI = Kind.ASGI.value
 READY_S = 30.0
 
+_BEFORE = ("concurrent.futures.thread", "logging.config")
+"""What gunicorn, Hypercorn and uvicorn have imported before they come to the application: a
+`queue.py` of the person's does not take the standard library's place there, either."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnApp:
@@ -174,6 +178,8 @@ def _call(own: OwnApp, target: Target, maker: Any) -> Any:
 
 def _enter(own: OwnApp, target: Target) -> None:
     """Be where the person stands when they start it: their folder, its modules, no arguments."""
+    for name in _BEFORE:
+        importlib.import_module(name)
     try:
         os.chdir(own.folder)
     except OSError as error:

@@ -374,6 +374,14 @@ def test_a_file_with_nonsense_is_refused(tmp_path: Path, text: str, says: str) -
         of_file(toml(tmp_path, text))
 
 
+def test_a_locustfile_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    """Its tasks are to be said as a table each."""
+    file = tmp_path / "locustfile.py"
+    file.write_text("from locust import HttpUser\n")
+    with pytest.raises(HarnessError, match="is a locustfile, which is not taken here: say its"):
+        of_file(file)
+
+
 def test_a_file_says_what_is_sent(tmp_path: Path) -> None:
     """Method, headers and body as written; several paths are loads beside each other."""
     one, several = of_file(

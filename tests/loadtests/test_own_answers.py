@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from loopbench.results.schema import Code
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
 from tests.loadtests.benches import SHORT, Bench, codes, ended
+from tests.servers.processes import ROOT, needs_proc
 
 PAGES = """
 import asyncio, time
@@ -53,6 +56,14 @@ async def moved(request):
     raise web.HTTPFound("/private")
 
 
+kept = []
+
+
+async def leaks(request):
+    kept.append(b"x" * 262144)
+    return web.json_response({"ok": True})
+
+
 async def events(request):
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await answer.prepare(request)
@@ -62,7 +73,7 @@ async def events(request):
 
 
 app = web.Application()
-for handler in (counted, later_fails, oops, private, moved, events):
+for handler in (counted, later_fails, oops, private, moved, leaks, events):
     app.router.add_get(f"/{handler.__name__}", handler)
 """
 
@@ -163,6 +174,40 @@ def answering(begin: bytes, again: bytes, pause_s: float = 0.0) -> Iterator[int]
         finally:
             over.set()
             thread.join()
+
+
+def show(folder: Path) -> str:
+    """The table of a run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "results", "show", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@needs_proc
+def test_memory_that_grows_with_the_requests_is_a_warning(pages: Path) -> None:
+    """With its growth a request in the row and in the table; a page that keeps nothing has none."""
+    loads = pages / "growing.toml"
+    loads.write_text(
+        '[leaks]\npath = "/leaks"\nrate_rps = 200\n'
+        '[quiet]\npath = "/private"\nrate_rps = 200\nheaders = { Authorization = "token abc" }\n'
+    )
+    options = ("--app", "pages:app", "--app-dir", str(pages), "--scenarios", str(loads))
+    with Bench(pages / "growing", *options, "--rounds", "1", *SHORT, "--duration", "1") as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    found = {row["scenario"]: row for row in done.rows}
+    assert Code.MEMORY_GROWS in codes(found["leaks"])
+    assert Code.MEMORY_GROWS not in codes(found["quiet"])
+    # Each request keeps 256 KiB; those at the edges of the window may count on one side alone.
+    growth = found["leaks"]["memory_growth_bytes_per_request"]
+    assert 0.5 * 262_144 < growth < 2 * 262_144
+    table = show(pages / "growing")
+    assert "growth/request MB" in table
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

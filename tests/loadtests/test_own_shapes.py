@@ -363,6 +363,50 @@ def test_what_needs_a_running_loop_is_made_in_one(folder: Path) -> None:
     assert not look(folder, "web:runs_a_loop", {}).in_loop
 
 
+HELD = """
+import asyncio
+from asgiref.wsgi import WsgiToAsgi
+from bare import Middleware, plain, wsgi
+
+wrapped = Middleware(WsgiToAsgi(wsgi))
+
+
+def on_uvloop():
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    return plain
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("held:wrapped", "all its requests run one after another in one thread, which is its"),
+        ("held:on_uvloop", "it sets uvloop for its process, which the server here does not take"),
+    ],
+)
+def test_what_an_application_holds_is_named(folder: Path, target: str, says: str) -> None:
+    """Where it limits, or changes, what is measured; also under middleware."""
+    (folder / "held.py").write_text(HELD)
+    (note,) = look(folder, target, {}).notes
+    assert says in note
+    assert look(folder, "bare:plain", {}).notes == ()
+
+
+def test_its_own_routes_are_found(folder: Path) -> None:
+    """Those of GETs without a parameter, of aiohttp's router and of Quart's map."""
+    (folder / "routed.py").write_text(
+        "from quart import Quart\n"
+        "app = Quart(__name__, static_folder=None)\n"
+        "app.get('/a')(lambda: 'a')\n"
+        "app.add_url_rule('/b', 'b', lambda: 'b', methods=['POST'])\n"
+        "app.add_url_rule('/c/<name>', 'c', lambda name: name)\n"
+    )
+    assert look(folder, "routed:app", {}).routes == ("/a",)
+    assert look(folder, "web:app", {}).routes == ("/",)
+
+
 def test_an_import_that_takes_too_long_says_where_it_is(tmp_path: Path) -> None:
     """The line of the person's own code, and the option that waits longer."""
     (tmp_path / "slow.py").write_text("import time\n\ntime.sleep(60)\n")

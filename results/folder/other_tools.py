@@ -1,0 +1,38 @@
+"""Files of other load tools, known by what they begin with: named, and not read as results."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_BEGIN_BYTES = 65536
+
+_KNOWN: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("Locust", re.compile(r"^\"?(Type\"?,\"?Name\"?,\"?Request Count|Timestamp\"?,\"?User Count)")),
+    ("wrk", re.compile(r"^Running \S+ test @ ")),
+    ("k6", re.compile(r'^\{.*"(http_req_duration|http_reqs)"|^\{"type":"(Metric|Point)"', re.S)),
+    ("oha", re.compile(r'^\{.*"(successRate|responseTimeHistogram)"', re.S)),
+    ("ApacheBench", re.compile(r"^This is ApacheBench")),
+    ("hey", re.compile(r"^\s*Summary:\s+Total:\s")),
+)
+"""Locust: its stats and history CSV. wrk, ApacheBench, hey: what they print. k6: the summary and
+the points as JSON. oha: `--output-format json`."""
+
+
+def tool_of(file: Path) -> str | None:
+    """The tool that wrote a file; None for any other file, and what cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            begin = opened.read(_BEGIN_BYTES).decode(errors="replace")
+    except OSError:
+        return None
+    return next((tool for tool, known in _KNOWN if known.search(begin)), None)
+
+
+def refusal(file: Path, tool: str) -> str:
+    """Why such a file is no run, and what to do instead."""
+    return (
+        f"{file} is {tool}'s: it has one figure of each kind, without Rounds to take an interval "
+        "from and without a check of every answer, so it cannot be compared; measure both sides "
+        "by `bench`"
+    )
