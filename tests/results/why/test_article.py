@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from loopbench.results.schema import ROOT
 from loopbench.results.why import terminal
 from loopbench.results.why.costs import Costs, read
 from loopbench.results.why.groups import differences
-from loopbench.results.why.phases import CONTEXT, LOOP, READING, ROUTING, WRITING
+from loopbench.results.why.phases import CONTEXT, LOOP, READING, ROUTING, THREADS, WRITING
 from loopbench.results.why.sentences import of_equality
 
 ARTICLE = ROOT / "docs" / "why.md"
@@ -31,23 +33,22 @@ def test_the_article_is_made_from_the_rows(
     costs: Costs, generated: Callable[[Path, str], None]
 ) -> None:
     """Each part between marks is what the command prints of results/costs."""
-    pair = Costs(
-        {where: total for where, total in costs.totals.items() if where in _both()},
-        {where: of for where, of in costs.functions.items() if where in _both()},
-        {where: of for where, of in costs.trees.items() if where in _both()},
-        (),
-    )
     text = ARTICLE.read_text(encoding="utf-8")
     text = _between(text, "equality", [f"- {line}" for line in of_equality(costs)])
     for by in ("phase", "package"):
         assert sum(d.more for d in differences(costs, *_both(), by)) == pytest.approx(
             costs.totals[SLOW, CASE].instructions - costs.totals[FAST, CASE].instructions, rel=1e-6
         )
-    tables = [*terminal.between(pair, SLOW, FAST, "phase")]
-    tables += terminal.between(pair, SLOW, FAST, "package")
-    text = _between(text, "between", _fenced(line for line in tables if "spends" not in line))
+    tables = [
+        line
+        for by in ("phase", "package")
+        for line in [*takewhile(bool, terminal.between(costs, SLOW, FAST, by)), ""]
+    ]
+    text = _between(text, "between", _fenced(tables[:-1]))
+    core = _only(costs, (SLOW, FAST))
     for phase in (LOOP, WRITING, CONTEXT, READING, ROUTING):
-        text = _between(text, phase, _fenced(terminal.of_phase(pair, phase, CASE)))
+        text = _between(text, phase, _fenced(terminal.of_phase(core, phase, CASE)))
+    text = _between(text, THREADS, _fenced(terminal.of_phase(core, THREADS, "sync")))
     generated(ARTICLE, text)
 
 
@@ -55,6 +56,11 @@ def test_the_five_are_the_largest(costs: Costs) -> None:
     """In the order in which the article tells of them."""
     found = [one.name for one in differences(costs, *_both(), "phase")]
     assert found[:5] == [LOOP, WRITING, CONTEXT, READING, ROUTING]
+
+
+def _only(costs: Costs, stacks: tuple[str, ...]) -> Costs:
+    totals = {where: total for where, total in costs.totals.items() if where[0] in stacks}
+    return replace(costs, totals=totals)
 
 
 def _both() -> tuple[tuple[str, str], tuple[str, str]]:

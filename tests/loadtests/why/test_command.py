@@ -1,0 +1,47 @@
+"""What `python -m loadtests why` takes, and refuses."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from loopbench.loadtests.cli import cli
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.why.command import DEFAULT_CASES, _subjects
+from loopbench.servers.contract.cases import CASES
+
+
+def test_cases_that_work_in_threads_come_last() -> None:
+    """And each stack is asked what it keeps."""
+    subjects = _subjects(("aiohttp", "quart-documented"), ("sync", "plain", "json"))
+    assert [list(one.cases) for one in subjects] == [["plain", "json", "sync"], ["plain", "sync"]]
+    assert [one.counterpart for one in subjects] == [None, "quart-hypercorn"]
+    assert set(DEFAULT_CASES) <= CASES.keys()
+
+
+def test_a_stack_that_keeps_none_of_the_cases_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After each case was told, with the reason."""
+    with pytest.raises(HarnessError, match="asyncio has none of these cases"):
+        _subjects(("asyncio",), ("db-total",))
+    assert "asyncio is not asked for db-total: it is there for what a server" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--stack", "aiohtpp"], "aiohttp"),
+        (["--case", "asynk"], "async"),
+        (["--get", "/"], "need --app"),
+        (["--requests", "1"], "5<=x"),
+        (["--app", "shop:app", "--case", "async"], "leave out --stack"),
+    ],
+)
+def test_what_does_not_fit_is_a_usage_error(words: list[str], said: str) -> None:
+    """With the nearest name, or the remedy."""
+    done = CliRunner().invoke(cli, ["why", *words])
+    assert done.exit_code == 2
+    assert said in done.output
