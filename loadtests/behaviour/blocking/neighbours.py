@@ -151,10 +151,10 @@ BLOCKING: Variants = {
         "time.sleep in a plain function, which is a sync route": quart_sync,
     },
 }
-SHARING: dict[str, Callable[..., App]] = {
-    f"{AIOHTTP}: asyncio.to_thread": partial(aiohttp_blocking, asyncio.to_thread),
-    f"{QUART}: time.sleep in a sync route": quart_sync,
-}
+SHARING: tuple[tuple[str, str, Callable[..., App]], ...] = (
+    (AIOHTTP, "asyncio.to_thread", partial(aiohttp_blocking, asyncio.to_thread)),
+    (QUART, "time.sleep in a sync route", quart_sync),
+)
 """What makes the innocent request wait for a thread of the pool as well."""
 
 
@@ -183,8 +183,7 @@ def ask_innocent(application: Callable[[Blocks], App], threads: int | None = Non
     )
 
 
-for name, sharing in SHARING.items():
-    stack, _, way = name.partition(": ")
+for stack, way, sharing in SHARING:
     for threads in (4, 6, 20):
         shared = partial(sharing, innocent_too=True, threads=threads)
         setting = f"{way}, the innocent one too, {threads} threads"
