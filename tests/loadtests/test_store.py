@@ -32,6 +32,7 @@ from loopbench.results.schema import (
 PLAN: dict[str, Any] = {
     "stacks": ["aiohttp", "asyncio"],
     "scenarios": ["single", "double"],
+    "cells": [[a, b] for a in ("aiohttp", "asyncio") for b in ("single", "double")],
     "rounds": 2,
     "seed": 99,
     "rows_per_run": {"single": 1, "double": 2},
