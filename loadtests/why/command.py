@@ -25,6 +25,7 @@ from loopbench.servers.contract.cases import CASES, Case
 from loopbench.servers.contract.routes import route_of
 from loopbench.servers.errors import ServerError
 from loopbench.servers.stacks import CORE, STACKS, hole
+from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NamesIn
 
 DEFAULT_CASES = ("plain", "async", "json", "sync")
@@ -79,6 +80,9 @@ def why(
     on: tuple[str, ...],
     gets: tuple[str, ...],
     file: Path | None,
+    headers: tuple[str, ...],
+    arguments: tuple[str, ...],
+    ready_s: float,
 ) -> None:
     """Count the instructions of a request by function: why it costs what it costs.
 
@@ -88,7 +92,9 @@ def why(
     lacking = callgrind.missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
-    own = custom_options.wanted(app, app_dir, gets, file, on, bool(stacks or cases))
+    own = custom_options.wanted(
+        app, app_dir, gets, file, on, bool(stacks or cases), headers, arguments, ready_s
+    )
     on_stacks = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
     asked = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
     subjects = _subjects(on_stacks, asked) if own is None else _own(own)
@@ -105,7 +111,8 @@ def why(
         rows.write(folder, measured, plan, chosen)
     except OSError as error:
         raise cannot_begin(folder, error) from error
-    sys.exit(subprocess.run([sys.executable, "-m", "results", "why", str(folder)]).returncode)
+    command = own_modules.command("results", "why", str(folder))
+    sys.exit(subprocess.run(command, env=own_modules.environment()).returncode)
 
 
 def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:
