@@ -31,6 +31,14 @@ import aiohttp
 from aiohttp import web
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.dispatch.places import (
+    Plain,
+    aiohttp_calling,
+    called,
+    quart_calling,
+    quart_sync,
+    to_thread,
+)
 from loopbench.loadtests.behaviour.dispatch.pools import set_pool
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,
@@ -267,52 +275,30 @@ def ordered(medians: Mapping[str, float]) -> str:
     return ", then ".join(" and ".join(sorted(group)) for group in groups)
 
 
-def aiohttp_costing(costs: dict[str, list[float]]) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        costs.update(await asyncio.to_thread(measured, asyncio.get_running_loop()))
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_costing(costs: dict[str, list[float]]) -> Quart:
-    app = Quart(__name__)
-
-    @app.before_serving
-    async def start() -> None:
-        app.extensions["loop"] = asyncio.get_running_loop()
-
-    @app.get("/")
-    def handler() -> str:
-        costs.update(measured(app.extensions["loop"]))
-        return ""
-
-    return app
-
-
-COSTING = (
-    (AIOHTTP, "in a thread", aiohttp_costing),
-    (QUART, "in a sync route", quart_costing),
+COSTING: tuple[tuple[str, str, Callable[[Plain], App]], ...] = (
+    (AIOHTTP, "in a thread", partial(aiohttp_calling, to_thread)),
+    (QUART, "in a sync route", quart_sync),
 )
 
 
-def _costs(application: Callable[[dict[str, list[float]]], App]) -> Mapping[str, list[float]]:
+def _costs(application: Callable[[Plain], App]) -> Mapping[str, list[float]]:
+    """What each way costs in a thread of that application."""
     costs: dict[str, list[float]] = {}
-    with serve(application(costs)) as server:
+    loops: list[asyncio.AbstractEventLoop] = []
+    with serve(application(lambda: costs.update(measured(loops[0])))) as server:
+        loops.append(server.loop)
         get(server.port, "/")
     return costs
 
 
-def ask_own_loops(application: Callable[[dict[str, list[float]]], App]) -> Answer:
+def ask_own_loops(application: Callable[[Plain], App]) -> Answer:
     """The ways that have a loop on the thread itself, in order."""
     costs = _costs(application)
     medians = {name: statistics.median(costs[name]) for name in OWN}
     return Answer(ordered(medians), _medians({name: costs[name] for name in OWN}))
 
 
-def ask_servers_loop(application: Callable[[dict[str, list[float]]], App]) -> Answer:
+def ask_servers_loop(application: Callable[[Plain], App]) -> Answer:
     """The way to the server's loop, in multiples of the cheapest one. Two threads hand over to
     one another, which costs several times as much where they are on two processors."""
     costs = _costs(application)
@@ -395,21 +381,21 @@ def with_run(used: Used) -> str:
     return asyncio.run(used.coroutine())
 
 
-Plain = Callable[[Used], str]
+Worker = Callable[[Used], str]
 
 
-async def in_pool(plain: Plain, used: Used) -> str:
+async def in_pool(plain: Worker, used: Used) -> str:
     return await asyncio.to_thread(plain, used)
 
 
-async def in_new_thread(plain: Plain, used: Used) -> str:
+async def in_new_thread(plain: Worker, used: Used) -> str:
     """As servers do that make a thread for each request."""
     with ThreadPoolExecutor(1) as own:
         return await asyncio.get_running_loop().run_in_executor(own, plain, used)
 
 
 def aiohttp_plain(
-    plain: Plain, thread: Callable[[Plain, Used], Awaitable[str]], used: Used
+    plain: Worker, thread: Callable[[Worker, Used], Awaitable[str]], used: Used
 ) -> web.Application:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(text=await thread(plain, used))
@@ -419,7 +405,7 @@ def aiohttp_plain(
     return app
 
 
-def quart_plain(plain: Plain, used: Used) -> Quart:
+def quart_plain(plain: Worker, used: Used) -> Quart:
     app = Quart(__name__)
 
     @app.get("/")
@@ -491,6 +477,7 @@ class Recursing:
 
     def __init__(self) -> None:
         self.made: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+        self.said = "nothing"
 
     def get_or_create_loop(self) -> asyncio.AbstractEventLoop:
         try:
@@ -501,60 +488,31 @@ class Recursing:
             asyncio.set_event_loop(loop)
             return self.get_or_create_loop()
 
-    def call(self) -> str:
-        """What the plain code gets."""
+    def call(self) -> None:
+        """What the plain code does, and what it gets."""
         try:
             self.get_or_create_loop()
+            self.said = "a loop"
         except (RecursionError, OSError) as error:
-            return type(error).__name__
-        return "a loop"
-
-
-def aiohttp_calling(helper: Recursing, in_thread: bool = False) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        said = await asyncio.to_thread(helper.call) if in_thread else helper.call()
-        return web.Response(text=said)
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_calling(helper: Recursing) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        return helper.call()
-
-    return app
-
-
-def quart_sync_calling(helper: Recursing) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    def handler() -> str:
-        return helper.call()
-
-    return app
+            self.said = type(error).__name__
 
 
 RECURSING: Variants = {
     AIOHTTP: {
-        "in a handler": aiohttp_calling,
-        "through asyncio.to_thread": partial(aiohttp_calling, in_thread=True),
+        "in a handler": partial(aiohttp_calling, called),
+        "through asyncio.to_thread": partial(aiohttp_calling, to_thread),
     },
-    QUART: {"in an async route": quart_calling, "in a sync route": quart_sync_calling},
+    QUART: {"in an async route": partial(quart_calling, called), "in a sync route": quart_sync},
 }
 
 
 @variants("recursing-loop-helper", RECURSING)
-def ask_recursing(application: Callable[[Recursing], App]) -> Answer:
+def ask_recursing(application: Callable[[Plain], App]) -> Answer:
     """Call it once, and count the loops that it made and nobody closed."""
     helper = Recursing()
-    with serve(application(helper)) as server:
-        text = get(server.port, "/").text
+    with serve(application(helper.call)) as server:
+        get(server.port, "/")
+    text = helper.said
     loops = [loop for made in helper.made if (loop := made()) is not None]
     left = sum(not loop.is_closed() for loop in loops)
     many = "more than a hundred loops" if len(helper.made) > 100 else f"{len(helper.made)} loops"

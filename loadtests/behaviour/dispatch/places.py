@@ -103,13 +103,30 @@ def port_aside() -> int:
     raise taken
 
 
-Noting = Callable[["Places"], App]
-"""An application with a handler that notes where it is called."""
+Plain = Callable[[], None]
+Way = Callable[[Plain], Awaitable[None]]
+"""How an async route has plain code run."""
 
 
-def aiohttp_noting(places: Places) -> web.Application:
+async def called(plain: Plain) -> None:
+    plain()
+
+
+async def to_thread(plain: Plain) -> None:
+    await asyncio.to_thread(plain)
+
+
+async def in_executor(plain: Plain) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, plain)
+
+
+async def through_run_sync(plain: Plain) -> None:
+    await run_sync(plain)()
+
+
+def aiohttp_calling(way: Way, plain: Plain) -> web.Application:
     async def handler(_: web.Request) -> web.Response:
-        places.note()
+        await way(plain)
         return web.Response()
 
     app = web.Application()
@@ -117,74 +134,23 @@ def aiohttp_noting(places: Places) -> web.Application:
     return app
 
 
-def quart_noting(places: Places) -> Quart:
+def quart_calling(way: Way, plain: Plain) -> Quart:
     app = Quart(__name__)
 
     @app.get("/")
     async def handler() -> str:
-        places.note()
+        await way(plain)
         return ""
 
     return app
 
 
-def aiohttp_executor(places: Places) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await asyncio.get_running_loop().run_in_executor(None, places.note)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_sync(places: Places) -> Quart:
+def quart_sync(plain: Plain) -> Quart:
     app = Quart(__name__)
 
     @app.get("/")
     def handler() -> str:
-        places.note()
-        return ""
-
-    return app
-
-
-Plain = Callable[[], None]
-Way = Callable[[Plain], Awaitable[None]]
-
-
-async def called(function: Plain) -> None:
-    function()
-
-
-async def to_thread(function: Plain) -> None:
-    await asyncio.to_thread(function)
-
-
-async def in_executor(function: Plain) -> None:
-    await asyncio.get_running_loop().run_in_executor(None, function)
-
-
-async def through_run_sync(function: Plain) -> None:
-    await run_sync(function)()
-
-
-def aiohttp_calling(way: Way, places: Places) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await way(places.note)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_calling(way: Way, places: Places) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        await way(places.note)
+        plain()
         return ""
 
     return app
@@ -197,11 +163,11 @@ WAYS: dict[str, Way] = {
 }
 
 ROUTES: Variants = {
-    AIOHTTP: {"AppRunner, in a loop in a thread": aiohttp_noting},
-    QUART: {"hypercorn.asyncio.serve, in a loop in a thread": quart_noting},
+    AIOHTTP: {"AppRunner, in a loop in a thread": partial(aiohttp_calling, called)},
+    QUART: {"hypercorn.asyncio.serve, in a loop in a thread": partial(quart_calling, called)},
 }
 SYNC_ROUTES: Variants = {
-    AIOHTTP: {"through run_in_executor": aiohttp_executor},
+    AIOHTTP: {"through run_in_executor": partial(aiohttp_calling, in_executor)},
     QUART: {DEFAULT: quart_sync},
 }
 CALLED: Variants = {
@@ -216,9 +182,9 @@ CALLED: Variants = {
 @variants("async-route", ROUTES)
 @variants("sync-route", SYNC_ROUTES)
 @variants("sync-code-in-async-route", CALLED)
-def ask_place(application: Noting) -> Answer:
+def ask_place(application: Callable[[Plain], App]) -> Answer:
     places = Places()
-    with serve(application(places)) as server:
+    with serve(application(places.note)) as server:
         get(server.port, "/")
         return places.answer(server)
 
@@ -245,7 +211,7 @@ def run_app() -> Answer:
     async def start(_: web.Application) -> None:
         started.note()
 
-    app = aiohttp_noting(places)
+    app = aiohttp_calling(called, places.note)
     app.on_startup.append(start)
     return in_the_runner(lambda port: web.run_app(app, port=port, print=None), started, places)
 
@@ -253,7 +219,7 @@ def run_app() -> Answer:
 @experiment("async-route", QUART, "app.run")
 def quart_run() -> Answer:
     places, started = Places(), Places()
-    app = quart_noting(places)
+    app = quart_calling(called, places.note)
 
     @app.before_serving
     async def start() -> None:
@@ -544,63 +510,21 @@ class Found:
         self.said = [f"{one.category.__name__}: {one.message}" for one in caught]
 
 
-def in_thread(getter: Getter, found: Found) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await asyncio.to_thread(found.look, getter)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def in_handler(getter: Getter, found: Found) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        found.look(getter)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def in_sync_route(getter: Getter, found: Found) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    def handler() -> str:
-        found.look(getter)
-        return ""
-
-    return app
-
-
-def in_async_route(getter: Getter, found: Found) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        found.look(getter)
-        return ""
-
-    return app
-
-
 GETTERS: dict[str, Getter] = {
     "asyncio.get_event_loop()": asyncio.get_event_loop,
     "asyncio.get_running_loop()": asyncio.get_running_loop,
 }
-LOOKING: tuple[tuple[str, str, Callable[[Getter, Found], App]], ...] = (
-    (AIOHTTP, "through asyncio.to_thread", in_thread),
-    (AIOHTTP, "in a handler", in_handler),
-    (QUART, "in a sync route", in_sync_route),
-    (QUART, "in an async route", in_async_route),
+LOOKING: tuple[tuple[str, str, Callable[[Plain], App]], ...] = (
+    (AIOHTTP, "through asyncio.to_thread", partial(aiohttp_calling, to_thread)),
+    (AIOHTTP, "in a handler", partial(aiohttp_calling, called)),
+    (QUART, "in a sync route", quart_sync),
+    (QUART, "in an async route", partial(quart_calling, called)),
 )
 
 
-def ask_loop(application: Callable[[Getter, Found], App], getter: Getter) -> Answer:
+def ask_loop(application: Callable[[Plain], App], getter: Getter) -> Answer:
     found = Found()
-    with serve(application(getter, found)) as server:
+    with serve(application(partial(found.look, getter))) as server:
         get(server.port, "/")
         same = found.loop is server.loop
     said = "; ".join(found.said) or "without a warning"

@@ -1,9 +1,9 @@
-"""Question, Experiment and Answer: the values that a file of this package consists of.
+"""Question, Experiment and Answer: the values that this package consists of.
 
-A file holds experiments, plain functions that start a small application on a
-real server, do something to it over a real socket and say what they saw, and
-one QUESTION that names them. Nothing in a QUESTION says what comes out: a
-Claim and a piece of advice only say what would follow from which answer.
+Experiments are plain functions that start a small application on a real server, do
+something to it over a real socket and say what they saw. A Question names them. Nothing in
+it says what comes out: a Claim and a piece of advice, which stand in the topic's
+questions.toml, only say what would follow from which answer.
 """
 
 from __future__ import annotations

@@ -45,8 +45,13 @@ def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:
 
 
 def _disturbed(outcome: Outcome) -> bool:
-    """Whether load may have had a part in it; so it is, too, where that cannot be read."""
-    return outcome.answer is not None and (outcome.waited_s is None or outcome.waited_s > WAITED_S)
+    """Whether load may have had a part in it; so it is, too, where that cannot be read.
+
+    What varies by itself gives a range already, and is not asked for another one.
+    """
+    if outcome.answer is None or outcome.answer.varies:
+        return False
+    return outcome.waited_s is None or outcome.waited_s > WAITED_S
 
 
 def settled(asker: Nursery, one: Asked, first: Outcome) -> Outcome:

@@ -116,11 +116,11 @@ def serve(app: App, **options: Any) -> AbstractContextManager[Live]:
     Raises what the application's start-up raises.
     """
     if isinstance(app, web.Application):
-        return aiohttp_server(app, **options)
-    return hypercorn_server(app, **options)
+        return _aiohttp(app, **options)
+    return _hypercorn(app, **options)
 
 
-def aiohttp_server(app: web.Application, **options: Any) -> AbstractContextManager[Live]:
+def _aiohttp(app: web.Application, **options: Any) -> AbstractContextManager[Live]:
     """Run `app` through AppRunner and TCPSite; stopping it is `runner.cleanup()`.
 
     options: of `web.AppRunner`, such as handler_cancellation=True.
@@ -139,7 +139,7 @@ def aiohttp_server(app: web.Application, **options: Any) -> AbstractContextManag
     return _live(serve)
 
 
-def hypercorn_server(
+def _hypercorn(
     app: Quart | ASGI, *, cancel_after_s: float | None = None, **options: Any
 ) -> AbstractContextManager[Live]:
     """Run an ASGI application through `hypercorn.asyncio.serve`; stopping it is its trigger.

@@ -285,6 +285,33 @@ def test_a_disturbed_answer_is_asked_for_until_it_repeats(
     assert len(repeating.answers) == left
 
 
+@pytest.mark.parametrize(
+    ("waited_s", "varies", "times"),
+    [(0.0, False, 1), (9.0, False, 2), (None, False, 2), (9.0, True, 1)],
+)
+def test_only_what_waited_for_a_cpu_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, waited_s: float | None, varies: bool, times: int
+) -> None:
+    """So is what cannot tell how long it waited; not what varies by itself."""
+    asked: list[int] = []
+
+    class Waiting(Listening):
+        def next(self, bound_s: float) -> tuple[int, Outcome]:
+            asked.append(self._under_way[-1])
+            said = Answer("yes", "was seen", varies)
+            return self._under_way.pop(), Outcome(said, "", 0.25, "", waited_s=waited_s)
+
+        def ask(self, key: tuple[str, str, str], bound_s: float) -> Outcome:
+            self.begin(0, key, bound_s)
+            return self.next(bound_s)[1]
+
+    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(Waiting()))
+    experiment = Experiment("aiohttp", "default", lambda: Answer("", ""), sensitive=True)
+    ((_, outcome),) = scheduler.ask_all([Asked("order", "order.so", QUESTION, experiment)])
+    assert outcome.answer is not None and outcome.answer.answer == "yes"
+    assert len(asked) == times
+
+
 def test_an_experiment_says_how_long_it_waited_for_a_cpu(odd: Nursery) -> None:
     """Where the kernel tells; what is read is never a default."""
     waited_s = odd.ask(("answer", "", ""), 20.0).waited_s

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments
+from loopbench.loadtests.behaviour.framework.process import Nursery
 from loopbench.loadtests.behaviour.framework.question import NONE
 from loopbench.loadtests.behaviour.framework.scheduler import ask_all
 from loopbench.results.schema import BEHAVIOUR, read_table
@@ -146,12 +147,13 @@ TURNED = (
 
 @pytest.mark.parametrize(("question", "stack", "before", "after"), TURNED)
 def test_a_setting_turned_round_turns_the_answer_round(
-    question: str, stack: str, before: str, after: str
+    asker: Nursery, question: str, stack: str, before: str, after: str
 ) -> None:
     """Asked one after the other: an experiment that always said the same would show here."""
-    wanted = [experiments()[question, stack, setting] for setting in (before, after)]
-    answers = {one.key: outcome.answer for one, outcome in ask_all(wanted)}
-    first, second = (answers[one.key] for one in wanted)
-    assert first is not None and second is not None
-    assert first.answer != second.answer
-    assert NONE not in (first.answer, second.answer)
+    answers = []
+    for setting in (before, after):
+        outcome = asker.ask((question, stack, setting), LONGEST_S)
+        assert outcome.answer is not None, outcome.problem
+        answers.append(outcome.answer.answer)
+    assert answers[0] != answers[1]
+    assert NONE not in answers
