@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.location import Interval
+from loopbench.results.stats.plain_text import plain as plain
 from loopbench.results.stats.summary import METRICS, Ratio, Summary
 
 
@@ -172,13 +172,6 @@ def _percent(share: float) -> str:
 def between(interval: Interval) -> str:
     """Both ends of an interval."""
     return f"{digits(interval.low)}–{digits(interval.high)}"
-
-
-def plain(text: object) -> str:
-    """Text from a row without control characters, which a terminal would obey."""
-    return "".join(
-        " " if unicodedata.category(character)[0] == "C" else character for character in str(text)
-    )
 
 
 def listed(words: Iterable[str], most: int = 6) -> str:

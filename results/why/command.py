@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loopbench.results.errors import ResultsError, UnknownName
-from loopbench.results.stats.formatting import plain
+from loopbench.results.stats.plain_text import plain
 
 if TYPE_CHECKING:
     from loopbench.results.why.costs import Costs

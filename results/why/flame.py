@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 
 from loopbench.results.schema import CostKind
-from loopbench.results.stats.formatting import plain
+from loopbench.results.stats.plain_text import plain
 from loopbench.results.why.costs import Node
 from loopbench.results.why.phases import PHASES, in_phases
 

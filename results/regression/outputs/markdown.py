@@ -8,7 +8,7 @@ from loopbench.results.regression.finding import EVERY, Finding, Weight
 from loopbench.results.regression.outputs.terminal import heading
 from loopbench.results.regression.outputs.text_values import excerpts
 from loopbench.results.regression.verdict import Report, headline, layer_lines, metric
-from loopbench.results.report.markdown import escaped
+from loopbench.results.report.markdown import literal
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 
@@ -26,12 +26,12 @@ def render(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield "## Regression check"
     yield ""
-    yield f"**{escaped(headline(report))}**"
+    yield f"**{literal(headline(report))}**"
     yield ""
     yield from (f"- {_text(' '.join(line.split()))}" for line in heading(report))
     for layer in Layer:
         said = "; ".join(layer_lines(report, layer))
-        yield f"- {layer}: {escaped(formatting.plain(said))}"
+        yield f"- {layer}: {literal(formatting.plain(said))}"
     for title, weight in (("Regressions", Weight.REGRESSION), ("Doubts", Weight.DOUBT)):
         found = report.weighing(weight)
         if found:
@@ -62,4 +62,4 @@ def _row(finding: Finding) -> str:
 
 def _text(text: str) -> str:
     short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return escaped(formatting.plain(short))
+    return literal(formatting.plain(short))
