@@ -1,4 +1,4 @@
-"""The README's commands are those that there are."""
+"""The commands of README, CONTRIBUTING and docs/ are those that there are."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from loopbench.loadtests.cli import DEFAULT_SCENARIOS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line.partition("#")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
-    for line in block.splitlines()
-]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = sorted(
+    {
+        line.partition("#")[0].strip()
+        for document in DOCUMENTS
+        for block in re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.S)
+        for line in block.splitlines()
+    }
+)
 RUN_WHOLE = {("servers", "list"), ("loadtests", "list")}
 """Commands that are quick and change nothing: run as they stand. Of the others the
 words are checked by the program itself, with --help after them."""
