@@ -8,16 +8,12 @@ import os
 import re
 import socket
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, StreamEnded
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart, request
 
@@ -25,7 +21,6 @@ from loopbench.loadtests.behaviour.disconnect.leaving import (
     AIOHTTP,
     ASGI,
     CANCEL,
-    ENDED_S,
     FIN,
     QUART,
     WITHHELD,
@@ -50,8 +45,9 @@ from loopbench.loadtests.behaviour.disconnect.saving import (
 )
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
+from loopbench.loadtests.behaviour.framework.http2_client import Client, ask, connected, finish
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import serve
 
 CHECKS = 100
@@ -240,34 +236,16 @@ def ask_half_closed(begin: Begin) -> Answer:
 
 
 RST_STREAM = "RST_STREAM, in the clear"
-RESET, OTHER = 1, 3
-"""Numbers of the two streams."""
+RESET = 1
+"""The number of the first stream."""
 
 
-def _asked() -> H2Connection:
-    """A client that has asked for both."""
-    client = H2Connection(H2Configuration(client_side=True))
-    client.initiate_connection()
-    for stream, path in ((RESET, "/reset"), (OTHER, "/other")):
-        headers = [(":method", "GET"), (":path", path)]
-        headers += [(":scheme", "http"), (":authority", "localhost")]
-        client.send_headers(stream, headers, end_stream=True)
+def _both_asked() -> Client:
+    """A client that has asked for two things, of which the first is to be reset."""
+    client = connected()
+    for path in ("/reset", "/other"):
+        ask(client, path)
     return client
-
-
-def _body(wire: Wire, client: H2Connection, stream: int) -> str:
-    """What is answered on that stream. Raises NoAnswer."""
-    body, until = b"", time.monotonic() + ENDED_S
-    while time.monotonic() < until:
-        received = wire.some()
-        if not received:
-            break
-        for event in client.receive_data(received):
-            if isinstance(event, DataReceived) and event.stream_id == stream:
-                body += event.data or b""
-            if isinstance(event, StreamEnded) and event.stream_id == stream:
-                return body.decode()
-    raise NoAnswer(f"stream {stream} was not answered")
 
 
 @experiment("http2-reset", QUART, RST_STREAM)
@@ -287,28 +265,28 @@ def reset_on_quart() -> Answer:
             seen(f"{name} over")
         return name
 
-    client = _asked()
+    client = _both_asked()
     with serve(app) as server, Wire(server.port) as wire:
         wire.send(client.data_to_send())
         if not (seen.wait("reset begun") and seen.wait("other begun")):
             raise TimeoutError("the handlers were never begun")
         client.reset_stream(RESET, ErrorCodes.CANCEL)
         wire.send(client.data_to_send())
-        other = _body(wire, client, OTHER)
+        ((_, body),) = finish(wire, client, 1, wire.some())
         if not seen.wait("reset over"):
             raise TimeoutError("the handler of the stream that was reset never ended")
     reset = "cancelled" if "reset cancelled" in seen else "finished"
     rest = "finished and answered" if "other finished" in seen else "cancelled"
     return Answer(
         f"handler {reset}, the other {rest}",
-        f"{', '.join(seen.events)}; the other stream got {other!r}",
+        f"{', '.join(seen.events)}; the other stream got {body.decode()!r}",
     )
 
 
 @experiment("http2-reset", AIOHTTP, RST_STREAM)
 def reset_on_aiohttp() -> Answer:
     with serve(web.Application()) as server, Wire(server.port) as wire:
-        wire.send(_asked().data_to_send())
+        wire.send(_both_asked().data_to_send())
         line = wire.some().split(b"\r\n")[0].decode()
     if not line.startswith("HTTP/1"):
         raise ValueError(f"{line!r} is not HTTP/1")

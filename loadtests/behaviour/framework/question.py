@@ -42,6 +42,9 @@ class Answer:
     varies: bool = False
 
 
+CANNOT_TELL = "cannot tell"
+"""The beginning of an answer that did not repeat: a range, which bears nothing out."""
+
 NONE = "none"
 """The answer of a stack that has no counterpart; its evidence names the nearest thing."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked
 from loopbench.loadtests.behaviour.framework.process import Outcome
+from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL
 from loopbench.results.schema import BEHAVIOUR, Row, TableWriter, Value, read_table
 
 NOT_ANSWERED = "not answered"
@@ -31,7 +32,8 @@ def row_of(asked: Asked, outcome: Outcome) -> Row:
     question, experiment, answer = asked.question, asked.experiment, outcome.answer
     claim = question.claim_about(experiment.stack, experiment.setting)
     said = answer.answer if answer else NOT_ANSWERED
-    verdict = claim.verdict(said) if claim and answer else None
+    told = answer is not None and not said.startswith(CANNOT_TELL)
+    verdict = claim.verdict(said) if claim and told else None
     return {
         "question": asked.name,
         "topic": TOPICS[asked.topic],
@@ -42,7 +44,7 @@ def row_of(asked: Asked, outcome: Outcome) -> Row:
         "evidence": answer.evidence if answer else outcome.problem,
         "commonly_said": claim.said if claim else None,
         "agrees": verdict.value if verdict else None,
-        "follows": question.advice(said) if answer else None,
+        "follows": question.advice(said) if told else None,
         "varies": answer.varies if answer else False,
         "took_s": outcome.took_s,
         "versions": _versions(experiment.stack),

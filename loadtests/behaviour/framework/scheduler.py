@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from loopbench.loadtests.behaviour.framework.catalogue import Asked
 from loopbench.loadtests.behaviour.framework.process import Nursery, Outcome, nursery
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Answer
 
 TOGETHER = 32
 """How many are under way at once. They wait far more than they compute."""
@@ -18,9 +18,6 @@ stack: several time slices of the kernel."""
 
 MOST = 5
 """How often a sensitive Experiment is asked, at most."""
-
-CANNOT_TELL = "cannot tell"
-"""The beginning of an answer of which no two in a row were the same."""
 
 
 def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:

@@ -9,9 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from aiohttp import web
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.events import DataReceived, StreamEnded
 from quart import Quart, request
 
 from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
@@ -23,6 +20,7 @@ from loopbench.loadtests.behaviour.framework.experiment import (
     experiments,
     variants,
 )
+from loopbench.loadtests.behaviour.framework.http2_client import answers, connected
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
@@ -178,27 +176,8 @@ def pipelined(wire: Wire) -> list[str]:
 
 def in_streams(wire: Wire) -> list[str]:
     """HTTP/2 in the clear: a stream each. Raises NoAnswer where the server does not speak it."""
-    client = H2Connection(H2Configuration(client_side=True))
-    client.initiate_connection()
-    for number in range(ON_ONE):
-        headers = [(":method", "GET"), (":path", f"/?number={number}")]
-        headers += [(":scheme", "http"), (":authority", "localhost")]
-        client.send_headers(2 * number + 1, headers, end_stream=True)
-    wire.send(client.data_to_send())
-    bodies: dict[int, str] = {}
-    ended: list[str] = []
-    while len(ended) < ON_ONE:
-        received = wire.some()
-        if received.startswith(b"HTTP/1"):
-            raise NoAnswer(received.split(b"\r\n")[0].decode())
-        if not received:
-            raise NoAnswer("the server closed the connection")
-        for event in client.receive_data(received):
-            if isinstance(event, DataReceived):
-                bodies[event.stream_id] = bodies.get(event.stream_id, "") + event.data.decode()
-            elif isinstance(event, StreamEnded):
-                ended.append(bodies[event.stream_id])
-    return ended
+    targets = [f"/?number={number}" for number in range(ON_ONE)]
+    return [body.decode() for _, body in answers(wire, connected(), targets)]
 
 
 Talk = Callable[[Wire], list[str]]

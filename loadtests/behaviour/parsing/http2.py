@@ -3,72 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import h2.config
-import h2.connection
-import h2.events
 from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
+from loopbench.loadtests.behaviour.framework.http2_client import (
+    Client,
+    answers,
+    ask,
+    connected,
+    finish,
+    upgrading,
+)
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, head
-
-Client = h2.connection.H2Connection
-
-
-def connected() -> Client:
-    """A client that knows already that the server speaks HTTP/2; nothing is sent yet."""
-    client = upgrading()
-    client.initiate_connection()
-    return client
-
-
-def upgrading() -> Client:
-    """A client that has not begun to speak."""
-    return Client(h2.config.H2Configuration(header_encoding=None))
-
-
-def ask(client: Client, target: str) -> None:
-    """Begin a stream that asks for `target`."""
-    named = {":method": "GET", ":path": target, ":scheme": "http", ":authority": "localhost"}
-    client.send_headers(client.get_next_available_stream_id(), [*named.items()], end_stream=True)
-
-
-def finish(wire: Wire, client: Client, streams: int, received: bytes) -> list[tuple[str, bytes]]:
-    """Status and body of so many streams, in the order in which they ended. Raises NoAnswer.
-
-    received: what has been read of the connection already.
-    """
-    statuses: dict[int, str] = {}
-    bodies: dict[int, bytes] = {}
-    ended: list[int] = []
-    while True:
-        if not received:
-            raise NoAnswer("the server closed in the middle of HTTP/2")
-        for event in client.receive_data(received):
-            if isinstance(event, h2.events.ResponseReceived):
-                statuses[event.stream_id] = dict(event.headers)[b":status"].decode()
-            elif isinstance(event, h2.events.DataReceived):
-                bodies[event.stream_id] = bodies.get(event.stream_id, b"") + event.data
-            elif isinstance(event, h2.events.StreamEnded):
-                ended.append(event.stream_id)
-        wire.send(client.data_to_send())
-        if len(ended) == streams:
-            return [(statuses[stream], bodies.get(stream, b"")) for stream in ended]
-        received = wire.some()
-
-
-def answers(wire: Wire, client: Client, targets: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Ask for all targets at once; status and body of each, in the order of their ends."""
-    for target in targets:
-        ask(client, target)
-    wire.send(client.data_to_send())
-    return finish(wire, client, len(targets), wire.some())
 
 
 def _converse(wire: Wire, client: Client, received: bytes) -> Answer:

@@ -196,6 +196,17 @@ def test_a_row_follows_from_its_outcome(
     assert str(row["versions"]).startswith("aiohttp " if asked is FIRST else "quart ")
 
 
+def test_a_range_bears_nothing_out() -> None:
+    """An answer that cannot be told has neither verdict nor advice, whatever is named in it."""
+    claims = (Claim("It is so.", {"*yes": Agrees.YES}, ("aiohttp",)),)
+    question = Question("Is it so?", QUESTION.experiments, claims, {"*yes": "Rely on it."})
+    asked = Asked("order", "order.so", question, QUESTION.experiments[0])
+    certain, range_ = (row_of(asked, _outcome(text)) for text in ("yes", "cannot tell: no or yes"))
+    assert (certain["agrees"], certain["follows"]) == ("yes", "Rely on it.")
+    assert (range_["agrees"], range_["follows"]) == (None, None)
+    assert range_["answer"] == "cannot tell: no or yes"
+
+
 def test_rows_replace_those_of_the_same_python_only(tmp_path: Path) -> None:
     """They stand in the order of the questions; those of questions that are no more go."""
     old = {**row_of(SECOND, _outcome("no")), "python": "3.9.1"}

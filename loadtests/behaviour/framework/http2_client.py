@@ -1,0 +1,69 @@
+"""A client of HTTP/2 without TLS, for what Hypercorn answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import h2.config
+import h2.connection
+import h2.events
+
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+
+Client = h2.connection.H2Connection
+
+
+def connected() -> Client:
+    """A client that knows already that the server speaks HTTP/2; nothing is sent yet."""
+    client = upgrading()
+    client.initiate_connection()
+    return client
+
+
+def upgrading() -> Client:
+    """A client that has not begun to speak."""
+    return Client(h2.config.H2Configuration(header_encoding=None))
+
+
+def ask(client: Client, target: str) -> None:
+    """Begin a stream that asks for `target`."""
+    named = {":method": "GET", ":path": target, ":scheme": "http", ":authority": "localhost"}
+    client.send_headers(client.get_next_available_stream_id(), [*named.items()], end_stream=True)
+
+
+def finish(wire: Wire, client: Client, streams: int, received: bytes) -> list[tuple[str, bytes]]:
+    """Status and body of so many streams, in the order in which they ended. Raises NoAnswer.
+
+    received: what has been read of the connection already.
+    """
+    statuses: dict[int, str] = {}
+    bodies: dict[int, bytes] = {}
+    ended: list[int] = []
+    while True:
+        if not received:
+            raise NoAnswer("the server closed in the middle of HTTP/2")
+        for event in client.receive_data(received):
+            if isinstance(event, h2.events.ResponseReceived):
+                statuses[event.stream_id] = dict(event.headers)[b":status"].decode()
+            elif isinstance(event, h2.events.DataReceived):
+                bodies[event.stream_id] = bodies.get(event.stream_id, b"") + event.data
+            elif isinstance(event, h2.events.StreamEnded):
+                ended.append(event.stream_id)
+        wire.send(client.data_to_send())
+        if len(ended) == streams:
+            return [(statuses[stream], bodies.get(stream, b"")) for stream in ended]
+        received = wire.some()
+
+
+def answers(wire: Wire, client: Client, targets: Sequence[str]) -> list[tuple[str, bytes]]:
+    """Ask for all targets at once; status and body of each, in the order of their ends.
+
+    Raises NoAnswer where the server does not speak HTTP/2, with what it says in place of it.
+    """
+    for target in targets:
+        ask(client, target)
+    wire.send(client.data_to_send())
+    received = wire.some()
+    if received.startswith(b"HTTP/1"):
+        raise NoAnswer(received.split(b"\r\n")[0].decode())
+    return finish(wire, client, len(targets), received)
