@@ -400,7 +400,7 @@ def instructions(
     requests: int,
     out: Path | None,
 ) -> None:
-    """Count the instructions of a request, which do not depend on the machine's mood.
+    """Count the instructions of a request, which do not depend on the state of the machine.
 
     Needs valgrind. Without names: the core stacks, and the routes whose layers
     can be told apart. Each repeat is a fresh process, whose garbage collector is

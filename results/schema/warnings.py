@@ -349,15 +349,6 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             ("failures",),
         ),
         Code.MEMORY_GROWS: Wording(
-            "the application's memory grew with its requests: by more than 1 KiB each, and by "
-            "more than 16 MiB in the window",
-            "it keeps something of each request, or fills a cache that is not full yet; a Run that "
-            "lasts long enough ends with its memory",
-            "measure for longer: where the growth a request stays the same, look for what is kept "
-            "(tracemalloc); where it falls, warm the cache up by a longer --warmup",
-            ("memory_growth",),
-        ),
-        Code.MEMORY_GROWS: Wording(
             "the application's memory grew with its requests: by more than "
             f"{GROWTH_LIMIT_BYTES / 1024:g} KiB each, and by more than "
             f"{GROWTH_LIMIT_WHOLE_BYTES / 1024**2:g} MiB in the window",

@@ -2,7 +2,7 @@
 
 Which stacks pair is read from environment.json, where each server said what it
 consists of. CPU time is subtracted within a Round, since the Runs of a Round
-share the machine's mood; the differences, one a Round, are summarised as every
+share the state of the machine; the differences, one a Round, are summarised as every
 Sample is (`results.stats.location`). Instruction counts are no Samples: a count
 carries the range of its repeats, and a difference the sum of both ranges.
 """

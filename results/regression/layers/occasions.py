@@ -10,7 +10,7 @@ baseline, one figure a metric:
 with s the standard deviation of the logarithms within a cell, pooled over the cells; sqrt(2),
 since two occasions are compared; and t of Student at alpha over the number of tests (Bonferroni),
 with one degree of freedom less than there were occasions, since the cells of an occasion share
-its mood.
+its state of the machine.
 """
 
 from __future__ import annotations
