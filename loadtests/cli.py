@@ -22,7 +22,7 @@ from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.initial import init
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
-from loopbench.loadtests.bench.specification import Bench
+from loopbench.loadtests.bench.specification import SLICED_S, Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
 from loopbench.loadtests.distributed.options import (
     check_hosts_command,
@@ -81,7 +81,7 @@ FEWEST_ROUNDS = 3
 DEFAULT_BUDGET_S = 285.0
 """Five minutes with what comes before and after the load."""
 
-DEFAULT_DURATION_S = 1.8
+DEFAULT_DURATION_S = 1.2
 DEFAULT_WARMUP_S = 0.3
 LONGEST_S = 3600.0
 LONGEST_BUDGET_S = 86_400.0
@@ -196,10 +196,9 @@ def _described(load: Load) -> str:
 @click.option(
     "--duration",
     type=Seconds(0.1, LONGEST_S),
-    default=DEFAULT_DURATION_S,
-    show_default=True,
     metavar="SECONDS",
-    help="Length of the measured window of each run.",
+    help=f"Length of the measured window of each Run; {DEFAULT_DURATION_S:g} by default, and "
+    f"{SLICED_S:g} in all where it is measured in Slices.",
 )
 @click.option(
     "--warmup",
@@ -262,7 +261,7 @@ def bench(
     rounds: int | None,
     precision: float | None,
     budget: float | None,
-    duration: float,
+    duration: float | None,
     warmup: float,
     out: Path | None,
     resume: bool,
@@ -316,7 +315,8 @@ def bench(
         precision=precision,
         budget_s=budget,
         warmup_s=warmup,
-        measured_s=duration,
+        measured_s=duration or DEFAULT_DURATION_S,
+        sliced_s=duration or SLICED_S,
         seed=_seed(seed, folder, resume),
         folder=folder,
         resume=resume,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from loopbench.loadtests.bench import environment, verify
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
@@ -44,6 +44,9 @@ from loopbench.servers.lifecycle import parity
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import keeps_exchanges
 from loopbench.servers.supervision.control_pipe import ControlError
+
+if TYPE_CHECKING:
+    from loopbench.results.stats.precision import Width
 
 LOG_FILE = "log.txt"
 DEATHS_IN_A_ROW = 3
@@ -240,7 +243,7 @@ class Bencher:
         goal = bench.precision or GOAL
         positions = count(1 + sum(len(block.runs) for block in planned))
         rounds = Counter(block.scenario for block in planned)
-        known = known_widths(bench.folder)
+        known = self._settling(planned)
         settle = bench.precision is not None
         while (name := choose(known, goal, allowance, settle=settle)) is not None:
             rounds[name] += 1
@@ -249,10 +252,17 @@ class Bencher:
             block = plan_block(cells, name, rounds[name], bench.seed, positions)
             self._reporter.expect(len(block.runs))
             self.timed(block, allowance)
-            known = known_widths(bench.folder)
+            known = self._settling(planned)
         if settle:
             for line in unsettled(known, goal, allowance.took_s):
                 self._reporter.note(line)
+
+    def _settling(self, planned: Sequence[PlannedBlock]) -> tuple[Width, ...]:
+        """How tight the ratios are that more Rounds are for: those of scenarios in Slices, where
+        there are some. In whole Runs the noise of the machine would take all of the time."""
+        known = known_widths(self._bench.folder)
+        sliced = {one.scenario for one in planned if self._bench.sliced(one.scenario) is not None}
+        return tuple(width for width in known if not sliced or width.scenario in sliced)
 
     def block(self, planned: PlannedBlock) -> bool:
         """Measure the Runs of a Block that are not there yet, and write their rows; whether there
@@ -280,7 +290,7 @@ class Bencher:
         assert isinstance(generator, Generator)
         plan = BlockPlan(
             slice_s=slice_s,
-            warmup_s=max(bench.warmup_s, scenario.warmup_s),
+            warmup_s=bench.lead_in_s(planned.scenario),
             turns=bench.turns(slice_s),
             seed=bench.seed,
             cpus=self._cpus,
@@ -309,7 +319,7 @@ class Bencher:
         """Measure one whole Run and write its rows."""
         self._reporter.run_begins(planned.run_id)
         scenario = self._bench.scenario(planned.scenario)
-        warmup_s = max(self._bench.warmup_s, scenario.warmup_s)
+        warmup_s = self._bench.lead_in_s(planned.scenario)
         result = measure(
             planned,
             self._bench.stack(planned.stack),

@@ -24,8 +24,12 @@ APART = (
 )
 """Why several processes go without the broadcasts."""
 
-LEAST_TURNS = 2
+LEAST_TURNS = 4
 """Fewer Slices of a Stack say nothing of how much they vary."""
+
+SLICED_S = 0.8
+SLICED_WARMUP_S = 0.15
+"""Of a Block in Slices, each Stack; most of what is left of a Block is the start of its servers."""
 
 OVERHEAD_S = 1.0
 """About what starting, verifying and stopping a server adds to each Run."""
@@ -41,7 +45,8 @@ class Bench:
     manager: who keeps them, a key of WAYS.
     own: a person's own application, whose stacks and scenarios are then meant.
     fleet: the workers that share the loads; None: one generator.
-    place: where the servers run. slice_s: of every scenario that is measured in Slices, in place
+    place: where the servers run. sliced_s: how long each Stack is loaded in a Block of Slices: what
+    differs between Blocks is known by many of them, not by long ones. slice_s: of every scenario that is measured in Slices, in place
     of its own. precision: how far the interval of each ratio may reach, as a share of it; budget_s:
     how long the whole bench may take. With one of them Rounds are added where intervals are wide.
     stores: the URLs of stores that are there, by their name in
@@ -63,6 +68,7 @@ class Bench:
     own: Own | None = None
     fleet: Fleet | None = None
     place: Place = HERE
+    sliced_s: float = SLICED_S
     slice_s: float | None = None
     precision: float | None = None
     budget_s: float | None = None
@@ -137,7 +143,7 @@ class Bench:
 
     def turns(self, slice_s: float) -> int:
         """How many Slices a Stack gets in a Round."""
-        return max(LEAST_TURNS, round(self.measured_s / slice_s))
+        return max(LEAST_TURNS, round(self.sliced_s / slice_s))
 
     def users(self) -> dict[str, int]:
         """By scenario: how many users the busiest process on this machine offers. Those of every
@@ -153,12 +159,18 @@ class Bench:
     def expected_s(self) -> float:
         """About how long it will take: the loads, and a second around each."""
         return self.rounds * sum(
-            max(self.warmup_s, self.scenario(scenario).warmup_s)
-            + self.measured_s
+            self.lead_in_s(scenario)
+            + (self.measured_s if self.sliced(scenario) is None else self.sliced_s)
             + self.scenario(scenario).after_s
             + OVERHEAD_S
             for _, scenario in self.cells()
         )
+
+    def lead_in_s(self, scenario: str) -> float:
+        """How long a Run of the scenario is loaded before anything counts."""
+        sliced = self.sliced(scenario) is not None
+        own = min(self.warmup_s, SLICED_WARMUP_S) if sliced else self.warmup_s
+        return max(own, self.scenario(scenario).warmup_s)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plan.json keeps it; a folder is resumed with an equal one."""
@@ -173,6 +185,7 @@ class Bench:
             },
             **({} if self.precision is None else {"precision": self.precision}),
             **({} if self.budget_s is None else {"budget_s": self.budget_s}),
+            "sliced_s": self.sliced_s,
             "warmup_s": self.warmup_s,
             "duration_s": self.measured_s,
             "seed": self.seed,

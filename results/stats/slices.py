@@ -1,15 +1,26 @@
 """Ratios of stacks that were loaded in turn: from Slices to a Block, from Blocks to an interval.
 
-A Block (one scenario in one Round) gives one estimate: the Slices of two stacks in the same Turn
-are some tenths of a second apart, so that the machine's speed is nearly the same for both; the
-logarithms of their ratios, one a Turn, are summarised by a 20 % trimmed mean. Blocks are what is
-replicated: each has fresh processes. Their estimates are summarised by mean and Student's t.
+A Block (one scenario in one Round) gives one estimate. What disturbs a Slice makes it slower and
+never faster, so that each stack is taken at its undisturbed end: the lower quartile of what the
+Slices cost or took, the upper one of what they served, the same quartile for every stack. It is
+estimated by Harrell and Davis (a weighted mean of all order statistics, which is steadier than one
+of them), with the standard error by Maritz and Jarrett. The logarithm of the ratio of two stacks is
+the Block's estimate. Sources: F. E. Harrell, C. E. Davis, "A new distribution-free quantile
+estimator", Biometrika 69 (1982) 635-640; J. S. Maritz, R. G. Jarrett, "A note on estimating the
+variance of the sample median", Journal of the American Statistical Association 73 (1978) 194-196.
 
-The interval is the larger of two. What the Blocks differ by says how well the mean over processes
-is known, but three Blocks can agree by chance. What the Turns within the Blocks differ by says how
-well it can be known at best; it knows nothing of the differences between processes.
+Blocks are what is replicated: each has fresh processes. Their estimates are summarised by mean and
+Student's t. The interval is the larger of two. What the Blocks differ by says how well the mean
+over processes is known, but three Blocks can agree by chance. What the Slices within the Blocks
+differ by says how well it can be known at best; it knows nothing of the differences between
+processes.
 
-Which estimator, and why, is shown in docs/slices.md, by rows that are kept in results/noise.
+What else was tried, on 24 Blocks of the two core stacks in a calm stretch of a virtual machine and
+5 in a disturbed one (standard deviation of a Block's CPU time a request): mean of the Turns'
+logarithms 3.9 and 8.5 %, their 20 % trimmed mean 2.7 and 7.6 %, their median 2.7 and 4.0 %, the
+fast half by a fixed piece of work beside each Slice 4.2 and 13 %, an adjustment by that work 2.7
+and 7.6 %; the quartile 2.3 and 3.0 %. Its ratio is also the one that differed least between the two
+stretches: 7.89 and 7.95, where the mean gave 8.12 and 7.68. docs/slices.md has more.
 """
 
 from __future__ import annotations
@@ -19,11 +30,17 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
+
+from scipy.special import betainc
 
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import MIN_ROUNDS
-from loopbench.results.stats.location import Interval, locate, quantile, raised
+from loopbench.results.stats.location import Interval, quantile, raised
+
+FAST = 0.25
+"""How far from the undisturbed end a stack is read; at the end itself it would be the best of n."""
 
 METRICS: Mapping[str, str] = MappingProxyType(
     {
@@ -40,13 +57,16 @@ SEQUENTIAL_FACTOR = 1.1
 LEAST_SEQUENTIAL_BLOCKS = 5
 """Of intervals at whose width the measuring stopped; see `over_blocks`."""
 
+RATES = frozenset({"throughput_rps"})
+"""Columns of which more is faster."""
+
 LEAST_TURNS = 4
-"""Fewer pairs of Slices in a Block say nothing of how much they vary."""
+"""Fewer Slices in a Block say nothing of how much they vary."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockEstimate:
-    """The logarithm of a ratio in one Block, and its standard error by the Turns; n: Turns."""
+    """The logarithm of a ratio in one Block, and its standard error by the Slices; n: Slices."""
 
     value: float
     error: float
@@ -73,39 +93,48 @@ def by_run(rows: Iterable[Row]) -> Mapping[str, tuple[Row, ...]]:
 def block_estimate(
     run: Sequence[Row], reference: Sequence[Row], metric: str
 ) -> BlockEstimate | None:
-    """One Run over its reference in the same Block; None where too few Turns have both.
+    """One Run over its reference in the same Block; None where either has too few good Slices.
 
-    metric: a column of slices.csv. A Turn in which one of the two has a failure, or no value, is
-    left out: which one that is does not depend on the ratio.
+    metric: a column of slices.csv. A Slice with a failure or without a value is left out.
     """
-    pairs = _pairs(run, reference, metric)
-    if len(pairs) < LEAST_TURNS:
+    values, others = (_logarithms(rows, metric) for rows in (run, reference))
+    if min(len(values), len(others)) < LEAST_TURNS:
         return None
-    located = locate([math.log(value / other) for value, other in pairs])
-    return BlockEstimate(located.mean, located.error, len(pairs))
+    fast = 1 - FAST if metric in RATES else FAST
+    (value, error), (other, other_error) = quantile_of(values, fast), quantile_of(others, fast)
+    return BlockEstimate(
+        value - other, math.hypot(error, other_error), min(len(values), len(others))
+    )
 
 
-def _pairs(run: Sequence[Row], reference: Sequence[Row], metric: str) -> list[tuple[float, float]]:
-    values, others = (_by_turn(rows, metric) for rows in (run, reference))
-    return [(values[turn], others[turn]) for turn in sorted(values.keys() & others.keys())]
+def _logarithms(rows: Sequence[Row], metric: str) -> list[float]:
+    return [
+        math.log(value)
+        for row in rows
+        if isinstance(value := row[metric], int | float) and value > 0 and not row["failures"]
+    ]
 
 
-def _by_turn(rows: Sequence[Row], metric: str) -> dict[int, float]:
-    found = {}
-    for row in rows:
-        value, turn = row[metric], row["turn"]
-        if isinstance(value, int | float) and value > 0 and not row["failures"]:
-            assert isinstance(turn, int)
-            found[turn] = float(value)
-    return found
+def quantile_of(values: Sequence[float], share: float) -> tuple[float, float]:
+    """The quantile at `share` by Harrell and Davis, and its standard error by Maritz and Jarrett;
+    see the module's docstring. Raises ValueError without values."""
+    n = len(values)
+    if not n:
+        raise ValueError("no values have no quantile")
+    ends = betainc((n + 1) * share, (n + 1) * (1 - share), [place / n for place in range(n + 1)])
+    weights = [float(upper - lower) for lower, upper in pairwise(ends)]
+    ordered = sorted(values)
+    mean = math.fsum(w * value for w, value in zip(weights, ordered, strict=True))
+    square = math.fsum(w * (value - mean) ** 2 for w, value in zip(weights, ordered, strict=True))
+    return mean, math.sqrt(square)
 
 
 def over_blocks(estimates: Sequence[BlockEstimate], *, sequential: bool = False) -> SlicedRatio:
     """The ratio over Blocks, with its 95 % interval: the larger of what Blocks and what Turns
     predict. Raises ValueError without any.
 
-    Student's t over the Blocks' estimates. Nothing is trimmed once more: a disturbed Turn was
-    trimmed within its Block, and of five values trimming leaves two degrees of freedom.
+    Student's t over the Blocks' estimates. Nothing is trimmed: disturbed Slices do not reach the
+    estimate of a Block, and of five values trimming leaves two degrees of freedom.
 
     sequential: whether it was measured until it was narrow enough. Who stops at a narrow interval
     stops more often where the Blocks agree by chance: then there is none below

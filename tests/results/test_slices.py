@@ -8,6 +8,8 @@ import statistics
 from collections.abc import Sequence
 
 import pytest
+from scipy.stats import beta
+from scipy.stats.mstats import hdquantiles
 
 from loopbench.results.schema import Row
 from loopbench.results.stats import slices
@@ -29,27 +31,57 @@ def estimate(run: Sequence[Row], reference: Sequence[Row]) -> slices.BlockEstima
     return found
 
 
-def test_a_block_is_the_trimmed_mean_of_its_turns() -> None:
-    """Of five Turns the lowest and the highest ratio are left out: here 1 and 100."""
-    found = estimate(rows([10, 2, 4, 2, 100]), rows([10, 1, 2, 1, 1]))
-    assert math.exp(found.value) == pytest.approx(2.0)
-    assert found.error == pytest.approx(0.0)
-    assert found.n == 5
+def test_a_quantile_is_that_of_scipy() -> None:
+    """Harrell and Davis, with the error of Maritz and Jarrett, as scipy.stats.mstats has them."""
+    values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.3]
+    for share in (0.25, 0.5, 0.75):
+        quantile_at, error = slices.quantile_of(values, share)
+        assert quantile_at == pytest.approx(float(hdquantiles(values, [share])[0]))
+        assert error == pytest.approx(_maritz_jarrett(values, share))
 
 
-def test_slices_are_paired_by_turn() -> None:
-    """A machine that halves its speed between Turns changes no ratio."""
-    speed = [1.0, 0.5, 0.7, 1.0, 0.5, 0.8]
-    found = estimate(rows([300 * s for s in speed]), rows([100 * s for s in speed]))
-    assert math.exp(found.value) == pytest.approx(3.0)
-    assert found.error == pytest.approx(0.0)
+def _maritz_jarrett(values: Sequence[float], share: float) -> float:
+    """Written down from the paper: the weights of the order statistics, and two moments."""
+    n, ordered = len(values), sorted(values)
+    a, b = (n + 1) * share, (n + 1) * (1 - share)
+    weights = [
+        float(beta.cdf((place + 1) / n, a, b) - beta.cdf(place / n, a, b)) for place in range(n)
+    ]
+    first = sum(w * value for w, value in zip(weights, ordered, strict=True))
+    second = sum(w * value**2 for w, value in zip(weights, ordered, strict=True))
+    return math.sqrt(second - first**2)
 
 
-def test_what_failed_or_is_missing_on_one_side_is_left_out_on_both() -> None:
-    """A Turn counts where both have a value and no failure."""
+def test_what_slows_some_slices_down_hardly_reaches_a_block() -> None:
+    """Three of ten Slices at a tenth of the speed move a ratio of 2 by less than a tenth; the
+    mean of the ratios would have moved to half of it."""
+    found = estimate(rows([20.0] * 7 + [2.0] * 3), rows([10.0] * 10))
+    assert math.exp(found.value) == pytest.approx(2.0, rel=0.1)
+    assert math.exp(statistics.fmean([math.log(2.0)] * 7 + [math.log(0.2)] * 3)) < 1.05
+
+
+def test_a_rate_is_read_at_its_upper_end_and_a_time_at_its_lower() -> None:
+    """Both are the fast end."""
+    values, others = [8.0, 9.0, 9.5, 10.0], [1.0, 1.0, 1.0, 1.0]
+    upper, _ = slices.quantile_of([math.log(one) for one in values], 1 - slices.FAST)
+    lower, _ = slices.quantile_of([math.log(one) for one in values], slices.FAST)
+    assert estimate(rows(values), rows(others)).value == pytest.approx(upper)
+    times = [
+        tuple({"turn": 1, "service_time_p50_ms": one, "failures": 0} for one in of)
+        for of in (values, others)
+    ]
+    found = slices.block_estimate(*times, "service_time_p50_ms")
+    assert found is not None
+    assert found.value == pytest.approx(lower)
+    assert lower < upper
+
+
+def test_what_failed_or_is_missing_is_left_out() -> None:
+    """A Slice counts where it has a value and no failure; fewer than four say nothing."""
     run = rows([2, 2, 2, 2, None, 50], failures=[0, 0, 0, 0, 0, 1])
-    assert estimate(run, rows([1] * 6)).n == 4
-    assert slices.block_estimate(run, rows([1, 1, 1, None, 1, 1]), "throughput_rps") is None
+    found = estimate(run, rows([1] * 6))
+    assert (found.n, math.exp(found.value)) == (4, pytest.approx(2.0))
+    assert slices.block_estimate(run, rows([1, 1, 1, None]), "throughput_rps") is None
 
 
 def test_the_interval_is_students_over_blocks() -> None:
