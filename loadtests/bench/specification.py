@@ -46,8 +46,9 @@ class Bench:
     own: a person's own application, whose stacks and scenarios are then meant.
     fleet: the workers that share the loads; None: one generator.
     place: where the servers run. sliced_s: how long each Stack is loaded in a Block of Slices: what
-    differs between Blocks is known by many of them, not by long ones. slice_s: of every scenario that is measured in Slices, in place
-    of its own. precision: how far the interval of each ratio may reach, as a share of it; budget_s:
+    differs between Blocks is known by many of them, not by long ones. slice_s: of every scenario
+    that is measured in Slices, in place of its own. precision: how far the interval of each ratio
+    may reach, as a share of it; budget_s:
     how long the whole bench may take. With one of them Rounds are added where intervals are wide.
     stores: the URLs of stores that are there, by their name in
     Settings, for the servers to use in place of what they carry with them.
