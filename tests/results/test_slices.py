@@ -66,11 +66,11 @@ def test_a_rate_is_read_at_its_upper_end_and_a_time_at_its_lower() -> None:
     upper, _ = slices.quantile_of([math.log(one) for one in values], 1 - slices.FAST)
     lower, _ = slices.quantile_of([math.log(one) for one in values], slices.FAST)
     assert estimate(rows(values), rows(others)).value == pytest.approx(upper)
-    times = [
+    times: list[tuple[Row, ...]] = [
         tuple({"turn": 1, "service_time_p50_ms": one, "failures": 0} for one in of)
         for of in (values, others)
     ]
-    found = slices.block_estimate(*times, "service_time_p50_ms")
+    found = slices.block_estimate(times[0], times[1], "service_time_p50_ms")
     assert found is not None
     assert found.value == pytest.approx(lower)
     assert lower < upper
@@ -80,7 +80,8 @@ def test_what_failed_or_is_missing_is_left_out() -> None:
     """A Slice counts where it has a value and no failure; fewer than four say nothing."""
     run = rows([2, 2, 2, 2, None, 50], failures=[0, 0, 0, 0, 0, 1])
     found = estimate(run, rows([1] * 6))
-    assert (found.n, math.exp(found.value)) == (4, pytest.approx(2.0))
+    assert found.n == 4
+    assert math.exp(found.value) == pytest.approx(2.0)
     assert slices.block_estimate(run, rows([1, 1, 1, None]), "throughput_rps") is None
 
 
