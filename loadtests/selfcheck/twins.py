@@ -31,8 +31,8 @@ from loopbench.servers.stacks import CORE
 SCENARIO = "async-32"
 TWIN = "twin"
 BLOCKS = 200
-TURNS = 10
-WARMUP_S = 0.2
+TURNS = 8
+WARMUP_S = 0.15
 SET = 5
 """Blocks of an interval; a default bench has about as many."""
 
