@@ -23,6 +23,7 @@ CASE = "plain"
 
 _FILE = "servers/apps/aiohttp_app.py"
 _BLOCK_MS = 50
+_WHERE = "    return respond(basic.where_am_i())\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,24 @@ def more_work(steps: int) -> Edit:
 
 FACTS: Mapping[str, tuple[Edit, str, str]] = {
     "a sync route moved onto the loop": (
-        Edit(_FILE, '    "sync": sync,\n', '    "sync": blocking,\n'),
+        Edit(
+            _FILE,
+            "def sync(request: web.Request) -> web.Response:\n"
+            f"{_WHERE}\n\n@handles\n"
+            "async def blocking(request: web.Request) -> web.Response:\n    return sync(request)\n",
+            "async def sync(request: web.Request) -> web.Response:\n"
+            f"{_WHERE}\n\n@handles\n"
+            "async def blocking(request: web.Request) -> web.Response:\n"
+            "    return await sync(request)\n",
+        ),
         "sync",
         "thread",
     ),
     "a changed header": (
         Edit(
             _FILE,
-            '    headers = {"Content-Type": answer.content_type}\n',
-            '    headers = {"Content-Type": answer.content_type, "X-Changed": "yes"}\n',
+            '    headers = CIMultiDict({"Content-Type": content_type})\n',
+            '    headers = CIMultiDict({"Content-Type": content_type, "X-Changed": "yes"})\n',
         ),
         CASE,
         "headers",

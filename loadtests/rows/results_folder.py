@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,11 @@ def seed_of(folder: Path) -> int:
         raise HarnessError(f"{path} holds no plan; there is nothing to resume") from None
 
 
+def _remove_where_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds something, or was never made
+        folder.rmdir()
+
+
 @contextmanager
 def writing_into(folder: Path) -> Iterator[None]:
     """Create a folder where there is none, and be the only process that writes into it.
@@ -117,7 +122,10 @@ def writing_into(folder: Path) -> Iterator[None]:
     Raises HarnessError, in one line, where another process does already or the
     folder cannot be created.
     """
+    fresh = not folder.exists()
     with ExitStack() as stack:
+        if fresh:  # a place where nothing came to be written is left as it was
+            stack.callback(_remove_where_empty, folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))

@@ -30,6 +30,9 @@ _AGAIN = frozenset(
 )
 """Runs without figures, or with those of half a load: there is nothing to keep of them."""
 
+LONGEST_CELL = 131_072
+"""Characters of a cell; the longest that a bench writes have some hundred."""
+
 _LONGEST = 200
 """Characters of a foreign text that are shown."""
 
@@ -181,7 +184,11 @@ def _records(path: Path, table: Table) -> Iterator[list[str]]:
                 return
             _expect_header(path, table, header)
             yield header
-            yield from records
+            for cells in records:
+                # The csv module has a limit of its own, which whoever shares the process may raise.
+                if max(map(len, cells), default=0) > LONGEST_CELL:
+                    raise _edited(path, f"a cell has more than {LONGEST_CELL:,} characters")
+                yield cells
     except UnicodeDecodeError:
         raise _edited(path, "it is not UTF-8") from None
     except csv.Error as error:

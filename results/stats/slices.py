@@ -10,10 +10,11 @@ estimator", Biometrika 69 (1982) 635-640; J. S. Maritz, R. G. Jarrett, "A note o
 variance of the sample median", Journal of the American Statistical Association 73 (1978) 194-196.
 
 Blocks are what is replicated: each has fresh processes. Their estimates are summarised by mean and
-Student's t. The interval is the larger of two. What the Blocks differ by says how well the mean
-over processes is known, but three Blocks can agree by chance. What the Slices within the Blocks
-differ by says how well it can be known at best; it knows nothing of the differences between
-processes.
+Student's t: what they differ by says how well the mean over processes is known. Three Blocks can
+agree by chance, so that the interval is never narrower than a share (FLOOR) of what the Slices
+within them predict. On 200 Blocks of a stack and its twin (results/noise/slices.csv) Student's t
+alone covered the truth in 95.4 to 96.0 % of sets of five Blocks, with this floor in 95.6 to 96.6 %;
+the larger of the two whole predictions covered it in 99 %, and was a quarter wider.
 
 What else was tried, on 24 Blocks of the two core stacks in a calm stretch of a virtual machine and
 5 in a disturbed one (standard deviation of a Block's CPU time a request): mean of the Turns'
@@ -52,6 +53,9 @@ METRICS: Mapping[str, str] = MappingProxyType(
 )
 """Columns of runs.csv to the column of slices.csv that holds the same, a value a Slice. In a closed
 loop response and service time are one."""
+
+FLOOR = 0.5
+"""Share of what the Slices predict that an interval reaches at least."""
 
 SEQUENTIAL_FACTOR = 1.1
 LEAST_SEQUENTIAL_BLOCKS = 5
@@ -130,8 +134,8 @@ def quantile_of(values: Sequence[float], share: float) -> tuple[float, float]:
 
 
 def over_blocks(estimates: Sequence[BlockEstimate], *, sequential: bool = False) -> SlicedRatio:
-    """The ratio over Blocks, with its 95 % interval: the larger of what Blocks and what Turns
-    predict. Raises ValueError without any.
+    """The ratio over Blocks, with its 95 % interval by what the Blocks differ by, and at least
+    FLOOR of what their Slices predict. Raises ValueError without any.
 
     Student's t over the Blocks' estimates. Nothing is trimmed: disturbed Slices do not reach the
     estimate of a Block, and of five values trimming leaves two degrees of freedom.
@@ -146,12 +150,14 @@ def over_blocks(estimates: Sequence[BlockEstimate], *, sequential: bool = False)
     if n < (LEAST_SEQUENTIAL_BLOCKS if sequential else MIN_ROUNDS):
         return SlicedRatio(n, math.exp(middle), None)
     by_blocks = quantile(n - 1) * statistics.stdev(values) / math.sqrt(n)
-    reach = max(by_blocks, turns_reach(estimates)) * (SEQUENTIAL_FACTOR if sequential else 1.0)
+    floor = FLOOR * slices_reach(estimates)
+    reach = max(by_blocks, floor) * (SEQUENTIAL_FACTOR if sequential else 1.0)
     return SlicedRatio(n, math.exp(middle), raised(Interval(middle - reach, middle + reach)))
 
 
-def turns_reach(estimates: Sequence[BlockEstimate]) -> float:
-    """Half of the 95 % interval that the Turns within the Blocks predict for their mean."""
+def slices_reach(estimates: Sequence[BlockEstimate]) -> float:
+    """Half of the 95 % interval that the Slices within the Blocks predict for their mean, from the
+    median Block's error: that of a disturbed one is large by itself."""
     freedom = sum(estimate.n - 1 for estimate in estimates)
-    error = math.sqrt(sum(estimate.error**2 for estimate in estimates)) / len(estimates)
-    return quantile(freedom) * error
+    error = statistics.median(estimate.error for estimate in estimates)
+    return quantile(freedom) * error / math.sqrt(len(estimates))

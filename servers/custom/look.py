@@ -107,9 +107,11 @@ def _answer(
     own: OwnApp, child: subprocess.Popen[bytes], answers: IO[bytes], output: IO[bytes]
 ) -> dict[str, Any]:
     deadline, listens, pending = time.monotonic() + own.ready_s, "", b""
+    readable = select.poll()  # select() takes no descriptor above 1,023
+    readable.register(answers, select.POLLIN)
     while True:
         left = deadline - time.monotonic()
-        ready, _, _ = select.select([answers], [], [], max(0.0, min(left, 0.2)))
+        ready = readable.poll(max(0.0, min(left, 0.2)) * 1000)
         chunk = answers.read(65536) if ready else b""
         pending += chunk
         while b"\n" in pending:

@@ -11,9 +11,10 @@ import pytest
 from scipy.stats import beta
 from scipy.stats.mstats import hdquantiles
 
-from loopbench.results.schema import Row
+from loopbench.results.schema import SLICES, Row, read_table
 from loopbench.results.stats import slices
 from loopbench.results.stats.location import quantile
+from tests.conftest import ROOT
 
 
 def rows(values: Sequence[float | None], failures: Sequence[int] = ()) -> tuple[Row, ...]:
@@ -99,11 +100,42 @@ def test_the_interval_is_students_over_blocks() -> None:
 
 
 def test_blocks_that_agree_by_chance_do_not_make_it_narrow() -> None:
-    """Then it is as wide as the Turns within them predict."""
+    """Then it is half as wide as the Slices within them predict."""
     found = slices.over_blocks([slices.BlockEstimate(0.1, 0.03, 11)] * 3)
     assert found.interval is not None
     reach = (math.log(found.interval.high) - math.log(found.interval.low)) / 2
-    assert reach == pytest.approx(quantile(30) * 0.03 / math.sqrt(3))
+    assert reach == pytest.approx(slices.FLOOR * quantile(30) * 0.03 / math.sqrt(3))
+
+
+@pytest.mark.parametrize("metric", ["throughput_rps", "cpu_us_per_request", "service_time_p50_ms"])
+def test_intervals_of_measured_twins_cover_the_truth(metric: str) -> None:
+    """Rows of 200 Blocks in which a stack was measured beside itself: of sets of five Blocks 93 to
+    97 in 100 have an interval that contains 1, and the mean over all of them is 1."""
+    runs = slices.by_run(read_table(ROOT / "results" / "noise", SLICES))
+    covered, sets, values = 0, 0, []
+    generator = random.Random(1)
+    for stack in ("aiohttp", "quart-hypercorn"):
+        estimates = [
+            found
+            for run_id, of_run in runs.items()
+            if run_id.partition(".")[2] == f"{stack}.async-32"
+            and (found := slices.block_estimate(runs[_twin(run_id, stack)], of_run, metric))
+        ]
+        assert len(estimates) == 100
+        values += [estimate.value for estimate in estimates]
+        for _ in range(100):
+            drawn = generator.sample(estimates, len(estimates))
+            for begin in range(0, len(drawn), 5):
+                interval = slices.over_blocks(drawn[begin : begin + 5]).interval
+                assert interval is not None
+                covered += 1.0 in interval
+                sets += 1
+    assert 0.93 <= covered / sets <= 0.97
+    assert abs(math.exp(statistics.fmean(values)) - 1) <= 0.005
+
+
+def _twin(run_id: str, stack: str) -> str:
+    return run_id.replace(f".{stack}.", f".{stack}twin.")
 
 
 def test_two_blocks_have_no_interval_and_four_none_where_it_stopped_at_a_width() -> None:

@@ -177,7 +177,9 @@ class Wire:
         self._read += received
 
     def _receive(self, deadline: float) -> bytes:
-        ready, _, _ = select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))
+        readable = select.poll()  # select() takes no descriptor above 1,023
+        readable.register(self._socket, select.POLLIN)
+        ready = readable.poll(max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
             raise NoAnswer("nothing more came in time")
         return self._socket.recv(65536)
