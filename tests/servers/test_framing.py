@@ -23,11 +23,22 @@ def small(case: Case) -> bool:
     return len(case.request.body) < 1000
 
 
-STRAY_CASE = "upload-multipart-0"
-STRAY_BYTE = dumps({"bytes": 1, "sha256": hashlib.sha256(b"\r").hexdigest()})
-"""What Quart answers where the end of an empty file comes in two pieces: the parser of Werkzeug
-takes a carriage return for content, https://github.com/pallets/werkzeug/issues/3285, open in
-September 2026. Servers that hand on several pieces as one do not show it."""
+END_OF_FILE = b"\r\n--edge--\r\n"
+
+
+def with_stray_byte(case: Case) -> bytes | None:
+    """What Quart answers to a multipart form where the line that ends its last part comes in two
+    pieces: the parser of Werkzeug takes a carriage return for content, whatever the part holds,
+    https://github.com/pallets/werkzeug/issues/3285, open in September 2026. Whether a server hands
+    the pieces on as they come, or several as one, differs from time to time. None: no such form."""
+    expected, body = case.expected.body, case.request.body
+    if not isinstance(expected, bytes) or not body.endswith(END_OF_FILE):
+        return None
+    if case.name.startswith("upload-"):
+        content = body.removesuffix(END_OF_FILE).partition(b"octet-stream\r\n\r\n")[2] + b"\r"
+        return dumps({"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+    last = body.removesuffix(END_OF_FILE).rpartition(b"\r\n\r\n")[2]
+    return expected.replace(b'"%s"' % last, b'"%s\\r"' % last)
 
 
 @promises(KINDS, small)
@@ -42,8 +53,8 @@ def test_byte_by_byte(lab: Lab, server: Server, case: Case) -> None:
             reply = await client.reply(to_head=case.request.method == "HEAD")
             assert reply is not None
             problem = case.expected.check(reply.status, reply.body)
-            if problem and server.stack.framework == "Quart" and case.name == STRAY_CASE:
-                assert reply.body == STRAY_BYTE
+            if problem and server.stack.framework == "Quart":
+                assert reply.body == with_stray_byte(case), problem
             else:
                 assert problem is None
 

@@ -35,6 +35,7 @@ def pools() -> Iterator[Nursery]:
         yield ready
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize(
     ("threads", "answer"),
