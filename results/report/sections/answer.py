@@ -124,12 +124,12 @@ def beside(material: Material, chosen: Callable[[LoadFacts], bool], work: Work) 
 
 
 def _neighbour(material: Material, scenario: str) -> str:
-    """The blocking load in words, from its own rows."""
+    """The blocking load in words: how long it was meant to block, and how often it was offered."""
     burdens = material.burdens(scenario)
     rows = [run for run in material.runs if (run.scenario, run.load) in burdens]
-    held = [value for run in rows if (value := run.number("handler_time_p50_ms")) is not None]
+    works = [value for where in burdens if (value := material.fact(where).work_ms) is not None]
     rates = [value for run in rows if (value := run.number("arrival_rate_rps")) is not None]
-    long = f" for {round(min(held))} ms" if held else ""
+    long = f" for {works[0]:g} ms" if works else ""
     often = f", {rates[0]:g} times a second," if rates else ""
     return f"One call that blocks the loop{long}{often}"
 
