@@ -34,6 +34,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.hosts.open_files import expect_enough
 from loopbench.loadtests.hosts.server_location import HERE
+from loopbench.loadtests.messages.reports import Buckets, LoadReport
 from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
@@ -365,19 +366,20 @@ class Bencher:
         if result.report is None or _UNUSABLE.keys() & set(result.codes):
             return
         for load in result.scenario.loads:
-            outcome = result.report["loads"][load.name]
-            if outcome["completed"] or not load.own:
+            outcome = result.report.loads[load.name]
+            if outcome.completed or not load.own:
                 continue
             asked = f"{load.case.request.method} {load.case.request.target}"
             yield f"had no correct answer to {asked}: {self._why(outcome)}"
 
-    def _why(self, outcome: dict[str, Any]) -> str:
+    def _why(self, outcome: LoadReport[Buckets]) -> str:
         """The commonest failure of a load, and what the server's log has of it."""
-        failures = sorted(outcome["measured"]["failures"], key=lambda one: -one[1])
+        failures = sorted(outcome.measured.failures, key=lambda one: -one.count)
         if not failures:
             return f"none ended within the window; the server's log: {self._log}"
-        reason, count, example = failures[0]
-        text = f"{count:,} times {reason}" + (f" ({example})" if example != reason else "")
+        worst = failures[0]
+        example = f" ({worst.example})" if worst.example != worst.reason else ""
+        text = f"{worst.count:,} times {worst.reason}{example}"
         raised = last_traceback(self._log)
         if raised is not None:
             return f"{text}; it raised {raised}; the server's log: {self._log}"

@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
 
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
@@ -26,6 +25,8 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpu_quota import cpu_quotas
 from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.messages.reports import Report, SliceResult
+from loopbench.loadtests.messages.specs import BlockSpec, Target
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
 from loopbench.loadtests.observe.machine_cpu import (
     MachineReading,
@@ -35,7 +36,7 @@ from loopbench.loadtests.observe.machine_cpu import (
 from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.rows.pooled import pooled
 from loopbench.loadtests.rows.run_rows import RunResult, Slice
-from loopbench.loadtests.scenarios.table import Scenario, load_to_json
+from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
@@ -216,13 +217,13 @@ def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) ->
     for entrant in entrants:
         assert entrant.observer is not None
         entrant.observer.begin()
-    generator.open_block(_command(entrants, plan), _CONNECT_BOUND_S)
+    generator.open_block(_spec(entrants, plan), _CONNECT_BOUND_S)
     for entrant in entrants:  # caches fill, and users come into step
         _visit(entrant, generator, plan.warmup_s, counted=False)
     opened = _Machine.read(entrants, generator)
     for entrant in entrants:
         assert entrant.observer is not None
-        entrant.observer.at["window-opened"]()
+        entrant.observer.opened()
         entrant.observer.pause()
     by_name = {entrant.planned.stack: entrant for entrant in entrants}
     first = entrants[0].planned
@@ -236,7 +237,7 @@ def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) ->
     for entrant in entrants:
         assert entrant.observer is not None
         entrant.observer.resume()
-        entrant.observer.at["window-closed"]()
+        entrant.observer.closed()
     reports = generator.close_block(_CONNECT_BOUND_S)
     for entrant in entrants:
         expect_own_resources(reports[entrant.planned.stack])
@@ -246,7 +247,7 @@ def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) ->
 
 def _visit(
     entrant: Entrant, generator: Generator, seconds: float, *, counted: bool
-) -> dict[str, Any] | None:
+) -> SliceResult | None:
     """One Slice; None for a server that takes no part any more."""
     if not entrant.taking_part:
         return None
@@ -262,29 +263,28 @@ def _visit(
     return made
 
 
-def _command(entrants: Sequence[Entrant], plan: BlockPlan) -> dict[str, Any]:
-    """A BlockSpec as JSON types."""
-    targets = [
-        {
-            "name": entrant.planned.stack,
-            "host": entrant.server.host,
-            "port": entrant.server.port,
-            "pids": list(entrant.server.pids),
-            "load": load_to_json(entrant.result.scenario.loads[0]),
-        }
+def _spec(entrants: Sequence[Entrant], plan: BlockPlan) -> BlockSpec:
+    targets = (
+        Target(
+            name=entrant.planned.stack,
+            host=entrant.server.host,
+            port=entrant.server.port,
+            pids=tuple(entrant.server.pids),
+            load=entrant.result.scenario.loads[0],
+        )
         for entrant in entrants
         if entrant.server is not None
-    ]
-    return {
-        "targets": targets,
-        "cpus": sorted(plan.cpus.server or ()),
-        "first_s": FIRST_ANSWER_BOUND_S,
-        "drain_s": DRAIN_S,
-        "seed": plan.seed,
-    }
+    )
+    return BlockSpec(
+        targets=tuple(targets),
+        cpus=tuple(sorted(plan.cpus.server or ())),
+        first_s=FIRST_ANSWER_BOUND_S,
+        drain_s=DRAIN_S,
+        seed=plan.seed,
+    )
 
 
-def _report(entrant: Entrant, report: dict[str, Any], others: float | None) -> None:
+def _report(entrant: Entrant, report: Report, others: float | None) -> None:
     """Note what the generator says of an entrant, if it was visited at all."""
     observer, scenario = entrant.observer, entrant.result.scenario
     assert observer is not None
@@ -309,9 +309,9 @@ def _judge(entrant: Entrant, before_ms: float, after_ms: float) -> None:
     # How the speed changed in between is in every Slice, and falls on all stacks alike.
     for code in after_the_load(server, observer.observed, None, None):
         entrant.note(code)
-    parked = [one.result for one in entrant.slices if one.result["parked_s"]]
-    parked_s = sum(one["parked_s"] for one in parked)
-    if parked_s and sum(one["parked_cpu_s"] for one in parked) / parked_s > PARKED_LIMIT:
+    parked_s = sum(one.result.parked_s or 0.0 for one in entrant.slices)
+    parked_cpu_s = sum(one.result.parked_cpu_s or 0.0 for one in entrant.slices)
+    if parked_s and parked_cpu_s / parked_s > PARKED_LIMIT:
         entrant.note(Code.PARKED_BUSY)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
 
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.loadtests.messages.reports import Report
 
 _REMEDIES = {
     "EADDRNOTAVAIL": "the client's ports are used up: wait a minute for the kernel to free those "
@@ -25,16 +25,15 @@ def expect_servers_fault(error: Exception) -> None:
         raise HarnessError(f"cannot ask the server ({name}): {_REMEDIES[name]}") from error
 
 
-def expect_own_resources(report: dict[str, Any]) -> None:
+def expect_own_resources(report: Report) -> None:
     """Raise GeneratorDied, with the remedy, where requests failed for want of something that the
     generator itself needs. Such a load says nothing about the server."""
     counts = dict.fromkeys(_REMEDIES, 0)
-    for told in report["loads"].values():
-        for phase in ("warmup", "measured"):
-            for reason, count, _ in told[phase]["failures"]:
-                name = str(reason).rpartition(" ")[2]
-                if name in counts:
-                    counts[name] += count
+    for load in report.loads.values():
+        for failure in (*load.warmup.failures, *load.measured.failures):
+            name = failure.reason.rpartition(" ")[2]
+            if name in counts:
+                counts[name] += failure.count
     for name, count in counts.items():
         if count:
             raise GeneratorDied(

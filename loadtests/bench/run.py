@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
@@ -20,11 +19,13 @@ from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpu_quota import cpu_quotas
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.hosts.server_location import HERE, Place
+from loopbench.loadtests.messages.reports import Report
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.observe.observer import Observed, Observer
 from loopbench.loadtests.observe.save_audit import Accounted, account
 from loopbench.loadtests.observe.store_cpu import StoreCpu
 from loopbench.loadtests.rows.run_rows import RunResult
-from loopbench.loadtests.scenarios.table import Scenario, load_to_json
+from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 from loopbench.results.schema.warnings import SPEED_TOLERANCE
 from loopbench.servers.errors import ServerError
@@ -112,16 +113,16 @@ def _load(
     observer: Observer,
 ) -> RunResult:
     scenario = known.scenario
-    command = {
-        "host": server.host,
-        "port": server.port,
-        "loads": [load_to_json(load) for load in scenario.loads],
-        "warmup_s": warmup_s,
-        "measured_s": measured_s,
-        "drain_s": DRAIN_S,
-        "timeout_s": TIMEOUT_S,
-        "seed": seed,
-    }
+    spec = SessionSpec(
+        host=server.host,
+        port=server.port,
+        loads=scenario.loads,
+        warmup_s=warmup_s,
+        measured_s=measured_s,
+        drain_s=DRAIN_S,
+        timeout_s=TIMEOUT_S,
+        seed=seed,
+    )
     one = known.processes == 1 or scenario.settings.database_url is not None
     saves = account(server.host, server.port, scenario.loads, whole=one)
     before_ms = calibrate(cpus.server) if server.one_clock else None
@@ -129,7 +130,7 @@ def _load(
     throttled = sum(quota.throttled() for quota in quotas)
     observer.begin()
     report = generator.load(
-        command,
+        spec,
         bound_s=warmup_s + measured_s + DRAIN_S,
         at=observer.at,
         give_up=lambda: not server.alive,
@@ -138,7 +139,7 @@ def _load(
     observer.end(report, scenario.loads)
     expect_own_resources(report)
     accounted = None if saves is None else saves.close(report)
-    if not (server.one_clock and report.get("one_clock", True)):
+    if not server.one_clock or (report.fleet is not None and not report.fleet.one_clock):
         observer.observed.instants.clear()  # a request taken apart needs one clock at both ends
     after_ms = calibrate(cpus.server) if server.one_clock else None
     if scenario.after_s:
@@ -179,9 +180,9 @@ def after_the_load(
 _OF_THE_RUN = (Code.WORKER_LOST, Code.WORKER_LATE, Code.WORKER_SILENT)
 
 
-def _of_the_workers(report: dict[str, Any]) -> Iterator[Code]:
+def _of_the_workers(report: Report) -> Iterator[Code]:
     """Warnings about a worker that are about the Run; the others are judged on all together."""
-    said = [row["warnings"] or "" for row in report.get("workers", ())]
+    said = [row.warnings or "" for row in report.workers]
     for code in _OF_THE_RUN:
         if any(code in warnings.split(WARNING_SEPARATOR) for warnings in said):
             yield code
@@ -194,7 +195,7 @@ def _what_was_lost(accounted: Accounted | None) -> str | None:
     return f"{accounted.reason}: {accounted.detail}"
 
 
-def _who_was_lost(report: dict[str, Any]) -> str | None:
+def _who_was_lost(report: Report) -> str | None:
     """The workers that were lost, with why; None where none was."""
-    lost = [row for row in report.get("workers", ()) if row["users"] and row["gone"]]
-    return "; ".join(f"worker {r['worker']} on {r['host']}: {r['gone']}" for r in lost) or None
+    lost = [row for row in report.workers if row.users and row.gone]
+    return "; ".join(f"worker {row.worker} on {row.host}: {row.gone}" for row in lost) or None

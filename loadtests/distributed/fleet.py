@@ -8,14 +8,29 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from loopbench.loadtests.distributed.generator_process import Generator, lasting_parent, opened_log
+from loopbench.loadtests.distributed.generator_process import (
+    Generator,
+    lasting_parent,
+    opened_log,
+)
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.address import is_loopback
+from loopbench.loadtests.messages.generator import (
+    At,
+    Gather,
+    Gathered,
+    GatheredWorker,
+    GeneratorEvent,
+    Joined,
+    RefusedWorker,
+    WorkerEnded,
+)
+from loopbench.loadtests.messages.reports import Report
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
-from loopbench.servers.supervision.control_pipe import Message
 
 JOIN_BOUND_S = 60.0
 """For workers of this machine, and for one that is to come back between two Runs."""
@@ -39,7 +54,7 @@ class Fleet:
     bind: str = "127.0.0.1:0"
     remote: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, int]:
         """What plan.json keeps of it."""
         return {"workers": self.workers}
 
@@ -50,12 +65,14 @@ class FleetGenerator:
     def __init__(
         self,
         master: Generator,
+        port: int,
         fleet: Fleet,
         cpus: list[frozenset[int] | None],
         errors: IO[bytes],
         say: Callable[[str], None],
     ) -> None:
         self._master = master
+        self._port = port
         self._fleet = fleet
         self._cpus = cpus
         self._errors = errors
@@ -74,12 +91,12 @@ class FleetGenerator:
 
     def load(
         self,
-        command: dict[str, Any],
+        spec: SessionSpec,
         *,
         bound_s: float,
-        at: dict[str, Callable[[], None]],
+        at: At,
         give_up: Callable[[], bool],
-    ) -> Message:
+    ) -> Report:
         """As Generator.load, once all workers are there.
 
         Raises GeneratorDied where all of them were lost, and HarnessError where one has
@@ -91,39 +108,37 @@ class FleetGenerator:
             self._send_ends()
             return give_up()
 
-        return self._master.load(command, bound_s=bound_s, at=at, give_up=look)
+        return self._master.load(spec, bound_s=bound_s, at=at, give_up=look)
 
-    def await_workers(self, bound_s: float) -> list[Message]:
-        """Start the local workers that are missing, and wait until all are there; what each
-        reports of its host. Raises HarnessError."""
+    def await_workers(self, bound_s: float) -> tuple[GatheredWorker, ...]:
+        """Start the local workers that are missing, and wait until all are there. Raises
+        HarnessError."""
         if not self._fleet.remote:
             self._start_missing()
-        self._master.send({"do": "gather", "bound_s": bound_s})
+        self._master.send(Gather(bound_s))
         deadline = time.monotonic() + bound_s + _STOP_BOUND_S
-        while (message := self._master.next_event(_POLL_S)) is None or self._handle(message):
+        while not isinstance(event := self._master.next_event(_POLL_S), Gathered):
+            self._handle(event)
             for child in self._children.values():
                 if child.exited:
                     raise HarnessError(f"a load worker did not come up: {child.last_words()}")
             if time.monotonic() > deadline:
                 raise GeneratorDied("the Locust master fell silent")
-        workers: list[Message] = message["workers"]
-        if len(workers) < self._fleet.workers:
-            because = f" ({'; '.join(message['gone'])})" if message["gone"] else ""
+        if len(event.workers) < self._fleet.workers:
+            because = f" ({'; '.join(event.gone)})" if event.gone else ""
             raise HarnessError(
-                f"{len(workers)} of {self._fleet.workers} workers were there after "
+                f"{len(event.workers)} of {self._fleet.workers} workers were there after "
                 f"{bound_s:.0f} s{because}; rows are kept: start the others and go on with --resume"
             )
-        return workers
+        return event.workers
 
-    def _handle(self, message: Message) -> bool:
-        """Note who joins and who is refused; False for the event that ends the waiting."""
-        match message:
-            case {"event": "joined", "worker": name, "workers": there, "wanted": wanted}:
-                if self._fleet.remote:
-                    self._say(f"worker {name} has joined, {there} of {wanted}")
-            case {"event": "refused", "host": host, "why": why}:
+    def _handle(self, event: GeneratorEvent | None) -> None:
+        """Say who joins from elsewhere, and who is refused."""
+        match event:
+            case Joined(worker, there, wanted) if self._fleet.remote:
+                self._say(f"worker {worker} has joined, {there} of {wanted}")
+            case RefusedWorker(host=host, why=why):
                 self._say(f"a worker on {host} was refused: {why}")
-        return bool(message["event"] != "gathered")
 
     def _start_missing(self) -> None:
         self._send_ends()
@@ -136,7 +151,7 @@ class FleetGenerator:
                     self._children[number] = Child(self._command(cpus), ROOT, self._errors)
 
     def _command(self, cpus: frozenset[int] | None) -> tuple[str, ...]:
-        address = f"127.0.0.1:{self._master.ready['port']}"
+        address = f"127.0.0.1:{self._port}"
         pinned = () if cpus is None else ("--cpus", ",".join(map(str, sorted(cpus))))
         parent = lasting_parent()
         dying = () if parent is None else ("--parent", str(parent))
@@ -152,7 +167,7 @@ class FleetGenerator:
                 how = f"exit status {ended.exit_code}, {child.last_words() or 'no word'}"
                 if (ended.exit_code or 0) < 0:
                     how = f"signal {-(ended.exit_code or 0)}"
-                self._master.send({"do": "worker-ended", "pid": child.pid, "how": how})
+                self._master.send(WorkerEnded(child.pid, how))
 
     def stop(self) -> None:
         """Stop the local workers; those elsewhere end when the master tells them."""
@@ -186,11 +201,12 @@ def fleet_process(
             child = Child(command, ROOT, errors)
             cleanup.callback(child.stop, _STOP_BOUND_S)
         master = Generator(child)
-        master.await_ready()
-        running = FleetGenerator(master, fleet, cpus, errors, say)
+        port = master.await_ready().port
+        assert port is not None
+        running = FleetGenerator(master, port, fleet, cpus, errors, say)
         cleanup.callback(running.stop)
         if fleet.remote:
-            say(_where_to_join(fleet, master.ready["port"]))
+            say(_where_to_join(fleet, port))
         running.await_workers(REMOTE_BOUND_S if fleet.remote else JOIN_BOUND_S)
         yield running
 

@@ -11,18 +11,46 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol, TypeVar
 
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.loadtests.messages.generator import (
+    COMMANDS,
+    EVENTS,
+    Abort,
+    At,
+    BlockClosed,
+    BlockOpened,
+    CloseBlock,
+    Failed,
+    Finished,
+    GeneratorCommand,
+    GeneratorEvent,
+    Lost,
+    OfferLoad,
+    OpenBlock,
+    Pin,
+    Pinned,
+    Ready,
+    Release,
+    Visit,
+    Visited,
+    WindowClosed,
+)
+from loopbench.loadtests.messages.reports import Report, SliceResult
+from loopbench.loadtests.messages.specs import BlockSpec, SessionSpec
 from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
-from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout, Message
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
+from loopbench.servers.supervision.messages import MessageError
 
 _READY_BOUND_S = 60.0
 _STOP_BOUND_S = 5.0
 _POLL_S = 0.25
 _REPORT_BOUND_S = 60.0
 """Beyond the load's own phases: connecting, and encoding the report."""
+
+E = TypeVar("E", bound=GeneratorEvent)
 
 
 class Loader(Protocol):
@@ -33,20 +61,19 @@ class Loader(Protocol):
 
     def load(
         self,
-        command: dict[str, Any],
+        spec: SessionSpec,
         *,
         bound_s: float,
-        at: dict[str, Callable[[], None]],
+        at: At,
         give_up: Callable[[], bool],
-    ) -> Message: ...
+    ) -> Report: ...
 
 
 class Generator:
-    """A live generator. Use `generator_process`. ready: its first event."""
+    """A live generator. Use `generator_process`."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
-        self.ready: Message = {}
 
     @property
     def pid(self) -> int:
@@ -58,114 +85,97 @@ class Generator:
 
     def load(
         self,
-        command: dict[str, Any],
+        spec: SessionSpec,
         *,
         bound_s: float,
-        at: dict[str, Callable[[], None]],
+        at: At,
         give_up: Callable[[], bool],
-    ) -> Message:
+    ) -> Report:
         """Run one load and return its report.
 
-        command: a SessionSpec as JSON types. at: called at the events of these
-        names; others pass. give_up: polled while waiting; once true, the load
-        is broken off, and what was measured is still returned.
+        at: called at events of these kinds; others pass. give_up: polled while waiting;
+        once true, the load is broken off, and what was measured is still returned.
         bound_s: the longest that the load's phases may take together.
         Raises GeneratorDied when the process ends or falls silent.
         """
-        self.send({"do": "load", **command})
+        self.send(OfferLoad(spec))
         deadline = time.monotonic() + bound_s + _REPORT_BOUND_S
         aborted = False
         while True:
             if not aborted and give_up():
-                self.send({"do": "abort"})
+                self.send(Abort())
                 aborted = True
-            try:
-                message = self._child.event(_POLL_S)
-            except ControlTimeout:
+            event = self.next_event(_POLL_S)
+            if event is None:
                 if time.monotonic() > deadline:
-                    raise GeneratorDied("the load generator fell silent") from None
+                    raise GeneratorDied("the load generator fell silent")
                 continue
-            except ControlClosed:
-                raise self._died() from None
-            event = message["event"]
-            if event == "finished":
-                report: Message = message["report"]
-                return report
-            if event == "lost":
-                raise GeneratorDied(message["error"])
-            if event == "failed":
-                raise HarnessError(f"the load generator could not run the load: {message['error']}")
-            if event in at:
-                at[event]()
-            if event == "window-closed":  # whatever was to be read has been
-                self.send({"do": "release"})
+            if isinstance(event, Finished):
+                return event.report
+            if isinstance(event, Lost):
+                raise GeneratorDied(event.error)
+            if isinstance(event, Failed):
+                raise _could_not(event)
+            if type(event) in at:
+                at[type(event)]()
+            if isinstance(event, WindowClosed):  # whatever was to be read has been
+                self.send(Release())
 
-    def open_block(self, command: dict[str, Any], bound_s: float) -> None:
-        """Connect the users of several servers, as a BlockSpec in JSON types says.
+    def open_block(self, spec: BlockSpec, bound_s: float) -> None:
+        """Connect the users of several servers. Raises GeneratorDied and HarnessError as `load`
+        does."""
+        self.send(OpenBlock(spec))
+        self.expect(BlockOpened, bound_s)
 
-        Raises GeneratorDied and HarnessError as `load` does.
-        """
-        self.send({"do": "open-block", **command})
-        self._answer("block-opened", bound_s)
-
-    def slice(self, target: str, seconds: float, *, counted: bool, bound_s: float) -> Message:
-        """Visit one target of the open Block; a SliceResult as JSON types. Raises as `load` does.
+    def slice(self, target: str, seconds: float, *, counted: bool, bound_s: float) -> SliceResult:
+        """Visit one target of the open Block. Raises as `load` does.
 
         bound_s: the longest that it may take beside its own length.
         """
-        self.send({"do": "slice", "target": target, "seconds": seconds, "counted": counted})
-        result: Message = self._answer("sliced", seconds + bound_s)["slice"]
-        return result
+        self.send(Visit(target, seconds, counted))
+        return self.expect(Visited, seconds + bound_s).result
 
-    def close_block(self, bound_s: float) -> dict[str, Message]:
+    def close_block(self, bound_s: float) -> dict[str, Report]:
         """Disconnect; the report on each target, as `load` gives it. Raises as `load` does."""
-        self.send({"do": "close-block"})
-        reports: dict[str, Message] = self._answer("block-closed", bound_s)["reports"]
-        return reports
+        self.send(CloseBlock())
+        return self.expect(BlockClosed, bound_s).reports
 
-    def _answer(self, event: str, bound_s: float) -> Message:
-        message = self.next_event(bound_s)
-        if message is None:
-            raise GeneratorDied("the load generator fell silent")
-        if message["event"] == "failed":
-            raise HarnessError(f"the load generator could not run the load: {message['error']}")
-        if message["event"] != event:
-            raise GeneratorDied(
-                f"the load generator said {message['event']!r} instead of {event!r}"
-            )
-        return message
-
-    def next_event(self, bound_s: float) -> Message | None:
-        """The next message; None where none came in time. Raises GeneratorDied."""
+    def next_event(self, bound_s: float) -> GeneratorEvent | None:
+        """The next event; None where none came in time. Raises GeneratorDied."""
         try:
-            return self._child.event(bound_s)
+            return EVENTS.from_json(self._child.event(bound_s))
         except ControlTimeout:
             return None
         except ControlClosed:
             raise self._died() from None
+        except MessageError as error:
+            raise GeneratorDied(f"the load generator cannot be understood: {error}") from error
 
-    def expect(self, event: str, bound_s: float) -> Message:
-        """The next message, which must be `event`. Raises GeneratorDied otherwise."""
-        message = self.next_event(bound_s)
-        if message is None:
-            raise GeneratorDied(f"the load generator did not say {event!r}")
-        if message["event"] != event:
-            raise GeneratorDied(f"the load generator said {message} instead of {event!r}")
-        return message
+    def expect(self, kind: type[E], bound_s: float) -> E:
+        """The next event, which must be of a kind. Raises GeneratorDied, and HarnessError where
+        it is that something failed."""
+        event = self.next_event(bound_s)
+        if isinstance(event, kind):
+            return event
+        if event is None:
+            raise GeneratorDied("the load generator fell silent")
+        if isinstance(event, Failed):
+            raise _could_not(event)
+        raise GeneratorDied(f"the load generator said {event} instead of a {kind.__name__}")
 
     def pin(self, cpus: frozenset[int]) -> None:
         """Keep the process to these CPUs."""
-        self.send({"do": "pin", "cpus": sorted(cpus)})
-        self.expect("pinned", _STOP_BOUND_S)
+        self.send(Pin(tuple(sorted(cpus))))
+        self.expect(Pinned, _STOP_BOUND_S)
 
-    def await_ready(self) -> None:
+    def await_ready(self) -> Ready:
         """Wait until it has come up. Raises GeneratorDied."""
-        self.ready = self.expect("ready", _READY_BOUND_S)
+        return self.expect(Ready, _READY_BOUND_S)
 
-    def send(self, message: Message) -> None:
+    def send(self, command: GeneratorCommand) -> None:
         """Send a command. Raises GeneratorDied."""
         try:
-            self._child.send(message)
+            self._child.send(COMMANDS.to_json(command))
         except ControlClosed:
             raise self._died() from None
 
@@ -178,6 +188,10 @@ class Generator:
         if ended.killed:
             how = "its pipe was closed, and it was killed"
         return GeneratorDied(f"the load generator ended ({how}){f': {output}' if output else ''}")
+
+
+def _could_not(event: Failed) -> HarnessError:
+    return HarnessError(f"the load generator could not run the load: {event.error}")
 
 
 @contextmanager

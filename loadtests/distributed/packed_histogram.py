@@ -13,6 +13,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 
+from loopbench.loadtests.messages.reports import Buckets, Packed
 from loopbench.loadtests.rows.histogram import EXACT_BELOW_US, HIGHEST_US, bounds
 
 _BITS = 64
@@ -44,7 +45,7 @@ def bucket_upper(number: int) -> int:
 LAST = bucket_number(bounds(HIGHEST_US)[1])
 
 
-def pack(pairs: Iterable[Sequence[int]]) -> bytes:
+def pack(pairs: Iterable[Sequence[int]]) -> Packed:
     """Buckets, [upper_us, count] each, as bytes: the first one's place, then the lanes up to the
     last, little endian, compressed."""
     counts = {bucket_number(upper): count for upper, count in pairs}
@@ -57,7 +58,7 @@ def pack(pairs: Iterable[Sequence[int]]) -> bytes:
     return zlib.compress(_HEAD.pack(first) + lanes.tobytes(), 1)
 
 
-def unpack(data: bytes) -> int:
+def unpack(data: Packed) -> int:
     """The lanes of packed buckets as one integer. Raises ValueError for bytes that are none."""
     try:
         raw = zlib.decompress(data)
@@ -71,10 +72,10 @@ def unpack(data: bytes) -> int:
     return counts << int(first) * _BITS
 
 
-def pairs_of(lanes: int) -> list[list[int]]:
-    """The buckets that are not empty, [upper_us, count] each, ascending."""
+def pairs_of(lanes: int) -> Buckets:
+    """The buckets that are not empty, ascending."""
     counts = array("Q")
     counts.frombytes(lanes.to_bytes(_BYTES * (LAST + 1), sys.byteorder))
     if sys.byteorder == "big":
         counts.reverse()
-    return [[bucket_upper(number), count] for number, count in enumerate(counts) if count]
+    return tuple((bucket_upper(number), count) for number, count in enumerate(counts) if count)

@@ -17,52 +17,53 @@ from typing import Any
 from locust.env import Environment
 from locust.rpc import protocol
 
-from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.master.merge import Merged
+from loopbench.loadtests.distributed.packed_report import pack_report
+from loopbench.loadtests.messages.reports import (
+    Buckets,
+    LoadReport,
+    PackedReport,
+    PhaseReport,
+    SessionReport,
+    Stretch,
+    Times,
+)
+from loopbench.loadtests.messages.workers import ATTACHMENT, Progress
 from loopbench.loadtests.rows.histogram import Histogram
+from loopbench.servers.supervision.messages import Json, from_json, to_json
 
 REQUESTS = 20_000
 """Of each simulated worker: about what one core of Locust does in a second."""
 
 
-def report(seed: int, requests: int) -> tuple[dict[str, Any], Histogram]:
+def report(seed: int, requests: int) -> tuple[PackedReport, Histogram]:
     """A worker's packed report of one load, and its service times as they went in."""
     drawn = random.Random(seed)
     service = Histogram()
     service.record(int(drawn.lognormvariate(7.5, 0.8)) for _ in range(requests))
     lag = Histogram()
     lag.record(int(drawn.expovariate(1 / 200)) for _ in range(100))
-    pairs = list(service.buckets().items())
-    phase = {
-        "histograms": {"service": pairs},
-        "failures": [],
-        "gap_ns": requests,
-        "gaps": requests,
-        "sent_sum_ns": requests,
-        "service_sum_ns": requests,
-    }
-    part = {"from_s": 0.0, "to_s": 1.0, "completed": requests, "failures": 0, "inside": pairs}
-    load = {
-        "users": 32,
-        "timeline": [part],
-        "completed": requests,
-        "warmup": {**phase, "histograms": {}},
-        "measured": phase,
-    }
-    whole = {
-        "warmup_s": 0.5,
-        "start_realtime_ns": 0,
-        "measured_s": 1.0,
-        "cpu_s": 0.9,
-        "clock_step_ms": 0.0,
-        "clock": "kernel",
-        "generator_lag": list(lag.buckets().items()),
-        "loads": {"main": load},
-    }
-    return messages.pack_report(whole), service
+    times = Times(service_time=service.pairs())
+    phase = PhaseReport(times, (), requests, requests, requests, requests, requests)
+    nothing: PhaseReport[Buckets] = PhaseReport(Times(), (), 0, 0, 0, 0, 0)
+    second = Stretch(0.0, 1.0, requests, 0, None, None, service.pairs())
+    whole = SessionReport(
+        warmup_s=0.5,
+        start_realtime_ns=0,
+        late_ms=0.0,
+        opened_realtime_ns=0,
+        closed_realtime_ns=0,
+        measured_s=1.0,
+        cpu_s=0.9,
+        clock_step_ms=0.0,
+        clock="kernel",
+        generator_lag=lag.pairs(),
+        loads={"main": LoadReport(32, (second,), requests, nothing, phase, {})},
+    )
+    return pack_report(whole), service
 
 
-def simulate(workers: int, requests: int = REQUESTS) -> dict[str, Any]:
+def simulate(workers: int, requests: int = REQUESTS) -> Json:
     """Merge the reports of so many workers. Times in seconds.
 
     arriving_s: reading the messages and merging, in Locust's handler. merging_s: the part
@@ -76,22 +77,24 @@ def simulate(workers: int, requests: int = REQUESTS) -> dict[str, Any]:
     for number in range(workers):
         packed, service = distinct[number % len(distinct)]
         expected.add(service.buckets())
-        attached = {"number": 1, "report": packed}
+        attached = to_json(Progress(1, requests, 0, packed))
         data = {
             "stats": [],
             "stats_total": environment.stats.total.serialize(),
             "errors": {},
             "user_classes_count": {},
             "user_count": 32,
-            messages.ATTACHMENT: attached,
+            ATTACHMENT: attached,
         }
         arriving.append(Envelope("stats", data, f"worker-{number}").serialize())
     merged, own_s = Merged(["main"], 0), 0.0
 
-    def listen(client_id: str, data: dict[str, Any], **_: Any) -> None:
+    def listen(client_id: str, data: Json, **_: Any) -> None:
         nonlocal own_s
         began = time.perf_counter()
-        merged.add(data[messages.ATTACHMENT]["report"], client_id, 0)
+        progress = from_json(Progress, data[ATTACHMENT])
+        assert progress.report is not None
+        merged.add(progress.report, client_id, 0)
         own_s += time.perf_counter() - began
 
     events: Any = environment.events
@@ -102,9 +105,9 @@ def simulate(workers: int, requests: int = REQUESTS) -> dict[str, Any]:
         runner.handle_message(envelope.node_id, envelope)
     arriving_s = time.perf_counter() - began
     began = time.perf_counter()
-    report_of_all = merged.to_json()
+    report_of_all = merged.report(0.0, None)
     finishing_s = time.perf_counter() - began
-    pairs = report_of_all["loads"]["main"]["measured"]["histograms"]["service"]
+    pairs = report_of_all.loads["main"].measured.times.service_time or ()
     runner.greenlet.kill()
     return {
         "workers": merged.count,

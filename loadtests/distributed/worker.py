@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,11 +26,32 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import WorkerRunner
 
-from loopbench.loadtests.distributed import messages
-from loopbench.loadtests.generator.session import Session, SessionSpec
+from loopbench.loadtests.distributed.packed_report import pack_report
+from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.table import user_classes
 from loopbench.loadtests.hosts.address import parse_address
-from loopbench.loadtests.hosts.host_info import host_facts
+from loopbench.loadtests.hosts.host_info import host_info
+from loopbench.loadtests.messages.reports import PackedReport
+from loopbench.loadtests.messages.specs import SessionSpec
+from loopbench.loadtests.messages.workers import (
+    ATTACHMENT,
+    MASTER_LOST_AFTER_S,
+    AbortShare,
+    AboutLoad,
+    Connected,
+    Hello,
+    OfferShare,
+    Ping,
+    Pong,
+    Progress,
+    Received,
+    Refused,
+    ReleaseShare,
+    ShareFailed,
+    Start,
+    message_type,
+)
+from loopbench.servers.supervision.messages import Json, from_json, to_json
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent, pin
 
 _START_BOUND_S = 60.0
@@ -43,7 +65,7 @@ class _Task:
     number: int
     session: Session | None = None
     begin: AsyncResult[int] = field(default_factory=AsyncResult)
-    report: dict[str, Any] | None = None
+    report: PackedReport | None = None
 
 
 class Worker:
@@ -56,17 +78,17 @@ class Worker:
         self._task: _Task | None = None
         self._last_heartbeat = time.monotonic()
         self.ended: AsyncResult[str | None] = AsyncResult()
-        handlers = {
-            messages.PING: self._ping,
-            messages.LOAD: self._load,
-            messages.START: self._start,
-            messages.ABORT: self._abort,
-            messages.RELEASE: self._release,
-            messages.RECEIVED: self._received,
-            messages.REFUSED: self._refused,
+        handlers: dict[type[object], Callable[[Any], None]] = {
+            Ping: self._ping,
+            OfferShare: self._load,
+            Start: self._start,
+            AbortShare: self._abort,
+            ReleaseShare: self._release,
+            Received: self._received,
+            Refused: self._refused,
         }
-        for name, handler in handlers.items():
-            runner.register_message(name, handler)
+        for kind, handler in handlers.items():
+            runner.register_message(message_type(kind), _taking(kind, handler))
         events: Any = environment.events  # of Locust's, which have no types
         events.report_to_master.add_listener(self._attach)
         events.heartbeat_received.add_listener(self._note_heartbeat)
@@ -74,13 +96,13 @@ class Worker:
 
     def run(self) -> str | None:
         """Take part until the master ends it. Returns why it must be called a failure, if so."""
-        self._runner.send_message(messages.HELLO, self._hello())
+        self._send(Hello(host_info(), os.getpid()))
         gevent.spawn(self._watch)
         gevent.spawn(self._wait_for_quit)
         return self.ended.get()
 
-    def _hello(self) -> dict[str, Any]:
-        return {**host_facts(), "pid": os.getpid()}
+    def _send(self, message: object) -> None:
+        self._runner.send_message(message_type(type(message)), to_json(message))
 
     def _wait_for_quit(self) -> None:
         """Locust's `quit` ends all greenlets of the runner."""
@@ -108,52 +130,51 @@ class Worker:
 
     # Messages of the master.
 
-    def _ping(self, msg: Any, **_: Any) -> None:
-        self._runner.send_message(messages.PONG, {**msg.data, "there_ns": time.time_ns()})
+    def _ping(self, ping: Ping) -> None:
+        self._send(Pong(ping.number, ping.sent_ns, time.time_ns()))
 
-    def _refused(self, msg: Any, **_: Any) -> None:
-        self._end(f"the master refused this worker: {msg.data['why']}")
+    def _refused(self, refused: Refused) -> None:
+        self._end(f"the master refused this worker: {refused.why}")
 
-    def _load(self, msg: Any, **_: Any) -> None:
-        task = _Task(msg.data["number"])
+    def _load(self, offer: OfferShare) -> None:
+        task = _Task(offer.number)
         if self._task is not None and self._task.report is None:
             self._fail(task, "another load is under way already")
             return
         self._task = task
-        gevent.spawn(self._run, task, msg.data["command"])
+        gevent.spawn(self._run, task, offer.spec)
 
-    def _start(self, msg: Any, **_: Any) -> None:
-        task = self._of(msg)
+    def _start(self, start: Start) -> None:
+        task = self._of(start)
         if task is not None:
-            task.begin.set(msg.data["start_realtime_ns"])
+            task.begin.set(start.start_realtime_ns)
 
-    def _abort(self, msg: Any, **_: Any) -> None:
-        task = self._of(msg)
+    def _abort(self, abort: AbortShare) -> None:
+        task = self._of(abort)
         if task is not None and task.session is not None:
             task.session.abort()
             if not task.begin.ready():
                 task.begin.set(time.time_ns())
 
-    def _release(self, msg: Any, **_: Any) -> None:
-        task = self._of(msg)
+    def _release(self, release: ReleaseShare) -> None:
+        task = self._of(release)
         if task is not None and task.session is not None:
             task.session.release()
 
-    def _received(self, msg: Any, **_: Any) -> None:
-        if self._of(msg) is not None:
+    def _received(self, received: Received) -> None:
+        if self._of(received) is not None:
             self._task = None
 
-    def _of(self, msg: Any) -> _Task | None:
+    def _of(self, message: AboutLoad) -> _Task | None:
         """The task that a message is about; None where that is over."""
         task = self._task
-        return task if task is not None and task.number == msg.data["number"] else None
+        return task if task is not None and task.number == message.number else None
 
     # The load.
 
-    def _run(self, task: _Task, command: dict[str, Any]) -> None:
+    def _run(self, task: _Task, spec: SessionSpec) -> None:
         runner = self._runner
         try:
-            spec = SessionSpec.from_json(command)
             task.session = session = Session(spec, lambda _: None, lambda: self._begin(task))
             classes = user_classes(session)
             self._environment.user_classes = classes
@@ -167,41 +188,48 @@ class Worker:
             logging.getLogger(__name__).exception("the load failed")
             self._fail(task, f"{type(error).__name__}: {error}")
             return
-        task.report = messages.pack_report(report)
+        task.report = pack_report(report)
         self._report()
 
     def _begin(self, task: _Task) -> int:
         """Say that all users have connected; the agreed start on CLOCK_MONOTONIC, in ns."""
-        self._runner.send_message(messages.ARRIVED, {"number": task.number})
+        self._send(Connected(task.number))
         start_realtime_ns = task.begin.get(timeout=_START_BOUND_S)
         assert start_realtime_ns is not None
         return time.monotonic_ns() + start_realtime_ns - time.time_ns()
 
     def _fail(self, task: _Task, error: str) -> None:
         self._task = None if self._task is task else self._task
-        self._runner.send_message(messages.FAILED, {"number": task.number, "error": error})
+        self._send(ShareFailed(task.number, error))
 
     def _report(self) -> None:
         """Send one of Locust's reports now, instead of at the end of its interval."""
-        data: dict[str, Any] = {}
+        data: Json = {}
         self._events.report_to_master.fire(client_id=self._runner.client_id, data=data)
         self._runner.send_message("stats", data)
 
-    def _attach(self, data: dict[str, Any], **_: Any) -> None:
-        """Add to a report what is known of the load: counts, and in the end everything.
-
-        Until the master says that it has it, since a link that breaks may lose a message.
-        """
+    def _attach(self, data: Json, **_: Any) -> None:
+        """Add to a report what is known of the load: counts, and in the end everything."""
         task = self._task
         if task is None or task.session is None:
             return
         runs = task.session.runs
-        data[messages.ATTACHMENT] = {
-            "number": task.number,
-            "answered": sum(run.measured.answered for run in runs),
-            "failures": sum(run.measured.failures.total for run in runs),
-            "report": task.report,
-        }
+        progress = Progress(
+            task.number,
+            answered=sum(run.measured.answered for run in runs),
+            failures=sum(run.measured.failures.total for run in runs),
+            report=task.report,
+        )
+        data[ATTACHMENT] = to_json(progress)
+
+
+def _taking(kind: type[object], handler: Callable[[Any], None]) -> Callable[..., None]:
+    """A listener for Locust that hands the message on as a `kind`."""
+
+    def listener(msg: Any, **_: Any) -> None:
+        handler(from_json(kind, msg.data))
+
+    return listener
 
 
 def _end_with_the_pipe(worker: Worker) -> None:
@@ -217,7 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m loopbench.loadtests.distributed.worker")
     parser.add_argument("--master", required=True)
     parser.add_argument("--cpus", default="")
-    parser.add_argument("--patience", type=float, default=messages.MASTER_LOST_AFTER_S)
+    parser.add_argument("--patience", type=float, default=MASTER_LOST_AFTER_S)
     parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
     parser.add_argument("--piped", action="store_true", help="end with the standard input")
     chosen = parser.parse_args(arguments)

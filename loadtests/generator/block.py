@@ -12,91 +12,23 @@ import math
 import statistics
 import time
 from array import array
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from typing import Any
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 
 import gevent
 from gevent.event import Event
 
 from loopbench.loadtests.generator.gauge import Gauge, GaugeReading
 from loopbench.loadtests.generator.recorder import Series
-from loopbench.loadtests.generator.session import LoadRun, SessionSpec
+from loopbench.loadtests.generator.session import LoadRun
+from loopbench.loadtests.generator.session.lag import LagMeter
+from loopbench.loadtests.generator.session.report import clock_read, load_report
 from loopbench.loadtests.generator.timer import Timer
-from loopbench.loadtests.rows.histogram import Histogram
-from loopbench.loadtests.scenarios.table import load_from_json
+from loopbench.loadtests.messages.reports import Report, SessionReport, SliceResult
+from loopbench.loadtests.messages.specs import BlockSpec, SessionSpec, Target
 
 _SECOND_NS = 1_000_000_000
-_TICK_NS = 10_000_000
 _CONNECT_BOUND_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server that takes part. pids: its processes, whose CPU time counts; none where they
-    run on another machine. load: what it is offered, as JSON types."""
-
-    name: str
-    host: str
-    port: int
-    pids: tuple[int, ...]
-    load: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BlockSpec:
-    """What the harness asks for. cpus: where the servers run; empty where they are not pinned, and
-    their CPU time is known to a timer tick only.
-
-    first_s: how long a Slice may wait for the first answers of its users, before they count as
-    failed. drain_s: the same for the answers that are under way at its end.
-    """
-
-    targets: tuple[Target, ...]
-    cpus: tuple[int, ...]
-    first_s: float
-    drain_s: float
-    seed: int
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> BlockSpec:
-        """From a command of the control pipe; raises TypeError on unknown or missing names."""
-        targets = tuple(
-            Target(**{**target, "pids": tuple(target["pids"])}) for target in values["targets"]
-        )
-        return cls(**{**values, "targets": targets, "cpus": tuple(values["cpus"])})
-
-
-@dataclass(frozen=True, slots=True)
-class SliceResult:
-    """One visit to one server. Times in seconds unless the name says otherwise.
-
-    started_s: since the Block's users were connected. lead_in_s: until every user had its first
-    answer. seconds: the counted window. completed: right answers inside it. failures: of the
-    whole Slice. cpu_s, cpu_window_s: CPU time of the server, and the window over which it was
-    read, whose edges are some microseconds after those of the count; None where it cannot be
-    read. parked_cpu_s, parked_s: CPU time of the server in the counted windows of the others since
-    its own last Slice, and how long these were; None where there were none. work_ms: the fixed
-    piece of work on the server's CPU, the mean of before and after.
-    """
-
-    target: str
-    started_s: float
-    lead_in_s: float
-    seconds: float
-    completed: int
-    failures: int
-    service_time_p50_ms: float | None
-    service_time_p99_ms: float | None
-    cpu_s: float | None
-    cpu_window_s: float | None
-    parked_cpu_s: float | None
-    parked_s: float | None
-    work_ms: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON types."""
-        return asdict(self)
 
 
 class Lane:
@@ -111,7 +43,7 @@ class Lane:
         self.spec = SessionSpec(
             host=target.host,
             port=target.port,
-            loads=(load_from_json(target.load),),
+            loads=(target.load,),
             warmup_s=0.0,
             measured_s=0.0,
             drain_s=spec.drain_s,
@@ -204,10 +136,9 @@ class Block:
         self._missing = sum(lane.run.users for lane in self.lanes.values())
         self._everyone = Event()
         self._defect: Exception | None = None
-        self._lags: array[int] = array("q")
-        self._in_window = False
+        self._lag = LagMeter()
         self._began_ns = 0
-        self._clock = [0, 0]
+        self._clocks_apart_ns = 0
 
     def arrive(self) -> None:
         """A user of any lane has connected, or has tried to."""
@@ -227,11 +158,11 @@ class Block:
             self._gauge.watch([target.pids for target in self.spec.targets])
         self._began_ns = time.monotonic_ns()
         realtime_ns = time.time_ns()
-        self._clock = [realtime_ns - self._began_ns, 0]
+        self._clocks_apart_ns = realtime_ns - self._began_ns
         for lane in self.lanes.values():
             lane.start_ns, lane.start_realtime_ns = self._began_ns, realtime_ns
             lane.started.set()
-        helper = gevent.spawn(self._tick)
+        helper = gevent.spawn(self._lag.tick)
         self._cleanup.callback(helper.kill)
         gevent.sleep(0)  # every user comes to its parking place
 
@@ -248,12 +179,11 @@ class Block:
                 lane.expire()
                 lane.all_first.wait(self.spec.first_s)
             counting = run.measured if counted else run.warmup
-            first = len(counting.service)
+            first = len(counting.service_time)
             opened = self._edge(lane, counting)
-            self._in_window = counted
-            timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
-            closed = self._edge(lane, run.warmup)
-            self._in_window = False
+            with self._lag.recording() if counted else nullcontext():
+                timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
+                closed = self._edge(lane, run.warmup)
             run.running = False
             if not lane.parked.wait(self.spec.drain_s):
                 lane.expire()
@@ -262,15 +192,15 @@ class Block:
             self._defect = RuntimeError(f"users of {name} did not end their Slice")
         if self._defect is not None:
             raise self._defect
-        times = counting.service[first:]
-        result = self._result(lane, begun_ns, opened, closed, failures_before, times)
-        self._add_parked(lane, opened, closed)
+        times = counting.service_time[first:]
         speeds = [ms for ms in (speed_before, self._work_ms()) if ms is not None]
         work_ms = statistics.fmean(speeds) if speeds else None
+        result = self._result(lane, begun_ns, opened, closed, failures_before, times, work_ms)
+        self._add_parked(lane, opened, closed)
         self._add_up(lane, opened, closed, result, counted=counted)
-        return SliceResult(**{**asdict(result), "work_ms": work_ms})
+        return result
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> dict[str, Report]:
         """End the users, and report on each target, as a Session reports on its loads."""
         for lane in self.lanes.values():
             lane.end()
@@ -313,6 +243,7 @@ class Block:
         closed: _Edge,
         failures_before: int,
         times: array[int],
+        work_ms: float | None,
     ) -> SliceResult:
         run = lane.run
         failures = run.warmup.failures.total + run.measured.failures.total - failures_before
@@ -322,7 +253,7 @@ class Block:
             started_s=(begun_ns - self._began_ns) / _SECOND_NS,
             lead_in_s=(opened.at_ns - begun_ns) / _SECOND_NS,
             seconds=(closed.at_ns - opened.at_ns) / _SECOND_NS,
-            completed=closed.answered - opened.answered,
+            requests=closed.answered - opened.answered,
             failures=failures,
             service_time_p50_ms=statistics.median(times) / 1000 if times else None,
             service_time_p99_ms=_p99(times) / 1000 if times else None,
@@ -330,7 +261,7 @@ class Block:
             cpu_window_s=window_s,
             parked_cpu_s=lane.parked_cpu_s if lane.parked_s else None,
             parked_s=lane.parked_s or None,
-            work_ms=None,
+            work_ms=work_ms,
         )
 
     def _add_up(
@@ -342,45 +273,25 @@ class Block:
             lane.warmup_s += result.seconds
             return
         lane.measured_s += result.seconds
-        lane.completed += result.completed
+        lane.completed += result.requests
         lane.generator_cpu_s += (closed.own_cpu_ns - opened.own_cpu_ns) / _SECOND_NS
 
-    def _tick(self) -> None:
-        """Lateness of a 10 ms timer in the counted windows, as in a Session."""
-        with Timer() as timer:
-            due = time.monotonic_ns()
-            while True:
-                due += _TICK_NS
-                timer.sleep_until(due)
-                if self._in_window:
-                    self._lags.append((time.monotonic_ns() - due) // 1000)
-                gevent.sleep(0)
-
-    def _report(self, lane: Lane) -> dict[str, Any]:
-        lag, run = Histogram(), lane.run
-        lag.record(self._lags)
-        step_ns = (time.time_ns() - time.monotonic_ns()) - self._clock[0]
-        return {
-            "warmup_s": lane.warmup_s,
-            "start_realtime_ns": lane.start_realtime_ns,
-            "late_ms": 0.0,
-            "opened_realtime_ns": lane.start_realtime_ns,
-            "closed_realtime_ns": time.time_ns(),
-            "measured_s": lane.measured_s,
-            "cpu_s": lane.generator_cpu_s,
-            "clock_step_ms": abs(step_ns) / 1e6,
-            "clock": "user" if any(c.user_clock_reads for c in run.connections) else "kernel",
-            "generator_lag": list(lag.buckets().items()),
-            "loads": {
-                run.load.name: {
-                    "users": run.users,
-                    "timeline": [],
-                    "completed": lane.completed,
-                    "warmup": run.warmup.to_json(),
-                    "measured": run.measured.to_json(),
-                }
-            },
-        }
+    def _report(self, lane: Lane) -> Report:
+        run, realtime_ns = lane.run, time.time_ns()
+        step_ns = (realtime_ns - time.monotonic_ns()) - self._clocks_apart_ns
+        return SessionReport(
+            warmup_s=lane.warmup_s,
+            start_realtime_ns=lane.start_realtime_ns,
+            late_ms=0.0,
+            opened_realtime_ns=lane.start_realtime_ns,
+            closed_realtime_ns=realtime_ns,
+            measured_s=lane.measured_s,
+            cpu_s=lane.generator_cpu_s,
+            clock_step_ms=abs(step_ns) / 1e6,
+            clock=clock_read((run,)),
+            generator_lag=self._lag.buckets(),
+            loads={run.load.name: load_report(run, lane.completed)},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from gevent.socket import wait_read
 
-from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.loadtests.messages.generator import (
+    COMMANDS,
+    EVENTS,
+    Failed,
+    GeneratorCommand,
+    GeneratorEvent,
+    Pin,
+    Pinned,
+)
+from loopbench.servers.supervision.control_pipe import STOP, Station
+from loopbench.servers.supervision.messages import Json, MessageError
 
-Handlers = Mapping[str, Callable[[Message], None]]
+Handlers = Mapping[type[GeneratorCommand], Callable[[Any], None]]
+"""What to do at each kind of command; called with the command."""
 
 
 def serve_commands(station: Station, handlers: Handlers) -> None:
-    """Read and carry out commands until one of them is `stop`, or end of file."""
+    """Read and carry out commands until one of them is to stop, or end of file."""
     while True:
         wait_read(station.fileno)
         messages = station.read()
         if messages is None:
             return
         for message in messages:
-            do = message.pop("do", "")
-            if do == "stop":
+            if message.get("do") == STOP:
                 return
-            handler = handlers.get(do)
-            if handler is None:
-                send_event(station, "failed", error=f"unknown command, known: {sorted(handlers)}")
-            else:
-                handler(message)
+            _carry_out(station, handlers, message)
 
 
-def send_event(station: Station, event: str, **values: Any) -> None:
-    """Send an event, with the instant at which it was sent."""
-    station.send({"event": event, "monotonic_ns": time.monotonic_ns(), **values})
+def _carry_out(station: Station, handlers: Handlers, message: Json) -> None:
+    try:
+        command = COMMANDS.from_json(message)
+    except MessageError as error:
+        send_event(station, Failed(str(error)))
+        return
+    handler = handlers.get(type(command))
+    if handler is None:
+        send_event(station, Failed(f"this process does not take {command}"))
+    else:
+        handler(command)
 
 
-def pin(station: Station, message: Message) -> None:
-    """The command `pin`: keep this process to some CPUs."""
-    os.sched_setaffinity(0, message["cpus"])
-    send_event(station, "pinned", cpus=sorted(os.sched_getaffinity(0)))
+def send_event(station: Station, event: GeneratorEvent) -> None:
+    """Send an event."""
+    station.send(EVENTS.to_json(event))
+
+
+def pin(station: Station, command: Pin) -> None:
+    """Keep this process to some CPUs."""
+    os.sched_setaffinity(0, command.cpus)
+    send_event(station, Pinned(tuple(sorted(os.sched_getaffinity(0)))))

@@ -19,12 +19,27 @@ from typing import Any
 import gevent
 from locust.env import Environment
 
-from loopbench.loadtests.generator.block import Block, BlockSpec
+from loopbench.loadtests.generator.block import Block
 from loopbench.loadtests.generator.commands import Handlers, pin, send_event, serve_commands
-from loopbench.loadtests.generator.session import Session, SessionSpec
+from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.slices import user_classes as block_users
 from loopbench.loadtests.generator.users.table import user_classes
-from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.loadtests.messages.generator import (
+    Abort,
+    BlockClosed,
+    BlockOpened,
+    CloseBlock,
+    Failed,
+    Finished,
+    OfferLoad,
+    OpenBlock,
+    Pin,
+    Ready,
+    Release,
+    Visit,
+    Visited,
+)
+from loopbench.servers.supervision.control_pipe import Station
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
 
 
@@ -37,60 +52,60 @@ class Generator:
         self._block: Block | None = None
         self._runner: Any = None
         self.handlers: Handlers = {
-            "pin": partial(pin, station),
-            "load": self._load,
-            "abort": self._abort,
-            "release": self._release,
-            "open-block": self._open_block,
-            "slice": self._slice,
-            "close-block": self._close_block,
+            Pin: partial(pin, station),
+            OfferLoad: self._load,
+            Abort: self._abort,
+            Release: self._release,
+            OpenBlock: self._open_block,
+            Visit: self._visit,
+            CloseBlock: self._close_block,
         }
 
-    def _release(self, message: Message) -> None:
+    def _release(self, _: Release) -> None:
         if self._session is not None:
             self._session.release()
 
-    def _abort(self, message: Message) -> None:
+    def _abort(self, _: Abort) -> None:
         if self._session is not None:
             self._session.abort()
 
-    def _load(self, message: Message) -> None:
+    def _load(self, command: OfferLoad) -> None:
         if self._session is not None:
-            self._send_event("failed", error="a load is under way already")
+            self._send_event(Failed("a load is under way already"))
             return
         try:
-            self._session = Session(SessionSpec.from_json(message), self._send_event)
+            self._session = Session(command.spec, self._send_event)
         except Exception as error:  # what was asked for makes no sense
-            self._send_event("failed", error=f"{type(error).__name__}: {error}")
+            self._send_event(Failed(f"{type(error).__name__}: {error}"))
             return
         gevent.spawn(self._run, self._session)
 
-    def _open_block(self, message: Message) -> None:
+    def _open_block(self, command: OpenBlock) -> None:
         if self._session is not None or self._block is not None:
-            self._send_event("failed", error="a load is under way already")
+            self._send_event(Failed("a load is under way already"))
             return
-        gevent.spawn(self._guarded, partial(self._begin_block, message))
+        gevent.spawn(self._guarded, partial(self._begin_block, command))
 
-    def _begin_block(self, message: Message) -> None:
-        self._block = block = Block(BlockSpec.from_json(message))
+    def _begin_block(self, command: OpenBlock) -> None:
+        self._block = block = Block(command.spec)
         environment = Environment(user_classes=block_users(block), catch_exceptions=False)
         self._runner = environment.create_local_runner()
         count = sum(lane.run.users for lane in block.lanes.values())
         self._runner.start(count, spawn_rate=count)
         block.open()
-        self._send_event("block-opened")
+        self._send_event(BlockOpened())
 
-    def _slice(self, message: Message) -> None:
-        gevent.spawn(self._guarded, partial(self._visit, message))
+    def _visit(self, command: Visit) -> None:
+        gevent.spawn(self._guarded, partial(self._slice, command))
 
-    def _visit(self, message: Message) -> None:
+    def _slice(self, command: Visit) -> None:
         if self._block is None:
-            self._send_event("failed", error="there is no Block under way")
+            self._send_event(Failed("there is no Block under way"))
             return
-        done = self._block.slice(message["target"], message["seconds"], counted=message["counted"])
-        self._send_event("sliced", slice=done.to_json())
+        result = self._block.slice(command.target, command.seconds, counted=command.counted)
+        self._send_event(Visited(result))
 
-    def _close_block(self, message: Message) -> None:
+    def _close_block(self, _: CloseBlock) -> None:
         gevent.spawn(self._guarded, self._end_block)
 
     def _end_block(self) -> None:
@@ -98,7 +113,7 @@ class Generator:
         reports = {} if block is None else block.close()
         if runner is not None:
             runner.quit()
-        self._send_event("block-closed", reports=reports)
+        self._send_event(BlockClosed(reports))
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Carry out a step of a Block; what is wrong with it is the harness's to raise."""
@@ -106,7 +121,7 @@ class Generator:
             step()
         except Exception as error:
             logging.getLogger(__name__).exception("the Block failed")
-            self._send_event("failed", error=f"{type(error).__name__}: {error}")
+            self._send_event(Failed(f"{type(error).__name__}: {error}"))
 
     def _run(self, session: Session) -> None:
         try:
@@ -119,10 +134,10 @@ class Generator:
                 report = session.run()
             finally:
                 runner.quit()
-            self._send_event("finished", report=report)
+            self._send_event(Finished(report))
         except Exception as error:  # reported to the harness, which raises it there
             logging.getLogger(__name__).exception("the load failed")
-            self._send_event("failed", error=f"{type(error).__name__}: {error}")
+            self._send_event(Failed(f"{type(error).__name__}: {error}"))
         finally:
             self._session = None
 
@@ -139,7 +154,7 @@ def main() -> None:
     logging.getLogger("locust").setLevel(logging.ERROR)
     allow_many_files()
     generator = Generator(station)
-    station.send({"event": "ready", "pid": os.getpid(), "locust": locust.__version__})
+    send_event(station, Ready(os.getpid(), locust.__version__, None))
     serve_commands(station, generator.handlers)
     # The harness has done with it, or is gone: nothing that is under way matters any more.
     os._exit(0)

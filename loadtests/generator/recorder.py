@@ -12,8 +12,15 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
+from loopbench.loadtests.messages.reports import (
+    QUANTITIES,
+    Buckets,
+    Failure,
+    PhaseReport,
+    Stretch,
+    Times,
+)
 from loopbench.loadtests.rows.histogram import Histogram
 
 FLUSH_AT = 2_000_000
@@ -48,24 +55,24 @@ class Failures:
 class Series:
     """The Records of one phase of one load. Arrays hold microseconds.
 
-    service: right answers, send to last byte. response: only where it differs, in
+    service_time: right answers, send to last byte. response_time: only where it differs, in
     open loops and where every request opens a connection; else the two are the
-    same by definition.
+    same by definition. failure_time: send, or due time, to the failure.
     send_lag: open loop only, how late the generator itself sent.
-    first: only where the load asks for it, send to the arrival of the answer's first bytes.
-    last: broadcasts only, a message's publication to its arrival at the last receiver.
+    first_byte: only where the load asks for it, send to the arrival of the answer's first bytes.
+    last_delivery: broadcasts only, a message's publication to its arrival at the last receiver.
     gap_ns: closed loop, summed time between an answer's arrival in the kernel
     and the same user's next send: the generator's share of each cycle.
     sent_sum_ns: sum of the sends of right answers, each less the session's
     start, CLOCK_REALTIME. service_sum_ns: sum of their service times, unrounded.
     """
 
-    service: array[int] = field(default_factory=_times)
-    response: array[int] = field(default_factory=_times)
-    failed: array[int] = field(default_factory=_times)
+    service_time: array[int] = field(default_factory=_times)
+    response_time: array[int] = field(default_factory=_times)
+    failure_time: array[int] = field(default_factory=_times)
     send_lag: array[int] = field(default_factory=_times)
-    last: array[int] = field(default_factory=_times)
-    first: array[int] = field(default_factory=_times)
+    last_delivery: array[int] = field(default_factory=_times)
+    first_byte: array[int] = field(default_factory=_times)
     failures: Failures = field(default_factory=Failures)
     gap_ns: int = 0
     gaps: int = 0
@@ -77,7 +84,7 @@ class Series:
     @property
     def answered(self) -> int:
         """Right answers so far."""
-        return self.flushed + len(self.service)
+        return self.flushed + len(self.service_time)
 
     def add_answer(
         self, sent_ns: int, received_ns: int, start_ns: int, previous_ns: int = 0
@@ -89,7 +96,7 @@ class Series:
         The call adds 22 ns to the 240 ns of these lines: 0.25 % of a closed loop's cycle.
         """
         took_ns = received_ns - sent_ns
-        self.service.append((took_ns + 500) // 1000)
+        self.service_time.append((took_ns + 500) // 1000)
         self.sent_sum_ns += sent_ns - start_ns
         self.service_sum_ns += took_ns
         if previous_ns:
@@ -98,45 +105,44 @@ class Series:
 
     def add_delivery(self, took_ns: int) -> None:
         """Record a message that came without a request: how long after it was due or published."""
-        self.service.append(to_us(took_ns))
+        self.service_time.append(to_us(took_ns))
         self.service_sum_ns += took_ns
 
     def fail(self, reason: str, took_ns: int, example: str) -> None:
         """Record a failed request: `took_ns` from its send (or due time) to its failure."""
         self.failures.add(reason, example)
-        self.failed.append(took_ns // 1000)
+        self.failure_time.append(took_ns // 1000)
 
     @property
     def large(self) -> bool:
         """Whether it is time to flush, to bound the memory of a long run."""
-        return len(self.service) >= FLUSH_AT
+        return len(self.service_time) >= FLUSH_AT
 
     def flush(self) -> None:
         """Move the arrays into the histograms."""
-        self.flushed += len(self.service)
-        for quantity in ("service", "response", "failed", "send_lag", "last", "first"):
+        self.flushed += len(self.service_time)
+        for quantity in QUANTITIES:
             values: array[int] = getattr(self, quantity)
             if values:
                 self.histograms.setdefault(quantity, Histogram()).record(values)
                 setattr(self, quantity, _times())
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON types: histograms as lists of [upper_us, count]."""
+    def report(self) -> PhaseReport[Buckets]:
+        """Everything."""
         self.flush()
-        return {
-            "histograms": {
-                quantity: list(histogram.buckets().items())
-                for quantity, histogram in self.histograms.items()
-            },
-            "failures": [
-                [reason, count, self.failures.examples[reason]]
+        times = {name: histogram.pairs() for name, histogram in self.histograms.items()}
+        return PhaseReport(
+            times=Times(**times),
+            failures=tuple(
+                Failure(reason, count, self.failures.examples[reason])
                 for reason, count in self.failures.counts.items()
-            ],
-            "gap_ns": self.gap_ns,
-            "gaps": self.gaps,
-            "sent_sum_ns": self.sent_sum_ns,
-            "service_sum_ns": self.service_sum_ns,
-        }
+            ),
+            answers=self.answered,
+            gap_ns=self.gap_ns,
+            gaps=self.gaps,
+            sent_sum_ns=self.sent_sum_ns,
+            service_sum_ns=self.service_sum_ns,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,7 @@ class Timeline:
     def __init__(self, *, whole: bool = False) -> None:
         self._whole = whole
         self.marks: list[Mark] = []
-        self._slices: list[dict[str, Any]] = []
+        self._stretches: list[Stretch[Buckets]] = []
         self._resolved = 0
         self._inside = Histogram()
 
@@ -177,28 +183,27 @@ class Timeline:
 
         The answers since the last mark are kept for the stretch that it begins.
         """
-        values, flushed = measured.response or measured.service, measured.flushed
+        values, flushed = measured.response_time or measured.service_time, measured.flushed
         for earlier, later in pairwise(self.marks[self._resolved :]):
             self._inside.record(values[max(0, earlier.answers - flushed) : later.answers - flushed])
             statistics = self._inside.statistics_ms()
-            inside = list(self._inside.buckets().items()) if self._whole else None
-            self._inside = Histogram()
-            self._slices.append(
-                {
-                    "from_s": earlier.at_ns / 1e9,
-                    "to_s": later.at_ns / 1e9,
-                    "completed": later.completed - earlier.completed,
-                    "failures": later.failures - earlier.failures,
-                    "response_time_p50_ms": statistics["p50"],
-                    "response_time_p99_ms": statistics["p99"],
-                    **({} if inside is None else {"inside": inside}),
-                }
+            self._stretches.append(
+                Stretch(
+                    from_s=earlier.at_ns / 1e9,
+                    to_s=later.at_ns / 1e9,
+                    completed=later.completed - earlier.completed,
+                    failures=later.failures - earlier.failures,
+                    response_time_p50_ms=statistics["p50"],
+                    response_time_p99_ms=statistics["p99"],
+                    inside=self._inside.pairs() if self._whole else None,
+                )
             )
+            self._inside = Histogram()
             self._resolved += 1
         if self.marks:
             self._inside.record(values[max(0, self.marks[-1].answers - flushed) :])
 
-    def to_json(self, measured: Series) -> list[dict[str, Any]]:
-        """One entry for each stretch between two marks, as JSON types."""
+    def report(self, measured: Series) -> tuple[Stretch[Buckets], ...]:
+        """One entry for each stretch between two marks."""
         self.resolve(measured)
-        return self._slices
+        return tuple(self._stretches)

@@ -13,16 +13,38 @@ import json
 import os
 import platform
 import socket
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from loopbench.results.schema import ROOT, SCHEMA_VERSION
 from loopbench.servers.supervision import os_stats
+from loopbench.servers.supervision.messages import to_json
 
 _MEASURING = ("loadtests", "servers", "results/schema")
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+@dataclass(frozen=True, slots=True)
+class HostInfo:
+    """What a host says about itself; None for what the system does not say.
+
+    files: how many descriptors one process may open. ports: first and last of those that a
+    connection may leave from. load: runnable processes, mean of the last minute.
+    """
+
+    host: str
+    source: str
+    version: str
+    python: str
+    kernel: str
+    boot_id: str | None
+    cpus: tuple[int, ...] | None
+    cpu_model: str | None
+    load: float
+    files: int
+    ports: tuple[int, int] | None
 
 
 @cache
@@ -47,25 +69,21 @@ def suite_version() -> str:
     return f"{source_version()} {locust}"
 
 
-def host_facts() -> dict[str, Any]:
-    """This host, as JSON types; None for what the system does not say.
-
-    files: how many descriptors one process may open. ports: first and last of those that a
-    connection may leave from. load: runnable processes, mean of the last minute.
-    """
-    return {
-        "host": socket.gethostname(),
-        "source": source_version(),
-        "version": suite_version(),
-        "python": platform.python_version(),
-        "kernel": f"{platform.system()} {platform.release()}",
-        "boot_id": os_stats.boot_id(),
-        "cpus": os_stats.cpus_in_force(),
-        "cpu_model": _cpu_model(),
-        "load": os.getloadavg()[0],
-        "files": os_stats.allow_many_files(),
-        "ports": _ports(),
-    }
+def host_info() -> HostInfo:
+    """This host."""
+    return HostInfo(
+        host=socket.gethostname(),
+        source=source_version(),
+        version=suite_version(),
+        python=platform.python_version(),
+        kernel=f"{platform.system()} {platform.release()}",
+        boot_id=os_stats.boot_id(),
+        cpus=os_stats.cpus_in_force(),
+        cpu_model=_cpu_model(),
+        load=os.getloadavg()[0],
+        files=os_stats.allow_many_files(),
+        ports=_ports(),
+    )
 
 
 def _cpu_model() -> str | None:
@@ -77,12 +95,13 @@ def _cpu_model() -> str | None:
     return next(models, None)
 
 
-def _ports() -> list[int] | None:
+def _ports() -> tuple[int, int] | None:
     try:
-        return [int(port) for port in _PORTS.read_text().split()]
+        first, last = map(int, _PORTS.read_text().split())
     except OSError:
         return None
+    return first, last
 
 
 if __name__ == "__main__":
-    print(json.dumps(host_facts()))
+    print(json.dumps(to_json(host_info())))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
-from loopbench.loadtests.hosts.host_info import host_facts, source_version
+from loopbench.loadtests.hosts.host_info import HostInfo, host_info, source_version
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS
 from loopbench.loadtests.hosts.server_location import Place
+from loopbench.loadtests.messages.generator import GatheredWorker, WindowClosed, WindowOpened
+from loopbench.loadtests.messages.reports import WorkerRow
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.rows.histogram import from_pairs
-from loopbench.loadtests.scenarios.table import SCENARIOS, Closed, Load, load_to_json
+from loopbench.loadtests.scenarios.table import SCENARIOS, Closed, Load, Scenario
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess
@@ -37,7 +39,7 @@ class Trial:
     service_p50_ms: float | None
     busiest_cpu: float
     server_cpu: float
-    workers: list[dict[str, Any]]
+    workers: tuple[WorkerRow, ...]
 
 
 Say = Callable[[str], None]
@@ -49,14 +51,14 @@ def check_hosts(fleet: Fleet, place: Place, say: Say) -> list[str]:
     Returns what must be mended before a run, a line each. Raises HarnessError where a host
     cannot be reached, and ServerError where the server does not start there.
     """
-    at_server = place.facts() if place.via else host_facts()
+    at_server = place.facts() if place.via else host_info()
     plan = place.cpus_of(plan_cpus(bindable_cpus()))
     cpus = [] if fleet.remote else share_cpus(plan, bindable_cpus(), fleet.workers)[0]
     say(f"server: {described(at_server)}")
     with fleet_process(fleet, cpus=cpus, log=None, say=say) as running:
         workers = running.await_workers(bound_s=10.0)
         for worker in workers:
-            say(f"worker {worker['name']}: {described(worker)}")
+            say(f"worker {worker.name}: {described(worker.host)}")
         with place.server(TRIAL_STACK, cpus=plan.server, log=None) as server:
             single = try_load(running, server, fleet.workers)
             many = try_load(running, server, TRIAL_USERS * fleet.workers)
@@ -68,54 +70,55 @@ def check_hosts(fleet: Fleet, place: Place, say: Say) -> list[str]:
     return wrong
 
 
-def described(facts: dict[str, Any]) -> str:
+def described(host: HostInfo) -> str:
     """A host in one line."""
-    cpus = facts["cpus"]
+    count = len(host.cpus) if host.cpus else "unknown"
     parts = [
-        f"Python {facts['python']}",
-        facts["kernel"],
-        f"{len(cpus) if cpus else 'unknown'} CPUs for it ({facts['cpu_model'] or 'unknown model'})",
-        f"load {facts['load']:.2f}",
-        f"{facts['files']:,} files",
+        f"Python {host.python}",
+        host.kernel,
+        f"{count} CPUs for it ({host.cpu_model or 'unknown model'})",
+        f"load {host.load:.2f}",
+        f"{host.files:,} files",
     ]
-    if facts["ports"]:
-        parts.append("ports {}-{}".format(*facts["ports"]))
-    return f"{facts['host']}, {', '.join(parts)}"
+    if host.ports:
+        parts.append("ports {}-{}".format(*host.ports))
+    return f"{host.host}, {', '.join(parts)}"
 
 
 def try_load(running: FleetGenerator, server: ServerProcess, users: int) -> Trial:
     """So many users in a closed loop for a second."""
     readings = []
-    command = {
-        "host": server.host,
-        "port": server.port,
-        "loads": [load_to_json(Load("main", CASES["plain"], Closed(users)))],
-        "warmup_s": WARMUP_S,
-        "measured_s": TRIAL_S,
-        "drain_s": 3.0,
-        "timeout_s": 10.0,
-        "seed": 1,
-    }
+    spec = SessionSpec(
+        host=server.host,
+        port=server.port,
+        loads=(Load("main", CASES["plain"], Closed(users)),),
+        warmup_s=WARMUP_S,
+        measured_s=TRIAL_S,
+        drain_s=3.0,
+        timeout_s=10.0,
+        seed=1,
+    )
 
     def read() -> None:
         readings.append(server.read())
 
     report = running.load(
-        command,
+        spec,
         bound_s=WARMUP_S + TRIAL_S + 3.0,
-        at={"window-opened": read, "window-closed": read},
+        at={WindowOpened: read, WindowClosed: read},
         give_up=lambda: not server.alive,
     )
-    told = report["loads"]["main"]
+    told, fleet = report.loads["main"], report.fleet
+    assert fleet is not None
     before, after = readings
     return Trial(
         users,
-        told["completed"] / report["measured_s"],
-        sum(count for _, count, _ in told["measured"]["failures"]),
-        from_pairs(told["measured"]["histograms"].get("service", [])).statistics_ms()["p50"],
-        report["busiest_cpu"] or 0.0,
+        told.completed / report.measured_s,
+        told.measured.failed,
+        from_pairs(told.measured.times.service_time or ()).statistics_ms()["p50"],
+        fleet.busiest_cpu or 0.0,
         (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns),
-        report["workers"],
+        fleet.workers,
     )
 
 
@@ -126,7 +129,7 @@ def network(single: Trial) -> Iterator[str]:
             "to the server and back, one user a worker: median service time "
             f"{single.service_p50_ms:.3f} ms"
         )
-    bounds = [worker["offset_bound_ms"] for worker in single.workers]
+    bounds = [worker.offset_bound_ms for worker in single.workers]
     known = [bound for bound in bounds if bound is not None]
     if known:
         yield (
@@ -149,17 +152,17 @@ def ceiling(many: Trial) -> Iterator[str]:
         yield "neither workers nor server ran out of CPU: the round trip limits, or the network"
 
 
-def limits(at_server: dict[str, Any], workers: list[dict[str, Any]]) -> Iterator[str]:
+def limits(at_server: HostInfo, workers: Sequence[GatheredWorker]) -> Iterator[str]:
     """What the settings of the hosts allow."""
     largest = max(SCENARIOS.values(), key=_connections)
     each = -(-_connections(largest) // len(workers))
-    files = min(worker["files"] for worker in workers)
+    files = min(worker.host.files for worker in workers)
     yield (
         f"connections: {(files - BESIDE_USERS) // A_USER:,} a worker, "
-        f"{at_server['files'] - BESIDE_USERS:,} at the server; "
+        f"{at_server.files - BESIDE_USERS:,} at the server; "
         f"the largest scenario, {largest.name}, needs {each:,} and {_connections(largest):,}"
     )
-    hosts = {worker["host"]: worker["ports"] for worker in workers if worker["ports"]}
+    hosts = {worker.host.host: worker.host.ports for worker in workers if worker.host.ports}
     if hosts:
         ports = sum(last - first + 1 for first, last in hosts.values())
         yield (
@@ -170,25 +173,25 @@ def limits(at_server: dict[str, Any], workers: list[dict[str, Any]]) -> Iterator
 
 
 def problems(
-    at_server: dict[str, Any], workers: list[dict[str, Any]], single: Trial, many: Trial
+    at_server: HostInfo, workers: Sequence[GatheredWorker], single: Trial, many: Trial
 ) -> Iterator[str]:
     """What must be mended first."""
-    if at_server["source"] != source_version():
-        yield f"the server's host runs {at_server['source']} of the suite, not {source_version()}"
+    if at_server.source != source_version():
+        yield f"the server's host runs {at_server.source} of the suite, not {source_version()}"
     most = max(_connections(scenario) for scenario in SCENARIOS.values())
     each = -(-most // len(workers))
     for worker in workers:
-        if worker["files"] - BESIDE_USERS < each * A_USER:
-            yield f"worker {worker['name']} may open {worker['files']} files only: raise ulimit -n"
-    if at_server["files"] - BESIDE_USERS < most:
-        yield f"the server may open {at_server['files']} files only: raise ulimit -n there"
+        if worker.host.files - BESIDE_USERS < each * A_USER:
+            yield f"worker {worker.name} may open {worker.host.files} files only: raise ulimit -n"
+    if at_server.files - BESIDE_USERS < most:
+        yield f"the server may open {at_server.files} files only: raise ulimit -n there"
     for trial in (single, many):
         if trial.failures or not trial.rate_rps:
             yield f"{trial.failures} requests of {trial.users} users failed"
-        for worker in trial.workers:
-            if worker["warnings"] and "worker-" in worker["warnings"]:
-                yield f"worker {worker['worker']} on {worker['host']}: {worker['warnings']}"
+        for row in trial.workers:
+            if row.warnings and "worker-" in row.warnings:
+                yield f"worker {row.worker} on {row.host}: {row.warnings}"
 
 
-def _connections(scenario: Any) -> int:
-    return int(sum(load.model.population for load in scenario.loads))
+def _connections(scenario: Scenario) -> int:
+    return sum(load.model.population for load in scenario.loads)

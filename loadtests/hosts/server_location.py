@@ -9,15 +9,15 @@ import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan
-from loopbench.loadtests.hosts.host_info import source_version
+from loopbench.loadtests.hosts.host_info import HostInfo, source_version
 from loopbench.results.schema import ROOT, Code
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.messages import from_json
 
 _BOUND_S = 60.0
 _DEFAULTS = Settings()
@@ -40,7 +40,7 @@ class Place:
     root: str = str(ROOT)
     cpus: frozenset[int] | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, list[str] | str]:
         """What plan.json keeps of it."""
         return {"server_via": list(self.via), "server_host": self.host}
 
@@ -77,8 +77,8 @@ class Place:
         codes = plan.codes if self.cpus else (*plan.codes, Code.NOT_PINNED)
         return replace(plan, server=self.cpus, codes=tuple(dict.fromkeys(codes)))
 
-    def facts(self) -> dict[str, Any]:
-        """What the host says of itself, see `host.host_facts`. Raises HarnessError."""
+    def facts(self) -> HostInfo:
+        """What the host says of itself. Raises HarnessError."""
         command = [*self._prefix, self.python, "-m", "loopbench.loadtests.hosts.host_info"]
         shown = " ".join(self.via) or "this machine"
         try:
@@ -100,14 +100,19 @@ class Place:
                 f"{shown} does not run the suite: {words}; --server-python and --server-root "
                 "name the interpreter and the folder over there"
             )
-        facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-        return facts
+        try:
+            return from_json(HostInfo, json.loads(done.stdout.strip().splitlines()[-1]))
+        except (ValueError, IndexError) as error:
+            raise HarnessError(
+                f"{shown} runs another version of the suite: what it says of itself cannot be "
+                f"understood ({error}); bring both to the same state"
+            ) from error
 
     def check(self) -> None:
         """Refuse a host that runs another version of the suite. Raises HarnessError."""
         if not self.via:
             return
-        there = self.facts()["source"]
+        there = self.facts().source
         if there != source_version():
             raise HarnessError(
                 f"{' '.join(self.via)} runs another version of the suite: {there} there, "

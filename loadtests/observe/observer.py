@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from loopbench.loadtests.messages.generator import At, SecondPassed, WindowClosed, WindowOpened
+from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.observe.machine_cpu import MachineReading, own_cpu_s, read_machine
 from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu
 from loopbench.loadtests.scenarios.table import Load
@@ -76,10 +78,10 @@ class Observer:
         self._stores = stores
         self._counting = False
         self.observed = Observed()
-        self.at: dict[str, Callable[[], None]] = {
-            "window-opened": self._opened,
-            "second": self._second,
-            "window-closed": self._closed,
+        self.at: At = {
+            WindowOpened: self.opened,
+            SecondPassed: self._second,
+            WindowClosed: self.closed,
         }
 
     def begin(self) -> None:
@@ -87,17 +89,17 @@ class Observer:
         self.observed.before = self._read()
         self._ask("reset", instants=True)
 
-    def end(self, report: dict[str, Any], loads: tuple[Load, ...]) -> None:
+    def end(self, report: Report, loads: tuple[Load, ...]) -> None:
         """After the load: the instants of the requests that its report is about."""
         for load in loads:
             if load.route is None:
                 continue
-            told = report["loads"][load.name]
+            told = report.loads[load.name]
             answer = self._ask(
                 "instants",
                 route=load.route,
-                skip=begun(told["warmup"]),
-                count=begun(told["measured"]),
+                skip=told.warmup.begun,
+                count=told.measured.begun,
             )
             if answer is not None:
                 self.observed.instants[load.name] = answer
@@ -114,14 +116,16 @@ class Observer:
         """Some time after the load has closed its connections."""
         self.observed.after = self._read()
 
-    def _opened(self) -> None:
+    def opened(self) -> None:
+        """The measured window begins: count from here on, and read both sides."""
         self._counting = self._ask("reset", instants=False) is not None
         self.observed.opened = self._edge()
 
     def _second(self) -> None:
         self.observed.glances.append(self._count("glance"))
 
-    def _closed(self) -> None:
+    def closed(self) -> None:
+        """The measured window is over: read both sides, and what was counted."""
         self.observed.closed = self._edge()
         self._second()
         # Last, since it keeps the server busy for a while.
@@ -161,10 +165,3 @@ class Observer:
         except ControlError:
             self.observed.unreadable = True
             return None
-
-
-def begun(series: dict[str, Any]) -> int:
-    """How many requests of a reported series began, whatever became of them."""
-    answered = sum(count for _, count in series["histograms"].get("service", []))
-    failed = sum(count for _, count, _ in series["failures"])
-    return int(answered + failed)

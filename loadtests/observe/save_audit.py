@@ -11,9 +11,9 @@ import http.client
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from loopbench.loadtests.messages.reports import Buckets, LoadReport, Report
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.results.schema import Code
 from loopbench.servers.contract.data_cases import TOTAL
@@ -61,12 +61,12 @@ class Account:
         self._whole = whole
         self._before = self._read()
 
-    def close(self, report: dict[str, Any]) -> Accounted:
+    def close(self, report: Report) -> Accounted:
         """Ask again, and compare with what the load's report counts."""
         after = self._read()
-        if any(row["gone"] for row in report.get("workers", ())):
+        if any(row.gone for row in report.workers):
             after = "a load worker was lost, and with it what it was answered"
-        return judged(self._load, self._before, after, report["loads"][self._load.name])
+        return judged(self._load, self._before, after, report.loads[self._load.name])
 
     def _read(self) -> Total | str:
         if not self._whole:
@@ -100,17 +100,17 @@ def total(host: str, port: int) -> Total | str:
     return Total(*map(int, found.groups()))
 
 
-def judged(load: Load, before: Total | str, after: Total | str, told: dict[str, Any]) -> Accounted:
+def judged(
+    load: Load, before: Total | str, after: Total | str, told: LoadReport[Buckets]
+) -> Accounted:
     """Hold two totals to a load's report."""
     for one in (before, after):
         if isinstance(one, str):
             return Accounted(load.name, Code.SAVES_UNCHECKED, "saves not checked", 0, one)
     assert isinstance(before, Total) and isinstance(after, Total)
     found = after.since(before)
-    answered = failed = 0
-    for phase in ("warmup", "measured"):
-        answered += sum(count for _, count in told[phase]["histograms"].get("service", []))
-        failed += sum(count for _, count, _ in told[phase]["failures"])
+    answered = told.warmup.answers + told.measured.answers
+    failed = told.warmup.failed + told.measured.failed
     amount = int(parse_qs(urlsplit(load.case.request.target).query)["amount"][0])
     said = (
         f"{answered} answered, {failed} without a good answer; {found.saves} in the table, "

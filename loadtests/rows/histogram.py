@@ -59,6 +59,10 @@ class Histogram:
         """Highest value in us → count, ascending, without empty buckets."""
         return dict(sorted(self._counts.items()))
 
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The same as pairs, as a report has them."""
+        return tuple(sorted(self._counts.items()))
+
     def percentile_us(self, percent: float) -> int:
         """Highest value of the bucket at a percentile, by nearest rank. Raises ValueError
         when empty."""

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+
+from loopbench.loadtests.messages.reports import Buckets, PhaseReport, Report, Times
+
+_NOTHING: PhaseReport[Buckets] = PhaseReport(Times(), (), 0, 0, 0, 0, 0)
 
 
-def pooled(report: dict[str, Any]) -> dict[str, Any]:
+def pooled(report: Report) -> Report:
     """The report as if the lead-ins had been measured too.
 
     In a sliced Run they lie between the counted windows, so that the server cannot tell their
-    requests from the others by number. Where a mean request is taken apart, all of them are.
+    requests from the others by number. Where a mean request is taken apart, all of them are; the
+    histograms are not added up, since nobody asks for them.
     """
-    loads = {}
-    for name, load in report["loads"].items():
-        warmup, measured = load["warmup"], load["measured"]
-        service: dict[int, int] = {}
-        for series in (warmup, measured):
-            for upper_us, count in series["histograms"].get("service", []):
-                service[upper_us] = service.get(upper_us, 0) + count
-        sums = {
-            key: warmup[key] + measured[key]
-            for key in ("failures", "sent_sum_ns", "service_sum_ns", "gap_ns", "gaps")
-        }
-        both = {**sums, "histograms": {"service": sorted(service.items())}}
-        nothing = {**dict.fromkeys(sums, 0), "failures": [], "histograms": {}}
-        loads[name] = {**load, "warmup": nothing, "measured": both}
-    return {**report, "loads": loads}
+    loads = {
+        name: replace(load, warmup=_NOTHING, measured=_sum(load.warmup, load.measured))
+        for name, load in report.loads.items()
+    }
+    return replace(report, loads=loads)
+
+
+def _sum(one: PhaseReport[Buckets], other: PhaseReport[Buckets]) -> PhaseReport[Buckets]:
+    return PhaseReport(
+        times=Times(),
+        failures=one.failures + other.failures,
+        answers=one.answers + other.answers,
+        gap_ns=one.gap_ns + other.gap_ns,
+        gaps=one.gaps + other.gaps,
+        sent_sum_ns=one.sent_sum_ns + other.sent_sum_ns,
+        service_sum_ns=one.service_sum_ns + other.service_sum_ns,
+    )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loopbench.loadtests.observe.observer import Observed, begun
+from loopbench.loadtests.messages.reports import Report
+from loopbench.loadtests.observe.observer import Observed
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load
@@ -108,7 +109,7 @@ def _pool_figures(pool: dict[str, Any]) -> Row:
     }
 
 
-def load_figures(observed: Observed, report: dict[str, Any], load: Load) -> Row:
+def load_figures(observed: Observed, report: Report, load: Load) -> Row:
     """Figures of one load's route: time in the handler, and a request taken apart."""
     row: Row = {}
     if observed.probe is not None:
@@ -137,7 +138,7 @@ class Parts:
     after_ms: float
 
 
-def taken_apart(observed: Observed, report: dict[str, Any], load: Load) -> Parts | None:
+def taken_apart(observed: Observed, report: Report, load: Load) -> Parts | None:
     """The mean of each part over the measured window, without a mark on any request.
 
     The mean of a difference is the difference of the means: summed instants of
@@ -151,17 +152,16 @@ def taken_apart(observed: Observed, report: dict[str, Any], load: Load) -> Parts
     part comes out below zero, as after a step of the clock.
     """
     instants = observed.instants.get(load.name)
-    told = report["loads"][load.name]
-    measured = told["measured"]
-    count = begun(measured)
+    told = report.loads[load.name]
+    measured, count = told.measured, told.measured.begun
     if instants is None or instants["began_ns"] is None or instants["ended_ns"] is None:
         return None
-    if not count or measured["failures"] or told["warmup"]["failures"]:
+    if not count or measured.failures or told.warmup.failures:
         return None
-    if begun(told["warmup"]) + count != instants["handled"]:
+    if told.warmup.begun + count != instants["handled"]:
         return None
-    service_ns = measured["service_sum_ns"] / count
-    sent = report["start_realtime_ns"] - instants["origin_ns"] + measured["sent_sum_ns"] / count
+    service_ns = measured.service_sum_ns / count
+    sent = report.start_realtime_ns - instants["origin_ns"] + measured.sent_sum_ns / count
     began, ended = instants["began_ns"] / count, instants["ended_ns"] / count
     before, inside = began - sent, ended - began
     after = service_ns - before - inside
@@ -205,25 +205,23 @@ def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
         }
 
 
-def timeline_rows(
-    run_id: str, observed: Observed, report: dict[str, Any], load: Load
-) -> Iterator[Row]:
+def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -> Iterator[Row]:
     """A row a stretch between two marks, the server's side beside the load's."""
-    slices = report["loads"][load.name]["timeline"]
+    slices = report.loads[load.name].timeline
     glances = observed.glances if len(observed.glances) == len(slices) else [None] * len(slices)
     opened = None if observed.opened is None else observed.opened.server
     earlier: dict[str, Any] | None = None
     for number, (part, glance) in enumerate(zip(slices, glances, strict=True)):
-        length_s = part["to_s"] - part["from_s"]
+        length_s = part.to_s - part.from_s
         row: Row = {
             "run_id": run_id,
             "load": load.name,
-            "from_s": part["from_s"],
-            "to_s": part["to_s"],
-            "throughput_rps": part["completed"] / length_s,
-            "response_time_p50_ms": part["response_time_p50_ms"],
-            "response_time_p99_ms": part["response_time_p99_ms"],
-            "failures": part["failures"],
+            "from_s": part.from_s,
+            "to_s": part.to_s,
+            "throughput_rps": part.completed / length_s,
+            "response_time_p50_ms": part.response_time_p50_ms,
+            "response_time_p99_ms": part.response_time_p99_ms,
+            "failures": part.failures,
         }
         if glance is not None:
             row |= _held(glance)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.upstream import cpu_s
+from loopbench.loadtests.messages.reports import (
+    QUANTITIES,
+    Buckets,
+    LoadReport,
+    Report,
+    SliceResult,
+)
 from loopbench.loadtests.observe.machine_cpu import others_cpu
 from loopbench.loadtests.observe.observer import Observed
 from loopbench.loadtests.observe.save_audit import Accounted
@@ -26,20 +32,20 @@ Row = dict[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One visit of the load to one server, with its place. result: a SliceResult as JSON types."""
+    """One visit of the load to one server, with its place."""
 
     turn: int
     position: int
-    result: dict[str, Any]
+    result: SliceResult
 
     @property
     def cpu_us_per_request(self) -> float | None:
         """CPU time of the server a completed request; each rate is taken over its own window."""
         made = self.result
-        if made["cpu_s"] is None or not made["completed"] or not made["cpu_window_s"]:
+        if made.cpu_s is None or not made.requests or not made.cpu_window_s:
             return None
-        rate = made["completed"] / made["seconds"]
-        return float(made["cpu_s"] / made["cpu_window_s"] / rate * 1e6)
+        rate = made.requests / made.seconds
+        return made.cpu_s / made.cpu_window_s / rate * 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class RunResult:
     cause: str | None = None
     start_ms: float | None = None
     first_answer_ms: float | None = None
-    report: dict[str, Any] | None = None
+    report: Report | None = None
     observed: Observed = field(default_factory=Observed)
     calibration_ms: float | None = None
     ended: Ended | None = None
@@ -87,17 +93,6 @@ class RunRows:
     slices: tuple[Row, ...] = ()
 
 
-QUANTITIES = {
-    ("measured", "service"): "service_time",
-    ("measured", "response"): "response_time",
-    ("measured", "failed"): "failure_time",
-    ("measured", "send_lag"): "send_lag",
-    ("measured", "last"): "last_delivery",
-    ("measured", "first"): "first_byte",
-    ("warmup", "service"): "warmup_service_time",
-}
-
-
 _INCOMPLETE = {Code.SERVER_DIED, Code.WORKER_LOST}
 """The load was another one than the scenario's: of such a window only counts are good."""
 
@@ -107,14 +102,14 @@ def rows_of(result: RunResult) -> RunRows:
     runs, histograms, failures, timeline = [], [], [], []
     run_id, report, loads = result.planned.run_id, result.report, result.scenario.loads
     for load in loads:
-        told = None if report is None else report["loads"][load.name]
+        told = None if report is None else report.loads[load.name]
         runs.append({**_identity(result, load), **_figures(result, load, told)})
         if report is not None and told is not None:
             histograms += list(_histogram_rows(run_id, load, told))
             failures += list(_failure_rows(result, load, told))
             timeline += list(probe_rows.timeline_rows(run_id, result.observed, report, load))
     if report is not None:
-        lag = from_pairs(report["generator_lag"])
+        lag = from_pairs(report.generator_lag)
         histograms += list(probe_rows.bucket_rows(run_id, "all", "generator_lag", lag))
         histograms += list(probe_rows.histogram_rows(run_id, result.observed, loads))
     return RunRows(
@@ -124,28 +119,32 @@ def rows_of(result: RunResult) -> RunRows:
         tuple(probe_rows.observation_rows(run_id, result.observed)),
         tuple(probe_rows.thread_rows(run_id, result.observed)),
         tuple(timeline),
-        tuple({"run_id": run_id, **worker} for worker in (report or {}).get("workers", ())),
+        tuple(
+            {"run_id": run_id, **asdict(worker)} for worker in (report.workers if report else ())
+        ),
         tuple(_slice_row(run_id, one) for one in result.slices),
     )
 
 
 def _slice_row(run_id: str, one: Slice) -> Row:
     made = one.result
-    parked = None if not made["parked_s"] else made["parked_cpu_s"] / made["parked_s"]
+    parked = None
+    if made.parked_s and made.parked_cpu_s is not None:
+        parked = made.parked_cpu_s / made.parked_s
     return {
         "run_id": run_id,
         "turn": one.turn,
         "position": one.position,
-        "started_s": made["started_s"],
-        "lead_in_s": made["lead_in_s"],
-        "seconds": made["seconds"],
-        "requests": made["completed"],
-        "failures": made["failures"],
-        "throughput_rps": made["completed"] / made["seconds"],
+        "started_s": made.started_s,
+        "lead_in_s": made.lead_in_s,
+        "seconds": made.seconds,
+        "requests": made.requests,
+        "failures": made.failures,
+        "throughput_rps": made.requests / made.seconds,
         "cpu_us_per_request": one.cpu_us_per_request,
-        "service_time_p50_ms": made["service_time_p50_ms"],
-        "service_time_p99_ms": made["service_time_p99_ms"],
-        "work_ms": made["work_ms"],
+        "service_time_p50_ms": made.service_time_p50_ms,
+        "service_time_p99_ms": made.service_time_p99_ms,
+        "work_ms": made.work_ms,
         "parked_cpu_share": parked,
     }
 
@@ -193,58 +192,58 @@ def _facts(scenario: Scenario, load: Load) -> Row:
     }
 
 
-def _figures(result: RunResult, load: Load, told: dict[str, Any] | None) -> Row:
+def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) -> Row:
     report = result.report
     if report is None or told is None:
         return {"warnings": _joined((*result.codes, *load.codes))}
-    service = _histogram(told, "measured", "service")
-    response = _histogram(told, "measured", "response")
+    times = told.measured.times
+    service, response = _histogram(times.service_time), _histogram(times.response_time)
     if not response.count:
         response = service  # the two are one where a request begins with its send
-    failures = sum(count for _, count, _ in told["measured"]["failures"])
-    lag = from_pairs(report["generator_lag"])
+    failures = told.measured.failed
+    lag = from_pairs(report.generator_lag)
     whole = not _INCOMPLETE & set(result.codes)
     server = _server_figures(result, load) if whole else {}
-    window_s = report["measured_s"]
-    first = _histogram(told, "measured", "first").statistics_ms()
+    window_s = report.measured_s
+    first = _histogram(times.first_byte).statistics_ms()
     upstream = _upstream_cpu(result)
     row: Row = {
-        "warmup_s": report["warmup_s"],
+        "warmup_s": report.warmup_s,
         "measured_s": window_s,
         "requests": service.count + failures,
         "failures": failures,
-        "throughput_rps": told["completed"] / window_s if whole else None,
+        "throughput_rps": told.completed / window_s if whole else None,
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         **{f"first_byte_{k}_us": _times(first[k], 1000) for k in ("p50", "p99")},
         "connections_rps": _opened_rps(load, told, window_s) if whole else None,
         **_deliveries(load, told),
-        "clock": report["clock"],
+        "clock": report.clock,
         "upstream_cpu_utilisation": upstream,
         "generator_cpu_utilisation": _generator_cpu(report),
         "generator_lag_p99_ms": lag.statistics_ms()["p99"],
-        "send_lag_p99_ms": _histogram(told, "measured", "send_lag").statistics_ms()["p99"],
+        "send_lag_p99_ms": _histogram(times.send_lag).statistics_ms()["p99"],
         **server,
     }
     # Of a window that was cut short only what was counted can be doubted.
     counted = (Code.FAILURES,) if failures else ()
     found = doubts(_evidence(result, load, told, row, service)) if whole else counted
-    lead_in = (Code.LEAD_IN_FAILURES,) if told["warmup"]["failures"] else ()
+    lead_in = (Code.LEAD_IN_FAILURES,) if told.warmup.failures else ()
     row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *found))
     return row
 
 
-def _opened_rps(load: Load, told: dict[str, Any], window_s: float) -> float | None:
+def _opened_rps(load: Load, told: LoadReport[Buckets], window_s: float) -> float | None:
     """Connections opened a second; None where they stay."""
-    return told["completed"] / window_s if load.model.reconnects else None
+    return told.completed / window_s if load.model.reconnects else None
 
 
-def _deliveries(load: Load, told: dict[str, Any]) -> Row:
+def _deliveries(load: Load, told: LoadReport[Buckets]) -> Row:
     """What is said of messages that were owed to somebody; empty of other loads."""
     if not load.model.counts_deliveries:
         return {}
-    counted = told.get("counted", {})
-    last = _histogram(told, "measured", "last").statistics_ms()
+    counted = told.counted
+    last = _histogram(told.measured.times.last_delivery).statistics_ms()
     return {
         **{f"last_delivery_{short}_ms": last[short] for short in ("p50", "p99")},
         "deliveries_owed": counted.get("deliveries_owed"),
@@ -271,8 +270,8 @@ def _server_figures(result: RunResult, load: Load) -> Row:
         # Each rate is taken over its own window: the server's edges are read a
         # moment after the generator's.
         utilisation = (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns)
-        completed = sum(told["completed"] for told in report["loads"].values())
-        rate = completed / report["measured_s"]
+        completed = sum(told.completed for told in report.loads.values())
+        rate = completed / report.measured_s
         row |= {
             "server_cpu_utilisation": utilisation,
             "cpu_us_per_request": utilisation / rate * 1e6 if completed else None,
@@ -286,7 +285,7 @@ def _growth(result: RunResult, load: Load) -> Row:
     opened, closed, report = result.observed.opened, result.observed.closed, result.report
     if not load.own or opened is None or closed is None or report is None:
         return {}
-    completed = sum(told["completed"] for told in report["loads"].values())
+    completed = sum(told.completed for told in report.loads.values())
     if opened.server is None or closed.server is None or not completed:
         return {}
     begin, end = opened.server.rss_bytes, closed.server.rss_bytes
@@ -302,20 +301,22 @@ def _peak(reading: Reading) -> Row:
 def _sliced_figures(result: RunResult) -> Row:
     """CPU figures over the counted windows of all Slices; empty where one could not be read."""
     made = [one.result for one in result.slices]
-    completed, window_s = sum(one["completed"] for one in made), sum(one["seconds"] for one in made)
-    if any(one["cpu_s"] is None for one in made) or not completed:
+    requests, window_s = sum(one.requests for one in made), sum(one.seconds for one in made)
+    cpu_s = [one.cpu_s for one in made if one.cpu_s is not None]
+    cpu_window_s = sum(one.cpu_window_s or 0.0 for one in made)
+    if len(cpu_s) < len(made) or not requests:
         return {}
-    utilisation = sum(one["cpu_s"] for one in made) / sum(one["cpu_window_s"] for one in made)
+    utilisation = sum(cpu_s) / cpu_window_s
     return {
         "server_cpu_utilisation": utilisation,
-        "cpu_us_per_request": utilisation / (completed / window_s) * 1e6,
+        "cpu_us_per_request": utilisation / (requests / window_s) * 1e6,
     }
 
 
-def _generator_cpu(report: dict[str, Any]) -> float:
+def _generator_cpu(report: Report) -> float:
     """CPU time over wall time of the generator, or of the busiest of several workers."""
-    busiest: float | None = report.get("busiest_cpu")
-    return float(report["cpu_s"] / report["measured_s"]) if busiest is None else busiest
+    busiest = None if report.fleet is None else report.fleet.busiest_cpu
+    return report.cpu_s / report.measured_s if busiest is None else busiest
 
 
 def _upstream_cpu(result: RunResult) -> float | None:
@@ -324,7 +325,7 @@ def _upstream_cpu(result: RunResult) -> float | None:
     if opened is None or closed is None or report is None:
         return None
     used_s = cpu_s(opened.upstream, closed.upstream)
-    return None if used_s is None else used_s / float(report["measured_s"])
+    return None if used_s is None else used_s / report.measured_s
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -332,21 +333,22 @@ def _times(value: float | None, factor: float) -> float | None:
 
 
 def _evidence(
-    result: RunResult, load: Load, told: dict[str, Any], row: Row, service: Histogram
+    result: RunResult, load: Load, told: LoadReport[Buckets], row: Row, service: Histogram
 ) -> Evidence:
-    report, series, model = result.report, told["measured"], load.model
+    report, phase, model = result.report, told.measured, load.model
     assert report is not None
-    throughput = told["completed"] / report["measured_s"]
+    throughput = told.completed / report.measured_s
     users = gap_share = None
-    if model.waits_for_answers and service.count and series["gaps"]:
-        gap_us = series["gap_ns"] / series["gaps"] / 1000
+    if model.waits_for_answers and service.count and phase.gaps:
+        gap_us = phase.gap_ns / phase.gaps / 1000
         cycle_us = service.mean_us() + gap_us
         users, gap_share = throughput * cycle_us / 1e6, gap_us / cycle_us
     arrivals = None
     if model.arrival_rate_rps is not None:
-        arrivals = (service.count + int(row["failures"] or 0)) / report["measured_s"]
+        arrivals = (service.count + int(row["failures"] or 0)) / report.measured_s
+    lag_ms = _as_float(row["generator_lag_p99_ms"])
     return Evidence(
-        users=told["users"],
+        users=told.users,
         open_loop=model.arrival_rate_rps is not None,
         requests=int(row["requests"] or 0) if model.counts_requests else None,
         failures=int(row["failures"] or 0),
@@ -356,10 +358,10 @@ def _evidence(
         cycle_share=gap_share,
         # An upstream runs on the generator's CPUs.
         generator_cpu=_generator_cpu(report) + (_upstream_cpu(result) or 0.0),
-        generator_lag_p99_ms=report.get("worst_lag_p99_ms", _as_float(row["generator_lag_p99_ms"])),
+        generator_lag_p99_ms=lag_ms if report.fleet is None else report.fleet.worst_lag_p99_ms,
         send_lag_p99_ms=_as_float(row["send_lag_p99_ms"]),
-        clock=report["clock"],
-        clock_step_ms=report["clock_step_ms"],
+        clock=report.clock,
+        clock_step_ms=report.clock_step_ms,
         others_cpu=_others(result),
         growth_bytes=_as_float(row.get("memory_growth_bytes_per_request")),
     )
@@ -374,33 +376,28 @@ def _others(result: RunResult) -> float | None:
     if opened.server is None or closed.server is None:
         return None
     server_s = (closed.server.cpu_ns - opened.server.cpu_ns) / 1e9 if result.server_here else 0.0
-    ours = server_s + report["cpu_s"] + closed.harness_cpu_s - opened.harness_cpu_s
+    ours = server_s + report.cpu_s + closed.harness_cpu_s - opened.harness_cpu_s
     ours += cpu_s(opened.upstream, closed.upstream) or 0.0
     if opened.stores is not None and closed.stores is not None:
         before, after = opened.stores, closed.stores  # what the server uses is not a neighbour
         ours += used(before.database_s, after.database_s) or 0.0
         ours += used(before.redis_s, after.redis_s) or 0.0
-    return others_cpu(opened.machine, closed.machine, ours, report["measured_s"])
+    return others_cpu(opened.machine, closed.machine, ours, report.measured_s)
 
 
-def _histogram_rows(run_id: str, load: Load, told: dict[str, Any]) -> Iterator[Row]:
-    for (phase, name), quantity in QUANTITIES.items():
-        histogram = _histogram(told, phase, name)
-        yield from probe_rows.bucket_rows(run_id, load.name, quantity, histogram)
-    if "response" not in told["measured"]["histograms"]:
-        service = _histogram(told, "measured", "service")
-        yield from probe_rows.bucket_rows(run_id, load.name, "response_time", service)
+def _histogram_rows(run_id: str, load: Load, told: LoadReport[Buckets]) -> Iterator[Row]:
+    measured, warmup = told.measured.times, told.warmup.times
+    quantities = {quantity: getattr(measured, quantity) for quantity in QUANTITIES}
+    quantities["warmup_service_time"] = warmup.service_time
+    if measured.response_time is None:
+        quantities["response_time"] = measured.service_time
+    for quantity, buckets in quantities.items():
+        yield from probe_rows.bucket_rows(run_id, load.name, quantity, _histogram(buckets))
 
 
-def _failure_rows(result: RunResult, load: Load, told: dict[str, Any]) -> Iterator[Row]:
-    for reason, count, example in told["measured"]["failures"]:
-        yield {
-            "run_id": result.planned.run_id,
-            "load": load.name,
-            "reason": reason,
-            "count": count,
-            "example": example,
-        }
+def _failure_rows(result: RunResult, load: Load, told: LoadReport[Buckets]) -> Iterator[Row]:
+    for failure in told.measured.failures:
+        yield {"run_id": result.planned.run_id, "load": load.name, **asdict(failure)}
     accounted = result.accounted
     if accounted is not None and accounted.load == load.name and accounted.count:
         yield {
@@ -412,8 +409,8 @@ def _failure_rows(result: RunResult, load: Load, told: dict[str, Any]) -> Iterat
         }
 
 
-def _histogram(told: dict[str, Any], phase: str, name: str) -> Histogram:
-    return from_pairs(told[phase]["histograms"].get(name, []))
+def _histogram(buckets: Buckets | None) -> Histogram:
+    return from_pairs(buckets or ())
 
 
 def _as_float(value: Value) -> float | None:

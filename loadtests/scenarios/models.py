@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.model import (
@@ -19,6 +19,7 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.contract.routes import WS_ROUTES, route_of
 from loopbench.servers.settings import Settings
+from loopbench.servers.supervision.messages import Vocabulary
 
 
 def _count(number: int, noun: str) -> str:
@@ -249,6 +250,8 @@ _MODELS: tuple[type[Model], ...] = (Closed, Open, Idle, Slow, Echo, Pushed, Broa
 MODELS: dict[str, type[Model]] = {model.kind: model for model in _MODELS}
 """Every load model by its kind, as it travels to the generator."""
 
+_BY_KIND: Vocabulary[Model] = Vocabulary("load model", "kind", MODELS)
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -262,7 +265,7 @@ class Load:
 
     name: str
     case: Case
-    model: Model
+    model: Annotated[Model, _BY_KIND]
     own: bool = False
     codes: tuple[Code, ...] = ()
     role: Role = Role.MEASURED

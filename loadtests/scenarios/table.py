@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from loopbench.loadtests.scenarios.codec import load_from_json, load_to_json
 from loopbench.loadtests.scenarios.data import clients, moving
 from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Closed, Idle, Load, Open, Scenario
@@ -24,8 +23,6 @@ __all__ = [
     "Model",
     "Open",
     "Scenario",
-    "load_from_json",
-    "load_to_json",
 ]
 
 

@@ -82,6 +82,6 @@ def stock(
 
 def expect_no_failures(lean: Loaded) -> None:
     """Raises HarnessError where there were some."""
-    failures = lean.report["loads"]["main"]["measured"]["failures"]
+    failures = lean.report.loads["main"].measured.failures
     if failures:
         raise HarnessError(f"the lean user saw failures: {failures}")

@@ -28,10 +28,8 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
             file = Path(folder) / f"{turn}.pcap"
             with capturing(on.server.port, file):
                 loaded = offer(on, load, warmup_s=1.0, measured_s=MEASURED_S)
-            ours = loaded.histogram("service")
-            theirs = _captured(
-                file, on.server.port, loaded.report["opened_realtime_ns"], ours.count
-            )
+            ours = loaded.histogram("service_time")
+            theirs = _captured(file, on.server.port, loaded.report.opened_realtime_ns, ours.count)
             p50, p99 = (ours.percentile_us(p) for p in (50.0, 99.0))
             true50, true99 = (theirs.percentile_us(p) for p in (50.0, 99.0))
             shares.append(theirs.count / ours.count)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
+from loopbench.loadtests.messages.generator import GeneratorEvent, WindowClosed, WindowOpened
+from loopbench.loadtests.messages.reports import Report
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
-from loopbench.loadtests.scenarios.table import Load, load_to_json
+from loopbench.loadtests.scenarios.table import Load
 from loopbench.servers.lifecycle.process import Reading, ServerProcess, server_process
 
 
@@ -28,14 +30,14 @@ class Bed:
 class Loaded:
     """One load's report, with the server read at both edges of the window."""
 
-    report: dict[str, Any]
+    report: Report
     opened: Reading
     closed: Reading
 
     @property
     def throughput_rps(self) -> float:
         """Right answers a second in the window."""
-        return float(self.report["loads"]["main"]["completed"] / self.report["measured_s"])
+        return self.report.loads["main"].completed / self.report.measured_s
 
     @property
     def server_cpu(self) -> float:
@@ -45,12 +47,11 @@ class Loaded:
     @property
     def generator_cpu(self) -> float:
         """The generator's CPU time over wall time in the window."""
-        return float(self.report["cpu_s"] / self.report["measured_s"])
+        return self.report.cpu_s / self.report.measured_s
 
     def histogram(self, quantity: str) -> Histogram:
-        """A quantity of the measured window: service, response, send_lag, failed."""
-        told = self.report["loads"]["main"]["measured"]["histograms"]
-        return from_pairs(told.get(quantity, []))
+        """A quantity of the measured window, see `messages.reports.Times`."""
+        return from_pairs(getattr(self.report.loads["main"].measured.times, quantity) or ())
 
 
 def utilisation(before: Reading, after: Reading) -> float:
@@ -80,27 +81,27 @@ def offer(
     opened: Callable[[], None] = lambda: None,
 ) -> Loaded:
     """Offer one load and return what it did. `opened` is called when the window opens."""
-    readings: dict[str, Reading] = {}
+    readings: dict[type[GeneratorEvent], Reading] = {}
 
-    def edge(event: str) -> None:
+    def edge(event: type[GeneratorEvent]) -> None:
         readings[event] = on.server.read()
-        if event == "window-opened":
+        if event is WindowOpened:
             opened()
 
     report = on.generator.load(
-        {
-            "host": on.server.host,
-            "port": on.server.port,
-            "loads": [load_to_json(load)],
-            "warmup_s": warmup_s,
-            "measured_s": measured_s,
-            "drain_s": 10.0,
-            "timeout_s": 30.0,
-            "seed": seed,
-            "spin_ms": spin_ms,
-        },
+        SessionSpec(
+            host=on.server.host,
+            port=on.server.port,
+            loads=(load,),
+            warmup_s=warmup_s,
+            measured_s=measured_s,
+            drain_s=10.0,
+            timeout_s=30.0,
+            seed=seed,
+            spin_ms=spin_ms,
+        ),
         bound_s=warmup_s + measured_s + 10.0,
-        at={event: partial(edge, event) for event in ("window-opened", "window-closed")},
+        at={event: partial(edge, event) for event in (WindowOpened, WindowClosed)},
         give_up=lambda: not on.server.alive,
     )
-    return Loaded(report, readings["window-opened"], readings["window-closed"])
+    return Loaded(report, readings[WindowOpened], readings[WindowClosed])

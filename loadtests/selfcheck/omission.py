@@ -52,7 +52,7 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
         )
         thread.join()
     expected = sorted(_expected_ms(*frozen))
-    seen = loaded.histogram("response")
+    seen = loaded.histogram("response_time")
     long = sum(n for upper_us, n in seen.buckets().items() if upper_us > LONG_MS * 1000)
     expected_long = sum(1 for ms in expected if ms > LONG_MS)
     p99_ms, expected_p99_ms = seen.percentile_us(99.0) / 1000, expected[int(0.99 * len(expected))]

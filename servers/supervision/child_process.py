@@ -15,6 +15,7 @@ from types import FrameType
 from typing import IO, Any
 
 from loopbench.servers.supervision.control_pipe import (
+    STOP,
     Channel,
     ControlClosed,
     ControlError,
@@ -219,7 +220,7 @@ class Child:
         begun = time.perf_counter()
         deadline = time.monotonic() + timeout_s
         with suppress(ControlClosed):
-            self._channel.send({"do": "stop", "id": 0})
+            self._channel.send({"do": STOP, "id": 0})
         # End of file tells of the exit at once, where polling for it would be late.
         self._talk.drain(deadline)
         while not self.exited:

@@ -18,6 +18,9 @@ from typing import Any
 
 Message = dict[str, Any]
 
+STOP = "stop"
+"""What every process is told by `do` when it is to end; see `child_process.Child.stop`."""
+
 _CHUNK = 65536
 
 

@@ -136,14 +136,14 @@ def _max_rss_bytes() -> int | None:
     return None if unit is None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def cpus_in_force() -> list[int] | None:
+def cpus_in_force() -> tuple[int, ...] | None:
     """The CPUs that the main thread may use, ascending; None where the platform does not tell."""
     if not hasattr(os, "sched_getaffinity"):
         return None
-    return sorted(os.sched_getaffinity(os.getpid()))
+    return tuple(sorted(os.sched_getaffinity(os.getpid())))
 
 
-def pin(cpus: Iterable[int]) -> list[int] | None:
+def pin(cpus: Iterable[int]) -> tuple[int, ...] | None:
     """Bind the main thread, and those it starts later, to `cpus`.
 
     Returns the CPUs in force afterwards, or None where the platform cannot

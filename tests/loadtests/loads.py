@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from loopbench.loadtests.distributed.generator_process import Generator
-from loopbench.loadtests.rows.histogram import Histogram, from_buckets
+from loopbench.loadtests.messages.generator import At
+from loopbench.loadtests.messages.reports import Buckets, PhaseReport, Report
+from loopbench.loadtests.messages.specs import SessionSpec
+from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.arrivals import Arrivals
-from loopbench.loadtests.scenarios.table import Closed, Load, Open, load_to_json
+from loopbench.loadtests.scenarios.table import Closed, Load, Open
 from tests.loadtests.counting import Counting, case
 
 SEED = 5
@@ -16,29 +20,33 @@ WARMUP_S = 0.1
 MEASURED_S = 0.2
 
 
-def command(server: Counting, *loads: Load, **changes: Any) -> dict[str, Any]:
-    return {
-        "host": server.host,
-        "port": server.port,
-        "loads": [load_to_json(load) for load in loads],
-        "warmup_s": WARMUP_S,
-        "measured_s": MEASURED_S,
-        "drain_s": 5.0,
-        "timeout_s": 30.0,
-        "seed": SEED,
-        **changes,
-    }
+def spec(server: Counting, *loads: Load, **changes: Any) -> SessionSpec:
+    return spec_at(server.host, server.port, *loads, **changes)
+
+
+def spec_at(host: str, port: int, *loads: Load, **changes: Any) -> SessionSpec:
+    plain = SessionSpec(
+        host=host,
+        port=port,
+        loads=loads,
+        warmup_s=WARMUP_S,
+        measured_s=MEASURED_S,
+        drain_s=5.0,
+        timeout_s=30.0,
+        seed=SEED,
+    )
+    return replace(plain, **changes)
 
 
 def offer(
     generator: Generator,
     server: Counting,
     *loads: Load,
-    at: dict[str, Callable[[], None]] | None = None,
+    at: At | None = None,
     give_up: Callable[[], bool] = lambda: False,
     **changes: Any,
-) -> dict[str, Any]:
-    asked = command(server, *loads, **changes)
+) -> Report:
+    asked = spec(server, *loads, **changes)
     return generator.load(asked, bound_s=30.0, at=at or {}, give_up=give_up)
 
 
@@ -50,19 +58,24 @@ def opened(path: str, rate_rps: float, connections: int, name: str = "main") -> 
     return Load(name, case(path), Open(rate_rps, connections))
 
 
-def histogram(report: dict[str, Any], quantity: str, phase: str, name: str = "main") -> Histogram:
-    pairs = report["loads"][name][phase]["histograms"].get(quantity, [])
-    return from_buckets(dict(map(tuple, pairs)))
+def phase_of(report: Report, phase: str, name: str = "main") -> PhaseReport[Buckets]:
+    """The phase `warmup` or `measured` of a load."""
+    found: PhaseReport[Buckets] = getattr(report.loads[name], phase)
+    return found
 
 
-def failures(report: dict[str, Any], phase: str, name: str = "main") -> dict[str, int]:
-    told = report["loads"][name][phase]["failures"]
-    return {reason: count for reason, count, _ in told}
+def histogram(report: Report, quantity: str, phase: str, name: str = "main") -> Histogram:
+    return from_pairs(getattr(phase_of(report, phase, name).times, quantity) or ())
 
 
-def begun(report: dict[str, Any], phase: str, name: str = "main") -> int:
+def failures(report: Report, phase: str, name: str = "main") -> dict[str, int]:
+    told = phase_of(report, phase, name).failures
+    return {failure.reason: failure.count for failure in told}
+
+
+def begun(report: Report, phase: str, name: str = "main") -> int:
     """How many requests of a phase began, however they ended."""
-    answered = histogram(report, "service", phase, name).count
+    answered = histogram(report, "service_time", phase, name).count
     return answered + sum(failures(report, phase, name).values())
 
 

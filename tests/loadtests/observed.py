@@ -12,18 +12,21 @@ import pytest
 
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import Generator
-from loopbench.loadtests.observe.observer import Observed, Observer, begun
+from loopbench.loadtests.messages.reports import Buckets, PhaseReport, Report
+from loopbench.loadtests.observe.observer import Observed, Observer
 from loopbench.loadtests.rows.run_rows import RunResult, RunRows, rows_of
-from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
+from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, keeps
+from tests.loadtests.loads import spec_at
 from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import eventually
 
 WARMUP_S = 0.2
 MEASURED_S = 0.3
+OWN = {"warmup_s": WARMUP_S, "measured_s": MEASURED_S, "seed": 3}
 THREADS = 4
 PARTS = ("before_handler_mean_ms", "in_handler_mean_ms", "after_handler_mean_ms")
 
@@ -54,25 +57,11 @@ def planned(stack: str) -> PlannedRun:
     return PlannedRun(f"01.{stack}.made-up", 1, 1, stack, "made-up")
 
 
-def command(host: str, port: int, loads: tuple[Load, ...], **changes: Any) -> dict[str, Any]:
-    return {
-        "host": host,
-        "port": port,
-        "loads": [load_to_json(load) for load in loads],
-        "warmup_s": WARMUP_S,
-        "measured_s": MEASURED_S,
-        "drain_s": 5.0,
-        "timeout_s": 30.0,
-        "seed": 3,
-        **changes,
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One load, with what was read and the rows that came of it."""
 
-    report: dict[str, Any]
+    report: Report
     observed: Observed
     rows: RunRows
 
@@ -80,9 +69,8 @@ class Seen:
         (row,) = [row for row in self.rows.runs if row["load"] == load]
         return dict(row)
 
-    def measured(self, load: str = "main") -> dict[str, Any]:
-        told: dict[str, Any] = self.report["loads"][load]["measured"]
-        return told
+    def measured(self, load: str = "main") -> PhaseReport[Buckets]:
+        return self.report.loads[load].measured
 
 
 def unconnected(server: ServerProcess) -> bool:
@@ -97,7 +85,7 @@ def observe(
     observer = Observer(server, probe=True)
     observer.begin()
     report = generator.load(
-        command(server.host, server.port, loads, **changes),
+        spec_at(server.host, server.port, *loads, **{**OWN, **changes}),
         bound_s=30.0,
         at=observer.at,
         give_up=lambda: False,
@@ -133,7 +121,7 @@ def check_parts(seen: Seen, load: str = "main") -> list[float]:
     row, measured = seen.run(load), seen.measured(load)
     parts = [float(row[name]) for name in PARTS]
     assert min(parts) > 0, parts
-    mean_ms = measured["service_sum_ns"] / begun(measured) / 1e6
+    mean_ms = measured.service_sum_ns / measured.begun / 1e6
     assert sum(parts) == pytest.approx(mean_ms, rel=1e-9)
     assert sum(parts) == pytest.approx(row["service_time_mean_ms"], rel=0.002, abs=0.0006)
     return parts

@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from loopbench.loadtests.messages.reports import (
+    Buckets,
+    Failure,
+    PhaseReport,
+    Report,
+    Times,
+)
 from loopbench.loadtests.observe.observer import Edge
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.supervision import os_stats
+from tests.loadtests import reports
 
 RUN = "01.aiohttp.made-up"
 SYNC = Load("main", CASES["sync"], Closed(2))
@@ -26,17 +34,16 @@ def edge(**changes: Any) -> Edge:
     return Edge(reading(**changes), None, 0.0)
 
 
-def phase(count: int, failures: list[list[Any]] | None = None, **sums: int) -> dict[str, Any]:
-    service = [[10_000, count]] if count else []
-    told = {"service_sum_ns": 0, "sent_sum_ns": 0, **sums}
-    return {"histograms": {"service": service}, "failures": failures or [], **told}
+def phase(count: int, *failures: Failure, **sums: int) -> PhaseReport[Buckets]:
+    times = Times(service_time=((10_000, count),) if count else ())
+    return reports.phase(*failures, times=times, **sums)
 
 
-def taken(count: int = 4, **changes: Any) -> dict[str, Any]:
-    """The report; `changes` are of the load's phases."""
+def taken(count: int = 4, **changes: Any) -> Report:
+    """The report; `changes` are of the load's."""
     measured = phase(count, service_sum_ns=40_000_000, sent_sum_ns=10_000_000)
-    told = {"warmup": phase(3), "measured": measured, "timeline": [], **changes}
-    return {"start_realtime_ns": START_NS, "loads": {"main": told, "idle": told}}
+    told = replace(reports.load_report(phase(3), measured), **changes)
+    return reports.session_report({"main": told, "idle": told}, start_realtime_ns=START_NS)
 
 
 def glance(

@@ -7,18 +7,27 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import Generator
+from loopbench.loadtests.messages.reports import (
+    Buckets,
+    Failure,
+    FleetReport,
+    LoadReport,
+    PhaseReport,
+    Report,
+)
 from loopbench.loadtests.observe import save_audit
 from loopbench.loadtests.observe.save_audit import Accounted, Total, judged
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
-from loopbench.loadtests.scenarios.table import Closed, Load, Scenario, load_to_json
+from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES
+from tests.loadtests.loads import spec_at
+from tests.loadtests.reports import WORKER, load_report, phase, session_report
 
 LOAD = Load("main", CASES["db-save"], Closed(4))
 
@@ -108,22 +117,14 @@ def saving_server(save: Save) -> Iterator[tuple[str, int]]:
             listener.shutdown(socket.SHUT_RDWR)
 
 
-def accounted(generator: Generator, save: Save) -> tuple[Accounted, dict[str, Any]]:
+def accounted(generator: Generator, save: Save) -> tuple[Accounted, Report]:
     """A short load of saves, and how its account comes out."""
     with saving_server(save) as (host, port):
         opened = save_audit.account(host, port, (LOAD,), whole=True)
         assert opened is not None
-        command = {
-            "host": host,
-            "port": port,
-            "loads": [load_to_json(LOAD)],
-            "warmup_s": 0.1,
-            "measured_s": 0.2,
-            "drain_s": 5.0,
-            "timeout_s": 30.0,
-            "seed": 3,
-        }
-        report = generator.load(command, bound_s=30.0, at={}, give_up=lambda: False)
+        report = generator.load(
+            spec_at(host, port, LOAD, seed=3), bound_s=30.0, at={}, give_up=lambda: False
+        )
         return opened.close(report), report
 
 
@@ -163,14 +164,14 @@ def test_saves_that_are_not(generator: Generator, save: Save, reason: str) -> No
     assert (row["reason"], row["count"], row["example"]) == (reason, found.count, found.detail)
 
 
-def told(answered: int, failed: int = 0) -> dict[str, Any]:
+def told(answered: int, failed: int = 0) -> LoadReport[Buckets]:
     """A report of so many, half of each in the lead-in."""
 
-    def phase(good: int, bad: int) -> dict[str, Any]:
-        return {"histograms": {"service": [[9, good]]}, "failures": [["gone", bad, ""]]}
+    def some(good: int, bad: int) -> PhaseReport[Buckets]:
+        return phase(Failure("gone", bad, ""), answers=good)
 
-    first = phase(answered // 2, failed // 2)
-    return {"warmup": first, "measured": phase(answered - answered // 2, failed - failed // 2)}
+    first = some(answered // 2, failed // 2)
+    return load_report(first, some(answered - answered // 2, failed - failed // 2))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_what_cannot_be_asked_is_not_in_order() -> None:
     for whole in (True, False):
         account = save_audit.account(host, port, (LOAD,), whole=whole)
         assert account is not None
-        found = account.close({"loads": {"main": told(10)}})
+        found = account.close(session_report({"main": told(10)}))
         assert found.code is Code.SAVES_UNCHECKED
         assert found.detail in (
             "/db/total: ConnectionRefusedError",
@@ -211,8 +212,12 @@ def test_a_lost_worker_takes_its_count_along() -> None:
     with saving_server(honest) as (host, port):
         account = save_audit.account(host, port, (LOAD,), whole=True)
         assert account is not None
-        lost = {"loads": {"main": told(0)}, "workers": [{"gone": "exit status -9", "users": 4}]}
-        assert account.close(lost).code is Code.SAVES_UNCHECKED
+        lost = replace(WORKER, gone="exit status -9")
+        fleet = FleetReport(
+            busiest_cpu=None, worst_lag_p99_ms=None, one_clock=True, workers=(lost,)
+        )
+        report = session_report({"main": told(0)}, fleet=fleet)
+        assert account.close(report).code is Code.SAVES_UNCHECKED
 
 
 def test_other_loads_have_no_account() -> None:

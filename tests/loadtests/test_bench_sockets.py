@@ -16,15 +16,16 @@ from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.specification import APART
 from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.distributed.generator_process import Generator
+from loopbench.loadtests.messages.generator import WindowOpened
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
-from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.services.services import redis_server
 from loopbench.results.schema import WORKERS, read_table
 from loopbench.servers.handlers.redis_channel import CHANNEL
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from tests.loadtests.benches import SHORT, Bench, Ended, ended
-from tests.loadtests.loads import histogram
+from tests.loadtests.loads import histogram, spec_at
 
 FRAMEWORKS = ("aiohttp", "quart-hypercorn")
 BENCHED = "quart-hypercorn"
@@ -217,17 +218,9 @@ def test_redis_goes_and_comes_back(generator: Generator, name: str) -> None:
                 moments.append(time.monotonic())
             return False
 
-        command = {
-            "host": server.host,
-            "port": server.port,
-            "loads": [load_to_json(load) for load in scenario.loads],
-            "warmup_s": 0.3,
-            "measured_s": 2.0,
-            "drain_s": 3.0,
-            "timeout_s": 30.0,
-            "seed": 1,
-        }
-        report = generator.load(command, bound_s=30.0, at={"window-opened": kill}, give_up=start)
+        own = {"warmup_s": 0.3, "measured_s": 2.0, "drain_s": 3.0, "seed": 1}
+        asked = spec_at(server.host, server.port, *scenario.loads, **own)
+        report = generator.load(asked, bound_s=30.0, at={WindowOpened: kill}, give_up=start)
         state = json.loads(get(server, "/feed"))
     assert len(moments) == 2
     assert (state["reconnects"], state["dropped"]) == (1, 0)
@@ -244,7 +237,7 @@ def test_redis_goes_and_comes_back(generator: Generator, name: str) -> None:
     owed = row["deliveries_owed"]
     assert isinstance(owed, int)
     assert owed >= RECEIVERS * 25  # for half a second at least
-    assert histogram(report, "service", "measured").count == owed - lost
+    assert histogram(report, "service_time", "measured").count == owed - lost
     assert row["failures"] == refused + lost == sum(reasons.values())
     assert "failures" in str(row["warnings"]).split(";")
 

@@ -14,6 +14,8 @@ from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_sli
 from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.messages.reports import SliceResult
+from loopbench.loadtests.messages.specs import BlockSpec
 from loopbench.loadtests.rows.run_rows import RunResult, rows_of
 from loopbench.loadtests.scenarios.models import Closed, Load, Scenario
 from loopbench.results.schema import Code
@@ -61,8 +63,8 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
         assert [one.turn for one in slices] == [1, 2, 3]
         assert {one.position for one in slices} <= {1, 2}
         row = rows_of(result).runs[0]
-        completed = sum(one.result["completed"] for one in slices)
-        seconds = sum(one.result["seconds"] for one in slices)
+        completed = sum(one.result.requests for one in slices)
+        seconds = sum(one.result.seconds for one in slices)
         assert row["failures"] == 0
         assert row["measured_s"] == pytest.approx(seconds)
         assert row["throughput_rps"] == pytest.approx(completed / seconds)
@@ -71,7 +73,7 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
         assert abs(int(str(row["requests"])) - completed) <= TURNS * USERS
         for one in slices:
             assert one.cpu_us_per_request is not None
-            assert 0 < one.cpu_us_per_request < 1e6 * one.result["seconds"]
+            assert 0 < one.cpu_us_per_request < 1e6 * one.result.seconds
         assert float(str(row["cpu_us_per_request"])) > 0
         routes = result.observed.probe["routes"] if result.observed.probe else {}
         if result.planned.stack == "two":
@@ -85,13 +87,13 @@ def test_the_probe_rests_while_others_are_loaded(generator: Generator) -> None:
         [contender("one", "aiohttp"), contender("two", "aiohttp")], generator, PLAN
     )
     block_s = max(
-        one.result["started_s"] + one.result["seconds"] for run in results for one in run.slices
+        one.result.started_s + one.result.seconds for run in results for one in run.slices
     )
     for result in results:
         probe = result.observed.probe
         assert probe is not None
         watched_s = probe["loop"]["wall_ns"] / 1e9
-        own_s = sum(one.result["seconds"] + one.result["lead_in_s"] for one in result.slices)
+        own_s = sum(one.result.seconds + one.result.lead_in_s for one in result.slices)
         assert own_s <= watched_s < block_s
         assert probe["loop"]["idle_ns"] <= probe["loop"]["wall_ns"]
 
@@ -113,7 +115,7 @@ def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Genera
     """It is visited no more, and its row says so without figures; the other goes on to the end."""
     visit, visits = generator.slice, 0
 
-    def kill_on_the_way(target: str, seconds: float, **more: Any) -> dict[str, Any]:
+    def kill_on_the_way(target: str, seconds: float, **more: Any) -> SliceResult:
         nonlocal visits
         visits += 1
         if visits == 5:  # two lead-ins, the first Turn, and now
@@ -124,9 +126,9 @@ def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Genera
     contenders = [contender("strong"), contender("weak")]
     opened = generator.open_block
 
-    def remember(command: dict[str, Any], bound_s: float) -> None:
-        pids.update({target["name"]: target["pids"][0] for target in command["targets"]})
-        opened(command, bound_s)
+    def remember(spec: BlockSpec, bound_s: float) -> None:
+        pids.update({target.name: target.pids[0] for target in spec.targets})
+        opened(spec, bound_s)
 
     generator.slice, generator.open_block = kill_on_the_way, remember  # type: ignore[method-assign]
     strong, weak = measure_in_slices(contenders, generator, PLAN)
@@ -146,7 +148,7 @@ def test_a_generator_that_dies_leaves_rows_that_say_so(generator: Generator) -> 
     """Of a Block that lost its generator nothing is kept but that."""
     visit = generator.slice
 
-    def die(target: str, seconds: float, **more: Any) -> dict[str, Any]:
+    def die(target: str, seconds: float, **more: Any) -> SliceResult:
         if more["counted"]:
             os.kill(generator.pid, signal.SIGKILL)
         return visit(target, seconds, **more)

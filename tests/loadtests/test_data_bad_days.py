@@ -20,6 +20,9 @@ from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan
+from loopbench.loadtests.messages.generator import At, WindowOpened
+from loopbench.loadtests.messages.reports import Report
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.loadtests.services.services import Service, postgres_server, redis_server
@@ -55,22 +58,21 @@ class Meddling:
 
     def load(
         self,
-        command: dict[str, Any],
+        spec: SessionSpec,
         *,
         bound_s: float,
-        at: dict[str, Callable[[], None]],
+        at: At,
         give_up: Callable[[], bool],
-    ) -> dict[str, Any]:
-        address = command["host"], command["port"]
-        meddling = threading.Thread(target=self._meddle, args=address)
+    ) -> Report:
+        meddling = threading.Thread(target=self._meddle, args=(spec.host, spec.port))
 
         def opened() -> None:
-            at["window-opened"]()
+            at[WindowOpened]()
             meddling.start()
 
-        told = {**at, "window-opened": opened}
+        told = {**at, WindowOpened: opened}
         try:
-            return self._generator.load(command, bound_s=bound_s, at=told, give_up=give_up)
+            return self._generator.load(spec, bound_s=bound_s, at=told, give_up=give_up)
         finally:
             meddling.join()
 

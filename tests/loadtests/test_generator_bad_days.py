@@ -16,6 +16,7 @@ import pytest
 from loopbench.loadtests.distributed import generator_process as harness_side
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
+from loopbench.loadtests.messages.generator import COMMANDS, Finished, OfferLoad, WindowOpened
 from loopbench.loadtests.scenarios.table import Load
 from tests.loadtests.counting import Counting, counting_server
 from tests.loadtests.loads import (
@@ -24,11 +25,12 @@ from tests.loadtests.loads import (
     arrivals,
     begun,
     closed,
-    command,
     failures,
     histogram,
     offer,
     opened,
+    spec,
+    spec_at,
 )
 from tests.servers.processes import ROOT, eventually
 
@@ -42,8 +44,8 @@ def test_requests_without_an_answer_within_the_bound_have_failed(
     assert failures(report, "warmup") == {"no answer in time": 5}
     assert begun(report, "measured") == 0
     assert server.total == 5
-    assert histogram(report, "failed", "warmup").count == 5
-    assert min(histogram(report, "failed", "warmup").buckets()) >= 400_000
+    assert histogram(report, "failure_time", "warmup").count == 5
+    assert min(histogram(report, "failure_time", "warmup").buckets()) >= 400_000
 
 
 def test_a_request_fails_at_its_own_bound(generator: Generator, server: Counting) -> None:
@@ -60,9 +62,9 @@ def test_a_request_fails_at_its_own_bound(generator: Generator, server: Counting
     count = failures(report, "measured")["no answer in time"]
     assert count >= 4
     assert begun(report, "warmup") + begun(report, "measured") == server.total
-    assert min(histogram(report, "failed", "measured").buckets()) >= 150_000
-    (told,) = report["loads"]["main"]["measured"]["failures"]
-    assert told[2].startswith("after ")
+    assert min(histogram(report, "failure_time", "measured").buckets()) >= 150_000
+    (told,) = report.loads["main"].measured.failures
+    assert told.example.startswith("after ")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +77,8 @@ def test_wrong_answers_are_failures_with_their_reason(
     """A wrong answer has no service time, and each one is counted."""
     report = offer(generator, server, closed(path, 3))
     assert list(failures(report, "measured")) == [reason]
-    assert histogram(report, "service", "measured").count == 0
-    assert report["loads"]["main"]["completed"] == 0
+    assert histogram(report, "service_time", "measured").count == 0
+    assert report.loads["main"].completed == 0
     assert begun(report, "warmup") + begun(report, "measured") == server.total
 
 
@@ -102,7 +104,7 @@ def test_nobody_listening_is_counted_as_failures(generator: Generator) -> None:
         pass
     report = offer(generator, server, closed("/now", 2))
     assert list(failures(report, "measured")) == ["connect: ECONNREFUSED"]
-    assert histogram(report, "service", "measured").count == 0
+    assert histogram(report, "service_time", "measured").count == 0
 
 
 @pytest.mark.parametrize("load", [closed("/now", 2), opened("/now", 100.0, 4)])
@@ -117,14 +119,14 @@ def test_a_load_given_up_reports_what_was_measured(
         server,
         load,
         measured_s=3600.0,
-        at={"window-opened": lambda: begun_at.append(time.monotonic())},
+        at={WindowOpened: lambda: begun_at.append(time.monotonic())},
         give_up=lambda: bool(begun_at) and time.monotonic() > begun_at[0] + 0.2,
     )
-    assert report["measured_s"] < 60.0
+    assert report.measured_s < 60.0
     assert begun(report, "measured") > 0
     assert begun(report, "warmup") + begun(report, "measured") == server.total
     assert sum(failures(report, "measured").values()) <= load.model.population
-    assert report["loads"]["main"]["completed"] > 0
+    assert report.loads["main"].completed > 0
 
 
 def test_giving_up_while_nobody_can_connect(generator: Generator) -> None:
@@ -138,7 +140,7 @@ def test_giving_up_while_nobody_can_connect(generator: Generator) -> None:
             client.connect_ex(listener.getsockname())
         until = time.monotonic() + 0.5
         report = generator.load(
-            command(Counting(listener), closed("/now", 4)),
+            spec(Counting(listener), closed("/now", 4)),
             bound_s=30.0,
             at={},
             give_up=lambda: time.monotonic() > until,
@@ -153,14 +155,22 @@ def test_the_same_generator_goes_on_after_a_defect(generator: Generator, server:
     load is not touched by it."""
     with pytest.raises(HarnessError, match=r"OverflowError: .*port"):
         generator.load(
-            command(server, closed("/now", 3), port=70_000),
+            spec_at(server.host, 70_000, closed("/now", 3)),
             bound_s=10.0,
             at={},
             give_up=lambda: False,
         )
-    for nonsense in ({"speed": 3}, {"loads": [{"name": "main"}]}, {"measured_s": float("nan")}):
-        with pytest.raises(HarnessError, match="could not run the load"):
-            offer(generator, server, closed("/now", 3), **nonsense)
+    with pytest.raises(HarnessError, match="could not run the load"):
+        offer(generator, server, closed("/now", 3), measured_s=float("nan"))
+    sent = COMMANDS.to_json(OfferLoad(spec(server, closed("/now", 3))))
+    for nonsense, why in (
+        ({"speed": 3}, "OfferLoad.spec: unknown 'speed'"),
+        ({"loads": [{"name": "main"}]}, "OfferLoad.spec.loads: 'case', 'model', .* missing"),
+        ({"seed": None}, "OfferLoad.spec.seed: 'None' is not int"),
+    ):
+        generator._child.send({**sent, "spec": {**sent["spec"], **nonsense}})
+        with pytest.raises(HarnessError, match=why):
+            generator.expect(Finished, 10.0)
     with counting_server() as fresh:
         report = offer(generator, fresh, closed("/now", 3))
         assert begun(report, "warmup") + begun(report, "measured") == fresh.total
@@ -175,7 +185,7 @@ def test_a_killed_generator_is_seen_to_be() -> None:
                 server,
                 closed("/now", 2),
                 measured_s=60.0,
-                at={"window-opened": lambda: os.kill(generator.pid, signal.SIGKILL)},
+                at={WindowOpened: lambda: os.kill(generator.pid, signal.SIGKILL)},
             )
         assert not generator.alive
         with pytest.raises(GeneratorDied):
@@ -189,9 +199,9 @@ def test_a_frozen_generator_falls_silent(monkeypatch: pytest.MonkeyPatch) -> Non
     with counting_server() as server, generator_process() as generator:
         with pytest.raises(GeneratorDied, match="fell silent"):
             generator.load(
-                command(server, closed("/now", 2), measured_s=60.0),
+                spec(server, closed("/now", 2), measured_s=60.0),
                 bound_s=0.5,
-                at={"window-opened": lambda: os.kill(generator.pid, signal.SIGSTOP)},
+                at={WindowOpened: lambda: os.kill(generator.pid, signal.SIGSTOP)},
                 give_up=lambda: False,
             )
     assert not generator.alive
@@ -209,7 +219,7 @@ def test_the_generator_goes_when_the_harness_is_gone(server: Counting) -> None:
         assert process.stdout is not None
         try:
             assert json.loads(process.stdout.readline())["event"] == "ready"
-            load = {"do": "load", **command(server, closed("/now", 2), measured_s=60.0)}
+            load = COMMANDS.to_json(OfferLoad(spec(server, closed("/now", 2), measured_s=60.0)))
             process.stdin.write(json.dumps(load).encode() + b"\n")
             process.stdin.flush()
             assert json.loads(process.stdout.readline())["event"] == "window-opened"

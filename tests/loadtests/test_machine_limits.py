@@ -17,9 +17,11 @@ from loopbench.loadtests.bench.own_failures import expect_own_resources
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.cpu_quota import cpu_quotas, strictest
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS, expect_enough
+from loopbench.loadtests.messages.reports import Failure
 from loopbench.results.schema import RUNS, Code, read_table
 from tests.conftest import ROOT
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, one_error, reach
+from tests.loadtests.reports import load_report, phase, session_report
 from tests.servers.processes import eventually, needs_proc
 
 IN = "import os, sys, resource, ctypes, struct\n{}\nos.execv(sys.argv[1], sys.argv[1:])\n"
@@ -172,13 +174,12 @@ def test_quotas_of_version_2_are_those_of_all_groups_above(tmp_path: Path) -> No
 
 def test_requests_that_were_not_sent_are_not_the_servers_failures() -> None:
     """Refused with the number, the cause and the remedy; a server's failures pass."""
-    phase = {"failures": [["connect: ECONNREFUSED", 3, "x"], ["EPIPE", 1, "y"]]}
-    none: dict[str, list[list[object]]] = {"failures": []}
-    expect_own_resources({"loads": {"main": {"warmup": none, "measured": phase}}})
+    theirs = phase(Failure("connect: ECONNREFUSED", 3, "x"), Failure("EPIPE", 1, "y"))
+    expect_own_resources(session_report({"main": load_report(phase(), theirs)}))
     for name in ("EADDRNOTAVAIL", "EMFILE"):
-        own = {"failures": [[f"connect: {name}", 7, "x"]]}
+        own = phase(Failure(f"connect: {name}", 7, "x"))
         with pytest.raises(GeneratorDied, match=rf"^7 requests were not sent \({name}\)"):
-            expect_own_resources({"loads": {"main": {"warmup": own, "measured": phase}}})
+            expect_own_resources(session_report({"main": load_report(own, theirs)}))
 
 
 FEW_PORTS = """

@@ -116,7 +116,7 @@ def test_observations_agree_with_the_client(server: ServerProcess, generator: Ge
     for route, load in loads.items():
         of_route = [row for row in rows if row["route"] == route]
         requests = sum(row["requests"] for row in of_route)
-        assert requests == pytest.approx(seen.report["loads"][load.name]["completed"], abs=users)
+        assert requests == pytest.approx(seen.report.loads[load.name].completed, abs=users)
         assert sum(row["share"] for row in of_route) == pytest.approx(1.0)
         on_loop = route == "sleep-async"
         assert {row["is_loop_thread"] for row in of_route} == {on_loop}
@@ -172,12 +172,12 @@ def test_the_timeline_of_two_loads(plain_server: ServerProcess, generator: Gener
     for load in loads:
         rows: list[dict[str, Any]]
         rows = [dict(row) for row in seen.rows.timeline if row["load"] == load.name]
-        edges = [0.0, 1.0, seen.report["measured_s"]]
+        edges = [0.0, 1.0, seen.report.measured_s]
         assert [row["from_s"] for row in rows] == pytest.approx(edges[:2], abs=0.05)
         assert [row["to_s"] for row in rows] == pytest.approx(edges[1:], abs=0.05)
         assert rows[0]["to_s"] == rows[1]["from_s"]
         completed = [row["throughput_rps"] * (row["to_s"] - row["from_s"]) for row in rows]
-        assert sum(completed) == pytest.approx(seen.report["loads"][load.name]["completed"])
+        assert sum(completed) == pytest.approx(seen.report.loads[load.name].completed)
         assert min(completed) > 0
         for row in rows:
             assert [name for name, value in row.items() if value is None] == []

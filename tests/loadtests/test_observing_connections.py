@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator
-from loopbench.loadtests.observe.observer import begun
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess
 from tests.loadtests.counting import case, counting_server
+from tests.loadtests.loads import failures, spec
 from tests.loadtests.observed import (
     EACH_KIND,
+    OWN,
     check_parts,
     closed,
-    command,
     observe,
     unconnected,
     watched,
@@ -52,14 +52,13 @@ def test_an_idle_connection_that_fails_is_a_failure(generator: Generator) -> Non
     load = Load("main", case("/wrong"), Idle(3))
     with counting_server() as counting:
         report = generator.load(
-            command(counting.host, counting.port, (load,)),
+            spec(counting, load, **OWN),
             bound_s=30.0,
             at={},
             give_up=lambda: False,
         )
         assert counting.total == 3
-    told = report["loads"]["main"]["measured"]["failures"]
-    assert [(reason, count) for reason, count, _ in told] == [("status 503 instead of 200", 3)]
+    assert failures(report, "measured") == {"status 503 instead of 200": 3}
 
 
 def test_a_new_connection_for_every_request(generator: Generator) -> None:
@@ -69,17 +68,18 @@ def test_a_new_connection_for_every_request(generator: Generator) -> None:
     load = Load("main", case("/now"), Closed(users, new_connections=True))
     with counting_server() as counting:
         report = generator.load(
-            command(counting.host, counting.port, (load,)),
+            spec(counting, load, **OWN),
             bound_s=30.0,
             at={},
             give_up=lambda: False,
         )
         assert counting.connections == counting.total + users
         assert len(counting.first_ns) == counting.total
-    told = report["loads"]["main"]
-    assert counting.total == begun(told["warmup"]) + begun(told["measured"])
-    assert told["completed"] > users
-    service, response = (told["measured"]["histograms"][name] for name in ("service", "response"))
+    told = report.loads["main"]
+    assert counting.total == told.warmup.begun + told.measured.begun
+    assert told.completed > users
+    response, service = told.measured.times.response_time, told.measured.times.service_time
+    assert response is not None and service is not None
     assert sum(count for _, count in response) == sum(count for _, count in service)
     assert min(us for us, _ in response) >= min(us for us, _ in service)
 

@@ -106,14 +106,14 @@ def test_a_run_without_a_probe_leaves_its_columns_blank(generator: Generator) ->
 class Freezing(Observer):
     """Stops the server soon after the window opens, for longer than anybody waits to read it."""
 
-    def _opened(self) -> None:
+    def opened(self) -> None:
         assert isinstance(self._server, ServerProcess)
         pid = self._server.pid
         time.sleep(0.05)  # until requests of the window are on their way
         freeze(pid)
         thaw = threading.Timer(0.7, os.kill, (pid, signal.SIGCONT))
         thaw.start()
-        super()._opened()
+        super().opened()
 
 
 @needs_waitid

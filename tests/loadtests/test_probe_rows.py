@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from loopbench.loadtests.messages.reports import Failure, Report
 from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.observe.store_cpu import CpuReading
 from loopbench.loadtests.rows.probe_rows import (
@@ -246,6 +247,7 @@ def test_the_probe_s_histograms() -> None:
 # after 10 ms. Server: handlers that began 2 ms after the send and took 5 ms.
 
 ORIGIN_NS = START_NS + 9_000_000_000
+WRONG = Failure("status 500", 1, "x")
 
 
 def instants(**changes: Any) -> dict[str, Any]:
@@ -259,7 +261,7 @@ def instants(**changes: Any) -> dict[str, Any]:
     }
 
 
-def apart(report: dict[str, Any], **changes: Any) -> Any:
+def apart(report: Report, **changes: Any) -> Any:
     return taken_apart(Observed(instants={"main": instants(**changes)}), report, SYNC)
 
 
@@ -282,17 +284,17 @@ def test_a_request_taken_apart() -> None:
         pytest.param(taken(), {"began_ns": None, "ended_ns": None}, id="no instants were kept"),
         pytest.param(taken(measured=phase(0)), {"handled": 3}, id="no request in the window"),
         pytest.param(
-            taken(measured=phase(3, [["status 500", 1, "x"]])), {}, id="a failure in the window"
+            taken(measured=phase(3, Failure("status 500", 1, "x"))),
+            {},
+            id="a failure in the window",
         ),
-        pytest.param(
-            taken(warmup=phase(2, [["status 500", 1, "x"]])), {}, id="a failure in the lead-in"
-        ),
+        pytest.param(taken(warmup=phase(2, WRONG)), {}, id="a failure in the lead-in"),
         pytest.param(taken(), {"origin_ns": ORIGIN_NS - 3_000_000}, id="the clock stepped back"),
         pytest.param(taken(), {"origin_ns": ORIGIN_NS + 4_000_000}, id="the clock stepped on"),
     ],
 )
 def test_where_the_two_sides_disagree_there_are_no_parts(
-    report: dict[str, Any], changes: dict[str, Any]
+    report: Report, changes: dict[str, Any]
 ) -> None:
     """Blanks, rather than parts of something else."""
     assert apart(report, **changes) is None

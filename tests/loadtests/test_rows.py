@@ -9,6 +9,14 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench.plan import PlannedRun
+from loopbench.loadtests.messages.reports import (
+    Buckets,
+    Failure,
+    LoadReport,
+    PhaseReport,
+    Report,
+    Times,
+)
 from loopbench.loadtests.observe.machine_cpu import MachineReading
 from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.rows.run_rows import RunResult, RunRows, rows_of
@@ -17,66 +25,51 @@ from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWrit
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import Ended
 from loopbench.servers.supervision import os_stats
+from tests.loadtests.reports import load_report, phase, session_report
 
 PLANNED = PlannedRun("02.aiohttp.made-up", 2, 5, "aiohttp", "made-up")
-WINDOW_S = 2.0
 
 # 4,000 right answers of 1,900 us on average, and one gap of 100 us in every cycle of a user.
-SERVICE = [[1000, 1000], [2000, 2000], [2701, 1000]]
+SERVICE = ((1000, 1000), (2000, 2000), (2701, 1000))
 MEAN_US = (1000 * 1000 + 2000 * 2000 + 2700.5 * 1000) / 4000
 """The last bucket holds 2,700 and 2,701; a mean takes its middle."""
 
-FAILED = [["ECONNRESET", 30, "after 1.000 ms"], ["no answer in time", 20, "after 9.000 ms"]]
+FAILED = (
+    Failure("ECONNRESET", 30, "after 1.000 ms"),
+    Failure("no answer in time", 20, "after 9.000 ms"),
+)
 
 
-def phase(
-    failures: list[list[Any]] | None = None, gap_ns: int = 0, gaps: int = 0, **histograms: Any
-) -> dict[str, Any]:
-    return {
-        "histograms": histograms,
-        "failures": failures or [],
-        "gap_ns": gap_ns,
-        "gaps": gaps,
-        "sent_sum_ns": 0,
-        "service_sum_ns": 0,
-    }
+def times(**histograms: Buckets) -> Times[Buckets]:
+    return Times(**histograms)
 
 
-CLOSED_TOLD: dict[str, Any] = {
-    "users": 4,
-    "timeline": [],
-    "completed": 3990,
-    "warmup": phase(service=[[900, 50]]),
-    "measured": phase(gap_ns=3990 * 80_000, gaps=3990, service=SERVICE),
-}
-OPEN_TOLD: dict[str, Any] = {
-    "users": 64,
-    "timeline": [],
-    "completed": 1980,
-    "warmup": phase(service=[[900, 7]], response=[[901, 7]], send_lag=[[10, 7]]),
-    "measured": phase(
-        FAILED,
-        service=[[1500, 1950]],
-        response=[[1500, 1000], [2047, 950]],
-        send_lag=[[100, 1949], [1200, 1]],
-        failed=[[2001, 50]],
+CLOSED_TOLD = load_report(
+    phase(times=times(service_time=((900, 50),))),
+    phase(times=times(service_time=SERVICE), gap_ns=3990 * 80_000, gaps=3990),
+    users=4,
+    completed=3990,
+)
+OPEN_TOLD = load_report(
+    phase(times=times(service_time=((900, 7),), response_time=((901, 7),), send_lag=((10, 7),))),
+    phase(
+        *FAILED,
+        times=times(
+            service_time=((1500, 1950),),
+            response_time=((1500, 1000), (2047, 950)),
+            send_lag=((100, 1949), (1200, 1)),
+            failure_time=((2001, 50),),
+        ),
     ),
-}
+    users=64,
+    completed=1980,
+)
 CLOSED = Load("main", CASES["async"], Closed(4))
 OPEN = Load("beside", CASES["plain"], Open(1000.0, 64))
 
 
-def report(**loads: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "warmup_s": 0.6,
-        "measured_s": WINDOW_S,
-        "start_realtime_ns": 0,
-        "cpu_s": 1.0,
-        "clock_step_ms": 0.0,
-        "clock": "kernel",
-        "generator_lag": [[150, 197], [800, 3]],
-        "loads": loads,
-    }
+def report(**loads: LoadReport[Buckets]) -> Report:
+    return session_report(loads)
 
 
 def edge(seconds: float, cpu_s: float, busy_s: float, own_s: float) -> Edge:
@@ -118,8 +111,8 @@ def only_row(rows: RunRows) -> dict[str, Any]:
     return row
 
 
-def with_told(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return report(main={**base, **changes})
+def with_told(base: LoadReport[Buckets], **changes: Any) -> Report:
+    return report(main=replace(base, **changes))
 
 
 def test_a_closed_loop_row_says_who_and_when() -> None:
@@ -254,7 +247,8 @@ def test_every_row_fits_the_schema(tmp_path: Path) -> None:
 def test_littles_law_is_worked_out_from_mean_and_gap(service_us: int, raised: str | None) -> None:
     """Users = throughput x (mean service time + mean gap): 2,000 a second, a gap of 80 us, and
     1,920 us make four."""
-    measured = phase(gap_ns=4000 * 80_000, gaps=4000, service=[[service_us, 4000]])
+    served = times(service_time=((service_us, 4000),))
+    measured = phase(times=served, gap_ns=4000 * 80_000, gaps=4000)
     changed = with_told(CLOSED_TOLD, completed=4000, measured=measured)
     assert only_row(rows_of(result(CLOSED, report=changed)))["warnings"] == raised
 
@@ -264,8 +258,9 @@ def test_littles_law_is_worked_out_from_mean_and_gap(service_us: int, raised: st
 )
 def test_a_missed_rate_is_measured_against_the_arrivals(completed: int, raised: str | None) -> None:
     """2,000 arrivals were drawn; 5 % may be outstanding at the end of the window."""
-    told = {**OPEN_TOLD, "completed": completed}
-    told["measured"] = phase(service=[[1500, 2000]], response=[[1500, 2000]], send_lag=[[1, 2000]])
+    both = ((1500, 2000),)
+    served = times(service_time=both, response_time=both, send_lag=((1, 2000),))
+    told = replace(OPEN_TOLD, completed=completed, measured=phase(times=served))
     changed = report(beside=told)
     assert only_row(rows_of(result(OPEN, report=changed)))["warnings"] == raised
 
@@ -307,7 +302,9 @@ def test_no_proc_leaves_memory_and_others_blank() -> None:
 
 def test_a_load_without_a_right_answer_has_no_times() -> None:
     """All failed: the times and the CPU per request are blank, the counts are not."""
-    told = with_told(CLOSED_TOLD, completed=0, measured=phase(FAILED, failed=[[2001, 50]]))
+    told = with_told(
+        CLOSED_TOLD, completed=0, measured=phase(*FAILED, times=times(failure_time=((2001, 50),)))
+    )
     row = only_row(rows_of(result(CLOSED, report=told)))
     assert (row["requests"], row["failures"], row["throughput_rps"]) == (50, 50, 0.0)
     assert row["service_time_p50_ms"] is None
@@ -346,12 +343,12 @@ def test_a_run_that_did_not_come_to_a_load_is_a_row_without_figures() -> None:
 @pytest.mark.parametrize(
     ("measured", "warnings"),
     [
-        (phase(FAILED, service=[[1500, 10]], failed=[[1, 50]]), "server-died;failures"),
-        (phase(service=[[1500, 10]]), "server-died"),
+        (phase(*FAILED, times=times(service_time=((1500, 10),))), "server-died;failures"),
+        (phase(times=times(service_time=((1500, 10),))), "server-died"),
     ],
 )
 def test_a_server_that_died_leaves_counts_and_no_rate(
-    measured: dict[str, Any], warnings: str
+    measured: PhaseReport[Buckets], warnings: str
 ) -> None:
     """Its window was cut short: rates and CPU figures are blank, what was counted stays."""
     changed = with_told(CLOSED_TOLD, measured=measured)
@@ -359,7 +356,7 @@ def test_a_server_that_died_leaves_counts_and_no_rate(
     row = only_row(rows)
     assert row["throughput_rps"] is None
     assert [row.get(name) for name in SERVER_FIGURES] == [None, None, None]
-    failures = sum(count for _, count, _ in measured["failures"])
+    failures = measured.failed
     assert (row["requests"], row["failures"]) == (10 + failures, failures)
     assert row["warnings"] == warnings
 
@@ -374,8 +371,9 @@ def test_a_warning_is_named_once() -> None:
 def test_first_bytes_and_bodies_are_in_the_row() -> None:
     """The first bytes' times in us where the load has recorded them, else blank; the length of
     the answer's body where it does not vary."""
-    first = {**CLOSED_TOLD["measured"]["histograms"], "first": [[500, 98], [1500, 2]]}
-    told = {**CLOSED_TOLD, "measured": {**CLOSED_TOLD["measured"], "histograms": first}}
+    measured = CLOSED_TOLD.measured
+    first = replace(measured.times, first_byte=((500, 98), (1500, 2)))
+    told = replace(CLOSED_TOLD, measured=replace(measured, times=first))
     load = Load("main", CASES["upload-1024"], Closed(4))
     row = only_row(rows_of(result(load, report=report(main=told))))
     assert (row["first_byte_p50_us"], row["first_byte_p99_us"]) == (500.0, 1500.0)

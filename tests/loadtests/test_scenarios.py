@@ -14,8 +14,6 @@ from loopbench.loadtests.scenarios.table import (
     Load,
     Open,
     case_of,
-    load_from_json,
-    load_to_json,
 )
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import older_scenarios
@@ -24,6 +22,7 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import ROUTES
 from loopbench.servers.contract.websockets import EXCHANGES, opening
 from loopbench.servers.settings import Settings
+from loopbench.servers.supervision.messages import MessageError, from_json, to_json
 
 LEAST_WARMUP_S = 0.1
 """The shortest lead-in that `--warmup` takes."""
@@ -116,7 +115,7 @@ def test_every_load_survives_the_control_pipe() -> None:
     """A Load that went through JSON text is equal to the one that was sent: bodies, headers and
     patterns too."""
     for load in every_load():
-        assert load_from_json(json.loads(json.dumps(load_to_json(load)))) == load
+        assert from_json(Load, json.loads(json.dumps(to_json(load)))) == load
 
 
 def test_bodies_of_every_byte_survive() -> None:
@@ -124,20 +123,21 @@ def test_bodies_of_every_byte_survive() -> None:
     case = CASES["json-not-utf8"]
     assert any(byte > 127 for byte in case.request.body)
     load = Load("main", case, Closed(1))
-    assert load_from_json(json.loads(json.dumps(load_to_json(load)))).case.request == case.request
+    assert from_json(Load, json.loads(json.dumps(to_json(load)))).case.request == case.request
 
 
 def test_a_name_that_does_not_exist_is_an_error() -> None:
     """A model with an unknown or a missing field, or of an unknown kind, is not guessed at."""
-    told = load_to_json(Load("main", CASES["plain"], Closed(1)))
-    for wrong in (
-        {"kind": "closed", "users": 1, "speed": 2},
-        {"kind": "open", "rate_rps": 5.0},
-        {"kind": "ajar", "users": 1},
-        {"users": 1},
+    told = to_json(Load("main", CASES["plain"], Closed(1)))
+    whole = told["model"]
+    for wrong, why in (
+        ({**whole, "speed": 2}, "Load.model: Closed: unknown 'speed'"),
+        ({"kind": "open", "rate_rps": 5.0}, "Load.model: Open: 'connections' missing"),
+        ({**whole, "kind": "ajar"}, "Load.model: unknown load model 'ajar', known: .*'closed'"),
+        ({"users": 1}, "Load.model: unknown load model None"),
     ):
-        with pytest.raises((TypeError, KeyError)):
-            load_from_json({**told, "model": wrong})
+        with pytest.raises(MessageError, match=f"^{why}"):
+            from_json(Load, {**told, "model": wrong})
 
 
 def test_names_of_older_folders_say_what_the_columns_say_now() -> None:

@@ -18,15 +18,15 @@ from loopbench.loadtests.generator.clients.streaming import (
     FirstByteConnection,
     SlowConnection,
 )
+from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios.models import Closed, Load, Slow
-from loopbench.loadtests.scenarios.table import load_to_json
 from loopbench.servers.contract import data_cases
 from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, hostile_server
-from tests.loadtests.loads import failures, histogram
+from tests.loadtests.loads import failures, histogram, spec_at
 from tests.servers import processes
 from tests.servers.choices import stacks
 
@@ -44,19 +44,9 @@ def generator() -> Iterator[Generator]:
         yield running
 
 
-def offer(generator: Generator, at: tuple[str, int], load: Load, **changes: Any) -> dict[str, Any]:
-    command = {
-        "host": at[0],
-        "port": at[1],
-        "loads": [load_to_json(load)],
-        "warmup_s": 0.1,
-        "measured_s": 0.3,
-        "drain_s": 3.0,
-        "timeout_s": 30.0,
-        "seed": 1,
-        **changes,
-    }
-    return generator.load(command, bound_s=30.0, at={}, give_up=lambda: False)
+def offer(generator: Generator, at: tuple[str, int], load: Load, **changes: Any) -> Report:
+    own = {"measured_s": 0.3, "drain_s": 3.0, "seed": 1, **changes}
+    return generator.load(spec_at(*at, load, **own), bound_s=30.0, at={}, give_up=lambda: False)
 
 
 def test_the_first_byte_is_that_of_the_head() -> None:
@@ -79,12 +69,12 @@ def test_the_generator_records_first_bytes_where_asked(generator: Generator) -> 
     with hostile_server(IN_TWO) as at:
         watched = offer(generator, at, Load("main", CASE, Closed(2, first_byte=True)))
         unwatched = offer(generator, at, Load("main", CASE, Closed(2)))
-    first = histogram(watched, "first", "measured")
-    service = histogram(watched, "service", "measured")
+    first = histogram(watched, "first_byte", "measured")
+    service = histogram(watched, "service_time", "measured")
     assert first.count == service.count > 0
     assert first.percentile_us(50) < service.percentile_us(50) / 2
-    assert histogram(unwatched, "first", "measured").count == 0
-    assert histogram(unwatched, "service", "measured").count > 0
+    assert histogram(unwatched, "first_byte", "measured").count == 0
+    assert histogram(unwatched, "service_time", "measured").count > 0
 
 
 @pytest.mark.parametrize("rate", [20, 1_000_000])
@@ -93,11 +83,11 @@ def test_a_slow_reader_takes_its_time(generator: Generator, rate: int) -> None:
     that is longer than the load it is neither an answer nor a failure."""
     with hostile_server((WHOLE,)) as at:
         report = offer(generator, at, Load("main", CASE, Slow(3, rate_bytes_s=rate)))
-    told = report["loads"]["main"]
+    told = report.loads["main"]
     assert failures(report, "warmup") == failures(report, "measured") == {}
-    answered = histogram(report, "service", "measured").count
+    answered = histogram(report, "service_time", "measured").count
     assert (answered == 0) if rate == 20 else (answered >= 3)
-    assert told["users"] == 3
+    assert told.users == 3
 
 
 @pytest.mark.parametrize(
@@ -119,7 +109,7 @@ def test_what_a_slow_reader_is_sent_is_checked(
     with hostile_server(script) as at:
         report = offer(generator, at, Load("main", CASE, Slow(1, rate)))
     assert set(failures(report, "measured")) == {reason}
-    assert histogram(report, "service", "measured").count == 0
+    assert histogram(report, "service_time", "measured").count == 0
 
 
 def test_a_slow_reader_reads_no_more_than_it_is_told() -> None:

@@ -11,22 +11,11 @@ from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.rows.probe_rows import timeline_rows
 from loopbench.results.schema import TIMELINE
+from tests.loadtests.reports import stretch
 from tests.loadtests.snapshots import MONOTONIC_NS, RUN, SYNC, edge, glance, taken
 
-
-def part(from_s: float, to_s: float, completed: int, failures: int = 0) -> dict[str, Any]:
-    return {
-        "from_s": from_s,
-        "to_s": to_s,
-        "completed": completed,
-        "failures": failures,
-        "response_time_p50_ms": 1.5,
-        "response_time_p99_ms": 2.5,
-    }
-
-
 # Two whole seconds and half a one.
-SLICES = [part(0.0, 1.0, 300), part(1.0, 2.0, 200, 7), part(2.0, 2.5, 50)]
+STRETCHES = stretch(0.0, 1.0, 300), stretch(1.0, 2.0, 200, 7), stretch(2.0, 2.5, 50)
 OPENED = edge(cpu_ns=3_000_000_000, monotonic_ns=MONOTONIC_NS)
 FIRST = glance(at_s=1.0, cpu_s=3.5, idle_s=0.4, delay_us=[[500, 99], [7000, 1]], queue=3, threads=6)
 SECOND = glance(
@@ -38,7 +27,7 @@ LAST = glance(at_s=2.5, cpu_s=4.25, idle_s=0.9, delay_us=[[500, 150], [900, 50],
 def timeline(
     glances: list[dict[str, Any] | None], opened: Edge | None = OPENED
 ) -> list[dict[str, Any]]:
-    report = taken(timeline=SLICES)
+    report = taken(timeline=STRETCHES)
     observed = Observed(opened=opened, glances=glances)
     return [dict(row) for row in timeline_rows(RUN, observed, report, SYNC)]
 
@@ -127,17 +116,17 @@ def test_a_timeline_survives_its_flushes() -> None:
     expected = []
     for second in range(1, 6):
         for moment in range(10):
-            series.service.append(1000 * second + moment)
+            series.service_time.append(1000 * second + moment)
             if (second, moment) in {(2, 4), (2, 8), (4, 9)}:
                 line.resolve(series)
                 series.flush()
         line.mark(second * 1_000_000_000, 10 * second, series)
         # The nearest ranks of 1,000 s … 1,000 s + 9; from 2,048 us on a bucket is 2 us and wider.
         expected.append((1000 * second + 4, 1000 * second + 9))
-    series.service.append(99_999)  # of the drain: in no stretch
-    told = line.to_json(series)
-    assert [(one["from_s"], one["to_s"]) for one in told] == list(pairwise(map(float, range(6))))
-    assert [one["completed"] for one in told] == [10] * 5
+    series.service_time.append(99_999)  # of the drain: in no stretch
+    told = line.report(series)
+    assert [(one.from_s, one.to_s) for one in told] == list(pairwise(map(float, range(6))))
+    assert [one.completed for one in told] == [10] * 5
     for one, (median, last) in zip(told, expected, strict=True):
-        assert one["response_time_p50_ms"] == pytest.approx(median / 1000, rel=0.001)
-        assert one["response_time_p99_ms"] == pytest.approx(last / 1000, rel=0.001)
+        assert one.response_time_p50_ms == pytest.approx(median / 1000, rel=0.001)
+        assert one.response_time_p99_ms == pytest.approx(last / 1000, rel=0.001)

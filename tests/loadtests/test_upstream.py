@@ -89,7 +89,7 @@ WARMUP_S = 0.2
 
 def _connected(generator: Generator) -> bool:
     """Whether a load is under way."""
-    connections = psutil.Process(generator.ready["pid"]).net_connections("tcp")
+    connections = psutil.Process(generator.pid).net_connections("tcp")
     return any(one.status == psutil.CONN_ESTABLISHED for one in connections)
 
 

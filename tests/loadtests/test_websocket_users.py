@@ -10,12 +10,13 @@ import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.generator.clients.websocket import DISTINCT, prepared
+from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Pushed
-from loopbench.loadtests.scenarios.table import SCENARIOS, load_to_json
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.adapters.asyncio_websocket import MEMO_BYTES, MEMO_FRAMES
 from loopbench.servers.contract.frames import Close, Frame, Op, closing, encode
 from loopbench.servers.contract.websockets import opening
-from tests.loadtests.loads import begun, failures, histogram
+from tests.loadtests.loads import begun, failures, histogram, spec_at
 from tests.loadtests.sockets import Answers, Told, answer, right, socket_server, upgraded
 
 USERS = 3
@@ -39,33 +40,24 @@ def broadcast() -> Load:
     return Load("main", opening("f", "/ws/feed"), Broadcast(RECEIVERS, float(RATE), 32))
 
 
-def offer(generator: Generator, told: Told, load: Load, **changes: Any) -> dict[str, Any]:
+def offer(generator: Generator, told: Told, load: Load, **changes: Any) -> Report:
+    own = {"measured_s": MEASURED_S, "drain_s": 3.0, "timeout_s": 5.0, "seed": 1, **changes}
     with socket_server(told):
-        command = {
-            "host": told.host,
-            "port": told.port,
-            "loads": [load_to_json(load)],
-            "warmup_s": 0.1,
-            "measured_s": MEASURED_S,
-            "drain_s": 3.0,
-            "timeout_s": 5.0,
-            "seed": 1,
-        }
-        return generator.load({**command, **changes}, bound_s=30.0, at={}, give_up=lambda: False)
+        asked = spec_at(told.host, told.port, load, **own)
+        return generator.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
 
 
-def total(report: dict[str, Any]) -> int:
+def total(report: Report) -> int:
     """How many messages began, however they ended."""
     return begun(report, "warmup") + begun(report, "measured")
 
 
-def counted(report: dict[str, Any]) -> dict[str, int]:
-    found: dict[str, int] = report["loads"]["main"].get("counted", {})
-    return found
+def counted(report: Report) -> dict[str, int]:
+    return report.loads["main"].counted
 
 
-def right_ones(report: dict[str, Any]) -> int:
-    return sum(histogram(report, "service", phase).count for phase in ("warmup", "measured"))
+def right_ones(report: Report) -> int:
+    return sum(histogram(report, "service_time", phase).count for phase in ("warmup", "measured"))
 
 
 # To and fro.
@@ -115,7 +107,7 @@ def test_wrong_echoes(generator: Generator) -> None:
     told = Told(answers=answers)
     report = offer(generator, told, load)
     assert set(failures(report, "measured")) == {reason for _, reason in wrong}
-    assert right_ones(report) == report["loads"]["main"]["completed"] == 0
+    assert right_ones(report) == report.loads["main"].completed == 0
     assert total(report) == told.echoed >= len(wrong)
 
 
@@ -164,7 +156,7 @@ def test_an_echo_that_never_comes(generator: Generator) -> None:
     report = offer(generator, Told(answers=lambda *_: b""), echo(), timeout_s=0.1, drain_s=0.2)
     assert list(failures(report, "measured")) == ["no answer in time"]
     assert failures(report, "measured")["no answer in time"] >= USERS
-    assert min(histogram(report, "failed", "measured").buckets()) >= 100_000
+    assert min(histogram(report, "failure_time", "measured").buckets()) >= 100_000
     assert right_ones(report) == 0
 
 
@@ -240,7 +232,7 @@ def test_every_push_counts_once(generator: Generator) -> None:
     owed = counted(report)["deliveries_owed"]
     each = RATE * MEASURED_S
     assert 2 * (each - 1) <= owed <= 2 * (each + 1)
-    assert histogram(report, "service", "measured").count == owed
+    assert histogram(report, "service_time", "measured").count == owed
     assert counted(report).get("deliveries_lost", 0) == 0
 
 
@@ -249,7 +241,7 @@ def test_a_push_that_skips_numbers(generator: Generator) -> None:
     report = offer(generator, Told(pushes=pushes(all_but(40, 41))), pushed(), **LONG)
     assert failures(report, "measured") == {"never sent, but a later one": 4}
     assert counted(report)["deliveries_lost"] == 4
-    right = histogram(report, "service", "measured").count
+    right = histogram(report, "service_time", "measured").count
     assert counted(report)["deliveries_owed"] == right + 4
 
 
@@ -259,7 +251,7 @@ def test_a_push_that_comes_twice(generator: Generator) -> None:
     report = offer(generator, Told(pushes=twice), pushed(), **LONG)
     assert failures(report, "measured") == {"a message that had come before": 2}
     assert counted(report).get("deliveries_lost", 0) == 0
-    assert histogram(report, "service", "measured").count == counted(report)["deliveries_owed"]
+    assert histogram(report, "service_time", "measured").count == counted(report)["deliveries_owed"]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +273,8 @@ def test_a_push_that_ends(generator: Generator, numbers: list[int] | None, why: 
     lost = counted(report)["deliveries_lost"]
     assert lost == failures(report, "measured")[f"never sent: {why}"]
     assert (
-        counted(report)["deliveries_owed"] == lost + histogram(report, "service", "measured").count
+        counted(report)["deliveries_owed"]
+        == lost + histogram(report, "service_time", "measured").count
     )
     assert RATE * MEASURED_S / 2 <= lost <= 2 * (RATE * MEASURED_S + 1)
 
@@ -302,7 +295,7 @@ def test_a_push_of_something_else(generator: Generator) -> None:
         "another text message than the one that was due": 4,
         "a number and a time that do not belong together": 2,
     }
-    assert histogram(report, "service", "measured").count == counted(report)["deliveries_owed"]
+    assert histogram(report, "service_time", "measured").count == counted(report)["deliveries_owed"]
 
 
 # A broadcast.
@@ -314,9 +307,9 @@ def test_every_delivery_counts_once(generator: Generator) -> None:
     report = offer(generator, told, broadcast())
     assert failures(report, "warmup") == failures(report, "measured") == {}
     assert right_ones(report) == told.published * RECEIVERS
-    measured = histogram(report, "service", "measured").count
+    measured = histogram(report, "service_time", "measured").count
     assert counted(report) == {"deliveries_owed": measured, "receivers_dropped": 5}
-    assert histogram(report, "last", "measured").count * RECEIVERS == measured > 0
+    assert histogram(report, "last_delivery", "measured").count * RECEIVERS == measured > 0
 
 
 def spread_wrong(number: int, receiver: int) -> list[int]:
@@ -343,11 +336,11 @@ def test_wrong_broadcasts(generator: Generator) -> None:
         "a message that nobody published": 1,
     }
     assert counted(report)["deliveries_lost"] == 1
-    measured = histogram(report, "service", "measured").count
+    measured = histogram(report, "service_time", "measured").count
     assert counted(report)["deliveries_owed"] == measured + 2
     assert right_ones(report) == told.published * RECEIVERS - 2
     assert (
-        histogram(report, "last", "measured").count
+        histogram(report, "last_delivery", "measured").count
         == counted(report)["deliveries_owed"] // RECEIVERS - 2
     )
 

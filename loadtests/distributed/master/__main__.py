@@ -19,8 +19,9 @@ from locust.env import Environment
 from locust.exception import RPCError
 
 from loopbench.loadtests.distributed.master.master import Master
-from loopbench.loadtests.generator.commands import serve_commands
+from loopbench.loadtests.generator.commands import send_event, serve_commands
 from loopbench.loadtests.hosts.address import parse_address
+from loopbench.loadtests.messages.generator import Ready
 from loopbench.servers.supervision.control_pipe import Station
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
 
@@ -41,14 +42,7 @@ def main() -> None:
     environment = Environment(user_classes=[], catch_exceptions=False)
     runner = _listen(environment, chosen.bind)
     master = Master(station, environment, runner, chosen.workers)
-    station.send(
-        {
-            "event": "ready",
-            "pid": os.getpid(),
-            "locust": locust.__version__,
-            "port": runner.server.port,
-        }
-    )
+    send_event(station, Ready(os.getpid(), locust.__version__, runner.server.port))
     serve_commands(station, master.handlers)
     for client in list(runner.clients.all):
         runner.send_message("quit", None, client.id)

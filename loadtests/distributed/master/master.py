@@ -6,21 +6,49 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from locust.env import Environment
 from locust.rpc import protocol
 
-from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.master.peers import Peer, Stage
 from loopbench.loadtests.distributed.master.roster import Refused, Roster
 from loopbench.loadtests.distributed.master.shared_load import LoadBroken, SharedLoad
 from loopbench.loadtests.generator.commands import Handlers, pin, send_event
-from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.loadtests.messages.generator import (
+    Abort,
+    Failed,
+    Finished,
+    Gather,
+    Gathered,
+    GatheredWorker,
+    Joined,
+    OfferLoad,
+    Pin,
+    RefusedWorker,
+    Release,
+    WorkerEnded,
+)
+from loopbench.loadtests.messages.workers import (
+    ATTACHMENT,
+    AboutLoad,
+    Connected,
+    Hello,
+    Pong,
+    Progress,
+    Received,
+    ShareFailed,
+    message_type,
+)
+from loopbench.loadtests.messages.workers import Refused as RefusedMessage
+from loopbench.servers.supervision.control_pipe import Station
+from loopbench.servers.supervision.messages import Json, MessageError, from_json, to_json
 
 _Envelope: Any = protocol.Message  # which has no types
 _POLL_S = 0.01
+
+L = TypeVar("L", bound=AboutLoad)
 
 
 class Master:
@@ -33,87 +61,91 @@ class Master:
         self._load: SharedLoad | None = None
         self._number = 0
         self.handlers: Handlers = {
-            "pin": partial(pin, station),
-            "gather": self._gather,
-            "load": self._begin_load,
-            "abort": self._abort,
-            "release": self._release,
-            "worker-ended": self._worker_ended,
+            Pin: partial(pin, station),
+            Gather: self._gather,
+            OfferLoad: self._begin_load,
+            Abort: self._abort,
+            Release: self._release,
+            WorkerEnded: self._worker_ended,
         }
-        listeners: dict[str, Callable[..., None]] = {
-            messages.HELLO: self._join,
-            messages.PONG: self._pong,
-            messages.ARRIVED: self._arrived,
-            messages.FAILED: self._failed,
+        listeners: dict[type[object], Callable[..., None]] = {
+            Hello: self._join,
+            Pong: self._pong,
+            Connected: self._connected,
+            ShareFailed: self._failed,
         }
-        for name, listener in listeners.items():
-            runner.register_message(name, listener)
+        for kind, listener in listeners.items():
+            runner.register_message(message_type(kind), listener)
         events: Any = environment.events  # of Locust's, which have no types
         events.worker_report.add_listener(self._report)
         events.heartbeat_sent.add_listener(self._heartbeat)
 
     # Commands of the harness.
 
-    def _gather(self, message: Message) -> None:
-        gevent.spawn(self._wait_for_all, message["bound_s"])
+    def _gather(self, command: Gather) -> None:
+        gevent.spawn(self._wait_for_all, command.bound_s)
 
     def _wait_for_all(self, bound_s: float) -> None:
         deadline = time.monotonic() + bound_s
         while len(self._roster.living()) < self._roster.wanted and time.monotonic() < deadline:
             gevent.sleep(_POLL_S)
-        living = self._roster.living()
-        self._send_event(
-            "gathered",
-            workers=[{"number": peer.number, "name": peer.name, **peer.hello} for peer in living],
-            gone=self._roster.lost(),
+        workers = tuple(
+            GatheredWorker(peer.number, peer.name, peer.hello.pid, peer.hello.host)
+            for peer in self._roster.living()
         )
+        self._send_event(Gathered(workers, tuple(self._roster.lost())))
 
-    def _begin_load(self, message: Message) -> None:
+    def _begin_load(self, command: OfferLoad) -> None:
         if self._load is not None:
-            self._send_event("failed", error="a load is under way already")
+            self._send_event(Failed("a load is under way already"))
             return
         self._number += 1
         self._load = SharedLoad(
-            self._number, message, self._roster, self._send_worker, self._send_event
+            self._number, command.spec, self._roster, self._send_worker, self._send_event
         )
         gevent.spawn(self._run, self._load)
 
     def _run(self, load: SharedLoad) -> None:
         try:
             report = load.carry_out()
-            self._send_event("finished", report=report)
+            self._send_event(Finished(report))
         except LoadBroken as error:
-            self._send_event(error.event, error=str(error))
+            self._send_event(error.event)
         except Exception as error:  # reported to the harness, which raises it there
             logging.getLogger(__name__).exception("the load failed")
-            self._send_event("failed", error=f"{type(error).__name__}: {error}")
+            self._send_event(Failed(f"{type(error).__name__}: {error}"))
         finally:
             self._load = None
 
-    def _abort(self, _: Message) -> None:
+    def _abort(self, _: Abort) -> None:
         if self._load is not None:
             self._load.abort()
 
-    def _release(self, _: Message) -> None:
+    def _release(self, _: Release) -> None:
         if self._load is not None:
             self._load.release()
 
-    def _worker_ended(self, message: Message) -> None:
-        self._roster.note_process_end(message["pid"], message["how"])
+    def _worker_ended(self, command: WorkerEnded) -> None:
+        self._roster.note_process_end(command.pid, command.how)
 
     # Messages of the workers.
 
     def _join(self, msg: Any, **_: Any) -> None:
-        hello = msg.data
+        try:
+            hello = from_json(Hello, msg.data)
+        except MessageError as error:
+            why = f"it runs another version of the suite: {error}"
+            self._send(msg.node_id, RefusedMessage(why))
+            self._send_event(RefusedWorker(msg.node_id, None, why))
+            return
         try:
             peer = self._roster.join(msg.node_id, hello)
         except Refused as refused:
-            why = str(refused)
-            self._runner.send_message(messages.REFUSED, {"why": why}, msg.node_id)
-            self._send_event("refused", host=hello["host"], pid=hello["pid"], why=why)
+            self._send(msg.node_id, RefusedMessage(str(refused)))
+            self._send_event(RefusedWorker(hello.host.host, hello.pid, str(refused)))
             return
         there, wanted = len(self._roster.living()), self._roster.wanted
-        self._send_event("joined", worker=peer.name, workers=there, wanted=wanted)
+        self._send_event(Joined(peer.name, there, wanted))
 
     def _heartbeat(self, client_id: str, **_: Any) -> None:
         peer = self._roster.get(client_id)
@@ -122,42 +154,56 @@ class Master:
             if peer.gone is not None and self._load is None:
                 peer.gone = None  # the link is back
 
-    def _sender(self, msg: Any) -> tuple[SharedLoad, Peer] | None:
-        """The load under way and the worker, where a message is about that load."""
+    def _of(self, kind: type[L], msg: Any) -> tuple[SharedLoad, Peer, L] | None:
+        """The load under way, the worker, and its message, where that is about this load."""
         load, peer = self._load, self._roster.get(msg.node_id)
-        if load is None or peer is None or msg.data["number"] != load.number:
+        if load is None or peer is None:
             return None
         peer.note_message()
-        return load, peer
+        try:
+            message = from_json(kind, msg.data)
+        except MessageError as error:
+            peer.failed = f"it sent what cannot be understood: {error}"
+            return None
+        return (load, peer, message) if message.number == load.number else None
 
     def _pong(self, msg: Any, **_: Any) -> None:
         back_ns = time.time_ns()
-        if (sender := self._sender(msg)) is not None:
-            load, peer = sender
-            load.pong(peer, msg.data["sent_ns"], msg.data["there_ns"], back_ns)
+        if (of := self._of(Pong, msg)) is not None:
+            load, peer, pong = of
+            load.pong(peer, pong, back_ns)
 
-    def _arrived(self, msg: Any, **_: Any) -> None:
-        if (sender := self._sender(msg)) is not None:
-            sender[1].stage = max(sender[1].stage, Stage.CONNECTED)
+    def _connected(self, msg: Any, **_: Any) -> None:
+        if (of := self._of(Connected, msg)) is not None:
+            peer = of[1]
+            peer.stage = max(peer.stage, Stage.CONNECTED)
 
     def _failed(self, msg: Any, **_: Any) -> None:
-        if (sender := self._sender(msg)) is not None:
-            sender[1].failed = msg.data["error"]
+        if (of := self._of(ShareFailed, msg)) is not None:
+            peer, failed = of[1:]
+            peer.failed = failed.error
 
-    def _report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+    def _report(self, client_id: str, data: Json, **_: Any) -> None:
         """One of Locust's reports; of interest is what our worker has attached to it."""
-        attached, peer = data.get(messages.ATTACHMENT), self._roster.get(client_id)
+        attached, peer = data.get(ATTACHMENT), self._roster.get(client_id)
         if attached is None or peer is None:
             return
         peer.note_message()
-        final = attached["report"] is not None
+        try:
+            progress = from_json(Progress, attached)
+        except MessageError as error:
+            peer.failed = f"it sent what cannot be understood: {error}"
+            return
+        final = progress.report is not None
         if final:
             # Also for a load that is over: the worker repeats it until it has this answer.
-            received = {"number": attached["number"]}
-            self._runner.send_message(messages.RECEIVED, received, client_id)
-        if self._load is not None and attached["number"] == self._load.number:
+            self._send(client_id, Received(progress.number))
+        if self._load is not None and progress.number == self._load.number:
             size = len(_Envelope("stats", data, client_id).serialize()) if final else 0
-            self._load.progress(peer, attached, size)
+            self._load.progress(peer, progress, size)
 
-    def _send_worker(self, name: str, peer: Peer, number: int, **values: Any) -> None:
-        self._runner.send_message(name, {"number": number, **values}, peer.client_id)
+    def _send_worker(self, peer: Peer, message: AboutLoad) -> None:
+        self._send(peer.client_id, message)
+
+    def _send(self, client_id: str, message: object) -> None:
+        self._runner.send_message(message_type(type(message)), to_json(message), client_id)

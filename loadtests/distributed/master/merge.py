@@ -2,47 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
 
-from loopbench.loadtests.distributed import packed_histogram
-from loopbench.loadtests.distributed.messages import Report
+from loopbench.loadtests.distributed.packed_histogram import pairs_of, unpack
+from loopbench.loadtests.messages.reports import (
+    Buckets,
+    Failure,
+    FleetReport,
+    LoadReport,
+    Packed,
+    PackedReport,
+    PhaseReport,
+    Report,
+    SessionReport,
+    Stretch,
+    Times,
+)
 from loopbench.loadtests.rows.histogram import from_pairs
-
-_SUMMED = ("gap_ns", "gaps", "service_sum_ns")
 
 
 @dataclass(slots=True)
 class _Phase:
     """Sums of one phase of one load; see `recorder.Series` for what they mean."""
 
-    histograms: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, list[Any]] = field(default_factory=dict)
-    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SUMMED, 0))
+    times: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    answers: int = 0
+    gap_ns: int = 0
+    gaps: int = 0
     sent_sum_ns: int = 0
+    service_sum_ns: int = 0
 
-    def add(self, phase: Report, worker: str, began_ns: int) -> None:
+    def add(self, phase: PhaseReport[Packed], worker: str, began_ns: int) -> None:
         """Add one worker's. began_ns: its start after the agreed one; its sends count from it."""
-        for quantity, packed in phase["histograms"].items():
-            self.histograms[quantity] = self.histograms.get(quantity, 0) + packed_histogram.unpack(
-                packed
+        for one in fields(phase.times):
+            packed = getattr(phase.times, one.name)
+            if packed is not None:
+                self.times[one.name] = self.times.get(one.name, 0) + unpack(packed)
+        for failure in phase.failures:
+            known = self.failures.get(failure.reason)
+            self.failures[failure.reason] = Failure(
+                failure.reason,
+                failure.count + (0 if known is None else known.count),
+                f"{failure.example} (worker {worker})" if known is None else known.example,
             )
-        for reason, count, example in phase["failures"]:
-            known = self.failures.setdefault(reason, [reason, 0, f"{example} (worker {worker})"])
-            known[1] += count
-        for name in _SUMMED:
-            self.sums[name] += phase[name]
-        self.sent_sum_ns += phase["sent_sum_ns"] + phase["answers"] * began_ns
+        self.answers += phase.answers
+        self.gap_ns += phase.gap_ns
+        self.gaps += phase.gaps
+        self.service_sum_ns += phase.service_sum_ns
+        self.sent_sum_ns += phase.sent_sum_ns + phase.answers * began_ns
 
-    def to_json(self) -> Report:
-        return {
-            "histograms": {
-                name: packed_histogram.pairs_of(sums) for name, sums in self.histograms.items()
-            },
-            "failures": list(self.failures.values()),
-            **self.sums,
-            "sent_sum_ns": self.sent_sum_ns,
-        }
+    def report(self) -> PhaseReport[Buckets]:
+        return PhaseReport(
+            times=Times(**{name: pairs_of(lanes) for name, lanes in self.times.items()}),
+            failures=tuple(self.failures.values()),
+            answers=self.answers,
+            gap_ns=self.gap_ns,
+            gaps=self.gaps,
+            sent_sum_ns=self.sent_sum_ns,
+            service_sum_ns=self.service_sum_ns,
+        )
 
 
 @dataclass(slots=True)
@@ -55,16 +74,18 @@ class _Second:
     failures: int = 0
     inside: int = 0
 
-    def to_json(self) -> Report:
-        statistics = from_pairs(packed_histogram.pairs_of(self.inside)).statistics_ms()
-        return {
-            "from_s": self.from_s,
-            "to_s": self.to_s,
-            "completed": self.completed,
-            "failures": self.failures,
-            "response_time_p50_ms": statistics["p50"],
-            "response_time_p99_ms": statistics["p99"],
-        }
+    def report(self) -> Stretch[Buckets]:
+        inside = pairs_of(self.inside)
+        statistics = from_pairs(inside).statistics_ms()
+        return Stretch(
+            from_s=self.from_s,
+            to_s=self.to_s,
+            completed=self.completed,
+            failures=self.failures,
+            response_time_p50_ms=statistics["p50"],
+            response_time_p99_ms=statistics["p99"],
+            inside=inside,
+        )
 
 
 @dataclass(slots=True)
@@ -76,30 +97,30 @@ class _Load:
     timeline: list[_Second] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
 
-    def add(self, load: Report, worker: str, began_ns: int) -> None:
-        self.users += load["users"]
-        self.completed += load["completed"]
-        self.warmup.add(load["warmup"], worker, began_ns)
-        self.measured.add(load["measured"], worker, began_ns)
-        for what, count in load.get("counted", {}).items():
+    def add(self, load: LoadReport[Packed], worker: str, began_ns: int) -> None:
+        self.users += load.users
+        self.completed += load.completed
+        self.warmup.add(load.warmup, worker, began_ns)
+        self.measured.add(load.measured, worker, began_ns)
+        for what, count in load.counted.items():
             self.counted[what] = self.counted.get(what, 0) + count
-        for number, part in enumerate(load["timeline"]):
+        for number, part in enumerate(load.timeline):
             if number == len(self.timeline):
-                self.timeline.append(_Second(part["from_s"], part["to_s"]))
+                self.timeline.append(_Second(part.from_s, part.to_s))
             second = self.timeline[number]
-            second.completed += part["completed"]
-            second.failures += part["failures"]
-            second.inside += packed_histogram.unpack(part["inside"])
+            second.completed += part.completed
+            second.failures += part.failures
+            second.inside += 0 if part.inside is None else unpack(part.inside)
 
-    def to_json(self) -> Report:
-        return {
-            "users": self.users,
-            "timeline": [second.to_json() for second in self.timeline],
-            "completed": self.completed,
-            "warmup": self.warmup.to_json(),
-            "measured": self.measured.to_json(),
-            **({"counted": self.counted} if self.counted else {}),
-        }
+    def report(self) -> LoadReport[Buckets]:
+        return LoadReport(
+            users=self.users,
+            timeline=tuple(second.report() for second in self.timeline),
+            completed=self.completed,
+            warmup=self.warmup.report(),
+            measured=self.measured.report(),
+            counted=self.counted,
+        )
 
 
 class Merged:
@@ -112,14 +133,14 @@ class Merged:
         self._loads = {name: _Load() for name in names}
         self._start_realtime_ns = start_realtime_ns
         self._lag = 0
-        self._reports: list[Report] = []
+        self._reports: list[PackedReport] = []
 
-    def add(self, packed: Report, worker: str, offset_ns: int) -> None:
+    def add(self, packed: PackedReport, worker: str, offset_ns: int) -> None:
         """Add the report of `worker`, whose clock is ahead of the master's by `offset_ns`.
         Raises ValueError for a report that is damaged."""
-        began_ns = packed["start_realtime_ns"] - offset_ns - self._start_realtime_ns
-        self._lag += packed_histogram.unpack(packed["generator_lag"])
-        for name, load in packed["loads"].items():
+        began_ns = packed.start_realtime_ns - offset_ns - self._start_realtime_ns
+        self._lag += unpack(packed.generator_lag)
+        for name, load in packed.loads.items():
             self._loads[name].add(load, worker, began_ns)
         self._reports.append(packed)
 
@@ -128,24 +149,28 @@ class Merged:
         """How many reports there are."""
         return len(self._reports)
 
-    def to_json(self) -> Report:
-        """The report that one generator would have given, without its CPU time.
+    def report(self, cpu_s: float, fleet: FleetReport | None) -> Report:
+        """The report that one generator would have given.
 
-        warmup_s and measured_s are means: the workers' windows differ by what workers.csv
-        says. The clock's step is the largest, and the clock is the kernel's where all are.
+        cpu_s: CPU time of this machine, to tell it from that of strangers. warmup_s and
+        measured_s are means: the workers' windows differ by what workers.csv says. Lateness and
+        the clock's step are the largest, and the clock is the kernel's where all are.
         """
         reports = self._reports
-
-        def mean(key: str) -> float:
-            return float(sum(report[key] for report in reports) / len(reports))
-
-        return {
-            "warmup_s": mean("warmup_s"),
-            "start_realtime_ns": self._start_realtime_ns,
-            "opened_realtime_ns": self._start_realtime_ns + int(mean("warmup_s") * 1e9),
-            "measured_s": mean("measured_s"),
-            "clock_step_ms": max(report["clock_step_ms"] for report in reports),
-            "clock": "kernel" if {report["clock"] for report in reports} == {"kernel"} else "user",
-            "generator_lag": packed_histogram.pairs_of(self._lag),
-            "loads": {name: load.to_json() for name, load in self._loads.items()},
-        }
+        warmup_s = sum(report.warmup_s for report in reports) / len(reports)
+        measured_s = sum(report.measured_s for report in reports) / len(reports)
+        opened_ns = self._start_realtime_ns + int(warmup_s * 1e9)
+        return SessionReport(
+            warmup_s=warmup_s,
+            start_realtime_ns=self._start_realtime_ns,
+            late_ms=max(report.late_ms for report in reports),
+            opened_realtime_ns=opened_ns,
+            closed_realtime_ns=opened_ns + int(measured_s * 1e9),
+            measured_s=measured_s,
+            cpu_s=cpu_s,
+            clock_step_ms=max(report.clock_step_ms for report in reports),
+            clock="kernel" if {report.clock for report in reports} == {"kernel"} else "user",
+            generator_lag=pairs_of(self._lag),
+            loads={name: load.report() for name, load in self._loads.items()},
+            fleet=fleet,
+        )

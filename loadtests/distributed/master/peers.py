@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
 
 from loopbench.loadtests.distributed.master.clock import Clock
+from loopbench.loadtests.messages.workers import Hello, Progress
 
 
 class Stage(IntEnum):
@@ -32,13 +32,13 @@ class Peer:
 
     number: int
     client_id: str
-    hello: dict[str, Any]
+    hello: Hello
     clock: Clock
     last_message: float = field(default_factory=time.monotonic)
     longest_gap_s: float = 0.0
     users: int = 0
     stage: Stage = Stage.CONNECTING
-    progress: dict[str, Any] | None = None
+    progress: Progress | None = None
     report_bytes: int = 0
     gone: str | None = None
     failed: str | None = None
@@ -46,7 +46,7 @@ class Peer:
     @property
     def name(self) -> str:
         """As Warnings name it."""
-        return f"{self.number} on {self.hello['host']}"
+        return f"{self.number} on {self.hello.host.host}"
 
     @property
     def reported(self) -> bool:

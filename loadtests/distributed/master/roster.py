@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.master.clock import Clock
 from loopbench.loadtests.distributed.master.peers import Peer
 from loopbench.loadtests.hosts.host_info import suite_version
+from loopbench.loadtests.messages.workers import LOST_AFTER_S, Hello
 from loopbench.servers.supervision.os_stats import boot_id
 
 
@@ -35,7 +35,7 @@ class Roster:
         for peer in self._peers.values():
             if peer.gone is None and peer.client_id not in self._runner.clients:
                 peer.gone = "it has left"
-            elif peer.gone is None and peer.silent_s() > messages.LOST_AFTER_S:
+            elif peer.gone is None and peer.silent_s() > LOST_AFTER_S:
                 peer.gone = f"nothing was heard of it for {peer.silent_s():.0f} s"
         living = [peer for peer in self._peers.values() if peer.gone is None]
         return sorted(living, key=lambda peer: peer.number)
@@ -44,15 +44,16 @@ class Roster:
         """Each worker that is lost, with why."""
         return [f"worker {peer.name}: {peer.gone}" for peer in self._peers.values() if peer.gone]
 
-    def join(self, client_id: str, hello: dict[str, Any]) -> Peer:
+    def join(self, client_id: str, hello: Hello) -> Peer:
         """Take a worker in, in the place of one that is lost. Raises Refused."""
         version, living = suite_version(), self.living()
-        if hello["version"] != version:
-            raise Refused(f"it runs {hello['version']} of the suite, the master {version}")
+        if hello.host.version != version:
+            raise Refused(f"it runs {hello.host.version} of the suite, the master {version}")
         if len(living) >= self.wanted:
             raise Refused(f"the {self.wanted} workers that were asked for are there already")
         number = min(set(range(1, self.wanted + 1)) - {peer.number for peer in living})
-        same_kernel = hello["boot_id"] is not None and hello["boot_id"] == boot_id()
+        there = hello.host.boot_id
+        same_kernel = there is not None and there == boot_id()
         peer = Peer(number, client_id, hello, Clock(same_kernel))
         for lost in [key for key, known in self._peers.items() if known.gone is not None]:
             del self._peers[lost]
@@ -62,5 +63,5 @@ class Roster:
     def note_process_end(self, pid: int, how: str) -> None:
         """The harness has seen the end of a process that it had started here."""
         for peer in self._peers.values():
-            if peer.gone is None and peer.clock.same_kernel and peer.hello["pid"] == pid:
+            if peer.gone is None and peer.clock.same_kernel and peer.hello.pid == pid:
                 peer.gone = f"its process ended ({how})"

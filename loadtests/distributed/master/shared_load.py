@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
 
-from loopbench.loadtests.distributed import messages
 from loopbench.loadtests.distributed.master.merge import Merged
 from loopbench.loadtests.distributed.master.peers import Peer, Stage
 from loopbench.loadtests.distributed.master.roster import Roster
 from loopbench.loadtests.distributed.master.shares import Share, share_out
 from loopbench.loadtests.distributed.master.worker_rows import worker_row
 from loopbench.loadtests.generator.timer import Timer
-from loopbench.servers.supervision.control_pipe import Message
+from loopbench.loadtests.messages.generator import (
+    Failed,
+    GeneratorEvent,
+    Lost,
+    SecondPassed,
+    WindowClosed,
+    WindowOpened,
+)
+from loopbench.loadtests.messages.reports import FleetReport, Report
+from loopbench.loadtests.messages.specs import SessionSpec
+from loopbench.loadtests.messages.workers import (
+    LOST_AFTER_S,
+    AbortShare,
+    AboutLoad,
+    OfferShare,
+    Ping,
+    Pong,
+    Progress,
+    ReleaseShare,
+    Start,
+)
 
 _ROUND_TRIPS = 8
 _ROUND_TRIP_BOUND_S = 2.0
@@ -33,33 +51,31 @@ _WATCH_NS = _SECOND_NS // 10
 class LoadBroken(Exception):
     """A load that cannot be carried out. event: what the harness is sent."""
 
-    def __init__(self, event: str, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, event: Failed | Lost) -> None:
+        super().__init__(event.error)
         self.event = event
 
 
-class Send(Protocol):
-    """Sends a worker a message of a type about a load, by the load's number."""
-
-    def __call__(self, name: str, peer: Peer, number: int, **values: Any) -> None: ...
+Send = Callable[[Peer, AboutLoad], None]
+"""Sends a worker a message."""
 
 
 class SharedLoad:
-    """The load under way. number: tells it from those before. command: a SessionSpec as JSON.
+    """The load under way. number: tells it from those before.
 
-    send_event: takes the name of an event for the harness.
+    send: sends a worker a message. send_event: sends the harness an event.
     """
 
     def __init__(
         self,
         number: int,
-        command: Message,
+        spec: SessionSpec,
         roster: Roster,
         send: Send,
-        send_event: Callable[[str], None],
+        send_event: Callable[[GeneratorEvent], None],
     ) -> None:
         self.number = number
-        self._command = command
+        self._spec = spec
         self._roster = roster
         self._send = send
         self._send_event = send_event
@@ -79,58 +95,58 @@ class SharedLoad:
         """The harness has read the server: connections may be closed."""
         self._released.set()
 
-    def pong(self, peer: Peer, sent_ns: int, there_ns: int, back_ns: int) -> None:
+    def pong(self, peer: Peer, pong: Pong, back_ns: int) -> None:
         """A worker's answer to a ping, whose three instants compare the clocks."""
-        peer.clock.add(sent_ns, there_ns, back_ns)
+        peer.clock.add(pong.sent_ns, pong.there_ns, back_ns)
         self._pings_under_way.discard(peer.client_id)
 
-    def progress(self, peer: Peer, attached: dict[str, Any], message_bytes: int) -> None:
+    def progress(self, peer: Peer, progress: Progress, message_bytes: int) -> None:
         """What a worker has attached to one of Locust's reports: counts, or its final report."""
         if peer.reported or peer.gone is not None:
             return
-        peer.progress = attached
-        if attached["report"] is not None and self._merged is not None:
-            self._merged.add(attached["report"], peer.name, peer.clock.offset_ns)
+        peer.progress = progress
+        if progress.report is not None and self._merged is not None:
+            self._merged.add(progress.report, peer.name, peer.clock.offset_ns)
             peer.report_bytes = message_bytes
             peer.stage = Stage.REPORTED
 
     # The load.
 
-    def carry_out(self) -> dict[str, Any]:
+    def carry_out(self) -> Report:
         """The report that one generator would give, with a row for each worker.
 
         Raises LoadBroken where the workers cannot carry it out.
         """
         living, wanted = self._roster.living(), self._roster.wanted
         if len(living) < wanted:
-            raise LoadBroken("lost", f"{len(living)} of {wanted} workers are there")
+            raise LoadBroken(Lost(f"{len(living)} of {wanted} workers are there"))
         active: list[tuple[Peer, Share]] = []
-        for peer, share in zip(living, share_out(self._command, wanted), strict=True):
+        for peer, share in zip(living, share_out(self._spec, wanted), strict=True):
             peer.begin(0 if share is None else share.users)
             if share is not None:
                 active.append((peer, share))
         peers = [peer for peer, _ in active]
         self._compare_clocks(peers)
         for peer, share in active:
-            self._send(messages.LOAD, peer, self.number, command=share.command)
+            self._send(peer, OfferShare(self.number, share.spec))
         self._wait(peers, Stage.CONNECTED, _ARRIVAL_BOUND_S)
         self._keep_time(self._start(peers))
         self._released.wait(0 if self._aborted.is_set() else _RELEASE_BOUND_S)
-        self._send_all(messages.RELEASE, peers)
+        self._send_all(ReleaseShare(self.number), peers)
         # The drain, the users' end, and a link that comes back.
-        bound_s = self._command["drain_s"] + 2 * messages.LOST_AFTER_S
+        bound_s = self._spec.drain_s + 2 * LOST_AFTER_S
         self._wait(peers, Stage.REPORTED, bound_s)
         return self._report(peers, living)
 
-    def _send_all(self, name: str, peers: list[Peer]) -> None:
+    def _send_all(self, message: AboutLoad, peers: list[Peer]) -> None:
         for peer in peers:
-            self._send(name, peer, self.number)
+            self._send(peer, message)
 
     def _compare_clocks(self, peers: list[Peer]) -> None:
         for _ in range(_ROUND_TRIPS):
             self._pings_under_way = {peer.client_id for peer in peers}
             for peer in peers:
-                self._send(messages.PING, peer, self.number, sent_ns=time.time_ns())
+                self._send(peer, Ping(self.number, time.time_ns()))
             deadline = time.monotonic() + _ROUND_TRIP_BOUND_S
             while self._pings_under_way and time.monotonic() < deadline:
                 gevent.sleep(_POLL_S / 4)
@@ -141,26 +157,24 @@ class SharedLoad:
         lead_ns = int(_LEAD_S * _SECOND_NS) + 4 * slowest_ns
         realtime_ns, monotonic_ns = time.time_ns() + lead_ns, time.monotonic_ns() + lead_ns
         self._start_realtime_ns = realtime_ns
-        self._merged = Merged([load["name"] for load in self._command["loads"]], realtime_ns)
+        self._merged = Merged([load.name for load in self._spec.loads], realtime_ns)
         for peer in peers:
-            there_ns = realtime_ns + peer.clock.offset_ns
-            self._send(messages.START, peer, self.number, start_realtime_ns=there_ns)
+            self._send(peer, Start(self.number, realtime_ns + peer.clock.offset_ns))
         return monotonic_ns
 
     def _keep_time(self, start_ns: int) -> None:
         """Send the harness the window's edges and seconds, at the instants agreed on."""
-        open_ns = start_ns + int(self._command["warmup_s"] * _SECOND_NS)
-        close_ns = open_ns + int(self._command["measured_s"] * _SECOND_NS)
+        open_ns, close_ns = start_ns + self._spec.open_ns, start_ns + self._spec.close_ns
         with Timer() as timer:
             self._sleep_until(timer, open_ns)
-            self._send_event("window-opened")
+            self._send_event(WindowOpened())
             due = open_ns + _SECOND_NS
             while due < close_ns and not self._aborted.is_set():
                 self._sleep_until(timer, due)
-                self._send_event("second")
+                self._send_event(SecondPassed())
                 due += _SECOND_NS
             self._sleep_until(timer, close_ns)
-            self._send_event("window-closed")
+            self._send_event(WindowClosed())
 
     def _sleep_until(self, timer: Timer, due_ns: int) -> None:
         while not self._aborted.is_set() and (now := time.monotonic_ns()) < due_ns:
@@ -168,7 +182,7 @@ class SharedLoad:
             if not self._roster.living():
                 raise self._all_lost()
         if self._aborted.is_set():
-            self._send_all(messages.ABORT, self._roster.living())
+            self._send_all(AbortShare(self.number), self._roster.living())
 
     def _wait(self, peers: list[Peer], stage: Stage, bound_s: float) -> None:
         """Until each worker is at a stage or is lost; who is not after `bound_s` is lost, too.
@@ -182,10 +196,10 @@ class SharedLoad:
             self._roster.living()
             for peer in peers:
                 if peer.failed is not None:
-                    raise LoadBroken("failed", f"worker {peer.name}: {peer.failed}")
+                    raise LoadBroken(Failed(f"worker {peer.name}: {peer.failed}"))
             if self._aborted.is_set() and not abort_sent:
                 abort_sent = True
-                self._send_all(messages.ABORT, peers)
+                self._send_all(AbortShare(self.number), peers)
             late = [peer for peer in peers if peer.gone is None and peer.stage < stage]
             if not late:
                 break
@@ -198,25 +212,23 @@ class SharedLoad:
             raise self._all_lost()
 
     def _all_lost(self) -> LoadBroken:
-        return LoadBroken("lost", f"every worker is lost; {'; '.join(self._roster.lost())}")
+        return LoadBroken(Lost(f"every worker is lost; {'; '.join(self._roster.lost())}"))
 
-    def _report(self, peers: list[Peer], living: list[Peer]) -> dict[str, Any]:
+    def _report(self, peers: list[Peer], living: list[Peer]) -> Report:
         assert self._merged is not None
-        rows = [worker_row(peer, self._start_realtime_ns) for peer in living]
+        rows = tuple(worker_row(peer, self._start_realtime_ns) for peer in living)
         here = [
-            peer.progress["report"]
+            peer.progress.report.cpu_s
             for peer in peers
-            if peer.reported and peer.progress and peer.clock.same_kernel
+            if peer.reported and peer.progress and peer.progress.report and peer.clock.same_kernel
         ]
-        return {
-            **self._merged.to_json(),
-            # CPU time of this machine, to tell it from that of strangers.
-            "cpu_s": sum(report["cpu_s"] for report in here),
-            "busiest_cpu": _greatest(row["cpu_utilisation"] for row in rows),
-            "worst_lag_p99_ms": _greatest(row["lag_p99_ms"] for row in rows),
-            "one_clock": all(peer.clock.same_kernel for peer in peers),
-            "workers": rows,
-        }
+        fleet = FleetReport(
+            busiest_cpu=_greatest(row.cpu_utilisation for row in rows),
+            worst_lag_p99_ms=_greatest(row.lag_p99_ms for row in rows),
+            one_clock=all(peer.clock.same_kernel for peer in peers),
+            workers=rows,
+        )
+        return self._merged.report(sum(here), fleet)
 
 
 def _greatest(values: Iterable[float | None]) -> float | None:

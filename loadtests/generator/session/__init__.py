@@ -2,6 +2,5 @@
 
 from loopbench.loadtests.generator.session.load_run import LoadRun
 from loopbench.loadtests.generator.session.session import Session
-from loopbench.loadtests.generator.session.spec import SessionSpec
 
-__all__ = ["LoadRun", "Session", "SessionSpec"]
+__all__ = ["LoadRun", "Session"]

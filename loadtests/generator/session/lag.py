@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import gevent
 
 from loopbench.loadtests.generator.timer import Timer
+from loopbench.loadtests.messages.reports import Buckets
 from loopbench.loadtests.rows.histogram import Histogram
 
 _TICK_NS = 10_000_000
@@ -46,11 +47,11 @@ class LagMeter:
                     self._lags_us.append((time.monotonic_ns() - due) // 1000)
                 gevent.sleep(0)
 
-    def buckets(self) -> list[tuple[int, int]]:
-        """What was recorded, as pairs of a bucket's upper bound in us and its count."""
+    def buckets(self) -> Buckets:
+        """What was recorded."""
         histogram = Histogram()
         histogram.record(self._lags_us)
-        return list(histogram.buckets().items())
+        return histogram.pairs()
 
 
 def spin(spin_ms: float) -> None:

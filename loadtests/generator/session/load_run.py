@@ -7,7 +7,7 @@ from typing import Any
 
 from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection
 from loopbench.loadtests.generator.recorder import Series, Timeline
-from loopbench.loadtests.generator.session.spec import SessionSpec
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.scenarios.models import Load
 
 

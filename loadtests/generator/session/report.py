@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from loopbench.loadtests.generator.session.load_run import LoadRun
+from loopbench.loadtests.messages.reports import Buckets, LoadReport, Report, SessionReport
 
 _SECOND_NS = 1_000_000_000
 
@@ -52,32 +52,42 @@ def session_report(
     start: Start,
     opened: Edge,
     closed: Edge,
-    lag_buckets: list[tuple[int, int]],
-) -> dict[str, Any]:
-    """All of it, as JSON types."""
-    connections = [connection for run in runs for connection in run.connections]
-    return {
-        "warmup_s": (opened.monotonic_ns - start.monotonic_ns) / _SECOND_NS,
-        "start_realtime_ns": start.realtime_ns,
-        "late_ms": start.late_ns / 1e6,
-        "opened_realtime_ns": opened.realtime_ns,
-        "closed_realtime_ns": closed.realtime_ns,
-        "measured_s": (closed.monotonic_ns - opened.monotonic_ns) / _SECOND_NS,
-        "cpu_s": (closed.cpu_ns - opened.cpu_ns) / _SECOND_NS,
-        "clock_step_ms": abs(closed.clocks_apart_ns - opened.clocks_apart_ns) / 1e6,
-        "clock": "user" if any(one.user_clock_reads for one in connections) else "kernel",
-        "generator_lag": lag_buckets,
-        "loads": {
-            run.load.name: {
-                "users": run.users,
-                "timeline": run.timeline.to_json(run.measured),
-                "completed": answers_after - answers_before,
-                "warmup": run.warmup.to_json(),
-                "measured": run.measured.to_json(),
-                **({"counted": run.counted} if run.counted else {}),
-            }
+    lag: Buckets,
+) -> Report:
+    """All of it."""
+    return SessionReport(
+        warmup_s=(opened.monotonic_ns - start.monotonic_ns) / _SECOND_NS,
+        start_realtime_ns=start.realtime_ns,
+        late_ms=start.late_ns / 1e6,
+        opened_realtime_ns=opened.realtime_ns,
+        closed_realtime_ns=closed.realtime_ns,
+        measured_s=(closed.monotonic_ns - opened.monotonic_ns) / _SECOND_NS,
+        cpu_s=(closed.cpu_ns - opened.cpu_ns) / _SECOND_NS,
+        clock_step_ms=abs(closed.clocks_apart_ns - opened.clocks_apart_ns) / 1e6,
+        clock=clock_read(runs),
+        generator_lag=lag,
+        loads={
+            run.load.name: load_report(run, answers_after - answers_before)
             for run, answers_before, answers_after in zip(
                 runs, opened.answered, closed.answered, strict=True
             )
         },
-    }
+    )
+
+
+def load_report(run: LoadRun, completed: int) -> LoadReport[Buckets]:
+    """One load's part. completed: right answers that came within the window."""
+    return LoadReport(
+        users=run.users,
+        timeline=run.timeline.report(run.measured),
+        completed=completed,
+        warmup=run.warmup.report(),
+        measured=run.measured.report(),
+        counted=run.counted,
+    )
+
+
+def clock_read(runs: Iterable[LoadRun]) -> str:
+    """The clock that times were read with: `kernel` where every reading had its timestamp."""
+    connections = (connection for run in runs for connection in run.connections)
+    return "user" if any(one.user_clock_reads for one in connections) else "kernel"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -18,8 +17,15 @@ from loopbench.loadtests.generator.session.countdown import Countdown
 from loopbench.loadtests.generator.session.lag import LagMeter, spin
 from loopbench.loadtests.generator.session.load_run import LoadRun
 from loopbench.loadtests.generator.session.report import Edge, Start, session_report
-from loopbench.loadtests.generator.session.spec import SessionSpec
 from loopbench.loadtests.generator.timer import Timer
+from loopbench.loadtests.messages.generator import (
+    GeneratorEvent,
+    SecondPassed,
+    WindowClosed,
+    WindowOpened,
+)
+from loopbench.loadtests.messages.reports import Report
+from loopbench.loadtests.messages.specs import SessionSpec
 
 _SECOND_NS = 1_000_000_000
 _WATCH_NS = 100_000_000
@@ -34,7 +40,7 @@ _RELEASE_BOUND_S = 10.0
 class Session:
     """Runs the phases, and sends the harness an event as the measured window opens and closes.
 
-    send_event: takes the event's name. begin: called once every user has connected; the instant
+    begin: called once every user has connected; the instant
     on CLOCK_MONOTONIC, in ns, at which the lead-in begins. Without one that is then.
     started, released: set as the lead-in begins, and when connections may be closed.
     aborted: the load was broken off; what was measured until then is still reported.
@@ -43,7 +49,7 @@ class Session:
     def __init__(
         self,
         spec: SessionSpec,
-        send_event: Callable[[str], None],
+        send_event: Callable[[GeneratorEvent], None],
         begin: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.spec = spec
@@ -92,8 +98,8 @@ class Session:
         self._connecting.cut_short()
         self._ending.cut_short()
 
-    def run(self) -> dict[str, Any]:
-        """The phases in order; returns the report, as JSON types.
+    def run(self) -> Report:
+        """The phases in order; returns the report.
 
         Raises what a user raised, where that was not an answer's fault.
         """
@@ -106,7 +112,7 @@ class Session:
             open_ns = self.start_ns + self.spec.open_ns
             self._watch_until(timer, open_ns)
             opened, closed = self._window(timer, open_ns)
-            self._send_event("window-closed")
+            self._send_event(WindowClosed())
             gevent.killall(helpers)
             self._drain()
             # What a server holds for its connections is read while they are there.
@@ -132,14 +138,14 @@ class Session:
         for run in self.runs:
             run.open_window()
         with self._lag.recording():
-            self._send_event("window-opened")
+            self._send_event(WindowOpened())
             close_ns = self.start_ns + self.spec.close_ns
             self._mark(open_ns)
             due = open_ns + _SECOND_NS
             while due < close_ns and not self.aborted:
                 self._watch_until(timer, due)
                 self._mark(open_ns)
-                self._send_event("second")
+                self._send_event(SecondPassed())
                 due += _SECOND_NS
             self._watch_until(timer, close_ns)
             closed = Edge.now(self.runs)

@@ -118,7 +118,7 @@ class ClosedLoopUser(HarnessUser):
             problem = connection.exchange(run.payload, run.book)
             sent, received = connection.sent_ns, connection.received_ns
             if problem is None:
-                series.first.append(to_us(connection.first_ns - sent))
+                series.first_byte.append(to_us(connection.first_ns - sent))
                 series.add_answer(sent, received, session.start_realtime_ns, previous)
                 previous = received
             else:
@@ -136,7 +136,7 @@ class ClosedLoopUser(HarnessUser):
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
                 series.add_answer(sent, received, session.start_realtime_ns)
-                series.response.append(to_us(received - began))
+                series.response_time.append(to_us(received - began))
             else:
                 fail(series, problem, began, connection)
                 gevent.sleep(RETRY_S)
@@ -184,7 +184,7 @@ class OpenLoopUser(HarnessUser):
                 waited = max(0, free_ns - intended)
                 if problem is None:
                     series.add_answer(sent, received, start_realtime_ns)
-                    series.response.append(to_us(received - began + waited))
+                    series.response_time.append(to_us(received - began + waited))
                     series.send_lag.append(max(0, began - max(intended, free_ns)) // 1000)
                 else:
                     fail(series, problem, intended, connection)

@@ -72,7 +72,7 @@ class EchoUser(_SocketUser):
             if problem is None:
                 sent, received = connection.sent_ns, connection.received_ns
                 series.add_answer(sent, received, session.start_realtime_ns)
-                series.response.append(to_us(received - began))
+                series.response_time.append(to_us(received - began))
             else:
                 fail(series, problem, began, connection)
                 gevent.sleep(RETRY_S)

@@ -194,9 +194,9 @@ class Slots:
                 "stack": cell.stack,
                 "case": cell.case,
                 "users": self._plan.users,
-                "measured_s": sum(one.result["seconds"] for one in slices),
-                "requests": sum(one.result["completed"] for one in slices),
-                "failures": sum(one.result["failures"] for one in slices),
+                "measured_s": sum(one.result.seconds for one in slices),
+                "requests": sum(one.result.requests for one in slices),
+                "failures": sum(one.result.failures for one in slices),
                 **_figures(slices),
                 "warnings": told["warnings"],
             }
@@ -206,17 +206,17 @@ def _figures(slices: Sequence[Slice]) -> Row:
     """The geometric mean of each figure over the Slices; blank where one has none."""
     every = [
         {
-            "throughput_rps": one.result["completed"] / one.result["seconds"],
+            "throughput_rps": one.result.requests / one.result.seconds,
             "cpu_us_per_request": one.cpu_us_per_request,
-            "service_time_p50_ms": one.result["service_time_p50_ms"],
-            "service_time_p99_ms": one.result["service_time_p99_ms"],
+            "service_time_p50_ms": one.result.service_time_p50_ms,
+            "service_time_p99_ms": one.result.service_time_p99_ms,
         }
         for one in slices
     ]
     figures: dict[str, Value] = {}
     for name in _FIGURES:
-        values = [one[name] for one in every]
-        whole = len(values) == TURNS_A_SLOT and all(values)
+        values = [value for one in every if (value := one[name])]
+        whole = len(values) == TURNS_A_SLOT
         figures[name] = statistics.geometric_mean(values) if whole else None
     return figures
 

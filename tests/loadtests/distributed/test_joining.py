@@ -16,9 +16,10 @@ import pytest
 
 from loopbench.loadtests.distributed.fleet import Fleet, FleetGenerator, fleet_process
 from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.messages.generator import WindowOpened
 from loopbench.loadtests.services.free_port import free_port
 from tests.loadtests.counting import Counting
-from tests.loadtests.loads import begun, closed, command
+from tests.loadtests.loads import begun, closed, spec
 from tests.servers.processes import ROOT, eventually, needs_proc
 from tests.trees import copy_suite
 
@@ -74,11 +75,11 @@ def test_strangers_are_refused(tmp_path: Path, other_tree: Path, server: Countin
             made = joined(running, port, 1, notes)
             assert other.process.wait(30) == 1
             assert eventually(lambda: any(one.process.poll() is not None for one in same))
-            asked = command(server, closed("/now", 4))
+            asked = spec(server, closed("/now", 4))
             report = made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
             made.await_workers(5.0)  # and with it whatever was still to be said
         assert begun(report, "measured") > 0
-        assert len(report["workers"]) == 1
+        assert len(report.workers) == 1
         assert re.search(
             r"^worker: the master refused this worker: it runs \w{12} with Locust [\d.]+ of the "
             r"suite, the master \w{12} with Locust",
@@ -102,18 +103,18 @@ def test_a_worker_leaves_and_a_master_is_killed(tmp_path: Path, server: Counting
         started = [Worker(cleanup, tmp_path, port) for _ in range(2)]
         workers = {one.process.pid: one for one in started}
         made = joined(cleanup, port, 2, notes)
-        first, second = (workers[worker["pid"]] for worker in made.await_workers(5.0))
+        first, second = (workers[worker.pid] for worker in made.await_workers(5.0))
 
         def leave() -> None:
             second.process.send_signal(signal.SIGINT)
             assert second.process.wait(30) == 1
 
-        asked = command(server, closed("/now", 4), measured_s=0.5)
-        report = made.load(asked, bound_s=30.0, at={"window-opened": leave}, give_up=lambda: False)
+        asked = spec(server, closed("/now", 4), measured_s=0.5)
+        report = made.load(asked, bound_s=30.0, at={WindowOpened: leave}, give_up=lambda: False)
         assert second.last_line == "worker: interrupted; the master was told"
-        kept, lost = report["workers"]
-        assert kept["gone"] is None and kept["requests"] == begun(report, "measured") > 0
-        assert lost["gone"] == "it has left" and "worker-lost" in lost["warnings"]
+        kept, lost = report.workers
+        assert kept.gone is None and (kept.requests or 0) == begun(report, "measured") > 0
+        assert lost.gone == "it has left" and "worker-lost" in (lost.warnings or "")
         os.kill(made.pid, signal.SIGKILL)
         with pytest.raises(GeneratorDied, match="SIGKILL"):
             made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +17,9 @@ from loopbench.loadtests.distributed.options import fleet_of, place_of
 from loopbench.loadtests.hosts import preflight
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
 from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
+from loopbench.loadtests.hosts.host_info import host_info
 from loopbench.loadtests.hosts.server_location import HERE
+from loopbench.loadtests.messages.workers import Hello
 from loopbench.results.schema import Code
 from loopbench.results.schema.warnings import WORKER_SILENT_AFTER_S
 
@@ -136,7 +139,7 @@ def test_one_kernel_has_one_clock() -> None:
 
 def test_a_gap_is_the_longest_silence_of_a_load() -> None:
     """It counts from the load's begin on, and not what was before."""
-    peer = Peer(1, "x", {"host": "h", "pid": 1}, Clock(same_kernel=True))
+    peer = Peer(1, "x", Hello(replace(host_info(), host="h"), 1), Clock(same_kernel=True))
     peer.last_message = time.monotonic() - 100.0
     peer.note_message()
     assert peer.longest_gap_s >= 100.0

@@ -16,7 +16,7 @@ from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
-from loopbench.loadtests.hosts.host_info import host_facts, source_version
+from loopbench.loadtests.hosts.host_info import host_info, source_version
 from loopbench.loadtests.hosts.server_location import Place
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
@@ -61,7 +61,7 @@ def test_a_server_behind_ssh(tmp_path: Path) -> None:
     the server over there ends by itself."""
     with ssh_to_here(tmp_path) as ssh:
         place = Place(via=ssh)
-        assert place.facts()["source"] == source_version()
+        assert place.facts().source == source_version()
         place.check()
         watched = Settings(probe=True)
         with place.server("asyncio", settings=watched, cpus=frozenset({0}), log=None) as server:
@@ -138,12 +138,13 @@ def test_figures_of_two_clocks_are_blank(tmp_path: Path, generator: Generator) -
 
 def test_facts_say_what_a_host_has() -> None:
     """CPUs, descriptors and ports of this machine, with the versions of what runs here."""
-    facts = host_facts()
-    assert facts["python"].split(".") == [str(part) for part in sys.version_info[:3]]
-    assert facts["files"] > 0
-    assert facts["version"].startswith(f"{source_version()} with Locust ")
+    facts = host_info()
+    assert facts.python.split(".") == [str(part) for part in sys.version_info[:3]]
+    assert facts.files > 0
+    assert facts.version.startswith(f"{source_version()} with Locust ")
     if sys.platform == "linux":
-        assert facts["boot_id"] == BOOT_ID.read_text().strip()
-        first, last = facts["ports"]
+        assert facts.boot_id == BOOT_ID.read_text().strip()
+        assert facts.ports is not None and facts.cpus is not None
+        first, last = facts.ports
         assert 0 < first < last <= 65_535
-        assert set(facts["cpus"]) == os.sched_getaffinity(0)
+        assert set(facts.cpus) == os.sched_getaffinity(0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from loopbench.loadtests.distributed.master.shares import Share, share_out
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.model import divide
 from loopbench.loadtests.scenarios.table import (
@@ -16,29 +17,19 @@ from loopbench.loadtests.scenarios.table import (
     Idle,
     Load,
     Open,
-    load_from_json,
-    load_to_json,
 )
 from loopbench.servers.contract.cases import CASES
+from tests.loadtests.loads import spec_at
 
 CASE = CASES["plain"]
 
 
-def command(*loads: Load) -> dict[str, Any]:
-    return {
-        "host": "127.0.0.1",
-        "port": 1,
-        "loads": [load_to_json(load) for load in loads],
-        "warmup_s": 1.0,
-        "measured_s": 1.0,
-        "drain_s": 1.0,
-        "timeout_s": 1.0,
-        "seed": 3,
-    }
+def spec(*loads: Load) -> SessionSpec:
+    return spec_at("127.0.0.1", 1, *loads, seed=3)
 
 
 def loads_of(share: Share | None) -> list[Load]:
-    return [load_from_json(load) for load in share.command["loads"]] if share else []
+    return list(share.spec.loads) if share else []
 
 
 @pytest.mark.parametrize(
@@ -70,12 +61,12 @@ def test_parts_differ_by_one_at_most(
 def test_the_shares_are_the_whole(name: str, workers: int) -> None:
     """Users, connections and rates of all workers add up to the scenario's, load by load."""
     scenario = SCENARIOS[name]
-    shares = share_out(command(*scenario.loads), workers)
+    shares = share_out(spec(*scenario.loads), workers)
     assert len(shares) == workers
     users: Counter[str] = Counter()
     rates: Counter[str] = Counter()
     for share in shares:
-        assert share is None or share.command["loads"]
+        assert share is None or share.spec.loads
         loads = loads_of(share)
         assert sum(load.model.population for load in loads) == (share.users if share else 0)
         for load in loads:
@@ -90,9 +81,9 @@ def test_the_shares_are_the_whole(name: str, workers: int) -> None:
 
 def test_one_worker_gets_the_load_as_it_is() -> None:
     """The same arrivals, then, as of a generator without workers."""
-    whole = command(Load("main", CASE, Open(100.0, 8)))
+    whole = spec(Load("main", CASE, Open(100.0, 8)))
     (share,) = share_out(whole, 1)
-    assert share == Share({**whole, "whole": True}, users=8)
+    assert share == Share(replace(whole, whole=True), users=8)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -100,7 +91,7 @@ def test_a_broadcast_is_not_divided(workers: int) -> None:
     """Its receivers, its publisher and those that read nothing are one worker's, unchanged; the
     next load begins at the worker after."""
     feed, other = SCENARIOS["feed-slow"].loads[0], Load("beside", CASE, Idle(1))
-    shares = share_out(command(feed, other), workers)
+    shares = share_out(spec(feed, other), workers)
     found = [[load.name for load in loads_of(share)] for share in shares]
     assert found[0][0] == "main" and "main" not in str(found[1:])
     assert loads_of(shares[0])[0].model == feed.model
@@ -110,7 +101,7 @@ def test_a_broadcast_is_not_divided(workers: int) -> None:
 def test_small_loads_do_not_all_fall_on_the_first_worker() -> None:
     """What is left over of each load goes to the next workers in turn."""
     loads = [Load(f"load-{n}", CASE, Idle(1)) for n in range(4)]
-    shares = share_out(command(*loads), 4)
+    shares = share_out(spec(*loads), 4)
     assert [[load.name for load in loads_of(share)] for share in shares] == [
         ["load-0"],
         ["load-1"],
@@ -121,15 +112,15 @@ def test_small_loads_do_not_all_fall_on_the_first_worker() -> None:
 
 def test_a_worker_without_users_is_left_out() -> None:
     """Three users are no work for a fourth worker."""
-    shares = share_out(command(Load("main", CASE, Closed(3))), 4)
+    shares = share_out(spec(Load("main", CASE, Closed(3))), 4)
     assert [share is None for share in shares] == [False, False, False, True]
 
 
 def test_a_ramp_stays_even() -> None:
     """Users of different workers begin between each other, not at the same steps."""
-    shares = share_out(command(Load("main", CASE, Closed(8, ramp_s=0.8))), 4)
+    shares = share_out(spec(Load("main", CASE, Closed(8, ramp_s=0.8))), 4)
     begins = sorted(
-        (index + share.command["phase"]) / load.model.users * load.model.ramp_s
+        (index + share.spec.phase) / load.model.users * load.model.ramp_s
         for share in shares
         if share is not None
         for load in loads_of(share)
@@ -143,14 +134,14 @@ def test_divided_arrivals_are_still_poisson() -> None:
     """The workers' arrivals together: the mean of the rate, and, in tenths of a second, a variance
     equal to the mean, as only a Poisson process has it. Each worker draws its own."""
     rate_rps, seconds, workers = 1000.0, 100, 4
-    shares = share_out(command(Load("main", CASE, Open(rate_rps, 64))), workers)
+    shares = share_out(spec(Load("main", CASE, Open(rate_rps, 64))), workers)
     counts: Counter[int] = Counter()
     firsts = set()
     for share in shares:
         assert share is not None
         (load,) = loads_of(share)
         assert isinstance(load.model, Open)
-        drawn = Arrivals(load.model.rate_rps, seconds * 10**9, f"3/main{share.command['part']}")
+        drawn = Arrivals(load.model.rate_rps, seconds * 10**9, f"3/main{share.spec.part}")
         due = drawn.take()
         firsts.add(due)
         while due is not None:

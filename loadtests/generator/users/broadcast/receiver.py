@@ -83,4 +83,4 @@ class Receiver:
         publication.deliveries += 1
         publication.last_ns = max(publication.last_ns, received)
         if publication.deliveries == self._model.receivers:
-            series.last.append(to_us(publication.last_ns - sent_ns))
+            series.last_delivery.append(to_us(publication.last_ns - sent_ns))

@@ -9,7 +9,7 @@ from contextlib import suppress
 import gevent
 
 from loopbench.loadtests.generator.clients.http1 import Answer, AnswerBook, Connection, Framing
-from loopbench.loadtests.generator.session import SessionSpec
+from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.servers.contract.cases import CASES
 
 _COUNT_S = 0.3

@@ -1,11 +1,9 @@
-"""What a session is asked for."""
+"""What the load generator is asked for: a session with one server, or a Block with several."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from loopbench.loadtests.scenarios.codec import load_from_json
 from loopbench.loadtests.scenarios.models import Load
 
 _SECOND_NS = 1_000_000_000
@@ -37,12 +35,6 @@ class SessionSpec:
     phase: float = 0.0
     whole: bool = False
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> SessionSpec:
-        """From a command of the control pipe; raises TypeError on unknown or missing names."""
-        loads = tuple(load_from_json(load) for load in values["loads"])
-        return cls(**{**values, "loads": loads})
-
     @property
     def open_ns(self) -> int:
         """When the measured window opens, after the session's start."""
@@ -58,3 +50,31 @@ class SessionSpec:
         """Host and port as a request's Host header has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that takes part in a Block. pids: its processes, whose CPU time counts; none where
+    they run on another machine. load: what it is offered."""
+
+    name: str
+    host: str
+    port: int
+    pids: tuple[int, ...]
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """What the harness asks for. cpus: where the servers run; empty where they are not pinned, and
+    their CPU time is known to a timer tick only.
+
+    first_s: how long a Slice may wait for the first answers of its users, before they count as
+    failed. drain_s: the same for the answers that are under way at its end.
+    """
+
+    targets: tuple[Target, ...]
+    cpus: tuple[int, ...]
+    first_s: float
+    drain_s: float
+    seed: int

@@ -1,0 +1,1 @@
+"""What the harness, the load generator, and a master and its workers say to each other."""

@@ -1,0 +1,305 @@
+"""The one codec of everything that processes say to each other: frozen dataclasses as JSON types.
+
+Types are read from the fields' annotations, once a class. It is strict: a key that is missing or
+unknown, or a value of another type, raises MessageError with the names of the message and the key.
+
+Understood are dataclasses, also generic ones; str, int, float, bool, None and unions of these;
+`X | None`; tuples; mappings with keys of type str; enumerations; bytes, which travel as latin-1
+text; `bytes | re.Pattern[bytes]`; and `Annotated[X, codec]` with a codec of its own, such as a
+Vocabulary. A class that has `to_json` and `from_json` of its own is asked instead. A field's key is
+its name without the underscore that keeps a Python keyword from being one.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+M = TypeVar("M")
+
+Json = dict[str, Any]
+"""A JSON object as `json` reads and writes it."""
+
+_SCALARS = (str, int, float, bool, types.NoneType)
+
+
+class MessageError(ValueError):
+    """What came is not the message that it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How values of one type travel. encode: None where they are JSON types already.
+
+    decode: takes where the value stands, for the error's text, and the value.
+    """
+
+    encode: Callable[[Any], Any] | None
+    decode: Callable[[str, Any], Any]
+
+    def encoded(self, value: Any) -> Any:
+        """As JSON types."""
+        return value if self.encode is None else self.encode(value)
+
+
+def to_json(message: object, kind: Any = None) -> Json:
+    """A dataclass as JSON types. kind: its class with its arguments, where that is generic."""
+    encoded: Json = _codec(cast(Any, kind or type(message)), strict=True).encoded(message)
+    return encoded
+
+
+def from_json(kind: type[M], values: object) -> M:
+    """The inverse of `to_json`. kind: also a generic class with its arguments.
+
+    Raises MessageError.
+    """
+    return cast(M, _codec(cast(Any, kind), strict=True).decode(_name(kind), values))
+
+
+def part_from_json(kind: type[M], values: object) -> M:
+    """The same of what another version of the suite says: keys that `kind` does not know are left
+    out, and those that have a default may be missing. Raises MessageError for all else."""
+    return cast(M, _codec(cast(Any, kind), strict=False).decode(_name(kind), values))
+
+
+class Vocabulary(Generic[M]):
+    """Messages that can be told apart by one key, whose value is the class's name in lower case
+    and with hyphens, or the name that `kinds` gives it.
+
+    noun: what they are, for errors. key: where the name stands.
+    """
+
+    def __init__(self, noun: str, key: str, kinds: Iterable[type[M]] | Mapping[str, type[M]]):
+        self.noun = noun
+        self.key = key
+        self.kinds = (
+            dict(kinds)
+            if isinstance(kinds, Mapping)
+            else {hyphenated(kind.__name__): kind for kind in kinds}
+        )
+        self._names = {kind: name for name, kind in self.kinds.items()}
+
+    def to_json(self, message: M) -> Json:
+        """With its name."""
+        return {self.key: self._names[type(message)], **to_json(message)}
+
+    def from_json(self, values: object) -> M:
+        """The inverse. Raises MessageError, for a name that is not known as well."""
+        rest = dict(_object(self.noun, values))
+        name = rest.pop(self.key, None)
+        kind = self.kinds.get(name) if isinstance(name, str) else None
+        if kind is None:
+            raise MessageError(f"unknown {self.noun} {name!r}, known: {sorted(self.kinds)}")
+        return cast(M, from_json(cast(Any, kind), rest))
+
+
+def hyphenated(name: str) -> str:
+    """`WindowOpened` as `window-opened`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+@cache
+def _codec(hint: Any, *, strict: bool) -> _Codec:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _own(hint.__metadata__[0])
+    if origin in (Union, types.UnionType):
+        return _union(hint, strict)
+    if origin is tuple:
+        return _tuple(get_args(hint), strict)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _mapping(_codec(get_args(hint)[1], strict=strict))
+    kind = origin or hint
+    if kind in _SCALARS:
+        return _Codec(None, _scalars((kind,)))
+    if kind is bytes:
+        return _Codec(lambda value: value.decode("latin-1"), _bytes)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _Codec(lambda value: value.value, _enumeration(kind))
+    if hasattr(kind, "to_json") and hasattr(kind, "from_json"):
+        return _own(kind)
+    if is_dataclass(kind):
+        return _dataclass(cast(type, kind), _hints(hint), strict)
+    raise TypeError(f"no message can hold a {hint!r}")
+
+
+def _own(codec: Any) -> _Codec:
+    """Of what has `to_json(value)` and `from_json(values)` of its own."""
+
+    def decode(where: str, value: Any) -> Any:
+        try:
+            return codec.from_json(value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MessageError(f"{where}: {error}") from error
+
+    return _Codec(codec.to_json, decode)
+
+
+def _hints(hint: Any) -> dict[str, Any]:
+    """The fields' types, with a generic class's parameters replaced by its arguments."""
+    kind = get_origin(hint) or hint
+    parameters = getattr(kind, "__parameters__", ())
+    given = dict(zip(parameters, get_args(hint), strict=False))
+
+    def filled(one: Any) -> Any:
+        if isinstance(one, TypeVar):
+            return given[one]
+        inner = getattr(one, "__parameters__", ())
+        return one[tuple(given[each] for each in inner)] if inner else one
+
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: filled(one) for name, one in hints.items()}
+
+
+def _dataclass(kind: type, hints: Mapping[str, Any], strict: bool) -> _Codec:
+    own = fields(cast(Any, kind))
+    codecs = {one.name: _codec(hints[one.name], strict=strict) for one in own}
+    names = {one.name.rstrip("_"): one.name for one in own}
+    needed = {
+        key: strict or (one.default is MISSING and one.default_factory is MISSING)
+        for key, one in zip(names, own, strict=True)
+    }
+
+    def encode(value: Any) -> Json:
+        return {key: codecs[name].encoded(getattr(value, name)) for key, name in names.items()}
+
+    def decode(where: str, value: Any) -> Any:
+        values = _object(where, value)
+        unknown = sorted(values.keys() - names.keys())
+        if strict and unknown:
+            raise MessageError(f"{where}: unknown {', '.join(map(repr, unknown))}")
+        missing = [key for key in names if needed[key] and key not in values]
+        if missing:
+            raise MessageError(f"{where}: {', '.join(map(repr, missing))} missing")
+        return kind(
+            **{
+                name: codecs[name].decode(f"{where}.{key}", values[key])
+                for key, name in names.items()
+                if key in values
+            }
+        )
+
+    return _Codec(encode, decode)
+
+
+def _union(hint: Any, strict: bool) -> _Codec:
+    members = get_args(hint)
+    if all(member in _SCALARS for member in members):
+        return _Codec(None, _scalars(members))
+    if set(members) == {bytes, re.Pattern[bytes]}:
+        return _Codec(_encode_pattern, _decode_pattern)
+    held = [member for member in members if member is not types.NoneType]
+    if len(held) != 1:
+        raise TypeError(f"no message can hold a {hint!r}")
+    inner = _codec(held[0], strict=strict)
+    encode = inner.encode
+    return _Codec(
+        None if encode is None else lambda value: None if value is None else encode(value),
+        lambda where, value: None if value is None else inner.decode(where, value),
+    )
+
+
+def _tuple(members: tuple[Any, ...], strict: bool) -> _Codec:
+    any_length = len(members) == 2 and members[1] is Ellipsis
+    inner = [_codec(one, strict=strict) for one in (members[:1] if any_length else members)]
+
+    def paired(value: Any) -> Iterable[tuple[_Codec, Any]]:
+        return zip(inner * len(value) if any_length else inner, value, strict=True)
+
+    def encode(value: Any) -> list[Any]:
+        return [codec.encoded(one) for codec, one in paired(value)]
+
+    def decode(where: str, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise _wrong(where, value, "a list")
+        if not any_length and len(value) != len(inner):
+            raise _wrong(where, value, f"a list of {len(inner)}")
+        return tuple(codec.decode(where, one) for codec, one in paired(value))
+
+    return _Codec(None if all(one.encode is None for one in inner) else encode, decode)
+
+
+def _mapping(inner: _Codec) -> _Codec:
+    def encode(value: Any) -> Json:
+        return {key: inner.encoded(one) for key, one in value.items()}
+
+    def decode(where: str, value: Any) -> Json:
+        return {
+            key: inner.decode(f"{where}[{key}]", one) for key, one in _object(where, value).items()
+        }
+
+    # Not the mapping itself: it need not be a dict, and may go on changing.
+    return _Codec(encode, decode)
+
+
+def _scalars(kinds: tuple[Any, ...]) -> Callable[[str, Any], Any]:
+    taken = {*kinds, int} if float in kinds else set(kinds)
+    to_float = float in kinds and int not in kinds
+    expected = " or ".join("null" if kind is types.NoneType else kind.__name__ for kind in kinds)
+
+    def decode(where: str, value: Any) -> Any:
+        if type(value) not in taken:
+            raise _wrong(where, value, expected)
+        return float(value) if to_float and type(value) is int else value
+
+    return decode
+
+
+def _bytes(where: str, value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise _wrong(where, value, "text")
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise MessageError(f"{where}: {error}") from error
+
+
+def _encode_pattern(value: bytes | re.Pattern[bytes]) -> Any:
+    if isinstance(value, re.Pattern):
+        return {"pattern": value.pattern.decode("latin-1")}
+    return value.decode("latin-1")
+
+
+def _decode_pattern(where: str, value: Any) -> bytes | re.Pattern[bytes]:
+    if isinstance(value, dict) and value.keys() == {"pattern"}:
+        return re.compile(_bytes(f"{where}.pattern", value["pattern"]))
+    return _bytes(where, value)
+
+
+def _enumeration(kind: type[Enum]) -> Callable[[str, Any], Enum]:
+    def decode(where: str, value: Any) -> Enum:
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise MessageError(f"{where}: {error}") from error
+
+    return decode
+
+
+def _object(where: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise _wrong(where, value, "an object")
+    return value
+
+
+def _wrong(where: str, value: object, expected: str) -> MessageError:
+    return MessageError(f"{where}: {str(value)[:80]!r} is not {expected}")
+
+
+def _name(kind: Any) -> str:
+    return str((get_origin(kind) or kind).__name__)
