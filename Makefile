@@ -156,7 +156,8 @@ test: lint ## Run every check and test (TESTS=… picks tests)
 
 .PHONY: test-quick
 test-quick: setup-dev ## Run the quick tests alone, in less than a minute, for while you work
-	@$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal -m quick $(TESTS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q \
+		--numprocesses 2 --dist worksteal -m quick $(TESTS)
 
 .PHONY: faults
 faults: setup-dev ## Provoke faults at real benches, and print what came of each (PART=commit/3)

@@ -12,7 +12,7 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -385,6 +385,7 @@ def available(stack: Stack) -> str | None:
     return f"install {', '.join(missing)} ({_remedy(stack)})" if missing else None
 
 
+@cache  # what is installed does not change while a command runs, and metadata are slow to read
 def _installed(package: str) -> bool:
     try:
         version(package)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.quick import is_quick
+from tests.servers.processes import descendants
 from tests.skips import (  # noqa: F401  (hooks)
     pytest_make_collect_report,
     pytest_runtest_makereport,
@@ -43,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("quick")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Under `-m quick` the other files are not even read: that takes longer than most tests."""
+    if config.option.markexpr != "quick" or not collection_path.name.startswith("test_"):
+        return None
+    return True if not is_quick(collection_path, ROOT) else None
+
+
 @pytest.fixture
 def generated(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
     """`generated(path, text)`: the committed file must hold exactly this text.
@@ -66,16 +75,22 @@ def generated(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
 @pytest.fixture(autouse=True)
 def no_process_left() -> Iterator[None]:
     """Fail the test that leaves a child process, and end that process."""
-    this = psutil.Process()
-    before = set(this.children(recursive=True))
+    before = descendants()
     yield
-    started = [child for child in this.children(recursive=True) if child not in before]
+    started = descendants() - before
     if not started:
         return
-    _, left = psutil.wait_procs(started, timeout=_ENDING_BOUND_S)
+    _, left = psutil.wait_procs(_processes(started), timeout=_ENDING_BOUND_S)
     described = []
     for child in left:
         with child.oneshot():
             described.append(f"{child.pid} ({child.status()}): {' '.join(child.cmdline())}")
         child.kill()
     assert not left, f"processes left behind: {'; '.join(described)}"
+
+
+def _processes(pids: set[int]) -> Iterator[psutil.Process]:
+    """Those of the processes that still exist."""
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            yield psutil.Process(pid)

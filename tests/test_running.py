@@ -110,7 +110,21 @@ def test_an_interrupt_ends_both_runs(tmp_path: Path) -> None:
     assert (done, len(asked)) == (2, 1)
 
 
-def run(folder: Path, side_by_side: int, alone: int) -> tuple[int, list[str]]:
+def test_the_second_run_reads_only_the_files_that_have_something_for_it(tmp_path: Path) -> None:
+    """Where nobody chose any."""
+    for name, text in (("one", "@pytest.mark.alone\n"), ("two", "# about nothing\n")):
+        (tmp_path / "tests" / name).mkdir(parents=True)
+        (tmp_path / "tests" / name / "test_it.py").write_text(text)
+    _, asked = run(tmp_path, 0, 0, words=())
+    assert asked == [
+        "-m pytest --numprocesses 3 --dist worksteal -m not alone",
+        "-m pytest -m alone tests/one/test_it.py",
+    ]
+
+
+def run(
+    folder: Path, side_by_side: int, alone: int, words: tuple[str, ...] = ("one", "two")
+) -> tuple[int, list[str]]:
     """The exit status of `.ci/test one two` and what it asks an interpreter for, whose exit
     statuses are these."""
     for name in (".ci", ".venv/bin"):
@@ -122,5 +136,5 @@ def run(folder: Path, side_by_side: int, alone: int) -> tuple[int, list[str]]:
         f"*'-m not alone'*) exit {side_by_side} ;;\n*) exit {alone} ;;\nesac\n"
     )
     python.chmod(0o755)
-    done = subprocess.run(["sh", str(folder / ".ci" / "test"), "one", "two"])
+    done = subprocess.run(["sh", str(folder / ".ci" / "test"), *words])
     return done.returncode, (folder / "asked").read_text().splitlines()

@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loopbench.servers.contract.cases import CASES
@@ -93,13 +94,31 @@ def ask(port: int, case: str, times: int = 1) -> None:
             assert expected.check(response.status, response.read()) is None
 
 
-def children() -> set[int]:
-    """The pids of this process's own children, those not reaped yet included."""
-    tasks = PROC / "self" / "task"
+def children(pid: int | None = None) -> set[int]:
+    """The pids of the children of a process, those not reaped yet included; of this one unless
+    named. None of a process that is gone."""
     found: set[int] = set()
-    for task in tasks.iterdir():
-        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
-            found |= set(map(int, (task / "children").read_text().split()))
+    with suppress(FileNotFoundError, ProcessLookupError):  # a thread, or all, ended meanwhile
+        for task in (PROC / str(pid or "self") / "task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found |= set(map(int, (task / "children").read_text().split()))
+    return found
+
+
+def descendants() -> set[int]:
+    """The pids of this process's children, of theirs, and so on.
+
+    Asked of the kernel where it lists children: before and after each of thousands of tests, a
+    look at every process of the machine would take long.
+    """
+    if not (PROC / "self" / "task" / str(os.getpid()) / "children").exists():
+        return {child.pid for child in psutil.Process().children(recursive=True)}
+    found: set[int] = set()
+    left = children()
+    while left:
+        pid = left.pop()
+        found.add(pid)
+        left |= children(pid) - found
     return found
 
 
