@@ -464,14 +464,13 @@ def _seed(seed: int | None, folder: Path, resume: bool) -> int:
 
 def _show(outcome: Outcome) -> None:
     """Table and report, made by the reading half from the folder alone."""
-    folder, own = str(outcome.folder), own_modules.environment()
-    shown = subprocess.run(own_modules.command("results", "show", folder), env=own)
-    reported = subprocess.run(own_modules.command("results", "report", folder), env=own)
+    command = own_modules.command("results", "show", "--report", str(outcome.folder))
+    shown = subprocess.run(command, env=own_modules.environment())
     if outcome.loaded_share is not None:
         click.echo(f"{outcome.loaded_share:.0%} of the time was warm-up and measurement.", err=True)
     if outcome.broken:
         _fail(f"{len(outcome.broken)} without figures: {outcome.broken[0]}")
-    sys.exit(shown.returncode or reported.returncode)
+    sys.exit(shown.returncode)
 
 
 def _fail(line: str) -> NoReturn:

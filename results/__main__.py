@@ -82,23 +82,25 @@ for command in (*REGRESSION_COMMANDS, why):
     metavar="SCENARIO",
     help="Show only this one, or those of a pattern (repeatable).",
 )
+@click.option("--report", "reported", is_flag=True, help="Write the report too, of everything.")
 def show(
-    run: Path | None, reference: str | None, intervals: bool, scenarios: tuple[str, ...]
+    run: Path | None,
+    reference: str | None,
+    intervals: bool,
+    scenarios: tuple[str, ...],
+    reported: bool,
 ) -> None:
     """Print the table, the Warnings in words, and where the files are.
 
     Brings summary.csv and datapackage.json of the folder up to date.
     """
-    from loopbench.results.folder import datapackage
-    from loopbench.results.stats import summary
     from loopbench.results.terminal import table
 
     path = _chosen(run)
-    loaded = _load(path)
+    whole = loaded = _load(path)
     summaries = _summaries(loaded, reference)
     try:
-        summary.write(path, summaries)
-        datapackage.write(path)
+        _bring_up_to_date(path, summaries)
     except OSError as error:
         click.echo(f"note: summary.csv was not brought up to date: {error.strerror}", err=True)
     if scenarios:
@@ -109,6 +111,8 @@ def show(
         summaries = _summaries(loaded, reference)
     page = table.page(loaded, summaries, intervals=intervals)
     _print(lambda console: table.render(page, path, console))
+    if reported:
+        click.echo(_report(whole, _summaries(whole, None), None))
 
 
 @cli.command()
@@ -124,21 +128,33 @@ def report(run: Path | None, wanted: str | None) -> None:
 
     Brings summary.csv and datapackage.json of the folder up to date too.
     """
-    from loopbench.results.folder import datapackage
-    from loopbench.results.report import write as writing
-    from loopbench.results.stats import summary
-    from loopbench.results.terminal.table import shown_path
-
     path = _chosen(run)
     loaded = _load(path)
     summaries = _summaries(loaded, None)
-    written = writing.write(loaded, summaries, [wanted] if wanted else writing.FORMATS)
+    page = _report(loaded, summaries, wanted)
     try:
-        summary.write(path, summaries)
-        datapackage.write(path)
+        _bring_up_to_date(path, summaries)
     except OSError as error:
         raise ResultsError(f"cannot write into {path}: {error.strerror}") from error
-    click.echo(shown_path(written[0]))
+    click.echo(page)
+
+
+def _bring_up_to_date(path: Path, summaries: Summaries) -> None:
+    """Write what a folder holds besides what was measured. Raises OSError."""
+    from loopbench.results.folder import datapackage
+    from loopbench.results.stats import summary
+
+    summary.write(path, summaries)
+    datapackage.write(path)
+
+
+def _report(loaded: folders.Folder, summaries: Summaries, wanted: str | None) -> str:
+    """Write the report, in every format unless one is wanted; returns the first one's path."""
+    from loopbench.results.report import write as writing
+    from loopbench.results.terminal.table import shown_path
+
+    written = writing.write(loaded, summaries, [wanted] if wanted else writing.FORMATS)
+    return shown_path(written[0])
 
 
 @cli.command()

@@ -109,6 +109,19 @@ def test_show_brings_the_derived_files_up_to_date(folder: Path, command: Command
     assert json.loads((folder / "datapackage.json").read_text())["resources"]
 
 
+def test_show_and_report_at_once(folder: Path, command: Command) -> None:
+    """The table, then the page's path; the report is of every scenario, whatever was shown."""
+    table = command("show", "--scenario", "open-low", folder.name).out
+    said = command("show", "--scenario", "open-low", "--report", folder.name)
+    assert (said.status, said.err) == (0, "")
+    assert said.out == f"{table}{folder.name}/report.html\n"
+    both = command("report", folder.name), (folder / "report.md").read_text(encoding="utf-8")
+    assert said.out.endswith(both[0].out)
+    command("show", "--report", "--reference", "quart-hypercorn", folder.name)
+    assert (folder / "report.md").read_text(encoding="utf-8") == both[1]
+    assert "plain-32" in both[1]
+
+
 def test_show_works_where_nothing_can_be_written(folder: Path, command: Command) -> None:
     """The table is printed, and a note says that summary.csv is not."""
     (folder / "summary.csv").mkdir()
