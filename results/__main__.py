@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables
+from loopbench.results.folder.counts import counts_of
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.results.why.command import why
 
@@ -51,6 +52,14 @@ class Run(click.ParamType[Path]):
         return [*map(CompletionItem, found), CompletionItem(incomplete, type="dir")]
 
 
+_AS_JSON = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON document instead; its form is in results/README.md.",
+)
+
+
 def _chosen(run: Path | None) -> Path:
     try:
         return run if run is not None else folders.find(None)
@@ -74,7 +83,8 @@ for command in (*REGRESSION_COMMANDS, why):
     metavar="STACK",
     help="Take ratios to this stack; by default to the first by name that is no yardstick.",
 )
-@click.option("--intervals", is_flag=True, help="Print both ends of each interval.")
+@click.option("--wide", is_flag=True, help="Print every figure, and the Warnings in words.")
+@click.option("--intervals", is_flag=True, help="The same, with both ends of each interval.")
 @click.option(
     "--scenario",
     "scenarios",
@@ -83,18 +93,21 @@ for command in (*REGRESSION_COMMANDS, why):
     help="Show only this one, or those of a pattern (repeatable).",
 )
 @click.option("--report", "reported", is_flag=True, help="Write the report too, of everything.")
+@_AS_JSON
 def show(
     run: Path | None,
     reference: str | None,
+    wide: bool,
     intervals: bool,
     scenarios: tuple[str, ...],
     reported: bool,
+    as_json: bool,
 ) -> None:
-    """Print the table, the Warnings in words, and where the files are.
+    """Print who is faster, by how much and how sure that is, a line a scenario.
 
     Brings summary.csv and datapackage.json of the folder up to date.
     """
-    from loopbench.results.terminal import table
+    from loopbench.results.terminal import brief, documents, table
 
     path = _chosen(run)
     whole = loaded = _load(path)
@@ -109,8 +122,14 @@ def show(
         except UnknownName as error:
             raise click.UsageError(str(error)) from None
         summaries = _summaries(loaded, reference)
-    page = table.page(loaded, summaries, intervals=intervals)
-    _print(lambda console: table.render(page, path, console))
+    if as_json:
+        click.echo(documents.text(documents.show(loaded, summaries)))
+    elif wide or intervals or not brief.compares(loaded, summaries):
+        page = table.page(loaded, summaries, intervals=intervals)
+        _print(lambda console: table.render(page, path, console))
+    else:
+        short = brief.brief(loaded, summaries, counts_of(path, []))
+        _print(lambda console: brief.render(short, path, console))
     if reported:
         click.echo(_report(whole, _summaries(whole, None), None))
 
@@ -161,7 +180,8 @@ def _report(loaded: folders.Folder, summaries: Summaries, wanted: str | None) ->
 @click.argument("first", type=Run())
 @click.argument("second", type=Run())
 @click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")
-def compare(first: Path, second: Path, every: bool) -> None:
+@_AS_JSON
+def compare(first: Path, second: Path, every: bool, as_json: bool) -> None:
     """Compare two runs: ratio, interval and verdict a Cell and metric, and changed facts.
 
     Facts are the threads and loops that routes ran on and, where both runs
@@ -169,6 +189,7 @@ def compare(first: Path, second: Path, every: bool) -> None:
     """
     from loopbench.results.stats import compare, compare_facts
     from loopbench.results.terminal import compare as compare_table
+    from loopbench.results.terminal import documents
 
     one, other = _load(first), _load(second)
     before, after = _summaries(one, None), _summaries(other, None)
@@ -177,6 +198,10 @@ def compare(first: Path, second: Path, every: bool) -> None:
         raise ResultsError("the two runs have no stack and scenario in common")
     differ, only = compare.differences(one, other), compare.only_in_one(before, after)
     otherwise = compare_facts.otherwise(one, other)
+    if as_json:
+        document = documents.compare(one, other, compared, [*differ, *otherwise], only)
+        click.echo(documents.text(document))
+        return
     _print(
         lambda console: compare_table.render(one, other, compared, differ, only, otherwise, console)
     )
@@ -263,10 +288,14 @@ def behaviour(folder: Path, out: Path | None) -> None:
     show_default=True,
     help="The open loops to judge by, as a pattern.",
 )
-def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -> None:
+@_AS_JSON
+def capacity(
+    run: Path | None, rps: float, slo_ms: float | None, pattern: str, as_json: bool
+) -> None:
     """Say how many processes and how much memory a rate needs, and what that rests on."""
     from loopbench.results.stats.capacity import capacities
     from loopbench.results.terminal import capacity as capacity_text
+    from loopbench.results.terminal import documents
 
     loaded = _load(_chosen(run))
     found = capacities(loaded, _summaries(loaded, None), rps, slo_ms, pattern)
@@ -274,6 +303,9 @@ def capacity(run: Path | None, rps: float, slo_ms: float | None, pattern: str) -
         raise ResultsError(
             "no open loop of that name was measured; `make bench SCENARIOS='open-* rate-*'` does"
         )
+    if as_json:
+        click.echo(documents.text(documents.capacity(found, rps, slo_ms)))
+        return
     for line in capacity_text.lines(found, rps, slo_ms):
         click.echo(line)
 

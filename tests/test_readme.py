@@ -78,7 +78,7 @@ def test_the_table_is_of_the_committed_run(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "COLUMNS": "80"},
+        env={**os.environ, "COLUMNS": "100"},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(table[1])

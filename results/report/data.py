@@ -6,11 +6,10 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from loopbench.results import schema
-from loopbench.results.folder import older_scenarios
 from loopbench.results.folder.behaviour_answers import Question, questions
+from loopbench.results.folder.counts import counts_of
 from loopbench.results.folder.folder import Folder, RunRow, facts_of
 from loopbench.results.folder.scenarios import LoadFacts, Where
 from loopbench.results.folder.tables import Problem, optional_rows, rows
@@ -182,16 +181,6 @@ def gather(folder: Folder, summaries: Summaries) -> Material:
         behaviour=questions(optional_rows(folder.path, schema.BEHAVIOUR, problems)),
         coarse=coarse,
         problems=tuple(problems),
-    )
-
-
-def counts_of(path: Path, problems: list[Problem]) -> tuple[Row, ...]:
-    """counts.csv; of a case that has no `layers` the older names tell them."""
-    return tuple(
-        {**row, "layers": older_scenarios.layers_of(str(row["case"]))}
-        if row["layers"] is None
-        else row
-        for row in optional_rows(path, schema.COUNTS, problems)
     )
 
 

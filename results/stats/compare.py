@@ -151,9 +151,12 @@ def _welch(one: Location, other: Location) -> Interval | None:
 
 
 def _verdict(metric: str, ratio: float, interval: Interval) -> Verdict:
-    if 1.0 in interval:
-        return Verdict.SAME
-    rise, fall = _RISE_AND_FALL.get(METRICS[metric].unit, (Verdict.MORE, Verdict.LESS))
+    return Verdict.SAME if 1.0 in interval else word_for(METRICS[metric].unit, ratio)
+
+
+def word_for(unit: str, ratio: float) -> Verdict:
+    """What a ratio of figures in this unit is called that is not 1."""
+    rise, fall = _RISE_AND_FALL.get(unit, (Verdict.MORE, Verdict.LESS))
     return rise if ratio > 1 else fall
 
 

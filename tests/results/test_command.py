@@ -60,9 +60,10 @@ Generated = Callable[[Path, str], None]
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("show", ()),
+        ("brief", ()),
+        ("show", ("--wide",)),
         ("show_intervals", ("--intervals",)),
-        ("show_yardstick", ("--reference", "asyncio")),
+        ("show_yardstick", ("--wide", "--reference", "asyncio")),
     ],
 )
 def test_show(
@@ -78,7 +79,8 @@ def test_show(
 
 def test_show_some_scenarios(folder: Path, command: Command) -> None:
     """Only those named, or those of a pattern; the summaries on disk stay whole."""
-    every, some = command("show", folder.name), command("show", "--scenario", "a*", folder.name)
+    every = command("show", "--wide", folder.name)
+    some = command("show", "--wide", "--scenario", "a*", folder.name)
     assert some.status == 0
     assert "async-32, " in some.out
     assert "plain-32, " in every.out
@@ -96,7 +98,7 @@ def test_show_says_what_could_not_be_read(
     monkeypatch.chdir(tmp_path)
     folder = golden.write(tmp_path / "golden", rounds=2)
     (folder / "environment.json").unlink()
-    said = command("show", "golden")
+    said = command("show", "--wide", "golden")
     assert said.status == 0
     generated(HERE / "golden_cut_short.txt", said.out)
 
@@ -164,7 +166,7 @@ def test_many_stacks_stay_within_80_columns(
             for row in golden.run_rows()
             if row["stack"] == "aiohttp"
         )
-    said = command("show", "golden")
+    said = command("show", "--wide", "golden")
     assert max(map(len, said.out.splitlines())) <= 80
     headings = [line.split() for line in said.out.splitlines() if line.startswith(" " * 20)]
     assert sorted(name for line in headings for name in line if name in stacks) == sorted(stacks)
@@ -334,7 +336,7 @@ def test_a_reader_that_leaves_early_is_no_error(folder: Path) -> None:
 def test_a_terminal_without_the_letters_still_gets_the_table(folder: Path) -> None:
     """An ASCII locale: µ and – are replaced, nothing is raised."""
     done = subprocess.run(
-        [sys.executable, "-m", "results", "show", str(folder)],
+        [sys.executable, "-m", "results", "show", "--wide", str(folder)],
         cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,

@@ -1,0 +1,307 @@
+"""The short table: a line a scenario and contender, which one reads in half a minute.
+
+Each line has the one figure that answers the scenario, of the reference and of the contender,
+their ratio with its 95 % interval, the ratio of CPU time a request, and a verdict in words.
+Everything else that was measured is in the long table (`show --wide`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loopbench.results.folder.folder import Folder, planned
+from loopbench.results.schema import Row
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.stats import formatting
+from loopbench.results.stats.compare import word_for
+from loopbench.results.stats.summary import (
+    METRICS,
+    Cell,
+    Ratio,
+    Summaries,
+    Summary,
+    load_models,
+)
+from loopbench.results.terminal.notes import Note, marks, notes
+from loopbench.results.terminal.table import heading, in_order, section, shown_path
+
+CPU = "cpu_us_per_request"
+INSTRUCTIONS = "instructions a request"
+_NOTHING = "–"
+_GAP = 2
+MOST_PLACES = 3
+
+ANSWERS: Mapping[str, str] = {
+    LoadKind.OPEN: "response_time_p99_ms",
+    LoadKind.PUSHED: "service_time_p99_ms",
+    LoadKind.BROADCAST: "service_time_p99_ms",
+    LoadKind.IDLE: "rss_peak_bytes",
+    LoadKind.SLOW: "rss_peak_bytes",
+}
+"""The figure that a load of a kind is asked for; of all others it is the throughput."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A contender in one scenario and load, all as it is printed."""
+
+    measure: str
+    title: str
+    stack: str
+    reference: str
+    figure: str
+    ratio: str
+    cpu: str
+    verdict: str
+    marks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """Everything that is printed, as values. reference: blank where one stack was measured."""
+
+    heading: tuple[str, ...]
+    reference: str
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    legend: str
+    closing: tuple[str, ...]
+
+
+def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brief:
+    """What `show` prints of a folder. counts: rows of counts.csv."""
+    found = notes(summaries)
+    lines = (*_measured(folder, summaries, found), *_counted(folder, summaries, counts))
+    return Brief(
+        heading=tuple(heading(folder)),
+        reference=summaries.reference or "",
+        lines=lines,
+        notes=tuple(_note(note) for note in found if note.marked),
+        legend=_legend(lines, summaries, found),
+        closing=tuple(str(problem) for problem in folder.problems),
+    )
+
+
+def compares(folder: Folder, summaries: Summaries) -> bool:
+    """Whether there is anything to compare: stacks of the suite, and more than one.
+
+    Of a person's own application, and of one stack alone, the long table is the answer.
+    """
+    own = "application" in folder.environment
+    return not own and summaries.reference not in _contenders(folder, summaries)
+
+
+def _contenders(folder: Folder, summaries: Summaries) -> tuple[str, ...]:
+    """The stacks to compare; the reference itself where there is no other."""
+    known = [one for one in in_order(folder.stacks, summaries) if one != summaries.yardstick]
+    return tuple(one for one in known if one != summaries.reference) or tuple(known)
+
+
+def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> Iterator[Line]:
+    contenders = _contenders(folder, summaries)
+    lines = []
+    for where, models in load_models(folder).items():
+        if not summaries.facts[where].measured:
+            continue
+        metric = ANSWERS.get(models[-1], "throughput_rps")
+        shown = next((one for one in formatting.SHOWN if _names(one, metric, models[-1])), None)
+        measure = formatting.label(metric, shown.label if shown else None)
+        title = summaries.names[where]
+        for stack in contenders:
+            cells = [(one, *where) for one in (summaries.reference or stack, stack)]
+            line = _line(
+                metric,
+                measure,
+                title,
+                cells,
+                summaries,
+                found,
+                expected=planned(folder.plan, stack, where[0]),
+            )
+            if line is not None:
+                lines.append(line)
+    order = {line.measure: None for line in lines}
+    for measure in order:
+        yield from (line for line in lines if line.measure == measure)
+
+
+def _names(shown: formatting.Shown, metric: str, model: str) -> bool:
+    return shown.metric == metric and model in shown.models
+
+
+def _line(
+    metric: str,
+    measure: str,
+    title: str,
+    cells: list[Cell],
+    summaries: Summaries,
+    found: tuple[Note, ...],
+    *,
+    expected: bool,
+) -> Line | None:
+    base, one = (summaries.get(cell, metric) for cell in cells)
+    if one is None and (base is None or cells[0] == cells[1] or not expected):
+        return None
+    cpu = summaries.get(cells[1], CPU)
+    return Line(
+        measure,
+        title,
+        cells[1][0],
+        _figure(metric, base),
+        _figure(metric, one),
+        "" if one is None or one.ratio is None else formatting.ratio(one.ratio),
+        "" if cpu is None or cpu.ratio is None else formatting.ratio(cpu.ratio),
+        _verdict(metric, one),
+        "".join(dict.fromkeys(marks(found, cell) for cell in dict.fromkeys(cells))),
+    )
+
+
+def _figure(metric: str, summary: Summary | None) -> str:
+    return _NOTHING if summary is None else formatting.figure(metric, summary.centre)
+
+
+def _verdict(metric: str, summary: Summary | None) -> str:
+    if summary is None:
+        return "not measured"
+    ratio = summary.ratio
+    return formatting.precision(summary) if ratio is None else verdict(metric, ratio)
+
+
+def verdict(metric: str, ratio: Ratio) -> str:
+    """A ratio in a word or two."""
+    if ratio.overloaded:
+        return "overloaded"
+    if ratio.interval is None:
+        return "too few Rounds"
+    if not ratio.significant:
+        return "no difference"
+    return word_for(METRICS[metric].unit, ratio.centre)
+
+
+def _counted(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Iterator[Line]:
+    """Instructions a request of the cases shown: exact, so that there is no interval."""
+    shown = {run.values["case"] for run in folder.runs}
+    values = {
+        (str(row["case"]), str(row["stack"])): value
+        for row in counts
+        if isinstance(value := row["instructions"], float) and row["case"] in shown
+    }
+    to = summaries.reference
+    for case in dict.fromkeys(case for case, _ in values):
+        base = values.get((case, to or ""))
+        for stack in _contenders(folder, summaries):
+            one = values.get((case, stack))
+            if base is None or one is None or stack == to:
+                continue
+            times = f"{formatting.digits(one / base)}x"
+            yield Line(
+                INSTRUCTIONS,
+                case,
+                stack,
+                formatting.digits(base),
+                formatting.digits(one),
+                times,
+                "",
+                word_for("instructions", one / base),
+            )
+
+
+def _note(note: Note) -> str:
+    """A Warning in a line: its number, its code, and where."""
+    mark = f"[{note.number}{'!' if note.voids else ''}]"
+    places = dict.fromkeys(map(formatting.plain, note.names))
+    return f"{mark} {formatting.plain(note.code)}: {formatting.listed(places, MOST_PLACES)}"
+
+
+def _legend(lines: tuple[Line, ...], summaries: Summaries, found: tuple[Note, ...]) -> str:
+    said = []
+    if any(line.ratio for line in lines):
+        to = formatting.plain(summaries.reference or "")
+        said.append(f"x: ratio to {to}, ± its 95 % interval; ~: it may as well be 1.")
+    if any(note.marked and note.voids for note in found):
+        said.append("[1!]: Warning 1 forbids comparing that figure.")
+    said.append("All figures and the Warnings in words: show --wide.")
+    return " ".join(said)
+
+
+def render(page: Brief, path: Path, console: Console) -> None:
+    """Print a Brief."""
+    for number, line in enumerate(page.heading):
+        console.print(Text(line, style="bold" if number == 0 else "dim"))
+    several = len({line.stack for line in page.lines}) > 1
+    for measure, lines in groupby(page.lines, lambda line: line.measure):
+        console.print()
+        console.print(_grid(page, measure, list(lines), console.width, several=several))
+    console.print()
+    for note in page.notes:
+        console.print(Text(note, style="yellow"))
+    console.print(Text(page.legend, style="dim"))
+    section(console, "What could not be read", page.closing)
+    console.print(Text(formatting.plain(f"Rows and report: {shown_path(path)}")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of one measure.
+
+    spared: in which order columns are left out where the terminal is too narrow, 1 first;
+    0: never.
+    """
+
+    title: str
+    cells: tuple[str, ...]
+    justify: Literal["left", "right"] = "left"
+    spared: int = 0
+
+    @property
+    def width(self) -> int:
+        """Of its widest cell, and the gap behind it."""
+        return max(map(len, (self.title, *self.cells))) + _GAP
+
+
+def _columns(page: Brief, measure: str, lines: list[Line], *, several: bool) -> list[_Column]:
+    """several: contenders, each with a line of its own."""
+    titles = [line.title for line in lines]
+    firsts = [
+        "" if one == before else one for one, before in zip(titles, ["", *titles], strict=False)
+    ]
+    columns = [
+        _Column(measure, tuple(firsts)),
+        _Column("contender", tuple(line.stack for line in lines) if several else ()),
+        _Column(page.reference, tuple(line.reference for line in lines), "right"),
+        _Column(
+            "its figure" if several else lines[0].stack,
+            tuple(line.figure for line in lines),
+            "right",
+        ),
+        _Column("ratio", tuple(line.ratio for line in lines)),
+        _Column("CPU a request", tuple(line.cpu for line in lines), spared=1),
+        _Column("", tuple(line.verdict for line in lines), spared=2),
+        _Column("", tuple(line.marks for line in lines)),
+    ]
+    return [column for column in columns if any(column.cells)]
+
+
+def _grid(page: Brief, measure: str, lines: list[Line], width: int, *, several: bool) -> Table:
+    """One measure's lines, with as many columns as the terminal has room for."""
+    columns = _columns(page, measure, lines, several=several)
+    while sum(column.width for column in columns) - _GAP > width:
+        spare = [column for column in columns if column.spared]
+        if not spare:
+            break
+        columns.remove(min(spare, key=lambda column: column.spared))
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=True)
+    for column in columns:
+        title = Text(formatting.plain(column.title), style="bold")
+        table.add_column(title, overflow="fold", justify=column.justify)
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*(Text(formatting.plain(cell)) for cell in cells))
+    return table

@@ -1,0 +1,108 @@
+"""What the commands print with `--json`: one object each, which names its form in `schema`.
+
+A form changes by new members only; a member that goes, or means something else, makes a new
+number behind the name. Columns of CSV files keep their names, units and meanings
+(results/README.md). A figure that was not measured is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from loopbench.results.folder.folder import Folder
+from loopbench.results.schema import WARNING_SEPARATOR, Row
+from loopbench.results.stats.capacity import Capacity
+from loopbench.results.stats.compare import Comparison, Difference
+from loopbench.results.stats.location import Interval
+from loopbench.results.stats.summary import Cell, Summaries, table_rows
+
+Document = dict[str, object]
+
+
+def text(document: Document) -> str:
+    """As JSON: readable, keys in the order of the document."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def show(folder: Folder, summaries: Summaries) -> Document:
+    """Every summary of a folder: the rows of summary.csv, Warnings as a list."""
+    return {
+        "schema": "loopbench.show/1",
+        "run": folder.path.resolve().name,
+        "reference": summaries.reference,
+        "yardstick": summaries.yardstick,
+        "summaries": [_listed(row) for row in table_rows(summaries)],
+        "problems": [str(problem) for problem in folder.problems],
+    }
+
+
+def _listed(row: Row) -> Document:
+    codes = row["warnings"]
+    return {**row, "warnings": str(codes).split(WARNING_SEPARATOR) if codes else []}
+
+
+def compare(
+    first: Folder,
+    second: Folder,
+    compared: Iterable[Comparison],
+    differ: Iterable[Difference],
+    only: Mapping[str, Sequence[Cell]],
+) -> Document:
+    """A verdict a Cell and metric, and what was not the same on the two occasions."""
+    return {
+        "schema": "loopbench.compare/1",
+        "first": first.path.resolve().name,
+        "second": second.path.resolve().name,
+        "conditions": [asdict(one) for one in differ],
+        "comparisons": [_comparison(one) for one in compared],
+        "only": {where: [_cell(cell) for cell in cells] for where, cells in only.items()},
+    }
+
+
+def _comparison(one: Comparison) -> Document:
+    return {
+        **_cell(one.cell),
+        "metric": one.metric,
+        "before": one.before,
+        "after": one.after,
+        "ratio": one.ratio,
+        **_ends("ratio", one.interval),
+        "verdict": "same" if one.verdict == "~" else str(one.verdict),
+        "reason": one.reason or None,
+    }
+
+
+def _cell(cell: Cell) -> Document:
+    return dict(zip(("stack", "scenario", "load"), cell, strict=True))
+
+
+def _ends(name: str, interval: Interval | None) -> Document:
+    low, high = (None, None) if interval is None else (interval.low, interval.high)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None) -> Document:
+    """How many processes a rate needs, and the rates that were offered."""
+    return {
+        "schema": "loopbench.capacity/1",
+        "wanted_rps": wanted_rps,
+        "p99_bound_ms": slo_ms,
+        "stacks": [
+            {
+                "stack": one.stack,
+                "processes": one.processes,
+                "per_process_rps": one.per_process_rps,
+                "process_bytes": one.process_bytes,
+                "connection_bytes": one.connection_bytes,
+                "offered": [{**asdict(point), "held": point.held} for point in one.points],
+            }
+            for one in found
+        ],
+    }
+
+
+def behaviour(rows: Iterable[Row]) -> Document:
+    """The rows of behaviour.csv."""
+    return {"schema": "loopbench.behaviour/1", "answers": [dict(row) for row in rows]}
