@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -17,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from loopbench.loadtests.behaviour.framework.command import behaviour
-from loopbench.loadtests.bench import configuration
+from loopbench.loadtests.bench import configuration, counts
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.initial import init
@@ -78,8 +79,8 @@ DEFAULT_ROUNDS = 5
 FEWEST_ROUNDS = 3
 """Where Rounds are added: fewer give no interval."""
 
-DEFAULT_BUDGET_S = 285.0
-"""Five minutes with what comes before and after the load."""
+DEFAULT_BUDGET_S = 270.0
+"""Five minutes with what comes before and after the load: counts of instructions, the report."""
 
 DEFAULT_DURATION_S = 1.2
 DEFAULT_WARMUP_S = 0.3
@@ -234,6 +235,13 @@ def _described(load: Load) -> str:
     help="Have the servers watch their loop, threads and executor.",
 )
 @click.option(
+    "--instructions/--no-instructions",
+    "counted",
+    default=None,
+    help="Count the instructions of a request after the loads, which needs valgrind; by default "
+    "where the default scenarios are measured.",
+)
+@click.option(
     "--processes",
     type=click.IntRange(1, MOST_PROCESSES),
     default=1,
@@ -266,6 +274,7 @@ def bench(
     out: Path | None,
     resume: bool,
     probe: bool,
+    counted: bool | None,
     processes: int,
     manager: str,
     seed: int | None,
@@ -303,6 +312,7 @@ def bench(
     )
     if precision is None and budget is None and rounds is None and own is None and not scenarios:
         budget = DEFAULT_BUDGET_S
+        counted = counted is None or counted
     folder = out or new_folder()
     plan = Bench(
         stacks=tuple(dict.fromkeys(chain.from_iterable(stacks)))
@@ -332,6 +342,8 @@ def bench(
     click.echo(_announced(plan), err=True)
     try:
         outcome = run_bench(plan)
+        if counted and own is None:
+            counts.count(plan, outcome.left_out, partial(click.echo, err=True))
     except KeyboardInterrupt:
         _interrupted([] if out else ["--out", str(folder)], [] if resume else ["--resume"])
     try:

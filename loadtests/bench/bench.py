@@ -59,12 +59,13 @@ class Outcome:
 
     broken: Runs without figures, and stacks left out, a line each.
     loaded_share: warm-up and measurement as a share of the whole time; None
-    where nothing was loaded.
+    where nothing was loaded. left_out: stacks that could not be measured.
     """
 
     folder: Path
     broken: tuple[str, ...]
     loaded_share: float | None
+    left_out: frozenset[str]
 
 
 _UNUSABLE = {
@@ -107,7 +108,7 @@ def run_bench(bench: Bench) -> Outcome:
             bencher.go_on(planned, allowance)
     took_s = time.monotonic() - began
     share = bencher.loaded_s / took_s if bencher.loaded_s else None
-    return Outcome(bench.folder, tuple(bencher.broken), share)
+    return Outcome(bench.folder, tuple(bencher.broken), share, frozenset(bencher.left_out))
 
 
 class Bencher:

@@ -38,8 +38,10 @@ class Count:
         return statistics.median(self.values)
 
     @property
-    def spread(self) -> float:
-        """Their range, as a share of the least."""
+    def spread(self) -> float | None:
+        """Their range, as a share of the least; None of a single one."""
+        if len(self.values) < 2:
+            return None
         return (max(self.values) - min(self.values)) / min(self.values)
 
     def row(self) -> Row:
@@ -56,30 +58,40 @@ class Count:
 
 
 def count(
-    stacks: Sequence[str], cases: Sequence[str], requests: int, say: Callable[[str], None]
+    stacks: Sequence[str],
+    cases: Sequence[str],
+    requests: int,
+    say: Callable[[str], None],
+    *,
+    repeats: int = REPEATS,
 ) -> list[Count]:
-    """Count each Case REPEATS times on each stack, two stacks at a time: a count does not depend
+    """Count each Case so many times on each stack, two stacks at a time: a count does not depend
     on what else the machine does. Raises HarnessError."""
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda stack: list(_of(stack, cases, requests, say)), stacks)
+        found = pool.map(lambda stack: list(_of(stack, cases, requests, repeats, say)), stacks)
         return [one for of_stack in found for one in of_stack]
 
 
 def _of(
-    stack: str, cases: Sequence[str], requests: int, say: Callable[[str], None]
+    stack: str,
+    cases: Sequence[str],
+    requests: int,
+    repeats: int,
+    say: Callable[[str], None],
 ) -> Iterator[Count]:
     """A fresh server for each repeat counts all Cases, those that work in threads last."""
     ordered = {name: CASES[name] for name in sorted(cases, key=_in_thread)}
     values: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         with counting(stack, Settings(), collector=False) as counter:
             for name, instructions in counted(counter, ordered, requests, Patience()):
                 values[name].append(instructions)
     for name in cases:
         one = Count(stack, name, requests, tuple(values[name]))
+        spread = "" if one.spread is None else f", spread {one.spread:.2%}"
         say(
             f"{stack} {name}: {one.median:,.0f} instructions a request "
-            f"(median of {REPEATS} x {requests} requests, spread {one.spread:.2%})"
+            f"(median of {repeats} x {requests} requests{spread})"
         )
         yield one
 

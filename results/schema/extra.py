@@ -35,7 +35,7 @@ COUNTS = Table(
         count("requests", "requests in one count", required=True),
         count("repeats", "how often it was counted", required=True),
         number("instructions", "1", "user-space instructions a request, median", required=True),
-        number("spread", "1", "range of the counts, as a share of the least", required=True),
+        number("spread", "1", "range of the counts, as a share of the least; blank for one"),
     ),
 )
 

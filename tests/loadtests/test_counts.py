@@ -11,10 +11,12 @@ from loopbench.loadtests.observe.instruction_counts import Count, count, write
 from loopbench.loadtests.regression.layers.instructions import REPEATS
 from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table
+from tests.loadtests.benches import SHORT, Bench, ended
 from tests.results import report_folder
 from tests.results.reports import made
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_more_work_is_more_instructions() -> None:
     """Thirty layers against none, on the yardstick; each counted as often as it says, told in
@@ -25,12 +27,44 @@ def test_more_work_is_more_instructions() -> None:
     assert (none.case, thirty.case) == ("middleware-0", "middleware-30")
     assert len(none.values) == len(thirty.values) == REPEATS
     assert sync.median > thirty.median > none.median > 10_000
-    assert max(none.spread, thirty.spread) < 0.01
+    assert all(one.spread is not None and one.spread < 0.01 for one in (none, thirty))
     assert [line.partition(":")[0] for line in said] == [
         "asyncio sync",
         "asyncio middleware-0",
         "asyncio middleware-30",
     ]
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_bench_counts_the_routes_that_it_loads_in_slices(tmp_path: Path) -> None:
+    """Not those of scenarios that wait; one count has no spread."""
+    options = ("--stack", "aiohttp", "--rounds", "1", *SHORT)
+    loads = ("--scenario", "plain-32", "--scenario", "cliff-4")
+    with Bench(tmp_path / "run", *options, *loads, "--instructions") as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    assert "counting the instructions of a request: plain\n" in done.errors
+    rows = list(read_table(tmp_path / "run", COUNTS))
+    assert [(row["stack"], row["case"], row["repeats"], row["spread"]) for row in rows] == [
+        ("aiohttp", "plain", 1, None)
+    ]
+
+
+def test_a_bench_without_valgrind_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The measured rows are there, nothing is counted, and the status is that of success."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ("--stack", "aiohttp", "--scenario", "plain-32", "--rounds", "1", *SHORT)
+    with Bench(tmp_path / "run", *options, "--instructions") as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    assert len(done.rows) == 1
+    assert (
+        "the instructions of a request are not counted: valgrind, vgdb, setarch not found"
+        in done.errors
+    )
+    assert not (tmp_path / "run" / COUNTS.filename).exists()
 
 
 COUNTED = (

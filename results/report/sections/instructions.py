@@ -16,9 +16,10 @@ def tables(material: Material) -> Iterator[Table]:
         return
     stacks = [stack for stack in material.stacks if any(stack in by for by in found.values())]
     stacks += sorted({stack for by in found.values() for stack in by} - set(stacks))
-    spread = max(float(str(row["spread"])) for row in material.counts)
+    spreads = [value for row in material.counts if isinstance(value := row["spread"], float)]
+    known = f"spread of the counts at most {max(spreads):.2%}" if spreads else "one count of each"
     yield table(
-        f"Instructions of a request, by case and stack (spread of the counts at most {spread:.2%})",
+        f"Instructions of a request, by case and stack ({known})",
         ("case", *stacks),
         (
             (case, *(formatting.digits(by[stack]) if stack in by else "–" for stack in stacks))

@@ -1,0 +1,56 @@
+"""Instructions of a request, counted after the loads of a bench for the routes that were loaded.
+
+CPU time a request depends on the machine and on its state; the number of instructions hardly does,
+so that it says beside each ratio of CPU time what it would be on a machine at rest. Nothing is
+timed while it is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from loopbench.loadtests.bench.specification import Bench
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe import instruction_counts
+from loopbench.loadtests.regression.layers.instructions import UNCOUNTED
+from loopbench.results.schema import COUNTS
+
+REQUESTS = 40
+"""In the one count of a route. Another count differs by some tenths of a per cent."""
+
+
+def cases(bench: Bench) -> tuple[str, ...]:
+    """The Cases of the scenarios that are measured in Slices, each once: their requests cost the
+    server CPU time and little else."""
+    loads = [
+        load
+        for name in bench.scenarios
+        if bench.sliced(name) is not None
+        for load in bench.scenario(name).loads
+    ]
+    return tuple(dict.fromkeys(load.case.name for load in loads if load.route not in UNCOUNTED))
+
+
+def count(bench: Bench, left_out: frozenset[str], say: Callable[[str], None]) -> None:
+    """Write counts.csv into the bench's folder; where nothing can be counted, say why.
+
+    left_out: stacks that cannot be started here, or broke the contract.
+    """
+    chosen = cases(bench)
+    stacks = [
+        name for name in bench.stacks if name not in left_out and not bench.stack(name).yardstick
+    ]
+    if not chosen or not stacks:
+        return
+    say(f"counting the instructions of a request: {', '.join(chosen)}")
+    try:
+        found = instruction_counts.count(stacks, chosen, REQUESTS, _silent, repeats=1)
+        instruction_counts.write(bench.folder, found)
+    except HarnessError as error:
+        say(f"the instructions of a request are not counted: {error}")
+    except OSError as error:
+        say(f"{COUNTS.filename} cannot be written: {error.strerror}")
+
+
+def _silent(_: str) -> None:
+    """The table shows the counts."""
