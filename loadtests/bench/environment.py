@@ -25,10 +25,11 @@ _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 _UNSHOWN = "--out"
 """The option whose folder is another one the next time."""
 
-_PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml"}
+_PLACES = {"--app-dir": "DIR", "--scenarios": "FILE.toml", "--key-file": "KEY"}
+"""Options that name a place, and what is shown for one that means nothing elsewhere."""
+
 _SECRETS = {"--header": ":", "--arg": "="}
 """Options whose value may be a password, behind the sign after its name."""
-"""Options that name a place, and what is shown for one that means nothing elsewhere."""
 
 FINGERPRINT = ("machine", "python", "packages", "stores")
 """The parts that must not change between the Runs of one results folder."""

@@ -15,6 +15,7 @@ from loopbench.loadtests.distributed.generator_process import (
     lasting_parent,
     opened_log,
 )
+from loopbench.loadtests.distributed.keys import make_key
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.address import is_loopback
 from loopbench.loadtests.messages.generator import (
@@ -30,6 +31,7 @@ from loopbench.loadtests.messages.generator import (
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.results.schema import ROOT
+from loopbench.servers.lifecycle.process import temporary_folder
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 
 JOIN_BOUND_S = 60.0
@@ -48,11 +50,19 @@ class Fleet:
 
     bind: where the master listens, HOST:PORT; port 0 is any free one.
     remote: whether people start them elsewhere; else the harness starts them here.
+    key_file: the secret that they share with the master. Without one a key is made for the time of
+    the bench, but for workers that people start and that reach the master over loopback.
     """
 
     workers: int
     bind: str = "127.0.0.1:0"
     remote: bool = False
+    key_file: Path | None = None
+
+    @property
+    def host(self) -> str:
+        """Where the master listens, without the port."""
+        return self.bind.rpartition(":")[0]
 
     def to_json(self) -> dict[str, int]:
         """What plan.json keeps of it."""
@@ -68,12 +78,14 @@ class FleetGenerator:
         port: int,
         fleet: Fleet,
         cpus: list[frozenset[int] | None],
+        key_file: Path | None,
         errors: IO[bytes],
         say: Callable[[str], None],
     ) -> None:
         self._master = master
         self._port = port
         self._fleet = fleet
+        self._key = _key_option(key_file)
         self._cpus = cpus
         self._errors = errors
         self._say = say
@@ -137,8 +149,8 @@ class FleetGenerator:
         match event:
             case Joined(worker, there, wanted) if self._fleet.remote:
                 self._say(f"worker {worker} has joined, {there} of {wanted}")
-            case RefusedWorker(host=host, why=why):
-                self._say(f"a worker on {host} was refused: {why}")
+            case RefusedWorker(who=who, why=why):
+                self._say(f"{who} was refused: {why}")
 
     def _start_missing(self) -> None:
         self._send_ends()
@@ -156,7 +168,17 @@ class FleetGenerator:
         parent = lasting_parent()
         dying = () if parent is None else ("--parent", str(parent))
         module = "loopbench.loadtests.distributed.worker"
-        return (sys.executable, "-m", module, "--master", address, "--piped", *pinned, *dying)
+        return (
+            sys.executable,
+            "-m",
+            module,
+            "--master",
+            address,
+            "--piped",
+            *self._key,
+            *pinned,
+            *dying,
+        )
 
     def _send_ends(self) -> None:
         """Send the master the ends of local workers, which only their parent sees at once."""
@@ -191,10 +213,12 @@ def fleet_process(
     """
     with ExitStack() as cleanup:
         errors = cleanup.enter_context(opened_log(log))
+        key_file = cleanup.enter_context(_key_of(fleet))
         parent = lasting_parent()
         command = (
             *(sys.executable, "-m", "loopbench.loadtests.distributed.master"),
             *("--bind", fleet.bind, "--workers", str(fleet.workers)),
+            *_key_option(key_file),
             *(() if parent is None else ("--parent", str(parent))),
         )
         with interrupts_deferred():
@@ -203,23 +227,33 @@ def fleet_process(
         master = Generator(child)
         port = master.await_ready().port
         assert port is not None
-        running = FleetGenerator(master, port, fleet, cpus, errors, say)
+        running = FleetGenerator(master, port, fleet, cpus, key_file, errors, say)
         cleanup.callback(running.stop)
         if fleet.remote:
-            say(_where_to_join(fleet, port))
+            say(_where_to_join(fleet, port, key_file))
         running.await_workers(REMOTE_BOUND_S if fleet.remote else JOIN_BOUND_S)
         yield running
 
 
-def _where_to_join(fleet: Fleet, port: int) -> str:
-    host = fleet.bind.rpartition(":")[0]
+@contextmanager
+def _key_of(fleet: Fleet) -> Iterator[Path | None]:
+    """The key file of a fleet: its own, or one that is removed at the end; None for no key."""
+    if fleet.key_file is not None or (fleet.remote and is_loopback(fleet.host)):
+        yield fleet.key_file
+        return
+    with temporary_folder() as folder:
+        yield make_key(Path(folder) / "key")
+
+
+def _key_option(key_file: Path | None) -> tuple[str, ...]:
+    return () if key_file is None else ("--key-file", str(key_file))
+
+
+def _where_to_join(fleet: Fleet, port: int, key_file: Path | None) -> str:
     where = (
         f"waiting for {fleet.workers} workers; on each load host: "
-        f"python -m loadtests worker --master {host}:{port}"
+        f"python -m loadtests worker --master {fleet.host}:{port}"
     )
-    if is_loopback(host):
+    if key_file is None:
         return where
-    return (
-        f"{where}\nthe master's port has no authentication: whoever reaches it can join and send "
-        "figures; docs/distributed.md has the tunnel"
-    )
+    return f"{where} --key-file KEY, where KEY is a copy of {key_file}"

@@ -7,11 +7,13 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from loopbench.loadtests.distributed.fleet import Fleet
+from loopbench.loadtests.distributed.keys import make_key, read_key
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.address import is_host, parse_address
 from loopbench.loadtests.hosts.cpus import allowed_cpus
@@ -62,6 +64,13 @@ _FLEET = (
         metavar="HOST:PORT",
         help="Where the master listens for them; 127.0.0.1:5557 unless given.",
     ),
+    click.option(
+        "--key-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The secret that workers must share; made where there is no such file. Without it, "
+        "one is made for the time of the bench where --bind is not loopback.",
+    ),
 )
 DEFAULT_BIND = "127.0.0.1:5557"
 
@@ -73,14 +82,22 @@ def fleet_options(command: _Command) -> _Command:
     return command
 
 
-def fleet_of(workers: int | None, expect_workers: int | None, bind: str | None) -> Fleet | None:
-    """The fleet that the options ask for; None for one generator. Raises UsageError."""
+def fleet_of(
+    workers: int | None, expect_workers: int | None, bind: str | None, key_file: Path | None
+) -> Fleet | None:
+    """The fleet that the options ask for; None for one generator. Makes the key file where there
+    is none. Raises UsageError and HarnessError."""
     if workers is not None and expect_workers is not None:
         raise click.UsageError("--workers starts them here, --expect-workers waits for others")
     if bind is not None and expect_workers is None:
         raise click.UsageError("--bind needs --expect-workers; local workers need no open port")
+    if key_file is not None and expect_workers is None:
+        raise click.UsageError("--key-file needs --expect-workers; local workers have a key anyway")
     if expect_workers is not None:
-        return Fleet(expect_workers, bind or DEFAULT_BIND, remote=True)
+        if key_file is not None:
+            read_key(key_file if os.path.lexists(key_file) else make_key(key_file))
+            key_file = key_file.absolute()
+        return Fleet(expect_workers, bind or DEFAULT_BIND, remote=True, key_file=key_file)
     return None if workers is None else Fleet(workers)
 
 
@@ -160,7 +177,7 @@ def place_of(
 
 def of_options(chosen: dict[str, Any]) -> dict[str, Any]:
     """What a Bench takes, `fleet` and `place`, of the options of both. Raises UsageError."""
-    for_fleet = {name: chosen[name] for name in ("workers", "expect_workers", "bind")}
+    for_fleet = {name: chosen[name] for name in ("workers", "expect_workers", "bind", "key_file")}
     for_place = {name: chosen[name] for name in chosen if name.startswith("server_")}
     return {"fleet": fleet_of(**for_fleet), "place": place_of(**for_place)}
 
@@ -189,11 +206,17 @@ def cpus_of(text: str) -> frozenset[int]:
     metavar="SECONDS",
     help="End when nothing was heard of the master for so long.",
 )
-def worker(master: str, cpus: str | None, patience: float) -> None:
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A copy of the bench's key file.",
+)
+def worker(master: str, cpus: str | None, patience: float, key_file: Path | None) -> None:
     """Offer a share of each load of a bench that runs elsewhere, until it ends.
 
-    Start one a CPU. Locust's connection carries no authentication: join only a master that
-    you trust, over a network that you trust or through a tunnel.
+    Start one a CPU. Without --key-file the connection carries no authentication: join only a
+    master that you trust, over a network that you trust or through a tunnel.
     """
     if cpus is not None:
         chosen, allowed = cpus_of(cpus), allowed_cpus()
@@ -201,9 +224,11 @@ def worker(master: str, cpus: str | None, patience: float) -> None:
             raise click.UsageError(f"--cpus {cpus}: this machine lets it use {allowed} only")
     # Another program in this process's place: importing Locust patches whoever does it.
     module = ("-m", "loopbench.loadtests.distributed.worker", "--master", master)
-    os.execv(
-        sys.executable, [sys.executable, *module, "--cpus", cpus or "", "--patience", str(patience)]
-    )
+    options = ["--cpus", cpus or "", "--patience", str(patience)]
+    if key_file is not None:
+        read_key(key_file)
+        options += ["--key-file", str(key_file)]
+    os.execv(sys.executable, [sys.executable, *module, *options])
 
 
 @click.command("check-hosts")

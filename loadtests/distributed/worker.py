@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -26,6 +27,12 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import WorkerRunner
 
+from loopbench.loadtests.distributed.connection import (
+    HandshakeFailure,
+    is_other_mechanism,
+    join_with,
+)
+from loopbench.loadtests.distributed.keys import read_key
 from loopbench.loadtests.distributed.packed_report import pack_report
 from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.table import user_classes
@@ -232,6 +239,40 @@ def _taking(kind: type[object], handler: Callable[[Any], None]) -> Callable[...,
     return listener
 
 
+class Handshakes:
+    """The handshakes with the master that failed. refused: set to why, once that is certain.
+
+    with_key: whether this side has a key. patience_s: how long a master may break off one
+    connection after another. It does so where the keys differ, and mostly where one side has
+    none: who reads the other's greeting first closes before its own is sent. A tunnel with nobody
+    at its other end does the same.
+    """
+
+    def __init__(self, with_key: bool, patience_s: float) -> None:
+        self._with_key = with_key
+        self._patience_s = patience_s
+        self._first: float | None = None
+        self.refused: AsyncResult[str] = AsyncResult()
+
+    def note(self, failure: HandshakeFailure) -> None:
+        """One more."""
+        now = time.monotonic()
+        self._first = now if self._first is None else self._first
+        if is_other_mechanism(failure):
+            self._refuse("has no key, and this worker has" if self._with_key else "demands a key")
+        elif now - self._first > self._patience_s:
+            self._refuse("breaks off every connection")
+
+    def _refuse(self, why: str) -> None:
+        remedy = (
+            "is --key-file a copy of the bench's own?"
+            if self._with_key
+            else "name a copy of the bench's key file with --key-file"
+        )
+        if not self.refused.ready():
+            self.refused.set(f"{why}; {remedy}")
+
+
 def _end_with_the_pipe(worker: Worker) -> None:
     """A worker that the harness started ends with its standard input."""
     try:
@@ -246,6 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--master", required=True)
     parser.add_argument("--cpus", default="")
     parser.add_argument("--patience", type=float, default=MASTER_LOST_AFTER_S)
+    parser.add_argument("--key-file", type=Path)
     parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
     parser.add_argument("--piped", action="store_true", help="end with the standard input")
     chosen = parser.parse_args(arguments)
@@ -264,8 +306,13 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen.piped:
         print(f"joining the master at {chosen.master}", file=sys.stderr, flush=True)
     environment = Environment(user_classes=[], catch_exceptions=False)
+    handshakes = Handshakes(chosen.key_file is not None, chosen.patience)
+    secret = None if chosen.key_file is None else read_key(chosen.key_file)
+    join_with(secret, handshakes.note)
     joining = gevent.spawn(environment.create_worker_runner, host, port)
-    gevent.wait([joining, stopping], count=1)  # type: ignore[type-var]
+    gevent.wait([joining, stopping, handshakes.refused], count=1)  # type: ignore[type-var]
+    if handshakes.refused.ready():
+        return _leave(f"the master at {chosen.master} {handshakes.refused.get()}")
     if stopping.is_set():
         return _leave("interrupted before the master was reached")
     if joining.value is None:

@@ -193,11 +193,10 @@ class Joined(GeneratorEvent):
 
 @dataclass(frozen=True, slots=True)
 class RefusedWorker(GeneratorEvent):
-    """Of a master: a worker on some host may not take part. pid: None where it was not understood;
-    the host is then Locust's name for the connection."""
+    """Of a master: somebody may not take part. who: a worker on some host, or what is known of
+    whom the connection has refused."""
 
-    host: str
-    pid: int | None
+    who: str
     why: str
 
 

@@ -12,13 +12,18 @@ import argparse
 import logging
 import os
 import sys
-from typing import Any
+from functools import partial
+from pathlib import Path
 
 import gevent
 from locust.env import Environment
 from locust.exception import RPCError
 
+from loopbench.loadtests.distributed.connection import listen_with
+from loopbench.loadtests.distributed.keys import read_key
+from loopbench.loadtests.distributed.master.listener import Listener, Refusals
 from loopbench.loadtests.distributed.master.master import Master
+from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.generator.commands import send_event, serve_commands
 from loopbench.loadtests.hosts.address import parse_address
 from loopbench.loadtests.messages.generator import Ready
@@ -32,6 +37,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
     parser.add_argument("--bind", required=True)
     parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--key-file", type=Path)
     chosen = parser.parse_args()
     if chosen.parent is not None:
         die_with_parent(chosen.parent)
@@ -40,9 +46,11 @@ def main() -> None:
     logging.getLogger("locust").setLevel(logging.CRITICAL)
     allow_many_files()
     environment = Environment(user_classes=[], catch_exceptions=False)
-    runner = _listen(environment, chosen.bind)
+    refusals = Refusals()
+    runner = _listen(environment, chosen.bind, chosen.key_file, refusals)
     master = Master(station, environment, runner, chosen.workers)
     send_event(station, Ready(os.getpid(), locust.__version__, runner.server.port))
+    refusals.send_to(master.send_refused)
     serve_commands(station, master.handlers)
     for client in list(runner.clients.all):
         runner.send_message("quit", None, client.id)
@@ -50,15 +58,23 @@ def main() -> None:
     os._exit(0)
 
 
-def _listen(environment: Environment, address: str) -> Any:
+def _listen(
+    environment: Environment, address: str, key_file: Path | None, refusals: Refusals
+) -> Listener:
     """Locust's runner, listening there; ends the process where it cannot."""
     host, port = parse_address(address)
     try:
-        return environment.create_master_runner(host, port)
-    except (RPCError, SystemExit) as error:  # Locust ends the process where the port is taken
-        why = "the port is taken" if isinstance(error, SystemExit) else str(error)
-        print(f"cannot listen for workers at {address}: {why}", file=sys.stderr, flush=True)
-        os._exit(1)
+        secret = None if key_file is None else read_key(key_file)
+        listen_with(secret, partial(refusals.add, "a worker"))
+        environment.runner = listener = Listener(environment, host, port, refusals)
+    except HarnessError as error:
+        why = str(error)
+    except RPCError as error:
+        why = f"{error}; end what listens there, or name another address with --bind"
+    else:
+        return listener
+    print(f"cannot listen for workers at {address}: {why}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class Master:
     def __init__(self, station: Station, environment: Environment, runner: Any, wanted: int):
         self._send_event = partial(send_event, station)
         self._runner = runner
+        self._refusals = runner.refusals
         self._roster = Roster(runner, wanted)
         self._load: SharedLoad | None = None
         self._number = 0
@@ -136,16 +137,20 @@ class Master:
         except MessageError as error:
             why = f"it runs another version of the suite: {error}"
             self._send(msg.node_id, RefusedMessage(why))
-            self._send_event(RefusedWorker(msg.node_id, None, why))
+            self._refusals.add(f"a worker at {msg.node_id[:40]}", why)
             return
         try:
             peer = self._roster.join(msg.node_id, hello)
         except Refused as refused:
             self._send(msg.node_id, RefusedMessage(str(refused)))
-            self._send_event(RefusedWorker(hello.host.host, hello.pid, str(refused)))
+            self._refusals.add(f"a worker on {hello.host.host}", str(refused))
             return
         there, wanted = len(self._roster.living()), self._roster.wanted
         self._send_event(Joined(peer.name, there, wanted))
+
+    def send_refused(self, who: str, why: str) -> None:
+        """Have the harness say whom the connection has refused."""
+        self._send_event(RefusedWorker(who, why))
 
     def _heartbeat(self, client_id: str, **_: Any) -> None:
         peer = self._roster.get(client_id)

@@ -29,9 +29,17 @@ pytestmark = needs_proc
 class Worker:
     """`python -m loadtests worker` of a tree, as a person starts it."""
 
-    def __init__(self, cleanup: ExitStack, folder: Path, port: int, root: Path = ROOT) -> None:
+    def __init__(
+        self,
+        cleanup: ExitStack,
+        folder: Path,
+        port: int,
+        root: Path = ROOT,
+        key_file: Path | None = None,
+    ) -> None:
         self._errors = folder / f"{uuid.uuid4().hex}.err"
         command = [sys.executable, "-m", "loadtests", "worker", "--patience", "2"]
+        command += [] if key_file is None else ["--key-file", str(key_file)]
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 [*command, "--master", f"127.0.0.1:{port}"],

@@ -29,6 +29,7 @@ from loopbench.results.schema.warnings import WORKER_SILENT_AFTER_S
     [
         (["--workers", "2", "--expect-workers", "2"], "--workers starts them here"),
         (["--bind", "127.0.0.1:1"], "--bind needs --expect-workers"),
+        (["--key-file", "key"], "--key-file needs --expect-workers"),
         (["--expect-workers", "1", "--bind", "5557"], "'5557' is not HOST:PORT"),
         (["--expect-workers", "1", "--bind", "::1:5557"], "is written in brackets"),
         (["--workers", "0"], "0 is not in the range"),
@@ -55,10 +56,10 @@ def test_wrong_usage_is_named(options: list[str], cause: str) -> None:
 
 def test_what_the_options_ask_for() -> None:
     """One generator here, unless something else is asked for."""
-    assert fleet_of(None, None, None) is None
-    assert fleet_of(3, None, None) == Fleet(3, "127.0.0.1:0", remote=False)
-    assert fleet_of(None, 20, None) == Fleet(20, "127.0.0.1:5557", remote=True)
-    assert fleet_of(None, 2, "10.0.0.1:9") == Fleet(2, "10.0.0.1:9", remote=True)
+    assert fleet_of(None, None, None, None) is None
+    assert fleet_of(3, None, None, None) == Fleet(3, "127.0.0.1:0", remote=False)
+    assert fleet_of(None, 20, None, None) == Fleet(20, "127.0.0.1:5557", remote=True)
+    assert fleet_of(None, 2, "10.0.0.1:9", None) == Fleet(2, "10.0.0.1:9", remote=True)
     assert place_of(None, None, None, None, None) == HERE
     there = place_of("ssh -p 22 'a b'", "10.0.0.2", "/usr/bin/python3", "/srv/bench", "2,3")
     assert there.via == ("ssh", "-p", "22", "a b")
