@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from loopbench.streams import standard_streams
+
 
 def main() -> None:
     """Entry point. The commands are imported late, so that Ctrl-C is one line then, too."""
@@ -12,7 +14,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted; nothing had been started", file=sys.stderr)
         sys.exit(130)
-    cli.main()
+    with standard_streams():
+        cli.main()
 
 
 if __name__ == "__main__":

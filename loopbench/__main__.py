@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from loopbench.streams import standard_streams
+
 PROGRAM = "loopbench"
 _LOADTESTS, _RESULTS, _SERVERS = (
     "loopbench.loadtests",
@@ -104,13 +106,14 @@ def main() -> None:
             sys.argv[:2] = [f"{PROGRAM} {sys.argv[1]}"]
         importlib.import_module(f"{subcommand.package}.__main__").main()
         return
-    try:
-        cli.main(prog_name=PROGRAM, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-    except click.UsageError as error:
-        click.echo(f"error: {error.format_message()}", err=True)
-        sys.exit(2)
+    with standard_streams():
+        try:
+            cli.main(prog_name=PROGRAM, standalone_mode=False)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help())
+        except click.UsageError as error:
+            click.echo(f"error: {error.format_message()}", err=True)
+            sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from loopbench.results.folder import other_tools, tables
 from loopbench.results.folder.counts import counts_of
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.results.why.command import why
+from loopbench.streams import standard_streams
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -384,6 +385,11 @@ def _fail(line: str, status: int = 1) -> NoReturn:
 
 def main() -> None:
     """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
+    with standard_streams():
+        _run()
+
+
+def _run() -> None:
     try:
         program = os.path.basename(sys.argv[0])
         installed = program.startswith("loopbench")
@@ -396,8 +402,6 @@ def main() -> None:
         _fail(error.format_message())
     except ResultsError as error:
         _fail(str(error))
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)

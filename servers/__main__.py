@@ -28,6 +28,7 @@ from loopbench.servers.store_urls import (
 )
 from loopbench.servers.supervision.cli_names import NameIn
 from loopbench.servers.supervision.cli_types import Seconds
+from loopbench.streams import standard_streams
 
 
 class Url(click.ParamType[str]):
@@ -166,6 +167,11 @@ def main() -> NoReturn:
     Exit status: 2 for a command line that cannot be obeyed, 1 for a server
     that could not run.
     """
+    with standard_streams():
+        _run()
+
+
+def _run() -> NoReturn:
     program = os.path.basename(sys.argv[0])
     try:
         status = cli.main(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,11 +103,8 @@ def _print(judged: Report, every: bool, written: list[str]) -> None:
     lines = [line.rstrip() for line in captured.get().splitlines()]
     if written:
         lines.append(f"Files in {shown_path(judged.evidence.folder)}: {', '.join(written)}")
-    try:
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
 
 
 @click.command(cls=Judging)

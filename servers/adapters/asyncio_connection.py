@@ -82,6 +82,8 @@ class Connection(asyncio.Protocol):
         self._hosts = 0
         self._body = bytearray()
         self._upload: Upload | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -94,6 +96,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._deaf = True
         self._queue.clear()
+        if self._silence is not None:
+            self._silence.cancel()
         if self.task is not None:
             self.task.cancel()
         self._hub.connections.discard(self)
@@ -116,6 +120,27 @@ class Connection(asyncio.Protocol):
                 return
         if not self._deaf:
             self._parse(data)
+            if self._in_message:
+                self._await_rest()
+
+    def _await_rest(self) -> None:
+        """Half a request is not waited for longer than another server waits for the next one."""
+        loop = asyncio.get_running_loop()
+        self._heard_s = loop.time()
+        if self._silence is None:
+            patience_s = self._hub.app.settings.keep_alive_s
+            self._silence = loop.call_later(patience_s, self._rest_is_late)
+
+    def _rest_is_late(self) -> None:
+        self._silence = None
+        if not self._in_message:
+            return
+        loop = asyncio.get_running_loop()
+        left_s = self._heard_s + self._hub.app.settings.keep_alive_s - loop.time()
+        if left_s > 0:
+            self._silence = loop.call_later(left_s, self._rest_is_late)
+        else:
+            self._transport.close()
 
     def _parse(self, data: bytes) -> None:
         self._memorable = not self._in_message and not self._queue and len(data) <= MEMO_BYTES

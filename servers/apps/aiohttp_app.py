@@ -10,6 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
 from loopbench.servers.adapters.aiohttp_server import IN_FORCE
@@ -30,8 +31,9 @@ handles: Handlers[Callable[[web.Request], Any]] = Handlers()
 _UPLOAD_LIMIT: web.AppKey[int] = web.AppKey("upload_limit", int)
 _DEFAULT_WAIT_MS: web.AppKey[int] = web.AppKey("default_wait_ms", int)
 
-MALFORMED = (ValueError, LookupError)
-"""What `Request.post` raises for a form that it cannot read: its syntax, its charset."""
+MALFORMED = (ValueError, LookupError, HttpProcessingError, RuntimeError)
+"""What `Request.post` raises for a form that it cannot read: its syntax, its charset, the head of
+a part, and (RuntimeError) an encoding of a part that it does not know."""
 
 
 @cache

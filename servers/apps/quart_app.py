@@ -7,7 +7,9 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, cast
+from urllib.parse import urlsplit
 
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart import (
     Blueprint,
     Quart,
@@ -18,6 +20,7 @@ from quart import (
     has_request_context,
     request,
 )
+from quart.asgi import ASGIHTTPConnection
 from quart.formparser import FormDataParser
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -288,6 +291,27 @@ class _Request(Request):
         super().__init__(method, scheme, path, *rest, **options)
 
 
+class _Connection(ASGIHTTPConnection):
+    """Refuses a target that is no URL, such as `http://[::1`, at which Quart fails (500)."""
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if self.scope["path"].startswith("/") or _is_url(self.scope["path"]):
+            await super().__call__(receive, send)
+            return
+        refusal = basic.error(400)
+        headers = [(b"content-type", refusal.content_type.encode())]
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": refusal.body, "more_body": False})
+
+
+def _is_url(target: str) -> bool:
+    try:
+        urlsplit(target)
+    except ValueError:
+        return False
+    return bool(target)
+
+
 class App(Quart):
     """A Quart that refuses malformed forms, and logs failures where all stacks do.
 
@@ -295,6 +319,7 @@ class App(Quart):
     raised to whoever asked for it, and therefore not logged.
     """
 
+    asgi_http_class = _Connection
     startup_failure: BaseException | None = None
     backing: Backing
 

@@ -320,7 +320,7 @@ def test_a_terminal_gets_colours_and_a_pipe_none(folder: Path) -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error(folder: Path) -> None:
-    """As in `show | head -1`: no traceback."""
+    """As in `show | head -1`: no traceback, and exit status 0."""
     process = subprocess.Popen(
         [sys.executable, "-m", "results", "show", str(folder)],
         cwd=ROOT,
@@ -330,7 +330,7 @@ def test_a_reader_that_leaves_early_is_no_error(folder: Path) -> None:
     assert process.stdout is not None
     process.stdout.close()
     _, errors = process.communicate(timeout=60)
-    assert errors == b""
+    assert (process.returncode, errors) == (0, b"")
 
 
 def test_a_terminal_without_the_letters_still_gets_the_table(folder: Path) -> None:

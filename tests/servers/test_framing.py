@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import pytest
 from werkzeug.sansio.multipart import Data, Epilogue, MultipartDecoder, NeedData
 
 from loopbench.servers.adapters.asyncio_connection import MEMO_BYTES, MEMO_REQUESTS
@@ -13,9 +14,10 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case, Request, dumps
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import keeps
 from tests.servers import wire
-from tests.servers.choices import KINDS, promises, stays_open
+from tests.servers.choices import KINDS, promises, stacks, stays_open
 from tests.servers.conftest import Lab
 
 
@@ -196,3 +198,59 @@ def test_the_yardstick_remembers_within_bounds(lab: Lab) -> None:
                 assert len(memo) == 10
 
     lab.run(scenario())
+
+
+_PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n'
+NO_REQUESTS = {
+    **{
+        f"GET {target.decode()}": b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target
+        for target in (b"http://[::1", b"http://[", b"http://[x]/plain", b"ws://[::1/echo", b"?[")
+    },
+    **{
+        name: b"POST /form HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%b"
+        % (len(body), body)
+        for name, body in {
+            "a head without a colon": b"--x\r\nnonsense\r\n\r\nb\r\n--x--\r\n",
+            "an unknown encoding": _PART + b"Content-Transfer-Encoding: odd\r\n\r\nb\r\n--x--\r\n",
+            "a line of a head too long": _PART + b"A: " + b"b" * 9000 + b"\r\n\r\nb\r\n--x--\r\n",
+            "too many lines": _PART + b"A: b\r\n" * 300 + b"\r\nb\r\n--x--\r\n",
+            "no end": _PART + b"\r\nb",
+        }.items()
+    },
+}
+"""What no client should send; which of it is refused, the stacks decide."""
+
+
+@pytest.mark.parametrize("sent", NO_REQUESTS.values(), ids=NO_REQUESTS)
+@pytest.mark.parametrize("stack_name", stacks(KINDS))
+def test_what_is_no_request_is_no_failure_of_the_server(
+    lab: Lab, server: Server, sent: bytes
+) -> None:
+    """Targets that are no URL and forms that cannot be read are never answered with a 500; the
+    connection may end without an answer, as waitress ends it."""
+
+    async def scenario() -> None:
+        async with wire.connection(server) as client:
+            await client.send(sent)
+            reply = await client.reply()
+            assert reply is None or reply.status < 500
+
+    lab.run(scenario())
+
+
+@pytest.mark.parametrize("half", [b"GET /pl", b"POST /json HTTP/1.1\r\nHost: x\r\n"])
+def test_half_a_request_is_not_kept_for_ever(half: bytes) -> None:
+    """The yardstick, which keeps idle connections: one that stops within a request is closed, and
+    an idle one is not."""
+
+    async def scenario() -> None:
+        async with in_loop.serving("asyncio", settings=Settings(keep_alive_s=0.1)) as server:
+            async with wire.connection(server) as idle, wire.connection(server) as client:
+                await idle.ask(CASES["plain"].request)
+                await client.send(half)
+                assert await client.reply() is None
+                reply = await idle.ask(CASES["plain"].request)
+                assert reply.status == 200
+
+    asyncio.run(scenario())

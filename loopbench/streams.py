@@ -1,0 +1,66 @@
+"""The standard streams of a command: closed ones, a reader that has left, a disk that is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+READER_LEFT = 0
+"""Exit status where the reader of the output, such as `head`, has seen enough."""
+
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Carry out a command in it. What it prints is written by its end.
+
+    A stream that was closed (`>&-`) takes nothing and gives nothing; without that its number would
+    go to the next file that is opened. Ends the process where the output cannot be written.
+    """
+    _open_closed()
+    output = sys.stdout
+    try:
+        yield
+        sys.stdout.flush()
+    except SystemExit as end:
+        # At EPIPE click puts another stream in its place, and ends with 1 whatever the command.
+        if sys.stdout is not output:
+            _give_up_output(READER_LEFT)
+        _flush_before(end)
+        raise
+    except BrokenPipeError:
+        _give_up_output(READER_LEFT)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _CANNOT_WRITE:
+            raise
+        print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+        _give_up_output(1)
+
+
+def _open_closed() -> None:
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="replace"))  # noqa: SIM115
+
+
+def _flush_before(end: SystemExit) -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_output(end.code if isinstance(end.code, int) else 1)
+    except OSError as error:
+        print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+        _give_up_output(1)
+
+
+def _give_up_output(status: int) -> None:
+    """End; what is still buffered goes nowhere, so that the interpreter does not fail with it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
