@@ -20,7 +20,8 @@ from tests.servers.processes import PROC, ROOT, eventually, with_variable
 MARK = "LOOPBENCH_TEST"
 SHORT = ("--warmup", "0.1", "--duration", "0.2", "--seed", "7")
 ONE_CELL = ("--stack", "asyncio", "--scenario", "async-1")
-BOUND_S = 60.0
+BOUND_S = 240.0
+"""How long a bench may take in all, on a machine that does much besides."""
 
 
 class Bench:

@@ -1,4 +1,4 @@
-"""Stacks that misbehave, for a bench in a process of its own.
+"""Stacks that misbehave, and processes that are killed, for a bench in a process of its own.
 
 `environment` returns variables with which every Python process knows these
 stacks: a `sitecustomize` on its path calls `install` before anything else.
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
+
+import psutil
 
 from loopbench.servers import stacks
 from loopbench.servers.adapters.protocol import Serving, Start
@@ -21,23 +26,33 @@ from loopbench.servers.settings import Settings
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _NOTES = "LOOPBENCH_TEST_NOTES"
-_HASTE = "LOOPBENCH_TEST_READY_S"
+_KILLS = "LOOPBENCH_TEST_KILLS"
+
+KILLED = "killed"
+"""A file beside the notes: the pid of what was killed last."""
 
 READY_S = 1.5
-"""How long a bench with these stacks waits for a server, instead of half a minute."""
+"""How long a bench waits for the one that never gets ready; for the others as long as for any
+server, since on a busy machine a good one takes longer than this."""
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Variables for a bench that shall know the strange stacks; `folder` is for their notes."""
+def environment(folder: Path, kills: Mapping[int, str] = MappingProxyType({})) -> dict[str, str]:
+    """Variables for a bench that shall know the strange stacks; `folder` is for their notes.
+
+    kills: victims by the number of the counted Slice before which they are killed, in the whole
+    bench; see VICTIMS. So they die in the middle of a load however slow the machine is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(
         f"import sys\nsys.path.insert(1, {str(_ROOT)!r})\n"
         "from tests.loadtests.strange_stacks import install\ninstall()\n"
     )
-    return {"PYTHONPATH": str(folder), _NOTES: str(folder), _HASTE: str(READY_S)}
+    told = ",".join(f"{number}:{victim}" for number, victim in kills.items())
+    return {"PYTHONPATH": str(folder), _NOTES: str(folder), _KILLS: told}
 
 
 def install() -> None:
-    """Make the strange stacks known in this process, and the harness less patient."""
+    """Make the strange stacks known in this process, and the harness less patient with one."""
     for name, start in STRANGE.items():
         module = ModuleType(f"strange_{name}")
         vars(module)["create_app"] = lambda settings: None
@@ -50,11 +65,55 @@ def install() -> None:
             adapter=module.__name__,
             packages=PACKAGES.get(name, ()),
         )
-    if "bench" in sys.orig_argv:
-        from loopbench.servers.lifecycle.process import server_process
+    usual = stacks.ready_s
+    stacks.ready_s = lambda stack: READY_S if stack.name == "late" else usual(stack)
+    if os.environ.get(_KILLS) and "bench" in sys.orig_argv:
+        _kill_before_slices(dict(one.split(":") for one in os.environ[_KILLS].split(",")))
 
-        inner: Any = server_process
-        inner.__wrapped__.__kwdefaults__["ready_timeout_s"] = float(os.environ[_HASTE])
+
+def _kill_before_slices(kills: dict[str, str]) -> None:
+    """Have this bench kill what it is told to, before the counted Slices of these numbers."""
+    from loopbench.loadtests.distributed.generator_process import Generator
+    from loopbench.loadtests.messages.reports import SliceResult
+
+    visit, visits = Generator.slice, 0
+
+    def meddle(generator: Generator, target: str, seconds: float, **more: Any) -> SliceResult:
+        nonlocal visits
+        visits += more["counted"]
+        victim = kills.pop(str(visits), None)
+        if victim is not None:
+            pid = VICTIMS[victim]()
+            (Path(os.environ[_NOTES]) / KILLED).write_text(str(pid))
+            os.kill(pid, signal.SIGKILL)
+        return visit(generator, target, seconds, **more)
+
+    Generator.slice = meddle  # type: ignore[method-assign, assignment]
+
+
+def _running(module: str) -> list[psutil.Process]:
+    """The processes of this bench that run a module, the first one started first."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if f"loopbench.{module}" in child.cmdline():
+                found.append(child)
+    return sorted(found, key=lambda one: one.create_time())
+
+
+def _worker_of_gunicorn() -> int:
+    """It runs what its manager runs."""
+    managers = _running("servers.managers.manager_main")
+    pids = {manager.pid for manager in managers}
+    return next(manager.pid for manager in managers if manager.ppid() in pids)
+
+
+VICTIMS: dict[str, Callable[[], int]] = {
+    "server": lambda: _running("servers.lifecycle.child_main")[0].pid,
+    "generator": lambda: _running("loadtests.generator.main")[0].pid,
+    "worker": _worker_of_gunicorn,
+}
+"""What can be killed: by its name the pid."""
 
 
 async def _serve(start: Start, app: None, host: str, port: int, settings: Settings) -> Serving:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,23 +12,18 @@ import pytest
 
 from loopbench.results.schema import FAILURES, TABLES, Code, read_table
 from tests.loadtests import strange_stacks
-from tests.loadtests.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended, reach
+from tests.loadtests.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended
 from tests.servers.processes import needs_proc
 
 
 @pytest.fixture(scope="module")
 def unlucky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
-    """Three Rounds of one Cell: in the first the server is killed, in the second the generator."""
-    folder = tmp_path_factory.mktemp("unlucky") / "run"
+    """Three Rounds of one Cell, ten Slices each: in the first the server is killed, in the second
+    the generator."""
+    folder = tmp_path_factory.mktemp("unlucky")
     options = ("--warmup", "0.1", "--duration", "1.0", "--rounds", "3")
-    with Bench(folder, *ONE_CELL, *options) as bench:
-        for number, victim in enumerate(
-            ("loopbench.servers.lifecycle.child_main", "loopbench.loadtests.generator.main")
-        ):
-            reach(bench, lambda bench, done=number: len(bench.rows()) == done and bench.loading())
-            time.sleep(0.3)  # into the window
-            for pid in bench.pids(victim):
-                os.kill(pid, signal.SIGKILL)
+    variables = strange_stacks.environment(folder, {3: "server", 6: "generator"})
+    with Bench(folder / "run", *ONE_CELL, *options, variables=variables) as bench:
         yield ended(bench)
 
 

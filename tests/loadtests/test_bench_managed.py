@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import pytest
 
 from loopbench.results.folder import folder as folders
@@ -22,7 +18,8 @@ from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.table import heading
 from loopbench.servers.managers.table import available
 from loopbench.servers.stacks import STACKS
-from tests.loadtests.benches import Bench, Ended, codes, ended, one_error, reach
+from tests.loadtests import strange_stacks
+from tests.loadtests.benches import Bench, Ended, codes, ended, one_error
 from tests.loadtests.test_bench import command
 from tests.servers.processes import needs_proc
 
@@ -45,29 +42,12 @@ class Managed:
 def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
     """One Round of two stacks under their managers, in one of which a worker is killed under
     load, and of the yardstick, which has no manager."""
-    folder = tmp_path_factory.mktemp("managed") / "run"
+    folder = tmp_path_factory.mktemp("managed")
     stacks = [word for name in (STACK, "aiohttp", "asyncio") for word in ("--stack", name)]
-    with Bench(folder, *stacks, *OPTIONS, *TIMES) as bench:
-        reach(bench, loaded)
-        victim = forked(bench)[0]
-        os.kill(victim, signal.SIGKILL)
-        yield Managed(ended(bench), victim)
-
-
-def loaded(bench: Bench) -> bool:
-    """A load goes to workers of gunicorn."""
-    return bench.loading() and bool(forked(bench))
-
-
-def forked(bench: Bench) -> list[int]:
-    """The workers of gunicorn: they run what their manager runs."""
-    pids = bench.pids("loopbench.servers.managers.manager_main")
-    found = []
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            if psutil.Process(pid).ppid() in pids:
-                found.append(pid)
-    return found
+    variables = strange_stacks.environment(folder, {4: "worker"})
+    with Bench(folder / "run", *stacks, *OPTIONS, *TIMES, variables=variables) as bench:
+        done = ended(bench)
+        yield Managed(done, int((folder / strange_stacks.KILLED).read_text()))
 
 
 def row_of(managed: Managed, stack: str) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +17,8 @@ from loopbench.results.report.sections.processes import parts
 from loopbench.results.schema import OBSERVATIONS, THREADS, Code, read_table
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.table import heading
-from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, reach
+from tests.loadtests import strange_stacks
+from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
 from tests.servers.processes import needs_proc
 
 STACKS = ("aiohttp", "asyncio")
@@ -100,10 +99,8 @@ def test_one_process_that_is_killed_ends_the_run(tmp_path: Path) -> None:
     """The Run has no rate, whatever the other process went on answering."""
     words = ("--stack", "asyncio", "--processes", "2", "--scenario", "async-32")
     times = ("--warmup", "0.1", "--duration", "1.0", "--rounds", "1", "--seed", "7")
-    with Bench(tmp_path / "run", *words, *times) as bench:
-        reach(bench, lambda bench: bench.loading())
-        time.sleep(0.3)  # into the window
-        os.kill(bench.pids("loopbench.servers.lifecycle.child_main")[0], signal.SIGKILL)
+    variables = strange_stacks.environment(tmp_path, {3: "server"})
+    with Bench(tmp_path / "run", *words, *times, variables=variables) as bench:
         done = ended(bench)
     (row,) = done.rows
     assert Code.SERVER_DIED in codes(row)
