@@ -286,6 +286,8 @@ def bench(
     headers: tuple[str, ...],
     arguments: tuple[str, ...],
     ready_s: float,
+    users: int | None,
+    spawn_rate: float | None,
     redis: str | None,
     database: str | None,
     **elsewhere: Any,  # of fleet_options and place_options
@@ -308,6 +310,8 @@ def bench(
         headers,
         arguments,
         ready_s,
+        users,
+        spawn_rate,
         configured,
     )
     if precision is None and budget is None and rounds is None and own is None and not scenarios:
@@ -337,6 +341,10 @@ def bench(
         manager=manager,
         **of_options(elsewhere),
     )
+    if plan.fleet is not None and any(
+        not load.learned for name in plan.scenarios for load in plan.scenario(name).loads
+    ):
+        raise click.UsageError("the users of a locustfile are offered by one generator: no workers")
     if plan.place != HERE and WAYS[manager].here_only:
         raise click.UsageError(f"--manager {manager} keeps servers on this machine only")
     click.echo(_announced(plan), err=True)

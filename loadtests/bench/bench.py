@@ -370,8 +370,7 @@ class Bencher:
             outcome = result.report.loads[load.name]
             if outcome.completed or not load.own:
                 continue
-            asked = f"{load.case.request.method} {load.case.request.target}"
-            yield f"had no correct answer to {asked}: {self._why(outcome)}"
+            yield f"had no correct answer to {load.case.name}: {self._why(outcome)}"
 
     def _why(self, outcome: LoadReport[Buckets]) -> str:
         """The commonest failure of a load, and what the server's log has of it."""

@@ -20,7 +20,18 @@ FILE = "loopbench.toml"
 _PYPROJECT = "pyproject.toml"
 _META = "loopbench.configuration"
 _LOADS, _ARGUMENTS = "loads", "arguments"
-_OWN = ("app", "app-dir", "on", "get", "scenarios", "header", "arg", "ready-s")
+_OWN = (
+    "app",
+    "app-dir",
+    "on",
+    "get",
+    "scenarios",
+    "header",
+    "arg",
+    "ready-s",
+    "users",
+    "spawn-rate",
+)
 _THE_SUITES = re.compile(r"--(stack|scenario)(=|$)")
 
 

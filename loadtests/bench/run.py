@@ -76,7 +76,7 @@ def measure(
             ) as server,
         ):
             known = replace(known, start_ms=server.start_ms, first_answer_ms=server.first_answer_ms)
-            cases = [load.case for load in scenario.loads]
+            cases = [load.case for load in scenario.loads if load.learned]
             wrong = verify.problems(server.host, server.port, cases)
             if wrong:
                 known = replace(known, codes=(*known.codes, Code.NOT_VERIFIED), cause=wrong[0])

@@ -124,7 +124,7 @@ class Bench:
         if self.own is None:
             return list(keeps(self.stack(stack)).values())
         loads = [load for one in self.scenarios for load in self.scenario(one).loads]
-        return list({load.case.request: load.case for load in loads}.values())
+        return list({load.case.request: load.case for load in loads if load.learned}.values())
 
     @property
     def adaptive(self) -> bool:

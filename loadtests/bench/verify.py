@@ -42,7 +42,7 @@ def socket_problems(host: str, port: int, exchanges: Iterable[Exchange]) -> list
 
 def _ask(host: str, port: int, case: Case) -> str | None:
     expected = case.expected
-    answer = ask(host, port, case.request)
+    answer = ask(host, port, case.request, head_only=expected.endless)
     problem = expected.check(answer.status, answer.body)
     if problem is not None:
         return problem

@@ -23,7 +23,7 @@ from loopbench.loadtests.generator.block import Block
 from loopbench.loadtests.generator.commands import Handlers, pin, send_event, serve_commands
 from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.slices import user_classes as block_users
-from loopbench.loadtests.generator.users.table import user_classes
+from loopbench.loadtests.generator.users.table import environment
 from loopbench.loadtests.messages.generator import (
     Abort,
     BlockClosed,
@@ -88,8 +88,8 @@ class Generator:
 
     def _begin_block(self, command: OpenBlock) -> None:
         self._block = block = Block(command.spec)
-        environment = Environment(user_classes=block_users(block), catch_exceptions=False)
-        self._runner = environment.create_local_runner()
+        slices = Environment(user_classes=block_users(block), catch_exceptions=False)
+        self._runner = slices.create_local_runner()
         count = sum(lane.run.users for lane in block.lanes.values())
         self._runner.start(count, spawn_rate=count)
         block.open()
@@ -125,9 +125,7 @@ class Generator:
 
     def _run(self, session: Session) -> None:
         try:
-            classes = user_classes(session)
-            environment = Environment(user_classes=classes, catch_exceptions=False)
-            runner = environment.create_local_runner()
+            runner = environment(session).create_local_runner()
             count = sum(run.users for run in session.runs)
             try:
                 runner.start(count, spawn_rate=count)

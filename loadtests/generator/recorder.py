@@ -60,6 +60,7 @@ class Series:
     same by definition. failure_time: send, or due time, to the failure.
     send_lag: open loop only, how late the generator itself sent.
     first_byte: only where the load asks for it, send to the arrival of the answer's first bytes.
+    first_event: streams only, send to the arrival of the answer's first event.
     last_delivery: broadcasts only, a message's publication to its arrival at the last receiver.
     gap_ns: closed loop, summed time between an answer's arrival in the kernel
     and the same user's next send: the generator's share of each cycle.
@@ -73,6 +74,7 @@ class Series:
     send_lag: array[int] = field(default_factory=_times)
     last_delivery: array[int] = field(default_factory=_times)
     first_byte: array[int] = field(default_factory=_times)
+    first_event: array[int] = field(default_factory=_times)
     failures: Failures = field(default_factory=Failures)
     gap_ns: int = 0
     gaps: int = 0

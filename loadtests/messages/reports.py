@@ -37,6 +37,7 @@ class Times(Generic[H]):
     send_lag: H | None = None
     last_delivery: H | None = None
     first_byte: H | None = None
+    first_event: H | None = None
 
 
 QUANTITIES = tuple(one.name for one in fields(Times))

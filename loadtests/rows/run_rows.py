@@ -165,6 +165,7 @@ def _identity(result: RunResult, load: Load) -> Row:
         "load_model": model.kind,
         "users": model.population,
         "arrival_rate_rps": model.arrival_rate_rps,
+        "think_s": model.think_s,
         "request_body_bytes": load.case.request.body_bytes,
         "answer_body_bytes": load.case.expected.body_bytes,
         "calibration_ms": result.calibration_ms,
@@ -206,6 +207,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
     server = _server_figures(result, load) if whole else {}
     window_s = report.measured_s
     first = _histogram(times.first_byte).statistics_ms()
+    first_event = _histogram(times.first_event).statistics_ms()
     upstream = _upstream_cpu(result)
     row: Row = {
         "warmup_s": report.warmup_s,
@@ -216,6 +218,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         **{f"first_byte_{k}_us": _times(first[k], 1000) for k in ("p50", "p99")},
+        **{f"first_event_{k}_ms": first_event[k] for k in ("p50", "p99")},
         "connections_rps": _opened_rps(load, told, window_s) if whole else None,
         **_deliveries(load, told),
         "clock": report.clock,

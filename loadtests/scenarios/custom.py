@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios import locustfile
+from loopbench.loadtests.scenarios.events import EVENTS
 from loopbench.loadtests.scenarios.learning import ANY_BODY, learn
+from loopbench.loadtests.scenarios.models import Stream
 from loopbench.loadtests.scenarios.table import Closed, Load, Model, Open, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import Case, Expected, Request
@@ -29,6 +32,7 @@ CONNECTIONS = 128
 
 MOST_USERS = 10_000
 MOST_RPS = 1_000_000.0
+MOST_THINK_S = 60.0
 _UNKNOWN = Expected(0, None, b"")
 _STATUS_ALONE = Expected(0, None, ANY_BODY)
 """Stands for the answer until it is learned, where its status alone is to be checked."""
@@ -37,7 +41,9 @@ ARGUMENTS = "arguments"
 """The table of a file that is no scenario, but what the application's factory is given."""
 
 CHECKS = {"bytes": _UNKNOWN, "status": _STATUS_ALONE}
-_KEYS = {"path", "method", "body", "headers", "users", "rate_rps", "check"}
+_KEYS = {
+    "path", "method", "body", "headers", "users", "rate_rps", "think_s", "check", "kind", "events"
+}  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _TARGET = re.compile(r"/[!-~]*")
@@ -70,17 +76,27 @@ def prepare(
     arguments: Mapping[str, Any] | None = None,
     ready_s: float = READY_S,
     tables: Mapping[str, Any] | None = None,
+    users: int | None = None,
+    spawn_rate: float | None = None,
 ) -> Own:
     """See what the application is, and learn what it answers.
 
     headers: sent with each of `paths`. arguments: what its factory is given by name.
-    tables: scenarios beside those of `file`, as a TOML file has them.
+    tables: scenarios beside those of `file`, as a TOML file has them. users, spawn_rate: of a
+    locustfile, where `file` is one.
 
     Raises HarnessError with the remedy for whatever of it cannot be measured.
     """
     offered = of_paths(paths, headers)
     given: dict[str, Any] = {}
-    if file is not None:
+    if file is not None and file.suffix == ".py":
+        offered.append(locustfile.scenario_of(file, users or locustfile.USERS, spawn_rate))
+    elif users is not None or spawn_rate is not None:
+        raise HarnessError(
+            "--users and --spawn-rate are of a locustfile, given by --scenarios; in a loads file "
+            "each table has its users"
+        )
+    elif file is not None:
         offered += of_file(file)
         given |= arguments_of(file)
     offered += of_tables("configuration", tables or {})
@@ -92,7 +108,8 @@ def prepare(
         names = [scenario.name for scenario in offered]
         twice = next(name for name in names if names.count(name) > 1)
         raise HarnessError(f"two scenarios are called {twice}; rename one of them")
-    requests = [load.case.request for scenario in offered for load in scenario.loads]
+    loads = [load for scenario in offered for load in scenario.loads if load.learned]
+    requests, streams = [load.case.request for load in loads], _streams(loads)
     safe = next((one.target for one in requests if one.method == "GET"), "/")
     own = OwnApp(target, str(folder.resolve()), safe, given, ready_s)
     try:
@@ -101,17 +118,12 @@ def prepare(
         here = next((stack for stack in stacks.values() if available(stack) is None), None)
         if here is None:
             raise HarnessError("; ".join(f"{s.name}: {available(s)}" for s in stacks.values()))
-        learned = learn(here, requests)
+        learned = learn(here, requests, streams)
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
     scenarios = {name: _expecting(one, learned) for name, one in unique.items()}
     notes = (*looks.notes, *_redirects(learned))
-    unread = {
-        load.case.request
-        for scenario in offered
-        for load in scenario.loads
-        if load.case.expected is _STATUS_ALONE
-    }
+    unread = {load.case.request for load in loads if load.case.expected is _STATUS_ALONE}
     described = {
         "target": target,
         "kind": looks.kind,
@@ -125,6 +137,21 @@ def prepare(
     return Own(stacks, scenarios, described, notes)
 
 
+def _streams(loads: Iterable[Load]) -> dict[Request, str]:
+    """The requests that are answered with events, of which kind. Raises HarnessError for one that
+    is offered in two ways."""
+    found: dict[Request, str | None] = {}
+    for load in loads:
+        request = load.case.request
+        kind = load.model.events if isinstance(load.model, Stream) else None
+        if found.setdefault(request, kind) != kind:
+            raise HarnessError(
+                f"{request.method} {request.target} is offered as a stream and otherwise, or as "
+                "two kinds of one; choose one of the two"
+            )
+    return {request: kind for request, kind in found.items() if kind is not None}
+
+
 def _redirects(learned: Mapping[Request, Expected]) -> list[str]:
     return [
         f"{request.method} {request.target} is answered with a redirect, status "
@@ -136,11 +163,12 @@ def _redirects(learned: Mapping[Request, Expected]) -> list[str]:
 
 def _described(expected: Expected, unread: bool) -> dict[str, Any]:
     varies = isinstance(expected.body, re.Pattern)
+    status = "status, and that events come" if expected.endless else "status"
     return {
         "status": expected.status,
         "content_type": expected.content_type,
         "body_bytes": None if isinstance(expected.body, re.Pattern) else len(expected.body),
-        "checked": "status" if varies or unread else "status and every byte",
+        "checked": status if varies or unread else "status and every byte",
     }
 
 
@@ -178,11 +206,6 @@ def arguments_of(file: Path) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    if file.suffix == ".py":
-        raise HarnessError(
-            f"{file} is a locustfile, which is not taken here: say its tasks in TOML, a table "
-            "each, as in [search] with path, users or rate_rps, method, headers and body"
-        )
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -235,16 +258,53 @@ def _scenario(file: str, name: str, table: Any) -> Scenario:
 
 
 def _model(where: str, table: Mapping[str, Any]) -> Model:
-    users, rate = table.get("users"), table.get("rate_rps")
-    if (users is None) == (rate is None):
-        raise HarnessError(f"{where}: give either users (closed loop) or rate_rps (open loop)")
+    kind, users, rate = table.get("kind", "requests"), table.get("users"), table.get("rate_rps")
+    if kind not in ("requests", "stream"):
+        raise HarnessError(f'{where}: kind must be "requests" or "stream" (events without end)')
+    stream, think = kind == "stream", table.get("think_s")
+    if "events" in table and not stream:
+        raise HarnessError(f'{where}: events are those of a stream; add kind = "stream"')
+    if (users is None) == (rate is None) or (stream and users is None):
+        raise HarnessError(
+            f"{where}: give {'users, which each read the stream' if stream else _USERS_OR_RATE}"
+        )
+    if think is not None and (stream or users is None):
+        raise HarnessError(f"{where}: think_s is of users in a closed loop; leave it out")
     if rate is None:
         if type(users) is not int or not 1 <= users <= MOST_USERS:
             raise HarnessError(f"{where}: users must be a whole number from 1 to {MOST_USERS}")
-        return Closed(users)
+        if stream:
+            return _stream(where, table, users)
+        least, most = _think(where, think)
+        return Closed(users, think_min_s=least, think_max_s=most)
     if type(rate) not in (int, float) or not 0.1 <= rate <= MOST_RPS:
         raise HarnessError(f"{where}: rate_rps must be a number from 0.1 to {MOST_RPS:,.0f}")
     return Open(float(rate), CONNECTIONS)
+
+
+_USERS_OR_RATE = "either users (closed loop) or rate_rps (open loop)"
+
+
+def _stream(where: str, table: Mapping[str, Any], users: int) -> Stream:
+    if "check" in table:
+        raise HarnessError(f"{where}: of a stream the status is checked; leave check out")
+    events = table.get("events", "sse")
+    if events not in EVENTS:
+        kinds = " or ".join(f'"{name}"' for name in EVENTS)
+        raise HarnessError(f"{where}: events must be {kinds}")
+    return Stream(users, events)
+
+
+def _think(where: str, think: Any) -> tuple[float, float]:
+    """The least and the most of a user's think time; a number means exactly that."""
+    both = think if isinstance(think, list) else [think or 0, think or 0]
+    numbers = len(both) == 2 and all(type(one) in (int, float) for one in both)
+    if not (numbers and 0 <= both[0] <= both[1] <= MOST_THINK_S):
+        raise HarnessError(
+            f"{where}: think_s must be a number of seconds from 0 to {MOST_THINK_S:g}, or the "
+            "least and the most of it, as in think_s = [0.5, 2]"
+        )
+    return float(both[0]), float(both[1])
 
 
 def _case(
@@ -289,10 +349,12 @@ def _expecting(scenario: Scenario, learned: Mapping[Request, Expected]) -> Scena
 
 
 def _told(load: Load, learned: Mapping[Request, Expected]) -> Load:
+    if not load.learned:
+        return load
     codes: tuple[Code, ...] = ()
     expected = learned[load.case.request]
     if load.case.expected is _STATUS_ALONE:
         expected = replace(expected, body=ANY_BODY)
-    else:
+    elif not expected.endless:
         codes = (Code.ANSWER_VARIES,) if isinstance(expected.body, re.Pattern) else ()
     return replace(load, case=replace(load.case, expected=expected), codes=codes)

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from loopbench.loadtests.bench.configuration import Configuration
-from loopbench.loadtests.scenarios.custom import Own, prepare
+from loopbench.loadtests.scenarios.custom import MOST_USERS, Own, prepare
+from loopbench.loadtests.scenarios.locustfile import USERS
 from loopbench.servers.custom.application import READY_S
 from loopbench.servers.custom.stacks import HOSTS
 from loopbench.servers.supervision.cli_names import NameIn
@@ -42,8 +43,19 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         "--scenarios",
         "file",
         type=click.Path(path_type=Path),
-        metavar="FILE.toml",
-        help="Offer it the scenarios of this file.",
+        metavar="FILE",
+        help="Offer it the scenarios of this TOML file, or the users of this locustfile (.py).",
+    ),
+    click.option(
+        "--users",
+        type=click.IntRange(1, MOST_USERS),
+        help=f"So many users of the locustfile; {USERS} by default.",
+    ),
+    click.option(
+        "--spawn-rate",
+        type=click.FloatRange(0, min_open=True),
+        metavar="RATE",
+        help="So many of them begin a second, before anything counts; all at once by default.",
     ),
     click.option(
         "--header",
@@ -87,6 +99,8 @@ def wanted(
     headers: tuple[str, ...] = (),
     arguments: tuple[str, ...] = (),
     ready_s: float = READY_S,
+    users: int | None = None,
+    spawn_rate: float | None = None,
     configured: Configuration = _NOTHING,
 ) -> Own | None:
     """A person's own application, where they name one; a usage error for what does not fit it.
@@ -113,6 +127,8 @@ def wanted(
         arguments={**configured.arguments, **dict(map(_argument, arguments))},
         ready_s=ready_s,
         tables={} if gets or file else configured.loads,
+        users=users,
+        spawn_rate=spawn_rate,
     )
     for note in own.notes:
         click.echo(f"note: {note}", err=True)

@@ -6,11 +6,12 @@ import http.client
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios.events import EVENTS
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.cases import Expected, Request
 from loopbench.servers.custom.traceback_text import last_traceback
@@ -26,12 +27,17 @@ MOST_BYTES = 16 * 1024 * 1024
 _BOUND_S = 8.0
 """For each answer while they are learned: one without end is refused within 10 s."""
 
+_SSE = "text/event-stream"
+
 ANY_BODY = re.compile(rb"(?s:.*)")
 
 
-def learn(stack: Stack, requests: Iterable[Request]) -> dict[Request, Expected]:
+def learn(
+    stack: Stack, requests: Iterable[Request], streams: Mapping[Request, str]
+) -> dict[Request, Expected]:
     """What each request is answered, asked as often as ASKED says.
 
+    streams: those that are answered with events, of a kind of EVENTS: they are read to the first.
     Where the bytes differ from asking to asking (a time, a number, a port), any body will do.
     Raises ServerError where the application does not start, HarnessError for an answer
     that is not to be measured or whose status differs.
@@ -43,11 +49,18 @@ def learn(stack: Stack, requests: Iterable[Request]) -> dict[Request, Expected]:
             with server_process(stack, log=log.path) as server:
                 for request in wanted * times:
                     before = answers[request]
-                    found = _ask(server.host, server.port, request, before)
+                    if request in streams:
+                        found = _ask_stream(server.host, server.port, request, streams[request])
+                    else:
+                        found = _ask(server.host, server.port, request, before)
                     if found.status >= 500:
                         raise _failed(request, found, log)
                     before.append(found)
-    return {request: _agreed(request, found) for request, found in answers.items()}
+    agreed = {request: _agreed(request, found) for request, found in answers.items()}
+    for request in streams:
+        if not agreed[request].endless:
+            raise _no_event(request, "ended without an event")
+    return agreed
 
 
 class _Log:
@@ -107,6 +120,39 @@ def _remedy(status: int) -> str:
     return "name a path and a method that the application answers with 200 to 399"
 
 
+def _ask_stream(host: str, port: int, request: Request, kind: str) -> Expected:
+    """The head, and whether an event came, in `endless`."""
+    what, events, came = f"{request.method} {request.target}", EVENTS[kind](), False
+
+    def enough(piece: bytes) -> bool:
+        nonlocal came
+        came = events.feed(piece) > 0
+        return came
+
+    try:
+        answer = ask(host, port, request, bound_s=_BOUND_S, most_bytes=MOST_BYTES, until=enough)
+    except Unbounded as error:
+        raise _no_event(request, str(error)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise HarnessError(
+            f"{what} had no answer ({type(error).__name__}: {error}); name a path with a stream"
+        ) from error
+    kind_of_body = (answer.content_type or "").partition(";")[0].strip().lower()
+    if came and kind == "sse" and kind_of_body != _SSE:
+        raise HarnessError(
+            f"{what} is answered with the content type {answer.content_type!r}, where server-sent "
+            f'events have {_SSE}; correct the application, or say events = "lines"'
+        )
+    return Expected(answer.status, answer.content_type, ANY_BODY, answer.allow, endless=came)
+
+
+def _no_event(request: Request, how: str) -> HarnessError:
+    return HarnessError(
+        f"the answer to {request.method} {request.target} {how}, and no event was seen in it; "
+        'events = "sse" takes a blank line as the end of an event, and "lines" every line'
+    )
+
+
 def _ask(host: str, port: int, request: Request, before: list[Expected]) -> Expected:
     what = f"{request.method} {request.target}"
     try:
@@ -114,7 +160,8 @@ def _ask(host: str, port: int, request: Request, before: list[Expected]) -> Expe
     except Unbounded as error:
         raise HarnessError(
             f"the answer to {what} {error}; an answer without end, such as server-sent events, "
-            "or a very large one cannot be measured here: name a path whose answer ends"
+            "or a very large one is not measured as a request: name a path whose answer ends, or "
+            'measure its events, by kind = "stream" in the file of --scenarios'
         ) from error
     except (OSError, http.client.HTTPException) as error:
         raise HarnessError(

@@ -53,6 +53,11 @@ class Model(Protocol):
         """Whether every request opens a connection of its own."""
         ...
 
+    @property
+    def think_s(self) -> float | None:
+        """How long its users wait after an answer, on average; None where they do not."""
+        ...
+
     def schedule(self, end_ns: int, seed: str) -> Schedule | None:
         """Its intended starts until `end_ns` after the session's start; None where requests
         follow answers."""
@@ -86,6 +91,11 @@ class Unscheduled:
     @property
     def arrival_rate_rps(self) -> float | None:
         """None: nothing is due at a time of its own."""
+        return None
+
+    @property
+    def think_s(self) -> float | None:
+        """None: the next request follows at once."""
         return None
 
     def schedule(self, end_ns: int, seed: str) -> Schedule | None:

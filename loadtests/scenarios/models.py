@@ -36,6 +36,7 @@ class Closed(OfUsers):
     new_connections: every request opens a connection of its own and closes it;
     its response time begins before it connects, its service time at the send.
     first_byte: the arrival of each answer's first bytes is recorded, too.
+    think_min_s, think_max_s: how long a user waits after each answer, drawn evenly between them.
     """
 
     kind: ClassVar[str] = LoadKind.CLOSED
@@ -47,16 +48,25 @@ class Closed(OfUsers):
     ramp_s: float = 0.0
     new_connections: bool = False
     first_byte: bool = False
+    think_min_s: float = 0.0
+    think_max_s: float = 0.0
 
     @property
     def reconnects(self) -> bool:
         """Where it was asked for."""
         return self.new_connections
 
+    @property
+    def think_s(self) -> float | None:
+        """The mean."""
+        return (self.think_min_s + self.think_max_s) / 2 or None
+
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         fresh = ", a new connection for every request" if self.new_connections else ""
-        return f"closed loop, {_count(self.users, 'user')}{fresh}"
+        least, most = self.think_min_s, self.think_max_s
+        thinking = f" that wait {least:g} to {most:g} s after each answer" if most else ""
+        return f"closed loop, {_count(self.users, 'user')}{thinking}{fresh}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,11 @@ class Open:
     def arrival_rate_rps(self) -> float | None:
         """Its rate."""
         return self.rate_rps
+
+    @property
+    def think_s(self) -> float | None:
+        """None: requests are due whatever users do."""
+        return None
 
     @property
     def reconnects(self) -> bool:
@@ -153,6 +168,53 @@ class Slow(OfConnections):
         """In words, for a list of scenarios."""
         read = f"read {self.rate_bytes_s:,} bytes a second" if self.rate_bytes_s else "read nothing"
         return f"{self.connections} connections that ask, and then {read}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(OfConnections):
+    """Connections that each ask for an answer which need not end, and read its events.
+
+    events: how they are told apart, a key of EVENTS. An answer that does end is asked for again.
+    An event's service time is the time since the event before it; of the first, since the send.
+    """
+
+    kind: ClassVar[str] = LoadKind.STREAM
+    user: ClassVar[str] = "stream.StreamUser"
+    waits_for_answers: ClassVar[bool] = False
+    counts_requests: ClassVar[bool] = True
+    counts_deliveries: ClassVar[bool] = False
+    one_process: ClassVar[bool] = False
+    events: str
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        return f"{_count(self.connections, 'connection')} that each read the events of a stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Locustfile(OfUsers):
+    """The users of a person's own locustfile, with their tasks, weights and wait times.
+
+    file: its path. spawn_rate: how many of them begin a second; 0: all at once.
+    """
+
+    kind: ClassVar[str] = LoadKind.LOCUSTFILE
+    user: ClassVar[str] = "locustfile"
+    waits_for_answers: ClassVar[bool] = False
+    counts_requests: ClassVar[bool] = True
+    counts_deliveries: ClassVar[bool] = False
+    one_process: ClassVar[bool] = False
+    file: str
+    spawn_rate: float
+
+    @property
+    def reconnects(self) -> bool:
+        """Its own client keeps its connections, or does not."""
+        return False
+
+    def describe(self) -> str:
+        """In words, for a list of scenarios."""
+        return f"{_count(self.users, 'user')} of a locustfile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +308,17 @@ class Broadcast(Unscheduled):
         return f"{self.rate:g} messages of {size} a second to {self.receivers} receivers{slow}"
 
 
-_MODELS: tuple[type[Model], ...] = (Closed, Open, Idle, Slow, Echo, Pushed, Broadcast)
+_MODELS: tuple[type[Model], ...] = (
+    Closed,
+    Open,
+    Idle,
+    Slow,
+    Stream,
+    Locustfile,
+    Echo,
+    Pushed,
+    Broadcast,
+)
 MODELS: dict[str, type[Model]] = {model.kind: model for model in _MODELS}
 """Every load model by its kind, as it travels to the generator."""
 
@@ -258,6 +330,7 @@ class Load:
     """One stream of requests of a Scenario, with figures of its own.
 
     own: it goes to a person's own application, whose routes are not the contract's.
+    learned: whether what its request is answered is known, so that every answer is held to it.
     codes: what is in doubt about each row of it from the beginning.
     role: whether the scenario asks about it, or offers it beside. work: what its handler does
     for work_ms; None: neither waits nor computes.
@@ -267,6 +340,7 @@ class Load:
     case: Case
     model: Annotated[Model, _BY_KIND]
     own: bool = False
+    learned: bool = True
     codes: tuple[Code, ...] = ()
     role: Role = Role.MEASURED
     work: Work | None = None

@@ -12,6 +12,8 @@ class LoadKind(enum.StrEnum):
     OPEN = "open"
     IDLE = "idle"
     SLOW = "slow"
+    STREAM = "stream"
+    LOCUSTFILE = "locustfile"
     ECHO = "echo"
     PUSHED = "pushed"
     BROADCAST = "broadcast"

@@ -91,7 +91,10 @@ RUNS = Table(
         text(
             "load_model",
             "closed (users), open (arrival rate), idle (connections held open), slow (connections "
-            "that read little or nothing); of WebSockets: "
+            "that read little or nothing), stream (connections that read the events of an answer "
+            "that need not end, of which each counts as a request; its service time is the time "
+            "since the event before), locustfile (users of a person's own, by Locust's clients and "
+            "clock); of WebSockets: "
             "echo (users), pushed (connections) or broadcast (connections and the publisher)",
             required=True,
         ),
@@ -102,6 +105,12 @@ RUNS = Table(
             "arrival_rate_rps",
             "1/s",
             "open: the mean rate of the Poisson arrivals; blank in a closed loop",
+        ),
+        number(
+            "think_s",
+            "s",
+            "closed: mean time that a user waits after an answer; blank: it sends at once",
+            later=True,
         ),
         count("request_body_bytes", "body of each request of this load", unit="bytes", later=True),
         count(
@@ -136,6 +145,16 @@ RUNS = Table(
                 "us",
                 f"{long} of the actual send to the arrival of the answer's first bytes, correct "
                 "answers; blank where the load does not ask for it",
+                later=True,
+            )
+            for short, long in (("p50", "median"), ("p99", "99th percentile"))
+        ),
+        *(
+            number(
+                f"first_event_{short}_ms",
+                "ms",
+                f"stream: {long} of the actual send to the arrival of the answer's first event, "
+                "of all answers, those that began in the lead-in included",
                 later=True,
             )
             for short, long in (("p50", "median"), ("p99", "99th percentile"))
@@ -279,6 +298,7 @@ HISTOGRAMS = Table(
             "service_time, response_time (correct answers), failure_time (failed requests: send "
             "to failure), warmup_service_time (the lead-in, kept and labelled), "
             "send_lag, handler_time, first_byte (send to the arrival of an answer's first bytes), "
+            "first_event (the same of a stream's first event), "
             "last_delivery (a broadcast message to the last of its receivers); of the whole run: "
             "generator_lag, loop_delay, executor_wait, executor_run, pool_wait",
             required=True,

@@ -25,22 +25,31 @@ class Shown:
     whole: bool = False
 
 
+_REQUESTS = (LoadKind.CLOSED, LoadKind.OPEN, LoadKind.LOCUSTFILE)
+
 SHOWN: tuple[Shown, ...] = (
-    Shown("throughput_rps", "requests/s", (LoadKind.CLOSED,)),
+    Shown("throughput_rps", "requests/s", (LoadKind.CLOSED, LoadKind.LOCUSTFILE)),
     Shown("first_byte_p50_us", "first byte p50", (LoadKind.CLOSED,)),
     Shown("first_byte_p99_us", "first byte p99", (LoadKind.CLOSED,)),
-    Shown("service_time_p50_ms", "service p50", (LoadKind.CLOSED,)),
-    Shown("service_time_p99_ms", "service p99", (LoadKind.CLOSED,)),
+    Shown("service_time_p50_ms", "service p50", (LoadKind.CLOSED, LoadKind.LOCUSTFILE)),
+    Shown("service_time_p99_ms", "service p99", (LoadKind.CLOSED, LoadKind.LOCUSTFILE)),
     Shown("response_time_p50_ms", "response p50", (LoadKind.OPEN,)),
     Shown("response_time_p99_ms", "response p99", (LoadKind.OPEN,)),
-    Shown("cpu_us_per_request", "CPU/request", (LoadKind.CLOSED, LoadKind.OPEN), True),
+    Shown("cpu_us_per_request", "CPU/request", _REQUESTS, True),
     Shown(
         "memory_growth_bytes_per_request",
         "growth/request",
-        (LoadKind.CLOSED, LoadKind.OPEN),
+        _REQUESTS,
         True,
     ),
     Shown("rss_peak_bytes", "memory", (LoadKind.IDLE, LoadKind.SLOW), True),
+    Shown("throughput_rps", "events/s", (LoadKind.STREAM,)),
+    Shown("first_event_p50_ms", "first event p50", (LoadKind.STREAM,)),
+    Shown("first_event_p99_ms", "first event p99", (LoadKind.STREAM,)),
+    Shown("service_time_p50_ms", "between events p50", (LoadKind.STREAM,)),
+    Shown("service_time_p99_ms", "between events p99", (LoadKind.STREAM,)),
+    Shown("cpu_us_per_request", "CPU/event", (LoadKind.STREAM,), True),
+    Shown("memory_growth_bytes_per_request", "growth/event", (LoadKind.STREAM,), True),
     Shown("throughput_rps", "messages/s", (LoadKind.ECHO,)),
     Shown("service_time_p50_ms", "round trip p50", (LoadKind.ECHO,)),
     Shown("service_time_p99_ms", "round trip p99", (LoadKind.ECHO,)),

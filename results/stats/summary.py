@@ -49,6 +49,7 @@ _GIVEN = frozenset(
         "processes",
         "users",
         "arrival_rate_rps",
+        "think_s",
         "scenario_parameter",
         "work_ms",
         "request_body_bytes",
@@ -270,11 +271,12 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
 
 
 def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
-    """Scenario and load of the closed loops: in an open loop all stacks have the same rate."""
+    """Scenario and load of the closed loops: in an open loop all stacks have the same rate, and
+    where users think, nearly so."""
     return {
         (run.scenario, run.load)
         for run in runs
-        if run.load_model in (LoadKind.CLOSED, LoadKind.ECHO)
+        if run.load_model in (LoadKind.CLOSED, LoadKind.ECHO) and run.number("think_s") is None
     }
 
 

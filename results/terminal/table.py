@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.folder import Folder, RunRow
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import MIN_ROUNDS
 from loopbench.results.stats import bottleneck, formatting
@@ -103,10 +103,12 @@ def _blocks(
     for (scenario, load), models in load_models(folder).items():
         row = first[scenario, load]
         offered: dict[str, str] = {
-            LoadKind.CLOSED: f"{row.number('users') or 0:,.0f} users",
+            LoadKind.CLOSED: f"{row.number('users') or 0:,.0f} users{_thinking(row)}",
             LoadKind.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
             LoadKind.IDLE: f"{row.number('users') or 0:,.0f} idle",
             LoadKind.SLOW: f"{row.number('users') or 0:,.0f} slow",
+            LoadKind.LOCUSTFILE: f"{row.number('users') or 0:,.0f} users of a locustfile",
+            LoadKind.STREAM: f"{row.number('users') or 0:,.0f} streams",
             LoadKind.ECHO: f"{row.number('users') or 0:,.0f} users",
             LoadKind.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
             LoadKind.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
@@ -119,6 +121,11 @@ def _blocks(
             tuple(marks(found, cell) for cell in cells),
             tuple(_lines(models, summaries, cells, intervals)),
         )
+
+
+def _thinking(row: RunRow) -> str:
+    think_s = row.number("think_s")
+    return "" if think_s is None else f", thinking {think_s:g} s"
 
 
 def _lines(

@@ -10,6 +10,7 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from loopbench.servers.contract.http import Request
@@ -47,10 +48,12 @@ def ask(
     bound_s: float = BOUND_S,
     most_bytes: int = MOST_BYTES,
     head_only: bool = False,
+    until: Callable[[bytes], bool] | None = None,
 ) -> Answer:
     """Ask on a connection of its own.
 
     bound_s: for the whole answer. head_only: leave the body unread; `body` is empty then.
+    until: whether it is enough, asked with each piece of the body; `body` is what came until then.
 
     Raises Unbounded, OSError for a connection that cannot be had, and http.client.HTTPException
     for what is no answer.
@@ -62,7 +65,7 @@ def ask(
         answer = http.client.HTTPResponse(bounded, method=request.method)  # type: ignore[arg-type]
         with answer:
             answer.begin()
-            body = b"" if head_only else _body(answer, most_bytes)
+            body = b"" if head_only else _body(answer, most_bytes, until)
             return Answer(
                 answer.status,
                 answer.getheader("Content-Type"),
@@ -72,14 +75,19 @@ def ask(
             )
 
 
-def _body(answer: http.client.HTTPResponse, most_bytes: int) -> bytes:
+def _body(
+    answer: http.client.HTTPResponse, most_bytes: int, until: Callable[[bytes], bool] | None
+) -> bytes:
     if answer.length is not None and answer.length > most_bytes:
         raise Unbounded(
             f"says that it has {answer.length:,} bytes, more than the {most_bytes:,} taken"
         )
     expected, pieces = answer.length, []
-    while piece := answer.read(_PIECE):
+    read = answer.read if until is None else answer.read1  # the latter waits for no more
+    while piece := read(_PIECE):
         pieces.append(piece)
+        if until is not None and until(piece):
+            return b"".join(pieces)
     body = b"".join(pieces)
     if expected is not None and len(body) < expected:
         raise http.client.IncompleteRead(body, expected - len(body))

@@ -103,6 +103,7 @@ class Expected:
     `body` is the exact bytes, or a pattern (matched against the whole body)
     where the answer names a loop or a thread. `allow` is the exact Allow
     header of a 405. `chunked`: the body comes in chunks, without a Content-Length.
+    `endless`: the body need not end, and the head alone is asked for before a load.
     """
 
     status: int
@@ -110,6 +111,7 @@ class Expected:
     body: bytes | re.Pattern[bytes]
     allow: str | None = None
     chunked: bool = False
+    endless: bool = False
 
     @property
     def body_bytes(self) -> int | None:

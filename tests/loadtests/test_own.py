@@ -337,7 +337,7 @@ def test_answers_are_learned_over_two_starts(odd: Path) -> None:
     own = OwnApp("pid:app", str(odd), "/")
     (stack,) = rows(own, look_at(own)).values()
     request = Request("GET", "/")
-    expected = learn(stack, [request])[request]
+    expected = learn(stack, [request], {})[request]
     assert isinstance(expected.body, re.Pattern)
     assert expected.check(200, b"any\nthing") is None
     assert expected.check(500, b"any\nthing") == "status 500 instead of 200"
@@ -372,14 +372,6 @@ def test_a_file_with_nonsense_is_refused(tmp_path: Path, text: str, says: str) -
     """Table and key are named."""
     with pytest.raises(HarnessError, match=re.escape(says)):
         of_file(toml(tmp_path, text))
-
-
-def test_a_locustfile_is_refused_with_what_to_write(tmp_path: Path) -> None:
-    """Its tasks are to be said as a table each."""
-    file = tmp_path / "locustfile.py"
-    file.write_text("from locust import HttpUser\n")
-    with pytest.raises(HarnessError, match="is a locustfile, which is not taken here: say its"):
-        of_file(file)
 
 
 def test_a_file_says_what_is_sent(tmp_path: Path) -> None:

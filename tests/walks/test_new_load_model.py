@@ -18,7 +18,7 @@ USER = "loadtests/generator/users/paced.py"
 SCENARIOS = "loadtests/scenarios/table.py"
 USERS, EVERY_MS = 4, 20.0
 
-BEFORE_THE_TABLE = "\n_MODELS: tuple[type[Model], ...] = (Closed, "
+BEFORE_THE_TABLE = "\n_MODELS: tuple[type[Model], ...] = (\n    Closed,"
 MODEL = '''
 @dataclass(frozen=True, slots=True)
 class Paced(OfUsers):
@@ -42,7 +42,9 @@ class Paced(OfUsers):
         return f"{self.users} users that each send a request every {self.every_ms:g} ms"
 
 
-_MODELS: tuple[type[Model], ...] = (Paced, Closed, '''
+_MODELS: tuple[type[Model], ...] = (
+    Paced,
+    Closed,'''
 
 USER_MODULE = '''"""The Locust user that sends at a pace."""
 

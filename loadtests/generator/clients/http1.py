@@ -315,6 +315,9 @@ class Connection:
             with contextlib.suppress(OSError):
                 waiting.shutdown(socket.SHUT_RDWR)
 
+    def hang_up(self) -> None:
+        """The load is over. Answers that end by themselves are read to their end."""
+
     def close(self) -> None:
         """Close the socket; the connection can be used again and then reconnects."""
         if self._socket is not None:

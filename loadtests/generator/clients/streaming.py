@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import time
@@ -9,6 +10,7 @@ import time
 from geventhttpclient._parser import HTTPParseError
 
 from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection, Framing
+from loopbench.loadtests.scenarios.events import EVENTS, Events
 
 _PIECE_BYTES = 4096
 
@@ -41,16 +43,16 @@ class FirstByteConnection(Connection):
         return chunk
 
 
-class SlowConnection(Connection):
-    """Sends a request, and then reads a little of the answer each time that `take` is called.
+class _PieceByPiece(Connection):
+    """Sends a request, and leaves its answer to be read in pieces."""
 
-    It is never `busy`, so that a session does not expire it for being slow.
-    """
-
-    def __init__(self, host: str, port: int, window_bytes: int) -> None:
+    def __init__(self, host: str, port: int, window_bytes: int = 0) -> None:
         super().__init__(host, port, window_bytes)
         self._framing: Framing | None = None
         self._book: AnswerBook | None = None
+
+    def _new_framing(self, method: str) -> Framing:
+        return Framing(method)
 
     def ask(self, request: bytes, book: AnswerBook) -> str | None:
         """Send a request; returns what went wrong, or None."""
@@ -60,13 +62,30 @@ class SlowConnection(Connection):
             return problem
         connection = self._socket
         assert connection is not None
-        self._framing, self._book = Framing(book.method), book
+        self._framing, self._book = self._new_framing(book.method), book
         self.sent_ns = time.time_ns()
         try:
             self._send_rest(connection, memoryview(request))
         except OSError as error:
             return self._broken(errno.errorcode.get(error.errno or 0, type(error).__name__))
         return None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has been read."""
+        return self._framing is not None and self._framing.complete
+
+    def _broken(self, problem: str) -> str:
+        self.received_ns = time.time_ns()
+        self.close()
+        return problem
+
+
+class SlowConnection(_PieceByPiece):
+    """Sends a request, and then reads a little of the answer each time that `take` is called.
+
+    It is never `busy`, so that a session does not expire it for being slow.
+    """
 
     def take(self, most_bytes: int) -> str | None:
         """Read what is there, `most_bytes` at most, without waiting; returns what is wrong with
@@ -90,11 +109,6 @@ class SlowConnection(Connection):
             self.received_ns = time.time_ns()
             taken += len(piece)
         return self.problem()
-
-    @property
-    def complete(self) -> bool:
-        """Whether the whole answer has been read."""
-        return self._framing is not None and self._framing.complete
 
     @property
     def broken_off(self) -> bool:
@@ -122,7 +136,67 @@ class SlowConnection(Connection):
             return "body differs from the contract"
         return None
 
-    def _broken(self, problem: str) -> str:
-        self.received_ns = time.time_ns()
-        self.close()
-        return problem
+
+class _EventFraming(Framing):
+    """Counts the events of a body, and keeps none of it."""
+
+    def __init__(self, method: str, events: Events) -> None:
+        super().__init__(method)
+        self.events = events
+        self.count = 0
+
+    def _on_body(self, data: bytearray) -> None:
+        self.count += self.events.feed(bytes(data))
+
+
+class EventConnection(_PieceByPiece):
+    """Reads the events of an answer that need not end.
+
+    events: how they are told apart, a key of EVENTS.
+    """
+
+    def __init__(self, host: str, port: int, events: str) -> None:
+        super().__init__(host, port)
+        self._events = EVENTS[events]
+        self._hung_up = False
+
+    def _new_framing(self, method: str) -> Framing:
+        return _EventFraming(method, self._events())
+
+    def more(self) -> tuple[int, str | None]:
+        """Wait for what comes next; how many events ended in it, at `received_ns`, and what is
+        wrong with the answer, or None."""
+        connection, framing, book = self._socket, self._framing, self._book
+        assert connection is not None
+        assert isinstance(framing, _EventFraming)
+        assert book is not None
+        before = framing.count
+        try:
+            piece = self._receive(connection)
+            if self._hung_up:
+                return 0, None
+            if piece:
+                framing.feed(piece)
+            else:
+                self._finish(framing, b"begun" if framing.get_code() else b"")
+        except OSError as error:
+            reason = error.strerror if isinstance(error, ConnectionAbortedError) else None
+            reason = reason or errno.errorcode.get(error.errno or 0, type(error).__name__)
+            return 0, self._broken("no event in time" if self.expired else reason)
+        except HTTPParseError:
+            return 0, self._broken("malformed answer")
+        status = framing.get_code()
+        if status >= 200 and status != book.expected.status:
+            return 0, self._broken(f"status {status} instead of {book.expected.status}")
+        if framing.events.too_large:
+            return 0, self._broken("an event of more than 1 MiB")
+        if framing.complete and not (piece and framing.should_keep_alive()):
+            self.close()
+        return framing.count - before, None
+
+    def hang_up(self) -> None:
+        """Wake whoever waits for more. The connection stays until it is closed."""
+        self._hung_up = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # the server was quicker
+                self._socket.shutdown(socket.SHUT_RD)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from gevent.event import Event
+
 from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection
 from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.messages.specs import SessionSpec
@@ -15,9 +17,10 @@ class LoadRun:
     """What the users of one Load share.
 
     model: the load's; each kind of user is written for one of them. series: where a request that
-    begins now is recorded. running: whether users go on. counted: what the window's rows say of
-    the load beside its requests, by column. shared: what the users of a model share beside this;
-    the first of them that needs it sets it.
+    begins now is recorded. running: whether users go on. over: set when they do not. clock: "user"
+    where its times cannot be the kernel's. counted: what the window's rows say of the load beside
+    its requests, by column. shared: what the users of a model share beside this; the first of
+    them that needs it sets it.
     """
 
     def __init__(self, load: Load, spec: SessionSpec) -> None:
@@ -29,10 +32,12 @@ class LoadRun:
         self.measured = Series()
         self.series = self.warmup
         self.running = True
+        self.over = Event()
         self.connections: list[Connection] = []
         self.timeline = Timeline(whole=spec.whole)
         self.open_ns = spec.open_ns
         self.arrivals = load.model.schedule(spec.close_ns, f"{spec.seed}/{load.name}{spec.part}")
+        self.clock = "kernel"
         self.counted: dict[str, int] = {}
         self.shared: Any = None
 
@@ -69,8 +74,11 @@ class LoadRun:
             self.series.flush()
 
     def end(self) -> None:
-        """No user is to begin another request."""
+        """No user is to begin another request, or to read on in an answer without end."""
         self.running = False
+        self.over.set()
+        for connection in self.connections:
+            connection.hang_up()
 
     def expire_sent_before(self, limit_ns: int) -> None:
         """Give up the requests that were sent until `limit_ns`, CLOCK_REALTIME."""

@@ -89,5 +89,7 @@ def load_report(run: LoadRun, completed: int) -> LoadReport[Buckets]:
 
 def clock_read(runs: Iterable[LoadRun]) -> str:
     """The clock that times were read with: `kernel` where every reading had its timestamp."""
-    connections = (connection for run in runs for connection in run.connections)
-    return "user" if any(one.user_clock_reads for one in connections) else "kernel"
+    by_user = any(
+        run.clock == "user" or any(one.user_clock_reads for one in run.connections) for run in runs
+    )
+    return "user" if by_user else "kernel"

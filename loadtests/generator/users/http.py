@@ -8,6 +8,7 @@ Locust's request event, so that Locust's own page and statistics work.
 from __future__ import annotations
 
 import time
+from random import Random
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -90,6 +91,9 @@ class ClosedLoopUser(HarnessUser):
         with Timer() as timer:
             step = (index + session.spec.phase) / model.users
             timer.sleep_until(session.start_ns + int(model.ramp_s * 1e9 * step))
+        if model.think_s:
+            self.think(session, run, connection, index)
+            return
         if model.new_connections:
             self.reconnect(session, run, connection)
             return
@@ -125,6 +129,24 @@ class ClosedLoopUser(HarnessUser):
                 fail(series, problem, sent, connection)
                 previous = 0
                 gevent.sleep(RETRY_S)
+
+    def think(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
+        """The same with a pause after each answer; the first request comes after a part of one,
+        so that users are not in step."""
+        model: Closed = run.model
+        spec = session.spec
+        draw = Random(f"{spec.seed}/{run.load.name}{spec.part}/{index}").uniform
+        run.over.wait(draw(0.0, draw(model.think_min_s, model.think_max_s)))
+        while run.running:
+            series = run.series
+            problem = connection.exchange(run.payload, run.book)
+            sent, received = connection.sent_ns, connection.received_ns
+            if problem is None:
+                series.add_answer(sent, received, session.start_realtime_ns)
+            else:
+                fail(series, problem, sent, connection)
+                gevent.sleep(RETRY_S)
+            run.over.wait(draw(model.think_min_s, model.think_max_s))
 
     def reconnect(self, session: Session, run: LoadRun, connection: Connection) -> None:
         """The same with a new connection for every request."""

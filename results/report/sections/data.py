@@ -85,6 +85,7 @@ KINDS = (
 def parts(material: Material) -> Iterator[Part]:
     """What of it was measured."""
     yield from _streams(material)
+    yield from _events(material)
     yield from _slow(material)
     for kind in KINDS:
         yield from _kind(material, kind)
@@ -123,6 +124,55 @@ def _streams(material: Material) -> Iterator[Part]:
             (
                 "scenario", "stack", "first p50 µs", "first p99 µs", "last p50 ms", "last p99 ms",
                 "MB/s", "Warnings",
+            ),
+            rows,
+            names=2,
+        ),
+    )  # fmt: skip
+
+
+_EVENT_TITLES = {
+    "throughput_rps": "Events a second",
+    "first_event_p50_ms": "First event p50, ms",
+}
+
+
+def _events(material: Material) -> Iterator[Part]:
+    """Streams that need not end."""
+    wheres = list(material.models(LoadKind.STREAM))
+    if not wheres:
+        return
+    metrics = (
+        "throughput_rps", "first_event_p50_ms", "first_event_p99_ms", "service_time_p50_ms",
+        "service_time_p99_ms", "cpu_us_per_request",
+    )  # fmt: skip
+    rows = [
+        (
+            material.name(where),
+            stack,
+            *map(readings.value, found),
+            readings.noted(material, (stack, *where)),
+        )
+        for where in wheres
+        for stack in material.stacks
+        if any(found := [material.get(stack, where, metric) for metric in metrics])
+    ]
+    yield Plot(
+        "Events of streams that need not end",
+        "Each connection asks once and reads for as long as the window is open. The first event's "
+        "time is from the send to its arrival; the time between events is as the kernel saw them "
+        "arrive.",
+        tuple(
+            kinds.dots(title, lines)
+            for metric, title in _EVENT_TITLES.items()
+            if (lines := readings.lines(material, wheres, metric))
+        ),
+        material.keys(readings.shown_stacks(material, wheres, tuple(_EVENT_TITLES))),
+        table(
+            "Events by scenario and stack",
+            (
+                "scenario", "stack", "events/s", "first p50 ms", "first p99 ms",
+                "between p50 ms", "between p99 ms", "CPU µs/event", "Warnings",
             ),
             rows,
             names=2,
