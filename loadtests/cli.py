@@ -261,6 +261,7 @@ def _described(load: Load) -> str:
     help="Seed of the order of runs and of the arrivals; drawn and recorded by default.",
 )
 @custom_options.options
+@custom_options.locustfile_options
 @fleet_options
 @place_options
 def bench(

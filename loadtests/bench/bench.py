@@ -24,7 +24,7 @@ from loopbench.loadtests.bench.plan import (
     plan_blocks,
 )
 from loopbench.loadtests.bench.precision import GOAL, Allowance, choose, known_widths, unsettled
-from loopbench.loadtests.bench.progress import Reporter, reporting
+from loopbench.loadtests.bench.progress import Reporter, first_figures, reporting
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.bench.starters import WAYS
@@ -347,7 +347,8 @@ class Bencher:
         for result in results:
             unequal = (Code.UNEQUAL_TERMS,) if result.planned.stack in self._unequal else ()
             result = replace(result, codes=(*result.codes, *self._drift, *unequal))
-            self._store.add(rows_of(result))
+            rows = rows_of(result)
+            self._store.add(rows)
             if result.report is not None:
                 self.loaded_s += loaded_s
             because = f": {result.cause}" if result.cause else ""
@@ -359,7 +360,10 @@ class Bencher:
             wrong += [f"{result.planned.run_id} {text}" for text in self._without_success(result)]
             self.broken += wrong
             self._reporter.run_begins(result.planned.run_id)
-            self._reporter.run_ends("; ".join(wrong) or None)
+            # A person waits for the figures of their own application; those of many stacks mean
+            # something side by side only.
+            said = None if self._bench.own is None else first_figures(rows.runs)
+            self._reporter.run_ends("; ".join(wrong) or said)
         self._mourn(any(Code.GENERATOR_DIED in result.codes for result in results))
 
     def _without_success(self, result: RunResult) -> Iterator[str]:

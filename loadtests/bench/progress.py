@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -16,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from loopbench.results.schema import Row
 
 
 class Reporter(Protocol):
@@ -32,6 +34,17 @@ class Reporter(Protocol):
 
     def note(self, text: str) -> None:
         """One line that is worth keeping on the screen."""
+
+
+def first_figures(rows: Sequence[Row]) -> str | None:
+    """The rate and the median of each load of a Run, for whom waits for the table; None where it
+    has no figures."""
+    found = [
+        f"{row['load']} {row['throughput_rps']:,.0f}/s, median {row['service_time_p50_ms']:.3g} ms"
+        for row in rows
+        if row.get("throughput_rps") is not None and row.get("service_time_p50_ms") is not None
+    ]
+    return f"{rows[0]['run_id']}: {'; '.join(found)}" if found else None
 
 
 class _Bar:

@@ -44,10 +44,4 @@ def _ask(host: str, port: int, case: Case) -> str | None:
     expected = case.expected
     answer = ask(host, port, case.request, head_only=expected.endless)
     problem = expected.check(answer.status, answer.body)
-    if problem is not None:
-        return problem
-    if answer.content_type != expected.content_type:
-        return f"Content-Type {answer.content_type!r} instead of {expected.content_type!r}"
-    if answer.allow != expected.allow:
-        return f"Allow {answer.allow!r} instead of {expected.allow!r}"
-    return None
+    return problem or expected.check_headers(answer.content_type, answer.allow)

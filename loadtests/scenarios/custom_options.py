@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from loopbench.loadtests.bench.configuration import Configuration
-from loopbench.loadtests.scenarios.custom import MOST_USERS, Own, prepare
+from loopbench.loadtests.scenarios.custom import Own, prepare
+from loopbench.loadtests.scenarios.loads_file import MOST_USERS
 from loopbench.loadtests.scenarios.locustfile import USERS
 from loopbench.servers.custom.application import READY_S
 from loopbench.servers.custom.stacks import HOSTS
@@ -47,17 +48,6 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         help="Offer it the scenarios of this TOML file, or the users of this locustfile (.py).",
     ),
     click.option(
-        "--users",
-        type=click.IntRange(1, MOST_USERS),
-        help=f"So many users of the locustfile; {USERS} by default.",
-    ),
-    click.option(
-        "--spawn-rate",
-        type=click.FloatRange(0, min_open=True),
-        metavar="RATE",
-        help="So many of them begin a second, before anything counts; all at once by default.",
-    ),
-    click.option(
         "--header",
         "headers",
         multiple=True,
@@ -81,12 +71,31 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     ),
 )
 
+_OF_A_LOCUSTFILE: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+    click.option(
+        "--users",
+        type=click.IntRange(1, MOST_USERS),
+        help=f"So many users of the locustfile; {USERS} by default.",
+    ),
+    click.option(
+        "--spawn-rate",
+        type=click.FloatRange(0, min_open=True),
+        metavar="RATE",
+        help="So many of them begin a second, before anything counts; all at once by default.",
+    ),
+)
+
 _NOTHING = Configuration()
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options, in their order; `wanted` takes their values."""
     return reduce(lambda inner, option: option(inner), reversed(_OPTIONS), command)
+
+
+def locustfile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of those that are about a locustfile."""
+    return reduce(lambda inner, option: option(inner), reversed(_OF_A_LOCUSTFILE), command)
 
 
 def wanted(

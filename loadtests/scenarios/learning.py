@@ -6,14 +6,16 @@ import http.client
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.events import EVENTS
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.cases import Expected, Request
+from loopbench.servers.contract.http import comparable_allow, comparable_type
 from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import Stack
@@ -96,18 +98,24 @@ def _agreed(request: Request, answers: list[Expected]) -> Expected:
     bad = next((one for one in answers if not 200 <= one.status < 400), None)
     if bad is not None:
         raise HarnessError(f"{what} was answered with status {bad.status}; {_remedy(bad.status)}")
-    for field in ("status", "content_type", "allow"):
-        values = list(dict.fromkeys(getattr(one, field) for one in answers))
+    for field, comparable in _COMPARED.items():
+        values = {comparable(getattr(one, field)): getattr(one, field) for one in answers}
         if len(values) > 1:
+            before, then, *_ = values.values()
             raise HarnessError(
                 f"{what} was answered with another {_FIELDS[field]} from asking to asking "
-                f"({values[0]!r}, then {values[1]!r}); name a path whose answers are alike"
+                f"({before!r}, then {then!r}); name a path whose answers are alike"
             )
     if all(one.body == first.body for one in answers):
         return first
     return replace(first, body=ANY_BODY)
 
 
+_COMPARED: dict[str, Callable[[Any], str]] = {
+    "status": str,
+    "content_type": comparable_type,
+    "allow": comparable_allow,
+}
 _FIELDS = {"status": "status", "content_type": "content type", "allow": "Allow header"}
 
 
@@ -143,7 +151,9 @@ def _ask_stream(host: str, port: int, request: Request, kind: str) -> Expected:
             f"{what} is answered with the content type {answer.content_type!r}, where server-sent "
             f'events have {_SSE}; correct the application, or say events = "lines"'
         )
-    return Expected(answer.status, answer.content_type, ANY_BODY, answer.allow, endless=came)
+    return Expected(
+        answer.status, answer.content_type, ANY_BODY, answer.allow, endless=came, learned=True
+    )
 
 
 def _no_event(request: Request, how: str) -> HarnessError:
@@ -170,4 +180,4 @@ def _ask(host: str, port: int, request: Request, before: list[Expected]) -> Expe
         ) from error
     # An equal body is kept once, however often it came.
     body = before[0].body if before and before[0].body == answer.body else answer.body
-    return Expected(answer.status, answer.content_type, body, answer.allow)
+    return Expected(answer.status, answer.content_type, body, answer.allow, learned=True)

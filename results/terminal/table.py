@@ -171,6 +171,8 @@ def heading(folder: Folder) -> Iterator[str]:
     if isinstance(application, dict):
         own = f"{application.get('target')} ({application.get('framework')})"
         yield formatting.plain(f"a person's own application: {own}")
+        for note in application.get("notes", ()):
+            yield formatting.plain(f"note: {note}")
     machine, python = environment.get("machine"), environment.get("python")
     facts = []
     if isinstance(machine, dict):

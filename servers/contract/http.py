@@ -96,6 +96,19 @@ _REASON = re.compile(rb'"reason":"([^"]{1,80})"')
 """Where the body of a 502 or 503 says what is away."""
 
 
+_BOUNDARY = re.compile(r'; *boundary=("[^"]*"|[^;]*)', re.IGNORECASE)
+
+
+def comparable_type(content_type: str | None) -> str:
+    """A content type without the boundary of its parts, which is drawn anew for each answer."""
+    return _BOUNDARY.sub("", str(content_type))
+
+
+def comparable_allow(allow: str | None) -> str:
+    """The methods of an Allow header in one order, which means nothing (RFC 9110, 10.2.1)."""
+    return ", ".join(sorted(word.strip() for word in str(allow).split(",")))
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """The answer that a Case demands.
@@ -104,6 +117,8 @@ class Expected:
     where the answer names a loop or a thread. `allow` is the exact Allow
     header of a 405. `chunked`: the body comes in chunks, without a Content-Length.
     `endless`: the body need not end, and the head alone is asked for before a load.
+    `learned`: it is what an application was seen to answer, so that the boundary of a multipart
+    body and the order of an Allow header may be others.
     """
 
     status: int
@@ -112,6 +127,17 @@ class Expected:
     allow: str | None = None
     chunked: bool = False
     endless: bool = False
+    learned: bool = False
+
+    def check_headers(self, content_type: str | None, allow: str | None) -> str | None:
+        """Why the headers that a Case can demand are wrong, or None."""
+        type_of = comparable_type if self.learned else str
+        methods_of = comparable_allow if self.learned else str
+        if type_of(content_type) != type_of(self.content_type):
+            return f"Content-Type {content_type!r} instead of {self.content_type!r}"
+        if methods_of(allow) != methods_of(self.allow):
+            return f"Allow {allow!r} instead of {self.allow!r}"
+        return None
 
     @property
     def body_bytes(self) -> int | None:

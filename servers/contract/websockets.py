@@ -56,9 +56,13 @@ def upgrade(target: str) -> Request:
     )
 
 
+SWITCHED = Expected(101, None, b"")
+"""The answer to an upgrade."""
+
+
 def opening(name: str, target: str) -> Case:
     """The upgrade alone, as a load's Case."""
-    return Case(name, upgrade(target), Expected(101, None, b""))
+    return Case(name, upgrade(target), SWITCHED)
 
 
 def sent(*frames: Frame) -> bytes:

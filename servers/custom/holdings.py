@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _DEPTH = 30
 """Of middleware around an application: more than anybody has, and an end where they go in rings."""
+_NAMES = 4
 _INNER = ("app", "asgi_app", "_app", "application", "wsgi_application", "wsgi_app")
 
 
 def notes(app: object) -> list[str]:
     """What it holds, in a sentence each."""
-    return [*_of_the_loop(), *_of_wrappers(app)]
+    wrapping = list(_of_wrappers(app))
+    # The threads of a wrapper are its note's.
+    return [*_of_the_loop(), *wrapping, *([] if wrapping else _of_threads())]
 
 
 def _of_the_loop() -> Iterator[str]:
@@ -23,6 +29,35 @@ def _of_the_loop() -> Iterator[str]:
         yield (
             "it sets uvloop for its process, which the server here does not take up: it is "
             "measured on the loop that --on names (asyncio's, or NAME-uvloop)"
+        )
+
+
+def _of_threads() -> Iterator[str]:
+    """Of threads that are not the loop's: nothing of what waits for them is read."""
+    asgiref, loop = sys.modules.get("asgiref.sync"), asyncio.get_running_loop()
+    known = {
+        id(getattr(loop, "_default_executor", None)),
+        id(getattr(getattr(asgiref, "SyncToAsync", None), "single_thread_executor", None)),
+    }
+    every = [one for one in gc.get_objects() if type(one) is ThreadPoolExecutor]
+    executors = [one for one in every if id(one) not in known]
+    for executor in executors:
+        yield (
+            f"it has an executor of its own, of {executor._max_workers} threads: what waits for "
+            "one of them is in no column but in the service time; the columns of the executor are "
+            "those of the loop's"
+        )
+    theirs = {thread for executor in every for thread in executor._threads}
+    others = [
+        thread.name
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread() and thread not in theirs
+    ]
+    if others:
+        names = ", ".join(sorted(others)[:_NAMES])
+        yield (
+            f"it runs {len(others)} of its own threads beside the loop's ({names}): they share "
+            "the process's interpreter, and threads.csv has the CPU time of each"
         )
 
 

@@ -12,9 +12,10 @@ import pytest
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios import learning
-from loopbench.loadtests.scenarios.custom import of_tables, prepare
+from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.events import EVENTS, MOST_EVENT_BYTES
 from loopbench.loadtests.scenarios.learning import ANY_BODY
+from loopbench.loadtests.scenarios.loads_file import of_tables
 from loopbench.loadtests.scenarios.models import Closed, Load, Stream
 from loopbench.servers.contract.cases import Case, Expected, Request
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
@@ -232,12 +233,15 @@ def test_what_is_no_stream_of_events_is_refused(
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ({"kind": "feed", "users": 1}, "kind must be"),
-        ({"kind": "stream", "rate_rps": 5}, "give users, which each read the stream"),
+        ({"kind": "feed", "users": 1}, "kind must be one of requests, stream, echo"),
+        ({"kind": "stream", "rate_rps": 5}, 'rate_rps is of kind = "requests"'),
+        ({"kind": "stream"}, "users must be a whole number"),
         ({"kind": "stream", "users": 1, "events": "chunks"}, 'events must be "sse" or "lines"'),
-        ({"kind": "stream", "users": 1, "check": "status"}, "leave check out"),
-        ({"kind": "stream", "users": 1, "think_s": 1}, "think_s is of users in a closed loop"),
-        ({"events": "sse", "users": 1}, 'add kind = "stream"'),
+        ({"kind": "stream", "users": 1, "check": "status"}, 'check is of kind = "requests"'),
+        ({"kind": "stream", "users": 1, "think_s": 1}, 'think_s is of kind = "requests"'),
+        ({"events": "sse", "users": 1}, 'events is of kind = "stream"'),
+        ({"kind": "echo", "users": 1, "message_bytes": 0}, "message_bytes must be a whole number"),
+        ({"kind": "echo", "users": 1, "body": "x"}, 'body is of kind = "requests"'),
         ({"rate_rps": 5, "think_s": 1}, "think_s is of users in a closed loop"),
         ({"users": 1, "think_s": [2, 1]}, "the least and the most of it"),
         ({"users": 1, "think_s": "long"}, "the least and the most of it"),

@@ -14,8 +14,9 @@ import pytest
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.custom import USERS, of_file, of_paths, prepare
+from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.learning import learn
+from loopbench.loadtests.scenarios.loads_file import USERS, of_file, of_paths
 from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, THREADS, Code, read_table
 from loopbench.servers.contract.cases import Request

@@ -23,7 +23,7 @@ from tests.servers.processes import ROOT, needs_proc
 
 PAGES = """
 import asyncio, time
-from aiohttp import web
+from aiohttp import MultipartWriter, web
 
 asked = 0
 
@@ -72,8 +72,22 @@ async def events(request):
         await asyncio.sleep(0.1)
 
 
+async def parts(request):
+    with MultipartWriter("mixed") as writer:
+        writer.append("one")
+    return web.Response(body=writer)
+
+
+async def methods(request):
+    global asked
+    asked += 1
+    names = ["GET", "OPTIONS"][:: 1 if asked % 2 else -1]
+    return web.Response(headers={"Allow": ", ".join(names)})
+
+
 app = web.Application()
-for handler in (counted, later_fails, oops, private, moved, leaks, events):
+app.router.add_options("/methods", methods)
+for handler in (counted, later_fails, oops, private, moved, leaks, events, parts):
     app.router.add_get(f"/{handler.__name__}", handler)
 """
 
@@ -115,6 +129,27 @@ def test_a_redirect_is_measured_and_said(pages: Path) -> None:
     (note,) = own.notes
     assert note.startswith("GET /moved is answered with a redirect, status 302: that answer is")
     assert own.described["notes"] == [note]
+
+
+def test_what_differs_without_meaning_is_measured_and_named(pages: Path) -> None:
+    """The boundary of an answer in parts, and the order of an Allow header; the table says so, as
+    it says that a redirect was measured, and each row has figures."""
+    loads = pages / "differing.toml"
+    loads.write_text(
+        '[parts]\npath = "/parts"\nusers = 1\n[moved]\npath = "/moved"\nusers = 1\n'
+        '[methods]\npath = "/methods"\nmethod = "OPTIONS"\nusers = 1\n'
+    )
+    options = ("--app", "pages:app", "--app-dir", str(pages), "--scenarios", str(loads))
+    with Bench(pages / "differing", *options, "--rounds", "1", *SHORT) as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    assert {row["scenario"]: row["failures"] for row in done.rows} == dict.fromkeys(
+        ("parts", "moved", "methods"), 0
+    )
+    table = " ".join(show(pages / "differing").split())
+    assert "note: GET /parts is answered in parts, whose boundary may be another" in table
+    assert "note: OPTIONS /methods is answered with Allow: " in table
+    assert "note: GET /moved is answered with a redirect, status 302: that answer is" in table
 
 
 def test_an_answer_without_end_is_refused(pages: Path) -> None:

@@ -365,6 +365,8 @@ def test_what_needs_a_running_loop_is_made_in_one(folder: Path) -> None:
 
 HELD = """
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from asgiref.wsgi import WsgiToAsgi
 from bare import Middleware, plain, wsgi
 
@@ -376,6 +378,17 @@ def on_uvloop():
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     return plain
+
+
+def with_an_executor():
+    plain.pool = ThreadPoolExecutor(3)
+    plain.pool.submit(int).result()
+    return plain
+
+
+def with_a_thread():
+    threading.Thread(target=threading.Event().wait, name="refresher", daemon=True).start()
+    return plain
 """
 
 
@@ -384,6 +397,8 @@ def on_uvloop():
     [
         ("held:wrapped", "all its requests run one after another in one thread, which is its"),
         ("held:on_uvloop", "it sets uvloop for its process, which the server here does not take"),
+        ("held:with_an_executor", "an executor of its own, of 3 threads: what waits for one of"),
+        ("held:with_a_thread", "it runs 1 of its own threads beside the loop's (refresher)"),
     ],
 )
 def test_what_an_application_holds_is_named(folder: Path, target: str, says: str) -> None:
