@@ -10,12 +10,13 @@ and address layout are fixed (valgrind manual, Callgrind; personality(2)).
 from __future__ import annotations
 
 import http.client
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
+METHOD = "2"
+"""Of counting: counts by another method are not compared. The second one pins what glibc takes a
+processor for, and gives every server a folder and an environment of equal length."""
+
 WARM_REQUESTS = 50
 """Requests before counting, and again while counting is on but not yet zeroed: the
 first after that are translated anew by valgrind, and Python's caches fill."""
@@ -35,6 +40,17 @@ _READY_BOUND_S = 180.0
 _STOP_BOUND_S = 120.0
 _CONTROL_BOUND_S = 60.0
 _TOTALS = re.compile(r"^(?:totals|summary): (\d+)", re.M)
+
+_OPTIONAL_FEATURES: Mapping[str, tuple[str, ...]] = {
+    "x86_64": (
+        *("SSE3", "SSSE3", "SSE4_1", "SSE4_2", "POPCNT", "LZCNT", "MOVBE", "BMI1", "BMI2"),
+        *("AVX", "AVX2", "AVX512F", "AVX512VL", "AVX512BW", "FMA", "FMA4", "RTM", "XSAVE"),
+        *("XSAVEC", "ERMS", "FSRM", "Fast_Rep_String", "Fast_Copy_Backward", "Slow_BSF"),
+        *("Fast_Unaligned_Load", "Fast_Unaligned_Copy", "AVX_Fast_Unaligned_Load"),
+    )
+}
+"""By architecture: what some of its processors have and others not, as glibc's tunable names it."""
+
 _TOOLS = {"valgrind": "valgrind", "vgdb": "valgrind", "setarch": "util-linux"}
 
 
@@ -127,6 +143,7 @@ def counting(
             "-i",
             "PYTHONHASHSEED=0",
             "LANG=C.UTF-8",
+            *every_processor(),
             *variables,
             *(() if collector else _without_collector(Path(temporary) / "site")),
             *_found("setarch"),
@@ -150,6 +167,18 @@ def counting(
             counter = Counter(server, folder)
             counter._control("instrumentation on")
             yield counter
+
+
+def every_processor(machine: str = platform.machine()) -> tuple[str, ...]:
+    """The variable with which glibc chooses its code as on any processor of this architecture.
+
+    It would otherwise copy and search memory with the widest instructions that the processor has,
+    and count fewer of them on one than on another (glibc manual, Tunables).
+    """
+    features = _OPTIONAL_FEATURES.get(machine)
+    if features is None:
+        return ()
+    return ("GLIBC_TUNABLES=glibc.cpu.hwcaps=" + ",".join(f"-{name}" for name in features),)
 
 
 def _without_collector(folder: Path) -> tuple[str]:

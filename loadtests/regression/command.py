@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,16 +20,19 @@ from loopbench.loadtests.regression import selftest
 from loopbench.loadtests.regression.check import Wish, cells_of, measure
 from loopbench.loadtests.regression.folder import TABLE_OF, Folder, new_folder
 from loopbench.loadtests.regression.layers import slices
+from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
+from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import (
     LOCK,
     LOCK_WITH_ALL_STACKS,
     Role,
     Side,
-    side_of,
+    opened,
     this_tree,
+    wanted,
 )
 from loopbench.loadtests.rows.results_folder import writing_into
-from loopbench.results.schema import REGRESSIONS_FOLDER
+from loopbench.results.schema import REGRESSIONS_FOLDER, ROOT
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
@@ -36,7 +40,6 @@ from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NamesIn
 from loopbench.servers.supervision.cli_types import Folder as FolderName
 
-BASELINE = "baseline"
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE
 Checked = judging(HarnessError)
 
@@ -86,8 +89,9 @@ _layers = click.option(
 @click.option(
     "--base",
     metavar="REF|PACKAGES",
-    help="Compare with this git ref, or with these versions, as in 'aiohttp==3.13.0'; with the "
-    "committed baseline by default.",
+    help="Compare with this git ref, with these versions, as in 'aiohttp==3.13.0', or with the "
+    "committed 'baseline'; by default with where this tree left the main branch, and with the "
+    "baseline where it has no change since.",
 )
 @click.option(
     "--candidate",
@@ -116,14 +120,27 @@ def regression(
     """
     wish = _wish(layers, stacks, rounds, behaviour, seed)
     folder = out or new_folder()
-    if base is None and not (BASELINE_FOLDER / SIDES_FILE).is_file():
+    base = base or _chosen_base(candidate, wish)
+    apart = base == BASELINE
+    if apart and not (BASELINE_FOLDER / SIDES_FILE).is_file():
         raise HarnessError("there is no baseline; `make baseline` writes one, or name a base")
     with writing_into(folder):
-        with _sides(base, candidate, wish) as sides:
-            _write(wish, sides, folder)
-        if base is None:  # a folder says everything by itself, also when the baseline has moved on
+        with _sides(None if apart else base, candidate, wish) as sides:
+            _write(wish, sides, folder, uncounted(sides[0], BASELINE_FOLDER) if apart else None)
+        if apart:  # a folder says everything by itself, also when the baseline has moved on
             _keep_baseline(folder)
     sys.exit(_judge(folder))
+
+
+def _chosen_base(candidate: str | None, wish: Wish) -> str:
+    """What the candidate is compared with where nobody named it; says what and why."""
+    if candidate is not None:  # which is not this tree: its history says nothing of it
+        return BASELINE
+    with this_tree(Role.CANDIDATE, wish.stacks) as side:
+        choice = choose(ROOT, uncounted(side, BASELINE_FOLDER))
+    what = "the committed baseline" if choice.base == BASELINE else choice.base[:10]
+    _say(f"base: {what}: {choice.why}")
+    return choice.base
 
 
 @click.command(cls=Checked)
@@ -214,26 +231,43 @@ def _drawn(seed: int | None) -> int:
 
 @contextmanager
 def _sides(base: str | None, candidate: str | None, wish: Wish) -> Iterator[tuple[Side, ...]]:
-    """The candidate, after the base where that is measured now."""
+    """The candidate, after the base where that is measured now.
+
+    Both are looked up before anything of either is installed.
+    """
     more = wish.behaviour or any(STACKS[name].optional for name in wish.stacks)
     lock = LOCK_WITH_ALL_STACKS if more else LOCK
+    roots = needed(name for stack in wish.stacks for name in STACKS[stack].packages)
     named = ((Role.BASE, base), (Role.CANDIDATE, candidate))
+    found = [
+        # The questions about behaviour are asked by the side's own harness, which needs all.
+        wanted(name, _say, role=role, lock=lock, roots=None if wish.behaviour else roots)
+        for role, name in named
+        if name is not None
+    ]
     with ExitStack() as cleanup:
-        sides = [
-            cleanup.enter_context(side_of(name, wish.stacks, _say, role=role, lock=lock))
-            for role, name in named
-            if name is not None
-        ]
+        sides = [cleanup.enter_context(opened(one, wish.stacks)) for one in found]
         if candidate is None:
             sides.append(cleanup.enter_context(this_tree(Role.CANDIDATE, wish.stacks)))
         yield tuple(sides)
 
 
-def _write(wish: Wish, sides: Sequence[Side], path: Path) -> list[str]:
-    """Measure into a new folder; returns why a layer was not measured, a line each."""
+def _write(
+    wish: Wish, sides: Sequence[Side], path: Path, uncounted: str | None = None
+) -> list[str]:
+    """Measure into a new folder; returns why a layer was not measured, a line each.
+
+    uncounted: why instructions could not be compared, so that they are not counted either.
+    """
     folder = Folder(path, shown_command(sys.argv[1:]), sides)
     folder.begin(wish.layers)
-    measure(wish, sides, folder, _say)
+    measured = wish.layers
+    if uncounted is not None and Layer.INSTRUCTIONS in measured:
+        why = f"the baseline {uncounted}; `--base REF` counts both sides here"
+        _say(f"{Layer.INSTRUCTIONS}: not counted: {why}")
+        folder.failed(Layer.INSTRUCTIONS, why, {})
+        measured = tuple(layer for layer in measured if layer is not Layer.INSTRUCTIONS)
+    measure(replace(wish, layers=measured), sides, folder, _say)
     return [
         f"{layer}: {folder.layers[layer]['why_not']}"
         for layer in wish.layers

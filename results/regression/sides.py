@@ -152,17 +152,3 @@ def _layer(raw: Mapping[str, object], path: Path) -> LayerState:
     if not isinstance(run, bool) or not (why_not is None or isinstance(why_not, str)):
         raise ResultsError(f"{path}: a layer needs `run`, true or false, and `why_not`, a text")
     return LayerState(run, why_not, _object(raw.get("bound") or {}, path, "a layer's `bound`"))
-
-
-FINGERPRINT = ("python", "libc", "cpu", "machine", "lock")
-"""What instructions depend on beside the code that is compared."""
-
-
-def unlike(base: Side, candidate: Side) -> tuple[str, ...]:
-    """The parts of the fingerprint that differ, or that one side does not know."""
-    return tuple(
-        part
-        for part in FINGERPRINT
-        if base.fingerprint.get(part) is None
-        or base.fingerprint.get(part) != candidate.fingerprint.get(part)
-    )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
 
 SIDES_FILE = "sides.json"
 """Which two sides were measured, and which layers ran."""
+
+FINGERPRINT = ("python", "libc", "method", "machine", "lock")
+"""What of a side in sides.json instructions depend on, beside the code that is compared."""
 
 
 class Layer(enum.StrEnum):
@@ -16,6 +20,15 @@ class Layer(enum.StrEnum):
     FACTS = "facts"
     INSTRUCTIONS = "instructions"
     TIME = "time"
+
+
+def unlike(base: Mapping[str, str | None], candidate: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The parts of two fingerprints that differ, or that one side does not know."""
+    return tuple(
+        part
+        for part in FINGERPRINT
+        if base.get(part) is None or base.get(part) != candidate.get(part)
+    )
 
 
 _SIDE = text("side", "base, candidate or yardstick", required=True)

@@ -1,55 +1,81 @@
-"""An environment of its own: a lock's pins, with some of the packages replaced."""
+"""An environment of its own for a side: a lock's pins, with some of the packages replaced."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.sides import cache, processes
+from loopbench.loadtests.regression.sides.resolution import Pin, interpreter, pins_of, resolve
 
 _BOUND_S = 600.0
+_EXACT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?==[\w.+!]+")
+_FORMAT = "1"
+"""Of what is kept: another number is another environment."""
+
+
+def chosen(lock: str, replaced: Sequence[str], roots: Sequence[str] | None) -> tuple[Pin, ...]:
+    """What an environment is to hold; see `resolve`. roots: None for all of the lock.
+
+    For versions that are named exactly the answer is remembered, and costs no network then.
+    Raises HarnessError.
+    """
+    if roots is None:
+        roots = list(pins_of(lock))
+    names = sorted(roots)
+
+    def find() -> str:
+        return "".join(f"{pin}\n" for pin in resolve(lock, replaced, names))
+
+    if all(_EXACT.fullmatch(wish) for wish in replaced):
+        key = cache.key_of(_FORMAT, interpreter(), lock, *replaced, "for", *names)
+        return tuple(pins_of(cache.remembered(key, find)).values())
+    return resolve(lock, replaced, names)
 
 
 @contextmanager
-def environment(lock: Path, replaced: Sequence[str]) -> Iterator[Path]:
-    """The interpreter of a new virtual environment in a temporary folder; gone afterwards.
+def environment(pins: Sequence[Pin]) -> Iterator[Path]:
+    """The interpreter of an environment that holds these pins; kept for the next time.
 
-    lock: pins with hashes, all of which are installed. replaced: requirements that are then
-    installed over them, with what they need. The environment that runs this is not touched.
-    Raises HarnessError with the installer's own reason.
+    The environment that runs this is not touched. Raises HarnessError with the installer's reason.
     """
-    if not lock.is_file():
-        raise HarnessError(f"{lock.name} is missing, so the environment is not known")
-    with tempfile.TemporaryDirectory(prefix="loopbench-packages-") as temporary:
-        place = Path(temporary) / "environment"
+    listed = "".join(f"{pin}\n" for pin in pins)
+
+    def make(place: Path) -> None:
         # Without a pip of its own, which takes long: ours installs into it.
         _run("cannot make an environment", "-m", "venv", "--without-pip", str(place))
-        python = place / "bin" / "python"
-        install = ("-m", "pip", "--python", str(python), "install", "--quiet")
-        pinned = ("--no-deps", "--require-hashes", "--requirement", str(lock))
-        _run(f"the packages of {lock.name} cannot be installed", *install, *pinned)
-        if replaced:
-            wish = " ".join(replaced)
-            _run(f"{wish} cannot be installed", *install, *replaced)
-        yield python
+        python, file = str(place / "bin" / "python"), place / "requirements.txt"
+        file.write_text(listed, encoding="utf-8")
+        into = ("-m", "pip", "--no-input", "--disable-pip-version-check", "--python", python)
+        what = ("--no-deps", "--no-compile", "--require-hashes", "--requirement", str(file))
+        _run("the packages cannot be installed", *into, "install", "--quiet", *what)
+        _compile(place)
+
+    with cache.kept(cache.key_of(_FORMAT, interpreter(), listed), make) as place:
+        yield place / "bin" / "python"
+
+
+def _compile(place: Path) -> None:
+    """On all CPUs, which the installer does not do. What does not compile is a template."""
+    command = ["-m", "compileall", "-q", "-j", "0", str(place / "lib")]
+    _finished("the packages cannot be compiled", *command)
 
 
 def _run(what: str, *arguments: str) -> None:
-    try:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_BOUND_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise HarnessError(f"{what}: it took longer than {_BOUND_S:g} s") from None
+    done = _finished(what, *arguments)
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR:")]
         raise HarnessError(f"{what}: {(errors or lines or ['no reason given'])[-1]}")
+
+
+def _finished(what: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return processes.run([sys.executable, *arguments], _BOUND_S)
+    except subprocess.TimeoutExpired:
+        raise HarnessError(f"{what}: it took longer than {_BOUND_S:g} s") from None

@@ -10,14 +10,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe.callgrind import METHOD, every_processor
 from loopbench.loadtests.regression.sides import introspection, packages, worktree
+from loopbench.loadtests.regression.sides.resolution import Pin, normal, pins_of
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.cases import Case, Expected, Request
 from loopbench.servers.lifecycle.tree import layout_of
@@ -90,6 +92,89 @@ def this_tree(
     yield look(role, name, root, Path(sys.executable), stacks)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A side that can be had, as far as can be known before anything is installed.
+
+    ref: the commit to take the tree from; None for the working tree. pins: what its environment
+    holds; None where it is that of the interpreter that runs this.
+    """
+
+    role: Role
+    name: str
+    ref: str | None
+    pins: tuple[Pin, ...] | None
+
+
+def wanted(
+    wish: str,
+    say: Say,
+    *,
+    role: Role = Role.BASE,
+    root: Path = ROOT,
+    lock: str = LOCK,
+    roots: Sequence[str] | None = None,
+) -> Wanted:
+    """What a person asked for, a git ref or versions of packages, looked up.
+
+    lock: the file of the side's tree that its environment is made from, where it needs one.
+    roots: the distributions that are needed, with all that they need; None: all of the lock.
+    Raises HarnessError with the one reason why it cannot be had.
+    """
+    here = root / lock
+    if are_packages(wish):
+        if not here.is_file():
+            raise HarnessError(f"{lock} is missing, so the environment is not known")
+        text, replaced = here.read_text(encoding="utf-8"), wish.split()
+        pins = packages.chosen(text, replaced, roots)
+        _tell(role, wish, text, replaced, pins, say)
+        return Wanted(role, wish, None, pins)
+    ref = worktree.resolved(wish, root)
+    there = worktree.text(ref, lock, root)
+    if there is None:
+        raise HarnessError(f"{wish} has no {lock}, so its environment is not known")
+    if here.is_file() and there == here.read_text(encoding="utf-8"):
+        return Wanted(role, wish, ref, None)
+    say(f"{role}: {wish} has another {lock}, so it gets an environment of its own")
+    return Wanted(role, wish, ref, packages.chosen(there, (), roots))
+
+
+def _tell(
+    role: Role, wish: str, lock: str, replaced: Sequence[str], pins: Sequence[Pin], say: Say
+) -> None:
+    """Which environment that is, and what else is not as in the lock."""
+    locked = pins_of(lock)
+    named = {normal(re.split(r"[\[=~!<>]", requirement)[0]) for requirement in replaced}
+    others = [
+        f"{pin.name} {pin.version}"
+        for pin in pins
+        if pin.name not in named
+        and (pin.name not in locked or locked[pin.name].version != pin.version)
+    ]
+    more = f"; not as in the lock either, since it needs them: {', '.join(others)}"
+    say(f"{role}: an environment of its own with {wish}{more if others else ''}")
+
+
+@contextmanager
+def opened(side: Wanted, stacks: Sequence[str], *, root: Path = ROOT) -> Iterator[Side]:
+    """The side itself. What it takes is removed again, but for a kept environment.
+
+    Raises HarnessError with the one reason why it cannot be had.
+    """
+    with ExitStack() as cleanup:
+        tree, python = root, Path(sys.executable)
+        if side.ref is not None:
+            tree = cleanup.enter_context(worktree.at(side.ref, root))
+            if layout_of(tree) is None:
+                raise HarnessError(
+                    f"{side.name} has no servers that this check can start: it is older than the "
+                    "check, or not this suite"
+                )
+        if side.pins is not None:
+            python = cleanup.enter_context(packages.environment(side.pins))
+        yield look(side.role, side.name, tree, python, stacks)
+
+
 @contextmanager
 def side_of(
     wish: str,
@@ -99,44 +184,12 @@ def side_of(
     role: Role = Role.BASE,
     root: Path = ROOT,
     lock: str = LOCK,
+    roots: Sequence[str] | None = None,
 ) -> Iterator[Side]:
-    """The side that a person asked for: a git ref or packages. What it takes is removed again.
-
-    lock: the file of the side's tree that its environment is made from, where it needs one.
-    Raises HarnessError with the one reason why it cannot be had.
-    """
-    opened = _with_packages if are_packages(wish) else _at_ref
-    with opened(wish, role, say, root, lock) as (tree, python):
-        yield look(role, wish, tree, python, stacks)
-
-
-Place = tuple[Path, Path]
-"""A tree, and the interpreter to run it with."""
-
-
-@contextmanager
-def _with_packages(wish: str, role: Role, say: Say, root: Path, lock: str) -> Iterator[Place]:
-    say(f"{role}: an environment of its own with {wish}")
-    with packages.environment(root / lock, wish.split()) as python:
-        yield root, python
-
-
-@contextmanager
-def _at_ref(wish: str, role: Role, say: Say, root: Path, lock: str) -> Iterator[Place]:
-    with worktree.at(wish, root) as tree:
-        if layout_of(tree) is None:
-            raise HarnessError(
-                f"{wish} has no servers that this check can start: it is older than the check, "
-                "or not this suite"
-            )
-        if not (tree / lock).is_file():
-            raise HarnessError(f"{wish} has no {lock}, so its environment is not known")
-        if (tree / lock).read_bytes() == (root / lock).read_bytes():
-            yield tree, Path(sys.executable)
-            return
-        say(f"{role}: {wish} has another {lock}, so it gets an environment of its own")
-        with packages.environment(tree / lock, ()) as python:
-            yield tree, python
+    """What a person asked for, looked up and opened. Raises HarnessError."""
+    found = wanted(wish, say, role=role, root=root, lock=lock, roots=roots)
+    with opened(found, stacks, root=root) as side:
+        yield side
 
 
 def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str]) -> Side:
@@ -155,6 +208,7 @@ def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str])
             "python": told["python"],
             "libc": told["libc"],
             "cpu": _cpu(),
+            "method": _method(),
             "machine": platform.machine(),
             "lock": told["lock"],
         },
@@ -205,6 +259,12 @@ def _case(raw: Mapping[str, Any]) -> Case:
             raw["chunked"],
         ),
     )
+
+
+def _method() -> str | None:
+    """How instructions are counted, and on which processors this is the same."""
+    processors = "any processor" if every_processor() else _cpu()
+    return None if processors is None else f"{METHOD}, {processors}"
 
 
 def _cpu() -> str | None:

@@ -22,7 +22,7 @@ def at(ref: str, repository: Path) -> Iterator[Path]:
     The user's tree and index are not touched, and no hook of the repository runs.
     Raises HarnessError for a ref that does not exist and where git refuses.
     """
-    found = _resolve(ref, repository)
+    found = resolved(ref, repository)
     with tempfile.TemporaryDirectory(prefix="loopbench-base-") as temporary:
         tree = Path(temporary) / "tree"
         try:
@@ -36,18 +36,46 @@ def at(ref: str, repository: Path) -> Iterator[Path]:
                 _forget(repository, tree)
 
 
-def _resolve(ref: str, repository: Path) -> str:
+def resolved(ref: str, repository: Path) -> str:
+    """The commit that a ref names. Raises HarnessError for one that does not exist."""
     if commit(repository) is None:
         raise HarnessError(f"{ref!r} cannot be looked up: there is no git, or no git repository")
-    done = _run(
-        repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"
-    )
-    if done.returncode:
+    known = found(ref, repository)
+    if known is None:
         raise HarnessError(
             f"there is no git ref {ref!r}; name a branch, a tag or a commit (a shallow clone has "
             "few: fetch it first), or versions of packages, as in 'aiohttp==3.13.0'"
         )
-    return done.stdout.strip()
+    return known
+
+
+def found(ref: str, repository: Path) -> str | None:
+    """The commit that a ref names; None where there is none of that name."""
+    return _line(
+        repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"
+    )
+
+
+def branch(repository: Path) -> str | None:
+    """The branch that is checked out; None where it is a commit."""
+    return _line(repository, "symbolic-ref", "--quiet", "--short", "HEAD")
+
+
+def merge_base(ref: str, repository: Path) -> str | None:
+    """The last commit that HEAD and a ref have in common; None where there is none."""
+    known = found(ref, repository)
+    return None if known is None else _line(repository, "merge-base", "HEAD", known)
+
+
+def commits_since(ancestor: str, repository: Path) -> int:
+    """How many commits HEAD has that `ancestor`, one of its own, does not have."""
+    return int(_git(repository, "rev-list", "--count", f"{ancestor}..HEAD"))
+
+
+def text(ref: str, file: str, repository: Path) -> str | None:
+    """What a file holds in a commit; None where the commit has no such file."""
+    done = _run(repository, "show", f"{ref}:{file}")
+    return done.stdout if done.returncode == 0 else None
 
 
 def _forget(repository: Path, tree: Path) -> None:
@@ -59,8 +87,7 @@ def _forget(repository: Path, tree: Path) -> None:
 
 def commit(root: Path) -> str | None:
     """The commit that a tree is at; None where it is no git tree."""
-    done = _run(root, "rev-parse", "HEAD")
-    return done.stdout.strip() if done.returncode == 0 else None
+    return _line(root, "rev-parse", "HEAD")
 
 
 def changed(root: Path) -> bool | None:
@@ -69,11 +96,18 @@ def changed(root: Path) -> bool | None:
     return bool(done.stdout.strip()) if done.returncode == 0 else None
 
 
-def _git(repository: Path, *arguments: str) -> None:
+def _line(repository: Path, *arguments: str) -> str | None:
+    """What git says; None where it ends with a failure."""
+    done = _run(repository, *arguments)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _git(repository: Path, *arguments: str) -> str:
     done = _run(repository, *arguments)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise HarnessError(f"git {arguments[0]} {arguments[1]} failed: {last}")
+    return done.stdout.strip()
 
 
 def _run(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

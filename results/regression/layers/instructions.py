@@ -16,9 +16,8 @@ from collections.abc import Iterable, Iterator
 
 from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import EVERY, Finding, Settings, Verdict, percent, signed
-from loopbench.results.regression.sides import unlike
 from loopbench.results.schema import Row
-from loopbench.results.schema.regression import Layer
+from loopbench.results.schema.regression import Layer, unlike
 
 SPREADS = 10
 """A change has to be so many times what equal code differs by."""
@@ -33,7 +32,7 @@ _Counts = dict[tuple[str, str], list[float]]
 def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
     """One Finding a stack and route; one in all where the sides cannot be compared."""
     if evidence.apart:
-        differ = unlike(evidence.base.side, evidence.candidate.side)
+        differ = unlike(evidence.base.side.fingerprint, evidence.candidate.side.fingerprint)
         if differ:
             meaning = (
                 f"not compared: the baseline was counted with another {', '.join(differ)}, or "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import command
 from loopbench.loadtests.regression.check import Wish
+from loopbench.loadtests.regression.sides.sides import Say, Wanted
 from loopbench.results.schema import FACTS
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.results.schema.verdict import BROKEN
@@ -51,7 +54,7 @@ def test_without_a_baseline_there_is_nothing_to_compare_with(
 ) -> None:
     """The remedy is named."""
     monkeypatch.setattr(command, "BASELINE_FOLDER", tmp_path / "nowhere")
-    done = CliRunner().invoke(command.regression, ["--layer", "facts"])
+    done = CliRunner().invoke(command.regression, ["--base", "baseline", "--layer", "facts"])
     assert done.exit_code == BROKEN
     assert "`make baseline` writes one" in done.output
 
@@ -63,6 +66,57 @@ def test_an_error_of_the_check_itself_is_no_verdict(monkeypatch: pytest.MonkeyPa
     assert done.exit_code == BROKEN
     assert "Traceback" in done.output
     assert done.output.splitlines()[-1] == "error: this is an error of the check itself"
+
+
+def test_versions_that_do_not_exist_are_refused_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the base could be had; nothing of them is there when the candidate is refused."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(command, "wanted", _wanted)
+    done = CliRunner().invoke(
+        command.regression,
+        ["--base", "aiohttp==3.13.0", "--candidate", "aiohttp==9", "--out", str(tmp_path / "out")],
+    )
+    assert done.exit_code == BROKEN
+    assert done.output == "error: aiohttp==9 is not to be had\n"
+    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def _wanted(wish: str, say: Say, **options: Any) -> Wanted:
+    """As an index answers that has all versions but the ninth."""
+    if wish.endswith("==9"):
+        raise HarnessError(f"{wish} is not to be had")
+    return Wanted(options["role"], wish, None, ())
+
+
+def test_what_cannot_be_compared_is_said_and_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A baseline of another interpreter: instructions are not counted, with the reason at once;
+    facts are compared all the same."""
+    kept, out = tmp_path / "baseline", tmp_path / "out"
+    command.renew(_wish(Layer.FACTS), tmp_path / "first", kept)
+    sides = json.loads((kept / SIDES_FILE).read_text())
+    sides["sides"]["base"]["fingerprint"]["python"] = "another"
+    (kept / SIDES_FILE).write_text(json.dumps(sides))
+    monkeypatch.setattr(command, "BASELINE_FOLDER", kept)
+    capsys.readouterr()
+    arguments = ["--base", "baseline", "--layer", "facts", "--layer", "instructions"]
+    with pytest.raises(SystemExit) as ended:
+        command.regression.main([*arguments, "--stack", "aiohttp", "--out", str(out)])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()
+    why = (
+        "the baseline was counted with another python, or that is not known; "
+        "`--base REF` counts both sides here"
+    )
+    assert said[0] == f"instructions: not counted: {why}"
+    assert said[1].startswith("facts: ")
+    assert len(said) == 2
+    told = json.loads((out / SIDES_FILE).read_text())["layers"]["instructions"]
+    assert told == {"run": False, "why_not": why, "bound": {}}
 
 
 def _wish(*layers: Layer) -> Wish:

@@ -17,7 +17,13 @@ CASES = ("async", "sync")
 ROUNDS = 30
 SIDES = ("base", "candidate")
 
-FINGERPRINT = {"python": "3.12.1 a", "libc": "2.36", "cpu": "b", "machine": "x86_64", "lock": "c"}
+FINGERPRINT = {
+    "python": "3.12.1 a",
+    "libc": "2.36",
+    "method": "2, any processor",
+    "machine": "x86_64",
+    "lock": "c",
+}
 
 VALUES = {
     "status": "200",
