@@ -22,7 +22,7 @@ def default_executor_threads() -> int:
 _LATER = frozenset(
     {
         *("reuse_port", "upload_limit_bytes", "database_url", "redis_url", "upstream_url"),
-        *("pool_size", "pool_timeout_s"),
+        *("pool_size", "pool_timeout_s", "probe_stall_ms"),
     }
 )
 """Settings that trees from before do not know: said only where they are not the default."""
@@ -49,6 +49,7 @@ class Settings:
     debug: the framework's and the loop's debug modes.
     probe: whether the server watches itself, see servers.probe.probe.
     probe_beat_ms: interval of the probe's timer, whose lateness is the loop delay.
+    probe_stall_ms: a loop that stays away from its selector for longer has stalled.
     """
 
     wait_ms: int = 500
@@ -67,6 +68,7 @@ class Settings:
     debug: bool = False
     probe: bool = False
     probe_beat_ms: float = 10.0
+    probe_stall_ms: float = 5.0
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON types, for the control pipe: with passwords.

@@ -23,7 +23,6 @@ from loopbench.loadtests.bench.plan import PlannedRun, turns
 from loopbench.loadtests.bench.run import DRAIN_S, after_the_load, how_it_died
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
-from loopbench.loadtests.hosts.cpu_quota import cpu_quotas
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.reports import Report, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Target
@@ -40,6 +39,7 @@ from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
+from loopbench.servers.supervision.cpu_quota import cpu_quotas
 
 FIRST_ANSWER_BOUND_S = 5.0
 """How long a Slice waits for the first answers of its users before they have failed."""

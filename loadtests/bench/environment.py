@@ -14,11 +14,11 @@ from typing import Any
 
 import psutil
 
-from loopbench.loadtests.hosts.cpu_quota import cpu_quotas, strictest
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
 from loopbench.results.schema import ENVIRONMENT_FILE, INSTALLED, ROOT, SCHEMA_VERSION
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
+from loopbench.servers.supervision.cpu_quota import cpu_quotas, strictest
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 

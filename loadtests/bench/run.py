@@ -16,7 +16,6 @@ from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.bench.upstream import told, upstream_process
 from loopbench.loadtests.distributed.generator_process import Loader
 from loopbench.loadtests.errors import GeneratorDied
-from loopbench.loadtests.hosts.cpu_quota import cpu_quotas
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.messages.reports import Report
@@ -32,6 +31,7 @@ from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import Ended
 from loopbench.servers.managers.managed import Served
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.cpu_quota import cpu_quotas
 
 DRAIN_S = 3.0
 """How long requests in flight at the end of the window are waited for."""

@@ -40,10 +40,12 @@ from loopbench.results.schema.paths import (
 from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
+from loopbench.results.schema.stalls import CAUSE_WORDS, STALLS, Cause
 from loopbench.results.schema.warnings import WARNING_SEPARATOR, Code
 
 __all__ = [
     "BEHAVIOUR",
+    "CAUSE_WORDS",
     "COSTS",
     "COST_TOTALS",
     "COST_TREE",
@@ -70,12 +72,14 @@ __all__ = [
     "SCHEMA_VERSION",
     "SLICES",
     "SLOTS",
+    "STALLS",
     "SUMMARY",
     "TABLES",
     "THREADS",
     "TIMELINE",
     "WARNING_SEPARATOR",
     "WORKERS",
+    "Cause",
     "Code",
     "Column",
     "CostKind",

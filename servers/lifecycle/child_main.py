@@ -126,7 +126,9 @@ def probing(settings: Settings) -> AbstractContextManager[Probe | None]:
     """A Probe that is on, where the settings ask for one."""
     if not settings.probe:
         return nullcontext()
-    return probe.watching(beat_s=settings.probe_beat_ms / 1000)
+    return probe.watching(
+        beat_s=settings.probe_beat_ms / 1000, stall_s=settings.probe_stall_ms / 1000
+    )
 
 
 def _host(

@@ -11,6 +11,8 @@ from typing import Any
 
 from loopbench.servers.probe.durations import Counts, rounded_us
 from loopbench.servers.probe.selector import SelectorWatch, watched_selector
+from loopbench.servers.probe.stalls.loop_clock import LoopClock, SelectorClock
+from loopbench.servers.probe.stalls.watcher import StallWatcher
 
 SELDOM = 10
 """Every so many beats the tasks are counted, which takes some 0.2 ms where there are a
@@ -42,9 +44,10 @@ class LoopWatch:
     that was not made with `new_selector` (uvloop takes none) has neither: None.
     """
 
-    def __init__(self, beat_s: float, on_beat: Callable[[], None]) -> None:
+    def __init__(self, beat_s: float, on_beat: Callable[[], None], stalls: StallWatcher) -> None:
         self._beat_ns = int(beat_s * 1e9)
         self._on_beat = on_beat
+        self._stalls = stalls
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0
@@ -69,8 +72,16 @@ class LoopWatch:
 
     def new_selector(self) -> BaseSelector:
         """The selector to make the watched loop with."""
-        self._selector = watched_selector()
+        self._selector = watched_selector(self._stalls.threshold_ns / 1e9, self._overdue)
         return self._selector.selector
+
+    def _overdue(self, began_s: float, ended_s: float) -> None:
+        self._stalls.overdue(int(began_s * 1e9), int(ended_s * 1e9))
+
+    @property
+    def clock(self) -> LoopClock | None:
+        """The clock of a loop that was made with `new_selector`."""
+        return None if self._selector is None else SelectorClock(self._selector.away_since)
 
     def reset(self) -> None:
         """Begin counting anew, also in the middle of a wait or a stretch."""
@@ -118,6 +129,7 @@ class LoopWatch:
             self._handle = self._loop.call_later(max((due - now) / 1e9, _STEP_S), self._beat)
             return
         self._due += ((now - due) // self._beat_ns + 1) * self._beat_ns
+        self._stalls.beat(due, now, self._due)
         self._handle = self._loop.call_later((self._due - _clock()) / 1e9, self._beat)
         try:
             self._count(due, now)

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+
+LONG_NS = 1_000_000
+"""A pause that is longer is kept with its instants."""
 
 _clock = time.perf_counter_ns
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One run of the collector, perf_counter in ns."""
+
+    began_ns: int
+    ended_ns: int
+    generation: int
+
+
 class CollectorWatch:
-    """Pauses since the reset, by generation: how many, how long in all, the longest."""
+    """Pauses since the reset, by generation: how many, how long in all, the longest.
+
+    long: the last pauses of more than LONG_NS, whenever they were.
+    """
 
     def __init__(self) -> None:
         self._began = 0
+        self.long: deque[Pause] = deque(maxlen=64)
         self.failure: str | None = None
         self.reset()
 
@@ -38,11 +56,14 @@ class CollectorWatch:
             self._began = _clock()
         elif self._began:
             try:
-                self._ended(info["generation"], _clock() - self._began)
+                self._ended(info["generation"], _clock())
             except Exception as error:  # never the program's business; the Run gets its Warning
                 self.failure = self.failure or f"{type(error).__name__}: {error}"
 
-    def _ended(self, generation: int, took: int) -> None:
+    def _ended(self, generation: int, ended: int) -> None:
+        took = ended - self._began
+        if took > LONG_NS:
+            self.long.append(Pause(self._began, ended, generation))
         pause = self._pauses.setdefault(generation, [0, 0, 0])
         pause[0] += 1
         pause[1] += took

@@ -34,7 +34,24 @@ def _observed(told: Told) -> Message:
             for generation, pauses in one["collector"].items()
         },
         "routes": _routes(told),
+        "stalls": _stalls(told),
         "threads": [{**thread, "pid": one["pid"]} for one in told for thread in one["threads"]],
+    }
+
+
+def _stalls(told: Told) -> Message:
+    # Servers of trees from before do not say it.
+    every = [one["stalls"] for one in told if "stalls" in one]
+    rows = [
+        {**row, "pid": one["pid"]}
+        for one in told
+        if "stalls" in one
+        for row in one["stalls"]["stalls"]
+    ]
+    return {
+        "unwatched": next((one["unwatched"] for one in every if one["unwatched"]), None),
+        "stalls": sorted(rows, key=lambda row: row["started_s"]),
+        "beyond": sum(one["beyond"] for one in every),
     }
 
 

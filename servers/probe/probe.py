@@ -21,7 +21,7 @@ from _thread import get_ident
 from array import array
 from asyncio import _get_running_loop
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from selectors import BaseSelector
@@ -33,6 +33,8 @@ from loopbench.servers.probe.durations import Counts, rounded_us
 from loopbench.servers.probe.event_loop import LoopWatch, class_name
 from loopbench.servers.probe.executor import ExecutorWatch
 from loopbench.servers.probe.garbage_collector import CollectorWatch
+from loopbench.servers.probe.stalls.stall import Stall
+from loopbench.servers.probe.stalls.watcher import StallWatcher
 
 MOST_INSTANTS = 4_000_000
 """How many begins and ends are kept for a route and thread, 16 bytes each."""
@@ -111,7 +113,9 @@ class RouteWatch:
 class Probe:
     """Everything that is watched in this process."""
 
-    def __init__(self, *, beat_s: float) -> None:
+    def __init__(
+        self, *, beat_s: float, stall_s: float, on_stall: Callable[[Stall], None] | None = None
+    ) -> None:
         self.failure: str | None = None
         self.executor = ExecutorWatch()
         self.pool = PoolWatch()
@@ -120,16 +124,20 @@ class Probe:
         self._settling = threading.Lock()
         self._loops: list[object] = []
         self._loop_thread: int | None = get_ident()
-        self._loop = LoopWatch(beat_s, self._on_beat)
+        self._stalls = StallWatcher(int(stall_s * 1e9), self._collector.long, self._ended, on_stall)
+        self._loop = LoopWatch(beat_s, self._on_beat, self._stalls)
         self._reset_at = _clock()
 
     @contextmanager
     def attached(self, loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
         """Watch `loop`, whose thread this is, where there is one that serves; and the collector."""
         self._loop_thread = None if loop is None else get_ident()
-        with nullcontext() if loop is None else self._loop.attached(loop):
-            with self._collector.attached():
-                yield
+        with ExitStack() as held:
+            if loop is not None:
+                held.enter_context(self._loop.attached(loop))
+                held.enter_context(self._stalls.attached(loop, self._loop.clock))
+            held.enter_context(self._collector.attached())
+            yield
 
     def new_selector(self) -> BaseSelector:
         """The selector to make the watched loop with: it keeps the time of its waits."""
@@ -251,6 +259,7 @@ class Probe:
         """Begin counting anew; the instants too, or they go on from their last reset."""
         self._reset_at = _clock()
         self._loop.reset()
+        self._stalls.reset()
         self.executor.reset()
         self.pool.reset()
         self._collector.reset()
@@ -261,6 +270,7 @@ class Probe:
     def pause(self) -> None:
         """Observe nothing of the loop until `resume`, and cost nothing; see `LoopWatch.pause`."""
         self._loop.pause()
+        self._stalls.pause()
 
     def resume(self) -> None:
         """Go on after a pause."""
@@ -269,7 +279,14 @@ class Probe:
     def forked(self) -> None:
         """Begin anew in a forked child, where another thread's lock would never be released."""
         self._settling = threading.Lock()
+        self._stalls.forked()
         self.reset(instants=True)
+
+    def _ended(self, name: str) -> int:
+        """How many requests of a route have ended since the instants were reset."""
+        route = self._routes[name]
+        tallies = (*list(route.tallies.values()), *list(route.rest.values()))
+        return sum(len(tally.kept) + len(tally.fresh) for tally in tallies) // 2
 
     @contextmanager
     def _settled(self, routes: Iterable[RouteWatch] | None = None) -> Iterator[list[Tally]]:
@@ -318,11 +335,13 @@ class Probe:
             "failure": self.failure
             or self._loop.failure
             or self.executor.failure
-            or self._collector.failure,
+            or self._collector.failure
+            or self._stalls.failure,
             "loop": self._loop.snapshot(),
             "executor": self.executor.snapshot(),
             "pool": self.pool.snapshot(),
             "collector": self._collector.snapshot(),
+            "stalls": self._stalls.snapshot(),
             "routes": {
                 name: told for name, route in self._routes.items() if (told := self._told(route))
             },
@@ -362,15 +381,22 @@ _active: Probe | None = None
 
 
 @contextmanager
-def watching(*, beat_s: float = 0.01) -> Iterator[Probe]:
+def watching(
+    *,
+    beat_s: float = 0.01,
+    stall_s: float = 0.005,
+    on_stall: Callable[[Stall], None] | None = None,
+) -> Iterator[Probe]:
     """Switch a Probe on for handlers that are registered from now on. One at a time.
 
-    beat_s: interval of the timer whose lateness is the loop delay.
+    beat_s: interval of the timer whose lateness is the loop delay. stall_s: a loop that stays
+    away from its selector for longer has stalled. on_stall: is called with each stall, in a
+    thread of the probe's.
     """
     global _active
     if _active is not None:
         raise RuntimeError("a Probe is on already in this process")
-    probe = _active = Probe(beat_s=beat_s)
+    probe = _active = Probe(beat_s=beat_s, stall_s=stall_s, on_stall=on_stall)
     try:
         yield probe
     finally:

@@ -20,24 +20,32 @@ class SelectorWatch:
 
     read: seconds waited and the longest stretch between two calls, since the
     reset; a wait or a stretch that still lasts is included.
+    away_since: when the loop came back from its last wait, perf_counter; None while it waits.
     """
 
     selector: selectors.BaseSelector
     reset: Callable[[], None]
     read: Callable[[], tuple[float, float]]
+    away_since: Callable[[], float | None]
 
 
-def watched_selector() -> SelectorWatch:
+Overdue = Callable[[float, float], None]
+
+
+def watched_selector(overdue_s: float, overdue: Overdue) -> SelectorWatch:
     """A selector of the platform's best kind that keeps the time of its waits.
+
+    overdue: is told begin and end of every stretch between two calls that is longer than
+    `overdue_s`, perf_counter, in the loop's thread.
 
     A call that must not wait (timeout 0) is a return to the selector but no
     wait: its system call counts as work.
     """
     if hasattr(select, "epoll"):
         selector = selectors.EpollSelector()
-        return _watch(selector, _epoll_wait(selector))
+        return _watch(selector, _epoll_wait(selector), overdue_s, overdue)
     fallback = selectors.DefaultSelector()
-    return _watch(fallback, fallback.select)
+    return _watch(fallback, fallback.select, overdue_s, overdue)
 
 
 def _epoll_wait(selector: selectors.EpollSelector) -> Callable[[float | None], _Ready]:
@@ -81,17 +89,21 @@ def _epoll_wait(selector: selectors.EpollSelector) -> Callable[[float | None], _
 
 
 def _watch(
-    selector: selectors.BaseSelector, wait: Callable[[float | None], _Ready]
+    selector: selectors.BaseSelector,
+    wait: Callable[[float | None], _Ready],
+    overdue_s: float,
+    overdue: Overdue,
 ) -> SelectorWatch:
     # Variables of a function and not attributes: they cost a fraction of those.
-    idle = longest = 0.0
+    # One comparison a turn serves the longest stretch and those that are too long.
+    idle = longest = noted = 0.0
     began = left = _clock()
 
     def timed(timeout: float | None = None) -> _Ready:
-        nonlocal idle, longest, began, left
+        nonlocal idle, began, left
         began = _clock()
-        if began - left > longest:
-            longest = began - left
+        if began - left > noted:
+            note(began - left)
         if timeout or timeout is None:
             found = wait(timeout)
             left = _clock()
@@ -100,14 +112,25 @@ def _watch(
         left = began
         return wait(0)
 
+    def note(stretch: float) -> None:
+        nonlocal longest, noted
+        longest = max(longest, stretch)
+        noted = min(longest, overdue_s)
+        if stretch > overdue_s:
+            overdue(left, began)
+
+    def away_since() -> float | None:
+        since, until = began, left
+        return None if since > until else until
+
     def reset() -> None:
-        nonlocal idle, longest, began, left
+        nonlocal idle, longest, noted, began, left
         now = _clock()
         if began > left:  # in a wait: the rest of it counts
             began = now
         else:
             left = now
-        idle = longest = 0.0
+        idle = longest = noted = 0.0
 
     def read() -> tuple[float, float]:
         # First the counts, then the clock: the loop may turn between two steps of this thread.
@@ -118,4 +141,4 @@ def _watch(
         return waited, max(away, now - until)
 
     selector.select = timed  # type: ignore[method-assign]
-    return SelectorWatch(selector, reset, read)
+    return SelectorWatch(selector, reset, read, away_since)

@@ -15,10 +15,10 @@ import pytest
 
 from loopbench.loadtests.bench.own_failures import expect_own_resources
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
-from loopbench.loadtests.hosts.cpu_quota import cpu_quotas, strictest
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS, expect_enough
 from loopbench.loadtests.messages.reports import Failure
 from loopbench.results.schema import RUNS, Code, read_table
+from loopbench.servers.supervision.cpu_quota import cpu_quotas, strictest
 from tests.conftest import ROOT
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, one_error, reach
 from tests.loadtests.reports import load_report, phase, session_report

@@ -17,6 +17,7 @@ from loopbench.servers.probe.executor import ExecutorWatch
 from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.selector import watched_selector
+from loopbench.servers.probe.stalls.watcher import StallWatcher
 from tests.servers.probes import nothing, watched_loop
 
 # Rounding, the collector, the executor.
@@ -90,7 +91,8 @@ def test_an_executor_that_is_not_there_has_no_figures() -> None:
 def test_a_selector_s_wait_and_stretch() -> None:
     """Waiting is idle, work is a stretch, a call that must not wait is neither; a wait that spans
     a reset counts from it, and one that still lasts counts so far."""
-    watch = watched_selector()
+    overdue: list[tuple[float, float]] = []
+    watch = watched_selector(0.015, lambda *stretch: overdue.append(stretch))
     with watch.selector as selector:
         begun = time.perf_counter()
         watch.reset()
@@ -100,6 +102,8 @@ def test_a_selector_s_wait_and_stretch() -> None:
         idle, longest = watch.read()
         assert idle >= 0.03
         assert 0.02 <= longest <= time.perf_counter() - begun - 0.03
+        assert 0.02 <= overdue[-1][1] - overdue[-1][0] <= longest
+        assert watch.away_since() == overdue[-1][1]
         thread = threading.Thread(target=selector.select, args=(0.5,))
         begun = time.perf_counter()
         thread.start()
@@ -107,6 +111,7 @@ def test_a_selector_s_wait_and_stretch() -> None:
         before_reset = time.perf_counter()
         watch.reset()
         time.sleep(0.05)
+        assert watch.away_since() is None
         so_far, _ = watch.read()
         assert 0.05 <= so_far <= time.perf_counter() - before_reset
         thread.join()
@@ -138,7 +143,7 @@ class LoopWithoutSelector(asyncio.BaseEventLoop):
 def test_a_loop_without_a_selector_has_blanks() -> None:
     """Its delays are seen; utilisation and longest stretch are unknown, and never zero."""
     loop = LoopWithoutSelector()
-    watch = LoopWatch(0.005, nothing)
+    watch = LoopWatch(0.005, nothing, StallWatcher(5_000_000, (), lambda route: 0))
     try:
         with watch.attached(loop):
             loop.call_later(0.1, loop.stop)

@@ -1,0 +1,1 @@
+"""Applications that stall their loop on purpose, each in a way that is known beforehand."""

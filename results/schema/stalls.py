@@ -1,0 +1,78 @@
+"""stalls.csv: each stretch in which a server's loop served nobody, with who held it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+
+
+class Cause(StrEnum):
+    """Why a loop stood still. What cannot be told is UNKNOWN, with what is known as its detail."""
+
+    PYTHON = "python"
+    C_CALL = "c-call"
+    BLOCKING_CALL = "blocking-call"
+    COLLECTOR = "collector"
+    INTERPRETER_LOCK = "interpreter-lock"
+    MANY_CALLBACKS = "many-callbacks"
+    NO_CPU = "no-cpu"
+    QUOTA = "quota"
+    STOPPED = "stopped"
+    STOLEN = "stolen"
+    UNKNOWN = "unknown"
+
+
+CAUSE_WORDS: dict[Cause, str] = {
+    Cause.PYTHON: "Python code on the loop computed",
+    Cause.C_CALL: "one call into C computed, such as a regular expression, JSON or compression",
+    Cause.BLOCKING_CALL: "a call waited: sleep, file, socket, name look-up or lock",
+    Cause.COLLECTOR: "the garbage collector ran",
+    Cause.INTERPRETER_LOCK: "another thread held the interpreter's lock",
+    Cause.MANY_CALLBACKS: "many callbacks in one turn of the loop, none of them long",
+    Cause.NO_CPU: "ready to run, but other threads or processes had the CPU",
+    Cause.QUOTA: "the control group's quota of CPU time was used up",
+    Cause.STOPPED: "the process was stopped",
+    Cause.STOLEN: "the hypervisor took the CPU away",
+    Cause.UNKNOWN: "cannot be told; the detail says what is known",
+}
+"""Each cause as the report and the terminal name it."""
+
+STALLS = Table(
+    "stalls",
+    "A row a stall: a stretch longer than the threshold (5 ms unless set otherwise) in which a "
+    "watched loop did not return to its selector, or could not serve a timer. Of the measured "
+    "window; see docs/stalls.md for how it is read.",
+    (
+        text("run_id", "the Run, see runs.csv", required=True),
+        count("pid", "the process that the loop belongs to", required=True),
+        number("started_s", "s", "begin of the stall after the begin of the window", required=True),
+        number("duration_ms", "ms", "how long the loop served nobody", required=True),
+        text("cause", "why: " + ", ".join(f"`{cause}`" for cause in Cause), required=True),
+        text("detail", "what the cause was told by, in words", required=True),
+        text(
+            "route",
+            "the route whose handler was running, or the path of the request where the "
+            "application is not the suite's; blank where none was",
+        ),
+        Column(
+            "request",
+            Kind.INTEGER,
+            "",
+            "the how manieth request of the route it was: one more than had ended by then; blank "
+            "without a route of the suite's",
+            minimum=1,
+        ),
+        text("task", "name of the asyncio task that was running"),
+        text(
+            "file",
+            "of the innermost frame outside the standard library; blank where none was seen",
+        ),
+        count("line", "its line"),
+        text("function", "its function"),
+        text(
+            "frames",
+            "the innermost frames, innermost first, `file:line function`, ` < ` between them",
+        ),
+    ),
+)

@@ -1,0 +1,182 @@
+"""What was read around a stall, and the Evidence that follows from it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loopbench.servers.probe.garbage_collector import Pause
+from loopbench.servers.probe.stalls.causes import Evidence, Sample
+from loopbench.servers.probe.stalls.stack import read_stack
+from loopbench.servers.probe.stalls.system import stolen_ns, throttled
+from loopbench.servers.probe.stalls.thread_times import ThreadTimes, cpu_by_thread
+from loopbench.servers.supervision.cpu_quota import CpuQuota, cpu_quotas
+
+SLACK_NS = 1_000_000
+"""So much later than asked for a sleep ends on a quiet machine."""
+
+_clock = time.perf_counter_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """CPU time at one instant: of the loop's thread, of the watcher's, of the whole process.
+
+    own: None where the loop itself took the reading, when the watcher slept.
+    """
+
+    at_ns: int
+    loop: ThreadTimes
+    process_ns: int
+    own: ThreadTimes | None = None
+
+    @classmethod
+    def read(cls, loop: ThreadTimes, own: ThreadTimes | None = None) -> Mark:
+        """A Mark of now."""
+        process_ns = time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID)
+        return cls(_clock(), loop, process_ns, own)
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """What kept the watcher from waking when it was to: lock_ns that it waited for the
+    interpreter's lock, stopped_ns that nothing is known to have kept it."""
+
+    planned_ns: int
+    woke_ns: int
+    lock_ns: int
+    stopped_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What is dear to read, and so is read seldom."""
+
+    quotas: tuple[CpuQuota, ...]
+    throttled: int | None
+    stolen_ns: int | None
+    by_thread: dict[int, int]
+
+    @classmethod
+    def read(cls) -> System:
+        """A reading of now; some 200 us."""
+        quotas = cpu_quotas()
+        return cls(quotas, throttled(quotas), stolen_ns(), cpu_by_thread())
+
+    def cut_off_since(self) -> bool:
+        """Whether a quota has cut this process off since; False where that cannot be told."""
+        before, now = self.throttled, throttled(self.quotas)
+        return before is not None and now is not None and now > before
+
+
+class Record:
+    """Readings of some seconds. The loop and the watcher add to it, each its own.
+
+    pauses: the collector's long ones.
+    """
+
+    def __init__(self, threshold_ns: int, pauses: Sequence[Pause]) -> None:
+        self._threshold_ns = threshold_ns
+        self._pauses = pauses
+        self.marks: deque[Mark] = deque(maxlen=2_048)
+        self.delays: deque[Delay] = deque(maxlen=512)
+        self.samples: deque[Sample] = deque(maxlen=512)
+        self.skipped: deque[int] = deque(maxlen=64)
+        self.system = System.read()
+
+    def delayed(self, planned_ns: int, past: Mark, mark: Mark) -> Delay:
+        """Note how late the watcher has woken, and why.
+
+        Who waits for the lock is woken once every switch interval, to look again; who is stopped
+        is not. What the loop's thread waited for a CPU meanwhile kept it from giving the lock up.
+        """
+        assert past.own is not None
+        assert mark.own is not None
+        late_ns = max(0, mark.at_ns - planned_ns)
+        queued = max(
+            mark.own.queued_ns - past.own.queued_ns, mark.loop.queued_ns - past.loop.queued_ns
+        )
+        rest = max(0, late_ns - queued)
+        turns, interval = mark.own.turns - past.own.turns, sys.getswitchinterval() * 1e9
+        stopped = rest > 2 * interval and turns < max(2, rest / interval / 2)
+        delay = Delay(planned_ns, mark.at_ns, *((0, rest) if stopped else (rest, 0)))
+        if late_ns > SLACK_NS:
+            self.delays.append(delay)
+        return delay
+
+    def kept_from(self, due_ns: int, served_ns: int) -> int:
+        """When what made a timer late began, for all that is known: in the middle between the
+        loop's last sign of life and the timer, where the watcher was stopped or kept waiting, too;
+        else when the timer was due."""
+        if not any(d.planned_ns < served_ns and due_ns < d.woke_ns for d in self.delays.copy()):
+            return due_ns
+        alive = max((mark.at_ns for mark in self.marks.copy() if mark.at_ns < due_ns), default=0)
+        return (alive + due_ns) // 2 if alive else due_ns
+
+    def evidence(self, began: int, ended: int, loop_ident: int) -> Evidence:
+        """All that is known of the stretch between two instants."""
+        before, after = self._around(began, ended)
+        wall = ended - began
+        loop_ns = after.loop.cpu_ns - before.loop.cpu_ns
+        # A thread that has computed before the stall has computed less within it; how much, its
+        # state when it was looked at must tell.
+        cpu_ns = min(loop_ns, wall)
+        queued_ns = min(after.loop.queued_ns - before.loop.queued_ns, wall - cpu_ns)
+        others_ns = max(0, min(after.process_ns - before.process_ns - loop_ns, wall))
+        delays = [d for d in self.delays.copy() if began < d.woke_ns and d.planned_ns < ended]
+        pause = self._pause(began, ended)
+        past, now_ns = self.system, stolen_ns()
+        return Evidence(
+            wall_ns=wall,
+            threshold_ns=self._threshold_ns,
+            cpu_ns=cpu_ns,
+            queued_ns=queued_ns,
+            others_ns=others_ns,
+            lock_ns=min(wall, sum(one.lock_ns for one in delays)),
+            longest_lock_ns=min(wall, max((one.lock_ns for one in delays), default=0)),
+            stopped_ns=min(wall, sum(one.stopped_ns for one in delays)),
+            stolen_ns=0 if now_ns is None or past.stolen_ns is None else now_ns - past.stolen_ns,
+            throttled=past.cut_off_since(),
+            collector_ns=pause[0],
+            generation=pause[1],
+            holder=self._holder(loop_ident) if others_ns > self._threshold_ns else None,
+            interval_ns=int(sys.getswitchinterval() * 1e9),
+            samples=tuple(s for s in self.samples.copy() if began <= s.at_ns <= ended + SLACK_NS),
+            skipped=began in self.skipped,
+        )
+
+    def _around(self, began: int, ended: int) -> tuple[Mark, Mark]:
+        marks = sorted(self.marks.copy(), key=lambda mark: mark.at_ns)
+        instants = [mark.at_ns for mark in marks]
+        first = max(0, bisect_right(instants, began) - 1)
+        return marks[first], marks[min(len(marks) - 1, bisect_left(instants, ended))]
+
+    def _pause(self, began: int, ended: int) -> tuple[int, int | None]:
+        pauses = [
+            (min(ended, pause.ended_ns) - max(began, pause.began_ns), pause.generation)
+            for pause in list(self._pauses)
+            if pause.began_ns < ended and began < pause.ended_ns
+        ]
+        return max(pauses, default=(0, None), key=lambda one: one[0])
+
+    def _holder(self, loop_ident: int) -> str | None:
+        """The other thread that has computed most since the system was last read, with its
+        frame."""
+        now, past = cpu_by_thread(), self.system.by_thread
+        used = {
+            thread: now[thread.native_id] - past.get(thread.native_id, 0)
+            for thread in threading.enumerate()
+            if thread.native_id in now and thread.ident not in (loop_ident, threading.get_ident())
+        }
+        if not used:
+            return None
+        thread = max(used, key=lambda one: used[one])
+        frame = sys._current_frames().get(thread.ident or 0)
+        stack = None if frame is None else read_stack(frame)
+        where = None if stack is None else stack.inner or stack.frames[0]
+        return f"thread {thread.name}" + ("" if where is None else f" at {where}")

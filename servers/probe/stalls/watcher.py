@@ -1,0 +1,312 @@
+"""The thread that looks at a loop's thread while it stays away from its selector for too long.
+
+The loop puts an alarm off at every beat of the probe's timer, some hundred times a second; nothing
+is done on the way of a request. The watcher sleeps until the alarm rings. It needs the
+interpreter's lock to look, like everybody: how long it waits for the lock is one of the things
+that tell causes apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from loopbench.servers.probe.garbage_collector import Pause
+from loopbench.servers.probe.stalls.alarm import Alarm
+from loopbench.servers.probe.stalls.causes import Sample, cause_of, decisive
+from loopbench.servers.probe.stalls.loop_clock import LoopClock, libuv_clock
+from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System
+from loopbench.servers.probe.stalls.stack import read_stack
+from loopbench.servers.probe.stalls.stall import Stall
+from loopbench.servers.probe.stalls.thread_times import WatchedThread, described
+
+MOST_STALLS = 1_000
+"""Kept since the reset; of those beyond only the number."""
+
+MOST_CPU = 0.01
+"""The share of a CPU that the watcher uses at most; beyond it, it reads no frames."""
+
+_FREE_CPU_NS = 100_000_000
+_SELDOM_S = 1.0
+"""How often what is dear to read is read, and how long a short stall may wait to be told."""
+
+_GROWTH = 1.5
+"""A stall is looked at again when it has grown by so much."""
+
+_LEAST_STEP_NS, _MOST_STEP_NS = 2_000_000, 50_000_000
+
+_LATE_AFTER_NS = 20_000_000
+"""How long after its end a late beat is looked at, so that a stretch that explains it is known."""
+
+_clock = time.perf_counter_ns
+Span = tuple[int, int]
+
+
+class StallWatcher:
+    """Watches one loop. `attached` in its thread starts the watching.
+
+    threshold_ns: a stretch that is longer is a stall. pauses: the collector's long ones.
+    requests: how many requests of a route have ended. on_stall: is called with each stall, in the
+    watcher's thread.
+
+    unwatched: why no loop is watched, in words; None while one is.
+    """
+
+    def __init__(
+        self,
+        threshold_ns: int,
+        pauses: Sequence[Pause],
+        requests: Callable[[str], int],
+        on_stall: Callable[[Stall], None] | None = None,
+    ) -> None:
+        self.failure: str | None = None
+        self.unwatched: str | None = "no loop is attached"
+        self.threshold_ns = threshold_ns
+        self._requests = requests
+        self._on_stall = on_stall
+        self._record = Record(threshold_ns, pauses)
+        self._stretches: deque[Span] = deque(maxlen=MOST_STALLS)
+        self._beats: deque[Span] = deque(maxlen=MOST_STALLS)
+        self._recent: deque[Span] = deque(maxlen=64)
+        self._settling = threading.Lock()
+        self._ending = False
+        self._ident = 0
+        self._ahead_ns = threshold_ns
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin counting anew; from any thread."""
+        self._reset_at = _clock()
+        self._stalls: list[Stall] = []
+        self._beyond = 0
+
+    # What the loop's thread calls.
+
+    def beat(self, due_ns: int, now_ns: int, next_ns: int) -> None:
+        """A timer of the loop that was due has been served now; the next one is due then."""
+        if self.unwatched is not None:
+            return
+        self._ahead_ns = next_ns - now_ns + self.threshold_ns
+        # Once it rings it is the watcher's, who may not have come to look yet.
+        if now_ns < self._alarm.rings_ns or not self._alarm.rings_ns:
+            self._alarm.put_off(now_ns + self._ahead_ns)
+        self._record.marks.append(Mark.read(self._thread.times()))
+        if now_ns - due_ns > self.threshold_ns:
+            self._beats.append((due_ns, now_ns))
+
+    def overdue(self, began_ns: int, ended_ns: int) -> None:
+        """A stretch between two calls of the selector that was too long has ended."""
+        if self.unwatched is None:
+            self._record.marks.append(Mark.read(self._thread.times()))
+            self._stretches.append((began_ns, ended_ns))
+
+    @contextmanager
+    def attached(self, loop: asyncio.AbstractEventLoop, clock: LoopClock | None) -> Iterator[None]:
+        """Watch `loop`, whose thread this is, while in the block."""
+        with ExitStack() as held:
+            try:
+                self._thread = WatchedThread(threading.get_native_id())
+                held.callback(self._thread.close)
+                self._alarm = Alarm()
+                held.callback(self._alarm.close)
+            except OSError as error:
+                self.unwatched = f"the system shows no thread of its own accord: {error}"
+                yield
+                return
+            found = clock or libuv_clock(loop, self._thread)
+            if found is None:
+                self.unwatched = f"nothing tells when a loop of {type(loop).__module__} waits"
+                yield
+                return
+            self._clock_of_loop = found
+            self._loop, self._ident = loop, threading.get_ident()
+            self._ending = False
+            watcher = threading.Thread(target=self._run, name="probe-stalls", daemon=True)
+            self._record.marks.append(Mark.read(self._thread.times()))
+            self.unwatched = None
+            watcher.start()
+            try:
+                yield
+            finally:
+                self.unwatched, self._ending = "the loop is not attached any more", True
+                self._alarm.put_off(1)
+                watcher.join()
+
+    # What any thread calls.
+
+    def pause(self) -> None:
+        """The loop does not beat until it is resumed."""
+        if self.unwatched is None:
+            self._alarm.put_off(0)
+
+    def forked(self) -> None:
+        """In a forked child, which has no such thread."""
+        self.unwatched = "the process was forked after its loop was attached"
+        self._settling = threading.Lock()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Since the reset: `stalls`, how many were `beyond` those kept, and why nothing is
+        watched, where nothing is."""
+        if self.unwatched is None:
+            self._settle()
+        return {
+            "unwatched": self.unwatched,
+            "stalls": [as_json(stall, self._reset_at) for stall in self._stalls.copy()],
+            "beyond": self._beyond,
+        }
+
+    # The watcher's thread.
+
+    def _run(self) -> None:
+        own = WatchedThread(threading.get_native_id())
+        try:
+            self._first = Mark.read(self._thread.times(), own.times())
+            self._began_ns = self._first.at_ns
+            while not self._ending:
+                rang = self._alarm.wait(_SELDOM_S)
+                if self._ending:
+                    return
+                if rang:
+                    self._follow(own)
+                    self._alarm.put_off(_clock() + self._ahead_ns)
+                    time.sleep(_LATE_AFTER_NS / 1e9)
+                self._settle()
+                self._record.system = System.read()
+        except Exception as error:  # the server goes on; the Run gets its Warning
+            self.failure = f"{type(error).__name__}: {error}"
+            self.unwatched = "the watcher has failed"
+        finally:
+            own.close()
+
+    def _follow(self, own: WatchedThread) -> None:
+        """Look at the loop's thread until it is back in its selector."""
+        clock, planned, past = self._clock_of_loop, self._alarm.rings_ns, self._first
+        stalled, seen = None, 0
+        while not self._ending:
+            mark = Mark.read(self._thread.times(), own.times())
+            delay = self._record.delayed(min(planned, mark.at_ns), past, mark)
+            self._record.marks.append(mark)
+            since = clock.away_since()
+            if stalled is not None and since != stalled and not clock.exact:
+                self.overdue(stalled, self._served_after(seen, mark.at_ns))
+            if since is None or mark.at_ns - since < self.threshold_ns:
+                break
+            if delay.stopped_ns and not clock.exact:
+                break  # it may have been stopped in its selector: its late beat will tell
+            stalled, seen = since, mark.at_ns
+            self._look(since, mark, delay)
+            step = int((mark.at_ns - since) * (_GROWTH - 1))
+            step = min(max(step, _LEAST_STEP_NS), _MOST_STEP_NS)
+            planned, past = _clock() + step, mark
+            time.sleep(step / 1e9)
+        self._first = Mark.read(self._thread.times(), own.times())
+
+    def _served_after(self, seen_ns: int, now_ns: int) -> int:
+        """When a stall that lasted at one instant and not at another ended: its late timer is the
+        first thing that the loop serves afterwards."""
+        served = [at for _, at in self._beats.copy() if seen_ns <= at <= now_ns]
+        return min(served, default=(seen_ns + now_ns) // 2)
+
+    def _look(self, since: int, mark: Mark, delay: Delay) -> None:
+        """Read frames, and where the kernel has the thread."""
+        assert mark.own is not None
+        if self._used_up(mark):
+            self._record.skipped.append(since)
+            return
+        # Frames first: the lock may be wanted back at any moment.
+        frame = sys._current_frames().get(self._ident)
+        if frame is None or self._clock_of_loop.away_since() != since:
+            return
+        stack = read_stack(frame)
+        task = asyncio.current_task(self._loop)
+        position = self._thread.position()
+        request = None
+        if stack is not None and stack.own_route and stack.route is not None:
+            request = self._requests(stack.route) + 1
+        self._record.samples.append(
+            Sample(
+                at_ns=mark.at_ns,
+                held_ns=delay.lock_ns,
+                position=position,
+                where=described(position),
+                stack=stack,
+                task=None if task is None else _task_name(task),
+                request=request,
+            )
+        )
+
+    def _used_up(self, mark: Mark) -> bool:
+        """Whether the watcher has had its share of the CPU since it began."""
+        assert mark.own is not None
+        return mark.own.cpu_ns - _FREE_CPU_NS > MOST_CPU * (mark.at_ns - self._began_ns)
+
+    def _settle(self) -> None:
+        """Make Stalls of what has ended."""
+        with self._settling:
+            while self._stretches:
+                self._close(self._stretches.popleft())
+            old = _clock() - _LATE_AFTER_NS
+            while self._beats and self._beats[0][1] < old:
+                due, served = self._beats.popleft()
+                # A late timer that no stretch explains: the loop was in its selector, and was kept
+                # from coming back by the lock, by a stop or by the want of a CPU.
+                if not any(began < served and due < ended for began, ended in self._recent):
+                    self._close((self._record.kept_from(due, served), served))
+
+    def _close(self, span: Span) -> None:
+        """Make a Stall of a stretch that has ended, and tell it."""
+        began, ended = span
+        self._recent.append(span)
+        if began < self._reset_at:
+            return
+        evidence = self._record.evidence(began, ended, self._ident)
+        cause, detail = cause_of(evidence)
+        shown = decisive(evidence, cause)
+        stack = None if shown is None else shown.stack
+        stall = Stall(
+            started_ns=began,
+            duration_ns=ended - began,
+            cause=cause,
+            detail=detail,
+            route=None if stack is None else stack.route,
+            request=None if shown is None else shown.request,
+            task=None if shown is None else shown.task,
+            frame=None if stack is None else stack.inner,
+            frames=() if stack is None else stack.frames,
+        )
+        if len(self._stalls) < MOST_STALLS:
+            self._stalls.append(stall)
+        else:
+            self._beyond += 1
+        if self._on_stall is not None:
+            self._on_stall(stall)
+
+
+def _task_name(task: asyncio.Task[Any]) -> str:
+    """Its name, and that of its coroutine."""
+    of = getattr(task.get_coro(), "__qualname__", None)
+    return task.get_name() if of is None else f"{task.get_name()} {of}"
+
+
+def as_json(stall: Stall, origin_ns: int) -> dict[str, Any]:
+    """A Stall as a row of stalls.csv without its Run and process; its begin after `origin_ns`."""
+    frame = stall.frame
+    return {
+        "started_s": (stall.started_ns - origin_ns) / 1e9,
+        "duration_ms": stall.duration_ns / 1e6,
+        "cause": stall.cause.value,
+        "detail": stall.detail,
+        "route": stall.route,
+        "request": stall.request,
+        "task": stall.task,
+        "file": None if frame is None else frame.file,
+        "line": None if frame is None else frame.line,
+        "function": None if frame is None else frame.function,
+        "frames": " < ".join(map(str, stall.frames)) or None,
+    }

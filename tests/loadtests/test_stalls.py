@@ -1,0 +1,41 @@
+"""Stalls that are seeded in real servers, and what the probe tells of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from loopbench.loadtests.selfcheck import stalls
+from loopbench.servers.lifecycle.process import ServerProcess
+from tests.servers.processes import needs_proc
+
+pytestmark = needs_proc
+
+
+@pytest.fixture(scope="module", params=["aiohttp", "hypercorn-uvloop"])
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """A server whose application stalls on request."""
+    with stalls.seeded_server(request.param) as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", ["sleep", "receive", "look-up", "stop"])
+def test_a_stall_that_waits_is_told_with_its_cause_and_its_line(
+    server: ServerProcess, name: str
+) -> None:
+    """What waits takes no CPU, so that it is told alike on a busy machine."""
+    answer = stalls.seed(server, name)
+    assert answer.cause, answer
+    assert answer.line is not False, answer
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("name", ["python", "regex", "dumps", "compress", "thread"])
+def test_a_stall_that_computes_is_told_with_its_cause_and_its_line(
+    server: ServerProcess, name: str
+) -> None:
+    """Who computes is told by the interpreter's lock, for which others then do not compete."""
+    answer = stalls.seed(server, name)
+    assert answer.cause, answer
+    assert answer.line is not False, answer
