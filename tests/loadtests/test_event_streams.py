@@ -11,6 +11,7 @@ import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios import learning
 from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.events import EVENTS, MOST_EVENT_BYTES
@@ -20,7 +21,7 @@ from loopbench.loadtests.scenarios.models import Closed, Load, Stream
 from loopbench.servers.contract.cases import Case, Expected, Request
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
 from tests.loadtests.hostile import CLOSE, Script, Until, hostile_server
-from tests.loadtests.loads import failures, histogram
+from tests.loadtests.loads import failures, histogram, phase_of
 from tests.loadtests.test_own_answers import show
 from tests.loadtests.test_streams import offer
 from tests.results import reports
@@ -73,12 +74,12 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def read(generator: Generator, script: Script, connections: int = 1) -> dict[str, Any]:
+def read(generator: Generator, script: Script, connections: int = 1) -> Report:
     with hostile_server(script) as at:
         return offer(generator, at, Load("main", CASE, Stream(connections, "sse")))
 
 
-def counted(report: dict[str, Any], quantity: str) -> int:
+def counted(report: Report, quantity: str) -> int:
     return sum(histogram(report, quantity, phase).count for phase in ("warmup", "measured"))
 
 
@@ -91,7 +92,7 @@ def test_every_event_of_an_answer_without_end_counts(generator: Generator) -> No
     finally:
         over.set()
     assert failures(report, "warmup") == failures(report, "measured") == {}
-    assert counted(report, "service") == 3 * 4
+    assert counted(report, "service_time") == 3 * 4
     assert histogram(report, "first_event", "measured").count == 4
 
 
@@ -102,7 +103,7 @@ def test_an_answer_that_ends_is_asked_for_again(generator: Generator) -> None:
     asked = histogram(report, "first_event", "measured").count
     assert asked > 1
     # The last may have been under way as the load ended.
-    assert 2 * asked - 1 <= counted(report, "service") <= 2 * asked
+    assert 2 * asked - 1 <= counted(report, "service_time") <= 2 * asked
 
 
 @pytest.mark.parametrize(
@@ -286,6 +287,6 @@ def test_a_user_that_thinks_sends_no_sooner(generator: Generator) -> None:
             for s in (0.1, 60.0)
         )
     assert failures(quick, "warmup") == failures(quick, "measured") == {}
-    assert 3 <= counted(quick, "service") <= 3 * 5
-    assert counted(long, "service") <= 3
-    assert quick["loads"]["main"]["measured"]["gaps"] == 0
+    assert 3 <= counted(quick, "service_time") <= 3 * 5
+    assert counted(long, "service_time") <= 3
+    assert phase_of(quick, "measured").gaps == 0

@@ -21,7 +21,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.services.free_port import free_port
 from tests.loadtests.counting import Counting
 from tests.loadtests.distributed.test_joining import Worker
-from tests.loadtests.loads import begun, closed, command
+from tests.loadtests.loads import begun, closed, spec
 from tests.servers.processes import needs_proc
 
 pytestmark = needs_proc
@@ -136,11 +136,11 @@ def test_a_master_without_a_key_survives_strangers(
         answers = [msgpack.loads(peer.recv())[0] for _ in range(4)]
         assert answers == ["ack"] * 4  # to a version of another kind, ready twice, and at the end
         report = made.load(
-            command(server, closed("/now", 4)), bound_s=30.0, at={}, give_up=lambda: False
+            spec(server, closed("/now", 4)), bound_s=30.0, at={}, give_up=lambda: False
         )
         assert begun(report, "measured") > 0
-        (row,) = report["workers"]
-        assert row["pid"] == worker.process.pid and row["gone"] is None
+        (row,) = report.workers
+        assert row.pid == worker.process.pid and row.gone is None
         made.await_workers(5.0)
         assert needless.process.wait(30) == 1
         assert needless.last_line.endswith("; is --key-file a copy of the bench's own?")
@@ -175,10 +175,10 @@ def test_a_key_keeps_strangers_out(
             bare.last_line,
         )
         report = made.load(
-            command(server, closed("/now", 4)), bound_s=30.0, at={}, give_up=lambda: False
+            spec(server, closed("/now", 4)), bound_s=30.0, at={}, give_up=lambda: False
         )
         assert begun(report, "measured") > 0
-        assert [row["pid"] for row in report["workers"]] == [worker.process.pid]
+        assert [row.pid for row in report.workers] == [worker.process.pid]
         made.await_workers(5.0)
         assert not peer.poll(0)  # no answer
     # One of both sides reads the other's greeting.
