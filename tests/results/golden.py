@@ -1,19 +1,17 @@
 """A results folder whose every figure is known beforehand.
 
 Each table below was chosen so that centres, intervals and ratios can be worked
-out on paper; the tests state what comes out. Columns that are not named here
-are blank. The files are written through the schema, so that a new column needs
-no change.
+out on paper; the tests state what comes out.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from loopbench.results.schema import FAILURES, RUNS, TABLES, Row, TableWriter, Value
+from loopbench.results.schema import FAILURES, RUNS, TABLES, Row, Value
+from tests.results import folders
 
 ROUNDS = 5
 STACKS = ("aiohttp", "asyncio", "quart-hypercorn")
@@ -152,15 +150,10 @@ def run_rows(rounds: int = ROUNDS) -> Iterator[Row]:
                 values = {name: row[number - 1] for name, row in columns[stack].items()}
                 measured = values.get("throughput_rps", 1.0) is not None
                 yield {
-                    "run_id": f"{number:02d}.{stack}.{scenario}",
-                    "round": number,
-                    "position": (number - 1) * 12 + place * 4 + SCENARIOS.index(scenario) + 1,
-                    "stack": stack,
-                    "scenario": scenario,
-                    "load": load,
-                    "started_at": f"2026-01-02T03:{number:02d}:{place:02d}+00:00",
-                    **offered,
+                    **folders.run_row(number, stack, scenario, load=load, **offered),
                     **values,
+                    "position": (number - 1) * 12 + place * 4 + SCENARIOS.index(scenario) + 1,
+                    "started_at": f"2026-01-02T03:{number:02d}:{place:02d}+00:00",
                     "requests": 2000 if measured else None,
                     "warnings": WARNINGS.get((number, stack, scenario)),
                 }
@@ -179,11 +172,7 @@ FAILURE_ROWS: tuple[Row, ...] = (
 
 def write(folder: Path, rounds: int = ROUNDS) -> Path:
     """Write the folder, with every table that a bench writes; returns it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    filled = {RUNS.name: list(run_rows(rounds)), FAILURES.name: list(FAILURE_ROWS)}
-    for table in TABLES:
-        with TableWriter(folder, table) as writer:
-            writer.append(filled.get(table.name, []))
-    (folder / "environment.json").write_text(json.dumps(ENVIRONMENT), encoding="utf-8")
-    (folder / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
-    return folder
+    rows = {RUNS: run_rows(rounds), FAILURES: FAILURE_ROWS}
+    return folders.write(
+        folder, rows, empty=set(TABLES) - set(rows), environment=ENVIRONMENT, plan=PLAN
+    )

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from loopbench.results.schema import RUNS, Row
-from tests.results import report_folder
+from loopbench.results.schema import RUNS, TABLES, Row
+from tests.results import folders, report_folder
+from tests.results.folders import MB
 
 STACKS = {"aiohttp": 1.0, "quart-hypercorn": 4.0}
 """How many times as long each takes as the figures below say."""
-
-MB = 1_000_000
 
 
 def _times(rate: float, last_ms: float, **more: float) -> dict[str, float]:
@@ -77,7 +76,7 @@ READERS = 50
 
 def run_rows() -> Iterator[Row]:
     """A row a Round, scenario and stack; and one of the slow readers."""
-    for number in report_folder.ROUNDS:
+    for number in folders.BY_ROUND:
         for stack in STACKS:
             for scenario in TIMES:
                 yield _row(number, stack, scenario)
@@ -96,33 +95,19 @@ def run_rows() -> Iterator[Row]:
 
 def _row(number: int, stack: str, scenario: str) -> Row:
     slower = STACKS[stack]
+    figures = {
+        name: value / slower if name == "throughput_rps" else value * slower
+        for name, value in TIMES[scenario].items()
+    }
     return {
-        "run_id": f"{number:02d}.{stack}.{scenario}",
-        "round": number,
-        "position": number,
-        "stack": stack,
-        "scenario": scenario,
-        "load": "main",
-        "started_at": f"2026-01-02T03:0{number}:00.000+00:00",
-        "load_model": "closed",
-        "users": 4,
-        "requests": 1000,
-        "failures": 0,
-        **{
-            name: value
-            * report_folder.BY_ROUND[number]
-            * (1 / slower if name == "throughput_rps" else slower)
-            for name, value in TIMES[scenario].items()
-        },
+        **folders.run_row(number, stack, scenario, load_model="closed", users=4, failures=0),
+        **folders.in_round(number, figures),
         **STEADY.get(scenario, {}),
     }
 
 
 def write(folder: Path) -> Path:
     """Write the folder; returns it."""
-    report_folder.write(folder)
-    for table in report_folder.FILLED:
-        (folder / f"{table}.csv").unlink()
-    (folder / "plan.json").unlink()
-    report_folder.rewrite(folder, RUNS, list(run_rows()))
-    return folder
+    empty = set(TABLES) - {RUNS, *report_folder.FILLED}
+    environment = report_folder.ENVIRONMENT
+    return folders.write(folder, {RUNS: run_rows()}, empty=empty, environment=environment)

@@ -8,18 +8,17 @@ ratio r has the interval r * exp(±4.302653 * 0.01 / sqrt(3)): 2.5 % to each sid
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from loopbench.results import schema
-from loopbench.results.schema import Row, TableWriter, Value
+from loopbench.results.schema import Row, Value
+from tests.results import folders
 
 STACKS = ("aiohttp", "asyncio", "quart-hypercorn")
 ROUNDS = (1, 2, 3)
-BY_ROUND = {1: 0.5, 2: 1.0, 3: 2.0}
 WOBBLE = {1: math.exp(-0.01), 2: 1.0, 3: math.exp(0.01)}
 
 LOOP = "asyncio.unix_events._UnixSelectorEventLoop"
@@ -257,27 +256,13 @@ def run_rows() -> Iterator[Row]:
 
 def _run_row(number: int, scenario: str, stack: str, name: str, load: Load) -> Row:
     wobble = WOBBLE[number] if stack == "quart-hypercorn" else 1.0
-    run_id = f"{number:02d}.{stack}.{scenario}"
     ended: Row = {"killed": False}
-    if run_id == KILLED:
+    if f"{number:02d}.{stack}.{scenario}" == KILLED:
         ended = {"stop_ms": 5000.0, "killed": True, "exit_code": -9, "warnings": "stop-killed"}
     return {
-        "run_id": run_id,
-        "round": number,
-        "position": number,
-        "stack": stack,
-        "scenario": scenario,
-        "load": name,
-        "started_at": f"2026-01-02T03:0{number}:00.000+00:00",
-        "requests": 1000,
-        "failures": 0,
-        "loop_class": LOOP,
+        **folders.run_row(number, stack, scenario, load=name, failures=0, loop_class=LOOP),
         **load.offered,
-        **{
-            column: value * BY_ROUND[number] * wobble
-            for column, value in load.figures[stack].items()
-            if isinstance(value, float)
-        },
+        **folders.in_round(number, load.figures[stack], wobble),
         **load.steady,
         **(HELD[stack] if scenario == "idle-1000" else {}),
         **LIVES[stack],
@@ -364,28 +349,17 @@ def failure_rows() -> Iterator[Row]:
 
 
 FILLED = {
-    schema.RUNS.name: run_rows,
-    schema.HISTOGRAMS.name: histogram_rows,
-    schema.OBSERVATIONS.name: observation_rows,
-    schema.THREADS.name: thread_rows,
-    schema.TIMELINE.name: timeline_rows,
-    schema.FAILURES.name: failure_rows,
+    schema.RUNS: run_rows,
+    schema.HISTOGRAMS: histogram_rows,
+    schema.OBSERVATIONS: observation_rows,
+    schema.THREADS: thread_rows,
+    schema.TIMELINE: timeline_rows,
+    schema.FAILURES: failure_rows,
 }
 
 
 def write(folder: Path) -> Path:
     """Write the folder; returns it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for table in schema.TABLES:
-        with TableWriter(folder, table) as writer:
-            writer.append(FILLED[table.name]() if table.name in FILLED else [])
-    (folder / "environment.json").write_text(json.dumps(ENVIRONMENT), encoding="utf-8")
-    (folder / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
-    return folder
-
-
-def rewrite(folder: Path, table: schema.Table, rows: list[Row]) -> None:
-    """Put other rows in the place of a table's."""
-    (folder / table.filename).unlink(missing_ok=True)
-    with TableWriter(folder, table) as writer:
-        writer.append(rows)
+    rows = {table: made() for table, made in FILLED.items()}
+    empty = set(schema.TABLES) - set(rows)
+    return folders.write(folder, rows, empty=empty, environment=ENVIRONMENT, plan=PLAN)

@@ -7,14 +7,13 @@ those of the second.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from loopbench.results.schema import COUNTS, RUNS, TableWriter
+from loopbench.results.schema import COUNTS, RUNS, Row, Table
+from tests.results import folders
 
 ASYNCIO, UVLOOP = "asyncio.unix_events._UnixSelectorEventLoop", "uvloop.Loop"
-BY_ROUND = {1: 0.5, 2: 1.0, 3: 2.0}
 
 STACKS: Mapping[str, tuple[str, str, str | None]] = {
     "bare-h": ("ASGI", "Hyper", ASYNCIO),
@@ -43,43 +42,31 @@ SPREAD = 0.0001
 
 def write(folder: Path, stacks: Mapping[str, tuple[str, str, str | None]] = STACKS) -> Path:
     """The folder with these stacks alone; counts.csv where one of them was counted."""
-    folder.mkdir()
     facts = {
         name: {"stack": name, "framework": framework, "server": server, "loop": {"class": loop}}
         for name, (framework, server, loop) in stacks.items()
     }
-    (folder / "environment.json").write_text(json.dumps({"stacks": facts}))
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(
-            {
-                "run_id": f"{number:02d}.{stack}.async-32",
-                "round": number,
-                "position": 1,
-                "stack": stack,
-                "scenario": "async-32",
-                "load": "main",
-                "started_at": "2026-01-02T03:04:05.000+00:00",
-                "load_model": "closed",
-                "users": 32,
-                "requests": 1000,
-                "throughput_rps": 1000.0,
-                "cpu_us_per_request": CPU_US[stack] * factor,
-            }
-            for number, factor in BY_ROUND.items()
-            for stack in stacks
-        )
-    counted = [stack for stack in stacks if stack in INSTRUCTIONS]
-    if counted:
-        with TableWriter(folder, COUNTS) as writer:
-            writer.append(
-                {
-                    "stack": stack,
-                    "case": "async",
-                    "requests": 500,
-                    "repeats": 3,
-                    "instructions": INSTRUCTIONS[stack],
-                    "spread": SPREAD,
-                }
-                for stack in counted
-            )
-    return folder
+    rows: dict[Table, list[Row]] = {
+        RUNS: [_run(n, stack) for n in folders.BY_ROUND for stack in stacks]
+    }
+    counted = [_count(stack) for stack in stacks if stack in INSTRUCTIONS]
+    return folders.write(
+        folder, rows | ({COUNTS: counted} if counted else {}), environment={"stacks": facts}
+    )
+
+
+def _run(number: int, stack: str) -> Row:
+    offered: Row = {"load_model": "closed", "users": 32, "throughput_rps": 1000.0}
+    cpu = folders.in_round(number, {"cpu_us_per_request": CPU_US[stack]})
+    return folders.run_row(number, stack, "async-32", **offered, **cpu)
+
+
+def _count(stack: str) -> Row:
+    return {
+        "stack": stack,
+        "case": "async",
+        "requests": 500,
+        "repeats": 3,
+        "instructions": INSTRUCTIONS[stack],
+        "spread": SPREAD,
+    }

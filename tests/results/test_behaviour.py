@@ -13,9 +13,10 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder import behaviour_answers
 from loopbench.results.report.behaviour_article import INDEX, article, pages, prose
 from loopbench.results.report.blocks import Bullets, Code, Link, Table
-from loopbench.results.schema import BEHAVIOUR, Row, TableWriter
+from loopbench.results.schema import BEHAVIOUR, Row
 from tests.conftest import ROOT
 from tests.results import report_folder
+from tests.results.folders import put
 from tests.results.reports import made
 
 
@@ -61,8 +62,7 @@ ROWS = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with TableWriter(tmp_path, BEHAVIOUR) as writer:
-        writer.append(ROWS)
+    put(tmp_path, BEHAVIOUR, ROWS)
     return tmp_path
 
 
@@ -122,8 +122,7 @@ def test_the_report_tells_the_answers(tmp_path: Path) -> None:
     folder = report_folder.write(tmp_path / "known")
     without = made(folder)
     assert "behaviour" not in [section.anchor for section in without.sections]
-    with TableWriter(folder, BEHAVIOUR) as writer:
-        writer.append(ROWS)
+    put(folder, BEHAVIOUR, ROWS)
     report = made(folder)
     (section,) = (one for one in report.sections if one.anchor == "behaviour")
     (claims,) = (part for part in section.parts if isinstance(part, Bullets))
@@ -160,11 +159,14 @@ def test_code_in_a_sentence_is_code_and_nothing_else_is_markup() -> None:
 
 def test_equal_answers_stand_together(tmp_path: Path) -> None:
     """With all their settings, and the first one's evidence."""
-    with TableWriter(tmp_path, BEHAVIOUR) as writer:
-        writer.append(
+    put(
+        tmp_path,
+        BEHAVIOUR,
+        (
             _row("aiohttp", setting, answer)
             for setting, answer in (("default", "yes"), ("FIN", "no"), ("RST", "yes"))
-        )
+        ),
+    )
     text = article(behaviour_answers.read(tmp_path)[0])
     assert "- aiohttp (by default; `RST`): **yes**. Seen on 3.11.7." in text
     assert "- aiohttp (`FIN`): **no**. Seen on 3.11.7." in text

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from loopbench.results.folder import folder as folders
-from loopbench.results.schema import RUNS, Row, TableWriter
+from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats.capacity import Capacity, capacities, checks
 from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
+from tests.results.folders import put
 
 RATES = {1000: (0.20, 1.0, ""), 2000: (0.30, 2.0, ""), 4000: (0.52, 8.0, "")}
 """Utilisation, p99 in ms and codes by rate."""
@@ -64,8 +65,7 @@ def _identity(number: int, stack: str, scenario: str, load: str, position: int) 
 
 def _write(folder: Path, rates: dict[int, tuple[float, float, str]]) -> Path:
     folder.mkdir()
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(_rows(rates))
+    put(folder, RUNS, _rows(rates))
     return folder
 
 

@@ -20,6 +20,7 @@ from loopbench.results.__main__ import cli, main
 from loopbench.results.schema import RUNS, TableWriter
 from tests.conftest import ROOT
 from tests.results import golden
+from tests.results.folders import put
 
 HERE = Path(__file__).resolve().parent
 
@@ -158,14 +159,16 @@ def test_many_stacks_stay_within_80_columns(
     monkeypatch.chdir(tmp_path)
     folder = golden.write(tmp_path / "golden")
     stacks = [f"stack-number-{number}" for number in range(14)]
-    (folder / "runs.csv").unlink()
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(
+    put(
+        folder,
+        RUNS,
+        (
             {**row, "stack": stack, "run_id": f"{row['run_id']}{stack}"}
             for stack in stacks
             for row in golden.run_rows()
             if row["stack"] == "aiohttp"
-        )
+        ),
+    )
     said = command("show", "--wide", "golden")
     assert max(map(len, said.out.splitlines())) <= 80
     headings = [line.split() for line in said.out.splitlines() if line.startswith(" " * 20)]
@@ -219,9 +222,7 @@ def test_compare_warns_of_another_machine(
 def test_compare_needs_something_in_common(folder: Path, other: Path, command: Command) -> None:
     """Two folders that share no Cell: one line."""
     for path, stack in ((folder, "one"), (other, "two")):
-        (path / "runs.csv").unlink()
-        with TableWriter(path, RUNS) as writer:
-            writer.append([{**next(golden.run_rows()), "stack": stack}])
+        put(path, RUNS, [{**next(golden.run_rows()), "stack": stack}])
         (path / "plan.json").unlink()
     said = command("compare", folder.name, other.name)
     assert (said.status, said.out) == (1, "")

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from loopbench.results.folder import folder as folders
-from loopbench.results.schema import BEHAVIOUR, OBSERVATIONS, Row, TableWriter
+from loopbench.results.schema import BEHAVIOUR, OBSERVATIONS, Row
 from loopbench.results.stats.compare import Difference
 from loopbench.results.stats.compare_facts import otherwise
 from tests.conftest import ROOT
 from tests.results import report_folder
+from tests.results.folders import put
 
 
 def _answer(setting: str, answer: str, *, varies: bool = False) -> Row:
@@ -39,16 +40,17 @@ def _folders(tmp_path: Path) -> tuple[Path, Path]:
         else row
         for row in report_folder.observation_rows()
     ]
-    report_folder.rewrite(other, OBSERVATIONS, moved)
+    put(other, OBSERVATIONS, moved)
     for folder, answer in ((one, "in, out"), (other, "out, in")):
-        with TableWriter(folder, BEHAVIOUR) as writer:
-            writer.append(
-                [
-                    _answer("default", answer),
-                    _answer("same", "equal"),
-                    _answer("odd", answer, varies=True),
-                ]
-            )
+        put(
+            folder,
+            BEHAVIOUR,
+            [
+                _answer("default", answer),
+                _answer("same", "equal"),
+                _answer("odd", answer, varies=True),
+            ],
+        )
     return one, other
 
 

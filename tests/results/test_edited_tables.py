@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from loopbench.results.__main__ import cli
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder.folder import load
-from loopbench.results.schema import RUNS, SUMMARY, SchemaError, TableWriter, read_table
+from loopbench.results.schema import RUNS, SUMMARY, SchemaError, read_table
 from tests.results import golden
+from tests.results.folders import put
 
 GOOD = ",".join(RUNS.names).encode() + b"\n"
 
@@ -86,9 +87,7 @@ def test_no_cell_of_the_summary_is_a_formula(folder: Path) -> None:
         {**row, "stack": '=HYPERLINK("http://127.0.0.1")'} if row["stack"] == "aiohttp" else row
         for row in golden.run_rows()
     ]
-    (folder / RUNS.filename).unlink()
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(rows)
+    put(folder, RUNS, rows)
     plan = json.loads((folder / "plan.json").read_text())
     (folder / "plan.json").write_text(json.dumps({**plan, "stacks": []}))
     done = CliRunner().invoke(cli, ["show", str(folder)])

@@ -14,6 +14,7 @@ from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal import table as terminal
 from tests.results import moving_folder, report_folder
+from tests.results.folders import put
 from tests.results.reports import drawn, made, panels, table
 
 GOLDEN = Path(__file__).parent / "golden_moving.md"
@@ -84,7 +85,7 @@ def test_rows_from_before_have_no_such_figures(folder: Path) -> None:
     """Without the new columns there are still the tables of what is known, and no failure."""
     new = ("request_body_bytes", "answer_body_bytes", "first_byte_p50_us", "first_byte_p99_us")
     rows: list[Row] = [{**row, **dict.fromkeys(new)} for row in moving_folder.run_rows()]
-    report_folder.rewrite(folder, RUNS, rows)
+    put(folder, RUNS, rows)
     found = table(made(folder), "Uploads, by scenario")
     assert "MB/s" not in found.header
     assert "uploads/s" in found.header

@@ -13,9 +13,10 @@ from loopbench.results import schema
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.report.blocks import Plot, Table
-from loopbench.results.schema import Row, TableWriter, Value
+from loopbench.results.schema import Row, Value
 from loopbench.results.stats.summary import summarise
 from tests.results import moving_folder, report_folder, websocket_folder
+from tests.results.folders import put
 from tests.results.reports import made
 
 NAMED = {"stack": "stack", "scenario": "scenario", "baseline_scenario": "scenario", "load": "load"}
@@ -49,8 +50,7 @@ def _renamed(folder: Path, into: Path) -> Path:
         problems: list[Problem] = []
         if table is not schema.RUNS:
             rows = list(optional_rows(folder, table, problems))
-        with TableWriter(into, table) as writer:
-            writer.append(map(other, rows))
+        put(into, table, map(other, rows))
         assert not problems
     environment, plan = (_json(folder / name) for name in ("environment.json", "plan.json"))
     environment["stacks"] = {

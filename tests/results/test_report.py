@@ -18,6 +18,7 @@ from loopbench.results.schema import RUNS, TABLES, Row
 from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
 from tests.results import report_folder
+from tests.results.folders import put
 from tests.results.reports import Page, made, table, tables
 
 GOLDEN = Path(__file__).parent / "report.golden.md"
@@ -81,7 +82,7 @@ def test_a_difference_that_cannot_be_told_is_not_claimed(folder: Path) -> None:
         if row["scenario"] == "async-32" and row["stack"] != "asyncio"
         for sign in [1 if row["stack"] == "aiohttp" else -1]
     ]
-    report_folder.rewrite(folder, RUNS, rows)
+    put(folder, RUNS, rows)
     said = _sentences(folder)[0]
     assert said.startswith(
         "quart-hypercorn and aiohttp cannot be told apart by their throughput in async-32: "
@@ -92,7 +93,7 @@ def test_a_difference_that_cannot_be_told_is_not_claimed(folder: Path) -> None:
 def test_two_rounds_rule_out_no_chance(folder: Path) -> None:
     """Below three Rounds the factor is told with what keeps it from being believed."""
     rows = [row for row in report_folder.run_rows() if row["round"] != 3]
-    report_folder.rewrite(folder, RUNS, rows)
+    put(folder, RUNS, rows)
     said = _sentences(folder)
     assert said[0].endswith(", but 2 Rounds cannot rule out chance (figures).")
     assert "everything, since fewer than three Rounds allow no interval" in said[-1]
@@ -101,7 +102,7 @@ def test_two_rounds_rule_out_no_chance(folder: Path) -> None:
 def test_a_stack_at_the_ceiling_is_not_compared(folder: Path) -> None:
     """In waiting-1000 aiohttp reached what the yardstick reached, so the factor says nothing."""
     rows = [row for row in report_folder.run_rows() if row["scenario"] == "waiting-1000"]
-    report_folder.rewrite(folder, RUNS, rows)
+    put(folder, RUNS, rows)
     assert _sentences(folder)[0] == (
         "quart-hypercorn with 1,000/s and aiohttp with 2,000/s cannot be compared by their "
         "throughput in waiting-1000 (generator-limit) (figures)."
@@ -111,7 +112,7 @@ def test_a_stack_at_the_ceiling_is_not_compared(folder: Path) -> None:
 def test_one_stack_alone_is_compared_with_nothing(folder: Path) -> None:
     """It is told what it reached, and that no other was measured."""
     rows = [row for row in report_folder.run_rows() if row["stack"] == "aiohttp"]
-    report_folder.rewrite(folder, RUNS, rows)
+    put(folder, RUNS, rows)
     assert _sentences(folder)[0] == (
         "aiohttp answers 2,000 requests/s in async-32; no other stack was measured beside it "
         "(figures)."
@@ -212,9 +213,9 @@ def test_sections_vanish_with_their_rows(folder: Path) -> None:
         for row in report_folder.run_rows()
         if row["scenario"] == "async-32"
     ]
-    report_folder.rewrite(folder, RUNS, rows)
+    put(folder, RUNS, rows)
     for other in TABLES[1:]:
-        report_folder.rewrite(folder, other, [])
+        put(folder, other, [])
     report = made(folder)
     left = [section.anchor for section in report.sections]
     assert left == ["answer", "speed", "warnings", "environment"]
@@ -228,7 +229,7 @@ def test_a_new_scenario_and_stack_need_no_code(folder: Path) -> None:
         for row in report_folder.run_rows()
         if row["scenario"] == "async-32"
     ]
-    report_folder.rewrite(folder, RUNS, rows)
+    put(folder, RUNS, rows)
     found = table(made(folder), "Throughput and CPU per request by scenario and stack")
     assert {row[:2] for row in found.rows} == {
         ("brand-new", f"new-{stack}") for stack in report_folder.STACKS

@@ -15,6 +15,7 @@ from loopbench.results.report.blocks import Bullets, Code
 from loopbench.results.report.document import Document
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Row
 from tests.results import report_folder
+from tests.results.folders import put
 from tests.results.reports import Page, made, tables
 
 NASTY = (
@@ -38,9 +39,9 @@ def nasty(folder: Path) -> Path:
         return {**row, **names, "stack": stack, "warnings": f"code{NASTY}"}
 
     runs = [spoiled(row) for row in report_folder.run_rows()]
-    report_folder.rewrite(folder, RUNS, runs)
+    put(folder, RUNS, runs)
     failure = {"run_id": runs[0]["run_id"], "load": runs[0]["load"], "count": 1}
-    report_folder.rewrite(folder, FAILURES, [{**failure, "reason": LINES, "example": LINES}])
+    put(folder, FAILURES, [{**failure, "reason": LINES, "example": LINES}])
     environment = {
         **report_folder.ENVIRONMENT,
         "command": ["python", LINES],
@@ -164,7 +165,7 @@ def test_a_spoiled_file_is_named_and_the_rest_is_shown(
     """Cut off, of a newer version, edited into nonsense: file and row or column are told."""
     path = folder / f"{name}.csv"
     if name == "failures":
-        report_folder.rewrite(folder, FAILURES, list(report_folder.failure_rows()) * 3)
+        put(folder, FAILURES, list(report_folder.failure_rows()) * 3)
     path.write_text(spoil(path.read_text()))
     assert [text for text in _problems(folder) if text.startswith(f"{name}.csv")]
     assert html.render(made(folder))

@@ -17,6 +17,7 @@ from loopbench.results.report.series.distributions import distributions
 from loopbench.results.report.series.timelines import MOST_POINTS, Track
 from loopbench.results.schema import HISTOGRAMS
 from tests.results import report_folder
+from tests.results.folders import put
 from tests.results.reports import drawn, made, marks, panels
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
@@ -136,7 +137,7 @@ def test_a_long_timeline_keeps_its_worst_seconds() -> None:
 
 def test_percentiles_are_by_nearest_rank(folder: Path) -> None:
     """100 values: the 50th is in the first bucket, the 51st in the second."""
-    report_folder.rewrite(
+    put(
         folder,
         HISTOGRAMS,
         [

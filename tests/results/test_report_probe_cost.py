@@ -7,8 +7,9 @@ from pathlib import Path
 
 from loopbench.results.folder import folder
 from loopbench.results.report import write
-from loopbench.results.schema import PROBE_COST, Row, TableWriter
+from loopbench.results.schema import PROBE_COST, Row
 from loopbench.results.stats import summary
+from tests.results.folders import put
 
 ROWS: list[Row] = [
     {
@@ -33,8 +34,7 @@ def test_the_cost_is_in_the_report_where_it_was_counted(tmp_path: Path) -> None:
         shutil.copy(reference / name, target / name)
     for rows, said in (([], False), (ROWS, True)):
         if rows:
-            with TableWriter(target, PROBE_COST) as writer:
-                writer.append(rows)
+            put(target, PROBE_COST, rows)
         loaded = folder.load(target)
         write.write(loaded, summary.summarise(loaded), formats=("md",))
         text = (target / "report.md").read_text(encoding="utf-8")

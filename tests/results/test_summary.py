@@ -9,7 +9,7 @@ import pytest
 
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import load
-from loopbench.results.schema import RUNS, SUMMARY, Code, TableWriter, read_table
+from loopbench.results.schema import RUNS, SUMMARY, Code, read_table
 from loopbench.results.schema.warnings import WORDING, ReadingCode, Wording, wording
 from loopbench.results.stats import formatting, summary
 from loopbench.results.stats.location import Interval
@@ -23,6 +23,7 @@ from loopbench.results.stats.summary import (
 )
 from loopbench.results.terminal.notes import marks, notes
 from tests.results import golden
+from tests.results.folders import put
 
 REACH = 4.302653 * math.sqrt(4e-4 / 6)
 """Half the interval of logarithms -0.02, -0.01, 0, 0.01, 0.02: winsorised squares 4e-4, h = 3."""
@@ -132,9 +133,7 @@ def test_an_unknown_reference_is_refused(folder: Path) -> None:
 def test_a_planned_stack_without_a_row_is_told_of(folder: Path) -> None:
     """Every Cell that it should have carries the Warning."""
     rows = [row for row in golden.run_rows() if row["stack"] != "quart-hypercorn"]
-    (folder / RUNS.filename).unlink()
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(rows)
+    put(folder, RUNS, rows)
     cells = summarise(load(folder)).cells
     missing = {
         cell[0]
@@ -147,9 +146,7 @@ def test_a_planned_stack_without_a_row_is_told_of(folder: Path) -> None:
 def test_a_zero_has_no_ratio(folder: Path) -> None:
     """Nothing is divided by zero, and no logarithm of it is taken."""
     rows = [{**row, "throughput_rps": 0.0} for row in golden.run_rows()]
-    (folder / RUNS.filename).unlink()
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(rows)
+    put(folder, RUNS, rows)
     found = _of(summarise(load(folder)), "quart-hypercorn", "async-32", "throughput_rps")
     assert (found.centre, found.ratio) == (0.0, None)
 
@@ -207,9 +204,7 @@ def test_an_overloaded_stack_has_no_ratio_of_times(folder: Path) -> None:
         else row
         for row in golden.run_rows()
     ]
-    (folder / RUNS.filename).unlink()
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(rows)
+    put(folder, RUNS, rows)
     summaries = summarise(load(folder))
     told = {
         stack: formatting.ratio(found.ratio)
@@ -252,9 +247,7 @@ def test_only_marks_that_tell_cells_apart_are_printed(folder: Path) -> None:
         for row in golden.run_rows()
         if row["scenario"] != "plain-32"
     ]
-    (folder / RUNS.filename).unlink()
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(rows)
+    put(folder, RUNS, rows)
     found = notes(summarise(load(folder)))
     assert [note.code for note in found] == ["rate-missed", "failures", "machine-busy"]
     assert marks(found, ("aiohttp", "open-low", "main")) == "[1!]"

@@ -14,7 +14,8 @@ from loopbench.results.report import markdown
 from loopbench.results.schema import RUNS
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal import table as terminal
-from tests.results import report_folder, websocket_folder
+from tests.results import websocket_folder
+from tests.results.folders import put
 from tests.results.reports import made, panels, table
 
 GOLDEN = Path(__file__).parent / "golden_websockets.md"
@@ -92,13 +93,13 @@ def test_pictures(folder: Path) -> None:
 def test_kinds_alone(folder: Path) -> None:
     """A folder of one kind has its table alone; one of neither has no such section."""
     rows = list(websocket_folder.run_rows())
-    report_folder.rewrite(folder, RUNS, [row for row in rows if row["load_model"] == "echo"])
+    put(folder, RUNS, [row for row in rows if row["load_model"] == "echo"])
     said = section(folder)
     assert "Messages by scenario" in said
     assert "Deliveries" not in said
-    report_folder.rewrite(folder, RUNS, [row for row in rows if row["scenario"] == "feed-slow"])
+    put(folder, RUNS, [row for row in rows if row["scenario"] == "feed-slow"])
     said = section(folder)
     assert "Messages by scenario" not in said
     assert "One receiver that reads nothing" not in said
-    report_folder.rewrite(folder, RUNS, [{**rows[0], "load_model": "closed"}])
+    put(folder, RUNS, [{**rows[0], "load_model": "closed"}])
     assert "## WebSockets" not in markdown.render(made(folder))

@@ -6,15 +6,14 @@ three twice of it. Bytes and counts are the same in every Round.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from loopbench.results.schema import FAILURES, RUNS, Row, TableWriter, Value
+from loopbench.results.schema import FAILURES, RUNS, Row
+from tests.results import folders
+from tests.results.folders import MB
 
 STACKS = ("aiohttp", "quart-hypercorn")
-BY_ROUND = {1: 0.5, 2: 1.0, 3: 2.0}
-MB = 1_000_000
 
 _START = {"rss_start_bytes": 40 * MB}
 
@@ -97,40 +96,19 @@ LOADS: Mapping[str, tuple[str, int, tuple[Row, Row]]] = {
 """By scenario: load model, users, and the figures of aiohttp and of quart-hypercorn."""
 
 
-def _in(number: int, figures: Row) -> Iterator[tuple[str, Value]]:
-    for name, value in figures.items():
-        scaled = isinstance(value, float)
-        yield name, value * BY_ROUND[number] if scaled else value  # type: ignore[operator]
-
-
 def run_rows() -> Iterator[Row]:
-    for number in BY_ROUND:
+    for number in folders.BY_ROUND:
         for scenario, (model, users, by_stack) in LOADS.items():
             for stack, figures in zip(STACKS, by_stack, strict=True):
                 yield {
-                    "run_id": f"{number:02d}.{stack}.{scenario}",
-                    "round": number,
-                    "position": 1,
-                    "stack": stack,
-                    "scenario": scenario,
-                    "load": "main",
-                    "started_at": "2026-01-02T03:04:05.000+00:00",
-                    "load_model": model,
-                    "users": users,
-                    "requests": 1000,
+                    **folders.run_row(number, stack, scenario, load_model=model, users=users),
                     **(_START if "rss_end_bytes" in figures else {}),
-                    **dict(_in(number, figures)),
+                    **folders.in_round(number, figures),
                 }
 
 
 def write(folder: Path) -> Path:
     """Write the folder; returns it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with TableWriter(folder, RUNS) as writer:
-        writer.append(run_rows())
-    with TableWriter(folder, FAILURES) as writer:
-        writer.append([])
-    plan = {"scenarios": list(LOADS), "stacks": list(STACKS), "rounds": len(BY_ROUND)}
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    (folder / "environment.json").write_text("{}", encoding="utf-8")
-    return folder
+    plan = {"scenarios": list(LOADS), "stacks": list(STACKS), "rounds": len(folders.BY_ROUND)}
+    rows = {RUNS: run_rows()}
+    return folders.write(folder, rows, empty=[FAILURES], plan=plan, environment={})

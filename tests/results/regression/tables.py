@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from loopbench.results.schema import FACTS, INSTRUCTIONS, SLOTS, Row, Table, TableWriter, Value
+from loopbench.results.schema import FACTS, INSTRUCTIONS, SLOTS, Row, Table, Value
+from tests.results import folders
 
 STACKS = ("aiohttp", "quart-hypercorn")
 CASES = ("async", "sync")
@@ -78,23 +78,15 @@ class Plan:
 def write(folder: Path, plan: Plan | None = None) -> Path:
     """Write the folder; returns it."""
     plan = plan or Plan()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sides.json").write_text(json.dumps(sides(plan)), encoding="utf-8")
+    tables: dict[Table, list[Row]] = {}
     for layer, table, rows, change in (
         ("facts", FACTS, fact_rows(plan), plan.fact),
         ("instructions", INSTRUCTIONS, count_rows(plan), plan.count),
         ("time", SLOTS, slot_rows(plan), plan.slot),
     ):
         if plan.layers[layer]["run"]:
-            put(folder, table, (changed for row in rows if (changed := change(dict(row)))))
-    return folder
-
-
-def put(folder: Path, table: Table, rows: Iterable[Row]) -> None:
-    """Write one table anew."""
-    (folder / table.filename).unlink(missing_ok=True)
-    with TableWriter(folder, table) as writer:
-        writer.append(rows)
+            tables[table] = [changed for row in rows if (changed := change(dict(row)))]
+    return folders.write(folder, tables, sides=sides(plan))
 
 
 def sides(plan: Plan) -> dict[str, object]:

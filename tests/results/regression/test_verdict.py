@@ -11,7 +11,8 @@ import pytest
 
 from loopbench.results import schema
 from loopbench.results.regression.outputs.write import STEP_SUMMARY
-from loopbench.results.schema import FINDINGS, TableWriter
+from loopbench.results.schema import FINDINGS
+from tests.results.folders import put
 from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, apart, both, drop, only, put_in, times
 
@@ -254,12 +255,15 @@ def test_the_summary_of_a_ci_step_is_appended_to(
 def test_many_regressions_do_not_flood_the_summary(folder: Folder, judge: Judge) -> None:
     """The table of the Markdown ends, and says how many more there are."""
     path = folder(Plan().without("instructions", "time"))
-    with TableWriter(path, schema.FACTS) as writer:
-        writer.append(
+    put(
+        path,
+        schema.FACTS,
+        (
             {"side": side, "stack": "aiohttp", "subject": f"s{n}", "fact": "body", "value": side}
             for side in ("base", "candidate")
             for n in range(300)
-        )
+        ),
+    )
     said = judge(path)
     assert said.status == 1
     assert "; and 297 more." in " ".join(said.out.split())

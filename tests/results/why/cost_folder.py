@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, Row, Table, TableWriter
+from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, Row, Table
+from tests.results import folders
 
 RUN = "Python", "asyncio", "asyncio.events", "Handle._run"
 READ = "Python", "h11", "h11._connection", "Connection.next_event"
@@ -35,7 +36,6 @@ TOTALS = {"slow": 10_000, "fast": 2_000}
 
 def write(folder: Path, grown: Mapping[str, int] | None = None) -> Path:
     """The three tables. grown: by so many instructions, by a function's name."""
-    folder.mkdir()
     more = grown or {}
     rows: dict[Table, list[Row]] = {COST_TOTALS: [], COSTS: [], COST_TREE: []}
     for stack, fixed in TREES.items():
@@ -84,7 +84,4 @@ def write(folder: Path, grown: Mapping[str, int] | None = None) -> Path:
                     "spread": 0.0,
                 }
             )
-    for table, of_table in rows.items():
-        with TableWriter(folder, table) as writer:
-            writer.append(of_table)
-    return folder
+    return folders.write(folder, rows)
