@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
+from loopbench.results.schema import Value
 from loopbench.servers.store_urls import without_password
+from loopbench.servers.supervision.messages import LATER
 
 
 def default_executor_threads() -> int:
@@ -17,15 +18,6 @@ def default_executor_threads() -> int:
     and a comparison must not depend on which.
     """
     return min(32, (os.cpu_count() or 1) + 4)
-
-
-_LATER = frozenset(
-    {
-        *("reuse_port", "upload_limit_bytes", "database_url", "redis_url", "upstream_url"),
-        *("pool_size", "pool_timeout_s", "probe_stall_ms"),
-    }
-)
-"""Settings that trees from before do not know: said only where they are not the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +47,25 @@ class Settings:
     wait_ms: int = 500
     executor_threads: int = default_executor_threads()
     body_limit_bytes: int = 1_048_576
-    upload_limit_bytes: int = 134_217_728
-    database_url: str | None = None
-    redis_url: str | None = None
-    upstream_url: str | None = None
-    pool_size: int = 8
-    pool_timeout_s: float = 2.0
+    upload_limit_bytes: int = field(default=134_217_728, metadata=LATER)
+    database_url: str | None = field(default=None, metadata=LATER)
+    redis_url: str | None = field(default=None, metadata=LATER)
+    upstream_url: str | None = field(default=None, metadata=LATER)
+    pool_size: int = field(default=8, metadata=LATER)
+    pool_timeout_s: float = field(default=2.0, metadata=LATER)
     keep_alive_s: float = 75.0
     grace_s: float = 3.0
     backlog: int = 2048
-    reuse_port: bool = False
+    reuse_port: bool = field(default=False, metadata=LATER)
     debug: bool = False
     probe: bool = False
     probe_beat_ms: float = 10.0
-    probe_stall_ms: float = 5.0
+    probe_stall_ms: float = field(default=5.0, metadata=LATER)
 
-    def to_json(self) -> dict[str, Any]:
-        """The settings as JSON types, for the control pipe: with passwords.
-
-        Those that trees from before do not know are said only where they are set.
-        """
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in _LATER or getattr(self, field.name) != field.default
-        }
-
-    def described(self) -> dict[str, Any]:
-        """The settings as JSON types, as they may be written down: URLs without passwords."""
+    def described(self) -> dict[str, Value]:
+        """The settings as they may be written down: URLs without passwords."""
         values = asdict(self).items()
         return {
             name: without_password(value) if name.endswith("_url") and value else value
             for name, value in values
         }
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Settings:
-        """The inverse of `to_json`. Raises ValueError on a name that does not exist."""
-        unknown = sorted(values.keys() - {field.name for field in fields(cls)})
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(unknown)}")
-        return cls(**values)

@@ -65,12 +65,6 @@ class Stack:
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
     own: OwnApp | None = None
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Stack:
-        """The inverse of `dataclasses.asdict`, of a row with an own application, after JSON."""
-        packages, own = tuple(values["packages"]), OwnApp(**values["own"])
-        return cls(**{**values, "packages": packages, "own": own})
-
 
 _NO_BACKING = dict.fromkeys(
     (

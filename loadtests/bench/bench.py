@@ -45,6 +45,7 @@ from loopbench.servers.lifecycle import parity
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import keeps_exchanges
 from loopbench.servers.supervision.control_pipe import ControlError
+from loopbench.servers.supervision.messages import to_json
 
 if TYPE_CHECKING:
     from loopbench.results.stats.precision import Width
@@ -176,7 +177,7 @@ class Bencher:
                     at, stack = (server.host, server.port), self._bench.stack(name)
                     wrong = verify.problems(*at, self._bench.promised(name))
                     wrong += verify.socket_problems(*at, keeps_exchanges(stack).values())
-                    described["stacks"][name] = server.facts
+                    described["stacks"][name] = to_json(server.facts)
             except (ServerError, ControlError) as error:
                 wrong = [str(error)]
             if wrong:

@@ -173,7 +173,7 @@ def after_the_load(
         yield Code.SERVER_DIED
     if observed.unreadable:
         yield Code.SERVER_NOT_READABLE
-    if observed.probe is not None and observed.probe["failure"] is not None:
+    if observed.probe is not None and observed.probe.failure is not None:
         yield Code.PROBE_FAILED
 
 

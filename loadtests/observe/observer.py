@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from loopbench.loadtests.messages.generator import At, SecondPassed, WindowClosed, WindowOpened
 from loopbench.loadtests.messages.reports import Report
@@ -13,9 +13,22 @@ from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu
 from loopbench.loadtests.scenarios.table import Load
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.managers.managed import Served
-from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError, Message
+from loopbench.servers.probe.readings import (
+    Glance,
+    Instants,
+    InstantSums,
+    Moment,
+    Observation,
+    Observe,
+    Pause,
+    Reset,
+    Resume,
+)
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError
+from loopbench.servers.supervision.messages import Question
 from loopbench.servers.supervision.os_stats import Reading
 
+A = TypeVar("A")
 READ_BOUND_S = 2.0
 """How long the harness waits for a reading from inside a busy server."""
 
@@ -41,9 +54,9 @@ class Observed:
     """All that was read in one Run. None: not read, for whatever reason.
 
     before: before the load connected. after: some time after it had gone.
-    probe: `Probe.snapshot` at the end of the window, with the threads.
-    glances: `Probe.glance` at each mark of the timeline, the last at the end.
-    instants: `Probe.instants` of each load's route.
+    probe: at the end of the window.
+    glances: at each mark of the timeline, the last at the end.
+    instants: of each load's route.
     unreadable: whether the server failed to answer in time at least once.
     """
 
@@ -51,9 +64,9 @@ class Observed:
     opened: Edge | None = None
     closed: Edge | None = None
     after: Reading | None = None
-    probe: dict[str, Any] | None = None
-    glances: list[dict[str, Any] | None] = field(default_factory=list)
-    instants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    probe: Observation | None = None
+    glances: list[Moment | None] = field(default_factory=list)
+    instants: dict[str, InstantSums] = field(default_factory=dict)
     unreadable: bool = False
 
 
@@ -87,7 +100,7 @@ class Observer:
     def begin(self) -> None:
         """Before the load: count from here on."""
         self.observed.before = self._read()
-        self._ask("reset", instants=True)
+        self._ask(Reset(instants=True))
 
     def end(self, report: Report, loads: tuple[Load, ...]) -> None:
         """After the load: the instants of the requests that its report is about."""
@@ -95,22 +108,17 @@ class Observer:
             if load.route is None:
                 continue
             told = report.loads[load.name]
-            answer = self._ask(
-                "instants",
-                route=load.route,
-                skip=told.warmup.begun,
-                count=told.measured.begun,
-            )
+            answer = self._ask(Instants(load.route, told.warmup.begun, told.measured.begun))
             if answer is not None:
                 self.observed.instants[load.name] = answer
 
     def pause(self) -> None:
         """Have the server's probe rest while its rivals are loaded."""
-        self._ask("pause")
+        self._ask(Pause())
 
     def resume(self) -> None:
         """Have it go on for a Slice of its own."""
-        self._ask("resume")
+        self._ask(Resume())
 
     def later(self) -> None:
         """Some time after the load has closed its connections."""
@@ -118,22 +126,22 @@ class Observer:
 
     def opened(self) -> None:
         """The measured window begins: count from here on, and read both sides."""
-        self._counting = self._ask("reset", instants=False) is not None
+        self._counting = self._ask(Reset(instants=False)) is not None
         self.observed.opened = self._edge()
 
     def _second(self) -> None:
-        self.observed.glances.append(self._count("glance"))
+        self.observed.glances.append(self._count(Glance()))
 
     def closed(self) -> None:
         """The measured window is over: read both sides, and what was counted."""
         self.observed.closed = self._edge()
         self._second()
         # Last, since it keeps the server busy for a while.
-        self.observed.probe = self._count("observe")
+        self.observed.probe = self._count(Observe())
 
-    def _count(self, do: str) -> Message | None:
+    def _count(self, question: Question[A]) -> A | None:
         """What was counted since the window opened; None where the reset then was not confirmed."""
-        return self._ask(do) if self._counting else None
+        return self._ask(question) if self._counting else None
 
     def _edge(self) -> Edge:
         stores = None if self._stores is None else self._stores.read()
@@ -148,16 +156,14 @@ class Observer:
             return None  # it has died, which is said elsewhere, or is too busy
 
     def _read(self) -> Reading | None:
-        answer = self._patiently(lambda: self._server.read(READ_BOUND_S))
-        return answer if isinstance(answer, Reading) else None
+        return self._patiently(lambda: self._server.read(READ_BOUND_S))
 
-    def _ask(self, do: str, **parameters: Any) -> Message | None:
+    def _ask(self, question: Question[A]) -> A | None:
         if not self._probe:
             return None
-        answer = self._patiently(lambda: self._server.ask(do, READ_BOUND_S, **parameters))
-        return answer if isinstance(answer, dict) else None
+        return self._patiently(lambda: self._server.ask(question, READ_BOUND_S))
 
-    def _patiently(self, ask: Callable[[], Reading | Message]) -> Reading | Message | None:
+    def _patiently(self, ask: Callable[[], A]) -> A | None:
         try:
             return ask()
         except ControlClosed:

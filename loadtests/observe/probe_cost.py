@@ -13,6 +13,7 @@ from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import PROBE_COST, TableWriter
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.probe.readings import Glance
 from loopbench.servers.settings import Settings
 
 LIMITS = {"aiohttp": 0.02, "quart-hypercorn": 0.005}
@@ -73,7 +74,7 @@ def _beat(stack: str, settings: Settings) -> float:
 
 
 def _beats(counter: Counter) -> int:
-    return int(counter.server.ask("glance", 60.0)["loop"]["beats"])
+    return counter.server.ask(Glance(), 60.0).loop.beats
 
 
 def write(folder: Path, costs: Iterable[Cost]) -> None:

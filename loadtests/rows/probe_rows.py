@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.observe.observer import Observed
@@ -12,6 +11,8 @@ from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load
 from loopbench.results.schema import Value
+from loopbench.servers.probe.connection_pool import PoolReading
+from loopbench.servers.probe.readings import Moment, Observation
 
 Row = dict[str, Value]
 
@@ -38,7 +39,7 @@ def _process_figures(observed: Observed) -> Row:
         row |= {"rss_after_bytes": after.rss_bytes, "descriptors_after": after.descriptors}
     if opened is not None and closed is not None:
         threads = [closed.threads, opened.threads]
-        threads += [glance["process"]["threads"] for glance in observed.glances if glance]
+        threads += [glance.process.threads for glance in observed.glances if glance]
         row |= {
             "threads_max": max(threads),
             "voluntary_switches": closed.voluntary_switches - opened.voluntary_switches,
@@ -67,41 +68,32 @@ def _probe_figures(observed: Observed) -> Row:
     probe = observed.probe
     if probe is None:
         return {}
-    loop, executor, pauses = probe["loop"], probe["executor"], probe["collector"].values()
-    delay = from_pairs(loop["delay_us"]).statistics_ms()
-    wait = from_pairs(executor["wait_us"]).statistics_ms()
-    idle, stretch = loop["idle_ns"], loop["longest_stretch_ns"]
+    loop, executor, collector = probe.loop, probe.executor, probe.collector
+    delay = from_pairs(loop.delay_us).statistics_ms()
+    wait = from_pairs(executor.wait_us).statistics_ms()
+    idle, stretch = loop.idle_ns, loop.longest_stretch_ns
     return {
-        **_pool_figures(_pool(probe)),
-        "loop_class": loop["class"],
+        **_pool_figures(probe.pool),
+        "loop_class": loop.loop_class,
         **{f"loop_delay_{short}_ms": delay[short] for short in ("p50", "p99", "max")},
-        "loop_utilisation": None if idle is None else 1 - idle / loop["wall_ns"],
+        "loop_utilisation": None if idle is None else 1 - idle / loop.wall_ns,
         "loop_longest_stretch_ms": None if stretch is None else stretch / 1e6,
-        "tasks_max": loop["most_tasks"],
+        "tasks_max": loop.tasks_max,
         **{f"executor_wait_{short}_ms": wait[short] for short in ("mean", "p50", "p99", "max")},
-        "executor_threads_max": executor["threads"],
-        "executor_queue_max": executor["most_queued"],
-        "gc_pauses": sum(pause[0] for pause in pauses),
-        "gc_pause_total_ms": sum(pause[1] for pause in pauses) / 1e6,
-        "gc_pause_max_ms": max((pause[2] for pause in pauses), default=0) / 1e6,
+        "executor_threads_max": executor.threads_max,
+        "executor_queue_max": executor.queue_max,
+        "gc_pauses": sum(one.pauses for one in collector),
+        "gc_pause_total_ms": sum(one.pause_total_ns for one in collector) / 1e6,
+        "gc_pause_max_ms": max((one.pause_max_ns for one in collector), default=0) / 1e6,
     }
 
 
-_NO_POOL: dict[str, Any] = {"sizes": {}, "most_waiting": None, "wait_us": []}
-
-
-def _pool(probe: dict[str, Any]) -> dict[str, Any]:
-    """What was seen of the pools. Servers of trees from before do not say it."""
-    told: dict[str, Any] = probe.get("pool", _NO_POOL)
-    return told if "sizes" in told else _NO_POOL
-
-
-def _pool_figures(pool: dict[str, Any]) -> Row:
+def _pool_figures(pool: PoolReading) -> Row:
     """Of the pools of the process, which have one size; blank where none was opened."""
-    waits, sizes = from_pairs(pool["wait_us"]), set(pool["sizes"].values())
+    waits, sizes = from_pairs(pool.wait_us), set(pool.sizes.values())
     return {
         "pool_size": sizes.pop() if len(sizes) == 1 else None,
-        "pool_most_waiting": pool["most_waiting"],
+        "pool_most_waiting": pool.most_waiting,
         **{
             f"pool_wait_p{percent}_us": waits.percentile_us(percent) if waits.count else None
             for percent in (50, 99)
@@ -113,11 +105,7 @@ def load_figures(observed: Observed, report: Report, load: Load) -> Row:
     """Figures of one load's route: time in the handler, and a request taken apart."""
     row: Row = {}
     if observed.probe is not None:
-        tallies = observed.probe["routes"].get(load.route, [])
-        handler = Histogram()
-        for tally in tallies:
-            handler.add(dict(tally["handler_us"]))
-        statistics = handler.statistics_ms()
+        statistics = _handler_time(observed.probe, load).statistics_ms()
         row |= {f"handler_time_{short}_ms": statistics[short] for short in ("p50", "p99")}
     parts = taken_apart(observed, report, load)
     if parts is not None:
@@ -127,6 +115,14 @@ def load_figures(observed: Observed, report: Report, load: Load) -> Row:
             "after_handler_mean_ms": parts.after_ms,
         }
     return row
+
+
+def _handler_time(probe: Observation, load: Load) -> Histogram:
+    """Time in the handler of a load's route, on all threads together."""
+    handler = Histogram()
+    for tally in probe.routes.get(load.route or "", ()):
+        handler.add(dict(tally.handler_us))
+    return handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +150,15 @@ def taken_apart(observed: Observed, report: Report, load: Load) -> Parts | None:
     instants = observed.instants.get(load.name)
     told = report.loads[load.name]
     measured, count = told.measured, told.measured.begun
-    if instants is None or instants["began_ns"] is None or instants["ended_ns"] is None:
+    if instants is None or instants.began_ns is None or instants.ended_ns is None:
         return None
     if not count or measured.failures or told.warmup.failures:
         return None
-    if told.warmup.begun + count != instants["handled"]:
+    if told.warmup.begun + count != instants.handled:
         return None
     service_ns = measured.service_sum_ns / count
-    sent = report.start_realtime_ns - instants["origin_ns"] + measured.sent_sum_ns / count
-    began, ended = instants["began_ns"] / count, instants["ended_ns"] / count
+    sent = report.start_realtime_ns - instants.origin_ns + measured.sent_sum_ns / count
+    began, ended = instants.began_ns / count, instants.ended_ns / count
     before, inside = began - sent, ended - began
     after = service_ns - before - inside
     if min(before, inside, after) < 0:
@@ -174,20 +170,20 @@ def observation_rows(run_id: str, observed: Observed) -> Iterator[Row]:
     """A row a route and thread (and loop): where the requests of the window ran."""
     if observed.probe is None:
         return
-    for route, tallies in observed.probe["routes"].items():
-        total = sum(tally["requests"] for tally in tallies)
+    for route, tallies in observed.probe.routes.items():
+        total = sum(tally.requests for tally in tallies)
         for tally in tallies:
             yield {
                 "run_id": run_id,
                 "route": route,
-                "pid": tally.get("pid", observed.probe["pid"]),
-                "thread": tally["thread"],
-                "is_main_thread": tally["is_main_thread"],
-                "is_loop_thread": tally["is_loop_thread"],
-                "loop_class": tally["loop_class"],
-                "loop_number": tally["loop_number"],
-                "requests": tally["requests"],
-                "share": tally["requests"] / total,
+                "pid": tally.pid,
+                "thread": tally.thread,
+                "is_main_thread": tally.is_main_thread,
+                "is_loop_thread": tally.is_loop_thread,
+                "loop_class": tally.loop_class,
+                "loop_number": tally.loop_number,
+                "requests": tally.requests,
+                "share": tally.requests / total,
             }
 
 
@@ -195,13 +191,13 @@ def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
     """A row a thread that was alive at the end of the window."""
     if observed.probe is None:
         return
-    for thread in observed.probe["threads"]:
+    for reading in observed.probe.threads:
         yield {
             "run_id": run_id,
-            "pid": thread.get("pid", observed.probe["pid"]),
-            "thread": thread["name"],
-            "cpu_ms": thread["cpu_ns"] / 1e6,
-            "run_queue_ms": thread["waited_ns"] / 1e6,
+            "pid": reading.pid,
+            "thread": reading.thread,
+            "cpu_ms": reading.cpu_ns / 1e6,
+            "run_queue_ms": reading.run_queue_ns / 1e6,
         }
 
 
@@ -210,7 +206,7 @@ def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -
     slices = report.loads[load.name].timeline
     glances = observed.glances if len(observed.glances) == len(slices) else [None] * len(slices)
     opened = None if observed.opened is None else observed.opened.server
-    earlier: dict[str, Any] | None = None
+    earlier: Moment | None = None
     for number, (part, glance) in enumerate(zip(slices, glances, strict=True)):
         length_s = part.to_s - part.from_s
         row: Row = {
@@ -226,47 +222,44 @@ def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -
         if glance is not None:
             row |= _held(glance)
             if number == 0:
-                row |= _since(glance, _NOTHING_YET)
+                row |= _since(glance, None)
                 if opened is not None:
                     row |= _cpu_share(glance, opened.cpu_ns, opened.monotonic_ns)
             elif earlier is not None:  # else it is not known when the stretch began
-                row |= _since(glance, earlier["loop"])
-                past = earlier["process"]
-                row |= _cpu_share(glance, past["cpu_ns"], past["monotonic_ns"])
+                row |= _since(glance, earlier)
+                past = earlier.process
+                row |= _cpu_share(glance, past.cpu_ns, past.monotonic_ns)
         earlier = glance
         yield row
 
 
-_NOTHING_YET: dict[str, Any] = {"delay_us": [], "idle_ns": 0, "wall_ns": 0}
-"""A loop's counts at the reset."""
-
-
-def _held(glance: dict[str, Any]) -> Row:
+def _held(glance: Moment) -> Row:
     """What there was at the instant of the glance."""
-    process = glance["process"]
     return {
-        "rss_bytes": process["rss_bytes"],
-        "threads": process["threads"],
-        "executor_queue": glance["executor_queue"],
+        "rss_bytes": glance.process.rss_bytes,
+        "threads": glance.process.threads,
+        "executor_queue": glance.executor_queue,
     }
 
 
-def _cpu_share(glance: dict[str, Any], cpu_ns: int, monotonic_ns: int) -> Row:
+def _cpu_share(glance: Moment, cpu_ns: int, monotonic_ns: int) -> Row:
     """CPU time over wall time since an earlier reading."""
-    process = glance["process"]
-    wall_ns = process["monotonic_ns"] - monotonic_ns
-    return {"server_cpu_utilisation": (process["cpu_ns"] - cpu_ns) / wall_ns}
+    process = glance.process
+    wall_ns = process.monotonic_ns - monotonic_ns
+    return {"server_cpu_utilisation": (process.cpu_ns - cpu_ns) / wall_ns}
 
 
-def _since(glance: dict[str, Any], past: dict[str, Any]) -> Row:
-    """What the loop did since `past`, counts of the same kind at an earlier instant."""
-    loop, before = glance["loop"], dict(past["delay_us"])
+def _since(glance: Moment, past: Moment | None) -> Row:
+    """What the loop did since an earlier instant; None: since the reset."""
+    loop, earlier = glance.loop, None if past is None else past.loop
+    before = {} if earlier is None else dict(earlier.delay_us)
     delays = Histogram()
-    delays.add({us: n - before.get(us, 0) for us, n in loop["delay_us"] if n > before.get(us, 0)})
+    delays.add({us: n - before.get(us, 0) for us, n in loop.delay_us if n > before.get(us, 0)})
     row: Row = {"loop_delay_p99_ms": delays.statistics_ms()["p99"]}
-    if loop["idle_ns"] is not None:
-        idle, wall = loop["idle_ns"] - past["idle_ns"], loop["wall_ns"] - past["wall_ns"]
-        row["loop_utilisation"] = 1 - idle / wall
+    idle_before = 0 if earlier is None else earlier.idle_ns
+    if loop.idle_ns is not None and idle_before is not None:
+        wall_ns = loop.wall_ns - (0 if earlier is None else earlier.wall_ns)
+        row["loop_utilisation"] = 1 - (loop.idle_ns - idle_before) / wall_ns
     return row
 
 
@@ -275,17 +268,15 @@ def histogram_rows(run_id: str, observed: Observed, loads: tuple[Load, ...]) -> 
     if observed.probe is None:
         return
     wide = {
-        "loop_delay": observed.probe["loop"]["delay_us"],
-        "executor_wait": observed.probe["executor"]["wait_us"],
-        "executor_run": observed.probe["executor"]["run_us"],
-        "pool_wait": _pool(observed.probe)["wait_us"],
+        "loop_delay": observed.probe.loop.delay_us,
+        "executor_wait": observed.probe.executor.wait_us,
+        "executor_run": observed.probe.executor.run_us,
+        "pool_wait": observed.probe.pool.wait_us,
     }
     for quantity, pairs in wide.items():
         yield from bucket_rows(run_id, "all", quantity, from_pairs(pairs))
     for load in loads:
-        handler = Histogram()
-        for tally in observed.probe["routes"].get(load.route, []):
-            handler.add(dict(tally["handler_us"]))
+        handler = _handler_time(observed.probe, load)
         yield from bucket_rows(run_id, load.name, "handler_time", handler)
 
 

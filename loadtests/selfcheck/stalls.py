@@ -21,6 +21,8 @@ from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.custom.look import Looks
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.probe.readings import Observe, Reset
+from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -55,7 +57,7 @@ class Answer:
 
     name: str
     truth: Truth
-    told: dict[str, Any] | None
+    told: StallRow | None
 
     @property
     def cause(self) -> bool:
@@ -66,15 +68,16 @@ class Answer:
         right = {HOLDS[self.name].cause}
         if 2 * self.truth.queued_ns > self.truth.ended_ns - self.truth.began_ns:
             right.add(Cause.NO_CPU)
-        return self.told["cause"] in right
+        return self.told.cause in right
 
     @property
     def line(self) -> bool | None:
         """Whether the line is right; None for a kind that has none."""
         if not self.truth.lines:
             return None
-        here = self.told is not None and str(self.told["file"]).endswith("seeds/holds.py")
-        return here and self.told is not None and self.told["line"] in self.truth.lines
+        if self.told is None or not (self.told.file or "").endswith("seeds/holds.py"):
+            return False
+        return self.told.line in self.truth.lines
 
     @property
     def duration(self) -> bool:
@@ -82,7 +85,7 @@ class Answer:
         if self.told is None:
             return False
         true_ms = (self.truth.ended_ns - self.truth.began_ns) / 1e6
-        off_ms = abs(float(self.told["duration_ms"]) - true_ms)
+        off_ms = abs(self.told.duration_ms - true_ms)
         return off_ms <= max(FURTHEST_MS, FURTHEST_SHARE * true_ms)
 
 
@@ -121,19 +124,19 @@ def seed(server: ServerProcess, name: str) -> Answer:
     """
     ask(server, f"/prepare/{name}")
     time.sleep(_SETTLED_S)
-    server.ask("reset", instants=True)
+    server.ask(Reset(instants=True))
     reset_at = time.perf_counter_ns()
     time.sleep(_BEATS_S)  # a stall that may have begun before the reset is not told
     truth = _HOW.get(name, _asked)(server, name)
     time.sleep(_SETTLED_S)
-    told = server.ask("observe", 10.0)["stalls"]["stalls"]
+    told = server.ask(Observe(), 10.0).stalls.stalls
     began_s, ended_s = ((at - reset_at) / 1e9 for at in (truth.began_ns, truth.ended_ns))
     within = [
         one
         for one in told
-        if one["started_s"] < ended_s and began_s < one["started_s"] + one["duration_ms"] / 1e3
+        if one.started_s < ended_s and began_s < one.started_s + one.duration_ms / 1e3
     ]
-    return Answer(name, truth, max(within, key=lambda one: one["duration_ms"], default=None))
+    return Answer(name, truth, max(within, key=lambda one: one.duration_ms, default=None))
 
 
 def _asked(server: ServerProcess, name: str) -> Truth:
@@ -230,8 +233,8 @@ def _told(answer: Answer) -> str:
     if told is None:
         return f"{true_ms:.1f} ms, and nothing was told"
     return (
-        f"{true_ms:.1f} ms, told {told['duration_ms']:.1f} ms {told['cause']} at "
-        f"{told['file']}:{told['line']} ({told['detail']})"
+        f"{true_ms:.1f} ms, told {told.duration_ms:.1f} ms {told.cause} at "
+        f"{told.file}:{told.line} ({told.detail})"
     )
 
 

@@ -19,13 +19,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.services.free_port import free_port
+from loopbench.loadtests.services.messages import Kill, Run, Start
 from loopbench.loadtests.services.supervisor import STOP_BOUND_S
 from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlError
+from loopbench.servers.supervision.messages import Question
+
+A = TypeVar("A")
 
 _READY_BOUND_S = 30.0
 _POLL_S = 0.02
@@ -68,7 +73,7 @@ class Service:
     def prepare(self) -> None:
         """What is done once, before the first start. Raises HarnessError."""
         for command in self._kind.prepare:
-            status = self._command("run", command=command)["status"]
+            status = self._ask(Run(tuple(command))).status
             if status != 0:
                 raise HarnessError(
                     f"{command[0]} ended with status {status}: {self._child.last_words()}"
@@ -80,23 +85,23 @@ class Service:
         Raises HarnessError where it does not come up.
         """
         deadline = time.monotonic() + _READY_BOUND_S
-        self.pid = self._command("start", command=self._kind.command)["pid"]
+        self.pid = self._ask(Start(tuple(self._kind.command))).pid
         while not self._kind.ready():
             if time.monotonic() > deadline:
                 raise HarnessError(f"{self._kind.name} did not start: {self._child.last_words()}")
             if not _alive(self.pid):
                 # PostgreSQL does not start while a process of a killed one is still ending.
                 time.sleep(_POLL_S * 10)
-                self.pid = self._command("start", command=self._kind.command)["pid"]
+                self.pid = self._ask(Start(tuple(self._kind.command))).pid
             time.sleep(_POLL_S)
 
     def kill(self) -> None:
         """End it without a word to its clients; `start` brings it back."""
-        self._command("kill")
+        self._ask(Kill())
 
-    def _command(self, do: str, **parameters: list[str]) -> dict[str, int]:
+    def _ask(self, question: Question[A]) -> A:
         try:
-            return self._child.command(do, _BOUND_S, **parameters)
+            return self._child.ask(question, _BOUND_S)
         except ControlError as error:
             raise HarnessError(f"{self._kind.name}: {error}") from error
 

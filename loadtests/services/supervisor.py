@@ -3,7 +3,7 @@
 It stands between the two because the harness may be killed: end of file on its standard input
 then says so, and it stops the service and removes its folder as it would have been asked to.
 Should it be killed itself, the kernel ends the service. It is told by JSON lines, one command
-each: `run`, `start`, `kill`, and `stop`, which ends it.
+each: see services.messages. The one to stop ends it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.loadtests.services.messages import Kill, Pid, Run, Start, Status
+from loopbench.servers.supervision.control_pipe import STOP, Station
+from loopbench.servers.supervision.messages import Question, Vocabulary, to_json
 from loopbench.servers.supervision.os_stats import die_with_parent
 
 STOP_BOUND_S = 5.0
 """How long a service may take to end in order."""
+
+
+_QUESTIONS: Vocabulary[Question[Any]] = Vocabulary("command", "do", (Run, Start, Kill))
 
 
 class Keeper:
@@ -39,47 +44,51 @@ class Keeper:
         self._as: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL}
         if owner is not None:
             self._as |= {"user": owner[0], "group": owner[1], "extra_groups": []}
-        self._handlers: dict[str, Callable[..., Message]] = {
-            "run": self._run,
-            "start": self._start,
-            "kill": self._kill,
+        self._handlers: dict[type[Question[Any]], Callable[[Any], object]] = {
+            Run: self._run,
+            Start: self._start,
+            Kill: self._kill,
         }
 
     def obey(self, station: Station) -> None:
         """Carry out commands until `stop`, or until the harness is gone."""
         for message in station.commands():
-            do, number = message.pop("do"), message.pop("id")
-            if do == "stop":
+            number = message.pop("id")
+            if message["do"] == STOP:
                 return
+            question = _QUESTIONS.from_json(message)
             try:
-                answer = self._handlers[do](**message)
+                answer = to_json(self._handlers[type(question)](question))
             except (OSError, subprocess.SubprocessError) as error:
                 answer = {"error": str(error)}
             station.send({"id": number, **answer})
 
-    def _run(self, command: list[str]) -> Message:
-        """Run a command to its end; `status` is its exit status."""
-        done = subprocess.run(command, **self._as, check=False)
-        return {"status": done.returncode}
+    def _run(self, run: Run) -> Status:
+        """Run a command to its end; its exit status."""
+        done = subprocess.run(run.command, **self._as, check=False)
+        return Status(done.returncode)
 
-    def _start(self, command: list[str]) -> Message:
+    def _start(self, start: Start) -> Pid:
         """Start the service. The kernel forgets a signal for the parent's death as a process
         changes its user, and Popen does that before it calls us."""
-        self._kill()
+        self._end_at_once()
         self._service = subprocess.Popen(
-            command, **self._as, preexec_fn=partial(die_with_parent, os.getpid())
+            start.command, **self._as, preexec_fn=partial(die_with_parent, os.getpid())
         )
-        return {"pid": self._service.pid}
+        return Pid(self._service.pid)
 
-    def _kill(self) -> Message:
-        """End the service without a word; `status`, if it had ended by itself."""
+    def _kill(self, _: Kill) -> Status:
+        return Status(self._end_at_once())
+
+    def _end_at_once(self) -> int | None:
+        """End the service without a word; its exit status, if it had ended by itself."""
         status = None
         if self._service is not None:
             status = self._service.poll()
             self._service.kill()
             self._service.wait()
             self._service = None
-        return {"status": status}
+        return status
 
     def end(self) -> None:
         """Stop the service, and leave nothing of it."""
@@ -87,7 +96,7 @@ class Keeper:
             self._service.send_signal(self._signal)
             with suppress(subprocess.TimeoutExpired):
                 self._service.wait(STOP_BOUND_S)
-        self._kill()
+        self._end_at_once()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -24,6 +24,7 @@ from loopbench.loadtests.why import callgrind_file, perf_map
 from loopbench.loadtests.why.tree import Tree, per_request, tree_of
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.cases import Case
+from loopbench.servers.lifecycle.messages import Facts
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -46,6 +47,16 @@ _BY_FUNCTION = (
     "--demangle=no",
 )
 _TRAMPOLINES = ("PYTHONPERFSUPPORT=1",)
+
+
+_FACTS_BOUND_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Packages:
+    """What is needed of a server's facts, which may be another commit's."""
+
+    packages: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +172,7 @@ def _profile(
                     shutil.copy(symbols, kept / "map")
                 parsing[name] = parsers.submit(_parse, kept, plan.requests)
             counter.cease()
-            versions = dict(counter.server.facts["packages"])
+            versions = counter.server.ask_part(Facts(), _Packages, _FACTS_BOUND_S).packages
     return _Repeat(parsing, versions)
 
 

@@ -2,9 +2,9 @@
 
 `servers.lifecycle.process` starts it as `python -m loopbench.servers.lifecycle.child_main`.
 
-It speaks JSON lines over its standard input and output. The first line in is
-a Config. The lines out: `{"event": "listening", …}` or `{"event": "failed",
-…}`, then one answer a command, in the order of the commands and with their
+It speaks JSON lines over its standard input and output, see
+servers.lifecycle.messages. The first line in is a Config. The lines out: one of
+EVENTS, then one answer a question, in the order of the questions and with their
 `id`. End of file on the way in means that the harness is gone, and stops the
 server as the command `stop` does, within a bound.
 """
@@ -19,57 +19,45 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from loopbench.servers import stacks
-from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle import introspection, runner
 from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.lifecycle.messages import (
+    EVENTS,
+    Config,
+    Facts,
+    Failed,
+    Listening,
+    Read,
+    StackFacts,
+)
 from loopbench.servers.probe import probe
 from loopbench.servers.probe.probe import Probe
+from loopbench.servers.probe.readings import Glance, Instants, Observe, Pause, Reset, Resume
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
-from loopbench.servers.supervision.control_pipe import ControlError, Message, Station
+from loopbench.servers.supervision.control_pipe import STOP, ControlError, Station
+from loopbench.servers.supervision.messages import (
+    Done,
+    Json,
+    Question,
+    from_json,
+    hyphenated,
+    to_json,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What the harness tells a child, as the first line of its standard input.
-
-    settings: a Settings as JSON.
-    cpus: the CPUs to be bound to; None leaves that alone.
-    parent: the pid to die with, where the harness is the child's own parent; None
-        where another command stands between the two.
-    stop_timeout_s: how long a stop may take once the harness is gone.
-    row: the Stack of a person's own application as JSON, which is not among STACKS.
-    """
-
-    stack: str
-    host: str
-    port: int
-    settings: dict[str, Any]
-    cpus: list[int] | None
-    parent: int | None
-    stop_timeout_s: float
-    row: dict[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As the child takes it. A row that is None is not said: older trees know none."""
-        return {key: value for key, value in asdict(self).items() if (key, value) != ("row", None)}
-
-    def wanted(self) -> tuple[Stack, Settings]:
-        """What is to be served, and how. Raises UnknownStack."""
-        stack = stacks.find(self.stack) if self.row is None else Stack.from_json(self.row)
-        return stack, Settings.from_json(self.settings)
+A = TypeVar("A")
 
 
 FACTS_BOUND_S = 10.0
 """How long a loop that is busy may keep the control thread waiting for the facts."""
 
-Handler = Callable[[Message], Message]
+Handlers = dict[str, Callable[[Json], object]]
+"""By the name of a question: from what was sent to the answer."""
 
 
 class SharedStation(Station):
@@ -79,7 +67,7 @@ class SharedStation(Station):
         super().__init__(descriptors)
         self._sending = threading.Lock()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Json) -> None:
         """As Station.send; a line longer than a pipe takes at once is not torn apart."""
         with self._sending:
             super().send(message)
@@ -93,15 +81,15 @@ def main() -> int:
     if first is None:
         return 0
     try:
-        serve(station, commands, Config(**first))
+        serve(station, commands, from_json(Config, first))
     except (Exception, SystemExit) as error:  # some servers end failures with SystemExit
         traceback.print_exc()
-        station.send({"event": "failed", **failure(error)})
+        station.send(EVENTS.to_json(Failed.of(error)))
         return 1
     return 0
 
 
-def serve(station: Station, commands: Iterable[Message], config: Config) -> None:
+def serve(station: Station, commands: Iterable[Json], config: Config) -> None:
     """Serve `config`'s stack and answer `commands` until one of them, or their end, stops it."""
     settle(config)
     # Only now: looking a stack up imports no framework, starting it does.
@@ -133,16 +121,16 @@ def probing(settings: Settings) -> AbstractContextManager[Probe | None]:
 
 def _host(
     station: Station,
-    commands: Iterable[Message],
+    commands: Iterable[Json],
     config: Config,
     stack: Stack,
     settings: Settings,
     watching: Probe | None,
 ) -> None:
     stop = runner.StopRequest()
-    handlers: dict[str, Handler] = {
-        "read": lambda _: asdict(os_stats.read()),
-        "stop": lambda _: accept(stop.ask),
+    handlers: Handlers = {
+        **answering(Read, lambda _: os_stats.read()),
+        STOP: lambda _: accept(stop.ask),
     }
     if watching is not None:
         handlers |= observations(watching)
@@ -157,23 +145,9 @@ def _host(
     def announce(server: Server) -> None:
         loop = asyncio.get_running_loop()
 
-        async def gather() -> Message:
-            return introspection.gather(stack, server, settings)
-
-        # On the loop, where it reads a server that nothing changes meanwhile.
-        handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
-            FACTS_BOUND_S
-        )
-        station.send(
-            {
-                "event": "listening",
-                "url": server.url,
-                "host": server.host,
-                "port": server.port,
-                "pid": os.getpid(),
-                "boot_id": os_stats.boot_id(),
-            }
-        )
+        handlers.update(telling_facts(loop, lambda: introspection.gather(stack, server, settings)))
+        here = server.url, server.host, server.port, os.getpid(), os_stats.boot_id()
+        station.send(EVENTS.to_json(Listening(*here)))
 
     runner.run(
         stack,
@@ -186,50 +160,64 @@ def _host(
     )
 
 
-def observations(watching: Probe) -> dict[str, Handler]:
+def answering(kind: type[Question[A]], answer: Callable[[Any], A]) -> Handlers:
+    """How questions of a kind are answered. answer: takes the question."""
+    return {hyphenated(kind.__name__): lambda sent: answer(from_json(kind, sent))}
+
+
+def telling_facts(loop: asyncio.AbstractEventLoop, gather: Callable[[], StackFacts]) -> Handlers:
+    """How a server that listens says what is in force: on its loop, where it reads a server that
+    nothing changes meanwhile."""
+
+    async def gathered() -> StackFacts:
+        return gather()
+
+    def answer(_: Facts) -> StackFacts:
+        return asyncio.run_coroutine_threadsafe(gathered(), loop).result(FACTS_BOUND_S)
+
+    return answering(Facts, answer)
+
+
+def observations(watching: Probe) -> Handlers:
     """What the harness may ask of a Probe."""
     return {
-        "reset": lambda command: accept(partial(watching.reset, instants=command["instants"])),
-        "pause": lambda _: accept(watching.pause),
-        "resume": lambda _: accept(watching.resume),
-        "observe": lambda _: {
-            **watching.snapshot(),
-            "threads": [asdict(one) for one in os_stats.read_threads() or ()],
-        },
-        "glance": lambda _: {**watching.glance(), "process": asdict(os_stats.read())},
-        "instants": lambda command: watching.instants(
-            command["route"], command["skip"], command["count"]
-        ),
+        **answering(Reset, lambda one: accept(partial(watching.reset, instants=one.instants))),
+        **answering(Pause, lambda _: accept(watching.pause)),
+        **answering(Resume, lambda _: accept(watching.resume)),
+        **answering(Observe, lambda _: watching.observe()),
+        **answering(Glance, lambda _: watching.glance()),
+        **answering(Instants, lambda one: watching.instants(one.route, one.skip, one.count)),
     }
 
 
-def _pin(cpus: list[int]) -> None:
+def _pin(cpus: tuple[int, ...]) -> None:
     try:
         os_stats.pin(cpus)
     except OSError as error:
         raise StartupFailed(
-            f"cannot run on CPUs {cpus}: {error.strerror}; "
-            f"this process may use {os_stats.cpus_in_force()}"
+            f"cannot run on CPUs {list(cpus)}: {error.strerror}; "
+            f"this process may use {list(os_stats.cpus_in_force() or ())}"
         ) from error
 
 
-def accept(action: Callable[[], None]) -> Message:
-    """Do it; the answer to a command that has nothing to tell."""
+def accept(action: Callable[[], None]) -> Done:
+    """Do it; the answer to what has nothing to tell."""
     action()
-    return {}
+    return Done()
 
 
 def obey(
     station: Station,
-    commands: Iterable[Message],
-    handlers: dict[str, Handler],
+    commands: Iterable[Json],
+    handlers: Handlers,
     stop: Callable[[], None],
     stop_timeout_s: float,
 ) -> None:
     """Answer each command in turn; at their end see to it that this process ends."""
     try:
         for command in commands:
-            station.send({"id": command.get("id"), **_answer(command, handlers)})
+            number = command.pop("id", None)
+            station.send({"id": number, **_answer(command, handlers)})
     except ControlError:
         traceback.print_exc()
     finally:
@@ -240,21 +228,13 @@ def obey(
         os._exit(1)
 
 
-def _answer(command: Message, handlers: dict[str, Handler]) -> Message:
+def _answer(command: Json, handlers: Handlers) -> Json:
     """A command that fails is answered with its error; the server goes on serving."""
     try:
-        return handlers[command["do"]](command)
+        return to_json(handlers[command.pop("do")](command))
     except Exception as error:
         traceback.print_exc()
         return {"error": f"{type(error).__name__}: {error}"}
-
-
-def failure(error: BaseException) -> Message:
-    """The failure's kind, a class name of servers.errors, and its one line."""
-    if isinstance(error, ServerError):
-        return {"kind": type(error).__name__, "error": str(error)}
-    line = " ".join(str(error).split())
-    return {"kind": StartupFailed.__name__, "error": f"{type(error).__name__}: {line}"}
 
 
 if __name__ == "__main__":

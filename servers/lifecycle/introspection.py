@@ -7,9 +7,11 @@ import gc
 import platform
 import sys
 from concurrent.futures import Executor
-from typing import Any, Protocol
+from typing import Protocol
 
 from loopbench.servers.adapters.protocol import InForce
+from loopbench.servers.lifecycle import messages
+from loopbench.servers.lifecycle.messages import Collector, Loop, Python, StackFacts
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, Stack
 from loopbench.servers.supervision import os_stats
@@ -21,46 +23,42 @@ class Live(Protocol):
     def in_force(self) -> InForce: ...
 
 
-def gather(stack: Stack, server: Live, settings: Settings) -> dict[str, Any]:
-    """Facts as JSON types, without anything that names this machine's folders.
+def gather(stack: Stack, server: Live, settings: Settings) -> StackFacts:
+    """Facts of a live server. Call it on the server's loop.
 
-    Call it on the server's loop. None means that the platform or the loop
-    does not let the fact be read. Raises PackageNotFoundError for a package
-    of the stack that runs without being installed.
-
-    differs, holes: of the Stack's own row, for whoever compares facts without STACKS.
+    Raises PackageNotFoundError for a package of the stack that runs without being installed.
     """
     from importlib.metadata import version  # takes long, and no server needs it to start
 
     loop = asyncio.get_running_loop()
     serves = stack.loop != NO_LOOP
-    return {
-        "stack": stack.name,
-        "framework": stack.framework,
-        "server": stack.server,
-        "python": _python(),
-        "packages": {package: version(package) for package in stack.packages},
-        "loop": {"class": _class_name(loop) if serves else None, "debug": loop.get_debug()},
-        "executor": _executor(loop),
-        "gc": {"enabled": gc.isenabled(), "threshold": list(gc.get_threshold())},
-        "cpus": os_stats.cpus_in_force(),
-        "settings": settings.described(),
-        "in_force": server.in_force(),
-        "differs": dict(stack.differs),
-        "holes": dict(stack.holes),
-    }
+    return StackFacts(
+        stack=stack.name,
+        framework=stack.framework,
+        server=stack.server,
+        python=_python(),
+        packages={package: version(package) for package in stack.packages},
+        loop=Loop(_class_name(loop) if serves else None, loop.get_debug()),
+        executor=_executor(loop),
+        gc=Collector(gc.isenabled(), gc.get_threshold()),
+        cpus=os_stats.cpus_in_force(),
+        settings=settings.described(),
+        in_force=server.in_force(),
+        differs=dict(stack.differs),
+        holes=dict(stack.holes),
+    )
 
 
-def _python() -> dict[str, Any]:
+def _python() -> Python:
     gil = getattr(sys, "_is_gil_enabled", None)  # Python 3.13 and later
-    return {
-        "version": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "compiler": platform.python_compiler(),
-        "gil": True if gil is None else gil(),
-        "dev_mode": sys.flags.dev_mode,
-        "optimize": sys.flags.optimize,
-    }
+    return Python(
+        version=platform.python_version(),
+        implementation=platform.python_implementation(),
+        compiler=platform.python_compiler(),
+        gil=True if gil is None else gil(),
+        dev_mode=sys.flags.dev_mode,
+        optimize=sys.flags.optimize,
+    )
 
 
 def default_executor(loop: asyncio.AbstractEventLoop) -> Executor | None:
@@ -71,14 +69,11 @@ def default_executor(loop: asyncio.AbstractEventLoop) -> Executor | None:
     return next((value for value in held if isinstance(value, Executor)), None)
 
 
-def _executor(loop: asyncio.AbstractEventLoop) -> dict[str, Any] | None:
+def _executor(loop: asyncio.AbstractEventLoop) -> messages.Executor | None:
     executor = default_executor(loop)
     if executor is None:
         return None
-    return {
-        "class": _class_name(executor),
-        "threads": getattr(executor, "_max_workers", None),
-    }
+    return messages.Executor(_class_name(executor), getattr(executor, "_max_workers", None))
 
 
 def _class_name(value: object) -> str:

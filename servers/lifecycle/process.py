@@ -16,15 +16,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from loopbench.results.schema import ROOT
 from loopbench.servers import errors, stacks
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.errors import ServerError, StartupFailed
-from loopbench.servers.lifecycle.child_main import Config
+from loopbench.servers.lifecycle.messages import (
+    EVENTS,
+    Config,
+    Facts,
+    Failed,
+    Listening,
+    Read,
+    StackFacts,
+)
 from loopbench.servers.lifecycle.tree import layout_of
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -34,12 +42,13 @@ from loopbench.servers.supervision.control_pipe import (
     ControlClosed,
     ControlError,
     ControlTimeout,
-    Message,
 )
+from loopbench.servers.supervision.messages import MessageError, Question, to_json
 from loopbench.servers.supervision.os_stats import Reading
 
 __all__ = ["Ended", "Reading", "ServerProcess", "server_process"]
 
+A = TypeVar("A")
 _DEFAULTS = Settings()
 _FACTS_BOUND_S = 10.0
 _FAILURES: dict[str, type[ServerError]] = {
@@ -87,8 +96,9 @@ class ServerProcess:
     def failure(self) -> str | None:
         """Why it ended by itself, in its own words; None where it said nothing, as when it was
         killed. Complete once it was stopped."""
-        errors = [event["error"] for event in self._child.events if event["event"] == "failed"]
-        return errors[-1] if errors else None
+        events = [EVENTS.from_json(event, strict=False) for event in self._child.events]
+        failed = [event.error for event in events if isinstance(event, Failed)]
+        return failed[-1] if failed else None
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -96,12 +106,12 @@ class ServerProcess:
         return (self.pid,)
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What is in force inside, see servers.lifecycle.introspection; asked anew each time.
+    def facts(self) -> StackFacts:
+        """What is in force inside; asked anew each time.
 
         Raises as `read` does, and ControlError where a fact cannot be had.
         """
-        return self._child.command("facts", _FACTS_BOUND_S)
+        return self._child.ask(Facts(), _FACTS_BOUND_S)
 
     def read(self, timeout_s: float = 2.0) -> Reading:
         """A Reading taken inside the process, even while its loop is blocked.
@@ -109,15 +119,19 @@ class ServerProcess:
         Raises ControlTimeout when no answer came in time (a frozen process,
         a GIL that is held), ControlClosed when the process is gone.
         """
-        return Reading(**self._child.command("read", timeout_s))
+        return self._child.ask(Read(), timeout_s)
 
-    def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """Have the child do one of `servers.lifecycle.child_main`'s commands; its answer.
+    def ask(self, question: Question[A], timeout_s: float = 2.0) -> A:
+        """The child's answer, see servers.probe.readings.
 
-        Raises as `read` does, and ControlError for a command that fails or that its settings do
+        Raises as `read` does, and ControlError for a question that fails or that its settings do
         not allow.
         """
-        return self._child.command(do, timeout_s, **parameters)
+        return self._child.ask(question, timeout_s)
+
+    def ask_part(self, question: Question[Any], kind: type[A], timeout_s: float = 2.0) -> A:
+        """The same of a child of another tree, see `Conversation.ask_part`."""
+        return self._child.ask_part(question, kind, timeout_s)
 
     def stop(self) -> Ended:
         """Stop gracefully; kill at the bound. May be called again, and returns the same."""
@@ -141,7 +155,7 @@ def server_process(
 ) -> Iterator[ServerProcess]:
     """Run stack `name` in a child process that has answered a request; stop it in the end.
 
-    cpus: bind the process to these; `facts["cpus"]` says what is in force.
+    cpus: bind the process to these; `facts.cpus` says what is in force.
     log: its standard error is appended there; without one it is dropped.
     ready_timeout_s: spawn → first answer; by default what its row says.
     stop_timeout_s: how long a graceful stop may take before the process group is killed.
@@ -163,11 +177,11 @@ def server_process(
         stack=stack.name,
         host=host,
         port=port,
-        settings=settings.to_json(),
-        cpus=None if cpus is None else sorted(cpus),
+        settings=settings,
+        cpus=None if cpus is None else tuple(sorted(cpus)),
         parent=lasting_parent(prefix),
         stop_timeout_s=stop_timeout_s,
-        row=None if stack.own is None else asdict(stack),
+        row=None if stack.own is None else stack,
     )
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(open_log(log))
@@ -261,30 +275,41 @@ def _ready(
     """Configure the child and wait until it has answered a request; ControlError when it goes."""
     deadline = time.monotonic() + timeout_s
     with suppress(ControlClosed):  # what a process said before it went tells more
-        child.send(config.to_json())
-    message = child.event(timeout_s)
+        child.send(to_json(config))
+    listening = begun(child, timeout_s)
     start_ms = (time.perf_counter() - spawned) * 1000
-    if message["event"] == "failed":
-        raise refusal(message)
-    greet(stack, message["host"], message["port"], deadline)
+    greet(stack, listening.host, listening.port, deadline)
     first_answer_ms = (time.perf_counter() - spawned) * 1000
     return ServerProcess(
         stack=stack,
-        pid=message["pid"],
-        url=message["url"],
-        host=message["host"],
-        port=message["port"],
+        pid=listening.pid,
+        url=listening.url,
+        host=listening.host,
+        port=listening.port,
         start_ms=start_ms,
         first_answer_ms=first_answer_ms,
-        one_clock=not prefix or message.get("boot_id", "") == os_stats.boot_id(),
+        one_clock=not prefix or listening.boot_id == os_stats.boot_id(),
         _child=child,
         _stop_timeout_s=config.stop_timeout_s,
     )
 
 
-def refusal(message: Message) -> ServerError:
+def begun(child: Child, timeout_s: float) -> Listening:
+    """The child's first event. Raises what it says that it has raised, and ControlError."""
+    try:
+        event = EVENTS.from_json(child.event(timeout_s), strict=False)
+    except MessageError as error:
+        raise ControlError(str(error)) from error
+    if isinstance(event, Failed):
+        raise refusal(event)
+    if not isinstance(event, Listening):
+        raise ControlError(f"it said {event} instead of where it listens")
+    return event
+
+
+def refusal(failed: Failed) -> ServerError:
     """What a child that failed said, as what it raised."""
-    return _FAILURES.get(message["kind"], StartupFailed)(message["error"])
+    return _FAILURES.get(failed.kind, StartupFailed)(failed.error)
 
 
 def greet(stack: Stack, host: str, port: int, deadline: float) -> None:

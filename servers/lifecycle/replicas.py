@@ -8,17 +8,20 @@ every stack, and none of the servers' own managers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
+from loopbench.servers.lifecycle.messages import StackFacts
 from loopbench.servers.lifecycle.process import Ended, Reading, ServerProcess, server_process
-from loopbench.servers.probe.merge import gathered
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
-from loopbench.servers.supervision.control_pipe import Message
+from loopbench.servers.supervision.merging import merged
+from loopbench.servers.supervision.messages import Question
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +79,18 @@ class ServerGroup:
         return next(filter(None, (member.failure for member in self.members)), None)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> StackFacts:
         """See `ServerProcess.facts`; of the first, as all were told the same."""
         return self.members[0].facts
 
     def read(self, timeout_s: float = 2.0) -> Reading:
         """Sums over the processes; the instant is the mean of theirs. Raises as
         `ServerProcess.read` does."""
-        return summed([member.read(timeout_s) for member in self.members])
+        return merged(member.read(timeout_s) for member in self.members)
 
-    def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each; their answers as `servers.probe.merge` puts them together.
-        Raises as `ServerProcess.ask` does."""
-        answers = [member.ask(do, timeout_s, **parameters) for member in self.members]
-        return gathered(do, answers)
+    def ask(self, question: Question[A], timeout_s: float = 2.0) -> A:
+        """The same to each; their answers merged. Raises as `ServerProcess.ask` does."""
+        return merged([member.ask(question, timeout_s) for member in self.members])
 
     def stop(self) -> Ended:
         """Stop each in turn. The time is that of the slowest; the exit status the first that is
@@ -148,23 +149,3 @@ def server_processes(
         sharing = replace(settings, reuse_port=True)
         first = member(sharing)
         yield ServerGroup((first, *(member(sharing, first.port) for _ in range(count - 1))))
-
-
-def summed(readings: Iterable[Reading]) -> Reading:
-    """Several processes as one; what one of them could not read is unknown of all."""
-    every = list(readings)
-
-    def total(of: Callable[[Reading], int | None]) -> int | None:
-        values = [value for reading in every if (value := of(reading)) is not None]
-        return sum(values) if len(values) == len(every) else None
-
-    return Reading(
-        monotonic_ns=sum(reading.monotonic_ns for reading in every) // len(every),
-        cpu_ns=sum(reading.cpu_ns for reading in every),
-        rss_bytes=total(lambda reading: reading.rss_bytes),
-        rss_peak_bytes=total(lambda reading: reading.rss_peak_bytes),
-        threads=sum(reading.threads for reading in every),
-        descriptors=total(lambda reading: reading.descriptors),
-        voluntary_switches=sum(reading.voluntary_switches for reading in every),
-        involuntary_switches=sum(reading.involuntary_switches for reading in every),
-    )

@@ -13,35 +13,38 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loopbench.results.schema import ROOT
 from loopbench.servers import stacks
-from loopbench.servers.lifecycle.child_main import Config
+from loopbench.servers.lifecycle.messages import Config, Facts, Manager, Read, StackFacts, Threads
 from loopbench.servers.lifecycle.process import (
     ServerProcess,
     awaiting,
+    begun,
     greet,
     lasting_parent,
     open_log,
-    refusal,
     spawn,
     temporary_folder,
 )
-from loopbench.servers.lifecycle.replicas import ServerGroup, summed
+from loopbench.servers.lifecycle.replicas import ServerGroup
 from loopbench.servers.managers import table
 from loopbench.servers.managers.manager_main import Managing
 from loopbench.servers.managers.worker_socket import ControlSocket, LiveWorker, await_workers
-from loopbench.servers.probe.merge import gathered
+from loopbench.servers.probe.readings import Moment, Observation
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.child_process import Child, Ended, interrupts_deferred
-from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError, Message
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError
+from loopbench.servers.supervision.merging import merged
+from loopbench.servers.supervision.messages import Question, to_json
 from loopbench.servers.supervision.os_stats import Reading
 
+A = TypeVar("A")
 _FACTS_BOUND_S = 10.0
 POOL = "database_pool_"
 """How the names of those facts begin that are None until a route first needs a pool."""
@@ -96,29 +99,29 @@ class ManagedGroup:
         return "; ".join(self._deaths) or None
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> StackFacts:
         """What is in force in each of the workers, and who manages how many.
 
         Raises as `ServerProcess.facts` does, and ControlError for workers that differ.
         """
-        facts = _once_opened(self._each("facts", _FACTS_BOUND_S))
+        facts = _once_opened(self._each(Facts(), _FACTS_BOUND_S))
         if any(other != facts[0] for other in facts):
             raise ControlError(f"the workers of {self.stack.name} are not alike: {facts}")
-        manager = {"name": table.of(self.stack).name, "workers": len(facts)}
-        return {**facts[0], "manager": manager}
+        return replace(facts[0], manager=Manager(table.of(self.stack).name, len(facts)))
 
     def read(self, timeout_s: float = 2.0) -> Reading:
         """Sums over the workers and their manager. Raises as `ServerProcess.read` does."""
-        return summed([Reading(**reading) for reading in self._readings(timeout_s)])
+        return merged([*self._each(Read(), timeout_s), self.manager.ask(Read(), timeout_s)])
 
-    def ask(self, do: str, timeout_s: float = 2.0, **parameters: Any) -> Message:
-        """The same command to each worker; their answers as `servers.probe.merge` puts them
-        together, with the manager's own share of processes and threads.
+    def ask(self, question: Question[A], timeout_s: float = 2.0) -> A:
+        """The same to each worker; their answers merged, with the manager's own share of processes
+        and threads.
 
         Raises as `ServerProcess.ask` does.
         """
-        answer = gathered(do, self._each(do, timeout_s, **parameters))
-        return {**answer, **_OF_THE_MANAGER.get(do, _nothing)(self, answer, timeout_s)}
+        answer = merged(self._each(question, timeout_s))
+        add = _OF_THE_MANAGER.get(type(answer))
+        return answer if add is None else add(self, answer, timeout_s)
 
     def stop(self) -> Ended:
         """Have the manager stop as it does by itself, at SIGTERM; kill all at the bound.
@@ -139,38 +142,30 @@ class ManagedGroup:
         gone = [worker.pid for worker in self.workers if not worker.alive]
         self._deaths.extend(f"worker {pid} of {name} ended by itself" for pid in gone)
 
-    def _each(self, do: str, timeout_s: float, **parameters: Any) -> list[Message]:
+    def _each(self, question: Question[A], timeout_s: float) -> list[A]:
         if self.manager.ended is not None:
             raise ControlClosed("the processes have been stopped")
-        return [worker.talk.command(do, timeout_s, **parameters) for worker in self.workers]
-
-    def _readings(self, timeout_s: float) -> list[Message]:
-        return [*self._each("read", timeout_s), self.manager.command("read", timeout_s)]
+        return [worker.talk.ask(question, timeout_s) for worker in self.workers]
 
 
-def _nothing(group: ManagedGroup, merged: Message, timeout_s: float) -> Message:
-    return {}
-
-
-def _threads(group: ManagedGroup, merged: Message, timeout_s: float) -> Message:
-    answer = group.manager.command("threads", timeout_s)
+def _with_threads(group: ManagedGroup, workers: Observation, timeout_s: float) -> Observation:
     above = [
-        {**thread, "name": f"manager: {thread['name']}", "pid": answer["pid"]}
-        for thread in answer["threads"]
+        replace(reading, thread=f"manager: {reading.thread}")
+        for reading in group.manager.ask(Threads(), timeout_s).threads
     ]
-    return {"threads": [*merged["threads"], *above]}
+    return replace(workers, threads=(*workers.threads, *above))
 
 
-def _process(group: ManagedGroup, merged: Message, timeout_s: float) -> Message:
-    above = Reading(**group.manager.command("read", timeout_s))
-    both = summed([Reading(**merged["process"]), above])
-    return {"process": {**asdict(both), "monotonic_ns": merged["process"]["monotonic_ns"]}}
+def _with_process(group: ManagedGroup, workers: Moment, timeout_s: float) -> Moment:
+    both = merged([workers.process, group.manager.ask(Read(), timeout_s)])
+    return replace(workers, process=replace(both, monotonic_ns=workers.process.monotonic_ns))
 
 
-_OF_THE_MANAGER: dict[str, Callable[[ManagedGroup, Message, float], Message]] = {
-    "observe": _threads,
-    "glance": _process,
+_OF_THE_MANAGER: dict[type[object], Callable[[ManagedGroup, Any, float], Any]] = {
+    Observation: _with_threads,
+    Moment: _with_process,
 }
+"""What the manager's process adds to an answer of its workers."""
 
 Served = ServerProcess | ServerGroup | ManagedGroup
 """What can be loaded: one process, several, or several under a manager."""
@@ -201,11 +196,11 @@ def managed_processes(
         stack=stack.name,
         host=host,
         port=0,
-        settings=settings.to_json(),
-        cpus=None if cpus is None else sorted(cpus),
+        settings=settings,
+        cpus=None if cpus is None else tuple(sorted(cpus)),
         parent=lasting_parent(()),
         stop_timeout_s=stop_timeout_s,
-        row=None if stack.own is None else asdict(stack),
+        row=None if stack.own is None else stack,
     )
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(open_log(log))
@@ -219,18 +214,16 @@ def managed_processes(
         deadline = time.monotonic() + ready_timeout_s
         with awaiting(manager, stack, ready_timeout_s, stop_timeout_s):
             with suppress(ControlClosed):  # its output explains an early exit better
-                manager.send(asdict(Managing(config.to_json(), count, control_socket.path)))
-            listening = manager.event(ready_timeout_s)
-            if listening["event"] == "failed":
-                raise refusal(listening)
+                manager.send(to_json(Managing(config, count, control_socket.path)))
+            listening = begun(manager, ready_timeout_s)
             workers = await_workers(control_socket, cleanup, manager, count, deadline)
             start_ms = (time.perf_counter() - spawned) * 1000
-            greet(stack, listening["host"], listening["port"], deadline)
+            greet(stack, listening.host, listening.port, deadline)
         first_answer_ms = (time.perf_counter() - spawned) * 1000
         yield ManagedGroup(
             stack=row,
-            host=listening["host"],
-            port=listening["port"],
+            host=listening.host,
+            port=listening.port,
             start_ms=start_ms,
             first_answer_ms=first_answer_ms,
             workers=workers,
@@ -239,25 +232,25 @@ def managed_processes(
         )
 
 
-def _once_opened(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _once_opened(facts: list[StackFacts]) -> list[StackFacts]:
     """Facts of workers, with what only some were asked to open taken for that of the rest: a
     pool that nobody has asked a worker for says nothing of its size."""
-    opened: dict[str, Any] = {}
-    for worker in facts:
-        opened |= {
-            name: size for name, size in worker["in_force"].items() if _of_a_pool(name, size)
-        }
+    opened = {
+        name: size
+        for worker in facts
+        for name, size in worker.in_force.items()
+        if name.startswith(POOL) and size is not None
+    }
     return [
-        {**worker, "in_force": worker["in_force"] | _missing(worker, opened)} for worker in facts
+        replace(
+            worker,
+            in_force={
+                **worker.in_force,
+                **{name: opened[name] for name in opened if worker.in_force.get(name) is None},
+            },
+        )
+        for worker in facts
     ]
-
-
-def _of_a_pool(name: str, size: Any) -> bool:
-    return name.startswith(POOL) and size is not None
-
-
-def _missing(worker: dict[str, Any], opened: dict[str, Any]) -> dict[str, Any]:
-    return {name: size for name, size in opened.items() if worker["in_force"].get(name) is None}
 
 
 def _stop(manager: Child, timeout_s: float) -> Ended:

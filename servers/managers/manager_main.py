@@ -17,37 +17,45 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.child_main import (
-    Config,
-    Handler,
+    Handlers,
     SharedStation,
     accept,
-    failure,
+    answering,
     obey,
     settle,
+)
+from loopbench.servers.lifecycle.messages import (
+    EVENTS,
+    Config,
+    Failed,
+    Listening,
+    Read,
+    ThreadList,
+    Threads,
 )
 from loopbench.servers.managers import table
 from loopbench.servers.managers.worker import WorkerOptions
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
-from loopbench.servers.supervision.control_pipe import Message
+from loopbench.servers.supervision.control_pipe import STOP
+from loopbench.servers.supervision.messages import Json, from_json
 
 
 @dataclass(frozen=True, slots=True)
 class Managing:
     """What the harness tells a manager, as the first line of its standard input.
 
-    child: a `servers.lifecycle.child_main.Config` as JSON, for each of the workers.
+    child: for each of the workers.
     control_socket: the path of the Unix socket on which workers report to the harness.
     """
 
-    child: dict[str, Any]
+    child: Config
     workers: int
     control_socket: str
 
@@ -64,27 +72,24 @@ def main() -> int:
     if first is None:
         return 0
     try:
-        return _manage(station, commands, Managing(**first))
+        return _manage(station, commands, from_json(Managing, first))
     except Exception as error:
         traceback.print_exc()
-        station.send({"event": "failed", **failure(error)})
+        station.send(EVENTS.to_json(Failed.of(error)))
         return 1
 
 
-def _manage(station: SharedStation, commands: Iterable[Message], options: Managing) -> int:
-    config = Config(**options.child)
+def _manage(station: SharedStation, commands: Iterable[Json], options: Managing) -> int:
+    config = options.child
     settle(config)
     stack, settings = config.wanted()
     manage = table.load(table.of(stack))
     listener = _listen(stack, config, settings)
-    WorkerOptions(options.control_socket, config.to_json()).export()
-    handlers: dict[str, Handler] = {
-        "read": lambda _: asdict(os_stats.read()),
-        "threads": lambda _: {
-            "pid": os.getpid(),
-            "threads": [asdict(thread) for thread in os_stats.read_threads() or ()],
-        },
-        "stop": lambda _: accept(_terminate),
+    WorkerOptions(options.control_socket, config).export()
+    handlers: Handlers = {
+        **answering(Read, lambda _: os_stats.read()),
+        **answering(Threads, lambda _: ThreadList(tuple(os_stats.read_threads() or ()))),
+        STOP: lambda _: accept(_terminate),
     }
     threading.Thread(
         target=obey,
@@ -93,7 +98,8 @@ def _manage(station: SharedStation, commands: Iterable[Message], options: Managi
         daemon=True,
     ).start()
     host, port = listener.getsockname()[:2]
-    station.send({"event": "listening", "host": host, "port": port, "pid": os.getpid()})
+    url = f"http://{host}:{port}"
+    station.send(EVENTS.to_json(Listening(url, host, port, os.getpid(), os_stats.boot_id())))
     return manage(listener, options.workers, stack, settings)
 
 

@@ -17,26 +17,26 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.lifecycle import introspection, runner
 from loopbench.servers.lifecycle.child_main import (
-    FACTS_BOUND_S,
-    Config,
-    Handler,
+    Handlers,
     SharedStation,
-    failure,
+    answering,
     obey,
     observations,
     probing,
+    telling_facts,
 )
+from loopbench.servers.lifecycle.messages import EVENTS, Config, Failed, Read, WorkerListening
 from loopbench.servers.managers import table
 from loopbench.servers.stacks import Stack, make_application, prepare
 from loopbench.servers.supervision import os_stats
-from loopbench.servers.supervision.control_pipe import Message
+from loopbench.servers.supervision.messages import from_json, to_json
 
 _VARIABLE = "LOOPBENCH_WORKER"
 
@@ -46,20 +46,20 @@ class WorkerOptions:
     """What a manager hands to its workers in an environment variable.
 
     control_socket: the path of the Unix socket on which the worker reports to the harness.
-    child: a `servers.lifecycle.child_main.Config` as JSON. See `servers.managers.manager_main`.
+    child: see `servers.managers.manager_main`.
     """
 
     control_socket: str
-    child: dict[str, Any]
+    child: Config
 
     def export(self) -> None:
         """Put them into the environment of every process that this one starts."""
-        os.environ[_VARIABLE] = json.dumps(asdict(self))
+        os.environ[_VARIABLE] = json.dumps(to_json(self))
 
     @classmethod
     def from_environment(cls) -> WorkerOptions:
         """The options that this process's manager exported. Raises KeyError where it has none."""
-        return cls(**json.loads(os.environ[_VARIABLE]))
+        return from_json(cls, json.loads(os.environ[_VARIABLE]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ class Worker:
         # A manager that is killed takes its workers with it, where the system can see to that.
         os_stats.die_with_parent(os.getppid())
         os_stats.allow_many_files()
-        config = Config(**options.child)
+        config = options.child
         stack, self.settings = config.wanted()
         self.stack: Stack = table.managed(stack)
         self._station = _connect(options.control_socket)
         self._held = ExitStack()
         prepare(stack)
         self.watching = self._held.enter_context(probing(self.settings))
-        self._handlers: dict[str, Handler] = {"read": lambda _: asdict(os_stats.read())}
+        self._handlers: Handlers = answering(Read, lambda _: os_stats.read())
         if self.watching is not None:
             self._handlers |= observations(self.watching)
         threading.Thread(
@@ -126,20 +126,15 @@ class Worker:
 
     def listening(self, in_force: Callable[[], InForce]) -> None:
         """On the loop, once the application has started: report."""
-        loop = asyncio.get_running_loop()
-
-        async def gather() -> Message:
-            return introspection.gather(self.stack, _Live(in_force), self.settings)
-
-        self._handlers["facts"] = lambda _: asyncio.run_coroutine_threadsafe(gather(), loop).result(
-            FACTS_BOUND_S
-        )
-        self._station.send({"event": "listening", "pid": os.getpid()})
+        live = _Live(in_force)
+        gather = partial(introspection.gather, self.stack, live, self.settings)
+        self._handlers.update(telling_facts(asyncio.get_running_loop(), gather))
+        self._station.send(EVENTS.to_json(WorkerListening(os.getpid())))
 
     def failed(self, error: BaseException) -> None:
         """Report why there will be no server."""
         traceback.print_exception(error, file=sys.stderr)
-        self._station.send({"event": "failed", **failure(error)})
+        self._station.send(EVENTS.to_json(Failed.of(error)))
 
     def end(self) -> None:
         """On the loop, when the application has ended: nothing is watched any more."""

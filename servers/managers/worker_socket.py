@@ -15,13 +15,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.lifecycle.messages import EVENTS, Failed, WorkerListening
 from loopbench.servers.lifecycle.process import refusal
 from loopbench.servers.supervision.child_process import Child, Conversation
 from loopbench.servers.supervision.control_pipe import (
     Channel,
     ControlClosed,
     ControlTimeout,
-    Message,
 )
 
 
@@ -92,12 +92,12 @@ def await_workers(
             cleanup.callback(channel.close)
             starting.append(Conversation(channel))
         for talk in tuple(starting):
-            message = _listening(talk)
-            if message is not None:
+            listening = _listening(talk)
+            if listening is not None:
                 starting.remove(talk)
-                serving.append(LiveWorker(message["pid"], talk))
+                serving.append(LiveWorker(listening.pid, talk))
         with suppress(ControlTimeout):
-            raise refusal(manager.event(0.0))
+            _expect_no_failure(EVENTS.from_json(manager.event(0.0)))
     return tuple(serving)
 
 
@@ -110,16 +110,22 @@ def _await(deadline: float, *sources: ControlSocket | Child | Channel) -> None:
         raise ControlTimeout("not every worker has reported")
 
 
-def _listening(talk: Conversation) -> Message | None:
-    """The message that a worker serves; None while it has not come. Raises StartupFailed."""
+def _listening(talk: Conversation) -> WorkerListening | None:
+    """The event that a worker serves; None while it has not come. Raises StartupFailed."""
     try:
-        message = talk.event(0.0)
+        event = EVENTS.from_json(talk.event(0.0))
     except ControlTimeout:
         return None
     except ControlClosed as error:
         raise StartupFailed(
             "a worker ended before it served; the server's log says more"
         ) from error
-    if message["event"] == "failed":
-        raise refusal(message)
-    return message
+    _expect_no_failure(event)
+    assert isinstance(event, WorkerListening)
+    return event
+
+
+def _expect_no_failure(event: object) -> None:
+    """Raise what a process says that it has raised."""
+    if isinstance(event, Failed):
+        raise refusal(event)

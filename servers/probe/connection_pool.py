@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from loopbench.servers.probe.durations import ThreadCounts
+from loopbench.servers.supervision.merging import COUNTS, MOST_KNOWN, SUM_BY_NAME, Pairs
 
 _clock = time.perf_counter_ns
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReading:
+    """Pools since the reset: see PoolWatch. most_waiting: at once; None where no pool was opened;
+    of several processes, that of the one with the most. wait_us: pairs of us and count."""
+
+    sizes: Annotated[dict[str, int], SUM_BY_NAME]
+    most_waiting: Annotated[int | None, MOST_KNOWN]
+    wait_us: Annotated[Pairs, COUNTS]
 
 
 class PoolWatch:
@@ -43,10 +55,10 @@ class PoolWatch:
         with self._lock:
             self._waiting -= 1
 
-    def snapshot(self) -> dict[str, Any]:
-        """Since the reset, as JSON types; `most_waiting` None where no pool was opened."""
-        return {
-            "sizes": dict(self.sizes),
-            "most_waiting": self._most_waiting if self.sizes else None,
-            "wait_us": self._waits.merged(),
-        }
+    def read(self) -> PoolReading:
+        """Since the reset."""
+        return PoolReading(
+            sizes=dict(self.sizes),
+            most_waiting=self._most_waiting if self.sizes else None,
+            wait_us=self._waits.merged(),
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from _thread import get_ident
 
+from loopbench.servers.supervision.merging import Pairs
+
 Counts = dict[int, int]
 """Duration in whole microseconds, to three significant digits → how often."""
 
@@ -38,10 +40,10 @@ class ThreadCounts:
         us = rounded_us(duration_ns)
         counts[us] = counts.get(us, 0) + 1
 
-    def merged(self) -> list[tuple[int, int]]:
+    def merged(self) -> Pairs:
         """All threads' counts together, by duration."""
         total: Counts = {}
         for counts in list(self._by_thread.values()):
             for us, count in counts.copy().items():
                 total[us] = total.get(us, 0) + count
-        return sorted(total.items())
+        return tuple(sorted(total.items()))

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from selectors import BaseSelector
-from typing import Any
+from typing import Annotated
 
 from loopbench.servers.probe.durations import Counts, rounded_us
 from loopbench.servers.probe.selector import SelectorWatch, watched_selector
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, SelectorClock
 from loopbench.servers.probe.stalls.watcher import StallWatcher
+from loopbench.servers.supervision.merging import COUNTS, FIRST, MOST, SUM, Pairs
 
 SELDOM = 10
 """Every so many beats the tasks are counted, which takes some 0.2 ms where there are a
@@ -28,6 +30,25 @@ _clock = time.perf_counter_ns
 def class_name(value: object) -> str:
     """Module and name of an object's class."""
     return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopReading:
+    """A loop since the reset; a wait or stretch that still lasts counts so far. None: the loop does
+    not let itself be read, or there is none.
+
+    Of several processes, idle and wall time are added, so that utilisation is the mean.
+    idle_ns: of the selector's wait. beats: how often the timer was served, since the process began.
+    delay_us: pairs of us and count.
+    """
+
+    loop_class: Annotated[str | None, FIRST]
+    wall_ns: Annotated[int, SUM]
+    idle_ns: Annotated[int | None, SUM]
+    longest_stretch_ns: Annotated[int | None, MOST]
+    tasks_max: Annotated[int | None, MOST]
+    beats: Annotated[int, SUM]
+    delay_us: Annotated[Pairs, COUNTS]
 
 
 class LoopWatch:
@@ -91,7 +112,7 @@ class LoopWatch:
             self._paused_at = self._reset_at
         if self._selector is not None:
             self._selector.reset()
-        self._most_tasks = 0
+        self._tasks_max = 0
         self._delays: Counts = {}
 
     def pause(self) -> None:
@@ -136,7 +157,7 @@ class LoopWatch:
             self._beats += 1
             if self._beats % SELDOM:
                 return
-            self._most_tasks = max(self._most_tasks, len(asyncio.all_tasks(self._loop)))
+            self._tasks_max = max(self._tasks_max, len(asyncio.all_tasks(self._loop)))
             self._on_beat()
         except Exception as error:  # the beat goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
@@ -150,19 +171,19 @@ class LoopWatch:
                 us = rounded_us(now - point)
                 delays[us] = delays.get(us, 0) + 1
 
-    def snapshot(self) -> dict[str, Any]:
-        """Since the reset, as JSON types; a wait or stretch that still lasts counts so far."""
+    def read(self) -> LoopReading:
+        """Since the reset."""
         idle = longest = None
         if self._selector is not None:
             idle, longest = self._selector.read()
         now, paused_at = _clock(), self._paused_at
         paused_ns = self._paused_ns + (0 if paused_at is None else now - paused_at)
-        return {
-            "class": None if self._loop is None else class_name(self._loop),
-            "wall_ns": now - self._reset_at - paused_ns,
-            "idle_ns": None if idle is None else max(0, int(idle * 1e9) - paused_ns),
-            "longest_stretch_ns": None if longest is None else int(longest * 1e9),
-            "most_tasks": None if self._loop is None else self._most_tasks,
-            "beats": self._beats,
-            "delay_us": sorted(self._delays.copy().items()),
-        }
+        return LoopReading(
+            loop_class=None if self._loop is None else class_name(self._loop),
+            wall_ns=now - self._reset_at - paused_ns,
+            idle_ns=None if idle is None else max(0, int(idle * 1e9) - paused_ns),
+            longest_stretch_ns=None if longest is None else int(longest * 1e9),
+            tasks_max=None if self._loop is None else self._tasks_max,
+            beats=self._beats,
+            delay_us=tuple(sorted(self._delays.copy().items())),
+        )

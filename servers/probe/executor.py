@@ -5,13 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, ParamSpec, TypeVar
 
 from loopbench.servers.probe.durations import ThreadCounts
+from loopbench.servers.supervision.merging import COUNTS, MOST, SUM, Pairs
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _clock = time.perf_counter_ns
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorReading:
+    """The executor since the reset; of several processes, the threads of all and the longest queue.
+
+    threads_max: as many as there are now, since they do not end. queue_max: calls that waited for a
+    thread at once. None where no executor is watched. wait_us, run_us: pairs of us and count.
+    """
+
+    threads_max: Annotated[int | None, SUM]
+    queue_max: Annotated[int | None, MOST]
+    wait_us: Annotated[Pairs, COUNTS]
+    run_us: Annotated[Pairs, COUNTS]
 
 
 class WatchedExecutor(ThreadPoolExecutor):
@@ -41,7 +57,7 @@ class ExecutorWatch:
         """Begin counting anew."""
         self._waits = ThreadCounts()
         self._runs = ThreadCounts()
-        self._most_queued = 0
+        self._queue_max = 0
 
     def timed(self, fn: Callable[P, T], submitted: int) -> Callable[P, T]:
         """`fn`, which notes when it begins and ends."""
@@ -65,7 +81,7 @@ class ExecutorWatch:
     def submitted(self) -> None:
         """A call has been put into the queue."""
         try:
-            self._most_queued = max(self._most_queued, self.queued or 0)
+            self._queue_max = max(self._queue_max, self.queued or 0)
         except Exception as error:  # as in `_ran`
             self.failure = self.failure or f"{type(error).__name__}: {error}"
 
@@ -74,11 +90,11 @@ class ExecutorWatch:
         """Calls that wait for a thread right now; None where no executor is watched."""
         return None if self.executor is None else self.executor._work_queue.qsize()
 
-    def snapshot(self) -> dict[str, Any]:
-        """Since the reset, as JSON types; `threads` as many as there are now (they do not end)."""
-        return {
-            "threads": None if self.executor is None else len(self.executor._threads),
-            "most_queued": None if self.executor is None else self._most_queued,
-            "wait_us": self._waits.merged(),
-            "run_us": self._runs.merged(),
-        }
+    def read(self) -> ExecutorReading:
+        """Since the reset."""
+        return ExecutorReading(
+            threads_max=None if self.executor is None else len(self.executor._threads),
+            queue_max=None if self.executor is None else self._queue_max,
+            wait_us=self._waits.merged(),
+            run_us=self._runs.merged(),
+        )

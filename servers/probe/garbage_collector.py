@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 LONG_NS = 1_000_000
 """A pause that is longer is kept with its instants."""
@@ -25,6 +24,17 @@ class Pause:
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """The pauses of one generation of a process's collector since the reset: how many, how long in
+    all, the longest."""
+
+    generation: int
+    pauses: int
+    pause_total_ns: int
+    pause_max_ns: int
+
+
 class CollectorWatch:
     """Pauses since the reset, by generation: how many, how long in all, the longest.
 
@@ -39,7 +49,7 @@ class CollectorWatch:
 
     def reset(self) -> None:
         """Begin counting anew."""
-        self._pauses: dict[int, list[int]] = {}
+        self._pauses: dict[int, Pauses] = {}
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -64,11 +74,14 @@ class CollectorWatch:
         took = ended - self._began
         if took > LONG_NS:
             self.long.append(Pause(self._began, ended, generation))
-        pause = self._pauses.setdefault(generation, [0, 0, 0])
-        pause[0] += 1
-        pause[1] += took
-        pause[2] = max(pause[2], took)
+        known = self._pauses.get(generation, Pauses(generation, 0, 0, 0))
+        self._pauses[generation] = Pauses(
+            generation,
+            known.pauses + 1,
+            known.pause_total_ns + took,
+            max(known.pause_max_ns, took),
+        )
 
-    def snapshot(self) -> dict[str, Any]:
-        """Since the reset, as JSON types: generation → [pauses, total ns, longest ns]."""
-        return {str(generation): list(pause) for generation, pause in self._pauses.items()}
+    def read(self) -> tuple[Pauses, ...]:
+        """Since the reset, of each generation that had any."""
+        return tuple(self._pauses.copy().values())

@@ -2,11 +2,11 @@
 
 One Probe watches one process. `watching` switches it on; stacks hand each
 handler to `watch`, which gives it back untouched where no Probe is on. What
-is counted starts anew at `reset` and is read by `snapshot`, both from any
+is counted starts anew at `reset` and is read by `observe`, both from any
 thread: the harness asks at the edges of its measured window.
 
 Times are perf_counter's, never the loop's own clock, which some loops cache.
-A Probe that fails says so in its snapshot; the server goes on serving.
+A Probe that fails says so in what it answers; the server goes on serving.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ from loopbench.servers.probe.durations import Counts, rounded_us
 from loopbench.servers.probe.event_loop import LoopWatch, class_name
 from loopbench.servers.probe.executor import ExecutorWatch
 from loopbench.servers.probe.garbage_collector import CollectorWatch
+from loopbench.servers.probe.readings import InstantSums, Moment, Observation, TallyReading
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
+from loopbench.servers.supervision import os_stats
 
 MOST_INSTANTS = 4_000_000
 """How many begins and ends are kept for a route and thread, 16 bytes each."""
@@ -306,13 +308,8 @@ class Probe:
         with self._settled():
             pass
 
-    def instants(self, name: str, skip: int, count: int) -> dict[str, Any]:
-        """Sums of the instants of `count` requests of a route, after the first `skip`.
-
-        handled: how many have ended since the instants were reset. began_ns,
-        ended_ns: sums of CLOCK_REALTIME instants, each less `origin_ns`; None
-        where fewer requests were handled, or too many to be kept.
-        """
+    def instants(self, name: str, skip: int, count: int) -> InstantSums:
+        """Sums of the instants of `count` requests of a route, after the first `skip`."""
         with self._settled([self._routes[name]]) as tallies:
             kept = [tally.kept[:] for tally in tallies]
             whole = all(tally.whole for tally in tallies)
@@ -320,61 +317,65 @@ class Probe:
         ended = sorted(instant for one in kept for instant in one[1::2])[skip : skip + count]
         known = whole and len(ended) == count
         origin = _clock()
-        return {
-            "handled": sum(len(one) // 2 for one in kept),
-            "origin_ns": origin + time.time_ns() - _clock(),
-            "began_ns": sum(began) - origin * count if known else None,
-            "ended_ns": sum(ended) - origin * count if known else None,
-        }
+        return InstantSums(
+            handled=sum(len(one) // 2 for one in kept),
+            origin_ns=origin + time.time_ns() - _clock(),
+            began_ns=sum(began) - origin * count if known else None,
+            ended_ns=sum(ended) - origin * count if known else None,
+        )
 
-    def snapshot(self) -> dict[str, Any]:
-        """All that was counted since the reset, as JSON types; durations as [us, count]."""
-        return {
-            "pid": os.getpid(),
-            "seconds": (_clock() - self._reset_at) / 1e9,
-            "failure": self.failure
+    def observe(self) -> Observation:
+        """All that was counted since the reset."""
+        return Observation(
+            pid=os.getpid(),
+            seconds=(_clock() - self._reset_at) / 1e9,
+            failure=self.failure
             or self._loop.failure
             or self.executor.failure
             or self._collector.failure
             or self._stalls.failure,
-            "loop": self._loop.snapshot(),
-            "executor": self.executor.snapshot(),
-            "pool": self.pool.snapshot(),
-            "collector": self._collector.snapshot(),
-            "stalls": self._stalls.snapshot(),
-            "routes": {
-                name: told for name, route in self._routes.items() if (told := self._told(route))
+            loop=self._loop.read(),
+            executor=self.executor.read(),
+            pool=self.pool.read(),
+            collector=self._collector.read(),
+            stalls=self._stalls.read(),
+            routes={
+                name: tallies
+                for name, route in self._routes.items()
+                if (tallies := self._tallies(route))
             },
-        }
+            threads=tuple(os_stats.read_threads() or ()),
+        )
 
-    def _told(self, route: RouteWatch) -> list[dict[str, Any]]:
-        """The tallies that have counted anything since the reset, as JSON types."""
+    def _tallies(self, route: RouteWatch) -> tuple[TallyReading, ...]:
+        """Those that have counted anything since the reset."""
         with self._settled([route]) as tallies:
             since = [(tally, tally.kept[tally.skipped :], tally.dropped) for tally in tallies]
         # Only now, as it takes a while: the loop's next beat must not wait for it.
-        told = [_tally_json(*one) for one in since]
-        return [one for one in told if one["requests"]]
+        readings = (_tally_reading(*one) for one in since)
+        return tuple(reading for reading in readings if reading.requests)
 
-    def glance(self) -> dict[str, Any]:
-        """The little that is asked for every second while a load runs, since the reset."""
-        return {"loop": self._loop.snapshot(), "executor_queue": self.executor.queued}
+    def glance(self) -> Moment:
+        """The little that is asked for every second while a load runs."""
+        return Moment(self._loop.read(), self.executor.queued, os_stats.read())
 
 
-def _tally_json(tally: Tally, instants: array[int], dropped: int) -> dict[str, Any]:
+def _tally_reading(tally: Tally, instants: array[int], dropped: int) -> TallyReading:
     counts: Counts = {}
     for began, ended in zip(instants[::2], instants[1::2], strict=True):
         us = rounded_us(ended - began)
         counts[us] = counts.get(us, 0) + 1
-    return {
-        "thread": "others" if tally.thread is None else tally.thread.name,
-        "is_main_thread": tally.thread is threading.main_thread(),
-        "is_loop_thread": tally.loop_thread,
-        "alive": None if tally.thread is None else tally.thread.is_alive(),
-        "loop_class": tally.loop_class,
-        "loop_number": tally.loop_number,
-        "requests": len(instants) // 2 + dropped,
-        "handler_us": sorted(counts.items()),
-    }
+    return TallyReading(
+        pid=os.getpid(),
+        thread="others" if tally.thread is None else tally.thread.name,
+        is_main_thread=tally.thread is threading.main_thread(),
+        is_loop_thread=tally.loop_thread,
+        alive=None if tally.thread is None else tally.thread.is_alive(),
+        loop_class=tally.loop_class,
+        loop_number=tally.loop_number,
+        requests=len(instants) // 2 + dropped,
+        handler_us=tuple(sorted(counts.items())),
+    )
 
 
 _active: Probe | None = None

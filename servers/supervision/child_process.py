@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from loopbench.servers.supervision.control_pipe import (
     STOP,
@@ -20,8 +20,16 @@ from loopbench.servers.supervision.control_pipe import (
     ControlClosed,
     ControlError,
     ControlTimeout,
-    Message,
 )
+from loopbench.servers.supervision.messages import (
+    Json,
+    MessageError,
+    Question,
+    from_json,
+    part_from_json,
+)
+
+A = TypeVar("A")
 
 _EXIT_POLL_S = 0.0005
 _TAIL_BYTES = 4096
@@ -51,10 +59,10 @@ class Conversation:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.events: list[Message] = []
+        self.events: list[Json] = []
         self._last_id = 0
 
-    def event(self, timeout_s: float) -> Message:
+    def event(self, timeout_s: float) -> Json:
         """The next message that is no answer to a command.
 
         Raises ControlTimeout, ControlClosed and ControlError as Channel.receive does.
@@ -64,21 +72,39 @@ class Conversation:
             self._receive(deadline)
         return self.events.pop(0)
 
-    def command(self, do: str, timeout_s: float, **parameters: Any) -> Message:
-        """Have the process do something and return its answer.
+    def ask(self, question: Question[A], timeout_s: float) -> A:
+        """Have the process answer.
 
         Raises ControlTimeout, ControlClosed and ControlError as Channel.receive
-        does, and ControlError when the answer is an error.
+        does, and ControlError when the answer is an error, or cannot be understood.
         """
+        sent, answer = self._answer(question, timeout_s)
+        try:
+            return from_json(question.answer(), answer)
+        except MessageError as error:
+            raise ControlError(f"{sent}: {error}") from error
+
+    def ask_part(self, question: Question[Any], kind: type[A], timeout_s: float) -> A:
+        """The same of a process of another version of the suite, of whose answer only what is in
+        `kind` is needed."""
+        sent, answer = self._answer(question, timeout_s)
+        try:
+            return part_from_json(kind, answer)
+        except MessageError as error:
+            raise ControlError(f"{sent}: {error}") from error
+
+    def _answer(self, question: Question[Any], timeout_s: float) -> tuple[str, Json]:
+        """The question's name, and the answer as it came."""
         deadline = time.monotonic() + timeout_s
         self._last_id += 1
-        self.channel.send({**parameters, "do": do, "id": self._last_id})
+        sent = question.to_json()
+        self.channel.send({**sent, "id": self._last_id})
         answer = self._receive(deadline)
         while answer is None or answer.pop("id") != self._last_id:
             answer = self._receive(deadline)  # the late answer to a command given up on
         if "error" in answer:
-            raise ControlError(f"{do}: {answer['error']}")
-        return answer
+            raise ControlError(f"{sent['do']}: {answer['error']}")
+        return sent["do"], answer
 
     def drain(self, deadline: float) -> None:
         """Receive until the end of file or the deadline, and keep the events."""
@@ -90,7 +116,7 @@ class Conversation:
             except ControlError:
                 continue
 
-    def _receive(self, deadline: float) -> Message | None:
+    def _receive(self, deadline: float) -> Json | None:
         """The next answer; None when an event came instead, which is kept."""
         message = self.channel.receive(deadline - time.monotonic())
         if "id" in message:
@@ -144,7 +170,7 @@ class Child:
             os.close(their_output)
 
     @property
-    def events(self) -> list[Message]:
+    def events(self) -> list[Json]:
         """See Conversation."""
         return self._talk.events
 
@@ -170,19 +196,26 @@ class Child:
         """The descriptor that its messages arrive on, to be waited for."""
         return self._channel.fileno()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Json) -> None:
         """Send a message that is not answered. Raises ControlClosed."""
         self._channel.send(message)
 
-    def event(self, timeout_s: float) -> Message:
+    def event(self, timeout_s: float) -> Json:
         """See Conversation."""
         return self._talk.event(timeout_s)
 
-    def command(self, do: str, timeout_s: float, **parameters: Any) -> Message:
+    def ask(self, question: Question[A], timeout_s: float) -> A:
         """See Conversation; ControlClosed, too, when the process has been stopped."""
+        return self._live().ask(question, timeout_s)
+
+    def ask_part(self, question: Question[Any], kind: type[A], timeout_s: float) -> A:
+        """See Conversation; ControlClosed, too, when the process has been stopped."""
+        return self._live().ask_part(question, kind, timeout_s)
+
+    def _live(self) -> Conversation:
         if self.ended is not None:
             raise ControlClosed("the process has been stopped")
-        return self._talk.command(do, timeout_s, **parameters)
+        return self._talk
 
     def stop(self, timeout_s: float, before_kill: Callable[[], None] | None = None) -> Ended:
         """Ask for a graceful stop, kill the process group after `timeout_s`, and reap.

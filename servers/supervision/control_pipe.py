@@ -14,9 +14,8 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
-Message = dict[str, Any]
+from loopbench.servers.supervision.messages import Json
 
 STOP = "stop"
 """What every process is told by `do` when it is to end; see `child_process.Child.stop`."""
@@ -50,7 +49,7 @@ class Channel:
         self._poll = select.poll()  # select() cannot watch descriptors above 1023
         self._poll.register(reader, select.POLLIN)
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Json) -> None:
         """Write one message. Raises ControlClosed when the other side is gone."""
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
         try:
@@ -59,7 +58,7 @@ class Channel:
         except OSError as error:
             raise ControlClosed("the process closed its control pipe") from error
 
-    def receive(self, timeout_s: float) -> Message:
+    def receive(self, timeout_s: float) -> Json:
         """The next message.
 
         Raises ControlTimeout when none came within `timeout_s`, ControlClosed
@@ -115,7 +114,7 @@ class Station:
         """The descriptor that commands arrive on, to be waited for."""
         return self._commands.fileno()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Json) -> None:
         """Write one message whole; a reader that is gone is not an error here,
         since the end of file on the command side says so as well."""
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
@@ -125,7 +124,7 @@ class Station:
         except BrokenPipeError:
             pass
 
-    def read(self) -> list[Message] | None:
+    def read(self) -> list[Json] | None:
         """Wait for bytes and return the messages that they complete; None at end of file."""
         chunk = os.read(self.fileno, _CHUNK)
         if not chunk:
@@ -133,8 +132,8 @@ class Station:
         *lines, self._pending = (self._pending + chunk).split(b"\n")
         return [_parse(line) for line in lines]
 
-    def commands(self) -> Iterator[Message]:
-        """Messages as they arrive, until end of file. Blocks the calling thread."""
+    def commands(self) -> Iterator[Json]:
+        """Jsons as they arrive, until end of file. Blocks the calling thread."""
         while (messages := self.read()) is not None:
             yield from messages
 
@@ -153,7 +152,7 @@ def _standard() -> tuple[int, int]:
     return taken
 
 
-def _parse(line: bytes) -> Message:
+def _parse(line: bytes) -> Json:
     try:
         message = json.loads(line)
     except ValueError as error:

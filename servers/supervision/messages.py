@@ -5,9 +5,9 @@ unknown, or a value of another type, raises MessageError with the names of the m
 
 Understood are dataclasses, also generic ones; str, int, float, bool, None and unions of these;
 `X | None`; tuples; mappings with keys of type str; enumerations; bytes, which travel as latin-1
-text; `bytes | re.Pattern[bytes]`; and `Annotated[X, codec]` with a codec of its own, such as a
-Vocabulary. A class that has `to_json` and `from_json` of its own is asked instead. A field's key is
-its name without the underscore that keeps a Python keyword from being one.
+text; `bytes | re.Pattern[bytes]`; Any, for what is JSON already; and `Annotated[X, VOCABULARY]`. A
+field's key is its name without the underscore that keeps a Python keyword from being one. A field
+that is marked as LATER is left out where it has its default.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ M = TypeVar("M")
 
 Json = dict[str, Any]
 """A JSON object as `json` reads and writes it."""
+
+LATER: Mapping[str, Any] = types.MappingProxyType({"later": True})
+"""Metadata of a field that processes of older trees do not know: said only where it is set."""
 
 _SCALARS = (str, int, float, bool, types.NoneType)
 
@@ -98,14 +101,39 @@ class Vocabulary(Generic[M]):
         """With its name."""
         return {self.key: self._names[type(message)], **to_json(message)}
 
-    def from_json(self, values: object) -> M:
-        """The inverse. Raises MessageError, for a name that is not known as well."""
+    def from_json(self, values: object, *, strict: bool = True) -> M:
+        """The inverse. Raises MessageError, for a name that is not known as well.
+
+        strict: False: of another version's, see `part_from_json`.
+        """
         rest = dict(_object(self.noun, values))
         name = rest.pop(self.key, None)
         kind = self.kinds.get(name) if isinstance(name, str) else None
         if kind is None:
             raise MessageError(f"unknown {self.noun} {name!r}, known: {sorted(self.kinds)}")
-        return cast(M, from_json(cast(Any, kind), rest))
+        read = from_json if strict else part_from_json
+        return cast(M, read(cast(Any, kind), rest))
+
+
+class Question(Generic[M]):
+    """A command that is answered by an M; its name on the wire is the class's, with hyphens."""
+
+    __slots__ = ()
+
+    @classmethod
+    def answer(cls) -> type[M]:
+        """M, from the class's own base, which is Question[M]."""
+        (question,) = cls.__dict__["__orig_bases__"]
+        return cast(type[M], get_args(question)[0])
+
+    def to_json(self) -> Json:
+        """With its name."""
+        return {"do": hyphenated(type(self).__name__), **to_json(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer to what has nothing to tell."""
 
 
 def hyphenated(name: str) -> str:
@@ -117,7 +145,9 @@ def hyphenated(name: str) -> str:
 def _codec(hint: Any, *, strict: bool) -> _Codec:
     origin = get_origin(hint)
     if origin is Annotated:
-        return _own(hint.__metadata__[0])
+        (more,) = hint.__metadata__
+        inner = hint.__origin__
+        return _told_apart(more) if isinstance(more, Vocabulary) else _codec(inner, strict=strict)
     if origin in (Union, types.UnionType):
         return _union(hint, strict)
     if origin is tuple:
@@ -131,23 +161,21 @@ def _codec(hint: Any, *, strict: bool) -> _Codec:
         return _Codec(lambda value: value.decode("latin-1"), _bytes)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _Codec(lambda value: value.value, _enumeration(kind))
-    if hasattr(kind, "to_json") and hasattr(kind, "from_json"):
-        return _own(kind)
+    if kind is Any:
+        return _Codec(None, lambda where, value: value)
     if is_dataclass(kind):
         return _dataclass(cast(type, kind), _hints(hint), strict)
     raise TypeError(f"no message can hold a {hint!r}")
 
 
-def _own(codec: Any) -> _Codec:
-    """Of what has `to_json(value)` and `from_json(values)` of its own."""
-
+def _told_apart(vocabulary: Vocabulary[Any]) -> _Codec:
     def decode(where: str, value: Any) -> Any:
         try:
-            return codec.from_json(value)
-        except (KeyError, TypeError, ValueError) as error:
+            return vocabulary.from_json(value)
+        except MessageError as error:
             raise MessageError(f"{where}: {error}") from error
 
-    return _Codec(codec.to_json, decode)
+    return _Codec(vocabulary.to_json, decode)
 
 
 def _hints(hint: Any) -> dict[str, Any]:
@@ -166,30 +194,52 @@ def _hints(hint: Any) -> dict[str, Any]:
     return {name: filled(one) for name, one in hints.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """default: what stands for a key that is missing; MISSING where it may not be."""
+
+    name: str
+    codec: _Codec
+    default: Any
+    later: bool
+
+
 def _dataclass(kind: type, hints: Mapping[str, Any], strict: bool) -> _Codec:
-    own = fields(cast(Any, kind))
-    codecs = {one.name: _codec(hints[one.name], strict=strict) for one in own}
-    names = {one.name.rstrip("_"): one.name for one in own}
-    needed = {
-        key: strict or (one.default is MISSING and one.default_factory is MISSING)
-        for key, one in zip(names, own, strict=True)
+    by_key = {
+        one.name.rstrip("_"): _Field(
+            one.name,
+            _codec(hints[one.name], strict=strict),
+            one.default if one.default_factory is MISSING else one.default_factory,
+            "later" in one.metadata,
+        )
+        for one in fields(cast(Any, kind))
     }
+    needed = [
+        key
+        for key, field in by_key.items()
+        if not field.later and (strict or field.default is MISSING)
+    ]
 
     def encode(value: Any) -> Json:
-        return {key: codecs[name].encoded(getattr(value, name)) for key, name in names.items()}
+        values = {}
+        for key, field in by_key.items():
+            held = getattr(value, field.name)
+            if not field.later or held != field.default:
+                values[key] = field.codec.encoded(held)
+        return values
 
     def decode(where: str, value: Any) -> Any:
         values = _object(where, value)
-        unknown = sorted(values.keys() - names.keys())
+        unknown = sorted(values.keys() - by_key.keys())
         if strict and unknown:
             raise MessageError(f"{where}: unknown {', '.join(map(repr, unknown))}")
-        missing = [key for key in names if needed[key] and key not in values]
+        missing = [key for key in needed if key not in values]
         if missing:
             raise MessageError(f"{where}: {', '.join(map(repr, missing))} missing")
         return kind(
             **{
-                name: codecs[name].decode(f"{where}.{key}", values[key])
-                for key, name in names.items()
+                field.name: field.codec.decode(f"{where}.{key}", values[key])
+                for key, field in by_key.items()
                 if key in values
             }
         )
@@ -231,7 +281,7 @@ def _tuple(members: tuple[Any, ...], strict: bool) -> _Codec:
             raise _wrong(where, value, f"a list of {len(inner)}")
         return tuple(codec.decode(where, one) for codec, one in paired(value))
 
-    return _Codec(None if all(one.encode is None for one in inner) else encode, decode)
+    return _Codec(list if all(one.encode is None for one in inner) else encode, decode)
 
 
 def _mapping(inner: _Codec) -> _Codec:

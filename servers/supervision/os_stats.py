@@ -16,6 +16,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from loopbench.servers.supervision.merging import MEAN, SUM
 
 STATUS = Path("/proc/self/status")
 TASKS = Path("/proc/self/task")
@@ -26,7 +29,7 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The process at one instant, read from inside it.
+    """The process at one instant, read from inside it; of several, sums at the mean of theirs.
 
     monotonic_ns: CLOCK_MONOTONIC, comparable with the harness's on the same machine.
     cpu_ns: CPU time of all threads since the process began, ended threads included.
@@ -38,14 +41,14 @@ class Reading:
         process began.
     """
 
-    monotonic_ns: int
-    cpu_ns: int
-    rss_bytes: int | None
-    rss_peak_bytes: int | None
-    threads: int
-    descriptors: int | None
-    voluntary_switches: int
-    involuntary_switches: int
+    monotonic_ns: Annotated[int, MEAN]
+    cpu_ns: Annotated[int, SUM]
+    rss_bytes: Annotated[int | None, SUM]
+    rss_peak_bytes: Annotated[int | None, SUM]
+    threads: Annotated[int, SUM]
+    descriptors: Annotated[int | None, SUM]
+    voluntary_switches: Annotated[int, SUM]
+    involuntary_switches: Annotated[int, SUM]
 
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -62,11 +65,12 @@ def boot_id() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ThreadReading:
-    """One living thread. cpu_ns: on a CPU; waited_ns: runnable, but not on one (run queue)."""
+    """One living thread of a process. cpu_ns: on a CPU; run_queue_ns: runnable, but not on one."""
 
-    name: str
+    pid: int
+    thread: str
     cpu_ns: int
-    waited_ns: int
+    run_queue_ns: int
 
 
 def read_threads(tasks: Path = TASKS) -> list[ThreadReading] | None:
@@ -79,11 +83,11 @@ def read_threads(tasks: Path = TASKS) -> list[ThreadReading] | None:
     readings = []
     for task in sorted(tasks.iterdir(), key=lambda path: int(path.name)):
         try:
-            cpu_ns, waited_ns, _slices = map(int, (task / "schedstat").read_text().split())
+            cpu_ns, run_queue_ns, _slices = map(int, (task / "schedstat").read_text().split())
             name = names.get(int(task.name)) or (task / "comm").read_text().strip()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended meanwhile
-        readings.append(ThreadReading(name, cpu_ns, waited_ns))
+        readings.append(ThreadReading(os.getpid(), name, cpu_ns, run_queue_ns))
     return readings
 
 

@@ -15,7 +15,10 @@ from loopbench.loadtests.messages.reports import (
 from loopbench.loadtests.observe.observer import Edge
 from loopbench.loadtests.scenarios.table import Closed, Idle, Load
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.probe.event_loop import LoopReading
+from loopbench.servers.probe.readings import Moment
 from loopbench.servers.supervision import os_stats
+from loopbench.servers.supervision.merging import Pairs
 from tests.loadtests import reports
 
 RUN = "01.aiohttp.made-up"
@@ -51,22 +54,24 @@ def glance(
     at_s: float = 0.0,
     cpu_s: float = 0.0,
     idle_s: float | None = 0.0,
-    delay_us: list[list[int]] | None = None,
+    delay_us: Pairs = (),
     queue: int | None = 0,
     threads: int = 5,
     rss_bytes: int = 0,
-) -> dict[str, Any]:
-    return {
-        "loop": {
-            "wall_ns": int(at_s * 1e9) + 1,
-            "idle_ns": None if idle_s is None else int(idle_s * 1e9),
-            "delay_us": delay_us or [],
-        },
-        "executor_queue": queue,
-        "process": {
-            "threads": threads,
-            "rss_bytes": rss_bytes,
-            "cpu_ns": int(cpu_s * 1e9),
-            "monotonic_ns": MONOTONIC_NS + int(at_s * 1e9),
-        },
-    }
+) -> Moment:
+    loop = LoopReading(
+        loop_class=None,
+        wall_ns=int(at_s * 1e9) + 1,
+        idle_ns=None if idle_s is None else int(idle_s * 1e9),
+        longest_stretch_ns=None,
+        tasks_max=None,
+        beats=0,
+        delay_us=delay_us,
+    )
+    process = reading(
+        threads=threads,
+        rss_bytes=rss_bytes,
+        cpu_ns=int(cpu_s * 1e9),
+        monotonic_ns=MONOTONIC_NS + int(at_s * 1e9),
+    )
+    return Moment(loop, queue, process)

@@ -22,6 +22,7 @@ from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
+from tests.servers.probes import known
 from tests.servers.processes import needs_proc
 
 USERS, TURNS, SLICE_S = 4, 3, 0.1
@@ -75,9 +76,9 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
             assert one.cpu_us_per_request is not None
             assert 0 < one.cpu_us_per_request < 1e6 * one.result.seconds
         assert float(str(row["cpu_us_per_request"])) > 0
-        routes = result.observed.probe["routes"] if result.observed.probe else {}
+        routes = result.observed.probe.routes if result.observed.probe else {}
         if result.planned.stack == "two":
-            handled = sum(tally["requests"] for tally in routes["async"])
+            handled = sum(tally.requests for tally in routes["async"])
             assert handled >= completed
 
 
@@ -92,10 +93,10 @@ def test_the_probe_rests_while_others_are_loaded(generator: Generator) -> None:
     for result in results:
         probe = result.observed.probe
         assert probe is not None
-        watched_s = probe["loop"]["wall_ns"] / 1e9
+        watched_s = probe.loop.wall_ns / 1e9
         own_s = sum(one.result.seconds + one.result.lead_in_s for one in result.slices)
         assert own_s <= watched_s < block_s
-        assert probe["loop"]["idle_ns"] <= probe["loop"]["wall_ns"]
+        assert known(probe.loop.idle_ns) <= probe.loop.wall_ns
 
 
 def test_a_server_that_does_not_start_costs_only_itself(generator: Generator) -> None:

@@ -7,8 +7,10 @@ import pytest
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.scenarios.table import case_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.probe.readings import Observe, Reset
 from loopbench.servers.settings import Settings
 from tests.servers.choices import stacks
+from tests.servers.probes import known
 
 SMALL, LARGE = "items-16", "items-1m"
 TIMES = 3
@@ -19,9 +21,9 @@ def _shortest(server: ServerProcess, name: str) -> float:
     interruptions only add to it. In ns."""
     found = []
     for _ in range(TIMES):
-        server.ask("reset", instants=False)
+        server.ask(Reset(instants=False))
         assert verify.problems(server.host, server.port, [case_of(name)]) == []
-        found.append(server.ask("observe")["loop"]["longest_stretch_ns"])
+        found.append(known(server.ask(Observe()).loop.longest_stretch_ns))
     return float(min(found))
 
 

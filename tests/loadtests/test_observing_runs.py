@@ -83,7 +83,7 @@ def test_a_run_with_a_probe_fills_every_column(generator: Generator) -> None:
     wanted = PROBED | READ | AFTER
     assert {name for name in wanted if row.get(name) is None} == set()
     assert result.observed.probe is not None
-    assert result.observed.probe["failure"] is None
+    assert result.observed.probe.failure is None
     assert result.codes == tuple(code for code in result.codes if code is Code.MACHINE_SPEED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,73 +19,83 @@ from loopbench.loadtests.rows.probe_rows import (
     thread_rows,
 )
 from loopbench.results.schema import OBSERVATIONS, RUNS, THREADS
+from loopbench.servers.probe.connection_pool import PoolReading
+from loopbench.servers.probe.event_loop import LoopReading
+from loopbench.servers.probe.executor import ExecutorReading
+from loopbench.servers.probe.garbage_collector import Pauses
+from loopbench.servers.probe.readings import InstantSums, Observation, TallyReading
+from loopbench.servers.probe.stalls.readings import StallsReading
+from loopbench.servers.supervision.merging import Pairs
+from loopbench.servers.supervision.os_stats import ThreadReading
 from tests.loadtests.snapshots import IDLE, RUN, START_NS, SYNC, edge, glance, phase, reading, taken
 
 LOOP = "asyncio.unix_events._UnixSelectorEventLoop"
 
 
-def tally(thread: str, requests: list[list[int]], **changes: Any) -> dict[str, Any]:
-    return {
-        "thread": thread,
-        "is_main_thread": False,
-        "is_loop_thread": False,
-        "alive": True,
-        "loop_class": None,
-        "loop_number": None,
-        "requests": sum(count for _, count in requests),
-        "handler_us": requests,
-        **changes,
-    }
+def tally(thread: str, handler_us: Pairs, **changes: Any) -> TallyReading:
+    plain = TallyReading(
+        pid=4711,
+        thread=thread,
+        is_main_thread=False,
+        is_loop_thread=False,
+        alive=True,
+        loop_class=None,
+        loop_number=None,
+        requests=sum(count for _, count in handler_us),
+        handler_us=handler_us,
+    )
+    return replace(plain, **changes)
 
 
-ON_LOOP = {
+ON_LOOP: dict[str, Any] = {
     "is_main_thread": True,
     "is_loop_thread": True,
     "loop_class": LOOP,
     "loop_number": 1,
 }
 
-PROBE: dict[str, Any] = {
-    "pid": 4711,
-    "seconds": 2.0,
-    "failure": None,
-    "loop": {
-        "class": LOOP,
-        "wall_ns": 2_000_000_000,
-        "idle_ns": 500_000_000,
-        "longest_stretch_ns": 12_345_678,
-        "most_tasks": 33,
-        "beats": 200,
-        "delay_us": [[500, 150], [1000, 48], [8000, 2]],
+PROBE = Observation(
+    pid=4711,
+    seconds=2.0,
+    failure=None,
+    loop=LoopReading(
+        loop_class=LOOP,
+        wall_ns=2_000_000_000,
+        idle_ns=500_000_000,
+        longest_stretch_ns=12_345_678,
+        tasks_max=33,
+        beats=200,
+        delay_us=((500, 150), (1000, 48), (8000, 2)),
+    ),
+    executor=ExecutorReading(
+        threads_max=4,
+        queue_max=8,
+        wait_us=((100, 50), (2000, 50)),
+        run_us=((50_000, 100),),
+    ),
+    pool=PoolReading({"loop": 8}, 5, ((10, 99), (400, 1))),
+    collector=(
+        Pauses(0, 10, 4_000_000, 900_000),
+        Pauses(1, 2, 3_000_000, 1_600_000),
+        Pauses(2, 1, 7_500_000, 7_500_000),
+    ),
+    stalls=StallsReading(None, (), 0),
+    routes={
+        "sync": (
+            tally("asyncio_0", ((300, 60),)),
+            tally("asyncio_1", ((300, 20), (1500, 20))),
+        ),
+        "plain": (tally("MainThread", ((40, 5),), **ON_LOOP),),
     },
-    "executor": {
-        "threads": 4,
-        "most_queued": 8,
-        "wait_us": [[100, 50], [2000, 50]],
-        "run_us": [[50_000, 100]],
-    },
-    "pool": {"sizes": {"loop": 8}, "most_waiting": 5, "wait_us": [[10, 99], [400, 1]]},
-    "collector": {
-        "0": [10, 4_000_000, 900_000],
-        "1": [2, 3_000_000, 1_600_000],
-        "2": [1, 7_500_000, 7_500_000],
-    },
-    "routes": {
-        "sync": [
-            tally("asyncio_0", [[300, 60]]),
-            tally("asyncio_1", [[300, 20], [1500, 20]]),
-        ],
-        "plain": [tally("MainThread", [[40, 5]], **ON_LOOP)],
-    },
-    "threads": [
-        {"name": "MainThread", "cpu_ns": 1_250_000_000, "waited_ns": 2_500_000},
-        {"name": "asyncio_0", "cpu_ns": 30_000_000, "waited_ns": 0},
-    ],
-}
+    threads=(
+        ThreadReading(4711, "MainThread", 1_250_000_000, 2_500_000),
+        ThreadReading(4711, "asyncio_0", 30_000_000, 0),
+    ),
+)
 
 
 def with_probe(**changes: Any) -> Observed:
-    return Observed(probe={**PROBE, **changes})
+    return Observed(probe=replace(PROBE, **changes))
 
 
 def test_the_probe_s_figures_of_the_whole_server() -> None:
@@ -118,10 +129,9 @@ def test_the_probe_s_figures_of_the_whole_server() -> None:
 def test_what_a_loop_does_not_show_is_blank() -> None:
     """No selector, no beat, no call and no executor give blanks, and never a zero; no pause of
     the collector is a count, and so is a zero."""
-    loop = {**PROBE["loop"], "idle_ns": None, "longest_stretch_ns": None, "delay_us": []}
-    executor: dict[str, Any]
-    executor = {"threads": None, "most_queued": None, "wait_us": [], "run_us": []}
-    row = server_wide(with_probe(loop=loop, executor=executor, collector={}))
+    loop = replace(PROBE.loop, idle_ns=None, longest_stretch_ns=None, delay_us=())
+    executor = ExecutorReading(None, None, (), ())
+    row = server_wide(with_probe(loop=loop, executor=executor, collector=()))
     blank = {name for name, value in row.items() if value is None}
     assert blank == {
         "loop_delay_p50_ms",
@@ -250,15 +260,15 @@ ORIGIN_NS = START_NS + 9_000_000_000
 WRONG = Failure("status 500", 1, "x")
 
 
-def instants(**changes: Any) -> dict[str, Any]:
+def instants(**changes: Any) -> InstantSums:
     """Sums over the four, each instant less the origin, which is 9 s after the start."""
-    return {
-        "handled": 7,
-        "origin_ns": ORIGIN_NS,
-        "began_ns": (1 + 2 + 3 + 4 + 4 * 2) * 1_000_000 - 4 * 9_000_000_000,
-        "ended_ns": (1 + 2 + 3 + 4 + 4 * 7) * 1_000_000 - 4 * 9_000_000_000,
-        **changes,
-    }
+    four = InstantSums(
+        handled=7,
+        origin_ns=ORIGIN_NS,
+        began_ns=(1 + 2 + 3 + 4 + 4 * 2) * 1_000_000 - 4 * 9_000_000_000,
+        ended_ns=(1 + 2 + 3 + 4 + 4 * 7) * 1_000_000 - 4 * 9_000_000_000,
+    )
+    return replace(four, **changes)
 
 
 def apart(report: Report, **changes: Any) -> Any:
@@ -310,16 +320,13 @@ def test_a_load_that_was_not_asked_about_has_no_parts() -> None:
 @pytest.mark.parametrize(
     "pool",
     [
-        pytest.param(None, id="a tree from before"),
-        pytest.param({"sizes": {}, "most_waiting": None, "wait_us": []}, id="never opened"),
-        pytest.param({"sizes": {"loop": 8, "threads": 4}, "most_waiting": 0}, id="of two sizes"),
+        pytest.param(PoolReading({}, None, ()), id="never opened"),
+        pytest.param(PoolReading({"loop": 8, "threads": 4}, 0, ()), id="of two sizes"),
     ],
 )
-def test_a_pool_of_which_nothing_is_known_is_blank(pool: dict[str, Any] | None) -> None:
+def test_a_pool_of_which_nothing_is_known_is_blank(pool: PoolReading) -> None:
     """Never a zero for what was not read, nor one size for two."""
-    probe = {name: value for name, value in PROBE.items() if name != "pool"}
-    told = probe if pool is None else {**probe, "pool": {"wait_us": [], **pool}}
-    row = server_wide(Observed(probe=told))
+    row = server_wide(with_probe(pool=pool))
     assert row["pool_size"] is row["pool_wait_p50_us"] is row["pool_wait_p99_us"] is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,22 +12,23 @@ from loopbench.loadtests.generator.recorder import Series, Timeline
 from loopbench.loadtests.observe.observer import Edge, Observed
 from loopbench.loadtests.rows.probe_rows import timeline_rows
 from loopbench.results.schema import TIMELINE
+from loopbench.servers.probe.readings import Moment
 from tests.loadtests.reports import stretch
 from tests.loadtests.snapshots import MONOTONIC_NS, RUN, SYNC, edge, glance, taken
 
 # Two whole seconds and half a one.
 STRETCHES = stretch(0.0, 1.0, 300), stretch(1.0, 2.0, 200, 7), stretch(2.0, 2.5, 50)
 OPENED = edge(cpu_ns=3_000_000_000, monotonic_ns=MONOTONIC_NS)
-FIRST = glance(at_s=1.0, cpu_s=3.5, idle_s=0.4, delay_us=[[500, 99], [7000, 1]], queue=3, threads=6)
+FIRST = glance(at_s=1.0, cpu_s=3.5, idle_s=0.4, delay_us=((500, 99), (7000, 1)), queue=3, threads=6)
 SECOND = glance(
-    at_s=2.0, cpu_s=4.25, idle_s=0.4, delay_us=[[500, 150], [900, 50], [7000, 1]], rss_bytes=77
+    at_s=2.0, cpu_s=4.25, idle_s=0.4, delay_us=((500, 150), (900, 50), (7000, 1)), rss_bytes=77
 )
-LAST = glance(at_s=2.5, cpu_s=4.25, idle_s=0.9, delay_us=[[500, 150], [900, 50], [7000, 51]])
+LAST = glance(at_s=2.5, cpu_s=4.25, idle_s=0.9, delay_us=((500, 150), (900, 50), (7000, 51)))
+
+ALL = FIRST, SECOND, LAST
 
 
-def timeline(
-    glances: list[dict[str, Any] | None], opened: Edge | None = OPENED
-) -> list[dict[str, Any]]:
+def timeline(glances: list[Moment | None], opened: Edge | None = OPENED) -> list[dict[str, Any]]:
     report = taken(timeline=STRETCHES)
     observed = Observed(opened=opened, glances=glances)
     return [dict(row) for row in timeline_rows(RUN, observed, report, SYNC)]
@@ -104,7 +106,7 @@ def test_a_timeline_without_the_reading_at_the_opening() -> None:
 
 def test_a_timeline_of_a_loop_without_a_selector() -> None:
     """Utilisation is blank in each second."""
-    glances = [{**one, "loop": {**one["loop"], "idle_ns": None}} for one in (FIRST, SECOND, LAST)]
+    glances = [replace(one, loop=replace(one.loop, idle_ns=None)) for one in ALL]
     assert [filled(row) for row in timeline([*glances])] == [SERVER_SIDE - {"loop_utilisation"}] * 3
 
 

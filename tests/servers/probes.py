@@ -25,7 +25,7 @@ def watched_loop(live: Probe) -> Iterator[asyncio.Runner]:
 
 
 def requests(live: Probe, route: str) -> int:
-    return sum(tally["requests"] for tally in live.snapshot()["routes"].get(route, []))
+    return sum(tally.requests for tally in live.observe().routes.get(route, []))
 
 
 def nothing() -> None:
@@ -34,3 +34,9 @@ def nothing() -> None:
 
 async def nothing_async(request: object = None) -> None:
     """A handler."""
+
+
+def known(value: int | None) -> int:
+    """A reading that must be there."""
+    assert value is not None
+    return value

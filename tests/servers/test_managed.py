@@ -16,13 +16,17 @@ from loopbench.servers.custom.application import OwnApp
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.lifecycle.messages import Manager, Read
 from loopbench.servers.lifecycle.parity import differences
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.managers.managed import ManagedGroup, managed_processes
 from loopbench.servers.managers.table import MANAGERS, WITHOUT, available
+from loopbench.servers.probe.readings import Glance, Instants, Observe, Reset
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, keeps
 from loopbench.servers.supervision.control_pipe import ControlClosed
+from loopbench.servers.supervision.messages import to_json
+from tests.servers.probes import known
 from tests.servers.processes import (
     PROC,
     Harness,
@@ -74,7 +78,7 @@ def group(request: pytest.FixtureRequest) -> Iterator[ManagedGroup]:
 def reference() -> dict[str, Any]:
     """The facts of the stack that all are compared with, as one process."""
     with server_process("aiohttp", settings=SETTINGS) as running:
-        return running.facts
+        return to_json(running.facts)
 
 
 def pids(group: ManagedGroup) -> set[int]:
@@ -84,29 +88,29 @@ def pids(group: ManagedGroup) -> set[int]:
 def test_workers_are_on_equal_terms(group: ManagedGroup, reference: dict[str, Any]) -> None:
     """What differs from a server of one process is explained, and all that is explained does."""
     facts = group.facts
-    found = {one.setting for one in differences({"aiohttp": reference, "managed": facts})}
-    assert found == facts["differs"].keys() == group.stack.differs.keys()
-    assert facts["settings"] == SETTINGS.described()
+    found = {one.setting for one in differences({"aiohttp": reference, "managed": to_json(facts)})}
+    assert found == facts.differs.keys() == group.stack.differs.keys()
+    assert facts.settings == SETTINGS.described()
     manager = MANAGERS[group.stack.server]
-    assert facts["manager"] == {"name": manager.name, "workers": 2}
-    assert facts["packages"].keys() >= set(manager.packages)
+    assert facts.manager == Manager(manager.name, 2)
+    assert facts.packages.keys() >= set(manager.packages)
 
 
 def test_workers_keep_the_contract_and_every_request_counts_once(group: ManagedGroup) -> None:
     """On the loop and in the threads that the stack names, by whichever worker got it."""
-    group.ask("reset", instants=True)
+    group.ask(Reset(instants=True))
     cases = keeps(STACKS[group.stack.name])
     assert verify.problems(group.host, group.port, cases.values()) == []
-    group.ask("reset", instants=True)
+    group.ask(Reset(instants=True))
     for _ in range(REQUESTS):
         ask(group.port, "plain")
-    seen = group.ask("observe")
-    assert seen["failure"] is None
-    tallies = seen["routes"]["plain"]
-    assert sum(tally["requests"] for tally in tallies) == REQUESTS
-    assert {tally["pid"] for tally in tallies} <= {worker.pid for worker in group.workers}
-    assert {tally["loop_class"] for tally in tallies} == {group.facts["loop"]["class"]}
-    assert all(tally["is_main_thread"] for tally in tallies)
+    seen = group.ask(Observe())
+    assert seen.failure is None
+    tallies = seen.routes["plain"]
+    assert sum(tally.requests for tally in tallies) == REQUESTS
+    assert {tally.pid for tally in tallies} <= {worker.pid for worker in group.workers}
+    assert {tally.loop_class for tally in tallies} == {group.facts.loop.class_}
+    assert all(tally.is_main_thread for tally in tallies)
 
 
 def test_workers_and_their_manager_are_read_as_one(group: ManagedGroup) -> None:
@@ -114,16 +118,16 @@ def test_workers_and_their_manager_are_read_as_one(group: ManagedGroup) -> None:
     assert group.alive
     assert len(pids(group)) == 3
     both = group.read()
-    each = [worker.talk.command("read", 2.0) for worker in group.workers]
-    above = group.manager.command("read", 2.0)
-    assert both.threads == above["threads"] + sum(one["threads"] for one in each)
-    assert 0 < both.cpu_ns <= above["cpu_ns"] + sum(one["cpu_ns"] for one in each)
-    assert both.cpu_ns > above["cpu_ns"]
-    assert both.rss_bytes is None or both.rss_bytes > max(one["rss_bytes"] for one in each)
-    assert group.ask("glance")["process"]["threads"] == both.threads
-    threads = group.ask("observe")["threads"]
-    assert {thread["pid"] for thread in threads} == (pids(group) if PROC.is_dir() else set())
-    assert group.ask("instants", route="plain", skip=0, count=1)["began_ns"] is None
+    each = [worker.talk.ask(Read(), 2.0) for worker in group.workers]
+    above = group.manager.ask(Read(), 2.0)
+    assert both.threads == above.threads + sum(one.threads for one in each)
+    assert 0 < both.cpu_ns <= above.cpu_ns + sum(one.cpu_ns for one in each)
+    assert both.cpu_ns > above.cpu_ns
+    assert both.rss_bytes is None or both.rss_bytes > max(known(one.rss_bytes) for one in each)
+    assert group.ask(Glance()).process.threads == both.threads
+    threads = group.ask(Observe()).threads
+    assert {thread.pid for thread in threads} == (pids(group) if PROC.is_dir() else set())
+    assert group.ask(Instants("plain", 0, 1)).began_ns is None
 
 
 @pytest.mark.parametrize("name", managed(ONE_EACH))
@@ -263,9 +267,9 @@ def test_a_persons_own_application_is_loaded_by_each_worker(tmp_path: Path) -> N
     row = own_row("sound", "hypercorn", tmp_path)
     with managed_processes(row, 2, settings=SETTINGS) as group:
         facts = group.facts
-        assert facts["in_force"]["json"] is None
-        assert facts["in_force"]["keep_alive_s"] == SETTINGS.keep_alive_s
-        assert facts["manager"]["workers"] == 2
+        assert facts.in_force["json"] is None
+        assert facts.in_force["keep_alive_s"] == SETTINGS.keep_alive_s
+        assert facts.manager is not None and facts.manager.workers == 2
         with urlopen(f"http://127.0.0.1:{group.port}/") as answer:
             assert int(answer.read()) in {worker.pid for worker in group.workers}
 

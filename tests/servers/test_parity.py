@@ -21,8 +21,10 @@ from loopbench.servers.lifecycle.parity import (
     unexplained,
 )
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.probe.readings import Glance, Observe, Reset
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, STACKS, keeps
+from loopbench.servers.supervision.messages import to_json
 from tests.servers.choices import ON_A_LOOP, stacks
 from tests.servers.processes import eventually
 
@@ -33,7 +35,7 @@ SETTINGS = Settings(probe=True, executor_threads=4, wait_ms=1)
 def reference() -> dict[str, Any]:
     """The facts of the stack that the others are compared with."""
     with server_process("aiohttp", settings=SETTINGS) as running:
-        return running.facts
+        return to_json(running.facts)
 
 
 @pytest.fixture(scope="module", params=stacks(STACKS))
@@ -66,7 +68,7 @@ def test_the_reference_has_what_was_asked_for(reference: dict[str, Any]) -> None
 def test_settings_in_force_are_equal(server: ServerProcess, reference: dict[str, Any]) -> None:
     """What differs from the reference is in the row's explained list, and all of that list does."""
     name = server.stack.name
-    facts = server.facts
+    facts = to_json(server.facts)
     found = differences({"aiohttp": reference, name: facts})
     assert [one for one in found if one.why is None] == []
     assert {one.setting for one in found} == server.stack.differs.keys()
@@ -113,46 +115,47 @@ def test_the_table_says_why_and_what_nothing_explains(reference: dict[str, Any])
 
 def test_the_contract_is_kept_as_it_is_measured(server: ServerProcess) -> None:
     """On the loop that the stack names, with the probe on; and each request counts once."""
-    server.ask("reset", instants=True)
+    server.ask(Reset(instants=True))
     assert verify.problems(server.host, server.port, keeps(server.stack).values()) == []
-    seen = server.ask("observe")
-    assert seen["failure"] is None
+    seen = server.ask(Observe())
+    assert seen.failure is None
     for route in ("plain", "sync", "sleep-async"):
-        assert sum(tally["requests"] for tally in seen["routes"][route]) >= 1
+        assert sum(tally.requests for tally in seen.routes[route]) >= 1
 
 
 @pytest.mark.parametrize("server", stacks(ON_A_LOOP), indirect=True)
 def test_the_loop_is_the_one_that_is_named(server: ServerProcess) -> None:
     """The loop that is watched is the one that the handlers run on; a blank is never a nought."""
-    server.ask("reset", instants=True)
+    server.ask(Reset(instants=True))
     assert verify.problems(server.host, server.port, [keeps(server.stack)["plain"]]) == []
-    assert eventually(lambda: bool(server.ask("glance")["loop"]["delay_us"]))
-    seen = server.ask("observe")
-    kind = server.facts["loop"]["class"]
+    assert eventually(lambda: bool(server.ask(Glance()).loop.delay_us))
+    seen = server.ask(Observe())
+    kind = server.facts.loop.class_
+    assert kind is not None
     assert kind.startswith(server.stack.loop)
-    assert seen["loop"]["class"] == kind
-    (tally,) = seen["routes"]["plain"]
-    assert (tally["loop_class"], tally["is_main_thread"]) == (kind, True)
+    assert seen.loop.loop_class == kind
+    (tally,) = seen.routes["plain"]
+    assert (tally.loop_class, tally.is_main_thread) == (kind, True)
     blank = server.stack.loop == "uvloop"
     for reading in ("idle_ns", "longest_stretch_ns"):
-        assert (seen["loop"][reading] is None) == blank
-        assert seen["loop"][reading] != 0
+        assert (getattr(seen.loop, reading) is None) == blank
+        assert getattr(seen.loop, reading) != 0
 
 
 @pytest.mark.parametrize("server", stacks(["flask-gthread", "flask-waitress"]), indirect=True)
 def test_where_no_loop_serves_nothing_is_said_of_one(server: ServerProcess) -> None:
     """The process has a loop, to be commanded through; its figures would be those of nobody."""
-    server.ask("reset", instants=True)
+    server.ask(Reset(instants=True))
     assert verify.problems(server.host, server.port, [keeps(server.stack)["plain"]]) == []
     time.sleep(0.1)
-    seen = server.ask("observe")
-    loop = seen["loop"]
-    assert server.facts["loop"]["class"] is None
-    assert (loop["class"], loop["delay_us"], loop["beats"]) == (None, [], 0)
-    assert (loop["idle_ns"], loop["longest_stretch_ns"], loop["most_tasks"]) == (None,) * 3
-    (tally,) = seen["routes"]["plain"]
-    assert (tally["loop_class"], tally["is_main_thread"]) == (None, False)
-    assert not tally["is_loop_thread"]
+    seen = server.ask(Observe())
+    loop = seen.loop
+    assert server.facts.loop.class_ is None
+    assert (loop.loop_class, loop.delay_us, loop.beats) == (None, (), 0)
+    assert (loop.idle_ns, loop.longest_stretch_ns, loop.tasks_max) == (None,) * 3
+    (tally,) = seen.routes["plain"]
+    assert (tally.loop_class, tally.is_main_thread) == (None, False)
+    assert not tally.is_loop_thread
 
 
 def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

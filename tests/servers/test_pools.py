@@ -10,9 +10,9 @@ import pytest
 
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.lifecycle.parity import differences
-from loopbench.servers.probe.connection_pool import PoolWatch
-from loopbench.servers.probe.merge import _pool
+from loopbench.servers.probe.connection_pool import PoolReading, PoolWatch
 from loopbench.servers.stacks import CORE
+from loopbench.servers.supervision.merging import merged
 from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab
@@ -30,30 +30,28 @@ def test_waits_and_those_who_wait() -> None:
         ending = threading.Thread(target=watch.end, args=(one,))
         ending.start()
         ending.join()
-    seen = watch.snapshot()
-    assert (seen["sizes"], seen["most_waiting"]) == ({"threads": 2}, 3)
-    assert sum(count for _, count in seen["wait_us"]) == 3
-    assert min(us for us, _ in seen["wait_us"]) >= 20_000
+    seen = watch.read()
+    assert (seen.sizes, seen.most_waiting) == ({"threads": 2}, 3)
+    assert sum(count for _, count in seen.wait_us) == 3
+    assert min(us for us, _ in seen.wait_us) >= 20_000
     watch.reset()
-    assert watch.snapshot() == {"sizes": {"threads": 2}, "most_waiting": 0, "wait_us": []}
+    assert watch.read() == PoolReading({"threads": 2}, 0, ())
 
 
 def test_no_pool_is_not_a_zero() -> None:
     """Where none was opened nobody could wait."""
-    assert PoolWatch().snapshot() == {"sizes": {}, "most_waiting": None, "wait_us": []}
+    assert PoolWatch().read() == PoolReading({}, None, ())
 
 
 def test_several_processes_as_one() -> None:
     """Connections and waits are added; the most that waited is of one process."""
-    none = PoolWatch().snapshot()
-    one = {"sizes": {"loop": 8}, "most_waiting": 5, "wait_us": [[10, 2], [20, 1]]}
-    other = {"sizes": {"loop": 8, "threads": 8}, "most_waiting": 3, "wait_us": [[10, 1]]}
-    assert _pool([one, none, other]) == {
-        "sizes": {"loop": 16, "threads": 8},
-        "most_waiting": 5,
-        "wait_us": [[10, 3], [20, 1]],
-    }
-    assert _pool([none, none])["most_waiting"] is None
+    none = PoolWatch().read()
+    one = PoolReading({"loop": 8}, 5, ((10, 2), (20, 1)))
+    other = PoolReading({"loop": 8, "threads": 8}, 3, ((10, 1),))
+    assert merged([one, none, other]) == PoolReading(
+        {"loop": 16, "threads": 8}, 5, ((10, 3), (20, 1))
+    )
+    assert merged([none, none]).most_waiting is None
 
 
 @pytest.mark.parametrize("stack_name", stacks(WITH_STORES))

@@ -25,10 +25,15 @@ from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.routes import Route, route_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.durations import rounded_us
+from loopbench.servers.probe.event_loop import LoopReading
+from loopbench.servers.probe.readings import Glance, Instants, Observe, Reset
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT, Stack
 from loopbench.servers.supervision.control_pipe import ControlError
+from loopbench.servers.supervision.merging import Pairs
+from loopbench.servers.supervision.messages import Done, Question
 from tests.servers.choices import stacks
+from tests.servers.probes import known
 from tests.servers.processes import BOUND_S, ask, eventually
 
 ATTEMPTS = 25
@@ -87,7 +92,7 @@ def get(connection: http.client.HTTPConnection, target: str) -> float:
 
 
 def reset(server: ServerProcess) -> None:
-    assert server.ask("reset", instants=True) == {}
+    assert server.ask(Reset(instants=True)) == Done()
 
 
 def undisturbed(offer: Callable[[], float], *, below_s: float) -> None:
@@ -98,18 +103,18 @@ def undisturbed(offer: Callable[[], float], *, below_s: float) -> None:
         took.append(offer())
 
 
-def expanded(pairs: list[list[int]]) -> list[int]:
+def expanded(pairs: Pairs) -> list[int]:
     """[[us, count], …] as so many single values, ascending."""
     return [us for us, count in pairs for _ in range(count)]
 
 
 def late(server: ServerProcess) -> list[int]:
     """The loop's delays of 50 ms and more."""
-    return [us for us in expanded(server.ask("glance")["loop"]["delay_us"]) if us >= 50_000]
+    return [us for us in expanded(server.ask(Glance()).loop.delay_us) if us >= 50_000]
 
 
-def utilisation(loop: dict[str, Any]) -> float:
-    return float(1 - loop["idle_ns"] / loop["wall_ns"])
+def utilisation(loop: LoopReading) -> float:
+    return 1 - known(loop.idle_ns) / loop.wall_ns
 
 
 @with_selector
@@ -130,7 +135,7 @@ def test_a_block_of_the_loop_is_seen(server: ServerProcess) -> None:
             time.sleep(max(0.0, begun + 1.0 - time.monotonic()))
             get(connection, "/sleep/blocking?ms=100")
             assert eventually(lambda: len(late(server)) >= 8)
-            stretch_s = float(server.ask("observe")["loop"]["longest_stretch_ns"] / 1e9)
+            stretch_s = known(server.ask(Observe()).loop.longest_stretch_ns) / 1e9
             assert stretch_s >= 0.1
             return stretch_s
 
@@ -153,10 +158,10 @@ def test_a_block_is_seen_without_a_selector(server: ServerProcess) -> None:
 
         undisturbed(block, below_s=0.110)
         assert eventually(lambda: len(late(server)) >= 3)
-    loop = server.ask("observe")["loop"]
+    loop = server.ask(Observe()).loop
     assert 3 <= len(late(server)) <= 6
     assert max(late(server)) >= 90_000
-    assert (loop["idle_ns"], loop["longest_stretch_ns"]) == (None, None)
+    assert (loop.idle_ns, loop.longest_stretch_ns) == (None, None)
 
 
 @on_uvloop
@@ -164,13 +169,13 @@ def test_the_timer_does_not_run_ahead(server: ServerProcess) -> None:
     """uvloop keeps timers to the nearest millisecond, and serves some too early: each point of
     the schedule counts once all the same, and is waited for, not asked for again and again."""
     reset(server)
-    before = server.ask("glance")["loop"]
+    before = server.ask(Glance()).loop
     time.sleep(1.0)
-    after = server.ask("glance")["loop"]
-    points = (after["wall_ns"] - before["wall_ns"]) / 10e6
-    counted = sum(count for _, count in after["delay_us"])
+    after = server.ask(Glance()).loop
+    points = (after.wall_ns - before.wall_ns) / 10e6
+    counted = sum(count for _, count in after.delay_us)
     assert counted == pytest.approx(points, abs=5)
-    assert after["beats"] - before["beats"] <= points + 5
+    assert after.beats - before.beats <= points + 5
 
 
 def test_calls_wait_for_a_thread(server: ServerProcess) -> None:
@@ -189,18 +194,18 @@ def test_calls_wait_for_a_thread(server: ServerProcess) -> None:
             return time.perf_counter() - begun
 
         undisturbed(at_once, below_s=0.170)
-        seen = server.ask("observe")
-    waits = [us / 1000 for us in expanded(seen["executor"]["wait_us"])]
+        seen = server.ask(Observe())
+    waits = [us / 1000 for us in expanded(seen.executor.wait_us)]
     # A call is submitted when its request has been read, so that the later wait a little less.
     steps = [0.0] * 4 + [50.0] * 4 + [100.0] * 4
     assert waits == pytest.approx(steps, abs=20)
-    runs = expanded(seen["executor"]["run_us"])
+    runs = expanded(seen.executor.run_us)
     assert len(runs) == 12
     assert min(runs) >= 49_900
-    assert seen["executor"]["threads"] == THREADS
-    assert 8 <= seen["executor"]["most_queued"] <= 12
-    assert sum(one["requests"] for one in seen["routes"]["sleep-sync"]) == 12
-    assert len(seen["routes"]["sleep-sync"]) == THREADS
+    assert seen.executor.threads_max == THREADS
+    assert 8 <= known(seen.executor.queue_max) <= 12
+    assert sum(one.requests for one in seen.routes["sleep-sync"]) == 12
+    assert len(seen.routes["sleep-sync"]) == THREADS
 
 
 @with_selector
@@ -208,12 +213,12 @@ def test_an_idle_and_a_busy_loop(server: ServerProcess) -> None:
     """A loop that nobody asks anything waits; one that computes does not."""
     reset(server)
     time.sleep(0.3)
-    assert utilisation(server.ask("glance")["loop"]) < 0.3
+    assert utilisation(server.ask(Glance()).loop) < 0.3
     with connected(server) as connection:
         get(connection, "/burn/async?ms=0")
         reset(server)
         get(connection, "/burn/async?ms=300")
-        assert utilisation(server.ask("glance")["loop"]) > 0.9
+        assert utilisation(server.ask(Glance()).loop) > 0.9
 
 
 def _asked() -> list[tuple[Route, Case]]:
@@ -236,17 +241,17 @@ def test_every_request_is_counted_where_it_ran(server: ServerProcess) -> None:
     for _ in range(3):
         reset(server)
         assert verify.problems(server.host, server.port, [case for _, case in asked]) == []
-        seen = server.ask("observe")
-        assert seen["failure"] is None
-        assert seen["pid"] == server.pid
-        assert seen["routes"].keys() == routes.keys()
-        for name, tallies in seen["routes"].items():
+        seen = server.ask(Observe())
+        assert seen.failure is None
+        assert seen.pid == server.pid
+        assert seen.routes.keys() == routes.keys()
+        for name, tallies in seen.routes.items():
             where = promised(server.stack, routes[name].dispatch)
             for tally in tallies:
-                assert {key: tally[key] for key in where} == where, name
-                assert re.fullmatch(THREAD_NAMES[tally["is_main_thread"]], tally["thread"])
-                assert tally["requests"] == len(expanded(tally["handler_us"]))
-            assert sum(tally["requests"] for tally in tallies) == sent[name], name
+                assert {key: getattr(tally, key) for key in where} == where, name
+                assert re.fullmatch(THREAD_NAMES[tally.is_main_thread], tally.thread)
+                assert tally.requests == len(expanded(tally.handler_us))
+            assert sum(tally.requests for tally in tallies) == sent[name], name
 
 
 def test_every_route_of_the_contract_is_asked() -> None:
@@ -277,8 +282,8 @@ def test_time_in_the_handler(server: ServerProcess) -> None:
         get(connection, "/sleep/async?ms=0")
         reset(server)
         took = sorted(get(connection, "/sleep/async?ms=50") for _ in range(3))
-    (tally,) = server.ask("observe")["routes"]["sleep-async"]
-    times = expanded(tally["handler_us"])
+    (tally,) = server.ask(Observe()).routes["sleep-async"]
+    times = expanded(tally.handler_us)
     assert all(least_us <= us <= wall * 1e6 for us, wall in zip(times, took, strict=True))
 
 
@@ -293,16 +298,16 @@ def test_the_instants_of_chosen_requests(server: ServerProcess) -> None:
             sent = time.time_ns()
             get(connection, f"/sleep/async?ms={ms}")
             spans.append((sent, time.time_ns()))
-    told = server.ask("instants", route="sleep-async", skip=2, count=2)
-    assert told["handled"] == 4
+    told = server.ask(Instants("sleep-async", 2, 2))
+    assert told.handled == 4
     (sent_a, got_a), (sent_b, got_b) = spans[2:]
-    began = told["origin_ns"] + told["began_ns"] / 2
-    ended = told["origin_ns"] + told["ended_ns"] / 2
+    began = told.origin_ns + known(told.began_ns) / 2
+    ended = told.origin_ns + known(told.ended_ns) / 2
     assert (sent_a + sent_b) / 2 < began < ended < (got_a + got_b) / 2
     assert ended - began >= 20e6 - early_ns(server)
     # More than there were: no figure, rather than one of fewer.
-    told = server.ask("instants", route="sleep-async", skip=2, count=3)
-    assert (told["handled"], told["began_ns"], told["ended_ns"]) == (4, None, None)
+    told = server.ask(Instants("sleep-async", 2, 3))
+    assert (told.handled, told.began_ns, told.ended_ns) == (4, None, None)
 
 
 @with_selector
@@ -311,15 +316,15 @@ def test_a_reset_starts_anew(server: ServerProcess) -> None:
     for case in ("sync", "async", "sleep-blocking-50"):
         ask(server.port, case)
     reset(server)
-    seen = server.ask("observe")
-    assert seen["routes"] == {}
-    executor = seen["executor"]
-    assert (executor["wait_us"], executor["run_us"], executor["most_queued"]) == ([], [], 0)
-    assert seen["loop"]["longest_stretch_ns"] <= seen["loop"]["wall_ns"]
+    seen = server.ask(Observe())
+    assert seen.routes == {}
+    executor = seen.executor
+    assert (executor.wait_us, executor.run_us, executor.queue_max) == ((), (), 0)
+    assert known(seen.loop.longest_stretch_ns) <= seen.loop.wall_ns
     ask(server.port, "sync", times=3)
-    seen = server.ask("observe")
-    assert sum(one["requests"] for one in seen["routes"]["sync"]) == 3
-    assert len(expanded(seen["executor"]["wait_us"])) == 3
+    seen = server.ask(Observe())
+    assert sum(one.requests for one in seen.routes["sync"]) == 3
+    assert len(expanded(seen.executor.wait_us)) == 3
 
 
 @with_selector
@@ -328,8 +333,8 @@ def test_a_wait_that_spans_a_reset_counts_from_it(server: ServerProcess) -> None
     for _ in range(5):
         reset(server)
         time.sleep(0.02)
-        loop = server.ask("glance")["loop"]
-        assert 0 < loop["idle_ns"] <= loop["wall_ns"]
+        loop = server.ask(Glance()).loop
+        assert 0 < known(loop.idle_ns) <= loop.wall_ns
 
 
 @with_selector
@@ -343,53 +348,59 @@ def test_a_blocked_loop_can_be_read(server: ServerProcess) -> None:
         thread.start()
         try:
             held = 100_000_000
-            assert eventually(lambda: server.ask("glance")["loop"]["longest_stretch_ns"] > held)
+            assert eventually(lambda: known(server.ask(Glance()).loop.longest_stretch_ns) > held)
             reset(server)
             after_reset = time.perf_counter()
             time.sleep(0.2)
-            blocked = server.ask("observe")
+            blocked = server.ask(Observe())
             assert thread.is_alive(), "the machine was too slow to look while the loop was blocked"
         finally:
             thread.join()
-    loop = blocked["loop"]
-    assert loop["idle_ns"] == 0
-    assert loop["wall_ns"] >= loop["longest_stretch_ns"] >= 200_000_000
-    assert loop["delay_us"] == []
-    assert eventually(lambda: bool(server.ask("glance")["loop"]["delay_us"]))
+    loop = blocked.loop
+    assert loop.idle_ns == 0
+    assert loop.wall_ns >= known(loop.longest_stretch_ns) >= 200_000_000
+    assert loop.delay_us == ()
+    assert eventually(lambda: bool(server.ask(Glance()).loop.delay_us))
     since_ns = (time.perf_counter() - after_reset) * 1e9
-    loop = server.ask("observe")["loop"]
-    assert 200_000_000 <= loop["longest_stretch_ns"] < 950_000_000
-    assert 190_000 <= expanded(loop["delay_us"])[-1] <= since_ns / 1000
+    loop = server.ask(Observe()).loop
+    assert 200_000_000 <= known(loop.longest_stretch_ns) < 950_000_000
+    assert 190_000 <= expanded(loop.delay_us)[-1] <= since_ns / 1000
 
 
 def test_a_glance_tells_of_the_process(server: ServerProcess) -> None:
     """The little that is asked every second has the loop, the queue and a Reading."""
-    seen = server.ask("glance")
-    assert seen["executor_queue"] == 0
-    assert seen["loop"]["class"] == LOOPS[server.stack.loop]
-    assert seen["process"]["cpu_ns"] <= server.read().cpu_ns
+    seen = server.ask(Glance())
+    assert seen.executor_queue == 0
+    assert seen.loop.loop_class == LOOPS[server.stack.loop]
+    assert seen.process.cpu_ns <= server.read().cpu_ns
 
 
 def test_living_threads_are_listed(server: ServerProcess) -> None:
     """An observation names the threads of the process, those of the executor among them."""
     ask(server.port, "sync")
-    names = {thread["name"] for thread in server.ask("observe")["threads"]}
+    names = {thread.thread for thread in server.ask(Observe()).threads}
     assert {"MainThread", "control", "asyncio_0"} <= names
 
 
 def test_without_a_probe_its_commands_are_refused() -> None:
     """Each is answered with an error, and the server goes on."""
     with server_process("asyncio") as server:
-        for command in ("reset", "observe", "glance", "instants"):
-            with pytest.raises(ControlError, match=command):
-                server.ask(command, instants=True, route="plain", skip=0, count=0)
+        asked: dict[str, Question[Any]] = {
+            "reset": Reset(instants=True),
+            "observe": Observe(),
+            "glance": Glance(),
+            "instants": Instants("plain", 0, 0),
+        }
+        for name, question in asked.items():
+            with pytest.raises(ControlError, match=name):
+                server.ask(question)
         ask(server.port, "plain")
 
 
 def test_a_route_without_requests_or_of_another_name() -> None:
     """Nothing handled is told as such; an unknown route is an error."""
     with server_process("asyncio", settings=Settings(probe=True)) as server:
-        told = server.ask("instants", route="sync", skip=0, count=1)
-        assert (told["handled"], told["began_ns"], told["ended_ns"]) == (0, None, None)
+        told = server.ask(Instants("sync", 0, 1))
+        assert (told.handled, told.began_ns, told.ended_ns) == (0, None, None)
         with pytest.raises(ControlError, match="nowhere"):
-            server.ask("instants", route="nowhere", skip=0, count=1)
+            server.ask(Instants("nowhere", 0, 1))

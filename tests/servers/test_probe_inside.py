@@ -18,7 +18,7 @@ from loopbench.servers.probe import probe
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
-from tests.servers.probes import nothing, nothing_async, requests, watched_loop
+from tests.servers.probes import known, nothing, nothing_async, requests, watched_loop
 from tests.servers.processes import ROOT
 from tests.servers.wire import get
 
@@ -104,7 +104,7 @@ def test_no_count_of_any_thread_is_lost() -> None:
             counts.add(number % 5 * 1000)
 
     in_threads(8, add)
-    assert counts.merged() == [(us, 20_000) for us in range(5)]
+    assert counts.merged() == tuple((us, 20_000) for us in range(5))
 
 
 @pytest.mark.usefixtures("restless")
@@ -116,7 +116,7 @@ def test_no_request_of_any_thread_is_lost(live: Probe) -> None:
 
     def read() -> None:
         while not over.is_set():
-            live.snapshot()
+            live.observe()
 
     def ask() -> None:
         for _ in range(2_500):
@@ -129,9 +129,9 @@ def test_no_request_of_any_thread_is_lost(live: Probe) -> None:
     over.set()
     for reader in readers:
         reader.join()
-    tallies = live.snapshot()["routes"]["busy"]
-    assert [tally["requests"] for tally in tallies] == [2_500] * 8
-    assert live.instants("busy", 0, 20_000)["handled"] == 20_000
+    tallies = live.observe().routes["busy"]
+    assert [tally.requests for tally in tallies] == [2_500] * 8
+    assert live.instants("busy", 0, 20_000).handled == 20_000
     for watch in live._routes.values():
         for tally in watch.tallies.values():
             assert list(tally.kept) == sorted(tally.kept)
@@ -159,8 +159,8 @@ def test_resets_from_another_thread_tear_no_request_apart(live: Probe) -> None:
     for _ in range(10):
         handler()
     told = live.instants("busy", 0, 10)
-    assert told["handled"] == 10
-    spent = told["ended_ns"] - told["began_ns"]
+    assert told.handled == 10
+    spent = known(told.ended_ns) - known(told.began_ns)
     assert 0 < spent <= time.perf_counter_ns() - begun
 
 
@@ -193,10 +193,10 @@ def test_a_thread_that_died_keeps_its_tally(live: Probe) -> None:
     while len(set(identifiers)) == len(identifiers) < 100:
         in_threads(1, ask)
     assert len(set(identifiers)) < len(identifiers), "identifiers are never used again here"
-    tallies = live.snapshot()["routes"]["busy"]
-    assert [tally["requests"] for tally in tallies] == [1] * len(identifiers)
-    assert not any(tally["alive"] for tally in tallies)
-    assert len({tally["thread"] for tally in tallies}) == len(identifiers)
+    tallies = live.observe().routes["busy"]
+    assert [tally.requests for tally in tallies] == [1] * len(identifiers)
+    assert not any(tally.alive for tally in tallies)
+    assert len({tally.thread for tally in tallies}) == len(identifiers)
 
 
 FORKING = """
@@ -207,9 +207,9 @@ def handler():
     pass
 
 def seen(live):
-    told = live.snapshot()
-    return {"mine": told["pid"] == os.getpid(), "requests": [
-        tally["requests"] for tallies in told["routes"].values() for tally in tallies
+    told = live.observe()
+    return {"mine": told.pid == os.getpid(), "requests": [
+        tally.requests for tallies in told.routes.values() for tally in tallies
     ]}
 
 with probe.watching() as live:
@@ -247,9 +247,9 @@ def test_loops_are_numbered_as_they_appear(live: Probe) -> None:
         for runner in (first, second, first):
             runner.run(handler(None))
     plain()
-    routes = live.snapshot()["routes"]
-    assert [(one["loop_number"], one["requests"]) for one in routes["mixed"]] == [(1, 2), (2, 1)]
-    assert [(one["loop_number"], one["loop_class"]) for one in routes["plain"]] == [(None, None)]
+    routes = live.observe().routes
+    assert [(one.loop_number, one.requests) for one in routes["mixed"]] == [(1, 2), (2, 1)]
+    assert [(one.loop_number, one.loop_class) for one in routes["plain"]] == [(None, None)]
 
 
 # Failures of the probe itself.
@@ -278,7 +278,7 @@ def break_waits(live: Probe, patch: pytest.MonkeyPatch) -> None:
 
 
 def break_queue(live: Probe, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(live.executor, "_most_queued", None)
+    patch.setattr(live.executor, "_queue_max", None)
 
 
 def break_delays(live: Probe, patch: pytest.MonkeyPatch) -> None:
@@ -319,7 +319,7 @@ def test_a_probe_that_fails_leaves_the_server_serving(
         runner.run(main())
     # Put back, as some of it could not even be told.
     monkeypatch.undo()
-    failure = live.snapshot()["failure"]
+    failure = live.observe().failure
     assert failure is not None
     assert "broken" in failure or "NoneType" in failure
 
@@ -345,16 +345,16 @@ def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.Monkey
         (tally,) = live._routes["busy"].tallies.values()
         assert len(tally.kept) + len(tally.fresh) <= 2 * 50
     assert requests(live, "busy") == 120
-    assert live.instants("busy", 0, 1)["began_ns"] is None
+    assert live.instants("busy", 0, 1).began_ns is None
     live.reset(instants=False)
     ask(5)
     assert requests(live, "busy") == 5
-    assert live.instants("busy", 0, 1)["began_ns"] is None
+    assert live.instants("busy", 0, 1).began_ns is None
     live.reset(instants=True)
     ask(5)
     told = live.instants("busy", 0, 5)
-    assert told["handled"] == 5
-    assert told["ended_ns"] >= told["began_ns"]
+    assert told.handled == 5
+    assert known(told.ended_ns) >= known(told.began_ns)
 
 
 def test_the_beat_keeps_the_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:

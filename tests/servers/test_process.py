@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, UnknownStack
+from loopbench.servers.lifecycle.messages import Executor, Loop
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT, STACKS
 from loopbench.servers.supervision import os_stats
 from loopbench.servers.supervision.control_pipe import ControlTimeout
+from loopbench.servers.supervision.messages import from_json, to_json
 from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import (
     PROC,
@@ -70,18 +72,15 @@ def test_facts_come_from_inside(name: str) -> None:
     settings = Settings(executor_threads=3, wait_ms=7)
     with server_process(name, settings=settings) as server:
         facts = server.facts
-    assert facts["executor"] == {
-        "class": "concurrent.futures.thread.ThreadPoolExecutor",
-        "threads": 3,
-    }
-    assert facts["loop"] == {"class": "asyncio.unix_events._UnixSelectorEventLoop", "debug": False}
-    assert Settings.from_json(facts["settings"]) == settings
-    assert list(facts["packages"]) == list(STACKS[name].packages)
-    assert facts["python"]["version"] == ".".join(map(str, sys.version_info[:3]))
-    assert facts["gc"]["enabled"] is True
-    assert facts["in_force"]["access_log"] is False
-    assert str(ROOT) not in json.dumps(facts)
-    assert sys.prefix not in json.dumps(facts)
+    assert facts.executor == Executor("concurrent.futures.thread.ThreadPoolExecutor", 3)
+    assert facts.loop == Loop("asyncio.unix_events._UnixSelectorEventLoop", debug=False)
+    assert from_json(Settings, facts.settings) == settings
+    assert list(facts.packages) == list(STACKS[name].packages)
+    assert facts.python.version == ".".join(map(str, sys.version_info[:3]))
+    assert facts.gc.enabled is True
+    assert facts.in_force["access_log"] is False
+    assert str(ROOT) not in json.dumps(to_json(facts))
+    assert sys.prefix not in json.dumps(to_json(facts))
 
 
 @needs_proc
@@ -143,7 +142,7 @@ def test_every_thread_is_bound_to_the_cpus_that_were_asked_for() -> None:
     cpu = min(os.sched_getaffinity(0))
     with server_process("aiohttp", cpus=frozenset({cpu})) as server:
         ask(server.port, "sync")
-        assert server.facts["cpus"] == [cpu]
+        assert server.facts.cpus == (cpu,)
         tasks = [int(task.name) for task in (PROC / str(server.pid) / "task").iterdir()]
         assert [os.sched_getaffinity(task) for task in tasks] == [{cpu}] * len(tasks)
 

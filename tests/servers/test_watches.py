@@ -13,7 +13,7 @@ from hdrh.histogram import HdrHistogram
 
 from loopbench.servers.probe.durations import rounded_us
 from loopbench.servers.probe.event_loop import LoopWatch
-from loopbench.servers.probe.executor import ExecutorWatch
+from loopbench.servers.probe.executor import ExecutorReading, ExecutorWatch
 from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.selector import watched_selector
@@ -46,21 +46,20 @@ def test_a_forced_collection_is_one_pause() -> None:
             for _ in range(20_000):
                 ring: list[object] = []
                 ring.append(ring)
-            assert watch.snapshot() == {}
+            assert watch.read() == ()
             begun = time.perf_counter_ns()
             assert gc.collect(2) >= 19_999  # all but the one that is still named
             took = time.perf_counter_ns() - begun
-            seen = watch.snapshot()
+            seen = watch.read()
         gc.collect(2)
     finally:
         gc.enable()
-    assert watch.snapshot() == seen
-    assert list(seen) == ["2"]
-    count, total, longest = seen["2"]
-    assert count == 1
-    assert 0 < longest == total <= took
+    assert watch.read() == seen
+    (pauses,) = seen
+    assert (pauses.generation, pauses.pauses) == (2, 1)
+    assert 0 < pauses.pause_max_ns == pauses.pause_total_ns <= took
     watch.reset()
-    assert watch.snapshot() == {}
+    assert watch.read() == ()
 
 
 def test_pauses_add_up_by_generation() -> None:
@@ -73,16 +72,17 @@ def test_pauses_add_up_by_generation() -> None:
                 gc.collect(generation)
     finally:
         gc.enable()
-    seen = watch.snapshot()
-    assert {generation: pause[0] for generation, pause in seen.items()} == {"0": 2, "2": 1}
-    assert seen["0"][2] <= seen["0"][1] <= 2 * seen["0"][2]
+    seen = watch.read()
+    assert {one.generation: one.pauses for one in seen} == {0: 2, 2: 1}
+    youngest = seen[0]
+    assert youngest.pause_max_ns <= youngest.pause_total_ns <= 2 * youngest.pause_max_ns
 
 
 def test_an_executor_that_is_not_there_has_no_figures() -> None:
     """None for what nobody has looked at."""
     watch = ExecutorWatch()
     assert watch.queued is None
-    assert watch.snapshot() == {"threads": None, "most_queued": None, "wait_us": [], "run_us": []}
+    assert watch.read() == ExecutorReading(None, None, (), ())
 
 
 # Loops.
@@ -148,14 +148,14 @@ def test_a_loop_without_a_selector_has_blanks() -> None:
         with watch.attached(loop):
             loop.call_later(0.1, loop.stop)
             loop.run_forever()
-            seen = watch.snapshot()
+            seen = watch.read()
     finally:
         loop.close()
-    assert seen["idle_ns"] is None
-    assert seen["longest_stretch_ns"] is None
-    assert seen["class"].endswith(".LoopWithoutSelector")
-    assert sum(count for _, count in seen["delay_us"]) >= 10
-    assert seen["wall_ns"] > 0
+    assert seen.idle_ns is None
+    assert seen.longest_stretch_ns is None
+    assert str(seen.loop_class).endswith(".LoopWithoutSelector")
+    assert sum(count for _, count in seen.delay_us) >= 10
+    assert seen.wall_ns > 0
 
 
 def test_tasks_alive_are_counted(live: Probe) -> None:
@@ -167,7 +167,7 @@ def test_tasks_alive_are_counted(live: Probe) -> None:
 
     with watched_loop(live) as runner:
         runner.run(main())
-        assert live.snapshot()["loop"]["most_tasks"] == 41
+        assert live.observe().loop.tasks_max == 41
 
 
 def test_a_delay_counts_every_point_of_the_schedule(live: Probe) -> None:
@@ -180,7 +180,7 @@ def test_a_delay_counts_every_point_of_the_schedule(live: Probe) -> None:
         live.reset(instants=True)
         time.sleep(0.1)
         await asyncio.sleep(0.001)
-        delays = dict(live.snapshot()["loop"]["delay_us"])
+        delays = dict(live.observe().loop.delay_us)
         away_ms = (time.perf_counter() - begun) * 1000
         assert 9 <= sum(delays.values()) <= away_ms / 10 + 1
         assert 90_000 <= max(delays) <= away_ms * 1000
@@ -190,7 +190,7 @@ def test_a_delay_counts_every_point_of_the_schedule(live: Probe) -> None:
         live.reset(instants=True)
         time.sleep(0.05)
         await asyncio.sleep(0.001)
-        delays = dict(live.snapshot()["loop"]["delay_us"])
+        delays = dict(live.observe().loop.delay_us)
         assert 40_000 <= max(delays) <= (time.perf_counter() - reset_at) * 1e6
 
     with watched_loop(live) as runner:

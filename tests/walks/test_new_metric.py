@@ -1,4 +1,4 @@
-"""A new metric touches four files from the probe to the report. It is really measured."""
+"""A new metric touches three files from the probe to the report. It is really measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from loopbench.results.schema import RUNS, SUMMARY
 from loopbench.results.schema.files import open_text
 from tests.walks.scratch import Scratch
 
-PROBE, MERGE = "servers/probe/event_loop.py", "servers/probe/merge.py"
+PROBE = "servers/probe/event_loop.py"
 ROWS, SCHEMA = "loadtests/rows/probe_rows.py", "results/schema/measured.py"
 
 COLUMN = """        replace(
@@ -19,15 +19,14 @@ COLUMN = """        replace(
 """
 
 
-def test_a_metric_is_a_reading_its_merging_a_cell_and_a_column(tmp_path: Path) -> None:
+def test_a_metric_is_a_reading_a_cell_and_a_column(tmp_path: Path) -> None:
     """It stands in runs.csv, in summary.csv and in the report."""
     scratch = Scratch(tmp_path / "tree")
-    scratch.put(PROBE, '            "most_tasks": None if', '            "watched": self._beats,\n')
-    merging = '        "watched": sum(one["watched"] for one in loops),\n'
-    scratch.put(MERGE, '        "most_tasks": _known(', merging)
-    scratch.put(ROWS, '        "tasks_max": loop', '        "beats_watched": loop["watched"],\n')
+    scratch.put(PROBE, "    tasks_max: Annotated[", "    beats_watched: Annotated[int, SUM]\n")
+    scratch.put(PROBE, "            tasks_max=None", "            beats_watched=self._beats,\n")
+    scratch.put(ROWS, '        "tasks_max": loop', '        "beats_watched": loop.beats_watched,\n')
     scratch.put(SCHEMA, '        replace(\n            count("tasks_max"', COLUMN)
-    assert scratch.edited == {PROBE, MERGE, ROWS, SCHEMA}
+    assert scratch.edited == {PROBE, ROWS, SCHEMA}
     folder = scratch.bench("async-1")
     with open_text(folder / RUNS.filename) as handle:
         (row,) = csv.DictReader(handle)

@@ -22,22 +22,30 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import IO, Any
+from dataclasses import dataclass, replace
+from typing import IO
 
 from loopbench.loadtests.behaviour.framework.catalogue import experiments
+from loopbench.loadtests.behaviour.framework.messages import (
+    COMMANDS,
+    EVENTS,
+    Asked,
+    Key,
+    Ready,
+    Result,
+)
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.servers.supervision.control_pipe import Message, Station
+from loopbench.servers.supervision.control_pipe import STOP, Station
+from loopbench.servers.supervision.messages import Json, from_json, to_json
 from loopbench.servers.supervision.os_stats import die_with_parent, read_threads
 
 _OUTPUT_LIMIT = 20_000
 """Bytes of what an experiment printed that are handed on: the last of them."""
 
 
-def run(key: list[str]) -> Answer:
+def run(key: Key) -> Answer:
     """Run the Experiment of that key, here and now."""
-    question, stack, setting = key
-    return experiments()[question, stack, setting].experiment.run()
+    return experiments()[key].experiment.run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class _UnderWay:
 class Nursery:
     """Forks an experiment a command, ends each at its bound, and tells how it went."""
 
-    def __init__(self, station: Station, ask: Callable[[list[str]], Answer]) -> None:
+    def __init__(self, station: Station, ask: Callable[[Key], Answer]) -> None:
         self._station = station
         self._ask = ask
         self._under_way: dict[int, _UnderWay] = {}
@@ -83,13 +91,14 @@ class Nursery:
             self._tell(one, cut=True)
         if self._station.fileno in ready:
             messages = self._station.read()
-            if messages is None or any(message["do"] == "stop" for message in messages):
+            if messages is None or any(message["do"] == STOP for message in messages):
                 return False
             for message in messages:
                 self._fork(message)
         return True
 
-    def _fork(self, message: Message) -> None:
+    def _fork(self, message: Json) -> None:
+        asked = COMMANDS.from_json(message)
         output = tempfile.TemporaryFile()  # noqa: SIM115  closed when the experiment is reaped
         result, write = os.pipe()
         began = time.monotonic()
@@ -97,10 +106,10 @@ class Nursery:
         pid = os.fork()
         if pid == 0:
             os.close(result)
-            _live(self._ask, message["key"], write, output, nursery)
+            _live(self._ask, asked.key, write, output, nursery)
         os.close(write)
-        bound_s = message["bound_s"]
-        one = _UnderWay(message["number"], pid, result, output, began, began + bound_s, bound_s)
+        until = began + asked.bound_s
+        one = _UnderWay(asked.number, pid, result, output, began, until, asked.bound_s)
         self._under_way[result] = one
 
     def _tell(self, one: _UnderWay, *, cut: bool) -> None:
@@ -108,21 +117,16 @@ class Nursery:
         text = b"" if cut else _all_of(one.result)
         took_s = time.monotonic() - one.began
         self._reap(one)
-        told: dict[str, Any] = {"answer": None, "problem": "its process ended without an answer"}
-        told["waited_s"] = None
+        told = Result(None, "its process ended without an answer", None)
         if cut:
-            told["problem"] = f"cut after {one.bound_s:g} s: it had not come to an end"
+            told = Result(None, f"cut after {one.bound_s:g} s: it had not come to an end", None)
         elif text:
-            told = json.loads(text)
+            told = from_json(Result, json.loads(text))
         with one.output as output:
             size = output.seek(0, os.SEEK_END)
             output.seek(max(0, size - _OUTPUT_LIMIT))
             printed = output.read().decode(errors="replace")
-        self._station.send(
-            {"event": "asked", "number": one.number, "cut": cut, "took_s": took_s}
-            | told
-            | {"output": printed}
-        )
+        self._station.send(EVENTS.to_json(Asked(one.number, told, took_s, cut, printed)))
 
     def _reap(self, one: _UnderWay) -> None:
         """End the process, and its group, which an experiment may have put more into."""
@@ -143,29 +147,29 @@ def _all_of(descriptor: int) -> bytes:
 
 
 def _live(
-    ask: Callable[[list[str]], Answer], key: list[str], result: int, output: IO[bytes], nursery: int
+    ask: Callable[[Key], Answer], key: Key, result: int, output: IO[bytes], nursery: int
 ) -> None:
     """The life of an experiment's process."""
-    told: dict[str, Any] = {"answer": None, "problem": "it ended without an answer"}
-    told["waited_s"] = None
+    told = Result(None, "it ended without an answer", None)
     try:
         os.setsid()
         die_with_parent(nursery)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
-        told |= {"answer": asdict(ask(key)), "problem": ""}
+        told = Result(ask(key), "", None)
         threads = read_threads()
         if threads is not None:
-            told["waited_s"] = sum(thread.waited_ns for thread in threads) / 1e9
+            waited_ns = sum(thread.run_queue_ns for thread in threads)
+            told = replace(told, waited_s=waited_ns / 1e9)
     except BaseException as error:
         traceback.print_exc()
         line = " ".join(str(error).split())
-        told["problem"] = f"{type(error).__name__}: {line}"
+        told = replace(told, problem=f"{type(error).__name__}: {line}")
     finally:
         sys.stdout.flush()
         os.set_inheritable(result, False)
-        os.write(result, json.dumps(told).encode())
+        os.write(result, json.dumps(to_json(told)).encode())
         # Threads and tasks that never end are what some experiments are about.
         os._exit(0)
 
@@ -182,7 +186,7 @@ def main() -> None:
     station = Station()
     ask = getattr(importlib.import_module(module), name)
     experiments()
-    station.send({"event": "ready"})
+    station.send(EVENTS.to_json(Ready()))
     Nursery(station, ask).obey()
 
 

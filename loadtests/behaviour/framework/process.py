@@ -10,16 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.behaviour.framework.fork_server import run
+from loopbench.loadtests.behaviour.framework.messages import COMMANDS, EVENTS, Ask, Asked, Key
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
-
-Key = tuple[str, str, str]
-"""Question, stack and setting."""
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _READY_BOUND_S = 60.0
@@ -54,21 +51,25 @@ class Nursery:
 
     def begin(self, number: int, key: Key, bound_s: float) -> None:
         """Begin an Experiment; its Outcome comes with this number. Raises HarnessError."""
-        command = {"do": "ask", "number": number, "key": list(key), "bound_s": bound_s}
         try:
-            self._child.send(command)
+            self._child.send(COMMANDS.to_json(Ask(number, key, bound_s)))
         except ControlClosed:
             raise self._gone() from None
 
     def next(self, bound_s: float) -> tuple[int, Outcome]:
         """Number and Outcome of the next Experiment that ends. Raises HarnessError."""
         try:
-            told = self._child.event(bound_s + _BEYOND_S)
+            asked = EVENTS.from_json(self._child.event(bound_s + _BEYOND_S))
         except ControlTimeout:
             raise HarnessError("the process that asks the questions fell silent") from None
         except ControlClosed:
             raise self._gone() from None
-        return told["number"], _outcome(told)
+        if not isinstance(asked, Asked):
+            raise HarnessError(f"the process that asks the questions said {asked}")
+        result = asked.result
+        return asked.number, Outcome(
+            result.answer, result.problem, asked.took_s, asked.output, asked.cut, result.waited_s
+        )
 
     def ask(self, key: Key, bound_s: float) -> Outcome:
         """Ask one Experiment, and wait for its Outcome."""
@@ -81,16 +82,8 @@ class Nursery:
         return HarnessError(f"the process that asks the questions ended: {words}")
 
 
-def _outcome(told: dict[str, Any]) -> Outcome:
-    said = told["answer"]
-    answer = None if said is None else Answer(**said)
-    return Outcome(
-        answer, told["problem"], told["took_s"], told["output"], told["cut"], told["waited_s"]
-    )
-
-
 @contextmanager
-def nursery(ask: Callable[[list[str]], Answer] = run) -> Iterator[Nursery]:
+def nursery(ask: Callable[[Key], Answer] = run) -> Iterator[Nursery]:
     """Start it, and end it with all that is under way, whatever happens.
 
     ask: what to do in the process of an experiment; a function at the top of a module.

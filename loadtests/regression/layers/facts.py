@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import http.client
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.layers import raw_request
 from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import Case, Request
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.probe.readings import Observe, Reset
 from loopbench.servers.settings import Settings
+from loopbench.servers.supervision.messages import Done
 
 SETTINGS = Settings(wait_ms=1, probe=True)
 
@@ -124,36 +124,53 @@ def _told(body: bytes) -> str:
 def _places(side: Side, server: ServerProcess, patience: Patience) -> Iterator[Fact]:
     """Thread, loop and blocking of each route."""
     for route, case in representatives(side).items():
-        longest, tallies = [], []
+        longest: list[float | None] = []
+        tallies: list[SeenTally] = []
         request, with_duration = with_work(case.request)
         for _ in range(ASKS):
             patience.check()
             seen = _watched(server, request)
-            longest.append(seen.longest_ms)
-            tallies += seen.tallies.get(route, [])
+            longest.append(seen.loop.longest_ms)
+            tallies += seen.routes.get(route, ())
         yield route, "thread", _joined(map(_thread, tallies))
-        yield route, "loop", _joined(str(tally["loop_class"] or "no loop") for tally in tallies)
+        yield route, "loop", _joined(tally.loop_class or "no loop" for tally in tallies)
         yield route, "blocked", _blocked(longest, BLOCKED_MS[with_duration])
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What the probe saw of one request. longest_ms: the longest time that the loop was away;
-    None where the loop cannot be read. tallies: by route."""
+class SeenLoop:
+    """What is needed of a `servers.probe.event_loop.LoopReading`, which may be another commit's."""
 
-    longest_ms: float | None
-    tallies: Mapping[str, list[dict[str, Any]]]
+    longest_stretch_ns: int | None
+
+    @property
+    def longest_ms(self) -> float | None:
+        """The longest time that the loop was away; None where the loop cannot be read."""
+        return None if self.longest_stretch_ns is None else self.longest_stretch_ns / 1e6
 
 
-def _watched(server: ServerProcess, request: Request) -> Watched:
-    server.ask("reset", _BOUND_S, instants=True)
+@dataclass(frozen=True, slots=True)
+class SeenTally:
+    """What is needed of a `servers.probe.readings.TallyReading`."""
+
+    is_main_thread: bool
+    is_loop_thread: bool
+    loop_class: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is needed of a `servers.probe.readings.Observation`."""
+
+    loop: SeenLoop
+    routes: dict[str, tuple[SeenTally, ...]]
+
+
+def _watched(server: ServerProcess, request: Request) -> Seen:
+    """What the probe saw of one request. Raises ControlError where it does not tell it."""
+    server.ask_part(Reset(instants=True), Done, _BOUND_S)
     answer(server, request)
-    told = server.ask("observe", _BOUND_S)
-    try:
-        longest_ns, routes = told["loop"]["longest_stretch_ns"], told["routes"]
-    except (KeyError, TypeError) as error:  # another commit's
-        raise HarnessError(f"its probe does not tell what this one tells: {error}") from error
-    return Watched(None if longest_ns is None else longest_ns / 1e6, routes)
+    return server.ask_part(Observe(), Seen, _BOUND_S)
 
 
 def representatives(side: Side) -> dict[str, Case]:
@@ -176,9 +193,9 @@ def with_work(request: Request) -> tuple[Request, bool]:
     return replace(request, target=target), bool(found)
 
 
-def _thread(tally: Mapping[str, Any]) -> str:
-    kinds = ["main thread"] if tally["is_main_thread"] else []
-    kinds += ["loop thread"] if tally["is_loop_thread"] else []
+def _thread(tally: SeenTally) -> str:
+    kinds = ["main thread"] if tally.is_main_thread else []
+    kinds += ["loop thread"] if tally.is_loop_thread else []
     return ", ".join(kinds) or "worker thread"
 
 

@@ -21,6 +21,7 @@ from loopbench.servers.probe.garbage_collector import Pause
 from loopbench.servers.probe.stalls.alarm import Alarm
 from loopbench.servers.probe.stalls.causes import Sample, cause_of, decisive
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, libuv_clock
+from loopbench.servers.probe.stalls.readings import StallsReading, stall_row
 from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System
 from loopbench.servers.probe.stalls.stack import read_stack
 from loopbench.servers.probe.stalls.stall import Stall
@@ -150,16 +151,15 @@ class StallWatcher:
         self.unwatched = "the process was forked after its loop was attached"
         self._settling = threading.Lock()
 
-    def snapshot(self) -> dict[str, Any]:
-        """Since the reset: `stalls`, how many were `beyond` those kept, and why nothing is
-        watched, where nothing is."""
+    def read(self) -> StallsReading:
+        """Since the reset."""
         if self.unwatched is None:
             self._settle()
-        return {
-            "unwatched": self.unwatched,
-            "stalls": [as_json(stall, self._reset_at) for stall in self._stalls.copy()],
-            "beyond": self._beyond,
-        }
+        return StallsReading(
+            unwatched=self.unwatched,
+            stalls=tuple(stall_row(stall, self._reset_at) for stall in self._stalls.copy()),
+            beyond=self._beyond,
+        )
 
     # The watcher's thread.
 
@@ -292,21 +292,3 @@ def _task_name(task: asyncio.Task[Any]) -> str:
     """Its name, and that of its coroutine."""
     of = getattr(task.get_coro(), "__qualname__", None)
     return task.get_name() if of is None else f"{task.get_name()} {of}"
-
-
-def as_json(stall: Stall, origin_ns: int) -> dict[str, Any]:
-    """A Stall as a row of stalls.csv without its Run and process; its begin after `origin_ns`."""
-    frame = stall.frame
-    return {
-        "started_s": (stall.started_ns - origin_ns) / 1e9,
-        "duration_ms": stall.duration_ns / 1e6,
-        "cause": stall.cause.value,
-        "detail": stall.detail,
-        "route": stall.route,
-        "request": stall.request,
-        "task": stall.task,
-        "file": None if frame is None else frame.file,
-        "line": None if frame is None else frame.line,
-        "function": None if frame is None else frame.function,
-        "frames": " < ".join(map(str, stall.frames)) or None,
-    }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.stopping.scene import STACKS, Scene, ask_wait, stop_in
 
 
-def stop(key: list[str]) -> Answer:
+def stop(key: Key) -> Answer:
     """key: stack, grace time and length of the request in seconds. When it stopped, and what
     client and handler saw."""
     stack, grace_s, wait_s = key[0], float(key[1]), float(key[2])

@@ -9,10 +9,11 @@ import threading
 import time
 from pathlib import Path
 
+from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.question import Answer
 
 
-def misbehave(key: list[str]) -> Answer:
+def misbehave(key: Key) -> Answer:
     """Do what the key's first part names; the second may be a path."""
     what, path, _ = key
     print(f"about to {what}", flush=True)

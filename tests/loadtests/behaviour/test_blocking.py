@@ -14,6 +14,7 @@ from loopbench.loadtests.behaviour.blocking.neighbours import (
     behind,
     quart_sync,
 )
+from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 
@@ -22,7 +23,7 @@ AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 STACKS = (AIOHTTP, QUART)
 
 
-def shared(key: list[str]) -> Answer:
+def shared(key: Key) -> Answer:
     """key: stack, size of the pool, nothing. How late the innocent one is that needs a thread."""
     stack, size, _ = key
     sharing = partial(aiohttp_blocking, asyncio.to_thread) if stack == AIOHTTP else quart_sync

@@ -19,6 +19,7 @@ from loopbench.loadtests.behaviour.disconnect.saving import (
     fate,
     quart_saving,
 )
+from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving
@@ -55,7 +56,7 @@ async def _swallows(saving: Saving, _: Scope) -> None:
 WAYS = {"half": _half, "fails": _fails, "swallows": _swallows}
 
 
-def ask_odd(key: list[str]) -> Answer:
+def ask_odd(key: Key) -> Answer:
     """The fate of a save that goes another way than those of the Questions."""
     way, server, _ = key
     if server == QUART:

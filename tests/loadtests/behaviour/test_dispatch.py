@@ -9,6 +9,7 @@ import pytest
 
 from loopbench.loadtests.behaviour.dispatch import pools as pool
 from loopbench.loadtests.behaviour.dispatch.coroutines import ordered
+from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 
@@ -17,7 +18,7 @@ AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 STACKS = (AIOHTTP, QUART)
 
 
-def threads(key: list[str]) -> Answer:
+def threads(key: Key) -> Answer:
     """key: stack, size of the pool, nothing. How many threads there are then."""
     stack, size, _ = key
     holding = pool.aiohttp_holding if stack == AIOHTTP else pool.quart_holding

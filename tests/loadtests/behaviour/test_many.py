@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.servers import App
@@ -31,7 +32,7 @@ CROWDED: dict[str, Callable[[Crowd], App]] = {
 }
 
 
-def other(key: list[str]) -> Answer:
+def other(key: Key) -> Answer:
     """key: what is to be limited, stack, and to how many. How many there are at once then."""
     what, stack, most = key
     if what == "threads":

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.order.sequence import (
@@ -30,7 +31,7 @@ OTHER_SETTINGS = {
 """Experiments as the Questions have them, with something turned round."""
 
 
-def ask_other(key: list[str]) -> Answer:
+def ask_other(key: Key) -> Answer:
     """Run one of OTHER_SETTINGS, in the process of an experiment."""
     return OTHER_SETTINGS[key[0]]()
 

@@ -21,6 +21,7 @@ from loopbench.loadtests.hosts.server_location import Place
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.errors import ServerError
+from loopbench.servers.probe.readings import Observe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from loopbench.servers.supervision.control_pipe import ControlClosed
@@ -67,9 +68,9 @@ def test_a_server_behind_ssh(tmp_path: Path) -> None:
         with place.server("asyncio", settings=watched, cpus=frozenset({0}), log=None) as server:
             pid, port = server.pid, server.port
             assert running(pid) and server.one_clock
-            assert server.facts["cpus"] == [0]
+            assert server.facts.cpus == (0,)
             assert server.read().cpu_ns > 0
-            assert "executor" in server.ask("observe")
+            assert server.ask(Observe()).executor.threads_max is not None
             stopped = server.stop()
         assert (stopped.killed, stopped.exit_code) == (False, 0)
         assert not running(pid) and free(port)

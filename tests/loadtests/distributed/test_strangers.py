@@ -72,8 +72,8 @@ MESSAGES: dict[str, list[bytes]] = {
     "a greeting that is none": packed("loopbench.hello", None, NAME),
     "a greeting without a version": packed("loopbench.hello", {}, NAME),
     "an answer to nothing": packed("loopbench.pong", None, NAME),
-    "an arrival": packed("loopbench.arrived", {}, NAME),
-    "a failure": packed("loopbench.failed", [1], NAME),
+    "an arrival": packed("loopbench.connected", {}, NAME),
+    "a failure": packed("loopbench.share-failed", [1], NAME),
     "a report that is none": packed("stats", {"loopbench": 3}, NAME),
     "leaving": packed("quit", None, NAME),
     "leaving again": packed("client_stopped", None, NAME),
@@ -133,8 +133,9 @@ def test_a_master_without_a_key_survives_strangers(
             peer.send_multipart(frames)
         peer.send_multipart(packed("client_ready", OUR_VERSION, NAME))
         # The answers come in order: after the last of them all has been read.
-        answers = [msgpack.loads(peer.recv())[0] for _ in range(4)]
-        assert answers == ["ack"] * 4  # to a version of another kind, ready twice, and at the end
+        answers = [msgpack.loads(peer.recv())[0] for _ in range(6)]
+        # To a version of another kind, ready twice, and at the end.
+        assert answers == [*("ack",) * 3, *("loopbench.refused",) * 2, "ack"]
         report = made.load(
             spec(server, closed("/now", 4)), bound_s=30.0, at={}, give_up=lambda: False
         )
