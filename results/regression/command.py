@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,7 +71,7 @@ def regression(
     """Judge what `loadtests regression` measured in FOLDER.
 
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken. Writes
-    regression.csv, regression.md and junit.xml into FOLDER.
+    regression.csv, regression.md, junit.xml, and JSON for other tools into FOLDER.
     """
     from loopbench.results.regression import evidence, verdict
     from loopbench.results.regression.finding import Settings
@@ -102,7 +103,17 @@ def _print(judged: Report, every: bool, written: list[str]) -> None:
         terminal.render(judged, console, every=every)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     if written:
-        lines.append(f"Files in {shown_path(judged.evidence.folder)}: {', '.join(written)}")
+        lines.append(f"Files in {shown_path(judged.evidence.folder)}:")
+        # A path is never broken, and neither is a file's name.
+        names, indent = ", ".join(written), "  "
+        lines += textwrap.wrap(
+            names,
+            console.width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 

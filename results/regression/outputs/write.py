@@ -1,4 +1,5 @@
-"""The files of a verdict: regression.csv, regression.md and junit.xml, each whole or not at all."""
+"""The files of a verdict: regression.csv, regression.md, junit.xml, and what was measured in the
+JSON formats of other tools; each whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.regression.outputs import junit, markdown
+from loopbench.results.regression.outputs import benchmark_json, junit, markdown
 from loopbench.results.regression.verdict import Report
 from loopbench.results.schema import TableWriter
 
@@ -24,12 +25,14 @@ def write(report: Report, folder: Path) -> tuple[Path, ...]:
     """
     text = markdown.render(report)
     try:
-        with TemporaryDirectory(dir=folder, prefix=".regression-") as name:
-            draft = Path(name)
+        with TemporaryDirectory(dir=folder, prefix=".regression-") as place:
+            draft = Path(place)
             with TableWriter(draft, schema.FINDINGS) as writer:
                 writer.append(finding.row for finding in report.findings)
             (draft / MARKDOWN_FILE).write_text(text, encoding="utf-8")
             (draft / JUNIT_FILE).write_text(junit.render(report), encoding="utf-8")
+            for name, other in benchmark_json.render(report).items():
+                (draft / name).write_text(other, encoding="utf-8")
             written = [file.replace(folder / file.name) for file in sorted(draft.iterdir())]
         summary = os.environ.get(STEP_SUMMARY)
         if summary:

@@ -182,8 +182,11 @@ def test_the_table_holds_every_finding(folder: Folder, judge: Judge) -> None:
     assert isinstance(cpu["ratio"], float) and 1.05 < cpu["ratio"] < 1.07
     assert sorted(file.name for file in path.iterdir()) == [
         "facts.csv",
+        "github-action-benchmark.json",
         "instructions.csv",
         "junit.xml",
+        "pyperf-base.json",
+        "pyperf-candidate.json",
         "regression.csv",
         "regression.md",
         "sides.json",
