@@ -21,6 +21,7 @@ _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(.*)$", re.
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _HASH = re.compile(r"--hash=(\w+):([0-9a-f]+)")
 _IN_THE_WAY = re.compile(r"The user requested \(constraint\) ([A-Za-z0-9][\w.-]*)==")
+_NEEDS_ANOTHER = re.compile(r"^\s+([A-Za-z0-9][\w.-]*) \S+ depends on ", re.M)
 _NOT_THERE = re.compile(
     r"Could not find a version that satisfies the requirement (\S+).*\(from versions: (.*)\)"
 )
@@ -80,10 +81,18 @@ def resolve(lock: str, replaced: Sequence[str], roots: Iterable[str]) -> tuple[P
         report = _ask([*replaced, *rest], kept)
         if not isinstance(report, str):
             return _checked(report, locked)
-        in_the_way = {normal(name) for name in _IN_THE_WAY.findall(report)} - loosened
+        in_the_way = _in_the_way(report, locked.keys() - loosened)
         if not in_the_way:
             raise HarnessError(_reason(report, replaced))
         loosened |= in_the_way
+
+
+def _in_the_way(said: str, kept: Collection[str]) -> set[str]:
+    """Which of the kept pins contradict: those that the installer names as such, or else the last
+    of those that need another version of something."""
+    named = {normal(name) for name in _IN_THE_WAY.findall(said)}
+    needing = [normal(name) for name in _NEEDS_ANOTHER.findall(said)]
+    return named & set(kept) or {name for name in needing if name in kept and name == needing[-1]}
 
 
 def _ask(requirements: Sequence[str], constraints: Iterable[Pin]) -> Mapping[str, Any] | str:

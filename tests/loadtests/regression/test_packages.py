@@ -43,12 +43,15 @@ def _wheel(folder: Path, name: str, version: str, needs: str | None = None) -> P
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder from which alone packages are to be had: `tiny` in three versions, the last of which
-    needs another `base` than the lock has, and `other`, which nobody needs."""
+    needs another `base` than the lock has, `above`, whose locked version needs that `base`, and
+    `other`, which nobody needs."""
     folder = tmp_path / "shelf"
     folder.mkdir()
     _wheel(folder, "tiny", "1.0", "base")
     _wheel(folder, "tiny", "2.0", "base")
     _wheel(folder, "tiny", "3.0", "base<2")
+    _wheel(folder, "above", "1.0", "base")
+    _wheel(folder, "above", "2.0", "base>=2")
     for name, version in (("base", "1.0"), ("base", "2.0"), ("other", "1.0")):
         _wheel(folder, name, version)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -58,9 +61,12 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+_LOCKED = (("tiny", "1.0"), ("above", "2.0"), ("base", "2.0"), ("other", "1.0"))
+
+
 def _lock(shelf: Path) -> str:
     lines = []
-    for name, version in (("tiny", "1.0"), ("base", "2.0"), ("other", "1.0")):
+    for name, version in _LOCKED:
         file = shelf / f"{name}-{version}-py3-none-any.whl"
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         lines.append(f"{name}=={version} \\\n    --hash=sha256:{digest}\n    # via nobody\n")
@@ -90,7 +96,7 @@ def _modules(python: Path) -> str:
 def test_a_lock_is_read_with_its_hashes(lock: str) -> None:
     """Continued lines are one pin; comments are none."""
     pins = pins_of(lock)
-    assert sorted(pins) == ["base", "other", "tiny"]
+    assert sorted(pins) == ["above", "base", "other", "tiny"]
     assert all(len(pin.hashes) == 1 for pin in pins.values())
 
 
@@ -108,7 +114,8 @@ def test_what_is_needed_is_installed_and_nothing_else(lock: str) -> None:
 
 def test_all_of_a_lock(lock: str) -> None:
     """As the questions about behaviour need it."""
-    assert _versions(packages.chosen(lock, [], None)) == ["base==2.0", "other==1.0", "tiny==1.0"]
+    pins = packages.chosen(lock, [], None)
+    assert _versions(pins) == [f"{name}=={version}" for name, version in sorted(_LOCKED)]
 
 
 def test_what_is_named_replaces_the_lock(lock: str) -> None:
@@ -119,6 +126,12 @@ def test_what_is_named_replaces_the_lock(lock: str) -> None:
 def test_a_version_that_needs_another_one_than_the_lock_has(lock: str) -> None:
     """The newest that it allows is taken, as an installer would over the locked ones."""
     assert _versions(packages.chosen(lock, ["tiny==3.0"], ["tiny"])) == ["base==1.0", "tiny==3.0"]
+
+
+def test_a_package_of_the_lock_that_cannot_stay_as_it_is(lock: str) -> None:
+    """What needs the lock's version of the replaced one gives way, too."""
+    pins = packages.chosen(lock, ["base==1.0"], ["above", "tiny"])
+    assert _versions(pins) == ["above==1.0", "base==1.0", "tiny==1.0"]
 
 
 def test_exact_versions_are_looked_up_once(
