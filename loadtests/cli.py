@@ -442,6 +442,7 @@ CHECKS = {
     "disturbed": "does a disturbed generator spoil the figures, and say so?",
     "omission": "is a stall charged to all the requests that it delayed?",
     "twins": "do the intervals of ratios cover the truth? (a quarter of an hour)",
+    "stalls": "is every stall told, with its cause, its line and its length? (half an hour)",
     "lengths": "does a ratio depend on the length of the Slices?",
 }
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
 import click
 
 from loopbench.servers import stacks
 from loopbench.servers.contract.routes import WAIT_MS_LIMIT
+from loopbench.servers.custom.application import OwnApp
+from loopbench.servers.custom.look import look_at
+from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.errors import ServerError, UnknownStack
 from loopbench.servers.lifecycle import runner
 from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.probe import probe
+from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack
 from loopbench.servers.store_urls import (
@@ -110,12 +116,12 @@ def cli(context: click.Context) -> None:
 @cli.command("list")
 def list_command() -> None:
     """Print every stack: what it is made of, and whether it can run here."""
-    rows = [("STACK", "FRAMEWORK", "SERVER", "LOOP", "WHAT IT IS", "RUNS HERE")]
-    rows += [
+    lines = [("STACK", "FRAMEWORK", "SERVER", "LOOP", "WHAT IT IS", "RUNS HERE")]
+    lines += [
         (s.name, s.framework, s.server, s.loop, s.summary, _runs_here(s)) for s in STACKS.values()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for row in lines:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
 
@@ -128,7 +134,14 @@ def _runs_here(stack: Stack) -> str:
 
 
 @cli.command("run")
-@click.argument("stack", type=NameIn("stack", STACKS))
+@click.argument("stack", type=NameIn("stack", STACKS), required=False)
+@click.option(
+    "--app",
+    "target",
+    metavar="MODULE:NAME",
+    help="Run an application of yours in place of a STACK, from this folder.",
+)
+@click.option("--on", type=NameIn("server", HOSTS), help="With --app: the server to run it on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -137,8 +150,21 @@ def _runs_here(stack: Stack) -> str:
     show_default=True,
     help="The port to listen on; 0 picks a free one.",
 )
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Print each stall of the loop as it happens, with its line and its cause.",
+)
 @setting_options
-def run_command(stack: str, host: str, port: int, **settings: Any) -> None:
+def run_command(
+    stack: str | None,
+    target: str | None,
+    on: str | None,
+    host: str,
+    port: int,
+    watch: bool,
+    **settings: Any,
+) -> None:
     """Run STACK in the foreground; print its URL once it accepts connections.
 
     SIGINT (Ctrl-C) or SIGTERM stops it gracefully; a second one ends it at once.
@@ -146,14 +172,37 @@ def run_command(stack: str, host: str, port: int, **settings: Any) -> None:
     for name in ("database_url", "redis_url"):
         if settings[name] is not None:
             settings[name] = with_password_of(os.environ, name, settings[name])
-    runner.run(
-        stacks.find(stack),
-        host=host,
-        port=port,
-        settings=Settings(**settings),
-        stop=runner.StopRequest(),
-        announce=_print_url,
-    )
+    row = _wanted(stack, target, on)
+    with _watching() if watch else nullcontext() as watching:
+        runner.run(
+            row,
+            host=host,
+            port=port,
+            settings=Settings(**settings, probe=watch),
+            stop=runner.StopRequest(),
+            announce=_print_url,
+            watching=watching,
+        )
+
+
+def _wanted(stack: str | None, target: str | None, on: str | None) -> Stack:
+    """The row of STACKS, or one for a person's own application. Raises click.UsageError."""
+    if stack is None and target is None:
+        raise click.UsageError("Missing argument 'STACK'; or name an application of yours by --app")
+    if stack is not None and target is not None:
+        raise click.UsageError("name a STACK or an application of yours by --app, not both")
+    if stack is not None:
+        if on is not None:
+            raise click.UsageError("--on belongs to --app; a STACK names its server itself")
+        return stacks.find(stack)
+    own = OwnApp(str(target), os.getcwd(), "/")
+    (row,) = rows(own, look_at(own), () if on is None else (on,)).values()
+    return row
+
+
+def _watching() -> AbstractContextManager[Probe]:
+    """A Probe that prints each stall, in the thread that has looked at it."""
+    return probe.watching(on_stall=lambda stall: click.echo(stall.line))
 
 
 def _print_url(server: Server) -> None:

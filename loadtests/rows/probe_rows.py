@@ -201,6 +201,14 @@ def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
         }
 
 
+def stall_rows(run_id: str, observed: Observed) -> Iterator[Row]:
+    """A row a stall of the window. Servers of trees from before tell none."""
+    if observed.probe is None:
+        return
+    for stall in observed.probe.get("stalls", {}).get("stalls", ()):
+        yield {"run_id": run_id, "pid": observed.probe["pid"], **stall}
+
+
 def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -> Iterator[Row]:
     """A row a stretch between two marks, the server's side beside the load's."""
     slices = report.loads[load.name].timeline

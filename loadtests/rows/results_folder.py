@@ -30,6 +30,7 @@ from loopbench.results.schema import (
     RUNS_FOLDER,
     SCHEMA_VERSION,
     SLICES,
+    STALLS,
     THREADS,
     TIMELINE,
     WORKERS,
@@ -39,7 +40,9 @@ from loopbench.results.schema import (
     locked,
 )
 
-_WRITTEN = (SLICES, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, TIMELINE, WORKERS, RUNS)
+_WRITTEN = (
+    *(SLICES, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, STALLS, TIMELINE, WORKERS, RUNS),
+)
 """In this order: the row in runs.csv completes the Run."""
 
 
@@ -74,6 +77,7 @@ class Store:
             FAILURES.name: rows.failures,
             OBSERVATIONS.name: rows.observations,
             THREADS.name: rows.threads,
+            STALLS.name: rows.stalls,
             TIMELINE.name: rows.timeline,
             WORKERS.name: rows.workers,
             RUNS.name: rows.runs,

@@ -91,6 +91,7 @@ class RunRows:
     timeline: tuple[Row, ...]
     workers: tuple[Row, ...] = ()
     slices: tuple[Row, ...] = ()
+    stalls: tuple[Row, ...] = ()
 
 
 _INCOMPLETE = {Code.SERVER_DIED, Code.WORKER_LOST}
@@ -123,6 +124,7 @@ def rows_of(result: RunResult) -> RunRows:
             {"run_id": run_id, **asdict(worker)} for worker in (report.workers if report else ())
         ),
         tuple(_slice_row(run_id, one) for one in result.slices),
+        tuple(probe_rows.stall_rows(run_id, result.observed)),
     )
 
 

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from loopbench.results import schema
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder import older_scenarios
-from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.schema import Row, Value
 from loopbench.results.schema.files import open_text
 
@@ -88,6 +88,7 @@ class Folder:
     environment: Mapping[str, object]
     problems: tuple[Problem, ...]
     slices: tuple[Row, ...] = ()
+    stalls: tuple[Row, ...] = ()
 
     @property
     def stacks(self) -> tuple[str, ...]:
@@ -179,10 +180,10 @@ def load(path: Path) -> Folder:
     runs = tuple(_runs(path, problems))
     failures = tuple(rows(path, schema.FAILURES, problems))
     problems += _cut_short(plan, runs)
-    slices: tuple[Row, ...] = ()
-    if (path / schema.SLICES.filename).exists():  # folders from before have none
-        slices = tuple(rows(path, schema.SLICES, problems))
-    return Folder(path, runs, failures, plan, environment, tuple(problems), slices)
+    # Folders from before have neither.
+    slices = optional_rows(path, schema.SLICES, problems)
+    stalls = optional_rows(path, schema.STALLS, problems)
+    return Folder(path, runs, failures, plan, environment, tuple(problems), slices, stalls)
 
 
 def facts_of(folder: Folder) -> dict[str, Mapping[str, object]]:

@@ -21,6 +21,7 @@ from loopbench.results.report.sections import (
     pressure,
     request_breakdown,
     response_times,
+    stalls,
     throughput,
     timeline,
     warnings,
@@ -40,6 +41,12 @@ class Section:
 
 SECTIONS: tuple[Section, ...] = (
     Section("answer", "The answer", answer.parts, "rows of `runs.csv`"),
+    Section(
+        "stalls",
+        "Who held the loop",
+        stalls.parts,
+        "stalls, in `stalls.csv`: `make bench`, where a loop was held for more than 5 ms",
+    ),
     Section(
         "speed",
         "Throughput and CPU per request",

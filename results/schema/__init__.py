@@ -111,6 +111,7 @@ TABLES: tuple[Table, ...] = (
     OBSERVATIONS,
     THREADS,
     TIMELINE,
+    STALLS,
 )
 """What is measured."""
 

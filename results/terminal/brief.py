@@ -20,7 +20,7 @@ from rich.text import Text
 from loopbench.results.folder.folder import Folder, planned
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.stats import formatting
+from loopbench.results.stats import formatting, stalls
 from loopbench.results.stats.compare import word_for
 from loopbench.results.stats.summary import (
     METRICS,
@@ -31,7 +31,7 @@ from loopbench.results.stats.summary import (
     load_models,
 )
 from loopbench.results.terminal.notes import Note, marks, notes
-from loopbench.results.terminal.table import heading, in_order, section, shown_path
+from loopbench.results.terminal.table import HELD, heading, in_order, section, shown_path
 
 CPU = "cpu_us_per_request"
 INSTRUCTIONS = "instructions a request"
@@ -73,6 +73,7 @@ class Brief:
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     legend: str
+    stalls: tuple[str, ...]
     closing: tuple[str, ...]
 
 
@@ -86,6 +87,7 @@ def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brie
         lines=lines,
         notes=tuple(_note(note) for note in found if note.marked),
         legend=_legend(lines, summaries, found),
+        stalls=stalls.lines(folder),
         closing=tuple(str(problem) for problem in folder.problems),
     )
 
@@ -244,6 +246,7 @@ def render(page: Brief, path: Path, console: Console) -> None:
     for note in page.notes:
         console.print(Text(note, style="yellow"))
     console.print(Text(page.legend, style="dim"))
+    section(console, HELD, page.stalls)
     section(console, "What could not be read", page.closing)
     console.print(Text(formatting.plain(f"Rows and report: {shown_path(path)}")))
 

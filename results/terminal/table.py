@@ -18,12 +18,13 @@ from rich.text import Text
 from loopbench.results.folder.folder import Folder, RunRow
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import MIN_ROUNDS
-from loopbench.results.stats import bottleneck, formatting
+from loopbench.results.stats import bottleneck, formatting, stalls
 from loopbench.results.stats.summary import Cell, Summaries, Summary, load_models
 from loopbench.results.terminal.notes import Note, failure_lines, marks, notes
 
 _GAP = 2
 _NOTHING = "–"
+HELD = "Who held the loop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything that is printed, as values."""
+    """Everything that is printed, as values. own: whether it is about a person's application."""
 
+    own: bool
     heading: tuple[str, ...]
     stacks: tuple[str, ...]
     blocks: tuple[Block, ...]
@@ -64,6 +66,7 @@ class Page:
     failures: tuple[str, ...]
     problems: tuple[str, ...]
     limits: tuple[str, ...]
+    stalls: tuple[str, ...]
     files: tuple[str, ...]
 
 
@@ -72,6 +75,7 @@ def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Pa
     stacks = in_order(folder.stacks, summaries)
     found = notes(summaries)
     return Page(
+        own="application" in folder.environment,
         heading=tuple(heading(folder)),
         stacks=stacks,
         blocks=tuple(_blocks(folder, summaries, stacks, found, intervals)),
@@ -82,6 +86,7 @@ def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Pa
         limits=tuple(
             formatting.plain(bottleneck.line(one)) for one in bottleneck.limits(folder, summaries)
         ),
+        stalls=stalls.lines(folder),
         files=_files(folder.path),
     )
 
@@ -217,6 +222,8 @@ def render(page: Page, path: Path, console: Console) -> None:
     """Print a Page, as wide as the console is."""
     for number, line in enumerate(page.heading):
         console.print(Text(line, style="bold" if number == 0 else "dim"))
+    if page.own:  # what a person measures their own application for
+        section(console, HELD, page.stalls)
     for stacks in _fitting(page, console.width):
         console.print()
         console.print(_grid(page, stacks))
@@ -224,6 +231,8 @@ def render(page: Page, path: Path, console: Console) -> None:
     console.print(Text(page.legend, style="dim"))
     for note in page.notes:
         console.print(hanging(f"[{note.number}] ", note.text()))
+    if not page.own:
+        section(console, HELD, page.stalls)
     section(console, "What was the limit", page.limits)
     section(console, "Failed requests", page.failures)
     section(console, "What could not be read", page.problems)

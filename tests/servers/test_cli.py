@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
@@ -20,6 +21,7 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, available
 from tests.servers.choices import KINDS, stacks
+from tests.servers.processes import needs_proc
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = (sys.executable, "-m", "servers")
@@ -119,11 +121,27 @@ def test_an_address_of_another_machine_is_one_line_and_status_1() -> None:
     assert done.stderr == "error: 192.0.2.1 is no address of this machine; take one that is\n"
 
 
+@needs_proc
+def test_watching_prints_a_stall_of_an_application_with_its_line_as_it_happens() -> None:
+    """The line of the application that slept, while the server goes on."""
+    target = "loopbench.loadtests.selfcheck.seeds.aiohttp_app:app"
+    with serving("--app", target, "--port", "0", "--watch") as (process, url):
+        urllib.request.urlopen(f"{url}/hold/sleep", timeout=BOUND_S).close()
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        told = next(line for line in lines if "clock_nanosleep" in line)
+        assert process.poll() is None
+    assert "seeds/holds.py:" in told
+    assert " sleep in /hold/sleep: blocking-call, waited: in clock_nanosleep" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("run", "quart-hypercon"), "did you mean quart-hypercorn?"),
         (("run",), "Missing argument 'STACK'"),
+        (("run", "aiohttp", "--app", "shop:app"), "not both"),
+        (("run", "aiohttp", "--on", "aiohttp"), "--on belongs to --app"),
         (("run", "aiohttp", "--port", "65536"), "0<=x<=65535"),
         (("run", "aiohttp", "--port", "-1"), "0<=x<=65535"),
         (("run", "aiohttp", "--grace-s", "nan"), "nan is not a number of seconds"),

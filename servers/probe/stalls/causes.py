@@ -104,7 +104,9 @@ def _quota(e: Evidence) -> bool:
 
 
 def _stolen(e: Evidence) -> bool:
-    return e.stolen_ns >= MOST_OF * e.wall_ns
+    # Its ticks are long, and may be of another moment: it explains only what nothing else does.
+    known_ns = e.cpu_ns + e.queued_ns
+    return e.stolen_ns >= MOST_OF * e.wall_ns and known_ns < MOST_OF * e.wall_ns
 
 
 def _stopped(e: Evidence) -> bool:
@@ -136,7 +138,7 @@ def _lock(e: Evidence) -> bool:
 
 
 def _blocking(e: Evidence) -> bool:
-    return not _computes(e) and (bool(e.waiting) or e.mostly(e.lock_ns))
+    return not _computes(e) and (bool(e.waiting) or (bool(e.looks) and e.mostly(e.lock_ns)))
 
 
 def _many_callbacks(e: Evidence) -> bool:
@@ -204,7 +206,7 @@ def _about_unknown(e: Evidence) -> str:
     if e.skipped:
         known.append("not looked at: the watcher had used its share of the CPU")
     elif not e.samples:
-        known.append("over before it could be looked at")
+        known.append("nobody looked at it in time")
     return "; ".join(known)
 
 

@@ -20,6 +20,9 @@ from loopbench.servers.supervision.cpu_quota import CpuQuota, cpu_quotas
 SLACK_NS = 1_000_000
 """So much later than asked for a sleep ends on a quiet machine."""
 
+LONG_STOP = 4
+"""A stop of less than so many switch intervals cannot be told from a wait for the lock."""
+
 _clock = time.perf_counter_ns
 
 
@@ -103,7 +106,7 @@ class Record:
         )
         rest = max(0, late_ns - queued)
         turns, interval = mark.own.turns - past.own.turns, sys.getswitchinterval() * 1e9
-        stopped = rest > 2 * interval and turns < max(2, rest / interval / 2)
+        stopped = rest > LONG_STOP * interval and turns < max(2, rest / interval / 2)
         delay = Delay(planned_ns, mark.at_ns, *((0, rest) if stopped else (rest, 0)))
         if late_ns > SLACK_NS:
             self.delays.append(delay)
@@ -113,7 +116,8 @@ class Record:
         """When what made a timer late began, for all that is known: in the middle between the
         loop's last sign of life and the timer, where the watcher was stopped or kept waiting, too;
         else when the timer was due."""
-        if not any(d.planned_ns < served_ns and due_ns < d.woke_ns for d in self.delays.copy()):
+        kept = [d for d in self.delays.copy() if d.planned_ns < served_ns and due_ns < d.woke_ns]
+        if 2 * sum(delay.lock_ns + delay.stopped_ns for delay in kept) < served_ns - due_ns:
             return due_ns
         alive = max((mark.at_ns for mark in self.marks.copy() if mark.at_ns < due_ns), default=0)
         return (alive + due_ns) // 2 if alive else due_ns

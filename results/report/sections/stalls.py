@@ -1,0 +1,58 @@
+"""Section: who held the loop: the longest stalls, and the sum by cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbench.results.report.blocks import Part, Text, table, words
+from loopbench.results.report.data import Material
+from loopbench.results.stats import formatting, stalls
+
+MOST = 10
+
+
+def parts(material: Material) -> Iterator[Part]:
+    """Nothing where no stall was told."""
+    found = stalls.held(material.folder)
+    if not found:
+        return
+    yield Text(
+        words(
+            "A stall is a stretch in which a server's loop returned to no other request for longer "
+            "than the threshold, 5 ms unless set otherwise. A thread beside the loop looked at it "
+            "meanwhile: the place is the innermost line outside Python's standard library, and the "
+            "cause is told by CPU time, the interpreter's lock, system calls and the collector. "
+            "All of them are in `stalls.csv`."
+        )
+    )
+    yield table(
+        f"The longest {min(MOST, len(found))} of {len(found)} stalls",
+        ("scenario", "stack", "ms", "cause", "place", "route", "task", "told by"),
+        (
+            (
+                one.scenario,
+                one.stack,
+                formatting.digits(one.ms),
+                stalls.words(one.cause),
+                one.place or "–",
+                str(one.row["route"] or "–"),
+                str(one.row["task"] or "–"),
+                str(one.row["detail"]),
+            )
+            for one in stalls.longest(found, MOST)
+        ),
+        names=2,
+    )
+    yield table(
+        "All stalls by cause",
+        ("cause", "stalls", "ms in all", "longest ms"),
+        (
+            (
+                stalls.words(cause),
+                f"{len(some):,}",
+                formatting.digits(sum(one.ms for one in some)),
+                formatting.digits(max(one.ms for one in some)),
+            )
+            for cause, some in stalls.by_cause(found).items()
+        ),
+    )

@@ -1,0 +1,72 @@
+"""Stalls of a folder, as the terminal and the report tell them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loopbench.results import schema
+from loopbench.results.folder.folder import load
+from loopbench.results.schema import Row
+from loopbench.results.stats import stalls
+from tests.results import report_folder
+from tests.results.reports import made, table
+
+
+def row(run_id: str, duration_ms: float, cause: str, **more: str | int) -> Row:
+    """A row of stalls.csv."""
+    known: Row = {"run_id": run_id, "pid": 7, "started_s": 1.5, "duration_ms": duration_ms}
+    return {**known, "cause": cause, "detail": "seen", **more}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Stalls of two Cells, of a cause that is not known yet, and of a Run that is not there."""
+    written = report_folder.write(tmp_path / "held")
+    report_folder.rewrite(
+        written,
+        schema.STALLS,
+        [
+            row("01.aiohttp.async-32", 20.0, "python", file="a.py", line=3, function="add"),
+            row("02.aiohttp.async-32", 60.0, "blocking-call", file="a.py", line=9, function="nap"),
+            row("01.quart-hypercorn.async-32", 30.0, "of-tomorrow"),
+            row("01.unheard-of.async-32", 900.0, "python"),
+        ],
+    )
+    return written
+
+
+def test_the_terminal_has_a_line_a_cell(folder: Path) -> None:
+    """The Cell with the longest stall first: how many, how long, where and why."""
+    assert stalls.lines(load(folder)) == (
+        (
+            "aiohttp in async-32: 2 stalls, 80.0 ms in all; the longest 60.0 ms at a.py:9 nap: "
+            "a call waited: sleep, file, socket, name look-up or lock (seen)"
+        ),
+        (
+            "quart-hypercorn in async-32: 1 stall, 30.0 ms in all; the longest 30.0 ms: "
+            "of-tomorrow (seen)"
+        ),
+    )
+
+
+def test_the_report_has_the_longest_and_the_sum_by_cause(folder: Path) -> None:
+    """Both tables, the longest and the most costly first; each cause in words."""
+    report = made(folder)
+    longest = table(report, "The longest 3 of 3 stalls")
+    assert [cells[2] for cells in longest.rows] == ["60.0", "30.0", "20.0"]
+    by_cause = table(report, "All stalls by cause")
+    assert [tuple(cells) for cells in by_cause.rows] == [
+        ("a call waited: sleep, file, socket, name look-up or lock", "1", "60.0", "60.0"),
+        ("of-tomorrow", "1", "30.0", "30.0"),
+        ("Python code on the loop computed", "1", "20.0", "20.0"),
+    ]
+
+
+def test_a_folder_from_before_has_no_stalls(folder: Path) -> None:
+    """That is no problem of the folder's."""
+    (folder / schema.STALLS.filename).unlink()
+    loaded = load(folder)
+    assert stalls.lines(loaded) == ()
+    assert loaded.problems == ()
