@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import secrets
 import shlex
 import signal
@@ -13,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -25,6 +24,7 @@ from loopbench.loadtests.bench.initial import init
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import SLICED_S, Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
+from loopbench.loadtests.capacity.command import capacity
 from loopbench.loadtests.distributed.options import (
     check_hosts_command,
     fleet_options,
@@ -50,7 +50,7 @@ from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
-from loopbench.servers.supervision.cli_types import Folder, Seconds
+from loopbench.servers.supervision.cli_types import Folder, Percent, Seconds, Span
 
 PROGRAM = "python -m loadtests"
 MOST_PROCESSES = 64
@@ -85,51 +85,7 @@ DEFAULT_BUDGET_S = 270.0
 DEFAULT_DURATION_S = 1.2
 DEFAULT_WARMUP_S = 0.3
 LONGEST_S = 3600.0
-LONGEST_BUDGET_S = 86_400.0
 MOST_SEED = 2**63 - 1
-
-
-class Percent(click.ParamType[float]):
-    """A share between 0 and 1, written as a percentage: 3% or 3."""
-
-    name = "percentage"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The share; a usage error for anything else."""
-        if isinstance(value, float):
-            return value
-        try:
-            share = float(str(value).removesuffix("%")) / 100
-        except ValueError:
-            share = math.nan
-        if not 0.0 < share < 1.0:
-            self.fail(f"{value} is no percentage between 0 and 100, as in 3%.", param, ctx)
-        return share
-
-
-class Span(click.ParamType[float]):
-    """A time in seconds, written with or without a unit: 90, 90s, 5m, 1h."""
-
-    name = "time"
-    _UNITS: ClassVar[dict[str, float]] = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The time in seconds; a usage error for anything else."""
-        if isinstance(value, float):
-            return value
-        text = str(value)
-        unit = self._UNITS.get(text[-1:], 1.0)
-        try:
-            seconds = float(text.rstrip("smh")) * unit
-        except ValueError:
-            seconds = math.nan
-        if not 1.0 <= seconds <= LONGEST_BUDGET_S:
-            self.fail(f"{value} is no time from 1s to 24h, as in 120s or 5m.", param, ctx)
-        return seconds
 
 
 @click.group(no_args_is_help=True)
@@ -137,7 +93,10 @@ def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-for command in (init, behaviour, services, why, check_hosts_command, worker, *REGRESSION_COMMANDS):
+for command in (
+    *(init, capacity, behaviour, services, why, check_hosts_command, worker),
+    *REGRESSION_COMMANDS,
+):
     cli.add_command(command)
 
 

@@ -17,6 +17,7 @@ from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables
 from loopbench.results.folder.counts import counts_of
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
+from loopbench.results.schema import TRIALS
 from loopbench.results.why.command import why
 from loopbench.streams import standard_streams
 
@@ -275,7 +276,9 @@ def behaviour(folder: Path, out: Path | None) -> None:
 @cli.command()
 @click.argument("run", type=Run(), required=False)
 @click.option(
-    "--rps", type=click.FloatRange(0, min_open=True), required=True, help="The rate to serve."
+    "--rps",
+    type=click.FloatRange(0, min_open=True),
+    help="The rate to serve; needed where no limit was measured.",
 )
 @click.option(
     "--slo-ms",
@@ -291,14 +294,24 @@ def behaviour(folder: Path, out: Path | None) -> None:
 )
 @_AS_JSON
 def capacity(
-    run: Path | None, rps: float, slo_ms: float | None, pattern: str, as_json: bool
+    run: Path | None, rps: float | None, slo_ms: float | None, pattern: str, as_json: bool
 ) -> None:
-    """Say how many processes and how much memory a rate needs, and what that rests on."""
+    """Say what rate a process can serve, how many a rate needs, and what that rests on.
+
+    Of a folder of `make capacity` these are the limits that were measured; of a
+    bench, an estimate from the CPU time a request of its open loops, for --rps.
+    """
+    path = _chosen(run)
+    if (path / TRIALS.filename).is_file():
+        _limits(path, rps, as_json=as_json)
+        return
+    if rps is None:
+        raise click.UsageError("--rps is needed: no limit was measured in this run")
     from loopbench.results.stats.capacity import capacities
     from loopbench.results.terminal import capacity as capacity_text
     from loopbench.results.terminal import documents
 
-    loaded = _load(_chosen(run))
+    loaded = _load(path)
     found = capacities(loaded, _summaries(loaded, None), rps, slo_ms, pattern)
     if not found:
         raise ResultsError(
@@ -308,6 +321,23 @@ def capacity(
         click.echo(documents.text(documents.capacity(found, rps, slo_ms)))
         return
     for line in capacity_text.lines(found, rps, slo_ms):
+        click.echo(line)
+
+
+def _limits(path: Path, rps: float | None, *, as_json: bool) -> None:
+    """What a search for limits found."""
+    from loopbench.results.stats import limits
+    from loopbench.results.terminal import documents
+    from loopbench.results.terminal import limits as limits_text
+
+    problems: list[tables.Problem] = []
+    found = limits.of_folder(path, problems)
+    for problem in problems:
+        click.echo(f"note: {problem}", err=True)
+    if as_json:
+        click.echo(documents.text(documents.limits(found, rps)))
+        return
+    for line in limits_text.lines(found, rps):
         click.echo(line)
 
 

@@ -6,6 +6,7 @@ other package may import. A blank cell means "not measured"; a zero means zero.
 
 from __future__ import annotations
 
+from loopbench.results.schema.capacity import TRIALS
 from loopbench.results.schema.columns import (
     Column,
     Kind,
@@ -77,6 +78,7 @@ __all__ = [
     "TABLES",
     "THREADS",
     "TIMELINE",
+    "TRIALS",
     "WARNING_SEPARATOR",
     "WORKERS",
     "Cause",
@@ -126,6 +128,7 @@ EXTRA: tuple[Table, ...] = (
     COST_TREE,
     BEHAVIOUR,
     WORKERS,
+    TRIALS,
 )
 """What other commands than a bench, or a bench of some options only, put beside it."""
 

@@ -15,6 +15,7 @@ from loopbench.results.folder.folder import Folder
 from loopbench.results.schema import WARNING_SEPARATOR, Row
 from loopbench.results.stats.capacity import Capacity
 from loopbench.results.stats.compare import Comparison, Difference
+from loopbench.results.stats.limits import Limits
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import Cell, Summaries, table_rows
 
@@ -99,6 +100,30 @@ def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None)
                 "offered": [{**asdict(point), "held": point.held} for point in one.points],
             }
             for one in found
+        ],
+    }
+
+
+def limits(found: Limits, wanted_rps: float | None) -> Document:
+    """The highest rate of each stack at which the objective held."""
+    return {
+        "schema": "loopbench.limits/1",
+        "percent": found.percent,
+        "limit_ms": found.limit_ms,
+        "case": found.case,
+        "wanted_rps": wanted_rps,
+        "stacks": [
+            {
+                "stack": one.stack,
+                "rate_rps": None if one.crossing is None else one.crossing.rate_rps,
+                **_ends("rate", None if one.crossing is None else one.crossing.interval),
+                "held_rps": one.held_rps,
+                "not_held_rps": one.not_held_rps,
+                "trials": one.trials,
+                "processes": None if wanted_rps is None else one.processes(wanted_rps),
+                "reason": one.reason or None,
+            }
+            for one in found.stacks
         ],
     }
 

@@ -1,0 +1,188 @@
+"""A capacity measurement from beginning to end: every stack alive, a trial of each in turn."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loopbench.loadtests.bench import environment, verify
+from loopbench.loadtests.bench.starters import CHILDREN, WAYS
+from loopbench.loadtests.capacity.objective import Objective
+from loopbench.loadtests.capacity.search import Search
+from loopbench.loadtests.capacity.trial import closed_rate, offer
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.errors import GeneratorDied
+from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
+from loopbench.loadtests.hosts.server_location import HERE
+from loopbench.loadtests.rows.results_folder import cannot_write
+from loopbench.results.schema import TRIALS, Row, TableWriter
+from loopbench.servers.contract.cases import Case
+from loopbench.servers.errors import ServerError
+from loopbench.servers.managers.managed import Served
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
+
+BEGIN_AT = 0.7
+"""Of the rate that a closed loop reached: most objectives end below it."""
+
+LOG_FILE = "log.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What is to be measured. case: the request that is offered.
+
+    budget_s: for each stack, its trials alone. precision: half of the interval as a share of the
+    limit that is enough.
+    """
+
+    stacks: Mapping[str, Stack]
+    case: Case
+    objective: Objective
+    budget_s: float
+    precision: float
+    seed: int
+    folder: Path
+    command: tuple[str, ...]
+    settings: Settings
+    processes: int = 1
+
+
+@dataclass(slots=True)
+class _Contender:
+    """One stack under way. ended: why it takes no more trials; blank while it does."""
+
+    name: str
+    server: Served
+    search: Search
+    used_s: float = 0.0
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """left_out: stacks without a figure, with the reason."""
+
+    folder: Path
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(plan: Capacity, say: Callable[[str], None]) -> Outcome:
+    """Write trials.csv, a row as soon as a trial has ended. Raises HarnessError."""
+    cpus = plan_cpus(bindable_cpus(), plan.processes)
+    log = plan.folder / LOG_FILE
+    left_out: dict[str, str] = {}
+    described = environment.describe(cpus, list(plan.command), plan.seed)
+    with ExitStack() as cleanup:
+        generator = cleanup.enter_context(generator_process(cpus=cpus.generator, log=log))
+        contenders = []
+        for name, stack in plan.stacks.items():
+            try:
+                server = cleanup.enter_context(_started(stack, plan, cpus, log))
+                contenders.append(_ready(name, server, plan, generator))
+                described["stacks"][name] = server.facts
+            except (ServerError, _Unfit, GeneratorDied) as error:
+                left_out[name] = str(error)
+                say(f"{name} is left out: {error}")
+        described["left_out"] = left_out
+        try:
+            environment.write(plan.folder, described)
+            writer = cleanup.enter_context(TableWriter(plan.folder, TRIALS))
+        except OSError as error:
+            raise cannot_write(plan.folder, TRIALS.filename, error) from error
+        _search(contenders, plan, generator, writer, say)
+    return Outcome(plan.folder, left_out)
+
+
+class _Unfit(Exception):
+    """The server broke the contract, or answered nothing."""
+
+
+def _started(
+    stack: Stack, plan: Capacity, cpus: CpuPlan, log: Path
+) -> AbstractContextManager[Served]:
+    obstacle = WAYS[CHILDREN].obstacle(stack)
+    if obstacle is not None:
+        raise _Unfit(f"cannot run here: {obstacle}")
+    return WAYS[CHILDREN].starter(HERE)(
+        stack, plan.processes, settings=plan.settings, cpus=cpus.server, log=log
+    )
+
+
+def _ready(name: str, server: Served, plan: Capacity, generator: Generator) -> _Contender:
+    wrong = verify.problems(server.host, server.port, [plan.case])
+    if wrong:
+        raise _Unfit(wrong[0])
+    rate = closed_rate(server, plan.case, generator, plan.seed)
+    if not rate:
+        raise _Unfit("no correct answer to a closed loop of 32 users")
+    share = plan.objective.share
+    return _Contender(name, server, Search(share, BEGIN_AT * rate, f"{plan.seed}/{name}"))
+
+
+def _search(
+    contenders: Sequence[_Contender],
+    plan: Capacity,
+    generator: Generator,
+    writer: TableWriter,
+    say: Callable[[str], None],
+) -> None:
+    """Turn after Turn, one trial of each stack in an order drawn anew, until all have ended."""
+    turn = 0
+    while under_way := [one for one in contenders if not one.ended]:
+        turn += 1
+        random.Random(f"{plan.seed}/turn {turn}").shuffle(under_way)
+        for position, one in enumerate(under_way, start=1):
+            _trial(one, turn, position, plan, generator, writer)
+            if one.ended:
+                say(f"{one.name}: {one.ended}")
+
+
+def _trial(
+    one: _Contender,
+    turn: int,
+    position: int,
+    plan: Capacity,
+    generator: Generator,
+    writer: TableWriter,
+) -> None:
+    rate = one.search.next_rps()
+    if rate is None:
+        one.ended = "no rate is left that could be offered"
+        return
+    began_s = time.monotonic()
+    seed = random.Random(f"{plan.seed}/{turn}/{one.name}").randrange(2**31)
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    try:
+        tried = offer(one.server, plan.case, rate, plan.objective, generator, seed)
+    except GeneratorDied as error:
+        one.ended = str(error)
+        return
+    place: Row = {"stack": one.name, "turn": turn, "position": position}
+    about: Row = {"started_at": started_at, "case": plan.case.name}
+    writer.append([{**place, **about, **tried.cells}])
+    if tried.limited:
+        one.search.not_offered(rate)
+    else:
+        one.search.add(tried.trial)
+    one.used_s += time.monotonic() - began_s
+    one.ended = _enough(one, plan)
+
+
+def _enough(one: _Contender, plan: Capacity) -> str:
+    """Why no more trials are needed, or can be made; blank: go on."""
+    if not one.server.alive:
+        return f"died: {one.server.failure or 'without a word'}"
+    found = one.search.limit()
+    width = None if found is None else found.half_width
+    known = "not found" if width is None else f"known to ±{width:.1%}"
+    if width is not None and width <= plan.precision:
+        return f"{known} after {len(one.search.trials)} trials"
+    if one.used_s >= plan.budget_s:
+        return f"{known} after {len(one.search.trials)} trials, when the time was over"
+    return ""

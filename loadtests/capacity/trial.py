@@ -1,0 +1,142 @@
+"""One trial: an open loop at one rate to a live server, and how many of its requests were slow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loopbench.loadtests.capacity.objective import Objective
+from loopbench.loadtests.distributed.generator_process import Generator
+from loopbench.loadtests.messages.reports import LoadReport, Report
+from loopbench.loadtests.messages.specs import SessionSpec
+from loopbench.loadtests.rows.histogram import from_pairs
+from loopbench.loadtests.scenarios.arrivals import Arrivals
+from loopbench.loadtests.scenarios.models import Closed, Load, Open
+from loopbench.results.schema import Row
+from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
+from loopbench.results.stats.rate_limit import Trial
+from loopbench.servers.contract.cases import Case
+from loopbench.servers.managers.managed import Served
+
+CONNECTIONS = 100
+"""The most requests under way at once; an arrival that finds none free waits, and is charged."""
+
+LEAD_IN_S = 0.2
+WINDOW_S = 1.0
+LIMITS = 10
+"""A window is at least so many limits long, a lead-in at least two."""
+
+LEAST_ARRIVALS = 300
+"""In a window; at a low rate it is longer."""
+
+LONGEST_WINDOW_S = 10.0
+DRAIN_S = 3.0
+PROBE_USERS, PROBE_S = 32, 0.4
+_NAME = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a trial. cells: of its row in trials.csv. limited: the generator was in the
+    way, so that `trial` says nothing of the server."""
+
+    trial: Trial
+    cells: Row
+    limited: bool
+
+
+def closed_rate(server: Served, case: Case, generator: Generator, seed: int) -> float:
+    """Right answers a second to users that wait for their answers: near the most there is."""
+    load = Load(_NAME, case, Closed(PROBE_USERS))
+    report = _loaded(server, load, generator, LEAD_IN_S, PROBE_S, seed)
+    return report.loads[_NAME].completed / report.measured_s
+
+
+def offer(
+    server: Served,
+    case: Case,
+    rate_rps: float,
+    objective: Objective,
+    generator: Generator,
+    seed: int,
+) -> Tried:
+    """Offer a rate, and count the requests that the objective calls slow: also those that failed,
+    and those that the server left waiting until the end. Raises GeneratorDied, HarnessError."""
+    lead_in_s = max(LEAD_IN_S, 2 * objective.limit_ms / 1e3)
+    least_s = max(WINDOW_S, LIMITS * objective.limit_ms / 1e3, LEAST_ARRIVALS / rate_rps)
+    window_s = min(least_s, LONGEST_WINDOW_S)
+    load = Load(_NAME, case, Open(rate_rps, CONNECTIONS))
+    report = _loaded(server, load, generator, lead_in_s, window_s, seed)
+    return _tried(report, rate_rps, lead_in_s, window_s, objective, seed)
+
+
+def _loaded(
+    server: Served, load: Load, generator: Generator, lead_in_s: float, window_s: float, seed: int
+) -> Report:
+    spec = SessionSpec(
+        host=server.host,
+        port=server.port,
+        loads=(load,),
+        warmup_s=lead_in_s,
+        measured_s=window_s,
+        drain_s=DRAIN_S,
+        timeout_s=DRAIN_S,
+        seed=seed,
+    )
+    return generator.load(
+        spec,
+        bound_s=lead_in_s + window_s + 2 * DRAIN_S,
+        at={},
+        give_up=lambda: not server.alive,
+    )
+
+
+def arrivals(rate_rps: float, lead_in_s: float, window_s: float, seed: int) -> int:
+    """How many were due in the window: drawn again, as the generator drew them."""
+    open_ns = int(lead_in_s * 1e9)
+    schedule = Arrivals(rate_rps, open_ns + int(window_s * 1e9), f"{seed}/{_NAME}")
+    count = 0
+    while (due := schedule.take()) is not None:
+        count += due >= open_ns
+    return count
+
+
+def _tried(
+    report: Report,
+    rate_rps: float,
+    lead_in_s: float,
+    window_s: float,
+    objective: Objective,
+    seed: int,
+) -> Tried:
+    load: LoadReport[tuple[tuple[int, int], ...]] = report.loads[_NAME]
+    times = from_pairs(load.measured.times.response_time or ())
+    lags = from_pairs(report.generator_lag)
+    limit_us = objective.limit_ms * 1e3
+    held = sum(count for highest_us, count in times.pairs() if highest_us <= limit_us)
+    offered = arrivals(rate_rps, lead_in_s, window_s, seed)
+    cpu = report.cpu_s / report.measured_s
+    lag_ms = lags.percentile_us(99.0) / 1e3 if lags.count else None
+    limited = cpu >= GENERATOR_CPU_LIMIT or (lag_ms or 0.0) >= GENERATOR_LAG_LIMIT_MS
+    trial = Trial(rate_rps, offered, max(0, offered - held))
+    seconds = {
+        f"response_time_p{percent}_ms": times.percentile_us(percent) / 1e3 if times.count else None
+        for percent in (50, 99)
+    }
+    return Tried(
+        trial,
+        {
+            "arrival_rate_rps": rate_rps,
+            "limit_ms": objective.limit_ms,
+            "allowed_share": objective.share,
+            "lead_in_s": lead_in_s,
+            "seconds": window_s,
+            "offered": offered,
+            "slow": trial.slow,
+            "failures": load.measured.failed,
+            **seconds,
+            "generator_cpu_utilisation": cpu,
+            "generator_lag_p99_ms": lag_ms,
+            "generator_limited": limited,
+        },
+        limited,
+    )

@@ -1,0 +1,48 @@
+"""trials.csv: what happened at each rate that the search for a server's limit offered it."""
+
+from __future__ import annotations
+
+from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+
+TRIALS = Table(
+    "trials",
+    "A row a trial of `make capacity`: one open loop, at one rate, to one server, while the "
+    "servers of all stacks were alive. The objective is held where `slow` is at most `allowed_share` of "
+    "`offered`.",
+    (
+        text("stack", "the stack that was loaded", required=True),
+        Column("turn", Kind.INTEGER, "", "Turn, from 1: one trial of every stack", True, 1),
+        Column("position", Kind.INTEGER, "", "place of the trial within its Turn", True, 1),
+        text("started_at", "UTC, ISO 8601"),
+        text("case", "the request, a case of the contract or of a person's application"),
+        number("arrival_rate_rps", "1/s", "mean rate of the Poisson arrivals", required=True),
+        number("limit_ms", "ms", "the objective: response time that is to be kept", required=True),
+        number(
+            "allowed_share",
+            "1",
+            "the objective: share of the requests that may take longer, 0.01 for p99",
+            required=True,
+        ),
+        number("lead_in_s", "s", "arrivals before the counted window"),
+        number("seconds", "s", "length of the counted window", required=True),
+        count("offered", "arrivals that were due in the window", required=True),
+        count(
+            "slow",
+            "of these, those that failed, took longer than limit_ms from their intended start, or "
+            "were never answered",
+            required=True,
+        ),
+        count("failures", "of these, those that failed"),
+        number("response_time_p50_ms", "ms", "of the right answers, from the intended start"),
+        number("response_time_p99_ms", "ms", "likewise"),
+        number("generator_cpu_utilisation", "1", "CPU time of the generator over wall time"),
+        number("generator_lag_p99_ms", "ms", "lateness of a timer in the generator"),
+        Column(
+            "generator_limited",
+            Kind.BOOLEAN,
+            "",
+            "whether the generator ran out of CPU, or lagged: the trial says nothing of the server",
+            True,
+        ),
+    ),
+)

@@ -1,0 +1,136 @@
+"""The limits that a folder of `make capacity` holds: of each stack, from its trials."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopbench.results.errors import ResultsError
+from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.schema import TRIALS, Row
+from loopbench.results.stats.rate_limit import CLIFF_SLOPE, Crossing, Trial, crossing
+
+BESIDE = 3
+"""So many trials on either side of the limit tell what the response times are there."""
+
+GENERATOR = "the load generator could not offer a higher rate"
+TOO_FEW = "too few trials"
+NOWHERE = "it did not hold at any rate that was offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The trials next to the limit on one side: medians of their rates and p99 response times."""
+
+    rate_rps: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One stack. crossing: None where the trials are all on one side; reason: then why.
+
+    held_rps, not_held_rps: the highest rate of a trial that held, the lowest of one that did not.
+    below, above: the trials beside the limit.
+    """
+
+    stack: str
+    crossing: Crossing | None
+    held_rps: float | None
+    not_held_rps: float | None
+    trials: int
+    below: Side | None
+    above: Side | None
+    reason: str
+
+    @property
+    def cliff(self) -> bool:
+        """Whether response times jump at the limit, so that nothing warns of it."""
+        return self.crossing is not None and self.crossing.slope > CLIFF_SLOPE
+
+    def processes(self, wanted_rps: float) -> int | None:
+        """How many processes of this limit a rate needs, by the lower end of its interval."""
+        if self.crossing is None or self.crossing.interval is None:
+            return None
+        return math.ceil(wanted_rps / self.crossing.interval.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """An objective, and the limit of each stack: the highest first."""
+
+    percent: float
+    limit_ms: float
+    case: str
+    stacks: tuple[Limit, ...]
+
+
+def of_folder(path: Path, problems: list[Problem]) -> Limits:
+    """Raises ResultsError where no trial can be read."""
+    found = list(rows(path, TRIALS, problems))
+    if not found:
+        raise ResultsError(f"{path}: {TRIALS.filename} holds no trial")
+    first = found[0]
+    by: dict[str, list[Row]] = {}
+    for row in found:
+        by.setdefault(str(row["stack"]), []).append(row)
+    share = _number(first, "allowed_share")
+    stacks = sorted(
+        (_limit(stack, trials, share) for stack, trials in by.items()),
+        key=lambda one: -(one.crossing.rate_rps if one.crossing else one.held_rps or 0.0),
+    )
+    return Limits(
+        round((1 - share) * 100, 6), _number(first, "limit_ms"), str(first["case"]), tuple(stacks)
+    )
+
+
+def _number(row: Row, column: str) -> float:
+    value = row[column]
+    assert isinstance(value, int | float)  # the schema requires it
+    return float(value)
+
+
+def _limit(stack: str, every: Sequence[Row], share: float) -> Limit:
+    usable = [row for row in every if not row["generator_limited"]]
+    trials = [
+        Trial(
+            _number(row, "arrival_rate_rps"),
+            int(_number(row, "offered")),
+            int(_number(row, "slow")),
+        )
+        for row in usable
+    ]
+    held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
+    not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
+    found = crossing(trials, share)
+    reason = ""
+    if found is None:
+        reason = (
+            GENERATOR if len(usable) < len(every) else NOWHERE if not held else "too few trials"
+        )
+    return Limit(
+        stack,
+        found,
+        max(held, default=None),
+        min(not_held, default=None),
+        len(every),
+        None if found is None else _side(usable, found.rate_rps, below=True),
+        None if found is None else _side(usable, found.rate_rps, below=False),
+        reason,
+    )
+
+
+def _side(trials: Sequence[Row], rate_rps: float, *, below: bool) -> Side | None:
+    known = [
+        (_number(row, "arrival_rate_rps"), _number(row, "response_time_p99_ms"))
+        for row in trials
+        if row["response_time_p99_ms"] is not None
+    ]
+    side = [one for one in known if (one[0] < rate_rps) == below]
+    near = sorted(side, key=lambda one: abs(one[0] - rate_rps))[:BESIDE]
+    if not near:
+        return None
+    return Side(*(statistics.median(values) for values in zip(*near, strict=True)))

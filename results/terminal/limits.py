@@ -1,0 +1,61 @@
+"""Measured limits in words, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbench.results.stats import formatting
+from loopbench.results.stats.limits import GENERATOR, Limit, Limits
+from loopbench.results.stats.rate_limit import ratio
+
+
+def lines(found: Limits, wanted_rps: float | None) -> Iterator[str]:
+    """The objective, then each stack's limit, the highest first, and the ratio of limits."""
+    yield (
+        f"p{found.percent:g} of response times below {found.limit_ms:g} ms, one process, "
+        f"requests: {formatting.plain(found.case)}"
+    )
+    yield ""
+    width = max(len(one.stack) for one in found.stacks)
+    for one in found.stacks:
+        yield f"  {one.stack:{width}}  {_rate(one)}"
+        for more in _more(one, wanted_rps):
+            yield f"  {'':{width}}  {more}"
+    known = [one for one in found.stacks if one.crossing is not None]
+    if len(known) > 1:
+        yield ""
+    for one in known[1:]:
+        first = known[0]
+        assert one.crossing is not None and first.crossing is not None
+        times, interval = ratio(one.crossing, first.crossing)
+        between = "" if interval is None else f" [{formatting.between(interval)}]"
+        yield f"  {one.stack}: {formatting.digits(times)}x{between} the rate of {first.stack}"
+
+
+def _rate(one: Limit) -> str:
+    found = one.crossing
+    if found is None:
+        if one.reason == GENERATOR and one.held_rps is not None:
+            return f"at least {formatting.digits(one.held_rps)} requests/s: {one.reason}"
+        return f"no limit found: {one.reason}"
+    interval = found.interval
+    sure = "too few trials for an interval"
+    if interval is not None:
+        sure = f"95 % interval {formatting.between(interval)}"
+    return f"{formatting.digits(found.rate_rps)} requests/s ({sure}; {one.trials} trials)"
+
+
+def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
+    if one.below is not None and one.above is not None:
+        what = "a cliff: " if one.cliff else ""
+        yield (
+            f"{what}p99 {formatting.digits(one.below.p99_ms)} ms at "
+            f"{formatting.digits(one.below.rate_rps)}/s, {formatting.digits(one.above.p99_ms)} ms "
+            f"at {formatting.digits(one.above.rate_rps)}/s"
+        )
+    if wanted_rps is not None and (count := one.processes(wanted_rps)) is not None:
+        plural = "" if count == 1 else "es"
+        yield (
+            f"{wanted_rps:,.0f} requests/s need {count:,} process{plural}, each on a CPU of its "
+            "own, by the lower end of the interval"
+        )
