@@ -32,7 +32,21 @@ REDIS =
 DATABASE =
 CASES =
 REQUESTS =
+SLO =
 export OUT RUN BASE CANDIDATE REDIS DATABASE
+
+# A choice that nobody knows would be passed over in silence, and something else measured.
+CHOICES := PYTHON STACKS SCENARIOS ROUNDS DURATION PRECISION BUDGET SEED OUT RESUME PROCESSES MANAGER \
+	RUN FORMAT TESTS PART UPGRADE VERBOSE QUESTIONS WORKERS PYTHONS BASE CANDIDATE LAYERS REDIS \
+	DATABASE CASES REQUESTS SLO
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN := $(filter-out $(CHOICES) MAKEFLAGS MAKE% SHELL,$(GIVEN))
+$(if $(UNKNOWN),$(error $(UNKNOWN): no such choice; there are $(CHOICES)))
+
+# STACKS=a,b is what some write, and there are no commas in names.
+comma := ,
+override STACKS := $(subst $(comma), ,$(STACKS))
+override SCENARIOS := $(subst $(comma), ,$(SCENARIOS))
 
 # The default interpreter is no wish: an environment that was made with another one may stay.
 SET_UP := PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' VERBOSE='$(VERBOSE)' sh .ci/setup
@@ -70,6 +84,16 @@ WHY_OPTIONS = \
 	$(if $(REQUESTS),--requests '$(REQUESTS)') \
 	$(if $(OUT),--out "$$OUT")
 
+CAPACITY_OPTIONS = \
+	--slo '$(or $(SLO),p99<20ms)' \
+	$(foreach stack,$(STACKS),--stack '$(stack)') \
+	$(foreach case,$(CASES),--case '$(case)') \
+	$(if $(BUDGET),--budget '$(BUDGET)') \
+	$(if $(PRECISION),--precision '$(PRECISION)') \
+	$(if $(PROCESSES),--processes '$(PROCESSES)') \
+	$(if $(SEED),--seed '$(SEED)') \
+	$(if $(OUT),--out "$$OUT")
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
@@ -86,6 +110,8 @@ help: ## List the targets
 	@echo '          WORKERS (load processes on this machine),'
 	@echo '          REDIS, DATABASE (URLs of stores that are there; see make services)'
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
+	@echo '  capacity  SLO="p99<20ms", STACKS, CASES=async, BUDGET=60s (each stack), PRECISION=4%,'
+	@echo '          PROCESSES, SEED, OUT (folder)'
 	@echo '  why     STACKS, CASES="plain async", REQUESTS (in one count), OUT (folder)'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
 	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'
@@ -133,6 +159,11 @@ behaviour: ## Ask by experiment what the stacks really do, and write down the an
 why: ## Count the instructions of a request by function, and say what differs between stacks
 	@$(SET_UP_BENCH)
 	@$(BIN)/python -m loadtests why $(WHY_OPTIONS)
+
+.PHONY: capacity
+capacity: ## Find the highest arrival rate that keeps SLO='p99<20ms', of each stack
+	@$(SET_UP_BENCH)
+	@$(BIN)/python -m loadtests capacity $(CAPACITY_OPTIONS)
 
 .PHONY: services
 services: setup ## Run Redis and PostgreSQL on loopback until Ctrl-C, and print their URLs

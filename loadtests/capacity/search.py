@@ -24,6 +24,7 @@ are slow are not rare."""
 STEPS = ((45.0, 0.05), (120.0, 0.02), (math.inf, 0.008))
 """By the slope of the curve up to this: the step between rates. A cliff is looked at closely."""
 
+PATIENCE = 3
 LEAST_RPS = 1.0
 MOST_RPS = 500_000.0
 
@@ -43,6 +44,7 @@ class Search:
     limited_rps: float | None = None
     _places: list[float] = field(default_factory=list)
     _turn: int = 0
+    _held_up: int = 0
 
     def next_rps(self) -> float | None:
         """The next rate to offer; None where there is nothing left to find out."""
@@ -78,11 +80,17 @@ class Search:
 
     def add(self, trial: Trial) -> None:
         """What came of a rate."""
+        self._held_up = 0
         self.trials.append(trial)
 
     def not_offered(self, rate_rps: float) -> None:
-        """The generator could not offer this rate: what came of it says nothing of the server."""
-        self.limited_rps = min(rate_rps, self.limited_rps or math.inf)
+        """The generator could not offer this rate: what came of it says nothing of the server.
+
+        Once may be chance, other work on the machine; PATIENCE times in a row it is not.
+        """
+        self._held_up += 1
+        if self._held_up >= PATIENCE:
+            self.limited_rps = min(rate_rps, self.limited_rps or math.inf)
 
     def _further(self) -> float | None:
         rates = [trial.rate_rps for trial in self.trials]

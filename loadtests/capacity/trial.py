@@ -22,8 +22,8 @@ CONNECTIONS = 100
 
 LEAD_IN_S = 0.2
 WINDOW_S = 1.0
-LIMITS = 10
-"""A window is at least so many limits long, a lead-in at least two."""
+LIMITS = 5
+"""A window is at least so many limits long, a lead-in at least one."""
 
 LEAST_ARRIVALS = 300
 """In a window; at a low rate it is longer."""
@@ -61,7 +61,7 @@ def offer(
 ) -> Tried:
     """Offer a rate, and count the requests that the objective calls slow: also those that failed,
     and those that the server left waiting until the end. Raises GeneratorDied, HarnessError."""
-    lead_in_s = max(LEAD_IN_S, 2 * objective.limit_ms / 1e3)
+    lead_in_s = max(LEAD_IN_S, objective.limit_ms / 1e3)
     least_s = max(WINDOW_S, LIMITS * objective.limit_ms / 1e3, LEAST_ARRIVALS / rate_rps)
     window_s = min(least_s, LONGEST_WINDOW_S)
     load = Load(_NAME, case, Open(rate_rps, CONNECTIONS))

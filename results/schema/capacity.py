@@ -7,8 +7,8 @@ from loopbench.results.schema.columns import Column, Kind, Table, count, number,
 TRIALS = Table(
     "trials",
     "A row a trial of `make capacity`: one open loop, at one rate, to one server, while the "
-    "servers of all stacks were alive. The objective is held where `slow` is at most `allowed_share` of "
-    "`offered`.",
+    "servers of all stacks were alive. The objective is held where `slow` is at most "
+    "`allowed_share` of `offered`.",
     (
         text("stack", "the stack that was loaded", required=True),
         Column("turn", Kind.INTEGER, "", "Turn, from 1: one trial of every stack", True, 1),

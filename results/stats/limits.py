@@ -108,9 +108,8 @@ def _limit(stack: str, every: Sequence[Row], share: float) -> Limit:
     found = crossing(trials, share)
     reason = ""
     if found is None:
-        reason = (
-            GENERATOR if len(usable) < len(every) else NOWHERE if not held else "too few trials"
-        )
+        limited = len(usable) < len(every)
+        reason = NOWHERE if not_held and not held else GENERATOR if limited else TOO_FEW
     return Limit(
         stack,
         found,

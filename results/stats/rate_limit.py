@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 from loopbench.results.stats.location import Interval, quantile
 
-PRIOR_SLOPE, PRIOR_WEIGHT = 30.0, 1 / 15.0**2
+PRIOR_SLOPE, PRIOR_WEIGHT = 30.0, 1 / 10.0**2
 """Of the odds' logarithm over that of the rate: about that of a queue near its limit."""
 
 LEAST_SLOPE = 5.0
@@ -38,7 +38,7 @@ WINDOWS = ((45.0, 0.2), (120.0, 0.08), (math.inf, 0.032))
 """By the slope up to this: trials further from the limit, in the rate's logarithm, take no part.
 They do not follow the slope more closely, since its estimate from few trials is a chance."""
 
-WIDENED = 1.35
+WIDENED = 1.5
 FEWEST_TRIALS = 8
 """Fewer near the limit give no interval."""
 

@@ -1,0 +1,88 @@
+"""`loadtests capacity`: real servers, real arrivals; how good limits are is for simulations."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click import UsageError
+
+from loopbench.loadtests.capacity.objective import Objective, ObjectiveType
+from loopbench.loadtests.capacity.trial import arrivals, offer
+from loopbench.loadtests.distributed.generator_process import generator_process
+from loopbench.results.schema import TRIALS, read_table
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.settings import Settings
+from tests.servers.processes import ROOT
+
+
+@pytest.mark.parametrize(
+    ("text", "percent", "limit_ms"),
+    [("p99<20ms", 99.0, 20.0), ("P99.9 <= 1.5s", 99.9, 1500.0), ("p50<500us", 50.0, 0.5)],
+)
+def test_an_objective_as_people_write_it(text: str, percent: float, limit_ms: float) -> None:
+    """A percentile, and a time with its unit."""
+    assert ObjectiveType().convert(text, None, None) == Objective(percent, limit_ms)
+
+
+@pytest.mark.parametrize("text", ["99<20ms", "p99", "p99<20", "p99>20ms", "p10<5ms", "p99<0ms"])
+def test_what_is_no_objective_is_refused(text: str) -> None:
+    """With an example of one."""
+    with pytest.raises(UsageError, match=r"p99<20ms|from p50"):
+        ObjectiveType().convert(text, None, None)
+
+
+def test_every_arrival_is_held_to_the_objective() -> None:
+    """A route that waits for 50 ms: all arrivals are slow for 10 ms, and none for a second.
+    Offered are those that were due in the window, drawn again from the seed."""
+    case = CASES["sleep-async-50"]
+    with (
+        server_process("aiohttp", settings=Settings(probe=False)) as server,
+        generator_process() as generator,
+    ):
+        short = offer(server, case, 400.0, Objective(99.0, 10.0), generator, 7)
+        long = offer(server, case, 400.0, Objective(99.0, 1000.0), generator, 7)
+    assert short.trial.offered == arrivals(400.0, 0.2, 1.0, 7)
+    assert short.trial.slow == short.trial.offered
+    assert short.cells["failures"] == long.cells["failures"] == 0
+    assert long.trial.offered == arrivals(400.0, 1.0, 5.0, 7)
+    assert long.trial.slow == 0
+
+
+def test_a_search_leaves_a_row_a_trial_and_says_what_it_found(tmp_path: Path) -> None:
+    """Two stacks in turn: a Turn has one trial of each; the limits as text and as JSON come from
+    the rows alone."""
+    folder = tmp_path / "limits"
+    options = ("--slo", "p90<30ms", "--stack", "asyncio", "--stack", "aiohttp", "--seed", "3")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "loadtests", "capacity", *options),
+            *("--case", "sleep-async-50", "--budget", "2s", "--out", str(folder)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = list(read_table(folder, TRIALS))
+    assert {row["stack"] for row in rows} == {"asyncio", "aiohttp"}
+    assert [(row["turn"], row["position"]) for row in rows[:2]] == [(1, 1), (1, 2)]
+    # 50 ms are never below 30 ms, at whatever rate.
+    assert all(row["slow"] == row["offered"] for row in rows)
+    assert done.stdout.count("no limit found: ") == 2
+    again = subprocess.run(
+        [sys.executable, "-m", "results", "capacity", str(folder), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(again.stdout)
+    assert document["schema"] == "loopbench.limits/1"
+    assert (document["percent"], document["limit_ms"]) == (90.0, 30.0)
+    assert [one["rate_rps"] for one in document["stacks"]] == [None, None]
