@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.observe.observer import Observed
@@ -202,11 +202,11 @@ def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
 
 
 def stall_rows(run_id: str, observed: Observed) -> Iterator[Row]:
-    """A row a stall of the window. Servers of trees from before tell none."""
+    """A row a stall of the window."""
     if observed.probe is None:
         return
-    for stall in observed.probe.get("stalls", {}).get("stalls", ()):
-        yield {"run_id": run_id, "pid": observed.probe["pid"], **stall}
+    for stall in observed.probe.stalls.stalls:
+        yield {"run_id": run_id, **asdict(stall)}
 
 
 def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -> Iterator[Row]:
