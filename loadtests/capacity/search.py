@@ -17,7 +17,7 @@ BEYOND = 1.05
 """How far beyond the highest rate that held, or below the lowest that did not, trials may go."""
 
 
-PLACES = (-0.8, 0.0, 1.0, 2.0)
+PLACES = (-1.0, 0.0, 1.0, 2.0, 3.0)
 """Where trials are placed around the limit, in steps; more of them above it, where requests that
 are slow are not rare."""
 

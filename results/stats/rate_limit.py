@@ -38,7 +38,7 @@ WINDOWS = ((45.0, 0.2), (120.0, 0.08), (math.inf, 0.032))
 """By the slope up to this: trials further from the limit, in the rate's logarithm, take no part.
 They do not follow the slope more closely, since its estimate from few trials is a chance."""
 
-WIDENED = 1.5
+WIDENED = 1.8
 FEWEST_TRIALS = 8
 """Fewer near the limit give no interval."""
 
