@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -139,6 +140,9 @@ def test_it_measures_an_application_from_its_own_folder(
     options = ("--rounds", "1", "--duration", "0.2", "--warmup", "0.1")
     done = tool(installed, shop, "bench", *options)
     assert done.returncode == 0, done.stderr
+    # The first figures are there as soon as the first Run has ended.
+    first = r"^\[1/2\] 01\.app-aiohttp\.(root|hello): main [\d,.]+/s, median [\d,.]+ ms$"
+    assert re.search(first, done.stderr, re.MULTILINE), done.stderr
     (folder,) = (shop / "loopbench-results").iterdir()
     rows = list(read_table(folder, RUNS))
     assert {row["scenario"] for row in rows} == {"root", "hello"}

@@ -40,11 +40,16 @@ def first_figures(rows: Sequence[Row]) -> str | None:
     """The rate and the median of each load of a Run, for whom waits for the table; None where it
     has no figures."""
     found = [
-        f"{row['load']} {row['throughput_rps']:,.0f}/s, median {row['service_time_p50_ms']:.3g} ms"
+        f"{row['load']} {_digits(rate)}/s, median {_digits(median)} ms"
         for row in rows
-        if row.get("throughput_rps") is not None and row.get("service_time_p50_ms") is not None
+        if isinstance(rate := row.get("throughput_rps"), float)
+        and isinstance(median := row.get("service_time_p50_ms"), float)
     ]
     return f"{rows[0]['run_id']}: {'; '.join(found)}" if found else None
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 class _Bar:

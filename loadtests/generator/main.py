@@ -23,7 +23,7 @@ from loopbench.loadtests.generator.block import Block
 from loopbench.loadtests.generator.commands import Handlers, pin, send_event, serve_commands
 from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.slices import user_classes as block_users
-from loopbench.loadtests.generator.users.table import environment
+from loopbench.loadtests.generator.users.table import runner as runner_of
 from loopbench.loadtests.messages.generator import (
     Abort,
     BlockClosed,
@@ -125,7 +125,7 @@ class Generator:
 
     def _run(self, session: Session) -> None:
         try:
-            runner = environment(session).create_local_runner()
+            runner = runner_of(session)
             count = sum(run.users for run in session.runs)
             try:
                 runner.start(count, spawn_rate=count)

@@ -51,6 +51,11 @@ from locust import FastHttpUser, HttpUser, constant, events, task
 import common
 
 
+@events.init.add_listener
+def prepare(environment, runner, **_):
+    print(f"prepared {type(runner).__name__}")
+
+
 @events.test_start.add_listener
 def begin(environment, **_):
     print(f"the test starts against {environment.host}")
@@ -178,6 +183,7 @@ def test_the_users_of_a_locustfile_are_measured(shopped: Ended) -> None:
 def test_what_the_file_adds_to_locusts_events_is_called(shopped: Ended) -> None:
     """Once a Run, though it is imported once; and each user's end, where its count is one."""
     log = shopped.bench.log
+    assert log.count("prepared LocalRunner") == 2
     assert log.count("the test starts against http://127.0.0.1:") == 2
     assert log.count("the shopper stops") == 2
 

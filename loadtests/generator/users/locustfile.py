@@ -10,6 +10,7 @@ import gevent
 import requests
 from locust import FastHttpUser, User
 from locust.env import Environment
+from locust.runners import LocalRunner
 from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from loopbench.loadtests.generator.locustfile import HTTP_USERS, Loaded, load
@@ -22,7 +23,7 @@ ELSEWHERE = "not to the server that is measured"
 """Of a request that would have left for another one, and is not sent."""
 
 
-def environment(session: Session, run: LoadRun) -> Environment:
+def runner(session: Session, run: LoadRun) -> LocalRunner:
     """Locust's, for the users of the run's file with what it has added to Locust's events.
 
     What Locust says of each request is recorded.
@@ -36,7 +37,12 @@ def environment(session: Session, run: LoadRun) -> Environment:
     add(record.request)
     add = events.user_error.add_listener
     add(record.user_error)
-    return Environment(user_classes=_classes(loaded, session, run, base), events=events, host=base)
+    classes = _classes(loaded, session, run, base)
+    environment = Environment(user_classes=classes, events=events, host=base)
+    found = environment.create_local_runner()
+    fire: Any = events.init.fire
+    fire(environment=environment, runner=found, web_ui=None)
+    return found
 
 
 def _classes(loaded: Loaded, session: Session, run: LoadRun, base: str) -> list[type[User]]:

@@ -6,6 +6,7 @@ from importlib import import_module
 
 from locust import User
 from locust.env import Environment
+from locust.runners import LocalRunner
 
 from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.http import HarnessUser
@@ -14,15 +15,16 @@ from loopbench.loadtests.scenarios.models import Locustfile
 _PACKAGE = "loopbench.loadtests.generator.users"
 
 
-def environment(session: Session) -> Environment:
+def runner(session: Session) -> LocalRunner:
     """Locust's, for the users of a session."""
     if any(isinstance(run.model, Locustfile) for run in session.runs):
         # Imported here: it brings the clients of both kinds of Locust's users.
         from loopbench.loadtests.generator.users import locustfile
 
         (run,) = session.runs
-        return locustfile.environment(session, run)
-    return Environment(user_classes=user_classes(session), catch_exceptions=False)
+        return locustfile.runner(session, run)
+    environment = Environment(user_classes=user_classes(session), catch_exceptions=False)
+    return environment.create_local_runner()
 
 
 def user_classes(session: Session) -> list[type[User]]:
