@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -75,6 +75,14 @@ def generated(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
 @pytest.fixture(autouse=True)
 def no_process_left() -> Iterator[None]:
     """Fail the test that leaves a child process, and end that process."""
+    with none_left():
+        yield
+
+
+@contextmanager
+def none_left() -> Iterator[None]:
+    """Raise AssertionError for child processes that were started within and still live, and end
+    them."""
     before = descendants()
     yield
     started = descendants() - before

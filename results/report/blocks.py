@@ -6,12 +6,10 @@ escape it, so that it never becomes markup.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from loopbench.results.report.charts.style import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +88,23 @@ class Table:
 class Panel:
     """One picture of a Plot: its title, its height, and what draws it.
 
-    height_pt: in points; the width is that of every panel (`drawing.WIDTH_PT`).
+    height: where the width is that of every panel (`charts.svg.WIDTH`). draw: makes what is inside
+    its <svg> element, all text escaped. attributes: of that element, for the page's script.
+    scenario: by which it can be chosen; blank where it shows several or none.
     """
 
     title: str
-    height_pt: float
-    draw: Callable[[Axes], None]
+    height: float
+    draw: Callable[[], str]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    scenario: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One entry of a legend: the number of a look, and what it stands for."""
+    """One entry of a legend: a look, and what it stands for."""
 
-    look: str
+    look: Look
     text: str
 
 
@@ -135,6 +137,23 @@ class Drawing:
     draw: Callable[[str], str]
     table: Table
     folded: bool = False
+
+
+def pictured(
+    title: str,
+    caption: str,
+    panels: Iterable[Panel],
+    keys: tuple[Key, ...],
+    table: Table,
+    *,
+    abreast: int = 3,
+) -> Iterator[Plot | Table]:
+    """A Plot; the table alone where there is nothing to draw, and nothing where it is empty."""
+    every = tuple(panels)
+    if every:
+        yield Plot(title, caption, every, keys, table, abreast)
+    elif table.rows:
+        yield table
 
 
 Part = Text | Bullets | Heading | Table | Plot | Drawing

@@ -31,7 +31,7 @@ from loopbench.results.stats.summary import (
     Summary,
     load_models,
     loads,
-    paired_ratio,
+    ratio_between,
 )
 from loopbench.results.terminal.notes import Note, notes
 from loopbench.results.terminal.table import in_order
@@ -96,6 +96,10 @@ class Material:
         models = load_models(self.folder)
         return tuple(key for key in self.loads if models[key][-1] in wanted)
 
+    def place(self, stack: str) -> int:
+        """Of a stack among those of the page: by it the reader chooses."""
+        return self.stacks.index(stack)
+
     def name(self, where: Where) -> str:
         """Of a scenario and load: the scenario alone where that tells the load."""
         return self.summaries.names[where]
@@ -140,11 +144,9 @@ class Material:
         return tuple(stack for stack in self.stacks if stack != self.summaries.yardstick)
 
     def against(self, cell: Cell, other: Cell, metric: str) -> Ratio | None:
-        """One Cell over another within a Round."""
+        """One Cell over another within a Round; marked where a rate was not held."""
         one, reference = self.summaries.get(cell, metric), self.summaries.get(other, metric)
-        if one is None or reference is None:
-            return None
-        return paired_ratio(one.sample, reference.sample)
+        return None if one is None or reference is None else ratio_between(one, reference)
 
     def derived(self, cell: Cell, name: str, values: Mapping[int, float]) -> Sample:
         """A Sample that was worked out from several columns, a value a Round."""
@@ -156,7 +158,7 @@ class Material:
 
     def keys(self, stacks: Iterable[str]) -> tuple[Key, ...]:
         """Legend of some stacks."""
-        return tuple(Key(self.looks[stack].id, stack) for stack in self.stacks if stack in stacks)
+        return tuple(Key(self.looks[stack], stack) for stack in self.stacks if stack in stacks)
 
 
 def gather(folder: Folder, summaries: Summaries) -> Material:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from loopbench.results.folder.folder import Folder
 from loopbench.results.report import data as materials
 from loopbench.results.report import outline
-from loopbench.results.report.blocks import Made, Words
-from loopbench.results.report.charts.style import PARTS, Look
+from loopbench.results.report.blocks import Key, Made, Words
 from loopbench.results.report.questions import questions
 from loopbench.results.report.questions.questions import Answered
 from loopbench.results.stats.summary import Summaries
@@ -17,14 +16,18 @@ from loopbench.results.terminal.table import heading
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """title and facts: which run this is. missing: what sections that are not here need."""
+    """title and facts: which run this is. missing: what sections that are not here need.
+
+    stacks and scenarios: what a reader of the page may choose from.
+    """
 
     title: str
     facts: tuple[str, ...]
     sections: tuple[Made, ...]
     questions: tuple[Answered, ...]
     missing: tuple[Words, ...]
-    looks: tuple[Look, ...]
+    stacks: tuple[Key, ...] = ()
+    scenarios: tuple[str, ...] = ()
 
 
 def document(folder: Folder, summaries: Summaries) -> Document:
@@ -38,5 +41,6 @@ def document(folder: Folder, summaries: Summaries) -> Document:
         made,
         questions.answered(material, {section.anchor for section in made}),
         missing,
-        (*material.looks.values(), *PARTS),
+        material.keys(material.stacks),
+        tuple(dict.fromkeys(scenario for scenario, _ in material.loads)),
     )

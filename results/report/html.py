@@ -1,23 +1,30 @@
-"""The report as one HTML page that needs nothing beside itself."""
+"""The report as one HTML page that needs nothing beside itself.
+
+Everything can be read without the page's script, which sorts, filters and chooses. A content
+security policy names style and script by their hashes, so that nothing else can run or be loaded.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from loopbench.results.report.blocks import Code, Drawing, Link, Plot
-from loopbench.results.report.charts import svg
+from loopbench.results.report.blocks import Code, Drawing, Key, Link, Panel, Table
+from loopbench.results.report.charts import style, svg
 from loopbench.results.report.document import Document
 
 _TEMPLATES = Path(__file__).resolve().parent
 
 
 def render(document: Document) -> str:
-    """The whole page. All text is escaped; only what `drawing` makes goes in as it is."""
+    """The whole page. All text is escaped; only what `charts` makes goes in as it is."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -30,16 +37,47 @@ def render(document: Document) -> str:
         "code": lambda span: isinstance(span, Code),
         "link": lambda span: isinstance(span, Link),
     }
+    numbers = count(1)
     environment.globals |= {
         "kind": lambda part: type(part).__name__,
         "drawn": _drawn,
         "sketched": _sketched,
+        "swatch": _swatch,
+        "columns": _columns,
+        "next_number": lambda: next(numbers),
     }
+    rules, script = _styles(), _text("page.js")
     return environment.get_template("page.html").render(
         document=document,
-        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        swatches=[Markup(svg.swatch(look)) for look in document.looks],
+        policy=policy(rules, script),
+        style=Markup(rules),
+        script=Markup(script),
+        hatches=Markup(svg.HATCHES),
     )
+
+
+def policy(rules: str, script: str) -> str:
+    """The content security policy of a page with this style and this script."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(rules)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _styles() -> str:
+    """The style sheet with the colours of stacks, which pictures outside of pages have too."""
+    light, dark = (f":root{{{style.colours(theme)}}}" for theme in (0, 1))
+    screen = f"@media screen and (prefers-color-scheme:dark){{{dark}}}"
+    return f"{_text('page.css')}{style.SHEET}{light}{screen}{style.RULES}\n"
 
 
 _LONG = 32
@@ -53,12 +91,25 @@ def _breakable(text: str) -> Markup:
     return Markup(re.sub(r"(?<=\w)([._/])(?=\w)", r"\1<wbr>", str(safe)))
 
 
-def _drawn(plot: Plot, anchor: str, number: int) -> list[Any]:
-    """Panels with their pictures."""
-    return [
-        (panel, Markup(svg.svg(panel, f"{anchor}-{number}-{place}")))
-        for place, panel in enumerate(plot.panels)
+def _columns(table: Table) -> str:
+    """Classes of a table: from which column on there are figures, and which of the columns of
+    text are short enough to stay on one line."""
+    figures = [f"n{table.names}"] if table.names < len(table.header) else []
+    short = [
+        f"s{place + 1}"
+        for place in range(min(table.names, len(table.header)))
+        if all(len(row[place]) < _LONG for row in table.rows)
     ]
+    return " ".join((*figures, *short))
+
+
+def _drawn(panels: Iterable[Panel], table: Table) -> list[tuple[Panel, Markup]]:
+    """Panels with their pictures, each of which names the table that holds its figures."""
+    return [(panel, Markup(svg.svg(panel, table.title))) for panel in panels]
+
+
+def _swatch(key: Key) -> Markup:
+    return Markup(svg.swatch(key.look))
 
 
 def _sketched(drawing: Drawing, anchor: str, number: int) -> Markup:

@@ -84,7 +84,7 @@ def _table(table: Table) -> Iterator[str]:
         yield f"{escaped(table.title)}: {len(table.rows)} rows, in report.html."
         return
     if table.folded:
-        yield f"<details><summary>{table.title.translate(_ENTITIES)}</summary>"
+        yield f"<details><summary>{one_line(table.title).translate(_ENTITIES)}</summary>"
         yield ""
     else:
         yield f"{escaped(table.title)}:"

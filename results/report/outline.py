@@ -119,7 +119,13 @@ SECTIONS: tuple[Section, ...] = (
         request_breakdown.parts,
         "requests taken apart by the probe: `make bench`",
     ),
-    Section("timeline", "Timeline of each Run", timeline.parts, "`timeline.csv`: `make bench`"),
+    Section(
+        "timeline",
+        "Timeline of each Run",
+        timeline.parts,
+        f"Runs of {timeline.LEAST_SECONDS} seconds or more, of scenarios that are not measured in "
+        "Slices: `make bench SCENARIOS=waiting-1000 DURATION=20`",
+    ),
     Section(
         "lifetime",
         "Starting and stopping",

@@ -21,5 +21,5 @@ def write(file: Path, costs: Costs, pairs: section.Pairs | None = None) -> Path:
     pythons = ", ".join(sorted({total.python for total in costs.totals.values()}))
     facts = (f"{', '.join(costs.stacks)}; Python {pythons}", file.resolve().parent.name)
     made = Made("why", title, section.of_costs(costs, pairs))
-    document = Document(title, facts, (made,), (), (), ())
+    document = Document(title, facts, (made,), (), ())
     return written(file, html.render(document))

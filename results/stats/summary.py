@@ -214,6 +214,18 @@ def summarise(folder: Folder, reference: str | None = None) -> Summaries:
     )
 
 
+def ratio_between(one: Summary, other: Summary) -> Ratio | None:
+    """Any two Summaries of a metric, paired by Round; `overloaded` where one did not hold the
+    rate."""
+    found = paired_ratio(one.sample, other.sample)
+    if found is None:
+        return None
+    missed = dict.fromkeys(
+        summary.sample.stack for summary in (one, other) if _overloaded(summary.warnings)
+    )
+    return replace(found, overloaded=tuple(missed))
+
+
 def _overloaded(noted: Iterable[Warning]) -> bool:
     """Whether the offered rate was missed in more Rounds than are trimmed away."""
     return any(

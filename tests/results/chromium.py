@@ -97,8 +97,10 @@ class Page:
         told: dict[str, Any] = json.loads(message)
         return told
 
-    def open(self, file: Path, width: int = 1280, *, dark: bool = False) -> None:
-        """Open a file from disk, as wide as that, and wait until it is loaded."""
+    def open(
+        self, file: Path, width: int = 1280, *, dark: bool = False, fragment: str = ""
+    ) -> None:
+        """Open a file from disk anew, as wide as that, and wait until it is loaded."""
         self.order(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -108,16 +110,43 @@ class Page:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.order("Emulation.setEmulatedMedia", features=[scheme])
-        self.events.clear()
-        self.order("Page.navigate", url=file.resolve().as_uri())
-        self.wait_for("Page.loadEventFired")
+        # An address that differs in its fragment alone would load nothing.
+        for url in ("about:blank", file.resolve().as_uri() + fragment):
+            self.events.clear()
+            self.order("Page.navigate", url=url)
+            self.wait_for("Page.loadEventFired")
 
     def value(self, expression: str) -> Any:
         """What a JavaScript expression comes to, as JSON types."""
-        result = self.order("Runtime.evaluate", expression=expression, returnByValue=True)
+        result = self.order(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in result:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
+
+    def press(self, key: str, text: str = "") -> None:
+        """One key, down and up, where the focus is. text: what it writes, such as a blank."""
+        code = {" ": "Space"}.get(key, key)
+        number = {"Enter": 13, "Tab": 9, " ": 32, "Escape": 27}[key]
+        for kind in ("keyDown", "keyUp"):
+            told = {"text": text} if text and kind == "keyDown" else {}
+            self.order(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=code,
+                windowsVirtualKeyCode=number,
+                **told,
+            )
+
+    def write(self, text: str) -> None:
+        """Text, where the focus is."""
+        self.order("Input.insertText", text=text)
+
+    def point(self, x: float, y: float) -> None:
+        """Move the pointer there, in pixels of the window."""
+        self.order("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def told(self, *methods: str) -> list[dict[str, Any]]:
         """Parameters of the events of these names since the page was opened."""

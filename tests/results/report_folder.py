@@ -152,7 +152,11 @@ SCENARIOS: dict[str, dict[str, Load]] = {
                 },
             )
         }
-        for users, rate, wait, threads, queue in ((4, 80.0, 0.1, 4, 0), (16, 120.0, 93.0, 6, 10))
+        for users, rate, wait, threads, queue in (
+            (4, 80.0, 0.1, 4, 0),
+            (8, 120.0, 17.0, 6, 2),
+            (16, 120.0, 93.0, 6, 10),
+        )
     },
     "churn": {
         "main": Load(
@@ -324,7 +328,7 @@ def thread_rows() -> Iterator[Row]:
 def timeline_rows() -> Iterator[Row]:
     """Of aiohttp in async-32: in Round two its second second is a stall."""
     for number in ROUNDS:
-        for second in range(3):
+        for second in range(10):
             stall = number == 2 and second == 1
             yield {
                 "run_id": f"{number:02d}.aiohttp.async-32",

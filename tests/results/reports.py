@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import re
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
 
 from loopbench.results.folder.folder import load
 from loopbench.results.report.blocks import Panel, Plot, Table
+from loopbench.results.report.charts import svg
 from loopbench.results.report.document import Document, document
 from loopbench.results.stats.summary import summarise
 
@@ -49,24 +48,33 @@ def panels(report: Document) -> dict[str, Panel]:
     }
 
 
-def drawn(panel: Panel) -> Any:
-    """The axes of a picture after it was drawn."""
-    axes = Figure().add_axes((0.0, 0.0, 1.0, 1.0))
-    panel.draw(axes)
-    return axes
+def picture(panel: Panel) -> ET.Element:
+    """The <svg> element of a picture, taken apart."""
+    return ET.fromstring(svg.svg(panel))
 
 
-def marks(panel: Panel, colour: str, size: float) -> list[tuple[float, float]]:
-    """Places of the markers of that colour and size, as the axes have them."""
-    return [
-        (float(x), float(y))
-        for line in drawn(panel).lines
-        if line.get_color() == colour
-        and line.get_markersize() == size
-        and line.get_marker() not in ("", "None", None)
-        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
-        if not math.isnan(x)
-    ]
+def along(group: ET.Element) -> list[tuple[float, float]]:
+    """The places that the paths of an element begin at: of a mark, a stroke or a bar its left."""
+    found = []
+    for path in group.iter("path"):
+        first = _FIRST.match(path.get("d", ""))
+        assert first is not None
+        found.append((float(first[1]), float(first[2])))
+    return found
+
+
+_FIRST = re.compile(r"M(-?[\d.]+) (-?[\d.]+)")
+
+
+def points(path: ET.Element) -> list[tuple[float, float]]:
+    """The points that a line goes through."""
+    data = path.get("d", "")
+    return [(float(x), float(y)) for x, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", data)]
+
+
+def of_class(root: ET.Element, css: str) -> list[ET.Element]:
+    """Elements with that class, in the order of the document."""
+    return [element for element in root.iter() if css in element.get("class", "").split()]
 
 
 class Page(HTMLParser):
@@ -91,12 +99,12 @@ class Page(HTMLParser):
         elif tag in ("th", "td"):
             self.tables[-1][-1].append("")
         self._cell = tag in ("th", "td") or (tag == "wbr" and self._cell)
-        self._style = tag == "style"
+        self._style = tag in ("style", "script")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("th", "td"):
             self._cell = False
-        if tag == "style":
+        if tag in ("style", "script"):
             self._style = False
 
     def handle_data(self, data: str) -> None:

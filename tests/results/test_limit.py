@@ -93,6 +93,7 @@ CELLS: dict[tuple[str, str], Row] = {
     ("aiohttp", "db-async-32"): {"loop_utilisation": 0.97, "server_cpu_utilisation": 0.9},
     ("aiohttp", "db-sync-32"): {"executor_wait_p50_ms": 4.0, "executor_threads_max": 6},
     ("aiohttp", "db-async-1"): {},
+    ("aiohttp", "db-async-256"): {},
     ("aiohttp", "db-save-32"): {"pool_wait_p50_us": 6000.0},
     ("quart-hypercorn", "db-save-32"): {"database_cpu_share": 0.95},
     ("aiohttp", "async-32"): {"loop_utilisation": 0.97},
@@ -144,6 +145,7 @@ EXPECTED = [
     ("db-async-1", "aiohttp", Word.NONE_SEEN),
     ("db-async-32", "aiohttp", Word.LOOP),
     ("db-sync-32", "aiohttp", Word.THREADS),
+    ("db-async-256", "aiohttp", Word.NONE_SEEN),
     ("db-save-32", "aiohttp", Word.POOL),
     ("db-save-32", "quart-hypercorn", Word.DATABASE),
 ]
@@ -165,13 +167,15 @@ def test_the_table_of_the_terminal_says_it(folder: Path) -> None:
         "db-async-1, aiohttp: none seen",
         "db-async-32, aiohttp: loop (97% of the time outside its wait)",
         "db-sync-32, aiohttp: threads (the wait for one is 40% of the response time)",
+        "db-async-256, aiohttp: none seen",
         "db-save-32, aiohttp: pool (the wait for one is 60% of the response time)",
         "db-save-32, quart-hypercorn: database (95% of a CPU, of 1 to have)",
     )
 
 
 def test_the_report_says_it(folder: Path) -> None:
-    """The sweep as a picture, a row a Cell with its readings, and whose figures they are."""
+    """The sweep as a picture where it has three steps, a row a Cell with its readings, and whose
+    figures they are."""
     loaded = folders.load(folder)
     plot, rows, _, stores = section.parts(gather(loaded, summarise(loaded)))
     assert isinstance(plot, Plot)
@@ -184,6 +188,6 @@ def test_the_report_says_it(folder: Path) -> None:
         (scenario, stack, word.value) for scenario, stack, word in EXPECTED
     ]
     column = rows.header.index("database CPU")
-    assert [row[column] for row in rows.rows] == ["0.25", "0.25", "0.25", "0.25", "0.95"]
+    assert [row[column] for row in rows.rows] == ["0.25"] * 5 + ["0.95"]
     assert isinstance(stores, Text)
     assert stores.words == ("Stores: database: PostgreSQL 15.1.",)

@@ -15,7 +15,7 @@ from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal import table as terminal
 from tests.results import moving_folder, report_folder
 from tests.results.folders import put
-from tests.results.reports import drawn, made, panels, table
+from tests.results.reports import made, of_class, panels, picture, points, table
 
 GOLDEN = Path(__file__).parent / "golden_moving.md"
 SECTIONS = ("moving", "fetching")
@@ -70,15 +70,17 @@ def test_a_slow_reader_costs_what_was_held_over_their_number(folder: Path) -> No
 
 
 def test_the_pictures_show_each_scenario(folder: Path) -> None:
-    """Response time over the pages, a line a stack and a panel a way; and each picture draws."""
+    """Response time over the pages, a line a stack and a panel a way that has three numbers of
+    pages; and each picture draws."""
     found = panels(made(folder))
-    assert {"gather: response p50, ms", "threads: response p50, ms"} <= set(found)
-    drawn_lines = [
-        list(line.get_xdata()) for line in drawn(found["gather: response p50, ms"]).lines
-    ]
-    assert [xs[:3] for xs in drawn_lines if xs] == [[1, 10, 50]] * 2
+    assert "threads: response p50, ms" not in found
+    lines = of_class(picture(found["gather: response p50, ms"]), "line")
+    assert len(lines) == 2
+    for line in lines:
+        begin, later, end = (x for x, _ in points(line))
+        assert (later - begin) / (end - begin) == pytest.approx((10 - 1) / (50 - 1), abs=1e-3)
     for title in ("first byte p50, µs", "peak memory over before, MB", "MB/s"):
-        drawn(found[title])
+        assert of_class(picture(found[title]), "mark")
 
 
 def test_rows_from_before_have_no_such_figures(folder: Path) -> None:

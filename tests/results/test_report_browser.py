@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from loopbench.results.folder.folder import load
 from loopbench.results.report import write
 from loopbench.results.stats.summary import summarise
+from tests.conftest import none_left
 from tests.results import chromium, report_folder
 from tests.results.chromium import Page
 
-PHONE, DESK = 390, 1280
+PHONE, LAPTOP, DESK = 390, 1100, 1400
 PAPER = 703
 """A4 between margins of 12 mm."""
 
@@ -24,15 +26,22 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    folder = report_folder.write(tmp_path / "known")
+@pytest.fixture(scope="module", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Over the whole module, whose tests share a browser: it starts processes as it likes."""
+    with none_left():
+        yield
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = report_folder.write(tmp_path_factory.mktemp("report") / "known")
     loaded = load(folder)
     (written,) = write.write(loaded, summarise(loaded), ["html"])
     return written
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with chromium.browser() as found:
         yield found
@@ -64,7 +73,7 @@ ON_ONE_ANOTHER = """[...document.querySelectorAll('.panel svg')].flatMap(svg => 
 })"""
 
 OUTSIDE = """[...document.querySelectorAll('body *')].filter(element =>
-  !element.closest('.wide, svg') && element.getBoundingClientRect().right > innerWidth + 0.5
+  !element.closest('.wide, svg, .skip') && element.getBoundingClientRect().right > innerWidth + 0.5
 ).map(element => element.tagName + ': ' + element.textContent.slice(0, 60))"""
 
 SHADES = """(element => {
@@ -117,6 +126,19 @@ def test_on_a_phone_nothing_overflows(page: Page, file: Path) -> None:
     assert page.value(ON_ONE_ANOTHER) == []
 
 
+TOO_WIDE = """[...document.querySelectorAll('.wide')].filter(
+  wide => wide.scrollWidth > wide.clientWidth).map(wide => wide.getAttribute('aria-labelledby'))"""
+
+
+def test_on_a_laptop_nothing_is_cut_off(page: Page, file: Path) -> None:
+    """1,100 px: every table has room for all of its columns."""
+    page.open(file, LAPTOP)
+    page.value("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert page.value(OUTSIDE) == []
+    assert page.value(TOO_WIDE) == []
+    assert page.value("document.documentElement.scrollWidth") <= LAPTOP
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_in_plots_can_be_read_in_light_and_dark(page: Page, file: Path, dark: bool) -> None:
     """It has the colour of the page's text, whose contrast is more than 7 to 1."""
@@ -134,6 +156,8 @@ def test_in_print_the_folded_tables_are_open_and_nothing_is_lost(page: Page, fil
         "[...document.querySelectorAll('details table')].map(t => t.getBoundingClientRect().height)"
     )
     assert heights and min(heights) > 20
+    shown = "[...document.querySelectorAll('nav, form, .tools')].map(one => one.offsetHeight)"
+    assert set(page.value(shown)) == {0}
     _, paper = page.value(SHADES)
     assert paper == "rgb(255, 255, 255)"
     assert page.value("document.querySelector('main').scrollWidth") <= PAPER
@@ -152,3 +176,254 @@ def test_every_link_leads_somewhere(page: Page, file: Path) -> None:
     assert lost == []
     ids: list[str] = page.value("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids)), json.dumps(sorted(i for i in ids if ids.count(i) > 1))
+
+
+TABLE = """(title => {
+  const table = [...document.querySelectorAll('table')].find(
+    table => document.getElementById(table.id + '-title').textContent === title);
+  const head = [...table.querySelectorAll('thead th')];
+  return {
+    id: table.id,
+    head: head.map(th => th.textContent),
+    sort: head.map(th => th.getAttribute('aria-sort')),
+    rows: [...table.querySelectorAll('tbody tr')].filter(row => !row.hidden)
+      .map(row => [...row.cells].map(cell => cell.textContent)),
+  };
+})(%s)"""
+TIMES = "Response times in ms: the median over the Rounds of each Round's percentile"
+
+
+def _table(page: Page, title: str = TIMES) -> dict[str, Any]:
+    found: dict[str, Any] = page.value(TABLE % json.dumps(title))
+    return found
+
+
+def _focus(page: Page, selector: str) -> None:
+    """As Tab would: a button, a field or a box that can have it."""
+    page.value(f"document.querySelector({json.dumps(selector)}).focus()")
+    assert page.value(f"document.activeElement.matches({json.dumps(selector)})")
+
+
+def test_a_table_is_sorted_by_keyboard(page: Page, file: Path) -> None:
+    """Enter on a column's name: figures from the highest down, then up, then as it was; and what
+    is sorted by which column is told to a screen reader."""
+    page.open(file, DESK)
+    before = _table(page)
+    column = before["head"].index("p99 ms")
+    _focus(page, f"#{before['id']} thead th:nth-child({column + 1}) button")
+    seen = []
+    for _ in range(3):
+        page.press("Enter", "\r")
+        now = _table(page)
+        seen.append((now["sort"][column], [row[column] for row in now["rows"]]))
+    figures = [row[column] for row in before["rows"]]
+    down = sorted(figures, key=float, reverse=True)
+    assert seen == [
+        ("descending", down),
+        ("ascending", sorted(figures, key=float)),
+        (None, figures),
+    ]
+    assert figures != down
+    _nothing_wrong(page, file)
+
+
+def test_names_are_sorted_as_names(page: Page, file: Path) -> None:
+    """The first column from a to z, with numbers in names as numbers."""
+    page.open(file, DESK)
+    title = "Throughput and CPU per request by scenario and stack"
+    _focus(page, f"#{_table(page, title)['id']} thead th:nth-child(1) button")
+    page.press("Enter", "\r")
+    names = list(dict.fromkeys(row[0] for row in _table(page, title)["rows"]))
+    cliffs = [name for name in names if name.startswith("cliff")]
+    assert cliffs == ["cliff-4", "cliff-8", "cliff-16"]
+    assert names[0] == "async-32"
+
+
+def test_rows_are_filtered_by_keyboard(page: Page, file: Path) -> None:
+    """Words that a row must hold; how many are left is told."""
+    page.open(file, DESK)
+    before = _table(page)
+    _focus(page, f"div:has(+ .wide #{before['id']}) input")
+    page.write("burn quart")
+    now = _table(page)
+    assert [row[:2] for row in now["rows"]] == [
+        ["neighbour-burn-async", "quart-hypercorn"],
+        ["neighbour-burn-sync", "quart-hypercorn"],
+    ]
+    told = page.value(
+        f"document.querySelector('div:has(+ .wide #{before['id']}) span').textContent"
+    )
+    assert told == f"2 of {len(before['rows'])} rows"
+    _nothing_wrong(page, file)
+
+
+VIEW = """({
+  rows: [...document.querySelectorAll('tbody tr')].filter(row => !row.hidden).length,
+  stacks: [...new Set([...document.querySelectorAll('.dot[data-s], .course[data-s]')]
+    .filter(one => !one.closest('[hidden]')).map(one => one.dataset.s))].sort(),
+  scenarios: [...new Set([...document.querySelectorAll('[data-k]')]
+    .filter(one => !one.closest('[hidden]')).map(one => one.dataset.k))].sort(),
+  keys: [...new Set([...document.querySelectorAll('.keys li')].filter(key => !key.hidden)
+    .map(key => key.textContent.trim()))],
+  boxes: [...document.querySelectorAll('form input')].map(box => box.checked),
+  ticks: [...document.querySelectorAll('.zoom .tick')].map(tick => tick.textContent),
+})"""
+
+
+def test_a_copied_address_restores_the_view(page: Page, file: Path) -> None:
+    """A stack left out with the blank key, one scenario, a sorted and filtered table, a picture
+    that was zoomed into: opened elsewhere the same is shown, and all again when asked for."""
+    page.open(file, DESK)
+    whole = page.value(VIEW)
+    _focus(page, 'input[name="stack"][value="asyncio"]')
+    page.press(" ", " ")
+    page.value("document.querySelector('#choice details').open = true")
+    _focus(page, "#none")
+    page.press("Enter", "\r")
+    _focus(page, 'input[name="scenario"][value="async-32"]')
+    page.press(" ", " ")
+    before = _table(page)
+    column = before["head"].index("p99 ms")
+    _focus(page, f"#{before['id']} thead th:nth-child({column + 1}) button")
+    page.press("Enter", "\r")
+    _focus(page, ".zoom + .tools button")
+    page.press("Enter", "\r")
+    chosen, table, address = page.value(VIEW), _table(page), page.value("location.href")
+    assert chosen["stacks"] == ["0", "1"]
+    assert chosen["scenarios"] == ["async-32"]
+    assert "asyncio" not in chosen["keys"]
+    assert chosen["rows"] < whole["rows"]
+    assert chosen["ticks"] != whole["ticks"]
+    assert [row[:2] for row in table["rows"]] == [
+        ["async-32", "quart-hypercorn"],
+        ["async-32", "aiohttp"],
+    ]
+    assert page.value("document.getElementById('view').href") == address
+
+    page.open(file, DESK, fragment=f"#{address.partition('#')[2]}")
+    assert (page.value(VIEW), _table(page)) == (chosen, table)
+    _nothing_wrong(page, file)
+
+    _focus(page, '#choice button[type="reset"]')
+    page.press("Enter", "\r")
+    assert page.value(VIEW) == whole
+    assert page.value("location.hash") in ("", "#")
+
+
+def test_a_link_to_a_section_keeps_the_view(page: Page, file: Path) -> None:
+    """Following one, and then sending the address, shows the same stacks at that section."""
+    page.open(file, DESK, fragment="#stack=aiohttp")
+    page.value(
+        "new Promise(done => { addEventListener('hashchange', done);"
+        " document.querySelector('nav a[href=\"#times\"]').click(); }).then(() => 0)"
+    )
+    assert page.value("location.hash") == "#stack=aiohttp&at=times"
+    assert page.value(VIEW)["stacks"] == ["0"]
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    ["#stack=%3Cimg%3E", "#sort=t999.1.up", "#sort=t1.x.y&find=&zoom=picture-1%20a%20b", "#=&==&a"],
+)
+def test_nonsense_in_the_address_shows_the_page(page: Page, file: Path, fragment: str) -> None:
+    """What does not exist is passed over, without an error."""
+    page.open(file, DESK, fragment=fragment)
+    told = page.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+    assert told == []
+    assert page.value("document.querySelectorAll('section').length") > 10
+
+
+FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Until what was begun is drawn, and its events are over."""
+
+TIP = """new Promise(done => {
+  const tip = document.getElementById('tip'), last = performance.now() + 5000;
+  const look = () => !tip.hidden || performance.now() > last
+    ? done(tip.textContent) : requestAnimationFrame(look);
+  look();
+})"""
+
+
+def _pointed(page: Page, selector: str) -> str:
+    """What is told where the pointer stands on the middle of an element."""
+    element = f"document.querySelector({json.dumps(selector)})"
+    page.value(f"{element}.scrollIntoView({{block: 'center'}})")
+    page.value(FRAMES)
+    box = page.value(
+        f"(b => [b.x + b.width / 2, b.y + b.height / 2])({element}.getBoundingClientRect())"
+    )
+    page.point(*box)
+    told: str = page.value(TIP)
+    return told
+
+
+def test_values_are_told_at_the_pointer(page: Page, file: Path) -> None:
+    """Of a mark the ratio in full; of a curve the percentile, read back from the axes."""
+    page.open(file, DESK)
+    assert _pointed(page, "#answer .dot .mark") == (
+        "async-32, quart-hypercorn: 0.250x [0.244–0.256]"
+    )
+    mark = '#times .panel[data-k="async-32"] .course[data-s="0"] .mark:nth-of-type(5)'
+    assert _pointed(page, mark) == "aiohttp, p99: 8"
+    page.point(2, 2)
+    page.value(FRAMES)
+    assert page.value("document.getElementById('tip').hidden")
+
+
+def test_nothing_but_the_pages_own_script_runs(page: Page, file: Path) -> None:
+    """The policy lets no other script, style or picture in, whoever would put it there."""
+    page.open(file, DESK)
+    page.value(
+        "new Promise(done => {"
+        " window.refused = [];"
+        " document.addEventListener('securitypolicyviolation', event => {"
+        "  refused.push(event.effectiveDirective); if (refused.length === 3) done(); });"
+        " const script = document.createElement('script'); script.textContent = 'window.ran = 1';"
+        " document.body.append(script);"
+        " const picture = new Image(); picture.src = 'file:///nothing.png';"
+        " document.body.setAttribute('style', 'color: red'); })"
+    )
+    assert page.value("window.ran") is None
+    assert sorted(page.value("refused")) == ["img-src", "script-src-elem", "style-src-attr"]
+
+
+def test_everything_can_be_read_without_the_script(page: Page, file: Path) -> None:
+    """Nothing is hidden but what only the script could do."""
+    page.open(file, DESK)
+    whole = page.value(VIEW)
+    page.order("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        page.open(file, DESK)
+        bare = page.value(VIEW)
+        buttons = page.value("document.querySelectorAll('thead button').length")
+        hidden = page.value("[...document.querySelectorAll('[hidden]')].map(one => one.id)")
+    finally:
+        page.order("Emulation.setScriptExecutionDisabled", value=False)
+    assert bare["rows"] == whole["rows"]
+    assert (bare["stacks"], bare["scenarios"]) == (whole["stacks"], whole["scenarios"])
+    assert (buttons, hidden) == (0, ["choice"])
+
+
+VIOLATIONS = """axe.run(document, {resultTypes: ['violations'], preload: false%s}).then(
+  found => found.violations.map(
+    rule => [rule.id, rule.nodes.slice(0, 3).map(node => node.html.slice(0, 200))]))"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(page: Page, file: Path, dark: bool) -> None:
+    """No violation of any of axe-core's rules with every table open; in the dark of those about
+    contrast, which alone is another. Of each table two rows are left, and of each picture one: the
+    others are made alike."""
+    package = find_spec("axe_core_python")
+    assert package is not None and package.origin is not None
+    script = Path(package.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    page.open(file, DESK, dark=dark)
+    page.value(
+        "document.querySelectorAll('details').forEach(one => { one.open = true; });"
+        "document.querySelectorAll('tbody tr:nth-child(n+3), .panel:nth-child(n+2), .row ~ .row')"
+        ".forEach(one => one.remove())"
+    )
+    page.value(f"{script};0")
+    rules = ", runOnly: ['color-contrast']" if dark else ""
+    assert page.value(VIOLATIONS % rules) == []
+    assert page.value("axe.version") >= "4"

@@ -61,7 +61,7 @@ def _write_histograms(folder: Path) -> None:
 def test_ten_million_requests_fit_into_300_mb(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As buckets of every Run, in a process of its own; the page stays below 3 MB. The time is
+    """As buckets of every Run, in a process of its own; the page stays below 1 MB. The time is
     told, and not judged: that is for a machine with nothing else to do."""
     folder = report_folder.write(tmp_path / "large")
     _write_histograms(folder)
@@ -79,5 +79,5 @@ def test_ten_million_requests_fit_into_300_mb(
         rows = (folder / HISTOGRAMS.filename).read_bytes().count(b"\n")
         print(f"\n{rows:,} rows: {took:.1f} s (target {TARGET_S:g} s), {peak / 1e6:.0f} MB")
     assert peak < MOST_BYTES
-    assert (folder / "report.html").stat().st_size < 3e6
+    assert (folder / "report.html").stat().st_size < 1e6
     assert (folder / "report.md").stat().st_size < 65_536

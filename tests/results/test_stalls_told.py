@@ -10,7 +10,8 @@ from loopbench.results import schema
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import Row
 from loopbench.results.stats import stalls
-from tests.results import folders, report_folder
+from tests.results import report_folder
+from tests.results.folders import put
 from tests.results.reports import made, table
 
 
@@ -24,7 +25,7 @@ def row(run_id: str, duration_ms: float, cause: str, **more: str | int) -> Row:
 def folder(tmp_path: Path) -> Path:
     """Stalls of two Cells, of a cause that is not known yet, and of a Run that is not there."""
     written = report_folder.write(tmp_path / "held")
-    folders.put(
+    put(
         written,
         schema.STALLS,
         [

@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from loopbench.results.report.charts.style import INK
 from loopbench.results.stats.location import Interval
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-GRID: dict[str, Any] = {"color": INK, "alpha": 0.13, "lw": 0.6}
 _NARROW = 0.75
 """Powers of ten: a shorter logarithmic axis has too few round numbers of one digit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Logarithmic where the readings are all above zero and far apart, else linear from zero."""
+    """Logarithmic where the readings are all above zero and far apart, else linear from zero.
+
+    low, high: the ends of the axis, as powers of ten where it is logarithmic.
+    """
 
     low: float
     high: float
@@ -45,46 +42,41 @@ class Scale:
         """Whether there is a place for it."""
         return math.isfinite(value) and (value > 0 or not self.logarithmic)
 
-    def at(self, value: float) -> float:
-        """Its place on the axis."""
-        return math.log10(value) if self.logarithmic else value
+    def share(self, value: float) -> float:
+        """Where on the axis it is: 0 at the low end, 1 at the high end."""
+        at = math.log10(value) if self.logarithmic else value
+        return (at - self.low) / (self.high - self.low)
 
-    def clipped(self, interval: Interval) -> tuple[float, float]:
-        """The ends of an interval, those outside the picture at its edge."""
-        low = self.at(interval.low) if self.shows(interval.low) else self.low
-        high = self.at(interval.high) if self.shows(interval.high) else self.low
-        return max(low, self.low), min(high, self.high)
+    def ends(self, interval: Interval) -> tuple[float, float]:
+        """The shares of an interval's ends, those outside the picture at its edge."""
+        low, high = (
+            self.share(end) if self.shows(end) else 0.0 for end in (interval.low, interval.high)
+        )
+        return min(1.0, max(0.0, low)), min(1.0, max(0.0, high))
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Places with their labels."""
+        """Shares with their labels."""
         if not self.logarithmic:
-            return [(value, tick(value)) for value in round_steps(self.low, self.high)]
+            values = round_steps(self.low, self.high)
+        else:
+            values = [value for value in self._decades() if value > 0]
+        return [(self.share(value), tick(value)) for value in values]
+
+    def _decades(self) -> list[float]:
         span = self.high - self.low
         if span < _NARROW:
-            values = round_steps(10**self.low, 10**self.high)
-            return [(math.log10(value), tick(value)) for value in values if value > 0]
+            return round_steps(10**self.low, 10**self.high)
         leading = (1, 2, 5) if span < 2.2 else (1, 3) if span < 3.2 else (1,)
         exponents = range(math.floor(self.low) - 1, math.ceil(self.high) + 1)
         step = max(1, math.ceil(span / 7))
         every = [
             digit * 10.0**power for power in exponents if power % step == 0 for digit in leading
         ]
-        inside = [value for value in every if self.low <= math.log10(value) <= self.high]
-        return [(math.log10(value), tick(value)) for value in inside]
+        return [value for value in every if self.low <= math.log10(value) <= self.high]
 
-    def along_x(self, axes: Axes) -> None:
-        """Be the horizontal axis."""
-        axes.set_xlim(self.low, self.high)
-        ticks = self.ticks()
-        axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
-        axes.grid(axis="x", **GRID)
-
-    def along_y(self, axes: Axes) -> None:
-        """Be the vertical axis."""
-        axes.set_ylim(self.low, self.high)
-        ticks = self.ticks()
-        axes.set_yticks([at for at, _ in ticks], [text for _, text in ticks])
-        axes.grid(axis="y", **GRID)
+    def told(self) -> str:
+        """For the page's script, which reads values back from places."""
+        return f"{'log' if self.logarithmic else 'lin'} {self.low:.6g} {self.high:.6g}"
 
 
 def round_steps(low: float, high: float) -> list[float]:

@@ -1,49 +1,76 @@
-"""A kind of picture: bars of parts on one scale, so that wholes can be compared too."""
+"""A kind of picture: bars of parts, so that wholes can be compared too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
 
 from loopbench.results.report.blocks import Panel
-from loopbench.results.report.charts.kinds import Whole, row_text
-from loopbench.results.report.charts.svg import WIDTH_PT, filling
-from loopbench.results.stats import formatting
+from loopbench.results.report.charts.dots import row
+from loopbench.results.report.charts.style import Look
+from loopbench.results.report.charts.svg import LETTER, WIDTH, area, fitted, text
+from loopbench.results.stats.plain_text import plain
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_ROW, _TOP, _BOTTOM, _LEFT, _RIGHT = 24.0, 6.0, 18.0, 10.0, 14.0
-
-
-def stacked(title: str, bars: Sequence[Whole]) -> Panel:
-    """A bar a Whole, as long as its parts together, from 0."""
-    total = _ROW * len(bars) + _TOP + _BOTTOM
-    return Panel(title, total, lambda axes: _draw(axes, bars, total))
+_TOP, _HEAD, _PITCH, _FOOT = 2.0, 15.0, 25.0, 4.0
+_LEFT, _RIGHT = 8.0, 8.0
 
 
-def _draw(axes: Axes, bars: Sequence[Whole], total: float) -> None:
-    axes.set_position(
-        (
-            _LEFT / WIDTH_PT,
-            _BOTTOM / total,
-            1 - (_LEFT + _RIGHT) / WIDTH_PT,
-            1 - (_TOP + _BOTTOM) / total,
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A bar of parts under its name; said: what stands at its end.
+
+    parts: look, value and what it is. stack: its place among the page's stacks.
+    """
+
+    name: str
+    said: str
+    parts: tuple[tuple[Look, float, str], ...]
+    stack: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Bars on one scale: the longest fills the width. scenario: by which it can be chosen."""
+
+    name: str
+    wholes: tuple[Whole, ...]
+    scenario: str
+
+
+def stacked(title: str, groups: Sequence[Group]) -> Panel:
+    """A heading a Group, and its bars, each as long as its parts together."""
+
+    def draw() -> str:
+        drawn, y = [], _TOP
+        for group in groups:
+            drawn.append(row(group.scenario, y, "".join(_group(group))))
+            y += _height(group)
+        return "".join(drawn)
+
+    told = {"class": "rows", "data-rows": f"{_TOP:g} {_HEAD:g} {_PITCH:g} {_FOOT:g}"}
+    return Panel(title, _TOP + sum(map(_height, groups)), draw, told)
+
+
+def _height(group: Group) -> float:
+    return _HEAD + _PITCH * len(group.wholes) + _FOOT
+
+
+def _group(group: Group) -> Iterable[str]:
+    most = max(sum(value for _, value, _ in whole.parts) for whole in group.wholes)
+    yield text(_LEFT - 4, 11, fitted(group.name, WIDTH - 8), css="head")
+    for place, whole in enumerate(group.wholes):
+        inside = text(_LEFT, 10, fitted(whole.name, WIDTH - 30 - LETTER * len(whole.said)))
+        inside += text(WIDTH - _RIGHT, 10, whole.said, end=True)
+        begin, told = _LEFT, []
+        for look, value, what in whole.parts:
+            width = max(0.0, value) / most * (WIDTH - _LEFT - _RIGHT) if most > 0 else 0.0
+            inside += area(look, begin, 13.5, width, 8.5)
+            begin += width
+            told.append(what)
+        stack = "" if whole.stack is None else f' data-s="{whole.stack}"'
+        said = escape(plain(f"{group.name}, {whole.name}: {'; '.join(told)}"))
+        yield (
+            f'<g class="dot"{stack} data-v="{said}" '
+            f'transform="translate(0 {_HEAD + _PITCH * place:g})">{inside}</g>'
         )
-    )
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_linewidth(0.6)
-    axes.tick_params(width=0.6, length=2.5, pad=2)
-    axes.set_ylim(_ROW * len(bars), 0)
-    most = max(sum(value for _, value in bar.parts) for bar in bars)
-    axes.set_xlim(0, most)
-    at = [most * share for share in (0.0, 0.5, 1.0)]
-    axes.set_xticks(at, [formatting.digits(value) for value in at])
-    axes.set_yticks([])
-    for place, bar in enumerate(bars):
-        top, begin = _ROW * place, 0.0
-        row_text(axes, bar.name, top + 8.5, 0, "left")
-        row_text(axes, bar.text, top + 8.5, 1, "right")
-        for look, value in bar.parts:
-            axes.barh(top + 15.5, value, 9.0, begin, **filling(look))
-            begin += value

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder.folder import Folder
 from loopbench.results.report import data
 from loopbench.results.report.blocks import Key, Panel
-from loopbench.results.report.charts import svg
+from loopbench.results.report.charts import style, svg
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import throughput
 from loopbench.results.report.series.readings import Where
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.summary import Summaries
 
-_GAP_PT = 14.0
-_LEGEND_PT = 24.0
-_SWATCH_PT = (26.0, 10.0)
-_LETTER_PT = 4.8
-"""About what a letter of the legend takes."""
+_TITLE = 20.0
+_LEGEND = 24.0
+_SWATCH = (26.0, 12.0)
+_THEMES = (
+    "color:#1f2328;--ink:#1f2328;--soft:#57606a;--rule:#d0d7de;--panel:#fff;",
+    "color:#e6edf3;--ink:#e6edf3;--soft:#a0a8b2;--rule:#3a414a;--panel:#0d1117;",
+)
 _STYLE = (
-    "svg{color:#1f2328;font-family:system-ui,sans-serif}"
-    "@media (prefers-color-scheme:dark){svg{color:#e6edf3}}"
-    ".title{font-size:9px;font-weight:600}.legend{font-size:9px}"
+    f"{style.SHEET}svg{{{_THEMES[0]}{style.colours(0)}}}"
+    f"@media (prefers-color-scheme:dark){{svg{{{_THEMES[1]}{style.colours(1)}}}}}"
+    f"{style.RULES}.swatch,.panel{{overflow:hidden}}"
 )
 
 
@@ -49,13 +50,12 @@ def render(folder: Folder, summaries: Summaries, scenarios: Sequence[str]) -> st
         raise ResultsError("the folder has no closed loop to draw")
     keys = held.keys(held.stacks)
     body = _legend(keys) + "".join(_placed(panels))
-    height = _LEGEND_PT + sum(panel.height_pt + _GAP_PT for panel in panels)
-    symbols = "".join(svg.swatch(look) for look in held.looks.values())
+    height = _LEGEND + sum(panel.height + _TITLE for panel in panels)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="0 0 {svg.WIDTH_PT:g} {height:g}" width="{2 * svg.WIDTH_PT:g}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="0 0 {svg.WIDTH:g} {height:g}" width="{1.5 * svg.WIDTH:g}" '
         f'role="img" aria-label="Throughput and CPU per request">'
-        f"<style>{_STYLE}</style><defs>{symbols}</defs>{body}</svg>\n"
+        f"<style>{_STYLE}</style>{body}</svg>\n"
     )
 
 
@@ -68,27 +68,23 @@ def _chosen(held: Material, scenarios: Sequence[str]) -> list[Where]:
 
 
 def _legend(keys: Sequence[Key]) -> str:
-    width, height = _SWATCH_PT
+    width, height = _SWATCH
     drawn, left = [], 2.0
     for key in keys:
-        drawn.append(
-            f'<use href="#{key.look}" x="{left:g}" y="4" width="{width:g}" height="{height:g}"/>'
-            f'<text class="legend" x="{left + width + 4:g}" y="12">{escape(key.text)}</text>'
-        )
-        left += width + 16 + _LETTER_PT * len(key.text)
+        place = f'<svg x="{left:g}" y="3" width="{width:g}" height="{height:g}" '
+        drawn.append(svg.swatch(key.look).replace("<svg ", place, 1))
+        drawn.append(svg.text(left + width + 5, 13, key.text))
+        left += width + 20 + svg.LETTER * len(key.text)
     return "".join(drawn)
 
 
 def _placed(panels: Iterable[Panel]) -> Iterable[str]:
     """Each panel below the one before, under its title."""
-    top = _LEGEND_PT
-    for place, panel in enumerate(panels):
-        picture = svg.svg(panel, f"picture-{place}")
-        yield f'<text class="title" x="2" y="{top + 8:g}">{escape(panel.title)}</text>'
-        yield picture.replace(
-            "<svg ",
-            f'<svg x="0" y="{top + _GAP_PT:g}" width="{svg.WIDTH_PT:g}" '
-            f'height="{panel.height_pt:g}" ',
-            1,
+    top = _LEGEND
+    for panel in panels:
+        yield svg.text(4, top + 11, panel.title, css="head")
+        place = (
+            f'<svg x="0" y="{top + _TITLE - 4:g}" width="{svg.WIDTH:g}" height="{panel.height:g}" '
         )
-        top += panel.height_pt + _GAP_PT
+        yield svg.svg(panel).replace("<svg ", place, 1)
+        top += panel.height + _TITLE

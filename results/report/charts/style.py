@@ -1,48 +1,52 @@
 """How a stack looks: one colour, line and marker, the same in every picture.
 
-Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which tell
-apart for the colour-blind; lines, markers and the hatches of areas tell
-apart without colour. The yardstick has the colour of the text: it is a bound, no contender.
+Hues are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which tell apart for the
+colour-blind, darkened on white and lightened on black until they stand out from the page at 4.5
+to 1; lines, markers and hatches tell apart without colour. The yardstick has the colour of the
+text: it is a bound, no contender.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-INK = "#010203"
-"""Stands for the colour of the text, which follows the page: exchanged for `currentColor`."""
-
-Dash = tuple[float, tuple[float, ...]] | str
+PALETTE: tuple[tuple[str, str], ...] = (
+    ("#0069a8", "#6cc0f5"),
+    ("#b84a00", "#ff9a57"),
+    ("#007a5a", "#3fcf9f"),
+    ("#a4467d", "#ec9fcb"),
+    ("#8a6200", "#eebb3c"),
+    ("#5b4fb3", "#b3a8ff"),
+)
+"""A colour on light paper, and the same on dark paper."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """id: name of its swatch. dash, marker, hatch: as matplotlib has them.
+    """colour: a place in PALETTE; None is the colour of the text.
 
-    marker: blank for parts of a whole, which are areas; hatch and opacity are
-    those of an area.
+    dash: as SVG's stroke-dasharray, blank for a whole line. marker: a key of `svg.MARKERS`, blank
+    for parts of a whole, which are areas; hatch: which of the page's hatchings an area has.
     """
 
-    id: str
-    colour: str
-    dash: Dash
+    colour: int | None
+    dash: str
     marker: str
-    hatch: str = ""
-    opacity: float = 1.0
+    hatch: int = 0
+
+    @property
+    def css(self) -> str:
+        """The class that gives an element its colour."""
+        return "ink" if self.colour is None else f"c{self.colour}"
 
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_DASHES: tuple[Dash, ...] = ("solid", (0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (2.5, 1.2)))
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_YARDSTICK = Look("look-yardstick", INK, (0, (1, 1.5)), "|")
+_DASHES = ("", "6 2.5", "6 2 1.5 2", "3 1.5")
+_MARKERS = ("circle", "square", "triangle", "diamond", "down", "plus", "cross")
+_YARDSTICK = Look(None, "1.2 1.8", "bar")
 
-PARTS = (
-    Look("part-0", "#0072b2", "solid", "", "", 0.55),
-    Look("part-1", "#e69f00", "solid", "", "////", 0.55),
-    Look("part-2", "#009e73", "solid", "", "xxxx", 0.55),
-    Look("part-3", INK, "solid", "", "....", 0.08),
-)
+PARTS = (Look(0, "", "", 0), Look(4, "", "", 1), Look(2, "", "", 2), Look(None, "", "", 3))
 """Looks of the parts of a whole, which are no stacks."""
 
 
@@ -55,8 +59,20 @@ def looks(stacks: Sequence[str], yardstick: str | None) -> dict[str, Look]:
 
 def _look(place: int) -> Look:
     return Look(
-        f"look-{place}",
-        _COLOURS[place % len(_COLOURS)],
+        place % len(PALETTE),
         _DASHES[place % len(_DASHES)],
         _MARKERS[place % len(_MARKERS)],
     )
+
+
+def colours(theme: int) -> str:
+    """Declarations of the palette's custom properties. theme: 0 light, 1 dark."""
+    return "".join(f"--c{place}:{pair[theme]};" for place, pair in enumerate(PALETTE))
+
+
+RULES = "".join(f".c{place}{{--c:var(--c{place})}}" for place in range(len(PALETTE)))
+"""Classes that choose one colour of the palette."""
+
+SHEET = Path(__file__).with_name("picture.css").read_text(encoding="utf-8")
+"""How the parts of pictures look. It takes the custom properties --ink, --soft, --rule and --panel
+from what the picture stands in."""

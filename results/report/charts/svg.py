@@ -1,119 +1,123 @@
-"""From a Panel to SVG inside a page: small, the same for the same rows, coloured by the page.
+"""SVG inside a page: small, the same for the same rows, coloured by the page.
 
-Text stays text, in the page's colour; nothing in a picture is interpreted, so
-that a name from a row stays what it is.
+Text stays text, in the page's colour; nothing in a picture is interpreted, so that a name from a
+row stays what it is. What the page's script needs to know stands in attributes: `data-s` is the
+place of a stack among the page's stacks, `data-k` the scenario, `data-v` what to say at the
+pointer.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from loopbench.results.report.blocks import Panel
-from loopbench.results.report.charts.style import INK, Look
+from loopbench.results.report.charts.style import Look
+from loopbench.results.stats.plain_text import plain
 
-WIDTH_PT = 270.0
-"""Of every panel. On a page it is about 360 px wide: what fits a phone."""
+WIDTH = 360.0
+"""Of every panel, in units of its picture: what fits a phone."""
 
-_POINTS_AN_INCH = 72.0
-_SWATCH_PT = (26.0, 10.0)
-_SETTINGS: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "hatch.linewidth": 0.6,
-}
-_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-_FONT = re.compile(r"font-family: [^;\"]*;? ?")
-_LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
-_TAG = re.compile(r"<[^>]+>")
-_ID = re.compile(r' id="[^"]*"')
-_BEFORE = re.compile(r"^.*?<svg [^>]*>", re.DOTALL)
-_STYLE = re.compile(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>\s*", re.DOTALL)
-_SPACE = re.compile(r"\s*\n\s*")
+LETTER = 5.9
+"""About what a letter of a picture's text takes."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-def svg(panel: Panel, salt: str) -> str:
-    """The panel as an <svg> element. salt: unlike that of any other panel of the page, so that
-    ids inside are its own."""
-    with _settings(salt):
-        figure, axes = _figure(WIDTH_PT, panel.height_pt)
-        panel.draw(axes)
-        size = f'viewBox="0 0 {WIDTH_PT:g} {panel.height_pt:g}"'
-        return f'<svg {size} role="img" aria-label="{escape(panel.title)}">{_inside(figure)}</svg>'
+def svg(panel: Panel, table: str = "") -> str:
+    """The panel as an <svg> element. table: the title of what says the same in figures."""
+    label = f"{plain(panel.title)}; figures in the table: {plain(table)}" if table else panel.title
+    more = "".join(f' {name}="{escape(value)}"' for name, value in panel.attributes.items())
+    return (
+        f'<svg viewBox="0 0 {WIDTH:g} {number(panel.height)}" role="img" '
+        f'aria-label="{escape(plain(label))}"{more}>{panel.draw()}</svg>'
+    )
 
 
 def swatch(look: Look) -> str:
-    """The look as a <symbol>, for legends: its line and marker, or its filling."""
-    width, height = _SWATCH_PT
-    with _settings(look.id):
-        figure, axes = _figure(width, height)
-        axes.axis("off")
-        axes.set(xlim=(0, width), ylim=(0, height))
-        if look.marker:
-            axes.plot([1, width - 1], [5, 5], color=look.colour, linestyle=look.dash, lw=1.4)
-            axes.plot([width / 2], [5], color=look.colour, marker=look.marker, ms=5, mew=1.2)
-        else:
-            axes.add_patch(Rectangle((1, 1), width - 2, height - 2, **filling(look)))
-        size = f'viewBox="0 0 {width:g} {height:g}"'
-        return f'<symbol id="{look.id}" {size}>{_inside(figure)}</symbol>'
+    """The look for a legend: its line and marker, or its filling."""
+    if not look.marker:
+        inside = area(look, 1, 1, 24, 10)
+    else:
+        dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
+        inside = f'<path class="line" d="M0 6H26"{dash}/>{mark(look, 13, 6, 4)}'
+    return f'<svg class="swatch {look.css}" viewBox="0 0 26 12" aria-hidden="true">{inside}</svg>'
 
 
-def filling(look: Look) -> dict[str, Any]:
-    """How an area of that look is filled, as matplotlib's patches want it."""
-    return {
-        "facecolor": (look.colour, look.opacity),
-        "edgecolor": INK,
-        "hatch": look.hatch or None,
-        "linewidth": 0.7,
-    }
+def number(value: float, places: int = 1) -> str:
+    """A place in the picture: short."""
+    text = f"{value:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _figure(width_pt: float, height_pt: float) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width_pt / _POINTS_AN_INCH, height_pt / _POINTS_AN_INCH))
-    figure.patch.set_visible(False)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.patch.set_visible(False)
-    return figure, axes
+def text(x: float, y: float, said: str, *, end: bool = False, css: str = "") -> str:
+    """A piece of text, escaped. end: it ends at x."""
+    anchor = ' text-anchor="end"' if end else ""
+    named = f' class="{css}"' if css else ""
+    safe = escape(_CONTROL.sub(" ", plain(said)), quote=False)
+    return f'<text x="{number(x)}" y="{number(y)}"{anchor}{named}>{safe}</text>'
 
 
-@contextmanager
-def _settings(salt: str) -> Iterator[None]:
-    settings: Any = {**_SETTINGS, "svg.hashsalt": salt}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        # A name may have letters that the measuring font lacks; the reader's font has them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+def fitted(said: str, room: float) -> str:
+    """A name that is too long for its room, cut off with an ellipsis."""
+    said, most = plain(said), max(4, int(room / LETTER))
+    return said if len(said) <= most else f"{said[: most - 1]}…"
 
 
-def _inside(figure: Figure) -> str:
-    """What stands between <svg> and </svg>, without what a page has no use for."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
-    text = _STYLE.sub("", _BEFORE.sub("", buffer.getvalue(), count=1), count=1)
-    text = text.rpartition("</svg>")[0]
-    return _SPACE.sub(" ", _TAG.sub(_shorter, text)).strip()
+def path(d: str, css: str, more: str = "") -> str:
+    """A <path>."""
+    return f'<path class="{css}" d="{d}"{more}/>'
 
 
-def _shorter(match: re.Match[str]) -> str:
-    """A tag with two decimals, without the id of a group, in the colour of the page."""
-    tag = match[0]
-    if tag.startswith("<g "):
-        tag = _ID.sub("", tag)
-    tag = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag)
-    return _FONT.sub("", tag).replace(INK, "currentColor")
+def line(points: Iterable[tuple[float, float]]) -> str:
+    """Points joined by straight lines, as the data of a path."""
+    return "M" + "L".join(f"{number(x, 2)} {number(y, 2)}" for x, y in points)
+
+
+def area(look: Look, x: float, y: float, width: float, height: float) -> str:
+    """A rectangle that is filled as the look has it, with its hatching over it."""
+    place = (
+        f'x="{number(x, 2)}" y="{number(y)}" width="{number(width, 2)}" height="{number(height)}"'
+    )
+    over = f'<rect class="hatch" fill="url(#hatch-{look.hatch})" {place}/>' if look.hatch else ""
+    return f'<rect class="area {look.css}" {place}/>{over}'
+
+
+HATCHES = (
+    '<pattern id="hatch-1" width="5" height="5" patternUnits="userSpaceOnUse">'
+    '<path d="M0 5L5 0" stroke="currentColor"/></pattern>'
+    '<pattern id="hatch-2" width="5" height="5" patternUnits="userSpaceOnUse">'
+    '<path d="M0 2.5H5M2.5 0V5" stroke="currentColor" stroke-width=".6"/></pattern>'
+    '<pattern id="hatch-3" width="4" height="4" patternUnits="userSpaceOnUse">'
+    '<path d="M1 1h1v1h-1z" fill="currentColor"/></pattern>'
+)
+"""Definitions that `area` needs once on the page."""
+
+
+def _polygon(*points: tuple[float, float]) -> str:
+    return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) + "z"
+
+
+MARKERS: Mapping[str, Callable[[float, float, float], str]] = {
+    "circle": lambda x, y, r: (
+        f"M{number(x - r)} {number(y)}a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 {-2 * r:g} 0"
+    ),
+    "square": lambda x, y, r: f"M{number(x - r)} {number(y - r)}h{2 * r:g}v{2 * r:g}h{-2 * r:g}z",
+    "triangle": lambda x, y, r: _polygon((x - r, y + r), (x, y - r), (x + r, y + r)),
+    "diamond": lambda x, y, r: _polygon((x - r, y), (x, y - r), (x + r, y), (x, y + r)),
+    "down": lambda x, y, r: _polygon((x - r, y - r), (x, y + r), (x + r, y - r)),
+    "plus": lambda x, y, r: (
+        f"M{number(x - r)} {number(y)}h{2 * r:g}M{number(x)} {number(y - r)}v{2 * r:g}"
+    ),
+    "cross": lambda x, y, r: (
+        f"M{number(x - r)} {number(y - r)}l{2 * r:g} {2 * r:g}m0 {-2 * r:g}l{-2 * r:g} {2 * r:g}"
+    ),
+    "bar": lambda x, y, r: f"M{number(x)} {number(y - r)}v{2 * r:g}",
+}
+"""The data of a path for each marker: around a place, reaching so far to each side."""
+
+
+def mark(look: Look, x: float, y: float, reach: float, *, hollow: bool = False) -> str:
+    """A look's marker. hollow: of what cannot be told from nothing."""
+    return path(MARKERS[look.marker](x, y, reach), "mark hollow" if hollow else "mark")

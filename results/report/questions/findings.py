@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.report.data import Material
@@ -114,19 +114,14 @@ MANNERS = {
 
 def sentence(difference: Difference) -> str:
     """How many times as much of the metric the contender has as the reference, as the tables
-    say it; no full stop."""
-    metric, where = difference.one.sample.metric, difference.name
-    manner, ratio = MANNERS[metric], difference.ratio
-    one, other = difference.stack, ratio.to
-    values = [
-        f"{formatting.figure(metric, summary.centre)}{manner.unit}"
-        for summary in (difference.one, difference.reference)
-    ]
-    times = f"{formatting.digits(ratio.centre)}x"
+    say it, with the figures of both; no full stop."""
+    where = difference.name
+    manner, ratio = MANNERS[difference.one.sample.metric], difference.ratio
+    one, other, values = difference.stack, ratio.to, _values(difference)
     match difference.standing:
         case Standing.TOLD:
             return (
-                f"{one} {manner.verb} {times}{_bracketed(ratio.interval)} {manner.noun} "
+                f"{one} {manner.verb} {_factor(ratio)} {manner.noun} "
                 f"{other} in {where}: {values[0]} against {values[1]}"
             )
         case Standing.SAME:
@@ -136,22 +131,88 @@ def sentence(difference: Difference) -> str:
             )
         case Standing.TOO_FEW:
             return (
-                f"{one} {manner.verb} {times} {manner.noun} {other} in {where} ({values[0]} "
-                f"against {values[1]}), but {_rounds(ratio.n)} cannot rule out chance"
+                f"{one} {manner.verb} {_factor(ratio)} {manner.noun} {other} in {where} "
+                f"({values[0]} against {values[1]}), but {_rounds(ratio.n)} cannot rule out chance"
             )
         case Standing.DOUBTFUL:
-            codes = formatting.listed(map(formatting.plain, difference.doubts))
-            why = f"({codes})"
-            if ratio.overloaded:
-                why = f"({listed(list(ratio.overloaded))} did not hold the rate)"
             return (
                 f"{one} with {values[0]} and {other} with {values[1]} cannot be compared by their "
-                f"{manner.what} in {where} {why}"
+                f"{manner.what} in {where} ({_doubt(difference)})"
             )
 
 
-def sentences(found: Sequence[Difference]) -> str:
-    """One clause a contender."""
+def _values(difference: Difference) -> list[str]:
+    metric = difference.one.sample.metric
+    return [
+        f"{formatting.figure(metric, summary.centre)}{MANNERS[metric].unit}"
+        for summary in (difference.one, difference.reference)
+    ]
+
+
+def _doubt(difference: Difference) -> str:
+    missed = difference.ratio.overloaded
+    if missed:
+        return f"{listed(missed)} did not hold the rate"
+    return formatting.listed(map(formatting.plain, difference.doubts))
+
+
+def headline(found: Sequence[Difference]) -> str:
+    """One clause: a contender beside the reference, or from where to where several go."""
+    clear = [one for one in found if one.standing in (Standing.TOLD, Standing.SAME)]
+    clear.sort(key=lambda difference: difference.ratio.centre)
+    if len(clear) < 2:
+        return _clause((clear or found)[0])
+    least, most = clear[0], clear[-1]
+    manner = MANNERS[least.one.sample.metric]
+    return (
+        f"Beside {least.ratio.to} the {manner.what} of {len(clear)} stacks in {least.name} goes "
+        f"from {_factor(least.ratio)} ({least.stack}) to {_factor(most.ratio)} ({most.stack})"
+    )
+
+
+def _clause(difference: Difference) -> str:
+    manner, ratio, where = MANNERS[difference.one.sample.metric], difference.ratio, difference.name
+    one, other = difference.stack, ratio.to
+    match difference.standing:
+        case Standing.TOLD:
+            return f"{one} {manner.verb} {_factor(ratio)} {manner.noun} {other} in {where}"
+        case Standing.SAME:
+            apart = f"cannot be told apart by their {manner.what} in {where}"
+            return f"{one} and {other} {apart} (ratio{_bracketed(ratio.interval)})"
+        case Standing.TOO_FEW:
+            apart = f"cannot be told apart by their {manner.what} in {where}"
+            return f"{one} and {other} {apart} from {_rounds(ratio.n)}"
+        case Standing.DOUBTFUL:
+            apart = f"cannot be compared by their {manner.what} in {where}"
+            return f"{one} and {other} {apart} ({_doubt(difference)})"
+
+
+def answer(difference: Difference) -> str:
+    """The same as an answer: the number comes first, or what keeps it from being known."""
+    manner, ratio = MANNERS[difference.one.sample.metric], difference.ratio
+    values = " against ".join(_values(difference))
+    match difference.standing:
+        case Standing.TOLD | Standing.TOO_FEW:
+            chance = "" if ratio.interval else f"; {_rounds(ratio.n)} cannot rule out chance"
+            of = f"{_factor(ratio)} the {manner.what} of {ratio.to} in {difference.name}"
+            return f"{of}: {difference.stack} has {values}{chance}"
+        case Standing.SAME:
+            return f"No difference can be told: {sentence(difference)}"
+        case Standing.DOUBTFUL:
+            return f"No answer: {sentence(difference)}"
+
+
+def _factor(ratio: Ratio) -> str:
+    return f"{formatting.digits(ratio.centre)}x{_bracketed(ratio.interval)}"
+
+
+MOST_SENTENCES = 2
+
+
+def told(found: Sequence[Difference]) -> str:
+    """One clause a contender; of many only from where to where they go."""
+    if len(found) > MOST_SENTENCES:
+        return headline(found)
     return "; ".join(map(sentence, found))
 
 
@@ -187,8 +248,7 @@ def _range(told: Sequence[Difference]) -> Iterator[str]:
 
 
 def _times(difference: Difference) -> str:
-    ratio = difference.ratio
-    return f"{formatting.digits(ratio.centre)}x{_bracketed(ratio.interval)} in {difference.name}"
+    return f"{_factor(difference.ratio)} in {difference.name}"
 
 
 def _bracketed(interval: Interval | None) -> str:
@@ -199,6 +259,8 @@ def ratio(found: Ratio | None) -> str:
     """A ratio in a sentence: factor and interval, or what keeps it from being told."""
     if found is None:
         return ""
+    if found.overloaded:
+        return "overloaded"
     if found.interval is None:
         return f"{formatting.digits(found.centre)}x, too few Rounds for an interval"
     told = f"{formatting.digits(found.centre)}x" if found.significant else "~"
@@ -209,7 +271,7 @@ def _rounds(count: int) -> str:
     return f"{count} Round{'s' if count != 1 else ''}"
 
 
-def listed(pieces: Iterator[str] | Sequence[str]) -> str:
+def listed(pieces: Iterable[str]) -> str:
     """One, two and three."""
     every = list(pieces)
     return " and ".join(filter(None, (", ".join(every[:-1]), *every[-1:])))

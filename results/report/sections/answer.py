@@ -8,6 +8,7 @@ from loopbench.results.folder.scenarios import LoadFacts, Where
 from loopbench.results.report.blocks import Link, Part, Text, Words
 from loopbench.results.report.data import Material
 from loopbench.results.report.questions import findings
+from loopbench.results.report.sections import ratios
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.schema import Dispatch, Family, Work
 from loopbench.results.schema.load_kinds import LoadKind
@@ -18,10 +19,14 @@ P99 = "response_time_p99_ms"
 
 
 def parts(material: Material) -> Iterator[Part]:
-    """A paragraph a sentence; what to distrust comes last, and always."""
+    """The headline, the picture that carries it, then a paragraph a sentence; what to distrust
+    comes last, and always."""
     said = [words for sentence in SENTENCES if (words := sentence(material))]
-    for place, words in enumerate(said):
-        yield Text(words, strong=place == 0)
+    headline, *others = said
+    yield Text(headline, strong=True)
+    yield from ratios.parts(material)
+    for words in others:
+        yield Text(words)
 
 
 def fastest(material: Material) -> Words:
@@ -29,7 +34,21 @@ def fastest(material: Material) -> Words:
     found = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
     if found is None:
         return _alone(material)
-    return (findings.sentences(found[1]), *_see("speed"))
+    return (f"{findings.headline(found[1])}.",)
+
+
+def rates(material: Material) -> Words:
+    """What each stack reached there, in requests a second."""
+    found = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
+    if found is None:
+        return ()
+    reached = [
+        f"{stack} {formatting.figure(THROUGHPUT, summary.centre)}"
+        for stack in material.contenders()
+        if (summary := material.get(stack, found[0], THROUGHPUT)) is not None
+    ]
+    said = formatting.listed(reached, most=len(reached))
+    return (f"Requests/s in {material.name(found[0])}: {said}", *_see("speed"))
 
 
 def _alone(material: Material) -> Words:
@@ -69,7 +88,7 @@ def cost(material: Material) -> Words:
     found = findings.first(material, wheres, CPU)
     if found is None:
         return ()
-    return (findings.sentences(found[1]), *_see("speed"))
+    return (findings.told(found[1]), *_see("speed"))
 
 
 def tail(material: Material) -> Words:
@@ -78,7 +97,7 @@ def tail(material: Material) -> Words:
     found = findings.first(material, rates, P99)
     if found is None:
         return ()
-    return (findings.sentences(found[1]), *_see("times"))
+    return (findings.told(found[1]), *_see("times"))
 
 
 def blocking(material: Material) -> Words:
@@ -156,7 +175,8 @@ def distrust(material: Material) -> Words:
         said.append(f"small differences, since {rounds} Rounds do not tolerate an outlier")
     if material.problems:
         count = len(material.problems)
-        said.append(f"what rests on rows that could not be read ({count} notes)")
+        notes = "1 note" if count == 1 else f"{count} notes"
+        said.append(f"what rests on rows that could not be read ({notes})")
     text = "; ".join(said) or f"nothing in particular: no Warning in {rounds} Rounds"
     return (f"What to distrust: {text}", *_see("warnings"))
 
@@ -171,6 +191,7 @@ def _see(anchor: str) -> Words:
 
 SENTENCES: tuple[Callable[[Material], Words], ...] = (
     fastest,
+    rates,
     elsewhere,
     cost,
     tail,

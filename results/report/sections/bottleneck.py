@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Course
+from loopbench.results.report.charts.lines import LEAST_POINTS, Course, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import NOTHING
@@ -88,13 +87,20 @@ def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
                     and one.dispatch == driver
                     and (summary := material.summaries.get(one.cell, metric)) is not None
                 )
-                if len(pairs) > 1:
+                if len(pairs) >= LEAST_POINTS:
                     xs, ys = zip(*pairs, strict=True)
-                    lines.append(Course(material.looks[stack], tuple(xs), tuple(ys)))
+                    lines.append(
+                        Course(
+                            material.looks[stack],
+                            tuple(xs),
+                            tuple(ys),
+                            stack=material.place(stack),
+                        )
+                    )
                     stacks.add(stack)
             if lines:
                 panels.append(
-                    kinds.courses(
+                    courses(
                         f"{title}: {name}", lines, "users", doubling=True, logarithmic=logarithmic
                     )
                 )

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.report.blocks import Part, Plot, Table, table
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Dot, Line
+from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.per_round import (
@@ -96,7 +95,7 @@ def _streams(material: Material) -> Iterator[Part]:
     if not wheres:
         return
     panels = tuple(
-        kinds.dots(title, lines)
+        by_row(title, lines)
         for metric, title in STREAM_TITLES.items()
         if (lines := readings.lines(material, wheres, metric))
     )
@@ -116,7 +115,8 @@ def _streams(material: Material) -> Iterator[Part]:
     yield Plot(
         "Streams: from the send to the first byte, and to the last",
         "A stack that collects an answer before it sends it has its first byte late, near its "
-        "last. Both instants are the kernel's; the first is that of what the first read returned.",
+        "last. Both instants are the kernel's; the first is that of what the first read returned."
+        + readings.undecided(material, wheres, LAST),
         panels,
         material.keys(readings.shown_stacks(material, wheres, metrics)),
         table(
@@ -192,7 +192,7 @@ def _slow(material: Material) -> Iterator[Part]:
         "Memory after the slow readers left, above the baseline (MB)": LEFT,
     }
     panels = [
-        kinds.dots(title, found, at=0.0)
+        by_row(title, found, at=0.0)
         for title, value in titles.items()
         if (found := _dots(material, wheres, title, value))
     ]
@@ -260,13 +260,13 @@ def _kind(material: Material, kind: Told) -> Iterator[Part]:
     if not wheres:
         return
     panels = [
-        kinds.dots(title, found)
+        by_row(title, found)
         for title in kind.drawn
         if (found := _dots(material, wheres, title, kind.columns[title]))
     ]
     yield Plot(
         kind.title,
-        kind.caption,
+        kind.caption + readings.undecided(material, wheres, "throughput_rps"),
         tuple(panels),
         material.keys(readings.shown_stacks(material, wheres, ("throughput_rps",))),
         table(
@@ -297,12 +297,12 @@ def _dots(
     found = []
     for where in wheres:
         dots = tuple(
-            Dot(material.looks[stack], *readings.estimate(sample))
+            readings.worked_dot(material, stack, sample)
             for stack in material.stacks
             if (sample := worked_out(material, (stack, *where), title, column)) is not None
         )
         if dots:
-            found.append(Line(material.name(where), dots))
+            found.append(Line(material.name(where), dots, scenario=where[0]))
     return tuple(found)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from loopbench.results.folder.folder import RunRow
-from loopbench.results.report.blocks import Panel, Part, Plot, Table, table
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Course
+from loopbench.results.report.blocks import Panel, Part, Table, pictured, table
+from loopbench.results.report.charts.lines import LEAST_POINTS, Course, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.per_round import text, worked_out
@@ -24,11 +23,11 @@ Steps = Mapping[int, Where]
 def parts(material: Material) -> Iterator[Part]:
     """A panel a way to fetch; nothing where none was measured."""
     ways = _ways(material)
-    panels = [panel for way, steps in ways.items() for panel in _panel(material, way, steps)]
-    if not panels:
+    if not ways:
         return
+    panels = [panel for way, steps in ways.items() for panel in _panel(material, way, steps)]
     wheres = [where for steps in ways.values() for where in steps.values()]
-    yield Plot(
+    yield from pictured(
         "Response time against the pages that a handler fetches",
         "Each request makes the handler get so many pages of another server, which runs beside "
         "the load generator. A line that rises with the pages one for one fetches them one after "
@@ -36,7 +35,7 @@ def parts(material: Material) -> Iterator[Part]:
         "server process: the CPU a request of this number of pages less that of the smallest "
         "number, over the pages between; it holds the client, its connections and its share of "
         "the handler, and not what the other server takes.",
-        tuple(panels),
+        panels,
         material.keys(readings.shown_stacks(material, wheres, (TIME,))),
         _table(material, ways),
     )
@@ -60,11 +59,13 @@ def _panel(material: Material, way: str, steps: Steps) -> Iterator[Panel]:
             for pages, where in steps.items()
             if (summary := material.get(stack, where, TIME)) is not None
         ]
-        if pairs:
+        if len(pairs) >= LEAST_POINTS:
             xs, ys = zip(*pairs, strict=True)
-            lines.append(Course(material.looks[stack], tuple(xs), tuple(ys)))
+            lines.append(
+                Course(material.looks[stack], tuple(xs), tuple(ys), stack=material.place(stack))
+            )
     if lines:
-        yield kinds.courses(f"{way}: response p50, ms", lines, "pages", logarithmic=False)
+        yield courses(f"{way}: response p50, ms", lines, "pages", logarithmic=False)
 
 
 def further(material: Material, stack: str, steps: Steps, pages: int) -> Sample | None:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from loopbench.results.report.blocks import Key, Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts import bars
-from loopbench.results.report.charts.kinds import Whole
+from loopbench.results.report.charts.bars import Group, Whole, stacked
 from loopbench.results.report.charts.style import PARTS
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
@@ -76,22 +75,29 @@ def _marks(material: Material, split: Split) -> str:
 
 def _plot(found: Sequence[Split], of: Table) -> Plot:
     looks = (PARTS[0], PARTS[1])
-    drawn = [
-        Whole(
-            f"{split.scenario}  {split.pair.other}",
-            f"{formatting.digits(split.base + split.difference)} µs",
-            tuple(zip(looks, (split.base, split.difference), strict=True)),
+    drawn: dict[str, list[Whole]] = {}
+    for split in found:
+        parts = (split.base, split.difference)
+        named = [
+            f"{formatting.digits(part)} {name}" for part, name in zip(parts, NAMES, strict=True)
+        ]
+        drawn.setdefault(split.scenario, []).append(
+            Whole(
+                split.pair.other,
+                f"{formatting.digits(sum(parts))} µs",
+                tuple(zip(looks, parts, named, strict=True)),
+            )
         )
-        for split in found
-    ]
+    groups = [Group(scenario, tuple(wholes), scenario) for scenario, wholes in drawn.items()]
     return Plot(
         "Server and framework",
         "Each bar is the server's CPU time for a request: first what a bare ASGI application "
         "costs on the same server and loop, then what the framework adds to that, taken within "
-        "a Round; at its end stands the sum. Sockets, HTTP parsing and the loop are the server's "
-        "part. A framework whose part comes out at 0 or below has no bar.",
-        (bars.stacked("CPU time a request, µs", drawn),),
-        tuple(Key(look.id, text) for look, text in zip(looks, NAMES, strict=True)),
+        "a Round; at its end stands the sum. Bars of one scenario have one scale. Sockets, HTTP "
+        "parsing and the loop are the server's part. A framework whose part comes out at 0 or "
+        "below has no bar.",
+        (stacked("CPU time a request", groups),),
+        tuple(Key(look, text) for look, text in zip(looks, NAMES, strict=True)),
         of,
         abreast=1,
     )

@@ -6,8 +6,7 @@ import statistics
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, table
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Dot, Line
+from loopbench.results.report.charts.dots import Dot, Line, by_row
 from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
 
@@ -30,7 +29,7 @@ def parts(material: Material) -> Iterator[Part]:
     lines = []
     for metric, text in METRICS.items():
         dots = tuple(
-            Dot(material.looks[stack], statistics.median(found), None, tuple(found))
+            _dot(material, stack, found)
             for stack in material.stacks
             if (found := values[metric, stack])
         )
@@ -51,10 +50,11 @@ def parts(material: Material) -> Iterator[Part]:
                 )
     yield Plot(
         "From the start to the first answer, and from the stop to the end",
-        "A faint mark is one Run of any scenario, a strong one their median. The interpreter's "
-        "start and the imports are part of starting; the grace that open connections are given "
-        "is part of stopping.",
-        (kinds.dots("ms", lines),),
+        "A mark is the median over the Runs of all scenarios; small strokes are single Runs, and "
+        "of more than twelve a thin line reaches from the quickest to the slowest. The "
+        "interpreter's start and the imports are part of starting; the grace that open connections "
+        "are given is part of stopping.",
+        (by_row("ms", lines),),
         material.keys({stack for (_, stack), found in values.items() if found}),
         table(
             "Over all Runs",
@@ -69,6 +69,12 @@ def parts(material: Material) -> Iterator[Part]:
         _ends(material),
         names=2,
     )
+
+
+def _dot(material: Material, stack: str, found: list[float]) -> Dot:
+    middle = statistics.median(found)
+    told = f"{stack}: {formatting.digits(middle)} ms, median of {len(found)} Runs"
+    return Dot(material.looks[stack], middle, None, tuple(found), material.place(stack), told)
 
 
 def _values(material: Material, metric: str, stack: str) -> list[float]:

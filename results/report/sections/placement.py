@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts.dots import by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import processes
 from loopbench.results.report.series import readings
@@ -42,7 +42,7 @@ def parts(material: Material) -> Iterator[Part]:
         yield _probe_table(material)
     wheres = readings.first_loads(material.loads)
     panels = [
-        kinds.dots(title, found)
+        by_row(title, found)
         for metric, title in METRICS.items()
         if (found := readings.lines(material, wheres, metric, whole=True))
     ]

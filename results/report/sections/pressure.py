@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import RunRow
-from loopbench.results.report.blocks import Part, Plot, Table, table
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Bound, Course, Dot, Line
+from loopbench.results.report.blocks import Part, Plot, Table, pictured, table
+from loopbench.results.report.charts.dots import Line, by_row
+from loopbench.results.report.charts.lines import LEAST_POINTS, Bound, Course, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
@@ -54,7 +54,7 @@ def canaries(material: Material) -> list[Where]:
 def _neighbours(material: Material) -> Iterator[Part]:
     wheres = canaries(material)
     panels = [
-        kinds.dots(title, found)
+        by_row(title, found)
         for metric, title in CANARY_METRICS.items()
         if (found := readings.lines(material, wheres, metric))
     ]
@@ -64,7 +64,7 @@ def _neighbours(material: Material) -> Iterator[Part]:
         "Neighbours: innocent requests beside busy ones",
         "The canary is a stream of small requests at a fixed rate. Each row adds another "
         "neighbour to it: what moves to the right of the first row was done to the canary by that "
-        "neighbour.",
+        "neighbour." + readings.undecided(material, wheres, "response_time_p99_ms"),
         tuple(panels),
         material.keys(readings.shown_stacks(material, wheres, tuple(CANARY_METRICS))),
         _neighbour_table(material, wheres),
@@ -165,14 +165,14 @@ def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
     panels = []
     for metric, title in _CLIFF.items():
         lines = [
-            Course(material.looks[stack], tuple(xs), tuple(ys))
+            Course(material.looks[stack], tuple(xs), tuple(ys), stack=material.place(stack))
             for stack in material.stacks
-            if (pairs := _by_users(material, stack, steps, metric))
+            if len(pairs := _by_users(material, stack, steps, metric)) >= LEAST_POINTS
             for xs, ys in [zip(*pairs, strict=True)]
         ]
         if lines:
             panels.append(
-                kinds.courses(
+                courses(
                     title,
                     lines,
                     "users",
@@ -180,14 +180,12 @@ def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
                     doubling=True,
                 )
             )
-    if not panels:
-        return
-    yield Plot(
+    yield from pictured(
         f"The executor's cliff ({sweep.variant}): users of a {sweep.work_s * 1000:g} ms sync route",
         "Each user holds a worker thread for a fixed time. Throughput grows with the users until "
         "every thread is taken; from there on (dashed: threads ÷ time a call) more users only "
         "wait longer. Lines that lie on one another mean that the pool decides, not the framework.",
-        tuple(panels),
+        panels,
         material.keys(readings.shown_stacks(material, tuple(steps.values()), tuple(_CLIFF))),
         _cliff_table(material, sweep, sizes),
     )
@@ -219,7 +217,7 @@ def _cliff_table(material: Material, sweep: Sweep, sizes: Mapping[str, int]) -> 
             first, *others = map(readings.value, found)
             rows.append((f"{users} users", stack, first, most, *others))
     return table(
-        "By users",
+        f"A {sweep.work_s * 1000:g} ms sync route by users ({sweep.variant})",
         (
             "load", "stack", "requests/s", "arithmetic requests/s", "response p50 ms",
             "executor wait p50 ms", "threads", "longest queue",
@@ -233,7 +231,8 @@ def _cliff_table(material: Material, sweep: Sweep, sizes: Mapping[str, int]) -> 
 class Held:
     """A quantity of connections: a column before the load, and one at a later time.
 
-    scale: to the unit of `title`. each: per connection; else of all of them.
+    scale: to the unit of `title`. each: per connection; else of all of them. drawn: whether a
+    picture of it says more than its column: descriptors are one a connection, and none after.
     """
 
     title: str
@@ -241,12 +240,15 @@ class Held:
     later: str
     scale: float = 1.0
     each: bool = True
+    drawn: bool = False
 
 
 HELD = (
-    Held("Memory a connection, kB", "rss_start_bytes", "rss_end_bytes", 1e-3),
+    Held("Memory a connection, kB", "rss_start_bytes", "rss_end_bytes", 1e-3, drawn=True),
     Held("Descriptors a connection", "descriptors_start", "descriptors_end"),
-    Held("Memory still held afterwards, MB", "rss_start_bytes", "rss_after_bytes", 1e-6, False),
+    Held(
+        "Memory still held afterwards, MB", "rss_start_bytes", "rss_after_bytes", 1e-6, False, True
+    ),
     Held("Descriptors still held afterwards", "descriptors_start", "descriptors_after", 1.0, False),
 )
 
@@ -294,27 +296,25 @@ def held(material: Material, stack: str, scenario: str, what: Held) -> Sample | 
 def _connections(material: Material) -> Iterator[Part]:
     scenarios = lingering(material)
     panels = []
-    for what in HELD:
+    for what in filter(lambda what: what.drawn, HELD):
         found = []
         for scenario in scenarios:
             dots = tuple(
-                Dot(material.looks[stack], *readings.estimate(sample))
+                readings.worked_dot(material, stack, sample)
                 for stack in material.stacks
                 if (sample := held(material, stack, scenario, what)) is not None
             )
             if dots:
-                found.append(Line(scenario, dots))
+                found.append(Line(scenario, dots, scenario=scenario))
         if found:
-            panels.append(kinds.dots(what.title, found, at=0.0))
-    if not panels:
-        return
-    yield Plot(
+            panels.append(by_row(what.title, found, at=0.0))
+    yield from pictured(
         "Connections that come, go and stay",
         "What the server process held more than before the load connected: while the connections "
         "stood, and a second after all of them were closed. A mark to the right of the line at "
-        "zero in the lower pictures is what was not given back. A connection's share contains "
+        "zero in the second picture is what was not given back. A connection's share contains "
         "what the load beside it took.",
-        tuple(panels),
+        panels,
         material.keys({run.stack for run in material.runs if run.scenario in scenarios}),
         _held_table(material, scenarios),
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Key, Panel, Part, Plot, table
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Whole
+from loopbench.results.report.charts.bars import Group, Whole, stacked
 from loopbench.results.report.charts.style import PARTS
 from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
@@ -28,38 +27,32 @@ NAMES = (
 
 def parts(material: Material) -> Iterator[Part]:
     """A bar a Cell whose requests were taken apart."""
-    bars, rows = [], []
+    groups, rows = [], []
     for where in material.loads:
+        wholes = []
         for stack in material.stacks:
-            cell = (stack, *where)
-            taken = apart(material, cell)
+            taken = apart(material, (stack, *where))
             if taken is None:
                 continue
-            total = sum(taken)
-            text = f"{formatting.digits(total)} ms"
-            bars.append(
-                Whole(
-                    f"{material.name(where)}  {stack}", text, tuple(zip(PARTS, taken, strict=True))
-                )
-            )
-            rows.append(
-                (
-                    material.name(where),
-                    stack,
-                    *(formatting.digits(part) for part in taken),
-                    formatting.digits(total),
-                )
-            )
-    if not bars:
+            texts = tuple(map(formatting.digits, taken))
+            total = formatting.digits(sum(taken))
+            named = [f"{text} {name}" for text, name in zip(texts, NAMES, strict=True)]
+            drawn = tuple(zip(PARTS, taken, named, strict=True))
+            wholes.append(Whole(stack, f"{total} ms", drawn, material.place(stack)))
+            rows.append((material.name(where), stack, *texts, total))
+        if wholes:
+            groups.append(Group(material.name(where), tuple(wholes), where[0]))
+    if not groups:
         return
     yield Plot(
         "Parts of the mean service time",
-        "Each bar is a request's mean time from the send to the last byte, its parts in % of it; "
-        "the whole in ms stands at its end. Where the first part is long, requests queue before "
-        "any code of yours runs: the server, or its loop, is the limit. The wait for a worker "
-        "thread is shown where a scenario has a single load.",
-        tuple(_in_columns(bars)),
-        tuple(Key(look.id, text) for look, text in zip(PARTS, NAMES, strict=True)),
+        "Each bar is a request's mean time from the send to the last byte. Bars of one scenario "
+        "have one scale, and the slowest stack fills the width; the whole in ms stands at the "
+        "end. Where the first part is long, requests queue before any code of yours runs: the "
+        "server, or its loop, is the limit. The wait for a worker thread is shown where a scenario "
+        "has a single load.",
+        tuple(_in_columns(groups)),
+        tuple(Key(look, text) for look, text in zip(PARTS, NAMES, strict=True)),
         table(
             "Parts of the mean service time in ms",
             ("scenario", "stack", *(f"{text.replace(': ', ' (', 1)})" if ": " in text else text
@@ -70,18 +63,19 @@ def parts(material: Material) -> Iterator[Part]:
     )  # fmt: skip
 
 
-_BARS_A_PANEL = 12
+_BARS_A_PANEL = 14
 
 
-def _in_columns(bars: list[Whole]) -> Iterator[Panel]:
+def _in_columns(groups: list[Group]) -> Iterator[Panel]:
     """Panels of about equal height, since a page shows them side by side."""
-    panels = -(-len(bars) // _BARS_A_PANEL)
-    size = -(-len(bars) // panels)
-    for number, start in enumerate(range(0, len(bars), size), start=1):
-        title = "Share of the mean service time, %"
-        if panels > 1:
-            title += f" ({number} of {panels})"
-        yield kinds.wholes(title, bars[start : start + size])
+    panels = max(1, round(sum(len(group.wholes) for group in groups) / _BARS_A_PANEL))
+    size = -(-len(groups) // panels)
+    parts = range(0, len(groups), size)
+    for number, start in enumerate(parts, start=1):
+        title = "Mean service time by its parts"
+        if len(parts) > 1:
+            title += f" ({number} of {len(parts)})"
+        yield stacked(title, groups[start : start + size])
 
 
 def apart(material: Material, cell: Cell) -> tuple[float, float, float, float] | None:

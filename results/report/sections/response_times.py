@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts import lines
 from loopbench.results.report.data import Curve, Material, median_curve
 from loopbench.results.stats import formatting
 
@@ -32,15 +32,24 @@ def parts(material: Material) -> Iterator[Part]:
                 "go straight from one percentile of `runs.csv` to the next."
             )
         )
+    every = (curve for curves in found.values() for several in curves.values() for curve in several)
+    scale = lines.common(every)
     yield Plot(
         "From the median out to the slowest request",
         "To the right stand ever rarer requests, each step ten times as rare, and last the "
-        "slowest of all. Both axes are logarithmic; lower is better. A strong line is the median "
-        "of the Rounds' percentiles, a faint line one Round (of more than twelve Rounds a band). "
+        "slowest of all. Both axes are logarithmic and the same in every panel; lower is better. A "
+        "line is the median of the Rounds' percentiles, the band about it how far they reach. "
         "A line that leaps at the right has a slow tail, which a mean would hide. Only correct "
         "answers are in it.",
         tuple(
-            kinds.percentiles(f"{material.name(where)}, ms", curves, material.looks)
+            lines.percentiles(
+                f"{material.name(where)}, ms",
+                where[0],
+                curves,
+                material.looks,
+                scale,
+                material.stacks,
+            )
             for where, curves in found.items()
         ),
         material.keys({stack for curves in found.values() for stack in curves}),

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from loopbench.results.report.blocks import Panel, Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Dot, Line
+from loopbench.results.report.blocks import Panel, Part, Table, Text, pictured, table, words
+from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import instructions
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import GENERATOR_LIMIT
-from loopbench.results.stats.location import Interval
 
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 
@@ -31,21 +29,19 @@ def parts(material: Material) -> Iterator[Part]:
     ]
     if not every:
         return
-    panels = []
-    throughput, cost = throughput_panel(material, closed), cost_panel(material, every)
-    if throughput is not None:
-        panels += [throughput, *_ratio_panel(material, closed, THROUGHPUT, "Throughput")]
-    if cost is not None:
-        wheres = readings.first_loads(every)
-        panels += [cost, *_ratio_panel(material, wheres, CPU, "CPU per request")]
-    yield Plot(
+    contested = readings.contested(material, closed)
+    panels = (
+        throughput_panel(material, contested),
+        cost_panel(material, readings.contested(material, every)),
+    )
+    yield from pictured(
         "Stacks side by side",
         "Each row is a scenario. A strong mark is the centre over the Rounds, a bar its 95 % "
-        "interval over Rounds, a faint mark one Round. A thick upright stroke is the generator's "
+        "interval over Rounds, a small stroke one Round. A thick upright stroke is the generator's "
         "ceiling: what the yardstick reached in that scenario. Where a stack "
-        "comes near the stroke, Locust was the limit and not the stack. Where a ratio's bar "
-        "crosses 1, the difference may be chance.",
-        tuple(panels),
+        "comes near the stroke, Locust was the limit and not the stack. The ratios are drawn at "
+        "the top." + readings.undecided(material, contested, THROUGHPUT),
+        filter(None, panels),
         material.keys(readings.shown_stacks(material, every, (THROUGHPUT, CPU))),
         _table(material, every),
         abreast=2,
@@ -66,13 +62,13 @@ def parts(material: Material) -> Iterator[Part]:
 def throughput_panel(material: Material, wheres: list[Where]) -> Panel | None:
     """Requests a second of closed loops, with the generator's ceiling; None without any."""
     lines = _ceilinged(material, wheres)
-    return kinds.dots("Throughput of closed loops, requests/s", lines) if lines else None
+    return by_row("Throughput of closed loops, requests/s", lines) if lines else None
 
 
 def cost_panel(material: Material, wheres: list[Where]) -> Panel | None:
     """CPU per request, a row a scenario; None without any."""
     costs = readings.lines(material, readings.first_loads(wheres), CPU, whole=True)
-    return kinds.dots("CPU per request, µs", costs) if costs else None
+    return by_row("CPU per request, µs", costs) if costs else None
 
 
 def _measured(material: Material, where: Where) -> bool:
@@ -92,25 +88,6 @@ def _ceilinged(material: Material, wheres: list[Where]) -> tuple[Line, ...]:
         replace(line, bound=ceiling(material, by[line.name]))
         for line in readings.lines(material, wheres, THROUGHPUT)
     )
-
-
-def _ratio_panel(
-    material: Material, wheres: list[Where], metric: str, what: str
-) -> Iterator[Panel]:
-    found = []
-    for where in wheres:
-        dots = []
-        for stack in material.contenders():
-            summary = material.get(stack, where, metric)
-            if summary is not None and summary.ratio is not None:
-                interval: Interval | None = summary.ratio.interval
-                dots.append(Dot(material.looks[stack], summary.ratio.centre, interval))
-        if dots:
-            found.append(Line(where[0] if metric == CPU else material.name(where), tuple(dots)))
-    if found:
-        yield kinds.dots(
-            f"{what}, ratio to {material.summaries.reference}", found, at=1.0, logarithmic=True
-        )
 
 
 def _table(material: Material, wheres: list[Where]) -> Table:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, table
-from loopbench.results.report.charts import kinds
-from loopbench.results.report.charts.kinds import Course
+from loopbench.results.report.charts.lines import Course, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series.readings import NOTHING, Where
 from loopbench.results.report.series.timelines import COLUMNS, MOST_POINTS, Track
 from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Cell
+
+LEAST_SECONDS = 8
+"""A Run of fewer is a few points, in which no stall can be told from the rest."""
 
 _TITLES = {
     "throughput_rps": "requests/s",
@@ -22,17 +25,16 @@ def parts(material: Material) -> Iterator[Part]:
     """A panel a scenario, load and reading; a line a Run."""
     panels = []
     for where in material.loads:
-        if not any((stack, *where) in material.tracks for stack in material.stacks):
-            continue
         for column, title in _TITLES.items():
             lines = tuple(_lines(material, where, column))
             if lines:
                 panels.append(
-                    kinds.courses(
+                    courses(
                         f"{material.name(where)}: {title}",
                         lines,
                         "seconds",
                         logarithmic=column != "throughput_rps" and _wide(lines),
+                        scenario=where[0],
                     )
                 )
     if not panels:
@@ -41,9 +43,10 @@ def parts(material: Material) -> Iterator[Part]:
         "Second by second, a line a Run",
         "A line is one Run. A dip in throughput with a peak of the response time in the same "
         "second is a stall; if it is there in one Run only, look at that Run's Warnings. Runs "
-        f"of more than {MOST_POINTS} seconds are drawn by the worst second of each stretch.",
+        f"of fewer than {LEAST_SECONDS} seconds are left out; those of more than {MOST_POINTS} "
+        "seconds are drawn by the worst second of each stretch.",
         tuple(panels),
-        material.keys({stack for stack, *_ in material.tracks}),
+        material.keys({cell[0] for cell in material.tracks if _long(material, cell)}),
         table(
             "The worst second of each Run; every second stands in timeline.csv",
             (
@@ -60,10 +63,22 @@ def parts(material: Material) -> Iterator[Part]:
 
 def _lines(material: Material, where: Where, column: str) -> Iterator[Course]:
     for stack in material.stacks:
-        for track in material.tracks.get((stack, *where), {}).values():
+        for track in _long(material, (stack, *where)).values():
             times, readings = track.drawn(column)
             if times and any(readings):
-                yield Course(material.looks[stack], tuple(times), tuple(readings), strong=False)
+                yield Course(
+                    material.looks[stack],
+                    tuple(times),
+                    tuple(readings),
+                    strong=False,
+                    stack=material.place(stack),
+                )
+
+
+def _long(material: Material, cell: Cell) -> dict[int, Track]:
+    """The tracks by Round in which a stall could be seen."""
+    found = material.tracks.get(cell, {})
+    return {number: track for number, track in found.items() if len(track.from_s) >= LEAST_SECONDS}
 
 
 def _wide(lines: tuple[Course, ...]) -> bool:
@@ -72,9 +87,8 @@ def _wide(lines: tuple[Course, ...]) -> bool:
 
 
 def _rows(material: Material) -> Iterator[tuple[str, ...]]:
-    tracks = material.tracks
     for run in material.runs:
-        track = tracks.get((run.stack, run.scenario, run.load), {}).get(run.round)
+        track = _long(material, (run.stack, run.scenario, run.load)).get(run.round)
         if track is not None:
             yield run.run_id, run.load, str(len(track.from_s)), *_worst(track)
 

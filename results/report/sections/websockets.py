@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts import kinds
+from loopbench.results.report.charts.dots import by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections.pressure import HELD, held
 from loopbench.results.report.series import readings
@@ -13,7 +13,7 @@ from loopbench.results.report.series.readings import NOTHING, Where
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
-from loopbench.results.stats.summary import Ratio, paired_ratio
+from loopbench.results.stats.summary import Ratio, ratio_between
 
 RATE, P50, P99 = "throughput_rps", "service_time_p50_ms", "service_time_p99_ms"
 LAST50, LAST99 = "last_delivery_p50_ms", "last_delivery_p99_ms"
@@ -46,9 +46,10 @@ def _messages(material: Material, wheres: list[Where]) -> Plot:
         "Messages to and fro",
         "Each user sends its next message when the last one is back. A round trip is from the "
         "send to the last byte of the answer in the client's kernel; every answer is compared "
-        "byte for byte. A strong mark is the centre over the Rounds, a bar its 95 % interval.",
+        "byte for byte. A strong mark is the centre over the Rounds, a bar its 95 % interval."
+        + readings.undecided(material, standing, RATE),
         tuple(
-            kinds.dots(title, lines)
+            by_row(title, lines)
             for title, shown, metric in panels
             if (lines := readings.lines(material, shown, metric))
         ),
@@ -115,9 +116,9 @@ def _broadcasts(material: Material, wheres: list[Where]) -> Plot:
         "How long a published message takes to each of its receivers, and to the last of them; "
         "of a push, how late a message is by the server's own schedule. All that was published "
         "is owed to every receiver once: a message that is lost, comes twice or out of order is "
-        "a failure.",
+        "a failure." + readings.undecided(material, wheres, P50),
         tuple(
-            kinds.dots(title, lines)
+            by_row(title, lines)
             for title, metric in panels
             if (lines := readings.lines(material, wheres, metric))
         ),
@@ -191,7 +192,7 @@ def _beside(material: Material, even: Where, slow: Where) -> Iterator[Part]:
             beside = material.get(stack, slow, metric)
             if without is None or beside is None:
                 continue
-            ratio = paired_ratio(beside.sample, without.sample)
+            ratio = ratio_between(beside, without)
             rows.append(
                 (stack, text, readings.value(without), readings.value(beside), _ratio(ratio))
             )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from loopbench.results.report.charts.kinds import Dot, Line
+from loopbench.results.report.charts.dots import Dot, Line
 from loopbench.results.report.data import Material
+from loopbench.results.schema import Family
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import Interval, locate
 from loopbench.results.stats.summary import METRICS, Cell, Ratio, Sample, Summary
@@ -25,7 +26,7 @@ def lines(
     whole: it is of the whole Run, so the name of the load is left out.
     """
     return tuple(
-        Line(where[0] if whole else material.name(where), dots)
+        Line(where[0] if whole else material.name(where), dots, scenario=where[0])
         for where in wheres
         if (dots := _dots(material, where, metric, material.stacks))
     )
@@ -38,6 +39,8 @@ def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) 
             summary.centre,
             summary.interval,
             tuple(summary.sample.values.values()),
+            material.place(stack),
+            f"{stack}: {value(summary)} {formatting.unit(metric)} {precision(summary)}".rstrip(),
         )
         for stack in stacks
         if (summary := material.get(stack, where, metric)) is not None
@@ -93,6 +96,40 @@ def ratio(found: Ratio | None) -> str:
 def noted(material: Material, cell: Cell) -> str:
     """The numbers of the Warnings of a Cell."""
     return marks(material.notes, cell)
+
+
+def contested(material: Material, wheres: Iterable[Where]) -> list[Where]:
+    """Those in which a stack can be faster than another: not the cliffs, where the size of the
+    executor decides."""
+    return [where for where in wheres if material.fact(where).family != Family.EXECUTOR_CLIFF]
+
+
+def undecided(material: Material, wheres: Sequence[Where], metric: str) -> str:
+    """A sentence that names where the interval of the ratio is wider than the effect; blank where
+    it is nowhere."""
+    places = [
+        material.name(where)
+        for where in wheres
+        if any(
+            summary.ratio is not None and summary.ratio.significant is False
+            for stack in material.contenders()
+            if (summary := material.get(stack, where, metric)) is not None
+        )
+    ]
+    if not places:
+        return ""
+    what = formatting.label(metric)
+    return (
+        f" Of {what} the interval is wider than the effect in {formatting.listed(places)}: there "
+        "the stacks cannot be told apart."
+    )
+
+
+def worked_dot(material: Material, stack: str, sample: Sample, unit: str = "") -> Dot:
+    """The mark of a derived Sample."""
+    centre, interval, values = estimate(sample)
+    told = f"{stack}: {number(centre)} {unit}".rstrip()
+    return Dot(material.looks[stack], centre, interval, values, material.place(stack), told)
 
 
 def estimate(sample: Sample) -> tuple[float, Interval | None, tuple[float, ...]]:

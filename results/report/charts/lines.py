@@ -1,0 +1,236 @@
+"""Kinds of picture: percentiles of a distribution, and lines over a quantity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from loopbench.results.report.blocks import Panel
+from loopbench.results.report.charts.axes import Scale, round_steps, tick
+from loopbench.results.report.charts.style import Look
+from loopbench.results.report.charts.svg import (
+    LETTER,
+    WIDTH,
+    line,
+    mark,
+    number,
+    path,
+    text,
+)
+from loopbench.results.report.data import Curve, median_curve
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 14.0, 8.0, 22.0
+_HEIGHT = 200.0
+LEAST_POINTS = 3
+"""Of a line: two points draw no course, and stand in the table."""
+
+Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Both axes. x: shares of the width."""
+
+    y: Scale
+
+    def place(self, x: float, value: float) -> tuple[float, float]:
+        inside = _HEIGHT - _TOP - _BOTTOM
+        return across(x), _TOP + (1 - self.y.share(value)) * inside
+
+    def points(self, pairs: Iterable[tuple[float, float]]) -> Points:
+        return [self.place(x, value) for x, value in pairs if self.y.shows(value)]
+
+
+def across(share: float) -> float:
+    """The place of a share of the width."""
+    return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+
+
+def _axes(frame: _Frame, xs: Sequence[tuple[float, str]]) -> str:
+    foot = _HEIGHT - _BOTTOM
+    grid, labels, free = [], [], 0.0
+    for share, label in frame.y.ticks():
+        y = _TOP + (1 - share) * (foot - _TOP)
+        grid.append(f"M{_LEFT:g} {number(y)}H{WIDTH - _RIGHT:g}")
+        labels.append(text(_LEFT - 5, y + 3.5, label, end=True, css="tick"))
+    upright = []
+    for share, label in xs:
+        x, half = across(share), len(label) * LETTER / 2
+        upright.append(f"M{number(x)} {_TOP:g}V{foot:g}")
+        begin = min(max(x - half, 0.0), WIDTH - 2 * half)
+        if begin >= free:
+            labels.append(text(begin, _HEIGHT - 7, label, css="tick at"))
+            free = begin + 2 * half + 6
+    return path("".join(grid), "grid") + path("".join(upright), "grid at") + "".join(labels)
+
+
+def _stack(look: Look, stack: int | None, inside: str) -> str:
+    named = "" if stack is None else f' data-s="{stack}"'
+    return f'<g class="course {look.css}"{named}>{inside}</g>'
+
+
+def _strong(look: Look, points: Points) -> str:
+    dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
+    return path(line(points), "line", dash)
+
+
+_MAX_AT = 3.45
+_PERCENT_TICKS = {"p0": 0.0, "p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
+
+
+def _nines(percent: float) -> float:
+    """Place of a percentile: 90 at 1, 99 at 2, 99.9 at 3."""
+    return -math.log10(1 - percent / 100)
+
+
+_MARKED = {1.0, *(_nines(percent) / _MAX_AT for percent in (50.0, 90.0, 99.0, 99.9))}
+"""Shares of the width: of these percentiles and of the maximum."""
+
+
+def common(curves: Iterable[Curve]) -> Scale:
+    """One axis of times for several panels, so that they can be compared."""
+    seen = [value for curve in curves for value in (*curve.values, curve.maximum) if value > 0]
+    return Scale.over(seen, logarithmic=True)
+
+
+def percentiles(
+    title: str,
+    scenario: str,
+    curves: Mapping[str, Sequence[Curve]],
+    by: Mapping[str, Look],
+    scale: Scale,
+    stacks: Sequence[str],
+) -> Panel:
+    """Time by percentile, both logarithmic: a band how far the Rounds reach, a line their median.
+
+    scale: of the times, the same in every panel beside it.
+    """
+    frame = _Frame(scale)
+
+    def draw() -> str:
+        ticks = [*((label, _nines(at)) for label, at in _PERCENT_TICKS.items()), ("max", _MAX_AT)]
+        drawn = _axes(frame, [(at / _MAX_AT, label) for label, at in ticks])
+        for stack, found in curves.items():
+            look, strong = by[stack], _points(median_curve(found))
+            inside = _reach(frame, found) if len(found) > 1 else ""
+            inside += _strong(look, frame.points(strong))
+            marked = [pair for pair in strong if pair[0] in _MARKED]
+            inside += "".join(mark(look, x, y, 3) for x, y in frame.points(marked))
+            drawn += _stack(look, stacks.index(stack), inside)
+        return drawn
+
+    return Panel(
+        title,
+        _HEIGHT,
+        draw,
+        {"class": "lines", "data-y": _told(scale), "data-x": f"nines 0 {_MAX_AT}"},
+        scenario,
+    )
+
+
+def _told(scale: Scale) -> str:
+    """The axis of values for the script, with the places of its ends."""
+    return f"{scale.told()} {_HEIGHT - _BOTTOM:g} {_TOP:g}"
+
+
+def _points(curve: Curve) -> list[tuple[float, float]]:
+    """Shares of the width with times."""
+    pairs = [
+        (_nines(percent) / _MAX_AT, value)
+        for percent, value in zip(curve.percents, curve.values, strict=True)
+    ]
+    return [(x, value) for x, value in (*pairs, (1.0, curve.maximum)) if value > 0]
+
+
+def _reach(frame: _Frame, found: Sequence[Curve]) -> str:
+    """From the lowest to the highest Round at each percentile."""
+    by: dict[float, list[float]] = {}
+    for curve in found:
+        for x, value in _points(curve):
+            by.setdefault(x, []).append(value)
+    xs = sorted(by)
+    there = frame.points((x, max(by[x])) for x in xs)
+    back = frame.points((x, min(by[x])) for x in reversed(xs))
+    return path(f"{line([*there, *back])}z", "band")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A line over a quantity. strong: a centre, with markers; else one Round of several."""
+
+    look: Look
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    strong: bool = True
+    stack: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A value to draw a line at, with its name."""
+
+    value: float
+    text: str
+
+
+def courses(
+    title: str,
+    drawn: Sequence[Course],
+    x_name: str,
+    *,
+    bounds: Sequence[Bound] = (),
+    doubling: bool = False,
+    logarithmic: bool | None = None,
+    scenario: str = "",
+) -> Panel:
+    """Lines over a quantity. doubling: the quantity is doubled from step to step; else it begins
+    at zero, and a reader can zoom into it."""
+    seen = [value for one in drawn for value in one.ys] + [bound.value for bound in bounds]
+    frame = _Frame(Scale.over(seen, logarithmic=logarithmic))
+    xs = sorted({x for one in drawn for x in one.xs})
+    low, high, along = _along(xs, doubling)
+
+    def share(x: float) -> float:
+        return (along(x) - low) / (high - low)
+
+    def draw() -> str:
+        ticks = xs if doubling else round_steps(0, xs[-1])
+        *labels, last = map(tick, ticks)
+        named = zip(map(share, ticks), [*labels, f"{last} {x_name}"], strict=True)
+        inside = _axes(frame, list(named))
+        inside += "".join(_bound(frame, bound) for bound in bounds)
+        return inside + "".join(_course(frame, one, share) for one in drawn)
+
+    told = {
+        "class": "lines" if doubling else "lines zoom",
+        "data-y": _told(frame.y),
+        "data-x": f"{'log2' if doubling else 'lin'} {low:.6g} {high:.6g}",
+        "data-unit": x_name,
+    }
+    return Panel(title, _HEIGHT, draw, told, scenario)
+
+
+def _along(xs: Sequence[float], doubling: bool) -> tuple[float, float, Callable[[float], float]]:
+    """The ends of the axis, and what goes along it evenly."""
+    if not doubling:
+        return 0.0, (xs[-1] or 1.0) * 1.05, float
+    low, high = math.log2(xs[0]), math.log2(xs[-1])
+    margin = 0.08 * (high - low) or 0.5
+    return low - margin, high + margin, math.log2
+
+
+def _course(frame: _Frame, one: Course, share: Callable[[float], float]) -> str:
+    points = frame.points((share(x), y) for x, y in zip(one.xs, one.ys, strict=True))
+    if not points:
+        return ""
+    if not one.strong:
+        return _stack(one.look, one.stack, path(line(points), "line round"))
+    marks = "".join(mark(one.look, x, y, 3.5) for x, y in points)
+    return _stack(one.look, one.stack, _strong(one.look, points) + marks)
+
+
+def _bound(frame: _Frame, bound: Bound) -> str:
+    x, y = frame.place(0.0, bound.value)
+    end = f"M{number(x)} {number(y)}H{WIDTH - _RIGHT:g}"
+    return path(end, "limit") + text(x + 4, y - 4, bound.text)
