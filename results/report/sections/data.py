@@ -163,7 +163,7 @@ def _events(material: Material) -> Iterator[Part]:
         "time is from the send to its arrival; the time between events is as the kernel saw them "
         "arrive.",
         tuple(
-            kinds.dots(title, lines)
+            by_row(title, lines)
             for metric, title in _EVENT_TITLES.items()
             if (lines := readings.lines(material, wheres, metric))
         ),
