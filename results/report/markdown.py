@@ -26,7 +26,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _NAME = re.compile(r"\w[\w .,:;()=+*/'\"-]*")
 """What may stay Code inside text from rows: nothing that a table or a link is made of."""
 
-_BEGINS_A_BLOCK = re.compile(r"^(\d*)([-+=.)])")
+_BEGINS_A_BLOCK = re.compile(r"^(\d*)([-+=]|[.)](?=\s|$))")
 
 
 def render(document: Document) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from loopbench.results.report import html, markdown, write
 from loopbench.results.report.blocks import Code, Link, Text, Words
 from loopbench.results.report.outline import SECTIONS
 from loopbench.results.report.questions.questions import QUESTIONS
-from loopbench.results.schema import RUNS, TABLES, Row
+from loopbench.results.schema import BEHAVIOUR, RUNS, TABLES, Row
 from loopbench.results.stats.summary import summarise
 from tests.conftest import ROOT
 from tests.results import report_folder
@@ -183,6 +184,70 @@ def test_every_question_has_an_answer_or_a_command(folder: Path) -> None:
     assert unanswered == [7, 8, 9, 10, 12, 13, 15]
 
 
+BEGINS = re.compile(r"(Yes|No|Cannot tell|Not measured here|[0-9][0-9.,]*)\b")
+
+
+def _answered(folder: Path) -> dict[int, list[str]]:
+    report = made(folder)
+    return {
+        number: [_plain(line) for line in question.lines]
+        for number, question in enumerate(report.questions, start=1)
+    }
+
+
+def test_an_answer_begins_with_yes_no_or_the_number(folder: Path) -> None:
+    """Of every line of every question, those about behaviour too; none is a list of brackets."""
+    asked = [
+        ("disconnect.plain-await", "Is it cancelled?", "lost, handler cancelled", "FIN"),
+        ("disconnect.plain-await", "Is it cancelled?", "saved, handler finished", "half-close"),
+        ("disconnect.plain-await", "Is it cancelled?", "lost, handler cancelled", "RST"),
+        ("stopping.idle-keep-alive", "Does it hold up?", "stops at once", "default"),
+        ("stopping.open-websocket", "And this?", "not answered", "default"),
+    ]
+    rows: list[Row] = [
+        {
+            **dict.fromkeys(BEHAVIOUR.names),
+            "question": name,
+            "topic": "a",
+            "asks": asks,
+            "stack": "aiohttp",
+            "setting": setting,
+            "answer": answer,
+            "evidence": "seen",
+            "varies": False,
+            "took_s": 1.0,
+            "versions": "aiohttp 3",
+            "python": "3.12.1",
+        }
+        for name, asks, answer, setting in asked
+    ]
+    report_folder.rewrite(folder, BEHAVIOUR, rows)
+    found = _answered(folder)
+    for lines in found.values():
+        for line in lines:
+            assert BEGINS.match(line), line
+            assert "[" not in re.sub(r"\[[\d.,]+–[\d.,]+\]", "", line), line
+    assert found[7] == ["Yes: aiohttp lost, handler cancelled (otherwise with 1 of 3 settings)."]
+    assert found[10] == [
+        "No, to “Does it hold up?”: aiohttp stops at once.",
+        "Cannot tell, to “And this?”: aiohttp not answered.",
+    ]
+
+
+def test_whether_a_difference_holds_is_told_by_the_intervals(folder: Path) -> None:
+    """Yes where the ratio elsewhere has a part of its interval in common with the first."""
+    assert _answered(folder)[2][0].startswith("Cannot tell: ")  # at the generator's ceiling
+    for factor, begin in ((0.25, "Yes: quart-hypercorn has 0.250x"), (0.5, "No: quart-hypercorn ")):
+        rows: list[Row] = [
+            {**row, "throughput_rps": 100.0 * factor ** (row["stack"] == "quart-hypercorn")}
+            if row["scenario"] == "waiting-1000"
+            else row
+            for row in report_folder.run_rows()
+        ]
+        report_folder.rewrite(folder, RUNS, [row for row in rows if row["stack"] != "asyncio"])
+        assert _answered(folder)[2][0].startswith(begin)
+
+
 def test_what_uvloop_and_the_server_bring_is_read_from_peers(folder: Path) -> None:
     """Stacks that differ in the loop only, or in the server only, answer two more questions."""
     (folder / "environment.json").write_text(
@@ -192,7 +257,7 @@ def test_what_uvloop_and_the_server_bring_is_read_from_peers(folder: Path) -> No
     )
     report = made(folder)
     assert _plain(report.questions[12].lines[0]) == (
-        "async-32: quart-hypercorn over aiohttp 0.250x [0.244–0.256]."
+        "0.250x [0.244–0.256] the throughput of aiohttp in async-32: quart-hypercorn."
     )
     text = (folder / "environment.json").read_text().replace("Hypercorn", "aiohttp")
     at = text.rindex(report_folder.LOOP, 0, text.index('"asyncio": {'))
@@ -200,7 +265,7 @@ def test_what_uvloop_and_the_server_bring_is_read_from_peers(folder: Path) -> No
         text[:at] + text[at:].replace(report_folder.LOOP, "uvloop.Loop", 1)
     )
     assert _plain(made(folder).questions[11].lines[0]) == (
-        "async-32: quart-hypercorn over aiohttp 0.250x [0.244–0.256]."
+        "0.250x [0.244–0.256] the throughput of aiohttp in async-32: quart-hypercorn."
     )
 
 

@@ -16,6 +16,7 @@ from loopbench.results.stats.summary import summarise
 from tests.conftest import none_left
 from tests.results import chromium, report_folder
 from tests.results.chromium import Page
+from tests.results.contrast import contrast, luminance
 
 PHONE, LAPTOP, DESK = 390, 1100, 1400
 PAPER = 703
@@ -82,20 +83,6 @@ SHADES = """(element => {
 })(document.querySelector('.panel svg text'))"""
 
 
-def _luminance(colour: str) -> float:
-    red, green, blue = (int(part) / 255 for part in colour.strip("rgb()").split(",")[:3])
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _contrast(one: str, other: str) -> float:
-    """As WCAG 2 defines it, 1 to 21."""
-    low, high = sorted((_luminance(one), _luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
 def _nothing_wrong(page: Page, file: Path) -> None:
     told = page.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
     assert told == []
@@ -144,8 +131,8 @@ def test_text_in_plots_can_be_read_in_light_and_dark(page: Page, file: Path, dar
     """It has the colour of the page's text, whose contrast is more than 7 to 1."""
     page.open(file, DESK, dark=dark)
     text, paper = page.value(SHADES)
-    assert _contrast(text, paper) > 7
-    assert (_luminance(paper) < 0.1) is dark
+    assert contrast(text, paper) > 7
+    assert (luminance(paper) < 0.1) is dark
 
 
 def test_in_print_the_folded_tables_are_open_and_nothing_is_lost(page: Page, file: Path) -> None:

@@ -199,7 +199,35 @@ def answer(difference: Difference) -> str:
         case Standing.SAME:
             return f"No difference can be told: {sentence(difference)}"
         case Standing.DOUBTFUL:
-            return f"No answer: {sentence(difference)}"
+            return f"Cannot tell: {sentence(difference)}"
+
+
+def held(there: Difference, usual: Difference | None) -> str:
+    """Whether a difference is the same elsewhere: yes where the intervals of the two ratios have a
+    part in common, no where they have none."""
+    if usual is None or usual.where == there.where:
+        return answer(there)
+    one, other = there.ratio, usual.ratio
+    if there.doubts or usual.doubts or one.interval is None or other.interval is None:
+        return answer(there)
+    apart = one.interval.high < other.interval.low or other.interval.high < one.interval.low
+    values = " against ".join(_values(there))
+    return (
+        f"{'No' if apart else 'Yes'}: {there.stack} has {_factor(one)} the "
+        f"{MANNERS[there.one.sample.metric].what} of {one.to} in {there.name} ({values}), and "
+        f"{_factor(other)} in {usual.name}"
+    )
+
+
+def leading(found: Ratio) -> str:
+    """A ratio at the beginning of an answer, before what it is a ratio of."""
+    if found.overloaded:
+        return "Cannot tell, overloaded:"
+    if found.interval is None:
+        return f"{formatting.digits(found.centre)}x (too few Rounds for an interval)"
+    if not found.significant:
+        return f"No difference can be told{_bracketed(found.interval)} from"
+    return _factor(found)
 
 
 def _factor(ratio: Ratio) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from loopbench.results.report.blocks import Words, words
 from loopbench.results.report.data import Material
 from loopbench.results.report.questions import findings
-from loopbench.results.report.questions.behaviour import told
+from loopbench.results.report.questions.behaviour import Asks, told
 from loopbench.results.report.sections import framework_split, pressure
 from loopbench.results.report.sections.answer import P99, beside, blocked
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
@@ -60,16 +60,19 @@ _CORES_FOR_RPS = 10_000
 
 
 def _faster(material: Material) -> list[str]:
-    return _at_first(material, material.models(LoadKind.CLOSED))
-
-
-def _at_first(material: Material, wheres: tuple[Where, ...]) -> list[str]:
-    found = findings.first(material, wheres, THROUGHPUT)
-    return [] if found is None else [findings.sentence(one) for one in found[1]]
+    found = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
+    return [] if found is None else [findings.answer(one) for one in found[1]]
 
 
 def _waiting(material: Material) -> list[str]:
-    return _at_first(material, material.family(Family.WAITING))
+    """Against the first closed loop: whether the intervals of the two ratios have a part in
+    common."""
+    found = findings.first(material, material.family(Family.WAITING), THROUGHPUT)
+    usual = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
+    if found is None:
+        return []
+    before = {} if usual is None else {one.stack: one for one in usual[1]}
+    return [findings.held(one, before.get(one.stack)) for one in found[1]]
 
 
 def _sync(material: Material) -> list[str]:
@@ -84,8 +87,7 @@ def _sync(material: Material) -> list[str]:
             if (text := _dispatch(material, stack, direct, threaded))
         ]
         if told:
-            first = f"{threaded[0]} against {direct[0]}, CPU per request: {told[0]}"
-            return [first, *told[1:]]
+            return told
     return []
 
 
@@ -94,8 +96,9 @@ def _dispatch(material: Material, stack: str, direct: Where, threaded: Where) ->
     if ratio is None:
         return ""
     wait = material.get(stack, threaded, "executor_wait_mean_ms")
-    waited = "" if wait is None else f", and a mean wait of {_ms(wait)} for a thread"
-    return f"{stack} {findings.ratio(ratio)}{waited}"
+    waited = "" if wait is None else f", after a mean wait of {_ms(wait)} for a thread"
+    of = f"the CPU a request of {direct[0]} on {stack}"
+    return f"{findings.leading(ratio)} {of}: {threaded[0]} calls its handler in a thread{waited}"
 
 
 def _ms(summary: Summary) -> str:
@@ -113,7 +116,7 @@ def _pool(material: Material) -> list[str]:
             if size is None or rate is None or wait is None:
                 continue
             told.append(
-                f"{stack}, {sweep.variant}: {size} threads; {most} users get "
+                f"{size} threads on {stack} ({sweep.variant}): {most} users get "
                 f"{formatting.figure(THROUGHPUT, rate.centre)}/s, where {size} ÷ "
                 f"{sweep.work_s:g} s is {formatting.digits(size / sweep.work_s)}/s, each after "
                 f"a wait of {_ms(wait)} for a thread"
@@ -121,34 +124,45 @@ def _pool(material: Material) -> list[str]:
     return told
 
 
-def _innocent(material: Material, where: Where) -> list[str]:
-    told = []
-    for stack in material.contenders():
-        found = material.get(stack, where, P99)
-        if found is not None:
-            slowest = material.get(stack, where, "response_time_max_ms")
-            most = f", the slowest {_ms(slowest)}" if slowest else ""
-            told.append(f"{stack} p99 {_ms(found)}{most}")
-    return told
+def _slowest(material: Material, stack: str, where: Where) -> str:
+    found = material.get(stack, where, "response_time_max_ms")
+    return f", the slowest {_ms(found)}" if found else ""
 
 
 def _stall(material: Material) -> list[str]:
     for where in blocked(material):
-        told = _innocent(material, where)
-        if not told:
-            continue
-        baseline = material.baseline(where)
-        alone = _innocent(material, baseline) if baseline else []
-        clauses = {"Innocent requests beside it": told, "Without it": alone}
-        return [f"{when}: {'; '.join(each)}" for when, each in clauses.items() if each]
+        told = [
+            text for stack in material.contenders() if (text := _stalled(material, stack, where))
+        ]
+        if told:
+            return told
     return []
+
+
+def _stalled(material: Material, stack: str, where: Where) -> str:
+    """Whether the p99 of innocent requests grew; without a baseline only what it is."""
+    beside, baseline = material.get(stack, where, P99), material.baseline(where)
+    if beside is None:
+        return ""
+    slowest = _slowest(material, stack, where)
+    alone = None if baseline is None else material.get(stack, baseline, P99)
+    if baseline is None or alone is None:
+        return f"{_ms(beside)} on {stack}, the p99 of innocent requests beside it{slowest}"
+    grown = material.against((stack, *where), (stack, *baseline), P99)
+    told = "No" if grown is None or grown.significant is False or grown.centre < 1 else "Yes"
+    if grown is not None and grown.interval is None:
+        told = "Cannot tell"
+    change = f"the p99 of innocent requests goes from {_ms(alone)} to {_ms(beside)}"
+    return f"{told} on {stack}: {change}{slowest}"
 
 
 def _health(material: Material) -> list[str]:
     return [
-        f"{where[0]}: {'; '.join(found)}"
+        f"{_ms(found)} on {stack}, the p99 of innocent requests in {where[0]}"
+        f"{_slowest(material, stack, where)}"
         for where in beside(material, lambda _: True, Work.COMPUTE)
-        if (found := _innocent(material, where))
+        for stack in material.contenders()
+        if (found := material.get(stack, where, P99)) is not None
     ]
 
 
@@ -162,12 +176,11 @@ def _memory(material: Material) -> list[str]:
                 continue
             kilobytes = formatting.digits(readings.estimate(standing)[0])
             left = pressure.held(material, stack, scenario, after)
-            kept = (
-                ""
-                if left is None
-                else f", {formatting.digits(readings.estimate(left)[0])} MB held after"
-            )
-            told.append(f"{stack} {kilobytes} kB a connection{kept} ({scenario})")
+            kept = ""
+            if left is not None:
+                megabytes = formatting.digits(readings.estimate(left)[0])
+                kept = f"; {megabytes} MB are still held when all are closed"
+            told.append(f"{kilobytes} kB a connection on {stack} in {scenario}{kept}")
     return told
 
 
@@ -196,7 +209,8 @@ def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> list[str
         for where in material.models(LoadKind.CLOSED):
             ratio = material.against((other, *where), (one, *where), THROUGHPUT)
             if ratio is not None:
-                told.append(f"{material.name(where)}: {other} over {one} {findings.ratio(ratio)}")
+                of = f"the throughput of {one} in {material.name(where)}"
+                told.append(f"{findings.leading(ratio)} {of}: {other}")
                 break
     return told
 
@@ -211,21 +225,20 @@ def _is_uvloop(material: Material, pair: tuple[str, str]) -> bool:
 
 
 def _layers(material: Material) -> list[str]:
-    peers = _between_peers(material, _peers(material, "server", ("framework", "loop")))
-    return [*filter(None, (framework_split.told(material),)), *peers]
+    parts = framework_split.told(material)
+    return parts or _between_peers(material, _peers(material, "server", ("framework", "loop")))
 
 
 def _cores(material: Material) -> list[str]:
     for where in material.models(LoadKind.CLOSED, LoadKind.OPEN):
-        told = []
-        for stack in material.contenders():
-            cost = material.get(stack, where, CPU)
-            if cost is not None:
-                told.append(f"{stack} {formatting.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)}")
+        told = [
+            f"{formatting.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)} cores on {stack}"
+            for stack in material.contenders()
+            if (cost := material.get(stack, where, CPU)) is not None
+        ]
         if told:
             rate = f"{_CORES_FOR_RPS:,} requests/s of {material.name(where)}"
-            cores = ", ".join(told)
-            return [f"For {rate}, by CPU per request and with nothing to spare: {cores} cores"]
+            return [f"{', '.join(told)}: for {rate}, by CPU a request, with nothing to spare"]
     return []
 
 
@@ -274,25 +287,37 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "Is my handler cancelled when the client leaves?",
-        told("disconnect.plain-await"),
+        told(Asks("disconnect.plain-await", "handler cancelled")),
         "behaviour",
         _BEHAVIOUR,
     ),
     Question(
         "Can I protect a write from that?",
-        told("disconnect.shield", "disconnect.aiojobs-shield", "disconnect.background-task"),
+        told(
+            Asks("disconnect.shield", "saved"),
+            Asks("disconnect.aiojobs-shield", "saved"),
+            Asks("disconnect.background-task", "saved"),
+        ),
         "behaviour",
         _BEHAVIOUR,
     ),
     Question(
         "Will requests in flight finish at shutdown, and how long may it take?",
-        told("stopping.request-ends-inside-grace", "stopping.request-outlives-grace"),
+        told(
+            Asks("stopping.request-ends-inside-grace", "client got 200"),
+            Asks("stopping.request-outlives-grace", "client got 200"),
+        ),
         "behaviour",
         _BEHAVIOUR,
     ),
     Question(
         "Why does the server not stop?",
-        told("stopping.idle-keep-alive", "stopping.open-websocket", "stopping.work-in-thread"),
+        told(
+            Asks("stopping.idle-keep-alive", "stops at once", unless=True),
+            Asks("stopping.open-websocket", "stops at once", unless=True),
+            # Nothing can end a thread from outside: either the stop waits for it or it goes on.
+            Asks("stopping.work-in-thread", "thread ended"),
+        ),
         "behaviour",
         _BEHAVIOUR,
     ),

@@ -43,19 +43,16 @@ def parts(material: Material) -> Iterator[Part]:
     yield Text(words(framework_split_text.MEANING))
 
 
-def told(material: Material) -> str:
-    """The framework's part in the first scenario that tells, in a line; blank where none does."""
+def told(material: Material) -> list[str]:
+    """The framework's part in the first scenario that tells, a clause a stack."""
     every = splits(material.facts, material.summaries, first_loads(material.loads))
     found = [split for split in every if split.pair.kind == FRAMEWORK]
-    parts = [
-        f"{split.pair.other} {framework_split_text.difference(split)} µs "
-        f"of {formatting.digits(split.other)}"
+    return [
+        f"{framework_split_text.difference(split)} µs of {formatting.digits(split.other)} are the "
+        f"framework's part of a request's CPU time on {split.pair.other} in {split.scenario}"
         for split in found
         if split.scenario == found[0].scenario
     ]
-    if not parts:
-        return ""
-    return f"{found[0].scenario}, CPU a request, the framework's part: {', '.join(parts)}"
 
 
 def _table(material: Material, kind: str, found: Sequence[Split]) -> Table:
