@@ -37,7 +37,7 @@ from loopbench.results.terminal.notes import Note, notes
 from loopbench.results.terminal.table import in_order
 
 CURVE_PERCENTS = (
-    *(0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 92.0, 94.0, 95.0),
+    *(50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 92.0, 94.0, 95.0),
     *(96.0, 97.0, 98.0, 98.5, 99.0, 99.2, 99.4, 99.5, 99.6, 99.7, 99.8, 99.85, 99.9),
 )
 """Where a curve of percentiles is drawn through."""

@@ -173,7 +173,7 @@ const xText = (svg, x) => {
   const share = (x - LEFT) / (RIGHT - LEFT);
   if (kind !== 'nines') return `${digits(axisValue(numbers, kind, share))} ${svg.dataset.unit}`;
   if (share > 0.999) return 'max';
-  return `p${Number((100 * (1 - 10 ** -(share * numbers[1]))).toFixed(2))}`;
+  return `p${Number((100 * (1 - 10 ** -axisValue(numbers, 'lin', share))).toFixed(2))}`;
 };
 const yText = (svg, y) => {
   const { kind, numbers: [low, high, foot, top] } = axis(svg, 'y');

@@ -75,23 +75,27 @@ def _strong(look: Look, points: Points) -> str:
     return path(line(points), "line", dash)
 
 
-_MAX_AT = 3.45
-_PERCENT_TICKS = {"p0": 0.0, "p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
-
-
 def _nines(percent: float) -> float:
-    """Place of a percentile: 90 at 1, 99 at 2, 99.9 at 3."""
+    """How rare a percentile is: 1 for 90, 2 for 99, 3 for 99.9."""
     return -math.log10(1 - percent / 100)
 
 
-_MARKED = {1.0, *(_nines(percent) / _MAX_AT for percent in (50.0, 90.0, 99.0, 99.9))}
+_FIRST, _FIRST_AT, _MAX_AT = 50.0, _nines(50.0), 3.45
+_PERCENT_TICKS = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
+
+
+def _along_nines(percent: float) -> float:
+    """Its share of the width: the median is at the left, the maximum at the right."""
+    return (_nines(percent) - _FIRST_AT) / (_MAX_AT - _FIRST_AT)
+
+
+_MARKED = {1.0, *map(_along_nines, _PERCENT_TICKS.values())}
 """Shares of the width: of these percentiles and of the maximum."""
 
 
 def common(curves: Iterable[Curve]) -> Scale:
     """One axis of times for several panels, so that they can be compared."""
-    seen = [value for curve in curves for value in (*curve.values, curve.maximum) if value > 0]
-    return Scale.over(seen, logarithmic=True)
+    return Scale.over((value for curve in curves for _, value in _points(curve)), logarithmic=True)
 
 
 def percentiles(
@@ -109,8 +113,8 @@ def percentiles(
     frame = _Frame(scale)
 
     def draw() -> str:
-        ticks = [*((label, _nines(at)) for label, at in _PERCENT_TICKS.items()), ("max", _MAX_AT)]
-        drawn = _axes(frame, [(at / _MAX_AT, label) for label, at in ticks])
+        ticks = [(_along_nines(percent), label) for label, percent in _PERCENT_TICKS.items()]
+        drawn = _axes(frame, [*ticks, (1.0, "max")])
         for stack, found in curves.items():
             look, strong = by[stack], _points(median_curve(found))
             inside = _reach(frame, found) if len(found) > 1 else ""
@@ -124,7 +128,7 @@ def percentiles(
         title,
         _HEIGHT,
         draw,
-        {"class": "lines", "data-y": _told(scale), "data-x": f"nines 0 {_MAX_AT}"},
+        {"class": "lines", "data-y": _told(scale), "data-x": f"nines {_FIRST_AT:.6g} {_MAX_AT}"},
         scenario,
     )
 
@@ -135,10 +139,11 @@ def _told(scale: Scale) -> str:
 
 
 def _points(curve: Curve) -> list[tuple[float, float]]:
-    """Shares of the width with times."""
+    """Shares of the width with times, from the median on."""
     pairs = [
-        (_nines(percent) / _MAX_AT, value)
+        (_along_nines(percent), value)
         for percent, value in zip(curve.percents, curve.values, strict=True)
+        if percent >= _FIRST
     ]
     return [(x, value) for x, value in (*pairs, (1.0, curve.maximum)) if value > 0]
 

@@ -56,7 +56,7 @@ def parts(material: Material) -> Iterator[Part]:
         f"A mark is a stack's figure over that of {reference} in the same Round, a bar the 95 % "
         "interval of this ratio; the axes are logarithmic, and the upright line at 1 is "
         f"{reference} itself. Left of it is fewer, less or faster; right of it more or slower. "
-        "A Warning may forbid to compare two figures; then there is no mark."
+        "Where a Warning forbids comparing there is no mark."
         f"{_undecided(found)}",
         tuple(_panel(material, kind, rows) for kind, rows in found.items()),
         material.keys(stacks),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
+from loopbench.results.report.blocks import Part, Table, Text, pictured, table, words
 from loopbench.results.report.charts import lines
 from loopbench.results.report.data import Curve, Material, median_curve
+from loopbench.results.report.series import readings
 from loopbench.results.stats import formatting
 
 _SHOWN = (50.0, 90.0, 99.0, 99.9)
@@ -32,16 +33,23 @@ def parts(material: Material) -> Iterator[Part]:
                 "go straight from one percentile of `runs.csv` to the next."
             )
         )
-    every = (curve for curves in found.values() for several in curves.values() for curve in several)
-    scale = lines.common(every)
-    yield Plot(
+    drawn = {
+        where: found[where]
+        for where in readings.contested(material, found)
+        if material.fact(where).measured
+    }
+    scale = lines.common(
+        curve for curves in drawn.values() for several in curves.values() for curve in several
+    )
+    yield from pictured(
         "From the median out to the slowest request",
         "To the right stand ever rarer requests, each step ten times as rare, and last the "
         "slowest of all. Both axes are logarithmic and the same in every panel; lower is better. A "
         "line is the median of the Rounds' percentiles, the band about it how far they reach. "
         "A line that leaps at the right has a slow tail, which a mean would hide. Only correct "
-        "answers are in it.",
-        tuple(
+        "answers are in it; what was offered beside the load that a scenario asks about, and the "
+        "cliffs, are in the table alone.",
+        (
             lines.percentiles(
                 f"{material.name(where)}, ms",
                 where[0],
@@ -50,9 +58,9 @@ def parts(material: Material) -> Iterator[Part]:
                 scale,
                 material.stacks,
             )
-            for where, curves in found.items()
+            for where, curves in drawn.items()
         ),
-        material.keys({stack for curves in found.values() for stack in curves}),
+        material.keys({stack for curves in drawn.values() for stack in curves}),
         _table(material, found),
     )
 
