@@ -221,7 +221,7 @@ def test_an_answer_begins_with_yes_no_or_the_number(folder: Path) -> None:
         }
         for name, asks, answer, setting in asked
     ]
-    report_folder.rewrite(folder, BEHAVIOUR, rows)
+    put(folder, BEHAVIOUR, rows)
     found = _answered(folder)
     for lines in found.values():
         for line in lines:
@@ -244,7 +244,7 @@ def test_whether_a_difference_holds_is_told_by_the_intervals(folder: Path) -> No
             else row
             for row in report_folder.run_rows()
         ]
-        report_folder.rewrite(folder, RUNS, [row for row in rows if row["stack"] != "asyncio"])
+        put(folder, RUNS, [row for row in rows if row["stack"] != "asyncio"])
         assert _answered(folder)[2][0].startswith(begin)
 
 

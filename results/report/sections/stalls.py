@@ -27,21 +27,21 @@ def parts(material: Material) -> Iterator[Part]:
     )
     yield table(
         f"The longest {min(MOST, len(found))} of {len(found)} stalls",
-        ("scenario", "stack", "ms", "cause", "place", "route", "task", "told by"),
+        ("scenario", "stack", "cause", "place", "route", "task", "told by", "ms"),
         (
             (
                 one.scenario,
                 one.stack,
-                formatting.digits(one.ms),
                 stalls.words(one.cause),
                 one.place or "–",
                 str(one.row["route"] or "–"),
                 str(one.row["task"] or "–"),
                 str(one.row["detail"]),
+                formatting.digits(one.ms),
             )
             for one in stalls.longest(found, MOST)
         ),
-        names=2,
+        names=7,
     )
     yield table(
         "All stalls by cause",
