@@ -41,6 +41,9 @@ from loopbench.servers.supervision.cli_names import NamesIn
 from loopbench.servers.supervision.cli_types import Folder as FolderName
 
 BASELINE_FOLDER = REGRESSIONS_FOLDER.parent / BASELINE
+_SHOWN = 12
+"""Characters of a commit that a person is shown, and git finds it by."""
+
 Checked = judging(HarnessError)
 
 
@@ -138,9 +141,9 @@ def _chosen_base(candidate: str | None, wish: Wish) -> str:
         return BASELINE
     with this_tree(Role.CANDIDATE, wish.stacks) as side:
         choice = choose(ROOT, uncounted(side, BASELINE_FOLDER))
-    what = "the committed baseline" if choice.base == BASELINE else choice.base[:10]
-    _say(f"base: {what}: {choice.why}")
-    return choice.base
+    base = choice.base[:_SHOWN]
+    _say(f"base: {'the committed baseline' if base == BASELINE else base}: {choice.why}")
+    return base
 
 
 @click.command(cls=Checked)

@@ -206,7 +206,7 @@ def _runs(pid: int) -> bool:
 
 
 def _until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.005)
