@@ -208,6 +208,7 @@ format: setup-dev ## Format the code, and mend what ruff can mend
 
 .PHONY: docs
 docs: setup-dev ## Write the generated parts of the documentation and the golden files anew
+	@$(BIN)/python -m results answers --write
 	@$(BIN)/python -m pytest -q -m generated --write-generated
 
 .PHONY: lock

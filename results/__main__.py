@@ -363,6 +363,22 @@ def split(run: Path | None) -> None:
 
 
 @cli.command()
+@click.option("--write", is_flag=True, help="Write results/reference/answers.csv anew.")
+def answers(write: bool) -> None:
+    """Print what the published runs answer to the report's questions.
+
+    Reports of runs that did not measure it show it, with where it is from.
+    """
+    from loopbench.results.report.questions import published
+
+    if write:
+        click.echo(published.write())
+        return
+    for row in published.rows():
+        click.echo(f"{row['question']} {row['answer']} ({row['run']})")
+
+
+@cli.command()
 @click.option("--write", is_flag=True, help="Write it into results/README.md.")
 def dictionary(write: bool) -> None:
     """Print the data dictionary: every table, column, unit and Warning."""

@@ -8,7 +8,7 @@ from loopbench.results.folder.folder import Folder
 from loopbench.results.report import data as materials
 from loopbench.results.report import outline
 from loopbench.results.report.blocks import Key, Made, Words
-from loopbench.results.report.questions import questions
+from loopbench.results.report.questions import published, questions
 from loopbench.results.report.questions.questions import Answered
 from loopbench.results.stats.summary import Summaries
 from loopbench.results.terminal.table import heading
@@ -39,7 +39,7 @@ def document(folder: Folder, summaries: Summaries) -> Document:
         title,
         tuple(facts),
         made,
-        questions.answered(material, {section.anchor for section in made}),
+        questions.answered(material, {section.anchor for section in made}, published.of(material)),
         missing,
         material.keys(material.stacks),
         tuple(dict.fromkeys(scenario for scenario, _ in material.loads)),

@@ -18,7 +18,7 @@ from loopbench.results.schema.columns import (
     parse_value,
 )
 from loopbench.results.schema.costs import COST_TOTALS, COST_TREE, COSTS, CostKind
-from loopbench.results.schema.derived import SUMMARY
+from loopbench.results.schema.derived import ANSWERS, SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
 from loopbench.results.schema.folder_lock import FolderInUse, locked
@@ -45,6 +45,7 @@ from loopbench.results.schema.stalls import CAUSE_WORDS, STALLS, Cause
 from loopbench.results.schema.warnings import WARNING_SEPARATOR, Code
 
 __all__ = [
+    "ANSWERS",
     "BEHAVIOUR",
     "CAUSE_WORDS",
     "COSTS",
@@ -117,7 +118,7 @@ TABLES: tuple[Table, ...] = (
 )
 """What is measured."""
 
-DERIVED: tuple[Table, ...] = (SUMMARY,)
+DERIVED: tuple[Table, ...] = (SUMMARY, ANSWERS)
 """What the reading half makes of it, and can make again."""
 
 EXTRA: tuple[Table, ...] = (

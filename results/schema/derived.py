@@ -30,3 +30,19 @@ SUMMARY = Table(
         ),
     ),
 )
+
+ANSWERS = Table(
+    "answers",
+    "A row a clause of an answer that the published runs have to one of the report's questions. A "
+    "report of a run that did not measure it shows it, with where it is from. Made by `python -m "
+    "results answers --write`.",
+    (
+        text("question", "the question, as reports ask it", required=True),
+        Column("clause", Kind.INTEGER, "", "place within the answer, from 1", True, 1),
+        text("answer", "what the published run says", required=True),
+        text("run", "its folder, below results", required=True),
+        text("measured_on", "the day on which it was begun, UTC"),
+        text("machine", "the CPU that it was measured on"),
+        text("python", "the version of Python that it was measured with"),
+    ),
+)

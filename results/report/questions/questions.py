@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from loopbench.results.report.blocks import Words, words
 from loopbench.results.report.data import Material
@@ -14,7 +15,7 @@ from loopbench.results.report.sections.answer import P99, beside, blocked
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
-from loopbench.results.schema import Family, Work
+from loopbench.results.schema import ROOT, Family, Work
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Summary
@@ -35,6 +36,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """An answer of another run. clauses: one thing each. source: when and on what."""
+
+    clauses: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """A question with its answer, a line a clause, or with the command that would measure it."""
 
@@ -43,17 +52,39 @@ class Answered:
     anchor: str | None
 
 
-def answered(material: Material, anchors: set[str]) -> tuple[Answered, ...]:
-    """Every question, in order. anchors: of the sections that the report has."""
-    return tuple(_answered(question, material, anchors) for question in QUESTIONS)
+def answered(
+    material: Material, anchors: set[str], published: Mapping[str, Published]
+) -> tuple[Answered, ...]:
+    """Every question, in order. anchors: of the sections that the report has. published: what
+    other runs answer, by question, for those that this one does not."""
+    return tuple(_answered(question, material, anchors, published) for question in QUESTIONS)
 
 
-def _answered(question: Question, material: Material, anchors: set[str]) -> Answered:
+def _answered(
+    question: Question,
+    material: Material,
+    anchors: set[str],
+    published: Mapping[str, Published],
+) -> Answered:
     clauses = question.answer(material)
-    if not clauses:
-        return Answered(question.text, (words(f"Not measured here. {question.measured_by}"),), None)
-    anchor = question.anchor if question.anchor in anchors else None
-    return Answered(question.text, tuple((f"{clause}.",) for clause in clauses), anchor)
+    if clauses:
+        anchor = question.anchor if question.anchor in anchors else None
+        return Answered(question.text, tuple((f"{clause}.",) for clause in clauses), anchor)
+    command = question.measured_by.format(folder=_place(material.folder.path))
+    elsewhere = published.get(question.text)
+    if elsewhere is None:
+        return Answered(question.text, (words(f"Not measured here. {command}"),), None)
+    lines = tuple((f"{clause}.",) for clause in elsewhere.clauses)
+    source = f"The published run says so ({elsewhere.source}), not this one. {command}"
+    return Answered(question.text, (*lines, words(source)), None)
+
+
+def _place(folder: Path) -> str:
+    """Where a clone has it; elsewhere a word in its place, since a report may move."""
+    try:
+        return str(folder.resolve().relative_to(ROOT))
+    except ValueError:
+        return "FOLDER"
 
 
 _CORES_FOR_RPS = 10_000
@@ -246,7 +277,7 @@ def _never(_: Material) -> list[str]:
     return []
 
 
-_BEHAVIOUR = "`make behaviour OUT=` with this run's folder asks it."
+_BEHAVIOUR = "`make behaviour OUT={folder}`, with the folder of this run, asks it."
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
@@ -331,13 +362,14 @@ QUESTIONS: tuple[Question, ...] = (
         "What does uvloop gain?",
         _uvloop,
         "speed",
-        "`make bench STACKS=…` measures it, with one framework and server on both loops.",
+        '`make bench STACKS="aiohttp aiohttp-uvloop" SCENARIOS=async-32` measures it.',
     ),
     Question(
         "Is it the framework or the server that is slow?",
         _layers,
         "speed",
-        "`make bench STACKS=…` measures it, with one framework on two servers.",
+        '`make bench STACKS="asgi-hypercorn quart-hypercorn quart-uvicorn" SCENARIOS=async-32` '
+        "measures it.",
     ),
     Question(
         "How many cores for N requests a second?",
@@ -349,6 +381,7 @@ QUESTIONS: tuple[Question, ...] = (
         "What does a version bump change?",
         _never,
         "",
-        "Bench before and after it; `python -m results compare BEFORE AFTER` says it.",
+        "`make regression BASE=aiohttp==3.13.2 CANDIDATE=aiohttp==3.14.5` says it of two versions; "
+        "`python -m results compare BEFORE AFTER` of two runs.",
     ),
 )

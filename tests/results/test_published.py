@@ -1,0 +1,56 @@
+"""A report answers with the published run what its own run did not measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loopbench.results.folder.folder import load
+from loopbench.results.report.document import document
+from loopbench.results.report.questions import published
+from loopbench.results.report.questions.questions import QUESTIONS
+from loopbench.results.schema import ANSWERS, ENVIRONMENT_FILE, read_table
+from loopbench.results.stats.summary import summarise
+from tests.results import golden
+
+pytestmark = pytest.mark.published
+NEVER = "What does a version bump change?"
+"""Two runs answer it, and no single one."""
+
+
+def test_the_file_is_what_the_published_runs_say() -> None:
+    """Word for word; `make docs` writes it anew."""
+    assert list(read_table(published.FOLDER, ANSWERS)) == list(published.rows())
+
+
+def test_all_questions_but_one_are_answered() -> None:
+    """In every report, if not by its own rows."""
+    assert {one.text for one in QUESTIONS} - set(published.read()) == {NEVER}
+
+
+def test_a_report_says_which_answers_are_not_its_own(tmp_path: Path) -> None:
+    """Its own rows come first; a published answer has its date and machine, and the command."""
+    folder = load(golden.write(tmp_path / "golden"))
+    told = {one.text: one.lines for one in document(folder, summarise(folder)).questions}
+    own = "".join(map(str, told["How much faster is one than the other, and at what?"]))
+    assert "published" not in own
+    uvloop = told["What does uvloop gain?"]
+    (row,) = [
+        row for row in read_table(published.FOLDER, ANSWERS) if "uvloop" in str(row["question"])
+    ][:1]
+    assert uvloop[0] == (f"{row['answer']}.",)
+    last = "".join(map(str, uvloop[-1]))
+    assert f"The published run says so ({row['measured_on']}, {row['machine']}" in last
+    assert 'make bench STACKS="aiohttp aiohttp-uvloop" SCENARIOS=async-32' in last
+    assert "".join(map(str, told[NEVER][0])).startswith("Not measured here. ")
+
+
+def test_a_person_s_own_application_is_not_answered_for(tmp_path: Path) -> None:
+    """Its routes are not those of the published runs."""
+    path = golden.write(tmp_path / "golden")
+    text = (path / ENVIRONMENT_FILE).read_text()
+    (path / ENVIRONMENT_FILE).write_text('{"application": {"target": "a:b"},' + text[1:])
+    folder = load(path)
+    told = {one.text: one.lines for one in document(folder, summarise(folder)).questions}
+    assert "Not measured here" in "".join(map(str, told["What does uvloop gain?"][0]))
