@@ -206,7 +206,8 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             True,
         ),
         Code.CLOCK_USER: Wording(
-            "the platform gave no kernel receive timestamps",
+            "there were no kernel receive timestamps: the platform gave none, or the clients of a "
+            "locustfile took the times",
             "service and response times contain the generator's own delay in reading an answer",
             "compare only with runs of the same clock; Linux has the kernel's timestamps",
             ("service_time", "response_time", "after_handler"),

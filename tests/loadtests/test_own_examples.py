@@ -71,7 +71,19 @@ def written(application: str, folder: Path) -> Path:
 def bench(folder: Path, words: list[str]) -> list[dict[str, object]]:
     """The rows of a command in a folder."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", *words, "--rounds", "1", *SHORT, "--out", "out"],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            *words,
+            "--rounds",
+            "1",
+            *SHORT,
+            "--duration",
+            "1",
+            "--out",
+            "out",
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

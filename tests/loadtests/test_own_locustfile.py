@@ -153,7 +153,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bench(site: Path, file: str, *options: str) -> Ended:
     own = ("--app", "site_app:app", "--app-dir", str(site), "--scenarios", str(site / file))
-    with Bench(site / f"run-{file}", *own, *options, *SHORT) as running:
+    with Bench(site / f"run-{file}", *own, *SHORT, "--duration", "1", *options) as running:
         return ended(running)
 
 
@@ -191,7 +191,7 @@ def test_what_the_file_adds_to_locusts_events_is_called(shopped: Ended) -> None:
 def test_no_request_leaves_for_another_server(site: Path) -> None:
     """A URL of another server, and a redirect to one, are failures by their names, as are a
     status from 400 on and a task that raises. A load of nothing else is no success."""
-    done = bench(site, "strays.py", "--users", "2", "--rounds", "1", "--duration", "0.5")
+    done = bench(site, "strays.py", "--users", "2", "--rounds", "1")
     assert done.status == 1
     assert "had no correct answer to the requests of strays.py" in done.errors
     reasons = {str(row["reason"]) for row in read_table(done.bench.folder, FAILURES)}
