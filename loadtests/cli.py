@@ -88,7 +88,8 @@ LONGEST_S = 3600.0
 MOST_SEED = 2**63 - 1
 
 
-@click.group(no_args_is_help=True)
+@click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="loopbench", prog_name="loopbench")
 def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
@@ -406,10 +407,12 @@ CHECKS = {
 }
 
 
-@cli.command()
+@cli.command(
+    epilog="\b\n" + "\n".join(f"{name:10} {question}" for name, question in CHECKS.items())
+)
 @click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
 def selfcheck(names: tuple[str, ...]) -> None:
-    """Check the measuring instrument itself, by the names of what is checked.
+    """Check the measuring instrument itself: all of it, or what is named.
 
     Exit status 1 where a demand was not met.
     """

@@ -70,6 +70,7 @@ def _chosen(run: Path | None) -> Path:
 
 
 @click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="loopbench", prog_name="loopbench")
 def cli() -> None:
     """Read results folders. RUN is a name under results/runs or a path; by default the newest."""
 

@@ -106,6 +106,7 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="loopbench", prog_name="loopbench")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """The servers that are measured: list them, or run one and talk to it."""
@@ -114,23 +115,35 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command("list")
-def list_command() -> None:
+@click.option("--wide", is_flag=True, help="Say what each is, and name the cases that it lacks.")
+def list_command(wide: bool) -> None:
     """Print every stack: what it is made of, and whether it can run here."""
-    lines = [("STACK", "FRAMEWORK", "SERVER", "LOOP", "WHAT IT IS", "RUNS HERE")]
-    lines += [
-        (s.name, s.framework, s.server, s.loop, s.summary, _runs_here(s)) for s in STACKS.values()
+    header = [
+        "STACK",
+        "FRAMEWORK",
+        "SERVER",
+        "LOOP",
+        *(["WHAT IT IS"] if wide else []),
+        "RUNS HERE",
     ]
+    lines = [header]
+    for s in STACKS.values():
+        what = [s.summary] if wide else []
+        lines.append([s.name, s.framework, s.server, s.loop, *what, _runs_here(s, wide=wide)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for row in lines:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
 
 
-def _runs_here(stack: Stack) -> str:
+def _runs_here(stack: Stack, *, wide: bool) -> str:
     obstacle = stacks.available(stack)
     if obstacle is not None:
         return f"no: {obstacle}"
-    return f"yes, but for {', '.join(stack.holes)}" if stack.holes else "yes"
+    if wide and stack.holes:
+        return f"yes, but for {', '.join(stack.holes)}"
+    count = len(stack.holes)
+    return f"yes, but for {count} case{'s' if count != 1 else ''}" if count else "yes"
 
 
 @cli.command("run")

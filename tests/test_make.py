@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
+import sys
 
 import pytest
 
+from loopbench.loadtests.cli import CHECKS
+from loopbench.results.folder import datapackage
 from loopbench.results.schema import ROOT
+from loopbench.results.schema.files import open_text
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:
@@ -34,3 +39,46 @@ def test_capacity_has_an_objective_where_none_is_said() -> None:
     """And passes on what is."""
     assert "capacity --slo 'p99<20ms'" in make("capacity").stdout
     assert "capacity --slo 'p95<5ms' " in make("capacity", "SLO=p95<5ms", "STACKS=aiohttp").stdout
+
+
+@pytest.mark.parametrize("half", ["servers", "loadtests", "results"])
+def test_each_command_says_its_version_and_its_help(half: str) -> None:
+    """With `--version` and `-h`."""
+    words = [sys.executable, "-m", half]
+    version = subprocess.run([*words, "--version"], cwd=ROOT, capture_output=True, text=True)
+    assert version.stdout.startswith("loopbench, version "), version.stderr
+    shown = subprocess.run([*words, "-h"], cwd=ROOT, capture_output=True, text=True)
+    assert shown.stdout.startswith(f"Usage: python -m {half}"), shown.stderr
+
+
+def test_selfcheck_names_what_it_checks() -> None:
+    """Each with its question, a line each."""
+    words = [sys.executable, "-m", "loadtests", "selfcheck", "--help"]
+    shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout
+    for name, question in CHECKS.items():
+        assert f"  {name:10} {question}\n" in shown
+
+
+def test_the_page_of_locust_listens_on_loopback() -> None:
+    """It starts loads for whoever reaches it."""
+    code = (
+        "from locust.argument_parser import parse_options, parse_locustfile_option\n"
+        "import runpy, sys\n"
+        "runpy.run_path('loadtests/locustfile.py')\n"
+        "print(parse_options([]).web_host)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().splitlines()[-1] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("run", ["reference", "reference/data", "reference/stacks"])
+def test_the_data_package_of_a_published_run_has_the_columns_of_its_files(run: str) -> None:
+    """As they are written anew: each field of the descriptor is a column, in its place."""
+    folder = ROOT / "results" / run
+    for resource in datapackage.describe(folder)["resources"]:
+        path = folder / resource["path"]
+        with open_text(path, "strict") as file:
+            names = next(csv.reader(file))
+        assert [field["name"] for field in resource["schema"]["fields"]] == names

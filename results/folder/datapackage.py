@@ -7,6 +7,7 @@ specifications, https://specs.frictionlessdata.io (version 1).
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from loopbench.results import schema
 from loopbench.results.folder.files import file_of
 from loopbench.results.schema import Column, Kind, Table
+from loopbench.results.schema.files import open_text
 
 FILE = "datapackage.json"
 
@@ -60,10 +62,21 @@ def _resource(table: Table, file: Path) -> dict[str, Any]:
         "mediatype": "text/csv",
         "encoding": "utf-8",
         "schema": {
-            "fields": [_field(column) for column in table.columns],
+            "fields": [_field(column) for column in _columns(table, file)],
             "missingValues": [""],
         },
     }
+
+
+def _columns(table: Table, file: Path) -> tuple[Column, ...]:
+    """Those that the file has, in its order: an older one lacks some, a newer one has more."""
+    with open_text(file, "replace") as handle:
+        names = next(csv.reader(handle), [])
+    known = {column.name: column for column in table.columns}
+    return tuple(
+        known.get(name) or Column(name, Kind.TEXT, "", "of another version of the suite", False)
+        for name in names
+    )
 
 
 def _field(column: Column) -> dict[str, Any]:

@@ -171,17 +171,29 @@ def test_help_is_there_without_asking_too(arguments: tuple[str, ...]) -> None:
 
 
 def test_list_has_a_row_a_stack() -> None:
-    """Every row says what the stack is, whether it runs here, and what it cannot keep."""
+    """Every row fits a terminal, and says whether the stack runs here and how much it lacks."""
     done = servers("list")
     assert (done.returncode, done.stderr) == (0, "")
     header, *rows = done.stdout.splitlines()
-    assert " ".join(header.split()) == "STACK FRAMEWORK SERVER LOOP WHAT IT IS RUNS HERE"
+    assert header.split() == ["STACK", "FRAMEWORK", "SERVER", "LOOP", "RUNS", "HERE"]
     assert [row.split()[0] for row in rows] == list(STACKS)
     for row, stack in zip(rows, STACKS.values(), strict=True):
-        assert stack.summary in row
         obstacle = available(stack)
-        holes = f", but for {', '.join(stack.holes)}" if stack.holes else ""
-        assert row.endswith(f"  yes{holes}" if obstacle is None else f"  no: {obstacle}")
+        count = len(stack.holes)
+        lacks = f", but for {count} case{'s' if count != 1 else ''}" if count else ""
+        assert row.endswith(f"  yes{lacks}" if obstacle is None else f"  no: {obstacle}")
+        assert len(row) <= 100 or obstacle is not None
+
+
+def test_a_wide_list_names_what_each_stack_is_and_lacks() -> None:
+    """Also the cases of the contract that it cannot keep."""
+    done = servers("list", "--wide")
+    header, *rows = done.stdout.splitlines()
+    assert " ".join(header.split()) == "STACK FRAMEWORK SERVER LOOP WHAT IT IS RUNS HERE"
+    for row, stack in zip(rows, STACKS.values(), strict=True):
+        assert stack.summary in row
+        if available(stack) is None and stack.holes:
+            assert row.endswith(f"  yes, but for {', '.join(stack.holes)}")
 
 
 def test_the_shell_completes_names_of_stacks() -> None:
