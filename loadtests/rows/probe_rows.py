@@ -71,14 +71,18 @@ def _probe_figures(observed: Observed) -> Row:
     loop, executor, collector = probe.loop, probe.executor, probe.collector
     delay = from_pairs(loop.delay_us).statistics_ms()
     wait = from_pairs(executor.wait_us).statistics_ms()
-    idle, stretch = loop.idle_ns, loop.longest_stretch_ns
+    idle, stretch, oldest = loop.idle_ns, loop.longest_stretch_ns, loop.task_oldest_ns
     return {
         **_pool_figures(probe.pool),
         "loop_class": loop.loop_class,
         **{f"loop_delay_{short}_ms": delay[short] for short in ("p50", "p99", "max")},
         "loop_utilisation": None if idle is None else 1 - idle / loop.wall_ns,
+        "loop_utilisation_read_by": loop.idle_read_by,
         "loop_longest_stretch_ms": None if stretch is None else stretch / 1e6,
         "tasks_max": loop.tasks_max,
+        "tasks_created": loop.tasks_created,
+        "task_oldest_ms": None if oldest is None else oldest / 1e6,
+        "task_exceptions_unread": loop.task_exceptions_unread,
         **{f"executor_wait_{short}_ms": wait[short] for short in ("mean", "p50", "p99", "max")},
         "executor_threads_max": executor.threads_max,
         "executor_queue_max": executor.queue_max,

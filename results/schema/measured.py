@@ -225,7 +225,17 @@ RUNS = Table(
         number(
             "loop_utilisation",
             "1",
-            "share of wall time outside the selector's wait; blank where the loop has no selector",
+            "share of wall time that the loop did not wait for events; blank where it cannot be "
+            "read",
+        ),
+        replace(
+            text(
+                "loop_utilisation_read_by",
+                "how: `selector`, which notes its waits; or, of uvloop, `schedstat`: the loop's "
+                "thread was on a CPU, waited for one, or was held in a stall. Its waits of less "
+                "than 5 ms for a lock or a file count as idle there",
+            ),
+            later=True,
         ),
         number(
             "loop_longest_stretch_ms", "ms", "longest time without a return to the selector's wait"
@@ -233,6 +243,24 @@ RUNS = Table(
         replace(
             count("tasks_max", "most tasks alive on the loop, looked at every 100 ms"),
             heading="most tasks",
+        ),
+        count(
+            "tasks_created",
+            "tasks that asyncio created between two looks near the edges of the window, 100 ms "
+            "apart at most; of those without a name of their own",
+            later=True,
+        ),
+        number(
+            "task_oldest_ms",
+            "ms",
+            "age, to 100 ms, of the oldest task that was created in the window and was alive at "
+            "its end; blank where there was none",
+            later=True,
+        ),
+        count(
+            "task_exceptions_unread",
+            "tasks that ended by an exception which nobody read before they were gone",
+            later=True,
         ),
         number("executor_wait_mean_ms", "ms", "mean of submit to start of an executor's call"),
         *(

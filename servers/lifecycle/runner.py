@@ -31,7 +31,7 @@ def _asyncio_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
 
 
 def _uvloop(watching: Probe | None) -> asyncio.AbstractEventLoop:
-    # It has no selector, so that a Probe leaves blank what it reads there.
+    # It has no selector: a Probe reads the time that its thread is busy instead.
     import uvloop  # only where it is asked for: it is optional
 
     return uvloop.new_event_loop()

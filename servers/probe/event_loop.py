@@ -14,7 +14,8 @@ from loopbench.servers.probe.durations import Counts, rounded_us
 from loopbench.servers.probe.selector import SelectorWatch, watched_selector
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, SelectorClock
 from loopbench.servers.probe.stalls.watcher import StallWatcher
-from loopbench.servers.supervision.merging import COUNTS, FIRST, MOST, SUM, Pairs
+from loopbench.servers.probe.tasks import TaskWatch
+from loopbench.servers.supervision.merging import COUNTS, FIRST, MOST, MOST_KNOWN, SUM, Pairs
 
 SELDOM = 10
 """Every so many beats the tasks are counted, which takes some 0.2 ms where there are a
@@ -38,8 +39,9 @@ class LoopReading:
     not let itself be read, or there is none.
 
     Of several processes, idle and wall time are added, so that utilisation is the mean.
-    idle_ns: of the selector's wait. beats: how often the timer was served, since the process began.
-    delay_us: pairs of us and count.
+    idle_ns: of the wait for events. idle_read_by: how it was read, see runs.csv. beats: how often
+    the timer was served, since the process began. delay_us: pairs of us and count. tasks_created,
+    task_oldest_ns, task_exceptions_unread: see servers.probe.tasks.
     """
 
     loop_class: Annotated[str | None, FIRST]
@@ -49,6 +51,10 @@ class LoopReading:
     tasks_max: Annotated[int | None, MOST]
     beats: Annotated[int, SUM]
     delay_us: Annotated[Pairs, COUNTS]
+    idle_read_by: Annotated[str | None, FIRST] = None
+    tasks_created: Annotated[int | None, SUM] = None
+    task_oldest_ns: Annotated[int | None, MOST_KNOWN] = None
+    task_exceptions_unread: Annotated[int | None, SUM] = None
 
 
 class LoopWatch:
@@ -62,13 +68,15 @@ class LoopWatch:
 
     Utilisation is the share of wall time outside the selector's wait. The
     longest stretch is the longest time between two calls of the selector. A loop
-    that was not made with `new_selector` (uvloop takes none) has neither: None.
+    that was not made with `new_selector` (uvloop takes none) has no such stretch: None. Its
+    utilisation is what its thread computed, waited for a CPU, or was held in stalls.
     """
 
     def __init__(self, beat_s: float, on_beat: Callable[[], None], stalls: StallWatcher) -> None:
         self._beat_ns = int(beat_s * 1e9)
         self._on_beat = on_beat
         self._stalls = stalls
+        self._tasks = TaskWatch()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0
@@ -86,7 +94,8 @@ class LoopWatch:
         self._due = _clock() + self._beat_ns
         self._handle = loop.call_later(self._beat_ns / 1e9, self._beat)
         try:
-            yield
+            with self._tasks.attached(loop):
+                yield
         finally:
             self._handle.cancel()
             self._loop = None
@@ -157,7 +166,9 @@ class LoopWatch:
             self._beats += 1
             if self._beats % SELDOM:
                 return
-            self._tasks_max = max(self._tasks_max, len(asyncio.all_tasks(self._loop)))
+            alive = asyncio.all_tasks(self._loop)
+            self._tasks_max = max(self._tasks_max, len(alive))
+            self._tasks.look(alive)
             self._on_beat()
         except Exception as error:  # the beat goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
@@ -173,17 +184,23 @@ class LoopWatch:
 
     def read(self) -> LoopReading:
         """Since the reset."""
-        idle = longest = None
+        idle_ns = longest = read_by = None
+        now = _clock()
         if self._selector is not None:
             idle, longest = self._selector.read()
+            idle_ns, read_by = int(idle * 1e9), "selector"
+        elif (busy_ns := self._stalls.busy_ns()) is not None:
+            idle_ns, read_by = now - self._reset_at - busy_ns, "schedstat"
         now, paused_at = _clock(), self._paused_at
         paused_ns = self._paused_ns + (0 if paused_at is None else now - paused_at)
         return LoopReading(
             loop_class=None if self._loop is None else class_name(self._loop),
             wall_ns=now - self._reset_at - paused_ns,
-            idle_ns=None if idle is None else max(0, int(idle * 1e9) - paused_ns),
+            idle_ns=None if idle_ns is None else max(0, idle_ns - paused_ns),
             longest_stretch_ns=None if longest is None else int(longest * 1e9),
             tasks_max=None if self._loop is None else self._tasks_max,
             beats=self._beats,
             delay_us=tuple(sorted(self._delays.copy().items())),
+            idle_read_by=read_by,
+            **({} if self._loop is None else self._tasks.figures()),
         )

@@ -66,6 +66,10 @@ PROBE = Observation(
         tasks_max=33,
         beats=200,
         delay_us=((500, 150), (1000, 48), (8000, 2)),
+        idle_read_by="selector",
+        tasks_created=900,
+        task_oldest_ns=1_500_000_000,
+        task_exceptions_unread=2,
     ),
     executor=ExecutorReading(
         threads_max=4,
@@ -107,8 +111,12 @@ def test_the_probe_s_figures_of_the_whole_server() -> None:
             "loop_delay_p99_ms": 1.0,  # 198 of 200
             "loop_delay_max_ms": 8.003,  # the upper edge of its bucket of 4 us
             "loop_utilisation": 0.75,
+            "loop_utilisation_read_by": "selector",
             "loop_longest_stretch_ms": 12.345678,
             "tasks_max": 33,
+            "tasks_created": 900,
+            "task_oldest_ms": 1500.0,
+            "task_exceptions_unread": 2,
             "executor_wait_mean_ms": 1.05,
             "executor_wait_p50_ms": 0.1,
             "executor_wait_p99_ms": 2.0,
@@ -129,7 +137,9 @@ def test_the_probe_s_figures_of_the_whole_server() -> None:
 def test_what_a_loop_does_not_show_is_blank() -> None:
     """No selector, no beat, no call and no executor give blanks, and never a zero; no pause of
     the collector is a count, and so is a zero."""
-    loop = replace(PROBE.loop, idle_ns=None, longest_stretch_ns=None, delay_us=())
+    loop = replace(
+        PROBE.loop, idle_ns=None, idle_read_by=None, longest_stretch_ns=None, delay_us=()
+    )
     executor = ExecutorReading(None, None, (), ())
     row = server_wide(with_probe(loop=loop, executor=executor, collector=()))
     blank = {name for name, value in row.items() if value is None}
@@ -138,6 +148,7 @@ def test_what_a_loop_does_not_show_is_blank() -> None:
         "loop_delay_p99_ms",
         "loop_delay_max_ms",
         "loop_utilisation",
+        "loop_utilisation_read_by",
         "loop_longest_stretch_ms",
         "executor_wait_mean_ms",
         "executor_wait_p50_ms",

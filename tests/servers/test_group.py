@@ -123,7 +123,10 @@ def test_what_the_probes_counted_is_put_together() -> None:
             pid=pid,
             seconds=1.0 + pid,
             failure=None if pid == 1 else "it broke",
-            loop=LoopReading("L", 100, idle_ns, most, most, 3, ((10, 1), (20 + most, 2))),
+            loop=LoopReading(
+                *("L", 100, idle_ns, most, most, 3, ((10, 1), (20 + most, 2))),
+                *("selector", most, None if pid == 1 else 7, 1),
+            ),
             executor=ExecutorReading(2, most, ((1, 1),), ()),
             pool=PoolReading({}, None, ()),
             collector=(Pauses(0, 1, 5, 5),),
@@ -134,7 +137,9 @@ def test_what_the_probes_counted_is_put_together() -> None:
 
     both = merged([told(1, 4, 30), told(2, 6, 50)])
     assert (both.pid, both.seconds, both.failure) == (1, 3.0, "it broke")
-    assert both.loop == LoopReading("L", 200, 80, 6, 6, 6, ((10, 2), (24, 2), (26, 2)))
+    assert both.loop == LoopReading(
+        *("L", 200, 80, 6, 6, 6, ((10, 2), (24, 2), (26, 2))), *("selector", 10, 7, 2)
+    )
     assert both.executor == ExecutorReading(4, 6, ((1, 2),), ())
     assert [one.pid for one in both.stalls.stalls] == [2, 1]
     assert (both.stalls.unwatched, both.stalls.beyond) == (None, 3)

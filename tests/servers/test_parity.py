@@ -136,10 +136,12 @@ def test_the_loop_is_the_one_that_is_named(server: ServerProcess) -> None:
     assert seen.loop.loop_class == kind
     (tally,) = seen.routes["plain"]
     assert (tally.loop_class, tally.is_main_thread) == (kind, True)
-    blank = server.stack.loop == "uvloop"
-    for reading in ("idle_ns", "longest_stretch_ns"):
-        assert (getattr(seen.loop, reading) is None) == blank
-        assert getattr(seen.loop, reading) != 0
+    on_uvloop = server.stack.loop == "uvloop"
+    assert seen.loop.idle_read_by == ("schedstat" if on_uvloop else "selector")
+    assert seen.loop.idle_ns is not None
+    assert 0 <= seen.loop.idle_ns <= seen.loop.wall_ns
+    assert (seen.loop.longest_stretch_ns is None) == on_uvloop
+    assert seen.loop.longest_stretch_ns != 0
 
 
 @pytest.mark.parametrize("server", stacks(["flask-gthread", "flask-waitress"]), indirect=True)

@@ -170,6 +170,37 @@ def test_tasks_alive_are_counted(live: Probe) -> None:
         assert live.observe().loop.tasks_max == 41
 
 
+def test_tasks_are_counted_and_an_exception_that_nobody_read(live: Probe) -> None:
+    """Those created between the first look and the last, how old the one is that lasts, and the
+    one that failed alone."""
+
+    async def fail() -> None:
+        raise LookupError
+
+    def created() -> int | None:
+        return live.observe().loop.tasks_created
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        while created() is None:
+            await asyncio.sleep(0.01)
+        for _ in range(30):
+            await asyncio.create_task(asyncio.sleep(0))
+        failing = asyncio.create_task(fail())
+        lasting = asyncio.create_task(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        del failing
+        while (created() or 0) < 32:
+            await asyncio.sleep(0.01)
+        loop = live.observe().loop
+        assert (loop.tasks_created, loop.task_exceptions_unread) == (32, 1)
+        assert loop.task_oldest_ns is not None
+        lasting.cancel()
+
+    with watched_loop(live) as runner:
+        runner.run(main())
+
+
 def test_a_delay_counts_every_point_of_the_schedule(live: Probe) -> None:
     """A loop that is away for 100 ms is late for about ten points, the first by the most; of a
     block that a reset falls into, only those after it count."""

@@ -13,8 +13,11 @@ from loopbench.servers.probe.stalls.stall import Frame
 from loopbench.servers.probe.stalls.thread_times import FUTEX, RUNNING, SELECTING, Position
 
 LONG_HOLD = 2.0
-"""Python code gives the interpreter's lock up after one switch interval when another thread asks.
-Who keeps it for more than so many intervals is in one call into C."""
+"""Python code gives the interpreter's lock up after one switch interval when another thread asks,
+mostly. Who keeps it for more than so many intervals, and for HELD_SHARE of the stall, is in one
+call into C."""
+
+HELD_SHARE = 1 / 3
 
 MOST_OF = 0.5
 """The share of a stall that a cause must account for, once the wait for a CPU is taken off."""
@@ -150,7 +153,7 @@ def _many_callbacks(e: Evidence) -> bool:
 
 
 def _one_long_hold(e: Evidence) -> bool:
-    return e.longest_lock_ns > LONG_HOLD * e.interval_ns
+    return e.longest_lock_ns > max(LONG_HOLD * e.interval_ns, HELD_SHARE * e.wall_ns)
 
 
 def _c_call(e: Evidence) -> bool:

@@ -21,6 +21,9 @@ _PROBE_LINKED = str(Path(__file__).parents[1])
 _STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<frozen"})
 _INSTALLED = ("site-packages", "dist-packages")
 
+_REQUESTS = ("aiohttp.web_request", "werkzeug.sansio.request")
+"""The modules of frameworks' classes of requests, which keep the path in the instance."""
+
 LOOK_UPS = frozenset({"getaddrinfo", "getfqdn", "create_connection"})
 """Functions of the standard library's socket.py that look a name up."""
 
@@ -131,13 +134,12 @@ def _path(frame: FrameType) -> str | None:
     scope = variables.get("scope")
     if type(scope) is dict and scope.get("type") == "http":
         return _text(scope.get("path"))
-    held = getattr(variables.get("request"), "__dict__", None)
-    if type(held) is not dict:
-        return None
+    request = variables.get("request")
+    if not any(base.__module__.startswith(_REQUESTS) for base in type(request).__mro__):
+        return None  # a proxy, too: whatever is asked of it runs code
+    held = vars(request)
     message: Any = held.get("_message")  # aiohttp's, whose class is the parser's own
-    if type(message).__module__.startswith("aiohttp."):
-        return _text(message.path)
-    return _text(held.get("path"))
+    return _text(held.get("path") if message is None else getattr(message, "path", None))
 
 
 def _text(value: Any) -> str | None:

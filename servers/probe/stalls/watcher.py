@@ -86,6 +86,9 @@ class StallWatcher:
         self._reset_at = _clock()
         self._stalls: list[Stall] = []
         self._beyond = 0
+        self._blocked_ns = 0
+        if self.unwatched is None:
+            self._used_before_ns = _used_ns(self._thread)
 
     # What the loop's thread calls.
 
@@ -131,6 +134,7 @@ class StallWatcher:
             watcher = threading.Thread(target=self._run, name="probe-stalls", daemon=True)
             self._record.marks.append(Mark.read(self._thread.times()))
             self.unwatched = None
+            self._used_before_ns = _used_ns(self._thread)
             watcher.start()
             try:
                 yield
@@ -151,6 +155,14 @@ class StallWatcher:
         self.unwatched = "the process was forked after its loop was attached"
         self._settling = threading.Lock()
 
+    def busy_ns(self) -> int | None:
+        """How long the loop's thread was not idle since the reset: on a CPU, waiting for one, or
+        held in a stall. None where it is not watched. Short waits for a lock count as idle."""
+        if self.unwatched is not None:
+            return None
+        self._settle()
+        return _used_ns(self._thread) - self._used_before_ns + self._blocked_ns
+
     def read(self) -> StallsReading:
         """Since the reset."""
         if self.unwatched is None:
@@ -169,7 +181,7 @@ class StallWatcher:
             self._first = Mark.read(self._thread.times(), own.times())
             self._began_ns = self._first.at_ns
             while not self._ending:
-                rang = self._alarm.wait(_SELDOM_S)
+                rang = self._alarm.wait(max(_SELDOM_S, self.threshold_ns / 1e9))
                 if self._ending:
                     return
                 if rang:
@@ -266,6 +278,7 @@ class StallWatcher:
         if began < self._reset_at:
             return
         evidence = self._record.evidence(began, ended, self._ident)
+        self._blocked_ns += evidence.wall_ns - evidence.cpu_ns - evidence.queued_ns
         cause, detail = cause_of(evidence)
         shown = decisive(evidence, cause)
         stack = None if shown is None else shown.stack
@@ -286,6 +299,11 @@ class StallWatcher:
             self._beyond += 1
         if self._on_stall is not None:
             self._on_stall(stall)
+
+
+def _used_ns(thread: WatchedThread) -> int:
+    times = thread.times()
+    return times.cpu_ns + times.queued_ns
 
 
 def _task_name(task: asyncio.Task[Any]) -> str:

@@ -1,0 +1,113 @@
+"""What a stall is told by: each cause from readings that are known; frames are only read."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from loopbench.results.schema import CAUSE_WORDS, Cause
+from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
+from loopbench.servers.probe.stalls.stack import Stack, read_stack
+from loopbench.servers.probe.stalls.stall import Frame
+from loopbench.servers.probe.stalls.thread_times import RUNNING, Position
+
+MS = 1_000_000
+
+
+def look(
+    held_ms: int = 0, call: str = RUNNING, line: int = 7, callback: tuple[int, int] | None = None
+) -> Sample:
+    """One look at a thread in `shop.py`."""
+    frame = Frame("shop.py", line, "sell")
+    stack = Stack((frame,), frame, (1, line), "/sell", False, callback, False)
+    return Sample(0, held_ms * MS, Position(call), call, stack, "Task-1", None)
+
+
+IDLE = Evidence(
+    wall_ns=100 * MS,
+    threshold_ns=5 * MS,
+    cpu_ns=0,
+    queued_ns=0,
+    others_ns=0,
+    lock_ns=0,
+    longest_lock_ns=0,
+    stopped_ns=0,
+    stolen_ns=0,
+    throttled=False,
+    collector_ns=0,
+    generation=None,
+    holder=None,
+    interval_ns=5 * MS,
+    samples=(),
+)
+BUSY = replace(IDLE, cpu_ns=98 * MS)
+
+TOLD = {
+    "python": (replace(BUSY, samples=(look(5), look(6, line=8))), Cause.PYTHON),
+    "held": (replace(BUSY, longest_lock_ns=80 * MS, samples=(look(80),)), Cause.C_CALL),
+    "free": (replace(BUSY, samples=(look(), look())), Cause.C_CALL),
+    "moves": (replace(BUSY, samples=(look(), look(line=8))), Cause.PYTHON),
+    "waits": (replace(IDLE, samples=(look(call="recvfrom"),)), Cause.BLOCKING_CALL),
+    "lock": (replace(IDLE, others_ns=95 * MS, lock_ns=90 * MS), Cause.INTERPRETER_LOCK),
+    "collects": (replace(BUSY, collector_ns=90 * MS, generation=2), Cause.COLLECTOR),
+    "many": (
+        replace(BUSY, samples=(look(5, callback=(9, 64)), look(5, callback=(30, 64)))),
+        Cause.MANY_CALLBACKS,
+    ),
+    "one of many": (
+        replace(BUSY, samples=(look(5, callback=(9, 64)), look(5, callback=(9, 64)))),
+        Cause.PYTHON,
+    ),
+    "queued": (replace(IDLE, queued_ns=96 * MS), Cause.NO_CPU),
+    "busy machine": (
+        replace(IDLE, cpu_ns=28 * MS, queued_ns=70 * MS, samples=(look(5), look(6, line=8))),
+        Cause.PYTHON,
+    ),
+    "quota": (replace(BUSY, cpu_ns=20 * MS, queued_ns=80 * MS, throttled=True), Cause.QUOTA),
+    "stopped": (replace(IDLE, stopped_ns=95 * MS), Cause.STOPPED),
+    "stolen": (replace(IDLE, stolen_ns=90 * MS), Cause.STOLEN),
+    "not looked at": (BUSY, Cause.UNKNOWN),
+    "nothing": (IDLE, Cause.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(("evidence", "cause"), TOLD.values(), ids=list(TOLD))
+def test_a_cause_follows_from_the_readings(evidence: Evidence, cause: Cause) -> None:
+    """The first row of the table that the readings bear out."""
+    found, detail = cause_of(evidence)
+    assert found is cause
+    assert detail
+
+
+def test_each_cause_has_a_row_and_words() -> None:
+    """None is told without either."""
+    assert [row.cause for row in CAUSES] == list(dict.fromkeys(row.cause for row in CAUSES))
+    assert {row.cause for row in CAUSES} == set(Cause) == set(CAUSE_WORDS)
+
+
+def test_the_line_is_where_the_lock_was_given_up_or_where_most_looks_saw_it() -> None:
+    """One long hold ends in the call that held it; other stalls are seen again and again."""
+    held = replace(BUSY, longest_lock_ns=80 * MS, samples=(look(line=3), look(80, line=9)))
+    assert decisive(held, Cause.C_CALL) == look(80, line=9)
+    spread = replace(BUSY, samples=(look(5, line=3), look(6, line=8), look(5, line=8)))
+    assert decisive(spread, Cause.PYTHON) == look(6, line=8)
+    assert decisive(IDLE, Cause.UNKNOWN) is None
+
+
+def test_reading_frames_runs_nobody_s_code() -> None:
+    """A local that raises whatever is asked of it, as a proxy without its request does."""
+
+    class Proxy:
+        def __getattribute__(self, name: str) -> object:
+            raise RuntimeError("outside of a request")
+
+    request = scope = Proxy()
+    seen = read_stack(sys._getframe())
+    assert seen is not None
+    assert seen.inner is not None
+    assert seen.inner.file.endswith("servers/test_stall_causes.py")
+    assert seen.inner.function.startswith("test_reading_frames")
+    assert (seen.route, seen.own_route) == (None, False)
+    assert request is scope
