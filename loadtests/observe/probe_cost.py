@@ -57,7 +57,8 @@ def measure(stack: str, settings: Settings) -> Cost:
     silent = replace(settings, probe=True, probe_beat_ms=NO_BEAT_MS, probe_stall_ms=NO_BEAT_MS)
     with ThreadPoolExecutor(2) as pool:
         counted = list(pool.map(lambda one: _requests(stack, one), (off, silent)))
-    return Cost(stack, counted[0], counted[1], _beat(stack, replace(settings, probe=True)))
+    beating = replace(settings, probe=True, probe_stall_ms=NO_BEAT_MS)
+    return Cost(stack, counted[0], counted[1], _beat(stack, beating))
 
 
 def _requests(stack: str, settings: Settings) -> tuple[float, ...]:

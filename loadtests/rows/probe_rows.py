@@ -213,6 +213,26 @@ def stall_rows(run_id: str, observed: Observed) -> Iterator[Row]:
         yield {"run_id": run_id, **asdict(stall)}
 
 
+def thread_pool_rows(run_id: str, observed: Observed) -> Iterator[Row]:
+    """A row a pool of threads."""
+    if observed.probe is None:
+        return
+    for pool in observed.probe.thread_pools:
+        wait_ns = pool.wait_mean_ns
+        yield {
+            "run_id": run_id,
+            "pid": pool.pid,
+            "pool": pool.pool,
+            "threads": pool.threads,
+            "thread_limit": pool.limit,
+            "queued_max": pool.most_queued,
+            "queued_mean": pool.mean_queued,
+            "requests": pool.requests,
+            "wait_mean_ms": None if wait_ns is None else wait_ns / 1e6,
+            "note": pool.words or None,
+        }
+
+
 def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -> Iterator[Row]:
     """A row a stretch between two marks, the server's side beside the load's."""
     slices = report.loads[load.name].timeline

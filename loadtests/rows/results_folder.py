@@ -31,6 +31,7 @@ from loopbench.results.schema import (
     SCHEMA_VERSION,
     SLICES,
     STALLS,
+    THREAD_POOLS,
     THREADS,
     TIMELINE,
     WORKERS,
@@ -41,7 +42,18 @@ from loopbench.results.schema import (
 )
 
 _WRITTEN = (
-    *(SLICES, HISTOGRAMS, FAILURES, OBSERVATIONS, THREADS, STALLS, TIMELINE, WORKERS, RUNS),
+    *(
+        SLICES,
+        HISTOGRAMS,
+        FAILURES,
+        OBSERVATIONS,
+        THREADS,
+        THREAD_POOLS,
+        STALLS,
+        TIMELINE,
+        WORKERS,
+        RUNS,
+    ),
 )
 """In this order: the row in runs.csv completes the Run."""
 
@@ -78,6 +90,7 @@ class Store:
             OBSERVATIONS.name: rows.observations,
             THREADS.name: rows.threads,
             STALLS.name: rows.stalls,
+            THREAD_POOLS.name: rows.thread_pools,
             TIMELINE.name: rows.timeline,
             WORKERS.name: rows.workers,
             RUNS.name: rows.runs,

@@ -92,6 +92,7 @@ class RunRows:
     workers: tuple[Row, ...] = ()
     slices: tuple[Row, ...] = ()
     stalls: tuple[Row, ...] = ()
+    thread_pools: tuple[Row, ...] = ()
 
 
 _INCOMPLETE = {Code.SERVER_DIED, Code.WORKER_LOST}
@@ -125,6 +126,7 @@ def rows_of(result: RunResult) -> RunRows:
         ),
         tuple(_slice_row(run_id, one) for one in result.slices),
         tuple(probe_rows.stall_rows(run_id, result.observed)),
+        tuple(probe_rows.thread_pool_rows(run_id, result.observed)),
     )
 
 

@@ -42,6 +42,7 @@ from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, S
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
 from loopbench.results.schema.stalls import CAUSE_WORDS, STALLS, Cause
+from loopbench.results.schema.thread_pools import THREAD_POOLS
 from loopbench.results.schema.warnings import WARNING_SEPARATOR, Code
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "SUMMARY",
     "TABLES",
     "THREADS",
+    "THREAD_POOLS",
     "TIMELINE",
     "TRIALS",
     "WARNING_SEPARATOR",
@@ -115,6 +117,7 @@ TABLES: tuple[Table, ...] = (
     THREADS,
     TIMELINE,
     STALLS,
+    THREAD_POOLS,
 )
 """What is measured."""
 

@@ -36,6 +36,7 @@ from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.readings import InstantSums, Moment, Observation, TallyReading
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
+from loopbench.servers.probe.thread_pools import ThreadPoolsWatch
 from loopbench.servers.supervision import os_stats
 
 MOST_INSTANTS = 4_000_000
@@ -120,6 +121,7 @@ class Probe:
     ) -> None:
         self.failure: str | None = None
         self.executor = ExecutorWatch()
+        self._thread_pools = ThreadPoolsWatch()
         self.pool = PoolWatch()
         self._collector = CollectorWatch()
         self._routes: dict[str, RouteWatch] = {}
@@ -263,6 +265,7 @@ class Probe:
         self._loop.reset()
         self._stalls.reset()
         self.executor.reset()
+        self._thread_pools.reset()
         self.pool.reset()
         self._collector.reset()
         with self._settled() as tallies:
@@ -305,6 +308,7 @@ class Probe:
             yield tallies
 
     def _on_beat(self) -> None:
+        self._thread_pools.look()
         with self._settled():
             pass
 
@@ -332,6 +336,7 @@ class Probe:
             failure=self.failure
             or self._loop.failure
             or self.executor.failure
+            or self._thread_pools.failure
             or self._collector.failure
             or self._stalls.failure,
             loop=self._loop.read(),
@@ -345,7 +350,18 @@ class Probe:
                 if (tallies := self._tallies(route))
             },
             threads=tuple(os_stats.read_threads() or ()),
+            thread_pools=self._thread_pools.read(self._by_thread()),
         )
+
+    def _by_thread(self) -> dict[threading.Thread, int]:
+        """How many requests each thread has handled since the reset, but those of a loop."""
+        handled: dict[threading.Thread, int] = {}
+        with self._settled() as tallies:
+            for tally in tallies:
+                if tally.thread is not None and not tally.loop_thread:
+                    count = (len(tally.kept) - tally.skipped) // 2 + tally.dropped
+                    handled[tally.thread] = handled.get(tally.thread, 0) + count
+        return {thread: count for thread, count in handled.items() if count}
 
     def _tallies(self, route: RouteWatch) -> tuple[TallyReading, ...]:
         """Those that have counted anything since the reset."""
@@ -357,6 +373,7 @@ class Probe:
 
     def glance(self) -> Moment:
         """The little that is asked for every second while a load runs."""
+        self._thread_pools.look()
         return Moment(self._loop.read(), self.executor.queued, os_stats.read())
 
 

@@ -10,6 +10,7 @@ from loopbench.servers.probe.event_loop import LoopReading
 from loopbench.servers.probe.executor import ExecutorReading
 from loopbench.servers.probe.garbage_collector import Pauses
 from loopbench.servers.probe.stalls.readings import StallsReading
+from loopbench.servers.probe.thread_pools import ThreadPoolReading
 from loopbench.servers.supervision.merging import (
     FIRST,
     FIRST_KNOWN,
@@ -48,7 +49,8 @@ class Observation:
     kept. Durations are pairs of us and count.
 
     failure: of the Probe itself. collector: a row a generation and process. routes: by name, those
-    that were asked. threads: those that live.
+    that were asked. threads: those that live. thread_pools: every pool, that of the loop's executor
+    among them.
     """
 
     pid: Annotated[int, FIRST]
@@ -61,6 +63,7 @@ class Observation:
     stalls: StallsReading
     routes: Annotated[dict[str, tuple[TallyReading, ...]], JOINED_BY_NAME]
     threads: Annotated[tuple[ThreadReading, ...], JOINED]
+    thread_pools: Annotated[tuple[ThreadPoolReading, ...], JOINED] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,11 +236,11 @@ class StallWatcher:
         if frame is None or self._clock_of_loop.away_since() != since:
             return
         stack = read_stack(frame)
-        task = asyncio.current_task(self._loop)
-        position = self._thread.position()
         request = None
         if stack is not None and stack.own_route and stack.route is not None:
             request = self._requests(stack.route) + 1
+        task = asyncio.current_task(self._loop)
+        position = self._thread.position()  # which gives the lock up
         self._record.samples.append(
             Sample(
                 at_ns=mark.at_ns,

@@ -1,0 +1,175 @@
+"""Every pool of threads in this process: how many threads, how many calls wait for one.
+
+Pools are found by what their threads run, so that nobody has to hand them over: executors of the
+standard library (asyncio's, asgiref's, a2wsgi's, gunicorn's), waitress's and anyio's. They are
+looked at ten times a second by the loop, and whenever the harness asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import thread as executor_threads
+from dataclasses import dataclass
+from typing import Any
+
+_MOST_LOOKS = 6_000
+"""Of ten minutes."""
+
+UNREADABLE = "the queue of these threads cannot be read"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLook:
+    """A pool at one instant. limit: the most threads that it may have; queued: calls that wait
+    for one; None where the pool does not say."""
+
+    name: str
+    threads: frozenset[int]
+    limit: int | None
+    queued: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPoolReading:
+    """A pool of threads since the reset.
+
+    pid: its process. threads: the most at once. most_queued, mean_queued: over all looks; None
+    where no look could read them. requests: how many requests of the suite's routes its threads
+    have handled. wait_mean_ns: mean_queued over the rate of those requests, by Little's law; None
+    without either. words: what could not be read; blank where everything was.
+    """
+
+    pid: int
+    pool: str
+    threads: int
+    limit: int | None
+    most_queued: int | None
+    mean_queued: float | None
+    requests: int
+    wait_mean_ns: float | None
+    words: str = ""
+
+
+class ThreadPoolsWatch:
+    """Looks at the pools, and keeps what it has seen since the reset."""
+
+    def __init__(self) -> None:
+        self.failure: str | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin counting anew."""
+        self._reset_at = time.perf_counter_ns()
+        self._seen: dict[str, deque[PoolLook]] = {}
+
+    def look(self) -> None:
+        """Note every pool as it is now. In the loop's thread anyio's queue can be read, too."""
+        try:
+            for one in pools():
+                self._seen.setdefault(one.name, deque(maxlen=_MOST_LOOKS)).append(one)
+        except Exception as error:  # the server goes on; the Run gets its Warning
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
+
+    def read(self, requests: Mapping[threading.Thread, int]) -> tuple[ThreadPoolReading, ...]:
+        """A reading a pool. requests: of the suite's routes, by the thread that handled them; the
+        loop's own thread not among them."""
+        self.look()
+        since_ns = time.perf_counter_ns() - self._reset_at
+        readings = [
+            _reading(name, list(looks), requests, since_ns)
+            for name, looks in self._seen.copy().items()
+        ]
+        pooled = {ident for looks in self._seen.values() for one in looks for ident in one.threads}
+        alone = {thread: n for thread, n in requests.items() if thread.ident not in pooled}
+        if alone:
+            names = ", ".join(sorted({_prefix(thread.name) for thread in alone}))
+            many = len(alone), None, None, None, sum(alone.values()), None
+            readings.append(ThreadPoolReading(os.getpid(), names, *many, UNREADABLE))
+        return tuple(readings)
+
+
+def _reading(
+    name: str, looks: list[PoolLook], requests: Mapping[threading.Thread, int], since_ns: int
+) -> ThreadPoolReading:
+    queued = [one.queued for one in looks if one.queued is not None]
+    idents = frozenset().union(*(one.threads for one in looks))
+    handled = sum(n for thread, n in requests.items() if thread.ident in idents)
+    mean = sum(queued) / len(queued) if queued else None
+    return ThreadPoolReading(
+        pid=os.getpid(),
+        pool=name,
+        threads=max(len(one.threads) for one in looks),
+        limit=looks[-1].limit,
+        most_queued=max(queued, default=None),
+        mean_queued=mean,
+        requests=handled,
+        wait_mean_ns=None if mean is None or not handled else mean * since_ns / handled,
+        words="" if queued else UNREADABLE,
+    )
+
+
+def pools() -> Iterator[PoolLook]:
+    """Every pool of this process that has a thread."""
+    members: dict[int, list[threading.Thread]] = {}
+    owners: dict[int, Any] = {}
+    anyio = []
+    for thread in threading.enumerate():
+        owner = _owner(thread)
+        if owner is not None:
+            members.setdefault(id(owner), []).append(thread)
+            owners[id(owner)] = owner
+        elif type(thread).__name__ == "WorkerThread" and type(thread).__module__[:6] == "anyio.":
+            anyio.append(thread)
+    for key, threads in members.items():
+        yield _look(owners[key], threads)
+    if anyio:
+        yield _anyio(anyio)
+
+
+def _owner(thread: threading.Thread) -> Any:
+    """The executor or dispatcher that a thread works for; None where it works for none that is
+    known, or that one does not exist any more. A thread keeps what it runs as long as it runs."""
+    target = getattr(thread, "_target", None)
+    if target is executor_threads._worker:
+        reference = getattr(thread, "_args", (None,))[0]
+        return reference() if callable(reference) else None
+    dispatcher = getattr(target, "__self__", None)
+    return dispatcher if type(dispatcher).__module__ == "waitress.task" else None
+
+
+def _look(owner: Any, threads: list[threading.Thread]) -> PoolLook:
+    idents = frozenset(thread.ident or 0 for thread in threads)
+    if type(owner).__module__ == "waitress.task":
+        return PoolLook("waitress", idents, len(idents), len(owner.queue))
+    name = _prefix(threads[0].name)
+    asgiref: Any = sys.modules.get("asgiref.sync")
+    if asgiref is not None and asgiref.SyncToAsync.single_thread_executor is owner:
+        name = "asgiref"
+    return PoolLook(name, idents, owner._max_workers, owner._work_queue.qsize())
+
+
+def _anyio(threads: list[threading.Thread]) -> PoolLook:
+    """Its limiter belongs to a loop, and is found from within that alone."""
+    idents = frozenset(thread.ident or 0 for thread in threads)
+    to_thread: Any = sys.modules.get("anyio.to_thread")
+    if to_thread is None or asyncio._get_running_loop() is None:
+        return PoolLook("anyio", idents, None, None)
+    limiter = to_thread.current_default_thread_limiter()
+    limit = limiter.total_tokens
+    return PoolLook(
+        "anyio",
+        idents,
+        int(limit) if limit != float("inf") else None,
+        limiter.statistics().tasks_waiting,
+    )
+
+
+def _prefix(name: str) -> str:
+    """The name that the threads of a pool have in common."""
+    return name.rstrip("0123456789").rstrip("_-") or name
