@@ -42,18 +42,16 @@ from loopbench.results.schema import (
 )
 
 _WRITTEN = (
-    *(
-        SLICES,
-        HISTOGRAMS,
-        FAILURES,
-        OBSERVATIONS,
-        THREADS,
-        THREAD_POOLS,
-        STALLS,
-        TIMELINE,
-        WORKERS,
-        RUNS,
-    ),
+    SLICES,
+    HISTOGRAMS,
+    FAILURES,
+    OBSERVATIONS,
+    THREADS,
+    THREAD_POOLS,
+    STALLS,
+    TIMELINE,
+    WORKERS,
+    RUNS,
 )
 """In this order: the row in runs.csv completes the Run."""
 

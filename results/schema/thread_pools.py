@@ -21,7 +21,7 @@ THREAD_POOLS = Table(
         count("thread_limit", "the most that it may have; blank where it does not say"),
         count(
             "queued_max",
-            "the most calls that waited for a thread, looked at ten times a second "
+            "the most calls that waited for a thread, looked at twice a second "
             "where a loop serves, else every second; blank where it cannot be read",
         ),
         number("queued_mean", "1", "the mean of the same"),

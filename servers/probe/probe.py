@@ -308,7 +308,7 @@ class Probe:
             yield tallies
 
     def _on_beat(self) -> None:
-        self._thread_pools.look()
+        self._thread_pools.beat()
         with self._settled():
             pass
 

@@ -2,7 +2,7 @@
 
 Pools are found by what their threads run, so that nobody has to hand them over: executors of the
 standard library (asyncio's, asgiref's, a2wsgi's, gunicorn's), waitress's and anyio's. They are
-looked at ten times a second by the loop, and whenever the harness asks.
+looked at twice a second by the loop, and whenever the harness asks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from typing import Any
 
 _MOST_LOOKS = 6_000
 """Of ten minutes."""
+
+SELDOM = 5
+"""Every so many beats the loop looks, which takes some 20 us."""
 
 UNREADABLE = "the queue of these threads cannot be read"
 
@@ -61,12 +64,19 @@ class ThreadPoolsWatch:
 
     def __init__(self) -> None:
         self.failure: str | None = None
+        self._beats = 0
         self.reset()
 
     def reset(self) -> None:
         """Begin counting anew."""
         self._reset_at = time.perf_counter_ns()
         self._seen: dict[str, deque[PoolLook]] = {}
+
+    def beat(self) -> None:
+        """Look now and then; called ten times a second."""
+        self._beats += 1
+        if self._beats % SELDOM == 0:
+            self.look()
 
     def look(self) -> None:
         """Note every pool as it is now. In the loop's thread anyio's queue can be read, too."""
