@@ -41,9 +41,8 @@ def test_wrong_usage_is_no_verdict(
 def test_a_reader_that_leaves_changes_no_verdict(folder: Folder) -> None:
     """`| head` may close the pipe: a regression stays one, without a traceback."""
     path = folder(Plan(fact=only(put_in(value="500"), side="candidate", fact="status")))
-    code = "from loopbench.results.regression.command import regression; regression()"
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)],
+        [sys.executable, "-m", "results", "regression", str(path)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
