@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.generator.clients.websocket import DISTINCT, prepared
+from loopbench.loadtests.messages.generator import At, WindowOpened
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Pushed
 from loopbench.loadtests.scenarios.table import SCENARIOS
@@ -23,9 +25,6 @@ USERS = 3
 RECEIVERS = 3
 RATE = 100
 MEASURED_S = 0.2
-LONG = {"measured_s": 0.5}
-"""So that message 40, due 0.4 s after a connection stands, is due in the window even where a busy
-machine begins the load 0.3 s after that."""
 
 
 def echo(*, new_connections: bool = False) -> Load:
@@ -40,11 +39,19 @@ def broadcast() -> Load:
     return Load("main", opening("f", "/ws/feed"), Broadcast(RECEIVERS, float(RATE), 32))
 
 
-def offer(generator: Generator, told: Told, load: Load, **changes: Any) -> Report:
+def offer(
+    generator: Generator,
+    told: Told,
+    load: Load,
+    opened: Callable[[], None] = lambda: None,
+    **changes: Any,
+) -> Report:
+    """opened: called once the window has opened."""
     own = {"measured_s": MEASURED_S, "drain_s": 3.0, "timeout_s": 5.0, "seed": 1, **changes}
     with socket_server(told):
         asked = spec_at(told.host, told.port, load, **own)
-        return generator.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
+        at: At = {WindowOpened: opened}
+        return generator.load(asked, bound_s=120.0, at=at, give_up=lambda: False)
 
 
 def total(report: Report) -> int:
@@ -208,26 +215,27 @@ def test_an_upgrade_that_never_comes(generator: Generator) -> None:
 # Pushed to.
 
 
+def hello(number: int, begun_ns: int) -> tuple[int, bytes]:
+    """When a message is due, and the message."""
+    due_ns = begun_ns + int(number * 1e9 / RATE)
+    return due_ns, encode(Frame(Op.TEXT, f"hello {number} {due_ns}".encode()))
+
+
 def pushes(numbers: Callable[[], Iterator[int]]) -> Callable[[], Iterator[tuple[float, bytes]]]:
     """Messages of these numbers, at the rate."""
 
     def sent() -> Iterator[tuple[float, bytes]]:
         begun_ns = time.time_ns()
         for number in numbers():
-            due_ns = begun_ns + int(number * 1e9 / RATE)
-            text = f"hello {number} {due_ns}".encode()
-            yield (due_ns - time.time_ns()) / 1e9, encode(Frame(Op.TEXT, text))
+            due_ns, message = hello(number, begun_ns)
+            yield (due_ns - time.time_ns()) / 1e9, message
 
     return sent
 
 
-def all_but(*left_out: int) -> Callable[[], Iterator[int]]:
-    return lambda: iter([number for number in range(500) if number not in left_out])
-
-
 def test_every_push_counts_once(generator: Generator) -> None:
     """All that were due in the window are owed, and all have come."""
-    report = offer(generator, Told(pushes=pushes(all_but())), pushed())
+    report = offer(generator, Told(pushes=pushes(lambda: iter(range(500)))), pushed())
     assert failures(report, "warmup") == failures(report, "measured") == {}
     owed = counted(report)["deliveries_owed"]
     each = RATE * MEASURED_S
@@ -236,9 +244,40 @@ def test_every_push_counts_once(generator: Generator) -> None:
     assert counted(report).get("deliveries_lost", 0) == 0
 
 
+Odd = Callable[[int, int], tuple[int, list[bytes]]]
+"""From number n and when number 0 was due to the number to go on with, and what is sent first."""
+
+
+class OddInTheWindow:
+    """Pushes what is odd about message n on each connection, n being due after the window has
+    opened, however long after the connections that is."""
+
+    def __init__(self, odd: Odd) -> None:
+        self._odd = odd
+        self._opened = threading.Event()
+
+    def __call__(self) -> Iterator[tuple[float, bytes]]:
+        begun_ns, number = time.time_ns(), 0
+        while not self._opened.is_set() or hello(number, begun_ns)[0] <= time.time_ns():
+            yield self._usual(number, begun_ns)
+            number += 1
+        after, sent = self._odd(number, begun_ns)
+        yield from ((0.0, message) for message in sent)
+        for number in range(after, 10_000):
+            yield self._usual(number, begun_ns)
+
+    def offer(self, generator: Generator) -> Report:
+        told = Told(pushes=self)
+        return offer(generator, told, pushed(), opened=self._opened.set, measured_s=1.0)
+
+    def _usual(self, number: int, begun_ns: int) -> tuple[float, bytes]:
+        due_ns, message = hello(number, begun_ns)
+        return (due_ns - time.time_ns()) / 1e9, message
+
+
 def test_a_push_that_skips_numbers(generator: Generator) -> None:
     """Each number that is left out is one failure and one delivery lost, and no other."""
-    report = offer(generator, Told(pushes=pushes(all_but(40, 41))), pushed(), **LONG)
+    report = OddInTheWindow(lambda number, _: (number + 2, [])).offer(generator)
     assert failures(report, "measured") == {"never sent, but a later one": 4}
     assert counted(report)["deliveries_lost"] == 4
     right = histogram(report, "service_time", "measured").count
@@ -247,8 +286,8 @@ def test_a_push_that_skips_numbers(generator: Generator) -> None:
 
 def test_a_push_that_comes_twice(generator: Generator) -> None:
     """The second is a failure, and nothing is lost by it."""
-    twice = pushes(lambda: iter(sorted([*range(500), 40])))
-    report = offer(generator, Told(pushes=twice), pushed(), **LONG)
+    twice = OddInTheWindow(lambda number, begun: (number + 1, [hello(number, begun)[1]] * 2))
+    report = twice.offer(generator)
     assert failures(report, "measured") == {"a message that had come before": 2}
     assert counted(report).get("deliveries_lost", 0) == 0
     assert histogram(report, "service_time", "measured").count == counted(report)["deliveries_owed"]
@@ -281,16 +320,9 @@ def test_a_push_that_ends(generator: Generator, numbers: list[int] | None, why: 
 
 def test_a_push_of_something_else(generator: Generator) -> None:
     """It is a failure, and what came right beside it still counts."""
-    usual = pushes(all_but())
-
-    def sent() -> Iterator[tuple[float, bytes]]:
-        for number, (wait_s, frame) in enumerate(usual()):
-            yield wait_s, frame
-            if number == 20:
-                for said in (b"goodbye 1 1", b"hello", b"hello 3 12345"):
-                    yield 0.0, encode(Frame(Op.TEXT, said))
-
-    report = offer(generator, Told(pushes=sent), pushed())
+    said = (b"goodbye 1 1", b"hello", b"hello 3 12345")
+    other = [encode(Frame(Op.TEXT, text)) for text in said]
+    report = OddInTheWindow(lambda number, _: (number, other)).offer(generator)
     assert failures(report, "measured") == {
         "another text message than the one that was due": 4,
         "a number and a time that do not belong together": 2,
