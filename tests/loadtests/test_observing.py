@@ -43,6 +43,7 @@ def plain_server() -> Iterator[ServerProcess]:
 # A request taken apart.
 
 
+@pytest.mark.alone
 def test_time_inside_the_handler(server: ServerProcess, generator: Generator) -> None:
     """A handler that awaits 50 ms: that is the part inside, and nearly all of the whole."""
     seen = undisturbed(server, generator, closed("sleep-async-50", 2), below_ms=54)
@@ -52,6 +53,7 @@ def test_time_inside_the_handler(server: ServerProcess, generator: Generator) ->
     assert seen.run()["handler_time_p50_ms"] == pytest.approx(inside, rel=0.1)
 
 
+@pytest.mark.alone
 def test_time_before_the_handler(server: ServerProcess, generator: Generator) -> None:
     """Eight users of 50 ms on four threads: the part before is the wait for a thread."""
     seen = undisturbed(server, generator, closed("sleep-sync-50", 8), below_ms=112)
