@@ -100,7 +100,7 @@ def tool(
         env=installed,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
     )
 
 

@@ -128,7 +128,10 @@ def _command(pid: int) -> list[bytes]:
 
 def reach(bench: Bench, moment: Any) -> None:
     """Wait until `moment(bench)` is true; fails with what the bench has said where it never is."""
-    assert eventually(lambda: bench.process.poll() is not None or bool(moment(bench))), bench.errors
+    reached = eventually(
+        lambda: bench.process.poll() is not None or bool(moment(bench)), bound_s=BOUND_S
+    )
+    assert reached, bench.errors
     assert bench.process.poll() is None, bench.errors
 
 

@@ -41,7 +41,7 @@ def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=variables,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
     )
 
 

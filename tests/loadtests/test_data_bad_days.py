@@ -32,7 +32,7 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers.choices import stacks
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 WINDOW_S = 4.5
 """psycopg's pool connects again a second, and then two, after it has lost its connections."""
 WITH_STORES = ("aiohttp", "quart-hypercorn")

@@ -30,7 +30,7 @@ with locked(Path(sys.argv[1])):
 def refused(*words: str) -> str:
     """Run a command that must end with 1 and one line on standard error; returns that line."""
     done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=240
     )
     assert done.returncode in (1, 3), done
     return one_error(done.stderr)

@@ -35,7 +35,7 @@ def bench_under(prelude: str, folder: Path, *options: str) -> subprocess.Complet
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=240,
     )
 
 

@@ -167,7 +167,7 @@ def test_servers_run_refuses_the_same(form: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
     )
     assert done.returncode == 2, done
     assert SECRET not in done.stderr

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,17 +21,7 @@ from loopbench.loadtests.services.services import (
     postgres_server,
     redis_server,
 )
-
-BOUND_S = 20.0
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + BOUND_S
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+from tests.servers.processes import BOUND_S, eventually
 
 
 def pinged(service: Service) -> bool:

@@ -330,7 +330,7 @@ def test_a_reader_that_leaves_early_is_no_error(folder: Path) -> None:
     )
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert (process.returncode, errors) == (0, b"")
 
 

@@ -132,6 +132,6 @@ def _command(folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
         check=False,
     )

@@ -232,7 +232,7 @@ with probe.watching() as live:
 def test_a_forked_process_counts_its_own() -> None:
     """The child begins with nothing, and the parent keeps what it has."""
     done = subprocess.run(
-        [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, timeout=240
     )
     assert done.stdout == (
         '[{"mine": true, "requests": [1]}, {"mine": true, "requests": [5]}]\n'

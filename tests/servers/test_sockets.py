@@ -34,7 +34,7 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE, STACKS, keeps_exchanges
 from tests.servers.choices import KINDS, here
 
-BOUND_S = 15.0
+BOUND_S = 60.0
 MANY_FRAMES = 800
 """Of 60 kB each: far more than the kernel keeps for both ends of a connection."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from loopbench.servers.contract.http import Request
 from loopbench.servers.lifecycle.in_loop import Server
 
-BOUND_S = 10.0
+BOUND_S = 60.0
 """When a test gives up on an answer. Nothing is measured with it."""
 
 

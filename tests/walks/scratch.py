@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.trees import copy_suite
 
-BOUND_S = 60.0
+BOUND_S = 240.0
 
 
 class Scratch:

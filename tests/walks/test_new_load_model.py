@@ -112,7 +112,7 @@ def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
     )
 
 

@@ -19,7 +19,7 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.stacks import STACKS, available
 from tests.trees import copy_suite
 
-BOUND_S = 60.0
+BOUND_S = 240.0
 TABLE = "servers/stacks.py"
 
 NEW_ROW = """
