@@ -168,8 +168,8 @@ def test_a_set_up_that_is_there_is_left_alone(tmp_path: Path) -> None:
     for inputs, made in (
         ({}, "python3 aiohttp quart-hypercorn\n"),
         (
-            {"python": "/opt/python3.13", "stacks": "quart-uvicorn"},
-            "/opt/python3.13 quart-uvicorn\n",
+            {"python": "python3.13", "stacks": "quart-uvicorn"},
+            "python3.13 quart-uvicorn\n",
         ),
     ):
         assert _run("Set the suite up", suite, tmp_path, inputs).status == 0
