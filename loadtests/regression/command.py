@@ -27,6 +27,7 @@ from loopbench.loadtests.regression.sides.sides import (
     LOCK_WITH_ALL_STACKS,
     Role,
     Side,
+    Wanted,
     opened,
     this_tree,
     wanted,
@@ -242,12 +243,13 @@ def _sides(base: str | None, candidate: str | None, wish: Wish) -> Iterator[tupl
     lock = LOCK_WITH_ALL_STACKS if more else LOCK
     roots = needed(name for stack in wish.stacks for name in STACKS[stack].packages)
     named = ((Role.BASE, base), (Role.CANDIDATE, candidate))
-    found = [
-        # The questions about behaviour are asked by the side's own harness, which needs all.
-        wanted(name, _say, role=role, lock=lock, roots=None if wish.behaviour else roots)
-        for role, name in named
-        if name is not None
-    ]
+    found: list[Wanted] = []
+    for role, name in named:
+        if name is not None:
+            # The questions about behaviour are asked by the side's own harness, which needs all.
+            needs = None if wish.behaviour else roots
+            beside = found[0] if found else None
+            found.append(wanted(name, _say, role=role, lock=lock, roots=needs, beside=beside))
     with ExitStack() as cleanup:
         sides = [cleanup.enter_context(opened(one, wish.stacks)) for one in found]
         if candidate is None:

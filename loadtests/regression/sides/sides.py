@@ -9,7 +9,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -114,11 +114,14 @@ def wanted(
     root: Path = ROOT,
     lock: str = LOCK,
     roots: Sequence[str] | None = None,
+    beside: Wanted | None = None,
 ) -> Wanted:
     """What a person asked for, a git ref or versions of packages, looked up.
 
     lock: the file of the side's tree that its environment is made from, where it needs one.
     roots: the distributions that are needed, with all that they need; None: all of the lock.
+    beside: the other side, whose versions are taken before the lock's, so that both differ by what
+    was named and by nothing else.
     Raises HarnessError with the one reason why it cannot be had.
     """
     here = root / lock
@@ -126,7 +129,7 @@ def wanted(
         if not here.is_file():
             raise HarnessError(f"{lock} is missing, so the environment is not known")
         text, replaced = here.read_text(encoding="utf-8"), wish.split()
-        pins = packages.chosen(text, replaced, roots)
+        pins = packages.chosen(_like(text, beside), replaced, roots)
         _tell(role, wish, text, replaced, pins, say)
         return Wanted(role, wish, None, pins)
     ref = worktree.resolved(wish, root)
@@ -139,19 +142,32 @@ def wanted(
     return Wanted(role, wish, ref, packages.chosen(there, (), roots))
 
 
+def _like(lock: str, other: Wanted | None) -> str:
+    """A lock with another side's versions of what that side does not name."""
+    if other is None or other.pins is None or not are_packages(other.name):
+        return lock
+    named = _names(other.name.split())
+    pins = pins_of(lock) | {pin.name: pin for pin in other.pins if pin.name not in named}
+    return "".join(f"{pin}\n" for pin in pins.values())
+
+
+def _names(requirements: Iterable[str]) -> set[str]:
+    return {normal(re.split(r"[\[=~!<>]", requirement)[0]) for requirement in requirements}
+
+
 def _tell(
     role: Role, wish: str, lock: str, replaced: Sequence[str], pins: Sequence[Pin], say: Say
 ) -> None:
     """Which environment that is, and what else is not as in the lock."""
     locked = pins_of(lock)
-    named = {normal(re.split(r"[\[=~!<>]", requirement)[0]) for requirement in replaced}
+    named = _names(replaced)
     others = [
         f"{pin.name} {pin.version}"
         for pin in pins
         if pin.name not in named
         and (pin.name not in locked or locked[pin.name].version != pin.version)
     ]
-    more = f"; not as in the lock either, since it needs them: {', '.join(others)}"
+    more = f"; not as in the lock, so that all fit: {', '.join(others)}"
     say(f"{role}: an environment of its own with {wish}{more if others else ''}")
 
 

@@ -19,6 +19,7 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import cache, packages, resolution
 from loopbench.loadtests.regression.sides.resolution import Pin, pins_of
+from loopbench.loadtests.regression.sides.sides import LOCK, Wanted, wanted
 from tests.conftest import ROOT
 
 
@@ -132,6 +133,31 @@ def test_a_package_of_the_lock_that_cannot_stay_as_it_is(lock: str) -> None:
     """What needs the lock's version of the replaced one gives way, too."""
     pins = packages.chosen(lock, ["base==1.0"], ["above", "tiny"])
     assert _versions(pins) == ["above==1.0", "base==1.0", "tiny==1.0"]
+
+
+def test_both_sides_differ_by_what_was_named_alone(lock: str, tmp_path: Path) -> None:
+    """What had to give way on the base's side is the same on the candidate's, where the lock's
+    version would do; without a base beside it the candidate keeps that."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / LOCK).write_text(lock)
+    said: list[str] = []
+
+    def side(wish: str, beside: Wanted | None = None) -> Wanted:
+        return wanted(wish, said.append, root=root, roots=["above", "tiny"], beside=beside)
+
+    base = side("base==1.0")
+    assert _versions(base.pins or ()) == ["above==1.0", "base==1.0", "tiny==1.0"]
+    candidate = side("base==2.0", base)
+    assert _versions(candidate.pins or ()) == ["above==1.0", "base==2.0", "tiny==1.0"]
+    alone = side("base==2.0")
+    assert _versions(alone.pins or ()) == ["above==2.0", "base==2.0", "tiny==1.0"]
+    more = "; not as in the lock, so that all fit: above 1.0"
+    assert said == [
+        f"base: an environment of its own with base==1.0{more}",
+        f"base: an environment of its own with base==2.0{more}",
+        "base: an environment of its own with base==2.0",
+    ]
 
 
 def test_exact_versions_are_looked_up_once(
