@@ -118,9 +118,14 @@ def _compared(centre: float, low: float, high: float) -> dots.Compared:
 
 def test_what_may_be_chance_is_hollow() -> None:
     """A mark is filled where the interval leaves out 1, and only there."""
-    rows = [("a", "a", [_compared(1.1, 0.9, 1.3)]), ("b", "b", [_compared(1.2, 1.1, 1.3)])]
+    alone = dots.Compared("one", dots.Dot(Look(0, "", "circle"), 1.2), "1.20x ?")
+    rows = [
+        ("a", "a", [_compared(1.1, 0.9, 1.3)]),
+        ("b", "b", [_compared(1.2, 1.1, 1.3)]),
+        ("c", "c", [alone]),
+    ]
     marks = of_class(picture(dots.ratios("ratios", rows)), "mark")
-    assert ["hollow" in mark.get("class", "") for mark in marks] == [True, False]
+    assert ["hollow" in mark.get("class", "") for mark in marks] == [True, False, True]
 
 
 def test_a_ratio_without_a_place_is_said_in_words_alone() -> None:

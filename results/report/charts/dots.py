@@ -159,7 +159,7 @@ def _dot(scale: Scale, dot: Dot, top: float, y: float, told: str, words: str = "
         ticks = (f"M{number(x)} {number(y - 3)}v6" for x in sorted(rounds))
         drawn += path("".join(ticks), "rounds")
     if scale.shows(dot.centre):
-        hollow = dot.interval is not None and bool(words) and 1.0 in dot.interval
+        hollow = bool(words) and (dot.interval is None or 1.0 in dot.interval)
         drawn += mark(dot.look, along(scale.share(dot.centre)), y, 3.5, hollow=hollow)
     stack = "" if dot.stack is None else f' data-s="{dot.stack}"'
     return (
@@ -182,7 +182,7 @@ def ratios(title: str, lines: Sequence[tuple[str, str, Sequence[Compared]]]) -> 
     """Ratios on one logarithmic axis with a line at 1, each with its words above its mark.
 
     lines: scenario, its name, and the stacks that are compared there. A mark whose interval
-    contains 1 is hollow: the difference may be chance.
+    contains 1, or that has none, is hollow: the difference may be chance.
     """
     every = [one for _, _, found in lines for one in found]
     several = len({one.name for one in every}) > 1

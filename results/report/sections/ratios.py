@@ -87,17 +87,23 @@ def _differences(material: Material, kind: Kind) -> Iterator[Found]:
 
 
 def _undecided(found: Mapping[Kind, list[Found]]) -> str:
-    """What cannot be told apart, in a sentence; blank where everything can."""
-    told = []
-    for kind, rows in found.items():
-        places = dict.fromkeys(
-            one.name for _, several in rows for one in several if one.standing is Standing.SAME
-        )
-        if places:
-            told.append(f"{kind.title} in {formatting.listed(places)}")
-    if not told:
-        return ""
-    return f" The interval is wider than the effect (a hollow mark) for: {'; '.join(told)}."
+    """What a hollow mark stands for here, in sentences; blank where there is none."""
+    said = ""
+    for standing, begin in _HOLLOW.items():
+        told = []
+        for kind, rows in found.items():
+            names = (one.name for _, several in rows for one in several if one.standing is standing)
+            if places := dict.fromkeys(names):
+                told.append(f"{kind.title} in {formatting.listed(places)}")
+        if told:
+            said += f" {begin} (a hollow mark) for: {'; '.join(told)}."
+    return said
+
+
+_HOLLOW = {
+    Standing.SAME: "The interval is wider than the effect",
+    Standing.TOO_FEW: "There are too few Rounds for an interval",
+}
 
 
 def _panel(material: Material, kind: Kind, rows: Sequence[Found]) -> Panel:
