@@ -114,7 +114,7 @@ help: ## List the targets
 	@echo '          PROCESSES, SEED, OUT (folder)'
 	@echo '  why     STACKS, CASES="plain async", REQUESTS (in one count), OUT (folder)'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
-	@echo '              LAYERS="facts instructions time", ROUNDS, OUT (folder)'
+	@echo '              LAYERS="facts behaviour instructions memory tails time", ROUNDS, OUT (folder)'
 	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'
 	@echo '  report  RUN (folder), FORMAT (html or md)'
 	@echo '  test, test-quick  TESTS (files or folders)'

@@ -2,44 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, TypeVar
 
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression.folder import Folder
-from loopbench.loadtests.regression.layers import behaviour as questions
-from loopbench.loadtests.regression.layers import facts, instructions, slices
+from loopbench.loadtests.regression.folder import TABLE_OF, Folder
+from loopbench.loadtests.regression.layers import (
+    behaviour,
+    facts,
+    functions,
+    instructions,
+    memory,
+    slices,
+    tails,
+)
+from loopbench.loadtests.regression.layers.instructions import Counts
 from loopbench.loadtests.regression.parallel import Patience, side_by_side
 from loopbench.loadtests.regression.sides.equal_paths import alike
-from loopbench.loadtests.regression.sides.sides import Say, Side
-from loopbench.results.schema import Row
+from loopbench.loadtests.regression.sides.sides import Role, Say, Side
+from loopbench.results.schema import (
+    FUNCTIONS,
+    UNCOUNTED,
+    Row,
+    SchemaError,
+    read_table,
+)
 from loopbench.results.schema.regression import Layer
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
+
+T = TypeVar("T")
+
+SIDE_BY_SIDE = "not asked: it compares two sides that are asked in turn, so name a base"
+"""Why a layer has nothing to compare with a baseline from another occasion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is to be measured.
 
-    behaviour: whether the questions about behaviour are asked, too. routes: names of the Cases
-    whose instructions are counted; None: one of each route. cells: stack and case of layer 3.
+    routes: names of the Cases whose instructions are counted; None: one of each route.
+    cells: stack and case of the layer of times; those of tails, too. known: the folder of the
+    baseline, which a candidate that stands alone is compared with.
     """
 
     layers: tuple[Layer, ...]
     stacks: tuple[str, ...]
     cells: tuple[tuple[str, str], ...]
     seed: int
-    behaviour: bool = False
     routes: tuple[str, ...] | None = None
     counts: instructions.Plan = field(default_factory=instructions.Plan)
     rounds: int = slices.ROUNDS
     slice_s: float = slices.SLICE_S
     yardstick: tuple[str, ...] = slices.YARDSTICK_CASES
+    known: Path | None = None
+
+    @property
+    def behaviour(self) -> bool:
+        """Whether the questions about behaviour are asked, which takes the sides' own harness."""
+        return Layer.BEHAVIOUR in self.layers
 
 
 def cells_of(stacks: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -56,10 +83,13 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
         if layer not in wish.layers:
             continue
         bound = _BOUNDS[layer](wish, sides)
+        if layer is Layer.TAILS and len(sides) < 2:
+            folder.failed(layer, SIDE_BY_SIDE, bound)
+            continue
         say(f"{layer}: {_DOING[layer]}")
         try:
-            _LAYERS[layer](wish, sides, folder, say)
-        except (HarnessError, ServerError, ControlError, OSError) as error:
+            bound |= _LAYERS[layer](wish, sides, folder, say) or {}
+        except (HarnessError, ServerError, ControlError, OSError, HTTPException) as error:
             why = " ".join(str(error).split()) or type(error).__name__
             folder.failed(layer, why, bound)
             say(f"{layer}: not measured: {why}")
@@ -69,40 +99,146 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
 
 _DOING = {
     Layer.FACTS: "answers, threads, loops and blocking of each route",
+    Layer.BEHAVIOUR: "the questions about behaviour",
     Layer.INSTRUCTIONS: "instructions of each route, under callgrind",
+    Layer.MEMORY: "what is kept of requests that have ended",
+    Layer.TAILS: "slow requests among many, in turn",
     Layer.TIME: "loads in turn",
 }
 
 
 def _facts(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
-    def work(side: Side, patience: Patience) -> list[Row]:
-        return facts.measure(side, wish.stacks, folder.log, patience)
+    def asked(only: Collection[facts.Subject] | None) -> list[list[Row]]:
+        def work(side: Side, patience: Patience) -> list[Row]:
+            return facts.measure(side, wish.stacks, folder.log, patience, only)
 
-    for rows in side_by_side(sides, _named(work)):
-        folder.append(Layer.FACTS, rows)
-    if wish.behaviour:
-        for side in sides:
-            say(f"facts: the questions about behaviour, of the {side.role}")
-            folder.append(Layer.FACTS, questions.measure(side, wish.stacks, folder.log))
+        return side_by_side(sides, _named(work))
+
+    rows = asked(None)
+    for _ in range(facts.AGAIN):
+        different = facts.differing(*_pair(Layer.FACTS, rows, sides, wish))
+        if not different:
+            break
+        say(f"facts: the sides differ in {len(different)} subjects, which are asked again")
+        rows = [[*one, *more] for one, more in zip(rows, asked(different), strict=True)]
+    for found in rows:
+        folder.append(Layer.FACTS, found)
 
 
-def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+def _behaviour(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+    def asked(questions: Sequence[str]) -> list[list[Row]]:
+        # One side after the other: the questions that compare times are asked on their own.
+        return [questions_of(side, questions) for side in sides]
+
+    def questions_of(side: Side, questions: Sequence[str]) -> list[Row]:
+        say(f"behaviour: {len(questions) or 'all'} questions, of the {side.role}")
+        return behaviour.measure(side, wish.stacks, folder.log, questions)
+
+    rows = asked(())
+    for _ in range(behaviour.AGAIN):
+        different = behaviour.differing(*_pair(Layer.BEHAVIOUR, rows, sides, wish))
+        if not different:
+            break
+        rows = [[*one, *more] for one, more in zip(rows, asked(different), strict=True)]
+    for found in rows:
+        folder.append(Layer.BEHAVIOUR, found)
+
+
+def _pair(
+    layer: Layer, rows: Sequence[Sequence[Row]], sides: Sequence[Side], wish: Wish
+) -> tuple[Sequence[Row], Sequence[Row]]:
+    """The rows of base and candidate; those of the base perhaps from the baseline's folder.
+    Without any base there is nothing that could differ. Raises HarnessError."""
+    if len(rows) == 2:
+        return rows[0], rows[1]
+    table, known = TABLE_OF[layer], wish.known
+    if known is None or sides[0].role is Role.BASE or not (known / table.filename).is_file():
+        return (), rows[0]
+    try:
+        return list(read_table(known, table)), rows[0]
+    except SchemaError as error:
+        raise HarnessError(f"the baseline cannot be read: {error}") from None
+
+
+def _instructions(
+    wish: Wish, sides: Sequence[Side], folder: Folder, say: Say
+) -> dict[str, Any] | None:
     lacking = missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
     different = set(not_compared(sides))
 
+    def counted(stacks: Sequence[str], plan: instructions.Plan, before: int) -> list[Counts]:
+        def work(side: Side, patience: Patience) -> Counts:
+            chosen = {
+                name: case
+                for name, case in instructions.cases_of(side).items()
+                if name not in different and (wish.routes is None or name in wish.routes)
+            }
+            return instructions.measure(side, dict.fromkeys(stacks, chosen), plan, patience, before)
+
+        return side_by_side(moved, _named(work))
+
+    with alike(sides) as moved:
+        found = counted(wish.stacks, wish.counts, 0)
+        for repeat in range(wish.counts.repeats, wish.counts.repeats + instructions.AGAIN):
+            pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], sides, wish)
+            doubtful = instructions.in_doubt(*pair)
+            if not doubtful:
+                break
+            say(f"instructions: {', '.join(doubtful)} counted again, since repeats differ")
+            again = counted(doubtful, replace(wish.counts, repeats=1), repeat)
+            for one, more in zip(found, again, strict=True):
+                one.rows.extend(more.rows)
+                one.reasons.update(more.reasons)
+    for side, one in zip(sides, found, strict=True):
+        folder.append(Layer.INSTRUCTIONS, one.rows)
+        if one.reasons:
+            folder.append_to(UNCOUNTED, _reasons(side, one))
+    return _functions(sides, found, folder, say) if len(sides) == 2 else None
+
+
+def _functions(
+    sides: Sequence[Side], found: Sequence[Counts], folder: Folder, say: Say
+) -> dict[str, Any] | None:
+    """Count the routes that grew by function; what could not be is said in the layer's bound."""
+    routes = functions.grown(*(one.rows for one in found))
+    if not routes:
+        return None
+    say(f"instructions: by function, of {', '.join(' '.join(route) for route in routes)}")
+    try:
+        for rows in functions.rows_of(sides, routes):
+            folder.append_to(FUNCTIONS, rows)
+    except (HarnessError, ServerError, ControlError, OSError) as error:
+        why = " ".join(str(error).split())
+        return {"functions": f"which functions grew is not known: {why}"}
+    return None
+
+
+def _reasons(side: Side, counts: Counts) -> Iterator[Row]:
+    for (stack, route), reason in counts.reasons.items():
+        yield {"side": str(side.role), "stack": stack, "route": route, "reason": reason}
+
+
+def _memory(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+    different = set(not_compared(sides))
+
     def work(side: Side, patience: Patience) -> list[Row]:
-        chosen = {
+        cases = {
             name: case
             for name, case in instructions.cases_of(side).items()
             if name not in different and (wish.routes is None or name in wish.routes)
         }
-        return instructions.measure(side, dict.fromkeys(wish.stacks, chosen), wish.counts, patience)
+        return memory.measure(side, cases, wish.stacks, folder.log, patience)
 
-    with alike(sides) as moved:
-        for rows in side_by_side(moved, _named(work)):
-            folder.append(Layer.INSTRUCTIONS, rows)
+    for rows in side_by_side(sides, _named(work)):
+        folder.append(Layer.MEMORY, rows)
+
+
+def _tails(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+    plan = tails.Plan(_common(wish.cells, sides), wish.seed)
+    for rows in tails.measure(plan, sides, folder.log):
+        folder.append(Layer.TAILS, rows)
 
 
 def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
@@ -124,19 +260,22 @@ def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
                 folder.append(Layer.TIME, rows)
 
 
-_LAYERS: Mapping[Layer, Callable[[Wish, Sequence[Side], Folder, Say], None]] = {
+_LAYERS: Mapping[Layer, Callable[[Wish, Sequence[Side], Folder, Say], dict[str, Any] | None]] = {
     Layer.FACTS: _facts,
+    Layer.BEHAVIOUR: _behaviour,
     Layer.INSTRUCTIONS: _instructions,
+    Layer.MEMORY: _memory,
+    Layer.TAILS: _tails,
     Layer.TIME: _time,
 }
 
 
 def _named(
-    work: Callable[[Side, Patience], list[Row]],
-) -> Callable[[Side, Patience], list[Row]]:
+    work: Callable[[Side, Patience], T],
+) -> Callable[[Side, Patience], T]:
     """`work`, with the side's name before what goes wrong with it."""
 
-    def named(side: Side, patience: Patience) -> list[Row]:
+    def named(side: Side, patience: Patience) -> T:
         try:
             return work(side, patience)
         except (HarnessError, ServerError, ControlError, OSError) as error:
@@ -174,10 +313,14 @@ def _facts_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
     return {
         "stacks": list(wish.stacks),
         "asks": facts.ASKS,
+        "again": facts.AGAIN,
         "work_ms": facts.WORK_MS,
-        "behaviour": wish.behaviour,
         "other_requests": not_compared(sides),
     }
+
+
+def _behaviour_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+    return {"stacks": list(wish.stacks), "again": behaviour.AGAIN}
 
 
 def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
@@ -185,7 +328,29 @@ def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
         "stacks": list(wish.stacks),
         "requests": wish.counts.requests,
         "repeats": wish.counts.repeats,
+        "again": instructions.AGAIN,
         "warm_requests": [instructions.FIRST_REQUESTS, instructions.WARM_REQUESTS],
+        "other_requests": not_compared(sides),
+    }
+
+
+def _memory_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+    return {
+        "stacks": list(wish.stacks),
+        "requests": memory.REQUESTS,
+        "repeats": memory.REPEATS,
+        "other_requests": not_compared(sides),
+    }
+
+
+def _tails_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+    return {
+        "stacks": list(wish.stacks),
+        "cells": [list(cell) for cell in wish.cells],
+        "batches": tails.BATCHES,
+        "requests": tails.REQUESTS,
+        "slow_ms": tails.SLOW_MS,
+        "seed": wish.seed,
         "other_requests": not_compared(sides),
     }
 
@@ -208,6 +373,9 @@ def _time_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
 
 _BOUNDS: Mapping[Layer, Callable[[Wish, Sequence[Side]], dict[str, Any]]] = {
     Layer.FACTS: _facts_bound,
+    Layer.BEHAVIOUR: _behaviour_bound,
     Layer.INSTRUCTIONS: _instructions_bound,
+    Layer.MEMORY: _memory_bound,
+    Layer.TAILS: _tails_bound,
     Layer.TIME: _time_bound,
 }

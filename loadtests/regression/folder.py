@@ -16,9 +16,12 @@ from loopbench.loadtests.rows.results_folder import cannot_begin, cannot_write
 from loopbench.results.schema import (
     FACTS,
     INSTRUCTIONS,
+    MEMORY,
     REGRESSIONS_FOLDER,
     SCHEMA_VERSION,
+    SIDE_ANSWERS,
     SLOTS,
+    TAILS,
     Row,
     Table,
     TableWriter,
@@ -30,7 +33,10 @@ LOG_FILE = "log.txt"
 
 TABLE_OF: Mapping[Layer, Table] = {
     Layer.FACTS: FACTS,
+    Layer.BEHAVIOUR: SIDE_ANSWERS,
     Layer.INSTRUCTIONS: INSTRUCTIONS,
+    Layer.MEMORY: MEMORY,
+    Layer.TAILS: TAILS,
     Layer.TIME: SLOTS,
 }
 
@@ -73,7 +79,10 @@ class Folder:
 
     def append(self, layer: Layer, rows: Iterable[Row]) -> None:
         """Add rows to the layer's table. Raises HarnessError when the disk does not take them."""
-        table = TABLE_OF[layer]
+        self.append_to(TABLE_OF[layer], rows)
+
+    def append_to(self, table: Table, rows: Iterable[Row]) -> None:
+        """Add rows to any table of the check. Raises HarnessError as `append` does."""
         try:
             with TableWriter(self.path, table) as writer:
                 writer.append(rows)

@@ -36,10 +36,10 @@ class Edit:
 
 
 @contextmanager
-def copy(edit: Edit | None = None, *, root: Path = ROOT) -> Iterator[Path]:
+def copy(*edits: Edit, root: Path = ROOT) -> Iterator[Path]:
     """The servers' part of a tree, copied and perhaps edited; gone afterwards."""
     with copied(root) as tree:
-        if edit is not None:
+        for edit in edits:
             apply(edit, tree)
         yield tree
 
@@ -56,10 +56,28 @@ def apply(edit: Edit, tree: Path) -> None:
     path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
 
 
-def more_work(steps: int) -> Edit:
-    """So many turns of an empty loop before the constant answer."""
-    answer = "    return respond(basic.plain())\n"
-    return Edit(_FILE, answer, f"    for _ in range({steps}):\n        pass\n{answer}")
+_ANSWERS: Mapping[str, str] = {
+    "plain": "    return respond(basic.plain())\n",
+    "json": "    return respond(basic.echo_json(await request.read()))\n",
+    "middleware-10": "    request[_PASSED] = request.get(_PASSED, 0) + 1\n",
+}
+"""The line that answers, by the Case that it answers; a layer's, by a Case that passes it."""
+
+
+def before(case: str, *lines: str) -> Edit:
+    """These lines before the one that answers."""
+    answer = _ANSWERS[case]
+    return Edit(_FILE, answer, "".join(f"    {line}\n" for line in lines) + answer)
+
+
+def leaking(what: str) -> Edit:
+    """Each request for CASE leaves this behind."""
+    return before(CASE, f"globals().setdefault('_LEFT', []).append({what})")
+
+
+def more_work(steps: int, case: str = CASE) -> Edit:
+    """So many turns of an empty loop before the answer."""
+    return before(case, f"for _ in range({steps}):", "    pass")
 
 
 FACTS: Mapping[str, tuple[Edit, str, str]] = {
@@ -97,4 +115,41 @@ FACTS: Mapping[str, tuple[Edit, str, str]] = {
         "blocked",
     ),
 }
-"""What layer 1 has to see: the edit, and the subject and fact that it has to name."""
+"""What the layer of facts has to see: the edit, and the subject and fact that it has to name."""
+
+FACTS_OF_HEADERS: Mapping[str, tuple[Edit, str, str]] = {
+    "a header less": (
+        Edit(_FILE, '        headers["Allow"] = allow\n', "        pass\n"),
+        "wrong-method",
+        "headers",
+    ),
+    "a Date that stands still": (
+        Edit(
+            _FILE,
+            '    headers = CIMultiDict({"Content-Type": content_type})\n',
+            '    headers = CIMultiDict({"Content-Type": content_type})\n'
+            '    headers["Date"] = "Thu, 01 Jan 2026 00:00:00 GMT"\n',
+        ),
+        "Date header",
+        "moves",
+    ),
+    "a 204": (
+        Edit(_FILE, _ANSWERS["json"], "    return web.Response(status=204)\n"),
+        "json",
+        "status",
+    ),
+}
+"""The same; each for a tree of its own, since they would hide each other."""
+
+LEAK_OF_BYTES = leaking("bytes(10240)")
+LEAK_OF_AN_OBJECT = leaking("object()")
+SELDOM_SLOW = before(
+    CASE,
+    "turn = globals().setdefault('_TURNS', __import__('itertools').count(1))",
+    "if next(turn) % 100 == 0:",
+    "    __import__('time').sleep(0.005)",
+)
+"""Every hundredth request blocks the loop for 5 ms."""
+
+ANOTHER_HOP = before(CASE, "await asyncio.to_thread(int)")
+"""A hop through a worker thread."""

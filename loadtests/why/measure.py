@@ -18,7 +18,7 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import Counter, counting
-from loopbench.loadtests.regression.layers.instructions import REQUESTS, counted, windows
+from loopbench.loadtests.regression.layers.instructions import REQUESTS, counted, taken_of_all
 from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.why import callgrind_file, perf_map
 from loopbench.loadtests.why.tree import Tree, per_request, tree_of
@@ -72,13 +72,14 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """python: the interpreter of an environment of the suite. named: whether it names its Python
-    functions. root: the tree that serves."""
+    functions. root: the tree that serves. plain: whether to count without trampolines, too."""
 
     python: Path
     named: bool
     requests: int = REQUESTS
     repeats: int = REPEATS
     root: Path = ROOT
+    plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def measure(
 ) -> list[Measured]:
     """Count every subject `plan.repeats` times by function, and plainly PLAIN_REPEATS times at
     most. Raises HarnessError and ServerError."""
-    plainly = min(plan.repeats, PLAIN_REPEATS) if plan.named else 0
+    plainly = min(plan.repeats, PLAIN_REPEATS) if plan.named and plan.plain else 0
     patience = Patience()
     with _scratch() as folder, _parsers() as parsers, ThreadPoolExecutor(AT_ONCE) as pool:
         try:
@@ -163,7 +164,7 @@ def _profile(
         variables=variables,
     ) as counter:
         with _map_of(counter, plan) as symbols:
-            for name, dump in windows(
+            for name, dump in taken_of_all(
                 counter, subject.cases, plan.requests, patience, lambda *of: of[0].dump(*of[1:])
             ):
                 kept = Path(tempfile.mkdtemp(dir=folder))

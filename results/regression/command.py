@@ -72,7 +72,7 @@ def regression(
     """Judge what `loadtests regression` measured in FOLDER.
 
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken. Writes
-    regression.csv, regression.md, junit.xml, and JSON for other tools into FOLDER.
+    regression.csv, regression.md, junit.xml, exit_status, and JSON for other tools into FOLDER.
     """
     from loopbench.results.regression import evidence, verdict
     from loopbench.results.regression.finding import Settings
@@ -115,6 +115,7 @@ def _print(judged: Report, every: bool, written: list[str]) -> None:
             break_on_hyphens=False,
             break_long_words=False,
         )
+    lines.append(f"Exit status: {int(judged.status)}")
     try:
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()

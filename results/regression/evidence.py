@@ -27,28 +27,39 @@ from loopbench.results.schema.regression import SIDES_FILE, Layer
 
 TABLE_OF: Mapping[Layer, Table] = {
     Layer.FACTS: schema.FACTS,
+    Layer.BEHAVIOUR: schema.SIDE_ANSWERS,
     Layer.INSTRUCTIONS: schema.INSTRUCTIONS,
+    Layer.MEMORY: schema.MEMORY,
+    Layer.TAILS: schema.TAILS,
     Layer.TIME: schema.SLOTS,
 }
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     schema.INSTRUCTIONS.name: ("side", "stack", "route", "repeat"),
+    schema.MEMORY.name: ("side", "stack", "subject", "repeat"),
+    schema.TAILS.name: ("side", "stack", "case", "batch"),
     schema.SLOTS.name: ("side", "round", "slot", "stack", "case", "users"),
 }
-"""What may not stand in a table twice. A fact may: it is one of a set."""
+"""What may not stand in a table twice. A fact and an answer may: they are asked for again."""
 
 BASELINE_FOLDER = schema.REGRESSIONS_FOLDER.parent / BASELINE
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One side, and the rows that are its own; yardstick: slots of the same occasion."""
+    """One side, and the rows that are its own; yardstick: slots of the same occasion.
+
+    uncounted: routes without a count of instructions. functions: instructions by function, of
+    routes that grew.
+    """
 
     side: Side
     folder: Path
     rows: Mapping[Layer, tuple[Row, ...]]
     yardstick: tuple[Row, ...]
     layers: Mapping[Layer, LayerState]
+    uncounted: tuple[Row, ...] = ()
+    functions: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,10 @@ def sides_of(folder: Path) -> dict[str, Measured]:
         for layer, state in file.layers.items()
     }
     yardstick = tuple(_of(YARDSTICK, tables[Layer.TIME]))
+    uncounted, functions = (
+        _rows(folder, table, allowed) if (folder / table.filename).exists() else ()
+        for table in (schema.UNCOUNTED, schema.FUNCTIONS)
+    )
     return {
         name: Measured(
             side,
@@ -117,6 +132,8 @@ def sides_of(folder: Path) -> dict[str, Measured]:
             {layer: tuple(_of(name, rows)) for layer, rows in tables.items()},
             yardstick,
             file.layers,
+            tuple(_of(name, uncounted)),
+            tuple(_of(name, functions)),
         )
         for name, side in file.sides.items()
     }

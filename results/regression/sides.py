@@ -32,6 +32,11 @@ class Side:
     packages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
+    def python(self) -> str:
+        """Version of the interpreter; blank where it is not known."""
+        return (self.fingerprint.get("python") or "").partition(" ")[0]
+
+    @property
     def title(self) -> str:
         """The name, the commit, and whether there were changes beside it."""
         facts = [self.commit[:10]] if self.commit else []
@@ -41,11 +46,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class LayerState:
-    """Whether a layer ran; why not, where it was to; the settings it ran with."""
+    """Whether a layer ran; why not, where it was to; the settings it ran with. known: whether
+    the check that wrote the folder had this layer at all."""
 
     run: bool
     why_not: str | None = None
     bound: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    known: bool = True
 
     @property
     def asked(self) -> bool:
@@ -119,7 +126,7 @@ def read(folder: Path) -> Sides:
     layers = {
         layer: _layer(_object(given[layer], path, f"layer {layer}"), path)
         if layer in given
-        else LayerState(False)
+        else LayerState(False, known=False)
         for layer in Layer
     }
     return Sides(MappingProxyType(sides), MappingProxyType(layers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.errors import ResultsError
@@ -17,7 +17,16 @@ from loopbench.results.regression.finding import (
     percent,
     signed,
 )
-from loopbench.results.regression.layers import facts, instructions, occasions, timing
+from loopbench.results.regression.layers import (
+    answers,
+    facts,
+    functions,
+    instructions,
+    memory,
+    occasions,
+    tails,
+    timing,
+)
 from loopbench.results.regression.outputs.text_values import excerpts
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
@@ -42,6 +51,12 @@ class Report:
         """The regressions, or the doubts."""
         return tuple(finding for finding in self.findings if finding.weight is weight)
 
+    def judged(self, layer: Layer) -> bool:
+        """Whether anything of the layer was compared."""
+        return any(
+            finding.verdict not in (Verdict.NOT_RUN, Verdict.MISSING) for finding in self.of(layer)
+        )
+
     @property
     def status(self) -> Weight:
         """One regression decides, then one doubt."""
@@ -61,13 +76,23 @@ def _layer(layer: Layer, evidence: Evidence, settings: Settings) -> Sequence[Fin
     state = evidence.layers[layer]
     if not state.run:
         return [_not_run(layer, state.why_not or "")] if state.asked else []
-    if evidence.apart and not evidence.base.layers[layer].run:
+    before = evidence.base.layers[layer]
+    if evidence.apart and not before.known:
+        meaning = "new: the baseline was measured before there was this layer"
+        return [Finding(layer, EVERY, EVERY, EVERY, Verdict.MISSING, meaning, None, "measured")]
+    if evidence.apart and not before.run:
         return [_not_run(layer, "the baseline has nothing of this layer")]
     match layer:
         case Layer.FACTS:
             return facts.judge(evidence)
+        case Layer.BEHAVIOUR:
+            return answers.judge(evidence)
         case Layer.INSTRUCTIONS:
             return instructions.judge(evidence, settings)
+        case Layer.MEMORY:
+            return memory.judge(evidence)
+        case Layer.TAILS:
+            return tails.judge(evidence, settings)
         case Layer.TIME:
             if evidence.apart:
                 return occasions.judge(evidence, settings)
@@ -120,25 +145,69 @@ def metric(finding: Finding) -> str:
 
 
 def _ruled_out(report: Report) -> Iterator[str]:
-    settings = report.settings
     for layer in Layer:
-        found = report.of(layer)
-        if not found:
+        if report.evidence.layers[layer].run and report.judged(layer):
+            yield _RULED_OUT[layer](report)
+
+
+def _counts(report: Report) -> str:
+    size = _largest(report, Layer.INSTRUCTIONS) or report.settings.instructions
+    return f"no route takes {percent(size)} more instructions"
+
+
+def _memory(report: Report) -> str:
+    blocks, resident = (memory.THRESHOLDS[name] for name in ("blocks", "resident_bytes"))
+    return (
+        f"no request leaves {blocks:g} objects or {resident / 1024:g} KiB behind more than before"
+    )
+
+
+def _tails(report: Report) -> str:
+    size = _largest(report, Layer.TAILS)
+    return f"tails: no further {percent(size)} of requests became slow" if size else "tails: new"
+
+
+def _time(report: Report) -> str:
+    if report.evidence.apart:
+        gross = percent(_largest(report, Layer.TIME) or 0)
+        return f"time: no gross change, which is {gross} or more"
+    size = percent(report.settings.ruled_out)
+    return f"time: no cell is worse by {size} in CPU, throughput or median"
+
+
+def _largest(report: Report, layer: Layer) -> float | None:
+    """The smallest change that every part of the layer could have told."""
+    sizes = [one.detectable for one in report.of(layer) if one.detectable is not None]
+    return max(sizes, default=None)
+
+
+_RULED_OUT: Mapping[Layer, Callable[[Report], str]] = {
+    Layer.FACTS: lambda report: "no fact changed",
+    Layer.BEHAVIOUR: lambda report: "no answer about behaviour changed",
+    Layer.INSTRUCTIONS: _counts,
+    Layer.MEMORY: _memory,
+    Layer.TAILS: _tails,
+    Layer.TIME: _time,
+}
+
+
+def not_judged(report: Report) -> Iterator[str]:
+    """What the verdict says nothing about, and how to have it judged, a line each."""
+    for layer in Layer:
+        if report.judged(layer):
             continue
-        match layer:
-            case Layer.FACTS:
-                yield "no fact changed"
-            case Layer.INSTRUCTIONS:
-                size = max(
-                    (finding.detectable for finding in found if finding.detectable is not None),
-                    default=settings.instructions,
-                )
-                yield f"no route takes {percent(size)} more instructions"
-            case Layer.TIME if report.evidence.apart:
-                size = max((finding.detectable or 0 for finding in found), default=0)
-                yield f"time: no gross change, which is {percent(size)} or more"
-            case Layer.TIME:
-                yield f"no cell is slower by {percent(settings.ruled_out)}"
+        state = report.evidence.layers[layer]
+        if layer is Layer.TAILS and report.evidence.apart:
+            yield f"{layer}: they need a base that is measured now (BASE=…)"
+        elif state.run:
+            yield f"{layer}: only one side has anything of it"
+        elif state.asked:
+            yield f"{layer}: {state.why_not}"
+        else:
+            yield f"{layer}: nobody asked for it (LAYERS={layer}, or --layer {layer})"
+    python = report.evidence.candidate.side.python
+    if python:
+        yield f"Pythons other than {python}: the check judges the one that runs it (PYTHON=…)"
 
 
 def layer_lines(report: Report, layer: Layer) -> Iterator[str]:
@@ -153,13 +222,19 @@ def layer_lines(report: Report, layer: Layer) -> Iterator[str]:
     each = [finding for finding in found if finding.stack != EVERY]
     if each:
         yield _counted(layer, each)
-    if layer is Layer.FACTS and facts.note(report.evidence):
-        yield facts.note(report.evidence)
     if layer is Layer.INSTRUCTIONS and each:
         yield from _widest(each)
+        yield from functions.lines(report.evidence)
 
 
-_UNITS = {Layer.FACTS: "facts", Layer.INSTRUCTIONS: "routes", Layer.TIME: "figures"}
+_UNITS = {
+    Layer.FACTS: "facts",
+    Layer.BEHAVIOUR: "answers",
+    Layer.INSTRUCTIONS: "routes",
+    Layer.MEMORY: "figures",
+    Layer.TAILS: "cells",
+    Layer.TIME: "figures",
+}
 
 
 def _counted(layer: Layer, found: Sequence[Finding]) -> str:

@@ -38,7 +38,17 @@ from loopbench.results.schema.paths import (
     ROOT,
     RUNS_FOLDER,
 )
-from loopbench.results.schema.regression import FACTS, FINDINGS, INSTRUCTIONS, SLOTS
+from loopbench.results.schema.regression import (
+    FACTS,
+    FINDINGS,
+    FUNCTIONS,
+    INSTRUCTIONS,
+    MEMORY,
+    SIDE_ANSWERS,
+    SLOTS,
+    TAILS,
+    UNCOUNTED,
+)
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
 from loopbench.results.schema.stalls import CAUSE_WORDS, STALLS, Cause
@@ -59,10 +69,12 @@ __all__ = [
     "FACTS",
     "FAILURES",
     "FINDINGS",
+    "FUNCTIONS",
     "HISTOGRAMS",
     "IMPORTED_FROM",
     "INSTALLED",
     "INSTRUCTIONS",
+    "MEMORY",
     "OBSERVATIONS",
     "PERCENTILES",
     "PLAN_FILE",
@@ -73,15 +85,18 @@ __all__ = [
     "RUNS",
     "RUNS_FOLDER",
     "SCHEMA_VERSION",
+    "SIDE_ANSWERS",
     "SLICES",
     "SLOTS",
     "STALLS",
     "SUMMARY",
     "TABLES",
+    "TAILS",
     "THREADS",
     "THREAD_POOLS",
     "TIMELINE",
     "TRIALS",
+    "UNCOUNTED",
     "WARNING_SEPARATOR",
     "WORKERS",
     "Cause",
@@ -136,7 +151,16 @@ EXTRA: tuple[Table, ...] = (
 )
 """What other commands than a bench, or a bench of some options only, put beside it."""
 
-REGRESSION: tuple[Table, ...] = (FACTS, INSTRUCTIONS, SLOTS)
+REGRESSION: tuple[Table, ...] = (
+    FACTS,
+    SIDE_ANSWERS,
+    INSTRUCTIONS,
+    UNCOUNTED,
+    FUNCTIONS,
+    MEMORY,
+    TAILS,
+    SLOTS,
+)
 """What the regression check measures, in a folder of its own; FINDINGS is made of it."""
 
 ENVIRONMENT_FILE = "environment.json"

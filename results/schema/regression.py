@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 
 from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
 
@@ -18,7 +19,10 @@ class Layer(enum.StrEnum):
     """What the check compares, from exact to statistical."""
 
     FACTS = "facts"
+    BEHAVIOUR = "behaviour"
     INSTRUCTIONS = "instructions"
+    MEMORY = "memory"
+    TAILS = "tails"
     TIME = "time"
 
 
@@ -36,23 +40,35 @@ _STACK = text("stack", "what was measured", required=True)
 
 FACTS = Table(
     "facts",
-    "What must not change at all: a row a side, stack, subject and fact.",
+    "What must not change at all: a row a side, stack, subject, fact and asking. A fact that was "
+    "asked for again, since the sides differed, has a row for each time.",
     (
         _SIDE,
         _STACK,
         text(
             "subject",
-            "a case or route of the contract, or a question and its setting",
+            "a case or route of the contract, or what else was asked of the stack",
             required=True,
         ),
-        text(
-            "fact",
-            "status, content-type, headers, body, thread, loop, blocked or answer",
-            required=True,
-        ),
+        text("fact", "what of it, such as status, headers, thread or blocked", required=True),
         text(
             "value", "what was seen; what differs from run to run by nature is reduced to its kind"
         ),
+    ),
+)
+
+SIDE_ANSWERS = Table(
+    "side_answers",
+    "Answers to the questions about behaviour: a row a side, stack, question, setting and asking. "
+    "Where the sides differed, they were asked again.",
+    (
+        _SIDE,
+        _STACK,
+        text("question", "topic and name of the question", required=True),
+        text("setting", "`default`, or what was different from it", required=True),
+        text("answer", "as in behaviour.csv", required=True),
+        text("evidence", "what was seen, or why there is no answer", required=True),
+        Column("told", Kind.BOOLEAN, "", "whether there is an answer, and one that repeats", True),
     ),
 )
 
@@ -66,6 +82,75 @@ INSTRUCTIONS = Table(
         Column("repeat", Kind.INTEGER, "", "which count, from 1", True, 1),
         count("requests", "requests in this count", required=True),
         number("instructions", "1", "instructions a request", required=True),
+    ),
+)
+
+UNCOUNTED = Table(
+    "uncounted",
+    "Routes whose instructions could not be counted: a row a side, stack and route.",
+    (
+        _SIDE,
+        _STACK,
+        text("route", "name of the contract's case that was asked", required=True),
+        text("reason", "why not", required=True),
+    ),
+)
+
+FUNCTIONS = Table(
+    "functions",
+    "Instructions of a request by function, of routes that grew: a row a side, stack, route and "
+    "function.",
+    (
+        _SIDE,
+        _STACK,
+        text("route", "name of the contract's case that was asked", required=True),
+        text("python", "version of the Python that named its functions", required=True),
+        text("function", "module and name; of a C function its name", required=True),
+        number("own_instructions", "1", "of the function itself, a request", required=True),
+        number("spread", "1", "range of the repeats over their mean"),
+    ),
+)
+
+MEMORY = Table(
+    "memory",
+    "What a server keeps of requests that have ended: a row a side, stack, subject and repeat, "
+    "each repeat in a fresh process.",
+    (
+        _SIDE,
+        _STACK,
+        text("subject", "name of the contract's case, or how connections ended", required=True),
+        Column("repeat", Kind.INTEGER, "", "which repeat, from 1", True, 1),
+        count("requests", "requests or connections between the two readings", required=True),
+        Column(
+            "blocks",
+            Kind.NUMBER,
+            "1",
+            "growth of the blocks of memory that Python holds, a request: about one an object",
+        ),
+        Column("resident_bytes", Kind.NUMBER, "B", "growth of the resident memory, a request"),
+        text("reason", "why there are no readings; blank: there are"),
+    ),
+)
+
+TAILS = Table(
+    "tails",
+    "Requests one after another, to both sides in turn: a row a side, stack, case and batch.",
+    (
+        _SIDE,
+        _STACK,
+        text("case", "name of the contract's case that was asked", required=True),
+        Column("batch", Kind.INTEGER, "", "which batch, from 1; both sides have it", True, 1),
+        count("requests", "requests of the batch", required=True),
+        count("failures", "those of them that were answered wrongly", required=True),
+        count(
+            "slow",
+            "those that took at least `slow_ms` longer than the batch's median, without the time "
+            "in which a thread of the server or the client waited for a CPU",
+            required=True,
+        ),
+        number("slow_ms", "ms", "how much longer counts as slow", required=True),
+        number("median_ms", "ms", "median service time of the batch", required=True),
+        number("longest_ms", "ms", "longest service time, without waiting for a CPU"),
     ),
 )
 
@@ -97,7 +182,7 @@ FINDINGS = Table(
     "regression",
     "What the check found: a row a layer, stack, subject and metric. Made from the other tables.",
     (
-        text("layer", "facts, instructions or time", required=True),
+        text("layer", "which of the layers found it", required=True),
         _STACK,
         text("subject", "the case, route or question", required=True),
         text("metric", "the fact or the quantity", required=True),
@@ -119,3 +204,28 @@ FINDINGS = Table(
         text("meaning", "the verdict in words"),
     ),
 )
+
+GROWTH = 0.01
+"""The growth of instructions, as a share, from which on a route has regressed."""
+
+SPREADS = 10
+"""A growth has to be so many times what equal code differs by."""
+
+_WHOLE = 3
+"""So many counts are taken as they are; of more, the disturbed ones are a minority."""
+
+
+def spread(counts: Sequence[float]) -> float:
+    """What counts of the same code differ by, as a share of their median: the length of the
+    shortest half (P. J. Rousseeuw, A. M. Leroy, Statistica Neerlandica 42 (1988) 103-116), which
+    a few disturbed counts do not widen; of three counts or fewer, their range."""
+    kept = max(min(_WHOLE, len(counts)), len(counts) // 2 + 1)
+    ordered = sorted(counts)
+    ranges = [last - first for first, last in zip(ordered, ordered[kept - 1 :], strict=False)]
+    return min(ranges) / statistics.median(counts)
+
+
+def undecided(change: float, spread_: float, growth: float = GROWTH) -> bool:
+    """Whether a change of instructions may be a growth, and is less than what could be told."""
+    size = max(growth, SPREADS * spread_)
+    return abs(change) < size and size > growth and change + spread_ >= growth

@@ -31,7 +31,9 @@ from loopbench.loadtests.behaviour.order.layers import shake_hands, until_closed
 from loopbench.loadtests.behaviour.state.of_applications import warned
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
-USER, COST = web.RequestKey("user", str), web.ResponseKey("cost", str)
+USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
+"""Before aiohttp 3.14 there are no typed keys of a request; where these are what is asked about,
+they are made when the question is asked, so that the others can be asked there all the same."""
 
 
 def aiohttp_remembering(key: Any) -> web.Application:
@@ -72,7 +74,7 @@ def quart_remembering(in_g: bool) -> Quart:
 REMEMBERING: Variants = {
     AIOHTTP: {
         'request["user"]': partial(aiohttp_remembering, "user"),
-        'web.RequestKey("user", str)': partial(aiohttp_remembering, USER),
+        'web.RequestKey("user", str)': lambda: aiohttp_remembering(web.RequestKey("user", str)),
     },
     QUART: {
         "g.user": partial(quart_remembering, True),
@@ -143,7 +145,9 @@ def quart_costing(seen: Seen) -> Quart:
 COSTING: Variants = {
     AIOHTTP: {
         'response["cost"]': partial(aiohttp_costing, "cost"),
-        'web.ResponseKey("cost", str)': partial(aiohttp_costing, COST),
+        'web.ResponseKey("cost", str)': lambda seen: aiohttp_costing(
+            web.ResponseKey("cost", str), seen
+        ),
     },
     QUART: {"g.cost": quart_costing},
 }

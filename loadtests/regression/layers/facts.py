@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import http.client
 import re
-from collections.abc import Iterable, Iterator
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from loopbench.loadtests.regression.layers import raw_request
+from loopbench.loadtests.regression.layers import limits, raw_request
+from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
@@ -24,18 +28,44 @@ SETTINGS = Settings(wait_ms=1, probe=True)
 WORK_MS = 100
 """What a route that takes a duration is asked for, to see whether it blocks the loop."""
 
-BLOCKED_MS = {True: WORK_MS / 2, False: 10.0}
-"""How long the loop must be away to count as blocked, where a duration was asked for and where
-not. A request that does not block keeps it for less than a millisecond or two."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """In ms: under `free` the loop was not blocked; from `held` on it was, without the time in
+    which threads of the server waited for a CPU. In between, or where such waits may be all of it,
+    one reading says nothing."""
+
+    free: float
+    held: float
+
+
+BLOCKED = {True: Limits(WORK_MS * 0.8, WORK_MS * 0.2), False: Limits(10.0, 10.0)}
+"""Where a duration was asked for, and where not. A request that does not block keeps the loop for
+less than a millisecond or two, and one that does for all of the duration."""
 
 ASKS = 5
-"""How often a route is asked to see whether it blocks: blocked means every time, since a machine
-that is busy elsewhere keeps any loop away now and then."""
+"""How many readings that say something decide, by their majority, whether a route blocks."""
+
+MOST_ASKS = 40
+"""How often a route is asked for them, at most."""
+
+AGAIN = 3
+"""How often at most both sides are asked again for what they differ in."""
 
 SHORT_BYTES = 200
 _BOUND_S = 10.0
 _LEFT_OUT = frozenset({"date", "content-type"})
-"""Header fields that are no part of `headers`: one changes by itself, the other is its own fact."""
+"""Header fields that are no part of `headers`, since each is a fact of its own."""
+
+_CLOCK_S = 1.5
+"""How far a Date may be from the instant of its answer: it has no parts of a second, and some
+servers write it once a second."""
+
+_MOVED_S = 2.2
+"""After so long a Date has changed, wherever in a second the first one was read."""
+
+DATE = "Date header"
+"""The subject that says whether the Date moves."""
 
 _PRODUCT = re.compile(r"(?<=[A-Za-z])/[\w.+-]+")
 _THREAD = re.compile(rb'("thread":")(?!MainThread")[^"]*(")')
@@ -43,15 +73,50 @@ _PID = re.compile(rb'("pid":)\d+')
 _DURATION = re.compile(r"(?<=[?&])ms=0\b")
 
 
-def measure(side: Side, stacks: Iterable[str], log: Path, patience: Patience) -> list[Row]:
-    """All facts of a side's stacks. Raises ServerError, ControlError, and OSError where a server
-    is gone; an answer that cannot be read is a fact."""
+Subject = tuple[str, str]
+"""Stack, and what of it facts are about."""
+
+Fact = tuple[str, str, str]
+"""Subject, fact, value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A live server, and who asks it. only: the subjects that are wanted; None: all."""
+
+    side: Side
+    server: ServerProcess
+    patience: Patience
+    only: frozenset[str] | None = None
+
+    def wants(self, subject: str) -> bool:
+        """Whether to ask for it. Raises BrokenOff once nobody waits for the answer."""
+        self.patience.check()
+        return self.only is None or subject in self.only
+
+
+def measure(
+    side: Side,
+    stacks: Iterable[str],
+    log: Path,
+    patience: Patience,
+    only: Collection[Subject] | None = None,
+) -> list[Row]:
+    """Facts of a side's stacks; only: of these subjects, instead of all.
+
+    Raises ServerError, ControlError, and OSError where a server is gone; an answer that cannot be
+    read is a fact.
+    """
     rows: list[Row] = []
     for stack in stacks:
+        wanted = None if only is None else frozenset(name for one, name in only if one == stack)
+        if wanted is not None and not wanted:
+            continue
         with server_process(
             stack, settings=SETTINGS, log=log, python=side.python, root=side.root
         ) as server:
-            facts = [*_answers(side, server, patience), *_places(side, server, patience)]
+            asked = Asked(side, server, patience, wanted)
+            facts = [*_answers(asked), *_places(asked), *_bounds(asked)]
         rows += [
             {
                 "side": str(side.role),
@@ -65,20 +130,38 @@ def measure(side: Side, stacks: Iterable[str], log: Path, patience: Patience) ->
     return rows
 
 
-Fact = tuple[str, str, str]
-"""Subject, fact, value."""
+def differing(base: Iterable[Row], candidate: Iterable[Row]) -> frozenset[Subject]:
+    """The subjects of which both sides have a fact, and never with the same value."""
+    before, after = _values(base), _values(candidate)
+    return frozenset(
+        key[:2] for key in before.keys() & after.keys() if not before[key] & after[key]
+    )
 
 
-def _answers(side: Side, server: ServerProcess, patience: Patience) -> Iterator[Fact]:
-    for case in side.cases.values():
-        patience.check()
-        for fact, value in answer(server, case.request).items():
-            yield case.name, fact, value
+def _values(rows: Iterable[Row]) -> Mapping[tuple[str, str, str], set[str]]:
+    """What was seen of each stack, subject and fact."""
+    found: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        key = str(row["stack"]), str(row["subject"]), str(row["fact"])
+        found[key].add(str(row["value"] or ""))
+    return found
+
+
+def _answers(asked: Asked) -> Iterator[Fact]:
+    began, first = time.monotonic(), _date(asked)
+    for case in asked.side.cases.values():
+        if asked.wants(case.name):
+            for fact, value in answer(asked.server, case.request).items():
+                yield case.name, fact, value
+    if asked.wants(DATE):
+        time.sleep(max(0.0, began + _MOVED_S - time.monotonic()))
+        yield DATE, "moves", _moves(first, _date(asked))
 
 
 def answer(server: ServerProcess, request: Request) -> dict[str, str]:
     """The facts of one answer, without what differs from run to run by nature."""
     host = f"{server.host}:{server.port}"
+    began = time.time()
     try:
         with raw_request.connect(server.host, server.port) as connection:
             reply = raw_request.exchange(connection, request, host)
@@ -87,10 +170,51 @@ def answer(server: ServerProcess, request: Request) -> dict[str, str]:
     types = [value for name, value in reply.headers if name.lower() == "content-type"]
     return {
         "status": str(reply.status),
+        "line": reply.line,
         "content-type": ", ".join(types) or "none",
+        "date": _clock(reply.header("date"), began, time.time()),
         "headers": _headers(reply, server.port),
         "body": _told(_reduced(reply.body, server.port)),
     }
+
+
+def _clock(date: str | None, began: float, ended: float) -> str:
+    """What a Date says of the time between two instants of the clock."""
+    if date is None:
+        return "none"
+    try:
+        told = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return f"no date: {date}"
+    right = began - _CLOCK_S <= told <= ended + _CLOCK_S
+    return "the time" if right else "another time"
+
+
+def _date(asked: Asked) -> str | None:
+    """The Date of the first case's answer; None where it has none, or there is no answer."""
+    case = next(iter(asked.side.cases.values()))
+    host = f"{asked.server.host}:{asked.server.port}"
+    try:
+        with raw_request.connect(asked.server.host, asked.server.port) as connection:
+            return raw_request.exchange(connection, case.request, host).header("date")
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def _bounds(asked: Asked) -> Iterator[Fact]:
+    """How much is taken, and what connections leave open once they have ended."""
+    if asked.wants(limits.SUBJECT):
+        for fact, value in limits.limits(asked.server):
+            yield limits.SUBJECT, fact, value
+    for subject, hard in limits.ENDINGS.items():
+        if asked.wants(subject):
+            yield subject, "descriptors", limits.given_back(asked.server, hard)
+
+
+def _moves(first: str | None, last: str | None) -> str:
+    if first is None or last is None:
+        return "none"
+    return "with the clock" if first != last else "stands still"
 
 
 def _headers(reply: raw_request.Reply, port: int) -> str:
@@ -121,20 +245,27 @@ def _told(body: bytes) -> str:
     return f"{len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()}"
 
 
-def _places(side: Side, server: ServerProcess, patience: Patience) -> Iterator[Fact]:
+def _places(asked: Asked) -> Iterator[Fact]:
     """Thread, loop and blocking of each route."""
-    for route, case in representatives(side).items():
-        longest: list[float | None] = []
-        tallies: list[SeenTally] = []
+    for route, case in representatives(asked.side).items():
+        if not asked.wants(route):
+            continue
         request, with_duration = with_work(case.request)
-        for _ in range(ASKS):
-            patience.check()
-            seen = _watched(server, request)
-            longest.append(seen.loop.longest_ms)
-            tallies += seen.routes.get(route, ())
+        seen: list[Watched] = []
+        while len(seen) < MOST_ASKS and not _enough(seen, BLOCKED[with_duration]):
+            asked.patience.check()
+            seen.append(_watched(asked.server, request))
+        tallies = [tally for one in seen for tally in one.seen.routes.get(route, ())]
         yield route, "thread", _joined(map(_thread, tallies))
         yield route, "loop", _joined(tally.loop_class or "no loop" for tally in tallies)
-        yield route, "blocked", _blocked(longest, BLOCKED_MS[with_duration])
+        yield route, "blocked", _blocked(seen, BLOCKED[with_duration])
+
+
+def _enough(seen: Sequence[Watched], limits: Limits) -> bool:
+    """Whether as many readings say something as are needed; a loop that is not read says nothing
+    however often it is asked."""
+    unread = sum(one.away_ms is None for one in seen)
+    return max(unread, len(_decided(seen, limits))) >= ASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +273,6 @@ class SeenLoop:
     """What is needed of a `servers.probe.event_loop.LoopReading`, which may be another commit's."""
 
     longest_stretch_ns: int | None
-
-    @property
-    def longest_ms(self) -> float | None:
-        """The longest time that the loop was away; None where the loop cannot be read."""
-        return None if self.longest_stretch_ns is None else self.longest_stretch_ns / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +292,29 @@ class Seen:
     routes: dict[str, tuple[SeenTally, ...]]
 
 
-def _watched(server: ServerProcess, request: Request) -> Seen:
-    """What the probe saw of one request. Raises ControlError where it does not tell it."""
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the probe saw of one request. waited_ms: how long threads of the server waited for a
+    CPU, while the loop was away or beside it."""
+
+    seen: Seen
+    waited_ms: float
+
+    @property
+    def away_ms(self) -> float | None:
+        """The longest time that the loop was away; None where the loop cannot be read."""
+        longest_ns = self.seen.loop.longest_stretch_ns
+        return None if longest_ns is None else longest_ns / 1e6
+
+
+def _watched(server: ServerProcess, request: Request) -> Watched:
+    """Raises ControlError where another commit's probe does not tell it."""
+    waits = Waits(server.pid)
     server.ask_part(Reset(instants=True), Done, _BOUND_S)
+    began_ns = waits.read_ns()
     answer(server, request)
-    return server.ask_part(Observe(), Seen, _BOUND_S)
+    waited_ns = max(0, waits.read_ns() - began_ns)
+    return Watched(server.ask_part(Observe(), Seen, _BOUND_S), waited_ns / 1e6)
 
 
 def representatives(side: Side) -> dict[str, Case]:
@@ -203,8 +347,20 @@ def _joined(kinds: Iterable[str]) -> str:
     return " and ".join(sorted(set(kinds))) or "not seen"
 
 
-def _blocked(longest_ms: list[float | None], limit_ms: float) -> str:
-    known = [one for one in longest_ms if one is not None]
-    if len(known) < len(longest_ms):
+def _decided(seen: Iterable[Watched], limits: Limits) -> list[bool]:
+    """Of the readings that say something: whether the loop was blocked."""
+    said = []
+    for one in seen:
+        if one.away_ms is not None and one.away_ms < limits.free:
+            said.append(False)
+        elif one.away_ms is not None and one.away_ms - one.waited_ms >= limits.held:
+            said.append(True)
+    return said
+
+
+def _blocked(seen: Sequence[Watched], limits: Limits) -> str:
+    """Unknown where no reading says anything, or as many say one thing as the other."""
+    said = _decided(seen, limits)
+    if 2 * sum(said) == len(said):
         return "unknown"
-    return "yes" if min(known) >= limit_ms else "no"
+    return "yes" if 2 * sum(said) > len(said) else "no"

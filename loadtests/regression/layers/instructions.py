@@ -21,8 +21,10 @@ from __future__ import annotations
 
 import http.client
 import os
+import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -35,6 +37,7 @@ from loopbench.loadtests.regression.layers.facts import representatives
 from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
+from loopbench.results.schema.regression import spread, undecided
 from loopbench.servers.contract.cases import Case
 from loopbench.servers.settings import Settings
 
@@ -44,6 +47,10 @@ REQUESTS = 20
 """In one count."""
 
 REPEATS = 3
+
+AGAIN = 3
+"""So many repeats more, at most, of a stack that has a route whose repeats leave a growth in
+doubt."""
 
 FIRST_REQUESTS = 50
 """Before the first count of a process: valgrind translates it, Python's caches fill."""
@@ -61,6 +68,7 @@ UNCOUNTED = frozenset(
 a page comes from another server, a message goes to nobody. The other layers hold them."""
 
 _IDLE_BOUND_S = 30.0
+_END_BOUND_S = 3.0
 _LOOK_S = 0.0003
 _LOOKS = 2
 _SECOND_MARGIN = 1.3
@@ -86,31 +94,112 @@ def cases_of(side: Side) -> dict[str, Case]:
     return {case.name: case for case in chosen}
 
 
-def measure(
-    side: Side, cases: Mapping[str, Mapping[str, Case]], plan: Plan, patience: Patience
-) -> list[Row]:
-    """A row a stack, case and repeat. cases: by stack, then by name.
+class WrongAnswer(HarnessError):
+    """A route was not answered as its contract says, so that its count says nothing."""
 
-    Raises HarnessError where counting fails or an answer is wrong, and ServerError.
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """rows: of instructions.csv. reasons: why a stack's case could not be counted."""
+
+    rows: list[Row]
+    reasons: dict[tuple[str, str], str]
+
+
+def measure(
+    side: Side,
+    cases: Mapping[str, Mapping[str, Case]],
+    plan: Plan,
+    patience: Patience,
+    before: int = 0,
+) -> Counts:
+    """A row a stack, case and repeat. cases: by stack, then by name. before: repeats that there
+    are already. A case that is answered wrongly, or ends its server, costs only its own rows.
+
+    Raises HarnessError where nothing can be counted, and ServerError.
     """
-    rows: list[Row] = []
-    for repeat in range(1, plan.repeats + 1):
+    counts = Counts([], {})
+    for repeat in range(before + 1, before + plan.repeats + 1):
         for stack, asked in cases.items():
-            with counting(
-                stack, Settings(), python=side.python, root=side.root, collector=False
-            ) as counter:
-                for name, instructions in counted(counter, asked, plan.requests, patience):
-                    rows.append(
-                        {
-                            "side": str(side.role),
-                            "stack": stack,
-                            "route": name,
-                            "repeat": repeat,
-                            "requests": plan.requests,
-                            "instructions": instructions,
-                        }
-                    )
-    return rows
+            remaining = dict(asked)
+            while remaining:
+                ended = _repeat(side, stack, remaining, plan, patience, repeat, counts)
+                if ended is None:
+                    break
+                # The case that ended the server is left out, and those after it are counted in
+                # a process that has not met it.
+                remaining = _behind(remaining, ended)
+    if not counts.rows:
+        why = next(iter(counts.reasons.values()), "there is no route that could be")
+        raise HarnessError(f"no route was counted: {why}")
+    return counts
+
+
+def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[str, ...]:
+    """The stacks with a route of which the repeats do not say whether it grew."""
+    before, after = _repeats(base), _repeats(candidate)
+    return tuple(
+        dict.fromkeys(
+            key[0] for key in before if key in after and _doubtful(before[key], after[key])
+        )
+    )
+
+
+def _repeats(rows: Iterable[Row]) -> dict[tuple[str, str], list[float]]:
+    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        value = row["instructions"]
+        assert isinstance(value, int | float)  # required, so there
+        found[str(row["stack"]), str(row["route"])].append(float(value))
+    return dict(found)
+
+
+def _doubtful(before: list[float], after: list[float]) -> bool:
+    change = statistics.median(after) / statistics.median(before) - 1
+    return undecided(change, max(spread(before), spread(after)))
+
+
+def _behind(cases: Mapping[str, Case], name: str) -> dict[str, Case]:
+    names = list(cases)
+    return {later: cases[later] for later in names[names.index(name) + 1 :]}
+
+
+def _repeat(
+    side: Side,
+    stack: str,
+    cases: Mapping[str, Case],
+    plan: Plan,
+    patience: Patience,
+    repeat: int,
+    counts: Counts,
+) -> str | None:
+    """Count every case in one fresh process; the name of the one that ended it, if one did."""
+    under_way = next(iter(cases))
+    with counting(
+        stack, Settings(), python=side.python, root=side.root, collector=False
+    ) as counter:
+        try:
+            for name, taken in windows(counter, cases, plan.requests, patience, Sender.count):
+                under_way = next(iter(_behind(cases, name)), name)
+                if isinstance(taken, WrongAnswer):
+                    counts.reasons[stack, name] = str(taken)
+                    continue
+                counts.rows.append(
+                    {
+                        "side": str(side.role),
+                        "stack": stack,
+                        "route": name,
+                        "repeat": repeat,
+                        "requests": plan.requests,
+                        "instructions": taken,
+                    }
+                )
+        except HarnessError as error:
+            if counter.server.alive:
+                raise
+            counts.reasons[stack, under_way] = str(error)
+            return under_way
+    return None
 
 
 def counted(
@@ -120,7 +209,21 @@ def counted(
 
     Raises HarnessError.
     """
-    return windows(counter, cases, requests, patience, Sender.count)
+    return taken_of_all(counter, cases, requests, patience, Sender.count)
+
+
+def taken_of_all(
+    counter: Counter,
+    cases: Mapping[str, Case],
+    requests: int,
+    patience: Patience,
+    take: Callable[[Sender, socket, int], T],
+) -> Iterator[tuple[str, T]]:
+    """As `windows`, for whom needs all of the cases. Raises HarnessError."""
+    for name, taken in windows(counter, cases, requests, patience, take):
+        if isinstance(taken, WrongAnswer):
+            raise taken
+        yield name, taken
 
 
 def windows(
@@ -129,8 +232,9 @@ def windows(
     requests: int,
     patience: Patience,
     take: Callable[[Sender, socket, int], T],
-) -> Iterator[tuple[str, T]]:
-    """What `take` takes of so many requests of every case, one case after another.
+) -> Iterator[tuple[str, T | WrongAnswer]]:
+    """What `take` takes of so many requests of every case, one case after another; of a case that
+    is answered wrongly, that.
 
     take: is handed a warm connection, and sends that many requests on it.
     Raises HarnessError.
@@ -141,20 +245,32 @@ def windows(
     counter.dump(lambda: None)
     for name, case in cases.items():
         sender = Sender(counter, case, patience)
+        taken: T | WrongAnswer
         try:
             with raw_request.connect(counter.server.host, counter.server.port) as connection:
-                took_s = sender.send(connection, warm)
-                if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
-                    sender.send(connection, 1)  # which meets the new second
-                taken = take(sender, connection, requests)
+                try:
+                    took_s = sender.send(connection, warm)
+                    if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
+                        sender.send(connection, 1)  # which meets the new second
+                    taken = take(sender, connection, requests)
+                except WrongAnswer as wrong:
+                    taken = wrong
             sender.await_idle()
         except (OSError, http.client.HTTPException) as error:
-            how = "has ended" if not counter.server.alive else f"{type(error).__name__}: {error}"
-            raise HarnessError(
-                f"{counter.server.stack.name} under callgrind, asked for {name}: {how}"
-            ) from error
+            asked = f"{counter.server.stack.name} under callgrind, asked for {name}"
+            if _ended(counter):
+                raise HarnessError(f"{asked}: has ended") from error
+            taken = WrongAnswer(f"{asked}: {type(error).__name__}: {error}")
         warm = WARM_REQUESTS
         yield name, taken
+
+
+def _ended(counter: Counter) -> bool:
+    """Whether the server has ended: one that closed a connection may be about to."""
+    deadline = time.monotonic() + _END_BOUND_S
+    while counter.server.alive and time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+    return not counter.server.alive
 
 
 class Sender:
@@ -168,7 +284,7 @@ class Sender:
         self._tasks = Path(f"/proc/{counter.server.pid}/task")
 
     def send(self, connection: socket, requests: int) -> float:
-        """How long it took, in s. Raises HarnessError for a wrong answer, and OSError."""
+        """How long it took, in s. Raises WrongAnswer, HarnessError and OSError."""
         began = time.perf_counter()
         expected = self._case.expected
         for _ in range(requests):
@@ -176,7 +292,7 @@ class Sender:
             reply = raw_request.exchange(connection, self._case.request, self._host)
             problem = expected.check(reply.status, reply.body)
             if problem is not None:
-                raise HarnessError(f"{self._case.name} under callgrind: {problem}")
+                raise WrongAnswer(f"{self._case.name} under callgrind: {problem}")
             self.await_idle()
         return time.perf_counter() - began
 

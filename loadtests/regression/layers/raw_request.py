@@ -14,11 +14,17 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. headers: in the order and case in which they came."""
+    """An answer. line: the whole status line. headers: in the order and case in which they
+    came."""
 
     status: int
+    line: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first field of that name, in lower case; None where there is none."""
+        return next((value for field, value in self.headers if field.lower() == name), None)
 
 
 def connect(host: str, port: int) -> socket.socket:
@@ -32,7 +38,13 @@ def exchange(connection: socket.socket, request: Request, host: str) -> Reply:
     """Send and receive; the connection stays open. Raises OSError and HTTPException."""
     with suppress(ConnectionResetError, BrokenPipeError):  # an early refusal may still be read
         connection.sendall(request.encode(host))
-    with http.client.HTTPResponse(connection, method=request.method) as answer:
+    return receive(connection, request.method)
+
+
+def receive(connection: socket.socket, method: str = "GET") -> Reply:
+    """The answer to what was sent. Raises OSError and HTTPException."""
+    with http.client.HTTPResponse(connection, method=method) as answer:
         answer.begin()
         body = answer.read()
-        return Reply(answer.status, tuple(answer.getheaders()), body)
+        line = f"HTTP/{answer.version / 10:g} {answer.status} {answer.reason}"
+        return Reply(answer.status, line, tuple(answer.getheaders()), body)

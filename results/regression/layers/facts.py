@@ -1,4 +1,8 @@
-"""Layer 1: what must not change at all. A difference is a finding; there are no statistics."""
+"""Layer 1: what must not change at all. A difference is a finding; there are no statistics.
+
+Where the sides differ, the measuring half has asked both again. A difference that was not there
+every time decides nothing, and a route that blocks no more is no failure.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,14 @@ from loopbench.results.regression.finding import EVERY, Finding, Verdict
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import Layer
 
-ANSWER = "answer"
-"""The fact that questions about behaviour have; they are asked only where a person wants it."""
+BLOCKED = "blocked"
+"""The fact whether a route keeps the loop away from others."""
 
-_Seen = Mapping[tuple[str, str], Mapping[str, str]]
-"""By stack and subject: facts, and their values."""
+UNKNOWN = "unknown"
+"""Its value where the loop does not let itself be read."""
+
+_Seen = Mapping[tuple[str, str], Mapping[str, frozenset[str]]]
+"""By stack and subject: facts, and all the values that were seen of each."""
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
@@ -24,7 +31,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _seen(rows: Iterable[Row]) -> _Seen:
-    """A fact that stands there with several values is all of them together."""
+    """A fact that stands there several times was asked for again."""
     found: defaultdict[tuple[str, str], defaultdict[str, set[str]]] = defaultdict(
         lambda: defaultdict(set)
     )
@@ -32,7 +39,7 @@ def _seen(rows: Iterable[Row]) -> _Seen:
         key = str(row["stack"]), str(row["subject"])
         found[key][str(row["fact"])].add(str(row["value"] or ""))
     return {
-        key: {fact: " and ".join(sorted(values)) for fact, values in facts.items()}
+        key: {fact: frozenset(values) for fact, values in facts.items()}
         for key, facts in found.items()
     }
 
@@ -40,10 +47,9 @@ def _seen(rows: Iterable[Row]) -> _Seen:
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.FACTS)
     yield from said
-    answers = _has_answers(base) and _has_answers(candidate)
     for key in dict.fromkeys((*base, *candidate)):
         before, after = base.get(key), candidate.get(key)
-        if key[0] in skipped or (not answers and _is_answer(before or after or {})):
+        if key[0] in skipped:
             continue
         if before is None or after is None:
             yield _one_sided(key, before, after)
@@ -51,28 +57,10 @@ def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Find
             yield from _facts(key, before, after)
 
 
-def note(evidence: Evidence) -> str:
-    """What of this layer was not compared, and is not asked for each time; blank: nothing."""
-    having = [
-        name
-        for name, rows in zip(("base", "candidate"), evidence.rows(Layer.FACTS), strict=True)
-        if _has_answers(_seen(rows))
-    ]
-    if len(having) != 1:
-        return ""
-    return f"answers about behaviour were not compared: only the {having[0]} has them"
-
-
-def _is_answer(facts: Mapping[str, str]) -> bool:
-    return ANSWER in facts
-
-
-def _has_answers(seen: _Seen) -> bool:
-    return any(map(_is_answer, seen.values()))
-
-
 def _one_sided(
-    key: tuple[str, str], before: Mapping[str, str] | None, after: Mapping[str, str] | None
+    key: tuple[str, str],
+    before: Mapping[str, frozenset[str]] | None,
+    after: Mapping[str, frozenset[str]] | None,
 ) -> Finding:
     gone = after is None
     meaning = (
@@ -82,20 +70,39 @@ def _one_sided(
     return Finding(Layer.FACTS, *key, EVERY, Verdict.MISSING, meaning, *shown)
 
 
-def _count(facts: Mapping[str, str] | None) -> str | None:
+def _count(facts: Mapping[str, frozenset[str]] | None) -> str | None:
     return None if facts is None else f"{len(facts)} fact{'s' if len(facts) != 1 else ''}"
 
 
 def _facts(
-    key: tuple[str, str], before: Mapping[str, str], after: Mapping[str, str]
+    key: tuple[str, str],
+    before: Mapping[str, frozenset[str]],
+    after: Mapping[str, frozenset[str]],
 ) -> Iterator[Finding]:
     for fact in dict.fromkeys((*before, *after)):
         one, other = before.get(fact), after.get(fact)
-        if one is None or other is None:
-            meaning = "the base had it" if other is None else "new: only the candidate has it"
-            yield Finding(Layer.FACTS, *key, fact, Verdict.MISSING, meaning, one, other)
-        elif one == other:
-            yield Finding(Layer.FACTS, *key, fact, Verdict.SAME, "", one, other)
-        else:
-            meaning = f"{fact} is not what it was"
-            yield Finding(Layer.FACTS, *key, fact, Verdict.CHANGED, meaning, one, other)
+        yield Finding(
+            Layer.FACTS, *key, fact, *_verdict(fact, one, other), _words(one), _words(other)
+        )
+
+
+def _words(values: frozenset[str] | None) -> str | None:
+    return None if values is None else " and ".join(sorted(values))
+
+
+def _verdict(
+    fact: str, before: frozenset[str] | None, after: frozenset[str] | None
+) -> tuple[Verdict, str]:
+    if before is None:
+        return Verdict.MISSING, "new: only the candidate has it"
+    if after is None:
+        return Verdict.MISSING, "the base had it"
+    if before == after and len(before) == 1:
+        return Verdict.SAME, ""
+    if fact == BLOCKED and UNKNOWN in before ^ after:
+        return Verdict.CANNOT_TELL, "the loop of one side cannot be read"
+    if before & after:
+        return Verdict.CANNOT_TELL, "the difference did not repeat when it was asked for again"
+    if fact == BLOCKED and before == {"yes"} and after == {"no"}:
+        return Verdict.IMPROVED, "the route blocks the loop no more"
+    return Verdict.CHANGED, f"{fact} is not what it was"

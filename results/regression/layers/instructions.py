@@ -1,8 +1,9 @@
 """Layer 2: instructions a request, nearly exact.
 
-A route's ratio is that of the medians over the repeats. The spread is the range of a side's
-repeats over their median, the wider one of both sides: what the same code differs by. A change is
-called at the setting (1 %), and never on less than ten times the spread.
+A route's ratio is that of the medians over the repeats. The spread is how far a side's repeats lie
+apart (`results.schema.regression.spread`), the wider one of both sides: what the same code differs
+by. A change is called at the setting (1 %), and never on less than ten times the spread. Where that
+decides, the measuring half has counted the stack up to three times more.
 
 Against a baseline from another occasion instructions say something only where interpreter, C
 library, CPU features and packages are the same; otherwise nothing is compared, and that is said.
@@ -17,10 +18,7 @@ from collections.abc import Iterable, Iterator
 from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import EVERY, Finding, Settings, Verdict, percent, signed
 from loopbench.results.schema import Row
-from loopbench.results.schema.regression import Layer, unlike
-
-SPREADS = 10
-"""A change has to be so many times what equal code differs by."""
+from loopbench.results.schema.regression import SPREADS, Layer, spread, undecided, unlike
 
 METRIC = "instructions"
 MIN_REPEATS = 2
@@ -57,9 +55,25 @@ def _compare(
 ) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.INSTRUCTIONS)
     yield from said
-    for key in dict.fromkeys((*base, *candidate)):
-        if key[0] not in skipped:
+    lacking = _uncounted(evidence)
+    for key in dict.fromkeys((*base, *candidate, *lacking)):
+        if key[0] in skipped:
+            continue
+        if key in lacking:
+            shown = _median(base.get(key)), _median(candidate.get(key))
+            why = Verdict.CANNOT_TELL, lacking[key]
+            yield Finding(Layer.INSTRUCTIONS, *key, METRIC, *why, *shown)
+        else:
             yield _route(key, base.get(key), candidate.get(key), settings)
+
+
+def _uncounted(evidence: Evidence) -> dict[tuple[str, str], str]:
+    """Why a route could not be counted, on which side, by stack and route."""
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for measured in (evidence.base, evidence.candidate):
+        for row in measured.uncounted:
+            found[str(row["stack"]), str(row["route"])].append(f"{row['side']}: {row['reason']}")
+    return {key: "; ".join(dict.fromkeys(reasons)) for key, reasons in found.items()}
 
 
 def _route(
@@ -77,9 +91,9 @@ def _route(
     if one <= 0 or other <= 0 or n < MIN_REPEATS:
         meaning = "a count of zero" if n >= MIN_REPEATS else "counted once: no spread is known"
         return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.CANNOT_TELL, meaning, *shown, n=n)
-    spread = max(_spread(before), _spread(after))
+    wider = max(spread(before), spread(after))
     ratio = other / one
-    verdict, meaning = _verdict(ratio - 1, spread, settings.instructions)
+    verdict, meaning = _verdict(ratio - 1, wider, settings.instructions)
     return Finding(
         Layer.INSTRUCTIONS,
         *key,
@@ -91,7 +105,7 @@ def _route(
         ratio_low=min(after) / max(before),
         ratio_high=max(after) / min(before) if min(before) > 0 else None,
         n=n,
-        detectable=max(settings.instructions, SPREADS * spread),
+        detectable=max(settings.instructions, SPREADS * wider),
     )
 
 
@@ -99,17 +113,13 @@ def _median(counts: list[float] | None) -> str | None:
     return None if counts is None else f"{statistics.median(counts):,.0f}"
 
 
-def _spread(counts: list[float]) -> float:
-    return (max(counts) - min(counts)) / statistics.median(counts)
-
-
-def _verdict(change: float, spread: float, threshold: float) -> tuple[Verdict, str]:
-    size = max(threshold, SPREADS * spread)
-    said = f"{signed(change)}, where equal code differs by {percent(spread)}"
+def _verdict(change: float, wider: float, threshold: float) -> tuple[Verdict, str]:
+    size = max(threshold, SPREADS * wider)
+    said = f"{signed(change)}, where equal code differs by {percent(wider)}"
     if change >= size:
         return Verdict.REGRESSED, said
     if change <= -size:
         return Verdict.IMPROVED, said
-    if size > threshold and change + spread >= threshold:
+    if undecided(change, wider, threshold):
         return Verdict.CANNOT_TELL, f"{said}: only {percent(size)} or more could be told"
     return Verdict.SAME, said

@@ -68,7 +68,7 @@ def _case(suite: Element, layer: Layer, stack: str, subject: str, found: Sequenc
         SubElement(
             case, _TAGS[heaviest], message=message, type=str(mine[0].verdict)
         ).text = "\n".join(_whole(finding) for finding in mine)
-    elif layer is not Layer.FACTS:
+    elif layer not in (Layer.FACTS, Layer.BEHAVIOUR):
         SubElement(case, "system-out").text = "\n".join(map(_whole, found))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loopbench.results.regression.finding import EVERY, Finding, Weight
 from loopbench.results.regression.outputs.terminal import heading
 from loopbench.results.regression.outputs.text_values import excerpts
-from loopbench.results.regression.verdict import Report, headline, layer_lines, metric
+from loopbench.results.regression.verdict import Report, headline, layer_lines, metric, not_judged
 from loopbench.results.report.markdown import literal
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
@@ -32,6 +32,7 @@ def _lines(report: Report) -> Iterator[str]:
     for layer in Layer:
         said = "; ".join(layer_lines(report, layer))
         yield f"- {layer}: {literal(formatting.plain(said))}"
+    yield from (f"- Not judged: {_text(line)}" for line in not_judged(report))
     for title, weight in (("Regressions", Weight.REGRESSION), ("Doubts", Weight.DOUBT)):
         found = report.weighing(weight)
         if found:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from loopbench.results.regression.finding import EVERY, Finding, Verdict, Weight, percent
 from loopbench.results.regression.outputs.text_values import visible
-from loopbench.results.regression.verdict import Report, headline, layer_lines
+from loopbench.results.regression.verdict import Report, headline, layer_lines, not_judged
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 from loopbench.results.terminal.table import hanging, shown_path
@@ -41,6 +41,8 @@ def render(report: Report, console: Console, *, every: bool = False) -> None:
     console.print(Text(_legend(report), style="dim"))
     console.print()
     console.print(Text(headline(report), style=_END[report.status]))
+    for line in not_judged(report):
+        console.print(hanging("Not judged: ", formatting.plain(line)))
 
 
 def heading(report: Report) -> Iterator[str]:
@@ -49,9 +51,11 @@ def heading(report: Report) -> Iterator[str]:
         ("base", report.evidence.base),
         ("candidate", report.evidence.candidate),
     ):
-        known = report.evidence.apart and measured.side.measured_at
-        when = f", measured {measured.side.measured_at}" if known else ""
-        yield formatting.plain(f"{name + ':':<10} {measured.side.title}{when}")
+        side = measured.side
+        python = f", Python {side.python}" if side.python else ""
+        known = report.evidence.apart and side.measured_at
+        when = f", measured {side.measured_at}" if known else ""
+        yield formatting.plain(f"{name + ':':<10} {side.title}{python}{when}")
     if report.evidence.apart:
         yield f"The base is from another occasion: {shown_path(report.evidence.base.folder)}"
 
@@ -63,13 +67,15 @@ def _facts(found: Sequence[Finding], console: Console) -> None:
         console.print(Text(formatting.plain(title.replace(f", {EVERY}:", ":")), style=style))
         if finding.verdict is Verdict.SAME:
             console.print(hanging("    ", visible(finding.base or "")))
-        elif finding.base is None or finding.candidate is None:
+        elif finding.base is None or finding.candidate is None or finding.base == finding.candidate:
             value = finding.base if finding.candidate is None else finding.candidate
             told = f": {visible(value)}" if value is not None and finding.metric != EVERY else ""
             console.print(hanging("    ", formatting.plain(f"{finding.meaning}{told}")))
         else:
             console.print(hanging("    before: ", visible(finding.base)))
             console.print(hanging("    after:  ", visible(finding.candidate)))
+            if finding.verdict is Verdict.CANNOT_TELL:
+                console.print(hanging("    ", formatting.plain(finding.meaning)))
 
 
 def _instructions(found: Sequence[Finding], console: Console) -> None:
@@ -78,6 +84,21 @@ def _instructions(found: Sequence[Finding], console: Console) -> None:
         for finding in found
     ]
     head = ("", "base", "candidate", "ratio", "sees")
+    _columns(head, rows, found, [finding.stack for finding in found], console)
+
+
+def _memory(found: Sequence[Finding], console: Console) -> None:
+    rows = [
+        (f"  {finding.subject}", formatting.label(finding.metric), *_sides(finding))
+        for finding in found
+    ]
+    head = ("", "kept of a request", "base", "candidate")
+    _columns(head, rows, found, [finding.stack for finding in found], console)
+
+
+def _tails(found: Sequence[Finding], console: Console) -> None:
+    rows = [(f"  {finding.subject}", *_sides(finding), _sees(finding)) for finding in found]
+    head = ("", "slow of the base", "of the candidate", "sees")
     _columns(head, rows, found, [finding.stack for finding in found], console)
 
 
@@ -174,6 +195,9 @@ def _legend(report: Report) -> str:
 
 _BODIES: dict[Layer, Callable[[Sequence[Finding], Console], None]] = {
     Layer.FACTS: _facts,
+    Layer.BEHAVIOUR: _facts,
     Layer.INSTRUCTIONS: _instructions,
+    Layer.MEMORY: _memory,
+    Layer.TAILS: _tails,
     Layer.TIME: _time,
 }

@@ -1,5 +1,5 @@
-"""The files of a verdict: regression.csv, regression.md, junit.xml, and what was measured in the
-JSON formats of other tools; each whole or not at all."""
+"""The files of a verdict, each whole or not at all: regression.csv, regression.md, junit.xml, what
+was measured in the JSON formats of other tools, and exit_status, which `make` does not hand on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loopbench.results.regression.outputs import benchmark_json, junit, markdown
 from loopbench.results.regression.verdict import Report
 from loopbench.results.schema import TableWriter
 
-MARKDOWN_FILE, JUNIT_FILE = "regression.md", "junit.xml"
+MARKDOWN_FILE, JUNIT_FILE, STATUS_FILE = "regression.md", "junit.xml", "exit_status"
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 """Names the file that a CI step's summary is to be appended to."""
 
@@ -30,6 +30,7 @@ def write(report: Report, folder: Path) -> tuple[Path, ...]:
             with TableWriter(draft, schema.FINDINGS) as writer:
                 writer.append(finding.row for finding in report.findings)
             (draft / MARKDOWN_FILE).write_text(text, encoding="utf-8")
+            (draft / STATUS_FILE).write_text(f"{int(report.status)}\n", encoding="utf-8")
             (draft / JUNIT_FILE).write_text(junit.render(report), encoding="utf-8")
             for name, other in benchmark_json.render(report).items():
                 (draft / name).write_text(other, encoding="utf-8")

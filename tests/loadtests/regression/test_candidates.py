@@ -9,8 +9,14 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.mutants import Edit, more_work
+from loopbench.loadtests.regression.selftest import MORE_INSTRUCTIONS
 
-EDITS = [edit for edit, _, _ in mutants.FACTS.values()] + [more_work(7)]
+EDITS = [
+    *(edit for edit, _, _ in {**mutants.FACTS, **mutants.FACTS_OF_HEADERS}.values()),
+    *(more_work(7, case) for case in MORE_INSTRUCTIONS),
+    *(mutants.LEAK_OF_BYTES, mutants.LEAK_OF_AN_OBJECT),
+    *(mutants.SELDOM_SLOW, mutants.ANOTHER_HOP),
+]
 
 
 @pytest.mark.parametrize("edit", EDITS)

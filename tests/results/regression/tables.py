@@ -110,13 +110,12 @@ def sides(plan: Plan) -> dict[str, object]:
 
 
 def fact_rows(plan: Plan) -> Iterator[Row]:
-    """Five facts of each case, and one answer about behaviour a stack."""
+    """Five facts of each case."""
     for side in plan.sides:
         for stack in plan.stacks:
             for case in CASES:
                 for fact, value in VALUES.items():
                     yield _fact(side, stack, case, fact, value)
-            yield _fact(side, stack, "order.hooks default", "answer", "in, out")
 
 
 def _fact(side: str, stack: str, subject: str, fact: str, value: str) -> Row:
@@ -181,6 +180,38 @@ def slot_row(
         "service_time_p50_ms": 32_000 / rate * float(p50),
         "service_time_p99_ms": 64_000 / rate * float(p99),
         "warnings": None,
+    }
+
+
+def kept(
+    side: str, stack: str, subject: str, repeat: int, blocks: float, resident: float = 0.0
+) -> Row:
+    """A row of memory.csv."""
+    return {
+        "side": side,
+        "stack": stack,
+        "subject": subject,
+        "repeat": repeat,
+        "requests": 100,
+        "blocks": blocks,
+        "resident_bytes": resident,
+        "reason": None,
+    }
+
+
+def batch(side: str, stack: str, case: str, number: int, slow: int, failures: int = 0) -> Row:
+    """A row of tails.csv."""
+    return {
+        "side": side,
+        "stack": stack,
+        "case": case,
+        "batch": number,
+        "requests": 100,
+        "failures": failures,
+        "slow": slow,
+        "slow_ms": 2.0,
+        "median_ms": 0.4,
+        "longest_ms": 6.0 if slow else 1.0,
     }
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Verdict, Weight
 from loopbench.results.regression.layers import facts
+from loopbench.results.schema import FACTS
+from tests.results.folders import put
+from tests.results.regression.conftest import Judge
 from tests.results.regression.tables import Plan, both, drop, only, put_in
 
 Folder = Callable[..., Path]
@@ -24,9 +29,8 @@ def test_equal_facts_are_the_same(folder: Folder) -> None:
     """Each fact of each subject is compared, and none is a finding."""
     path = folder(Plan().without("instructions", "time"))
     judged = facts.judge(evidence.read(path))
-    assert len(judged) == 2 * (2 * 5 + 1)
+    assert len(judged) == 2 * 2 * 5
     assert {finding.verdict for finding in judged} == {Verdict.SAME}
-    assert facts.note(evidence.read(path)) == ""
 
 
 def test_a_fact_that_changed_is_shown_before_and_after(folder: Folder) -> None:
@@ -77,26 +81,64 @@ def test_what_went_away_is_a_finding_and_what_is_new_is_none(folder: Folder) -> 
     assert {finding.verdict for finding in found} == {Verdict.MISSING}
 
 
-def test_a_fact_with_two_values_is_both_of_them(folder: Folder) -> None:
-    """A route that was seen on two kinds of thread changed if one of them went away."""
-    plan = Plan(fact=only(put_in(fact="thread", value="main thread"), side="base", fact="blocked"))
-    found = _found(folder(plan))
-    threads = [finding for finding in found if finding.metric == "thread"]
-    assert len(threads) == 4
-    assert threads[0].base == "main thread and worker thread"
-    assert threads[0].candidate == "worker thread"
+def _asked(*pairs: tuple[str, str], fact: str = "thread") -> Callable[[Path], None]:
+    """Write a fact of one route, as it was seen at each asking by base and candidate."""
+
+    def write(path: Path) -> None:
+        put(
+            path,
+            FACTS,
+            (
+                {"side": side, "stack": "aiohttp", "subject": "r", "fact": fact, "value": value}
+                for pair in pairs
+                for side, value in zip(("base", "candidate"), pair, strict=True)
+            ),
+        )
+
+    return write
 
 
-def test_answers_that_one_side_was_not_asked_for_are_no_finding(folder: Folder) -> None:
-    """Behaviour is measured only where a person wants it; that is said."""
-    path = folder(Plan(fact=only(drop, side="candidate", fact="answer")))
-    assert _found(path) == []
-    said = facts.note(evidence.read(path))
-    assert said == "answers about behaviour were not compared: only the base has them"
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        ([("worker", "main")] * 3, Verdict.CHANGED),
+        ([("worker", "main"), ("worker", "worker")], Verdict.CANNOT_TELL),
+        ([("worker", "main"), ("main", "worker")], Verdict.CANNOT_TELL),
+        ([("worker", "main"), ("worker", "other")], Verdict.CHANGED),
+    ],
+)
+def test_a_difference_that_does_not_repeat_decides_nothing(
+    folder: Folder, asked: list[tuple[str, str]], verdict: Verdict
+) -> None:
+    """Both sides were asked again: what either of them also answered as the other is a doubt."""
+    path = folder(Plan().without("instructions", "time"))
+    _asked(*asked)(path)
+    (found,) = facts.judge(evidence.read(path))
+    assert found.verdict is verdict
 
 
-def test_one_answer_that_went_away_is_a_finding(folder: Folder) -> None:
-    """Where both sides were asked, a question without its answer is missing."""
-    plan = Plan(fact=only(drop, side="candidate", stack="aiohttp", fact="answer"))
-    (found,) = _found(folder(plan))
-    assert (found.subject, found.weight) == ("order.hooks default", Weight.REGRESSION)
+@pytest.mark.parametrize(
+    ("asked", "verdict", "weight"),
+    [
+        (("yes", "no"), Verdict.IMPROVED, Weight.FINE),
+        (("no", "yes"), Verdict.CHANGED, Weight.REGRESSION),
+        (("no", "unknown"), Verdict.CANNOT_TELL, Weight.DOUBT),
+        (("unknown", "unknown"), Verdict.SAME, Weight.FINE),
+    ],
+)
+def test_a_route_that_blocks_no_more_is_no_failure(
+    folder: Folder, asked: tuple[str, str], verdict: Verdict, weight: Weight
+) -> None:
+    """One that begins to block is; a loop that cannot be read decides nothing."""
+    path = folder(Plan().without("instructions", "time"))
+    _asked(asked, asked, fact="blocked")(path)
+    (found,) = facts.judge(evidence.read(path))
+    assert (found.verdict, found.weight) == (verdict, weight)
+
+
+def test_facts_that_an_older_baseline_lacks_are_new(folder: Folder, judge: Judge) -> None:
+    """A fact, and a whole subject: shown, and no failure."""
+    plan = Plan(fact=both(only(drop, side="base", fact="thread"), only(drop, subject="sync")))
+    path = folder(plan.without("instructions", "time"))
+    assert [finding.weight for finding in _found(path)] == [Weight.FINE] * 2
+    assert judge(path).status == 0

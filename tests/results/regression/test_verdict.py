@@ -11,10 +11,19 @@ import pytest
 
 from loopbench.results import schema
 from loopbench.results.regression.outputs.write import STEP_SUMMARY
-from loopbench.results.schema import FINDINGS
+from loopbench.results.schema import FINDINGS, MEMORY
 from tests.results.folders import put
 from tests.results.regression.conftest import Judge
-from tests.results.regression.tables import Plan, apart, both, drop, only, put_in, times
+from tests.results.regression.tables import (
+    Plan,
+    apart,
+    both,
+    drop,
+    kept,
+    only,
+    put_in,
+    times,
+)
 
 HERE = Path(__file__).resolve().parent
 Folder = Callable[..., Path]
@@ -93,7 +102,7 @@ def test_what_is_printed_and_written(
 @pytest.mark.parametrize(
     ("plan", "status", "headline"),
     [
-        (Plan(), 0, "NO REGRESSION: no fact changed; no route takes 1 % more instructions; no "),
+        (Plan(), 0, "NO REGRESSION: no fact changed; no route takes 1 % more instructions; ti"),
         (Plan().without("time"), 0, "NO REGRESSION: no fact changed; no route takes 1 % more in"),
         (
             Plan(fact=only(put_in(value="500"), side="candidate", fact="status")),
@@ -154,9 +163,9 @@ def test_a_layer_that_nobody_asked_for_is_no_doubt(folder: Folder, judge: Judge)
     path = folder(plan)
     said = judge(path)
     assert said.status == 0
-    assert said.out.count("not asked for") == 2
+    assert said.out.count("not asked for") == 5
     root = ElementTree.parse(path / "junit.xml").getroot()
-    assert root.get("skipped") == "2"
+    assert root.get("skipped") == "5"
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -181,6 +190,7 @@ def test_the_table_holds_every_finding(folder: Folder, judge: Judge) -> None:
     cpu = regressed[1]
     assert isinstance(cpu["ratio"], float) and 1.05 < cpu["ratio"] < 1.07
     assert sorted(file.name for file in path.iterdir()) == [
+        "exit_status",
         "facts.csv",
         "github-action-benchmark.json",
         "instructions.csv",
@@ -224,7 +234,7 @@ def test_junit_has_a_case_a_cell(folder: Folder, judge: Judge) -> None:
         "tests": str(len(cases)),
         "failures": "6",
         "errors": "2",
-        "skipped": "0",
+        "skipped": "3",
     }
     for suite in root:
         assert suite.get("tests") == str(len(suite.findall("testcase")))
@@ -273,6 +283,47 @@ def test_many_regressions_do_not_flood_the_summary(folder: Folder, judge: Judge)
     text = (path / "regression.md").read_text()
     assert "260 more are in regression.csv." in text
     assert len(text) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("plan", "status"),
+    [(Plan(), 0), (Plan(fact=only(put_in(value="500"), side="candidate", fact="status")), 1)],
+)
+def test_the_status_is_where_a_script_finds_it(
+    folder: Folder, judge: Judge, plan: Plan, status: int
+) -> None:
+    """`make` ends with 2 on every failure: a file has the number, and so has the last line."""
+    path = folder(plan.without("time"))
+    said = judge(path)
+    assert said.status == status
+    assert (path / "exit_status").read_text() == f"{status}\n"
+    assert said.out.splitlines()[-1] == f"Exit status: {status}"
+
+
+def test_what_was_not_judged_is_named_last(folder: Folder, judge: Judge) -> None:
+    """With how to have it judged; what was judged is not among it."""
+    said = judge(folder(Plan().without("time")))
+    printed = " ".join(said.out.partition("NO REGRESSION")[2].split())
+    for layer in ("behaviour", "memory", "tails", "time"):
+        asking = f"Not judged: {layer}: nobody asked for it (LAYERS={layer}, or --layer {layer})"
+        assert asking in printed
+    assert "Not judged: Pythons other than 3.12.1: " in printed
+    assert "Not judged: facts" not in printed and "Not judged: instructions" not in printed
+
+
+def test_a_layer_that_an_older_baseline_lacks_is_new(folder: Folder, judge: Judge) -> None:
+    """It is measured now, and there is nothing to hold it against: no failure, and not judged."""
+    plan = Plan(sides=("candidate",)).without("instructions", "time")
+    plan.layers["memory"] = {"run": True, "why_not": None, "bound": {}}
+    path = folder(plan)
+    put(path, MEMORY, [kept("candidate", "aiohttp", "plain", 1, 9.0)])
+    baseline = Plan(sides=("base",), names={"base": "baseline"})
+    folder(baseline.without("instructions", "time"), "checked/baseline")
+    said = judge(path)
+    assert (said.status, said.err) == (0, "")
+    printed = " ".join(said.out.split())
+    assert "missing: new: the baseline was measured before there was this layer" in printed
+    assert "Not judged: memory: only one side has anything of it" in printed
 
 
 def test_settings_are_given_in_per_cent(folder: Folder, judge: Judge) -> None:

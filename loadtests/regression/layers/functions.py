@@ -1,0 +1,134 @@
+"""Which functions grew, of the routes that grew: counted on both sides by `loadtests why`.
+
+Only a Python of 3.12 or later names its functions to callgrind. Where the sides are run by an older
+one, they are counted by one that is here, in an environment with the same versions; a growth shows
+in the same function there. Where there is none, that is said, and the verdict rests on the counts
+of whole requests alone.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.sides import cache, processes
+from loopbench.loadtests.regression.sides.equal_paths import alike
+from loopbench.loadtests.regression.sides.sides import Side
+from loopbench.loadtests.why import interpreter, measure
+from loopbench.loadtests.why.interpreter import Interpreter
+from loopbench.loadtests.why.rows import function_rows
+from loopbench.results.schema import Row
+from loopbench.results.schema.regression import GROWTH
+from loopbench.servers.contract.cases import Case
+from loopbench.servers.stacks import STACKS
+
+MOST = 3
+"""So many routes of a stack, those that grew most, are counted by function."""
+
+REPEATS = 2
+
+_INSTALL_BOUND_S = 300.0
+
+Route = tuple[str, str]
+"""Stack and case."""
+
+
+def grown(base: Iterable[Row], candidate: Iterable[Row]) -> list[Route]:
+    """The routes that take GROWTH more instructions or more, those that grew most first."""
+    before, after = _medians(base), _medians(candidate)
+    shares = {key: after[key] / before[key] - 1 for key in before.keys() & after.keys()}
+    found = sorted((key for key in shares if shares[key] >= GROWTH), key=lambda key: -shares[key])
+    of_stack: defaultdict[str, list[Route]] = defaultdict(list)
+    for key in found:
+        of_stack[key[0]].append(key)
+    return [key for key in found if key in of_stack[key[0]][:MOST]]
+
+
+def _medians(rows: Iterable[Row]) -> Mapping[Route, float]:
+    found: defaultdict[Route, list[float]] = defaultdict(list)
+    for row in rows:
+        value = row["instructions"]
+        assert isinstance(value, int | float)  # required, so there
+        found[str(row["stack"]), str(row["route"])].append(float(value))
+    return {key: statistics.median(values) for key, values in found.items()}
+
+
+def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> Iterator[list[Row]]:
+    """Rows of functions.csv, of one side after the other.
+
+    Raises HarnessError where no Python names its functions, or counting fails, and ServerError.
+    """
+    with ExitStack() as cleanup:
+        named = [replace(side, python=cleanup.enter_context(_naming(side))) for side in sides]
+        for side in cleanup.enter_context(alike(named)):
+            yield list(_counted(side, routes))
+
+
+def _counted(side: Side, routes: Sequence[Route]) -> Iterator[Row]:
+    subjects = [
+        measure.Subject(STACKS[stack], _cases(side, stack, routes))
+        for stack in dict.fromkeys(stack for stack, _ in routes)
+    ]
+    told = interpreter.look_at(side.python)
+    plan = measure.Plan(side.python, named=True, repeats=REPEATS, root=side.root, plain=False)
+    for one in measure.measure(subjects, plan):
+        for case, profiled in one.profiles.items():
+            for row in function_rows(profiled):
+                yield {
+                    "side": str(side.role),
+                    "stack": one.subject.stack.name,
+                    "route": case,
+                    "python": "" if told is None else told.version,
+                    "function": _name(row),
+                    "own_instructions": row["own_instructions"],
+                    "spread": row["spread"],
+                }
+
+
+def _cases(side: Side, stack: str, routes: Sequence[Route]) -> Mapping[str, Case]:
+    return {name: side.cases[name] for one, name in routes if one == stack}
+
+
+def _name(row: Row) -> str:
+    """Module and name, or where it belongs; of what nobody owns, its kind."""
+    parts = [str(row[part]) for part in ("module", "function") if row[part]]
+    return ".".join(parts) or str(row["package"] or row["kind"])
+
+
+@contextmanager
+def _naming(side: Side) -> Iterator[Path]:
+    """A Python that names its functions, in an environment like the side's."""
+    own = interpreter.look_at(side.python)
+    if own is not None and own.named:
+        yield side.python
+        return
+    chosen = interpreter.choose(None)
+    if not chosen.named:
+        raise HarnessError(interpreter.REMEDY)
+    pins = [f"{name}=={version}" for name, version in sorted(side.packages.items())]
+    key = cache.key_of("functions", chosen.version, str(chosen.path), *pins)
+    with cache.kept(key, lambda place: _make(place, chosen, pins)) as place:
+        yield place / "bin" / "python"
+
+
+def _make(place: Path, chosen: Interpreter, pins: Sequence[str]) -> None:
+    _run([str(chosen.path), "-m", "venv", "--without-pip", str(place)])
+    into = ["--no-input", "--disable-pip-version-check", "--python", str(place / "bin" / "python")]
+    _run([sys.executable, "-m", "pip", *into, "install", "--quiet", "--no-deps", *pins])
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        done = processes.run(command, _INSTALL_BOUND_S)
+    except subprocess.TimeoutExpired:
+        raise HarnessError(f"it took longer than {_INSTALL_BOUND_S:g} s to make one") from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise HarnessError(f"its environment cannot be made: {last}")

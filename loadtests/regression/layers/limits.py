@@ -1,0 +1,158 @@
+"""How much of a request a server takes, how many on one connection, and what ended ones leave open.
+
+A patch release that begins to refuse a working form, or to close a connection sooner, is seen by
+nothing that stays within the limits. Each is looked for by halving, up to a bound; beyond it the
+fact says only that the limit is not below.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+
+from loopbench.loadtests.regression.layers import raw_request
+from loopbench.servers.contract.cases import Request
+from loopbench.servers.lifecycle.process import ServerProcess
+
+SUBJECT = "limits"
+ENDINGS: Mapping[str, bool] = {
+    "connections ended by FIN": False,
+    "connections ended by RST": True,
+}
+"""Subjects: and whether the connection is torn down hard."""
+
+_CONNECTIONS = 30
+_CLOSED_BOUND_S = 5.0
+_READ_BOUND_S = 2.0
+_LOOK_S = 0.0005
+LINGER_NOT = struct.pack("ii", 1, 0)
+"""With it, closing a socket sends RST in place of FIN (socket(7), SO_LINGER)."""
+
+_PLAIN = Request("GET", "/plain")
+
+
+def _field(size: int) -> Request:
+    return Request("GET", "/plain", (("X-Long", "a" * size),))
+
+
+def _fields(count: int) -> Request:
+    return Request("GET", "/plain", tuple((f"X-{n}", "a") for n in range(count)))
+
+
+def _target(size: int) -> Request:
+    return Request("GET", f"/plain?{'a' * size}")
+
+
+def _form(count: int) -> Request:
+    body = "&".join(f"f{n}=a" for n in range(count)).encode()
+    return Request("POST", "/form", (("Content-Type", "application/x-www-form-urlencoded"),), body)
+
+
+SIZES: Mapping[str, tuple[Callable[[int], Request], int]] = {
+    "bytes of a header field": (_field, 131_072),
+    "header fields": (_fields, 2_048),
+    "bytes of a query": (_target, 131_072),
+    "fields of a form": (_form, 4_096),
+}
+"""By fact: the request of a size, and how far to look."""
+
+REQUESTS = 1_100
+"""On one connection; servers that count them close at a thousand."""
+
+
+def limits(server: ServerProcess) -> Iterator[tuple[str, str]]:
+    """Facts and their values: the largest that is answered with 200."""
+    for fact, (make, most) in SIZES.items():
+        yield fact, _largest(partial(_taken, server, make), most)
+    yield "requests on a connection", _told(_requests(server), REQUESTS)
+
+
+def _largest(taken: Callable[[int], bool], most: int) -> str:
+    """By halving; what is taken is taken at every smaller size."""
+    if taken(most):
+        return _told(most, most)
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if taken(middle) else (low, middle)
+    return _told(low, most)
+
+
+def _told(found: int, most: int) -> str:
+    return f"{found} or more" if found >= most else str(found)
+
+
+def _taken(server: ServerProcess, make: Callable[[int], Request], size: int) -> bool:
+    """Whether a request of this size is answered with 200.
+
+    The last bytes are sent once the server has read those before, so that what it makes of an
+    unfinished head does not depend on how the kernel cut it."""
+    request = make(size)
+    whole = request.encode(f"{server.host}:{server.port}")
+    try:
+        with raw_request.connect(server.host, server.port) as connection:
+            with suppress(ConnectionResetError, BrokenPipeError):  # a refusal may still be read
+                connection.sendall(whole[:-2])
+                _await_read(connection)
+                connection.sendall(whole[-2:])
+            return raw_request.receive(connection, request.method).status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _await_read(connection: socket.socket) -> None:
+    """Until the server's end holds nothing unread (proc(5), net/tcp), or a while has passed."""
+    here, there = (address[1] for address in (connection.getsockname(), connection.getpeername()))
+    deadline = time.monotonic() + _READ_BOUND_S
+    while _unread(there, here) and time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+
+
+def _unread(local: int, remote: int) -> bool:
+    ends = f":{local:04X}", f":{remote:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, one, other, _, queues = line.split()[:5]
+        if one.endswith(ends[0]) and other.endswith(ends[1]):
+            return int(queues.partition(":")[2], 16) > 0
+    return False
+
+
+def _requests(server: ServerProcess) -> int:
+    """How many are answered before the server closes the connection."""
+    host = f"{server.host}:{server.port}"
+    answered = 0
+    with raw_request.connect(server.host, server.port) as connection:
+        with suppress(OSError, http.client.HTTPException):
+            while answered < REQUESTS:
+                reply = raw_request.exchange(connection, _PLAIN, host)
+                answered += 1
+                if (reply.header("connection") or "").lower() == "close":
+                    break
+    return answered
+
+
+def given_back(server: ServerProcess, hard: bool) -> str:
+    """What becomes of the descriptors of connections that their clients end after an answer."""
+    host = f"{server.host}:{server.port}"
+    before = _descriptors(server)
+    with ExitStack() as cleanup:
+        for _ in range(_CONNECTIONS):
+            connection = cleanup.enter_context(raw_request.connect(server.host, server.port))
+            raw_request.exchange(connection, _PLAIN, host)
+            if hard:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+    deadline = time.monotonic() + _CLOSED_BOUND_S
+    while (kept := _descriptors(server) - before) > 0 and time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+    return f"{kept} of {_CONNECTIONS} kept" if kept > 0 else "given back"
+
+
+def _descriptors(server: ServerProcess) -> int:
+    return len(os.listdir(f"/proc/{server.pid}/fd"))

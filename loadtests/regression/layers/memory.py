@@ -1,0 +1,156 @@
+"""What a server keeps of requests that have ended: memory that grows with every one of them.
+
+A case is asked N times, what is held is read, it is asked N times more, and what is held is read
+again: the difference, over N, is what one request leaves behind. What is made once (caches, lists
+of free objects) is there after the first N. The same is done with connections that are closed by
+FIN, and with some that are torn down by RST. Every repeat has a fresh process.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopbench.loadtests.regression import inside
+from loopbench.loadtests.regression.inside.sitecustomize import VARIABLE
+from loopbench.loadtests.regression.layers import raw_request
+from loopbench.loadtests.regression.layers.limits import ENDINGS, LINGER_NOT
+from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.regression.sides.sides import Side
+from loopbench.results.schema import Row
+from loopbench.servers.contract.cases import Case
+from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.settings import Settings
+
+REQUESTS = 100
+REPEATS = 2
+
+_ASK_BOUND_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process holds: blocks of Python's allocator, and resident bytes."""
+
+    blocks: int
+    resident_bytes: int
+
+
+class WrongAnswer(Exception):
+    """A case was not answered as its contract says."""
+
+
+def measure(
+    side: Side,
+    cases: Mapping[str, Case],
+    stacks: Iterable[str],
+    log: Path,
+    patience: Patience,
+    requests: int = REQUESTS,
+    repeats: int = REPEATS,
+) -> list[Row]:
+    """A row a stack, subject and repeat. Raises ServerError, and OSError where a server is gone."""
+    rows: list[Row] = []
+    for repeat in range(1, repeats + 1):
+        for stack in stacks:
+            with _readable(side, stack, log) as (server, read):
+                for subject, send in _subjects(server, cases, patience):
+                    rows.append(
+                        {
+                            "side": str(side.role),
+                            "stack": stack,
+                            "subject": subject,
+                            "repeat": repeat,
+                            "requests": requests,
+                            **_growth(send, read, requests),
+                        }
+                    )
+    return rows
+
+
+Send = Callable[[int], None]
+"""Sends so many requests. Raises WrongAnswer, OSError and HTTPException."""
+
+
+def _growth(send: Send, read: Callable[[], Held], requests: int) -> Row:
+    try:
+        send(requests)
+        before = read()
+        send(requests)
+        after = read()
+    except (WrongAnswer, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        why = str(error) or type(error).__name__
+        return {"blocks": None, "resident_bytes": None, "reason": why}
+    return {
+        "blocks": (after.blocks - before.blocks) / requests,
+        "resident_bytes": (after.resident_bytes - before.resident_bytes) / requests,
+        "reason": None,
+    }
+
+
+def _subjects(
+    server: ServerProcess, cases: Mapping[str, Case], patience: Patience
+) -> Iterator[tuple[str, Send]]:
+    for name, case in cases.items():
+
+        def on_one_connection(count: int, case: Case = case) -> None:
+            with raw_request.connect(server.host, server.port) as connection:
+                for _ in range(count):
+                    patience.check()
+                    _exchange(server, connection, case)
+
+        yield name, on_one_connection
+    first = next(iter(cases.values()))
+    for name, hard in ENDINGS.items():
+
+        def on_new_connections(count: int, hard: bool = hard) -> None:
+            for _ in range(count):
+                patience.check()
+                with raw_request.connect(server.host, server.port) as connection:
+                    _exchange(server, connection, first)
+                    if hard:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+
+        yield name, on_new_connections
+
+
+def _exchange(server: ServerProcess, connection: socket.socket, case: Case) -> None:
+    reply = raw_request.exchange(connection, case.request, f"{server.host}:{server.port}")
+    problem = case.expected.check(reply.status, reply.body)
+    if problem is not None:
+        raise WrongAnswer(f"{case.name}: {problem}")
+
+
+@contextmanager
+def _readable(
+    side: Side, stack: str, log: Path
+) -> Iterator[tuple[ServerProcess, Callable[[], Held]]]:
+    """A live server, and what reads what it holds."""
+    with tempfile.TemporaryDirectory(prefix="loopbench-heap-") as temporary:
+        path = os.path.join(temporary, "socket")
+        folder = Path(inside.__file__).parent
+        variables = ("env", f"PYTHONPATH={folder}", f"{VARIABLE}={path}")
+        with server_process(
+            stack,
+            settings=Settings(),
+            log=log,
+            prefix=variables,
+            python=side.python,
+            root=side.root,
+        ) as server:
+            yield server, lambda: _read(path)
+
+
+def _read(path: str) -> Held:
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(_ASK_BOUND_S)
+        asking.connect(path)
+        with asking.makefile() as answer:
+            blocks, resident = answer.readline().split()
+    return Held(int(blocks), int(resident))

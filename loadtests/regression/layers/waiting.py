@@ -1,0 +1,30 @@
+"""How long threads were ready to run and had no CPU, which is the machine's doing, not theirs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+_TASKS = "/proc/{pid}/task"
+
+
+class Waits:
+    """The run-queue waits of a process's threads, read anew each time (proc(5), schedstat).
+
+    pid: a process, or `self`.
+    """
+
+    def __init__(self, pid: int | str) -> None:
+        self._tasks = Path(_TASKS.format(pid=pid))
+
+    def read_ns(self) -> int:
+        """Of all its living threads together, since each began.
+
+        Together, since a thread that has no CPU may hold the lock that the others wait for.
+        Raises FileNotFoundError once the process is gone.
+        """
+        waited = 0
+        for task in self._tasks.iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # that thread ended meanwhile
+                waited += int((task / "schedstat").read_text().split()[1])
+        return waited

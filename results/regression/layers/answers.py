@@ -1,0 +1,77 @@
+"""The questions about behaviour: what each side was seen to do, by its own harness.
+
+An answer that cannot be had, or does not repeat, decides nothing: on one side only it is a doubt,
+with its reason; on both sides it is none of the comparison.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.finding import Finding, Verdict
+from loopbench.results.schema import Row
+from loopbench.results.schema.regression import Layer
+
+METRIC = "answer"
+
+_Seen = Mapping[tuple[str, str], Sequence[Row]]
+"""By stack, and question with its setting."""
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """Every question that either side was asked, in the base's order."""
+    base, candidate = (_seen(rows) for rows in evidence.rows(Layer.BEHAVIOUR))
+    return tuple(_compare(base, candidate, evidence))
+
+
+def _seen(rows: Iterable[Row]) -> _Seen:
+    found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[str(row["stack"]), f"{row['question']} {row['setting']}"].append(row)
+    return found
+
+
+def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
+    skipped, said = unmeasured(evidence, Layer.BEHAVIOUR)
+    yield from said
+    for key in dict.fromkeys((*base, *candidate)):
+        if key[0] in skipped:
+            continue
+        before, after = base.get(key, ()), candidate.get(key, ())
+        yield Finding(
+            Layer.BEHAVIOUR, *key, METRIC, *_verdict(before, after), _words(before), _words(after)
+        )
+
+
+def _words(rows: Sequence[Row]) -> str | None:
+    """All that was answered; None where it was not asked."""
+    return " and ".join(sorted({str(row["answer"]) for row in rows})) or None
+
+
+def _verdict(before: Sequence[Row], after: Sequence[Row]) -> tuple[Verdict, str]:
+    if not before:
+        return Verdict.MISSING, "new: only the candidate has it"
+    if not after:
+        return Verdict.MISSING, "the base has it, and the candidate does not"
+    doubts = [_untold(side) for side in (before, after)]
+    if all(doubts):
+        return Verdict.SAME, "neither side has an answer that repeats"
+    for name, doubt in zip(("base", "candidate"), doubts, strict=True):
+        if doubt:
+            return Verdict.CANNOT_TELL, f"of the {name}: {doubt}"
+    one, other = ({row["answer"] for row in side} for side in (before, after))
+    if one == other and len(one) == 1:
+        return Verdict.SAME, ""
+    if one & other:
+        return Verdict.CANNOT_TELL, "the difference did not repeat when both were asked again"
+    return Verdict.CHANGED, "the answer is not what it was"
+
+
+def _untold(rows: Sequence[Row]) -> str:
+    """Why there is no answer to rely on: each time it was asked; blank where there is one."""
+    if any(row["told"] for row in rows):
+        return ""
+    last = rows[-1]
+    return f"{last['answer']}: {last['evidence']}"

@@ -1,0 +1,182 @@
+"""Whether requests are slow more often than the base's: a sign test of pairs of batches.
+
+Both sides were asked in turn, in batches. A pair in which one side had more slow requests than the
+other is a sign for that side; without a difference both signs are as likely, however often the
+machine makes requests slow, and however these cluster. So the number of signs has a binomial
+distribution with 1/2 (the sign test; J. V. Bradley, Distribution-free Statistical Tests, 1968). The
+p-values are adjusted by Holm over the table.
+
+`detectable` is the share of slow requests that would have been called with a probability of 95 %,
+had they come at random, at the strictest of Holm's levels and beside the base's own slow ones.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom, poisson
+
+from loopbench.results.regression.evidence import Evidence
+from loopbench.results.regression.finding import Finding, Settings, Verdict, percent
+from loopbench.results.regression.layers.timing import CAUGHT
+from loopbench.results.regression.layers.trimmed_t import holm
+from loopbench.results.schema import Row
+from loopbench.results.schema.regression import Layer
+
+METRIC = "slow requests"
+
+SEEN = 0.02
+"""A share of slow requests that has to be detectable for a verdict of no regression."""
+
+_STEPS = 200
+"""Of the shares that are tried: hundredths of a per cent up to two per cent."""
+
+Batches = Mapping[int, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A cell before the whole table is known. more, fewer: pairs of batches in which the
+    candidate had more slow requests than the base, or fewer."""
+
+    cell: tuple[str, str]
+    base: Batches
+    candidate: Batches
+    more: int
+    fewer: int
+
+
+def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
+    """One Finding a stack and case; wrong answers of the candidate only are a regression, too."""
+    base, candidate = (_cells(rows) for rows in evidence.rows(Layer.TAILS))
+    trials = [_trial(cell, base[cell], candidate[cell]) for cell in base if cell in candidate]
+    above, below = (
+        holm(np.array([_p(trial, worse) for trial in trials])) for worse in (True, False)
+    )
+    found = [
+        _finding(trial, float(p), float(q), len(trials), settings)
+        for trial, p, q in zip(trials, above, below, strict=True)
+    ]
+    for cell in dict.fromkeys((*base, *candidate)):
+        if cell not in base or cell not in candidate:
+            gone = cell in base
+            meaning = "only the base has it" if gone else "new: only the candidate has it"
+            shown = ("measured", None) if gone else (None, "measured")
+            found.append(Finding(Layer.TAILS, *cell, METRIC, Verdict.MISSING, meaning, *shown))
+    return tuple(found)
+
+
+def _cells(rows: Iterable[Row]) -> dict[tuple[str, str], Batches]:
+    found: defaultdict[tuple[str, str], dict[int, Row]] = defaultdict(dict)
+    for row in rows:
+        found[str(row["stack"]), str(row["case"])][_whole(row, "batch")] = row
+    return dict(found)
+
+
+def _whole(row: Row, column: str) -> int:
+    value = row[column]
+    assert isinstance(value, int)  # required, so parsed
+    return value
+
+
+def _trial(cell: tuple[str, str], base: Batches, candidate: Batches) -> Trial:
+    pairs = [
+        (_whole(base[number], "slow"), _whole(candidate[number], "slow"))
+        for number in base.keys() & candidate.keys()
+    ]
+    more = sum(after > before for before, after in pairs)
+    fewer = sum(after < before for before, after in pairs)
+    return Trial(cell, base, candidate, more, fewer)
+
+
+def _p(trial: Trial, worse: bool) -> float:
+    """Of so many signs or more, had both sides the same share of slow requests."""
+    signs = trial.more if worse else trial.fewer
+    return float(binom.sf(signs - 1, trial.more + trial.fewer, 0.5))
+
+
+def _sum(batches: Batches, column: str) -> int:
+    return sum(_whole(row, column) for row in batches.values())
+
+
+def _finding(trial: Trial, above: float, below: float, family: int, settings: Settings) -> Finding:
+    failed = [_sum(side, "failures") for side in (trial.base, trial.candidate)]
+    before, after = (
+        f"{_sum(side, 'slow'):,} of {_sum(side, 'requests'):,}"
+        for side in (trial.base, trial.candidate)
+    )
+    seen = detectable(trial, family, settings)
+    verdict, meaning = _verdict(trial, above, below, seen, settings)
+    if failed[0]:
+        verdict, meaning = Verdict.CANNOT_TELL, f"{failed[0]:,} wrong answers of the base"
+    elif failed[1]:
+        verdict, meaning = Verdict.REGRESSED, f"{failed[1]:,} wrong answers, of the candidate only"
+    return Finding(
+        Layer.TAILS,
+        *trial.cell,
+        METRIC,
+        verdict,
+        meaning,
+        before,
+        after,
+        n=len(trial.base.keys() & trial.candidate.keys()),
+        p=above,
+        detectable=seen,
+    )
+
+
+def _verdict(
+    trial: Trial, above: float, below: float, seen: float | None, settings: Settings
+) -> tuple[Verdict, str]:
+    row = next(iter(trial.candidate.values()))
+    said = f"slower than the median by {row['slow_ms']:g} ms or more"
+    if above <= settings.alpha:
+        return Verdict.REGRESSED, f"{said} more often: in {trial.more} of {len(trial.base)} batches"
+    if below <= settings.alpha:
+        return Verdict.IMPROVED, f"{said} less often"
+    if seen is None:
+        return Verdict.CANNOT_TELL, f"a share of {percent(SEEN)} {said} could not have been seen"
+    return Verdict.SAME, ""
+
+
+def detectable(trial: Trial, family: int, settings: Settings) -> float | None:
+    """The share of slow requests, beside the base's own, that would have been called with a
+    probability of CAUGHT; None where that is more than SEEN."""
+    batches = len(trial.base.keys() & trial.candidate.keys())
+    requests = _sum(trial.base, "requests") / max(len(trial.base), 1)
+    own = _sum(trial.base, "slow") / max(len(trial.base), 1)
+    level = settings.alpha / family
+    for step in range(1, _STEPS + 1):
+        share = step / 10_000
+        if power(own, own + share * requests, batches, level) >= CAUGHT:
+            return share
+    return None
+
+
+_MOST = 60
+"""More slow requests in a batch than this are as good as never seen."""
+
+
+def power(base: float, candidate: float, batches: int, level: float) -> float:
+    """The probability that so many pairs of batches, with so many slow requests a batch on
+    average, come at random, give a p-value of `level` or less."""
+    counts = np.arange(_MOST)
+    one, other = poisson.pmf(counts, base), poisson.pmf(counts, candidate)
+    joint = np.outer(one, other)
+    more, fewer = float(np.triu(joint, 1).sum()), float(np.tril(joint, -1).sum())
+    called = 0.0
+    for signs in range(1, batches + 1):
+        needed = _needed(signs, level)
+        if needed is not None:
+            here = binom.pmf(signs, batches, more + fewer)
+            called += here * binom.sf(needed - 1, signs, more / (more + fewer))
+    return float(called)
+
+
+def _needed(signs: int, level: float) -> int | None:
+    """How many of so many signs have to be against the candidate; None: not even all would do."""
+    needed = int(binom.isf(level, signs, 0.5)) + 1
+    return needed if needed <= signs else None

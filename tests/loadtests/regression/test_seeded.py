@@ -1,0 +1,165 @@
+"""Changes on purpose are in the rows that are measured, and what else breaks costs no other row."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from loopbench.loadtests.observe.callgrind import missing
+from loopbench.loadtests.regression import mutants
+from loopbench.loadtests.regression.layers import facts, instructions, limits, memory, tails
+from loopbench.loadtests.regression.mutants import CASE, Edit
+from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.regression.sides.sides import Role, Side, look
+from loopbench.results.schema import Row
+from loopbench.servers.contract.cases import CASES
+from tests.conftest import ROOT
+from tests.loadtests.regression.trees import CRASHING, STACKS, edited
+
+ASKED = 60
+
+
+@contextmanager
+def _side(edit: Edit | None = None, role: Role = Role.CANDIDATE) -> Iterator[Side]:
+    with mutants.copy(*([edit] if edit else [])) as root:
+        yield look(role, "x", root, Path(sys.executable), STACKS)
+
+
+def _kept(edit: Edit | None, folder: Path) -> Row:
+    """What one request for CASE leaves behind."""
+    with _side(edit) as side:
+        rows = memory.measure(
+            side, {CASE: CASES[CASE]}, STACKS, folder / "log", Patience(), ASKED, repeats=1
+        )
+    assert [row["subject"] for row in rows] == [CASE, *limits.ENDINGS]
+    assert all(row["reason"] is None for row in rows)
+    return rows[0]
+
+
+def test_a_leak_of_an_object_is_a_block_a_request(tmp_path: Path) -> None:
+    """Less than half of one without the leak, one and less than two with it."""
+    without, with_ = (_kept(edit, tmp_path) for edit in (None, mutants.LEAK_OF_AN_OBJECT))
+    assert isinstance(without["blocks"], float) and isinstance(with_["blocks"], float)
+    assert -0.6 < without["blocks"] < 0.6
+    assert 0.6 < with_["blocks"] - without["blocks"] < 1.6
+
+
+def test_a_leak_of_bytes_is_resident_memory(tmp_path: Path) -> None:
+    """10 KB a request are not in Python's blocks, and in the process they are."""
+    kept = _kept(mutants.LEAK_OF_BYTES, tmp_path)
+    assert isinstance(kept["resident_bytes"], float)
+    assert kept["resident_bytes"] > 5_000
+
+
+def test_a_wrong_answer_costs_its_own_subject(tmp_path: Path) -> None:
+    """It has the reason in place of readings, and the other case has readings."""
+    edit, _, _ = mutants.FACTS_OF_HEADERS["a 204"]
+    cases = {name: CASES[name] for name in ("json", "async")}
+    with _side(edit) as side:
+        rows = memory.measure(side, cases, STACKS, tmp_path / "log", Patience(), 5, repeats=1)
+    reasons = {str(row["subject"]): row["reason"] for row in rows}
+    assert str(reasons["json"]).startswith("json: status 204")
+    assert reasons["async"] is None
+
+
+def test_every_hundredth_request_that_is_slow_is_counted(tmp_path: Path) -> None:
+    """One a batch at least on the side that has them, and both sides' batches are there."""
+    with _side(role=Role.BASE) as base, _side(mutants.SELDOM_SLOW) as candidate:
+        plan = tails.Plan([("aiohttp", CASE)], seed=1, batches=3)
+        (rows,) = tails.measure(plan, [base, candidate], tmp_path / "log")
+    slow = {
+        side: [row["slow"] for row in rows if row["side"] == side] for side in ("base", "candidate")
+    }
+    assert [len(one) for one in slow.values()] == [3, 3]
+    assert all(isinstance(one, int) and one >= 1 for one in slow["candidate"])
+    assert {row["failures"] for row in rows} == {0}
+
+
+@pytest.mark.parametrize("change", list(mutants.FACTS_OF_HEADERS))
+def test_what_changes_in_an_answer_is_a_fact(change: str, tmp_path: Path) -> None:
+    """A header that is gone, a clock that stands still, another status."""
+    edit, subject, fact = mutants.FACTS_OF_HEADERS[change]
+    only = [("aiohttp", subject)]
+    values = []
+    for one in (None, edit):
+        with _side(one) as side:
+            rows = facts.measure(side, STACKS, tmp_path / "log", Patience(), only)
+        assert {row["subject"] for row in rows} == {subject}
+        values.append({row["value"] for row in rows if row["fact"] == fact})
+    assert values[0] and values[1] and not values[0] & values[1]
+
+
+def test_dates_are_there_and_tell_the_time(tmp_path: Path) -> None:
+    """Of an answer that has one, of one whose clock stands still, and of the header itself."""
+    edit, _, _ = mutants.FACTS_OF_HEADERS["a Date that stands still"]
+    only = [("aiohttp", CASE), ("aiohttp", facts.DATE)]
+    seen = []
+    for one in (None, edit):
+        with _side(one) as side:
+            rows = facts.measure(side, STACKS, tmp_path / "log", Patience(), only)
+        seen.append({str(row["fact"]): row["value"] for row in rows})
+    assert (seen[0]["date"], seen[0]["moves"]) == ("the time", "with the clock")
+    assert (seen[1]["date"], seen[1]["moves"]) == ("another time", "stands still")
+
+
+counts = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+PLAN = instructions.Plan(requests=3, repeats=1)
+
+
+def _counted(root: Path, names: Sequence[str]) -> instructions.Counts:
+    side = look(Role.BASE, "x", root, Path(sys.executable), STACKS)
+    cases = {name: CASES[name] for name in names}
+    return instructions.measure(side, {"aiohttp": cases}, PLAN, Patience())
+
+
+@counts
+def test_a_wrong_answer_costs_its_own_count(tmp_path: Path) -> None:
+    """The routes before and behind it are counted."""
+    edit, _, _ = mutants.FACTS_OF_HEADERS["a 204"]
+    found = _counted(edited(tmp_path, edit), ["async", "json", CASE])
+    assert [row["route"] for row in found.rows] == ["async", CASE]
+    assert list(found.reasons) == [("aiohttp", "json")]
+    assert "204" in found.reasons["aiohttp", "json"]
+
+
+@counts
+def test_a_server_that_ends_costs_the_route_that_ended_it(tmp_path: Path) -> None:
+    """Those behind it are counted in another process."""
+    found = _counted(edited(tmp_path, CRASHING), [CASE, "async", "json"])
+    assert [row["route"] for row in found.rows] == [CASE, "json"]
+    assert list(found.reasons) == [("aiohttp", "async")]
+    assert "has ended" in found.reasons["aiohttp", "async"]
+
+
+def test_stacks_with_a_route_in_doubt_are_counted_again() -> None:
+    """Where the repeats of one side lie so far apart that 1 % could not be told; not where one
+    disturbed repeat stands beside three that agree, nor where nothing grew."""
+
+    def rows(side: str, counts: Sequence[float]) -> list[Row]:
+        return [
+            {"side": side, "stack": "aiohttp", "route": "r", "instructions": count}
+            for count in counts
+        ]
+
+    base = rows("base", [100_000, 100_002, 100_004])
+    assert instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 102_000])) == (
+        "aiohttp",
+    )
+    assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_010, 102_000, 100_004]))
+    assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 100_100]))
+    assert not instructions.in_doubt(base, rows("candidate", [105_000, 105_001, 105_002]))
+
+
+def test_another_tree_is_asked_what_it_holds(tmp_path: Path) -> None:
+    """What reads memory is put into the process by the harness: a tree needs nothing for it."""
+    with _side() as side:
+        assert not (side.root / "loadtests" / "regression" / "inside").exists()
+        assert side.root != ROOT
+        with memory._readable(side, "aiohttp", tmp_path / "log") as (_, read):
+            first, second = read(), read()
+    assert first.blocks > 10_000 and first.resident_bytes > 1_000_000
+    assert abs(second.blocks - first.blocks) < 1_000

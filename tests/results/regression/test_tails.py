@@ -1,0 +1,97 @@
+"""A share of slow requests is called, and machines that make all requests slow are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loopbench.results.regression import evidence
+from loopbench.results.regression.finding import Finding, Settings, Verdict
+from loopbench.results.regression.layers import tails
+from loopbench.results.schema import TAILS
+from tests.results.folders import put
+from tests.results.regression.conftest import Judge
+from tests.results.regression.tables import Plan, batch
+
+Folder = Callable[..., Path]
+BATCHES = 25
+
+
+def _path(folder: Folder, base: Sequence[int], candidate: Sequence[int], failures: int = 0) -> Path:
+    plan = Plan().without("facts", "instructions", "time")
+    plan.layers["tails"] = {"run": True, "why_not": None, "bound": {}}
+    path = folder(plan)
+    rows = [
+        batch(side, "aiohttp", "plain", number, slow, failures if side == "candidate" else 0)
+        for side, counts in (("base", base), ("candidate", candidate))
+        for number, slow in enumerate(counts, start=1)
+    ]
+    put(path, TAILS, rows)
+    return path
+
+
+def _found(path: Path) -> Finding:
+    (found,) = tails.judge(evidence.read(path), Settings())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "verdict"),
+    [
+        ([0] * BATCHES, [0] * BATCHES, Verdict.SAME),
+        ([0] * BATCHES, [1] * BATCHES, Verdict.REGRESSED),
+        ([0] * BATCHES, [30] * 4 + [0] * 21, Verdict.SAME),
+        ([1] * BATCHES, [0] * BATCHES, Verdict.IMPROVED),
+        ([5] * BATCHES, [5] * BATCHES, Verdict.CANNOT_TELL),
+    ],
+)
+def test_signs_of_batches_decide(
+    folder: Folder, base: list[int], candidate: list[int], verdict: Verdict
+) -> None:
+    """One slow request in a hundred is seen; a burst of a few batches is the machine's; where
+    everything is slow now and then, little can be seen."""
+    assert _found(_path(folder, base, candidate)).verdict is verdict
+
+
+def test_the_stated_power_is_the_power() -> None:
+    """Simulated: 1 % of slow requests beside none, in a table of eight cells."""
+    random = np.random.default_rng(3)
+    level = Settings().alpha / 8
+    stated = tails.power(0.0, 1.0, BATCHES, level)
+    slow = random.poisson(1.0, (20_000, BATCHES))
+    signs = (slow > 0).sum(axis=1)
+    called = np.mean(0.5**signs <= level)
+    assert abs(called - stated) < 0.01
+    assert stated > 0.97
+
+
+def test_equal_sides_seldom_differ() -> None:
+    """Slow requests that cluster on both sides alike: the level holds."""
+    random = np.random.default_rng(4)
+    mood = random.gamma(0.3, 3.0, (20_000, BATCHES))
+    base, candidate = random.poisson(mood), random.poisson(mood)
+    more, fewer = (candidate > base).sum(axis=1), (candidate < base).sum(axis=1)
+    alarms = [tails._needed(int(signs), 0.005) for signs in more + fewer]
+    called = [needed is not None and m >= needed for needed, m in zip(alarms, more, strict=True)]
+    assert np.mean(called) < 0.0065
+
+
+def test_wrong_answers_of_the_candidate_are_a_regression(folder: Folder, judge: Judge) -> None:
+    """They are no slow requests, and are not passed over."""
+    path = _path(folder, [0] * BATCHES, [0] * BATCHES, failures=2)
+    found = _found(path)
+    assert (found.verdict, found.meaning) == (
+        Verdict.REGRESSED,
+        "50 wrong answers, of the candidate only",
+    )
+    assert judge(path).status == 1
+
+
+def test_what_was_ruled_out_is_said(folder: Folder, judge: Judge) -> None:
+    """With the share of slow requests that would have been seen."""
+    said = judge(_path(folder, [0] * BATCHES, [0] * BATCHES))
+    assert said.status == 0
+    assert "tails: no further 0.63 % of requests became slow" in " ".join(said.out.split())
