@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 import click
 
+from loopbench.loadtests import configuration
 from loopbench.loadtests.behaviour.framework.command import behaviour
-from loopbench.loadtests.bench import configuration, counts
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.initial import init
@@ -34,15 +34,15 @@ from loopbench.loadtests.distributed.options import (
 )
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.server_location import HERE
-from loopbench.loadtests.observe import instruction_counts
-from loopbench.loadtests.observe.probe_cost import check as check_probe_cost
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.regression.layers.instructions import REQUESTS
 from loopbench.loadtests.rows.results_folder import new_folder, seed_of, writing_into
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
+from loopbench.loadtests.selfcheck.probe_cost import check as check_probe_cost
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services.command import services, stores_of
+from loopbench.loadtests.why import counts_after_bench, instruction_counts
 from loopbench.loadtests.why.command import why
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
@@ -312,7 +312,7 @@ def bench(
     try:
         outcome = run_bench(plan)
         if counted and own is None:
-            counts.count(plan, outcome.left_out, partial(click.echo, err=True))
+            counts_after_bench.count(plan, outcome.left_out, partial(click.echo, err=True))
     except KeyboardInterrupt:
         _interrupted([] if out else ["--out", str(folder)], [] if resume else ["--resume"])
     try:

@@ -17,8 +17,8 @@ from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables
 from loopbench.results.folder.counts import counts_of
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
+from loopbench.results.report.why_command import why
 from loopbench.results.schema import TRIALS
-from loopbench.results.why.command import why
 from loopbench.streams import standard_streams
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.servers import stacks
+from loopbench.servers import installed, stacks
 from loopbench.servers.contract.routes import WAIT_MS_LIMIT
-from loopbench.servers.custom.application import OwnApp
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.errors import ServerError, UnknownStack
 from loopbench.servers.lifecycle import runner
 from loopbench.servers.lifecycle.in_loop import Server
+from loopbench.servers.parts import OwnApp
 from loopbench.servers.probe import probe
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
@@ -137,7 +137,7 @@ def list_command(wide: bool) -> None:
 
 
 def _runs_here(stack: Stack, *, wide: bool) -> str:
-    obstacle = stacks.available(stack)
+    obstacle = installed.available(stack)
     if obstacle is not None:
         return f"no: {obstacle}"
     if wide and stack.holes:

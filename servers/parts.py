@@ -10,10 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+AIOHTTP = "aiohttp"
+ASGI = "ASGI"
 WSGI = "WSGI"
 BARE = "bare"
-"""Interfaces between an application and a server, beside AIOHTTP and ASGI of
-`servers.custom.application`. BARE is the suite's own, see `servers.adapters.bare`."""
+"""Interfaces between an application and a server. BARE is the suite's own, see
+`servers.adapters.bare`."""
+
+READY_S = 30.0
+"""How long the start of a server may take, unless something else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +95,26 @@ class Loop:
     packages: tuple[str, ...] = ()
     optional: str | None = None
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnApp:
+    """Where a person's application is, and how it comes about.
+
+    target: see `servers.custom.target`. folder: the working folder, absolute.
+    path: the target of a GET that shows that it serves, whatever it answers.
+    arguments: what a factory is given by name.
+    ready_s: how long its import, and its start to the first answer, may take.
+    kind, made: what a look at it found: one of Kind, and whether the target is called to have it.
+    None: nobody has looked.
+    in_loop: whether it is imported and made inside a running loop, since it needs one.
+    """
+
+    target: str
+    folder: str
+    path: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    ready_s: float = READY_S
+    kind: str | None = None
+    made: bool | None = None
+    in_loop: bool = False

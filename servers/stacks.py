@@ -1,30 +1,32 @@
 """STACKS: what can be measured: application × server × loop, one row each.
 
-This is the only table of them. Each application, server and loop has one row with all that is
-known of it; the stacks combine these rows. Everything else follows from the columns: which servers
-run a person's own application, which have a manager of worker processes, what a stack cannot keep,
-and the sets CORE, YARDSTICKS and DEFAULT.
+This is the only table of them. Each application, server and loop has one row, and the stacks
+combine these. Everything else follows from the columns: which servers run a person's own
+application, which have a manager of worker processes, what a stack cannot keep, and CORE.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from loopbench.results.schema import INSTALLED
-from loopbench.servers.adapters.protocol import Serve, Serving, Start
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.contract.http import Case, Expected, Request
+from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
-from loopbench.servers.custom.application import AIOHTTP, ASGI, READY_S, OwnApp
-from loopbench.servers.errors import StartupFailed, UnknownStack
-from loopbench.servers.parts import BARE, WSGI, Application, Loop, Manager, Server
-from loopbench.servers.settings import Settings
+from loopbench.servers.errors import UnknownStack
+from loopbench.servers.parts import (
+    AIOHTTP,
+    ASGI,
+    BARE,
+    WSGI,
+    Application,
+    Loop,
+    Manager,
+    OwnApp,
+    Server,
+)
 
 NO_LOOP = "none"
 """The `loop` of a Stack whose server has threads of its own: the loop that it is started
@@ -373,39 +375,11 @@ def find(name: str | Stack) -> Stack:
     raise UnknownStack(f"unknown stack {name!r}; {hint}known stacks: {', '.join(STACKS)}")
 
 
-def available(stack: Stack) -> str | None:
-    """Why the stack cannot run in this environment, with the remedy; None where it can."""
-    missing = [package for package in stack.packages if not _installed(package)]
-    return f"install {', '.join(missing)} ({_remedy(stack)})" if missing else None
-
-
-@cache  # what is installed does not change while a command runs, and metadata are slow to read
-def _installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-def _remedy(stack: Stack) -> str:
-    if INSTALLED:
-        return "`pip install 'loopbench[stacks]'` does, or `pipx inject`"
-    return "`make setup` does" if stack.optional is None else "`make setup STACKS=all` does"
-
-
 def keeps(stack: Stack) -> dict[str, Case]:
     """The Cases of the contract that the stack keeps: all but its holes."""
     if stack.own is not None:
         return {}
     return {name: case for name, case in CASES.items() if name not in stack.holes}
-
-
-def greeting(stack: Stack) -> tuple[Request, Expected | None]:
-    """The request whose answer shows that the stack serves; the answer is None where any does."""
-    if stack.own is not None:
-        return Request("GET", stack.own.path), None
-    return CASES["plain"].request, CASES["plain"].expected
 
 
 def keeps_exchanges(stack: Stack) -> dict[str, Exchange]:
@@ -424,49 +398,3 @@ def hole(stack: Stack, case: Case) -> str | None:
     small = [other for other in CASES.values() if other.request.target.partition("?")[0] == path]
     alike = (other.name for other in small if other.request.headers == headers)
     return next((stack.holes[name] for name in alike if name in stack.holes), None)
-
-
-def ready_s(stack: Stack) -> float:
-    """How long it may take from the start of its process to its first answer."""
-    return READY_S if stack.own is None else stack.own.ready_s
-
-
-def prepare(stack: Stack) -> None:
-    """What is to be done for a stack while no loop runs: a person's own application is imported
-    then, and its factory called, as they do it themselves.
-
-    The server is imported before it: of what that imports, nothing is the person's.
-    """
-    if stack.own is not None:
-        load(stack)
-        importlib.import_module(stack.application).prepare(stack.own)
-
-
-def load(stack: Stack) -> Start:
-    """How to start the stack. Raises StartupFailed when its modules cannot be imported."""
-    try:
-        serve: Serve = importlib.import_module(stack.adapter).serve
-        importlib.import_module(stack.application)
-    except ImportError as error:
-        raise StartupFailed(
-            f"stack {stack.name} cannot be imported: {error}; "
-            f"install {', '.join(stack.packages)} ({_remedy(stack)})"
-        ) from error
-    return partial(_start, stack, serve)
-
-
-async def _start(stack: Stack, serve: Serve, host: str, port: int, settings: Settings) -> Serving:
-    return await serve(
-        await make_application(stack, settings), host, port, settings, **stack.options
-    )
-
-
-async def make_application(stack: Stack, settings: Settings) -> Any:
-    """The stack's application, made in this loop, as its server takes it.
-
-    Raises whatever making it raises.
-    """
-    create_app = importlib.import_module(stack.application).create_app
-    if stack.own is None:
-        return create_app(settings)
-    return await create_app(stack.own)

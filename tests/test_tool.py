@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.__main__ import SUBCOMMANDS, cli
-from loopbench.loadtests.bench.configuration import Configuration, read
+from loopbench.loadtests.configuration import Configuration, read
 from loopbench.results.schema import RUNS, read_table
 from tests.conftest import ROOT
 

@@ -18,7 +18,6 @@ from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_sli
 from loopbench.loadtests.bench.plan import (
     MOST_ROUNDS,
     PlannedBlock,
-    PlannedRun,
     arrivals_seed,
     plan_block,
     plan_blocks,
@@ -36,8 +35,10 @@ from loopbench.loadtests.hosts.open_files import expect_enough
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.messages.reports import Buckets, LoadReport
 from loopbench.loadtests.observe import store_versions
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
-from loopbench.loadtests.rows.run_rows import RunResult, rows_of
+from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.results.schema import ENVIRONMENT_FILE, Code
 from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.errors import ServerError

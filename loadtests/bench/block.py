@@ -19,7 +19,7 @@ from itertools import islice
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
 from loopbench.loadtests.bench.own_failures import expect_own_resources
-from loopbench.loadtests.bench.plan import PlannedRun, turns
+from loopbench.loadtests.bench.plan import turns
 from loopbench.loadtests.bench.run import DRAIN_S, after_the_load, how_it_died
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
@@ -33,8 +33,9 @@ from loopbench.loadtests.observe.machine_cpu import (
     read_machine,
 )
 from loopbench.loadtests.observe.observer import Observer
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.pooled import pooled
-from loopbench.loadtests.rows.run_rows import RunResult, Slice
+from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.errors import ServerError

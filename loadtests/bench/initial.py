@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from loopbench.loadtests.bench.configuration import FILE
+from loopbench.loadtests.configuration import FILE
 from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
-from loopbench.servers.custom.application import ASGI, OwnApp
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.parts import ASGI, OwnApp
 from loopbench.servers.supervision.control_pipe import ControlError
 
 _DOCUMENT = "/openapi.json"

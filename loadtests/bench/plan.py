@@ -7,16 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-
-@dataclass(frozen=True, slots=True)
-class PlannedRun:
-    """One Cell in one Round. `round` and `position` count from 1."""
-
-    run_id: str
-    round: int
-    position: int
-    stack: str
-    scenario: str
+from loopbench.loadtests.rows.planned_run import PlannedRun, run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +17,6 @@ class PlannedBlock:
     round: int
     scenario: str
     runs: tuple[PlannedRun, ...]
-
-
-def run_id(round_number: int, stack: str, scenario: str) -> str:
-    """The key of a Run in every table of a results folder."""
-    return f"{round_number:02d}.{stack}.{scenario}"
 
 
 def plan_blocks(

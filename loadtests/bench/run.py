@@ -11,7 +11,6 @@ from pathlib import Path
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
 from loopbench.loadtests.bench.own_failures import expect_own_resources
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.bench.upstream import told, upstream_process
 from loopbench.loadtests.distributed.generator_process import Loader
@@ -23,7 +22,8 @@ from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.observe.observer import Observed, Observer
 from loopbench.loadtests.observe.save_audit import Accounted, account
 from loopbench.loadtests.observe.store_cpu import StoreCpu
-from loopbench.loadtests.rows.run_rows import RunResult
+from loopbench.loadtests.rows.planned_run import PlannedRun
+from loopbench.loadtests.rows.run_result import RunResult
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 from loopbench.results.schema.warnings import SPEED_TOLERANCE

@@ -13,7 +13,7 @@ from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, hole, keeps
 from loopbench.servers.store_urls import without_password

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loopbench.loadtests.hosts.server_location import Place
-from loopbench.servers import stacks
+from loopbench.servers import installed
 from loopbench.servers.lifecycle.replicas import server_processes
 from loopbench.servers.managers import table
 from loopbench.servers.managers.managed import Served, managed_processes
@@ -65,7 +65,7 @@ def _own(place: Place) -> Starter:
 
 
 WAYS: dict[str, Way] = {
-    CHILDREN: Way(_children, stacks.available, lambda count: 1),
+    CHILDREN: Way(_children, installed.available, lambda count: 1),
     OWN: Way(_own, table.available, lambda count: count, here_only=True),
 }
 """children: processes of ours that share a port. own: the server's own manager and its workers."""

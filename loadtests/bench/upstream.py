@@ -10,7 +10,7 @@ from pathlib import Path
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.hosts.server_location import Place
 from loopbench.servers.errors import ServerError, StartupFailed
-from loopbench.servers.lifecycle.process import Reading, ServerProcess
+from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.settings import Settings
 
 UPSTREAM_STACK = "asyncio"
@@ -38,10 +38,3 @@ def upstream_process(
 def told(settings: Settings, upstream: ServerProcess | None) -> Settings:
     """The settings with the upstream's URL, where there is one."""
     return settings if upstream is None else replace(settings, upstream_url=upstream.url)
-
-
-def cpu_s(opened: Reading | None, closed: Reading | None) -> float | None:
-    """Its CPU time between two readings; None where one of them is missing."""
-    if opened is None or closed is None:
-        return None
-    return (closed.cpu_ns - opened.cpu_ns) / 1e9

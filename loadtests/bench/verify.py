@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from loopbench.loadtests.bench.own_failures import expect_servers_fault
 from loopbench.servers.contract import websocket_client
 from loopbench.servers.contract.asking import Unbounded, ask
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.websockets import Exchange
 
 

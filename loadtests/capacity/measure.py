@@ -21,7 +21,7 @@ from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import cannot_write
 from loopbench.results.schema import TRIALS, Row, TableWriter
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
 from loopbench.servers.settings import Settings

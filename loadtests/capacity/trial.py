@@ -14,7 +14,7 @@ from loopbench.loadtests.scenarios.models import Closed, Load, Open
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.stats.rate_limit import Trial
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.managers.managed import Served
 
 CONNECTIONS = 100

@@ -14,10 +14,10 @@ import click
 
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.keys import make_key, read_key
+from loopbench.loadtests.distributed.preflight import check_hosts
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.address import is_host, parse_address
 from loopbench.loadtests.hosts.cpus import allowed_cpus
-from loopbench.loadtests.hosts.preflight import check_hosts
 from loopbench.loadtests.hosts.server_location import HERE, PLAIN, Place
 from loopbench.loadtests.messages.workers import MASTER_LOST_AFTER_S
 from loopbench.servers.errors import ServerError

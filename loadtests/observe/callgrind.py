@@ -23,7 +23,7 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.results.schema import ROOT
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack

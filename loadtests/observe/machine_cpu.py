@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from loopbench.servers.supervision.os_stats import Reading
+
 _STAT = Path("/proc/stat")
 
 
@@ -49,3 +51,10 @@ def own_cpu_s() -> float:
     """CPU time of the harness's own process in seconds."""
     times = psutil.Process().cpu_times()
     return float(times.user + times.system)
+
+
+def process_cpu_s(opened: Reading | None, closed: Reading | None) -> float | None:
+    """CPU time of a process between two readings; None where one of them is missing."""
+    if opened is None or closed is None:
+        return None
+    return (closed.cpu_ns - opened.cpu_ns) / 1e9

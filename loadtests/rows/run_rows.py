@@ -3,80 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
-from loopbench.loadtests.bench.plan import PlannedRun
-from loopbench.loadtests.bench.upstream import cpu_s
 from loopbench.loadtests.messages.reports import (
     QUANTITIES,
     Buckets,
     LoadReport,
     Report,
-    SliceResult,
 )
-from loopbench.loadtests.observe.machine_cpu import others_cpu
-from loopbench.loadtests.observe.observer import Observed
-from loopbench.loadtests.observe.save_audit import Accounted
+from loopbench.loadtests.observe.machine_cpu import others_cpu, process_cpu_s
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows import probe_rows
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.rows.pooled import pooled
+from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.loadtests.scenarios.models import Load, Scenario
 from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
-from loopbench.servers.lifecycle.process import Ended
 from loopbench.servers.supervision.os_stats import Reading
 
 Row = dict[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """One visit of the load to one server, with its place."""
-
-    turn: int
-    position: int
-    result: SliceResult
-
-    @property
-    def cpu_us_per_request(self) -> float | None:
-        """CPU time of the server a completed request; each rate is taken over its own window."""
-        made = self.result
-        if made.cpu_s is None or not made.requests or not made.cpu_window_s:
-            return None
-        rate = made.requests / made.seconds
-        return made.cpu_s / made.cpu_window_s / rate * 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """One Run as it was seen. None: it did not come to that.
-
-    cause: why there are no figures, or fewer than there should be, in one line.
-    server_here: whether the server ran on the harness's own machine.
-    slices: of a Run that was measured in Slices; its report then adds them up.
-    others_cpu: of such a Run, the share of one CPU that was used by processes that are not of
-    this bench, over the whole Block.
-    yardstick: whether the stack is there to measure the measuring with.
-    """
-
-    planned: PlannedRun
-    scenario: Scenario
-    started_at: str
-    codes: tuple[Code, ...]
-    processes: int = 1
-    cause: str | None = None
-    start_ms: float | None = None
-    first_answer_ms: float | None = None
-    report: Report | None = None
-    observed: Observed = field(default_factory=Observed)
-    calibration_ms: float | None = None
-    ended: Ended | None = None
-    accounted: Accounted | None = None
-    server_here: bool = True
-    slices: tuple[Slice, ...] = ()
-    others_cpu: float | None = None
-    yardstick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +277,7 @@ def _upstream_cpu(result: RunResult) -> float | None:
     opened, closed, report = result.observed.opened, result.observed.closed, result.report
     if opened is None or closed is None or report is None:
         return None
-    used_s = cpu_s(opened.upstream, closed.upstream)
+    used_s = process_cpu_s(opened.upstream, closed.upstream)
     return None if used_s is None else used_s / report.measured_s
 
 
@@ -356,7 +302,6 @@ def _evidence(
     lag_ms = _as_float(row["generator_lag_p99_ms"])
     return Evidence(
         users=told.users,
-        open_loop=model.arrival_rate_rps is not None,
         requests=int(row["requests"] or 0) if model.counts_requests else None,
         failures=int(row["failures"] or 0),
         throughput_rps=throughput,
@@ -384,7 +329,7 @@ def _others(result: RunResult) -> float | None:
         return None
     server_s = (closed.server.cpu_ns - opened.server.cpu_ns) / 1e9 if result.server_here else 0.0
     ours = server_s + report.cpu_s + closed.harness_cpu_s - opened.harness_cpu_s
-    ours += cpu_s(opened.upstream, closed.upstream) or 0.0
+    ours += process_cpu_s(opened.upstream, closed.upstream) or 0.0
     if opened.stores is not None and closed.stores is not None:
         before, after = opened.stores, closed.stores  # what the server uses is not a neighbour
         ours += used(before.database_s, after.database_s) or 0.0

@@ -37,7 +37,6 @@ class Evidence:
     """
 
     users: int
-    open_loop: bool
     requests: int | None
     failures: int
     throughput_rps: float

@@ -20,14 +20,14 @@ from loopbench.loadtests.scenarios.loads_file import (
 )
 from loopbench.loadtests.scenarios.models import Load, Scenario, Stream
 from loopbench.results.schema import Code
-from loopbench.servers.contract.cases import Expected, Request
-from loopbench.servers.contract.http import comparable_type
+from loopbench.servers.contract.http import Expected, Request, comparable_type
 from loopbench.servers.contract.websockets import SWITCHED
-from loopbench.servers.custom.application import READY_S, OwnApp
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import ServerError
-from loopbench.servers.stacks import Stack, available
+from loopbench.servers.installed import available
+from loopbench.servers.parts import READY_S, OwnApp
+from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.control_pipe import ControlError
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from loopbench.loadtests.bench.configuration import Configuration
+from loopbench.loadtests.configuration import Configuration
 from loopbench.loadtests.scenarios.custom import Own, prepare
 from loopbench.loadtests.scenarios.loads_file import MOST_USERS
 from loopbench.loadtests.scenarios.locustfile import USERS
-from loopbench.servers.custom.application import READY_S
 from loopbench.servers.custom.stacks import HOSTS
+from loopbench.servers.parts import READY_S
 from loopbench.servers.supervision.cli_names import NameIn
 
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (

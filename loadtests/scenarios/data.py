@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from loopbench.loadtests.scenarios.models import Closed, Load, Scenario, Slow
 from loopbench.results.schema import Family, Role
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 
 CaseOf = Callable[[str], Case]
 

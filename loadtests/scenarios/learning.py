@@ -14,8 +14,7 @@ from typing import Any
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.events import EVENTS
 from loopbench.servers.contract.asking import Unbounded, ask
-from loopbench.servers.contract.cases import Expected, Request
-from loopbench.servers.contract.http import comparable_allow, comparable_type
+from loopbench.servers.contract.http import Expected, Request, comparable_allow, comparable_type
 from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.stacks import Stack

@@ -15,7 +15,7 @@ from loopbench.loadtests.scenarios.learning import ANY_BODY
 from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Closed, Echo, Load, Open, Scenario, Stream
 from loopbench.loadtests.scenarios.websockets import MESSAGE_BYTES
-from loopbench.servers.contract.cases import Case, Expected, Request
+from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.contract.websockets import SWITCHED, upgrade
 
 USERS = (32, 1)

@@ -14,7 +14,7 @@ from typing import Any
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.models import Load, Locustfile
 from loopbench.loadtests.scenarios.table import Scenario
-from loopbench.servers.contract.cases import Case, Expected, Request
+from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.child_process import interrupts_deferred
 

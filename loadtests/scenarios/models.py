@@ -16,7 +16,7 @@ from loopbench.loadtests.scenarios.model import (
 )
 from loopbench.results.schema import Code, Family, Role, Work
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.routes import WS_ROUTES, route_of
 from loopbench.servers.settings import Settings
 from loopbench.servers.supervision.messages import Vocabulary

@@ -10,7 +10,8 @@ from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Closed, Idle, Load, Open, Scenario
 from loopbench.loadtests.scenarios.websockets import sockets
 from loopbench.results.schema import Family, Role, Work
-from loopbench.servers.contract.cases import CASES, Case
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.large_cases import large
 from loopbench.servers.contract.routes import LAYERS
 from loopbench.servers.settings import Settings

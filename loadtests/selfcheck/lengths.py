@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.selfcheck.verdict import Verdict

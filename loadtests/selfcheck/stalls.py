@@ -17,10 +17,10 @@ from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.selfcheck.seeds.holds import HELD_S, HOLDS, Truth
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import ROOT, Cause
-from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.custom.look import Looks
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.parts import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.probe.readings import Observe, Reset
 from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.settings import Settings

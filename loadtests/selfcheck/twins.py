@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S

@@ -22,7 +22,8 @@ from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
 from loopbench.results.schema import Dispatch
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.servers.contract.cases import CASES, Case
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.routes import route_of
 from loopbench.servers.errors import ServerError
 from loopbench.servers.stacks import CORE, STACKS, hole

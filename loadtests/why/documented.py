@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from loopbench.results.schema import ROOT
-from loopbench.servers.contract.cases import CASES, LOOP_REPR, Case, Expected
+from loopbench.servers.contract.cases import CASES, LOOP_REPR
+from loopbench.servers.contract.http import Case, Expected
 from loopbench.servers.custom import stacks as own_stacks
-from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.custom.look import Looks
+from loopbench.servers.parts import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.stacks import Stack
 
 _PLACE = rb'\{"event_loop": ?%s, ?"thread": ?"%s"\}\n?'

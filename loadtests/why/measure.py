@@ -23,7 +23,7 @@ from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.why import callgrind_file, perf_map
 from loopbench.loadtests.why.tree import Tree, per_request, tree_of
 from loopbench.results.schema import ROOT
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.messages import Facts
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack

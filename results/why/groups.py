@@ -18,9 +18,6 @@ _NAMES: Mapping[str, Callable[[Function], str]] = {
     "kind": lambda function: str(function.kind),
 }
 
-BY = (*_NAMES, "phase")
-"""What costs can be summed by."""
-
 
 def grouped(costs: Costs, where: Where, by: str) -> dict[str, float]:
     """Own instructions a request by group, the dearest first. They add up to the request."""

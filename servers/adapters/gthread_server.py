@@ -20,10 +20,10 @@ from gunicorn.sock import TCP6Socket, TCPSocket  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker  # type: ignore[import-untyped]
 
 from loopbench.servers.adapters import asgi, descriptors
+from loopbench.servers.adapters.default_executor import default_executor
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.adapters.server_thread import ServerThread
 from loopbench.servers.adapters.wsgi import Application
-from loopbench.servers.lifecycle.introspection import default_executor
 from loopbench.servers.settings import Settings
 
 MOST_CONNECTIONS = 65_536

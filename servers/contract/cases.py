@@ -13,7 +13,6 @@ import re
 from loopbench.servers.contract.data_cases import DATA_CASES
 from loopbench.servers.contract.http import (
     BINARY_TYPE,
-    ERROR_PHRASES,
     HTML,
     JSON,
     JSON_TYPE,
@@ -26,7 +25,6 @@ from loopbench.servers.contract.http import (
     Request,
     dumps,
     error,
-    error_body,
     get,
 )
 from loopbench.servers.contract.routes import (
@@ -36,19 +34,6 @@ from loopbench.servers.contract.routes import (
     WORK_MS_LIMIT,
     routes_listing,
 )
-
-__all__ = [
-    "CASES",
-    "ERROR_PHRASES",
-    "HTML",
-    "JSON",
-    "TEXT",
-    "Case",
-    "Expected",
-    "Request",
-    "dumps",
-    "error_body",
-]
 
 LOOP_REPR = rb"<[\w.]+ running=True closed=False debug=False>"
 ON_LOOP = re.compile(rb'\{"event_loop":"' + LOOP_REPR + rb'","thread":"MainThread"\}')

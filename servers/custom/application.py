@@ -12,8 +12,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,37 +22,11 @@ from loopbench.servers.custom import recognition
 from loopbench.servers.custom.recognition import Kind
 from loopbench.servers.custom.target import Target, parse
 from loopbench.servers.errors import StartupFailed
-
-AIOHTTP = Kind.AIOHTTP.value
-ASGI = Kind.ASGI.value
-READY_S = 30.0
+from loopbench.servers.parts import OwnApp
 
 _BEFORE = ("concurrent.futures.thread", "logging.config")
 """What gunicorn, Hypercorn and uvicorn have imported before they come to the application: a
 `queue.py` of the person's does not take the standard library's place there, either."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnApp:
-    """Where a person's application is, and how it comes about.
-
-    target: see `servers.custom.target`. folder: the working folder, absolute.
-    path: the target of a GET that shows that it serves, whatever it answers.
-    arguments: what a factory is given by name.
-    ready_s: how long its import, and its start to the first answer, may take.
-    kind, made: what a look at it found: one of Kind, and whether the target is called to have it.
-    None: nobody has looked.
-    in_loop: whether it is imported and made inside a running loop, since it needs one.
-    """
-
-    target: str
-    folder: str
-    path: str
-    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    ready_s: float = READY_S
-    kind: str | None = None
-    made: bool | None = None
-    in_loop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.custom import application
-from loopbench.servers.custom.application import ASGI, OwnApp
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.parts import ASGI, OwnApp
 
 
 async def create_app(own: OwnApp) -> Any:

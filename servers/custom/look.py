@@ -26,8 +26,8 @@ from typing import IO, Any
 
 from loopbench.results.schema import ROOT
 from loopbench.servers.custom import application
-from loopbench.servers.custom.application import ASGI, OwnApp
 from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.parts import ASGI, OwnApp
 from loopbench.servers.supervision.child_process import interrupts_deferred
 
 _MODULE = "loopbench.servers.custom.look"
@@ -35,7 +35,6 @@ _AFTER_LISTENING_S = 5.0
 """How long the import may still take once it listens: a metrics port is opened on the way, a
 server never returns."""
 _TRACE_BOUND_S = 2.0
-_SERVES = re.compile(r"\b(run_app|serve|serve_forever|run|run_forever|_serve)$")
 
 
 @dataclass(frozen=True, slots=True)

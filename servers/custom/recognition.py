@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
+from loopbench.servers import parts
+
 
 class Kind(StrEnum):
     """What a server can do with an object.
@@ -22,8 +24,8 @@ class Kind(StrEnum):
     it to have an application. OTHER: nothing.
     """
 
-    AIOHTTP = "aiohttp"
-    ASGI = "ASGI"
+    AIOHTTP = parts.AIOHTTP
+    ASGI = parts.ASGI
     ASGI2 = "ASGI 2"
     WSGI = "WSGI"
     MAKER = "maker"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.custom.look import Looks
 from loopbench.servers.errors import ServerError
-from loopbench.servers.parts import Application, Loop, Server
+from loopbench.servers.parts import AIOHTTP, ASGI, Application, Loop, OwnApp, Server
 from loopbench.servers.stacks import LOOPS, SERVERS, STACKS, Stack, combine
 
 _MODULE = "loopbench.servers.custom.hosted"

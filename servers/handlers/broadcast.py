@@ -19,12 +19,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from loopbench.servers.contract.frames import Close
 from loopbench.servers.contract.http import JSON, dumps
 from loopbench.servers.contract.websockets import HELLO, RATE_LIMIT
 from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.channel import Channel, ChannelAway
 from loopbench.servers.settings import Settings
 
 LOG = logging.getLogger("servers")
@@ -36,21 +37,6 @@ GOODBYE_S = 1.0
 """How long the close of a receiver that does not read may take before it is cut off."""
 
 Send = Callable[[bytes], Awaitable[Any]]
-
-
-class ChannelAway(Exception):
-    """What is listened to cannot be had now; the message is a few words that do not vary."""
-
-
-class Channel(Protocol):
-    """What is listened to. `publish` and `listen` raise ChannelAway."""
-
-    async def publish(self, message: bytes) -> None: ...
-
-    async def listen(self, begun: Callable[[], None], heard: Callable[[bytes], None]) -> None:
-        """Call `begun` once all that comes then will be heard, and `heard` with each message."""
-
-    async def close(self) -> None: ...
 
 
 class _WithinProcess:

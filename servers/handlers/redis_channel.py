@@ -11,13 +11,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from loopbench.servers.handlers.broadcast import ChannelAway
+from loopbench.servers.handlers.channel import ChannelAway
 
 CHANNEL = "loopbench:feed"
 
 
 class RedisChannel:
-    """See `servers.handlers.broadcast.Channel`. timeout_s: how long a publication, or a connect,
+    """See `servers.handlers.channel.Channel`. timeout_s: how long a publication, or a connect,
     may take."""
 
     def __init__(self, url: str, timeout_s: float) -> None:

@@ -22,15 +22,8 @@ from loopbench.servers.handlers.basic import Answer, Refused
 from loopbench.servers.handlers.broadcast import Feed
 from loopbench.servers.handlers.data import number
 from loopbench.servers.handlers.fetch import Fetcher
-from loopbench.servers.handlers.stores.protocol import (
-    AsyncStore,
-    FirstStore,
-    StoreAway,
-    SyncStore,
-    async_store,
-    first_store,
-    sync_store,
-)
+from loopbench.servers.handlers.stores.opening import async_store, first_store, sync_store
+from loopbench.servers.handlers.stores.protocol import AsyncStore, FirstStore, StoreAway, SyncStore
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 

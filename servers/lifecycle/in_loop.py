@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from loopbench.servers import stacks
+from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import InForce, Serving
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
 from loopbench.servers.settings import Settings
@@ -92,7 +92,7 @@ async def start(
     cancellation, leaves a listener or a task behind.
     """
     stack = stacks.find(name)
-    begin = stacks.load(stack)
+    begin = starting.load(stack)
     address = await numeric(host)
     try:
         _try_address(address)
@@ -209,7 +209,7 @@ def _in_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 
 
 async def _ask(server: Server) -> None:
-    request, expected = stacks.greeting(server.stack)
+    request, expected = starting.greeting(server.stack)
     loop = asyncio.get_running_loop()
     head = b""
     # A plain socket: a stream whose opening is cancelled may stay open.

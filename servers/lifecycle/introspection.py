@@ -6,9 +6,9 @@ import asyncio
 import gc
 import platform
 import sys
-from concurrent.futures import Executor
 from typing import Protocol
 
+from loopbench.servers.adapters.default_executor import default_executor
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.lifecycle import messages
 from loopbench.servers.lifecycle.messages import Collector, Loop, Python, StackFacts
@@ -59,14 +59,6 @@ def _python() -> Python:
         dev_mode=sys.flags.dev_mode,
         optimize=sys.flags.optimize,
     )
-
-
-def default_executor(loop: asyncio.AbstractEventLoop) -> Executor | None:
-    """The loop's default executor. Loops keep it private, yet that is the only place to see
-    that nobody has put another one in: an attribute of asyncio's, and of uvloop's one of the
-    objects that it tells the garbage collector of."""
-    held = [getattr(loop, "_default_executor", None), *gc.get_referents(loop)]
-    return next((value for value in held if isinstance(value, Executor)), None)
 
 
 def _executor(loop: asyncio.AbstractEventLoop) -> messages.Executor | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from loopbench.results.schema import ROOT
-from loopbench.servers import errors, stacks
+from loopbench.servers import errors, stacks, starting
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.lifecycle.messages import (
@@ -167,7 +167,7 @@ def server_process(
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
     stack = stacks.find(name)
-    ready_timeout_s = ready_timeout_s or stacks.ready_s(stack)
+    ready_timeout_s = ready_timeout_s or starting.ready_s(stack)
     layout = layout_of(root)
     if layout is None:
         raise StartupFailed(
@@ -314,7 +314,7 @@ def refusal(failed: Failed) -> ServerError:
 
 def greet(stack: Stack, host: str, port: int, deadline: float) -> None:
     """Send the stack's greeting. Raises StartupFailed unless the answer is right."""
-    request, expected = stacks.greeting(stack)
+    request, expected = starting.greeting(stack)
     timeout_s = max(0.001, deadline - time.monotonic())
     address = _ANY_ADDRESS.get(host, host)
     try:

@@ -14,14 +14,15 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from loopbench.servers import stacks
+from loopbench.servers import starting
 from loopbench.servers.errors import ServerError, StartupFailed
+from loopbench.servers.installed import available
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.probe.executor import WatchedExecutor
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import NO_LOOP, Stack, available
+from loopbench.servers.stacks import NO_LOOP, Stack
 
 
 def _asyncio_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
@@ -92,7 +93,7 @@ def run(
     obstacle = available(stack)
     if obstacle is not None:
         raise StartupFailed(f"stack {stack.name} cannot run here: {obstacle}")
-    stacks.prepare(stack)
+    starting.prepare(stack)
     new_loop = partial(LOOPS[stack.loop], watching)
     with asyncio.Runner(debug=settings.debug, loop_factory=new_loop) as runner:
         loop = runner.get_loop()

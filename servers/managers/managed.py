@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loopbench.results.schema import ROOT
-from loopbench.servers import stacks
+from loopbench.servers import stacks, starting
 from loopbench.servers.lifecycle.messages import Config, Facts, Manager, Read, StackFacts, Threads
 from loopbench.servers.lifecycle.process import (
     ServerProcess,
@@ -190,7 +190,7 @@ def managed_processes(
     Raises UnknownStack, PortInUse, or StartupFailed with the cause.
     """
     stack = stacks.find(name)
-    ready_timeout_s = ready_timeout_s or stacks.ready_s(stack)
+    ready_timeout_s = ready_timeout_s or starting.ready_s(stack)
     row = table.managed(stack)
     config = Config(
         stack=stack.name,

@@ -10,7 +10,7 @@ import socket
 from dataclasses import replace
 from typing import Protocol
 
-from loopbench.servers import stacks
+from loopbench.servers import installed
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import Manager
 from loopbench.servers.settings import Settings
@@ -69,7 +69,7 @@ def available(stack: Stack) -> str | None:
     None where it can."""
     if stack.server not in MANAGERS:
         return _without(stack)
-    return stacks.available(managed(stack))
+    return installed.available(managed(stack))
 
 
 def load(manager: Manager) -> Manage:

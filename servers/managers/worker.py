@@ -34,7 +34,8 @@ from loopbench.servers.lifecycle.child_main import (
 )
 from loopbench.servers.lifecycle.messages import EVENTS, Config, Failed, Read, WorkerListening
 from loopbench.servers.managers import table
-from loopbench.servers.stacks import Stack, make_application, prepare
+from loopbench.servers.stacks import Stack
+from loopbench.servers.starting import make_application, prepare
 from loopbench.servers.supervision import os_stats
 from loopbench.servers.supervision.messages import from_json, to_json
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
+from loopbench.servers.contract.http import TEXT, Case, Expected, Request
 
 BODY = b"hello"
 

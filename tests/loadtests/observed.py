@@ -10,11 +10,12 @@ from typing import Any
 import psutil
 import pytest
 
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.messages.reports import Buckets, PhaseReport, Report
 from loopbench.loadtests.observe.observer import Observed, Observer
-from loopbench.loadtests.rows.run_rows import RunResult, RunRows, rows_of
+from loopbench.loadtests.rows.planned_run import PlannedRun
+from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess, server_process

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from loopbench.servers import stacks
+from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import Serving, Start
 from loopbench.servers.settings import Settings
 
@@ -65,8 +65,8 @@ def install() -> None:
             adapter=module.__name__,
             packages=PACKAGES.get(name, ()),
         )
-    usual = stacks.ready_s
-    stacks.ready_s = lambda stack: READY_S if stack.name == "late" else usual(stack)
+    usual = starting.ready_s
+    starting.ready_s = lambda stack: READY_S if stack.name == "late" else usual(stack)
     if os.environ.get(_KILLS) and "bench" in sys.orig_argv:
         _kill_before_slices(dict(one.split(":") for one in os.environ[_KILLS].split(",")))
 
@@ -121,7 +121,7 @@ async def _serve(start: Start, app: None, host: str, port: int, settings: Settin
 
 
 def _good() -> Start:
-    return stacks.load(stacks.STACKS["asyncio"])
+    return starting.load(stacks.STACKS["asyncio"])
 
 
 def _starts(name: str) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.messages.reports import (
     Buckets,
@@ -22,7 +21,9 @@ from loopbench.loadtests.messages.reports import (
 )
 from loopbench.loadtests.observe import save_audit
 from loopbench.loadtests.observe.save_audit import Accounted, Total, judged
-from loopbench.loadtests.rows.run_rows import RunResult, rows_of
+from loopbench.loadtests.rows.planned_run import PlannedRun
+from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES

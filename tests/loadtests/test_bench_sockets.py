@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import redis
 
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.specification import APART
 from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.messages.generator import WindowOpened
-from loopbench.loadtests.rows.run_rows import RunResult, rows_of
+from loopbench.loadtests.rows.planned_run import PlannedRun
+from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.services.services import redis_server
 from loopbench.results.schema import WORKERS, read_table

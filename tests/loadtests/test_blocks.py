@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.reports import SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec
-from loopbench.loadtests.rows.run_rows import RunResult, rows_of
+from loopbench.loadtests.rows.planned_run import PlannedRun
+from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.models import Closed, Load, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES

@@ -15,7 +15,7 @@ import gevent
 import pytest
 
 from loopbench.loadtests.generator.clients.http1 import REMEMBERED_BYTES, AnswerBook, Connection
-from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
+from loopbench.servers.contract.http import TEXT, Case, Expected, Request
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, Until, hostile_server
 from tests.servers.processes import eventually
 

@@ -16,13 +16,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.generator import At, WindowOpened
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.messages.specs import SessionSpec
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.loadtests.services.services import Service, postgres_server, redis_server

@@ -12,7 +12,6 @@ from loopbench.results.schema import Code
 
 CLOSED = Evidence(
     users=32,
-    open_loop=False,
     requests=20_000,
     failures=0,
     throughput_rps=10_000.0,
@@ -28,7 +27,6 @@ CLOSED = Evidence(
 )
 OPEN = replace(
     CLOSED,
-    open_loop=True,
     throughput_rps=1000.0,
     arrivals_rps=1000.0,
     littles_users=None,

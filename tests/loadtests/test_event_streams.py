@@ -18,7 +18,7 @@ from loopbench.loadtests.scenarios.events import EVENTS, MOST_EVENT_BYTES
 from loopbench.loadtests.scenarios.learning import ANY_BODY
 from loopbench.loadtests.scenarios.loads_file import of_tables
 from loopbench.loadtests.scenarios.models import Closed, Load, Stream
-from loopbench.servers.contract.cases import Case, Expected, Request
+from loopbench.servers.contract.http import Case, Expected, Request
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended
 from tests.loadtests.hostile import CLOSE, Script, Until, hostile_server
 from tests.loadtests.loads import failures, histogram, phase_of

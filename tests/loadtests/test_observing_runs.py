@@ -15,7 +15,8 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe import observer
 from loopbench.loadtests.observe.observer import Observer
-from loopbench.loadtests.rows.run_rows import RunResult, rows_of
+from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.lifecycle.process import ServerProcess

@@ -19,11 +19,11 @@ from loopbench.loadtests.scenarios.learning import learn
 from loopbench.loadtests.scenarios.loads_file import USERS, of_file, of_paths
 from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, THREADS, Code, read_table
-from loopbench.servers.contract.cases import Request
-from loopbench.servers.custom.application import ASGI, OwnApp
+from loopbench.servers.contract.http import Request
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
+from loopbench.servers.parts import ASGI, OwnApp
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.documents import blocks, write
 from tests.loadtests.test_bench import command

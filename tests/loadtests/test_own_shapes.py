@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.scenarios.custom import prepare
-from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.parts import AIOHTTP, ASGI, OwnApp
 from tests.servers.processes import eventually, needs_proc
 
 WEB = """

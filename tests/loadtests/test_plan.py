@@ -7,14 +7,8 @@ from itertools import islice, pairwise, product
 
 import pytest
 
-from loopbench.loadtests.bench.plan import (
-    MOST_ROUNDS,
-    arrivals_seed,
-    plan_blocks,
-    plan_runs,
-    run_id,
-    turns,
-)
+from loopbench.loadtests.bench.plan import MOST_ROUNDS, arrivals_seed, plan_blocks, plan_runs, turns
+from loopbench.loadtests.rows.planned_run import run_id
 
 CELLS = tuple(product(("one", "two", "three"), ("a", "b", "c", "d")))
 

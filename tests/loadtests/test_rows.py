@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.messages.reports import (
     Buckets,
     Failure,
@@ -19,7 +18,9 @@ from loopbench.loadtests.messages.reports import (
 )
 from loopbench.loadtests.observe.machine_cpu import MachineReading
 from loopbench.loadtests.observe.observer import Edge, Observed
-from loopbench.loadtests.rows.run_rows import RunResult, RunRows, rows_of
+from loopbench.loadtests.rows.planned_run import PlannedRun
+from loopbench.loadtests.rows.run_result import RunResult
+from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Open, Scenario
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, Code, TableWriter, read_table
 from loopbench.servers.contract.cases import CASES

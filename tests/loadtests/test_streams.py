@@ -21,7 +21,7 @@ from loopbench.loadtests.generator.clients.streaming import (
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.scenarios.models import Closed, Load, Slow
 from loopbench.servers.contract import data_cases
-from loopbench.servers.contract.cases import TEXT, Case, Expected, Request
+from loopbench.servers.contract.http import TEXT, Case, Expected, Request
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT

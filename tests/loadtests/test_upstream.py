@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.bench.upstream import upstream_process
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
 from loopbench.loadtests.hosts.server_location import Place
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema import Code

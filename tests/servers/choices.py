@@ -9,7 +9,8 @@ import pytest
 
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
-from loopbench.servers.stacks import DEFAULT, NO_LOOP, STACKS, Stack, available, hole
+from loopbench.servers.installed import available
+from loopbench.servers.stacks import DEFAULT, NO_LOOP, STACKS, Stack, hole
 
 KINDS = (*DEFAULT, "aiohttp-uvloop", "quart-uvicorn", "quart-granian", "flask-waitress")
 """The default and one of each other kind, for tests that take long."""

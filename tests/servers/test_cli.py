@@ -18,8 +18,9 @@ import pytest
 
 from loopbench.servers.__main__ import SETTING_OPTIONS
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.installed import available
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import STACKS, available
+from loopbench.servers.stacks import STACKS
 from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import needs_proc
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from loopbench.servers.stacks import CORE, STACKS, available
+from loopbench.servers.installed import available
+from loopbench.servers.stacks import CORE, STACKS
 from tests.servers.choices import here
 from tests.servers.differences import (
     COMPARED,

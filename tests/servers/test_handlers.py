@@ -9,7 +9,8 @@ import pytest
 
 from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.contract.routes import ROUTES, WS_ROUTES
-from loopbench.servers.stacks import APPLICATIONS, STACKS, available
+from loopbench.servers.installed import available
+from loopbench.servers.stacks import APPLICATIONS, STACKS
 
 NAMES = ("aiohttp_app", "quart_app", "flask_app", "asyncio_app")
 """The modules with handlers of their own; the bare ASGI application shares the last one's."""

@@ -10,8 +10,9 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
+from loopbench.servers.adapters.default_executor import default_executor
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.lifecycle import in_loop, introspection
+from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers import wire
@@ -127,7 +128,7 @@ def test_loop_stays_the_owners(run: Run, stack_name: str) -> None:
         loop = asyncio.get_running_loop()
         async with in_loop.serving(stack_name) as server:
             await plain_works(server)
-            assert introspection.default_executor(loop) is None
+            assert default_executor(loop) is None
             assert loop.get_exception_handler() is None
         assert not loop.get_debug()
 

@@ -12,7 +12,6 @@ from urllib.request import urlopen
 import pytest
 
 from loopbench.loadtests.bench import verify
-from loopbench.servers.custom.application import OwnApp
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
@@ -21,6 +20,7 @@ from loopbench.servers.lifecycle.parity import differences
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.managers.managed import ManagedGroup, managed_processes
 from loopbench.servers.managers.table import MANAGERS, WITHOUT, available
+from loopbench.servers.parts import OwnApp
 from loopbench.servers.probe.readings import Glance, Instants, Observe, Reset
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, keeps

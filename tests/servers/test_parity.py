@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench import verify
-from loopbench.servers import stacks as rows
+from loopbench.servers.installed import available
 from loopbench.servers.lifecycle.parity import (
     PARITY_EXCEPTIONS,
     Difference,
@@ -163,9 +163,7 @@ def test_where_no_loop_serves_nothing_is_said_of_one(server: ServerProcess) -> N
 def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names what is missing and the command that brings it."""
     core = replace(STACKS["aiohttp"], packages=("aiohttp", "no-such-package", "nor-this"))
-    assert rows.available(core) == "install no-such-package, nor-this (`make setup` does)"
+    assert available(core) == "install no-such-package, nor-this (`make setup` does)"
     more = replace(core, optional="stacks")
-    assert rows.available(more) == (
-        "install no-such-package, nor-this (`make setup STACKS=all` does)"
-    )
-    assert rows.available(STACKS["aiohttp"]) is None
+    assert available(more) == ("install no-such-package, nor-this (`make setup STACKS=all` does)")
+    assert available(STACKS["aiohttp"]) is None

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from loopbench.servers.custom.application import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.custom.look import Looks
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.managers.table import MANAGERS, WITHOUT
+from loopbench.servers.parts import AIOHTTP, ASGI, OwnApp
 from loopbench.servers.stacks import (
     ASYNCIO,
     CORE,

@@ -26,6 +26,7 @@ from loopbench.servers.errors import PortInUse, ServerError, StartupFailed, Unkn
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT, STACKS
+from loopbench.servers.starting import load
 from tests.servers.choices import KINDS, here
 from tests.servers.traces import Run, nothing_left, plain_works, refuses
 
@@ -194,9 +195,9 @@ def test_cancelled_start(run: Run, private: Callable[[Start], str]) -> None:
     """A start that is cancelled, at whatever point, leaves nothing behind."""
 
     async def scenario() -> None:
-        often = [stacks.load(STACKS[name]) for name in DEFAULT]
+        often = [load(STACKS[name]) for name in DEFAULT]
         often += [_quart(serve, _take_long) for serve in ASGI_SERVERS.values()]
-        seldom = [stacks.load(STACKS[name]) for name in here(KINDS) if name not in DEFAULT]
+        seldom = [load(STACKS[name]) for name in here(KINDS) if name not in DEFAULT]
         for start in (*often, *seldom):
             name = private(start)
             for turns in range(0, 30, 1 if start in often else 6):

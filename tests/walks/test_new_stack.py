@@ -16,7 +16,8 @@ import pytest
 
 from loopbench.results.schema import RUNS, read_table
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.stacks import STACKS, available
+from loopbench.servers.installed import available
+from loopbench.servers.stacks import STACKS
 from tests.trees import copy_suite
 
 BOUND_S = 240.0

@@ -14,11 +14,11 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, g, request
 
+from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.many.crowd import Crowd
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 UNSET, OUTER, INNER = "nothing", "what the outer set", "what the inner set"

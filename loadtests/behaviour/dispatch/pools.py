@@ -17,11 +17,11 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.dispatch.places import port_aside
+from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.many.crowd import Crowd
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"

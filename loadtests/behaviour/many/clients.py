@@ -13,11 +13,11 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.many.crowd import Crowd
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 

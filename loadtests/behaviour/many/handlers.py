@@ -13,6 +13,7 @@ from quart import Quart, request
 
 from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
+from loopbench.loadtests.behaviour.framework.crowd import Inside
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,
@@ -24,7 +25,6 @@ from loopbench.loadtests.behaviour.framework.http2_client import answers, connec
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.many.crowd import Inside
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 

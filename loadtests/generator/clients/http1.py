@@ -25,7 +25,7 @@ import gevent
 import gevent.monkey
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
-from loopbench.servers.contract.cases import Case, Expected
+from loopbench.servers.contract.http import Case, Expected
 
 _plain_socket = gevent.monkey.get_original("socket", "socket")
 """The class beneath gevent's patch: the waiting is done here, on the same loop, without

@@ -22,7 +22,7 @@ from loopbench.loadtests.generator.recorder import Series, to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.scenarios.models import Closed
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 
 RETRY_S = 0.01
 """A user whose connection fails pauses this long: a server that is gone must

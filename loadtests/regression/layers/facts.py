@@ -17,7 +17,7 @@ from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
-from loopbench.servers.contract.cases import Case, Request
+from loopbench.servers.contract.http import Case, Request
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.readings import Observe, Reset
 from loopbench.servers.settings import Settings

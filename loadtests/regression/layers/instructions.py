@@ -38,7 +38,7 @@ from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import spread, undecided
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-from loopbench.servers.contract.cases import Request
+from loopbench.servers.contract.http import Request
 
 TIMEOUT_S = 60.0
 

@@ -19,16 +19,18 @@ from typing import Any
 
 from loopbench.loadtests.bench.block import BlockPlan, Contender, load_in_turn, start_all
 from loopbench.loadtests.bench.block import Entrant as Loaded
-from loopbench.loadtests.bench.plan import MOST_ROUNDS, PlannedRun, run_id
+from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.regression.sides.sides import Side
-from loopbench.loadtests.rows.run_rows import Slice, rows_of
+from loopbench.loadtests.rows.planned_run import PlannedRun, run_id
+from loopbench.loadtests.rows.run_result import Slice
+from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.results.schema import ROOT, Row, Value
 from loopbench.servers.contract.cases import CASES as CONTRACT
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import YARDSTICKS

@@ -21,7 +21,7 @@ from loopbench.loadtests.observe.callgrind import METHOD, every_processor
 from loopbench.loadtests.regression.sides import introspection, packages, worktree
 from loopbench.loadtests.regression.sides.resolution import Pin, normal, pins_of
 from loopbench.results.schema import ROOT
-from loopbench.servers.contract.cases import Case, Expected, Request
+from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.lifecycle.tree import layout_of
 
 THIS_TREE = "this tree"

@@ -10,12 +10,12 @@ from functools import partial
 
 import pytest
 
+from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.servers import App
 from loopbench.loadtests.behaviour.many import clients, handlers
-from loopbench.loadtests.behaviour.many.crowd import Crowd
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from loopbench.loadtests.cli import cli
+from loopbench.loadtests.distributed import preflight
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.distributed.master.clock import Clock
 from loopbench.loadtests.distributed.master.peers import Peer
 from loopbench.loadtests.distributed.options import fleet_of, place_of
-from loopbench.loadtests.hosts import preflight
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
 from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
 from loopbench.loadtests.hosts.host_info import host_info

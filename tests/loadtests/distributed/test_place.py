@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.bench.plan import PlannedRun
 from loopbench.loadtests.bench.run import measure
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.hosts.host_info import host_info, source_version
 from loopbench.loadtests.hosts.server_location import Place
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.errors import ServerError

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe import instruction_counts
+from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.regression.layers.instructions import UNCOUNTED
+from loopbench.loadtests.why import instruction_counts
 from loopbench.results.schema import COUNTS
 
 REQUESTS = 40
@@ -43,6 +44,10 @@ def count(bench: Bench, left_out: frozenset[str], say: Callable[[str], None]) ->
     if not chosen or not stacks:
         return
     say(f"counting the instructions of a request: {', '.join(chosen)}")
+    lacking = missing()
+    if lacking is not None:
+        say(f"the instructions of a request are not counted: {lacking}")
+        return
     try:
         found = instruction_counts.count(stacks, chosen, REQUESTS, _silent, repeats=1)
         instruction_counts.write(bench.folder, found)

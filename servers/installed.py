@@ -1,0 +1,31 @@
+"""Whether the packages of a stack are there, and how to get them."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from loopbench.results.schema import INSTALLED
+from loopbench.servers.stacks import Stack
+
+
+def available(stack: Stack) -> str | None:
+    """Why the stack cannot run in this environment, with the remedy; None where it can."""
+    missing = [package for package in stack.packages if not _installed(package)]
+    return f"install {', '.join(missing)} ({remedy(stack)})" if missing else None
+
+
+@cache  # what is installed does not change while a command runs, and metadata are slow to read
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def remedy(stack: Stack) -> str:
+    """The command that brings the packages of a stack."""
+    if INSTALLED:
+        return "`pip install 'loopbench[stacks]'` does, or `pipx inject`"
+    return "`make setup` does" if stack.optional is None else "`make setup STACKS=all` does"

@@ -1,0 +1,69 @@
+"""How a stack is started: its modules are imported only here, and only when it is."""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+from typing import Any
+
+from loopbench.servers.adapters.protocol import Serve, Serving, Start
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Expected, Request
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.installed import remedy
+from loopbench.servers.parts import READY_S
+from loopbench.servers.settings import Settings
+from loopbench.servers.stacks import Stack
+
+
+def greeting(stack: Stack) -> tuple[Request, Expected | None]:
+    """The request whose answer shows that the stack serves; the answer is None where any does."""
+    if stack.own is not None:
+        return Request("GET", stack.own.path), None
+    return CASES["plain"].request, CASES["plain"].expected
+
+
+def ready_s(stack: Stack) -> float:
+    """How long it may take from the start of its process to its first answer."""
+    return READY_S if stack.own is None else stack.own.ready_s
+
+
+def prepare(stack: Stack) -> None:
+    """What is to be done for a stack while no loop runs: a person's own application is imported
+    then, and its factory called, as they do it themselves.
+
+    The server is imported before it: of what that imports, nothing is the person's.
+    """
+    if stack.own is not None:
+        load(stack)
+        importlib.import_module(stack.application).prepare(stack.own)
+
+
+def load(stack: Stack) -> Start:
+    """How to start the stack. Raises StartupFailed when its modules cannot be imported."""
+    try:
+        serve: Serve = importlib.import_module(stack.adapter).serve
+        importlib.import_module(stack.application)
+    except ImportError as error:
+        raise StartupFailed(
+            f"stack {stack.name} cannot be imported: {error}; "
+            f"install {', '.join(stack.packages)} ({remedy(stack)})"
+        ) from error
+    return partial(_start, stack, serve)
+
+
+async def _start(stack: Stack, serve: Serve, host: str, port: int, settings: Settings) -> Serving:
+    return await serve(
+        await make_application(stack, settings), host, port, settings, **stack.options
+    )
+
+
+async def make_application(stack: Stack, settings: Settings) -> Any:
+    """The stack's application, made in this loop, as its server takes it.
+
+    Raises whatever making it raises.
+    """
+    create_app = importlib.import_module(stack.application).create_app
+    if stack.own is None:
+        return create_app(settings)
+    return await create_app(stack.own)
