@@ -6,14 +6,15 @@ import json
 import statistics
 import subprocess
 from collections.abc import Callable
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.table import Closed, Load
 from loopbench.loadtests.selfcheck.loading import Bed, Loaded, bed, offer, utilisation
+from loopbench.loadtests.selfcheck.stock_report import StockReport
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.supervision import own_modules
+from loopbench.servers.supervision.messages import from_json
 
 USERS = 32
 TURNS = 5
@@ -32,11 +33,11 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
             theirs, stock_server_cpu = stock(on, "stock", USERS, WARMUP_S, MEASURED_S)
             lean = offer(on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S)
             expect_no_failures(lean)
-            ratios.append(lean.throughput_rps / theirs["throughput_rps"])
+            ratios.append(lean.throughput_rps / theirs.throughput_rps)
             busy.append(lean.server_cpu)
             say(
-                f"turn {turn}: FastHttpUser {theirs['throughput_rps']:,.0f}/s "
-                f"(its CPU {theirs['cpu']:.0%}, server {stock_server_cpu:.0%}); "
+                f"turn {turn}: FastHttpUser {theirs.throughput_rps:,.0f}/s "
+                f"(its CPU {theirs.cpu:.0%}, server {stock_server_cpu:.0%}); "
                 f"lean user {lean.throughput_rps:,.0f}/s "
                 f"(its CPU {lean.generator_cpu:.0%}, server {lean.server_cpu:.0%}); "
                 f"ratio {ratios[-1]:.2f}"
@@ -57,7 +58,7 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 
 def stock(
     on: Bed, module: str, users: int, warmup_s: float, measured_s: float
-) -> tuple[dict[str, Any], float]:
+) -> tuple[StockReport, float]:
     """What the Locust of `loadtests.selfcheck.MODULE` did, and how busy the server was."""
     cpu = min(on.cpus.generator) if on.cpus.generator else -1
     arguments = [on.server.url, str(users), str(warmup_s), str(measured_s), str(cpu)]
@@ -74,9 +75,9 @@ def stock(
         after = on.server.read()
     if process.returncode or not line:
         raise HarnessError(f"the stock Locust ended with status {process.returncode}")
-    report: dict[str, Any] = json.loads(line)
-    if report["failures"]:
-        raise HarnessError(f"the stock Locust saw {report['failures']} failures")
+    report = from_json(StockReport, json.loads(line))
+    if report.failures:
+        raise HarnessError(f"the stock Locust saw {report.failures} failures")
     return report, utilisation(before, after)
 
 

@@ -29,14 +29,14 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     rates, ratios = [], []
     with bed("asyncio") as on:
         for turn in range(1, TURNS + 1):
-            theirs, their_server = stock(on, "stock_socket", USERS, WARMUP_S, MEASURED_S)
+            theirs, their_server = stock(on, "stock_websocket", USERS, WARMUP_S, MEASURED_S)
             ours = offer(on, load, warmup_s=WARMUP_S, measured_s=MEASURED_S)
             expect_no_failures(ours)
             rates.append(ours.throughput_rps)
-            ratios.append(ours.throughput_rps / theirs["throughput_rps"])
+            ratios.append(ours.throughput_rps / theirs.throughput_rps)
             say(
-                f"turn {turn}: websocket-client {theirs['throughput_rps']:,.0f}/s "
-                f"(its CPU {theirs['cpu']:.0%}, server {their_server:.0%}); "
+                f"turn {turn}: websocket-client {theirs.throughput_rps:,.0f}/s "
+                f"(its CPU {theirs.cpu:.0%}, server {their_server:.0%}); "
                 f"lean user {ours.throughput_rps:,.0f}/s "
                 f"(its CPU {ours.generator_cpu:.0%}, server {ours.server_cpu:.0%}); "
                 f"ratio {ratios[-1]:.1f}"

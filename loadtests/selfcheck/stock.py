@@ -1,7 +1,7 @@
 """A stock Locust `FastHttpUser`, for comparison: `python -m loopbench.loadtests.selfcheck.stock`.
 
 Arguments: URL, users, warm-up in seconds, window in seconds, CPU (or -1).
-Prints one JSON line at each edge of the window, the second with the count.
+Prints one line as the window opens, and a StockReport as JSON as it closes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import logging
 import os
 import sys
 import time
-from typing import Any
+from dataclasses import dataclass
 
 import gevent
 from locust import FastHttpUser, User, constant, task
 from locust.env import Environment
+
+from loopbench.loadtests.selfcheck.stock_report import StockReport
+from loopbench.servers.supervision.messages import to_json
 
 
 class StockUser(FastHttpUser):
@@ -43,32 +46,33 @@ def main(
     runner.start(users, spawn_rate=users)
     gevent.sleep(warmup_s)
     before = _edge(environment)
-    print(json.dumps(before), flush=True)
+    print("opened", flush=True)
     gevent.sleep(measured_s)
     after = _edge(environment)
     runner.quit()
-    window_s = (after["ns"] - before["ns"]) / 1e9
-    print(
-        json.dumps(
-            {
-                "throughput_rps": (after["count"] - before["count"]) / window_s,
-                "cpu": (after["cpu_ns"] - before["cpu_ns"]) / (after["ns"] - before["ns"]),
-                "failures": after["failures"],
-                "version": locust.__version__,
-            }
-        ),
-        flush=True,
+    window_ns = after.monotonic_ns - before.monotonic_ns
+    report = StockReport(
+        throughput_rps=(after.requests - before.requests) / window_ns * 1e9,
+        cpu=(after.cpu_ns - before.cpu_ns) / window_ns,
+        failures=after.failures,
+        version=locust.__version__,
     )
+    print(json.dumps(to_json(report)), flush=True)
 
 
-def _edge(environment: Environment) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    monotonic_ns: int
+    cpu_ns: int
+    requests: int
+    failures: int
+
+
+def _edge(environment: Environment) -> _Edge:
     total = environment.stats.total
-    return {
-        "ns": time.monotonic_ns(),
-        "cpu_ns": time.process_time_ns(),
-        "count": total.num_requests,
-        "failures": total.num_failures,
-    }
+    return _Edge(
+        time.monotonic_ns(), time.process_time_ns(), total.num_requests, total.num_failures
+    )
 
 
 if __name__ == "__main__":
