@@ -26,6 +26,7 @@ from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.messages import to_json
 
 BEGIN_AT = 0.7
 """Of the rate that a closed loop reached: most objectives end below it."""
@@ -85,7 +86,7 @@ def run(plan: Capacity, say: Callable[[str], None]) -> Outcome:
             try:
                 server = cleanup.enter_context(_started(stack, plan, cpus, log))
                 contenders.append(_ready(name, server, plan, generator))
-                described["stacks"][name] = server.facts
+                described["stacks"][name] = to_json(server.facts)
             except (ServerError, _Unfit, GeneratorDied) as error:
                 left_out[name] = str(error)
                 say(f"{name} is left out: {error}")
