@@ -34,8 +34,8 @@ from loopbench.loadtests.distributed.options import (
 )
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.server_location import HERE
+from loopbench.loadtests.observe.request_counts import REQUESTS
 from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
-from loopbench.loadtests.regression.layers.instructions import REQUESTS
 from loopbench.loadtests.rows.results_folder import new_folder, seed_of, writing_into
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load

@@ -12,6 +12,8 @@ from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
+from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.request_counts import FIRST_REQUESTS, WARM_REQUESTS
 from loopbench.loadtests.regression.folder import TABLE_OF, Folder
 from loopbench.loadtests.regression.layers import (
     behaviour,
@@ -23,7 +25,7 @@ from loopbench.loadtests.regression.layers import (
     tails,
 )
 from loopbench.loadtests.regression.layers.instructions import Counts
-from loopbench.loadtests.regression.parallel import Patience, side_by_side
+from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides.equal_paths import alike
 from loopbench.loadtests.regression.sides.sides import Role, Say, Side
 from loopbench.results.schema import (
@@ -329,7 +331,7 @@ def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
         "requests": wish.counts.requests,
         "repeats": wish.counts.repeats,
         "again": instructions.AGAIN,
-        "warm_requests": [instructions.FIRST_REQUESTS, instructions.WARM_REQUESTS],
+        "warm_requests": [FIRST_REQUESTS, WARM_REQUESTS],
         "other_requests": not_compared(sides),
     }
 

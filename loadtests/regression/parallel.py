@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from loopbench.loadtests.observe.patience import BrokenOff, Patience
 from loopbench.loadtests.regression.sides.sides import Side
 
 T = TypeVar("T")
-
-
-class BrokenOff(Exception):
-    """The work on this side was given up, for a reason that lies elsewhere."""
-
-
-class Patience:
-    """Asked between the steps of a long work: raises BrokenOff once nobody waits for it."""
-
-    def __init__(self) -> None:
-        self._over = threading.Event()
-
-    def end(self) -> None:
-        self._over.set()
-
-    def check(self) -> None:
-        if self._over.is_set():
-            raise BrokenOff
 
 
 def side_by_side(sides: Sequence[Side], work: Callable[[Side, Patience], T]) -> list[T]:

@@ -12,7 +12,7 @@ import click
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import callgrind
-from loopbench.loadtests.regression.layers.instructions import REQUESTS
+from loopbench.loadtests.observe.request_counts import REQUESTS
 from loopbench.loadtests.rows.results_folder import cannot_begin, new_folder
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.custom import Own

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression.layers.instructions import UNCOUNTED
+from loopbench.loadtests.observe.request_counts import UNCOUNTED
 from loopbench.loadtests.why import instruction_counts
 from loopbench.results.schema import COUNTS
 

@@ -1,7 +1,7 @@
 """Instructions of a request, counted for chosen Cases of chosen stacks.
 
 Counted as the regression check does, and so as steadily: see
-`loadtests.regression.layers.instructions`.
+`loadtests.observe.request_counts`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.observe.callgrind import counting
-from loopbench.loadtests.regression.layers.instructions import REPEATS, counted
-from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.request_counts import REPEATS, counted
 from loopbench.results.schema import COUNTS, Dispatch, Row, TableWriter
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, route_of

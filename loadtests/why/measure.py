@@ -2,7 +2,7 @@
 plainly in processes of their own, since the trampolines that name them cost instructions too.
 
 Requests are sent as the regression check's are, and so repeat as steadily: see
-`loadtests.regression.layers.instructions`.
+`loadtests.observe.request_counts`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import Counter, counting
-from loopbench.loadtests.regression.layers.instructions import REQUESTS, counted, taken_of_all
-from loopbench.loadtests.regression.parallel import Patience
+from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.request_counts import REQUESTS, counted, taken_of_all
 from loopbench.loadtests.why import callgrind_file, perf_map
 from loopbench.loadtests.why.tree import Tree, per_request, tree_of
 from loopbench.results.schema import ROOT

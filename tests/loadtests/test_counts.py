@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.observe.callgrind import missing
-from loopbench.loadtests.regression.layers.instructions import REPEATS
+from loopbench.loadtests.observe.request_counts import REPEATS
 from loopbench.loadtests.why.instruction_counts import Count, count, write
 from loopbench.results.report.blocks import Table
 from loopbench.results.schema import COUNTS, read_table

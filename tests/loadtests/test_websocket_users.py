@@ -25,7 +25,7 @@ USERS = 3
 RECEIVERS = 3
 RATE = 100
 MEASURED_S = 0.2
-LONG = {"measured_s": 1.5}
+LONG: dict[str, Any] = {"measured_s": 1.5}
 """So that publication 15, due 0.15 s after the first one, is due in the window even where a busy
 machine publishes the first one late."""
 
@@ -46,6 +46,7 @@ def offer(
     generator: Generator,
     told: Told,
     load: Load,
+    *,
     opened: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Report:

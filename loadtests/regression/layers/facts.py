@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from loopbench.loadtests.regression.layers import limits, raw_request
+from loopbench.loadtests.observe import raw_request
+from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.regression.layers import limits
 from loopbench.loadtests.regression.layers.waiting import Waits
-from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.servers.contract.http import Case, Request

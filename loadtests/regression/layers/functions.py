@@ -26,7 +26,7 @@ from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.rows import function_rows
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import GROWTH
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.stacks import STACKS
 
 MOST = 3

@@ -1,81 +1,36 @@
 """Layer 2: instructions that a request costs each side, counted by callgrind.
 
-A repeat is a fresh process that is asked every route in the same order; what it does is then the
-same to some hundredths of a per cent, where two windows of one process differ by tenths, as their
-heaps differ. What would make equal processes differ is kept out:
-
-- a request is sent only when the server has gone to sleep, so that its loop never finds the next
-  one waiting, or does not, by chance;
-- the collector is off. A full collection costs as much as ten requests, and which window it falls
-  into changes with every change of the code; what garbage costs is for the time layer to see;
-- routes that work in threads come last: two threads' steps do not mesh the same way every time,
-  and leave the heap of everything that comes after them as it happened;
-- a window lies within one second of the clock where it is short enough for that: with each second
-  a server writes its Date header anew, which is worth some 13,000 instructions.
-
-The window opens on a connection that is in use; connecting is no part of the count. The window's
-own edges cost some hundred instructions.
+How, and what keeps equal servers alike: `loadtests.observe.request_counts`.
 """
 
 from __future__ import annotations
 
-import http.client
-import os
 import statistics
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from socket import socket
-from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe.callgrind import Counter, counting
-from loopbench.loadtests.regression.layers import raw_request
+from loopbench.loadtests.observe.callgrind import counting
+from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.request_counts import (
+    REPEATS,
+    REQUESTS,
+    UNCOUNTED,
+    Sender,
+    WrongAnswer,
+    windows,
+)
 from loopbench.loadtests.regression.layers.facts import representatives
-from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import spread, undecided
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
 
-T = TypeVar("T")
-
-REQUESTS = 20
-"""In one count."""
-
-REPEATS = 3
-
 AGAIN = 3
 """So many repeats more, at most, of a stack that has a route whose repeats leave a growth in
 doubt."""
-
-FIRST_REQUESTS = 50
-"""Before the first count of a process: valgrind translates it, Python's caches fill."""
-
-WARM_REQUESTS = 8
-"""Before the count of each route."""
-
-UNCOUNTED = frozenset(
-    {
-        *("db-async", "db-sync", "db-save", "db-total", "save-both", "pairs"),
-        *("fetch", "feed", "publish", "ws-echo", "ws-push", "ws-feed"),
-    }
-)
-"""Routes whose cost is not the server's alone: a store grows, a driver has threads of its own,
-a page comes from another server, a message goes to nobody. The other layers hold them."""
-
-_IDLE_BOUND_S = 30.0
-_END_BOUND_S = 3.0
-_LOOK_S = 0.0003
-_LOOKS = 2
-_SECOND_MARGIN = 1.3
-"""How much longer than the requests before it a window may take, to be put within a second."""
-
-_EDGES_S = 0.3
-"""About how long it takes to open and close a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +47,6 @@ def cases_of(side: Side) -> dict[str, Case]:
     counted = [case for route, case in representatives(side).items() if route not in UNCOUNTED]
     chosen = sorted(counted, key=lambda case: case.name in side.in_thread)
     return {case.name: case for case in chosen}
-
-
-class WrongAnswer(HarnessError):
-    """A route was not answered as its contract says, so that its count says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,146 +151,3 @@ def _repeat(
             counts.reasons[stack, under_way] = str(error)
             return under_way
     return None
-
-
-def counted(
-    counter: Counter, cases: Mapping[str, Case], requests: int, patience: Patience
-) -> Iterator[tuple[str, float]]:
-    """Instructions of a request of every case, each counted once, one after another.
-
-    Raises HarnessError.
-    """
-    return taken_of_all(counter, cases, requests, patience, Sender.count)
-
-
-def taken_of_all(
-    counter: Counter,
-    cases: Mapping[str, Case],
-    requests: int,
-    patience: Patience,
-    take: Callable[[Sender, socket, int], T],
-) -> Iterator[tuple[str, T]]:
-    """As `windows`, for whom needs all of the cases. Raises HarnessError."""
-    for name, taken in windows(counter, cases, requests, patience, take):
-        if isinstance(taken, WrongAnswer):
-            raise taken
-        yield name, taken
-
-
-def windows(
-    counter: Counter,
-    cases: Mapping[str, Case],
-    requests: int,
-    patience: Patience,
-    take: Callable[[Sender, socket, int], T],
-) -> Iterator[tuple[str, T | WrongAnswer]]:
-    """What `take` takes of so many requests of every case, one case after another; of a case that
-    is answered wrongly, that.
-
-    take: is handed a warm connection, and sends that many requests on it.
-    Raises HarnessError.
-    """
-    warm = FIRST_REQUESTS
-    # Until its first dump callgrind adds to a window about one request of those before it: on
-    # aiohttp 20 requests counted as much as 21, and after a dump 20, 40 and 80 what they should.
-    counter.dump(lambda: None)
-    for name, case in cases.items():
-        sender = Sender(counter, case, patience)
-        taken: T | WrongAnswer
-        try:
-            with raw_request.connect(counter.server.host, counter.server.port) as connection:
-                try:
-                    took_s = sender.send(connection, warm)
-                    if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
-                        sender.send(connection, 1)  # which meets the new second
-                    taken = take(sender, connection, requests)
-                except WrongAnswer as wrong:
-                    taken = wrong
-            sender.await_idle()
-        except (OSError, http.client.HTTPException) as error:
-            asked = f"{counter.server.stack.name} under callgrind, asked for {name}"
-            if _ended(counter):
-                raise HarnessError(f"{asked}: has ended") from error
-            taken = WrongAnswer(f"{asked}: {type(error).__name__}: {error}")
-        warm = WARM_REQUESTS
-        yield name, taken
-
-
-def _ended(counter: Counter) -> bool:
-    """Whether the server has ended: one that closed a connection may be about to."""
-    deadline = time.monotonic() + _END_BOUND_S
-    while counter.server.alive and time.monotonic() < deadline:
-        time.sleep(_LOOK_S)
-    return not counter.server.alive
-
-
-class Sender:
-    """Sends one case's request again and again, each time to a server that sleeps."""
-
-    def __init__(self, counter: Counter, case: Case, patience: Patience) -> None:
-        self._counter = counter
-        self._case = case
-        self._patience = patience
-        self._host = f"{counter.server.host}:{counter.server.port}"
-        self._tasks = Path(f"/proc/{counter.server.pid}/task")
-
-    def send(self, connection: socket, requests: int) -> float:
-        """How long it took, in s. Raises WrongAnswer, HarnessError and OSError."""
-        began = time.perf_counter()
-        expected = self._case.expected
-        for _ in range(requests):
-            self._patience.check()
-            reply = raw_request.exchange(connection, self._case.request, self._host)
-            problem = expected.check(reply.status, reply.body)
-            if problem is not None:
-                raise WrongAnswer(f"{self._case.name} under callgrind: {problem}")
-            self.await_idle()
-        return time.perf_counter() - began
-
-    def count(self, connection: socket, requests: int) -> float:
-        """Instructions of one request."""
-
-        def work() -> None:
-            self.send(connection, requests)
-
-        return self._counter.during(work) / requests
-
-    def dump(self, connection: socket, requests: int) -> Path:
-        """What callgrind writes down of so many; see Counter.dump."""
-
-        def work() -> None:
-            self.send(connection, requests)
-
-        return self._counter.dump(work)
-
-    def await_idle(self) -> None:
-        """Return when all threads of the server have been seen asleep twice running."""
-        deadline = time.monotonic() + _IDLE_BOUND_S
-        looks = 0
-        while looks < _LOOKS:
-            looks = looks + 1 if self._asleep() else 0
-            if time.monotonic() > deadline:
-                raise HarnessError(
-                    f"{self._counter.server.stack.name} under callgrind did not come to rest "
-                    f"within {_IDLE_BOUND_S:g} s after {self._case.name}"
-                )
-            time.sleep(_LOOK_S)
-
-    def _asleep(self) -> bool:
-        """Whether no thread is on a CPU or wants one (proc(5), stat)."""
-        try:
-            return all(
-                (self._tasks / task / "stat").read_text().rpartition(")")[2].split()[0] == "S"
-                for task in os.listdir(self._tasks)
-            )
-        except (FileNotFoundError, ProcessLookupError):  # a thread, or the server, has just ended
-            return not self._counter.server.alive
-
-
-def _awaited_room(needed_s: float) -> bool:
-    """Sleep until `needed_s` fit into one second of the clock, where they can; whether it slept."""
-    left_s = 1.0 - time.time() % 1.0
-    if not left_s < needed_s < 1.0:
-        return False
-    time.sleep(left_s)
-    return True

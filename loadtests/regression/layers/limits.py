@@ -17,8 +17,8 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
-from loopbench.loadtests.regression.layers import raw_request
-from loopbench.servers.contract.cases import Request
+from loopbench.loadtests.observe import raw_request
+from loopbench.servers.contract.http import Request
 from loopbench.servers.lifecycle.process import ServerProcess
 
 SUBJECT = "limits"

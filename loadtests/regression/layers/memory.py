@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopbench.loadtests.observe import raw_request
+from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import inside
 from loopbench.loadtests.regression.inside.sitecustomize import VARIABLE
-from loopbench.loadtests.regression.layers import raw_request
 from loopbench.loadtests.regression.layers.limits import ENDINGS, LINGER_NOT
-from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
-from loopbench.loadtests.regression.layers import raw_request
+from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
-from loopbench.servers.contract.cases import Case
+from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 

@@ -10,10 +10,11 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
+from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.mutants import more_work
-from loopbench.loadtests.regression.parallel import Patience, side_by_side
+from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES

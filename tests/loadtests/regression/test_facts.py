@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import facts
 from loopbench.loadtests.regression.mutants import Edit
-from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Dispatch, Row
 from loopbench.servers.contract.cases import CASES

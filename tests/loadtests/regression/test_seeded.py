@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.observe.callgrind import missing
+from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import facts, instructions, limits, memory, tails
 from loopbench.loadtests.regression.mutants import CASE, Edit
-from loopbench.loadtests.regression.parallel import Patience
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES

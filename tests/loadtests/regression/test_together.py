@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.parallel import Patience, side_by_side
+from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from tests.conftest import ROOT
 
