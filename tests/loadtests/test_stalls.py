@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.selfcheck import stalls
 from loopbench.servers.lifecycle.process import ServerProcess
 from tests.servers.processes import needs_proc
@@ -15,8 +16,8 @@ pytestmark = needs_proc
 
 @pytest.fixture(scope="module", params=["aiohttp", "hypercorn-uvloop"])
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """A server whose application stalls on request."""
-    with stalls.seeded_server(request.param) as one:
+    """A server whose application stalls on request, on the CPU that a bench would give it."""
+    with stalls.seeded_server(request.param, plan_cpus(allowed_cpus()).server) as one:
         yield one
 
 
