@@ -44,8 +44,8 @@ def _of_threads() -> Iterator[str]:
     for executor in executors:
         yield (
             f"it has an executor of its own, of {executor._max_workers} threads: what waits for "
-            "one of them is in no column but in the service time; the columns of the executor are "
-            "those of the loop's"
+            "one of them is in thread_pools.csv; the columns of the executor are those of the "
+            "loop's"
         )
     theirs = {thread for executor in every for thread in executor._threads}
     others = [
