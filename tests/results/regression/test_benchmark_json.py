@@ -91,7 +91,7 @@ def test_nothing_of_facts_alone(tmp_path: Path) -> None:
     report = verdict.judge(evidence.read(tmp_path), Settings())
     assert benchmark_json.render(report) == {}
     files = [path.name for path in write.write(report, tmp_path)]
-    assert files == ["junit.xml", "regression.csv", "regression.md"]
+    assert files == ["exit_status", "junit.xml", "regression.csv", "regression.md"]
 
 
 def test_they_are_written_beside_the_others(tmp_path: Path) -> None:
@@ -99,6 +99,6 @@ def test_they_are_written_beside_the_others(tmp_path: Path) -> None:
     put_folder(tmp_path)
     report = verdict.judge(evidence.read(tmp_path), Settings())
     assert [path.name for path in write.write(report, tmp_path)] == [
-        *("github-action-benchmark.json", "junit.xml", "pyperf-base.json"),
+        *("exit_status", "github-action-benchmark.json", "junit.xml", "pyperf-base.json"),
         *("pyperf-candidate.json", "regression.csv", "regression.md"),
     ]
