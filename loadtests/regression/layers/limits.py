@@ -151,7 +151,7 @@ def given_back(server: ServerProcess, hard: bool) -> str:
     deadline = time.monotonic() + _CLOSED_BOUND_S
     while (kept := _descriptors(server) - before) > 0 and time.monotonic() < deadline:
         time.sleep(_LOOK_S)
-    return f"{kept} of {_CONNECTIONS} kept" if kept > 0 else "given back"
+    return f"kept for {_CLOSED_BOUND_S:g} s" if kept > 0 else "given back"
 
 
 def _descriptors(server: ServerProcess) -> int:
