@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from loopbench.streams import standard_streams
+from loopbench.command_line import interrupted, standard_streams
 
 
 def main() -> None:
@@ -12,8 +10,7 @@ def main() -> None:
     try:
         from loopbench.loadtests import cli
     except KeyboardInterrupt:
-        print("interrupted; nothing had been started", file=sys.stderr)
-        sys.exit(130)
+        interrupted("interrupted; nothing had been started")
     with standard_streams():
         cli.main()
 

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from loopbench.command_line import interrupted
 from loopbench.loadtests import configuration
 from loopbench.loadtests.behaviour.framework.command import behaviour
 from loopbench.loadtests.bench.bench import Outcome, run_bench
@@ -51,6 +52,7 @@ from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 from loopbench.servers.supervision.cli_types import Folder, Percent, Seconds, Span
+from loopbench.servers.supervision.scratch import sweep
 
 PROGRAM = "python -m loadtests"
 MOST_PROCESSES = 64
@@ -319,8 +321,7 @@ def bench(
         _show(outcome)
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "results", "report", str(outcome.folder)])
-        click.echo(f"interrupted; all rows are there; the report is made by: {again}", err=True)
-        sys.exit(130)
+        interrupted(f"interrupted; all rows are there; the report is made by: {again}")
 
 
 def _announced(plan: Bench) -> str:
@@ -467,8 +468,7 @@ def _interrupted(*more: list[str]) -> NoReturn:
     words = [without_secrets(word) for word in sys.argv[1:]]
     bare = "" if words == sys.argv[1:] else "credentials are left out here; "
     again = shlex.join([*own_modules.program(PROGRAM), *words, *chain.from_iterable(more)])
-    click.echo(f"interrupted; finished rows are kept; {bare}go on with: {again}", err=True)
-    sys.exit(130)
+    interrupted(f"interrupted; finished rows are kept; {bare}go on with: {again}")
 
 
 def _terminated(*_: object) -> NoReturn:
@@ -480,6 +480,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _terminated)
+    sweep()
     try:
         cli.main(prog_name=shlex.join(own_modules.program(PROGRAM)), standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -492,5 +493,4 @@ def main() -> None:
     except HarnessError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        interrupted("interrupted")

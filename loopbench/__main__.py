@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from loopbench.streams import standard_streams
+from loopbench.command_line import standard_streams
 
 PROGRAM = "loopbench"
 _LOADTESTS, _RESULTS, _SERVERS = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
+from loopbench.command_line import interrupted, standard_streams
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables
@@ -19,7 +20,6 @@ from loopbench.results.folder.counts import counts_of
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.results.report.why_command import why
 from loopbench.results.schema import TRIALS
-from loopbench.streams import standard_streams
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -450,8 +450,7 @@ def _run() -> None:
     except ResultsError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        interrupted("interrupted")
 
 
 if __name__ == "__main__":

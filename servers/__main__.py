@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from loopbench.command_line import interrupted, standard_streams
 from loopbench.servers import installed, stacks
 from loopbench.servers.contract.routes import WAIT_MS_LIMIT
 from loopbench.servers.custom.look import look_at
@@ -34,7 +35,6 @@ from loopbench.servers.store_urls import (
 )
 from loopbench.servers.supervision.cli_names import NameIn
 from loopbench.servers.supervision.cli_types import Seconds
-from loopbench.streams import standard_streams
 
 
 class Url(click.ParamType[str]):
@@ -243,7 +243,7 @@ def _run() -> NoReturn:
     except click.ClickException as error:
         status = _fail(without_secrets(error.format_message()), error.exit_code)
     except click.Abort:
-        status = _fail("interrupted", 130)
+        interrupted("error: interrupted")
     except UnknownStack as error:
         status = _fail(str(error), 2)
     except ServerError as error:

@@ -31,8 +31,8 @@ from loopbench.loadtests.messages.generator import (
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.results.schema import ROOT
-from loopbench.servers.lifecycle.process import temporary_folder
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
+from loopbench.servers.supervision.scratch import scratch_folder
 
 JOIN_BOUND_S = 60.0
 """For workers of this machine, and for one that is to come back between two Runs."""
@@ -241,8 +241,8 @@ def _key_of(fleet: Fleet) -> Iterator[Path | None]:
     if fleet.key_file is not None or (fleet.remote and is_loopback(fleet.host)):
         yield fleet.key_file
         return
-    with temporary_folder() as folder:
-        yield make_key(Path(folder) / "key")
+    with scratch_folder() as folder:
+        yield make_key(folder / "key")
 
 
 def _key_option(key_file: Path | None) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.scratch import scratch_folder
 
 METHOD = "2"
 """Of counting: counts by another method are not compared. The second one pins what glibc takes a
@@ -134,8 +134,8 @@ def counting(
     lacking = missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "out"
+    with scratch_folder() as temporary:
+        folder = temporary / "out"
         folder.mkdir()
         # Whoever counts has an environment of his own, whose size shifts the server's heap.
         prefix = (

@@ -29,6 +29,7 @@ from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.messages import Question
+from loopbench.servers.supervision.scratch import scratch_folder
 
 A = TypeVar("A")
 
@@ -189,11 +190,8 @@ def _owner() -> tuple[int, int] | None:
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A temporary folder, which the keeper may have removed already."""
-    folder = Path(tempfile.mkdtemp(prefix="loopbench-service-"))
-    try:
+    with scratch_folder("service_") as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _program(name: str, places: tuple[Path, ...] | list[Path], package: str, option: str) -> str:

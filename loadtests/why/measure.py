@@ -27,6 +27,7 @@ from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.messages import Facts
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.scratch import scratch_folder
 
 REPEATS = 3
 PLAIN_REPEATS = 2
@@ -108,7 +109,7 @@ def measure(
     most. Raises HarnessError and ServerError."""
     plainly = min(plan.repeats, PLAIN_REPEATS) if plan.named and plan.plain else 0
     patience = Patience()
-    with _scratch() as folder, _parsers() as parsers, ThreadPoolExecutor(AT_ONCE) as pool:
+    with scratch_folder() as folder, _parsers() as parsers, ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             named = {
                 (place, repeat): pool.submit(_profile, subject, plan, patience, folder, parsers)
@@ -211,12 +212,6 @@ def _parse(folder: Path, requests: int) -> _Parsed:
         profile = callgrind_file.read(lines)
     shutil.rmtree(folder)
     return per_request(tree_of(profile, functions), requests), profile.total / requests
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -45,6 +44,7 @@ from loopbench.servers.supervision.control_pipe import (
 )
 from loopbench.servers.supervision.messages import MessageError, Question, to_json
 from loopbench.servers.supervision.os_stats import Reading
+from loopbench.servers.supervision.scratch import scratch_folder
 
 __all__ = ["Ended", "Reading", "ServerProcess", "server_process"]
 
@@ -245,11 +245,8 @@ def open_log(log: Path | None) -> IO[bytes]:
 @contextmanager
 def temporary_folder() -> Iterator[str]:
     """For what a server keeps in temporary files: one that is killed removes nothing itself."""
-    folder = tempfile.mkdtemp(prefix="loopbench-")
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch_folder() as folder:
+        yield str(folder)
 
 
 def spawn(

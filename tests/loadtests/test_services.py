@@ -119,7 +119,7 @@ def test_nothing_is_left(number: signal.Signals) -> None:
         with psycopg.connect(urls["PostgreSQL"]) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         words = {word for one in below for word in _words(one)}
-        folders = {word for word in words if "loopbench-service-" in word}
+        folders = {word for word in words if "loopbench_service_" in word}
         process.send_signal(number)
         process.wait(BOUND_S)
         assert process.returncode == (130 if number == signal.SIGINT else -number)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from loopbench.loadtests.regression.sides import transplant
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.servers.lifecycle.tree import layout_of
+from loopbench.servers.supervision.scratch import scratch_folder
 
 PATH_LENGTH = 64
 """Of every folder that holds a side, in characters."""
@@ -35,14 +35,14 @@ def place() -> Iterator[Path]:
 
     Raises HarnessError where the folder for temporary files has too long a name.
     """
-    with tempfile.TemporaryDirectory(prefix="loopbench-side-") as temporary:
-        rest = PATH_LENGTH - len(temporary) - 1
+    with scratch_folder("side_") as temporary:
+        rest = PATH_LENGTH - len(str(temporary)) - 1
         if rest < 1:
             raise HarnessError(
                 f"{temporary} is too long a name for a folder to count instructions in; set "
                 "TMPDIR to a shorter one, such as /tmp"
             )
-        folder = Path(temporary) / ("_" * rest)
+        folder = temporary / ("_" * rest)
         folder.mkdir()
         yield folder
 

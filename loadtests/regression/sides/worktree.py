@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.supervision.child_process import interrupts_deferred
+from loopbench.servers.supervision.scratch import scratch_folder
 
 _BOUND_S = 60.0
 
@@ -23,8 +23,8 @@ def at(ref: str, repository: Path) -> Iterator[Path]:
     Raises HarnessError for a ref that does not exist and where git refuses.
     """
     found = resolved(ref, repository)
-    with tempfile.TemporaryDirectory(prefix="loopbench-base-") as temporary:
-        tree = Path(temporary) / "tree"
+    with scratch_folder("base_") as temporary:
+        tree = temporary / "tree"
         try:
             # A worktree that was begun must be known here, so that it is removed again.
             with interrupts_deferred():

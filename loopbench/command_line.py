@@ -1,15 +1,20 @@
-"""The standard streams of a command: closed ones, a reader that has left, a disk that is full."""
+"""What every command line shares: its standard streams, and its end at Ctrl-C."""
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 READER_LEFT = 0
 """Exit status where the reader of the output, such as `head`, has seen enough."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 
@@ -32,6 +37,8 @@ def standard_streams() -> Iterator[None]:
             _give_up_output(READER_LEFT)
         _flush_before(end)
         raise
+    except KeyboardInterrupt:
+        interrupted("interrupted")
     except BrokenPipeError:
         _give_up_output(READER_LEFT)
     except OSError as error:
@@ -39,6 +46,20 @@ def standard_streams() -> Iterator[None]:
             raise
         print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
         _give_up_output(1)
+
+
+def interrupted(line: str) -> NoReturn:
+    """Print a line and end. Whoever presses Ctrl-C once more meets neither traceback nor another
+    exit status."""
+    while True:
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            break
+        except KeyboardInterrupt:  # one that came before it was ignored
+            continue
+    print(line, file=sys.stderr, flush=True)
+    sys.exit(INTERRUPTED)
 
 
 def _open_closed() -> None:
@@ -60,7 +81,7 @@ def _flush_before(end: SystemExit) -> None:
         _give_up_output(1)
 
 
-def _give_up_output(status: int) -> None:
+def _give_up_output(status: int) -> NoReturn:
     """End; what is still buffered goes nowhere, so that the interpreter does not fail with it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
