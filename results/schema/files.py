@@ -56,8 +56,8 @@ def _encode(cells: Iterable[str]) -> bytes:
 class TableWriter:
     """Appends rows to one table of a results folder, each batch whole or not at all.
 
-    A batch that the disk does not take (full, gone) is cut off again before
-    OSError is raised, so that the file never ends in half a row.
+    A batch is on the disk before `append` returns. One that the disk does not take (full, gone) is
+    cut off again before OSError is raised, so that the file never ends in half a row.
     """
 
     def __init__(self, folder: Path, table: Table) -> None:
@@ -93,6 +93,7 @@ class TableWriter:
             rest = data
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
+            os.fsync(self._fd)
         except OSError:
             os.ftruncate(self._fd, before)
             raise

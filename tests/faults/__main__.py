@@ -7,6 +7,7 @@ lost, a process was left, or a message was not the one that is due.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.faults.campaign import FAULTS, Fault, Outcome, provoke
+from tests.faults.surroundings import NotHere
 
 
 def part(text: str) -> tuple[Fault, ...]:
@@ -49,13 +51,20 @@ def good(outcome: Outcome) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the campaign, or a part of it. Returns the exit status."""
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as what a shell starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     faults = part(arguments[0]) if arguments else FAULTS
     print(f"{'fault':34} {'rows lost':>9} {'processes left':>14}  what came of it")
     outcomes = []
     for fault in faults:
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                outcomes.append(provoke(fault, Path(scratch) / "run"))
+                outcomes.append(provoke(fault, Path(scratch)))
+            except NotHere as why:
+                print(f"{fault.name:34} {'':24}  not here: {why}", flush=True)
+                continue
             except AssertionError as error:
                 outcomes.append(Outcome(fault.name, 0, 0, "", f"could not be provoked: {error}"))
         print(line(outcomes[-1]), flush=True)

@@ -23,12 +23,15 @@ ONE_CELL = ("--stack", "asyncio", "--scenario", "async-1")
 BOUND_S = 240.0
 """How long a bench may take in all, on a machine that does much besides."""
 
+_BENCH = (sys.executable, "-m", "loadtests", "bench")
+
 
 class Bench:
     """`python -m loadtests bench …` under way, in a session of its own as at a terminal.
 
     All that it starts inherits a variable of this bench, which is how it is found.
-    words: where what it prints goes; beside its folder unless named.
+    words: where what it prints goes; beside its folder unless named. prefix: put in front of its
+    command, which has to replace itself by it.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Bench:
         variables: Mapping[str, str] | None = None,
         cpus: set[int] | None = None,
         words: Path | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
@@ -50,7 +54,7 @@ class Bench:
                 os.sched_setaffinity(0, cpus)
             try:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "loadtests", "bench", "--out", str(folder), *arguments],
+                    [*prefix, *_BENCH, "--out", str(folder), *arguments],
                     cwd=ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=out,
