@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ READER_LEFT = 0
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
+
+ADDRESS_SPACE_MIB = 512
+"""With half of it, NumPy and SciPy fail in ways of their own, or never end."""
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 
@@ -60,6 +64,15 @@ def interrupted(line: str) -> NoReturn:
             continue
     print(line, file=sys.stderr, flush=True)
     sys.exit(INTERRUPTED)
+
+
+def expect_address_space() -> None:
+    """End with one line where a limit leaves too little for what the commands import."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE_MIB << 20:
+        line = f"error: {ADDRESS_SPACE_MIB} MiB of address space are needed in one process, and the"
+        print(f"{line} limit is {limit >> 20} MiB: raise it (ulimit -v)", file=sys.stderr)
+        sys.exit(1)
 
 
 def _open_closed() -> None:

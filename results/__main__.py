@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from loopbench.command_line import interrupted, standard_streams
+from loopbench.command_line import expect_address_space, interrupted, standard_streams
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from loopbench.results.stats.summary import Summaries
 
 # What takes long to import is imported by the command that needs it: completion must be quick.
-
-ADDRESS_SPACE_MIB = 400
-"""Of Matplotlib and NumPy. With half of it, they fail in ways of their own, or never end."""
 
 
 class Run(click.ParamType[Path]):
@@ -177,7 +172,6 @@ def _bring_up_to_date(path: Path, summaries: Summaries) -> None:
 
 def _report(loaded: folders.Folder, summaries: Summaries, wanted: str | None) -> str:
     """Write the report, in every format unless one is wanted; returns the first one's path."""
-    _prepare_drawing()
     from loopbench.results.report import write as writing
     from loopbench.results.terminal.table import shown_path
 
@@ -229,7 +223,6 @@ def compare(first: Path, second: Path, every: bool, as_json: bool) -> None:
 )
 def picture(run: Path | None, scenarios: tuple[str, ...], out: Path | None) -> None:
     """Draw throughput and CPU per request as one SVG that stands by itself, and print its path."""
-    _prepare_drawing()
     from loopbench.results.report.charts import standalone as drawn
 
     path = _chosen(run)
@@ -432,19 +425,6 @@ def _print(write: Callable[[Console], None]) -> None:
     sys.stdout.flush()
 
 
-def _prepare_drawing() -> None:
-    """What comes before Matplotlib is imported. Raises ResultsError where a limit leaves too little
-    address space for it."""
-    # Where it may not write into the home, it says so in two lines: it is a matter of seconds.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE_MIB << 20:
-        raise ResultsError(
-            f"pictures need {ADDRESS_SPACE_MIB} MiB of address space, and the limit is "
-            f"{limit >> 20} MiB: raise it (ulimit -v)"
-        )
-
-
 def _fail(line: str, status: int = 1) -> NoReturn:
     click.echo(f"error: {line}", err=True)
     sys.exit(status)
@@ -453,6 +433,7 @@ def _fail(line: str, status: int = 1) -> NoReturn:
 def main() -> None:
     """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
     with standard_streams():
+        expect_address_space()
         _run()
 
 

@@ -31,7 +31,7 @@ from loopbench.loadtests.distributed.fleet import fleet_process
 from loopbench.loadtests.distributed.generator_process import Generator, Loader, generator_process
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
-from loopbench.loadtests.hosts.open_files import expect_address_space, expect_enough
+from loopbench.loadtests.hosts.open_files import expect_enough
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.messages.reports import Buckets, LoadReport
 from loopbench.loadtests.observe import store_versions
@@ -93,7 +93,6 @@ def run_bench(bench: Bench) -> Outcome:
     """
     began = time.monotonic()
     planned = plan_blocks(bench.cells(), bench.rounds, bench.seed)
-    expect_address_space()
     expect_enough(bench.users())
     with (
         open_store(bench.folder, bench.to_json(), resume=bench.resume) as store,

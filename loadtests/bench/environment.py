@@ -16,6 +16,7 @@ import psutil
 
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
 from loopbench.results.schema import ENVIRONMENT_FILE, INSTALLED, ROOT, SCHEMA_VERSION
+from loopbench.results.schema.files import write_whole
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cpu_quota import cpu_quotas, strictest
@@ -73,10 +74,8 @@ def drifted(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def write(folder: Path, environment: Mapping[str, Any]) -> None:
     """Write environment.json whole or not at all. Raises OSError."""
-    path = folder / ENVIRONMENT_FILE
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(environment, indent=2, ensure_ascii=False) + "\n")
-    draft.replace(path)
+    text = json.dumps(environment, indent=2, ensure_ascii=False) + "\n"
+    write_whole(folder / ENVIRONMENT_FILE, text)
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What a bench needs of a process's limits, said before the load instead of under it."""
+"""How many descriptors a bench needs in one process, said before the load instead of under it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,6 @@ A_USER = 2
 
 BESIDE_USERS = 100
 """Descriptors that a generator or a server needs beside its users, with room to spare."""
-
-
-ADDRESS_SPACE_MIB = 512
-"""Of the largest process, which is the one that writes the report. With half of it, libraries that
-it imports fail in ways of their own, or never end."""
-
-
-def expect_address_space() -> None:
-    """Raise HarnessError, with the remedy, where a limit of the address space is lower."""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE_MIB << 20:
-        raise HarnessError(
-            f"a bench needs {ADDRESS_SPACE_MIB} MiB of address space in one process, and the limit "
-            f"is {limit >> 20} MiB: raise it (ulimit -v)"
-        )
 
 
 def expect_enough(users: Mapping[str, int]) -> None:

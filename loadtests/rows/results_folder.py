@@ -185,6 +185,8 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> Held:
         try:
             with open(handle, "w", encoding="utf-8") as fresh:
                 fresh.write(text)
+                fresh.flush()
+                os.fsync(handle)
         except OSError:
             path.unlink()  # half a plan would block the folder for good
             raise

@@ -53,6 +53,16 @@ def _encode(cells: Iterable[str]) -> bytes:
     return buffer.getvalue().encode()
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all; it is on the disk on return. Raises OSError."""
+    draft = path.with_suffix(".part")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
 class TableWriter:
     """Appends rows to one table of a results folder, each batch whole or not at all.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -93,20 +94,47 @@ def test_a_password_that_is_taken_is_shown_nowhere(form: str, tmp_path: Path) ->
     """In no file of the folder, in nothing printed, in no command line of a child."""
     options, variables = TAKEN[form]
     cells = ("--stack", "aiohttp", "--scenario", "db-save-32", "--rounds", "1", *SHORT)
-    commands: set[bytes] = set()
     with Bench(tmp_path / "run", *cells, *options, variables=variables) as bench:
-        while bench.process.poll() is None:
-            commands |= {_command(pid) for pid in bench.left() - {bench.process.pid}}
-            time.sleep(0.02)
+        _search(bench, tmp_path)
         said = bench.errors
-    texts = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert "aiohttp was left out" in said
+
+
+@needs_proc
+def test_a_password_of_a_load_that_is_measured_is_shown_nowhere(tmp_path: Path) -> None:
+    """Real stores behind the password, a load that saves to both of them, and the report of it."""
+    cells = ("--stack", "aiohttp", "--scenario", "save-both-none", "--rounds", "1", *SHORT)
+    with redis_server() as pairs, postgres_server() as base, ExitStack() as cleanup:
+        client = cleanup.enter_context(redis.Redis.from_url(pairs.url))
+        client.config_set("requirepass", SECRET)
+        hidden = pairs.url.replace("redis://", f"redis://:{SECRET}@", 1)
+        me = base.url.replace("@", f":{SECRET}@", 1)
+        assert SECRET in me
+        options = ("--redis", hidden, "--database", me)
+        with Bench(tmp_path / "run", *cells, *options) as bench:
+            texts = _search(bench, tmp_path)
+            rows = bench.rows()
+            assert bench.process.returncode == 0, bench.errors
+    assert {"report.html", "report.md", "summary.csv"} <= {Path(name).name for name in texts}
+    (row,) = rows
+    assert row["failures"] == 0 < row["requests"]
+
+
+def _search(bench: Bench, place: Path) -> dict[str, bytes]:
+    """Wait for a bench's end; the secret may be in nothing that it has written below `place`, and
+    in no command line that its children had. Returns what was searched."""
+    commands: set[bytes] = set()
+    while bench.process.poll() is None:
+        commands |= {_command(pid) for pid in bench.left() - {bench.process.pid}}
+        time.sleep(0.02)
+    texts = {str(path): path.read_bytes() for path in place.rglob("*") if path.is_file()}
     assert {"plan.json", "environment.json", "log.txt"} <= {Path(name).name for name in texts}
     # Between its fork and its exec a child shows the command of the bench itself.
     commands = {one for one in commands if b"\0loadtests\0bench\0" not in one}
     assert any(b"child_main" in command for command in commands)
     for where, text in {**texts, "command lines": b"\n".join(commands)}.items():
         assert SECRET.encode() not in text, where
-    assert "aiohttp was left out" in said
+    return texts
 
 
 def _command(pid: int) -> bytes:

@@ -7,7 +7,6 @@ import platform
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import processes
+from loopbench.servers.supervision.scratch import scratch_folder
 
 _BOUND_S = 300.0
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(.*)$", re.S)
@@ -97,8 +97,8 @@ def _in_the_way(said: str, kept: Collection[str]) -> set[str]:
 
 def _ask(requirements: Sequence[str], constraints: Iterable[Pin]) -> Mapping[str, Any] | str:
     """The installer's report of what it would install; a text where it would not."""
-    with tempfile.TemporaryDirectory(prefix="loopbench-resolve-") as temporary:
-        report, pins = Path(temporary) / "report.json", Path(temporary) / "constraints.txt"
+    with scratch_folder("resolve_") as temporary:
+        report, pins = temporary / "report.json", temporary / "constraints.txt"
         pins.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in constraints))
         command = [
             *(sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "install"),
