@@ -25,7 +25,7 @@ USERS = 3
 RECEIVERS = 3
 RATE = 100
 MEASURED_S = 0.2
-LONG: dict[str, Any] = {"measured_s": 1.5}
+LONG_S = 1.5
 """So that publication 15, due 0.15 s after the first one, is due in the window even where a busy
 machine publishes the first one late."""
 
@@ -46,7 +46,6 @@ def offer(
     generator: Generator,
     told: Told,
     load: Load,
-    *,
     opened: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Report:
@@ -363,7 +362,7 @@ def spread_wrong(number: int, receiver: int) -> list[int]:
 def test_wrong_broadcasts(generator: Generator) -> None:
     """One message that is wrong for one receiver is one failure; what is lost was owed."""
     told = Told(spread=spread_wrong)
-    report = offer(generator, told, broadcast(), **LONG)
+    report = offer(generator, told, broadcast(), measured_s=LONG_S)
     assert failures(report, "warmup") == {}
     assert failures(report, "measured") == {
         "never delivered": 1,
@@ -384,7 +383,7 @@ def test_wrong_broadcasts(generator: Generator) -> None:
 def test_refused_publications(generator: Generator) -> None:
     """A publication that is refused is a failure, and nobody is owed it."""
     told = Told(publish=lambda number: 503 if number in (13, 15) else 200)
-    report = offer(generator, told, broadcast(), **LONG)
+    report = offer(generator, told, broadcast(), measured_s=LONG_S)
     assert failures(report, "measured") == {"publish: status 503 instead of 200": 2}
     assert right_ones(report) == (told.published - 2) * RECEIVERS
     assert counted(report).get("deliveries_lost", 0) == 0
@@ -401,7 +400,7 @@ def test_a_receiver_that_is_cut_off(generator: Generator) -> None:
             return super().fed(data)
 
     told = Cutting()
-    report = offer(generator, told, broadcast(), **LONG)
+    report = offer(generator, told, broadcast(), measured_s=LONG_S)
     lost = told.published - 13
     assert failures(report, "measured") == {"never delivered: closed with code 1013": lost}
     assert counted(report)["deliveries_lost"] == lost
