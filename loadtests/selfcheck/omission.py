@@ -59,7 +59,7 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
     say(
         f"{seen.count} requests, {len(expected)} in the schedule; frozen for "
         f"{(frozen[2] - frozen[1]) / 1e6:.0f} ms; service-time p99 "
-        f"{loaded.histogram('service').percentile_us(99.0) / 1000:.1f} ms"
+        f"{loaded.histogram('service_time').percentile_us(99.0) / 1000:.1f} ms"
     )
     return [
         Verdict(

@@ -136,7 +136,7 @@ TABLES: tuple[Table, ...] = (
 )
 """What is measured."""
 
-DERIVED: tuple[Table, ...] = (SUMMARY, ANSWERS)
+DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
 
 EXTRA: tuple[Table, ...] = (
@@ -148,6 +148,7 @@ EXTRA: tuple[Table, ...] = (
     BEHAVIOUR,
     WORKERS,
     TRIALS,
+    ANSWERS,
 )
 """What other commands than a bench, or a bench of some options only, put beside it."""
 

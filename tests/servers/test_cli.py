@@ -122,6 +122,7 @@ def test_an_address_of_another_machine_is_one_line_and_status_1() -> None:
     assert done.stderr == "error: 192.0.2.1 is no address of this machine; take one that is\n"
 
 
+@pytest.mark.alone
 @needs_proc
 def test_watching_prints_a_stall_of_an_application_with_its_line_as_it_happens() -> None:
     """The line of the application that slept, while the server goes on."""

@@ -145,6 +145,12 @@ def test_a_block_of_the_loop_is_seen(server: ServerProcess) -> None:
         assert max(late(server)) >= 90_000
 
 
+def busy_ns(server: ServerProcess) -> int:
+    """How long its loop was not idle since the reset."""
+    loop = server.ask(Observe()).loop
+    return loop.wall_ns - known(loop.idle_ns)
+
+
 @on_uvloop
 def test_a_block_is_seen_without_a_selector(server: ServerProcess) -> None:
     """On uvloop the timer tells of it, and the loop was not idle meanwhile; what only a selector
@@ -159,6 +165,8 @@ def test_a_block_is_seen_without_a_selector(server: ServerProcess) -> None:
 
         undisturbed(block, below_s=0.110)
         assert eventually(lambda: len(late(server)) >= 3)
+        # The stall is told a moment after it, by another thread.
+        assert eventually(lambda: busy_ns(server) >= 90_000_000)
     loop = server.ask(Observe()).loop
     assert 3 <= len(late(server)) <= 6
     assert max(late(server)) >= 90_000

@@ -28,7 +28,7 @@ from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
 
-REQUESTS = 100
+REQUESTS = 200
 REPEATS = 2
 
 _ASK_BOUND_S = 30.0

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loopbench.loadtests.distributed.keys import make_key
 from loopbench.results.schema import RUNS, WORKERS, read_table
 from tests.loadtests.benches import MARK
 from tests.loadtests.distributed.network import Network, network
@@ -62,14 +63,14 @@ def bench(net: Network, folder: Path, *options: str) -> list[str]:
     ]
 
 
-def worker(net: Network, host: str) -> list[str]:
-    address = f"{net.hosts['master']}:{PORT}"
-    return [*net.inside(host), sys.executable, "-m", "loadtests", "worker", "--master", address]
+def worker(net: Network, host: str, key: Path) -> list[str]:
+    address = ("--master", f"{net.hosts['master']}:{PORT}", "--key-file", str(key))
+    return [*net.inside(host), sys.executable, "-m", "loadtests", "worker", *address]
 
 
 def run(folder: Path) -> Seen:
     """The bench from its beginning to its end."""
-    mark = uuid.uuid4().hex
+    mark, key = uuid.uuid4().hex, make_key(folder / "key")
     options: dict[str, Any] = {"cwd": ROOT, "env": {**os.environ, MARK: mark}}
     with (
         network(HOSTS, slow="server") as net,
@@ -79,9 +80,9 @@ def run(folder: Path) -> Seen:
         started = []
         for command in (
             # TCP tries again ever later: by 5.5 s after the link is back, in window or drain.
-            bench(net, folder / "run", "--duration", "10"),
-            worker(net, "one"),
-            worker(net, "two"),
+            bench(net, folder / "run", "--duration", "10", "--key-file", str(key)),
+            worker(net, "one", key),
+            worker(net, "two", key),
         ):
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, **options

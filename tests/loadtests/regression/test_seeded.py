@@ -20,7 +20,7 @@ from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
-ASKED = 60
+ASKED = 240
 
 
 @contextmanager
