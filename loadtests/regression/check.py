@@ -41,6 +41,9 @@ from loopbench.servers.supervision.control_pipe import ControlError
 
 T = TypeVar("T")
 
+IN_TURN = frozenset({Layer.TAILS})
+"""Layers that compare what two sides do in the same minutes, so that one side alone has none."""
+
 SIDE_BY_SIDE = "not asked: it compares two sides that are asked in turn, so name a base"
 """Why a layer has nothing to compare with a baseline from another occasion."""
 
@@ -85,7 +88,7 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
         if layer not in wish.layers:
             continue
         bound = _BOUNDS[layer](wish, sides)
-        if layer is Layer.TAILS and len(sides) < 2:
+        if layer in IN_TURN and len(sides) < 2:
             folder.failed(layer, SIDE_BY_SIDE, bound)
             continue
         say(f"{layer}: {_DOING[layer]}")

@@ -18,7 +18,7 @@ import click
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import selftest
-from loopbench.loadtests.regression.check import Wish, cells_of, measure
+from loopbench.loadtests.regression.check import IN_TURN, Wish, cells_of, measure
 from loopbench.loadtests.regression.folder import TABLE_OF, Folder, new_folder
 from loopbench.loadtests.regression.layers import slices
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
@@ -167,8 +167,10 @@ def baseline(
 def renew(wish: Wish, folder: Path, kept: Path) -> None:
     """Measure into `folder`, compare with the baseline in `kept`, and replace that.
 
-    What else is in `kept` stays. Raises HarnessError where a layer was not measured.
+    What else is in `kept` stays. Raises HarnessError where a layer was not measured. Layers that
+    need two sides in the same minutes are no part of a baseline.
     """
+    wish = replace(wish, layers=tuple(one for one in wish.layers if one not in IN_TURN))
     with writing_into(kept), writing_into(folder):
         with this_tree(Role.BASE, wish.stacks, name=BASELINE) as side:
             undone = _write(wish, (side,), folder)

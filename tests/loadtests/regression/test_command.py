@@ -124,12 +124,13 @@ def _wish(*layers: Layer) -> Wish:
 
 
 def test_a_baseline_is_replaced_and_what_else_is_there_stays(tmp_path: Path) -> None:
-    """Its tables are those that were measured now, its other files are not touched."""
+    """Its tables are those that were measured now, its other files are not touched. What takes two
+    sides in the same minutes is no part of it, and no reason to refuse the rest."""
     kept = tmp_path / "baseline"
     kept.mkdir()
     (kept / "occasions.csv").write_text("kept\n")
     (kept / FACTS.filename).write_text("old\n")
-    command.renew(_wish(Layer.FACTS), tmp_path / "folder", kept)
+    command.renew(_wish(Layer.FACTS, Layer.TAILS), tmp_path / "folder", kept)
     assert (kept / "occasions.csv").read_text() == "kept\n"
     for name in (FACTS.filename, SIDES_FILE):
         assert (kept / name).read_bytes() == (tmp_path / "folder" / name).read_bytes()
