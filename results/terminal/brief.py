@@ -38,6 +38,7 @@ INSTRUCTIONS = "instructions a request"
 _NOTHING = "–"
 _GAP = 2
 MOST_PLACES = 3
+MOST_STALLED = 3
 
 ANSWERS: Mapping[str, str] = {
     LoadKind.OPEN: "response_time_p99_ms",
@@ -87,9 +88,15 @@ def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brie
         lines=lines,
         notes=tuple(_note(note) for note in found if note.marked),
         legend=_legend(lines, summaries, found),
-        stalls=stalls.lines(folder),
+        stalls=_held(stalls.lines(folder)),
         closing=tuple(str(problem) for problem in folder.problems),
     )
+
+
+def _held(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The Cells with the longest stalls, and how many more there are."""
+    rest = len(lines) - MOST_STALLED
+    return (*lines[:MOST_STALLED], *((f"and {rest} more Cells: show --wide",) if rest > 0 else ()))
 
 
 def compares(folder: Folder, summaries: Summaries) -> bool:

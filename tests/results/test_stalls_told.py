@@ -10,6 +10,7 @@ from loopbench.results import schema
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import Row
 from loopbench.results.stats import stalls
+from loopbench.results.terminal import brief
 from tests.results import folders, report_folder
 from tests.results.reports import made, table
 
@@ -70,3 +71,10 @@ def test_a_folder_from_before_has_no_stalls(folder: Path) -> None:
     loaded = load(folder)
     assert stalls.lines(loaded) == ()
     assert loaded.problems == ()
+
+
+def test_the_short_table_names_three_cells() -> None:
+    """Those with the longest stalls, which come first; the long table has all."""
+    lines = tuple(f"cell {number}" for number in range(5))
+    assert brief._held(lines) == ("cell 0", "cell 1", "cell 2", "and 2 more Cells: show --wide")
+    assert brief._held(lines[:3]) == lines[:3]
