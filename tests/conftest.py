@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,9 @@ def pytest_configure() -> None:
     # Whatever a shell starts in the background ignores interrupts, and hands that on to children.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Under `make test` a make that a test starts would be a part of that one, with its choices.
+    for inherited in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"):
+        os.environ.pop(inherited, None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
