@@ -35,7 +35,7 @@ from loopbench.results.schema import (
     SchemaError,
     read_table,
 )
-from loopbench.results.schema.regression import Layer
+from loopbench.results.schema.regression import TIME_ROUNDS, Layer
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
 
@@ -63,7 +63,7 @@ class Wish:
     seed: int
     routes: tuple[str, ...] | None = None
     counts: instructions.Plan = field(default_factory=instructions.Plan)
-    rounds: int = slices.ROUNDS
+    rounds: int = TIME_ROUNDS
     slice_s: float = slices.SLICE_S
     yardstick: tuple[str, ...] = slices.YARDSTICK_CASES
     known: Path | None = None

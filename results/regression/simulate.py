@@ -1,20 +1,40 @@
 """Tables of a check on a machine whose noise is known, to see how often it is right.
 
-A slot's reading is, in logarithms: the drift of the machine at its place in time, the luck of its
-process, the noise of the slot, and now and then something beside it that makes the slot 1.3 to 3
-times slower. Both sides have all of it; the candidate has the given effect on top.
+The noise is simulated (`Noise`) or measured (`Twins`). A simulated slot's reading is, in
+logarithms: the drift of the machine at its place in time, the luck of its process, the noise of
+the slot, and now and then something beside it that makes the slot 1.3 to 3 times slower. Measured
+readings are those of equal servers, in Blocks drawn with replacement. Both sides have all of it;
+the candidate has the given effect on top.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from loopbench.results.regression.finding import Settings
-from loopbench.results.regression.layers.slices import steady
+from loopbench.results.regression.layers.slices import SLOWER, steady
 from loopbench.results.regression.layers.trimmed_t import Array, holm, trimmed
+from loopbench.results.schema import ROOT, SLICES, Row, read_table
+from loopbench.results.schema.regression import TIME_ROUNDS
+from loopbench.results.stats.slices import by_run, quantile_of, undisturbed
+
+_TWIN = "twin"
+"""What the name of the same stack ends in, the second time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The table of a check: cells, gated metrics, Rounds, and slots a side and Round."""
+
+    cells: int = 12
+    metrics: int = 3
+    rounds: int = TIME_ROUNDS
+    slots: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +50,71 @@ class Noise:
     mildest: float = 1.3
     worst: float = 3.0
 
+    def readings(self, rng: np.random.Generator, tables: int, shape: Shape) -> Array:
+        """Logarithms of readings without any effect: tables, tests, Rounds, sides, slots.
+
+        What disturbs a slot disturbs all its metrics; otherwise their noise is independent.
+        """
+        slots = 2 * shape.slots
+        outer = (tables, shape.cells, 1, shape.rounds)
+        places = rng.permuted(np.broadcast_to(np.arange(slots), (*outer, slots)), axis=-1)
+        number, cell = np.arange(shape.rounds), np.arange(shape.cells)[:, None, None]
+        begun = ((number * shape.cells + cell) * slots)[..., None]
+        moved = self.drift * ((begun + places) / (shape.rounds * shape.cells * slots) - 0.5)
+        hit = rng.random((*outer, slots)) < self.outliers
+        disturbed = hit * np.log(rng.uniform(self.mildest, self.worst, (*outer, slots)))
+        inner = (tables, shape.cells, shape.metrics, shape.rounds)
+        own = rng.normal(0, self.sd, (*inner, slots)) if self.sd else np.zeros((*inner, slots))
+        split = (own + moved + disturbed).reshape(*inner, 2, shape.slots)
+        split += rng.normal(0, 1, (*inner, 2, 1)) * self.process
+        tests = shape.cells * shape.metrics
+        return np.asarray(split.reshape(tables, tests, shape.rounds, 2, shape.slots))
+
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """The table of a check: cells, gated metrics, Rounds, and slots a side and Round."""
+class Twins:
+    """Measured Blocks of equal servers. pool: logarithms, above zero where slower, by stack, Block,
+    metric, side and slot."""
 
-    cells: int = 12
-    metrics: int = 3
-    rounds: int = 30
-    slots: int = 2
+    pool: Array
+
+    def readings(self, rng: np.random.Generator, tables: int, shape: Shape) -> Array:
+        """Blocks at random: tables, tests, Rounds, sides, slots.
+
+        A cell has one stack. Which of the twins is the candidate is drawn for each Block, so that
+        there is no effect, whatever the pool's mean is.
+        """
+        outer = (tables, shape.cells)
+        stack = rng.integers(0, len(self.pool), (*outer, 1))
+        block = rng.integers(0, self.pool.shape[1], (*outer, shape.rounds))
+        drawn = self.pool[stack, block]
+        exchanged = rng.random((*outer, shape.rounds)) < 0.5
+        drawn = np.where(exchanged[..., None, None, None], drawn[..., ::-1, :], drawn)
+        tests = shape.cells * shape.metrics
+        by_metric = np.moveaxis(drawn, 3, 2)
+        return np.asarray(by_metric.reshape(tables, tests, shape.rounds, 2, shape.slots))
 
 
-def readings(rng: np.random.Generator, tables: int, shape: Shape, noise: Noise) -> Array:
-    """Logarithms of readings without any effect: tables, tests, Rounds, sides, slots.
+def measured_twins(slots: int = 2) -> Twins:
+    """Of results/noise/slices.csv: 100 Blocks of each core stack beside a hidden twin.
 
-    What disturbs a slot disturbs all its metrics; otherwise their noise is independent.
+    A Block there has eight Slices a side, so that a slot here has four where the check has five.
     """
-    slots = 2 * shape.slots
-    outer = (tables, shape.cells, 1, shape.rounds)
-    places = rng.permuted(np.broadcast_to(np.arange(slots), (*outer, slots)), axis=-1)
-    number, cell = np.arange(shape.rounds), np.arange(shape.cells)[:, None, None]
-    begun = ((number * shape.cells + cell) * slots)[..., None]
-    moved = noise.drift * ((begun + places) / (shape.rounds * shape.cells * slots) - 0.5)
-    hit = rng.random((*outer, slots)) < noise.outliers
-    disturbed = hit * np.log(rng.uniform(noise.mildest, noise.worst, (*outer, slots)))
-    inner = (tables, shape.cells, shape.metrics, shape.rounds)
-    own = rng.normal(0, noise.sd, (*inner, slots)) if noise.sd else np.zeros((*inner, slots))
-    split = (own + moved + disturbed).reshape(*inner, 2, shape.slots)
-    split += rng.normal(0, 1, (*inner, 2, 1)) * noise.process
-    tests = shape.cells * shape.metrics
-    return np.asarray(split.reshape(tables, tests, shape.rounds, 2, shape.slots))
+    runs = by_run(read_table(ROOT / "results" / "noise", SLICES))
+    blocks: defaultdict[str, dict[str, list[Array]]] = defaultdict(dict)
+    for run_id, rows in sorted(runs.items()):
+        block, stack, _ = run_id.split(".")
+        sides = blocks[stack.removesuffix(_TWIN)].setdefault(block, [])
+        sides.append(np.array([_slots(rows, metric, slots) for metric in SLOWER]))
+    pool = [[np.stack(sides, axis=1) for sides in of.values()] for of in blocks.values()]
+    return Twins(np.array(pool))
+
+
+def _slots(rows: Sequence[Row], metric: str, slots: int) -> list[float]:
+    values = [math.log(value) for row in rows if isinstance(value := row[metric], int | float)]
+    size = len(values) // slots
+    halves = [values[place * size : (place + 1) * size] for place in range(slots)]
+    return [SLOWER[metric] * quantile_of(half, undisturbed(metric))[0] for half in halves]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +153,7 @@ class Rates:
 def rates(
     tables: int,
     shape: Shape,
-    noise: Noise,
+    noise: Noise | Twins,
     effect: float = 0.05,
     settings: Settings | None = None,
     seed: int = 1,
@@ -108,7 +163,7 @@ def rates(
     rng, found = np.random.default_rng(seed), np.zeros(4, dtype=int)
     settings = settings or Settings()
     for begun in range(0, tables, batch):
-        values = readings(rng, min(batch, tables - begun), shape, noise)
+        values = noise.readings(rng, min(batch, tables - begun), shape)
         equal, slower = judged(values, settings), judged(values, settings, effect)
         found += [
             equal.regressed.any(axis=-1).sum(),
@@ -119,25 +174,36 @@ def rates(
     return Rates(tables, *map(int, found))
 
 
-NOISES: dict[str, Noise] = {
-    "1.1 %": Noise(0.011),
-    "2.5 %": Noise(0.025),
-    "2.5 %, and 1 % a process": Noise(0.025, process=0.01),
-    "3 %": Noise(0.03),
+NOISES: dict[str, Callable[[], Noise | Twins]] = {
+    "as measured": measured_twins,
+    "1 %": lambda: Noise(0.01),
+    "2 %": lambda: Noise(0.02),
+    "2 %, and 1 % a process": lambda: Noise(0.02, process=0.01),
+    "3 %": lambda: Noise(0.03),
 }
 """By what a person calls it: noise of a slot."""
 
-ROUNDS = (15, 20, 25, 30)
+ROUNDS = (15, 20, TIME_ROUNDS, 30)
+
+
+def judged_at(
+    tables: int, shape: Shape, noise: Noise | Twins, seed: int = 1
+) -> tuple[int, int, int, int, int]:
+    """The counts of a row of the table: false alarms, 3 % caught, 5 % caught, 5 % ruled out, and
+    equal tables that were all ruled out."""
+    smaller = rates(tables, shape, noise, 0.03, seed=seed)
+    found = rates(tables, shape, noise, seed=seed)
+    return found.alarms, smaller.caught, found.caught, found.missed, found.quiet
 
 
 def table(tables: int = 4000) -> str:
     """How often the check is right, by noise and Rounds, in Markdown."""
-    head = ("noise of a slot", "Rounds", "false alarm", "5 % caught", "5 % ruled out", "all fine")
-    lines = [f"| {' | '.join(head)} |", "|---|--:|--:|--:|--:|--:|"]
-    for name, noise in NOISES.items():
+    head = ("false alarm", "3 % caught", "5 % caught", "5 % ruled out", "all fine")
+    lines = [f"| noise of a slot | Rounds | {' | '.join(head)} |", "|---|--:|--:|--:|--:|--:|--:|"]
+    for name, make in NOISES.items():
+        noise = make()
         for rounds in ROUNDS:
-            found = rates(tables, Shape(rounds=rounds), noise)
-            counts = (found.alarms, found.caught, found.missed, found.quiet)
+            counts = judged_at(tables, Shape(rounds=rounds), noise)
             cells = " | ".join(f"{count / tables:.2%}".replace("%", " %") for count in counts)
             lines.append(f"| {name} | {rounds} | {cells} |")
     return "\n".join(lines)

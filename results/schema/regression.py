@@ -15,6 +15,11 @@ FINGERPRINT = ("python", "libc", "method", "machine", "lock")
 """What of a side in sides.json instructions depend on, beside the code that is compared."""
 
 
+TIME_ROUNDS = 24
+"""Of the layer of times, where nobody asks for others: docs/regression.md has the simulation that
+says why not fewer."""
+
+
 class Layer(enum.StrEnum):
     """What the check compares, from exact to statistical."""
 
@@ -170,10 +175,18 @@ SLOTS = Table(
         number("measured_s", "s", "length of the slot", required=True),
         count("requests", "requests that began in the slot, however they ended", required=True),
         count("failures", "those of them that failed", required=True),
-        number("throughput_rps", "1/s", "correct answers a second"),
-        number("cpu_us_per_request", "us", "CPU time of the server process, a completed request"),
-        number("service_time_p50_ms", "ms", "median service time of correct answers"),
-        number("service_time_p99_ms", "ms", "99th percentile of the same"),
+        number("throughput_rps", "1/s", "correct answers a second, upper quartile of its Slices"),
+        number(
+            "cpu_us_per_request",
+            "us",
+            "CPU time of the server process, a completed request, lower quartile of its Slices",
+        ),
+        number(
+            "service_time_p50_ms",
+            "ms",
+            "median service time of correct answers, lower quartile of its Slices",
+        ),
+        number("service_time_p99_ms", "ms", "99th percentile of the same, median of its Slices"),
         text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
     ),
 )

@@ -104,11 +104,16 @@ def block_estimate(
     values, others = (_logarithms(rows, metric) for rows in (run, reference))
     if min(len(values), len(others)) < LEAST_TURNS:
         return None
-    fast = 1 - FAST if metric in RATES else FAST
+    fast = undisturbed(metric)
     (value, error), (other, other_error) = quantile_of(values, fast), quantile_of(others, fast)
     return BlockEstimate(
         value - other, math.hypot(error, other_error), min(len(values), len(others))
     )
+
+
+def undisturbed(metric: str) -> float:
+    """The share of a stack's Slices, in ascending order of this column, below which it is read."""
+    return 1 - FAST if metric in RATES else FAST
 
 
 def _logarithms(rows: Sequence[Row], metric: str) -> list[float]:

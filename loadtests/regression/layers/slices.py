@@ -6,8 +6,8 @@ after another in the same processes, since most of a short Block is the start of
 
 from __future__ import annotations
 
+import math
 import random
-import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from loopbench.loadtests.bench.block import BlockPlan, Contender, load_in_turn, start_all
@@ -29,6 +30,7 @@ from loopbench.loadtests.rows.run_result import Slice
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.results.schema import ROOT, Row, Value
+from loopbench.results.stats.slices import quantile_of, undisturbed
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
@@ -39,9 +41,6 @@ YARDSTICK = "yardstick"
 CASES = ("async", "sync", "plain", "form")
 YARDSTICK_CASES = ("async", "plain")
 USERS = 32
-ROUNDS = 30
-"""docs/regression.md has the simulation that says why not fewer."""
-
 SLICE_S = 0.1
 SLOTS_A_SIDE = 2
 TURNS_A_SLOT = 5
@@ -54,7 +53,16 @@ LEAD_IN_S = 0.1
 _STARTS_LOST_IN_A_ROW = 3
 """A server that does not start so often will not start."""
 
-_FIGURES = ("throughput_rps", "cpu_us_per_request", "service_time_p50_ms", "service_time_p99_ms")
+_READ_AT: Mapping[str, float] = MappingProxyType(
+    {
+        "throughput_rps": undisturbed("throughput_rps"),
+        "cpu_us_per_request": undisturbed("cpu_us_per_request"),
+        "service_time_p50_ms": undisturbed("service_time_p50_ms"),
+        "service_time_p99_ms": 0.5,
+    }
+)
+"""The share of a slot's Slices below which a figure is read: at the undisturbed end, as in a bench.
+A 99th percentile is made of what is disturbed, so it is read in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +213,7 @@ class Slots:
 
 
 def _figures(slices: Sequence[Slice]) -> Row:
-    """The geometric mean of each figure over the Slices; blank where one has none."""
+    """Each figure of a slot, by the quantile of its Slices; blank where one has none."""
     every = [
         {
             "throughput_rps": one.result.requests / one.result.seconds,
@@ -216,10 +224,10 @@ def _figures(slices: Sequence[Slice]) -> Row:
         for one in slices
     ]
     figures: dict[str, Value] = {}
-    for name in _FIGURES:
-        values = [value for one in every if (value := one[name])]
+    for name, share in _READ_AT.items():
+        values = [math.log(value) for one in every if (value := one[name])]
         whole = len(values) == TURNS_A_SLOT
-        figures[name] = statistics.geometric_mean(values) if whole else None
+        figures[name] = math.exp(quantile_of(values, share)[0]) if whole else None
     return figures
 
 

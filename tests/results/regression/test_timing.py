@@ -14,7 +14,7 @@ from loopbench.results.regression.finding import Finding, Settings, Verdict, Wei
 from loopbench.results.regression.layers import timing
 from loopbench.results.regression.layers.slices import SHOWN, SLOWER
 from loopbench.results.regression.sides import LayerState, Side
-from loopbench.results.regression.simulate import Noise, Shape, judged, readings
+from loopbench.results.regression.simulate import Noise, Shape, judged
 from loopbench.results.schema import SLOTS, Row
 from loopbench.results.schema.regression import Layer
 from tests.results.folders import put
@@ -86,7 +86,7 @@ def test_noise_leaves_it_open_and_says_what_could_have_been_caught(folder: Folde
 def test_the_verdicts_are_those_of_the_simulated_check() -> None:
     """Simulated tables written as rows: each verdict is the one that the replay counts."""
     shape, noise = Shape(cells=4, rounds=20), Noise(0.03)
-    values = readings(np.random.default_rng(11), 6, shape, noise)
+    values = noise.readings(np.random.default_rng(11), 6, shape)
     expected = judged(values, Settings(), effect=0.07)
     assert expected.regressed.any() and expected.ruled_out.any() and not expected.ruled_out.all()
     for table in range(len(values)):
