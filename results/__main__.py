@@ -223,7 +223,7 @@ def compare(first: Path, second: Path, every: bool, as_json: bool) -> None:
 )
 def picture(run: Path | None, scenarios: tuple[str, ...], out: Path | None) -> None:
     """Draw throughput and CPU per request as one SVG that stands by itself, and print its path."""
-    from loopbench.results.report.charts import standalone as drawn
+    from loopbench.results.report import standalone as drawn
 
     path = _chosen(run)
     loaded = _load(path)

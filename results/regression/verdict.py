@@ -27,7 +27,7 @@ from loopbench.results.regression.layers import (
     tails,
     timing,
 )
-from loopbench.results.regression.outputs.text_values import excerpts
+from loopbench.results.regression.text_values import excerpts
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loopbench.results.report.charts.style import Look
+from loopbench.results.report.looks import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from loopbench.results import schema
 from loopbench.results.folder.behaviour_answers import Question, questions
 from loopbench.results.folder.counts import counts_of
-from loopbench.results.folder.folder import Folder, RunRow, facts_of
-from loopbench.results.folder.scenarios import LoadFacts, Where
-from loopbench.results.folder.tables import Problem, optional_rows, rows
-from loopbench.results.report.blocks import Key
-from loopbench.results.report.charts.style import Look, looks
-from loopbench.results.report.series.distributions import (
+from loopbench.results.folder.distributions import (
     MAX_COLUMN,
     PERCENT_COLUMNS,
     RESPONSE_TIME,
     distributions,
 )
-from loopbench.results.report.series.timelines import Track, tracks
+from loopbench.results.folder.folder import Folder, RunRow, facts_of
+from loopbench.results.folder.scenarios import LoadFacts, Where
+from loopbench.results.folder.tables import Problem, optional_rows, rows
+from loopbench.results.folder.timelines import Track, tracks
+from loopbench.results.report.blocks import Key
+from loopbench.results.report.looks import Look, looks
 from loopbench.results.schema import Family, Row
 from loopbench.results.stats.summary import (
     Cell,

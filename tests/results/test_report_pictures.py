@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from loopbench.results.folder.distributions import distributions
+from loopbench.results.folder.timelines import MOST_POINTS, Track
 from loopbench.results.report.blocks import Panel, Plot, Table
-from loopbench.results.report.charts import dots, lines, style, svg
+from loopbench.results.report.charts import dots, lines, svg
 from loopbench.results.report.charts.axes import Scale
-from loopbench.results.report.charts.style import Look, looks
 from loopbench.results.report.data import Curve
-from loopbench.results.report.series.distributions import distributions
-from loopbench.results.report.series.timelines import MOST_POINTS, Track
+from loopbench.results.report.looks import PALETTE, Look, looks
 from loopbench.results.schema import HISTOGRAMS, RUNS, TIMELINE, Row
 from loopbench.results.stats.location import Interval
 from tests.results import report_folder
@@ -384,4 +384,4 @@ def test_a_curve_through_one_percentile_can_be_drawn() -> None:
 @pytest.mark.parametrize("theme", [0, 1])
 def test_every_colour_of_a_stack_is_another(theme: int) -> None:
     """On light and on dark paper."""
-    assert len({pair[theme] for pair in style.PALETTE}) == len(style.PALETTE)
+    assert len({pair[theme] for pair in PALETTE}) == len(PALETTE)

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from loopbench.results.regression.finding import EVERY, Finding, Verdict, Weight
-from loopbench.results.regression.outputs.text_values import visible
+from loopbench.results.regression.text_values import visible
 from loopbench.results.regression.verdict import Report, brief, headline
 from loopbench.results.schema.regression import Layer
 

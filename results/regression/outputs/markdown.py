@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from loopbench.results.regression.finding import EVERY, Finding, Weight
 from loopbench.results.regression.outputs.terminal import heading
-from loopbench.results.regression.outputs.text_values import excerpts
+from loopbench.results.regression.text_values import excerpts
 from loopbench.results.regression.verdict import Report, headline, layer_lines, metric, not_judged
 from loopbench.results.report.markdown import literal
 from loopbench.results.schema.regression import Layer

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loopbench.results.regression.finding import EVERY, Finding, Verdict, Weight, percent
-from loopbench.results.regression.outputs.text_values import visible
+from loopbench.results.regression.text_values import visible
 from loopbench.results.regression.verdict import Report, headline, layer_lines, not_judged
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting

@@ -8,8 +8,8 @@ from html import escape
 
 from loopbench.results.report.blocks import Panel
 from loopbench.results.report.charts.dots import row
-from loopbench.results.report.charts.style import Look
 from loopbench.results.report.charts.svg import LETTER, WIDTH, area, fitted, text
+from loopbench.results.report.looks import Look
 from loopbench.results.stats.plain_text import plain
 
 _TOP, _HEAD, _PITCH, _FOOT = 2.0, 15.0, 25.0, 4.0

@@ -8,7 +8,6 @@ from html import escape
 
 from loopbench.results.report.blocks import Panel
 from loopbench.results.report.charts.axes import Scale
-from loopbench.results.report.charts.style import Look
 from loopbench.results.report.charts.svg import (
     LETTER,
     WIDTH,
@@ -18,6 +17,7 @@ from loopbench.results.report.charts.svg import (
     path,
     text,
 )
+from loopbench.results.report.looks import Look
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.plain_text import plain
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from loopbench.results.report.blocks import Panel
 from loopbench.results.report.charts.axes import Scale, round_steps, tick
-from loopbench.results.report.charts.style import Look
 from loopbench.results.report.charts.svg import (
     LETTER,
     WIDTH,
@@ -19,6 +18,7 @@ from loopbench.results.report.charts.svg import (
     text,
 )
 from loopbench.results.report.data import Curve, median_curve
+from loopbench.results.report.looks import Look
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 14.0, 8.0, 22.0
 _HEIGHT = 200.0

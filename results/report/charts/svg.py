@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from html import escape
 
 from loopbench.results.report.blocks import Panel
-from loopbench.results.report.charts.style import Look
+from loopbench.results.report.looks import Look
 from loopbench.results.stats.plain_text import plain
 
 WIDTH = 360.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from loopbench.results.folder.behaviour_answers import DEFAULT, NOT_ANSWERED, Asked
 from loopbench.results.folder.behaviour_answers import Question as Experiment
 from loopbench.results.report.data import Material
-from loopbench.results.report.questions.findings import listed
+from loopbench.results.report.series.findings import listed
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from loopbench.results.folder.scenarios import LoadFacts, Where
 from loopbench.results.report.blocks import Link, Part, Text, Words
 from loopbench.results.report.data import Material
-from loopbench.results.report.questions import findings
 from loopbench.results.report.sections import ratios
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
+from loopbench.results.report.series import findings
 from loopbench.results.schema import Dispatch, Family, Work
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM, ReadingCode, wording

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from loopbench.results.report.blocks import Key, Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts.bars import Group, Whole, stacked
-from loopbench.results.report.charts.style import PARTS
 from loopbench.results.report.data import Material
+from loopbench.results.report.looks import PARTS
 from loopbench.results.report.series import readings
 from loopbench.results.stats import formatting, framework_split_text
 from loopbench.results.stats.framework_split import (

@@ -11,9 +11,8 @@ from loopbench.results.report.blocks import Panel, Part, Plot, table
 from loopbench.results.report.charts.dots import Compared, Dot
 from loopbench.results.report.charts.dots import ratios as drawn
 from loopbench.results.report.data import Material
-from loopbench.results.report.questions import findings
-from loopbench.results.report.questions.findings import Difference, Standing
-from loopbench.results.report.series import readings
+from loopbench.results.report.series import findings, readings
+from loopbench.results.report.series.findings import Difference, Standing
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Key, Panel, Part, Plot, table
 from loopbench.results.report.charts.bars import Group, Whole, stacked
-from loopbench.results.report.charts.style import PARTS
 from loopbench.results.report.data import Material
+from loopbench.results.report.looks import PARTS
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell
 

@@ -1,1 +1,1 @@
-"""Values drawn from a folder for several sections: by scenario, by Round, over time."""
+"""What several sections and questions draw from a folder: by scenario, by Round, in words."""
