@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from loopbench.loadtests.bench import environment, verify
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
@@ -46,7 +46,7 @@ from loopbench.servers.lifecycle import parity
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import keeps_exchanges
 from loopbench.servers.supervision.control_pipe import ControlError
-from loopbench.servers.supervision.messages import to_json
+from loopbench.servers.supervision.messages import Json, to_json
 
 if TYPE_CHECKING:
     from loopbench.results.stats.precision import Width
@@ -200,7 +200,7 @@ class Bencher:
                 f"executors of {Settings().executor_threads} threads are sized by the latter"
             )
 
-    def _tell_holes(self, described: dict[str, Any]) -> None:
+    def _tell_holes(self, described: Json) -> None:
         """Name what is not measured because a stack cannot keep it, and whose application it is."""
         holes = self._bench.holes()
         if holes:
@@ -220,7 +220,7 @@ class Bencher:
         self.broken.append(f"{name} was left out: {wrong[0]}{more}")
         self._reporter.note(self.broken[-1])
 
-    def _write_environment(self, described: dict[str, Any]) -> None:
+    def _write_environment(self, described: Json) -> None:
         """Write it, or, in a folder that is resumed, see what has changed since it was begun."""
         before = environment.read(self._bench.folder)
         if before is None:

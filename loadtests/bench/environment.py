@@ -7,10 +7,8 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -20,6 +18,7 @@ from loopbench.results.schema.files import write_whole
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cpu_quota import cpu_quotas, strictest
+from loopbench.servers.supervision.messages import Json
 
 _GENERATOR_PACKAGES = ("locust", "gevent", "greenlet", "geventhttpclient")
 
@@ -36,7 +35,7 @@ FINGERPRINT = ("machine", "python", "packages", "stores")
 """The parts that must not change between the Runs of one results folder."""
 
 
-def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
+def describe(cpus: CpuPlan, command: list[str], seed: int) -> Json:
     """Everything that is known before a server has been started, as JSON types.
 
     What the servers themselves say is added under `stacks` as they are asked.
@@ -62,7 +61,7 @@ def describe(cpus: CpuPlan, command: list[str], seed: int) -> dict[str, Any]:
     }
 
 
-def drifted(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def drifted(before: Json, now: Json) -> list[str]:
     """Which parts of the fingerprint differ between two descriptions, and which of the stacks
     that both know differ in what is in force in them."""
     was, is_now = before.get("stacks"), now.get("stacks", {})
@@ -72,22 +71,22 @@ def drifted(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [part for part in FINGERPRINT if before.get(part) != now.get(part)] + stacks
 
 
-def write(folder: Path, environment: Mapping[str, Any]) -> None:
+def write(folder: Path, environment: Json) -> None:
     """Write environment.json whole or not at all. Raises OSError."""
     text = json.dumps(environment, indent=2, ensure_ascii=False) + "\n"
     write_whole(folder / ENVIRONMENT_FILE, text)
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+def read(folder: Path) -> Json | None:
     """environment.json of a folder; None where there is none. Raises ValueError and OSError."""
     try:
-        described: dict[str, Any] = json.loads((folder / ENVIRONMENT_FILE).read_text())
+        described: Json = json.loads((folder / ENVIRONMENT_FILE).read_text())
     except FileNotFoundError:
         return None
     return described
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> Json:
     return {
         "system": platform.system(),
         "release": platform.release(),
@@ -120,7 +119,7 @@ def _line(path: str) -> str | None:
         return None
 
 
-def _suite() -> dict[str, Any]:
+def _suite() -> Json:
     """The suite's own version: the commit, and whether anything was changed since."""
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")

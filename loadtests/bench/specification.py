@@ -17,6 +17,7 @@ from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, hole, keeps
 from loopbench.servers.store_urls import without_password
+from loopbench.servers.supervision.messages import Json
 
 APART = (
     "without --redis URL a broadcast reaches the connections of one process only, and the server "
@@ -173,7 +174,7 @@ class Bench:
         own = min(self.warmup_s, SLICED_WARMUP_S) if sliced else self.warmup_s
         return max(own, self.scenario(scenario).warmup_s)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """The plan as plan.json keeps it; a folder is resumed with an equal one."""
         return {
             "stacks": list(self.stacks),

@@ -14,11 +14,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from locust import FastHttpUser, HttpUser, User
 from locust.event import Events
 from locust.util.load_locustfile import load_locustfile
+
+from loopbench.loadtests.scenarios.locustfile import FINDINGS, NotImported, Users
 
 HTTP_USERS = (HttpUser, FastHttpUser)
 
@@ -61,22 +62,22 @@ def load(path: Path) -> Loaded:
     return Loaded(path)
 
 
-def _described(loaded: Loaded) -> dict[str, Any]:
-    return {
-        "users": [one.__name__ for one in loaded.users if issubclass(one, HTTP_USERS)],
-        "others": [one.__name__ for one in loaded.users if not issubclass(one, HTTP_USERS)],
-        "shapes": loaded.shapes,
-    }
+def _found(loaded: Loaded) -> Users:
+    return Users(
+        tuple(one.__name__ for one in loaded.users if issubclass(one, HTTP_USERS)),
+        tuple(one.__name__ for one in loaded.users if not issubclass(one, HTTP_USERS)),
+        loaded.shapes,
+    )
 
 
 def _main() -> None:
     path, answers = Path(sys.argv[1]), int(sys.argv[2])
     sys.argv[1:] = []
     try:
-        said = _described(load(path))
+        found: Users | NotImported = _found(load(path))
     except BaseException as error:  # SystemExit, too: whatever the file does is told
-        said = {"error": f"{type(error).__name__}: {error}"}
-    os.write(answers, json.dumps(said).encode())
+        found = NotImported(f"{type(error).__name__}: {error}")
+    os.write(answers, json.dumps(FINDINGS.to_json(found)).encode() + b"\n")
     os._exit(0)  # whatever it has started need not end
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
 
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.servers.store_urls import without_password
+from loopbench.servers.supervision.messages import Json
 
 _BOUND_S = 2
 _ASKING = ("/db/", "/save/both")
 
 
-def described(
-    named: Mapping[str, str], loads: Iterable[Load], *, here: bool = True
-) -> dict[str, Any]:
+def described(named: Mapping[str, str], loads: Iterable[Load], *, here: bool = True) -> Json:
     """By store as JSON types; those that are named, and the embedded ones where a load asks them.
 
     named: URLs by their name in Settings. here: whether the servers under test run on this
@@ -25,7 +23,7 @@ def described(
     """
     targets = [load.case.request.target for load in loads if not load.own]
     asked = any(target.startswith(_ASKING) for target in targets)
-    found: dict[str, Any] = {}
+    found: Json = {}
     for name, setting, read, drivers in (
         ("database", "database_url", _postgres, ("asyncpg", "psycopg", "psycopg-pool")),
         ("redis", "redis_url", _redis, ("redis",)),
@@ -37,9 +35,7 @@ def described(
     return found
 
 
-def _server(
-    url: str, read: Callable[[str], str | None], drivers: tuple[str, ...]
-) -> dict[str, Any]:
+def _server(url: str, read: Callable[[str], str | None], drivers: tuple[str, ...]) -> Json:
     return {
         "url": without_password(url),
         "version": read(url),
@@ -51,7 +47,7 @@ def _unread(_: str) -> None:
     return None
 
 
-def _embedded() -> dict[str, Any]:
+def _embedded() -> Json:
     return {
         "url": None,
         "version": f"SQLite {sqlite3.sqlite_version}, embedded",

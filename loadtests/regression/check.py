@@ -38,6 +38,7 @@ from loopbench.results.schema import (
 from loopbench.results.schema.regression import TIME_ROUNDS, Layer
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
+from loopbench.servers.supervision.messages import Json
 
 T = TypeVar("T")
 
@@ -165,9 +166,7 @@ def _pair(
         raise HarnessError(f"the baseline cannot be read: {error}") from None
 
 
-def _instructions(
-    wish: Wish, sides: Sequence[Side], folder: Folder, say: Say
-) -> dict[str, Any] | None:
+def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json | None:
     lacking = missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
@@ -205,7 +204,7 @@ def _instructions(
 
 def _functions(
     sides: Sequence[Side], found: Sequence[Counts], folder: Folder, say: Say
-) -> dict[str, Any] | None:
+) -> Json | None:
     """Count the routes that grew by function; what could not be is said in the layer's bound."""
     routes = functions.grown(*(one.rows for one in found))
     if not routes:
@@ -265,7 +264,7 @@ def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
                 folder.append(Layer.TIME, rows)
 
 
-_LAYERS: Mapping[Layer, Callable[[Wish, Sequence[Side], Folder, Say], dict[str, Any] | None]] = {
+_LAYERS: Mapping[Layer, Callable[[Wish, Sequence[Side], Folder, Say], Json | None]] = {
     Layer.FACTS: _facts,
     Layer.BEHAVIOUR: _behaviour,
     Layer.INSTRUCTIONS: _instructions,
@@ -314,7 +313,7 @@ def _common(
     return kept
 
 
-def _facts_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+def _facts_bound(wish: Wish, sides: Sequence[Side]) -> Json:
     return {
         "stacks": list(wish.stacks),
         "asks": facts.ASKS,
@@ -324,11 +323,11 @@ def _facts_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
     }
 
 
-def _behaviour_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+def _behaviour_bound(wish: Wish, sides: Sequence[Side]) -> Json:
     return {"stacks": list(wish.stacks), "again": behaviour.AGAIN}
 
 
-def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> Json:
     return {
         "stacks": list(wish.stacks),
         "requests": wish.counts.requests,
@@ -339,7 +338,7 @@ def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
     }
 
 
-def _memory_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+def _memory_bound(wish: Wish, sides: Sequence[Side]) -> Json:
     return {
         "stacks": list(wish.stacks),
         "requests": memory.REQUESTS,
@@ -348,7 +347,7 @@ def _memory_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
     }
 
 
-def _tails_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+def _tails_bound(wish: Wish, sides: Sequence[Side]) -> Json:
     return {
         "stacks": list(wish.stacks),
         "cells": [list(cell) for cell in wish.cells],
@@ -360,7 +359,7 @@ def _tails_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
     }
 
 
-def _time_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
+def _time_bound(wish: Wish, sides: Sequence[Side]) -> Json:
     return {
         "stacks": list(wish.stacks),
         "cells": [list(cell) for cell in wish.cells],
@@ -376,7 +375,7 @@ def _time_bound(wish: Wish, sides: Sequence[Side]) -> dict[str, Any]:
     }
 
 
-_BOUNDS: Mapping[Layer, Callable[[Wish, Sequence[Side]], dict[str, Any]]] = {
+_BOUNDS: Mapping[Layer, Callable[[Wish, Sequence[Side]], Json]] = {
     Layer.FACTS: _facts_bound,
     Layer.BEHAVIOUR: _behaviour_bound,
     Layer.INSTRUCTIONS: _instructions_bound,

@@ -286,9 +286,9 @@ def _write(
         measured = tuple(layer for layer in measured if layer is not Layer.INSTRUCTIONS)
     measure(replace(wish, layers=measured, known=BASELINE_FOLDER), sides, folder, _say)
     return [
-        f"{layer}: {folder.layers[layer]['why_not']}"
+        f"{layer}: {folder.layers[layer].why_not}"
         for layer in wish.layers
-        if not folder.layers[layer]["run"]
+        if not folder.layers[layer].run
     ]
 
 

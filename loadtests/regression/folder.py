@@ -27,6 +27,7 @@ from loopbench.results.schema import (
     TableWriter,
 )
 from loopbench.results.schema.regression import SIDES_FILE, Layer
+from loopbench.servers.supervision.messages import Json, to_json
 
 LOG_FILE = "log.txt"
 
@@ -47,6 +48,15 @@ def new_folder() -> Path:
     return REGRESSIONS_FOLDER / f"{stamp}-{secrets.token_hex(2)}"
 
 
+@dataclass(frozen=True, slots=True)
+class LayerState:
+    """Whether a layer ran; why not; and the settings it ran with."""
+
+    run: bool
+    why_not: str | None
+    bound: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Folder:
     """An open folder. A layer counts as run only once all of it was written; until then
@@ -55,7 +65,7 @@ class Folder:
     path: Path
     command: Sequence[str]
     sides: Sequence[Side]
-    layers: dict[Layer, dict[str, Any]] = field(default_factory=dict)
+    layers: dict[Layer, LayerState] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -67,7 +77,7 @@ class Folder:
         wanted = set(asked)
         for layer in Layer:
             why_not = "broken off before it was done" if layer in wanted else "not asked"
-            self.layers[layer] = {"run": False, "why_not": why_not, "bound": {}}
+            self.layers[layer] = LayerState(False, why_not, {})
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if (self.path / SIDES_FILE).exists():
@@ -89,14 +99,14 @@ class Folder:
         except OSError as error:
             raise cannot_write(self.path, table.filename, error) from error
 
-    def done(self, layer: Layer, bound: Mapping[str, Any]) -> None:
+    def done(self, layer: Layer, bound: Json) -> None:
         """The layer has been measured with these settings."""
-        self.layers[layer] = {"run": True, "why_not": None, "bound": dict(bound)}
+        self.layers[layer] = LayerState(True, None, bound)
         self._write_sides()
 
-    def failed(self, layer: Layer, why_not: str, bound: Mapping[str, Any]) -> None:
+    def failed(self, layer: Layer, why_not: str, bound: Json) -> None:
         """The layer could not be measured, or not to its end."""
-        self.layers[layer] = {"run": False, "why_not": why_not, "bound": dict(bound)}
+        self.layers[layer] = LayerState(False, why_not, bound)
         self._write_sides()
 
     def _write_sides(self) -> None:
@@ -104,7 +114,7 @@ class Folder:
             "schema_version": SCHEMA_VERSION,
             "command": list(self.command),
             "sides": {str(side.role): side.to_json() for side in self.sides},
-            "layers": {str(layer): told for layer, told in self.layers.items()},
+            "layers": {str(layer): to_json(state) for layer, state in self.layers.items()},
         }
         path = self.path / SIDES_FILE
         draft = path.with_suffix(".part")

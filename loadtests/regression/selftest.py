@@ -207,8 +207,8 @@ def _measure(wish: Wish, sides: Sequence[Side], place: Path, say: Say) -> None:
     folder.begin(wish.layers)
     measure(wish, sides, folder, say)
     for layer in wish.layers:
-        if not folder.layers[layer]["run"]:
-            raise HarnessError(f"{layer}: not measured: {folder.layers[layer]['why_not']}")
+        if not folder.layers[layer].run:
+            raise HarnessError(f"{layer}: not measured: {folder.layers[layer].why_not}")
 
 
 def judge(folder: Path) -> list[Row]:

@@ -40,6 +40,7 @@ from loopbench.results.schema import (
     TableWriter,
     locked,
 )
+from loopbench.servers.supervision.messages import Json
 
 _WRITTEN = (
     SLICES,
@@ -56,7 +57,7 @@ _WRITTEN = (
 """In this order: the row in runs.csv completes the Run."""
 
 
-def _written(plan: dict[str, Any]) -> tuple[Table, ...]:
+def _written(plan: Json) -> tuple[Table, ...]:
     """The tables of a plan; of workers only where several share the loads."""
     return tuple(table for table in _WRITTEN if table is not WORKERS or "workers" in plan)
 
@@ -152,7 +153,7 @@ def writing_into(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[Store]:
+def open_store(folder: Path, plan: Json, *, resume: bool) -> Iterator[Store]:
     """Create a results folder for `plan`, or take up one that was left unfinished.
 
     Raises HarnessError where the folder cannot be written, another process
@@ -174,7 +175,7 @@ def open_store(folder: Path, plan: dict[str, Any], *, resume: bool) -> Iterator[
         yield Store(folder, held, writers)
 
 
-def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> Held:
+def _prepare(folder: Path, plan: Json, resume: bool) -> Held:
     path = folder / PLAN_FILE
     text = json.dumps(plan, indent=2) + "\n"
     try:
@@ -214,12 +215,12 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool) -> Held:
     return _repair(folder, plan, left_out)
 
 
-def expected_rows(plan: dict[str, Any]) -> dict[str, int]:
+def expected_rows(plan: Json) -> dict[str, int]:
     """How many rows in runs.csv make each Run of a plan complete."""
     return dict(plan["rows_per_run"])
 
 
-def _side_by_side(plan: dict[str, Any], left_out: frozenset[str]) -> dict[str, frozenset[str]]:
+def _side_by_side(plan: Json, left_out: frozenset[str]) -> dict[str, frozenset[str]]:
     """The stacks of each scenario that is measured in Slices."""
     stacks: dict[str, set[str]] = {name: set() for name in plan.get("slices_s", ())}
     for stack, scenario in plan["cells"]:
@@ -228,7 +229,7 @@ def _side_by_side(plan: dict[str, Any], left_out: frozenset[str]) -> dict[str, f
     return {name: frozenset(of) for name, of in stacks.items()}
 
 
-def _repair(folder: Path, plan: dict[str, Any], left_out: frozenset[str]) -> Held:
+def _repair(folder: Path, plan: Json, left_out: frozenset[str]) -> Held:
     """Keep what need not run again, in every table; says what that is.
 
     left_out: stacks of which there are no Runs, since they could not be measured.

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.results.schema import RUNS, WARNING_SEPARATOR, Code, Table, parse_value
+from loopbench.results.schema import RUNS, WARNING_SEPARATOR, Code, Row, Table, Value, parse_value
+from loopbench.servers.supervision.messages import Json
 
 _AGAIN = frozenset(
     {
@@ -59,7 +59,7 @@ def expect_plain(folder: Path) -> None:
             raise HarnessError(f"{path} is no regular file; remove it, or name another --out")
 
 
-def document(path: Path) -> dict[str, Any]:
+def document(path: Path) -> Json:
     """A JSON object from a file. Raises HarnessError, in one line, for anything else."""
     _expect_file(path)
     try:
@@ -102,7 +102,7 @@ def look_through(
 
 
 def _of_broken_blocks(
-    whole: Mapping[str, Mapping[str, Any]], side_by_side: Mapping[str, frozenset[str]]
+    whole: Mapping[str, Row], side_by_side: Mapping[str, frozenset[str]]
 ) -> set[str]:
     """The whole Runs of Blocks of which another Run is missing."""
     present: dict[tuple[object, object], set[object]] = {}
@@ -122,15 +122,13 @@ def printable(text: str) -> str:
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
-def _runs(
-    path: Path, per_scenario: Mapping[str, int]
-) -> tuple[dict[str, list[dict[str, Any]]], bool]:
+def _runs(path: Path, per_scenario: Mapping[str, int]) -> tuple[dict[str, list[Row]], bool]:
     """The rows of runs.csv by Run, and whether it has a header."""
-    runs: dict[str, list[dict[str, Any]]] = {}
+    runs: dict[str, list[Row]] = {}
     records = _records(path, RUNS)
     header = next(records, None)
     for number, cells in enumerate(records, start=2):
-        row: dict[str, Any] = {}
+        row: dict[str, Value] = {}
         if len(cells) != len(RUNS.columns):
             raise _edited(path, f"row {number}: {len(cells)} cells instead of {len(RUNS.columns)}")
         for column, cell in zip(RUNS.columns, cells, strict=True):
@@ -214,9 +212,9 @@ def _expect_file(path: Path) -> None:
         raise HarnessError(f"cannot resume: {path} is no regular file; nothing was changed")
 
 
-def _codes(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _codes(rows: Sequence[Row]) -> frozenset[str]:
     return frozenset(
-        code for row in rows for code in (row["warnings"] or "").split(WARNING_SEPARATOR)
+        code for row in rows for code in str(row["warnings"] or "").split(WARNING_SEPARATOR)
     )
 
 

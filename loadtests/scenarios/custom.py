@@ -29,6 +29,7 @@ from loopbench.servers.installed import available
 from loopbench.servers.parts import READY_S, OwnApp
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.control_pipe import ControlError
+from loopbench.servers.supervision.messages import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Own:
 
     stacks: Mapping[str, Stack]
     scenarios: Mapping[str, Scenario]
-    described: Mapping[str, Any]
+    described: Json
     notes: tuple[str, ...] = ()
 
 
@@ -158,7 +159,7 @@ def _differing(learned: Mapping[Request, Expected]) -> Iterator[str]:
             )
 
 
-def _described(expected: Expected, unread: bool) -> dict[str, Any]:
+def _described(expected: Expected, unread: bool) -> Json:
     varies = isinstance(expected.body, re.Pattern)
     status = "status, and that events come" if expected.endless else "status"
     return {

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import tempfile
-from contextlib import suppress
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.models import Load, Locustfile
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.supervision import own_modules
-from loopbench.servers.supervision.child_process import interrupts_deferred
+from loopbench.servers.supervision.look_process import look_process
+from loopbench.servers.supervision.messages import Vocabulary
 
 USERS = 10
 """Where nobody says how many."""
@@ -29,6 +26,27 @@ _IN_A_LOADS_FILE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The names of its classes: users of HTTP, and others. shapes: whether it has a
+    LoadTestShape."""
+
+    users: tuple[str, ...]
+    others: tuple[str, ...]
+    shapes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotImported:
+    """It cannot be imported, and why."""
+
+    error: str
+
+
+FINDINGS: Vocabulary[Users | NotImported] = Vocabulary("finding", "found", (Users, NotImported))
+"""What a look at a locustfile says."""
+
+
 def scenario_of(file: Path, users: int, spawn_rate: float | None) -> Scenario:
     """The users of a locustfile, offered through Locust itself.
 
@@ -39,26 +57,26 @@ def scenario_of(file: Path, users: int, spawn_rate: float | None) -> Scenario:
     path = file.resolve()
     if not path.is_file():
         raise HarnessError(f"cannot read {file}: no such file; name another file")
-    held = _look_at(path)
-    if "error" in held:
-        raise HarnessError(f"{file} cannot be imported: {held['error']}; correct it")
-    if held["shapes"]:
+    found = _look_at(path)
+    if isinstance(found, NotImported):
+        raise HarnessError(f"{file} cannot be imported: {found.error}; correct it")
+    if found.shapes:
         raise HarnessError(
             f"{file} has a LoadTestShape, whose users come and go, so that no window of it is "
             f"like another: take it out and say --users, or {_IN_A_LOADS_FILE}"
         )
-    if held["others"]:
+    if found.others:
         raise HarnessError(
-            f"{file}: {held['others'][0]} is neither an HttpUser nor a FastHttpUser, and nobody "
+            f"{file}: {found.others[0]} is neither an HttpUser nor a FastHttpUser, and nobody "
             f"here can tell what its answers are worth: {_IN_A_LOADS_FILE}"
         )
-    if not held["users"]:
+    if not found.users:
         raise HarnessError(f"{file} has no HttpUser or FastHttpUser; {_IN_A_LOADS_FILE}")
     # Locust alone knows the requests; this one stands for them.
     case = Case(f"the requests of {file.name}", Request("GET", "/"), Expected(0, None, b""))
     model = Locustfile(users, str(path), spawn_rate or 0.0)
     load = Load("main", case, model, own=True, learned=False)
-    asks = f"what {', '.join(held['users'])} of {file.name} meet, {users} of them"
+    asks = f"what {', '.join(found.users)} of {file.name} meet, {users} of them"
     return Scenario(
         f"{path.stem}-{users}",
         asks,
@@ -68,32 +86,16 @@ def scenario_of(file: Path, users: int, spawn_rate: float | None) -> Scenario:
     )
 
 
-def _look_at(path: Path) -> dict[str, Any]:
+def _look_at(path: Path) -> Users | NotImported:
     """What the file holds, found out in a process of its own, which is then ended."""
-    reader, writer = os.pipe()
-    with tempfile.TemporaryFile() as output, open(reader, "rb") as answers:
+    with look_process(
+        lambda writer: own_modules.command(_MODULE, str(path), str(writer)),
+        env=own_modules.environment(),
+    ) as process:
         try:
-            with interrupts_deferred():
-                child = subprocess.Popen(
-                    own_modules.command(_MODULE, str(path), str(writer)),
-                    env=own_modules.environment(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=(writer,),
-                    start_new_session=True,
-                )
-        finally:
-            os.close(writer)
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(_BOUND_S)
-        finally:
-            with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        said = answers.read()
-    if not said:
-        return {"error": f"it did not end within {_BOUND_S:g} s, or ended the process"}
-    held: dict[str, Any] = json.loads(said)
-    return held
+            line = process.line(time.monotonic() + _BOUND_S)
+        except TimeoutError:
+            line = None
+    if line is None:
+        return NotImported(f"it did not end within {_BOUND_S:g} s, or ended the process")
+    return FINDINGS.from_json(json.loads(line))

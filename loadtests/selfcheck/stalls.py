@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.selfcheck.seeds.holds import HELD_S, HOLDS, Truth
@@ -25,6 +24,7 @@ from loopbench.servers.probe.readings import Observe, Reset
 from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
+from loopbench.servers.supervision.messages import Json, from_json
 
 REPEATS = 20
 LEAST_RIGHT = 0.95
@@ -106,12 +106,12 @@ def seeded_server(
         yield server
 
 
-def ask(server: ServerProcess, path: str) -> dict[str, Any]:
+def ask(server: ServerProcess, path: str) -> Json:
     """One GET's answer as JSON."""
     connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
     try:
         connection.request("GET", path)
-        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        answer: Json = json.loads(connection.getresponse().read())
         return answer
     finally:
         connection.close()
@@ -140,7 +140,7 @@ def seed(server: ServerProcess, name: str) -> Answer:
 
 
 def _asked(server: ServerProcess, name: str) -> Truth:
-    return Truth(**{**(answer := ask(server, f"/hold/{name}")), "lines": tuple(answer["lines"])})
+    return from_json(Truth, ask(server, f"/hold/{name}"))
 
 
 def _stopped(server: ServerProcess, name: str) -> Truth:

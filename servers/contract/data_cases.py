@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
 
 from loopbench.servers.contract.http import (
     BINARY,
@@ -20,6 +19,7 @@ from loopbench.servers.contract.http import (
     filling,
     get,
 )
+from loopbench.servers.supervision.messages import Json
 
 ITEMS_LIMIT = 20_000
 """The most items that a client may ask of `GET /json`."""
@@ -52,7 +52,7 @@ PAIRS = re.compile(rb'\{"first":(\d+),"second":(\d+),"half":(\d+)\}')
 """How many saves are in each of the two stores, and how many in one only."""
 
 
-def items(count: int) -> list[dict[str, Any]]:
+def items(count: int) -> list[Json]:
     """What `GET /json` answers with, about 64 bytes of JSON each."""
     return [
         {"id": number, "name": f"item {number:05}", "price": number / 4, "tags": ["new", "sold"]}

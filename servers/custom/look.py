@@ -1,8 +1,6 @@
 """What an application turns out to be, found out in a process that does nothing else.
 
-`look_at` starts it as `python -m loopbench.servers.custom.look`. It answers over a descriptor of
-its own, since applications print, also at exit, and their children inherit the output; with the
-answer its whole process group is ended.
+`look_at` starts it as `python -m loopbench.servers.custom.look`, see `supervision.look_process`.
 """
 
 from __future__ import annotations
@@ -12,23 +10,21 @@ import faulthandler
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from loopbench.results.schema import ROOT
 from loopbench.servers.custom import application
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.parts import ASGI, OwnApp
-from loopbench.servers.supervision.child_process import interrupts_deferred
+from loopbench.servers.supervision.look_process import LookProcess, look_process
+from loopbench.servers.supervision.messages import Vocabulary, from_json, to_json
 
 _MODULE = "loopbench.servers.custom.look"
 _AFTER_LISTENING_S = 5.0
@@ -62,6 +58,26 @@ class Looks:
         return replace(own, kind=self.kind, made=self.made, in_loop=self.in_loop)
 
 
+@dataclass(frozen=True, slots=True)
+class Listens:
+    """Its import listens, at this address, and may yet return."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why the application cannot be had. needs_loop: it may be had inside a running loop."""
+
+    error: str
+    needs_loop: bool
+
+
+ANSWERS: Vocabulary[Looks | Listens | Refused] = Vocabulary(
+    "answer", "says", (Looks, Listens, Refused)
+)
+
+
 def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
     """What the application is. Raises StartupFailed with cause and remedy where it cannot be had.
 
@@ -69,62 +85,33 @@ def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
     inside one where it fails for want of it, as under uvicorn.
     """
     answer = _ask(own, python)
-    if answer.get("needs_loop"):
+    if isinstance(answer, Refused) and answer.needs_loop:
         answer = _ask(replace(own, in_loop=True), python)
-    if "error" in answer:
-        raise StartupFailed(answer["error"])
-    for name in ("packages", "notes", "routes"):
-        answer[name] = tuple(answer[name])
-    return Looks(**answer)
+    if isinstance(answer, Refused):
+        raise StartupFailed(answer.error)
+    return answer
 
 
-def _ask(own: OwnApp, python: str) -> dict[str, Any]:
-    reader, writer = os.pipe()
-    with tempfile.TemporaryFile() as output, open(reader, "rb", buffering=0) as answers:
-        try:
-            with interrupts_deferred():
-                child = subprocess.Popen(
-                    [python, "-m", _MODULE, str(writer), json.dumps(asdict(own))],
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=(writer,),
-                    start_new_session=True,
-                )
-        finally:
-            os.close(writer)
-        try:
-            return _answer(own, child, answers, output)
-        finally:
-            with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+def _ask(own: OwnApp, python: str) -> Looks | Refused:
+    asked = json.dumps(to_json(own))
+    with look_process(lambda writer: [python, "-m", _MODULE, str(writer), asked], ROOT) as process:
+        return _answer(own, process)
 
 
-def _answer(
-    own: OwnApp, child: subprocess.Popen[bytes], answers: IO[bytes], output: IO[bytes]
-) -> dict[str, Any]:
-    deadline, listens, pending = time.monotonic() + own.ready_s, "", b""
-    readable = select.poll()  # select() takes no descriptor above 1,023
-    readable.register(answers, select.POLLIN)
+def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
+    deadline, listens = time.monotonic() + own.ready_s, ""
     while True:
-        left = deadline - time.monotonic()
-        ready = readable.poll(max(0.0, min(left, 0.2)) * 1000)
-        chunk = answers.read(65536) if ready else b""
-        pending += chunk
-        while b"\n" in pending:
-            line, _, pending = pending.partition(b"\n")
-            message: dict[str, Any] = json.loads(line)
-            if "listens" not in message:
-                return message
-            listens = message["listens"]
-            deadline = min(deadline, time.monotonic() + _AFTER_LISTENING_S)
-        # Its children may hold the other end still, so that there is no end of file.
-        if (ready and not chunk) or (not ready and child.poll() is not None):
-            raise _gone(own, child.wait(), output)
-        if left < 0:
-            raise _late(own, child, listens, output)
+        try:
+            line = process.line(deadline)
+        except TimeoutError:
+            raise _late(own, process.child, listens, process.output) from None
+        if line is None:
+            raise _gone(own, process.child.wait(), process.output)
+        message = ANSWERS.from_json(json.loads(line))
+        if not isinstance(message, Listens):
+            return message
+        listens = message.address
+        deadline = min(deadline, time.monotonic() + _AFTER_LISTENING_S)
 
 
 def _gone(own: OwnApp, status: int, output: IO[bytes]) -> StartupFailed:
@@ -172,7 +159,7 @@ def _printed(output: IO[bytes]) -> str:
     return os.pread(output.fileno(), 8192, max(0, size - 8192)).decode(errors="replace").rstrip()
 
 
-def _looks(own: OwnApp, app: object, made: bool) -> Mapping[str, Any]:
+def _looks(own: OwnApp, app: object, made: bool) -> Looks:
     from importlib.metadata import packages_distributions  # takes long, and only a look needs it
 
     from loopbench.servers.custom.holdings import notes, routes
@@ -182,19 +169,19 @@ def _looks(own: OwnApp, app: object, made: bool) -> Mapping[str, Any]:
     distributions = packages_distributions()
     known = next((top for top in tops if top in distributions), None)
     framework = None if known is None else distributions[known][0].lower()
-    return {
-        "kind": found,
-        "framework": framework or ASGI,
-        "packages": [] if framework is None else [framework],
-        "made": made,
-        "in_loop": own.in_loop,
-        "notes": notes(app),
-        "routes": routes(app),
-    }
+    return Looks(
+        found,
+        framework or ASGI,
+        () if framework is None else (framework,),
+        made,
+        own.in_loop,
+        tuple(notes(app)),
+        tuple(routes(app)),
+    )
 
 
 def _main() -> None:
-    answers, own = int(sys.argv[1]), OwnApp(**json.loads(sys.argv[2]))
+    answers, own = int(sys.argv[1]), from_json(OwnApp, json.loads(sys.argv[2]))
     faulthandler.register(signal.SIGUSR1, all_threads=False)
     main_thread = threading.current_thread()
 
@@ -202,30 +189,26 @@ def _main() -> None:
         if event == "socket.bind" and threading.current_thread() is main_thread:
             address = arguments[1]
             if isinstance(address, tuple) and len(address) >= 2:
-                _say(answers, {"listens": f"{address[0] or '*'} port {address[1]}"})
+                _say(answers, Listens(f"{address[0] or '*'} port {address[1]}"))
 
     sys.addaudithook(hook)
     application.prepare(own)
 
-    async def look() -> Mapping[str, Any]:
+    async def look() -> Looks:
         app = await application.application(own)
         return _looks(own, app, application.is_made(own))
 
     try:
-        told = asyncio.run(look())
+        _say(answers, asyncio.run(look()))
     except ServerError as error:
-        told = {
-            "error": str(error),
-            "needs_loop": not own.in_loop and application.needs_loop(error),
-        }
-    _say(answers, told)
-    os._exit(
-        0
-    )  # whatever it has registered for its exit, or threads that live on, is not asked for
+        needs_loop = not own.in_loop and application.needs_loop(error)
+        _say(answers, Refused(str(error), needs_loop))
+    # Whatever it has registered for its exit, or threads that live on, is not asked for.
+    os._exit(0)
 
 
-def _say(answers: int, message: Mapping[str, Any]) -> None:
-    os.write(answers, json.dumps(message).encode() + b"\n")
+def _say(answers: int, message: Looks | Listens | Refused) -> None:
+    os.write(answers, json.dumps(ANSWERS.to_json(message)).encode() + b"\n")
 
 
 if __name__ == "__main__":

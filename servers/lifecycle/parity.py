@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loopbench.servers.stacks import STACKS
+from loopbench.servers.supervision.messages import Json
 
 PARITY_EXCEPTIONS: dict[tuple[str, str], str] = {
     (stack.name, setting): why
@@ -36,7 +37,7 @@ class Difference:
     why: str | None
 
 
-def readings(facts: Mapping[str, Any]) -> dict[str, Any]:
+def readings(facts: Json) -> Json:
     """The settings among a server's facts, by names such as `in_force.backlog`."""
     return {name: value for part in _COMPARED for name, value in _flat(part, facts.get(part))}
 
@@ -49,7 +50,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def table(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def table(facts: Mapping[str, Json]) -> Json:
     """What differs among the servers of one run, as JSON types for environment.json.
 
     reference: aiohttp where it is among them, else the first; None without facts. differences:
@@ -71,7 +72,7 @@ def table(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _reasons(of_stack: Mapping[str, Any]) -> dict[str, str]:
+def _reasons(of_stack: Json) -> dict[str, str]:
     """Those in the facts, and before them those of the rows with the same server and loop: a
     person's own application on it has none of its own."""
     kind = str((of_stack.get("loop") or {}).get("class")).partition(".")[0]
@@ -82,7 +83,7 @@ def _reasons(of_stack: Mapping[str, Any]) -> dict[str, str]:
     return reasons | dict(of_stack.get("differs", {}))
 
 
-def unexplained(parity: Mapping[str, Any]) -> dict[str, list[str]]:
+def unexplained(parity: Json) -> dict[str, list[str]]:
     """Of a `table`: by stack the settings whose difference nothing explains."""
     settings: dict[str, list[str]] = {}
     for difference in parity["differences"]:
@@ -91,9 +92,7 @@ def unexplained(parity: Mapping[str, Any]) -> dict[str, list[str]]:
     return settings
 
 
-def differences(
-    facts: Mapping[str, Mapping[str, Any]], reference: str = _REFERENCE
-) -> list[Difference]:
+def differences(facts: Mapping[str, Json], reference: str = _REFERENCE) -> list[Difference]:
     """Every setting in which a stack is not as `reference`, a setting that only one has included,
     but for those of a pool of connections.
 

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import processes
+from loopbench.servers.supervision.messages import Json
 from loopbench.servers.supervision.scratch import scratch_folder
 
 _BOUND_S = 300.0
@@ -95,7 +95,7 @@ def _in_the_way(said: str, kept: Collection[str]) -> set[str]:
     return named & set(kept) or {name for name in needing if name in kept and name == needing[-1]}
 
 
-def _ask(requirements: Sequence[str], constraints: Iterable[Pin]) -> Mapping[str, Any] | str:
+def _ask(requirements: Sequence[str], constraints: Iterable[Pin]) -> Json | str:
     """The installer's report of what it would install; a text where it would not."""
     with scratch_folder("resolve_") as temporary:
         report, pins = temporary / "report.json", temporary / "constraints.txt"
@@ -113,11 +113,11 @@ def _ask(requirements: Sequence[str], constraints: Iterable[Pin]) -> Mapping[str
             ) from None
         if done.returncode:
             return f"{done.stdout}\n{done.stderr}"
-        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        found: Json = json.loads(report.read_text(encoding="utf-8"))
         return found
 
 
-def _checked(report: Mapping[str, Any], locked: Mapping[str, Pin]) -> tuple[Pin, ...]:
+def _checked(report: Json, locked: Mapping[str, Pin]) -> tuple[Pin, ...]:
     """The report as Pins. Raises HarnessError for a file that the lock does not know."""
     found = []
     for item in report["install"]:

@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import METHOD, every_processor
@@ -23,6 +22,7 @@ from loopbench.loadtests.regression.sides.resolution import Pin, normal, pins_of
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.lifecycle.tree import layout_of
+from loopbench.servers.supervision.messages import Json, from_json
 
 THIS_TREE = "this tree"
 LOCK = "requirements.lock"
@@ -63,7 +63,7 @@ class Side:
     routes: Mapping[str, str]
     in_thread: frozenset[str]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """As sides.json has it: nothing in it names a place on this machine."""
         return {
             "name": self.name,
@@ -208,10 +208,43 @@ def side_of(
         yield side
 
 
+@dataclass(frozen=True, slots=True)
+class _CaseFacts:
+    """A Case as a tree says it, see `introspection.case_json`."""
+
+    name: str
+    route: str | None
+    in_thread: bool
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    status: int
+    content_type: str | None
+    answer: bytes
+    answer_is_pattern: bool
+    allow: str | None
+    filling_bytes: int
+    tail: bytes
+    chunked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _TreeFacts:
+    """What a tree says of itself, see `introspection.main`."""
+
+    python: str
+    libc: str | None
+    lock: str
+    packages: Mapping[str, str]
+    stacks: tuple[str, ...]
+    cases: tuple[_CaseFacts, ...]
+
+
 def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str]) -> Side:
     """A Side of what is there. Raises HarnessError where it cannot say what it is."""
     told = _ask(name, root, python, stacks)
-    cases = {raw["name"]: _case(raw) for raw in told["cases"]}
+    cases = {one.name: _case(one) for one in told.cases}
     return Side(
         role=role,
         name=name,
@@ -221,22 +254,22 @@ def look(role: Role, name: str, root: Path, python: Path, stacks: Sequence[str])
         changed=worktree.changed(root),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         fingerprint={
-            "python": told["python"],
-            "libc": told["libc"],
+            "python": told.python,
+            "libc": told.libc,
             "cpu": _cpu(),
             "method": _method(),
             "machine": platform.machine(),
-            "lock": told["lock"],
+            "lock": told.lock,
         },
-        packages=told["packages"],
-        stacks=frozenset(told["stacks"]),
+        packages=told.packages,
+        stacks=frozenset(told.stacks),
         cases=cases,
-        routes={raw["name"]: raw["route"] for raw in told["cases"] if raw["route"] is not None},
-        in_thread=frozenset(raw["name"] for raw in told["cases"] if raw["in_thread"]),
+        routes={one.name: one.route for one in told.cases if one.route is not None},
+        in_thread=frozenset(one.name for one in told.cases if one.in_thread),
     )
 
 
-def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> dict[str, Any]:
+def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> _TreeFacts:
     layout = layout_of(root)
     if layout is None:
         raise HarnessError(f"{name}: {root} holds no servers that this check can start")
@@ -251,28 +284,23 @@ def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> dict[str
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise HarnessError(f"{name}: its contract cannot be read: {last}")
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    try:
+        return from_json(_TreeFacts, json.loads(done.stdout))
+    except ValueError as error:
+        raise HarnessError(f"{name}: its contract cannot be read: {error}") from error
 
 
-def _case(raw: Mapping[str, Any]) -> Case:
-    answer = raw["answer"].encode("latin-1")
+def _case(told: _CaseFacts) -> Case:
+    body, tail = told.body, told.tail
     return Case(
-        raw["name"],
-        Request(
-            raw["method"],
-            raw["target"],
-            tuple((name, value) for name, value in raw["headers"]),
-            raw["body"].encode("latin-1"),
-            raw["filling_bytes"],
-            raw["tail"].encode("latin-1"),
-        ),
+        told.name,
+        Request(told.method, told.target, told.headers, body, told.filling_bytes, tail),
         Expected(
-            raw["status"],
-            raw["content_type"],
-            re.compile(answer) if raw["answer_is_pattern"] else answer,
-            raw["allow"],
-            raw["chunked"],
+            told.status,
+            told.content_type,
+            re.compile(told.answer) if told.answer_is_pattern else told.answer,
+            told.allow,
+            told.chunked,
         ),
     )
 

@@ -22,9 +22,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from loopbench.results.schema import Cause
+from loopbench.servers.supervision.messages import Json
 
 HELD_S = 0.08
 """How long those hold that can be told how long."""
@@ -45,7 +45,7 @@ class Truth:
     lines: tuple[int, ...]
     queued_ns: int = 0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """As an answer's body."""
         return asdict(self)
 
