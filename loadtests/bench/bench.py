@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from loopbench.loadtests.bench import environment, verify
+from loopbench.loadtests.bench import preflight
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
 from loopbench.loadtests.bench.plan import (
     MOST_ROUNDS,
@@ -32,21 +31,13 @@ from loopbench.loadtests.distributed.generator_process import Generator, Loader,
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.hosts.open_files import expect_enough
-from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.messages.reports import Buckets, LoadReport
-from loopbench.loadtests.observe import store_versions
 from loopbench.loadtests.rows.planned_run import PlannedRun
-from loopbench.loadtests.rows.results_folder import Store, cannot_write, open_store
+from loopbench.loadtests.rows.results_folder import Store, open_store
 from loopbench.loadtests.rows.run_result import RunResult
 from loopbench.loadtests.rows.run_rows import rows_of
-from loopbench.results.schema import ENVIRONMENT_FILE, Code
+from loopbench.results.schema import Code
 from loopbench.servers.custom.traceback_text import last_traceback
-from loopbench.servers.errors import ServerError
-from loopbench.servers.lifecycle import parity
-from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import keeps_exchanges
-from loopbench.servers.supervision.control_pipe import ControlError
-from loopbench.servers.supervision.messages import Json, to_json
 
 if TYPE_CHECKING:
     from loopbench.results.stats.precision import Width
@@ -130,9 +121,9 @@ class Bencher:
         self._generator: Loader | None = None
         self._deaths = 0
         self._drift: tuple[Code, ...] = ()
-        self._unequal: dict[str, list[str]] = {}
+        self._unequal: Collection[str] = ()
         self.broken = [f"{one} {_UNUSABLE[Code.SAVES_DIFFER]}" for one in store.held.faulty]
-        self.left_out: dict[str, str] = {}
+        self.left_out: Mapping[str, str] = {}
         self.loaded_s = 0.0
 
     def __enter__(self) -> Self:
@@ -142,97 +133,13 @@ class Bencher:
         self._generators.close()
 
     def preflight(self) -> None:
-        """Start each stack once: hold it to the whole contract, and ask what is in force in it.
-
-        A stack that fails is left out, by name and with the reason.
-        """
-        try:
-            self._log.touch()
-        except OSError as error:
-            raise cannot_write(self._bench.folder, LOG_FILE, error) from error
-        described = environment.describe(self._cpus, list(self._bench.command), self._bench.seed)
-        loads = [load for one in self._bench.scenarios for load in self._bench.scenario(one).loads]
-        place = self._bench.place
-        stores = store_versions.described(self._bench.stores, loads, here=place == HERE)
-        if stores:
-            described["stores"] = stores
-        self._tell_quota(described["machine"]["cpu_quota"])
-        place.check()
-        way = WAYS[self._bench.manager]
-        asked = way.asked(self._bench.processes)
-        for name in self._bench.stacks:
-            obstacle = way.obstacle(self._bench.stack(name))
-            if obstacle is not None:
-                self._leave_out(name, [f"cannot run here: {obstacle}"])
-                continue
-            self._reporter.run_begins(f"{name}: the contract")
-            try:
-                settings = Settings(reuse_port=self._bench.processes > asked)
-                with way.starter(place)(
-                    self._bench.stack(name),
-                    asked,
-                    settings=self._bench.told(settings),
-                    cpus=self._cpus.server,
-                    log=self._log,
-                ) as server:
-                    at, stack = (server.host, server.port), self._bench.stack(name)
-                    wrong = verify.problems(*at, self._bench.promised(name))
-                    wrong += verify.socket_problems(*at, keeps_exchanges(stack).values())
-                    described["stacks"][name] = to_json(server.facts)
-            except (ServerError, ControlError) as error:
-                wrong = [str(error)]
-            if wrong:
-                self._leave_out(name, wrong)
-        described["left_out"] = self.left_out
-        self._tell_holes(described)
-        described["parity"] = parity.table(described["stacks"])
-        self._unequal = parity.unexplained(described["parity"])
-        for name, unequal in self._unequal.items():
-            self._reporter.note(f"{name} is not on equal terms: {', '.join(unequal)}")
-        self._write_environment(described)
-
-    def _tell_quota(self, cpus: float | None) -> None:
-        """Say it where the CPU time is limited to less than there are CPUs."""
-        known = os.cpu_count() or 1
-        if cpus is not None and cpus < known:
-            self._reporter.note(
-                f"the CPU time of this process is limited to that of {cpus:g} of {known} CPUs; "
-                f"executors of {Settings().executor_threads} threads are sized by the latter"
-            )
-
-    def _tell_holes(self, described: Json) -> None:
-        """Name what is not measured because a stack cannot keep it, and whose application it is."""
-        holes = self._bench.holes()
-        if holes:
-            described["holes"] = holes
-        for name, scenarios in holes.items():
-            by: dict[str, list[str]] = {}
-            for scenario, why in scenarios.items():
-                by.setdefault(why, []).append(scenario)
-            for why, without in by.items():
-                self._reporter.note(f"{name} goes without {', '.join(without)}: {why}")
-        if self._bench.own is not None:
-            described["application"] = dict(self._bench.own.described)
-
-    def _leave_out(self, name: str, wrong: list[str]) -> None:
-        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        self.left_out[name] = wrong[0] + more
-        self.broken.append(f"{name} was left out: {wrong[0]}{more}")
-        self._reporter.note(self.broken[-1])
-
-    def _write_environment(self, described: Json) -> None:
-        """Write it, or, in a folder that is resumed, see what has changed since it was begun."""
-        before = environment.read(self._bench.folder)
-        if before is None:
-            try:
-                environment.write(self._bench.folder, described)
-            except OSError as error:
-                raise cannot_write(self._bench.folder, ENVIRONMENT_FILE, error) from error
-            return
-        changed = environment.drifted(before, described)
-        if changed:
-            self._drift = (Code.ENVIRONMENT_DRIFT,)
-            self._reporter.note(f"changed since this folder was begun: {', '.join(changed)}")
+        """Start each stack once, see `bench.preflight`; what fails there is left out."""
+        bench = self._bench
+        found = preflight.run(bench, self._cpus, self._log, self._reporter)
+        self.left_out = found.left_out
+        self.broken += [preflight.line(*one) for one in found.left_out.items()]
+        self._drift = (Code.ENVIRONMENT_DRIFT,) if found.drifted else ()
+        self._unequal = found.unequal
 
     def timed(self, planned: PlannedBlock, allowance: Allowance) -> None:
         """Measure a Block, and note what it took."""
