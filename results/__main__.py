@@ -164,9 +164,9 @@ def report(run: Path | None, wanted: str | None) -> None:
 def _bring_up_to_date(path: Path, summaries: Summaries) -> None:
     """Write what a folder holds besides what was measured. Raises OSError."""
     from loopbench.results.folder import datapackage
-    from loopbench.results.stats import summary
+    from loopbench.results.stats import summary_table
 
-    summary.write(path, summaries)
+    summary_table.write(path, summaries)
     datapackage.write(path)
 
 

@@ -22,15 +22,7 @@ from loopbench.results.schema.derived import ANSWERS, SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
 from loopbench.results.schema.folder_lock import FolderInUse, locked
-from loopbench.results.schema.measured import (
-    FAILURES,
-    HISTOGRAMS,
-    OBSERVATIONS,
-    PERCENTILES,
-    RUNS,
-    THREADS,
-    TIMELINE,
-)
+from loopbench.results.schema.measured import PERCENTILES, RUNS
 from loopbench.results.schema.paths import (
     IMPORTED_FROM,
     INSTALLED,
@@ -48,6 +40,13 @@ from loopbench.results.schema.regression import (
     SLOTS,
     TAILS,
     UNCOUNTED,
+)
+from loopbench.results.schema.run_details import (
+    FAILURES,
+    HISTOGRAMS,
+    OBSERVATIONS,
+    THREADS,
+    TIMELINE,
 )
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES

@@ -17,7 +17,8 @@ from loopbench.results.stats.capacity import Capacity
 from loopbench.results.stats.compare import Comparison, Difference
 from loopbench.results.stats.limits import Limits
 from loopbench.results.stats.location import Interval
-from loopbench.results.stats.summary import Cell, Summaries, table_rows
+from loopbench.results.stats.summary import Cell, Summaries
+from loopbench.results.stats.summary_table import table_rows
 
 Document = dict[str, object]
 

@@ -16,7 +16,7 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder import datapackage
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import DERIVED, TABLES
-from loopbench.results.stats import summary
+from loopbench.results.stats import summary, summary_table
 from loopbench.results.terminal import dictionary
 from tests.results import golden
 
@@ -72,7 +72,7 @@ def test_the_one_liners_run(tmp_path: Path, snippet: str) -> None:
 @pytest.fixture
 def package(folder: Path) -> Path:
     """The golden folder with its summary and descriptor."""
-    summary.write(folder, summary.summarise(load(folder)))
+    summary_table.write(folder, summary.summarise(load(folder)))
     return datapackage.write(folder)
 
 

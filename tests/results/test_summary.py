@@ -11,7 +11,7 @@ from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SUMMARY, Code, read_table
 from loopbench.results.schema.warnings import WORDING, ReadingCode, Wording, wording
-from loopbench.results.stats import formatting, summary
+from loopbench.results.stats import formatting, summary_table
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import (
     METRICS,
@@ -153,7 +153,7 @@ def test_a_zero_has_no_ratio(folder: Path) -> None:
 
 def test_summary_csv_holds_what_was_summarised(folder: Path) -> None:
     """Read back through the schema: the row of the ratio above, figure by figure."""
-    summary.write(folder, summarise(load(folder)))
+    summary_table.write(folder, summarise(load(folder)))
     rows = {
         (row["stack"], row["scenario"], row["load"], row["metric"]): row
         for row in read_table(folder, SUMMARY)
