@@ -344,7 +344,6 @@ _STACKS = (
 
 STACKS: dict[str, Stack] = {stack.name: stack for stack in _STACKS}
 
-APPLICATIONS = (AIOHTTP_APP, QUART_APP, FLASK_APP, ASGI_APP, ASYNCIO_APP)
 SERVERS: dict[str, Server] = {
     server.name: server
     for server in (

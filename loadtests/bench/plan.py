@@ -56,11 +56,6 @@ def plan_block(
     return PlannedBlock(number, scenario, tuple(runs))
 
 
-def plan_runs(cells: Sequence[tuple[str, str]], rounds: int, seed: int) -> tuple[PlannedRun, ...]:
-    """The Runs of `plan_blocks`, one after another."""
-    return tuple(run for block in plan_blocks(cells, rounds, seed) for run in block.runs)
-
-
 def turns(names: Sequence[str], seed: str) -> Iterator[tuple[str, ...]]:
     """Orders of the names, without end: one for each Turn of a Block.
 

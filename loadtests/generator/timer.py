@@ -12,7 +12,6 @@ import ctypes
 import os
 import sys
 import time
-from types import TracebackType
 from typing import Any, Self
 
 import gevent
@@ -72,10 +71,5 @@ class Timer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()

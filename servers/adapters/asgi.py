@@ -35,6 +35,17 @@ class Application(Protocol):
         """The settings that are the application's: body_limit_bytes, debug, json."""
 
 
+async def begun(serving: asyncio.Task[None], listening: asyncio.Event) -> None:
+    """Wait until `serving` has said that it accepts connections; raise what its start-up raised."""
+    ready = asyncio.create_task(listening.wait())
+    try:
+        await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            serving.result()
+    finally:
+        ready.cancel()
+
+
 async def end(
     serving: asyncio.Task[None],
     app: Application,

@@ -77,13 +77,7 @@ class HypercornServing:
 
     async def listening(self) -> None:
         """Return once connections are accepted; raise what the start-up raised."""
-        ready = asyncio.create_task(self._listening.wait())
-        try:
-            await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                self._task.result()
-        finally:
-            ready.cancel()
+        await asgi.begun(self._task, self._listening)
 
     async def stop(self) -> None:
         self._asked_to_stop.set()

@@ -93,13 +93,7 @@ class UvicornServing:
 
     async def listening(self) -> None:
         """Return once connections are accepted; raise what the start-up raised."""
-        ready = asyncio.create_task(self._server.listening.wait())
-        try:
-            await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                self._task.result()
-        finally:
-            ready.cancel()
+        await asgi.begun(self._task, self._server.listening)
 
     async def stop(self) -> None:
         self._server.should_exit = True

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from loopbench.loadtests.bench.plan import plan_blocks
+from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.results.schema import RUNS, SchemaError, read_table
 from tests.servers.processes import PROC, ROOT, eventually, with_variable
 
@@ -24,6 +26,11 @@ BOUND_S = 240.0
 """How long a bench may take in all, on a machine that does much besides."""
 
 _BENCH = (sys.executable, "-m", "loadtests", "bench")
+
+
+def plan_runs(cells: Sequence[tuple[str, str]], rounds: int, seed: int) -> tuple[PlannedRun, ...]:
+    """The Runs of `plan_blocks`, one after another."""
+    return tuple(run for block in plan_blocks(cells, rounds, seed) for run in block.runs)
 
 
 class Bench:

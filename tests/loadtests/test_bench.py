@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from loopbench.loadtests.bench.plan import plan_runs
 from loopbench.loadtests.scenarios.table import SCENARIOS, Open
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
-from tests.loadtests.benches import SHORT, Bench, Ended, ended, one_error
+from tests.loadtests.benches import SHORT, Bench, Ended, ended, one_error, plan_runs
 from tests.servers.processes import ROOT
 
 STACKS = ("aiohttp", "asyncio")

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.bench.plan import plan_runs
 from loopbench.results.schema import RUNS, TABLES, Code
 from tests.loadtests import strange_stacks
-from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, reach
+from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, plan_runs, reach
 from tests.servers.processes import eventually, needs_proc
 
 SCENARIOS = ("async-1", "open-low")

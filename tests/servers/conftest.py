@@ -18,6 +18,7 @@ from loopbench.servers.probe.probe import Probe
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
 from tests.servers.choices import KINDS, here, stacks
+from tests.servers.processes import Private, nothing_left, private_stack
 
 T = TypeVar("T")
 
@@ -137,3 +138,16 @@ def live() -> Iterator[Probe]:
     """A Probe that is on in this process."""
     with probe.watching() as one:
         yield one
+
+
+@pytest.fixture
+def clean() -> Iterator[None]:
+    """No test leaves anything behind."""
+    with nothing_left():
+        yield
+
+
+@pytest.fixture
+def private(monkeypatch: pytest.MonkeyPatch) -> Private:
+    """The stack `private` and what puts it into a child, see private_stacks.py."""
+    return private_stack(monkeypatch)

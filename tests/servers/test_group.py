@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -32,7 +31,7 @@ from loopbench.servers.supervision.control_pipe import ControlClosed
 from loopbench.servers.supervision.merging import merged
 from loopbench.servers.supervision.os_stats import Reading, ThreadReading
 from tests.servers.choices import stacks
-from tests.servers.processes import ask, eventually, nothing_left
+from tests.servers.processes import ask, eventually
 
 SETTINGS = Settings(probe=True, executor_threads=2)
 REQUESTS = 40
@@ -40,11 +39,7 @@ REQUESTS = 40
 one in 2 ** 39, the kernel's hash being even."""
 
 
-@pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """No test leaves anything behind."""
-    with nothing_left():
-        yield
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.contract.routes import ROUTES, WS_ROUTES
 from loopbench.servers.installed import available
-from loopbench.servers.stacks import APPLICATIONS, STACKS
+from loopbench.servers.stacks import STACKS
 
 NAMES = ("aiohttp_app", "quart_app", "flask_app", "asyncio_app")
 """The modules with handlers of their own; the bare ASGI application shares the last one's."""
@@ -18,8 +18,7 @@ NAMES = ("aiohttp_app", "quart_app", "flask_app", "asyncio_app")
 
 def _module(name: str) -> Any:
     path = f"loopbench.servers.apps.{name}"
-    (application,) = (one for one in APPLICATIONS if one.module == path)
-    stack = next(one for one in STACKS.values() if one.application == application.module)
+    stack = next(one for one in STACKS.values() if one.application == path)
     obstacle = available(stack)
     if obstacle is not None:
         pytest.skip(obstacle)

@@ -9,7 +9,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,22 +31,9 @@ from tests.servers.processes import (
     freeze,
     needs_proc,
     needs_waitid,
-    nothing_left,
-    private_stack,
 )
 
-
-@pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """No test leaves anything behind."""
-    with nothing_left():
-        yield
-
-
-@pytest.fixture
-def private(monkeypatch: pytest.MonkeyPatch) -> Private:
-    """The stack `private` and what puts it into a child, see private_stacks.py."""
-    return private_stack(monkeypatch)
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.mark.parametrize("name", stacks(STACKS))

@@ -27,23 +27,10 @@ from tests.servers.processes import (
     freeze,
     needs_proc,
     needs_waitid,
-    nothing_left,
-    private_stack,
     running,
 )
 
-
-@pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """No test leaves anything behind."""
-    with nothing_left():
-        yield
-
-
-@pytest.fixture
-def private(monkeypatch: pytest.MonkeyPatch) -> Private:
-    """The stack `private` and what puts it into a child, see private_stacks.py."""
-    return private_stack(monkeypatch)
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def test_stopping_twice_is_stopping_once() -> None:

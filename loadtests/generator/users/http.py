@@ -75,6 +75,26 @@ class HarnessUser(User):
         raise NotImplementedError
 
 
+def closed_loop(run: LoadRun, connection: Connection, start_ns: int) -> None:
+    """Send the next request when the last answer is in: the loop that most is measured by.
+
+    start_ns: the session's start, by the real-time clock.
+    """
+    payload, book, exchange = run.payload, run.book, connection.exchange
+    previous = 0
+    while run.running:
+        series = run.series
+        problem = exchange(payload, book)
+        if problem is None:
+            sent, received = connection.sent_ns, connection.received_ns
+            series.add_answer(sent, received, start_ns, previous)
+            previous = received
+        else:
+            fail(series, problem, connection.sent_ns, connection)
+            previous = 0
+            gevent.sleep(RETRY_S)
+
+
 class ClosedLoopUser(HarnessUser):
     """Sends its next request when the last answer is in."""
 
@@ -100,19 +120,7 @@ class ClosedLoopUser(HarnessUser):
         if isinstance(connection, FirstByteConnection):
             self.watch(session, run, connection)
             return
-        payload, book, exchange = run.payload, run.book, connection.exchange
-        start_ns, previous = session.start_realtime_ns, 0
-        while run.running:
-            series = run.series
-            problem = exchange(payload, book)
-            if problem is None:
-                sent, received = connection.sent_ns, connection.received_ns
-                series.add_answer(sent, received, start_ns, previous)
-                previous = received
-            else:
-                fail(series, problem, connection.sent_ns, connection)
-                previous = 0
-                gevent.sleep(RETRY_S)
+        closed_loop(run, connection, session.start_realtime_ns)
 
     def watch(self, session: Session, run: LoadRun, connection: FirstByteConnection) -> None:
         """The same, with an eye on when each answer began to arrive."""

@@ -10,7 +10,7 @@ from locust import User
 from loopbench.loadtests.generator.block import Block, Lane
 from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.session import LoadRun
-from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
+from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, closed_loop, fail
 
 
 class SliceUser(HarnessUser):
@@ -26,7 +26,7 @@ class SliceUser(HarnessUser):
                 return
             try:
                 self.first(lane, run, connection)
-                self.go_on(lane, run, connection)
+                closed_loop(run, connection, lane.start_realtime_ns)
             finally:
                 lane.park()
 
@@ -42,22 +42,6 @@ class SliceUser(HarnessUser):
         lane.first_answered()
         if problem is not None:
             gevent.sleep(RETRY_S)
-
-    def go_on(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
-        """As `ClosedLoopUser.drive`: the loop that everything is measured by."""
-        payload, book, exchange = run.payload, run.book, connection.exchange
-        start_ns, previous = lane.start_realtime_ns, 0
-        while run.running:
-            series = run.series
-            problem = exchange(payload, book)
-            if problem is None:
-                sent, received = connection.sent_ns, connection.received_ns
-                series.add_answer(sent, received, start_ns, previous)
-                previous = received
-            else:
-                fail(series, problem, connection.sent_ns, connection)
-                previous = 0
-                gevent.sleep(RETRY_S)
 
 
 def user_classes(block: Block) -> list[type[User]]:

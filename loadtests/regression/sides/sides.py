@@ -191,23 +191,6 @@ def opened(side: Wanted, stacks: Sequence[str], *, root: Path = ROOT) -> Iterato
         yield look(side.role, side.name, tree, python, stacks)
 
 
-@contextmanager
-def side_of(
-    wish: str,
-    stacks: Sequence[str],
-    say: Say,
-    *,
-    role: Role = Role.BASE,
-    root: Path = ROOT,
-    lock: str = LOCK,
-    roots: Sequence[str] | None = None,
-) -> Iterator[Side]:
-    """What a person asked for, looked up and opened. Raises HarnessError."""
-    found = wanted(wish, say, role=role, root=root, lock=lock, roots=roots)
-    with opened(found, stacks, root=root) as side:
-        yield side
-
-
 @dataclass(frozen=True, slots=True)
 class _CaseFacts:
     """A Case as a tree says it, see `introspection.case_json`."""

@@ -33,20 +33,8 @@ the server's last word comes while a connection lies idle, asyncpg 0.32 takes th
 a second one at a time."""
 
 
-def _dollars(statement: str) -> str:
-    return statement.format("$1", "$2")
-
-
-_row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = map(
-    _dollars,
-    (
-        protocol.SELECT_ROW,
-        protocol.INSERT_SAVE,
-        protocol.UPDATE_ROW,
-        protocol.INSERT_PAIR,
-        protocol.SELECT_PAIRS,
-        protocol.INSERT_ROW,
-    ),
+_row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
+    statement.format("$1", "$2") for statement in protocol.STATEMENTS
 )
 
 

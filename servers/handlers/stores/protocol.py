@@ -32,6 +32,9 @@ SELECT_TOTAL = (
     "(SELECT CAST(coalesce(sum(added), 0) AS BIGINT) FROM loopbench_rows)"
 )
 
+STATEMENTS = (SELECT_ROW, INSERT_SAVE, UPDATE_ROW, INSERT_PAIR, SELECT_PAIRS, INSERT_ROW)
+"""Those with parameters, for a store to write in its own way."""
+
 
 class StoreAway(Exception):
     """The store cannot be had now: it is gone, or no connection was free in time.

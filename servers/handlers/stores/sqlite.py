@@ -22,15 +22,7 @@ DRY = "no connection of the pool was free in time"
 _SET_UP = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
 
 _row, _insert_save, _update_row, _insert_pair, _pairs, _insert_row = (
-    statement.format("?", "?")
-    for statement in (
-        protocol.SELECT_ROW,
-        protocol.INSERT_SAVE,
-        protocol.UPDATE_ROW,
-        protocol.INSERT_PAIR,
-        protocol.SELECT_PAIRS,
-        protocol.INSERT_ROW,
-    )
+    statement.format("?", "?") for statement in protocol.STATEMENTS
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from loopbench.results.schema import FACTS, SCHEMA_VERSION, read_table
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited
+from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited, python
 
 PYTHON = Path(sys.executable)
 
@@ -133,13 +132,7 @@ def test_an_interrupted_check_says_so(tmp_path: Path) -> None:
         "wish = Wish((Layer.FACTS,), ('aiohttp',), (), 1)\n"
         "measure(wish, sides, folder, lambda line: print(line, flush=True))\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with python(program) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("facts: ")
         time.sleep(1.0)

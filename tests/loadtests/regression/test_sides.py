@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,13 +14,12 @@ from loopbench.loadtests.regression.sides.sides import (
     Role,
     are_packages,
     look,
-    side_of,
     this_tree,
 )
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import ROUTES, route_of
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import STACKS, git, repository, tree
+from tests.loadtests.regression.trees import STACKS, git, python, repository, side_of, tree
 
 
 def _say(line: str) -> None:
@@ -174,18 +172,12 @@ def test_an_interrupt_removes_the_worktree(repo: Path) -> None:
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from loopbench.loadtests.regression.sides.sides import side_of\n"
+        "from tests.loadtests.regression.trees import side_of\n"
         f"with side_of('first', ['aiohttp'], print, root=Path({str(repo)!r})) as side:\n"
         "    print(side.root, flush=True)\n"
         "    time.sleep(60)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with python(program) as process:
         assert process.stdout is not None
         root = Path(process.stdout.readline().strip())
         assert root.is_dir()

@@ -5,14 +5,42 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from loopbench.loadtests.regression.mutants import Edit, apply
-from loopbench.loadtests.regression.sides.sides import LOCK
+from loopbench.loadtests.regression.sides.sides import LOCK, Role, Say, Side, opened, wanted
 from tests.conftest import ROOT
 from tests.trees import SERVERS, copy_suite
 
 STACKS = ("aiohttp",)
+
+
+@contextmanager
+def side_of(
+    wish: str,
+    stacks: Sequence[str],
+    say: Say,
+    *,
+    root: Path = ROOT,
+) -> Iterator[Side]:
+    """What a person asked for, looked up and opened. Raises HarnessError."""
+    found = wanted(wish, say, role=Role.BASE, root=root, lock=LOCK)
+    with opened(found, stacks, root=root) as side:
+        yield side
+
+
+def python(program: str) -> subprocess.Popen[str]:
+    """A program under way in a process of its own, to be interrupted."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def git(folder: Path, *arguments: str) -> str:
