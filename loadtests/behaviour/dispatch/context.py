@@ -9,11 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from itertools import count
 from typing import Any
 
 from aiohttp import web
-from quart import Quart, g, request
+from quart import Quart, g
 
+from loopbench.loadtests.behaviour.framework.applications import (
+    aiohttp_awaiting,
+    aiohttp_calling,
+    aiohttp_in_thread,
+    quart_awaiting,
+    quart_calling,
+    quart_sync,
+)
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -29,8 +38,7 @@ variable: ContextVar[str] = ContextVar("variable", default=UNSET)
 class Told:
     """What each side read. inner: before it set its own. outer: after the inner had done so."""
 
-    def __init__(self) -> None:
-        self.inner = self.outer = "was never run"
+    inner = outer = "was never run"
 
     def set_outer(self) -> None:
         variable.set(OUTER)
@@ -42,23 +50,13 @@ class Told:
     def read_outer(self) -> None:
         self.outer = variable.get()
 
-    def answer(self) -> Answer:
-        seen = "seen" if self.inner == OUTER else "not seen"
-        back = "a change comes back" if self.outer == INNER else "a change does not come back"
-        return Answer(
-            f"{seen}, {back}", f"the inner code read {self.inner!r}; then the outer {self.outer!r}"
-        )
-
 
 Crossing = Callable[[Callable[[], None]], Awaitable[Any]]
 """How a handler has the inner code run."""
 
 
 async def in_coroutine(inner: Callable[[], None]) -> None:
-    async def coroutine() -> None:
-        inner()
-
-    await coroutine()
+    inner()
 
 
 async def in_task(inner: Callable[[], None]) -> None:
@@ -77,16 +75,18 @@ CROSSINGS: dict[str, Crossing] = {
 }
 
 
-def aiohttp_crossing(crossing: Crossing, told: Told) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        told.set_outer()
-        await crossing(told.run_inner)
-        told.read_outer()
-        return web.Response()
+async def cross(crossing: Crossing, told: Told) -> None:
+    """What the handler does."""
+    told.set_outer()
+    await crossing(told.run_inner)
+    told.read_outer()
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+
+def crossings(awaiting: Callable[..., App]) -> dict[str, Callable[[Told], App]]:
+    def crossed(crossing: Crossing) -> Callable[[Told], App]:
+        return lambda told: awaiting(partial(cross, crossing, told))
+
+    return {f"handler to {name}": crossed(crossing) for name, crossing in CROSSINGS.items()}
 
 
 def aiohttp_middleware(told: Told) -> web.Application:
@@ -97,12 +97,8 @@ def aiohttp_middleware(told: Told) -> web.Application:
         told.read_outer()
         return response
 
-    async def inner(_: web.Request) -> web.Response:
-        told.run_inner()
-        return web.Response()
-
-    app = web.Application(middlewares=[outer])
-    app.router.add_get("/", inner)
+    app = aiohttp_calling(told.run_inner)
+    app.middlewares.append(outer)
     return app
 
 
@@ -113,69 +109,35 @@ def aiohttp_start_up(told: Told) -> web.Application:
     async def stop(_: web.Application) -> None:
         told.read_outer()
 
-    async def handler(_: web.Request) -> web.Response:
-        told.run_inner()
-        return web.Response()
-
-    app = web.Application()
+    app = aiohttp_calling(told.run_inner)
     app.on_startup.append(start)
     app.on_cleanup.append(stop)
-    app.router.add_get("/", handler)
     return app
 
 
-def quart_crossing(crossing: Crossing, told: Told) -> Quart:
-    app = Quart(__name__)
+def asynchronous(function: Callable[[], Any]) -> Callable[[], Any]:
+    async def wrapped() -> Any:
+        return function()
 
-    @app.get("/")
-    async def handler() -> str:
-        told.set_outer()
-        await crossing(told.run_inner)
-        told.read_outer()
-        return ""
+    return wrapped
 
+
+def quart_start_up(told: Told) -> Quart:
+    app = quart_calling(told.run_inner)
+    app.before_serving(asynchronous(told.set_outer))
+    app.after_serving(asynchronous(told.read_outer))
     return app
 
 
-def quart_hooks(
-    told: Told, *, hook: Callable[[Callable[[], Any]], Any], route: Callable[[Any], Any]
-) -> Quart:
-    """before_request sets, the route reads and sets, after_request (async) reads.
-
-    hook, route: `sync` or `asynchronous`.
-    """
-    app = Quart(__name__)
-    app.before_request(hook(told.set_outer))
-
-    def inner() -> str:
-        told.run_inner()
-        return ""
-
-    app.add_url_rule("/", "inner", route(inner))
+def quart_hooks(told: Told, *, async_hook: bool, async_route: bool) -> Quart:
+    """before_request sets, the route reads and sets, after_request (async) reads."""
+    app = quart_calling(told.run_inner) if async_route else quart_sync(told.run_inner)
+    app.before_request(asynchronous(told.set_outer) if async_hook else told.set_outer)
 
     @app.after_request
     async def after(response: Any) -> Any:
         told.read_outer()
         return response
-
-    return app
-
-
-def quart_start_up(told: Told) -> Quart:
-    app = Quart(__name__)
-
-    @app.before_serving
-    async def start() -> None:
-        told.set_outer()
-
-    @app.get("/")
-    async def handler() -> str:
-        told.run_inner()
-        return ""
-
-    @app.after_serving
-    async def stop() -> None:
-        told.read_outer()
 
     return app
 
@@ -202,30 +164,20 @@ def quart_by_g(told: Told) -> Quart:
     return app
 
 
-def sync(function: Callable[[], Any]) -> Callable[[], Any]:
-    return function
-
-
-def asynchronous(function: Callable[[], Any]) -> Callable[[], Any]:
-    async def wrapped() -> Any:
-        return function()
-
-    return wrapped
-
-
+HOOKS = {
+    "async before_request to async route": partial(quart_hooks, async_hook=True, async_route=True),
+    "async before_request to sync route": partial(quart_hooks, async_hook=True, async_route=False),
+    "sync before_request to async route": partial(quart_hooks, async_hook=False, async_route=True),
+}
 CONTEXTS: Variants = {
     AIOHTTP: {
-        **{f"handler to {name}": partial(aiohttp_crossing, way) for name, way in CROSSINGS.items()},
+        **crossings(aiohttp_awaiting),
         "middleware to handler": aiohttp_middleware,
         "on_startup to handler": aiohttp_start_up,
     },
     QUART: {
-        **{f"handler to {name}": partial(quart_crossing, way) for name, way in CROSSINGS.items()},
-        "async before_request to async route": partial(
-            quart_hooks, hook=asynchronous, route=asynchronous
-        ),
-        "async before_request to sync route": partial(quart_hooks, hook=asynchronous, route=sync),
-        "sync before_request to async route": partial(quart_hooks, hook=sync, route=asynchronous),
+        **crossings(quart_awaiting),
+        **HOOKS,
         "quart.g, sync before_request to sync route": quart_by_g,
         "before_serving to route": quart_start_up,
     },
@@ -241,52 +193,46 @@ def ask_context(application: Callable[[Told], App]) -> Answer:
             raise TimeoutError("the server did not stop")
     if "was never run" in (told.inner, told.outer):
         raise LookupError(f"inner {told.inner}; outer {told.outer}")
-    return told.answer()
+    seen = "seen" if told.inner == OUTER else "not seen"
+    back = "a change comes back" if told.outer == INNER else "a change does not come back"
+    return Answer(
+        f"{seen}, {back}", f"the inner code read {told.inner!r}; then the outer {told.outer!r}"
+    )
 
 
 REQUESTS = 8
 
 
-class Local:
-    """Keeps a name in a threading.local."""
+class Local(threading.local):
+    """Keeps a value for each thread, and is read and set as a ContextVar is."""
 
-    def __init__(self) -> None:
-        self._local = threading.local()
+    value: int | None = None
 
-    def get(self) -> str | None:
-        name: str | None = getattr(self._local, "name", None)
-        return name
+    def get(self) -> int | None:
+        return self.value
 
-    def set(self, name: str) -> None:
-        self._local.name = name
+    def set(self, value: int) -> None:
+        self.value = value
 
 
-class Variable:
-    """Keeps a name in a ContextVar."""
-
-    def __init__(self) -> None:
-        self._variable: ContextVar[str | None] = ContextVar("name", default=None)
-
-    def get(self) -> str | None:
-        return self._variable.get()
-
-    def set(self, name: str) -> None:
-        self._variable.set(name)
+KEEPS: dict[str, Local | ContextVar[int | None]] = {
+    "threading.local": Local(),
+    "ContextVar": ContextVar("name", default=None),
+}
 
 
 class Story:
-    """How requests fared that keep their names somewhere while others come and go."""
+    """How requests fared that keep their names, which are numbers, while others come and go."""
 
-    def __init__(self, keep: Local | Variable) -> None:
+    def __init__(self, keep: Local | ContextVar[int | None]) -> None:
         self.crowd = Crowd(0.1)
         self.left_over = self.mixed_up = self.told = 0
-        self._keep = keep
-        self._lock = threading.Lock()
+        self._keep, self._names, self._lock = keep, count(), threading.Lock()
 
     @contextmanager
-    def of(self, name: str) -> Iterator[None]:
+    def _of_one(self) -> Iterator[None]:
         """One request: what it finds, and what it has after the others had their turn."""
-        found = self._keep.get()
+        name, found = next(self._names), self._keep.get()
         self._keep.set(name)
         yield
         mine = self._keep.get()
@@ -295,71 +241,31 @@ class Story:
             self.left_over += found is not None
             self.mixed_up += mine != name
 
+    def hold(self) -> None:
+        """A request, in a thread."""
+        with self._of_one():
+            self.crowd.hold()
 
-def aiohttp_story(story: Story) -> web.Application:
-    async def handler(request: web.Request) -> web.Response:
-        with story.of(request.query["name"]):
-            await story.crowd.hold_async()
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def aiohttp_thread_story(story: Story) -> web.Application:
-    def plain(name: str) -> None:
-        with story.of(name):
-            story.crowd.hold()
-
-    async def handler(request: web.Request) -> web.Response:
-        await asyncio.to_thread(plain, request.query["name"])
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+    async def hold_async(self) -> None:
+        """A request, on the loop."""
+        with self._of_one():
+            await self.crowd.hold_async()
 
 
-def quart_story(story: Story) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        with story.of(request.args["name"]):
-            await story.crowd.hold_async()
-        return ""
-
-    return app
+STORIES: dict[tuple[str, str], Callable[[Story], App]] = {
+    (AIOHTTP, "in a handler"): lambda story: aiohttp_awaiting(story.hold_async),
+    (AIOHTTP, "through asyncio.to_thread"): lambda story: aiohttp_in_thread(story.hold),
+    (QUART, "in an async route"): lambda story: quart_awaiting(story.hold_async),
+    (QUART, "in a sync route"): lambda story: quart_sync(story.hold),
+}
 
 
-def quart_sync_story(story: Story) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    def handler() -> str:
-        with story.of(request.args["name"]):
-            story.crowd.hold()
-        return ""
-
-    return app
-
-
-STORIES: tuple[tuple[str, str, Callable[[Story], App]], ...] = (
-    (AIOHTTP, "in a handler", aiohttp_story),
-    (AIOHTTP, "through asyncio.to_thread", aiohttp_thread_story),
-    (QUART, "in an async route", quart_story),
-    (QUART, "in a sync route", quart_sync_story),
-)
-
-
-def ask_kept(application: Callable[[Story], App], keep: Callable[[], Local | Variable]) -> Answer:
+def ask_kept(application: Callable[[Story], App], keep: Local | ContextVar[int | None]) -> Answer:
     """Let requests with names of their own come at once, and then again."""
-    story = Story(keep())
+    story = Story(keep)
     with serve(application(story)) as server, ThreadPoolExecutor(REQUESTS) as clients:
-        for again in range(2):
-            targets = [f"/?name={again}-{number}" for number in range(REQUESTS)]
-            list(clients.map(partial(get, server.port), targets))
+        for _ in range(2):
+            list(clients.map(partial(get, server.port), ["/"] * REQUESTS))
     if story.told != 2 * REQUESTS:
         raise LookupError(f"{story.told} of {2 * REQUESTS} requests were told of")
     mixed = "mixed up between requests" if story.mixed_up else "each has its own"
@@ -371,6 +277,6 @@ def ask_kept(application: Callable[[Story], App], keep: Callable[[], Local | Var
     )
 
 
-for stack, where, application in STORIES:
-    for name, keep in (("threading.local", Local), ("ContextVar", Variable)):
+for (stack, where), application in STORIES.items():
+    for name, keep in KEEPS.items():
         experiment("thread-local", stack, f"{name} {where}", application, keep)(ask_kept)

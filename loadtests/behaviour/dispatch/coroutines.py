@@ -10,18 +10,10 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, floor, log2
@@ -31,15 +23,14 @@ import aiohttp
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.dispatch.places import (
+from loopbench.loadtests.behaviour.dispatch.pools import SYNC, set_pool
+from loopbench.loadtests.behaviour.framework.applications import (
     Plain,
     aiohttp_calling,
-    called,
+    aiohttp_in_thread,
     quart_calling,
     quart_sync,
-    to_thread,
 )
-from loopbench.loadtests.behaviour.dispatch.pools import set_pool
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,
     experiment,
@@ -53,29 +44,17 @@ from loopbench.loadtests.behaviour.framework.servers import App, serve
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 PATIENCE_S = 2.0
 
-Way = Callable[[asyncio.AbstractEventLoop], str]
-"""Runs the coroutine `which`, given the server's loop."""
+Loop = asyncio.AbstractEventLoop
+Way = Callable[[Coroutine[Any, Any, Any], Loop], Any]
+"""Runs a coroutine from plain code, given the server's loop."""
 
 
-async def which(server_loop: asyncio.AbstractEventLoop) -> str:
-    """A coroutine that says which loop it runs on."""
-    await asyncio.sleep(0)
-    same = asyncio.get_running_loop() is server_loop
-    return "on the server's loop" if same else "on a loop of its own"
+def asyncio_run(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
+    return asyncio.run(coroutine)
 
 
-async def which_in_thread(server_loop: asyncio.AbstractEventLoop) -> str:
-    """One that needs a worker thread itself, as for a name look-up or a file."""
-    await asyncio.to_thread(str)
-    return await which(server_loop)
-
-
-def asyncio_run(loop: asyncio.AbstractEventLoop) -> str:
-    return asyncio.run(which(loop))
-
-
-def new_event_loop(loop: asyncio.AbstractEventLoop) -> str:
-    coroutine, mine = which(loop), asyncio.new_event_loop()
+def new_event_loop(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
+    mine = asyncio.new_event_loop()
     try:
         return mine.run_until_complete(coroutine)
     finally:
@@ -83,95 +62,21 @@ def new_event_loop(loop: asyncio.AbstractEventLoop) -> str:
         mine.close()
 
 
-def threadsafe(loop: asyncio.AbstractEventLoop) -> str:
-    return asyncio.run_coroutine_threadsafe(which(loop), loop).result(PATIENCE_S)
+def threadsafe(coroutine: Coroutine[Any, Any, Any], loop: Loop) -> Any:
+    return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE_S)
 
 
-def threadsafe_to_thread(loop: asyncio.AbstractEventLoop) -> str:
-    return asyncio.run_coroutine_threadsafe(which_in_thread(loop), loop).result(PATIENCE_S)
+async def which(server_loop: Loop) -> str:
+    """A coroutine that says which loop it runs on."""
+    await asyncio.sleep(0)
+    same = asyncio.get_running_loop() is server_loop
+    return "on the server's loop" if same else "on a loop of its own"
 
 
-def run_to_thread(loop: asyncio.AbstractEventLoop) -> str:
-    return asyncio.run(which_in_thread(loop))
-
-
-class Caller:
-    """Plain code that runs the coroutine in that way, in all threads of a small pool at once.
-
-    threads: the size of the pool; None: the default pool, and one call.
-    """
-
-    def __init__(self, way: Way, threads: int | None) -> None:
-        self.threads = threads
-        self.calls = threads or 1
-        self._way = way
-        self._together = threading.Barrier(self.calls)
-
-    def call(self, loop: asyncio.AbstractEventLoop) -> str:
-        """What becomes of it. No call begins or ends before all of them do."""
-        self._together.wait(PATIENCE_S)
-        said = self._said(loop)
-        self._together.wait(2 * PATIENCE_S)
-        return said
-
-    def _said(self, loop: asyncio.AbstractEventLoop) -> str:
-        try:
-            return f"runs {self._way(loop)}"
-        except (NotInTime, TimeoutError):
-            return f"hangs: nothing within {PATIENCE_S:g} s"
-        except RuntimeError as error:
-            return f"raises RuntimeError: {error}"
-
-
-def in_a_thread(caller: Caller) -> web.Application:
-    """On aiohttp: through to_thread."""
-
-    async def handler(_: web.Request) -> web.Response:
-        loop = asyncio.get_running_loop()
-        return web.Response(text=await asyncio.to_thread(caller.call, loop))
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    app.on_startup.append(partial(set_pool, caller.threads))
-    return app
-
-
-def on_the_loop(caller: Caller) -> web.Application:
-    """The mistake: the same from plain code on the loop's own thread."""
-
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(text=caller.call(asyncio.get_running_loop()))
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def sync_route(caller: Caller) -> Quart:
-    """On Quart: in a sync route."""
-    app = Quart(__name__)
-
-    @app.before_serving
-    async def start() -> None:
-        await set_pool(caller.threads)
-        app.extensions["loop"] = asyncio.get_running_loop()
-
-    @app.get("/")
-    def handler() -> str:
-        return caller.call(app.extensions["loop"])
-
-    return app
-
-
-def async_route(caller: Caller) -> Quart:
-    """The mistake on Quart."""
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        return caller.call(asyncio.get_running_loop())
-
-    return app
+async def which_in_thread(server_loop: Loop) -> str:
+    """One that needs a worker thread itself, as for a name look-up or a file."""
+    await asyncio.to_thread(str)
+    return await which(server_loop)
 
 
 WAYS: dict[str, Way] = {
@@ -180,33 +85,56 @@ WAYS: dict[str, Way] = {
     "run_coroutine_threadsafe": threadsafe,
 }
 NEEDY: dict[str, Way] = {
-    "run_coroutine_threadsafe": threadsafe_to_thread,
-    "asyncio.run": run_to_thread,
+    "run_coroutine_threadsafe": threadsafe,
+    "asyncio.run": asyncio_run,
 }
 FULL = 2
 IN_FULL = f"of a coroutine that needs a thread, in all {FULL} threads of the pool"
-CALLING: tuple[tuple[str, str, Callable[[Caller], App], dict[str, Way]], ...] = (
-    (AIOHTTP, "in a thread", in_a_thread, NEEDY),
-    (AIOHTTP, "on the loop's thread", on_the_loop, {}),
-    (QUART, "in a sync route", sync_route, NEEDY),
-    (QUART, "in an async route", async_route, {}),
-)
+CALLING: dict[tuple[str, str], tuple[Callable[[Plain], App], dict[str, Way]]] = {
+    (AIOHTTP, "in a thread"): (aiohttp_in_thread, NEEDY),
+    (AIOHTTP, "on the loop's thread"): (aiohttp_calling, {}),
+    (QUART, "in a sync route"): (quart_sync, NEEDY),
+    (QUART, "in an async route"): (quart_calling, {}),
+}
+"""Where plain code is called, and the ways to be tried in a pool that is full. On the loop's
+own thread it is a mistake."""
 
 
-def ask_way(application: Callable[[Caller], App], way: Way, threads: int | None = None) -> Answer:
-    caller = Caller(way, threads)
-    with serve(application(caller)) as server:
-        wires = [Wire(server.port) for _ in range(caller.calls)]
+def ask_way(application: Callable[[Plain], App], way: Way, threads: int | None = None) -> Answer:
+    """Have plain code run a coroutine in that way, in all threads of a small pool at once.
+
+    threads: the size of the pool; None: the default pool, and one call.
+    """
+    calls = threads or 1
+    together = threading.Barrier(calls)
+    coroutine = which_in_thread if threads else which
+
+    def run() -> str:
+        try:
+            return f"runs {way(coroutine(server.loop), server.loop)}"
+        except (NotInTime, TimeoutError):
+            return f"hangs: nothing within {PATIENCE_S:g} s"
+        except RuntimeError as error:
+            return f"raises RuntimeError: {error}"
+
+    def plain() -> str:
+        """No call begins or ends before all of them do."""
+        together.wait(PATIENCE_S)
+        became = run()
+        together.wait(2 * PATIENCE_S)
+        return became
+
+    with serve(application(plain)) as server, ExitStack() as stack:
+        server.call(set_pool(threads))
+        wires = [stack.enter_context(Wire(server.port)) for _ in range(calls)]
         for wire in wires:
             wire.request("GET", "/")
         texts = [wire.answer().text for wire in wires]
-        for wire in wires:
-            wire.__exit__()
     answers = dict.fromkeys(text.partition(":")[0] for text in texts)
     return Answer(" and ".join(answers), "; and at the same time: ".join(texts))
 
 
-for stack, where, calling, needy in CALLING:
+for (stack, where), (calling, needy) in CALLING.items():
     for name, way in WAYS.items():
         experiment("coroutine-from-sync", stack, f"{name} {where}", calling, way)(ask_way)
     for name, way in needy.items():
@@ -227,39 +155,26 @@ async def nothing() -> None:
     """The coroutine: all that it costs is the way to it."""
 
 
-@contextmanager
-def measured_ways(loop: asyncio.AbstractEventLoop) -> Iterator[Mapping[str, Callable[[], object]]]:
-    """Every way, for this thread. loop: the server's."""
+def measured(loop: Loop) -> dict[str, list[float]]:
+    """CPU time of a call of each way, in µs, all threads together; one value a round.
+
+    loop: the server's.
+    """
     mine = asyncio.new_event_loop()
-
-    def new_event_loop() -> None:
-        fresh = asyncio.new_event_loop()
-        try:
-            fresh.run_until_complete(nothing())
-        finally:
-            fresh.close()
-
-    try:
-        yield {
-            KEPT: lambda: mine.run_until_complete(nothing()),
-            "new_event_loop": new_event_loop,
-            "asyncio.run": lambda: asyncio.run(nothing()),
-            THREADSAFE: lambda: asyncio.run_coroutine_threadsafe(nothing(), loop).result(),
-        }
-    finally:
-        mine.close()
-
-
-def measured(loop: asyncio.AbstractEventLoop) -> dict[str, list[float]]:
-    """CPU time of a call of each way, in µs, all threads together; one value a round."""
-    with measured_ways(loop) as each:
-        costs: dict[str, list[float]] = {name: [] for name in each}
-        for _ in range(ROUNDS):
-            for name, way in each.items():
-                began = time.process_time()
-                for _ in range(CALLS):
-                    way()
-                costs[name].append((time.process_time() - began) / CALLS * 1e6)
+    ways: dict[str, Plain] = {
+        KEPT: lambda: mine.run_until_complete(nothing()),
+        "new_event_loop": lambda: new_event_loop(nothing(), loop),
+        "asyncio.run": lambda: asyncio.run(nothing()),
+        THREADSAFE: lambda: asyncio.run_coroutine_threadsafe(nothing(), loop).result(),
+    }
+    costs: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            began = time.process_time()
+            for _ in range(CALLS):
+                way()
+            costs[name].append((time.process_time() - began) / CALLS * 1e6)
+    mine.close()
     return costs
 
 
@@ -275,41 +190,29 @@ def ordered(medians: Mapping[str, float]) -> str:
     return ", then ".join(" and ".join(sorted(group)) for group in groups)
 
 
-COSTING: tuple[tuple[str, str, Callable[[Plain], App]], ...] = (
-    (AIOHTTP, "in a thread", partial(aiohttp_calling, to_thread)),
-    (QUART, "in a sync route", quart_sync),
-)
-
-
-def _costs(application: Callable[[Plain], App]) -> Mapping[str, list[float]]:
-    """What each way costs in a thread of that application."""
+def _costs(application: Callable[[Plain], App], *names: str) -> dict[str, list[float]]:
+    """What these ways cost in a thread of that application."""
     costs: dict[str, list[float]] = {}
-    loops: list[asyncio.AbstractEventLoop] = []
-    with serve(application(lambda: costs.update(measured(loops[0])))) as server:
-        loops.append(server.loop)
+    with serve(application(lambda: costs.update(measured(server.loop)))) as server:
         get(server.port, "/")
-    return costs
+    return {name: costs[name] for name in names}
 
 
 def ask_own_loops(application: Callable[[Plain], App]) -> Answer:
     """The ways that have a loop on the thread itself, in order."""
-    costs = _costs(application)
-    medians = {name: statistics.median(costs[name]) for name in OWN}
-    return Answer(ordered(medians), _medians({name: costs[name] for name in OWN}))
+    costs = _costs(application, *OWN)
+    medians = {name: statistics.median(values) for name, values in costs.items()}
+    return Answer(ordered(medians), _medians(costs))
 
 
 def ask_servers_loop(application: Callable[[Plain], App]) -> Answer:
     """The way to the server's loop, in multiples of the cheapest one. Two threads hand over to
     one another, which costs several times as much where they are on two processors."""
-    costs = _costs(application)
+    costs = _costs(application, KEPT, THREADSAFE)
     cheapest = statistics.median(costs[KEPT])
     least, most = (bound(costs[THREADSAFE]) / cheapest for bound in (min, max))
     low, high = 2 ** floor(log2(least)), 2 ** ceil(log2(most))
-    return Answer(
-        f"{low:g} to {high:g} times {KEPT}",
-        _medians({name: costs[name] for name in (KEPT, THREADSAFE)}),
-        varies=True,
-    )
+    return Answer(f"{low:g} to {high:g} times {KEPT}", _medians(costs), varies=True)
 
 
 def _medians(costs: Mapping[str, list[float]]) -> str:
@@ -320,19 +223,19 @@ def _medians(costs: Mapping[str, list[float]]) -> str:
     return f"CPU time of a call, median of {ROUNDS} rounds of {CALLS} calls: {', '.join(told)}"
 
 
-for stack, where, costing in COSTING:
+for stack, where in ((AIOHTTP, "in a thread"), (QUART, "in a sync route")):
     for setting, ask in (
         ("on a loop of its own", ask_own_loops),
         ("on the server's loop", ask_servers_loop),
     ):
-        experiment("coroutine-cost", stack, f"{where}, {setting}", costing, alone=True)(ask)
+        experiment("coroutine-cost", stack, f"{where}, {setting}", SYNC[stack], alone=True)(ask)
 
 
 REQUESTS = 64
 CONNECTIONS = 16
 
 
-def get_or_create_loop() -> asyncio.AbstractEventLoop:
+def get_or_create_loop() -> Loop:
     """The helper as it is passed around."""
     try:
         return asyncio.get_event_loop()
@@ -342,81 +245,57 @@ def get_or_create_loop() -> asyncio.AbstractEventLoop:
         return loop
 
 
+def open_ones(loops: list[weakref.ref[Loop]]) -> int:
+    """How many of them are still there, and not closed."""
+    return sum(not loop.is_closed() for known in loops if (loop := known()) is not None)
+
+
 class Used:
     """The loops that plain code worked on, and its threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+        self.loops: list[weakref.ref[Loop]] = []
         self.threads: set[threading.Thread] = set()
 
     async def coroutine(self) -> str:
         """What the plain code needs done."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            if not any(known() is loop for known in self._loops):
-                self._loops.append(weakref.ref(loop))
+            if not any(known() is loop for known in self.loops):
+                self.loops.append(weakref.ref(loop))
             self.threads.add(threading.current_thread())
         return "worked"
 
-    @property
-    def made(self) -> int:
-        """How many loops there were."""
-        return len(self._loops)
+    def with_helper(self) -> str:
+        time.sleep(0.01)  # so that one thread alone does not do it all
+        return get_or_create_loop().run_until_complete(self.coroutine())
 
-    @property
-    def open(self) -> int:
-        """How many of them are still there, and not closed."""
-        loops = [loop for known in self._loops if (loop := known()) is not None]
-        return sum(not loop.is_closed() for loop in loops)
+    def with_run(self) -> str:
+        time.sleep(0.01)
+        return asyncio.run(self.coroutine())
 
 
-def with_helper(used: Used) -> str:
-    time.sleep(0.01)  # so that one thread alone does not do it all
-    return get_or_create_loop().run_until_complete(used.coroutine())
-
-
-def with_run(used: Used) -> str:
-    time.sleep(0.01)
-    return asyncio.run(used.coroutine())
-
-
-Worker = Callable[[Used], str]
-
-
-async def in_pool(plain: Worker, used: Used) -> str:
-    return await asyncio.to_thread(plain, used)
-
-
-async def in_new_thread(plain: Worker, used: Used) -> str:
+async def in_new_thread(plain: Plain) -> object:
     """As servers do that make a thread for each request."""
     with ThreadPoolExecutor(1) as own:
-        return await asyncio.get_running_loop().run_in_executor(own, plain, used)
+        return await asyncio.get_running_loop().run_in_executor(own, plain)
 
 
-def aiohttp_plain(
-    plain: Worker, thread: Callable[[Worker, Used], Awaitable[str]], used: Used
-) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(text=await thread(plain, used))
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_plain(plain: Worker, used: Used) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    def handler() -> str:
-        return plain(used)
-
-    return app
-
-
-def _descriptors() -> int:
-    return len(os.listdir("/dev/fd"))
+HELPED: Variants = {
+    AIOHTTP: {
+        "the helper through asyncio.to_thread": (aiohttp_in_thread, Used.with_helper),
+        "the helper in a new thread each time": (
+            partial(aiohttp_calling, way=in_new_thread),
+            Used.with_helper,
+        ),
+        "asyncio.run instead, through asyncio.to_thread": (aiohttp_in_thread, Used.with_run),
+    },
+    QUART: {
+        "the helper in a sync route": (quart_sync, Used.with_helper),
+        "asyncio.run instead, in a sync route": (quart_sync, Used.with_run),
+    },
+}
 
 
 def _all_ask(wires: list[Wire], target: str) -> set[str]:
@@ -425,48 +304,35 @@ def _all_ask(wires: list[Wire], target: str) -> set[str]:
     return {wire.answer().text for wire in wires}
 
 
-HELPED: Variants = {
-    AIOHTTP: {
-        "the helper through asyncio.to_thread": partial(aiohttp_plain, with_helper, in_pool),
-        "the helper in a new thread each time": partial(aiohttp_plain, with_helper, in_new_thread),
-        "asyncio.run instead, through asyncio.to_thread": partial(aiohttp_plain, with_run, in_pool),
-    },
-    QUART: {
-        "the helper in a sync route": partial(quart_plain, with_helper),
-        "asyncio.run instead, in a sync route": partial(quart_plain, with_run),
-    },
-}
-
-
 @variants("get-or-create-loop", HELPED)
-def ask_helper(application: Callable[[Used], App]) -> Answer:
+def ask_helper(helped: tuple[Callable[[Plain], App], Callable[[Used], str]]) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
+    application, plain = helped
     used = Used()
     with (
-        warnings.catch_warnings(record=True) as caught,
-        serve(application(used)) as server,
+        warnings.catch_warnings(record=True, action="always") as caught,
+        serve(application(partial(plain, used))) as server,
         ExitStack() as stack,
     ):
-        warnings.simplefilter("always")
         wires = [stack.enter_context(Wire(server.port)) for _ in range(CONNECTIONS)]
         _all_ask(wires, "/missing")
-        before = _descriptors()
-        said = set[str]()
-        for _ in range(REQUESTS // CONNECTIONS):
-            said |= _all_ask(wires, "/")
+        before = len(os.listdir("/dev/fd"))
+        rounds = [_all_ask(wires, "/") for _ in range(REQUESTS // CONNECTIONS)]
+        said = set[str]().union(*rounds)
         gc.collect()
-        left = _descriptors() - before
+        left = len(os.listdir("/dev/fd")) - before
     complaints = sum(one.category is ResourceWarning for one in caught)
     works = "works" if said == {"worked"} else "fails"
-    per = "a loop a thread" if used.made == len(used.threads) else "a loop a call"
-    if used.made not in (len(used.threads), REQUESTS):
+    made, open_ = len(used.loops), open_ones(used.loops)
+    per = "a loop a thread" if made == len(used.threads) else "a loop a call"
+    if made not in (len(used.threads), REQUESTS):
         per = "loops shared otherwise"
-    stays = {0: "all closed", used.made: "all stay open"}.get(used.open, "some stay open")
-    if not used.open and complaints:
+    stays = {0: "all closed", made: "all stay open"}.get(open_, "some stay open")
+    if not open_ and complaints:
         stays = "closed by the garbage collector"
     return Answer(
         f"{works}, {per}, {stays}",
-        f"{REQUESTS} requests used {used.made} loops on {len(used.threads)} threads; {used.open} "
+        f"{REQUESTS} requests used {made} loops on {len(used.threads)} threads; {open_} "
         f"of them and {left} more descriptors were open afterwards, with {complaints} "
         f"ResourceWarnings; answers: {' and '.join(sorted(map(ascii, said)))}",
     )
@@ -476,10 +342,10 @@ class Recursing:
     """A helper as a tutorial has it: with no loop running it makes one, and calls itself."""
 
     def __init__(self) -> None:
-        self.made: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+        self.made: list[weakref.ref[Loop]] = []
         self.said = "nothing"
 
-    def get_or_create_loop(self) -> asyncio.AbstractEventLoop:
+    def get_or_create_loop(self) -> Loop:
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
@@ -498,11 +364,8 @@ class Recursing:
 
 
 RECURSING: Variants = {
-    AIOHTTP: {
-        "in a handler": partial(aiohttp_calling, called),
-        "through asyncio.to_thread": partial(aiohttp_calling, to_thread),
-    },
-    QUART: {"in an async route": partial(quart_calling, called), "in a sync route": quart_sync},
+    AIOHTTP: {"in a handler": aiohttp_calling, "through asyncio.to_thread": aiohttp_in_thread},
+    QUART: {"in an async route": quart_calling, "in a sync route": quart_sync},
 }
 
 
@@ -512,14 +375,12 @@ def ask_recursing(application: Callable[[Plain], App]) -> Answer:
     helper = Recursing()
     with serve(application(helper.call)) as server:
         get(server.port, "/")
-    text = helper.said
-    loops = [loop for made in helper.made if (loop := made()) is not None]
-    left = sum(not loop.is_closed() for loop in loops)
-    many = "more than a hundred loops" if len(helper.made) > 100 else f"{len(helper.made)} loops"
+    text, made, left = helper.said, len(helper.made), open_ones(helper.made)
+    many = "more than a hundred loops" if made > 100 else f"{made} loops"
     open_ = "some left open" if left else "none left open"
     return Answer(
-        f"gets {text}" if not helper.made else f"gets no loop but an error, makes {many}, {open_}",
-        f"one call ended with {text}, made {len(helper.made)} loops and left {left} open",
+        f"gets {text}" if not made else f"gets no loop but an error, makes {many}, {open_}",
+        f"one call ended with {text}, made {made} loops and left {left} open",
     )
 
 
@@ -531,7 +392,7 @@ LATER_S = 0.3
 class Owned:
     """What an application makes at start-up, on its loop."""
 
-    loop: asyncio.AbstractEventLoop
+    loop: Loop
     session: aiohttp.ClientSession
     lock: asyncio.Lock
     queue: asyncio.Queue[str]
@@ -541,8 +402,7 @@ class Owned:
     async def made(cls) -> AsyncIterator[Owned]:
         """Make it all, and close what is to be closed."""
         async with aiohttp.ClientSession() as session:
-            loop = asyncio.get_running_loop()
-            yield cls(loop, session, asyncio.Lock(), asyncio.Queue())
+            yield cls(asyncio.get_running_loop(), session, asyncio.Lock(), asyncio.Queue())
 
     async def hold(self, waiting: threading.Event) -> None:
         """What other requests do: keep the lock until somebody has waited for it for a while."""
@@ -575,54 +435,37 @@ async def wait_for_item(owned: Owned, _: str) -> None:
     await owned.queue.get()
 
 
-Run = Callable[[Coroutine[Any, Any, None], asyncio.AbstractEventLoop], None]
-"""Runs a coroutine from plain code, given the server's loop."""
+async def attempt(way: Way, use: Use, owned: Owned, page: str) -> str:
+    """What becomes of plain code in a thread that uses what is owned, while others do, too. The
+    thread is one of its own, since it may never end."""
+    waiting = threading.Event()
+    became = [f"hangs: not done after {OTHER_PATIENCE_S:g} s"]
 
+    async def coroutine() -> None:
+        waiting.set()
+        await use(owned, page)
 
-def on_own_loop(coroutine: Coroutine[Any, Any, None], _: asyncio.AbstractEventLoop) -> None:
-    asyncio.run(coroutine)
-
-
-def on_servers_loop(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
-
-class Attempt:
-    """Plain code in a thread that uses what is owned."""
-
-    def __init__(self, way: Run, use: Use) -> None:
-        self._way = way
-        self._use = use
-        self._waiting = threading.Event()
-        self._said = f"hangs: not done after {OTHER_PATIENCE_S:g} s"
-
-    async def become(self, owned: Owned, page: str) -> str:
-        """What becomes of it. The thread is one of its own, since it may never end."""
-        async with asyncio.TaskGroup() as others:
-            # Two want the lock, so that it belongs to this loop.
-            for other in (owned.hold, owned.hold, owned.put):
-                others.create_task(other(self._waiting))
-            await asyncio.sleep(0)
-            thread = threading.Thread(target=self._try, args=(owned, page), daemon=True)
-            thread.start()
-            await asyncio.to_thread(thread.join, OTHER_PATIENCE_S)
-        return self._said
-
-    def _try(self, owned: Owned, page: str) -> None:
+    def plain() -> None:
         try:
-            self._way(self._run(owned, page), owned.loop)
+            way(coroutine(), owned.loop)
         except RuntimeError as error:
             # Before that it names tasks and addresses, which differ each time.
-            self._said = f"raises RuntimeError: … {str(error).rpartition('> ')[2]}"
+            became.append(f"raises RuntimeError: … {str(error).rpartition('> ')[2]}")
         else:
-            self._said = "works: done"
+            became.append("works: done")
 
-    async def _run(self, owned: Owned, page: str) -> None:
-        self._waiting.set()
-        await self._use(owned, page)
+    async with asyncio.TaskGroup() as others:
+        # Two want the lock, so that it belongs to this loop.
+        for other in (owned.hold, owned.hold, owned.put):
+            others.create_task(other(waiting))
+        await asyncio.sleep(0)
+        thread = threading.Thread(target=plain, daemon=True)
+        thread.start()
+        await asyncio.to_thread(thread.join, OTHER_PATIENCE_S)
+    return became[-1]
 
 
-def aiohttp_owning(attempt: Attempt) -> web.Application:
+def aiohttp_owning(way: Way, use: Use) -> web.Application:
     key = web.AppKey("owned", Owned)
 
     async def own(app: web.Application) -> AsyncIterator[None]:
@@ -634,16 +477,15 @@ def aiohttp_owning(attempt: Attempt) -> web.Application:
 
     async def handler(request: web.Request) -> web.Response:
         address = str(request.url.with_path("/page"))
-        return web.Response(text=await attempt.become(request.app[key], address))
+        return web.Response(text=await attempt(way, use, request.app[key], address))
 
     app = web.Application()
     app.cleanup_ctx.append(own)
-    app.router.add_get("/page", page)
-    app.router.add_get("/", handler)
+    app.add_routes([web.get("/page", page), web.get("/", handler)])
     return app
 
 
-def quart_owning(attempt: Attempt) -> Quart:
+def quart_owning(way: Way, use: Use) -> Quart:
     app = Quart(__name__)
 
     @app.while_serving
@@ -657,30 +499,26 @@ def quart_owning(attempt: Attempt) -> Quart:
 
     @app.get("/")
     async def handler() -> str:
-        return await attempt.become(app.extensions["owned"], f"{request.host_url}page")
+        return await attempt(way, use, app.extensions["owned"], f"{request.host_url}page")
 
     return app
 
 
-RUNS: dict[str, Run] = {
-    "asyncio.run": on_own_loop,
-    "run_coroutine_threadsafe": on_servers_loop,
-}
 USES: dict[str, Use] = {
     "a request of the application's ClientSession": fetch,
     "an asyncio.Lock that others want": wait_for_lock,
     "an asyncio.Queue that others fill": wait_for_item,
 }
 OTHER_LOOP = {
-    f"{run_name}, {use_name}": (run, use)
-    for run_name, run in RUNS.items()
-    for use_name, use in USES.items()
+    f"{name}, {use}": (WAYS[name], USES[use])
+    for name in ("asyncio.run", "run_coroutine_threadsafe")
+    for use in USES
 }
 
 
 @experiments("other-loop", {AIOHTTP: aiohttp_owning, QUART: quart_owning}, OTHER_LOOP)
-def ask_other_loop(application: Callable[[Attempt], App], how: tuple[Run, Use]) -> Answer:
-    with serve(application(Attempt(*how))) as server, Wire(server.port) as wire:
+def ask_other_loop(application: Callable[[Way, Use], App], how: tuple[Way, Use]) -> Answer:
+    with serve(application(*how)) as server, Wire(server.port) as wire:
         wire.send(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port)
         text = wire.answer().text
     return Answer(text.partition(":")[0], text)

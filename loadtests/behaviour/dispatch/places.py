@@ -10,9 +10,9 @@ import signal
 import socket
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
 
@@ -20,6 +20,16 @@ from aiohttp import web
 from quart import Quart
 from quart.utils import run_sync
 
+from loopbench.loadtests.behaviour.framework.applications import (
+    Plain,
+    Way,
+    aiohttp_calling,
+    aiohttp_in_thread,
+    answering,
+    called,
+    quart_calling,
+    quart_sync,
+)
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
@@ -103,19 +113,6 @@ def port_aside() -> int:
     raise taken
 
 
-Plain = Callable[[], None]
-Way = Callable[[Plain], Awaitable[None]]
-"""How an async route has plain code run."""
-
-
-async def called(plain: Plain) -> None:
-    plain()
-
-
-async def to_thread(plain: Plain) -> None:
-    await asyncio.to_thread(plain)
-
-
 async def in_executor(plain: Plain) -> None:
     await asyncio.get_running_loop().run_in_executor(None, plain)
 
@@ -124,58 +121,24 @@ async def through_run_sync(plain: Plain) -> None:
     await run_sync(plain)()
 
 
-def aiohttp_calling(way: Way, plain: Plain) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await way(plain)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_calling(way: Way, plain: Plain) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        await way(plain)
-        return ""
-
-    return app
-
-
-def quart_sync(plain: Plain) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    def handler() -> str:
-        plain()
-        return ""
-
-    return app
-
-
 WAYS: dict[str, Way] = {
     "called directly": called,
-    "await asyncio.to_thread": to_thread,
+    "await asyncio.to_thread": asyncio.to_thread,
     "await loop.run_in_executor": in_executor,
 }
+QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": through_run_sync}
 
 ROUTES: Variants = {
-    AIOHTTP: {"AppRunner, in a loop in a thread": partial(aiohttp_calling, called)},
-    QUART: {"hypercorn.asyncio.serve, in a loop in a thread": partial(quart_calling, called)},
+    AIOHTTP: {"AppRunner, in a loop in a thread": aiohttp_calling},
+    QUART: {"hypercorn.asyncio.serve, in a loop in a thread": quart_calling},
 }
 SYNC_ROUTES: Variants = {
-    AIOHTTP: {"through run_in_executor": partial(aiohttp_calling, in_executor)},
+    AIOHTTP: {"through run_in_executor": partial(aiohttp_calling, way=in_executor)},
     QUART: {DEFAULT: quart_sync},
 }
 CALLED: Variants = {
-    AIOHTTP: {name: partial(aiohttp_calling, way) for name, way in WAYS.items()},
-    QUART: {
-        name: partial(quart_calling, way)
-        for name, way in (WAYS | {"await quart.utils.run_sync": through_run_sync}).items()
-    },
+    AIOHTTP: {name: partial(aiohttp_calling, way=way) for name, way in WAYS.items()},
+    QUART: {name: partial(quart_calling, way=way) for name, way in QUARTS_WAYS.items()},
 }
 
 
@@ -204,43 +167,38 @@ def ask_sync_websocket() -> Answer:
         return places.answer(server)
 
 
-@experiment("async-route", AIOHTTP, "web.run_app")
-def run_app() -> Answer:
-    places, started = Places(), Places()
-
+def run_app(started: Places, places: Places, port: int) -> None:
     async def start(_: web.Application) -> None:
         started.note()
 
-    app = aiohttp_calling(called, places.note)
+    app = aiohttp_calling(places.note)
     app.on_startup.append(start)
-    return in_the_runner(lambda port: web.run_app(app, port=port, print=None), started, places)
+    web.run_app(app, port=port, print=None)
 
 
-@experiment("async-route", QUART, "app.run")
-def quart_run() -> Answer:
-    places, started = Places(), Places()
-    app = quart_calling(called, places.note)
+def app_run(started: Places, places: Places, port: int) -> None:
+    app = quart_calling(places.note)
 
     @app.before_serving
     async def start() -> None:
         started.note()
 
-    return in_the_runner(lambda port: app.run(port=port), started, places)
+    app.run(port=port)
 
 
-def in_the_runner(run: Callable[[int], None], started: Places, places: Places) -> Answer:
-    """Run the all-in-one runner where a program runs it: in the main thread.
-
-    started: where the start-up hook ran, which is where the application's loop is.
-    """
-    port = port_aside()
+@experiment("async-route", AIOHTTP, "web.run_app", run_app)
+@experiment("async-route", QUART, "app.run", app_run)
+def ask_runner(run: Callable[[Places, Places, int], None]) -> Answer:
+    """Run the all-in-one runner where a program runs it: in the main thread. Its start-up hook
+    runs where the application's loop is."""
+    started, places, port = Places(), Places(), port_aside()
 
     def client() -> None:
         get_when_ready(port, 15.0)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=client).start()
-    run(port)
+    run(started, places, port)
     (place,), (start,) = places.seen, started.seen
     where = "main thread" if place.thread is threading.main_thread() else "another thread"
     loop = "on the server's loop" if place.loop is start.loop else "on another loop"
@@ -252,17 +210,11 @@ def in_the_runner(run: Callable[[int], None], started: Places, places: Places) -
 
 
 def on_startup(app: web.Application, places: Places) -> None:
-    def noting(_: web.Application) -> Any:
-        places.note()
-
-    app.on_startup.append(noting)
+    app.on_startup.append(lambda _: places.note())  # type: ignore[arg-type, return-value]
 
 
 def on_response_prepare(app: web.Application, places: Places) -> None:
-    def noting(*_: Any) -> Any:
-        places.note()
-
-    app.on_response_prepare.append(noting)
+    app.on_response_prepare.append(lambda *_: places.note())  # type: ignore[arg-type]
 
 
 def plain_middleware(app: web.Application, places: Places) -> None:
@@ -319,27 +271,6 @@ def generator(app: Quart, places: Places) -> None:
         return pieces()
 
 
-def aiohttp_hooked(add: Callable[[Any, Places], None], places: Places) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    add(app, places)
-    return app
-
-
-def quart_hooked(add: Callable[[Any, Places], None], places: Places) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        return ""
-
-    add(app, places)
-    return app
-
-
 HOOKS: Variants = {
     AIOHTTP: {
         "on_startup": (on_startup, "/"),
@@ -358,14 +289,17 @@ HOOKS: Variants = {
 }
 
 
-@variants("sync-hooks", {AIOHTTP: HOOKS[AIOHTTP]}, aiohttp_hooked)
-@variants("sync-hooks", {QUART: HOOKS[QUART]}, quart_hooked)
-def ask_hook(hook: tuple[Callable[[Any, Places], None], str], hooked: Callable[..., App]) -> Answer:
+@variants("sync-hooks", {AIOHTTP: HOOKS[AIOHTTP]}, aiohttp_calling)
+@variants("sync-hooks", {QUART: HOOKS[QUART]}, quart_calling)
+def ask_hook(
+    hook: tuple[Callable[[Any, Places], None], str], application: Callable[[Plain], App]
+) -> Answer:
     """Have it called, and see where it was and what became of the answer."""
     add, target = hook
-    places = Places()
+    app, places = application(str), Places()
     try:
-        with serve(hooked(add, places)) as server:
+        add(app, places)
+        with serve(app) as server:
             try:
                 got = str(get(server.port, target).status)
             except NoAnswer:
@@ -378,27 +312,25 @@ def ask_hook(hook: tuple[Callable[[Any, Places], None], str], hooked: Callable[.
     return Answer(ran.answer + spoilt, f"{ran.evidence}; the client got {got}")
 
 
-Work = Callable[[], Any]
-"""What the handler does: it notes where, and returns an answer of the framework."""
-
-Make = Callable[[Work], Callable[..., Any]]
+Make = Callable[[Plain], Callable[..., Any]]
+"""A handler of some kind, which does that and returns what it returns."""
 
 
-def plain_function(work: Work) -> Callable[..., Any]:
+def plain_function(work: Plain) -> Callable[..., Any]:
     def handler(*_: Any) -> Any:
         return work()
 
     return handler
 
 
-def async_function(work: Work) -> Callable[..., Any]:
+def async_function(work: Plain) -> Callable[..., Any]:
     async def handler(*_: Any) -> Any:
         return work()
 
     return handler
 
 
-def plain_decorator(work: Work) -> Callable[..., Any]:
+def plain_decorator(work: Plain) -> Callable[..., Any]:
     """The wrapper forgot its `async` and its `await`: it hands on a coroutine."""
     handler = async_function(work)
 
@@ -409,7 +341,7 @@ def plain_decorator(work: Work) -> Callable[..., Any]:
     return wrapper
 
 
-def partial_of_async(work: Work) -> Callable[..., Any]:
+def partial_of_async(work: Plain) -> Callable[..., Any]:
     return partial(async_function(work))
 
 
@@ -418,30 +350,20 @@ class AsyncCallable:
 
     __name__ = "handler"
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Plain) -> None:
         self._work = work
 
     async def __call__(self, *_: Any) -> Any:
         return self._work()
 
 
-def aiohttp_handler(make: Make, places: Places) -> web.Application:
-    def work() -> web.Response:
-        places.note()
-        return web.Response(text="hello")
-
-    app = web.Application()
-    app.router.add_get("/", make(work))
-    return app
+def aiohttp_handler(make: Make, note: Plain) -> web.Application:
+    return answering(make(lambda: note() or web.Response(text="hello")))
 
 
-def quart_handler(make: Make, places: Places) -> Quart:
-    def work() -> str:
-        places.note()
-        return "hello"
-
+def quart_handler(make: Make, note: Plain) -> Quart:
     app = Quart(__name__)
-    app.add_url_rule("/", "handler", make(work))
+    app.add_url_rule("/", "handler", make(lambda: note() or "hello"))
     return app
 
 
@@ -459,12 +381,12 @@ RAN = {
 
 @variants("plain-function-handler", {AIOHTTP: HANDLERS}, aiohttp_handler)
 @variants("plain-function-handler", {QUART: HANDLERS}, quart_handler)
-def ask_handler(make: Make, application: Callable[[Make, Places], App]) -> Answer:
+def ask_handler(make: Make, application: Callable[[Make, Plain], App]) -> Answer:
     """Register it, note what is said, and ask for it."""
     places = Places()
     with warnings.catch_warnings(record=True, action="always") as said:
         try:
-            app = application(make, places)
+            app = application(make, places.note)
         except Exception as error:
             return Answer(f"refused with {type(error).__name__}", f"registering raised {error}")
         at_first = len(said)
@@ -489,52 +411,46 @@ def _kinds(said: list[warnings.WarningMessage]) -> str:
 
 Getter = Callable[[], asyncio.AbstractEventLoop]
 
-
-@dataclass(slots=True)
-class Found:
-    """What the call gave. running: whether the loop ran then. said: its warnings."""
-
-    loop: asyncio.AbstractEventLoop | None = None
-    running: bool = False
-    error: str = ""
-    said: list[str] = field(default_factory=list)
-
-    def look(self, getter: Getter) -> None:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                self.loop = getter()
-                self.running = self.loop.is_running()
-            except RuntimeError as error:
-                self.error = str(error)
-        self.said = [f"{one.category.__name__}: {one.message}" for one in caught]
-
-
 GETTERS: dict[str, Getter] = {
     "asyncio.get_event_loop()": asyncio.get_event_loop,
     "asyncio.get_running_loop()": asyncio.get_running_loop,
 }
-LOOKING: tuple[tuple[str, str, Callable[[Plain], App]], ...] = (
-    (AIOHTTP, "through asyncio.to_thread", partial(aiohttp_calling, to_thread)),
-    (AIOHTTP, "in a handler", partial(aiohttp_calling, called)),
-    (QUART, "in a sync route", quart_sync),
-    (QUART, "in an async route", partial(quart_calling, called)),
-)
+CALLING: dict[tuple[str, str], Callable[[Plain], App]] = {
+    (AIOHTTP, "through asyncio.to_thread"): aiohttp_in_thread,
+    (AIOHTTP, "in a handler"): aiohttp_calling,
+    (QUART, "in a sync route"): quart_sync,
+    (QUART, "in an async route"): quart_calling,
+}
 
 
 def ask_loop(application: Callable[[Plain], App], getter: Getter) -> Answer:
-    found = Found()
-    with serve(application(partial(found.look, getter))) as server:
+    found: list[tuple[asyncio.AbstractEventLoop, bool]] = []
+    raised: list[str] = []
+
+    def look() -> None:
+        try:
+            loop = getter()
+        except RuntimeError as error:
+            raised.append(str(error))
+        else:
+            found.append((loop, loop.is_running()))
+
+    with (
+        warnings.catch_warnings(record=True, action="always") as caught,
+        serve(application(look)) as server,
+    ):
         get(server.port, "/")
-        same = found.loop is server.loop
-    said = "; ".join(found.said) or "without a warning"
-    if found.loop is None:
-        return Answer("raises RuntimeError", f"raised {found.error!r}, {said}")
-    running = "runs" if found.running else "does not run"
-    what = "the server's loop" if same else "another loop"
-    return Answer(f"gives {what}", f"gave {what}, which {running}, {said}")
+    warned = [f"{one.category.__name__}: {one.message}" for one in caught]
+    said = "; ".join(warned) or "without a warning"
+    if raised:
+        return Answer("raises RuntimeError", f"raised {raised[0]!r}, {said}")
+    ((loop, runs),) = found
+    what = "the server's loop" if loop is server.loop else "another loop"
+    return Answer(
+        f"gives {what}", f"gave {what}, which {'runs' if runs else 'does not run'}, {said}"
+    )
 
 
-for stack, where, application in LOOKING:
+for (stack, where), application in CALLING.items():
     for name, getter in GETTERS.items():
         experiment("get-event-loop", stack, f"{name} {where}", application, getter)(ask_loop)

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from aiohttp import web
-from quart import Quart
-
 from loopbench.loadtests.behaviour.dispatch.places import port_aside
+from loopbench.loadtests.behaviour.framework.applications import (
+    Plain,
+    aiohttp_in_thread,
+    quart_sync,
+)
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
@@ -43,11 +45,6 @@ def in_words(count: int) -> str:
     return FORMULA if count == default_size() else str(count)
 
 
-def setting(threads: int) -> str:
-    """How one writes that the pool is to have so many threads."""
-    return f"loop.set_default_executor(ThreadPoolExecutor({threads}))"
-
-
 async def set_pool(threads: int | None, _: object = None) -> None:
     """A start-up hook of either stack that exchanges the pool; None: it stays as it is."""
     if threads is not None:
@@ -56,49 +53,19 @@ async def set_pool(threads: int | None, _: object = None) -> None:
 
 
 CALLS = 64
-LARGER = 40
-"""More than any machine's default."""
+POOLS = {DEFAULT: None, "loop.set_default_executor(ThreadPoolExecutor(40))": 40}
+"""The second one is larger than any machine's default."""
+
+SYNC: dict[str, Callable[[Plain], App]] = {AIOHTTP: aiohttp_in_thread, QUART: quart_sync}
 
 
-def aiohttp_holding(crowd: Crowd, threads: int | None = None) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await asyncio.to_thread(crowd.hold)
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    app.on_startup.append(partial(set_pool, threads))
-    return app
-
-
-def quart_holding(crowd: Crowd, threads: int | None = None) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    def handler() -> str:
-        crowd.hold()
-        return ""
-
-    app.before_serving(partial(set_pool, threads))
-    return app
-
-
-POOLS: Variants = {
-    AIOHTTP: {
-        DEFAULT: aiohttp_holding,
-        setting(LARGER): partial(aiohttp_holding, threads=LARGER),
-    },
-    QUART: {DEFAULT: quart_holding, setting(LARGER): partial(quart_holding, threads=LARGER)},
-}
-
-
-@variants("thread-pool", POOLS, sensitive=True)
-@experiment("flask-threads", AIOHTTP, "through asyncio.to_thread", aiohttp_holding)
-@experiment("flask-threads", QUART, "sync route", quart_holding)
-def ask_pool(application: Callable[[Crowd], App]) -> Answer:
+@experiment("flask-threads", AIOHTTP, "through asyncio.to_thread", aiohttp_in_thread)
+@experiment("flask-threads", QUART, "sync route", quart_sync)
+def ask_pool(application: Callable[[Plain], App], threads: int | None = None) -> Answer:
     """Let more requests come than there can be threads, each of which holds its thread."""
     crowd = Crowd()
-    with serve(application(crowd)) as server:
+    with serve(application(crowd.hold)) as server:
+        server.call(set_pool(threads))
         wires = [Wire(server.port) for _ in range(CALLS)]
         for wire in wires:
             wire.request("GET", "/")
@@ -114,50 +81,53 @@ def ask_pool(application: Callable[[Crowd], App]) -> Answer:
     )
 
 
+for stack, application in SYNC.items():
+    for setting, threads in POOLS.items():
+        experiment("thread-pool", stack, setting, application, threads, sensitive=True)(ask_pool)
+
 REQUESTS = 32
-READY_S = 30.0
 
 _MODULE = f"{__package__}.flask_app"
 _FOLDER = Path(__file__).parents[4]
 
-Command = Callable[[int], list[str]]
-"""The arguments of `python -m` that serve the application at that port."""
-
-
-def flask_run(*options: str) -> Command:
-    """The development server."""
-    app = ["flask", "--app", f"{_MODULE}:create_app", "run"]
-    return lambda port: [*app, "--port", str(port), *options]
-
-
-def gunicorn(*options: str) -> Command:
-    app = ["gunicorn", f"{_MODULE}:create_app()", "--no-control-socket"]
-    return lambda port: [*app, "--bind", f"127.0.0.1:{port}", *options]
-
-
-def waitress(*options: str) -> Command:
-    return lambda port: [
-        *("waitress", f"--listen=127.0.0.1:{port}", *options),
-        *("--call", f"{_MODULE}:create_app"),
-    ]
+RUN = f"flask --app {_MODULE}:create_app run --port PORT"
+GUNICORN = f"gunicorn {_MODULE}:create_app() --no-control-socket --bind 127.0.0.1:PORT"
+WAITRESS = f"waitress --call --listen=127.0.0.1:PORT {_MODULE}:create_app"
+FLASK: Variants = {
+    "flask-dev": {DEFAULT: RUN, "flask run --without-threads": f"{RUN} --without-threads"},
+    "flask-gthread": {
+        "gunicorn without options": GUNICORN,
+        "gunicorn --threads 4": f"{GUNICORN} --threads 4",
+        "gunicorn --threads 8": f"{GUNICORN} --threads 8",
+    },
+    "flask-waitress": {
+        DEFAULT: WAITRESS,
+        "waitress-serve --threads=8": WAITRESS.replace("--call", "--threads=8 --call"),
+    },
+}
+"""The arguments of `python -m` that serve the application at PORT."""
 
 
 @contextmanager
-def _served(command: list[str], port: int) -> Iterator[None]:
+def _served(command: str, port: int) -> Iterator[None]:
     """Run it until it has answered; end it afterwards. Its words are the experiment's."""
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=_FOLDER) as process:
+    with subprocess.Popen([sys.executable, "-m", *command.split()], cwd=_FOLDER) as process:
         try:
-            if get_when_ready(port, READY_S) is None:
-                raise ConnectionError(f"{' '.join(command)} never answered")
+            if get_when_ready(port, 30.0) is None:
+                raise ConnectionError(f"{command} never answered")
             yield
         finally:
             process.terminate()
 
 
-def ask_flask(command: Command) -> Answer:
+@variants("flask-threads", FLASK, bound_s=60.0)
+def ask_flask(command: str) -> Answer:
     """Thirty-two requests at once: on how many threads did they run?"""
     port = port_aside()
-    with _served(command(port), port), ThreadPoolExecutor(REQUESTS) as clients:
+    with (
+        _served(command.replace("PORT", str(port)), port),
+        ThreadPoolExecutor(REQUESTS) as clients,
+    ):
         texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
     threads = len(set(texts))
     words = {1: "one thread for all", REQUESTS: "a thread a request"}
@@ -165,15 +135,3 @@ def ask_flask(command: Command) -> Answer:
         words.get(threads, f"{threads} threads"),
         f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}",
     )
-
-
-for stack, name, command in (
-    ("flask-dev", DEFAULT, flask_run()),
-    ("flask-dev", "flask run --without-threads", flask_run("--without-threads")),
-    ("flask-gthread", "gunicorn without options", gunicorn()),
-    ("flask-gthread", "gunicorn --threads 4", gunicorn("--threads", "4")),
-    ("flask-gthread", "gunicorn --threads 8", gunicorn("--threads", "8")),
-    ("flask-waitress", DEFAULT, waitress()),
-    ("flask-waitress", "waitress-serve --threads=8", waitress("--threads=8")),
-):
-    experiment("flask-threads", stack, name, command, bound_s=60.0)(ask_flask)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
@@ -13,16 +12,13 @@ from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
-
-STACKS = (AIOHTTP, QUART)
+STACKS = ("aiohttp", "quart-hypercorn")
 
 
 def threads(key: Key) -> Answer:
     """key: stack, size of the pool, nothing. How many threads there are then."""
     stack, size, _ = key
-    holding = pool.aiohttp_holding if stack == AIOHTTP else pool.quart_holding
-    return pool.ask_pool(partial(holding, threads=int(size)))
+    return pool.ask_pool(pool.SYNC[stack], int(size))
 
 
 @pytest.fixture(scope="module")
