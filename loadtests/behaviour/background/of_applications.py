@@ -1,0 +1,361 @@
+"""What begins and ends with an application: tasks beside the requests, and clean-ups."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart
+
+from loopbench.loadtests.behaviour.framework.applications import (
+    Body,
+    aiohttp_awaiting,
+    quart_awaiting,
+)
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""What the task does. It may run for ever: it is cancelled at the end."""
+
+End = Callable[["asyncio.Task[None]"], Awaitable[None]]
+
+
+async def hello() -> str:
+    return "hello"
+
+
+async def cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def bounded(task: asyncio.Task[None]) -> None:
+    """The remedy where a task ignores it: wait for the task's end, but not for ever."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.wait({task}, timeout=1)
+
+
+def cleanup_ctx(work: Work, end: End = cancel) -> web.Application:
+    """aiohttp: one function before and after, with a yield between."""
+    app = aiohttp_awaiting(hello)
+
+    async def beside(_: web.Application) -> AsyncGenerator[None, None]:
+        task = asyncio.create_task(work())
+        yield
+        await end(task)
+
+    app.cleanup_ctx.append(beside)
+    return app
+
+
+def signals(work: Work) -> web.Application:
+    """aiohttp: a pair of signals."""
+    app = aiohttp_awaiting(hello)
+    key = web.AppKey("task", asyncio.Task[None])
+
+    async def start(app: web.Application) -> None:
+        app[key] = asyncio.create_task(work())
+
+    async def stop(app: web.Application) -> None:
+        await cancel(app[key])
+
+    app.on_startup.append(start)
+    app.on_cleanup.append(stop)
+    return app
+
+
+def while_serving(work: Work, end: End = cancel) -> Quart:
+    """Quart: one function before and after, with a yield between."""
+    app = quart_awaiting(hello)
+
+    @app.while_serving
+    async def beside() -> AsyncGenerator[None, None]:
+        task = asyncio.create_task(work())
+        yield
+        await end(task)
+
+    return app
+
+
+def before_and_after_serving(work: Work) -> Quart:
+    """Quart: a pair of functions."""
+    app = quart_awaiting(hello)
+
+    @app.before_serving
+    async def start() -> None:
+        app.extensions["task"] = asyncio.create_task(work())
+
+    @app.after_serving
+    async def stop() -> None:
+        await cancel(app.extensions["task"])
+
+    return app
+
+
+def add_background_task(work: Work) -> Quart:
+    """Quart: handed over to the application, which knows it from then on."""
+    app = quart_awaiting(hello)
+
+    @app.before_serving
+    async def start() -> None:
+        app.add_background_task(work)
+
+    return app
+
+
+TASKS: dict[str, dict[str, Callable[[Work], App]]] = {
+    AIOHTTP: {"cleanup_ctx": cleanup_ctx, "on_startup and on_cleanup": signals},
+    QUART: {
+        "while_serving": while_serving,
+        "before_serving and after_serving": before_and_after_serving,
+        "app.add_background_task": add_background_task,
+    },
+}
+WAIT = "asyncio.wait(…, timeout=1)"
+BOUNDED: Variants = {
+    AIOHTTP: {WAIT: partial(cleanup_ctx, end=bounded)},
+    QUART: {WAIT: partial(while_serving, end=bounded)},
+}
+
+
+@variants("task-beside-requests", TASKS, bound_s=30)
+def ask_beside(application: Callable[[Work], App]) -> Answer:
+    seen = Seen()
+
+    async def tick() -> None:
+        """Until it is cancelled."""
+        seen("began")
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                seen("tick")
+        except asyncio.CancelledError:
+            seen("cancelled")
+            raise
+
+    with serve(application(tick)) as server:
+        seen.wait("tick", 2.0)
+        answered = get(server.port, "/").text == "hello"
+        ticks = seen.events.count("tick")
+        get(server.port, "/")
+        server.stop(15.0)
+    began = "begun with the application" if "began" in seen else "never begun"
+    ran = "runs beside requests" if ticks and answered else "does not run"
+    ended = "cancelled at the end" if seen.wait("cancelled", 1.0) else "not ended"
+    return Answer(
+        f"{began}, {ran}, {ended}",
+        f"it ticked {'before and after a request' if ticks else 'never'}; "
+        f"its last events were {', '.join(seen.events[-2:])}",
+    )
+
+
+def loggers(said: list[str]) -> str:
+    """The loggers' names; Quart's own has that of the application's module."""
+    named = ("the application's logger" if "behaviour" in name else name for name in said)
+    return " and ".join(dict.fromkeys(named)) or "nobody"
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """The names of the loggers that say something at the level of an error meanwhile."""
+    said: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: said.append(record.name)  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        yield said
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@variants("task-raises", TASKS, bound_s=30)
+def ask_raising(application: Callable[[Work], App]) -> Answer:
+    seen = Seen()
+
+    async def fail() -> None:
+        await asyncio.sleep(0.05)
+        seen("raised")
+        raise RuntimeError("the task is broken")
+
+    with listening() as said:
+        with serve(application(fail)) as server:
+            seen.wait("raised")
+            try:
+                served = get(server.port, "/").text == "hello"
+            except (NoAnswer, OSError):
+                served = False
+            at_once = len(said)
+            try:
+                stop = "the stop is clean" if server.stop(15.0) is not None else "the stop hangs"
+            except Exception as error:
+                stop = f"the stop raises {type(error).__name__}"
+        gc.collect()
+    when = "said at once" if at_once else "said at the end" if said else "never said"
+    requests = "requests go on" if served else "requests stop"
+    return Answer(
+        f"{requests}, {when}, {stop}",
+        f"errors in the log: {at_once} before the stop, {len(said)} in all, by {loggers(said)}; "
+        f"{stop}",
+    )
+
+
+WATCHED_S = 12.0
+"""Longer than any bound that the frameworks set by default here."""
+
+
+@variants("task-ignores-cancellation", TASKS, bound_s=40)
+@variants("task-ignores-cancellation", BOUNDED, bound_s=40)
+def ask_ignoring(application: Callable[[Work], App]) -> Answer:
+    seen = Seen()
+
+    async def stubborn() -> None:
+        seen("began")
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                seen("ignored a cancellation")
+
+    with serve(application(stubborn)) as server:
+        seen.wait("began")
+        took_s = server.stop(WATCHED_S)
+    ignored = seen.events.count("ignored a cancellation")
+    said = f"cancelled {ignored} times" if ignored != 1 else "cancelled once"
+    if took_s is None:
+        return Answer("the stop hangs", f"{said}; not stopped after {WATCHED_S:g} s")
+    return Answer(f"stopped after {round(took_s)} s", f"{said}; stopped after {took_s:.2f} s")
+
+
+NAMES = ("first", "second", "third")
+"""Of clean-ups, in the order in which they are registered. The second one is broken."""
+
+Cleanup = Callable[..., Any]
+
+
+def _clean(seen: Seen, name: str) -> None:
+    seen(name)
+    if name == "second":
+        raise RuntimeError("this clean-up is broken")
+
+
+def cleanup(seen: Seen, name: str) -> Cleanup:
+    """aiohttp calls it with the application, Quart without."""
+
+    async def clean(_: object = None) -> None:
+        _clean(seen, name)
+
+    return clean
+
+
+def context(seen: Seen, name: str) -> Cleanup:
+    async def around(_: object = None) -> AsyncGenerator[None, None]:
+        yield
+        _clean(seen, name)
+
+    return around
+
+
+def on_cleanup(seen: Seen, app: web.Application) -> None:
+    app.on_cleanup.extend(cleanup(seen, name) for name in NAMES)
+
+
+def cleanup_contexts(seen: Seen, app: web.Application) -> None:
+    app.cleanup_ctx.extend(context(seen, name) for name in NAMES)
+
+
+def after_serving(seen: Seen, app: Quart) -> None:
+    for name in NAMES:
+        app.after_serving(cleanup(seen, name))
+
+
+def while_serving_each(seen: Seen, app: Quart) -> None:
+    for name in NAMES:
+        app.while_serving(context(seen, name))
+
+
+OF_AIOHTTP = {"on_cleanup": on_cleanup, "cleanup_ctx": cleanup_contexts}
+OF_QUART = {"after_serving": after_serving, "while_serving": while_serving_each}
+
+
+@variants("later-cleanups", {AIOHTTP: OF_AIOHTTP}, aiohttp_awaiting, bound_s=30)
+@variants("later-cleanups", {QUART: OF_QUART}, quart_awaiting, bound_s=30)
+def ask_later(add: Callable[[Seen, Any], None], application: Callable[[Body], App]) -> Answer:
+    seen, app = Seen(), application(hello)
+    add(seen, app)
+    with serve(app) as server:
+        try:
+            stopped = server.stop(15.0)
+        except BaseException as error:
+            raised = f"the stop raises {type(error).__name__}"
+        else:
+            raised = "the stop hangs" if stopped is None else "the stop raises nothing"
+    skipped = [name for name in NAMES if name not in seen]
+    told = f"{' and '.join(skipped)} skipped" if skipped else "none skipped"
+    return Answer(
+        f"{told}, {raised}",
+        f"they ran in the order {', '.join(seen.events)}; the second raised; {raised}",
+    )
+
+
+LONG_S = 4.0
+
+
+async def wait() -> None:
+    await asyncio.sleep(LONG_S)
+
+
+async def block() -> None:
+    time.sleep(LONG_S)  # noqa: ASYNC251  that is the question
+
+
+def aiohttp_slow(slow: Cleanup) -> web.Application:
+    app = aiohttp_awaiting(hello)
+    app.on_cleanup.append(slow)
+    return app
+
+
+def quart_slow(slow: Cleanup) -> Quart:
+    app = quart_awaiting(hello)
+    app.after_serving(slow)
+    return app
+
+
+SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
+
+
+@experiment("blocking-cleanup", AIOHTTP, SHORT, aiohttp_slow, wait, shutdown_timeout=1)
+@experiment("blocking-cleanup", AIOHTTP, BLOCKS, aiohttp_slow, block, shutdown_timeout=1)
+@experiment("blocking-cleanup", QUART, DEFAULT, quart_slow, wait)
+@experiment("blocking-cleanup", QUART, SHORT, quart_slow, wait, shutdown_timeout=1)
+@experiment("blocking-cleanup", QUART, BLOCKS, quart_slow, block, shutdown_timeout=1)
+def ask_slow(application: Callable[[Cleanup], App], slow: Cleanup, **options: float) -> Answer:
+    seen = Seen()
+
+    async def clean(_: object = None) -> None:
+        await slow()
+        seen("done")
+
+    with serve(application(clean), **options) as server:
+        try:
+            took_s = server.stop(3 * LONG_S)
+            how = "the stop hangs" if took_s is None else "the stop is clean"
+        except Exception as error:
+            took_s, how = None, f"the stop raises {type(error).__name__}"
+    done = "finished" if "done" in seen else "cut off"
+    said = "" if took_s is None else f" after {took_s:.2f} s"
+    return Answer(f"{done}, {how}", f"a clean-up of {LONG_S:g} s was {done}; {how}{said}")

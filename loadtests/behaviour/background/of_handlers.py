@@ -1,0 +1,334 @@
+"""Tasks that a handler begins: forgotten, collected, or at work when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from quart import Quart
+
+from loopbench.loadtests.behaviour.background.of_applications import listening, loggers
+from loopbench.loadtests.behaviour.framework.applications import (
+    Body,
+    Plain,
+    aiohttp_awaiting,
+    aiohttp_calling,
+    quart_awaiting,
+    quart_calling,
+)
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.experiment import (
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
+from loopbench.loadtests.behaviour.framework.question import NONE, Answer
+from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+
+AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""What the task does."""
+
+Kept = set[asyncio.Task[None]]
+
+Begin = Callable[[Work, Kept], object]
+"""Begins the task, inside the handler; the set may be used to keep it."""
+
+
+def create_task(work: Work, _: Kept) -> None:
+    asyncio.create_task(work())  # noqa: RUF006  this is what is asked about
+
+
+def create_and_keep(work: Work, kept: Kept) -> None:
+    kept.add(asyncio.create_task(work()))
+
+
+def keep_until_done(work: Work, kept: Kept) -> None:
+    task = asyncio.create_task(work())
+    kept.add(task)
+    task.add_done_callback(kept.discard)
+
+
+def aiohttp_beginning(begin: Begin, work: Work, kept: Kept) -> web.Application:
+    """The handler begins the task and answers."""
+    return aiohttp_calling(lambda: begin(work, kept) or "accepted")
+
+
+def quart_beginning(begin: Begin, work: Work, kept: Kept) -> Quart:
+    return quart_calling(lambda: begin(work, kept) or "accepted")
+
+
+def quart_background(work: Work, _: Kept, **config: float) -> Quart:
+    """The task is handed over to the application."""
+    app = Quart(__name__)
+    app.config.update(config)
+
+    @app.get("/")
+    async def handler() -> str:
+        app.add_background_task(work)
+        return "accepted"
+
+    return app
+
+
+Beginning = Callable[[Work, Kept], App]
+
+FORGETTING: Variants = {
+    AIOHTTP: {"asyncio.create_task": partial(aiohttp_beginning, create_and_keep)},
+    QUART: {
+        "asyncio.create_task": partial(quart_beginning, create_and_keep),
+        "app.add_background_task": quart_background,
+    },
+}
+
+
+@variants("fire-and-forget", FORGETTING)
+def ask_forgotten(application: Beginning) -> Answer:
+    """See when the log tells: at once, when the last reference goes, or never."""
+    seen = Seen()
+    kept: Kept = set()
+
+    async def fail() -> None:
+        await asyncio.sleep(0.05)
+        seen("raised")
+        raise RuntimeError("nobody waits for this")
+
+    with listening() as said, serve(application(fail, kept)) as server:
+        answer = get(server.port, "/").text
+        seen.wait("raised")
+        get(server.port, "/")  # one more turn of the loop
+        at_once = len(said)
+        kept.clear()
+        gc.collect()
+        when = "at once" if at_once else "when the task is collected" if said else "never"
+        return Answer(
+            f"answered {answer!r}, said {when}",
+            f"errors in the log: {at_once} while the task was kept, {len(said)} after it was "
+            f"collected, by {loggers(said)}",
+        )
+
+
+class Bell:
+    """Wakes those who wait, and does not keep them alive."""
+
+    def __init__(self) -> None:
+        self._waiting: weakref.WeakSet[asyncio.Future[None]] = weakref.WeakSet()
+
+    async def wait(self) -> None:
+        """Until it rings."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        await future
+
+    async def ring(self) -> None:
+        """Collect what nothing refers to, and wake the others."""
+        gc.collect()
+        for future in list(self._waiting):
+            future.set_result(None)
+
+
+async def sleep(_: Bell) -> None:
+    """The loop knows of who sleeps."""
+    await asyncio.sleep(0.2)
+
+
+SLEEPS, WAITS = "asyncio.create_task, it sleeps", "asyncio.create_task, nothing refers to it"
+KEPT = "kept in a set, nothing else refers to it"
+ADDED = "app.add_background_task"
+
+
+def collecting(beginning: Callable[[Begin, Work, Kept], App]) -> dict[str, Any]:
+    """The application, and what the task waits for."""
+    return {
+        SLEEPS: (partial(beginning, create_task), sleep),
+        WAITS: (partial(beginning, create_task), Bell.wait),
+        KEPT: (partial(beginning, keep_until_done), Bell.wait),
+    }
+
+
+COLLECTING: Variants = {
+    AIOHTTP: collecting(aiohttp_beginning),
+    QUART: {
+        **collecting(quart_beginning),
+        f"{ADDED}, nothing else refers to it": (quart_background, Bell.wait),
+    },
+}
+
+
+@variants("task-garbage-collected", COLLECTING)
+def ask_collected(begun: tuple[Beginning, Callable[[Bell], Coroutine[Any, Any, None]]]) -> Answer:
+    """Collect while the task waits; then see whether it still comes to its end."""
+    application, wait = begun
+    bell, seen = Bell(), Seen()
+
+    async def work() -> None:
+        seen("began")
+        await wait(bell)
+        seen("finished")
+
+    with listening() as said, serve(application(work, set())) as server:
+        get(server.port, "/")
+        seen.wait("began")
+        server.call(bell.ring())
+        finished = seen.wait("finished", 2.0)
+    became = "it finished" if finished else "it was collected"
+    words = ", and the log says so" if said else ""
+    return Answer(
+        became + words, f"events: {', '.join(seen.events)}; lines in the log: {len(said)}"
+    )
+
+
+SHORT_S, LONG_S = 2.0, 8.0
+"""The longer one takes more than the 5 s that Quart waits by default."""
+
+
+def aiohttp_waiting(work: Work, kept: Kept) -> web.Application:
+    """A clean-up waits for what is left."""
+    app = aiohttp_beginning(keep_until_done, work, kept)
+
+    async def wait_for_the_rest(_: web.Application) -> AsyncGenerator[None, None]:
+        yield
+        await asyncio.gather(*kept)
+
+    app.cleanup_ctx.append(wait_for_the_rest)
+    return app
+
+
+def quart_waiting(work: Work, kept: Kept) -> Quart:
+    app = quart_beginning(keep_until_done, work, kept)
+
+    @app.after_serving
+    async def wait_for_the_rest() -> None:
+        await asyncio.gather(*kept)
+
+    return app
+
+
+IMPATIENT = partial(quart_background, BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5)
+LEFT: Variants = {
+    AIOHTTP: {
+        "asyncio.create_task": partial(aiohttp_beginning, keep_until_done),
+        "awaited in cleanup_ctx": aiohttp_waiting,
+    },
+    QUART: {
+        "asyncio.create_task": partial(quart_beginning, keep_until_done),
+        "awaited in after_serving": quart_waiting,
+        f"{ADDED}, {SHORT_S:g} s": quart_background,
+        f"{ADDED}, {SHORT_S:g} s, BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5": IMPATIENT,
+    },
+}
+LONG = f"{ADDED}, {LONG_S:g} s"
+
+
+@variants("task-at-shutdown", LEFT)
+@experiment("task-at-shutdown", QUART, LONG, quart_background, LONG_S, bound_s=30)
+def ask_left(application: Beginning, seconds: float = SHORT_S) -> Answer:
+    """What has become of the work when the stop has ended."""
+    seen = Seen()
+
+    async def save() -> None:
+        seen("began")
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            seen("cancelled")
+            raise
+        seen("finished")
+
+    with serve(application(save, set())) as server:
+        get(server.port, "/")
+        seen.wait("began")
+        took_s = server.stop(15.0)
+        if took_s is None:
+            return Answer("the stop hangs", f"events: {', '.join(seen.events)}")
+        left = [task for task in asyncio.all_tasks(server.loop) if not task.done()]
+        if "finished" in seen or "cancelled" in seen:
+            became = seen.events[-1]
+        else:
+            became = "left behind" if left else "gone"
+    return Answer(
+        became,
+        f"work of {seconds:g} s, the stop took {took_s:.1f} s; events: {', '.join(seen.events)}",
+    )
+
+
+@experiments(
+    "eager-tasks",
+    {AIOHTTP: aiohttp_calling, QUART: quart_calling},
+    {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": True},
+)
+def ask_eager(application: Callable[[Plain], App], eager: bool) -> Answer:
+    """Whether a task's first line runs before or after the line that begins the task."""
+    factory = getattr(asyncio, "eager_task_factory", None)
+    if eager and factory is None:
+        return Answer(NONE, "this Python has no asyncio.eager_task_factory; the nearest is 3.12's")
+    seen = Seen()
+
+    async def work() -> None:
+        seen("the task's first line")
+
+    def begin() -> None:
+        loop = asyncio.get_running_loop()
+        if eager:
+            loop.set_task_factory(factory)
+        task = loop.create_task(work())
+        seen("create_task returned")
+        task.add_done_callback(lambda _: seen("done"))
+
+    with serve(application(begin)) as server:
+        get(server.port, "/")
+        get(server.port, "/missing")  # one more turn of the loop
+    first = "before" if seen.events[0] == "the task's first line" else "after"
+    return Answer(f"{first} create_task returns", f"in order: {', '.join(seen.events)}")
+
+
+async def in_timeout(stubborn: Work) -> None:
+    async with asyncio.timeout(0.1):
+        await stubborn()
+
+
+async def in_wait_for(stubborn: Work) -> None:
+    await asyncio.wait_for(stubborn(), 0.1)
+
+
+async def in_shielded_wait_for(stubborn: Work) -> None:
+    await asyncio.wait_for(asyncio.shield(stubborn()), 0.1)
+
+
+TIMEOUTS: dict[str, Callable[[Work], Coroutine[Any, Any, None]]] = {
+    "asyncio.timeout": in_timeout,
+    "asyncio.wait_for": in_wait_for,
+    "asyncio.wait_for(asyncio.shield(…))": in_shielded_wait_for,
+}
+
+
+@experiments("timeout-in-handler", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TIMEOUTS)
+def ask_timeout(
+    application: Callable[[Body], App], bounded: Callable[[Work], Coroutine[Any, Any, None]]
+) -> Answer:
+    """What the client gets when the time is over, and whether the clean-up comes first."""
+    seen = Seen()
+
+    async def stubborn() -> None:
+        """Has a clean-up that takes its time."""
+        try:
+            await asyncio.sleep(0.6)
+            seen("finished")
+        finally:
+            await asyncio.sleep(0.2)
+            seen("clean-up ended")
+
+    with serve(application(lambda: bounded(stubborn))) as server:
+        reply = get(server.port, "/")
+        waits = "clean-up ended" in seen
+        seen.wait("clean-up ended", 2.0)
+    work = "work goes on" if "finished" in seen else "work is cancelled"
+    when = "after the clean-up" if waits else "before the clean-up"
+    return Answer(f"{reply.status} {when}, {work}", f"in order: {', '.join(seen.events)}")
