@@ -6,15 +6,21 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TextIO
+from typing import Any
 
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
+from loopbench.loadtests.behaviour.framework.applications import (
+    Plain,
+    aiohttp_calling,
+    answering,
+    quart_calling,
+)
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
+from loopbench.loadtests.behaviour.framework.servers import App, serve
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -23,20 +29,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 @contextmanager
 def warned() -> Iterator[list[str]]:
     """Names of the categories of all warnings meanwhile, of every thread, as they come."""
+    names: list[str] = []
+
+    def note(message: object, category: type[Warning], *_: object, **__: object) -> None:
+        names.append(category.__name__)
+
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        names: list[str] = []
-
-        def note(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            names.append(category.__name__)
-
         warnings.showwarning = note
         yield names
 
@@ -45,84 +44,56 @@ MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
 """Two parts of a program that chose the same name."""
 
 
-def strings(app: web.Application) -> Callable[[web.Application], int]:
+def strings(app: web.Application) -> Plain:
     app["limit"] = 1
     app["limit"] = 2
-    return lambda app: int(app["limit"])
+    return lambda: app["limit"]
 
 
-def keys(app: web.Application) -> Callable[[web.Application], int]:
+def keys(app: web.Application) -> Plain:
     app[MINE] = 1
     app[THEIRS] = 2
-    return lambda app: app[MINE]
+    return lambda: app[MINE]
 
 
-def attribute(app: web.Application) -> Callable[[web.Application], int]:
+def attribute(app: Any) -> Plain:
     app.limit = 1
     app.limit = 2
-    return lambda app: int(app.limit)  # type: ignore[attr-defined]
+    return lambda: app.limit
 
 
-def config(app: Quart) -> Callable[[], int]:
+def config(app: Quart) -> Plain:
     app.config["LIMIT"] = 1
     app.config["LIMIT"] = 2
-    return lambda: int(current_app.config["LIMIT"])
+    return lambda: current_app.config["LIMIT"]
 
 
-def extensions(app: Quart) -> Callable[[], int]:
+def extensions(app: Quart) -> Plain:
     app.extensions["mine"] = {"limit": 1}
     app.extensions["theirs"] = {"limit": 2}
-    return lambda: int(current_app.extensions["mine"]["limit"])
+    return lambda: current_app.extensions["mine"]["limit"]
 
 
-def quart_attribute(app: Quart) -> Callable[[], int]:
-    app.limit = 1  # type: ignore[attr-defined]
-    app.limit = 2  # type: ignore[attr-defined]
-    return lambda: int(current_app.limit)  # type: ignore[attr-defined]
-
-
-def aiohttp_storing(
-    store: Callable[[web.Application], Callable[[web.Application], int]],
-) -> web.Application:
-    app = web.Application()
-    read = store(app)
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=str(read(request.app)))
-
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_storing(store: Callable[[Quart], Callable[[], int]]) -> Quart:
-    app = Quart(__name__)
-    read = store(app)
-
-    @app.get("/")
-    async def handler() -> str:
-        return str(read())
-
-    return app
-
-
-STORING: Variants = {
-    AIOHTTP: {
-        'app["limit"]': partial(aiohttp_storing, strings),
-        'web.AppKey("limit", int)': partial(aiohttp_storing, keys),
-        "app.limit": partial(aiohttp_storing, attribute),
-    },
-    QUART: {
-        'app.config["LIMIT"]': partial(quart_storing, config),
-        'app.extensions["…"]': partial(quart_storing, extensions),
-        "app.limit": partial(quart_storing, quart_attribute),
-    },
+STORING_IN_AIOHTTP = {
+    'app["limit"]': strings,
+    'web.AppKey("limit", int)': keys,
+    "app.limit": attribute,
+}
+STORING_IN_QUART = {
+    'app.config["LIMIT"]': config,
+    'app.extensions["…"]': extensions,
+    "app.limit": attribute,
 }
 
 
-@variants("app-keys", STORING)
-def ask_same_name(application: Callable[[], App]) -> Answer:
-    with warned() as warnings, serve(application()) as server:
-        value = get(server.port, "/").text
+@variants("app-keys", {AIOHTTP: STORING_IN_AIOHTTP}, aiohttp_calling)
+@variants("app-keys", {QUART: STORING_IN_QUART}, quart_calling)
+def ask_same_name(store: Callable[[Any], Plain], application: Callable[[Plain], App]) -> Answer:
+    app = application(lambda: read())
+    with warned() as warnings:
+        read = store(app)
+        with serve(app) as server:
+            value = get(server.port, "/").text
     kept = {"1": "kept apart", "2": "the later one counts"}[value]
     names = " and ".join(sorted(set(warnings))) or "no warning"
     return Answer(
@@ -139,20 +110,14 @@ def aiohttp_changing() -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=f"{request.app[LIMIT]} {request.app[SHARED].get('limit')}")
 
-    app = web.Application()
+    app = answering(handler)
     app[LIMIT] = "old"
     app[SHARED] = {}
-    app.router.add_get("/", handler)
     return app
 
 
-async def _new(*_: Any) -> web.Response:
-    return web.Response(text="new")
-
-
-@web.middleware
-async def _around(request: web.Request, handler: Handler) -> web.StreamResponse:
-    return web.Response(text="new")
+def quart_changing() -> Quart:
+    return quart_calling(lambda: "old")
 
 
 def set_key(app: web.Application) -> None:
@@ -163,59 +128,34 @@ def change_value(app: web.Application) -> None:
     app[SHARED]["limit"] = "new"
 
 
-def add_route(app: web.Application) -> None:
-    app.router.add_get("/new", _new)
+async def new(_: web.Request) -> web.Response:
+    return web.Response(text="new")
 
 
-def add_middleware(app: web.Application) -> None:
-    app.middlewares.append(_around)
+@web.middleware
+async def new_around(request: web.Request, handler: Handler) -> web.StreamResponse:
+    return web.Response(text="new")
 
 
-def add_signal(app: web.Application) -> None:
-    async def note(_: web.Request, response: web.StreamResponse) -> None:
-        response.headers["X-New"] = "new"
-
-    app.on_response_prepare.append(note)
+async def new_header(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["X-New"] = "new"
 
 
-def quart_changing() -> Quart:
-    """GET / answers."""
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        return "old"
-
-    return app
+async def quart_new() -> str:
+    return "new"
 
 
-def quart_route(app: Quart) -> None:
-    async def new() -> str:
-        return "new"
-
-    app.add_url_rule("/new", view_func=new)
-
-
-def quart_hook(app: Quart) -> None:
-    async def new() -> str:
-        return "new"
-
-    app.before_request(new)
-
-
-CHANGES_OF_AIOHTTP: dict[str, Callable[[web.Application], None]] = {
+CHANGES_OF_AIOHTTP: dict[str, Callable[[web.Application], object]] = {
     "app[key] = …": set_key,
     "app[key] is changed within": change_value,
-    "app.router.add_get": add_route,
-    "app.middlewares.append": add_middleware,
-    "app.on_response_prepare.append": add_signal,
+    "app.router.add_get": lambda app: app.router.add_get("/new", new),
+    "app.middlewares.append": lambda app: app.middlewares.append(new_around),
+    "app.on_response_prepare.append": lambda app: app.on_response_prepare.append(new_header),
 }
-CHANGES_OF_QUART: dict[str, Callable[[Quart], None]] = {
-    "app.add_url_rule": quart_route,
-    "app.before_request": quart_hook,
+CHANGES_OF_QUART: dict[str, Callable[[Quart], object]] = {
+    "app.add_url_rule": lambda app: app.add_url_rule("/new", view_func=quart_new),
+    "app.before_request": lambda app: app.before_request(quart_new),
 }
-
-
 BEFORE, AFTER = "before the first request", "after the first request"
 CHANGES: Variants = {
     AIOHTTP: {
@@ -230,21 +170,21 @@ CHANGES: Variants = {
 
 
 @variants("change-after-start", CHANGES)
-def ask_change(changing: tuple[Callable[[], App], Callable[[Any], None], str]) -> Answer:
+def ask_change(changing: tuple[Callable[[], App], Callable[[Any], object], str]) -> Answer:
     """changing: the application, what is done to it while it serves, and when."""
     application, change, when = changing
     app = application()
+
+    async def do() -> str:
+        try:
+            change(app)
+        except Exception as error:
+            return type(error).__name__
+        return ""
+
     with serve(app) as server:
         if when == AFTER:
             get(server.port, "/")
-
-        async def do() -> str:
-            try:
-                change(app)
-            except Exception as error:
-                return type(error).__name__
-            return ""
-
         with warned() as names:
             refused = server.call(do())
         replies = [get(server.port, target) for target in ("/", "/new")]
@@ -255,17 +195,21 @@ def ask_change(changing: tuple[Callable[[], App], Callable[[Any], None], str]) -
     return Answer(f"{said}, it {effect}", f"afterwards / and /new answered {statuses}; {said}")
 
 
-def _post(port: int) -> int:
+def _post(port: int) -> str:
     with Wire(port) as wire:
         wire.request("POST", "/", body=b"x" * 100)
-        return wire.answer().status
+        return f"{wire.answer().status} to 100 bytes"
 
 
-@experiment("config-after-start", QUART, 'app.config["LIMIT"]', "LIMIT", "new")
+def _get(port: int) -> str:
+    return get(port, "/").text
+
+
+@experiment("config-after-start", QUART, 'app.config["LIMIT"]', "LIMIT", "new", _get)
 @experiment(
-    "config-after-start", QUART, 'app.config["MAX_CONTENT_LENGTH"]', "MAX_CONTENT_LENGTH", 10
+    "config-after-start", QUART, 'app.config["MAX_CONTENT_LENGTH"]', "MAX_CONTENT_LENGTH", 10, _post
 )
-def change_config(name: str, value: Any) -> Answer:
+def change_config(name: str, value: Any, state: Callable[[int], str]) -> Answer:
     app = Quart(__name__)
     app.config["LIMIT"] = "old"
 
@@ -278,17 +222,11 @@ def change_config(name: str, value: Any) -> Answer:
         return f"{len(await request.get_data())} bytes"
 
     with serve(app) as server:
-        before = _state(server, name)
+        before = state(server.port)
         app.config[name] = value
-        after = _state(server, name)
+        after = state(server.port)
     changed = "the next request obeys it" if before != after else "it is not obeyed"
     return Answer(changed, f"before the change the answer was {before}, after it {after}")
-
-
-def _state(server: Live, name: str) -> str:
-    if name == "MAX_CONTENT_LENGTH":
-        return f"{_post(server.port)} to 100 bytes"
-    return get(server.port, "/").text
 
 
 @experiment("config-after-start", AIOHTTP, "client_max_size")
@@ -301,26 +239,20 @@ def look_for_limits() -> Answer:
     app = web.Application(client_max_size=1000)
     app.router.add_post("/", take)
     with serve(app) as server:
-        status = _post(server.port)
+        posted = _post(server.port)
     public = [name for name in dir(app) if "max" in name and not name.startswith("_")]
     if public:
         return Answer("there is a setting", f"an Application has {', '.join(public)}")
     return Answer(
         NONE,
-        f"{status} to 100 bytes where 1,000 are allowed; an Application shows no limit that could "
+        f"{posted} where 1,000 are allowed; an Application shows no limit that could "
         "be changed: client_max_size is given once, to its constructor",
     )
 
 
-def in_app(request: web.Request) -> str:
-    return request.app[LIMIT]
-
-
-def in_config_dict(request: web.Request) -> str:
-    return request.config_dict[LIMIT]
-
-
-def aiohttp_nested(look: Callable[[web.Request], str], shadowed: bool = False) -> web.Application:
+def aiohttp_nested(
+    look: Callable[[web.Request], str], *, shadowed: bool = False
+) -> web.Application:
     """shadowed: the nested application keeps something under the same key."""
 
     async def handler(request: web.Request) -> web.Response:
@@ -329,50 +261,47 @@ def aiohttp_nested(look: Callable[[web.Request], str], shadowed: bool = False) -
         except KeyError:
             return web.Response(text="KeyError")
 
-    outer, inner = web.Application(), web.Application()
+    outer, inner = web.Application(), answering(handler)
     outer[LIMIT] = "the outer one's"
     if shadowed:
         inner[LIMIT] = "the nested one's"
-    inner.router.add_get("/", handler)
     outer.add_subapp("/inner", inner)
     return outer
 
 
 def quart_nested(look: Callable[[], str]) -> Quart:
-    inner = Blueprint("inner", __name__, url_prefix="/inner")
-
-    @inner.get("/")
-    async def handler() -> str:
-        return look()
-
-    app = Quart(__name__)
+    app, inner = Quart(__name__), Blueprint("inner", __name__, url_prefix="/inner")
     app.config["LIMIT"] = "the outer one's"
 
     @app.before_request
     async def store() -> None:
         g.limit = "the outer one's"
 
+    @inner.get("/")
+    async def handler() -> str:
+        return look()
+
     app.register_blueprint(inner)
     return app
 
 
-def in_config() -> str:
-    return str(current_app.config.get("LIMIT", "nothing"))
-
-
-def in_g() -> str:
-    return str(g.get("limit", "nothing"))
+def in_config_dict(request: web.Request) -> str:
+    return request.config_dict[LIMIT]
 
 
 NESTED: Variants = {
     AIOHTTP: {
-        "request.app[key]": partial(aiohttp_nested, in_app),
+        "request.app[key]": partial(aiohttp_nested, lambda request: request.app[LIMIT]),
         "request.config_dict[key]": partial(aiohttp_nested, in_config_dict),
-        "request.config_dict[key], both have it": partial(aiohttp_nested, in_config_dict, True),
+        "request.config_dict[key], both have it": partial(
+            aiohttp_nested, in_config_dict, shadowed=True
+        ),
     },
     QUART: {
-        'current_app.config["LIMIT"]': partial(quart_nested, in_config),
-        "g.limit": partial(quart_nested, in_g),
+        'current_app.config["LIMIT"]': partial(
+            quart_nested, lambda: current_app.config.get("LIMIT", "nothing")
+        ),
+        "g.limit": partial(quart_nested, lambda: g.get("limit", "nothing")),
     },
 }
 

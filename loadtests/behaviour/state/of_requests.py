@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -22,9 +22,10 @@ from quart import (
     websocket,
 )
 
+from loopbench.loadtests.behaviour.framework.applications import answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
-from loopbench.loadtests.behaviour.framework.question import NONE, Answer
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.order.layers import shake_hands, until_closed
@@ -49,23 +50,20 @@ def aiohttp_remembering(key: Any) -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.get(key, "nothing"))
 
-    app = web.Application(middlewares=[store])
-    app.router.add_get("/", handler)
-    return app
+    return answering(handler, store)
 
 
-def quart_remembering(in_g: bool) -> Quart:
+def quart_remembering(where: Any) -> Quart:
+    """where: `g` or `request`."""
     app = Quart(__name__)
 
     @app.before_request
     async def store() -> None:
         if request.query_string == b"store":
-            where: Any = g if in_g else request
             where.user = "Ada"
 
     @app.get("/")
     async def handler() -> str:
-        where: Any = g if in_g else request
         return str(getattr(where, "user", "nothing"))
 
     return app
@@ -77,8 +75,8 @@ REMEMBERING: Variants = {
         'web.RequestKey("user", str)': lambda: aiohttp_remembering(web.RequestKey("user", str)),
     },
     QUART: {
-        "g.user": partial(quart_remembering, True),
-        "request.user": partial(quart_remembering, False),
+        "g.user": partial(quart_remembering, g),
+        "request.user": partial(quart_remembering, request),
     },
 }
 
@@ -116,8 +114,7 @@ def aiohttp_costing(key: Any, seen: Seen) -> web.Application:
     async def prepare(_: web.Request, response: web.StreamResponse) -> None:
         seen(f"on_response_prepare finds {response.get(key)}")
 
-    app = web.Application(middlewares=[read])
-    app.router.add_get("/", handler)
+    app = answering(handler, read)
     app.on_response_prepare.append(prepare)
     return app
 
@@ -166,94 +163,79 @@ def ask_cost(application: Callable[[Seen], App]) -> Answer:
     )
 
 
-@experiment("response-storage", QUART, 'response["cost"]')
-def look_at_a_response() -> Answer:
-    """Whether a response is a mapping at all."""
-    has = [name for name in ("__setitem__", "__getitem__") if hasattr(Response, name)]
-    if has:
-        return Answer(f"a response has {', '.join(has)}", "Quart's Response is a mapping now")
-    return Answer(NONE, "a Response of Quart has no __setitem__; the nearest thing is g")
+async def store() -> str:
+    g.user = "Ada"
+    return ""
 
 
-async def _look(seen: Seen) -> None:
-    seen(f"found {g.get('user', 'nothing')}")
+Look = Callable[[], Coroutine[Any, Any, str]]
 
 
-def next_request(app: Quart, seen: Seen) -> None:
-    @app.get("/")
-    async def store() -> str:
-        g.user = "Ada"
-        return ""
-
-    @app.get("/look")
-    async def look() -> str:
-        await _look(seen)
-        return ""
+def in_next_request(app: Quart, look: Look) -> None:
+    app.add_url_rule("/", "store", store)
+    app.add_url_rule("/look", "look", look)
 
 
-def before_serving(app: Quart, seen: Seen) -> None:
+def set_before_serving(app: Quart, look: Look) -> None:
     @app.before_serving
-    async def store() -> None:
-        g.user = "Ada"
+    async def begin() -> None:
+        await store()
 
-    @app.get("/look")
-    async def look() -> str:
-        await _look(seen)
-        return ""
+    app.add_url_rule("/look", "look", look)
 
 
-def teardown(app: Quart, seen: Seen) -> None:
-    @app.get("/look")
-    async def store() -> str:
-        g.user = "Ada"
-        return ""
+def in_teardown(app: Quart, look: Look) -> None:
+    app.add_url_rule("/look", "store", store)
 
     @app.teardown_appcontext
     async def after(_: BaseException | None) -> None:
         if "user" in g:
-            await _look(seen)
+            await look()
 
 
-def called_coroutine(app: Quart, seen: Seen) -> None:
+def in_coroutine(app: Quart, look: Look) -> None:
     @app.get("/look")
-    async def store() -> str:
+    async def handler() -> str:
         g.user = "Ada"
-        await _look(seen)
+        return await look()
+
+
+def in_background_task(app: Quart, look: Look) -> None:
+    @app.get("/look")
+    async def handler() -> str:
+        g.user = "Ada"
+        app.add_background_task(look)
         return ""
 
 
-def background_task(app: Quart, seen: Seen) -> None:
+def in_app_context(app: Quart, look: Look) -> None:
     @app.get("/look")
-    async def store() -> str:
-        g.user = "Ada"
-        app.add_background_task(_look, seen)
-        return ""
-
-
-def app_context(app: Quart, seen: Seen) -> None:
-    @app.get("/look")
-    async def store() -> str:
+    async def handler() -> str:
         g.user = "Ada"
         async with app.app_context():
-            await _look(seen)
-        return ""
+            return await look()
 
 
-PLACES: dict[str, Callable[[Quart, Seen], None]] = {
-    "in a coroutine that the handler awaits": called_coroutine,
-    "in teardown_appcontext": teardown,
-    "in the next request": next_request,
-    "set in before_serving": before_serving,
-    "in app.add_background_task": background_task,
-    "in a new app_context": app_context,
+PLACES: dict[str, Callable[[Quart, Look], None]] = {
+    "in a coroutine that the handler awaits": in_coroutine,
+    "in teardown_appcontext": in_teardown,
+    "in the next request": in_next_request,
+    "set in before_serving": set_before_serving,
+    "in app.add_background_task": in_background_task,
+    "in a new app_context": in_app_context,
 }
 
 
 @variants("g-lifetime", {QUART: PLACES})
-def ask_g(build: Callable[[Quart, Seen], None]) -> Answer:
+def ask_g(build: Callable[[Quart, Look], None]) -> Answer:
     """Whether what was put into g is found in another place."""
     app, seen = Quart(__name__), Seen()
-    build(app, seen)
+
+    async def look() -> str:
+        seen(f"found {g.get('user', 'nothing')}")
+        return ""
+
+    build(app, look)
     with serve(app) as server, Wire(server.port) as wire:
         for target in ("/", "/look"):  # on one connection, so that it is not that which ends g
             wire.request("GET", target)
@@ -262,21 +244,6 @@ def ask_g(build: Callable[[Quart, Seen], None]) -> Answer:
             return Answer("nobody looked", f"events: {', '.join(seen.events) or 'none'}")
     found = "found" if "found Ada" in seen else "not found"
     return Answer(found, f"where it was looked for: {', '.join(seen.events)}")
-
-
-@experiment("g-lifetime", AIOHTTP, "g")
-def look_for_g() -> Answer:
-    """Whether aiohttp has one at all."""
-    has = [
-        name for name in ("g", "current_app", "request", "current_request") if hasattr(web, name)
-    ]
-    if has:
-        return Answer(f"there is {', '.join(has)}", f"aiohttp.web has {', '.join(has)}")
-    return Answer(
-        NONE,
-        "aiohttp.web has no g, current_app or request; the nearest thing is request[key], or a "
-        "context variable of one's own",
-    )
 
 
 @experiment("session-default", QUART)
@@ -330,70 +297,38 @@ def _forged(cookie: str) -> str:
     return f"{name}={other}.{value.partition('.')[2]}"
 
 
-@experiment("session-default", AIOHTTP)
-def look_for_sessions() -> Answer:
-    """Whether aiohttp brings one along."""
-    has = [name for name in ("session", "Session", "get_session") if hasattr(web, name)]
-    if has:
-        return Answer(f"there is {', '.join(has)}", f"aiohttp.web has {', '.join(has)}")
-    return Answer(
-        NONE, "aiohttp.web has no session; the nearest thing is the package aiohttp-session"
-    )
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+_kept: set[asyncio.Task[Any]] = set()
 
 
-Work = Callable[[], Awaitable[None]]
-
-_kept: set[asyncio.Task[None]] = set()
-
-
-def _keep(task: asyncio.Task[None]) -> None:
+def begin(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """asyncio.create_task, and keep the task until it is done."""
+    task = asyncio.create_task(coroutine)
     _kept.add(task)
     task.add_done_callback(_kept.discard)
 
 
-def create_task(_: Quart, work: Work) -> None:
-    async def run() -> None:
-        await work()
-
-    _keep(asyncio.create_task(run()))
-
-
-def copied(app: Quart, work: Work) -> None:
-    create_task(app, copy_current_request_context(work))
-
-
-def background(app: Quart, work: Work) -> None:
-    app.add_background_task(work)
-
-
-def thread(_: Quart, work: Work) -> None:
+def in_executor(_: Quart, work: Work) -> None:
     """A thread of the pool: no context variables are handed over."""
-    asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(_run(work)))
+    asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(work()))
 
 
-def to_thread(app: Quart, work: Work) -> None:
+def to_thread(_: Quart, work: Work) -> None:
     """A thread that is given the context variables."""
-
-    async def run() -> None:
-        await asyncio.to_thread(lambda: asyncio.run(_run(work)))
-
-    create_task(app, run)
-
-
-async def _run(work: Work) -> None:
-    await work()
+    begin(asyncio.to_thread(lambda: asyncio.run(work())))
 
 
 BEGINS: dict[str, Callable[[Quart, Work], None]] = {
-    "asyncio.create_task": create_task,
-    "copy_current_request_context": copied,
-    "app.add_background_task": background,
-    "run_in_executor": thread,
+    "asyncio.create_task": lambda _, work: begin(work()),
+    "copy_current_request_context": lambda _, work: begin(copy_current_request_context(work)()),
+    "app.add_background_task": lambda app, work: app.add_background_task(work),
+    "run_in_executor": in_executor,
     "asyncio.to_thread": to_thread,
 }
 
 
-def quart_beginning(begin: Callable[[Quart, Work], None], seen: Seen) -> Quart:
+def quart_beginning(begins: Callable[[Quart, Work], None], seen: Seen) -> Quart:
     app = Quart(__name__)
 
     async def look() -> None:
@@ -411,7 +346,7 @@ def quart_beginning(begin: Callable[[Quart, Work], None], seen: Seen) -> Quart:
     @app.post("/")
     async def handler() -> str:
         g.user = "Ada"
-        begin(app, look)
+        begins(app, look)
         return ""
 
     @app.teardown_request
@@ -441,7 +376,7 @@ def aiohttp_passing_on(body_read: bool, seen: Seen) -> web.Application:
         request[USER] = "Ada"
         if body_read:
             await request.read()
-        _keep(asyncio.create_task(look(request)))
+        begin(look(request))
         return web.Response()
 
     app = web.Application()
@@ -454,7 +389,7 @@ IN_TASKS: Variants = {
         "the request is passed on": partial(aiohttp_passing_on, False),
         "the request is passed on, its body read before": partial(aiohttp_passing_on, True),
     },
-    QUART: {name: partial(quart_beginning, begin) for name, begin in BEGINS.items()},
+    QUART: {name: partial(quart_beginning, begins) for name, begins in BEGINS.items()},
 }
 
 
@@ -542,3 +477,36 @@ def ask_websocket(application: Callable[[], App]) -> Answer:
         return Answer("no two messages", f"the WebSocket said {frame!r}")
     same = "the same for the second message" if said[0] == said[1] else "not for the second message"
     return Answer(f"{said[0]}, {same}", f"the two messages were {said[0]!r} and {said[1]!r}")
+
+
+@experiment(
+    "response-storage",
+    QUART,
+    'response["cost"]',
+    Response,
+    ("__setitem__", "__getitem__"),
+    "a Response of Quart has no __setitem__; the nearest thing is g",
+)
+@experiment(
+    "g-lifetime",
+    AIOHTTP,
+    "g",
+    web,
+    ("g", "current_app", "request", "current_request"),
+    "aiohttp.web has no g, current_app or request; the nearest thing is request[key], or a "
+    "context variable of one's own",
+)
+@experiment(
+    "session-default",
+    AIOHTTP,
+    DEFAULT,
+    web,
+    ("session", "Session", "get_session"),
+    "aiohttp.web has no session; the nearest thing is the package aiohttp-session",
+)
+def look_for_a_counterpart(where: Any, names: Sequence[str], nearest: str) -> Answer:
+    """Whether one framework has what the other one has, under any of these names."""
+    has = ", ".join(name for name in names if hasattr(where, name))
+    return (
+        Answer(f"there is {has}", f"{where.__name__} has {has}") if has else Answer(NONE, nearest)
+    )
