@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import tempfile
 import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from quart import Quart, abort, jsonify, request, send_file, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from loopbench.loadtests.behaviour.framework.applications import answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -24,10 +27,10 @@ from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.order.layers import (
     AIOHTTP,
     QUART,
-    Layer,
+    Make,
     Talk,
     aiohttp_app,
-    layered,
+    asgi,
     layers,
     quart_app,
     shake_hands,
@@ -36,10 +39,13 @@ from loopbench.loadtests.behaviour.order.layers import (
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 Hook = Callable[[Any], Awaitable[Any]]
 
 LINE = "\nappended"
 BINARY = bytes(range(256))
+OCTETS = "application/octet-stream"
+PLAIN = {"Content-Type": "text/plain"}
 KINDS = ("text", "JSON", "binary body", "file", "stream", "404")
 
 
@@ -73,63 +79,6 @@ async def append_to_text_of(response: Any) -> Any:
     return response
 
 
-def aiohttp_kinds(middleware: Any, stored: str, released: threading.Event) -> web.Application:
-    async def binary(_: web.Request) -> web.Response:
-        return web.Response(body=BINARY, content_type="application/octet-stream")
-
-    async def text(_: web.Request) -> web.Response:
-        return web.Response(text="hello")
-
-    async def as_json(_: web.Request) -> web.Response:
-        return web.json_response({"hello": "world"})
-
-    async def file(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(stored)
-
-    async def stream(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        response.content_type = "text/plain"
-        await response.prepare(request)
-        async for piece in _pieces(released):
-            await response.write(piece)
-        return response
-
-    app = web.Application(middlewares=[middleware])
-    handlers = {"text": text, "JSON": as_json, "binary body": binary, "file": file}
-    for name, handler in handlers.items():
-        app.router.add_get(_target(name), handler)
-    app.router.add_get(_target("stream"), stream)
-    return app
-
-
-def quart_kinds(hook: Hook, stored: str, released: threading.Event) -> Quart:
-    app = Quart(__name__)
-    app.after_request(hook)
-    plain = {"Content-Type": "text/plain"}
-
-    @app.get(_target("text"))
-    async def text() -> Any:
-        return "hello", plain
-
-    @app.get(_target("JSON"))
-    async def as_json() -> Any:
-        return jsonify(hello="world")
-
-    @app.get(_target("binary body"))
-    async def binary() -> Any:
-        return BINARY, {"Content-Type": "application/octet-stream"}
-
-    @app.get(_target("file"))
-    async def file() -> Any:
-        return await send_file(stored)
-
-    @app.get(_target("stream"))
-    async def stream() -> Any:
-        return _pieces(released), plain
-
-    return app
-
-
 async def _pieces(released: threading.Event) -> AsyncIterator[bytes]:
     """The second piece is made when the first has arrived, or was long waited for."""
     yield b"one, "
@@ -137,42 +86,85 @@ async def _pieces(released: threading.Event) -> AsyncIterator[bytes]:
     yield b"two"
 
 
-def _target(kind: str) -> str:
-    return "/" + kind.replace(" ", "-")
+Kinds = Callable[[str, str, threading.Event], App]
+"""An application whose GET / answers in that kind; a file is at that path."""
 
 
-APPENDING = (
-    (AIOHTTP, "response.text += line", partial(aiohttp_kinds, append)),
-    (AIOHTTP, "text/plain only", partial(aiohttp_kinds, append_to_text)),
-    (QUART, "response.set_data(… + line)", partial(quart_kinds, append_to)),
-    (QUART, "text/plain only", partial(quart_kinds, append_to_text_of)),
-)
+def aiohttp_kinds(middleware: Any, kind: str, path: str, released: threading.Event) -> App:
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers=PLAIN)
+        await response.prepare(request)
+        async for piece in _pieces(released):
+            await response.write(piece)
+        return response
+
+    answers: dict[str, Callable[[], web.StreamResponse]] = {
+        "text": lambda: web.Response(text="hello"),
+        "JSON": lambda: web.json_response({"hello": "world"}),
+        "binary body": lambda: web.Response(body=BINARY, content_type=OCTETS),
+        "file": lambda: web.FileResponse(path),
+    }
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await stream(request) if kind == "stream" else answers[kind]()
+
+    return answering(handler, middleware)
 
 
-def ask_appended(application: Callable[[str, threading.Event], App], kind: str) -> Answer:
+def quart_kinds(hook: Hook, kind: str, path: str, released: threading.Event) -> App:
+    answers: dict[str, Callable[[], Any]] = {
+        "text": lambda: ("hello", PLAIN),
+        "JSON": lambda: jsonify(hello="world"),
+        "binary body": lambda: (BINARY, {"Content-Type": OCTETS}),
+        "file": lambda: send_file(path),
+        "stream": lambda: (_pieces(released), PLAIN),
+    }
+    app = Quart(__name__)
+    app.after_request(hook)
+
+    @app.get("/")
+    async def handler() -> Any:
+        answer = answers[kind]()
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return app
+
+
+APPENDING: dict[tuple[str, str], Kinds] = {
+    (AIOHTTP, "response.text += line"): partial(aiohttp_kinds, append),
+    (AIOHTTP, "text/plain only"): partial(aiohttp_kinds, append_to_text),
+    (QUART, "response.set_data(… + line)"): partial(quart_kinds, append_to),
+    (QUART, "text/plain only"): partial(quart_kinds, append_to_text_of),
+}
+
+
+def ask_appended(application: Kinds, kind: str) -> Answer:
     released = threading.Event()
     with tempfile.NamedTemporaryFile(suffix=".txt") as stored:
         stored.write(b"hello")
         stored.flush()
-        with serve(application(stored.name, released)) as server, Wire(server.port) as wire:
+        app = application(kind, stored.name, released)
+        with serve(app) as server, Wire(server.port) as wire:
             return _stream(wire, released) if kind == "stream" else _whole(wire, kind)
 
 
-for stack, way, application in APPENDING:
+for (stack, way), application in APPENDING.items():
     for kind in KINDS:
         experiment("appending-middleware", stack, f"{way}: {kind}", application, kind)(ask_appended)
 
 
 def _whole(wire: Wire, kind: str) -> Answer:
-    wire.request("GET", _target(kind))
+    wire.request("GET", "/missing" if kind == "404" else "/")
     try:
         reply = wire.answer()
     except NoAnswer as error:
         return Answer("cut off", f"no whole answer: {error}")
     words = [f"{reply.status}", _appended(reply.body)]
-    is_json = (reply.header("content-type") or "").startswith("application/json")
-    if is_json and not _parses(reply.body):
-        words.append("no JSON any more")
+    if (reply.header("content-type") or "").startswith("application/json"):
+        try:
+            json.loads(reply.body)
+        except ValueError:
+            words.append("no JSON any more")
     if kind == "binary body" and reply.status == 200 and reply.body != BINARY:
         words.append("other bytes than before")
     return Answer(", ".join(words), f"{len(reply.body)} bytes that end with {reply.body[-20:]!r}")
@@ -180,11 +172,10 @@ def _whole(wire: Wire, kind: str) -> Answer:
 
 def _stream(wire: Wire, released: threading.Event) -> Answer:
     """Whether its beginning comes before its end has been made, and whether it has an end."""
-    wire.request("GET", _target("stream"), [("Connection", "close")])
-    try:
+    wire.request("GET", "/", [("Connection", "close")])
+    begun = b""
+    with suppress(NoAnswer):
         begun = wire.some(1.0)
-    except NoAnswer:
-        begun = b""
     released.set()
     head, _, body = (begun + wire.rest()).partition(b"\r\n\r\n")
     if b"chunked" in head and not body.endswith(b"0\r\n\r\n"):
@@ -198,14 +189,6 @@ def _stream(wire: Wire, released: threading.Event) -> Answer:
 
 def _appended(body: bytes) -> str:
     return "appended" if body.endswith(LINE.encode()) else "not appended"
-
-
-def _parses(body: bytes) -> bool:
-    try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True
 
 
 NOT_FOUND = {"no route": "/missing", "raised by a handler": "/raised", "returned": "/returned"}
@@ -299,14 +282,14 @@ def ask_404(application: Callable[[], App], target: str) -> Answer:
     return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
 
 
-NOT_FOUND_AS_JSON: tuple[tuple[str, str, Callable[[], App]], ...] = (
-    (AIOHTTP, "as in the tutorials", partial(aiohttp_404, of_the_tutorials)),
-    (AIOHTTP, "status=404", partial(aiohttp_404, with_status)),
-    (QUART, "errorhandler(404) without a status", with_errorhandler),
-    (QUART, "errorhandler(404), 404", partial(with_errorhandler, 404)),
-    (QUART, "after_request", with_after_request),
-)
-for stack, way, not_found in NOT_FOUND_AS_JSON:
+NOT_FOUND_AS_JSON: dict[tuple[str, str], Callable[[], App]] = {
+    (AIOHTTP, "as in the tutorials"): partial(aiohttp_404, of_the_tutorials),
+    (AIOHTTP, "status=404"): partial(aiohttp_404, with_status),
+    (QUART, "errorhandler(404) without a status"): with_errorhandler,
+    (QUART, "errorhandler(404), 404"): partial(with_errorhandler, 404),
+    (QUART, "after_request"): with_after_request,
+}
+for (stack, way), not_found in NOT_FOUND_AS_JSON.items():
     for name, target in NOT_FOUND.items():
         experiment("error-middleware-404", stack, f"{way}, {name}", not_found, target)(ask_404)
 
@@ -334,46 +317,35 @@ TALKS = {
 }
 
 
-def tag_on_prepare(app: web.Application, _: Seen) -> None:
-    async def tag(_: web.Request, response: web.StreamResponse) -> None:
-        response.headers[NAME] = "1"
-
-    app.on_response_prepare.append(tag)
+async def tag_prepared(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers[NAME] = "1"
 
 
-def tag_in_middleware(app: web.Application, _: Seen) -> None:
-    @web.middleware
-    async def tag(request: web.Request, handler: Any) -> web.StreamResponse:
-        response: web.StreamResponse = await handler(request)
-        response.headers[NAME] = "1"
-        return response
-
-    app.middlewares.append(tag)
+@web.middleware
+async def tag_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    response.headers[NAME] = "1"
+    return response
 
 
-def tag_exceptions_too(app: web.Application, _: Seen) -> None:
-    @web.middleware
-    async def tag(request: web.Request, handler: Any) -> web.StreamResponse:
-        try:
-            response: web.StreamResponse = await handler(request)
-        except web.HTTPException as error:
-            error.headers[NAME] = "1"
-            raise
-        response.headers[NAME] = "1"
-        return response
-
-    app.middlewares.append(tag)
+@web.middleware
+async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        error.headers[NAME] = "1"
+        raise
+    response.headers[NAME] = "1"
+    return response
 
 
-def tag_after_request(app: Quart, _: Seen) -> None:
-    @app.after_request
-    async def tag(response: Any) -> Any:
-        response.headers[NAME] = "1"
-        return response
+async def tag_response(response: Any) -> Any:
+    response.headers[NAME] = "1"
+    return response
 
 
-def tag_in_asgi(app: Quart, _: Seen) -> None:
-    inner = app.asgi_app
+@asgi
+def tag_in_asgi(inner: Any, _: Seen) -> Any:
     carriers = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
     async def tag(scope: Any, receive: Any, send: Any) -> None:
@@ -385,22 +357,27 @@ def tag_in_asgi(app: Quart, _: Seen) -> None:
 
         await inner(scope, receive, tagging)
 
-    app.asgi_app = tag  # type: ignore[method-assign]
+    return tag
 
 
-TAGGING: Variants = {
+TAGGING = {
     AIOHTTP: {
-        "on_response_prepare": tag_on_prepare,
-        "middleware": tag_in_middleware,
-        "middleware, except web.HTTPException": tag_exceptions_too,
+        "on_response_prepare": lambda app, _: app.on_response_prepare.append(tag_prepared),
+        "middleware": lambda app, _: app.middlewares.append(tag_answers),
+        "middleware, except web.HTTPException": lambda app, _: app.middlewares.append(
+            tag_exceptions_too
+        ),
     },
-    QUART: {"after_request": tag_after_request, "ASGI middleware": tag_in_asgi},
+    QUART: {
+        "after_request": lambda app, _: app.after_request(tag_response),
+        "ASGI middleware": tag_in_asgi,
+    },
 }
 
 
 @variants("header-on-prepare", layers(TAGGING))
-def ask_header(placed: tuple[str, Layer]) -> Answer:
-    with serve(layered(*placed, Seen())) as server:
+def ask_header(make: Make) -> Answer:
+    with serve(make(Seen())) as server:
         found = {name: talk(server.port) == "1" for name, talk in TALKS.items()}
     lacking = [name for name, has in found.items() if not has]
     on = ", ".join(name for name, has in found.items() if has) or "none of them"
@@ -408,20 +385,8 @@ def ask_header(placed: tuple[str, Layer]) -> Answer:
     return Answer(answer, f"of {len(found)} kinds of answers it is on {on}")
 
 
-def factory(name: str) -> Any:
-    """A function that makes the middleware."""
-
-    @web.middleware
-    async def tag(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
-        response.headers[name] = "1"
-        return response
-
-    return tag
-
-
 def undecorated(name: str) -> Any:
-    """The same without the decorator, which is what marks a middleware as new-style."""
+    """A function that makes the middleware, without the decorator that marks it as new-style."""
 
     async def tag(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
@@ -429,6 +394,11 @@ def undecorated(name: str) -> Any:
         return response
 
     return tag
+
+
+def factory(name: str) -> Any:
+    """The same with the decorator."""
+    return web.middleware(undecorated(name))
 
 
 def old_style(name: str) -> Any:
@@ -459,11 +429,10 @@ class Tag:
 
 
 def hook_factory(app: Quart, name: str) -> None:
+    @app.after_request
     def tag(response: Any) -> Any:
         response.headers[name] = "1"
         return response
-
-    app.after_request(tag)
 
 
 def asgi_class(app: Quart, name: str) -> None:
@@ -482,15 +451,18 @@ def asgi_class(app: Quart, name: str) -> None:
     app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
 
 
+NAMES = ("X-One", "X-Two")
+
+
 def aiohttp_twice(make: Callable[[str], Any]) -> web.Application:
     app = aiohttp_app(Seen())
-    app.middlewares.extend([make("X-One"), make("X-Two")])
+    app.middlewares.extend(make(name) for name in NAMES)
     return app
 
 
 def quart_twice(install: Callable[[Quart, str], None]) -> Quart:
     app = quart_app(Seen())
-    for name in ("X-One", "X-Two"):
+    for name in NAMES:
         install(app, name)
     return app
 
@@ -511,17 +483,17 @@ FACTORIES: Variants = {
 
 @variants("middleware-factory", FACTORIES)
 def ask_factory(application: Callable[[], App]) -> Answer:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with serve(application()) as server:
-            reply = get(server.port, "/")
-    warned = [warning.category.__name__ for warning in caught]
-    tags = [name for name in ("x-one", "x-two") if reply.header(name)]
+    with (
+        warnings.catch_warnings(record=True, action="always") as caught,
+        serve(application()) as server,
+    ):
+        reply = get(server.port, "/")
+    warned = " and ".join(sorted({warning.category.__name__ for warning in caught}))
+    tags = [name.lower() for name in NAMES if reply.header(name)]
     worked = {0: "neither ran", 1: "one of the two ran", 2: "each with its own parameter"}
-    said = f", {' and '.join(sorted(set(warned)))}" if warned else ""
     return Answer(
-        f"{reply.status}, {worked[len(tags)]}{said}",
-        f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(warned)}",
+        f"{reply.status}, {worked[len(tags)]}" + (f", {warned}" if warned else ""),
+        f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(caught)}",
     )
 
 
@@ -543,24 +515,27 @@ async def redirect(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def aiohttp_old_and_new(middleware: Any) -> web.Application:
-    def route(name: str) -> Handler:
-        async def handler(request: web.Request) -> web.Response:
-            return web.Response(text=f"{name} route, request.path {request.path}")
+    async def old(request: web.Request) -> web.Response:
+        return web.Response(text=f"/old route, request.path {request.path}")
 
-        return handler
+    async def new(request: web.Request) -> web.Response:
+        return web.Response(text=f"/new route, request.path {request.path}")
 
     app = web.Application(middlewares=[middleware])
-    app.add_routes([web.get(path, route(path)) for path in (OLD, NEW)])
+    app.add_routes([web.get(OLD, old), web.get(NEW, new)])
     return app
 
 
 def quart_old_and_new(install: Callable[[Quart], None]) -> Quart:
     app = Quart(__name__)
-    for path in (OLD, NEW):
 
-        @app.get(path, endpoint=path)
-        async def handler(path: str = path) -> str:
-            return f"{path} route, request.path {request.path}"
+    @app.get(OLD)
+    async def old() -> str:
+        return f"/old route, request.path {request.path}"
+
+    @app.get(NEW)
+    async def new() -> str:
+        return f"/new route, request.path {request.path}"
 
     install(app)
     return app
@@ -605,42 +580,27 @@ def ask_rewritten(application: Callable[[], App]) -> Answer:
     return Answer(f"{reply.status}, {reply.text}", f"GET {OLD} gave {reply.status}: {reply.text}")
 
 
-def refuse_in_middleware(app: web.Application, _: Seen) -> None:
-    @web.middleware
-    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        raise web.HTTPForbidden
-
-    app.middlewares.append(refuse)
+@web.middleware
+async def forbid(request: web.Request, handler: Handler) -> web.StreamResponse:
+    raise web.HTTPForbidden
 
 
-def refuse_before_request(app: Quart, _: Seen) -> None:
-    @app.before_request
-    async def refuse() -> tuple[str, int]:
-        return "no", 403
+async def refuse() -> tuple[str, int]:
+    return "no", 403
 
 
-def refuse_before_websocket(app: Quart, _: Seen) -> None:
-    @app.before_websocket
-    async def refuse() -> tuple[str, int]:
-        return "no", 403
+async def refuse_by_abort() -> None:
+    abort(403)
 
 
-def abort_before_websocket(app: Quart, _: Seen) -> None:
-    @app.before_websocket
-    async def refuse() -> None:
-        abort(403)
+async def accept_and_refuse() -> tuple[str, int]:
+    await websocket.accept()
+    return "no", 403
 
 
-def accept_before_websocket(app: Quart, _: Seen) -> None:
-    @app.before_websocket
-    async def refuse() -> tuple[str, int]:
-        await websocket.accept()
-        return "no", 403
-
-
-def refuse_in_asgi(app: Quart, _: Seen) -> None:
+@asgi
+def refuse_in_asgi(inner: Any, _: Seen) -> Any:
     """`close` before `accept` is how ASGI refuses."""
-    inner = app.asgi_app
 
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -649,25 +609,27 @@ def refuse_in_asgi(app: Quart, _: Seen) -> None:
         else:
             await inner(scope, receive, send)
 
-    app.asgi_app = refuse  # type: ignore[method-assign]
+    return refuse
 
 
-REFUSING: Variants = {
-    AIOHTTP: {"middleware raises HTTPForbidden": refuse_in_middleware},
+REFUSING = {
+    AIOHTTP: {"middleware raises HTTPForbidden": lambda app, _: app.middlewares.append(forbid)},
     QUART: {
-        "before_request returns 403": refuse_before_request,
-        "before_websocket returns 403": refuse_before_websocket,
-        "before_websocket aborts with 403": abort_before_websocket,
-        "before_websocket returns 403 after accept": accept_before_websocket,
+        "before_request returns 403": lambda app, _: app.before_request(refuse),
+        "before_websocket returns 403": lambda app, _: app.before_websocket(refuse),
+        "before_websocket aborts with 403": lambda app, _: app.before_websocket(refuse_by_abort),
+        "before_websocket returns 403 after accept": lambda app, _: app.before_websocket(
+            accept_and_refuse
+        ),
         "ASGI middleware closes": refuse_in_asgi,
     },
 }
 
 
 @variants("refuse-websocket", layers(REFUSING))
-def ask_refused(placed: tuple[str, Layer]) -> Answer:
+def ask_refused(make: Make) -> Answer:
     seen = Seen()
-    with serve(layered(*placed, seen)) as server:
+    with serve(make(seen)) as server:
         with Wire(server.port) as wire:
             try:
                 status = shake_hands(wire).split(b" ")[1].decode()

@@ -14,14 +14,14 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import Variants, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Reply, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
-Layer = Callable[[Any, Seen], None]
+Layer = Callable[[Any, Seen], object]
 """Puts itself around the handlers of an application, and reports."""
 
 Talk = Callable[[int], str]
@@ -29,7 +29,6 @@ Talk = Callable[[int], str]
 
 STOP_S = 15.0
 _OF_HANDLERS = frozenset(("handler", "first piece", "last piece", "accepted"))
-_CLOSE_FRAME = b"\x88\x80\0\0\0\0"
 
 
 def aiohttp_app(seen: Seen) -> web.Application:
@@ -99,6 +98,40 @@ def quart_app(seen: Seen) -> Quart:
     return app
 
 
+Make = Callable[[Seen], App]
+"""Makes an application whose layers and handlers report."""
+
+APPS: dict[str, Make] = {AIOHTTP: aiohttp_app, QUART: quart_app}
+
+
+def layered(stack: str, layer: Layer) -> Make:
+    """The application of that stack with the layer around it."""
+
+    def make(seen: Seen) -> App:
+        app = APPS[stack](seen)
+        layer(app, seen)
+        return app
+
+    return make
+
+
+def layers(table: Mapping[str, Mapping[str, Layer]]) -> dict[str, dict[str, Make]]:
+    """The table for `variants`, with an application for each layer."""
+    return {
+        stack: {setting: layered(stack, layer) for setting, layer in rows.items()}
+        for stack, rows in table.items()
+    }
+
+
+def asgi(middleware: Callable[[Any, Seen], Any]) -> Layer:
+    """ASGI middleware around a Quart application: it is given what was there before."""
+
+    def install(app: Quart, seen: Seen) -> None:
+        app.asgi_app = middleware(app.asgi_app, seen)  # type: ignore[method-assign]
+
+    return install
+
+
 def middleware(app: web.Application, seen: Seen) -> None:
     @web.middleware
     async def watching(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -127,10 +160,23 @@ def before_request(app: Quart, seen: Seen) -> None:
         seen("before_request")
 
 
+def before_websocket(app: Quart, seen: Seen) -> None:
+    @app.before_websocket
+    async def watching() -> None:
+        seen("before_websocket")
+
+
 def after_request(app: Quart, seen: Seen) -> None:
     @app.after_request
     async def watching(response: Any) -> Any:
         seen(f"after_request, {response.status_code}")
+        return response
+
+
+def after_websocket(app: Quart, seen: Seen) -> None:
+    @app.after_websocket
+    async def watching(response: Any) -> Any:
+        seen(f"after_websocket, {response.status_code if response else 'no response'}")
         return response
 
 
@@ -147,9 +193,8 @@ def errorhandler(app: Quart, seen: Seen) -> None:
         return "sorry", error.code or 500 if isinstance(error, HTTPException) else 500
 
 
-def asgi_middleware(app: Quart, seen: Seen) -> None:
-    inner = app.asgi_app
-
+@asgi
+def asgi_middleware(inner: Any, seen: Seen) -> Any:
     async def watching(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await inner(scope, receive, send)
@@ -170,35 +215,7 @@ def asgi_middleware(app: Quart, seen: Seen) -> None:
             raise
         seen("after")
 
-    app.asgi_app = watching  # type: ignore[method-assign]
-
-
-def before_websocket(app: Quart, seen: Seen) -> None:
-    @app.before_websocket
-    async def watching() -> None:
-        seen("before_websocket")
-
-
-def after_websocket(app: Quart, seen: Seen) -> None:
-    @app.after_websocket
-    async def watching(response: Any) -> Any:
-        seen(f"after_websocket, {response.status_code if response else 'no response'}")
-        return response
-
-
-def layered(stack: str, layer: Layer, seen: Seen) -> App:
-    """The application of that stack with the layer around it."""
-    app = aiohttp_app(seen) if stack == AIOHTTP else quart_app(seen)
-    layer(app, seen)
-    return app
-
-
-def layers(table: Mapping[str, Mapping[str, Layer]]) -> dict[str, dict[str, tuple[str, Layer]]]:
-    """The table for `variants`, where the function needs to know the stack."""
-    return {
-        stack: {setting: (stack, layer) for setting, layer in rows.items()}
-        for stack, rows in table.items()
-    }
+    return watching
 
 
 def told(reply: Reply) -> str:
@@ -219,7 +236,7 @@ def until_closed(wire: Wire) -> bytes:
     said = b""
     while b"\x88" not in said and (more := wire.some()):
         said += more
-    wire.send(_CLOSE_FRAME)
+    wire.send(b"\x88\x80\0\0\0\0")  # the closing frame
     return said
 
 
@@ -236,7 +253,7 @@ def fetch(target: str) -> Talk:
     return lambda port: told(get(port, target))
 
 
-LAYERS: Variants = {
+LAYERS: dict[str, dict[str, Layer]] = {
     AIOHTTP: {"middleware": middleware, "on_response_prepare": on_response_prepare},
     QUART: {
         "before_request": before_request,
@@ -246,7 +263,7 @@ LAYERS: Variants = {
         "ASGI middleware": asgi_middleware,
     },
 }
-WEBSOCKET_LAYERS: Variants = {
+WEBSOCKET_LAYERS: dict[str, dict[str, Layer]] = {
     **LAYERS,
     QUART: {
         **LAYERS[QUART],
@@ -256,18 +273,23 @@ WEBSOCKET_LAYERS: Variants = {
 }
 
 
-@variants("who-sees-404", layers(LAYERS), fetch("/missing"))
-@variants("who-sees-500", layers(LAYERS), fetch("/raise"))
-@variants("who-sees-streams", layers(LAYERS), fetch("/stream"))
-@variants("who-sees-websocket-handshake", layers(WEBSOCKET_LAYERS), websocket_talk)
-def ask_who_sees(placed: tuple[str, Layer], talk: Talk) -> Answer:
-    """What a layer sees when the application is talked to."""
-    stack, layer = placed
+def ask_who_sees(make: Make, name: str, talk: Talk) -> Answer:
+    """What the layer of that name sees when the application is talked to."""
     seen = Seen()
-    with serve(layered(stack, layer, seen)) as server:
+    with serve(make(seen)) as server:
         came_back = talk(server.port)
         server.stop(STOP_S)
-    (name,) = (name for name, one in WEBSOCKET_LAYERS[stack].items() if one is layer)
     noted = set(seen.events) - _OF_HANDLERS
     answer = "; ".join(seen.events) if noted else f"{name} sees nothing"
     return Answer(answer, f"in order: {'; '.join(seen.events) or 'nothing'}; got {came_back}")
+
+
+for question, table, talk in (
+    ("who-sees-404", LAYERS, fetch("/missing")),
+    ("who-sees-500", LAYERS, fetch("/raise")),
+    ("who-sees-streams", LAYERS, fetch("/stream")),
+    ("who-sees-websocket-handshake", WEBSOCKET_LAYERS, websocket_talk),
+):
+    for stack, rows in table.items():
+        for name, layer in rows.items():
+            experiment(question, stack, name, layered(stack, layer), name, talk)(ask_who_sees)

@@ -4,13 +4,13 @@ still runs when one of them answers or raises, or the client leaves."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
+from loopbench.loadtests.behaviour.framework.applications import answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,
@@ -20,16 +20,14 @@ from loopbench.loadtests.behaviour.framework.experiment import (
 )
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.framework.servers import serve
 from loopbench.loadtests.behaviour.order.layers import (
     AIOHTTP,
     QUART,
     STOP_S,
-    Layer,
+    Make,
     aiohttp_app,
-    layered,
     layers,
-    quart_app,
     told,
 )
 
@@ -54,19 +52,33 @@ def middlewares(app: web.Application, seen: Seen, names: tuple[str, ...] = BOTH)
     app.middlewares.extend(named(name) for name in names)
 
 
+def prepare(app: web.Application, seen: Seen, event: str = "on_response_prepare") -> None:
+    async def signalled(_: web.Request, __: web.StreamResponse) -> None:
+        seen(event)
+
+    app.on_response_prepare.append(signalled)
+
+
+def hook(app: Quart | Blueprint, seen: Seen, name: str) -> None:
+    @app.before_request
+    async def enter() -> None:
+        seen(f"{name} in")
+
+    @app.after_request
+    async def leave(response: Any) -> Any:
+        seen(f"{name} out")
+        return response
+
+
 def hooks(app: Quart, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
-    def named(name: str) -> None:
-        @app.before_request
-        async def enter() -> None:
-            seen(f"{name} in")
-
-        @app.after_request
-        async def leave(response: Any) -> Any:
-            seen(f"{name} out")
-            return response
-
     for name in names:
-        named(name)
+        hook(app, seen, name)
+
+
+def teardown(app: Quart | Blueprint, seen: Seen, event: str = "teardown") -> None:
+    @app.teardown_request
+    async def torn_down(_: BaseException | None) -> None:
+        seen(event)
 
 
 def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) -> None:
@@ -88,7 +100,7 @@ def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) 
 
 
 def hooks_and_asgi(app: Quart, seen: Seen) -> None:
-    hooks(app, seen, ("hook",))
+    hook(app, seen, "hook")
     asgi_middlewares(app, seen, ("ASGI middleware",))
 
 
@@ -103,9 +115,9 @@ TWO_LAYERS: Variants = {
 
 
 @variants("middleware-order", layers(TWO_LAYERS))
-def ask_order(placed: tuple[str, Layer]) -> Answer:
+def ask_order(make: Make) -> Answer:
     seen = Seen()
-    with serve(layered(*placed, seen)) as server:
+    with serve(make(seen)) as server:
         get(server.port, "/")
         server.stop(STOP_S)
     return Answer(", ".join(seen.events), f"{len(seen.events)} events: {', '.join(seen.events)}")
@@ -115,23 +127,9 @@ SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stop
 
 
 def aiohttp_hooks(seen: Seen) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        seen("handler")
-        return web.Response(text="hello")
-
-    @web.middleware
-    async def around(request: web.Request, handler: Any) -> web.StreamResponse:
-        seen("middleware in")
-        response: web.StreamResponse = await handler(request)
-        seen("middleware out")
-        return response
-
-    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
-        seen("on_response_prepare")
-
-    app = web.Application(middlewares=[around])
-    app.router.add_get("/", handler)
-    app.on_response_prepare.append(prepare)
+    app = aiohttp_app(seen)
+    middlewares(app, seen, ("middleware",))
+    prepare(app, seen)
     return app
 
 
@@ -139,23 +137,17 @@ def quart_hooks(seen: Seen) -> Quart:
     app = Quart(__name__)
 
     def note(event: str) -> Any:
-        async def hook(given: Any = None) -> Any:
+        async def hook(given: Any = None, **_: Any) -> Any:
             seen(event)
             return given
 
         return hook
 
-    def signalled(event: str) -> Any:
-        async def receiver(sender: Any, **_: Any) -> None:
-            seen(event)
-
-        return receiver
-
     app.before_request(note("before_request"))
     app.after_request(note("after_request"))
     app.teardown_appcontext(note("teardown_appcontext"))
-    request_started.connect(signalled("request_started"), app, weak=False)
-    request_finished.connect(signalled("request_finished"), app, weak=False)
+    request_started.connect(note("request_started"), app, weak=False)
+    request_finished.connect(note("request_finished"), app, weak=False)
 
     @app.teardown_request
     async def teardown(_: BaseException | None) -> None:
@@ -176,10 +168,10 @@ def quart_hooks(seen: Seen) -> Quart:
 
 
 @experiments("hooks-order", {AIOHTTP: aiohttp_hooks, QUART: quart_hooks})
-def ask_hooks(application: Callable[[Seen], App]) -> Answer:
+def ask_hooks(make: Make) -> Answer:
     """Start and stop have an application context too, whose teardown is not meant here."""
     seen = Seen()
-    with serve(application(seen)) as server:
+    with serve(make(seen)) as server:
         with Wire(server.port) as wire:
             seen(SENT)
             wire.request("GET", "/")
@@ -205,41 +197,21 @@ def subapps(seen: Seen) -> web.Application:
                 seen(f"{name} out")
             return response
 
-        async def prepare(_: web.Request, response: web.StreamResponse) -> None:
-            seen(f"{name} prepare")
-
-        app = web.Application(middlewares=[around])
-        app.on_response_prepare.append(prepare)
+        app = aiohttp_app(seen)
+        app.middlewares.append(around)
+        prepare(app, seen, f"{name} prepare")
         return app
 
-    async def handler(_: web.Request) -> web.Response:
-        seen("handler")
-        return web.Response(text="hello")
-
-    outer, inner = watched("outer"), watched("inner")
-    inner.router.add_get("/", handler)
-    outer.add_subapp("/inner", inner)
+    outer = watched("outer")
+    outer.add_subapp("/inner", watched("inner"))
     return outer
 
 
 def blueprints(seen: Seen) -> Quart:
-    def watch(name: str, where: Quart | Blueprint) -> None:
-        @where.before_request
-        async def enter() -> None:
-            seen(f"{name} in")
-
-        @where.after_request
-        async def leave(response: Any) -> Any:
-            seen(f"{name} out")
-            return response
-
-        @where.teardown_request
-        async def teardown(_: BaseException | None) -> None:
-            seen(f"{name} teardown")
-
     app, inner = Quart(__name__), Blueprint("inner", __name__, url_prefix="/inner")
-    watch("outer", app)
-    watch("inner", inner)
+    for name, where in (("outer", app), ("inner", inner)):
+        hook(where, seen, name)
+        teardown(where, seen, f"{name} teardown")
 
     @inner.get("/")
     async def handler() -> str:
@@ -263,16 +235,16 @@ NESTED: Variants = {
 
 
 @variants("nested-app-order", NESTED)
-def ask_nested(nested: tuple[Callable[[Seen], App], str]) -> Answer:
-    application, target = nested
+def ask_nested(nested: tuple[Make, str]) -> Answer:
+    make, target = nested
     seen = Seen()
-    with serve(application(seen)) as server:
+    with serve(make(seen)) as server:
         came_back = told(get(server.port, target))
         server.stop(STOP_S)
     return Answer(", ".join(seen.events), f"{len(seen.events)} events; got {came_back}")
 
 
-def aiohttp_refusing(seen: Seen, raises: bool = False) -> web.Application:
+def aiohttp_refusing(app: web.Application, seen: Seen, raises: bool = False) -> None:
     """The second of three middlewares answers."""
 
     @web.middleware
@@ -282,21 +254,15 @@ def aiohttp_refusing(seen: Seen, raises: bool = False) -> web.Application:
             raise web.HTTPForbidden
         return web.Response(status=403)
 
-    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
-        seen("on_response_prepare")
-
-    app = aiohttp_app(seen)
     middlewares(app, seen, ("first",))
     app.middlewares.append(refuse)
     middlewares(app, seen, ("third",))
-    app.on_response_prepare.append(prepare)
-    return app
+    prepare(app, seen)
 
 
-def quart_refusing(seen: Seen) -> Quart:
+def quart_refusing(app: Quart, seen: Seen) -> None:
     """The second of three pairs of hooks answers."""
-    app = quart_app(seen)
-    hooks(app, seen, ("first",))
+    hook(app, seen, "first")
 
     @app.before_request
     async def refuse() -> tuple[str, int]:
@@ -308,13 +274,8 @@ def quart_refusing(seen: Seen) -> Quart:
         seen("second out")
         return response
 
-    hooks(app, seen, ("third",))
-
-    @app.teardown_request
-    async def teardown(_: BaseException | None) -> None:
-        seen("teardown")
-
-    return app
+    hook(app, seen, "third")
+    teardown(app, seen)
 
 
 REFUSING: Variants = {
@@ -326,10 +287,10 @@ REFUSING: Variants = {
 }
 
 
-@variants("early-return", REFUSING)
-def ask_early(application: Callable[[Seen], App]) -> Answer:
+@variants("early-return", layers(REFUSING))
+def ask_early(make: Make) -> Answer:
     seen = Seen()
-    with serve(application(seen)) as server:
+    with serve(make(seen)) as server:
         came_back = told(get(server.port, "/"))
         server.stop(STOP_S)
     return Answer(", ".join(seen.events), f"got {came_back}")
@@ -352,14 +313,13 @@ def in_middleware(app: web.Application, seen: Seen) -> None:
     app.middlewares.extend([outer, broken])
 
 
+async def broken(*_: object) -> None:
+    raise RuntimeError("broken")
+
+
 def in_signal(app: web.Application, seen: Seen) -> None:
-    async def broken(_: web.Request, __: web.StreamResponse) -> None:
-        raise RuntimeError("broken")
-
-    async def later(_: web.Request, __: web.StreamResponse) -> None:
-        seen("the later one ran")
-
-    app.on_response_prepare.extend([broken, later])
+    app.on_response_prepare.append(broken)
+    prepare(app, seen, "the later one ran")
 
 
 def in_after_request(app: Quart, seen: Seen) -> None:
@@ -385,13 +345,9 @@ def in_after_request(app: Quart, seen: Seen) -> None:
 
 
 def in_teardown(app: Quart, seen: Seen) -> None:
-    @app.teardown_request
-    async def later(_: BaseException | None) -> None:
-        seen("the later one ran")
-
-    @app.teardown_request
-    async def broken(_: BaseException | None) -> None:
-        raise RuntimeError("broken")
+    """What is registered later runs earlier."""
+    teardown(app, seen, "the later one ran")
+    app.teardown_request(broken)
 
 
 RAISING: Variants = {
@@ -401,9 +357,9 @@ RAISING: Variants = {
 
 
 @variants("exception-in-after", layers(RAISING))
-def ask_raising(placed: tuple[str, Layer]) -> Answer:
+def ask_raising(make: Make) -> Answer:
     seen = Seen()
-    with serve(layered(*placed, seen)) as server:
+    with serve(make(seen)) as server:
         try:
             status = str(get(server.port, "/").status)
         except NoAnswer as error:
@@ -437,12 +393,8 @@ def aiohttp_working(seen: Seen) -> web.Application:
             seen("finally")
         return response
 
-    async def prepare(_: web.Request, __: web.StreamResponse) -> None:
-        seen("on_response_prepare")
-
-    app = web.Application(middlewares=[around])
-    app.router.add_get("/", handler)
-    app.on_response_prepare.append(prepare)
+    app = answering(handler, around)
+    prepare(app, seen)
     return app
 
 
@@ -478,9 +430,9 @@ def quart_working(seen: Seen) -> Quart:
     aiohttp_working,
     handler_cancellation=True,
 )
-def ask_left(application: Callable[[Seen], App], **options: bool) -> Answer:
+def ask_left(make: Make, **options: bool) -> Answer:
     seen = Seen()
-    with serve(application(seen), **options) as server:
+    with serve(make(seen), **options) as server:
         with Wire(server.port) as wire:
             wire.request("GET", "/")
             seen.wait("handler begins")

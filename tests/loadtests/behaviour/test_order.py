@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.order.layers import Layer, Make, layered
 from loopbench.loadtests.behaviour.order.sequence import (
     BOTH,
     asgi_middlewares,
@@ -21,19 +22,20 @@ from loopbench.loadtests.behaviour.order.sequence import (
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
-OTHER_SETTINGS = {
-    "list": partial(ask_order, (AIOHTTP, partial(middlewares, names=BOTH[::-1]))),
-    "hooks": partial(ask_order, (QUART, partial(hooks, names=BOTH[::-1]))),
-    "wrappers": partial(ask_order, (QUART, partial(asgi_middlewares, names=BOTH[::-1]))),
-    "three": partial(ask_order, (AIOHTTP, partial(middlewares, names=("a", "b", "c")))),
-    "no layer": partial(ask_raising, (QUART, lambda app, seen: None)),
+OTHER_SETTINGS: dict[str, tuple[Callable[[Make], Answer], str, Layer]] = {
+    "list": (ask_order, AIOHTTP, partial(middlewares, names=BOTH[::-1])),
+    "hooks": (ask_order, QUART, partial(hooks, names=BOTH[::-1])),
+    "wrappers": (ask_order, QUART, partial(asgi_middlewares, names=BOTH[::-1])),
+    "three": (ask_order, AIOHTTP, partial(middlewares, names=("a", "b", "c"))),
+    "no layer": (ask_raising, QUART, lambda app, seen: None),
 }
 """Experiments as the Questions have them, with something turned round."""
 
 
 def ask_other(key: Key) -> Answer:
     """Run one of OTHER_SETTINGS, in the process of an experiment."""
-    return OTHER_SETTINGS[key[0]]()
+    ask, stack, layer = OTHER_SETTINGS[key[0]]
+    return ask(layered(stack, layer))
 
 
 @pytest.fixture(scope="module")
