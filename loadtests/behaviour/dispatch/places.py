@@ -12,7 +12,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
 
@@ -39,35 +38,9 @@ from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """loop: the one that runs on the thread, None where none does."""
-
-    thread: threading.Thread
-    loop: asyncio.AbstractEventLoop | None
-
-    def on(self, server: Live) -> str:
-        """In words, as seen from a server."""
-        return f"{self._thread(server.thread)}, {self._loop(server.loop)}"
-
-    def _thread(self, serving: threading.Thread) -> str:
-        if self.thread is serving:
-            return "the loop's thread"
-        return "main thread" if self.thread is threading.main_thread() else "worker thread"
-
-    def _loop(self, serving: asyncio.AbstractEventLoop) -> str:
-        if self.loop is None:
-            return "no running loop"
-        return "on the server's loop" if self.loop is serving else "on a loop of its own"
-
-
-def here() -> Place:
-    """Where this is called."""
-    loop = None
-    with suppress(RuntimeError):
-        loop = asyncio.get_running_loop()
-    return Place(threading.current_thread(), loop)
+Loop = asyncio.AbstractEventLoop
+Place = tuple[threading.Thread, Loop | None]
+"""A thread, and the loop that runs on it; None where none does."""
 
 
 class Places:
@@ -76,25 +49,38 @@ class Places:
     def __init__(self) -> None:
         self.seen: list[Place] = []
 
-    def note(self) -> None:
-        """It is called here."""
-        self.seen.append(here())
+    def note(self, *_: Any) -> None:
+        """It is called here, whatever it is given."""
+        loop = None
+        with suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+        self.seen.append((threading.current_thread(), loop))
+
+    def words(self, server: Live) -> str:
+        """As seen from that server."""
+        threads = {threading.main_thread(): "main thread", server.thread: "the loop's thread"}
+        loops = {None: "no running loop", server.loop: "on the server's loop"}
+        places = (
+            f"{threads.get(thread, 'worker thread')}, {loops.get(loop, 'on a loop of its own')}"
+            for thread, loop in self.seen
+        )
+        return " and ".join(dict.fromkeys(places))
+
+    @property
+    def threads(self) -> list[str]:
+        """Their names, each once."""
+        return list(dict.fromkeys(repr(thread.name) for thread, _ in self.seen))
 
     def answer(self, server: Live) -> Answer:
         """Where it ran. Raises LookupError where it never did."""
         if not self.seen:
             raise LookupError("it was never called")
-        words = dict.fromkeys(place.on(server) for place in self.seen)
-        threads = dict.fromkeys(place.thread.name for place in self.seen)
+        times = "once" if len(self.seen) == 1 else f"{len(self.seen)} times"
         return Answer(
-            " and ".join(words),
-            f"called {_times(len(self.seen))}, on thread {' and '.join(map(repr, threads))}; the "
-            f"server's loop runs in thread {server.thread.name!r}",
+            self.words(server),
+            f"called {times}, on thread {' and '.join(self.threads)}; the server's loop runs in "
+            f"thread {server.thread.name!r}",
         )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 PORTS = range(20_000, 32_000)
@@ -156,14 +142,9 @@ def ask_place(application: Callable[[Plain], App]) -> Answer:
 def ask_sync_websocket() -> Answer:
     """A plain function registered for a WebSocket, which it can neither read nor write."""
     places, app = Places(), Quart(__name__)
-
-    @app.websocket("/")
-    def handler() -> None:
-        places.note()
-
-    with serve(app) as server:
-        with Wire(server.port) as wire:
-            shake_hands(wire, "/")
+    app.add_websocket("/", "handler", places.note)
+    with serve(app) as server, Wire(server.port) as wire:
+        shake_hands(wire, "/")
         return places.answer(server)
 
 
@@ -199,71 +180,51 @@ def ask_runner(run: Callable[[Places, Places, int], None]) -> Answer:
 
     threading.Thread(target=client).start()
     run(started, places, port)
-    (place,), (start,) = places.seen, started.seen
-    where = "main thread" if place.thread is threading.main_thread() else "another thread"
-    loop = "on the server's loop" if place.loop is start.loop else "on another loop"
+    ((thread, loop),), ((start_thread, start_loop),) = places.seen, started.seen
+    where = "main thread" if thread is threading.main_thread() else "another thread"
+    same = "on the server's loop" if loop is start_loop else "on another loop"
     return Answer(
-        f"{where}, {loop}",
-        f"it ran on thread {place.thread.name!r}, {loop}; the start-up hook on thread "
-        f"{start.thread.name!r}",
+        f"{where}, {same}",
+        f"it ran on thread {thread.name!r}, {same}; the start-up hook on thread "
+        f"{start_thread.name!r}",
     )
 
 
-def on_startup(app: web.Application, places: Places) -> None:
-    app.on_startup.append(lambda _: places.note())  # type: ignore[arg-type, return-value]
-
-
-def on_response_prepare(app: web.Application, places: Places) -> None:
-    app.on_response_prepare.append(lambda *_: places.note())  # type: ignore[arg-type]
-
-
-def plain_middleware(app: web.Application, places: Places) -> None:
+def plain_middleware(app: web.Application, note: Plain) -> None:
     """It hands on what the handler gives it: a coroutine, for aiohttp to await."""
 
     @web.middleware
     def watching(request: web.Request, handler: Any) -> Any:
-        places.note()
+        note()
         return handler(request)
 
     app.middlewares.append(watching)
 
 
-def before_serving(app: Quart, places: Places) -> None:
-    app.before_serving(places.note)
-
-
-def before_request(app: Quart, places: Places) -> None:
-    app.before_request(places.note)
-
-
-def after_request(app: Quart, places: Places) -> None:
+def after_request(app: Quart, note: Plain) -> None:
     @app.after_request
     def noting(response: Any) -> Any:
-        places.note()
+        note()
         return response
 
 
-def teardown_request(app: Quart, places: Places) -> None:
-    app.teardown_request(lambda _: places.note())
-
-
-def error_handler(app: Quart, places: Places) -> None:
+def error_handler(app: Quart, note: Plain) -> None:
     @app.errorhandler(404)
     def noting(_: Exception) -> tuple[str, int]:
-        places.note()
+        note()
         return "not there", 404
 
 
-def background_task(app: Quart, places: Places) -> None:
+def background_task(app: Quart, note: Plain) -> None:
     @app.before_request
     async def begin() -> None:
-        app.add_background_task(places.note)
+        app.add_background_task(note)
 
 
-def generator(app: Quart, places: Places) -> None:
+def generator(app: Quart, note: Plain) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(3):
-            places.note()
+            note()
             yield b"piece"
 
     @app.get("/stream")
@@ -271,34 +232,32 @@ def generator(app: Quart, places: Places) -> None:
         return pieces()
 
 
-HOOKS: Variants = {
-    AIOHTTP: {
-        "on_startup": (on_startup, "/"),
-        "on_response_prepare": (on_response_prepare, "/"),
-        "a middleware that returns handler(request)": (plain_middleware, "/"),
-    },
-    QUART: {
-        "before_serving": (before_serving, "/"),
-        "before_request": (before_request, "/"),
-        "after_request": (after_request, "/"),
-        "teardown_request": (teardown_request, "/"),
-        "errorhandler": (error_handler, "/missing"),
-        "add_background_task": (background_task, "/"),
-        "pieces of a generator that a route returns": (generator, "/stream"),
-    },
+Add = Callable[[Any, Any], object]
+"""Registers a plain function in an application; it may be given anything, and returns None."""
+
+AIOHTTP_HOOKS: dict[str, tuple[Add, str]] = {
+    "on_startup": (lambda app, note: app.on_startup.append(note), "/"),
+    "on_response_prepare": (lambda app, note: app.on_response_prepare.append(note), "/"),
+    "a middleware that returns handler(request)": (plain_middleware, "/"),
+}
+QUART_HOOKS: dict[str, tuple[Add, str]] = {
+    "before_serving": (lambda app, note: app.before_serving(note), "/"),
+    "before_request": (lambda app, note: app.before_request(note), "/"),
+    "after_request": (after_request, "/"),
+    "teardown_request": (lambda app, note: app.teardown_request(note), "/"),
+    "errorhandler": (error_handler, "/missing"),
+    "add_background_task": (background_task, "/"),
+    "pieces of a generator that a route returns": (generator, "/stream"),
 }
 
 
-@variants("sync-hooks", {AIOHTTP: HOOKS[AIOHTTP]}, aiohttp_calling)
-@variants("sync-hooks", {QUART: HOOKS[QUART]}, quart_calling)
-def ask_hook(
-    hook: tuple[Callable[[Any, Places], None], str], application: Callable[[Plain], App]
-) -> Answer:
+@variants("sync-hooks", {AIOHTTP: AIOHTTP_HOOKS}, aiohttp_calling)
+@variants("sync-hooks", {QUART: QUART_HOOKS}, quart_calling)
+def ask_hook(hook: tuple[Add, str], application: Callable[[Plain], App]) -> Answer:
     """Have it called, and see where it was and what became of the answer."""
-    add, target = hook
-    app, places = application(str), Places()
+    (add, target), app, places = hook, application(str), Places()
     try:
-        add(app, places)
+        add(app, places.note)
         with serve(app) as server:
             try:
                 got = str(get(server.port, target).status)
@@ -313,7 +272,7 @@ def ask_hook(
 
 
 Make = Callable[[Plain], Callable[..., Any]]
-"""A handler of some kind, which does that and returns what it returns."""
+"""Makes a handler that does this, and answers with what it returns."""
 
 
 def plain_function(work: Plain) -> Callable[..., Any]:
@@ -341,10 +300,6 @@ def plain_decorator(work: Plain) -> Callable[..., Any]:
     return wrapper
 
 
-def partial_of_async(work: Plain) -> Callable[..., Any]:
-    return partial(async_function(work))
-
-
 class AsyncCallable:
     """An object with an `async def __call__`."""
 
@@ -370,12 +325,13 @@ def quart_handler(make: Make, note: Plain) -> Quart:
 HANDLERS: dict[str, Make] = {
     DEFAULT: plain_function,
     "a plain wrapper around an async function": plain_decorator,
-    "functools.partial of an async function": partial_of_async,
+    "functools.partial of an async function": lambda work: partial(async_function(work)),
     "an object with an async __call__": AsyncCallable,
 }
 RAN = {
     "the loop's thread, on the server's loop": "runs on the loop",
     "worker thread, no running loop": "runs in a worker thread",
+    "": "never runs",
 }
 
 
@@ -392,15 +348,13 @@ def ask_handler(make: Make, application: Callable[[Make, Plain], App]) -> Answer
         at_first = len(said)
         with serve(app) as server:
             status = get(server.port, "/").status
-            ran = RAN[places.seen[0].on(server)] if places.seen else "never runs"
         gc.collect()  # what was never awaited says so when it goes
     later = f", and warns with {kinds}" if (kinds := _kinds(said[at_first:])) else ""
     first = f"warns with {kinds}" if (kinds := _kinds(said[:at_first])) else "without a warning"
     words = dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in said)
-    threads = dict.fromkeys(place.thread.name for place in places.seen)
     return Answer(
-        f"registered {first}, {ran}, answered {status}{later}",
-        f"it ran on thread {', '.join(map(repr, threads)) or 'none'}; the answer was {status}; "
+        f"registered {first}, {RAN[places.words(server)]}, answered {status}{later}",
+        f"it ran on thread {', '.join(places.threads) or 'none'}; the answer was {status}; "
         f"said: {'; '.join(words) or 'nothing'}",
     )
 
@@ -409,9 +363,7 @@ def _kinds(said: list[warnings.WarningMessage]) -> str:
     return " and ".join(dict.fromkeys(one.category.__name__ for one in said))
 
 
-Getter = Callable[[], asyncio.AbstractEventLoop]
-
-GETTERS: dict[str, Getter] = {
+GETTERS: dict[str, Callable[[], Loop]] = {
     "asyncio.get_event_loop()": asyncio.get_event_loop,
     "asyncio.get_running_loop()": asyncio.get_running_loop,
 }
@@ -423,32 +375,29 @@ CALLING: dict[tuple[str, str], Callable[[Plain], App]] = {
 }
 
 
-def ask_loop(application: Callable[[Plain], App], getter: Getter) -> Answer:
-    found: list[tuple[asyncio.AbstractEventLoop, bool]] = []
-    raised: list[str] = []
+def ask_loop(application: Callable[[Plain], App], getter: Callable[[], Loop]) -> Answer:
+    found: list[tuple[Loop, bool]] = []
+    said: list[str] = []
 
     def look() -> None:
-        try:
-            loop = getter()
-        except RuntimeError as error:
-            raised.append(str(error))
-        else:
-            found.append((loop, loop.is_running()))
+        with warnings.catch_warnings(record=True, action="always") as caught:
+            try:
+                loop = getter()
+                found.append((loop, loop.is_running()))
+            except RuntimeError as error:
+                said.append(f"raised {str(error)!r}")
+        said.extend(f"{one.category.__name__}: {one.message}" for one in caught)
+        if not caught:
+            said.append("without a warning")
 
-    with (
-        warnings.catch_warnings(record=True, action="always") as caught,
-        serve(application(look)) as server,
-    ):
+    with serve(application(look)) as server:
         get(server.port, "/")
-    warned = [f"{one.category.__name__}: {one.message}" for one in caught]
-    said = "; ".join(warned) or "without a warning"
-    if raised:
-        return Answer("raises RuntimeError", f"raised {raised[0]!r}, {said}")
-    ((loop, runs),) = found
+    if not found:
+        return Answer("raises RuntimeError", f"{said[0]}, {'; '.join(said[1:])}")
+    loop, runs = found[0]
     what = "the server's loop" if loop is server.loop else "another loop"
-    return Answer(
-        f"gives {what}", f"gave {what}, which {'runs' if runs else 'does not run'}, {said}"
-    )
+    running = "runs" if runs else "does not run"
+    return Answer(f"gives {what}", f"gave {what}, which {running}, {'; '.join(said)}")
 
 
 for (stack, where), application in CALLING.items():
