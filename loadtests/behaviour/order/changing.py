@@ -20,19 +20,19 @@ from werkzeug.exceptions import NotFound
 
 from loopbench.loadtests.behaviour.framework.applications import answering
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.order.layers import (
     AIOHTTP,
     QUART,
+    Layer,
     Make,
     Talk,
-    aiohttp_app,
     asgi,
+    layered,
     layers,
-    quart_app,
     shake_hands,
     told,
     until_closed,
@@ -222,76 +222,41 @@ async def with_status(request: web.Request, handler: Handler) -> web.StreamRespo
     return web.json_response({"error": reason or "Not Found"}, status=404)
 
 
-def aiohttp_404(middleware: Any) -> web.Application:
-    async def raised(_: web.Request) -> web.Response:
-        raise web.HTTPNotFound
-
-    async def returned(_: web.Request) -> web.Response:
-        return web.Response(status=404, text="no such order")
-
-    app = web.Application(middlewares=[middleware])
-    app.add_routes([web.get("/raised", raised), web.get("/returned", returned)])
-    return app
-
-
-def quart_404() -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/raised")
-    async def raised() -> str:
-        abort(404)
-
-    @app.get("/returned")
-    async def returned() -> tuple[str, int]:
-        return "no such order", 404
-
-    return app
-
-
-def with_errorhandler(*status: int) -> Quart:
-    app = quart_404()
-
+def with_errorhandler(app: Quart, status: tuple[int, ...]) -> None:
     @app.errorhandler(404)
     async def not_found(error: NotFound) -> ResponseReturnValue:
         body = jsonify(error=error.name)
         return (body, *status) if status else body  # type: ignore[return-value]
 
-    return app
+
+async def every_404(response: Any) -> Any:
+    """As after_request: meets every 404, whoever made it."""
+    if response.status_code != 404:
+        return response
+    as_json = jsonify(error="Not Found")
+    as_json.status_code = 404
+    return as_json
 
 
-def with_after_request() -> Quart:
-    """Meets every 404, whoever made it."""
-    app = quart_404()
-
-    @app.after_request
-    async def not_found(response: Any) -> Any:
-        if response.status_code != 404:
-            return response
-        as_json = jsonify(error="Not Found")
-        as_json.status_code = 404
-        return as_json
-
-    return app
-
-
-def ask_404(application: Callable[[], App], target: str) -> Answer:
-    with serve(application()) as server:
+def ask_404(make: Make, target: str) -> Answer:
+    with serve(make(Seen())) as server:
         reply = get(server.port, target)
     content_type = reply.header("content-type")
     kind = "JSON" if (content_type or "").startswith("application/json") else "not JSON"
     return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
 
 
-NOT_FOUND_AS_JSON: dict[tuple[str, str], Callable[[], App]] = {
-    (AIOHTTP, "as in the tutorials"): partial(aiohttp_404, of_the_tutorials),
-    (AIOHTTP, "status=404"): partial(aiohttp_404, with_status),
-    (QUART, "errorhandler(404) without a status"): with_errorhandler,
-    (QUART, "errorhandler(404), 404"): partial(with_errorhandler, 404),
-    (QUART, "after_request"): with_after_request,
+NOT_FOUND_AS_JSON: dict[tuple[str, str], Layer] = {
+    (AIOHTTP, "as in the tutorials"): lambda app, _: app.middlewares.append(of_the_tutorials),
+    (AIOHTTP, "status=404"): lambda app, _: app.middlewares.append(with_status),
+    (QUART, "errorhandler(404) without a status"): lambda app, _: with_errorhandler(app, ()),
+    (QUART, "errorhandler(404), 404"): lambda app, _: with_errorhandler(app, (404,)),
+    (QUART, "after_request"): lambda app, _: app.after_request(every_404),
 }
-for (stack, way), not_found in NOT_FOUND_AS_JSON.items():
+for (stack, way), layer in NOT_FOUND_AS_JSON.items():
     for name, target in NOT_FOUND.items():
-        experiment("error-middleware-404", stack, f"{way}, {name}", not_found, target)(ask_404)
+        make = layered(stack, layer)
+        experiment("error-middleware-404", stack, f"{way}, {name}", make, target)(ask_404)
 
 
 NAME = "X-Everywhere"
@@ -453,39 +418,37 @@ def asgi_class(app: Quart, name: str) -> None:
 
 NAMES = ("X-One", "X-Two")
 
-
-def aiohttp_twice(make: Callable[[str], Any]) -> web.Application:
-    app = aiohttp_app(Seen())
-    app.middlewares.extend(make(name) for name in NAMES)
-    return app
-
-
-def quart_twice(install: Callable[[Quart, str], None]) -> Quart:
-    app = quart_app(Seen())
-    for name in NAMES:
-        install(app, name)
-    return app
-
-
-FACTORIES: Variants = {
-    AIOHTTP: {
-        "factory": partial(aiohttp_twice, factory),
-        "factory, without @web.middleware": partial(aiohttp_twice, undecorated),
-        "async def make(app, handler)": partial(aiohttp_twice, old_style),
-        "class under @web.middleware": partial(aiohttp_twice, Tag),
-    },
-    QUART: {
-        "after_request(factory(…))": partial(quart_twice, hook_factory),
-        "ASGI class": partial(quart_twice, asgi_class),
-    },
+MIDDLEWARES: dict[str, Callable[[str], Any]] = {
+    "factory": factory,
+    "factory, without @web.middleware": undecorated,
+    "async def make(app, handler)": old_style,
+    "class under @web.middleware": Tag,
+}
+HOOKS: dict[str, Callable[[Quart, str], object]] = {
+    "after_request(factory(…))": hook_factory,
+    "ASGI class": asgi_class,
 }
 
 
-@variants("middleware-factory", FACTORIES)
-def ask_factory(application: Callable[[], App]) -> Answer:
+def both_middlewares(make: Callable[[str], Any]) -> Layer:
+    return lambda app, _: app.middlewares.extend(make(name) for name in NAMES)
+
+
+def both_hooks(install: Callable[[Quart, str], object]) -> Layer:
+    return lambda app, _: [install(app, name) for name in NAMES]
+
+
+FACTORIES = {
+    AIOHTTP: {name: both_middlewares(make) for name, make in MIDDLEWARES.items()},
+    QUART: {name: both_hooks(install) for name, install in HOOKS.items()},
+}
+
+
+@variants("middleware-factory", layers(FACTORIES))
+def ask_factory(make: Make) -> Answer:
     with (
         warnings.catch_warnings(record=True, action="always") as caught,
-        serve(application()) as server,
+        serve(make(Seen())) as server,
     ):
         reply = get(server.port, "/")
     warned = " and ".join(sorted({warning.category.__name__ for warning in caught}))
@@ -514,65 +477,35 @@ async def redirect(request: web.Request, handler: Handler) -> web.StreamResponse
     return await handler(request)
 
 
-def aiohttp_old_and_new(middleware: Any) -> web.Application:
-    async def old(request: web.Request) -> web.Response:
-        return web.Response(text=f"/old route, request.path {request.path}")
-
-    async def new(request: web.Request) -> web.Response:
-        return web.Response(text=f"/new route, request.path {request.path}")
-
-    app = web.Application(middlewares=[middleware])
-    app.add_routes([web.get(OLD, old), web.get(NEW, new)])
-    return app
+async def rewrite() -> None:
+    request.path = NEW
 
 
-def quart_old_and_new(install: Callable[[Quart], None]) -> Quart:
-    app = Quart(__name__)
-
-    @app.get(OLD)
-    async def old() -> str:
-        return f"/old route, request.path {request.path}"
-
-    @app.get(NEW)
-    async def new() -> str:
-        return f"/new route, request.path {request.path}"
-
-    install(app)
-    return app
-
-
-def rewrite_before_request(app: Quart) -> None:
-    @app.before_request
-    async def rewrite() -> None:
-        request.path = NEW
-
-
-def rewrite_in_asgi(app: Quart) -> None:
-    inner = app.asgi_app
-
+@asgi
+def rewrite_in_asgi(inner: Any, _: Seen) -> Any:
     async def rewrite(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] == OLD:
             scope = {**scope, "path": NEW, "raw_path": NEW.encode()}
         await inner(scope, receive, send)
 
-    app.asgi_app = rewrite  # type: ignore[method-assign]
+    return rewrite
 
 
-REWRITING: Variants = {
+REWRITING = {
     AIOHTTP: {
-        "middleware, request.clone(rel_url=…)": partial(aiohttp_old_and_new, clone),
-        "middleware redirects": partial(aiohttp_old_and_new, redirect),
+        "middleware, request.clone(rel_url=…)": lambda app, _: app.middlewares.append(clone),
+        "middleware redirects": lambda app, _: app.middlewares.append(redirect),
     },
     QUART: {
-        "before_request, request.path = …": partial(quart_old_and_new, rewrite_before_request),
-        "ASGI middleware": partial(quart_old_and_new, rewrite_in_asgi),
+        "before_request, request.path = …": lambda app, _: app.before_request(rewrite),
+        "ASGI middleware": rewrite_in_asgi,
     },
 }
 
 
-@variants("rewrite-path", REWRITING)
-def ask_rewritten(application: Callable[[], App]) -> Answer:
-    with serve(application()) as server:
+@variants("rewrite-path", layers(REWRITING))
+def ask_rewritten(make: Make) -> Answer:
+    with serve(make(Seen())) as server:
         reply = get(server.port, OLD)
     to = reply.header("location")
     if to:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
-from quart import Quart, websocket
+from quart import Quart, abort, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -32,7 +32,8 @@ _OF_HANDLERS = frozenset(("handler", "first piece", "last piece", "accepted"))
 
 
 def aiohttp_app(seen: Seen) -> web.Application:
-    """GET / answers, /raise raises, /stream streams two pieces, /ws is a WebSocket."""
+    """GET / answers, /raise raises, /stream streams two pieces, /ws is a WebSocket, /old and /new
+    tell which route they are, and two are not found, one raised and one returned."""
 
     async def hello(_: web.Request) -> web.Response:
         seen("handler")
@@ -59,9 +60,22 @@ def aiohttp_app(seen: Seen) -> web.Application:
         await socket.close()
         return socket
 
+    async def not_found(_: web.Request) -> web.Response:
+        raise web.HTTPNotFound
+
+    async def no_order(_: web.Request) -> web.Response:
+        return web.Response(status=404, text="no such order")
+
+    async def old(request: web.Request) -> web.Response:
+        return web.Response(text=f"/old route, request.path {request.path}")
+
+    async def new(request: web.Request) -> web.Response:
+        return web.Response(text=f"/new route, request.path {request.path}")
+
     app = web.Application()
-    app.add_routes([web.get("/", hello), web.get("/raise", broken)])
-    app.add_routes([web.get("/stream", stream), web.get("/ws", talk)])
+    app.add_routes([web.get("/", hello), web.get("/raise", broken), web.get("/stream", stream)])
+    app.add_routes([web.get("/ws", talk), web.get("/old", old), web.get("/new", new)])
+    app.add_routes([web.get("/raised", not_found), web.get("/returned", no_order)])
     return app
 
 
@@ -94,6 +108,22 @@ def quart_app(seen: Seen) -> Quart:
         await websocket.accept()
         seen("accepted")
         await websocket.send("hello")
+
+    @app.get("/raised")
+    async def not_found() -> str:
+        abort(404)
+
+    @app.get("/returned")
+    async def no_order() -> tuple[str, int]:
+        return "no such order", 404
+
+    @app.get("/old")
+    async def old() -> str:
+        return f"/old route, request.path {request.path}"
+
+    @app.get("/new")
+    async def new() -> str:
+        return f"/new route, request.path {request.path}"
 
     return app
 
@@ -132,6 +162,18 @@ def asgi(middleware: Callable[[Any, Seen], Any]) -> Layer:
     return install
 
 
+def noting(seen: Seen, event: str | Callable[[Any], str]) -> Any:
+    """A hook that reports this, or what the function makes of the response or error that it is
+    given, which it hands on."""
+
+    async def hook(*given: Any, **_: Any) -> Any:
+        last = given[-1] if given else None
+        seen(event if isinstance(event, str) else event(last))
+        return last
+
+    return hook
+
+
 def middleware(app: web.Application, seen: Seen) -> None:
     @web.middleware
     async def watching(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -148,42 +190,26 @@ def middleware(app: web.Application, seen: Seen) -> None:
 
 
 def on_response_prepare(app: web.Application, seen: Seen) -> None:
-    async def watching(_: web.Request, response: web.StreamResponse) -> None:
-        seen(f"on_response_prepare, {response.status}")
-
-    app.on_response_prepare.append(watching)
-
-
-def before_request(app: Quart, seen: Seen) -> None:
-    @app.before_request
-    async def watching() -> None:
-        seen("before_request")
-
-
-def before_websocket(app: Quart, seen: Seen) -> None:
-    @app.before_websocket
-    async def watching() -> None:
-        seen("before_websocket")
+    hook = noting(seen, lambda response: f"on_response_prepare, {response.status}")
+    app.on_response_prepare.append(hook)
 
 
 def after_request(app: Quart, seen: Seen) -> None:
-    @app.after_request
-    async def watching(response: Any) -> Any:
-        seen(f"after_request, {response.status_code}")
-        return response
+    app.after_request(noting(seen, lambda response: f"after_request, {response.status_code}"))
 
 
 def after_websocket(app: Quart, seen: Seen) -> None:
-    @app.after_websocket
-    async def watching(response: Any) -> Any:
-        seen(f"after_websocket, {response.status_code if response else 'no response'}")
-        return response
+    def event(response: Any) -> str:
+        return f"after_websocket, {response.status_code if response else 'no response'}"
+
+    app.after_websocket(noting(seen, event))
 
 
 def teardown_request(app: Quart, seen: Seen) -> None:
-    @app.teardown_request
-    async def watching(error: BaseException | None) -> None:
-        seen(f"teardown_request, {type(error).__name__ if error else 'no exception'}")
+    def event(error: BaseException | None) -> str:
+        return f"teardown_request, {type(error).__name__ if error else 'no exception'}"
+
+    app.teardown_request(noting(seen, event))
 
 
 def errorhandler(app: Quart, seen: Seen) -> None:
@@ -256,21 +282,18 @@ def fetch(target: str) -> Talk:
 LAYERS: dict[str, dict[str, Layer]] = {
     AIOHTTP: {"middleware": middleware, "on_response_prepare": on_response_prepare},
     QUART: {
-        "before_request": before_request,
+        "before_request": lambda app, seen: app.before_request(noting(seen, "before_request")),
         "after_request": after_request,
         "teardown_request": teardown_request,
         "errorhandler(Exception)": errorhandler,
         "ASGI middleware": asgi_middleware,
     },
 }
-WEBSOCKET_LAYERS: dict[str, dict[str, Layer]] = {
-    **LAYERS,
-    QUART: {
-        **LAYERS[QUART],
-        "before_websocket": before_websocket,
-        "after_websocket": after_websocket,
-    },
+OF_WEBSOCKETS: dict[str, Layer] = {
+    "before_websocket": lambda app, seen: app.before_websocket(noting(seen, "before_websocket")),
+    "after_websocket": after_websocket,
 }
+WEBSOCKET_LAYERS = {**LAYERS, QUART: LAYERS[QUART] | OF_WEBSOCKETS}
 
 
 def ask_who_sees(make: Make, name: str, talk: Talk) -> Answer:

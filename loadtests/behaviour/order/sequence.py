@@ -28,6 +28,7 @@ from loopbench.loadtests.behaviour.order.layers import (
     Make,
     aiohttp_app,
     layers,
+    noting,
     told,
 )
 
@@ -53,32 +54,17 @@ def middlewares(app: web.Application, seen: Seen, names: tuple[str, ...] = BOTH)
 
 
 def prepare(app: web.Application, seen: Seen, event: str = "on_response_prepare") -> None:
-    async def signalled(_: web.Request, __: web.StreamResponse) -> None:
-        seen(event)
-
-    app.on_response_prepare.append(signalled)
+    app.on_response_prepare.append(noting(seen, event))
 
 
 def hook(app: Quart | Blueprint, seen: Seen, name: str) -> None:
-    @app.before_request
-    async def enter() -> None:
-        seen(f"{name} in")
-
-    @app.after_request
-    async def leave(response: Any) -> Any:
-        seen(f"{name} out")
-        return response
+    app.before_request(noting(seen, f"{name} in"))
+    app.after_request(noting(seen, f"{name} out"))
 
 
 def hooks(app: Quart, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
     for name in names:
         hook(app, seen, name)
-
-
-def teardown(app: Quart | Blueprint, seen: Seen, event: str = "teardown") -> None:
-    @app.teardown_request
-    async def torn_down(_: BaseException | None) -> None:
-        seen(event)
 
 
 def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) -> None:
@@ -136,32 +122,22 @@ def aiohttp_hooks(seen: Seen) -> web.Application:
 def quart_hooks(seen: Seen) -> Quart:
     app = Quart(__name__)
 
-    def note(event: str) -> Any:
-        async def hook(given: Any = None, **_: Any) -> Any:
-            seen(event)
-            return given
-
-        return hook
-
-    app.before_request(note("before_request"))
-    app.after_request(note("after_request"))
-    app.teardown_appcontext(note("teardown_appcontext"))
-    request_started.connect(note("request_started"), app, weak=False)
-    request_finished.connect(note("request_finished"), app, weak=False)
+    app.before_request(noting(seen, "before_request"))
+    app.after_request(noting(seen, "after_request"))
+    app.teardown_appcontext(noting(seen, "teardown_appcontext"))
+    app.after_serving(noting(seen, STOPPING))
+    request_started.connect(noting(seen, "request_started"), app, weak=False)
+    request_finished.connect(noting(seen, "request_finished"), app, weak=False)
 
     @app.teardown_request
     async def teardown(_: BaseException | None) -> None:
         await asyncio.sleep(0.3)  # an answer that is sent before it overtakes it
         seen("teardown_request")
 
-    @app.after_serving
-    async def stopping() -> None:
-        seen(STOPPING)
-
     @app.get("/")
     async def handler() -> str:
         seen("handler")
-        after_this_request(note("after_this_request"))
+        after_this_request(noting(seen, "after_this_request"))
         return "hello"
 
     return app
@@ -211,7 +187,7 @@ def blueprints(seen: Seen) -> Quart:
     app, inner = Quart(__name__), Blueprint("inner", __name__, url_prefix="/inner")
     for name, where in (("outer", app), ("inner", inner)):
         hook(where, seen, name)
-        teardown(where, seen, f"{name} teardown")
+        where.teardown_request(noting(seen, f"{name} teardown"))
 
     @inner.get("/")
     async def handler() -> str:
@@ -269,13 +245,9 @@ def quart_refusing(app: Quart, seen: Seen) -> None:
         seen("second answers")
         return "no", 403
 
-    @app.after_request
-    async def leave(response: Any) -> Any:
-        seen("second out")
-        return response
-
+    app.after_request(noting(seen, "second out"))
     hook(app, seen, "third")
-    teardown(app, seen)
+    app.teardown_request(noting(seen, "teardown"))
 
 
 REFUSING: Variants = {
@@ -325,10 +297,7 @@ def in_signal(app: web.Application, seen: Seen) -> None:
 def in_after_request(app: Quart, seen: Seen) -> None:
     """What is registered later runs earlier."""
 
-    @app.after_request
-    async def later(response: Any) -> Any:
-        seen("the later one ran")
-        return response
+    app.after_request(noting(seen, "the later one ran"))
 
     @app.after_request
     async def broken(_: Any) -> Any:
@@ -345,8 +314,7 @@ def in_after_request(app: Quart, seen: Seen) -> None:
 
 
 def in_teardown(app: Quart, seen: Seen) -> None:
-    """What is registered later runs earlier."""
-    teardown(app, seen, "the later one ran")
+    app.teardown_request(noting(seen, "the later one ran"))
     app.teardown_request(broken)
 
 
@@ -400,11 +368,7 @@ def aiohttp_working(seen: Seen) -> web.Application:
 
 def quart_working(seen: Seen) -> Quart:
     app = Quart(__name__)
-
-    @app.after_request
-    async def after(response: Any) -> Any:
-        seen("after_request")
-        return response
+    app.after_request(noting(seen, "after_request"))
 
     @app.teardown_request
     async def teardown(error: BaseException | None) -> None:
