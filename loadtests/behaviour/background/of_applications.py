@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.applications import (
+from loopbench.loadtests.behaviour.framework.calling import (
     Body,
     aiohttp_awaiting,
     quart_awaiting,

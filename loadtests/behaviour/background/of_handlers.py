@@ -13,7 +13,7 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.background.of_applications import listening, loggers
-from loopbench.loadtests.behaviour.framework.applications import (
+from loopbench.loadtests.behaviour.framework.calling import (
     Body,
     Plain,
     aiohttp_awaiting,

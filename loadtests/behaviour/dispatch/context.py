@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, g
 
-from loopbench.loadtests.behaviour.framework.applications import (
+from loopbench.loadtests.behaviour.framework.calling import (
     aiohttp_awaiting,
     aiohttp_calling,
     aiohttp_in_thread,

@@ -24,7 +24,7 @@ from aiohttp import web
 from quart import Quart, request
 
 from loopbench.loadtests.behaviour.dispatch.pools import SYNC, set_pool
-from loopbench.loadtests.behaviour.framework.applications import (
+from loopbench.loadtests.behaviour.framework.calling import (
     Plain,
     aiohttp_calling,
     aiohttp_in_thread,

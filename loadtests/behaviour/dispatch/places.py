@@ -19,7 +19,7 @@ from aiohttp import web
 from quart import Quart
 from quart.utils import run_sync
 
-from loopbench.loadtests.behaviour.framework.applications import (
+from loopbench.loadtests.behaviour.framework.calling import (
     Plain,
     Way,
     aiohttp_calling,

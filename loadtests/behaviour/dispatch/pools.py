@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.dispatch.places import port_aside
-from loopbench.loadtests.behaviour.framework.applications import (
+from loopbench.loadtests.behaviour.framework.calling import (
     Plain,
     aiohttp_in_thread,
     quart_sync,

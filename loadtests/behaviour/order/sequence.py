@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
-from loopbench.loadtests.behaviour.framework.applications import answering
+from loopbench.loadtests.behaviour.framework.calling import answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
-from loopbench.loadtests.behaviour.framework.applications import (
+from loopbench.loadtests.behaviour.framework.calling import (
     Plain,
     aiohttp_calling,
     answering,

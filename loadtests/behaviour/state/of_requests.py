@@ -22,7 +22,7 @@ from quart import (
     websocket,
 )
 
-from loopbench.loadtests.behaviour.framework.applications import answering
+from loopbench.loadtests.behaviour.framework.calling import answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer

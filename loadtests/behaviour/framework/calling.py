@@ -1,4 +1,4 @@
-"""The smallest applications of either framework: GET / runs what it is given.
+"""Applications of either framework whose GET / awaits a body or calls plain code.
 
 The client gets what that returns, as text. Where a question is about the handler itself,
 its module has one of its own.
