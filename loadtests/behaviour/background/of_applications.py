@@ -20,10 +20,10 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_awaiting,
 )
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
@@ -126,11 +126,6 @@ TASKS: dict[str, dict[str, Callable[[Work], App]]] = {
         "app.add_background_task": add_background_task,
     },
 }
-WAIT = "asyncio.wait(…, timeout=1)"
-BOUNDED: Variants = {
-    AIOHTTP: {WAIT: partial(cleanup_ctx, end=bounded)},
-    QUART: {WAIT: partial(while_serving, end=bounded)},
-}
 
 
 @variants("task-beside-requests", TASKS, bound_s=30)
@@ -183,6 +178,15 @@ def listening() -> Iterator[list[str]]:
         logging.getLogger().removeHandler(handler)
 
 
+def stop(server: Live, bound_s: float = 15.0) -> tuple[float | None, str]:
+    """Stop it: the seconds that it took, if it stopped, and how it went."""
+    try:
+        took_s = server.stop(bound_s)
+    except Exception as error:
+        return None, f"the stop raises {type(error).__name__}"
+    return took_s, "the stop hangs" if took_s is None else "the stop is clean"
+
+
 @variants("task-raises", TASKS, bound_s=30)
 def ask_raising(application: Callable[[Work], App]) -> Answer:
     seen = Seen()
@@ -200,17 +204,14 @@ def ask_raising(application: Callable[[Work], App]) -> Answer:
             except (NoAnswer, OSError):
                 served = False
             at_once = len(said)
-            try:
-                stop = "the stop is clean" if server.stop(15.0) is not None else "the stop hangs"
-            except Exception as error:
-                stop = f"the stop raises {type(error).__name__}"
+            _, how = stop(server)
         gc.collect()
     when = "said at once" if at_once else "said at the end" if said else "never said"
     requests = "requests go on" if served else "requests stop"
     return Answer(
-        f"{requests}, {when}, {stop}",
+        f"{requests}, {when}, {how}",
         f"errors in the log: {at_once} before the stop, {len(said)} in all, by {loggers(said)}; "
-        f"{stop}",
+        f"{how}",
     )
 
 
@@ -218,8 +219,12 @@ WATCHED_S = 12.0
 """Longer than any bound that the frameworks set by default here."""
 
 
-@variants("task-ignores-cancellation", TASKS, bound_s=40)
-@variants("task-ignores-cancellation", BOUNDED, bound_s=40)
+IGNORING, WAIT = "task-ignores-cancellation", "asyncio.wait(…, timeout=1)"
+
+
+@variants(IGNORING, TASKS, bound_s=40)
+@experiment(IGNORING, AIOHTTP, WAIT, partial(cleanup_ctx, end=bounded), bound_s=40)
+@experiment(IGNORING, QUART, WAIT, partial(while_serving, end=bounded), bound_s=40)
 def ask_ignoring(application: Callable[[Work], App]) -> Answer:
     seen = Seen()
 
@@ -253,57 +258,48 @@ def _clean(seen: Seen, name: str) -> None:
         raise RuntimeError("this clean-up is broken")
 
 
-def cleanup(seen: Seen, name: str) -> Cleanup:
-    """aiohttp calls it with the application, Quart without."""
+def cleanups(seen: Seen) -> list[Cleanup]:
+    """aiohttp calls them with the application, Quart without."""
 
-    async def clean(_: object = None) -> None:
-        _clean(seen, name)
+    def named(name: str) -> Cleanup:
+        async def clean(_: object = None) -> None:
+            _clean(seen, name)
 
-    return clean
+        return clean
 
-
-def context(seen: Seen, name: str) -> Cleanup:
-    async def around(_: object = None) -> AsyncGenerator[None, None]:
-        yield
-        _clean(seen, name)
-
-    return around
+    return [named(name) for name in NAMES]
 
 
-def on_cleanup(seen: Seen, app: web.Application) -> None:
-    app.on_cleanup.extend(cleanup(seen, name) for name in NAMES)
+def contexts(seen: Seen) -> list[Cleanup]:
+    def named(name: str) -> Cleanup:
+        async def around(_: object = None) -> AsyncGenerator[None, None]:
+            yield
+            _clean(seen, name)
+
+        return around
+
+    return [named(name) for name in NAMES]
 
 
-def cleanup_contexts(seen: Seen, app: web.Application) -> None:
-    app.cleanup_ctx.extend(context(seen, name) for name in NAMES)
-
-
-def after_serving(seen: Seen, app: Quart) -> None:
-    for name in NAMES:
-        app.after_serving(cleanup(seen, name))
-
-
-def while_serving_each(seen: Seen, app: Quart) -> None:
-    for name in NAMES:
-        app.while_serving(context(seen, name))
-
-
-OF_AIOHTTP = {"on_cleanup": on_cleanup, "cleanup_ctx": cleanup_contexts}
-OF_QUART = {"after_serving": after_serving, "while_serving": while_serving_each}
+Add = Callable[[Any, Seen], object]
+OF_AIOHTTP: dict[str, Add] = {
+    "on_cleanup": lambda app, seen: app.on_cleanup.extend(cleanups(seen)),
+    "cleanup_ctx": lambda app, seen: app.cleanup_ctx.extend(contexts(seen)),
+}
+OF_QUART: dict[str, Add] = {
+    "after_serving": lambda app, seen: [app.after_serving(one) for one in cleanups(seen)],
+    "while_serving": lambda app, seen: [app.while_serving(one) for one in contexts(seen)],
+}
 
 
 @variants("later-cleanups", {AIOHTTP: OF_AIOHTTP}, aiohttp_awaiting, bound_s=30)
 @variants("later-cleanups", {QUART: OF_QUART}, quart_awaiting, bound_s=30)
-def ask_later(add: Callable[[Seen, Any], None], application: Callable[[Body], App]) -> Answer:
+def ask_later(add: Add, application: Callable[[Body], App]) -> Answer:
     seen, app = Seen(), application(hello)
-    add(seen, app)
+    add(app, seen)
     with serve(app) as server:
-        try:
-            stopped = server.stop(15.0)
-        except BaseException as error:
-            raised = f"the stop raises {type(error).__name__}"
-        else:
-            raised = "the stop hangs" if stopped is None else "the stop raises nothing"
+        _, how = stop(server)
+    raised = "the stop raises nothing" if how == "the stop is clean" else how
     skipped = [name for name in NAMES if name not in seen]
     told = f"{' and '.join(skipped)} skipped" if skipped else "none skipped"
     return Answer(
@@ -351,11 +347,7 @@ def ask_slow(application: Callable[[Cleanup], App], slow: Cleanup, **options: fl
         seen("done")
 
     with serve(application(clean), **options) as server:
-        try:
-            took_s = server.stop(3 * LONG_S)
-            how = "the stop hangs" if took_s is None else "the stop is clean"
-        except Exception as error:
-            took_s, how = None, f"the stop raises {type(error).__name__}"
+        took_s, how = stop(server, 3 * LONG_S)
     done = "finished" if "done" in seen else "cut off"
     said = "" if took_s is None else f" after {took_s:.2f} s"
     return Answer(f"{done}, {how}", f"a clean-up of {LONG_S:g} s was {done}; {how}{said}")

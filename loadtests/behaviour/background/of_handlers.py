@@ -22,12 +22,7 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_calling,
 )
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import (
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
@@ -78,19 +73,14 @@ def quart_background(work: Work, _: Kept, **config: float) -> Quart:
     return app
 
 
-Beginning = Callable[[Work, Kept], App]
-
-FORGETTING: Variants = {
-    AIOHTTP: {"asyncio.create_task": partial(aiohttp_beginning, create_and_keep)},
-    QUART: {
-        "asyncio.create_task": partial(quart_beginning, create_and_keep),
-        "app.add_background_task": quart_background,
-    },
-}
+Beginning = Callable[..., App]
+"""Given a Begin where it needs one, the work, and the set."""
 
 
-@variants("fire-and-forget", FORGETTING)
-def ask_forgotten(application: Beginning) -> Answer:
+@experiment("fire-and-forget", AIOHTTP, "asyncio.create_task", aiohttp_beginning, create_and_keep)
+@experiment("fire-and-forget", QUART, "asyncio.create_task", quart_beginning, create_and_keep)
+@experiment("fire-and-forget", QUART, "app.add_background_task", quart_background)
+def ask_forgotten(application: Beginning, *begin: Begin) -> Answer:
     """See when the log tells: at once, when the last reference goes, or never."""
     seen = Seen()
     kept: Kept = set()
@@ -100,7 +90,7 @@ def ask_forgotten(application: Beginning) -> Answer:
         seen("raised")
         raise RuntimeError("nobody waits for this")
 
-    with listening() as said, serve(application(fail, kept)) as server:
+    with listening() as said, serve(application(*begin, fail, kept)) as server:
         answer = get(server.port, "/").text
         seen.wait("raised")
         get(server.port, "/")  # one more turn of the loop
@@ -140,32 +130,21 @@ async def sleep(_: Bell) -> None:
 
 
 SLEEPS, WAITS = "asyncio.create_task, it sleeps", "asyncio.create_task, nothing refers to it"
-KEPT = "kept in a set, nothing else refers to it"
-ADDED = "app.add_background_task"
+KEPT, ADDED = "kept in a set, nothing else refers to it", "app.add_background_task"
+COLLECTED = "task-garbage-collected"
 
 
-def collecting(beginning: Callable[[Begin, Work, Kept], App]) -> dict[str, Any]:
-    """The application, and what the task waits for."""
-    return {
-        SLEEPS: (partial(beginning, create_task), sleep),
-        WAITS: (partial(beginning, create_task), Bell.wait),
-        KEPT: (partial(beginning, keep_until_done), Bell.wait),
-    }
-
-
-COLLECTING: Variants = {
-    AIOHTTP: collecting(aiohttp_beginning),
-    QUART: {
-        **collecting(quart_beginning),
-        f"{ADDED}, nothing else refers to it": (quart_background, Bell.wait),
-    },
-}
-
-
-@variants("task-garbage-collected", COLLECTING)
-def ask_collected(begun: tuple[Beginning, Callable[[Bell], Coroutine[Any, Any, None]]]) -> Answer:
+@experiment(COLLECTED, AIOHTTP, SLEEPS, sleep, aiohttp_beginning, create_task)
+@experiment(COLLECTED, AIOHTTP, WAITS, Bell.wait, aiohttp_beginning, create_task)
+@experiment(COLLECTED, AIOHTTP, KEPT, Bell.wait, aiohttp_beginning, keep_until_done)
+@experiment(COLLECTED, QUART, SLEEPS, sleep, quart_beginning, create_task)
+@experiment(COLLECTED, QUART, WAITS, Bell.wait, quart_beginning, create_task)
+@experiment(COLLECTED, QUART, KEPT, Bell.wait, quart_beginning, keep_until_done)
+@experiment(COLLECTED, QUART, f"{ADDED}, nothing else refers to it", Bell.wait, quart_background)
+def ask_collected(
+    wait: Callable[[Bell], Coroutine[Any, Any, None]], application: Beginning, *begin: Begin
+) -> Answer:
     """Collect while the task waits; then see whether it still comes to its end."""
-    application, wait = begun
     bell, seen = Bell(), Seen()
 
     async def work() -> None:
@@ -173,7 +152,7 @@ def ask_collected(begun: tuple[Beginning, Callable[[Bell], Coroutine[Any, Any, N
         await wait(bell)
         seen("finished")
 
-    with listening() as said, serve(application(work, set())) as server:
+    with listening() as said, serve(application(*begin, work, set())) as server:
         get(server.port, "/")
         seen.wait("began")
         server.call(bell.ring())
@@ -183,10 +162,6 @@ def ask_collected(begun: tuple[Beginning, Callable[[Bell], Coroutine[Any, Any, N
     return Answer(
         became + words, f"events: {', '.join(seen.events)}; lines in the log: {len(said)}"
     )
-
-
-SHORT_S, LONG_S = 2.0, 8.0
-"""The longer one takes more than the 5 s that Quart waits by default."""
 
 
 def aiohttp_waiting(work: Work, kept: Kept) -> web.Application:
@@ -212,24 +187,19 @@ def quart_waiting(work: Work, kept: Kept) -> Quart:
 
 
 IMPATIENT = partial(quart_background, BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5)
-LEFT: Variants = {
-    AIOHTTP: {
-        "asyncio.create_task": partial(aiohttp_beginning, keep_until_done),
-        "awaited in cleanup_ctx": aiohttp_waiting,
-    },
-    QUART: {
-        "asyncio.create_task": partial(quart_beginning, keep_until_done),
-        "awaited in after_serving": quart_waiting,
-        f"{ADDED}, {SHORT_S:g} s": quart_background,
-        f"{ADDED}, {SHORT_S:g} s, BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5": IMPATIENT,
-    },
-}
-LONG = f"{ADDED}, {LONG_S:g} s"
+LEFT, TIMEOUT = "task-at-shutdown", "BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5"
+LONG_S = 8.0
+"""More than the 5 s that Quart waits by default."""
 
 
-@variants("task-at-shutdown", LEFT)
-@experiment("task-at-shutdown", QUART, LONG, quart_background, LONG_S, bound_s=30)
-def ask_left(application: Beginning, seconds: float = SHORT_S) -> Answer:
+@experiment(LEFT, AIOHTTP, "asyncio.create_task", aiohttp_beginning, keep_until_done)
+@experiment(LEFT, AIOHTTP, "awaited in cleanup_ctx", aiohttp_waiting)
+@experiment(LEFT, QUART, "asyncio.create_task", quart_beginning, keep_until_done)
+@experiment(LEFT, QUART, "awaited in after_serving", quart_waiting)
+@experiment(LEFT, QUART, f"{ADDED}, 2 s", quart_background)
+@experiment(LEFT, QUART, f"{ADDED}, 2 s, {TIMEOUT}", IMPATIENT)
+@experiment(LEFT, QUART, f"{ADDED}, 8 s", quart_background, seconds=LONG_S, bound_s=30)
+def ask_left(application: Beginning, *begin: Begin, seconds: float = 2.0) -> Answer:
     """What has become of the work when the stop has ended."""
     seen = Seen()
 
@@ -242,7 +212,7 @@ def ask_left(application: Beginning, seconds: float = SHORT_S) -> Answer:
             raise
         seen("finished")
 
-    with serve(application(save, set())) as server:
+    with serve(application(*begin, save, set())) as server:
         get(server.port, "/")
         seen.wait("began")
         took_s = server.stop(15.0)

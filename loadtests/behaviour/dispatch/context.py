@@ -24,7 +24,7 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_sync,
 )
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
@@ -168,23 +168,15 @@ HOOKS = {
     "async before_request to async route": partial(quart_hooks, async_hook=True, async_route=True),
     "async before_request to sync route": partial(quart_hooks, async_hook=True, async_route=False),
     "sync before_request to async route": partial(quart_hooks, async_hook=False, async_route=True),
-}
-CONTEXTS: Variants = {
-    AIOHTTP: {
-        **crossings(aiohttp_awaiting),
-        "middleware to handler": aiohttp_middleware,
-        "on_startup to handler": aiohttp_start_up,
-    },
-    QUART: {
-        **crossings(quart_awaiting),
-        **HOOKS,
-        "quart.g, sync before_request to sync route": quart_by_g,
-        "before_serving to route": quart_start_up,
-    },
+    "quart.g, sync before_request to sync route": quart_by_g,
+    "before_serving to route": quart_start_up,
 }
 
 
-@variants("context-variables", CONTEXTS)
+@variants("context-variables", {AIOHTTP: crossings(aiohttp_awaiting)})
+@experiment("context-variables", AIOHTTP, "middleware to handler", aiohttp_middleware)
+@experiment("context-variables", AIOHTTP, "on_startup to handler", aiohttp_start_up)
+@variants("context-variables", {QUART: crossings(quart_awaiting) | HOOKS})
 def ask_context(application: Callable[[Told], App]) -> Answer:
     told = Told()
     with serve(application(told)) as server:

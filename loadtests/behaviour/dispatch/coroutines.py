@@ -225,10 +225,11 @@ def _medians(costs: Mapping[str, list[float]]) -> str:
 
 for stack, where in ((AIOHTTP, "in a thread"), (QUART, "in a sync route")):
     for setting, ask in (
-        ("on a loop of its own", ask_own_loops),
-        ("on the server's loop", ask_servers_loop),
+        ("a loop of its own", ask_own_loops),
+        ("the server's loop", ask_servers_loop),
     ):
-        experiment("coroutine-cost", stack, f"{where}, {setting}", SYNC[stack], alone=True)(ask)
+        place = f"{where}, on {setting}"
+        experiment("coroutine-cost", stack, place, SYNC[stack], alone=True)(ask)
 
 
 REQUESTS = 64
@@ -338,44 +339,34 @@ def ask_helper(helped: tuple[Callable[[Plain], App], Callable[[Used], str]]) -> 
     )
 
 
-class Recursing:
-    """A helper as a tutorial has it: with no loop running it makes one, and calls itself."""
+@experiment("recursing-loop-helper", AIOHTTP, "in a handler", aiohttp_calling)
+@experiment("recursing-loop-helper", AIOHTTP, "through asyncio.to_thread", aiohttp_in_thread)
+@experiment("recursing-loop-helper", QUART, "in an async route", quart_calling)
+@experiment("recursing-loop-helper", QUART, "in a sync route", quart_sync)
+def ask_recursing(application: Callable[[Plain], App]) -> Answer:
+    """Call it once, and count the loops that it made and nobody closed."""
+    loops: list[weakref.ref[Loop]] = []
 
-    def __init__(self) -> None:
-        self.made: list[weakref.ref[Loop]] = []
-        self.said = "nothing"
-
-    def get_or_create_loop(self) -> Loop:
+    def get_or_create_loop() -> Loop:
+        """As a tutorial has it: with no loop running it makes one, and calls itself."""
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
             loop = asyncio.new_event_loop()
-            self.made.append(weakref.ref(loop))
+            loops.append(weakref.ref(loop))
             asyncio.set_event_loop(loop)
-            return self.get_or_create_loop()
+            return get_or_create_loop()
 
-    def call(self) -> None:
-        """What the plain code does, and what it gets."""
+    def plain() -> str:
         try:
-            self.get_or_create_loop()
-            self.said = "a loop"
+            get_or_create_loop()
         except (RecursionError, OSError) as error:
-            self.said = type(error).__name__
+            return type(error).__name__
+        return "a loop"
 
-
-RECURSING: Variants = {
-    AIOHTTP: {"in a handler": aiohttp_calling, "through asyncio.to_thread": aiohttp_in_thread},
-    QUART: {"in an async route": quart_calling, "in a sync route": quart_sync},
-}
-
-
-@variants("recursing-loop-helper", RECURSING)
-def ask_recursing(application: Callable[[Plain], App]) -> Answer:
-    """Call it once, and count the loops that it made and nobody closed."""
-    helper = Recursing()
-    with serve(application(helper.call)) as server:
-        get(server.port, "/")
-    text, made, left = helper.said, len(helper.made), open_ones(helper.made)
+    with serve(application(plain)) as server:
+        text = get(server.port, "/").text
+    made, left = len(loops), open_ones(loops)
     many = "more than a hundred loops" if made > 100 else f"{made} loops"
     open_ = "some left open" if left else "none left open"
     return Answer(

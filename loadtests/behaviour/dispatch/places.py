@@ -29,7 +29,7 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_calling,
     quart_sync,
 )
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
@@ -114,26 +114,16 @@ WAYS: dict[str, Way] = {
 }
 QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": through_run_sync}
 
-ROUTES: Variants = {
-    AIOHTTP: {"AppRunner, in a loop in a thread": aiohttp_calling},
-    QUART: {"hypercorn.asyncio.serve, in a loop in a thread": quart_calling},
-}
-SYNC_ROUTES: Variants = {
-    AIOHTTP: {"through run_in_executor": partial(aiohttp_calling, way=in_executor)},
-    QUART: {DEFAULT: quart_sync},
-}
-CALLED: Variants = {
-    AIOHTTP: {name: partial(aiohttp_calling, way=way) for name, way in WAYS.items()},
-    QUART: {name: partial(quart_calling, way=way) for name, way in QUARTS_WAYS.items()},
-}
 
-
-@variants("async-route", ROUTES)
-@variants("sync-route", SYNC_ROUTES)
-@variants("sync-code-in-async-route", CALLED)
-def ask_place(application: Callable[[Plain], App]) -> Answer:
+@experiment("async-route", AIOHTTP, "AppRunner, in a loop in a thread", aiohttp_calling)
+@experiment("async-route", QUART, "hypercorn.asyncio.serve, in a loop in a thread", quart_calling)
+@experiment("sync-route", AIOHTTP, "through run_in_executor", aiohttp_calling, in_executor)
+@experiment("sync-route", QUART, DEFAULT, quart_sync)
+@experiments("sync-code-in-async-route", {AIOHTTP: aiohttp_calling}, WAYS)
+@experiments("sync-code-in-async-route", {QUART: quart_calling}, QUARTS_WAYS)
+def ask_place(application: Callable[..., App], *way: Way) -> Answer:
     places = Places()
-    with serve(application(places.note)) as server:
+    with serve(application(places.note, *way)) as server:
         get(server.port, "/")
         return places.answer(server)
 

@@ -198,21 +198,11 @@ def blueprints(seen: Seen) -> Quart:
     return app
 
 
-NESTED: Variants = {
-    AIOHTTP: {
-        "add_subapp, a route": (subapps, "/inner/"),
-        "add_subapp, no route": (subapps, "/inner/missing"),
-    },
-    QUART: {
-        "Blueprint, a route": (blueprints, "/inner/"),
-        "Blueprint, no route": (blueprints, "/inner/missing"),
-    },
-}
-
-
-@variants("nested-app-order", NESTED)
-def ask_nested(nested: tuple[Make, str]) -> Answer:
-    make, target = nested
+@experiment("nested-app-order", AIOHTTP, "add_subapp, a route", subapps, "/inner/")
+@experiment("nested-app-order", AIOHTTP, "add_subapp, no route", subapps, "/inner/missing")
+@experiment("nested-app-order", QUART, "Blueprint, a route", blueprints, "/inner/")
+@experiment("nested-app-order", QUART, "Blueprint, no route", blueprints, "/inner/missing")
+def ask_nested(make: Make, target: str) -> Answer:
     seen = Seen()
     with serve(make(seen)) as server:
         came_back = told(get(server.port, target))
@@ -386,14 +376,11 @@ def quart_working(seen: Seen) -> Quart:
     return app
 
 
-@experiments("teardown-on-disconnect", {AIOHTTP: aiohttp_working, QUART: quart_working})
-@experiment(
-    "teardown-on-disconnect",
-    AIOHTTP,
-    "handler_cancellation=True",
-    aiohttp_working,
-    handler_cancellation=True,
-)
+LEFT, CANCEL = "teardown-on-disconnect", "handler_cancellation=True"
+
+
+@experiments(LEFT, {AIOHTTP: aiohttp_working, QUART: quart_working})
+@experiment(LEFT, AIOHTTP, CANCEL, aiohttp_working, handler_cancellation=True)
 def ask_left(make: Make, **options: bool) -> Answer:
     seen = Seen()
     with serve(make(seen), **options) as server:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +16,7 @@ from loopbench.loadtests.behaviour.framework.calling import (
     answering,
     quart_calling,
 )
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
@@ -74,21 +73,13 @@ def extensions(app: Quart) -> Plain:
     return lambda: current_app.extensions["mine"]["limit"]
 
 
-STORING_IN_AIOHTTP = {
-    'app["limit"]': strings,
-    'web.AppKey("limit", int)': keys,
-    "app.limit": attribute,
-}
-STORING_IN_QUART = {
-    'app.config["LIMIT"]': config,
-    'app.extensions["…"]': extensions,
-    "app.limit": attribute,
-}
-
-
-@variants("app-keys", {AIOHTTP: STORING_IN_AIOHTTP}, aiohttp_calling)
-@variants("app-keys", {QUART: STORING_IN_QUART}, quart_calling)
-def ask_same_name(store: Callable[[Any], Plain], application: Callable[[Plain], App]) -> Answer:
+@experiment("app-keys", AIOHTTP, 'app["limit"]', aiohttp_calling, strings)
+@experiment("app-keys", AIOHTTP, 'web.AppKey("limit", int)', aiohttp_calling, keys)
+@experiment("app-keys", AIOHTTP, "app.limit", aiohttp_calling, attribute)
+@experiment("app-keys", QUART, 'app.config["LIMIT"]', quart_calling, config)
+@experiment("app-keys", QUART, 'app.extensions["…"]', quart_calling, extensions)
+@experiment("app-keys", QUART, "app.limit", quart_calling, attribute)
+def ask_same_name(application: Callable[[Plain], App], store: Callable[[Any], Plain]) -> Answer:
     app = application(lambda: read())
     with warned() as warnings:
         read = store(app)
@@ -157,22 +148,13 @@ CHANGES_OF_QUART: dict[str, Callable[[Quart], object]] = {
     "app.before_request": lambda app: app.before_request(quart_new),
 }
 BEFORE, AFTER = "before the first request", "after the first request"
-CHANGES: Variants = {
-    AIOHTTP: {
-        name: (aiohttp_changing, change, BEFORE) for name, change in CHANGES_OF_AIOHTTP.items()
-    },
-    QUART: {
-        f"{name}, {when}": (quart_changing, change, when)
-        for name, change in CHANGES_OF_QUART.items()
-        for when in (BEFORE, AFTER)
-    },
-}
 
 
-@variants("change-after-start", CHANGES)
-def ask_change(changing: tuple[Callable[[], App], Callable[[Any], object], str]) -> Answer:
-    """changing: the application, what is done to it while it serves, and when."""
-    application, change, when = changing
+@experiments("change-after-start", {AIOHTTP: aiohttp_changing}, CHANGES_OF_AIOHTTP)
+def ask_change(
+    application: Callable[[], App], change: Callable[[Any], object], when: str = BEFORE
+) -> Answer:
+    """Change the application while it serves, before or after the first request."""
     app = application()
 
     async def do() -> str:
@@ -193,6 +175,12 @@ def ask_change(changing: tuple[Callable[[], App], Callable[[Any], object], str])
     said = refused or " and ".join(sorted(set(names))) or "nothing is said"
     statuses = " and ".join(f"{reply.status} {reply.text[:12]!r}" for reply in replies)
     return Answer(f"{said}, it {effect}", f"afterwards / and /new answered {statuses}; {said}")
+
+
+for name, change in CHANGES_OF_QUART.items():
+    for when in (BEFORE, AFTER):
+        setting = f"{name}, {when}"
+        experiment("change-after-start", QUART, setting, quart_changing, change, when)(ask_change)
 
 
 def _post(port: int) -> str:
@@ -250,9 +238,7 @@ def look_for_limits() -> Answer:
     )
 
 
-def aiohttp_nested(
-    look: Callable[[web.Request], str], *, shadowed: bool = False
-) -> web.Application:
+def aiohttp_nested(look: Callable[[web.Request], str], shadowed: bool = False) -> web.Application:
     """shadowed: the nested application keeps something under the same key."""
 
     async def handler(request: web.Request) -> web.Response:
@@ -289,25 +275,21 @@ def in_config_dict(request: web.Request) -> str:
     return request.config_dict[LIMIT]
 
 
-NESTED: Variants = {
-    AIOHTTP: {
-        "request.app[key]": partial(aiohttp_nested, lambda request: request.app[LIMIT]),
-        "request.config_dict[key]": partial(aiohttp_nested, in_config_dict),
-        "request.config_dict[key], both have it": partial(
-            aiohttp_nested, in_config_dict, shadowed=True
-        ),
-    },
-    QUART: {
-        'current_app.config["LIMIT"]': partial(
-            quart_nested, lambda: current_app.config.get("LIMIT", "nothing")
-        ),
-        "g.limit": partial(quart_nested, lambda: g.get("limit", "nothing")),
-    },
-}
+def in_config() -> str:
+    return str(current_app.config.get("LIMIT", "nothing"))
 
 
-@variants("nested-lookup", NESTED)
-def ask_nested(application: Callable[[], App]) -> Answer:
-    with serve(application()) as server:
+CONFIG_DICT = "request.config_dict[key]"
+
+
+@experiment("nested-lookup", AIOHTTP, "request.app[key]", aiohttp_nested, lambda r: r.app[LIMIT])
+@experiment("nested-lookup", AIOHTTP, CONFIG_DICT, aiohttp_nested, in_config_dict)
+@experiment(
+    "nested-lookup", AIOHTTP, f"{CONFIG_DICT}, both have it", aiohttp_nested, in_config_dict, True
+)
+@experiment("nested-lookup", QUART, 'current_app.config["LIMIT"]', quart_nested, in_config)
+@experiment("nested-lookup", QUART, "g.limit", quart_nested, lambda: g.get("limit", "nothing"))
+def ask_nested(application: Callable[..., App], *look: Any) -> Answer:
+    with serve(application(*look)) as server:
         found = get(server.port, "/inner/").text
     return Answer(found, f"the handler of the nested application got {found!r}")

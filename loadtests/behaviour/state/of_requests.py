@@ -24,7 +24,12 @@ from quart import (
 
 from loopbench.loadtests.behaviour.framework.calling import answering
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
+from loopbench.loadtests.behaviour.framework.experiment import (
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
@@ -37,8 +42,12 @@ USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user
 they are made when the question is asked, so that the others can be asked there all the same."""
 
 
-def aiohttp_remembering(key: Any) -> web.Application:
-    """A middleware stores, if it is told to; the handler says what it finds."""
+def aiohttp_remembering(name: str = "") -> web.Application:
+    """A middleware stores, if it is told to; the handler says what it finds.
+
+    name: the key, in place of a typed one.
+    """
+    key: Any = name or web.RequestKey("user", str)
 
     @web.middleware
     async def store(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -69,23 +78,14 @@ def quart_remembering(where: Any) -> Quart:
     return app
 
 
-REMEMBERING: Variants = {
-    AIOHTTP: {
-        'request["user"]': partial(aiohttp_remembering, "user"),
-        'web.RequestKey("user", str)': lambda: aiohttp_remembering(web.RequestKey("user", str)),
-    },
-    QUART: {
-        "g.user": partial(quart_remembering, g),
-        "request.user": partial(quart_remembering, request),
-    },
-}
-
-
-@variants("request-storage", REMEMBERING)
-def ask_remembered(application: Callable[[], App]) -> Answer:
+@experiment("request-storage", AIOHTTP, 'request["user"]', aiohttp_remembering, "user")
+@experiment("request-storage", AIOHTTP, 'web.RequestKey("user", str)', aiohttp_remembering)
+@experiment("request-storage", QUART, "g.user", quart_remembering, g)
+@experiment("request-storage", QUART, "request.user", quart_remembering, request)
+def ask_remembered(application: Callable[..., App], *where: Any) -> Answer:
     """The same connection carries both requests."""
     found = []
-    with warned() as warnings, serve(application()) as server, Wire(server.port) as wire:
+    with warned() as warnings, serve(application(*where)) as server, Wire(server.port) as wire:
         for target in ("/?store", "/"):
             wire.request("GET", target)
             found.append(wire.answer().text)
@@ -99,7 +99,9 @@ def ask_remembered(application: Callable[[], App]) -> Answer:
     )
 
 
-def aiohttp_costing(key: Any, seen: Seen) -> web.Application:
+def aiohttp_costing(seen: Seen, name: str = "") -> web.Application:
+    key: Any = name or web.ResponseKey("cost", str)
+
     async def handler(_: web.Request) -> web.Response:
         response = web.Response()
         response[key] = "9"
@@ -139,21 +141,12 @@ def quart_costing(seen: Seen) -> Quart:
     return app
 
 
-COSTING: Variants = {
-    AIOHTTP: {
-        'response["cost"]': partial(aiohttp_costing, "cost"),
-        'web.ResponseKey("cost", str)': lambda seen: aiohttp_costing(
-            web.ResponseKey("cost", str), seen
-        ),
-    },
-    QUART: {"g.cost": quart_costing},
-}
-
-
-@variants("response-storage", COSTING)
-def ask_cost(application: Callable[[Seen], App]) -> Answer:
+@experiment("response-storage", AIOHTTP, 'response["cost"]', aiohttp_costing, "cost")
+@experiment("response-storage", AIOHTTP, 'web.ResponseKey("cost", str)', aiohttp_costing)
+@experiment("response-storage", QUART, "g.cost", quart_costing)
+def ask_cost(application: Callable[..., App], *key: str) -> Answer:
     seen = Seen()
-    with warned() as warnings, serve(application(seen)) as server:
+    with warned() as warnings, serve(application(seen, *key)) as server:
         get(server.port, "/")
     finders = [event.partition(" finds 9")[0] for event in seen.events if event.endswith(" 9")]
     found = f"found by {' and '.join(finders)}" if finders else "found by nobody"
@@ -261,16 +254,10 @@ def ask_session(secret_key: str | None = None) -> Answer:
     async def look() -> str:
         return str(session.get("user", "nothing"))
 
-    with serve(app) as server, Wire(server.port) as wire:
-        wire.request("GET", "/store")
-        stored = wire.answer()
+    with serve(app) as server:
+        stored = get(server.port, "/store")
         cookie = (stored.header("set-cookie") or "").partition(";")[0]
-        with Wire(server.port) as other:
-            other.request("GET", "/look", [("Cookie", cookie)] if cookie else [])
-            found = other.answer().text
-            forged = _forged(cookie)
-            other.request("GET", "/look", [("Cookie", forged)] if cookie else [])
-            found_forged = other.answer().text
+        found, found_forged = (_asked(server.port, one) for one in (cookie, _forged(cookie)))
     words = [f"{stored.status}", "kept in a cookie" if found == "Ada" else "not kept"]
     if cookie:
         words.append("the client can read it" if "Ada" in _read(cookie) else "unreadable")
@@ -280,6 +267,12 @@ def ask_session(secret_key: str | None = None) -> Answer:
         f"storing gave {stored.status} and a cookie of {len(cookie)} characters; the next request "
         f"found {found}, with Eve in place of Ada {found_forged}",
     )
+
+
+def _asked(port: int, cookie: str) -> str:
+    with Wire(port) as wire:
+        wire.request("GET", "/look", [("Cookie", cookie)] if cookie else [])
+        return wire.answer().text
 
 
 def _read(cookie: str) -> str:
@@ -292,6 +285,8 @@ def _read(cookie: str) -> str:
 
 def _forged(cookie: str) -> str:
     """The same signature under another content."""
+    if not cookie:
+        return ""
     name, _, value = cookie.partition("=")
     other = base64.urlsafe_b64encode(b'{"user":"Eve"}').decode().rstrip("=")
     return f"{name}={other}.{value.partition('.')[2]}"
@@ -328,7 +323,7 @@ BEGINS: dict[str, Callable[[Quart, Work], None]] = {
 }
 
 
-def quart_beginning(begins: Callable[[Quart, Work], None], seen: Seen) -> Quart:
+def quart_beginning(seen: Seen, begins: Callable[[Quart, Work], None]) -> Quart:
     app = Quart(__name__)
 
     async def look() -> None:
@@ -357,7 +352,7 @@ def quart_beginning(begins: Callable[[Quart, Work], None], seen: Seen) -> Quart:
     return app
 
 
-def aiohttp_passing_on(body_read: bool, seen: Seen) -> web.Application:
+def aiohttp_passing_on(seen: Seen, *, body_read: bool = False) -> web.Application:
     """The request is passed on; body_read: the handler reads the body first."""
 
     async def look(request: web.Request) -> None:
@@ -386,10 +381,12 @@ def aiohttp_passing_on(body_read: bool, seen: Seen) -> web.Application:
 
 IN_TASKS: Variants = {
     AIOHTTP: {
-        "the request is passed on": partial(aiohttp_passing_on, False),
-        "the request is passed on, its body read before": partial(aiohttp_passing_on, True),
+        "the request is passed on": aiohttp_passing_on,
+        "the request is passed on, its body read before": partial(
+            aiohttp_passing_on, body_read=True
+        ),
     },
-    QUART: {name: partial(quart_beginning, begins) for name, begins in BEGINS.items()},
+    QUART: {name: partial(quart_beginning, begins=begins) for name, begins in BEGINS.items()},
 }
 
 
@@ -426,21 +423,16 @@ def aiohttp_talking() -> web.Application:
     return app
 
 
-def _in_session() -> str:
-    session["user"] = "Ada"
-    return str(session["user"])
-
-
-FOUND_IN: dict[str, Callable[[], str]] = {
-    "websocket.args": lambda: str(websocket.args["user"]),
-    "request.args": lambda: str(request.args["user"]),
-    "g, set in before_websocket": lambda: str(g.user),
-    "current_app.config": lambda: str(current_app.config["USER"]),
-    "session": _in_session,
+FOUND_IN: dict[str, Callable[[], object]] = {
+    "websocket.args": lambda: websocket.args["user"],
+    "request.args": lambda: request.args["user"],
+    "g, set in before_websocket": lambda: g.user,
+    "current_app.config": lambda: current_app.config["USER"],
+    "session": lambda: session.setdefault("user", "Ada"),
 }
 
 
-def quart_talking(look: Callable[[], str]) -> Quart:
+def quart_talking(look: Callable[[], object]) -> Quart:
     app = Quart(__name__)
     app.config["USER"] = "Ada"
     app.secret_key = "not a secret"
@@ -460,15 +452,10 @@ def quart_talking(look: Callable[[], str]) -> Quart:
     return app
 
 
-TALKING: Variants = {
-    AIOHTTP: {"request[key], set in a middleware": aiohttp_talking},
-    QUART: {name: partial(quart_talking, look) for name, look in FOUND_IN.items()},
-}
-
-
-@variants("state-in-websocket", TALKING)
-def ask_websocket(application: Callable[[], App]) -> Answer:
-    with serve(application()) as server, Wire(server.port) as wire:
+@experiment("state-in-websocket", AIOHTTP, "request[key], set in a middleware", aiohttp_talking)
+@experiments("state-in-websocket", {QUART: quart_talking}, FOUND_IN)
+def ask_websocket(application: Callable[..., App], *look: Callable[[], object]) -> Answer:
+    with serve(application(*look)) as server, Wire(server.port) as wire:
         shake_hands(wire, "/ws?user=Ada")
         frame = until_closed(wire)
     # Frames of a short text: a byte of kind, a byte of length, the text; then the closing one.
@@ -479,34 +466,21 @@ def ask_websocket(application: Callable[[], App]) -> Answer:
     return Answer(f"{said[0]}, {same}", f"the two messages were {said[0]!r} and {said[1]!r}")
 
 
-@experiment(
-    "response-storage",
-    QUART,
-    'response["cost"]',
-    Response,
-    ("__setitem__", "__getitem__"),
-    "a Response of Quart has no __setitem__; the nearest thing is g",
-)
-@experiment(
-    "g-lifetime",
-    AIOHTTP,
-    "g",
-    web,
-    ("g", "current_app", "request", "current_request"),
+NO_G = (
     "aiohttp.web has no g, current_app or request; the nearest thing is request[key], or a "
-    "context variable of one's own",
+    "context variable of one's own"
 )
-@experiment(
-    "session-default",
-    AIOHTTP,
-    DEFAULT,
-    web,
-    ("session", "Session", "get_session"),
-    "aiohttp.web has no session; the nearest thing is the package aiohttp-session",
-)
+NO_SESSION = "aiohttp.web has no session; the nearest thing is the package aiohttp-session"
+NO_ITEMS = "a Response of Quart has no __setitem__; the nearest thing is g"
+ITEMS = ("__setitem__", "__getitem__")
+LIKE_G = ("g", "current_app", "request", "current_request")
+LIKE_SESSION = ("session", "Session", "get_session")
+
+
+@experiment("response-storage", QUART, 'response["cost"]', Response, ITEMS, NO_ITEMS)
+@experiment("g-lifetime", AIOHTTP, "g", web, LIKE_G, NO_G)
+@experiment("session-default", AIOHTTP, DEFAULT, web, LIKE_SESSION, NO_SESSION)
 def look_for_a_counterpart(where: Any, names: Sequence[str], nearest: str) -> Answer:
     """Whether one framework has what the other one has, under any of these names."""
     has = ", ".join(name for name in names if hasattr(where, name))
-    return (
-        Answer(f"there is {has}", f"{where.__name__} has {has}") if has else Answer(NONE, nearest)
-    )
+    return Answer(f"there is {has}", "it is there now") if has else Answer(NONE, nearest)
