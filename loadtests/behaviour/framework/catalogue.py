@@ -19,6 +19,9 @@ from typing import Any
 from loopbench.loadtests.behaviour.framework.experiment import names, registered
 from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Experiment, Question
 
+CORE = ("aiohttp", "quart-hypercorn")
+"""Whom a claim is about that names no stacks."""
+
 _PACKAGE = "loopbench.loadtests.behaviour"
 
 TOPICS = {
@@ -64,7 +67,7 @@ def _question(name: str, texts: Mapping[str, Any]) -> Question:
         Claim(
             claim["said"],
             {pattern: Agrees(verdict) for pattern, verdict in claim["verdicts"].items()},
-            tuple(claim["stacks"]),
+            tuple(claim.get("stacks", CORE)),
             tuple(claim.get("settings", ())),
         )
         for claim in texts.get("claims", ())
