@@ -258,37 +258,31 @@ def _clean(seen: Seen, name: str) -> None:
         raise RuntimeError("this clean-up is broken")
 
 
-def cleanups(seen: Seen) -> list[Cleanup]:
-    """aiohttp calls them with the application, Quart without."""
+def cleanup(seen: Seen, name: str) -> Cleanup:
+    """aiohttp calls it with the application, Quart without."""
 
-    def named(name: str) -> Cleanup:
-        async def clean(_: object = None) -> None:
-            _clean(seen, name)
+    async def clean(_: object = None) -> None:
+        _clean(seen, name)
 
-        return clean
-
-    return [named(name) for name in NAMES]
+    return clean
 
 
-def contexts(seen: Seen) -> list[Cleanup]:
-    def named(name: str) -> Cleanup:
-        async def around(_: object = None) -> AsyncGenerator[None, None]:
-            yield
-            _clean(seen, name)
+def context(seen: Seen, name: str) -> Cleanup:
+    async def around(_: object = None) -> AsyncGenerator[None, None]:
+        yield
+        _clean(seen, name)
 
-        return around
-
-    return [named(name) for name in NAMES]
+    return around
 
 
 Add = Callable[[Any, Seen], object]
 OF_AIOHTTP: dict[str, Add] = {
-    "on_cleanup": lambda app, seen: app.on_cleanup.extend(cleanups(seen)),
-    "cleanup_ctx": lambda app, seen: app.cleanup_ctx.extend(contexts(seen)),
+    "on_cleanup": lambda app, seen: app.on_cleanup.extend(cleanup(seen, name) for name in NAMES),
+    "cleanup_ctx": lambda app, seen: app.cleanup_ctx.extend(context(seen, name) for name in NAMES),
 }
 OF_QUART: dict[str, Add] = {
-    "after_serving": lambda app, seen: [app.after_serving(one) for one in cleanups(seen)],
-    "while_serving": lambda app, seen: [app.while_serving(one) for one in contexts(seen)],
+    "after_serving": lambda app, seen: [app.after_serving(cleanup(seen, name)) for name in NAMES],
+    "while_serving": lambda app, seen: [app.while_serving(context(seen, name)) for name in NAMES],
 }
 
 

@@ -51,13 +51,22 @@ def keep_until_done(work: Work, kept: Kept) -> None:
     task.add_done_callback(kept.discard)
 
 
-def aiohttp_beginning(begin: Begin, work: Work, kept: Kept) -> web.Application:
+def accepting(begin: Begin, work: Work, kept: Kept) -> Body:
     """The handler begins the task and answers."""
-    return aiohttp_calling(lambda: begin(work, kept) or "accepted")
+
+    async def handler() -> str:
+        begin(work, kept)
+        return "accepted"
+
+    return handler
+
+
+def aiohttp_beginning(begin: Begin, work: Work, kept: Kept) -> web.Application:
+    return aiohttp_awaiting(accepting(begin, work, kept))
 
 
 def quart_beginning(begin: Begin, work: Work, kept: Kept) -> Quart:
-    return quart_calling(lambda: begin(work, kept) or "accepted")
+    return quart_awaiting(accepting(begin, work, kept))
 
 
 def quart_background(work: Work, _: Kept, **config: float) -> Quart:

@@ -16,6 +16,7 @@ from aiohttp import web
 from quart import Quart, g
 
 from loopbench.loadtests.behaviour.framework.calling import (
+    Handler,
     aiohttp_awaiting,
     aiohttp_calling,
     aiohttp_in_thread,
@@ -91,9 +92,9 @@ def crossings(awaiting: Callable[..., App]) -> dict[str, Callable[[Told], App]]:
 
 def aiohttp_middleware(told: Told) -> web.Application:
     @web.middleware
-    async def outer(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def outer(request: web.Request, handler: Handler) -> web.StreamResponse:
         told.set_outer()
-        response: web.StreamResponse = await handler(request)
+        response = await handler(request)
         told.read_outer()
         return response
 

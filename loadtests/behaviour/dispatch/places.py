@@ -303,12 +303,20 @@ class AsyncCallable:
 
 
 def aiohttp_handler(make: Make, note: Plain) -> web.Application:
-    return answering(make(lambda: note() or web.Response(text="hello")))
+    def work() -> web.Response:
+        note()
+        return web.Response(text="hello")
+
+    return answering(make(work))
 
 
 def quart_handler(make: Make, note: Plain) -> Quart:
+    def work() -> str:
+        note()
+        return "hello"
+
     app = Quart(__name__)
-    app.add_url_rule("/", "handler", make(lambda: note() or "hello"))
+    app.add_url_rule("/", "handler", make(work))
     return app
 
 

@@ -24,9 +24,11 @@ Way = Callable[[Plain], Awaitable[object]]
 """How an async handler has plain code run, such as asyncio.to_thread."""
 
 
-def answering(
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]], *middlewares: Any
-) -> web.Application:
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""A handler of aiohttp, and what a middleware is given as one."""
+
+
+def answering(handler: Handler, *middlewares: Any) -> web.Application:
     """An aiohttp application whose GET / is that handler."""
     app = web.Application(middlewares=middlewares)
     app.router.add_get("/", handler)

@@ -18,7 +18,7 @@ from quart import Quart, abort, jsonify, request, send_file, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from loopbench.loadtests.behaviour.framework.calling import answering
+from loopbench.loadtests.behaviour.framework.calling import Handler, answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -37,8 +37,6 @@ from loopbench.loadtests.behaviour.order.layers import (
     told,
     until_closed,
 )
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 Hook = Callable[[Any], Awaitable[Any]]
 

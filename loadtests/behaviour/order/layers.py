@@ -13,6 +13,7 @@ from quart import Quart, abort, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from loopbench.loadtests.behaviour.framework.calling import Handler
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -176,10 +177,10 @@ def noting(seen: Seen, event: str | Callable[[Any], str]) -> Any:
 
 def middleware(app: web.Application, seen: Seen) -> None:
     @web.middleware
-    async def watching(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def watching(request: web.Request, handler: Handler) -> web.StreamResponse:
         seen("before")
         try:
-            response: web.StreamResponse = await handler(request)
+            response = await handler(request)
         except Exception as error:
             seen(f"{type(error).__name__} raised")
             raise

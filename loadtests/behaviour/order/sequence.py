@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
-from loopbench.loadtests.behaviour.framework.calling import answering
+from loopbench.loadtests.behaviour.framework.calling import Handler, answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,
@@ -42,9 +42,9 @@ def middlewares(app: web.Application, seen: Seen, names: tuple[str, ...] = BOTH)
 
     def named(name: str) -> Any:
         @web.middleware
-        async def layer(request: web.Request, handler: Any) -> web.StreamResponse:
+        async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
             seen(f"{name} in")
-            response: web.StreamResponse = await handler(request)
+            response = await handler(request)
             seen(f"{name} out")
             return response
 
@@ -165,13 +165,12 @@ def ask_hooks(make: Make) -> Answer:
 def subapps(seen: Seen) -> web.Application:
     def watched(name: str) -> web.Application:
         @web.middleware
-        async def around(request: web.Request, handler: Any) -> web.StreamResponse:
+        async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
             seen(f"{name} in")
             try:
-                response: web.StreamResponse = await handler(request)
+                return await handler(request)
             finally:
                 seen(f"{name} out")
-            return response
 
         app = aiohttp_app(seen)
         app.middlewares.append(around)
@@ -214,7 +213,7 @@ def aiohttp_refusing(app: web.Application, seen: Seen, raises: bool = False) -> 
     """The second of three middlewares answers."""
 
     @web.middleware
-    async def refuse(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         seen("second answers")
         if raises:
             raise web.HTTPForbidden
@@ -260,15 +259,14 @@ def ask_early(make: Make) -> Answer:
 
 def in_middleware(app: web.Application, seen: Seen) -> None:
     @web.middleware
-    async def outer(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def outer(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            response: web.StreamResponse = await handler(request)
+            return await handler(request)
         finally:
             seen("the outer one ran")
-        return response
 
     @web.middleware
-    async def broken(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def broken(request: web.Request, handler: Handler) -> web.StreamResponse:
         await handler(request)
         raise RuntimeError("broken")
 
@@ -340,9 +338,9 @@ def aiohttp_working(seen: Seen) -> web.Application:
         return web.Response()
 
     @web.middleware
-    async def around(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            response: web.StreamResponse = await handler(request)
+            response = await handler(request)
             seen("middleware out")
         except asyncio.CancelledError:
             seen("middleware sees CancelledError")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
 from loopbench.loadtests.behaviour.framework.calling import (
+    Handler,
     Plain,
     aiohttp_calling,
     answering,
@@ -22,7 +23,6 @@ from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from quart import (
     websocket,
 )
 
-from loopbench.loadtests.behaviour.framework.calling import answering
+from loopbench.loadtests.behaviour.framework.calling import Handler, answering
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import (
     Variants,
@@ -50,11 +50,10 @@ def aiohttp_remembering(name: str = "") -> web.Application:
     key: Any = name or web.RequestKey("user", str)
 
     @web.middleware
-    async def store(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def store(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.query_string == "store":
             request[key] = "Ada"
-        response: web.StreamResponse = await handler(request)
-        return response
+        return await handler(request)
 
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.get(key, "nothing"))
@@ -108,8 +107,8 @@ def aiohttp_costing(seen: Seen, name: str = "") -> web.Application:
         return response
 
     @web.middleware
-    async def read(request: web.Request, handler: Any) -> web.StreamResponse:
-        response: web.StreamResponse = await handler(request)
+    async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
         seen(f"middleware finds {response.get(key)}")
         return response
 
@@ -405,10 +404,9 @@ def ask_in_task(application: Callable[[Seen], App]) -> Answer:
 
 def aiohttp_talking() -> web.Application:
     @web.middleware
-    async def store(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def store(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[USER] = request.query["user"]
-        response: web.StreamResponse = await handler(request)
-        return response
+        return await handler(request)
 
     async def talk(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
