@@ -12,20 +12,18 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from loopbench.command_line import interrupted
 from loopbench.loadtests import configuration
-from loopbench.loadtests.behaviour.framework.command import behaviour
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.bench.initial import init
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import SLICED_S, Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
-from loopbench.loadtests.capacity.command import capacity
 from loopbench.loadtests.distributed.options import (
     check_hosts_command,
     fleet_options,
@@ -36,15 +34,11 @@ from loopbench.loadtests.distributed.options import (
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.observe.request_counts import REQUESTS
-from loopbench.loadtests.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.loadtests.rows.results_folder import new_folder, seed_of, writing_into
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
-from loopbench.loadtests.selfcheck.probe_cost import check as check_probe_cost
-from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.loadtests.services.command import services, stores_of
 from loopbench.loadtests.why import counts_after_bench, instruction_counts
-from loopbench.loadtests.why.command import why
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
@@ -53,6 +47,9 @@ from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 from loopbench.servers.supervision.cli_types import Folder, Percent, Seconds, Span
 from loopbench.servers.supervision.scratch import sweep
+
+if TYPE_CHECKING:
+    from loopbench.loadtests.selfcheck.verdict import Verdict
 
 PROGRAM = "python -m loadtests"
 MOST_PROCESSES = 64
@@ -90,16 +87,45 @@ LONGEST_S = 3600.0
 MOST_SEED = 2**63 - 1
 
 
-@click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+_LATE = {
+    "behaviour": "loopbench.loadtests.behaviour.framework.command",
+    "capacity": "loopbench.loadtests.capacity.command",
+    "why": "loopbench.loadtests.why.command",
+    **dict.fromkeys(
+        ("regression", "baseline", "regression-selftest"),
+        "loopbench.loadtests.regression.command",
+    ),
+}
+"""Commands by the module that has them, which no other command needs and none waits for."""
+
+
+class Commands(click.Group):
+    """The group, with commands that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return sorted([*super().list_commands(ctx), *_LATE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, where there is one."""
+        module = _LATE.get(cmd_name)
+        if module is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(
+            importlib.import_module(module), cmd_name.replace("-", "_")
+        )
+        return command
+
+
+@click.group(
+    cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="loopbench", prog_name="loopbench")
 def cli() -> None:
     """Load equivalent servers with Locust and write down what they did."""
 
 
-for command in (
-    *(init, capacity, behaviour, services, why, check_hosts_command, worker),
-    *REGRESSION_COMMANDS,
-):
+for command in (init, services, check_hosts_command, worker):
     cli.add_command(command)
 
 
@@ -348,8 +374,10 @@ def probe_cost(out: Path | None) -> None:
     Needs valgrind; takes some minutes. Exit status 1 where it costs more than
     it may.
     """
+    from loopbench.loadtests.selfcheck import probe_cost as checked
+
     with _alone_in(out):
-        verdicts = check_probe_cost(click.echo, out)
+        verdicts = checked.check(click.echo, out)
     if not _held(verdicts):
         _fail("the probe costs more than it may")
 

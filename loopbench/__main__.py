@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -90,8 +90,9 @@ def _command(subcommand: Subcommand) -> click.Command:
     module = "loadtests.cli" if subcommand.package == _LOADTESTS else None
     name = f"loopbench.{module}" if module else f"{subcommand.package}.__main__"
     group: Any = importlib.import_module(name).cli
-    command: click.Command = group if subcommand.name is None else group.commands[subcommand.name]
-    return command
+    if subcommand.name is None:
+        return cast(click.Command, group)
+    return cast(click.Command, group.get_command(click.Context(group), subcommand.name))
 
 
 def main() -> None:

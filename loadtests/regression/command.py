@@ -317,6 +317,3 @@ def _replace(kept: Path, folder: Path) -> None:
         if (folder / table.filename).is_file():
             shutil.copy(folder / table.filename, kept / table.filename)
     shutil.copy(folder / SIDES_FILE, kept / SIDES_FILE)
-
-
-COMMANDS: tuple[click.Command, ...] = (regression, baseline, regression_selftest)

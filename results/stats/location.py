@@ -26,8 +26,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from scipy.special import stdtrit
-
 from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM
 
 CONFIDENCE = 0.95
@@ -70,6 +68,9 @@ class Location:
 @cache
 def quantile(freedom: float) -> float:
     """Student's t at the upper end of a two-sided 95 % interval."""
+    # SciPy takes longer to import than all else that a command needs: only where an interval is.
+    from scipy.special import stdtrit
+
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 

@@ -34,8 +34,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from scipy.special import betainc
-
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import MIN_ROUNDS
 from loopbench.results.stats.location import Interval, quantile, raised
@@ -130,6 +128,8 @@ def quantile_of(values: Sequence[float], share: float) -> tuple[float, float]:
     n = len(values)
     if not n:
         raise ValueError("no values have no quantile")
+    from scipy.special import betainc  # as late as in location.py
+
     ends = betainc((n + 1) * share, (n + 1) * (1 - share), [place / n for place in range(n + 1)])
     weights = [float(upper - lower) for lower, upper in pairwise(ends)]
     ordered = sorted(values)
