@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts.lines import LEAST_POINTS, Course, courses
+from loopbench.results.report.charts.lines import courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import NOTHING
@@ -87,16 +87,8 @@ def _sweep(material: Material, found: list[Limit]) -> Iterator[Part]:
                     and one.dispatch == driver
                     and (summary := material.summaries.get(one.cell, metric)) is not None
                 )
-                if len(pairs) >= LEAST_POINTS:
-                    xs, ys = zip(*pairs, strict=True)
-                    lines.append(
-                        Course(
-                            material.looks[stack],
-                            tuple(xs),
-                            tuple(ys),
-                            stack=material.place(stack),
-                        )
-                    )
+                if (line := readings.course(material, stack, pairs)) is not None:
+                    lines.append(line)
                     stacks.add(stack)
             if lines:
                 panels.append(

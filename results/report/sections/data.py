@@ -94,11 +94,6 @@ def _streams(material: Material) -> Iterator[Part]:
     wheres = [where for where in material.loads if material.has(where, FIRST)]
     if not wheres:
         return
-    panels = tuple(
-        by_row(title, lines)
-        for metric, title in STREAM_TITLES.items()
-        if (lines := readings.lines(material, wheres, metric))
-    )
     metrics = (FIRST, "first_byte_p99_us", LAST, "service_time_p99_ms")
     rows = [
         (
@@ -108,16 +103,14 @@ def _streams(material: Material) -> Iterator[Part]:
             text(worked_out(material, (stack, *where), "MB/s", SENT)),
             readings.noted(material, (stack, *where)),
         )
-        for where in wheres
-        for stack in material.stacks
-        if any(found := [material.get(stack, where, metric) for metric in metrics])
+        for where, stack, found in readings.measured(material, wheres, metrics)
     ]
     yield Plot(
         "Streams: from the send to the first byte, and to the last",
         "A stack that collects an answer before it sends it has its first byte late, near its "
         "last. Both instants are the kernel's; the first is that of what the first read returned."
         + readings.undecided(material, wheres, LAST),
-        panels,
+        readings.panels(material, wheres, STREAM_TITLES),
         material.keys(readings.shown_stacks(material, wheres, metrics)),
         table(
             "First and last byte of streams",
@@ -153,20 +146,14 @@ def _events(material: Material) -> Iterator[Part]:
             *map(readings.value, found),
             readings.noted(material, (stack, *where)),
         )
-        for where in wheres
-        for stack in material.stacks
-        if any(found := [material.get(stack, where, metric) for metric in metrics])
+        for where, stack, found in readings.measured(material, wheres, metrics)
     ]
     yield Plot(
         "Events of streams that need not end",
         "Each connection asks once and reads for as long as the window is open. The first event's "
         "time is from the send to its arrival; the time between events is as the kernel saw them "
         "arrive.",
-        tuple(
-            by_row(title, lines)
-            for metric, title in _EVENT_TITLES.items()
-            if (lines := readings.lines(material, wheres, metric))
-        ),
+        readings.panels(material, wheres, _EVENT_TITLES),
         material.keys(readings.shown_stacks(material, wheres, tuple(_EVENT_TITLES))),
         table(
             "Events by scenario and stack",

@@ -7,7 +7,7 @@ from functools import partial
 
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.report.blocks import Panel, Part, Table, pictured, table
-from loopbench.results.report.charts.lines import LEAST_POINTS, Course, courses
+from loopbench.results.report.charts.lines import courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.per_round import text, worked_out
@@ -52,18 +52,7 @@ def _ways(material: Material) -> dict[str, dict[int, Where]]:
 
 
 def _panel(material: Material, way: str, steps: Steps) -> Iterator[Panel]:
-    lines = []
-    for stack in material.stacks:
-        pairs = [
-            (float(pages), summary.centre)
-            for pages, where in steps.items()
-            if (summary := material.get(stack, where, TIME)) is not None
-        ]
-        if len(pairs) >= LEAST_POINTS:
-            xs, ys = zip(*pairs, strict=True)
-            lines.append(
-                Course(material.looks[stack], tuple(xs), tuple(ys), stack=material.place(stack))
-            )
+    lines = readings.courses_over(material, steps, TIME)
     if lines:
         yield courses(f"{way}: response p50, ms", lines, "pages", logarithmic=False)
 
@@ -87,21 +76,18 @@ def _table(material: Material, ways: Mapping[str, Steps]) -> Table:
     metrics = (TIME, "response_time_p99_ms", "throughput_rps", CPU)
     rows = []
     for way, steps in ways.items():
-        for pages, where in steps.items():
-            for stack in material.stacks:
-                found = [material.get(stack, where, metric) for metric in metrics]
-                if not any(found):
-                    continue
-                rows.append(
-                    (
-                        f"{way}, {pages}",
-                        stack,
-                        *map(readings.value, found),
-                        text(further(material, stack, steps, pages)),
-                        readings.value(material.get(stack, where, "upstream_cpu_utilisation")),
-                        readings.noted(material, (stack, *where)),
-                    )
+        pages_of = {where: pages for pages, where in steps.items()}
+        for where, stack, found in readings.measured(material, pages_of, metrics):
+            rows.append(
+                (
+                    f"{way}, {pages_of[where]}",
+                    stack,
+                    *map(readings.value, found),
+                    text(further(material, stack, steps, pages_of[where])),
+                    readings.value(material.get(stack, where, "upstream_cpu_utilisation")),
+                    readings.noted(material, (stack, *where)),
                 )
+            )
     return table(
         "By way and number of pages",
         (

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
-from loopbench.results.report.charts.dots import by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import processes
 from loopbench.results.report.series import readings
@@ -41,11 +40,7 @@ def parts(material: Material) -> Iterator[Part]:
     if material.probe_cost:
         yield _probe_table(material)
     wheres = readings.first_loads(material.loads)
-    panels = [
-        by_row(title, found)
-        for metric, title in METRICS.items()
-        if (found := readings.lines(material, wheres, metric, whole=True))
-    ]
+    panels = readings.panels(material, wheres, METRICS, whole=True)
     if panels:
         yield Plot(
             "Loop and executor",
@@ -53,7 +48,7 @@ def parts(material: Material) -> Iterator[Part]:
             "request on that loop waits too. Utilisation is the share of time that the loop "
             "worked instead of waiting for something to do. Executor wait is the time from the "
             "submission of a call until a worker thread starts it.",
-            tuple(panels),
+            panels,
             material.keys(readings.shown_stacks(material, wheres, tuple(METRICS))),
             _table(material, wheres),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.report.blocks import Part, Plot, Table, pictured, table
 from loopbench.results.report.charts.dots import Line, by_row
-from loopbench.results.report.charts.lines import LEAST_POINTS, Bound, Course, courses
+from loopbench.results.report.charts.lines import Bound, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.readings import Where
@@ -53,11 +53,7 @@ def canaries(material: Material) -> list[Where]:
 
 def _neighbours(material: Material) -> Iterator[Part]:
     wheres = canaries(material)
-    panels = [
-        by_row(title, found)
-        for metric, title in CANARY_METRICS.items()
-        if (found := readings.lines(material, wheres, metric))
-    ]
+    panels = readings.panels(material, wheres, CANARY_METRICS)
     if not panels:
         return
     yield Plot(
@@ -65,7 +61,7 @@ def _neighbours(material: Material) -> Iterator[Part]:
         "The canary is a stream of small requests at a fixed rate. Each row adds another "
         "neighbour to it: what moves to the right of the first row was done to the canary by that "
         "neighbour." + readings.undecided(material, wheres, "response_time_p99_ms"),
-        tuple(panels),
+        panels,
         material.keys(readings.shown_stacks(material, wheres, tuple(CANARY_METRICS))),
         _neighbour_table(material, wheres),
     )
@@ -73,40 +69,29 @@ def _neighbours(material: Material) -> Iterator[Part]:
 
 def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
     rows = []
-    for where in wheres:
-        for stack in material.stacks:
-            found = [material.get(stack, where, metric) for metric in CANARY_METRICS]
-            if not any(found):
-                continue
-            alone = material.baseline(where)
-            ratio = None
-            if alone is not None:
-                ratio = material.against((stack, *where), (stack, *alone), "response_time_p99_ms")
-            rows.append(
-                (
-                    where[0],
-                    stack,
-                    *map(readings.value, found),
-                    readings.precision(found[1]),
-                    readings.ratio(ratio),
-                    readings.noted(material, (stack, *where)),
-                )
+    for where, stack, found in readings.measured(material, wheres, CANARY_METRICS):
+        alone, ratio = material.baseline(where), None
+        if alone is not None:
+            ratio = material.against((stack, *where), (stack, *alone), "response_time_p99_ms")
+        rows.append(
+            (
+                where[0],
+                stack,
+                *map(readings.value, found),
+                readings.precision(found[1]),
+                readings.ratio(ratio),
+                readings.noted(material, (stack, *where)),
             )
+        )
     return table(
         "The canary's response times",
         (
-            "neighbour",
-            "stack",
-            "p50 ms",
-            "p99 ms",
-            "max ms",
-            "p99, 95 %",
-            "p99 × alone [95 %]",
-            "Warnings",
+            "neighbour", "stack", "p50 ms", "p99 ms", "max ms", "p99, 95 %",
+            "p99 × alone [95 %]", "Warnings",
         ),
         rows,
         names=2,
-    )
+    )  # fmt: skip
 
 
 def sweeps(material: Material) -> list[Sweep]:
@@ -164,22 +149,10 @@ def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
     }
     panels = []
     for metric, title in _CLIFF.items():
-        lines = [
-            Course(material.looks[stack], tuple(xs), tuple(ys), stack=material.place(stack))
-            for stack in material.stacks
-            if len(pairs := _by_users(material, stack, steps, metric)) >= LEAST_POINTS
-            for xs, ys in [zip(*pairs, strict=True)]
-        ]
+        lines = readings.courses_over(material, steps, metric)
         if lines:
-            panels.append(
-                courses(
-                    title,
-                    lines,
-                    "users",
-                    bounds=bounds.get(metric, ()),
-                    doubling=True,
-                )
-            )
+            bound = bounds.get(metric, ())
+            panels.append(courses(title, lines, "users", bounds=bound, doubling=True))
     yield from pictured(
         f"The executor's cliff ({sweep.variant}): users of a {sweep.work_s * 1000:g} ms sync route",
         "Each user holds a worker thread for a fixed time. Throughput grows with the users until "
@@ -191,31 +164,18 @@ def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
     )
 
 
-def _by_users(
-    material: Material, stack: str, steps: Mapping[int, Where], metric: str
-) -> list[tuple[float, float]]:
-    return [
-        (float(users), summary.centre)
-        for users, where in steps.items()
-        if (summary := material.get(stack, where, metric)) is not None
-    ]
-
-
 def _cliff_table(material: Material, sweep: Sweep, sizes: Mapping[str, int]) -> Table:
     metrics = (
         "throughput_rps", "response_time_p50_ms", "executor_wait_p50_ms",
         "executor_threads_max", "executor_queue_max",
     )  # fmt: skip
     rows = []
-    for users, where in sweep.steps.items():
-        for stack in material.stacks:
-            found = [material.get(stack, where, metric) for metric in metrics]
-            if not any(found):
-                continue
-            size = sizes.get(stack)
-            most = "–" if size is None else formatting.digits(min(users, size) / sweep.work_s)
-            first, *others = map(readings.value, found)
-            rows.append((f"{users} users", stack, first, most, *others))
+    users_of = {where: users for users, where in sweep.steps.items()}
+    for where, stack, found in readings.measured(material, users_of, metrics):
+        users, size = users_of[where], sizes.get(stack)
+        most = "–" if size is None else formatting.digits(min(users, size) / sweep.work_s)
+        first, *others = map(readings.value, found)
+        rows.append((f"{users} users", stack, first, most, *others))
     return table(
         f"A {sweep.work_s * 1000:g} ms sync route by users ({sweep.variant})",
         (

@@ -61,26 +61,22 @@ def _messages(material: Material, wheres: list[Where]) -> Plot:
 def _message_table(material: Material, wheres: list[Where]) -> Table:
     reference = material.summaries.reference
     rows = []
-    for where in wheres:
-        for stack in material.stacks:
-            found = {metric: material.get(stack, where, metric) for metric in (RATE, P50, P99)}
-            rate, opened = found[RATE], material.get(stack, where, OPENED)
-            if not any(found.values()):
-                continue
-            rows.append(
-                (
-                    material.name(where),
-                    stack,
-                    NOTHING if opened else readings.value(rate),
-                    readings.value(opened),
-                    readings.precision(rate),
-                    readings.ratio(rate.ratio) if rate else "",
-                    *(readings.value(found[metric]) for metric in (P50, P99)),
-                    readings.value(material.get(stack, where, COST)),
-                    *_memory(material, stack, where),
-                    readings.noted(material, (stack, *where)),
-                )
+    for where, stack, (rate, *times) in readings.measured(material, wheres, (RATE, P50, P99)):
+        opened = material.get(stack, where, OPENED)
+        rows.append(
+            (
+                material.name(where),
+                stack,
+                NOTHING if opened else readings.value(rate),
+                readings.value(opened),
+                readings.precision(rate),
+                readings.ratio(rate.ratio) if rate else "",
+                *map(readings.value, times),
+                readings.value(material.get(stack, where, COST)),
+                *_memory(material, stack, where),
+                readings.noted(material, (stack, *where)),
             )
+        )
     return table(
         "Messages by scenario and stack",
         (
@@ -106,50 +102,40 @@ def _memory(material: Material, stack: str, where: Where) -> Iterator[str]:
 
 
 def _broadcasts(material: Material, wheres: list[Where]) -> Plot:
-    panels = (
-        ("Publication to arrival, p50, ms", P50),
-        ("p99, ms", P99),
-        ("To the last receiver, p50, ms", LAST50),
-    )
+    titles = {
+        P50: "Publication to arrival, p50, ms",
+        P99: "p99, ms",
+        LAST50: "To the last receiver, p50, ms",
+    }
     return Plot(
         "Broadcast and push",
         "How long a published message takes to each of its receivers, and to the last of them; "
         "of a push, how late a message is by the server's own schedule. All that was published "
         "is owed to every receiver once: a message that is lost, comes twice or out of order is "
         "a failure." + readings.undecided(material, wheres, P50),
-        tuple(
-            by_row(title, lines)
-            for title, metric in panels
-            if (lines := readings.lines(material, wheres, metric))
-        ),
+        readings.panels(material, wheres, titles),
         material.keys(readings.shown_stacks(material, wheres, (P50,))),
         _broadcast_table(material, wheres),
     )
 
 
 def _broadcast_table(material: Material, wheres: list[Where]) -> Table:
-    times, counts = (P50, P99, LAST50, LAST99), ("deliveries_owed", "deliveries_lost")
-    rows = []
-    for where in wheres:
-        for stack in material.stacks:
-            found = [material.get(stack, where, metric) for metric in (*times, *counts)]
-            if not any(found):
-                continue
-            delay = found[0]
-            rows.append(
-                (
-                    material.name(where),
-                    stack,
-                    readings.value(delay),
-                    readings.precision(delay),
-                    readings.ratio(delay.ratio) if delay else "",
-                    *map(readings.value, found[1:]),
-                    readings.value(material.get(stack, where, "receivers_dropped")),
-                    readings.value(material.get(stack, where, COST)),
-                    *_memory(material, stack, where),
-                    readings.noted(material, (stack, *where)),
-                )
-            )
+    metrics = (P50, P99, LAST50, LAST99, "deliveries_owed", "deliveries_lost")
+    rows = [
+        (
+            material.name(where),
+            stack,
+            readings.value(delay),
+            readings.precision(delay),
+            readings.ratio(delay.ratio) if delay else "",
+            *map(readings.value, others),
+            readings.value(material.get(stack, where, "receivers_dropped")),
+            readings.value(material.get(stack, where, COST)),
+            *_memory(material, stack, where),
+            readings.noted(material, (stack, *where)),
+        )
+        for where, stack, (delay, *others) in readings.measured(material, wheres, metrics)
+    ]
     reference = material.summaries.reference
     return table(
         "Deliveries by scenario and stack",

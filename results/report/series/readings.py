@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from loopbench.results.report.charts.dots import Dot, Line
+from loopbench.results.report.blocks import Panel
+from loopbench.results.report.charts.dots import Dot, Line, by_row
+from loopbench.results.report.charts.lines import LEAST_POINTS, Course
 from loopbench.results.report.data import Material
 from loopbench.results.schema import Family
 from loopbench.results.stats import formatting
@@ -30,6 +32,51 @@ def lines(
         for where in wheres
         if (dots := _dots(material, where, metric, material.stacks))
     )
+
+
+def panels(
+    material: Material, wheres: Sequence[Where], titles: Mapping[str, str], *, whole: bool = False
+) -> tuple[Panel, ...]:
+    """A Panel for each of the metrics that was measured there, with these titles."""
+    return tuple(
+        by_row(title, found)
+        for metric, title in titles.items()
+        if (found := lines(material, wheres, metric, whole=whole))
+    )
+
+
+def measured(
+    material: Material, wheres: Iterable[Where], metrics: Iterable[str]
+) -> Iterator[tuple[Where, str, list[Summary | None]]]:
+    """Scenario and load, stack and Summaries of the metrics, where there is one of these."""
+    wanted = tuple(metrics)
+    for where in wheres:
+        for stack in material.stacks:
+            found = [material.get(stack, where, metric) for metric in wanted]
+            if any(found):
+                yield where, stack, found
+
+
+def course(material: Material, stack: str, pairs: Sequence[tuple[float, float]]) -> Course | None:
+    """The line of a stack through points; None for too few of them."""
+    if len(pairs) < LEAST_POINTS:
+        return None
+    xs, ys = zip(*pairs, strict=True)
+    return Course(material.looks[stack], tuple(xs), tuple(ys), stack=material.place(stack))
+
+
+def courses_over(material: Material, steps: Mapping[int, Where], metric: str) -> list[Course]:
+    """A line a stack: a metric over a parameter of the scenarios, such as their users."""
+    found = []
+    for stack in material.stacks:
+        pairs = [
+            (float(step), summary.centre)
+            for step, where in steps.items()
+            if (summary := material.get(stack, where, metric)) is not None
+        ]
+        if (line := course(material, stack, pairs)) is not None:
+            found.append(line)
+    return found
 
 
 def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) -> tuple[Dot, ...]:
