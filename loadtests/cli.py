@@ -1,18 +1,16 @@
-"""The commands of `python -m loadtests`: list the scenarios, run a bench, check the instrument."""
+"""`python -m loadtests`: its commands, of which list and bench are here."""
 
 from __future__ import annotations
 
-import importlib
 import secrets
 import shlex
 import signal
 import subprocess
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -24,6 +22,7 @@ from loopbench.loadtests.bench.initial import init
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import SLICED_S, Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
+from loopbench.loadtests.commands import Commands
 from loopbench.loadtests.distributed.options import (
     check_hosts_command,
     fleet_options,
@@ -33,23 +32,17 @@ from loopbench.loadtests.distributed.options import (
 )
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.server_location import HERE
-from loopbench.loadtests.observe.request_counts import REQUESTS
-from loopbench.loadtests.rows.results_folder import new_folder, seed_of, writing_into
+from loopbench.loadtests.rows.results_folder import new_folder, seed_of
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.table import SCENARIOS, Load
 from loopbench.loadtests.services.command import services, stores_of
-from loopbench.loadtests.why import counts_after_bench, instruction_counts
-from loopbench.servers.contract.cases import CASES
-from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
+from loopbench.loadtests.why import counts_after_bench
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 from loopbench.servers.supervision.cli_types import Folder, Percent, Seconds, Span
 from loopbench.servers.supervision.scratch import sweep
-
-if TYPE_CHECKING:
-    from loopbench.loadtests.selfcheck.verdict import Verdict
 
 PROGRAM = "python -m loadtests"
 MOST_PROCESSES = 64
@@ -69,11 +62,6 @@ DEFAULT_SCENARIOS = (
     "cliff-4",
     "cliff-16",
 )
-DEFAULT_CASES = (
-    *("plain", "async", "sync", "form", "json"),
-    *(f"middleware-{layers}" for layers in LAYERS),
-    *(f"save-{protect}" for protect in PROTECTIONS),
-)
 DEFAULT_ROUNDS = 5
 FEWEST_ROUNDS = 3
 """Where Rounds are added: fewer give no interval."""
@@ -85,36 +73,6 @@ DEFAULT_DURATION_S = 1.2
 DEFAULT_WARMUP_S = 0.3
 LONGEST_S = 3600.0
 MOST_SEED = 2**63 - 1
-
-
-_LATE = {
-    "behaviour": "loopbench.loadtests.behaviour.framework.command",
-    "capacity": "loopbench.loadtests.capacity.command",
-    "why": "loopbench.loadtests.why.command",
-    **dict.fromkeys(
-        ("regression", "baseline", "regression-selftest"),
-        "loopbench.loadtests.regression.command",
-    ),
-}
-"""Commands by the module that has them, which no other command needs and none waits for."""
-
-
-class Commands(click.Group):
-    """The group, with commands that are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names."""
-        return sorted([*super().list_commands(ctx), *_LATE])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, where there is one."""
-        module = _LATE.get(cmd_name)
-        if module is None:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(
-            importlib.import_module(module), cmd_name.replace("-", "_")
-        )
-        return command
 
 
 @click.group(
@@ -359,111 +317,6 @@ def _announced(plan: Bench) -> str:
     if plan.precision is not None:
         return f"at least {runs} runs, {minutes} or longer, until ±{plan.precision:.3g}"
     return f"{runs} runs, {minutes}"
-
-
-@cli.command("probe-cost")
-@click.option(
-    "--out",
-    type=Folder(exists=True),
-    metavar="DIR",
-    help="Write probe_cost.csv into this results folder too; its report then says it.",
-)
-def probe_cost(out: Path | None) -> None:
-    """Count what the probe costs, in instructions a request, with it on and off.
-
-    Needs valgrind; takes some minutes. Exit status 1 where it costs more than
-    it may.
-    """
-    from loopbench.loadtests.selfcheck import probe_cost as checked
-
-    with _alone_in(out):
-        verdicts = checked.check(click.echo, out)
-    if not _held(verdicts):
-        _fail("the probe costs more than it may")
-
-
-@cli.command()
-@click.option(
-    "--stack",
-    "stacks",
-    multiple=True,
-    type=NamesIn("stack", STACKS),
-    help="Count on this stack (repeatable).",
-)
-@click.option(
-    "--case",
-    "cases",
-    multiple=True,
-    type=NamesIn("case", CASES),
-    help="Count this case of the contract (repeatable).",
-)
-@click.option("--requests", type=click.IntRange(10, 100_000), default=REQUESTS, show_default=True)
-@click.option(
-    "--out",
-    type=Folder(exists=True),
-    metavar="DIR",
-    help="Write counts.csv into this results folder too; its report then says it.",
-)
-def instructions(
-    stacks: tuple[tuple[str, ...], ...],
-    cases: tuple[tuple[str, ...], ...],
-    requests: int,
-    out: Path | None,
-) -> None:
-    """Count the instructions of a request, which do not depend on the state of the machine.
-
-    Needs valgrind. Without names: the core stacks, and the routes whose layers
-    can be told apart. Each repeat is a fresh process, whose garbage collector is
-    off; each request finds it asleep.
-    """
-    wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
-    on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
-    with _alone_in(out):
-        found = instruction_counts.count(on, wanted, requests, click.echo)
-        if out is not None:
-            instruction_counts.write(out, found)
-
-
-CHECKS = {
-    "ceiling": "is the server the limit, and not Locust?",
-    "fidelity": "are the service times true, by a packet capture?",
-    "messages": "the same of WebSockets, on the yardstick",
-    "disturbed": "does a disturbed generator spoil the figures, and say so?",
-    "omission": "is a stall charged to all the requests that it delayed?",
-    "twins": "do the intervals of ratios cover the truth? (a quarter of an hour)",
-    "stalls": "is every stall told, with its cause, its line and its length? (half an hour)",
-    "lengths": "does a ratio depend on the length of the Slices?",
-}
-
-
-@cli.command(
-    epilog="\b\n" + "\n".join(f"{name:10} {question}" for name, question in CHECKS.items())
-)
-@click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
-def selfcheck(names: tuple[str, ...]) -> None:
-    """Check the measuring instrument itself: all of it, or what is named.
-
-    Exit status 1 where a demand was not met.
-    """
-    met = True
-    for name in names or tuple(CHECKS):
-        click.echo(f"{name}: {CHECKS[name]}")
-        check = importlib.import_module(f"loopbench.loadtests.selfcheck.{name}").check
-        met = _held(check(lambda line: click.echo(f"  {line}"))) and met
-    if not met:
-        _fail("the instrument does not meet every demand on this machine")
-
-
-def _alone_in(folder: Path | None) -> AbstractContextManager[None]:
-    """Be the only one that writes into a results folder, where one is named."""
-    return nullcontext() if folder is None else writing_into(folder)
-
-
-def _held(verdicts: list[Verdict]) -> bool:
-    """Print verdicts; whether all demands were met."""
-    for verdict in verdicts:
-        click.echo(f"  {verdict.line()}")
-    return all(verdict.met for verdict in verdicts)
 
 
 def _seed(seed: int | None, folder: Path, resume: bool) -> int:

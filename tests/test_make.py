@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from loopbench.loadtests.cli import CHECKS
+from loopbench.loadtests.selfcheck.command import CHECKS
 from loopbench.results.folder import datapackage
 from loopbench.results.schema import ROOT
 from loopbench.results.schema.files import open_text

@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,11 @@ def writing_into(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise cannot_begin(folder, error) from error
         yield
+
+
+def alone_in(folder: Path | None) -> AbstractContextManager[None]:
+    """The same for a results folder, where one is named."""
+    return nullcontext() if folder is None else writing_into(folder)
 
 
 @contextmanager

@@ -1,0 +1,65 @@
+"""`python -m loadtests instructions`: count the instructions of a request."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from loopbench.loadtests.observe.request_counts import REQUESTS
+from loopbench.loadtests.rows.results_folder import alone_in
+from loopbench.loadtests.why import instruction_counts
+from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.routes import LAYERS, PROTECTIONS
+from loopbench.servers.stacks import CORE, STACKS
+from loopbench.servers.supervision.cli_names import NamesIn
+from loopbench.servers.supervision.cli_types import Folder
+
+DEFAULT_CASES = (
+    *("plain", "async", "sync", "form", "json"),
+    *(f"middleware-{layers}" for layers in LAYERS),
+    *(f"save-{protect}" for protect in PROTECTIONS),
+)
+
+
+@click.command()
+@click.option(
+    "--stack",
+    "stacks",
+    multiple=True,
+    type=NamesIn("stack", STACKS),
+    help="Count on this stack (repeatable).",
+)
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    type=NamesIn("case", CASES),
+    help="Count this case of the contract (repeatable).",
+)
+@click.option("--requests", type=click.IntRange(10, 100_000), default=REQUESTS, show_default=True)
+@click.option(
+    "--out",
+    type=Folder(exists=True),
+    metavar="DIR",
+    help="Write counts.csv into this results folder too; its report then says it.",
+)
+def instructions(
+    stacks: tuple[tuple[str, ...], ...],
+    cases: tuple[tuple[str, ...], ...],
+    requests: int,
+    out: Path | None,
+) -> None:
+    """Count the instructions of a request, which do not depend on the state of the machine.
+
+    Needs valgrind. Without names: the core stacks, and the routes whose layers
+    can be told apart. Each repeat is a fresh process, whose garbage collector is
+    off; each request finds it asleep.
+    """
+    wanted = tuple(dict.fromkeys(chain.from_iterable(cases))) or DEFAULT_CASES
+    on = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
+    with alone_in(out):
+        found = instruction_counts.count(on, wanted, requests, click.echo)
+        if out is not None:
+            instruction_counts.write(out, found)
