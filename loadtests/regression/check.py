@@ -14,7 +14,7 @@ from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import FIRST_REQUESTS, WARM_REQUESTS
-from loopbench.loadtests.regression.folder import TABLE_OF, Folder
+from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import (
     behaviour,
     facts,
@@ -35,7 +35,7 @@ from loopbench.results.schema import (
     SchemaError,
     read_table,
 )
-from loopbench.results.schema.regression import TIME_ROUNDS, Layer
+from loopbench.results.schema.regression import TABLE_OF, TIME_ROUNDS, Layer
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.messages import Json

@@ -19,7 +19,7 @@ from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import selftest
 from loopbench.loadtests.regression.check import IN_TURN, Wish, cells_of, measure
-from loopbench.loadtests.regression.folder import TABLE_OF, Folder, new_folder
+from loopbench.loadtests.regression.folder import Folder, new_folder
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import (
@@ -34,7 +34,7 @@ from loopbench.loadtests.regression.sides.sides import (
 )
 from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import REGRESSIONS_FOLDER, ROOT
-from loopbench.results.schema.regression import SIDES_FILE, TIME_ROUNDS, Layer
+from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, TIME_ROUNDS, Layer
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
 from loopbench.servers.supervision import own_modules

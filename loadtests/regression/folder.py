@@ -14,32 +14,16 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.rows.results_folder import cannot_begin, cannot_write
 from loopbench.results.schema import (
-    FACTS,
-    INSTRUCTIONS,
-    MEMORY,
     REGRESSIONS_FOLDER,
     SCHEMA_VERSION,
-    SIDE_ANSWERS,
-    SLOTS,
-    TAILS,
     Row,
     Table,
     TableWriter,
 )
-from loopbench.results.schema.regression import SIDES_FILE, Layer
+from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, Layer
 from loopbench.servers.supervision.messages import Json, to_json
 
 LOG_FILE = "log.txt"
-
-
-TABLE_OF: Mapping[Layer, Table] = {
-    Layer.FACTS: FACTS,
-    Layer.BEHAVIOUR: SIDE_ANSWERS,
-    Layer.INSTRUCTIONS: INSTRUCTIONS,
-    Layer.MEMORY: MEMORY,
-    Layer.TAILS: TAILS,
-    Layer.TIME: SLOTS,
-}
 
 
 def new_folder() -> Path:

@@ -23,16 +23,7 @@ from loopbench.results.regression.sides import (
     Side,
 )
 from loopbench.results.schema import Row, SchemaError, Table
-from loopbench.results.schema.regression import SIDES_FILE, Layer
-
-TABLE_OF: Mapping[Layer, Table] = {
-    Layer.FACTS: schema.FACTS,
-    Layer.BEHAVIOUR: schema.SIDE_ANSWERS,
-    Layer.INSTRUCTIONS: schema.INSTRUCTIONS,
-    Layer.MEMORY: schema.MEMORY,
-    Layer.TAILS: schema.TAILS,
-    Layer.TIME: schema.SLOTS,
-}
+from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, Layer
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     schema.INSTRUCTIONS.name: ("side", "stack", "route", "repeat"),

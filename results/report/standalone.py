@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report import data
 from loopbench.results.report.blocks import Key, Panel
 from loopbench.results.report.charts import style, svg
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import throughput
-from loopbench.results.report.series.readings import Where
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.summary import Summaries
 

@@ -191,6 +191,16 @@ SLOTS = Table(
     ),
 )
 
+TABLE_OF: Mapping[Layer, Table] = {
+    Layer.FACTS: FACTS,
+    Layer.BEHAVIOUR: SIDE_ANSWERS,
+    Layer.INSTRUCTIONS: INSTRUCTIONS,
+    Layer.MEMORY: MEMORY,
+    Layer.TAILS: TAILS,
+    Layer.TIME: SLOTS,
+}
+"""What each layer writes."""
+
 FINDINGS = Table(
     "regression",
     "What the check found: a row a layer, stack, subject and metric. Made from the other tables.",

@@ -12,6 +12,7 @@ from loopbench.servers.adapters.default_executor import default_executor
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.lifecycle import messages
 from loopbench.servers.lifecycle.messages import Collector, Loop, Python, StackFacts
+from loopbench.servers.probe.event_loop import class_name
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, Stack
 from loopbench.servers.supervision import os_stats
@@ -38,7 +39,7 @@ def gather(stack: Stack, server: Live, settings: Settings) -> StackFacts:
         server=stack.server,
         python=_python(),
         packages={package: version(package) for package in stack.packages},
-        loop=Loop(_class_name(loop) if serves else None, loop.get_debug()),
+        loop=Loop(class_name(loop) if serves else None, loop.get_debug()),
         executor=_executor(loop),
         gc=Collector(gc.isenabled(), gc.get_threshold()),
         cpus=os_stats.cpus_in_force(),
@@ -65,8 +66,4 @@ def _executor(loop: asyncio.AbstractEventLoop) -> messages.Executor | None:
     executor = default_executor(loop)
     if executor is None:
         return None
-    return messages.Executor(_class_name(executor), getattr(executor, "_max_workers", None))
-
-
-def _class_name(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+    return messages.Executor(class_name(executor), getattr(executor, "_max_workers", None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import gevent
 from gevent.event import Event
@@ -35,6 +35,7 @@ from loopbench.loadtests.messages.workers import (
     ReleaseShare,
     Start,
 )
+from loopbench.servers.supervision.merging import MOST_KNOWN
 
 _ROUND_TRIPS = 8
 _ROUND_TRIP_BOUND_S = 2.0
@@ -223,14 +224,9 @@ class SharedLoad:
             if peer.reported and peer.progress and peer.progress.report and peer.clock.same_kernel
         ]
         fleet = FleetReport(
-            busiest_cpu=_greatest(row.cpu_utilisation for row in rows),
-            worst_lag_p99_ms=_greatest(row.lag_p99_ms for row in rows),
+            busiest_cpu=MOST_KNOWN([row.cpu_utilisation for row in rows]),
+            worst_lag_p99_ms=MOST_KNOWN([row.lag_p99_ms for row in rows]),
             one_clock=all(peer.clock.same_kernel for peer in peers),
             workers=rows,
         )
         return self._merged.report(sum(here), fleet)
-
-
-def _greatest(values: Iterable[float | None]) -> float | None:
-    """The greatest of those that are known; None where none is."""
-    return max((value for value in values if value is not None), default=None)

@@ -71,17 +71,18 @@ def by_cell(rows: Iterable[Row]) -> dict[Cell, Rounds]:
 def _slot(row: Row) -> Slot:
     written = str(row["warnings"] or "").split(WARNING_SEPARATOR)
     return Slot(
-        _whole(row, "round"),
-        _whole(row, "slot"),
+        whole(row, "round"),
+        whole(row, "slot"),
         (str(row["stack"]), f"{row['case']}-{row['users']}"),
-        _whole(row, "requests"),
-        _whole(row, "failures"),
+        whole(row, "requests"),
+        whole(row, "failures"),
         tuple(dict.fromkeys(code.strip() for code in written if code.strip())),
         row,
     )
 
 
-def _whole(row: Row, column: str) -> int:
+def whole(row: Row, column: str) -> int:
+    """A cell of a required column of whole numbers."""
     value = row[column]
     assert isinstance(value, int)  # required, so parsed
     return value

@@ -21,6 +21,7 @@ from scipy.stats import binom, poisson
 
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, percent
+from loopbench.results.regression.layers.slices import whole
 from loopbench.results.regression.layers.timing import CAUGHT
 from loopbench.results.regression.layers.trimmed_t import holm
 from loopbench.results.schema import Row
@@ -72,19 +73,13 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
 def _cells(rows: Iterable[Row]) -> dict[tuple[str, str], Batches]:
     found: defaultdict[tuple[str, str], dict[int, Row]] = defaultdict(dict)
     for row in rows:
-        found[str(row["stack"]), str(row["case"])][_whole(row, "batch")] = row
+        found[str(row["stack"]), str(row["case"])][whole(row, "batch")] = row
     return dict(found)
-
-
-def _whole(row: Row, column: str) -> int:
-    value = row[column]
-    assert isinstance(value, int)  # required, so parsed
-    return value
 
 
 def _trial(cell: tuple[str, str], base: Batches, candidate: Batches) -> Trial:
     pairs = [
-        (_whole(base[number], "slow"), _whole(candidate[number], "slow"))
+        (whole(base[number], "slow"), whole(candidate[number], "slow"))
         for number in base.keys() & candidate.keys()
     ]
     more = sum(after > before for before, after in pairs)
@@ -99,7 +94,7 @@ def _p(trial: Trial, worse: bool) -> float:
 
 
 def _sum(batches: Batches, column: str) -> int:
-    return sum(_whole(row, column) for row in batches.values())
+    return sum(whole(row, column) for row in batches.values())
 
 
 def _finding(trial: Trial, above: float, below: float, family: int, settings: Settings) -> Finding:

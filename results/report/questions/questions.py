@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Words, words
 from loopbench.results.report.data import Material
 from loopbench.results.report.questions.behaviour import Asks, told
@@ -13,7 +14,6 @@ from loopbench.results.report.sections import framework_split, pressure
 from loopbench.results.report.sections.answer import P99, beside, blocked
 from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.report.series import findings, readings
-from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import ROOT, Family, Work
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting

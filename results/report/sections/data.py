@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Part, Plot, Table, table
 from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.data import Material
@@ -17,7 +18,6 @@ from loopbench.results.report.series.per_round import (
     text,
     worked_out,
 )
-from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from loopbench.results.folder.folder import RunRow
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Panel, Part, Table, pictured, table
 from loopbench.results.report.charts.lines import courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
 from loopbench.results.report.series.per_round import text, worked_out
-from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import Family
 from loopbench.results.stats.summary import Sample
 

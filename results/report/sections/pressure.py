@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import RunRow
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Part, Plot, Table, pictured, table
 from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.charts.lines import Bound, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
-from loopbench.results.report.series.readings import Where
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Panel, Part, Table, Text, pictured, table, words
 from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import instructions
 from loopbench.results.report.series import readings
-from loopbench.results.report.series.readings import Where
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import GENERATOR_LIMIT
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.folder.timelines import COLUMNS, MOST_POINTS, Track
 from loopbench.results.report.blocks import Part, Plot, table
 from loopbench.results.report.charts.lines import Course, courses
 from loopbench.results.report.data import Material
-from loopbench.results.report.series.readings import NOTHING, Where
+from loopbench.results.report.series.readings import NOTHING
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts.dots import by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections.pressure import HELD, held
 from loopbench.results.report.series import readings
-from loopbench.results.report.series.readings import NOTHING, Where
+from loopbench.results.report.series.readings import NOTHING
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting

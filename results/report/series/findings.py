@@ -6,8 +6,8 @@ import enum
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.data import Material
-from loopbench.results.report.series.readings import Where
 from loopbench.results.schema.warnings import (
     TRIM_FROM,
     Warning,  # noqa: A004  the project's noun

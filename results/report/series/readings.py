@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Panel
 from loopbench.results.report.charts.dots import Dot, Line, by_row
 from loopbench.results.report.charts.lines import LEAST_POINTS, Course
@@ -15,9 +16,6 @@ from loopbench.results.stats.summary import METRICS, Cell, Ratio, Sample, Summar
 from loopbench.results.terminal.notes import marks
 
 NOTHING = "–"
-
-Where = tuple[str, str]
-"""Scenario and load."""
 
 
 def lines(
