@@ -81,3 +81,11 @@ def names_of(facts: Mapping[Where, LoadFacts]) -> Mapping[Where, str]:
         else f"{scenario}/{load}"
         for (scenario, load), found in facts.items()
     }
+
+
+def first_loads(wheres: Iterable[Where]) -> tuple[Where, ...]:
+    """The first load of each scenario, for what is read once a Run."""
+    found: dict[str, Where] = {}
+    for where in wheres:
+        found.setdefault(where[0], where)
+    return tuple(found.values())

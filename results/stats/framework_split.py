@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from itertools import permutations
 
 from loopbench.results.folder.folder import Folder, facts_of
+from loopbench.results.folder.scenarios import first_loads
 from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.schema import COUNTS, Row
 from loopbench.results.stats.location import Interval, locate
@@ -135,14 +136,6 @@ def of_folder(
     counts = optional_rows(folder.path, COUNTS, problems)
     found = tuple(splits(facts, summaries, first_loads(loads(folder))))
     return found, tuple(counted(facts, counts))
-
-
-def first_loads(wheres: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The first load of each scenario, for what is read once a Run."""
-    found: dict[str, tuple[str, str]] = {}
-    for where in wheres:
-        found.setdefault(where[0], where)
-    return tuple(found.values())
 
 
 def splits(

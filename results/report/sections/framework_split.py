@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from loopbench.results.folder.scenarios import first_loads
 from loopbench.results.report.blocks import Key, Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts.bars import Group, Whole, stacked
 from loopbench.results.report.data import Material
@@ -16,7 +17,6 @@ from loopbench.results.stats.framework_split import (
     Counted,
     Split,
     counted,
-    first_loads,
     splits,
 )
 

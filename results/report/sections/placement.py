@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from loopbench.results.folder.scenarios import Where, first_loads
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import processes
@@ -39,7 +40,7 @@ def parts(material: Material) -> Iterator[Part]:
         yield _threads_table(material)
     if material.probe_cost:
         yield _probe_table(material)
-    wheres = readings.first_loads(material.loads)
+    wheres = first_loads(material.loads)
     panels = readings.panels(material, wheres, METRICS, whole=True)
     if panels:
         yield Plot(
@@ -183,7 +184,7 @@ def _threads_table(material: Material) -> Table:
     )
 
 
-def _table(material: Material, wheres: list[tuple[str, str]]) -> Table:
+def _table(material: Material, wheres: Sequence[Where]) -> Table:
     header = [
         "scenario", "stack", "loop delay p50 ms", "p99 ms", "max ms", "utilisation",
         "longest stretch ms", "executor wait mean ms", "p99 ms", "max ms", "threads", "queue",

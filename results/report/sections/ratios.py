@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from loopbench.results.folder.scenarios import Where
+from loopbench.results.folder.scenarios import Where, first_loads
 from loopbench.results.report.blocks import Panel, Part, Plot, table
 from loopbench.results.report.charts.dots import Compared, Dot
 from loopbench.results.report.charts.dots import ratios as drawn
@@ -79,7 +79,7 @@ def _differences(material: Material, kind: Kind) -> Iterator[Found]:
     """Of the loads that scenarios ask about, not of what is offered beside them."""
     asked = (where for where in material.models(*kind.models) if material.fact(where).measured)
     wheres = readings.contested(material, asked)
-    for where in readings.first_loads(wheres) if kind.whole else wheres:
+    for where in first_loads(wheres) if kind.whole else wheres:
         several = findings.differences(material, where, kind.metric)
         if several:
             yield where, several

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from loopbench.results.folder.scenarios import Where
+from loopbench.results.folder.scenarios import Where, first_loads
 from loopbench.results.report.blocks import Panel, Part, Table, Text, pictured, table, words
 from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.data import Material
@@ -67,7 +67,7 @@ def throughput_panel(material: Material, wheres: list[Where]) -> Panel | None:
 
 def cost_panel(material: Material, wheres: list[Where]) -> Panel | None:
     """CPU per request, a row a scenario; None without any."""
-    costs = readings.lines(material, readings.first_loads(wheres), CPU, whole=True)
+    costs = readings.lines(material, first_loads(wheres), CPU, whole=True)
     return by_row("CPU per request, µs", costs) if costs else None
 
 
@@ -98,7 +98,7 @@ def _table(material: Material, wheres: list[Where]) -> Table:
         "CPU µs/request", "95 %", to, "Warnings",
     )  # fmt: skip
     closed = set(material.models(LoadKind.CLOSED))
-    whole = readings.first_loads(wheres)
+    whole = first_loads(wheres)
     rows = []
     for where in wheres:
         for stack in material.stacks:

@@ -92,14 +92,6 @@ def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) 
     )
 
 
-def first_loads(wheres: Sequence[Where]) -> list[Where]:
-    """The first load of each scenario, for what is read once a Run."""
-    found: dict[str, Where] = {}
-    for where in wheres:
-        found.setdefault(where[0], where)
-    return list(found.values())
-
-
 def shown_stacks(material: Material, wheres: Sequence[Where], metrics: Sequence[str]) -> set[str]:
     """The stacks that have one of the metrics somewhere there."""
     return {
