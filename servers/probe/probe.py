@@ -279,6 +279,7 @@ class Probe:
 
     def resume(self) -> None:
         """Go on after a pause."""
+        self._stalls.resume()
         self._loop.resume()
 
     def forked(self) -> None:

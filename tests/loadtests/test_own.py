@@ -18,7 +18,7 @@ from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.learning import learn
 from loopbench.loadtests.scenarios.loads_file import USERS, of_file, of_paths
 from loopbench.loadtests.scenarios.table import Closed, Open
-from loopbench.results.schema import FAILURES, THREADS, Code, read_table
+from loopbench.results.schema import FAILURES, STALLS, THREADS, Cause, Code, read_table
 from loopbench.servers.contract.http import Request
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
@@ -119,6 +119,7 @@ def test_the_environment_and_the_report_say_whose_application_it_is(measured: En
 
 ODD = """
 import asyncio
+import time
 
 from aiohttp import web
 
@@ -136,7 +137,9 @@ def wsgi(environ, start_response):
 async def asgi(scope, receive, send):
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])
-    status = {"/ok": 200, "/moved": 302, "/oops": 500}.get(scope["path"], 404)
+    if scope["path"] == "/nap":
+        time.sleep(0.03)
+    status = {"/ok": 200, "/nap": 200, "/moved": 302, "/oops": 500}.get(scope["path"], 404)
     await send({"type": "http.response.start", "status": status,
                 "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
@@ -233,18 +236,42 @@ def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...], s
     assert says in one_error(done.stderr)
 
 
-def test_a_bare_asgi_application_runs_on_several_servers(odd: Path) -> None:
-    """Though it knows no lifespan; each server has a row, on terms that are explained."""
+@pytest.fixture(scope="module")
+def on_two_servers(odd: Path) -> Ended:
+    """The bare ASGI application on two servers, under two loads at once and one that naps."""
     on = ("uvicorn", "granian")
     servers = [part for server in on for part in ("--on", server)]
-    loads = toml(odd, '[both]\npath = ["/ok", "/moved"]\nusers = 2\n')
-    options = ("--app", "odd:asgi", "--app-dir", str(odd), "--scenarios", str(loads))
+    loads = '[both]\npath = ["/ok", "/moved"]\nusers = 2\n[napping]\npath = "/nap"\nusers = 1\n'
+    options = ("--app", "odd:asgi", "--app-dir", str(odd), "--scenarios", str(toml(odd, loads)))
     with Bench(odd / "run", *options, *servers, "--rounds", "1", *SHORT) as bench:
-        done = ended(bench)
-    assert done.status == 0, done.errors
-    found = {(row["stack"], row["load"]) for row in done.rows}
-    assert found == {(f"app-{server}", load) for server in on for load in ("ok", "moved")}
-    assert not any(codes(row) & {Code.UNEQUAL_TERMS, Code.FAILURES} for row in done.rows)
+        return ended(bench)
+
+
+def test_a_bare_asgi_application_runs_on_several_servers(on_two_servers: Ended) -> None:
+    """Though it knows no lifespan; each server has a row, on terms that are explained."""
+    assert on_two_servers.status == 0, on_two_servers.errors
+    rows = on_two_servers.rows
+    assert {(row["stack"], row["load"]) for row in rows if row["scenario"] == "both"} == {
+        (f"app-{server}", load) for server in ("uvicorn", "granian") for load in ("ok", "moved")
+    }
+    assert not any(codes(row) & {Code.UNEQUAL_TERMS, Code.FAILURES} for row in rows)
+
+
+@needs_proc
+def test_the_line_that_holds_the_loop_is_written_with_its_run_and_its_cause(
+    on_two_servers: Ended,
+) -> None:
+    """Each sleep of the one load is a row of its Run's, and the other Runs have none of them."""
+    runs = {row["run_id"] for row in on_two_servers.rows if row["scenario"] == "napping"}
+    assert len(runs) == 2
+    stalls = list(read_table(on_two_servers.bench.folder, STALLS))
+    blocking = (row for row in stalls if row["cause"] == Cause.BLOCKING_CALL)
+    naps = [row for row in blocking if float(str(row["duration_ms"])) >= 30]
+    assert {row["run_id"] for row in naps} == runs
+    line = 1 + ODD.splitlines().index("        time.sleep(0.03)")
+    places = {(row["file"], row["line"], row["function"], row["route"]) for row in naps}
+    assert places == {("odd.py", line, "asgi", "/nap")}
+    assert {row["detail"] for row in naps} == {"waited: in clock_nanosleep"}
 
 
 UPGRADE = {

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.selfcheck import stalls
+from loopbench.results.schema import Cause
 from loopbench.servers.lifecycle.process import ServerProcess
+from loopbench.servers.probe.readings import Observe, Pause, Reset, Resume
+from loopbench.servers.probe.stalls.readings import StallRow
+from loopbench.servers.probe.stalls.thread_times import ThreadTimes
 from tests.servers.processes import needs_proc
 
 pytestmark = needs_proc
@@ -40,3 +46,69 @@ def test_a_stall_of_any_other_kind_is_told_with_its_cause_and_its_line(
     answer = stalls.seed(server, name)
     assert answer.cause, answer
     assert answer.line is not False, answer
+
+
+# What is no stall of the loop's.
+
+FROM_OUTSIDE = {Cause.STOPPED, Cause.STOLEN, Cause.QUOTA}
+"""Of these the thread's own figures know nothing."""
+
+HALF_A_BEAT_MS, TIMER_MS = 5, 1
+"""How far the begin of a stall may lie before what made it so; and how late an idle loop is."""
+
+
+def used_ms(server: ServerProcess) -> float:
+    """How long the loop's thread, which is the main one, was on a CPU or waited for one."""
+    file = Path(f"/proc/{server.pid}/task/{server.pid}/schedstat")
+    return ThreadTimes.of(file.read_bytes()).used_ns / 1e6
+
+
+def told(server: ServerProcess) -> tuple[StallRow, ...]:
+    """All since the reset."""
+    reading = server.ask(Observe(), 10.0).stalls
+    assert reading.unwatched is None
+    return reading.stalls
+
+
+def test_a_loop_that_has_little_to_do_has_no_stall_that_its_thread_does_not_confirm(
+    server: ServerProcess,
+) -> None:
+    """Idle, and under a light load: what is told is no longer than what the kernel says that the
+    thread computed or waited for a CPU, but for the time by which a timer is late."""
+    stalls.ask(server, "/prepare/sleep")
+    server.ask(Reset(instants=True))
+    before = used_ms(server)
+    time.sleep(0.3)
+    for _ in range(20):
+        stalls.ask(server, "/prepare/sleep")
+    time.sleep(0.1)
+    rows = [row for row in told(server) if row.cause not in FROM_OUTSIDE]
+    lasted = sum(row.duration_ms for row in rows)
+    assert lasted <= used_ms(server) - before + (HALF_A_BEAT_MS + TIMER_MS) * len(rows), rows
+
+
+def test_a_parked_server_has_no_stalls(server: ServerProcess) -> None:
+    """What holds the loop while the probe rests is not told, and what does before and after is."""
+
+    def asleep() -> tuple[float, float]:
+        truth = stalls.ask(server, "/hold/sleep")
+        return truth["began_ns"] / 1e9, truth["ended_ns"] / 1e9
+
+    stalls.ask(server, "/prepare/sleep")
+    time.sleep(0.1)  # a stall that may have begun before the reset is not told
+    server.ask(Reset(instants=True))
+    reset_at = time.perf_counter()
+    time.sleep(0.05)
+    first = asleep()
+    server.ask(Pause())
+    asleep()
+    time.sleep(0.1)
+    server.ask(Resume())
+    time.sleep(0.05)
+    last = asleep()
+    time.sleep(0.1)
+    rows = [row for row in told(server) if row.cause == Cause.BLOCKING_CALL]
+    middles = [reset_at + row.started_s + row.duration_ms / 2e3 for row in rows]
+    assert len(middles) == 2, rows
+    assert first[0] < middles[0] < first[1]
+    assert last[0] < middles[1] < last[1]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import random
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hdrh.histogram import HdrHistogram
 
 from loopbench.servers.probe.durations import rounded_us
@@ -17,8 +22,11 @@ from loopbench.servers.probe.executor import ExecutorReading, ExecutorWatch
 from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.selector import watched_selector
+from loopbench.servers.probe.stalls.loop_clock import LibuvClock
+from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
 from tests.servers.probes import nothing, watched_loop
+from tests.servers.processes import BOUND_S, eventually, needs_proc
 
 # Rounding, the collector, the executor.
 
@@ -86,6 +94,77 @@ def test_an_executor_that_is_not_there_has_no_figures() -> None:
 
 
 # Loops.
+
+
+def turns_of(thread: threading.Thread) -> int:
+    """How often the kernel has put a thread on a CPU."""
+    return int(Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[2])
+
+
+@needs_proc
+def test_the_watcher_of_a_loop_that_rests_sleeps() -> None:
+    """Also where the probe comes to rest while the watcher looks at a stall; afterwards it looks
+    again."""
+    told: list[Stall] = []
+    live = Probe(beat_s=0.01, stall_s=0.005, on_stall=told.append)
+    with watched_loop(live) as runner:
+        (watcher,) = (one for one in threading.enumerate() if one.name == "probe-stalls")
+
+        async def stalled(then: Callable[[], object]) -> None:
+            await asyncio.sleep(0.05)
+            time.sleep(0.06)
+            then()
+            await asyncio.sleep(0.01)  # back in the selector, which ends the stretch
+
+        async def until_told() -> bool:
+            await stalled(nothing)
+            deadline = time.monotonic() + BOUND_S
+            while not (found := any(one.duration_ns >= 60_000_000 for one in told)):
+                if time.monotonic() > deadline:
+                    break
+                await asyncio.sleep(0.01)
+            return found
+
+        runner.run(stalled(live.pause))
+        at_rest = eventually(lambda: asleep(watcher))
+        live.resume()
+        told.clear()
+        assert runner.run(until_told())
+    assert at_rest
+
+
+def asleep(thread: threading.Thread) -> bool:
+    """Whether it has not run for a time in which a watcher that watches would run."""
+    before = turns_of(thread)
+    time.sleep(0.2)
+    return turns_of(thread) == before
+
+
+@dataclass(frozen=True)
+class Used:
+    """A reading of a loop's thread."""
+
+    at_ns: int
+    used_ns: int
+
+
+@pytest.mark.parametrize(
+    ("call", "before", "now", "away"),
+    [
+        ("epoll_wait", Used(0, 0), Used(100, 2), False),
+        ("clock_nanosleep", Used(0, 0), Used(100, 2), True),
+        ("running", Used(0, 0), Used(100, 2), None),  # woken just now, after a wait of 90
+        ("running", Used(0, 0), Used(100, 95), True),
+        ("running", Used(0, 10), Used(100, 20), None),  # it may all have been before it waited
+        ("running", Used(50, 45), Used(60, 54), True),
+    ],
+)
+def test_a_libuv_loop_is_away_only_where_its_thread_has_run(
+    call: str, before: Used, now: Used, away: bool | None
+) -> None:
+    """At 10 it came back from the kernel last, for all that libuv notes."""
+    clock = LibuvClock(ctypes.c_uint64(0))
+    assert clock.certain(10, call, before, now) is away
 
 
 def test_a_selector_s_wait_and_stretch() -> None:

@@ -40,9 +40,9 @@ class Alarm:
         self._time[2], self._time[3] = divmod(until_ns, 1_000_000_000)
         self._set(self._descriptor, _TFD_TIMER_ABSTIME, self._time, None)
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float | None) -> bool:
         """Wait for it to ring, so long at most; whether it did. It goes on ringing."""
-        return bool(self._poll.poll(seconds * 1000))
+        return bool(self._poll.poll(None if seconds is None else seconds * 1000))
 
     def close(self) -> None:
         """Nobody may be waiting any more."""

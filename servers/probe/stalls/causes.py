@@ -157,11 +157,11 @@ def _one_long_hold(e: Evidence) -> bool:
 
 
 def _c_call(e: Evidence) -> bool:
-    if not _computes(e) or not e.looks:
+    if not _computes(e):
         return False
     positions = {one.stack.position for one in e.looks if one.stack is not None}
     free = sum(one.held_ns < e.interval_ns / 2 for one in e.looks)
-    return _one_long_hold(e) or (2 * free > len(e.looks) and len(positions) == 1)
+    return _one_long_hold(e) or (2 * free > len(e.looks) > 0 and len(positions) == 1)
 
 
 def _python(e: Evidence) -> bool:
@@ -210,6 +210,8 @@ def _about_unknown(e: Evidence) -> str:
         known.append("not looked at: the watcher had used its share of the CPU")
     elif not e.samples:
         known.append("nobody looked at it in time")
+    elif not e.looks:
+        known.append("no callback ran when it was looked at")
     return "; ".join(known)
 
 

@@ -8,11 +8,26 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from loopbench.servers.probe.stalls.thread_times import SELECTING, WatchedThread
+from loopbench.servers.probe.stalls.thread_times import RUNNING, SELECTING
 
 _MOST_OFFSET = 640
 """How far into libuv's uv_loop_t its time is looked for, in bytes; the structure of libuv 1.x is
 longer on every platform with 64 bits."""
+
+
+MOST_OF = 0.5
+"""The share of a stretch that a thread must have used for it to be known that it ran."""
+
+
+class Usage(Protocol):
+    """A reading of the loop's thread: the instant, and how long it had been on a CPU or had waited
+    for one until then, in ns."""
+
+    @property
+    def at_ns(self) -> int: ...
+
+    @property
+    def used_ns(self) -> int: ...
 
 
 class LoopClock(Protocol):
@@ -21,8 +36,13 @@ class LoopClock(Protocol):
     exact: bool
 
     def away_since(self) -> int | None:
-        """When the loop came back from its selector, perf_counter in ns; None while it waits
-        there."""
+        """When the loop came back from its selector, perf_counter in ns; None where it is known
+        to wait there. Does not give the interpreter's lock up."""
+        ...
+
+    def certain(self, since_ns: int, call: str, before: Usage, now: Usage) -> bool | None:
+        """Whether it is away since then, in the light of the call that its thread is in and of
+        two readings of the thread; None where they do not tell."""
         ...
 
 
@@ -39,6 +59,10 @@ class SelectorClock:
         since = self._away_since()
         return None if since is None else int(since * 1e9)
 
+    def certain(self, since_ns: int, call: str, before: Usage, now: Usage) -> bool | None:
+        """See LoopClock: the selector itself says so."""
+        return True
+
 
 class LibuvClock:
     """Of a uvloop: libuv keeps the instant of its last return from the kernel in whole ms.
@@ -51,19 +75,27 @@ class LibuvClock:
 
     exact = False
 
-    def __init__(self, field: ctypes.c_uint64, thread: WatchedThread) -> None:
+    def __init__(self, field: ctypes.c_uint64) -> None:
         self._field = field
-        self._thread = thread
 
     def away_since(self) -> int | None:
-        """See LoopClock. Whether the loop waits is asked of the kernel."""
-        since = self._field.value * 1_000_000
-        if self._thread.position().call in SELECTING:
-            return None
-        return since
+        """See LoopClock. Whether it waits, libuv does not tell."""
+        return int(self._field.value) * 1_000_000
+
+    def certain(self, since_ns: int, call: str, before: Usage, now: Usage) -> bool | None:
+        """See LoopClock. What waits in another call than the selector's is away from it.
+
+        What is ready to run may have been woken just now, and libuv's instant is then that of
+        before the wait: a loop on a CPU that others use would seem away for as long as it slept.
+        It was away where its thread has used most of the time since.
+        """
+        if call != RUNNING:
+            return call not in SELECTING
+        used_ns = now.used_ns - before.used_ns - max(0, since_ns - before.at_ns)
+        return True if used_ns >= MOST_OF * (now.at_ns - max(since_ns, before.at_ns)) else None
 
 
-def libuv_clock(loop: asyncio.AbstractEventLoop, thread: WatchedThread) -> LibuvClock | None:
+def libuv_clock(loop: asyncio.AbstractEventLoop) -> LibuvClock | None:
     """The clock of a uvloop that does not run yet; None for another loop, or where the field
     cannot be found for certain."""
     if not type(loop).__module__.startswith("uvloop"):
@@ -80,7 +112,7 @@ def libuv_clock(loop: asyncio.AbstractEventLoop, thread: WatchedThread) -> Libuv
     places = set.intersection(*found)
     if len(places) != 1:
         return None
-    return LibuvClock(ctypes.c_uint64.from_address(address + places.pop()), thread)
+    return LibuvClock(ctypes.c_uint64.from_address(address + places.pop()))
 
 
 def _places(address: int, loop: asyncio.AbstractEventLoop) -> list[int]:

@@ -41,8 +41,29 @@ class Mark:
     @classmethod
     def read(cls, loop: ThreadTimes, own: ThreadTimes | None = None) -> Mark:
         """A Mark of now."""
-        process_ns = time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID)
+        process_ns = time.process_time_ns()
         return cls(_clock(), loop, process_ns, own)
+
+    @property
+    def used_ns(self) -> int:
+        """How long the loop's thread was on a CPU or waited for one."""
+        return self.loop.used_ns
+
+
+Beat = tuple[int, bytes, int]
+"""What a Mark is made of, as a beat of the loop reads it: the instant, the thread's schedstat as it
+came, CPU time of the process. Nobody ever looks at most of them."""
+
+
+def _instant(reading: Mark | Beat) -> int:
+    return reading.at_ns if isinstance(reading, Mark) else reading[0]
+
+
+def _mark(reading: Mark | Beat) -> Mark:
+    if isinstance(reading, Mark):
+        return reading
+    at_ns, schedstat, process_ns = reading
+    return Mark(at_ns, ThreadTimes.of(schedstat), process_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +107,8 @@ class Record:
     def __init__(self, threshold_ns: int, pauses: Sequence[Pause]) -> None:
         self._threshold_ns = threshold_ns
         self._pauses = pauses
-        self.marks: deque[Mark] = deque(maxlen=2_048)
+        self.beats: deque[Beat] = deque(maxlen=2_048)
+        self.marks: deque[Mark] = deque(maxlen=512)
         self.delays: deque[Delay] = deque(maxlen=512)
         self.samples: deque[Sample] = deque(maxlen=512)
         self.skipped: deque[int] = deque(maxlen=64)
@@ -119,8 +141,16 @@ class Record:
         kept = [d for d in self.delays.copy() if d.planned_ns < served_ns and due_ns < d.woke_ns]
         if 2 * sum(delay.lock_ns + delay.stopped_ns for delay in kept) < served_ns - due_ns:
             return due_ns
-        alive = max((mark.at_ns for mark in self.marks.copy() if mark.at_ns < due_ns), default=0)
+        alive = max((at for one in self._readings() if (at := _instant(one)) < due_ns), default=0)
         return (alive + due_ns) // 2 if alive else due_ns
+
+    def near(self, since_ns: int, mark: Mark) -> Mark:
+        """The first reading from an instant on; where `mark`, just taken, is that, the last
+        before it."""
+        past = [one for one in self._readings() if _instant(one) < mark.at_ns]
+        within = [one for one in past if _instant(one) >= since_ns]
+        chosen = min(within, key=_instant) if within else max(past, key=_instant, default=mark)
+        return _mark(chosen)
 
     def evidence(self, began: int, ended: int, loop_ident: int) -> Evidence:
         """All that is known of the stretch between two instants."""
@@ -155,10 +185,14 @@ class Record:
         )
 
     def _around(self, began: int, ended: int) -> tuple[Mark, Mark]:
-        marks = sorted(self.marks.copy(), key=lambda mark: mark.at_ns)
-        instants = [mark.at_ns for mark in marks]
+        readings = sorted(self._readings(), key=_instant)
+        instants = [_instant(one) for one in readings]
         first = max(0, bisect_right(instants, began) - 1)
-        return marks[first], marks[min(len(marks) - 1, bisect_left(instants, ended))]
+        last = min(len(readings) - 1, bisect_left(instants, ended))
+        return _mark(readings[first]), _mark(readings[last])
+
+    def _readings(self) -> list[Mark | Beat]:
+        return [*self.beats.copy(), *self.marks.copy()]
 
     def _pause(self, began: int, ended: int) -> tuple[int, int | None]:
         pauses = [

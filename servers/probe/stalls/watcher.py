@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from loopbench.servers.probe.garbage_collector import Pause
@@ -25,7 +26,12 @@ from loopbench.servers.probe.stalls.readings import StallsReading, stall_row
 from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System
 from loopbench.servers.probe.stalls.stack import read_stack
 from loopbench.servers.probe.stalls.stall import Stall
-from loopbench.servers.probe.stalls.thread_times import WatchedThread, described
+from loopbench.servers.probe.stalls.thread_times import (
+    RUNNING,
+    Position,
+    WatchedThread,
+    described,
+)
 
 MOST_STALLS = 1_000
 """Kept since the reset; of those beyond only the number."""
@@ -78,7 +84,10 @@ class StallWatcher:
         self._settling = threading.Lock()
         self._ending = False
         self._ident = 0
-        self._ahead_ns = threshold_ns
+        self._next_ns = 0
+        self._rests_from: int | None = None
+        self._watched_from = 0
+        self._driver: tuple[int, int] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -88,25 +97,32 @@ class StallWatcher:
         self._beyond = 0
         self._blocked_ns = 0
         if self.unwatched is None:
-            self._used_before_ns = _used_ns(self._thread)
+            self._used_before_ns = self._used_at_rest_ns = self._thread.times().used_ns
 
     # What the loop's thread calls.
 
     def beat(self, due_ns: int, now_ns: int, next_ns: int) -> None:
-        """A timer of the loop that was due has been served now; the next one is due then."""
+        """A timer of the loop that was due has been served now; the next one is due then.
+
+        It comes a hundred times a second: what it reads is kept as it is, and is looked at only
+        if there is a stall.
+        """
         if self.unwatched is not None:
             return
-        self._ahead_ns = next_ns - now_ns + self.threshold_ns
+        self._next_ns = next_ns
         # Once it rings it is the watcher's, who may not have come to look yet.
-        if now_ns < self._alarm.rings_ns or not self._alarm.rings_ns:
-            self._alarm.put_off(now_ns + self._ahead_ns)
-        self._record.marks.append(Mark.read(self._thread.times()))
+        alarm = self._alarm
+        if now_ns < alarm.rings_ns or not alarm.rings_ns:
+            alarm.put_off(next_ns + self.threshold_ns)
+        self._record.beats.append((now_ns, self._thread.schedstat(), time.process_time_ns()))
         if now_ns - due_ns > self.threshold_ns:
             self._beats.append((due_ns, now_ns))
 
     def overdue(self, began_ns: int, ended_ns: int) -> None:
         """A stretch between two calls of the selector that was too long has ended."""
-        if self.unwatched is None:
+        if self.unwatched is not None or began_ns < self._watched_from:
+            return
+        if self._rests_from is None or began_ns < self._rests_from:
             self._record.marks.append(Mark.read(self._thread.times()))
             self._stretches.append((began_ns, ended_ns))
 
@@ -123,7 +139,7 @@ class StallWatcher:
                 self.unwatched = f"the system shows no thread of its own accord: {error}"
                 yield
                 return
-            found = clock or libuv_clock(loop, self._thread)
+            found = clock or libuv_clock(loop)
             if found is None:
                 self.unwatched = f"nothing tells when a loop of {type(loop).__module__} waits"
                 yield
@@ -131,10 +147,12 @@ class StallWatcher:
             self._clock_of_loop = found
             self._loop, self._ident = loop, threading.get_ident()
             self._ending = False
+            if not found.exact:
+                loop.call_soon(self._note_driver)
             watcher = threading.Thread(target=self._run, name="probe-stalls", daemon=True)
             self._record.marks.append(Mark.read(self._thread.times()))
             self.unwatched = None
-            self._used_before_ns = _used_ns(self._thread)
+            self._used_before_ns = self._thread.times().used_ns
             watcher.start()
             try:
                 yield
@@ -143,12 +161,32 @@ class StallWatcher:
                 self._alarm.put_off(1)
                 watcher.join()
 
+    def _note_driver(self) -> None:
+        """Called by a loop in C, so that the frame around this one is where the loop is run: what
+        its thread's innermost frame is while no callback runs."""
+        frame = sys._getframe(1)
+        self._driver = id(frame.f_code), frame.f_lasti
+
     # What any thread calls.
 
     def pause(self) -> None:
-        """The loop does not beat until it is resumed."""
-        if self.unwatched is None:
+        """The loop does not beat until `resume`, and what it does meanwhile is nobody's stall."""
+        if self.unwatched is None and self._rests_from is None:
+            self._used_at_rest_ns = self._thread.times().used_ns
+            self._rests_from = _clock()
             self._alarm.put_off(0)
+            self._settle()
+
+    def resume(self) -> None:
+        """Watch what the loop does from here on."""
+        if self.unwatched is not None or self._rests_from is None:
+            return
+        # What happened to the machine meanwhile explains none of what was before.
+        self._record.system = replace(self._record.system, throttled=None, stolen_ns=None)
+        self._settle()
+        self._record.system = System.read()
+        self._used_before_ns += self._thread.times().used_ns - self._used_at_rest_ns
+        self._watched_from, self._rests_from = _clock(), None
 
     def forked(self) -> None:
         """In a forked child, which has no such thread."""
@@ -161,7 +199,9 @@ class StallWatcher:
         if self.unwatched is not None:
             return None
         self._settle()
-        return _used_ns(self._thread) - self._used_before_ns + self._blocked_ns
+        resting = self._rests_from is not None
+        used_ns = self._used_at_rest_ns if resting else self._thread.times().used_ns
+        return used_ns - self._used_before_ns + self._blocked_ns
 
     def read(self) -> StallsReading:
         """Since the reset."""
@@ -180,14 +220,18 @@ class StallWatcher:
         try:
             self._first = Mark.read(self._thread.times(), own.times())
             self._began_ns = self._first.at_ns
+            seldom_s = max(_SELDOM_S, self.threshold_ns / 1e9)
             while not self._ending:
-                rang = self._alarm.wait(max(_SELDOM_S, self.threshold_ns / 1e9))
+                rang = self._alarm.wait(None if self._rests_from else seldom_s)
                 if self._ending:
                     return
-                if rang:
+                if rang and self._rests_from is None:
                     self._follow(own)
-                    self._alarm.put_off(_clock() + self._ahead_ns)
+                    self._alarm.put_off(max(_clock(), self._next_ns) + self.threshold_ns)
                     time.sleep(_LATE_AFTER_NS / 1e9)
+                if self._rests_from is not None:
+                    self._alarm.put_off(0)  # a beat may have come between the two steps of pause
+                    continue
                 self._settle()
                 self._record.system = System.read()
         except Exception as error:  # the server goes on; the Run gets its Warning
@@ -199,21 +243,33 @@ class StallWatcher:
     def _follow(self, own: WatchedThread) -> None:
         """Look at the loop's thread until it is back in its selector."""
         clock, planned, past = self._clock_of_loop, self._alarm.rings_ns, self._first
-        stalled, seen = None, 0
-        while not self._ending:
+        stalled, last_ns, unsure = None, 0, list[Sample]()
+        while not self._ending and self._rests_from is None:
+            since = clock.away_since()
+            sample = self._look(since)
             mark = Mark.read(self._thread.times(), own.times())
             delay = self._record.delayed(min(planned, mark.at_ns), past, mark)
+            position = self._thread.position()
+            away = since is not None and clock.certain(
+                since, position.call, self._record.near(since, mark), mark
+            )
             self._record.marks.append(mark)
-            since = clock.away_since()
-            if stalled is not None and since != stalled and not clock.exact:
-                self.overdue(stalled, self._served_after(seen, mark.at_ns))
-            if since is None or mark.at_ns - since < self.threshold_ns:
+            went_on = clock.away_since() != since
+            if sample is not None:
+                unsure.append(_completed(sample, delay, None if went_on else position))
+            if away:
+                self._record.samples.extend(unsure)
+                unsure.clear()
+            still = None if went_on or away is False else since
+            if stalled is not None and still != stalled and not clock.exact:
+                self.overdue(stalled, self._served_after(last_ns, mark.at_ns))
+            if still is None or mark.at_ns - still < self.threshold_ns:
                 break
             if delay.stopped_ns and not clock.exact:
                 break  # it may have been stopped in its selector: its late beat will tell
-            stalled, seen = since, mark.at_ns
-            self._look(since, mark, delay)
-            step = int((mark.at_ns - since) * (_GROWTH - 1))
+            if away:
+                stalled, last_ns = still, mark.at_ns
+            step = int((mark.at_ns - still) * (_GROWTH - 1))
             step = min(max(step, _LEAST_STEP_NS), _MOST_STEP_NS)
             planned, past = _clock() + step, mark
             time.sleep(step / 1e9)
@@ -225,38 +281,32 @@ class StallWatcher:
         served = [at for _, at in self._beats.copy() if seen_ns <= at <= now_ns]
         return min(served, default=(seen_ns + now_ns) // 2)
 
-    def _look(self, since: int, mark: Mark, delay: Delay) -> None:
-        """Read frames, and where the kernel has the thread."""
-        assert mark.own is not None
-        if self._used_up(mark):
+    def _look(self, since: int | None) -> Sample | None:
+        """Read the frames of a loop that is away for too long, before anything gives the
+        interpreter's lock up: the loop may want it, and would go on."""
+        now_ns = _clock()
+        if since is None or now_ns - since < self.threshold_ns:
+            return None
+        if time.thread_time_ns() - _FREE_CPU_NS > MOST_CPU * (now_ns - self._began_ns):
             self._record.skipped.append(since)
-            return
-        # Frames first: the lock may be wanted back at any moment.
+            return None
         frame = sys._current_frames().get(self._ident)
-        if frame is None or self._clock_of_loop.away_since() != since:
-            return
-        stack = read_stack(frame)
+        stack = None if frame is None else read_stack(frame)
+        if stack is not None and stack.position == self._driver:
+            stack = None  # no callback runs
         request = None
         if stack is not None and stack.own_route and stack.route is not None:
             request = self._requests(stack.route) + 1
         task = asyncio.current_task(self._loop)
-        position = self._thread.position()  # which gives the lock up
-        self._record.samples.append(
-            Sample(
-                at_ns=mark.at_ns,
-                held_ns=delay.lock_ns,
-                position=position,
-                where=described(position),
-                stack=stack,
-                task=None if task is None else _task_name(task),
-                request=request,
-            )
+        return Sample(
+            at_ns=now_ns,
+            held_ns=0,
+            position=Position(RUNNING),
+            where=RUNNING,
+            stack=stack,
+            task=None if task is None else _task_name(task),
+            request=request,
         )
-
-    def _used_up(self, mark: Mark) -> bool:
-        """Whether the watcher has had its share of the CPU since it began."""
-        assert mark.own is not None
-        return mark.own.cpu_ns - _FREE_CPU_NS > MOST_CPU * (mark.at_ns - self._began_ns)
 
     def _settle(self) -> None:
         """Make Stalls of what has ended."""
@@ -301,9 +351,11 @@ class StallWatcher:
             self._on_stall(stall)
 
 
-def _used_ns(thread: WatchedThread) -> int:
-    times = thread.times()
-    return times.cpu_ns + times.queued_ns
+def _completed(sample: Sample, delay: Delay, position: Position | None) -> Sample:
+    """With what was read after the frames. position: None where the loop has gone on since."""
+    if position is None:
+        return replace(sample, held_ns=delay.lock_ns)
+    return replace(sample, held_ns=delay.lock_ns, position=position, where=described(position))
 
 
 def _task_name(task: asyncio.Task[Any]) -> str:
