@@ -108,6 +108,7 @@ def _reading(
     name: str, looks: list[PoolLook], requests: Mapping[threading.Thread, int], since_ns: int
 ) -> ThreadPoolReading:
     queued = [one.queued for one in looks if one.queued is not None]
+    limits = [one.limit for one in looks if one.limit is not None]
     idents = frozenset().union(*(one.threads for one in looks))
     handled = sum(n for thread, n in requests.items() if thread.ident in idents)
     mean = sum(queued) / len(queued) if queued else None
@@ -115,7 +116,7 @@ def _reading(
         pid=os.getpid(),
         pool=name,
         threads=max(len(one.threads) for one in looks),
-        limit=looks[-1].limit,
+        limit=limits[-1] if limits else None,
         most_queued=max(queued, default=None),
         mean_queued=mean,
         requests=handled,

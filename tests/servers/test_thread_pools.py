@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from loopbench.servers.custom.look import Looks
+from loopbench.servers.custom.stacks import rows
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.parts import ASGI, OwnApp
+from loopbench.servers.probe.readings import Observe
 from loopbench.servers.probe.thread_pools import (
     UNREADABLE,
     ThreadPoolReading,
     ThreadPoolsWatch,
 )
+from loopbench.servers.settings import Settings
+from tests.servers.processes import eventually
 
 
 @pytest.fixture
@@ -59,3 +69,65 @@ def test_a_thread_of_no_known_pool_says_so() -> None:
     seen = of(ThreadPoolsWatch().read({stranger: 4}), "cook")
     assert (seen.threads, seen.requests, seen.words) == (1, 4, UNREADABLE)
     assert (seen.limit, seen.most_queued, seen.wait_mean_ns) == (None, None, None)
+
+
+POOLED = """
+import threading
+
+from asgiref.sync import sync_to_async
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+
+def name():
+    return threading.current_thread().name
+
+
+def by_anyio(request):
+    return PlainTextResponse(name())
+
+
+async def by_asgiref(request):
+    return PlainTextResponse(await sync_to_async(name)())
+
+
+async def by_asyncio(request):
+    return PlainTextResponse(await sync_to_async(name, thread_sensitive=False)())
+
+
+handlers = {"/anyio": by_anyio, "/asgiref": by_asgiref, "/asyncio": by_asyncio}
+app = Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
+"""
+
+
+def test_the_pools_of_frameworks_are_found_in_an_application_of_one_s_own(tmp_path: Path) -> None:
+    """anyio's for a plain function as a route of Starlette's, asgiref's one thread, and the loop's
+    executor: each with its size and a queue that could be read."""
+    (tmp_path / "pooled.py").write_text(POOLED)
+    own = OwnApp("pooled:app", str(tmp_path), "/anyio", kind=ASGI, made=False)
+    (stack,) = rows(own, Looks(ASGI, "Starlette", (), made=False), ("uvicorn",)).values()
+    settings = Settings(probe=True)
+    with server_process(stack, settings=settings) as server:
+        threads = {}
+        with closing(http.client.HTTPConnection(server.host, server.port, timeout=10)) as one:
+            for path in ("/anyio", "/asgiref", "/asyncio"):
+                one.request("GET", path)
+                threads[path] = one.getresponse().read().decode()
+
+        def readings() -> dict[str, tuple[int, int | None, int | None, str]]:
+            return {
+                one.pool: (one.threads, one.limit, one.most_queued, one.words)
+                for one in server.ask(Observe(), 10.0).thread_pools
+            }
+
+        # anyio's limiter is found from within the loop alone, where the probe looks now and then.
+        assert eventually(lambda: "anyio" in readings() and readings()["anyio"][1] is not None)
+        assert readings() == {
+            "anyio": (1, 40, 0, ""),
+            "asgiref": (1, 1, 0, ""),
+            "asyncio": (1, settings.executor_threads, 0, ""),
+        }
+    assert threads["/anyio"] == "AnyIO worker thread"
+    assert threads["/asgiref"].startswith("ThreadPoolExecutor")
+    assert threads["/asyncio"].startswith("asyncio_")
