@@ -391,54 +391,52 @@ class Tag:
         return response
 
 
-def hook_factory(app: Quart, name: str) -> None:
-    @app.after_request
+def hook(name: str) -> Any:
     def tag(response: Any) -> Any:
         response.headers[name] = "1"
         return response
 
+    return tag
 
-def asgi_class(app: Quart, name: str) -> None:
-    class Asgi:
-        def __init__(self, inner: Any, name: str) -> None:
-            self.inner, self.name = inner, name
 
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            async def tagging(message: Any) -> None:
-                if message["type"] == "http.response.start":
-                    message["headers"] = [*message["headers"], (self.name.encode(), b"1")]
-                await send(message)
+class Asgi:
+    """ASGI middleware as a class, given what was there before."""
 
-            await self.inner(scope, receive, tagging)
+    def __init__(self, inner: Any, name: str) -> None:
+        self.inner, self.name = inner, name
 
-    app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def tagging(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (self.name.encode(), b"1")]
+            await send(message)
+
+        await self.inner(scope, receive, tagging)
+
+
+def asgi_class(app: Quart, _: Seen) -> None:
+    for name in NAMES:
+        app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
 
 
 NAMES = ("X-One", "X-Two")
 
-MIDDLEWARES: dict[str, Callable[[str], Any]] = {
-    "factory": factory,
-    "factory, without @web.middleware": undecorated,
-    "async def make(app, handler)": old_style,
-    "class under @web.middleware": Tag,
-}
-HOOKS: dict[str, Callable[[Quart, str], object]] = {
-    "after_request(factory(…))": hook_factory,
-    "ASGI class": asgi_class,
-}
+
+def both(make: Callable[[str], Any]) -> Layer:
+    return lambda app, _: app.middlewares.extend(map(make, NAMES))
 
 
-def both_middlewares(make: Callable[[str], Any]) -> Layer:
-    return lambda app, _: app.middlewares.extend(make(name) for name in NAMES)
-
-
-def both_hooks(install: Callable[[Quart, str], object]) -> Layer:
-    return lambda app, _: [install(app, name) for name in NAMES]
-
-
-FACTORIES = {
-    AIOHTTP: {name: both_middlewares(make) for name, make in MIDDLEWARES.items()},
-    QUART: {name: both_hooks(install) for name, install in HOOKS.items()},
+FACTORIES: dict[str, dict[str, Layer]] = {
+    AIOHTTP: {
+        "factory": both(factory),
+        "factory, without @web.middleware": both(undecorated),
+        "async def make(app, handler)": both(old_style),
+        "class under @web.middleware": both(Tag),
+    },
+    QUART: {
+        "after_request(factory(…))": lambda app, _: [app.after_request(hook(n)) for n in NAMES],
+        "ASGI class": asgi_class,
+    },
 }
 
 

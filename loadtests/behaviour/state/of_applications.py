@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -25,18 +24,14 @@ from loopbench.loadtests.behaviour.framework.servers import App, serve
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
 
-@contextmanager
-def warned() -> Iterator[list[str]]:
-    """Names of the categories of all warnings meanwhile, of every thread, as they come."""
-    names: list[str] = []
+def warned() -> warnings.catch_warnings[list[warnings.WarningMessage]]:
+    """All warnings meanwhile, of every thread, as they come."""
+    return warnings.catch_warnings(record=True, action="always")
 
-    def note(message: object, category: type[Warning], *_: object, **__: object) -> None:
-        names.append(category.__name__)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.showwarning = note
-        yield names
+def kinds(caught: list[warnings.WarningMessage]) -> list[str]:
+    """The names of their categories, each once."""
+    return sorted({warning.category.__name__ for warning in caught})
 
 
 MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
@@ -81,14 +76,14 @@ def extensions(app: Quart) -> Plain:
 @experiment("app-keys", QUART, "app.limit", quart_calling, attribute)
 def ask_same_name(application: Callable[[Plain], App], store: Callable[[Any], Plain]) -> Answer:
     app = application(lambda: read())
-    with warned() as warnings:
+    with warned() as caught:
         read = store(app)
         with serve(app) as server:
             value = get(server.port, "/").text
     kept = {"1": "kept apart", "2": "the later one counts"}[value]
-    names = " and ".join(sorted(set(warnings))) or "no warning"
+    names = " and ".join(kinds(caught)) or "no warning"
     return Answer(
-        f"{kept}, {names}", f"the first of the two found {value}; warnings: {len(warnings)}"
+        f"{kept}, {names}", f"the first of the two found {value}; warnings: {len(caught)}"
     )
 
 
@@ -167,12 +162,12 @@ def ask_change(
     with serve(app) as server:
         if when == AFTER:
             get(server.port, "/")
-        with warned() as names:
+        with warned() as caught:
             refused = server.call(do())
         replies = [get(server.port, target) for target in ("/", "/new")]
     shown = any("new" in reply.text or reply.header("x-new") for reply in replies)
     effect = "takes effect" if shown else "has no effect"
-    said = refused or " and ".join(sorted(set(names))) or "nothing is said"
+    said = refused or " and ".join(kinds(caught)) or "nothing is said"
     statuses = " and ".join(f"{reply.status} {reply.text[:12]!r}" for reply in replies)
     return Answer(f"{said}, it {effect}", f"afterwards / and /new answered {statuses}; {said}")
 

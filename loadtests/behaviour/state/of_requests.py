@@ -34,7 +34,7 @@ from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answ
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.order.layers import shake_hands, until_closed
-from loopbench.loadtests.behaviour.state.of_applications import warned
+from loopbench.loadtests.behaviour.state.of_applications import kinds, warned
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
@@ -84,17 +84,17 @@ def quart_remembering(where: Any) -> Quart:
 def ask_remembered(application: Callable[..., App], *where: Any) -> Answer:
     """The same connection carries both requests."""
     found = []
-    with warned() as warnings, serve(application(*where)) as server, Wire(server.port) as wire:
+    with warned() as caught, serve(application(*where)) as server, Wire(server.port) as wire:
         for target in ("/?store", "/"):
             wire.request("GET", target)
             found.append(wire.answer().text)
     here = "found by the handler" if found[0] == "Ada" else "not found by the handler"
     after = "gone with the request" if found[1] == "nothing" else "still there for the next one"
-    words = [here, after, *sorted(set(warnings))]
+    words = [here, after, *kinds(caught)]
     return Answer(
         ", ".join(words),
         f"the handler found {found[0]}, and with the next request {found[1]}; "
-        f"warnings: {len(warnings)}",
+        f"warnings: {len(caught)}",
     )
 
 
@@ -145,13 +145,13 @@ def quart_costing(seen: Seen) -> Quart:
 @experiment("response-storage", QUART, "g.cost", quart_costing)
 def ask_cost(application: Callable[..., App], *key: str) -> Answer:
     seen = Seen()
-    with warned() as warnings, serve(application(seen, *key)) as server:
+    with warned() as caught, serve(application(seen, *key)) as server:
         get(server.port, "/")
     finders = [event.partition(" finds 9")[0] for event in seen.events if event.endswith(" 9")]
     found = f"found by {' and '.join(finders)}" if finders else "found by nobody"
     return Answer(
-        ", ".join((found, *sorted(set(warnings)))),
-        f"{', '.join(seen.events)}; warnings: {len(warnings)}",
+        ", ".join((found, *kinds(caught))),
+        f"{', '.join(seen.events)}; warnings: {len(caught)}",
     )
 
 
