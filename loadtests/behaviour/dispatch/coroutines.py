@@ -13,9 +13,8 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from math import ceil, floor, log2
 from typing import Any
 
@@ -23,7 +22,12 @@ import aiohttp
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.dispatch.pools import SYNC, set_pool
+from loopbench.loadtests.behaviour.dispatch.pools import (
+    SYNC,
+    all_ask,
+    connected,
+    set_pool,
+)
 from loopbench.loadtests.behaviour.framework.calling import (
     Plain,
     aiohttp_calling,
@@ -32,10 +36,8 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_sync,
 )
 from loopbench.loadtests.behaviour.framework.experiment import (
-    Variants,
     experiment,
     experiments,
-    variants,
 )
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
@@ -124,12 +126,9 @@ def ask_way(application: Callable[[Plain], App], way: Way, threads: int | None =
         together.wait(2 * PATIENCE_S)
         return became
 
-    with serve(application(plain)) as server, ExitStack() as stack:
+    with serve(application(plain)) as server, connected(server.port, calls) as wires:
         server.call(set_pool(threads))
-        wires = [stack.enter_context(Wire(server.port)) for _ in range(calls)]
-        for wire in wires:
-            wire.request("GET", "/")
-        texts = [wire.answer().text for wire in wires]
+        texts = all_ask(wires)
     answers = dict.fromkeys(text.partition(":")[0] for text in texts)
     return Answer(" and ".join(answers), "; and at the same time: ".join(texts))
 
@@ -251,30 +250,8 @@ def open_ones(loops: list[weakref.ref[Loop]]) -> int:
     return sum(not loop.is_closed() for known in loops if (loop := known()) is not None)
 
 
-class Used:
-    """The loops that plain code worked on, and its threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.loops: list[weakref.ref[Loop]] = []
-        self.threads: set[threading.Thread] = set()
-
-    async def coroutine(self) -> str:
-        """What the plain code needs done."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if not any(known() is loop for known in self.loops):
-                self.loops.append(weakref.ref(loop))
-            self.threads.add(threading.current_thread())
-        return "worked"
-
-    def with_helper(self) -> str:
-        time.sleep(0.01)  # so that one thread alone does not do it all
-        return get_or_create_loop().run_until_complete(self.coroutine())
-
-    def with_run(self) -> str:
-        time.sleep(0.01)
-        return asyncio.run(self.coroutine())
+def helped(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
+    return get_or_create_loop().run_until_complete(coroutine)
 
 
 async def in_new_thread(plain: Plain) -> object:
@@ -283,57 +260,65 @@ async def in_new_thread(plain: Plain) -> object:
         return await asyncio.get_running_loop().run_in_executor(own, plain)
 
 
-HELPED: Variants = {
-    AIOHTTP: {
-        "the helper through asyncio.to_thread": (aiohttp_in_thread, Used.with_helper),
-        "the helper in a new thread each time": (
-            partial(aiohttp_calling, way=in_new_thread),
-            Used.with_helper,
-        ),
-        "asyncio.run instead, through asyncio.to_thread": (aiohttp_in_thread, Used.with_run),
-    },
-    QUART: {
-        "the helper in a sync route": (quart_sync, Used.with_helper),
-        "asyncio.run instead, in a sync route": (quart_sync, Used.with_run),
-    },
-}
+def aiohttp_in_new_thread(plain: Plain) -> web.Application:
+    return aiohttp_calling(plain, in_new_thread)
 
 
-def _all_ask(wires: list[Wire], target: str) -> set[str]:
-    for wire in wires:
-        wire.request("GET", target)
-    return {wire.answer().text for wire in wires}
+HELPER = "get-or-create-loop"
 
 
-@variants("get-or-create-loop", HELPED)
-def ask_helper(helped: tuple[Callable[[Plain], App], Callable[[Used], str]]) -> Answer:
+@experiment(HELPER, AIOHTTP, "the helper through asyncio.to_thread", aiohttp_in_thread, helped)
+@experiment(HELPER, AIOHTTP, "the helper in a new thread each time", aiohttp_in_new_thread, helped)
+@experiment(
+    HELPER,
+    AIOHTTP,
+    "asyncio.run instead, through asyncio.to_thread",
+    aiohttp_in_thread,
+    asyncio_run,
+)
+@experiment(HELPER, QUART, "the helper in a sync route", quart_sync, helped)
+@experiment(HELPER, QUART, "asyncio.run instead, in a sync route", quart_sync, asyncio_run)
+def ask_helper(application: Callable[[Plain], App], way: Way) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
-    application, plain = helped
-    used = Used()
+    lock, threads = threading.Lock(), set[threading.Thread]()
+    loops: list[weakref.ref[Loop]] = []
+
+    async def coroutine() -> str:
+        """What the plain code needs done."""
+        loop = asyncio.get_running_loop()
+        with lock:
+            if not any(known() is loop for known in loops):
+                loops.append(weakref.ref(loop))
+            threads.add(threading.current_thread())
+        return "worked"
+
+    def plain() -> object:
+        time.sleep(0.01)  # so that one thread alone does not do it all
+        return way(coroutine(), server.loop)
+
     with (
         warnings.catch_warnings(record=True, action="always") as caught,
-        serve(application(partial(plain, used))) as server,
-        ExitStack() as stack,
+        serve(application(plain)) as server,
+        connected(server.port, CONNECTIONS) as wires,
     ):
-        wires = [stack.enter_context(Wire(server.port)) for _ in range(CONNECTIONS)]
-        _all_ask(wires, "/missing")
+        all_ask(wires, "/missing")
         before = len(os.listdir("/dev/fd"))
-        rounds = [_all_ask(wires, "/") for _ in range(REQUESTS // CONNECTIONS)]
+        rounds = [all_ask(wires) for _ in range(REQUESTS // CONNECTIONS)]
         said = set[str]().union(*rounds)
         gc.collect()
         left = len(os.listdir("/dev/fd")) - before
     complaints = sum(one.category is ResourceWarning for one in caught)
     works = "works" if said == {"worked"} else "fails"
-    made, open_ = len(used.loops), open_ones(used.loops)
-    per = "a loop a thread" if made == len(used.threads) else "a loop a call"
-    if made not in (len(used.threads), REQUESTS):
+    made, open_ = len(loops), open_ones(loops)
+    per = "a loop a thread" if made == len(threads) else "a loop a call"
+    if made not in (len(threads), REQUESTS):
         per = "loops shared otherwise"
     stays = {0: "all closed", made: "all stay open"}.get(open_, "some stay open")
     if not open_ and complaints:
         stays = "closed by the garbage collector"
     return Answer(
         f"{works}, {per}, {stays}",
-        f"{REQUESTS} requests used {made} loops on {len(used.threads)} threads; {open_} "
+        f"{REQUESTS} requests used {made} loops on {len(threads)} threads; {open_} "
         f"of them and {left} more descriptors were open afterwards, with {complaints} "
         f"ResourceWarnings; answers: {' and '.join(sorted(map(ascii, said)))}",
     )

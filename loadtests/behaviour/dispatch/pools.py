@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +52,20 @@ async def set_pool(threads: int | None, _: object = None) -> None:
         asyncio.get_running_loop().set_default_executor(executor)
 
 
+@contextmanager
+def connected(port: int, count: int) -> Iterator[list[Wire]]:
+    """So many connections, closed afterwards."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(Wire(port)) for _ in range(count)]
+
+
+def all_ask(wires: list[Wire], target: str = "/") -> list[str]:
+    """GET target over all of them at once; what they are answered."""
+    for wire in wires:
+        wire.request("GET", target)
+    return [wire.answer(60.0).text for wire in wires]
+
+
 CALLS = 64
 POOLS = {DEFAULT: None, "loop.set_default_executor(ThreadPoolExecutor(40))": 40}
 """The second one is larger than any machine's default."""
@@ -64,14 +78,9 @@ SYNC: dict[str, Callable[[Plain], App]] = {AIOHTTP: aiohttp_in_thread, QUART: qu
 def ask_pool(application: Callable[[Plain], App], threads: int | None = None) -> Answer:
     """Let more requests come than there can be threads, each of which holds its thread."""
     crowd = Crowd()
-    with serve(application(crowd.hold)) as server:
+    with serve(application(crowd.hold)) as server, connected(server.port, CALLS) as wires:
         server.call(set_pool(threads))
-        wires = [Wire(server.port) for _ in range(CALLS)]
-        for wire in wires:
-            wire.request("GET", "/")
-        for wire in wires:
-            wire.answer(60.0)
-            wire.__exit__()
+        all_ask(wires)
     count = len(crowd.threads)
     families = " and ".join(sorted({re.sub(r"\d+$", "N", name) for name in crowd.threads}))
     return Answer(
