@@ -297,15 +297,20 @@ OF_WEBSOCKETS: dict[str, Layer] = {
 WEBSOCKET_LAYERS = {**LAYERS, QUART: LAYERS[QUART] | OF_WEBSOCKETS}
 
 
-def ask_who_sees(make: Make, name: str, talk: Talk) -> Answer:
-    """What the layer of that name sees when the application is talked to."""
+def talked(make: Make, talk: Talk) -> tuple[tuple[str, ...], str]:
+    """Talk to the application, and stop it: the events until then, and what came back."""
     seen = Seen()
     with serve(make(seen)) as server:
         came_back = talk(server.port)
         server.stop(STOP_S)
-    noted = set(seen.events) - _OF_HANDLERS
-    answer = "; ".join(seen.events) if noted else f"{name} sees nothing"
-    return Answer(answer, f"in order: {'; '.join(seen.events) or 'nothing'}; got {came_back}")
+    return seen.events, came_back
+
+
+def ask_who_sees(make: Make, name: str, talk: Talk) -> Answer:
+    """What the layer of that name sees when the application is talked to."""
+    events, came_back = talked(make, talk)
+    answer = "; ".join(events) if set(events) - _OF_HANDLERS else f"{name} sees nothing"
+    return Answer(answer, f"in order: {'; '.join(events) or 'nothing'}; got {came_back}")
 
 
 for question, table, talk in (

@@ -27,9 +27,10 @@ from loopbench.loadtests.behaviour.order.layers import (
     STOP_S,
     Make,
     aiohttp_app,
+    fetch,
     layers,
     noting,
-    told,
+    talked,
 )
 
 BOTH = ("first", "second")
@@ -102,11 +103,8 @@ TWO_LAYERS: Variants = {
 
 @variants("middleware-order", layers(TWO_LAYERS))
 def ask_order(make: Make) -> Answer:
-    seen = Seen()
-    with serve(make(seen)) as server:
-        get(server.port, "/")
-        server.stop(STOP_S)
-    return Answer(", ".join(seen.events), f"{len(seen.events)} events: {', '.join(seen.events)}")
+    events, _ = talked(make, fetch("/"))
+    return Answer(", ".join(events), f"{len(events)} events: {', '.join(events)}")
 
 
 SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
@@ -202,11 +200,8 @@ def blueprints(seen: Seen) -> Quart:
 @experiment("nested-app-order", QUART, "Blueprint, a route", blueprints, "/inner/")
 @experiment("nested-app-order", QUART, "Blueprint, no route", blueprints, "/inner/missing")
 def ask_nested(make: Make, target: str) -> Answer:
-    seen = Seen()
-    with serve(make(seen)) as server:
-        came_back = told(get(server.port, target))
-        server.stop(STOP_S)
-    return Answer(", ".join(seen.events), f"{len(seen.events)} events; got {came_back}")
+    events, came_back = talked(make, fetch(target))
+    return Answer(", ".join(events), f"{len(events)} events; got {came_back}")
 
 
 def aiohttp_refusing(app: web.Application, seen: Seen, raises: bool = False) -> None:
@@ -250,11 +245,8 @@ REFUSING: Variants = {
 
 @variants("early-return", layers(REFUSING))
 def ask_early(make: Make) -> Answer:
-    seen = Seen()
-    with serve(make(seen)) as server:
-        came_back = told(get(server.port, "/"))
-        server.stop(STOP_S)
-    return Answer(", ".join(seen.events), f"got {came_back}")
+    events, came_back = talked(make, fetch("/"))
+    return Answer(", ".join(events), f"got {came_back}")
 
 
 def in_middleware(app: web.Application, seen: Seen) -> None:
@@ -314,17 +306,17 @@ RAISING: Variants = {
 
 @variants("exception-in-after", layers(RAISING))
 def ask_raising(make: Make) -> Answer:
-    seen = Seen()
-    with serve(make(seen)) as server:
-        try:
-            status = str(get(server.port, "/").status)
-        except NoAnswer as error:
-            status, came = "no answer", f"the client got no answer: {error}"
-        else:
-            came = f"the client got {status}"
-        server.stop(STOP_S)
-    ran = [event for event in dict.fromkeys(seen.events) if event.startswith("the ")]
-    return Answer(", ".join((status, *ran)), f"{came}; events: {', '.join(seen.events)}")
+    events, came = talked(make, _status)
+    ran = [event for event in dict.fromkeys(events) if event.startswith("the ")]
+    words = (came.partition(":")[0], *ran)
+    return Answer(", ".join(words), f"the client got {came}; events: {', '.join(events)}")
+
+
+def _status(port: int) -> str:
+    try:
+        return str(get(port, "/").status)
+    except NoAnswer as error:
+        return f"no answer: {error}"
 
 
 WORK_S = 0.5
