@@ -14,11 +14,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.calling import (
-    Body,
-    aiohttp_awaiting,
-    quart_awaiting,
-)
+from loopbench.loadtests.behaviour.framework.calling import Body, aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer

@@ -22,12 +22,7 @@ import aiohttp
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.dispatch.pools import (
-    SYNC,
-    all_ask,
-    connected,
-    set_pool,
-)
+from loopbench.loadtests.behaviour.dispatch.pools import SYNC, all_ask, connected, set_pool
 from loopbench.loadtests.behaviour.framework.calling import (
     Plain,
     aiohttp_calling,
@@ -35,10 +30,7 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_calling,
     quart_sync,
 )
-from loopbench.loadtests.behaviour.framework.experiment import (
-    experiment,
-    experiments,
-)
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
@@ -86,10 +78,7 @@ WAYS: dict[str, Way] = {
     "new_event_loop().run_until_complete": new_event_loop,
     "run_coroutine_threadsafe": threadsafe,
 }
-NEEDY: dict[str, Way] = {
-    "run_coroutine_threadsafe": threadsafe,
-    "asyncio.run": asyncio_run,
-}
+NEEDY: dict[str, Way] = {"run_coroutine_threadsafe": threadsafe, "asyncio.run": asyncio_run}
 FULL = 2
 IN_FULL = f"of a coroutine that needs a thread, in all {FULL} threads of the pool"
 CALLING: dict[tuple[str, str], tuple[Callable[[Plain], App], dict[str, Way]]] = {

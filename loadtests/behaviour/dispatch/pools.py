@@ -14,11 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.dispatch.places import port_aside
-from loopbench.loadtests.behaviour.framework.calling import (
-    Plain,
-    aiohttp_in_thread,
-    quart_sync,
-)
+from loopbench.loadtests.behaviour.framework.calling import Plain, aiohttp_in_thread, quart_sync
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
@@ -133,10 +129,7 @@ def _served(command: str, port: int) -> Iterator[None]:
 def ask_flask(command: str) -> Answer:
     """Thirty-two requests at once: on how many threads did they run?"""
     port = port_aside()
-    with (
-        _served(command.replace("PORT", str(port)), port),
-        ThreadPoolExecutor(REQUESTS) as clients,
-    ):
+    with _served(command.replace("PORT", str(port)), port), ThreadPoolExecutor(REQUESTS) as clients:
         texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
     threads = len(set(texts))
     words = {1: "one thread for all", REQUESTS: "a thread a request"}

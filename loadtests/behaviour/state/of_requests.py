@@ -150,8 +150,7 @@ def ask_cost(application: Callable[..., App], *key: str) -> Answer:
     finders = [event.partition(" finds 9")[0] for event in seen.events if event.endswith(" 9")]
     found = f"found by {' and '.join(finders)}" if finders else "found by nobody"
     return Answer(
-        ", ".join((found, *kinds(caught))),
-        f"{', '.join(seen.events)}; warnings: {len(caught)}",
+        ", ".join((found, *kinds(caught))), f"{', '.join(seen.events)}; warnings: {len(caught)}"
     )
 
 
