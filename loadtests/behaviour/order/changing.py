@@ -284,70 +284,6 @@ async def tag_prepared(_: web.Request, response: web.StreamResponse) -> None:
     response.headers[NAME] = "1"
 
 
-@web.middleware
-async def tag_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await handler(request)
-    response.headers[NAME] = "1"
-    return response
-
-
-@web.middleware
-async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        response = await handler(request)
-    except web.HTTPException as error:
-        error.headers[NAME] = "1"
-        raise
-    response.headers[NAME] = "1"
-    return response
-
-
-async def tag_response(response: Any) -> Any:
-    response.headers[NAME] = "1"
-    return response
-
-
-@asgi
-def tag_in_asgi(inner: Any, _: Seen) -> Any:
-    carriers = ("http.response.start", "websocket.accept", "websocket.http.response.start")
-
-    async def tag(scope: Any, receive: Any, send: Any) -> None:
-        async def tagging(message: Any) -> None:
-            if message["type"] in carriers:
-                headers = [*message.get("headers", ()), (NAME.lower().encode(), b"1")]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await inner(scope, receive, tagging)
-
-    return tag
-
-
-TAGGING = {
-    AIOHTTP: {
-        "on_response_prepare": lambda app, _: app.on_response_prepare.append(tag_prepared),
-        "middleware": lambda app, _: app.middlewares.append(tag_answers),
-        "middleware, except web.HTTPException": lambda app, _: app.middlewares.append(
-            tag_exceptions_too
-        ),
-    },
-    QUART: {
-        "after_request": lambda app, _: app.after_request(tag_response),
-        "ASGI middleware": tag_in_asgi,
-    },
-}
-
-
-@variants("header-on-prepare", layers(TAGGING))
-def ask_header(make: Make) -> Answer:
-    with serve(make(Seen())) as server:
-        found = {name: talk(server.port) == "1" for name, talk in TALKS.items()}
-    lacking = [name for name, has in found.items() if not has]
-    on = ", ".join(name for name, has in found.items() if has) or "none of them"
-    answer = f"on all but {', '.join(lacking)}" if lacking else "on all of them"
-    return Answer(answer, f"of {len(found)} kinds of answers it is on {on}")
-
-
 def undecorated(name: str) -> Any:
     """A function that makes the middleware, without the decorator that marks it as new-style."""
 
@@ -362,6 +298,69 @@ def undecorated(name: str) -> Any:
 def factory(name: str) -> Any:
     """The same with the decorator."""
     return web.middleware(undecorated(name))
+
+
+def hook(name: str) -> Any:
+    """The same for after_request."""
+
+    async def tag(response: Any) -> Any:
+        response.headers[name] = "1"
+        return response
+
+    return tag
+
+
+class Asgi:
+    """The same as ASGI middleware, given what was there before."""
+
+    CARRIERS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
+    def __init__(self, inner: Any, name: str) -> None:
+        self.inner, self.header = inner, (name.lower().encode(), b"1")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def tagging(message: Any) -> None:
+            if message["type"] in self.CARRIERS:
+                message = {**message, "headers": [*message.get("headers", ()), self.header]}
+            await send(message)
+
+        await self.inner(scope, receive, tagging)
+
+
+@web.middleware
+async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        error.headers[NAME] = "1"
+        raise
+    response.headers[NAME] = "1"
+    return response
+
+
+TAGGING: dict[str, dict[str, Layer]] = {
+    AIOHTTP: {
+        "on_response_prepare": lambda app, _: app.on_response_prepare.append(tag_prepared),
+        "middleware": lambda app, _: app.middlewares.append(factory(NAME)),
+        "middleware, except web.HTTPException": lambda app, _: app.middlewares.append(
+            tag_exceptions_too
+        ),
+    },
+    QUART: {
+        "after_request": lambda app, _: app.after_request(hook(NAME)),
+        "ASGI middleware": asgi(lambda inner, _: Asgi(inner, NAME)),
+    },
+}
+
+
+@variants("header-on-prepare", layers(TAGGING))
+def ask_header(make: Make) -> Answer:
+    with serve(make(Seen())) as server:
+        found = {name: talk(server.port) == "1" for name, talk in TALKS.items()}
+    lacking = [name for name, has in found.items() if not has]
+    on = ", ".join(name for name, has in found.items() if has) or "none of them"
+    answer = f"on all but {', '.join(lacking)}" if lacking else "on all of them"
+    return Answer(answer, f"of {len(found)} kinds of answers it is on {on}")
 
 
 def old_style(name: str) -> Any:
@@ -389,29 +388,6 @@ class Tag:
         response = await handler(request)
         response.headers[self.name] = "1"
         return response
-
-
-def hook(name: str) -> Any:
-    def tag(response: Any) -> Any:
-        response.headers[name] = "1"
-        return response
-
-    return tag
-
-
-class Asgi:
-    """ASGI middleware as a class, given what was there before."""
-
-    def __init__(self, inner: Any, name: str) -> None:
-        self.inner, self.name = inner, name
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def tagging(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (self.name.encode(), b"1")]
-            await send(message)
-
-        await self.inner(scope, receive, tagging)
 
 
 def asgi_class(app: Quart, _: Seen) -> None:
