@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,9 +17,13 @@ from quart import Quart, g
 
 from loopbench.loadtests.behaviour.framework.calling import (
     Handler,
+    Plain,
+    Way,
     aiohttp_awaiting,
     aiohttp_calling,
     aiohttp_in_thread,
+    called,
+    in_executor,
     quart_awaiting,
     quart_calling,
     quart_sync,
@@ -52,31 +56,20 @@ class Told:
         self.outer = variable.get()
 
 
-Crossing = Callable[[Callable[[], None]], Awaitable[Any]]
-"""How a handler has the inner code run."""
+async def in_task(inner: Plain) -> None:
+    await asyncio.create_task(called(inner))
 
 
-async def in_coroutine(inner: Callable[[], None]) -> None:
-    inner()
-
-
-async def in_task(inner: Callable[[], None]) -> None:
-    await asyncio.create_task(in_coroutine(inner))
-
-
-async def in_executor(inner: Callable[[], None]) -> None:
-    await asyncio.get_running_loop().run_in_executor(None, inner)
-
-
-CROSSINGS: dict[str, Crossing] = {
-    "await coroutine()": in_coroutine,
+CROSSINGS: dict[str, Way] = {
+    "await coroutine()": called,
     "await asyncio.create_task(…)": in_task,
     "await asyncio.to_thread(…)": asyncio.to_thread,
     "await loop.run_in_executor(None, …)": in_executor,
 }
+"""How a handler has the inner code run."""
 
 
-async def cross(crossing: Crossing, told: Told) -> None:
+async def cross(crossing: Way, told: Told) -> None:
     """What the handler does."""
     told.set_outer()
     await crossing(told.run_inner)
@@ -84,7 +77,7 @@ async def cross(crossing: Crossing, told: Told) -> None:
 
 
 def crossings(awaiting: Callable[..., App]) -> dict[str, Callable[[Told], App]]:
-    def crossed(crossing: Crossing) -> Callable[[Told], App]:
+    def crossed(crossing: Way) -> Callable[[Told], App]:
         return lambda told: awaiting(partial(cross, crossing, told))
 
     return {f"handler to {name}": crossed(crossing) for name, crossing in CROSSINGS.items()}

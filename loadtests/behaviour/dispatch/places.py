@@ -26,6 +26,7 @@ from loopbench.loadtests.behaviour.framework.calling import (
     aiohttp_in_thread,
     answering,
     called,
+    in_executor,
     quart_calling,
     quart_sync,
 )
@@ -97,10 +98,6 @@ def port_aside() -> int:
         except OSError as error:
             taken = error
     raise taken
-
-
-async def in_executor(plain: Plain) -> None:
-    await asyncio.get_running_loop().run_in_executor(None, plain)
 
 
 async def through_run_sync(plain: Plain) -> None:

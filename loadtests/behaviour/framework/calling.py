@@ -71,6 +71,11 @@ async def called(plain: Plain) -> object:
     return plain()
 
 
+async def in_executor(plain: Plain) -> object:
+    """The way through the loop's default executor."""
+    return await asyncio.get_running_loop().run_in_executor(None, plain)
+
+
 def aiohttp_calling(plain: Plain, way: Way = called) -> web.Application:
     """On aiohttp, plain code run in that way."""
     return aiohttp_awaiting(partial(way, plain))

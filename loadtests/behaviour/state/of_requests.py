@@ -42,23 +42,26 @@ USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user
 they are made when the question is asked, so that the others can be asked there all the same."""
 
 
-def aiohttp_remembering(name: str = "") -> web.Application:
-    """A middleware stores, if it is told to; the handler says what it finds.
-
-    name: the key, in place of a typed one.
-    """
-    key: Any = name or web.RequestKey("user", str)
+def storing(key: Any) -> Any:
+    """A middleware that stores, where the request names a user."""
 
     @web.middleware
     async def store(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.query_string == "store":
-            request[key] = "Ada"
+        if "user" in request.query:
+            request[key] = request.query["user"]
         return await handler(request)
+
+    return store
+
+
+def aiohttp_remembering(name: str = "") -> web.Application:
+    """name: the key, in place of a typed one."""
+    key: Any = name or web.RequestKey("user", str)
 
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.get(key, "nothing"))
 
-    return answering(handler, store)
+    return answering(handler, storing(key))
 
 
 def quart_remembering(where: Any) -> Quart:
@@ -67,8 +70,8 @@ def quart_remembering(where: Any) -> Quart:
 
     @app.before_request
     async def store() -> None:
-        if request.query_string == b"store":
-            where.user = "Ada"
+        if "user" in request.args:
+            where.user = request.args["user"]
 
     @app.get("/")
     async def handler() -> str:
@@ -85,7 +88,7 @@ def ask_remembered(application: Callable[..., App], *where: Any) -> Answer:
     """The same connection carries both requests."""
     found = []
     with warned() as caught, serve(application(*where)) as server, Wire(server.port) as wire:
-        for target in ("/?store", "/"):
+        for target in ("/?user=Ada", "/"):
             wire.request("GET", target)
             found.append(wire.answer().text)
     here = "found by the handler" if found[0] == "Ada" else "not found by the handler"
@@ -402,11 +405,6 @@ def ask_in_task(application: Callable[[Seen], App]) -> Answer:
 
 
 def aiohttp_talking() -> web.Application:
-    @web.middleware
-    async def store(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[USER] = request.query["user"]
-        return await handler(request)
-
     async def talk(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -415,7 +413,7 @@ def aiohttp_talking() -> web.Application:
         await socket.close()
         return socket
 
-    app = web.Application(middlewares=[store])
+    app = web.Application(middlewares=[storing(USER)])
     app.router.add_get("/ws", talk)
     return app
 
