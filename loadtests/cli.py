@@ -34,9 +34,11 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import new_folder, seed_of
 from loopbench.loadtests.scenarios import custom_options
-from loopbench.loadtests.scenarios.table import SCENARIOS, Load
+from loopbench.loadtests.scenarios.table import SCENARIOS, Load, Scenario
 from loopbench.loadtests.services.command import services, stores_of
 from loopbench.loadtests.why import counts_after_bench
+from loopbench.results.schema.json_forms import AS_JSON, json_text
+from loopbench.results.schema.json_forms import SCENARIOS as FORM
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
@@ -88,8 +90,13 @@ for command in (init, services, check_hosts_command, worker):
 
 
 @cli.command("list")
-def list_scenarios() -> None:
+@AS_JSON
+def list_scenarios(as_json: bool) -> None:
     """The scenarios, with what each one asks."""
+    if as_json:
+        rows = [_as_json(scenario) for scenario in SCENARIOS.values()]
+        click.echo(json_text({"schema": FORM.name, "scenarios": rows}))
+        return
     width = max(map(len, SCENARIOS))
     for scenario in SCENARIOS.values():
         mark = "*" if scenario.name in DEFAULT_SCENARIOS else " "
@@ -97,6 +104,25 @@ def list_scenarios() -> None:
         for load in scenario.loads:
             click.echo(f"  {'':{width}}  {load.name}: {_described(load)}")
     click.echo("* measured unless others are named")
+
+
+def _as_json(scenario: Scenario) -> dict[str, object]:
+    return {
+        "name": scenario.name,
+        "asks": scenario.asks,
+        "default": scenario.name in DEFAULT_SCENARIOS,
+        "loads": [
+            {
+                "name": load.name,
+                "case": load.case.name,
+                "method": load.case.request.method,
+                "target": load.case.request.target,
+                "load_model": load.model.kind,
+                "described": load.model.describe(),
+            }
+            for load in scenario.loads
+        ],
+    }
 
 
 def _described(load: Load) -> str:

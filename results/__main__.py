@@ -20,6 +20,7 @@ from loopbench.results.folder.counts import counts_of
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.results.report.why_command import why
 from loopbench.results.schema import TRIALS
+from loopbench.results.schema.json_forms import AS_JSON, json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,14 +53,6 @@ class Run(click.ParamType[Path]):
         """Names of the runs that are here, the newest first, and then folders."""
         found = [name for name in folders.names() if name.startswith(incomplete)]
         return [*map(CompletionItem, found), CompletionItem(incomplete, type="dir")]
-
-
-_AS_JSON = click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print one JSON document instead; its form is in results/README.md.",
-)
 
 
 def _chosen(run: Path | None) -> Path:
@@ -96,7 +89,7 @@ for command in (*REGRESSION_COMMANDS, why):
     help="Show only this one, or those of a pattern (repeatable).",
 )
 @click.option("--report", "reported", is_flag=True, help="Write the report too, of everything.")
-@_AS_JSON
+@AS_JSON
 def show(
     run: Path | None,
     reference: str | None,
@@ -126,7 +119,7 @@ def show(
             raise click.UsageError(str(error)) from None
         summaries = _summaries(loaded, reference)
     if as_json:
-        click.echo(documents.text(documents.show(loaded, summaries)))
+        click.echo(json_text(documents.show(loaded, summaries)))
     elif wide or intervals or not brief.compares(loaded, summaries):
         page = table.page(loaded, summaries, intervals=intervals)
         _print(lambda console: table.render(page, path, console))
@@ -183,7 +176,7 @@ def _report(loaded: folders.Folder, summaries: Summaries, wanted: str | None) ->
 @click.argument("first", type=Run())
 @click.argument("second", type=Run())
 @click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")
-@_AS_JSON
+@AS_JSON
 def compare(first: Path, second: Path, every: bool, as_json: bool) -> None:
     """Compare two runs: ratio, interval and verdict a Cell and metric, and changed facts.
 
@@ -203,7 +196,7 @@ def compare(first: Path, second: Path, every: bool, as_json: bool) -> None:
     otherwise = compare_facts.otherwise(one, other)
     if as_json:
         document = documents.compare(one, other, compared, [*differ, *otherwise], only)
-        click.echo(documents.text(document))
+        click.echo(json_text(document))
         return
     _print(
         lambda console: compare_table.render(one, other, compared, differ, only, otherwise, console)
@@ -259,15 +252,20 @@ def pack(run: Path | None) -> None:
     metavar="FILE",
     help="Write it there instead of printing it.",
 )
-def behaviour(folder: Path, out: Path | None) -> None:
+@AS_JSON
+def behaviour(folder: Path, out: Path | None, as_json: bool) -> None:
     """Print what the stacks were seen to do, as an article in Markdown, from behaviour.csv."""
     from loopbench.results.folder import behaviour_answers as answers
     from loopbench.results.report import behaviour_article
+    from loopbench.results.terminal import documents
 
-    questions, problems = answers.read(folder)
+    rows, problems = answers.rows_of(folder)
+    if as_json:
+        text = json_text(documents.behaviour(folder.resolve().name, rows, problems)) + "\n"
+    else:
+        text = behaviour_article.article(answers.questions(rows))
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
-    text = behaviour_article.article(questions)
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -293,7 +291,7 @@ def behaviour(folder: Path, out: Path | None) -> None:
     show_default=True,
     help="The open loops to judge by, as a pattern.",
 )
-@_AS_JSON
+@AS_JSON
 def capacity(
     run: Path | None, rps: float | None, slo_ms: float | None, pattern: str, as_json: bool
 ) -> None:
@@ -319,7 +317,7 @@ def capacity(
             "no open loop of that name was measured; `make bench SCENARIOS='open-* rate-*'` does"
         )
     if as_json:
-        click.echo(documents.text(documents.capacity(found, rps, slo_ms)))
+        click.echo(json_text(documents.capacity(found, rps, slo_ms)))
         return
     for line in capacity_text.lines(found, rps, slo_ms):
         click.echo(line)
@@ -336,7 +334,7 @@ def _limits(path: Path, rps: float | None, *, as_json: bool) -> None:
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
     if as_json:
-        click.echo(documents.text(documents.limits(found, rps)))
+        click.echo(json_text(documents.limits(found, rps)))
         return
     for line in limits_text.lines(found, rps):
         click.echo(line)

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 import click
 
 from loopbench.command_line import interrupted, standard_streams
+from loopbench.results.schema.json_forms import AS_JSON, json_text
+from loopbench.results.schema.json_forms import STACKS as FORM
 from loopbench.servers import installed, stacks
 from loopbench.servers.contract.routes import WAIT_MS_LIMIT
 from loopbench.servers.custom.look import look_at
@@ -116,8 +118,13 @@ def cli(context: click.Context) -> None:
 
 @cli.command("list")
 @click.option("--wide", is_flag=True, help="Say what each is, and name the cases that it lacks.")
-def list_command(wide: bool) -> None:
+@AS_JSON
+def list_command(wide: bool, as_json: bool) -> None:
     """Print every stack: what it is made of, and whether it can run here."""
+    if as_json:
+        rows = [_as_json(stack) for stack in STACKS.values()]
+        click.echo(json_text({"schema": FORM.name, "stacks": rows}))
+        return
     header = [
         "STACK",
         "FRAMEWORK",
@@ -134,6 +141,21 @@ def list_command(wide: bool) -> None:
     for row in lines:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
+
+
+def _as_json(stack: Stack) -> dict[str, object]:
+    obstacle = installed.available(stack)
+    return {
+        "name": stack.name,
+        "framework": stack.framework,
+        "server": stack.server,
+        "loop": stack.loop,
+        "summary": stack.summary,
+        "core": stack.core,
+        "runs_here": obstacle is None,
+        "obstacle": obstacle,
+        "lacks": list(stack.holes),
+    }
 
 
 def _runs_here(stack: Stack, *, wide: bool) -> str:

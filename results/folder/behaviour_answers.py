@@ -70,12 +70,21 @@ def read(folder: Path) -> tuple[tuple[Question, ...], list[Problem]]:
 
     Raises ResultsError where there is no such file.
     """
+    found, problems = rows_of(folder)
+    return questions(found), problems
+
+
+def rows_of(folder: Path) -> tuple[tuple[Row, ...], list[Problem]]:
+    """The rows of a folder, and what of its file could not be used.
+
+    Raises ResultsError where there is no such file.
+    """
     if not (folder / schema.BEHAVIOUR.filename).exists():
         raise ResultsError(
             f"{folder} has no {schema.BEHAVIOUR.filename}; `make behaviour` makes one"
         )
     problems: list[Problem] = []
-    return questions(tuple(rows(folder, schema.BEHAVIOUR, problems))), problems
+    return tuple(rows(folder, schema.BEHAVIOUR, problems)), problems
 
 
 def questions(found: Sequence[Row]) -> tuple[Question, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from loopbench.results.errors import ResultsError
+from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.schema.verdict import judging
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _share(name: str, default: str, meaning: str) -> Callable[[Command], Command
 @_share("--ruled-out", "5 %", "The slowdown that has to be ruled out.")
 @_share("--alpha", "0.5 %", "False alarms of the time layer, over its whole table.")
 @click.option("--all", "every", is_flag=True, help="Print what stayed the same, too.")
+@AS_JSON
 def regression(
     folder: Path,
     baseline: Path | None,
@@ -68,6 +70,7 @@ def regression(
     ruled_out: float,
     alpha: float,
     every: bool,
+    as_json: bool,
 ) -> None:
     """Judge what `loadtests regression` measured in FOLDER.
 
@@ -76,7 +79,7 @@ def regression(
     """
     from loopbench.results.regression import evidence, verdict
     from loopbench.results.regression.finding import Settings
-    from loopbench.results.regression.outputs import write
+    from loopbench.results.regression.outputs import document, write
 
     settings = Settings(instructions, floor, ruled_out, alpha)
     if floor >= ruled_out:
@@ -86,12 +89,16 @@ def regression(
     try:
         written = write.write(judged, folder)
     finally:  # a verdict that could not be written is shown all the same
-        _print(judged, every, [file.name for file in written])
+        names = [file.name for file in written]
+        if as_json:
+            _write(json_text(document.of(judged, names)))
+        else:
+            _print(judged, every, names)
     sys.exit(int(judged.status))
 
 
 def _print(judged: Report, every: bool, written: list[str]) -> None:
-    """As wide as the terminal; a reader that has gone, such as `head`, changes no verdict."""
+    """As wide as the terminal."""
     from rich.console import Console
 
     from loopbench.results.regression.outputs import terminal
@@ -116,8 +123,13 @@ def _print(judged: Report, every: bool, written: list[str]) -> None:
             break_long_words=False,
         )
     lines.append(f"Exit status: {int(judged.status)}")
+    _write("\n".join(lines))
+
+
+def _write(text: str) -> None:
+    """A reader that has gone, such as `head`, changes no verdict."""
     try:
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:  # the status is still to be the verdict's
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.stats.plain_text import plain
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     help="Name the functions that grew or shrank since this run, stack by stack.",
 )
 @click.option("--no-page", is_flag=True, help="Leave out why.html, with its flame graphs.")
+@AS_JSON
 def why(
     run: Path | None,
     by: str,
@@ -49,13 +51,14 @@ def why(
     phase: str | None,
     against: Path | None,
     no_page: bool,
+    as_json: bool,
 ) -> None:
     """Say where the instructions of a request go, and write why.html with its flame graphs.
 
-    RUN is a folder with costs.csv; by default the newest.
+    RUN is a folder with costs.csv; by default the newest. With --json no page is written.
     """
     from loopbench.results.why import costs as reading
-    from loopbench.results.why import terminal
+    from loopbench.results.why import document, terminal
     from loopbench.results.why.phases import PHASES
 
     if sum(asked is not None for asked in (pair, phase, against)) > 1:
@@ -77,6 +80,9 @@ def why(
         raise click.UsageError(str(error)) from None
     for problem in costs.problems:
         click.echo(f"note: {problem}", err=True)
+    if as_json:
+        click.echo(json_text(document.of(costs, folder, by, pairs or (), phase)))
+        return
     if phase is not None:
         cases = dict.fromkeys(case for _, case in costs.totals)
         lines = [line for case in cases for line in terminal.of_phase(costs, phase, case)]

@@ -1,18 +1,12 @@
-"""What the commands print with `--json`: one object each, which names its form in `schema`.
-
-A form changes by new members only; a member that goes, or means something else, makes a new
-number behind the name. Columns of CSV files keep their names, units and meanings
-(results/README.md). A figure that was not measured is null.
-"""
+"""What the commands print with `--json`: one object each, of a form in schema.json_forms."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from loopbench.results.folder.folder import Folder
-from loopbench.results.schema import WARNING_SEPARATOR, Row
+from loopbench.results.schema import WARNING_SEPARATOR, Row, json_forms
 from loopbench.results.stats.capacity import Capacity
 from loopbench.results.stats.compare import Comparison, Difference
 from loopbench.results.stats.limits import Limits
@@ -23,15 +17,10 @@ from loopbench.results.stats.summary_table import table_rows
 Document = dict[str, object]
 
 
-def text(document: Document) -> str:
-    """As JSON: readable, keys in the order of the document."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-
-
 def show(folder: Folder, summaries: Summaries) -> Document:
     """Every summary of a folder: the rows of summary.csv, Warnings as a list."""
     return {
-        "schema": "loopbench.show/1",
+        "schema": json_forms.SHOW.name,
         "run": folder.path.resolve().name,
         "reference": summaries.reference,
         "yardstick": summaries.yardstick,
@@ -54,7 +43,7 @@ def compare(
 ) -> Document:
     """A verdict a Cell and metric, and what was not the same on the two occasions."""
     return {
-        "schema": "loopbench.compare/1",
+        "schema": json_forms.COMPARE.name,
         "first": first.path.resolve().name,
         "second": second.path.resolve().name,
         "conditions": [asdict(one) for one in differ],
@@ -88,7 +77,7 @@ def _ends(name: str, interval: Interval | None) -> Document:
 def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None) -> Document:
     """How many processes a rate needs, and the rates that were offered."""
     return {
-        "schema": "loopbench.capacity/1",
+        "schema": json_forms.CAPACITY.name,
         "wanted_rps": wanted_rps,
         "p99_bound_ms": slo_ms,
         "stacks": [
@@ -108,7 +97,7 @@ def capacity(found: Iterable[Capacity], wanted_rps: float, slo_ms: float | None)
 def limits(found: Limits, wanted_rps: float | None) -> Document:
     """The highest rate of each stack at which the objective held."""
     return {
-        "schema": "loopbench.limits/1",
+        "schema": json_forms.LIMITS.name,
         "percent": found.percent,
         "limit_ms": found.limit_ms,
         "case": found.case,
@@ -129,6 +118,11 @@ def limits(found: Limits, wanted_rps: float | None) -> Document:
     }
 
 
-def behaviour(rows: Iterable[Row]) -> Document:
+def behaviour(run: str, rows: Iterable[Row], problems: Iterable[object]) -> Document:
     """The rows of behaviour.csv."""
-    return {"schema": "loopbench.behaviour/1", "answers": [dict(row) for row in rows]}
+    return {
+        "schema": json_forms.ANSWERS_OF_STACKS.name,
+        "run": run,
+        "answers": [dict(row) for row in rows],
+        "problems": [str(problem) for problem in problems],
+    }
