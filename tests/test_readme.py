@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from loopbench.loadtests.cli import DEFAULT_SCENARIOS
+from loopbench.loadtests.scenarios.table import SCENARIOS
+from loopbench.results.folder.counts import counts_of
+from loopbench.results.folder.folder import Folder, load, only
+from loopbench.results.report import standalone
+from loopbench.results.report.data import gather
+from loopbench.results.report.series import findings
+from loopbench.results.schema import ROOT
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.stats.summary import Summaries, summarise
+from loopbench.results.terminal import brief
+from loopbench.results.terminal.table import heading
+from tests.marked import between, fenced
 
-ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "results" / "reference"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = sorted(
@@ -51,7 +65,7 @@ def test_the_program_knows_the_command(command: str) -> None:
 
 def test_locust_knows_the_file() -> None:
     """Locust lists the user classes of the locustfile that the README names."""
-    (command,) = [c for c in COMMANDS if "locust -f" in c]
+    (command,) = re.findall(r"`(\S+/locust -f [^`]+)`", README)
     _, flag, file, *_ = shlex.split(command)
     done = subprocess.run(
         [Path(sys.executable).with_name("locust"), flag, file, "--list"],
@@ -63,22 +77,45 @@ def test_locust_knows_the_file() -> None:
     assert "AsyncUser" in done.stdout
 
 
-def test_the_table_is_of_the_committed_run(tmp_path: Path) -> None:
-    """It is what `results show` prints of results/reference and the scenarios that are measured
-    by default, word for word."""
-    table = re.search(r"<!-- begin: table -->\n```text\n(.*?)\n```\n<!-- end", README, re.S)
-    assert table is not None
-    folder = tmp_path / "reference"
-    shutil.copytree(ROOT / "results" / "reference", folder)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "results", "show", str(folder)),
-            *(word for name in DEFAULT_SCENARIOS for word in ("--scenario", name)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "100"},
+def test_the_first_screen_is_of_the_committed_run(generated: Callable[[Path, str], None]) -> None:
+    """The answer in two sentences with their intervals, and the table: what `results show` prints
+    of the scenarios that are measured by default."""
+    folder = only(load(REFERENCE), list(DEFAULT_SCENARIOS))
+    summaries = summarise(folder, None)
+    console = Console(width=100, highlight=False, markup=False, emoji=False)
+    with console.capture() as printed:
+        page = brief.brief(folder, summaries, counts_of(REFERENCE, []))
+        brief.render(replace(page, stalls=(), closing=()), REFERENCE, console)
+    *table, _ = [line.rstrip() for line in printed.get().splitlines()]
+    text = between(README, "answer", _answer(folder, summaries))
+    generated(ROOT / "README.md", between(text, "table", fenced(table)))
+
+
+def _answer(folder: Folder, summaries: Summaries) -> Iterator[str]:
+    """What the report says first: throughput, and CPU a request, of a scenario."""
+    material = gather(folder, summaries)
+    closed = material.models(LoadKind.CLOSED)
+    speed = findings.first(material, closed, "throughput_rps")
+    cost = findings.first(material, closed, "cpu_us_per_request")
+    assert speed is not None
+    assert cost is not None
+    yield from _wrapped(f"**{findings.told(speed[1])}.** {findings.told(cost[1])}.")
+    yield ""
+    *_, machine = heading(folder)
+    scenario, rounds = SCENARIOS[speed[0][0]], speed[1][0].ratio.n
+    yield from _wrapped(
+        f"In brackets stands the 95 % interval. The scenario {scenario.name} asks {scenario.asks}. "
+        f"Measured in {rounds} Rounds on {machine}."
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(table[1])
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 105, break_on_hyphens=False)
+
+
+def test_the_picture_is_of_the_committed_run(generated: Callable[[Path, str], None]) -> None:
+    """Throughput and CPU per request of the closed loops that are measured in Slices, and by
+    default."""
+    folder = load(REFERENCE)
+    sliced = [name for name in DEFAULT_SCENARIOS if SCENARIOS[name].slice_s is not None]
+    generated(REFERENCE / "picture.svg", standalone.render(folder, summarise(folder, None), sliced))

@@ -50,10 +50,11 @@ def render(folder: Folder, summaries: Summaries, scenarios: Sequence[str]) -> st
         raise ResultsError("the folder has no closed loop to draw")
     keys = held.keys(held.stacks)
     body = _legend(keys) + "".join(_placed(panels))
-    height = _LEGEND + sum(panel.height + _TITLE for panel in panels)
+    width = svg.WIDTH * len(panels)
+    height = _LEGEND + _TITLE + max(panel.height for panel in panels)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" '
-        f'viewBox="0 0 {svg.WIDTH:g} {height:g}" width="{1.5 * svg.WIDTH:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" width="{1.2 * width:g}" '
         f'role="img" aria-label="Throughput and CPU per request">'
         f"<style>{_STYLE}</style>{body}</svg>\n"
     )
@@ -79,12 +80,9 @@ def _legend(keys: Sequence[Key]) -> str:
 
 
 def _placed(panels: Iterable[Panel]) -> Iterable[str]:
-    """Each panel below the one before, under its title."""
-    top = _LEGEND
-    for panel in panels:
-        yield svg.text(4, top + 11, panel.title, css="head")
-        place = (
-            f'<svg x="0" y="{top + _TITLE - 4:g}" width="{svg.WIDTH:g}" height="{panel.height:g}" '
-        )
+    """Side by side, each under its title."""
+    for number, panel in enumerate(panels):
+        left, top = svg.WIDTH * number, _LEGEND + _TITLE - 4
+        yield svg.text(left + 4, _LEGEND + 11, panel.title, css="head")
+        place = f'<svg x="{left:g}" y="{top:g}" width="{svg.WIDTH:g}" height="{panel.height:g}" '
         yield svg.svg(panel).replace("<svg ", place, 1)
-        top += panel.height + _TITLE

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +15,7 @@ from loopbench.results.why.costs import Costs, read
 from loopbench.results.why.groups import differences
 from loopbench.results.why.phases import CONTEXT, LOOP, READING, ROUTING, THREADS, WRITING
 from loopbench.results.why.sentences import of_equality
+from tests.marked import between, fenced
 
 ARTICLE = ROOT / "docs" / "why.md"
 ROWS = ROOT / "results" / "costs"
@@ -34,7 +34,7 @@ def test_the_article_is_made_from_the_rows(
 ) -> None:
     """Each part between marks is what the command prints of results/costs."""
     text = ARTICLE.read_text(encoding="utf-8")
-    text = _between(text, "equality", [f"- {line}" for line in of_equality(costs)])
+    text = between(text, "equality", [f"- {line}" for line in of_equality(costs)])
     for by in ("phase", "package"):
         assert sum(d.more for d in differences(costs, *_both(), by)) == pytest.approx(
             costs.totals[SLOW, CASE].instructions - costs.totals[FAST, CASE].instructions, rel=1e-6
@@ -44,11 +44,11 @@ def test_the_article_is_made_from_the_rows(
         for by in ("phase", "package")
         for line in [*takewhile(bool, terminal.between(costs, SLOW, FAST, by)), ""]
     ]
-    text = _between(text, "between", _fenced(tables[:-1]))
+    text = between(text, "between", fenced(tables[:-1]))
     core = _only(costs, (SLOW, FAST))
     for phase in (LOOP, WRITING, CONTEXT, READING, ROUTING):
-        text = _between(text, phase, _fenced(terminal.of_phase(core, phase, CASE)))
-    text = _between(text, THREADS, _fenced(terminal.of_phase(core, THREADS, "sync")))
+        text = between(text, phase, fenced(terminal.of_phase(core, phase, CASE)))
+    text = between(text, THREADS, fenced(terminal.of_phase(core, THREADS, "sync")))
     generated(ARTICLE, text)
 
 
@@ -65,14 +65,3 @@ def _only(costs: Costs, stacks: tuple[str, ...]) -> Costs:
 
 def _both() -> tuple[tuple[str, str], tuple[str, str]]:
     return (SLOW, CASE), (FAST, CASE)
-
-
-def _fenced(lines: Iterable[str]) -> list[str]:
-    return ["```text", *lines, "```"]
-
-
-def _between(text: str, mark: str, lines: Iterable[str]) -> str:
-    begin, end = f"<!-- begin: {mark} -->\n", f"<!-- end: {mark} -->"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
-    assert pattern.search(text), f"{mark} is not marked"
-    return pattern.sub(lambda _: begin + "\n".join(lines) + "\n" + end, text, count=1)
