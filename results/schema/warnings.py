@@ -118,7 +118,7 @@ class Wording:
     touches: beginnings of the columns whose figures are in doubt; empty: all.
     disqualifies: a Comparison of such figures would compare something else,
     so its verdict is "cannot tell". minor: it hardly changes a figure, so that no mark at the
-    figure says it.
+    figure says it. short: what it means, where that is too long for a line of the short table.
     """
 
     happened: str
@@ -127,6 +127,12 @@ class Wording:
     touches: tuple[str, ...] = ()
     disqualifies: bool = False
     minor: bool = False
+    short: str = ""
+
+    @property
+    def in_a_line(self) -> str:
+        """What it means, in a line."""
+        return self.short or self.means
 
     def concerns(self, metric: str) -> bool:
         """Whether a figure of that column is in doubt."""
@@ -158,6 +164,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "fewer users",
             LOAD_TIMES,
             True,
+            short="the load generator was the limit, not the server; read CPU a request",
         ),
         Code.GENERATOR_LAG: Wording(
             "the load generator's own timers were late by "
@@ -166,6 +173,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "hold, but queues in the server may come from the bunches",
             "close whatever else uses the generator's CPU, and measure again",
             LOAD_TIMES,
+            short="requests were sent late and in bunches, which may lengthen their times",
         ),
         Code.RATE_MISSED: Wording(
             f"more than {RATE_TOLERANCE * 100:g} % of the scheduled arrivals, and at least "
@@ -175,6 +183,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "read it as 'overloaded at this rate'; for times, offer a rate that it holds",
             ("throughput", "response_time"),
             True,
+            short="it does not hold this rate; its times say how long the load lasted",
         ),
         Code.LITTLES_LAW: Wording(
             "users, throughput and response time contradict Little's law by more than "
@@ -184,18 +193,21 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "warm up and measure for longer; if it stays, report it as an error of the suite",
             LOAD_TIMES,
             True,
+            short="the load had not settled, or one of the figures is wrong",
         ),
         Code.LEAD_IN_FAILURES: Wording(
             "requests of the lead-in failed, or hung until the end",
             "the window began on a server that was not all right; what is in it may be few "
             "requests, or none",
             "look into log.txt of the run, and try the request by hand",
+            short="requests failed before the window; few may be in it, or none",
         ),
         Code.FAILURES: Wording(
             "requests failed: a wrong answer, a broken connection, or none in time",
             "times and throughput count correct answers only, so a stack that fails fast looks "
             "neither slow nor busy",
             "look at failures.csv for the reasons before comparing anything",
+            short="requests failed; times and throughput are of the right answers only",
         ),
         Code.CLOCK_STEPPED: Wording(
             "the wall clock, which stamps arriving bytes, was set during the window, by "
@@ -240,6 +252,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "they gain on a machine that has a CPU for each",
             "for scaling, measure on a machine with a CPU for each process and one for the load",
             (*LOAD_TIMES, "loop_delay"),
+            short="its processes shared CPUs: what more of them cost, not what they gain",
         ),
         Code.NOT_PINNED: Wording(
             "server and generator could not be bound to CPUs of their own",
@@ -260,6 +273,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "setting's",
             "see the table of parity in the report's section on the environment; set it equal, or "
             "add the reason to the stack's row",
+            short="a setting is not that of the others; the difference may be its",
         ),
         Code.NOT_VERIFIED: Wording(
             "the server's answers broke the contract before the load began, so it was not loaded",
@@ -289,8 +303,9 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
         ),
         Code.PARKED_BUSY: Wording(
             "a server used more than 0.2 % of a CPU while the load was at the others",
-            "it took that from them, so that their throughput and times are a little too low",
+            "it took that from them: their throughput is a little too low, their times too long",
             "look for timers and threads of its own that run without a request",
+            short="it used CPU while others were measured, and made them a little slower",
         ),
         Code.SERVER_NOT_READABLE: Wording(
             "the server did not answer when it was asked for its CPU time and memory",
@@ -304,6 +319,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "part of the window",
             "log.txt in the results folder has the reason",
             ("loop_", "executor_", "gc_", "handler_", "before_handler", "in_handler", "tasks"),
+            short="readings inside the server are missing, or of a part of the window",
         ),
         Code.GENERATOR_DIED: Wording(
             "the load generator ended in the middle of the Run",
@@ -326,6 +342,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "same database meanwhile",
             (),
             True,
+            short="saves were lost, doubled or half done, however fast it was",
         ),
         Code.SAVES_UNCHECKED: Wording(
             "the saves could not be held against the database, before the load or after it",
@@ -348,6 +365,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "content type was checked before each load",
             "name a path with a constant answer where every byte is to be checked",
             ("failures",),
+            short="its answers vary: their status was checked, and not what is in them",
         ),
         Code.MEMORY_GROWS: Wording(
             "the application's memory grew with its requests: by more than "
@@ -358,6 +376,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "measure for longer: where the growth a request stays the same, look for what is kept "
             "(tracemalloc); where it falls, warm the cache up by a longer --warmup",
             ("memory_growth",),
+            short="its memory grows with its requests; a long Run ends with it",
         ),
         Code.WORKER_LOST: Wording(
             "a load worker was lost in the middle of the Run",
@@ -367,6 +386,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "folder by `bench --resume` or measure again",
             (),
             True,
+            short="a part of the load stopped: it is another load than the scenario's",
         ),
         Code.WORKER_LATE: Wording(
             f"a load worker began more than {WORKER_LATE_LIMIT_MS:g} ms after the instant that "
@@ -375,6 +395,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "lead-in is short, the window too",
             "workers.csv has how late each was; look for what keeps its CPU, or warm up for longer",
             LOAD_TIMES,
+            short="the beginning had less load than the scenario says",
         ),
         Code.WORKER_SILENT: Wording(
             f"nothing was heard of a load worker for {WORKER_SILENT_AFTER_S:g} s or more, and then "
@@ -384,6 +405,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "workers.csv has how long; timeline.csv has the seconds; measure again",
             LOAD_TIMES,
             True,
+            short="the link, or a load worker, stood still, which is in the times",
         ),
         Code.WORKERS_SHARE_CPUS: Wording(
             "there are more load workers on this machine than CPUs for them",
@@ -391,6 +413,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "worker a CPU would not",
             "ask for as many workers as there are CPUs beside the server's, or use more machines",
             (*LOAD_TIMES, "generator", "send_lag"),
+            short="load workers waited for each other, and added no load",
         ),
         Code.CPU_THROTTLED: Wording(
             "a CPU quota stopped the processes of this bench during the load",
@@ -399,6 +422,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "environment.json has the quota (`cpu_quota`); take it away, or raise it above what "
             "server and generator use together",
             (*LOAD_TIMES, "generator", "send_lag"),
+            short="a CPU quota stopped it now and then, which is in the figures",
         ),
         ReadingCode.TOO_FEW_ROUNDS: Wording(
             f"fewer than {MIN_ROUNDS} Rounds have this figure",
@@ -410,6 +434,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "the figures rest on what was measured; whatever broke the other Runs may be at work "
             "in these too",
             "see the Warnings of the broken Runs; go on with a folder by `bench --resume`",
+            short="Runs broke; whatever did it may be at work in these figures too",
         ),
         ReadingCode.STACK_MISSING: Wording(
             "planned, but not one Run of it has a figure",
@@ -424,6 +449,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "read CPU per request instead, or choose a scenario with more work a request",
             LOAD_TIMES,
             True,
+            short="generator or scenario was the limit; a faster server would not show",
         ),
     }
 )

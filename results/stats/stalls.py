@@ -12,6 +12,8 @@ from loopbench.results.schema import CAUSE_WORDS, Row
 from loopbench.results.stats import formatting
 
 MOST_LINES = 12
+WIDTH = 98
+"""A terminal's 100 columns, without the bullet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Held:
     def place(self) -> str:
         """File, line and function; blank where no frame was seen."""
         row = self.row
-        return "" if row["file"] is None else f"{row['file']}:{row['line']} {row['function']}"
+        if row["file"] is None:
+            return ""
+        return formatting.plain(f"{row['file']}:{row['line']} {row['function']}")
 
 
 def words(cause: str) -> str:
@@ -69,7 +73,7 @@ def by_cause(stalls: Iterable[Held]) -> dict[str, list[Held]]:
 
 
 def lines(folder: Folder) -> tuple[str, ...]:
-    """A line a Cell that has any stall, the one with the longest first."""
+    """One or two lines of a terminal a Cell that has any stall, the one with the longest first."""
     cells: defaultdict[tuple[str, str], list[Held]] = defaultdict(list)
     for one in longest(held(folder), len(folder.stalls)):
         cells[one.stack, one.scenario].append(one)
@@ -83,8 +87,19 @@ def _told(cells: dict[tuple[str, str], list[Held]]) -> Iterator[str]:
         first = stalls[0]
         count = f"{len(stalls)} stall{'s' if len(stalls) != 1 else ''}"
         total = sum(one.ms for one in stalls)
-        where = f" at {first.place}" if first.place else ""
-        yield (
+        said = (
             f"{stack} in {scenario}: {count}, {formatting.digits(total)} ms in all; the longest "
-            f"{formatting.digits(first.ms)} ms{where}: {words(first.cause)} ({first.row['detail']})"
+            f"{formatting.digits(first.ms)} ms"
         )
+        cause, _, _ = words(first.cause).partition(";")
+        if not first.place:
+            yield f"{said}: {cause}"
+            continue
+        where = f"at {_end(first.place, WIDTH - len(f'at : {cause}'))}: {cause}"
+        between = " " if len(said) + len(where) < WIDTH else "\n"
+        yield f"{said}{between}{where}"
+
+
+def _end(place: str, most: int) -> str:
+    """The end of a path says more than its beginning."""
+    return place if len(place) <= most else f"…{place[1 - most :]}"

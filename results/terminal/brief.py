@@ -7,6 +7,7 @@ Everything else that was measured is in the long table (`show --wide`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +21,7 @@ from rich.text import Text
 from loopbench.results.folder.folder import Folder, planned
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting, stalls
 from loopbench.results.stats.compare import word_for
 from loopbench.results.stats.summary import (
@@ -37,7 +39,9 @@ CPU = "cpu_us_per_request"
 INSTRUCTIONS = "instructions a request"
 _NOTHING = "–"
 _GAP = 2
-MOST_PLACES = 3
+WIDTH = 100
+"""A note takes no more columns."""
+
 MOST_STALLED = 3
 
 ANSWERS: Mapping[str, str] = {
@@ -73,7 +77,7 @@ class Brief:
     reference: str
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
-    legend: str
+    legend: tuple[str, ...]
     stalls: tuple[str, ...]
     closing: tuple[str, ...]
 
@@ -86,8 +90,8 @@ def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brie
         heading=tuple(heading(folder)),
         reference=summaries.reference or "",
         lines=lines,
-        notes=tuple(_note(note) for note in found if note.marked),
-        legend=_legend(lines, summaries, found),
+        notes=tuple(_note(note) for note in found if _shown(note, lines)),
+        legend=tuple(_legend(lines, summaries)),
         stalls=_held(stalls.lines(folder)),
         closing=tuple(str(problem) for problem in folder.problems),
     )
@@ -223,22 +227,26 @@ def _counted(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> I
             )
 
 
+def _shown(note: Note, lines: tuple[Line, ...]) -> bool:
+    """Whether a line has its mark."""
+    return note.marked and any(note.mark in line.marks for line in lines)
+
+
 def _note(note: Note) -> str:
-    """A Warning in a line: its number, its code, and where."""
-    mark = f"[{note.number}{'!' if note.voids else ''}]"
-    places = dict.fromkeys(map(formatting.plain, note.names))
-    return f"{mark} {formatting.plain(note.code)}: {formatting.listed(places, MOST_PLACES)}"
+    """A Warning in a line: its number, its code, what it means, and of whom where there is room."""
+    text = formatting.plain(f"{note.mark} {note.code}: {wording(note.code).in_a_line}")
+    stacks = dict.fromkeys(cell[0] for cell, _ in note.cells)
+    where = formatting.plain(f" ({', '.join(stacks)})")
+    return text + where if len(text + where) <= WIDTH else text
 
 
-def _legend(lines: tuple[Line, ...], summaries: Summaries, found: tuple[Note, ...]) -> str:
-    said = []
+def _legend(lines: tuple[Line, ...], summaries: Summaries) -> Iterator[str]:
     if any(line.ratio for line in lines):
         to = formatting.plain(summaries.reference or "")
-        said.append(f"x: ratio to {to}, ± its 95 % interval; ~: it may as well be 1.")
-    if any(note.marked and note.voids for note in found):
-        said.append("[1!]: Warning 1 forbids comparing that figure.")
-    said.append("All figures and the Warnings in words: show --wide.")
-    return " ".join(said)
+        yield f"x: ratio to {to}, ± its 95 % interval; ~: it may as well be 1."
+    voided = re.search(r"\[\d+!\]", "".join(line.marks for line in lines))
+    forbids = f"{voided[0]}: not to be compared. " if voided else ""
+    yield f"{forbids}All figures and the Warnings in words: show --wide."
 
 
 def render(page: Brief, path: Path, console: Console) -> None:
@@ -252,7 +260,8 @@ def render(page: Brief, path: Path, console: Console) -> None:
     console.print()
     for note in page.notes:
         console.print(Text(note, style="yellow"))
-    console.print(Text(page.legend, style="dim"))
+    for line in page.legend:
+        console.print(Text(line, style="dim"))
     section(console, HELD, page.stalls)
     section(console, "What could not be read", page.closing)
     console.print(Text(formatting.plain(f"Rows and report: {shown_path(path)}")))
@@ -279,25 +288,46 @@ class _Column:
 
 def _columns(page: Brief, measure: str, lines: list[Line], *, several: bool) -> list[_Column]:
     """several: contenders, each with a line of its own."""
-    titles = [line.title for line in lines]
+    rows = list(_with_reference(page, lines) if several else lines)
+    titles = [line.title for line in rows]
     firsts = [
         "" if one == before else one for one, before in zip(titles, ["", *titles], strict=False)
     ]
+    figures = tuple(line.figure for line in rows)
     columns = [
-        _Column(measure, tuple(firsts)),
-        _Column("contender", tuple(line.stack for line in lines) if several else ()),
-        _Column(page.reference, tuple(line.reference for line in lines), "right"),
-        _Column(
-            "its figure" if several else lines[0].stack,
-            tuple(line.figure for line in lines),
-            "right",
+        _Column(_subject(measure) if several else measure, tuple(firsts)),
+        *(
+            [
+                _Column("stack", tuple(line.stack for line in rows)),
+                _Column(measure, figures, "right"),
+            ]
+            if several
+            else [
+                _Column(page.reference, tuple(line.reference for line in rows), "right"),
+                _Column(rows[0].stack, figures, "right"),
+            ]
         ),
-        _Column("ratio", tuple(line.ratio for line in lines)),
-        _Column("CPU a request", tuple(line.cpu for line in lines), spared=1),
-        _Column("", tuple(line.verdict for line in lines), spared=2),
-        _Column("", tuple(line.marks for line in lines)),
+        _Column("ratio", tuple(line.ratio for line in rows)),
+        _Column("CPU a request", tuple(line.cpu for line in rows), spared=1),
+        _Column("", tuple(line.verdict for line in rows), spared=2),
+        _Column("", tuple(line.marks for line in rows)),
     ]
     return [column for column in columns if any(column.cells)]
+
+
+def _subject(measure: str) -> str:
+    """What the first column names."""
+    return "request" if measure == INSTRUCTIONS else "scenario"
+
+
+def _with_reference(page: Brief, lines: list[Line]) -> Iterator[Line]:
+    """Before the contenders of each scenario a line with the reference's own figure."""
+    for title, some in groupby(lines, lambda line: line.title):
+        contenders = list(some)
+        if page.reference:
+            first, to = contenders[0], page.reference
+            yield Line(first.measure, title, to, "", first.reference, "", "", "")
+        yield from contenders
 
 
 def _grid(page: Brief, measure: str, lines: list[Line], width: int, *, several: bool) -> Table:

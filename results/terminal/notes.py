@@ -49,6 +49,11 @@ class Note:
             return False
         return self.voids or len(self.cells) < NEARLY_ALL * self.of
 
+    @property
+    def mark(self) -> str:
+        """What stands at the Cells that it is about."""
+        return f"[{self.number}{'!' if self.voids else ''}]"
+
     def text(self) -> str:
         """What happened, what it means, what to do, and where."""
         words = wording(self.code)
@@ -101,9 +106,7 @@ def notes(summaries: Summaries) -> tuple[Note, ...]:
 def marks(found: tuple[Note, ...], cell: Cell) -> str:
     """The numbers to print at a Cell, with `!` where the note forbids comparing its figures."""
     return "".join(
-        f"[{note.number}{'!' if note.voids else ''}]"
-        for note in found
-        if note.marked and any(cell == about for about, _ in note.cells)
+        note.mark for note in found if note.marked and any(cell == about for about, _ in note.cells)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 from rich.console import Console
@@ -249,12 +249,13 @@ def shown_path(path: Path) -> str:
 
 
 def section(console: Console, title: str, lines: Sequence[str]) -> None:
-    """A title and its lines; nothing where there are none."""
+    """A title and its lines, some of several lines; nothing where there are none."""
     if lines:
         console.print()
         console.print(Text(f"{title}:", style="bold"))
         for line in lines:
-            console.print(hanging("- ", formatting.plain(line)))
+            for begin, part in zip(chain(["- "], repeat("  ")), line.split("\n"), strict=False):
+                console.print(hanging(begin, formatting.plain(part)))
 
 
 def hanging(begin: str, text: str) -> Table:

@@ -19,7 +19,7 @@ from loopbench.results import schema
 from loopbench.results.__main__ import cli, main
 from loopbench.results.schema import RUNS, TableWriter
 from tests.conftest import ROOT
-from tests.results import golden
+from tests.results import golden, split_folder
 from tests.results.folders import put
 
 HERE = Path(__file__).resolve().parent
@@ -76,6 +76,18 @@ def test_show(
     assert "\x1b" not in said.out
     assert max(map(len, said.out.splitlines())) <= 80
     generated(HERE / f"golden_{name}.txt", said.out)
+
+
+def test_show_of_many_stacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, generated: Generated
+) -> None:
+    """The reference's figure once a scenario, then a line a contender with its own."""
+    split_folder.write(tmp_path / "many")
+    monkeypatch.chdir(tmp_path)
+    said = command("show", "many")
+    assert (said.status, said.err) == (0, "")
+    assert max(map(len, said.out.splitlines())) <= 80
+    generated(HERE / "golden_brief_many.txt", said.out)
 
 
 def test_show_some_scenarios(folder: Path, command: Command) -> None:

@@ -42,13 +42,10 @@ def test_the_terminal_has_a_line_a_cell(folder: Path) -> None:
     """The Cell with the longest stall first: how many, how long, where and why."""
     assert stalls.lines(load(folder)) == (
         (
-            "aiohttp in async-32: 2 stalls, 80.0 ms in all; the longest 60.0 ms at a.py:9 nap: "
-            "a call waited: sleep, file, socket, name look-up or lock (seen)"
+            "aiohttp in async-32: 2 stalls, 80.0 ms in all; the longest 60.0 ms\n"
+            "at a.py:9 nap: a call waited: sleep, file, socket, name look-up or lock"
         ),
-        (
-            "quart-hypercorn in async-32: 1 stall, 30.0 ms in all; the longest 30.0 ms: "
-            "of-tomorrow (seen)"
-        ),
+        ("quart-hypercorn in async-32: 1 stall, 30.0 ms in all; the longest 30.0 ms: of-tomorrow"),
     )
 
 
@@ -78,3 +75,22 @@ def test_the_short_table_names_three_cells() -> None:
     lines = tuple(f"cell {number}" for number in range(5))
     assert brief._held(lines) == ("cell 0", "cell 1", "cell 2", "and 2 more Cells: show --wide")
     assert brief._held(lines[:3]) == lines[:3]
+
+
+def test_a_cell_takes_two_lines_of_a_terminal_at_most(tmp_path: Path) -> None:
+    """However long the path, whose end is kept, and whatever the cause; no control character of
+    theirs reaches the terminal."""
+    long = "deep/" * 40 + "er.py"
+    written = report_folder.write(tmp_path / "held")
+    rows = [
+        row("01.aiohttp.async-32", 20.0, cause, file=long, line=3, function="f\x1b[1m\n")
+        for cause in schema.Cause
+    ]
+    for one in rows:
+        folders.put(written, schema.STALLS, [one])
+        (line,) = stalls.lines(load(written))
+        first, second = line.split("\n")
+        assert first == "aiohttp in async-32: 1 stall, 20.0 ms in all; the longest 20.0 ms"
+        assert second.startswith("at …")
+        assert "/er.py:3 f [1m : " in second
+        assert len(second) == 98

@@ -21,6 +21,7 @@ from loopbench.results.stats.summary import (
     choose_reference,
     summarise,
 )
+from loopbench.results.terminal import brief
 from loopbench.results.terminal.notes import marks, notes
 from tests.results import golden
 from tests.results.folders import put
@@ -175,6 +176,13 @@ def test_every_code_has_its_words() -> None:
     assert set(WORDING) == {*Code, *ReadingCode}
     for words in WORDING.values():
         assert words.happened and words.means and words.do
+
+
+def test_every_mark_of_the_short_table_is_told_in_a_line() -> None:
+    """Of a terminal of 100 columns, with a number of two digits."""
+    for code, words in WORDING.items():
+        if not words.minor:
+            assert len(f"[12!] {code}: {words.in_a_line}") <= brief.WIDTH, code
 
 
 def test_every_beginning_in_the_wording_is_one_of_a_column() -> None:
