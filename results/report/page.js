@@ -138,7 +138,29 @@ const closeUp = svg => {
   svg.setAttribute('viewBox', `0 0 360 ${Math.max(y, 1)}`);
   svg.parentElement.hidden = y === top;
 };
+/* Sentences are not made anew: where something is hidden, a line beside them says what they are about. */
+const sentences = all('main > section').filter(section =>
+  all(':scope > p:not(.caption), :scope > ul > li, :scope > ol > li', section).some(one =>
+    [...stacks, ...scenarios].some(name => one.textContent.includes(name))));
+const scopes = sentences.map(section => {
+  const line = made('p', { className: 'scope', hidden: true });
+  section.querySelector('h2').after(line);
+  return line;
+});
+if (scopes.length) scopes[0].setAttribute('role', 'status');
+const hiddenOf = (kind, noun) => {
+  const count = known[kind].size - wanted[kind].size;
+  return count ? `${count} of ${known[kind].size} ${noun}` : '';
+};
+const tellScope = () => {
+  const hidden = [hiddenOf('stack', 'stacks'), hiddenOf('scenario', 'scenarios')].filter(Boolean);
+  for (const line of scopes) {
+    line.hidden = !hidden.length;
+    line.textContent = `The sentences here are about all stacks and scenarios of the run. Tables and pictures leave out ${hidden.join(' and ')}.`;
+  }
+};
 const show = () => {
+  tellScope();
   for (const svg of svgs) {
     if (svg.classList.contains('rows')) closeUp(svg);
     for (const course of all('.course[data-s]', svg)) {

@@ -22,6 +22,9 @@ PHONE, LAPTOP, DESK = 390, 1100, 1400
 PAPER = 703
 """A4 between margins of 12 mm."""
 
+SHEET = 1_020
+"""Its height in px, likewise."""
+
 pytestmark = pytest.mark.skipif(
     chromium.installed() is None, reason="no Chromium is installed (Debian: apt install chromium)"
 )
@@ -148,6 +151,11 @@ def test_in_print_the_folded_tables_are_open_and_nothing_is_lost(page: Page, fil
     _, paper = page.value(SHADES)
     assert paper == "rgb(255, 255, 255)"
     assert page.value("document.querySelector('main').scrollWidth") <= PAPER
+    # A picture on one sheet with its title, and the names of columns on each sheet of a table:
+    # a button with a box of its own keeps Chromium from that.
+    most = page.value("getComputedStyle(document.querySelector('.panel svg')).maxHeight")
+    assert float(most.removesuffix("px")) < SHEET
+    assert page.value("getComputedStyle(document.querySelector('th button')).display") == "contents"
 
 
 _DARK: list[dict[str, Any]] = [{"name": "prefers-color-scheme", "value": "dark"}]
@@ -295,6 +303,29 @@ def test_a_copied_address_restores_the_view(page: Page, file: Path) -> None:
     page.press("Enter", "\r")
     assert page.value(VIEW) == whole
     assert page.value("location.hash") in ("", "#")
+
+
+SCOPES = """[...document.querySelectorAll('.scope')].map(
+  line => [line.parentElement.id, line.hidden ? '' : line.textContent])"""
+
+
+def test_sentences_say_what_they_are_about(page: Page, file: Path) -> None:
+    """They are not made anew. Where something is hidden, a line stands beside those that name
+    stacks or scenarios, the headline and the questions among them; else there is none."""
+    page.open(file, DESK)
+    assert {text for _, text in page.value(SCOPES)} == {""}
+    page.open(file, DESK, fragment="#stack=aiohttp")
+    told = dict(page.value(SCOPES))
+    assert {"answer", "questions", "warnings"} <= told.keys()
+    (line,) = set(told.values())
+    assert line == (
+        "The sentences here are about all stacks and scenarios of the run. Tables and pictures "
+        "leave out 2 of 3 stacks."
+    )
+    _focus(page, '#choice button[type="reset"]')
+    page.press("Enter", "\r")
+    assert {text for _, text in page.value(SCOPES)} == {""}
+    _nothing_wrong(page, file)
 
 
 def test_a_link_to_a_section_keeps_the_view(page: Page, file: Path) -> None:
