@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain, islice, repeat
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def heading(folder: Folder) -> Iterator[str]:
     rounds = len({run.round for run in folder.runs})
     planned = folder.plan.rounds
     of = f" of {planned}" if planned is not None and planned > rounds else ""
-    begun = min((str(run.values["started_at"]) for run in folder.runs), default="")
+    begun = _minute(min((str(run.values["started_at"]) for run in folder.runs), default=""))
     yield formatting.plain(
         f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if rounds != 1 else ''}, {begun}"
     )
@@ -256,6 +257,15 @@ def section(console: Console, title: str, lines: Sequence[str]) -> None:
         for line in lines:
             for begin, part in zip(chain(["- "], repeat("  ")), line.split("\n"), strict=False):
                 console.print(hanging(begin, formatting.plain(part)))
+
+
+def _minute(begun: str) -> str:
+    """As a person writes it; what is no time, or has no time zone, as it stands there."""
+    try:
+        at = datetime.fromisoformat(begun)
+    except ValueError:
+        return begun
+    return begun if at.tzinfo is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def hanging(begin: str, text: str) -> Table:

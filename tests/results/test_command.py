@@ -17,7 +17,9 @@ from click.shell_completion import ShellComplete
 
 from loopbench.results import schema
 from loopbench.results.__main__ import cli, main
-from loopbench.results.schema import RUNS, TableWriter
+from loopbench.results.folder.folder import load
+from loopbench.results.schema import RUNS, TableWriter, read_table
+from loopbench.results.terminal.table import heading
 from tests.conftest import ROOT
 from tests.results import golden, split_folder
 from tests.results.folders import put
@@ -88,6 +90,22 @@ def test_show_of_many_stacks(
     assert (said.status, said.err) == (0, "")
     assert max(map(len, said.out.splitlines())) <= 80
     generated(HERE / "golden_brief_many.txt", said.out)
+
+
+@pytest.mark.parametrize(
+    ("begun", "shown"),
+    [
+        ("2026-01-02T03:59:59.999+02:00", "2026-01-02 01:59 UTC"),
+        ("2026-01-02T03:59", "2026-01-02T03:59"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_the_head_says_when_the_run_began(folder: Path, begun: str, shown: str) -> None:
+    """To the minute, in UTC; what says no such time stands as it was written."""
+    rows = [{**row, "started_at": begun} for row in read_table(folder, RUNS)]
+    put(folder, RUNS, rows)
+    first, *_ = heading(load(folder))
+    assert first == f"golden: 5 Rounds, {shown}"
 
 
 def test_show_some_scenarios(folder: Path, command: Command) -> None:
