@@ -62,6 +62,13 @@ def shell(tmp_path: Path, *words: str) -> Iterator[int]:
         process.wait(BOUND_S)
 
 
+def needs(*programs: str) -> None:
+    """Skip the test where one of them is not there."""
+    for name in programs:
+        if shutil.which(name) is None:
+            pytest.skip(f"needs {name} (.ci/run names its package)")
+
+
 def read_until(terminal: int, wanted: re.Pattern[str]) -> re.Match[str]:
     """What the shell prints up to the first match, which is the answer."""
     text = ""
@@ -82,8 +89,7 @@ def completed(terminal: int, beginning: str) -> str:
 
 def test_bash_completes(tmp_path: Path) -> None:
     """As README says to set it up."""
-    if shutil.which("bash") is None:
-        pytest.skip("needs bash")
+    needs("bash", "setsid")
     start = tmp_path / "bashrc"
     start.write_text(f"PS1='{PROMPT}'\n{SOURCE.format('bash')}\n")
     with shell(tmp_path, "bash", "--noprofile", "--rcfile", str(start), "-i") as terminal:
@@ -92,9 +98,8 @@ def test_bash_completes(tmp_path: Path) -> None:
 
 
 def test_zsh_completes(tmp_path: Path) -> None:
-    """Likewise, where zsh is there (Debian's package zsh)."""
-    if shutil.which("zsh") is None:
-        pytest.skip("needs zsh (Debian's package zsh)")
+    """Likewise, after `compinit`."""
+    needs("zsh", "setsid")
     (tmp_path / ".zshrc").write_text(
         f"PS1='{PROMPT}'\nunsetopt prompt_sp\nbindkey -e\nautoload -Uz compinit && compinit -u -D\n"
         f"{SOURCE.format('zsh')}\n"
