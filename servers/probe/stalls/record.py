@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from loopbench.servers.probe.garbage_collector import Pause
 from loopbench.servers.probe.stalls.causes import Evidence, Sample
@@ -147,9 +148,17 @@ class Record:
     def near(self, since_ns: int, mark: Mark) -> Mark:
         """The first reading from an instant on; where `mark`, just taken, is that, the last
         before it."""
-        past = [one for one in self._readings() if _instant(one) < mark.at_ns]
-        within = [one for one in past if _instant(one) >= since_ns]
-        chosen = min(within, key=_instant) if within else max(past, key=_instant, default=mark)
+        earlier: list[Mark | Beat] = []
+        chosen: Mark | Beat = mark
+        both: tuple[deque[Any], deque[Any]] = self.beats.copy(), self.marks.copy()
+        for readings in both:
+            for one in reversed(readings):  # the youngest first: it is near the end
+                if _instant(one) < since_ns:
+                    earlier.append(one)
+                    break
+                chosen = min(chosen, one, key=_instant)
+        if chosen is mark and earlier:
+            chosen = max(earlier, key=_instant)
         return _mark(chosen)
 
     def evidence(self, began: int, ended: int, loop_ident: int) -> Evidence:
