@@ -11,45 +11,41 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, abort, request
 
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.parsing.scene import (
-    Exchange,
-    aiohttp_reader,
-    exchange,
-    head,
-    post,
-    quart_reader,
-    readers,
-)
+from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
+from loopbench.loadtests.behaviour.parsing import scene
+from loopbench.loadtests.behaviour.parsing.scene import exchange, head
 
 MIB = 2**20
 MOST = 32 * MIB
 CHUNKED = "Transfer-Encoding: chunked"
 
 
-def aiohttp_sizes(**options: Any) -> web.Application:
+def aiohttp_sizes(seen: Seen, **options: Any) -> web.Application:
     """/whole and /streamed say how many bytes they have read. options: of the Application."""
 
     async def whole(request: web.Request) -> web.Response:
+        seen("called")
         return web.Response(text=f"{len(await request.read())}")
 
     async def streamed(request: web.Request) -> web.Response:
         size = 0
         async for piece in request.content.iter_any():
             size += len(piece)
+            seen(f"read {piece[:9].decode()}")
         return web.Response(text=f"{size}")
 
-    app = web.Application(**options)
-    app.add_routes([web.post("/whole", whole), web.post("/streamed", streamed)])
-    app.router.add_get("/", whole)  # for what follows on the same connection
-    return app
+    following = web.get("/", whole)  # on the same connection
+    return aiohttp_app(
+        web.post("/whole", whole), web.post("/streamed", streamed), following, **options
+    )
 
 
-def quart_sizes(**settings: Any) -> Quart:
+def quart_sizes(seen: Seen, **settings: Any) -> Quart:
     """The same. settings: of the application's config."""
     app = Quart(__name__)
     app.config.update(settings)
@@ -57,6 +53,7 @@ def quart_sizes(**settings: Any) -> Quart:
     @app.get("/")
     @app.post("/whole")
     async def whole() -> str:
+        seen("called")
         return f"{len(await request.get_data())}"
 
     @app.post("/streamed")
@@ -64,12 +61,16 @@ def quart_sizes(**settings: Any) -> Quart:
         size = 0
         async for piece in request.body:
             size += len(piece)
+            seen(f"read {piece[:9].decode()}")
         return f"{size}"
 
     return app
 
 
-def _send(port: int, target: str, size: int, chunked: bool) -> Exchange:
+SIZES: Apps = {AIOHTTP: aiohttp_sizes, QUART: quart_sizes}
+
+
+def _send(port: int, target: str, size: int, chunked: bool) -> scene.Exchange:
     """POST so many bytes at once; what came back. Raises ValueError for a wrong count."""
     if chunked:
         piece = b"%x\r\n%s\r\n" % (2**16, bytes(2**16))
@@ -86,39 +87,28 @@ def _send(port: int, target: str, size: int, chunked: bool) -> Exchange:
 STREAMED = "read through async for of request.body"
 
 
-@experiment("body-limit", "aiohttp", DEFAULT, aiohttp_sizes)
-@experiment("body-limit", "aiohttp", "chunked", aiohttp_sizes, chunked=True)
-@experiment("body-limit", "aiohttp", "read through request.content", aiohttp_sizes, "/streamed")
-@experiment(
-    "body-limit",
-    "aiohttp",
-    "client_max_size=4 * 2**20",
-    partial(aiohttp_sizes, client_max_size=4 * MIB),
-)
-@experiment("body-limit", "aiohttp", "client_max_size=0", partial(aiohttp_sizes, client_max_size=0))
-@experiment("body-limit", "quart-hypercorn", DEFAULT, quart_sizes)
-@experiment("body-limit", "quart-hypercorn", "chunked", quart_sizes, chunked=True)
-@experiment("body-limit", "quart-hypercorn", STREAMED, quart_sizes, "/streamed")
-@experiment(
-    "body-limit", "quart-hypercorn", f"{STREAMED}, chunked", quart_sizes, "/streamed", chunked=True
-)
-@experiment(
-    "body-limit",
-    "quart-hypercorn",
-    "MAX_CONTENT_LENGTH=4 * 2**20",
-    partial(quart_sizes, MAX_CONTENT_LENGTH=4 * MIB),
-)
-@experiment(
-    "body-limit",
-    "quart-hypercorn",
-    "MAX_CONTENT_LENGTH=None",
-    partial(quart_sizes, MAX_CONTENT_LENGTH=None),
-)
+AIOHTTP_4 = partial(aiohttp_sizes, client_max_size=4 * MIB)
+QUART_4 = partial(quart_sizes, MAX_CONTENT_LENGTH=4 * MIB)
+QUART_NONE = partial(quart_sizes, MAX_CONTENT_LENGTH=None)
+limited = partial(experiment, "body-limit")
+
+
+@limited(AIOHTTP, DEFAULT, aiohttp_sizes)
+@limited(AIOHTTP, "chunked", aiohttp_sizes, chunked=True)
+@limited(AIOHTTP, "read through request.content", aiohttp_sizes, "/streamed")
+@limited(AIOHTTP, "client_max_size=4 * 2**20", AIOHTTP_4)
+@limited(AIOHTTP, "client_max_size=0", partial(aiohttp_sizes, client_max_size=0))
+@limited(QUART, DEFAULT, quart_sizes)
+@limited(QUART, "chunked", quart_sizes, chunked=True)
+@limited(QUART, STREAMED, quart_sizes, "/streamed")
+@limited(QUART, f"{STREAMED}, chunked", quart_sizes, "/streamed", chunked=True)
+@limited(QUART, "MAX_CONTENT_LENGTH=4 * 2**20", QUART_4)
+@limited(QUART, "MAX_CONTENT_LENGTH=None", QUART_NONE)
 def ask_limit(
-    application: Callable[[], App], target: str = "/whole", chunked: bool = False
+    application: Callable[[Seen], App], target: str = "/whole", chunked: bool = False
 ) -> Answer:
     """Double the size until it is refused, then try one byte more than what last went through."""
-    with serve(application()) as server:
+    with serve(application(Seen())) as server:
         size = MIB
         while (seen := _send(server.port, target, size, chunked)).words == "200, stays open":
             if size == MOST:
@@ -137,50 +127,8 @@ def ask_limit(
     )
 
 
-def aiohttp_pieces(seen: Seen) -> web.Application:
-    async def whole(request: web.Request) -> web.Response:
-        seen("called")
-        return web.Response(body=await request.read())
-
-    async def streamed(request: web.Request) -> web.Response:
-        body = b""
-        async for piece in request.content.iter_any():
-            body += piece
-            seen(f"read {piece.decode()}")
-        return web.Response(body=body)
-
-    app = web.Application()
-    app.add_routes([web.post("/whole", whole), web.post("/streamed", streamed)])
-    return app
-
-
-def quart_pieces(seen: Seen) -> Quart:
-    app = Quart(__name__)
-
-    @app.post("/whole")
-    async def whole() -> bytes:
-        seen("called")
-        return await request.data
-
-    @app.post("/streamed")
-    async def streamed() -> bytes:
-        body = b""
-        async for piece in request.body:
-            body += piece
-            seen(f"read {piece.decode()}")
-        return body
-
-    return app
-
-
-PIECES: dict[str, Callable[[Seen], App]] = {
-    "aiohttp": aiohttp_pieces,
-    "quart-hypercorn": quart_pieces,
-}
-
-
-@experiments("chunked-request", PIECES, {"when it is called": "/whole"}, "called")
-@experiments("chunked-request", PIECES, {"read piece by piece": "/streamed"}, "read abc")
+@experiments("chunked-request", SIZES, {"when it is called": "/whole"}, "called")
+@experiments("chunked-request", SIZES, {"read piece by piece": "/streamed"}, "read abc")
 def ask_pieces(application: Callable[[Seen], App], target: str, event: str) -> Answer:
     """Send one piece, see what has happened, and send the rest."""
     seen = Seen()
@@ -190,7 +138,7 @@ def ask_pieces(application: Callable[[Seen], App], target: str, event: str) -> A
         wire.send(b"3\r\ndef\r\n0\r\n\r\n")
         reply = wire.answer()
     when = "before" if early else "after"
-    whole = "whole" if reply.text == "abcdef" else f"as {reply.text!r}"
+    whole = "whole" if reply.text == "6" else f"as {reply.text!r}"
     return Answer(
         f"{when} the rest was sent",
         f"{', '.join(seen.events)}; {reply.status}, and the body was read {whole}",
@@ -203,25 +151,19 @@ COMPRESSED = {
     "10 MiB of zeros": (ZEROS, gzip.compress(ZEROS)),
     "no gzip in it": (b"", b"not gzip"),
 }
-BODY = readers(lambda request: request.read(), lambda: request.get_data())
+BODY = scene.readers(lambda request: request.read(), lambda: request.get_data())
+AS_SENT = {"auto_decompress=False": COMPRESSED[DEFAULT]}
 
 
 @experiments("compressed-request-body", BODY, COMPRESSED)
-@experiment(
-    "compressed-request-body",
-    "aiohttp",
-    "auto_decompress=False",
-    BODY["aiohttp"],
-    COMPRESSED[DEFAULT],
-    auto_decompress=False,
-)
+@experiments("compressed-request-body", {AIOHTTP: BODY[AIOHTTP]}, AS_SENT, auto_decompress=False)
 def ask_compressed(
     application: Callable[[], App], body: tuple[bytes, bytes], **options: Any
 ) -> Answer:
     """body: plain, and as it is sent."""
     plain, sent = body
     with serve(application(), **options) as server:
-        data = post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
+        data = scene.post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
         seen = exchange(server.port, data)
     if seen.reply is None or seen.reply.status != 200:
         return Answer(seen.status, f"{len(sent)} bytes were sent; {seen.told}")
@@ -243,9 +185,7 @@ def aiohttp_expecting(expect_handler: Any = None) -> web.Application:
             raise web.HTTPUnauthorized
         return web.Response(text=f"{len(await request.read())}")
 
-    app = web.Application()
-    app.router.add_post("/", handler, expect_handler=expect_handler)
-    return app
+    return aiohttp_app(web.post("/", handler, expect_handler=expect_handler))
 
 
 def quart_expecting() -> Quart:
@@ -269,16 +209,13 @@ EXPECTING = {
 }
 
 
-@experiments(
-    "expect-100", {"aiohttp": aiohttp_expecting, "quart-hypercorn": quart_expecting}, EXPECTING
-)
-@experiment(
-    "expect-100",
-    "aiohttp",
-    "more than the body limit, expect_handler of one's own",
-    partial(aiohttp_expecting, only_the_small),
-    ("/", MOST, ALLOWED),
-)
+ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: quart_expecting}
+OWN = "more than the body limit, expect_handler of one's own"
+WITH_OWN = {AIOHTTP: partial(aiohttp_expecting, only_the_small)}
+
+
+@experiments("expect-100", ON_BOTH, EXPECTING)
+@experiments("expect-100", WITH_OWN, {OWN: EXPECTING["more than the body limit"]})
 def ask_expecting(application: Callable[[], App], request: tuple[Any, ...]) -> Answer:
     """Ask, send nothing more, and note what comes.
 
@@ -301,15 +238,10 @@ def ask_expecting(application: Callable[[], App], request: tuple[Any, ...]) -> A
     return Answer(f"{came}{waits}", f"before any of the {length} bytes were sent: {came}{waits}")
 
 
-REFUSED = {
-    "and sends no body": b"",
-    "and sends its body all the same": b"abc",
-}
+REFUSED = {"and sends no body": b"", "and sends its body all the same": b"abc"}
 
 
-@experiments(
-    "expect-refused", {"aiohttp": aiohttp_expecting, "quart-hypercorn": quart_expecting}, REFUSED
-)
+@experiments("expect-refused", ON_BOTH, REFUSED)
 def ask_refused(application: Callable[[], App], body: bytes) -> Answer:
     """Ask first, be refused, and send the next request on the same connection."""
     with serve(application()) as server, Wire(server.port) as wire:
@@ -338,7 +270,7 @@ def aiohttp_patient(timeout: float | None = None, caught: bool = False) -> web.A
                 raise web.HTTPRequestTimeout from None
             raise
 
-    return aiohttp_reader(read)
+    return scene.aiohttp_reader(read)
 
 
 def quart_patient(streamed: bool = False, **config: float) -> Quart:
@@ -347,35 +279,22 @@ def quart_patient(streamed: bool = False, **config: float) -> Quart:
             return b"".join([piece async for piece in request.body])
         return await request.data
 
-    app = quart_reader(read)
-    app.config.update(config)
-    return app
+    return scene.quart_reader(read, **config)
 
 
-@variants(
-    "stalled-body",
-    {"aiohttp": {DEFAULT: aiohttp_patient}, "quart-hypercorn": {DEFAULT: quart_patient}},
-    LONG_S,
-    bound_s=80,
-)
-@variants(
-    "stalled-body",
-    {
-        "aiohttp": {
-            "asyncio.timeout(1)": partial(aiohttp_patient, 1),
-            "asyncio.timeout(1), TimeoutError made HTTPRequestTimeout": partial(
-                aiohttp_patient, 1, caught=True
-            ),
-        },
-        "quart-hypercorn": {
-            "BODY_TIMEOUT=1": partial(quart_patient, BODY_TIMEOUT=1),
-            f"BODY_TIMEOUT=1, {STREAMED}": partial(quart_patient, streamed=True, BODY_TIMEOUT=1),
-        },
-    },
-)
-@experiment(
-    "stalled-body", "quart-hypercorn", "Hypercorn's read_timeout=1", quart_patient, read_timeout=1
-)
+MADE_408 = "asyncio.timeout(1), TimeoutError made HTTPRequestTimeout"
+CAUGHT = partial(aiohttp_patient, 1, caught=True)
+BODY_TIMEOUT = partial(quart_patient, BODY_TIMEOUT=1)
+stalled = partial(experiment, "stalled-body")
+
+
+@stalled(AIOHTTP, DEFAULT, aiohttp_patient, LONG_S, bound_s=80)
+@stalled(QUART, DEFAULT, quart_patient, LONG_S, bound_s=80)
+@stalled(AIOHTTP, "asyncio.timeout(1)", partial(aiohttp_patient, 1))
+@stalled(AIOHTTP, MADE_408, CAUGHT)
+@stalled(QUART, "BODY_TIMEOUT=1", BODY_TIMEOUT)
+@stalled(QUART, f"BODY_TIMEOUT=1, {STREAMED}", partial(BODY_TIMEOUT, streamed=True))
+@stalled(QUART, "Hypercorn's read_timeout=1", quart_patient, read_timeout=1)
 def ask_stalled(application: Callable[[], App], patience_s: float = 4.0, **options: Any) -> Answer:
     """Send 5 of 10 bytes, and wait."""
     with serve(application(), **options) as server, Wire(server.port) as wire:

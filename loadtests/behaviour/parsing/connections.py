@@ -9,23 +9,20 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
-from loopbench.loadtests.behaviour.parsing.scene import (
-    FOLLOWING,
-    PLAIN,
-    aiohttp_plain,
-    quart_plain,
-)
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.parsing.scene import FOLLOWING, PLAIN, aiohttp_reader
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+ON_AIOHTTP, ON_QUART = PLAIN[AIOHTTP], PLAIN[QUART]
+SECOND = "second request"
 HALF = b"GET / HTTP/1.1\r\nHost: local"
 EVERY_S = 0.25
 DRIPS_S = 4.0
@@ -44,26 +41,15 @@ def _given_up(wire: Wire, began: float, patience_s: float) -> Answer:
     )
 
 
-@experiment("half-sent-head", AIOHTTP, DEFAULT, aiohttp_plain, 30.0, bound_s=50)
-@experiment("half-sent-head", AIOHTTP, "keepalive_timeout=1", aiohttp_plain, keepalive_timeout=1)
-@experiment(
-    "half-sent-head",
-    AIOHTTP,
-    "keepalive_timeout=1, second request",
-    aiohttp_plain,
-    again=True,
-    keepalive_timeout=1,
-)
-@experiment("half-sent-head", QUART, DEFAULT, quart_plain)
-@experiment("half-sent-head", QUART, "keep_alive_timeout=1", quart_plain, keep_alive_timeout=1)
-@experiment(
-    "half-sent-head",
-    QUART,
-    "keep_alive_timeout=1, second request",
-    quart_plain,
-    again=True,
-    keep_alive_timeout=1,
-)
+half_sent = partial(experiment, "half-sent-head")
+
+
+@half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, 30.0, bound_s=50)
+@half_sent(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
+@half_sent(AIOHTTP, f"keepalive_timeout=1, {SECOND}", ON_AIOHTTP, again=True, keepalive_timeout=1)
+@half_sent(QUART, DEFAULT, ON_QUART)
+@half_sent(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
+@half_sent(QUART, f"keep_alive_timeout=1, {SECOND}", ON_QUART, again=True, keep_alive_timeout=1)
 def ask_half(
     application: Callable[[], App], patience_s: float = 10.0, again: bool = False, **options: Any
 ) -> Answer:
@@ -76,20 +62,8 @@ def ask_half(
         return _given_up(wire, time.perf_counter(), patience_s)
 
 
-@experiment(
-    "half-sent-head",
-    AIOHTTP,
-    f"keepalive_timeout=1, {DRIPPING}",
-    aiohttp_plain,
-    keepalive_timeout=1,
-)
-@experiment(
-    "half-sent-head",
-    QUART,
-    f"keep_alive_timeout=1, {DRIPPING}",
-    quart_plain,
-    keep_alive_timeout=1,
-)
+@half_sent(AIOHTTP, f"keepalive_timeout=1, {DRIPPING}", ON_AIOHTTP, keepalive_timeout=1)
+@half_sent(QUART, f"keep_alive_timeout=1, {DRIPPING}", ON_QUART, keep_alive_timeout=1)
 def ask_dripping(application: Callable[[], App], **options: Any) -> Answer:
     """A byte of a header at a time, for longer than the timeout."""
     with serve(application(), **options) as server, Wire(server.port) as wire:
@@ -121,19 +95,16 @@ def _idle(port: int, patience_s: float, silent: bool = False) -> Answer:
     return Answer(f"closed after {closed:.0f} s", f"closed {closed:.2f} s after {since}")
 
 
-@experiment("idle-connection", AIOHTTP, DEFAULT, aiohttp_plain, LONG_S, bound_s=100)
-@experiment("idle-connection", AIOHTTP, "keepalive_timeout=1", aiohttp_plain, keepalive_timeout=1)
-@experiment(
-    "idle-connection",
-    AIOHTTP,
-    "keepalive_timeout=1, nothing ever sent",
-    aiohttp_plain,
-    silent=True,
-    keepalive_timeout=1,
-)
-@experiment("idle-connection", QUART, DEFAULT, quart_plain)
-@experiment("idle-connection", QUART, "nothing ever sent", quart_plain, silent=True)
-@experiment("idle-connection", QUART, "keep_alive_timeout=1", quart_plain, keep_alive_timeout=1)
+SILENT = "nothing ever sent"
+idle = partial(experiment, "idle-connection")
+
+
+@idle(AIOHTTP, DEFAULT, ON_AIOHTTP, LONG_S, bound_s=100)
+@idle(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
+@idle(AIOHTTP, f"keepalive_timeout=1, {SILENT}", ON_AIOHTTP, silent=True, keepalive_timeout=1)
+@idle(QUART, DEFAULT, ON_QUART)
+@idle(QUART, SILENT, ON_QUART, silent=True)
+@idle(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
 def ask_idle(
     application: Callable[[], App], patience_s: float = 12.0, silent: bool = False, **options: Any
 ) -> Answer:
@@ -141,7 +112,7 @@ def ask_idle(
         return _idle(server.port, patience_s, silent)
 
 
-@experiment("idle-connection", AIOHTTP, "web.run_app", bound_s=100)
+@idle(AIOHTTP, "web.run_app", bound_s=100)
 def ask_idle_of_run_app() -> Answer:
     """`web.run_app` takes the main thread, so that the client has another."""
     told: list[Answer] = []
@@ -155,7 +126,7 @@ def ask_idle_of_run_app() -> Answer:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         threading.Thread(target=client, args=(port,)).start()
-        web.run_app(aiohttp_plain(), sock=listening, print=None)
+        web.run_app(aiohttp_reader(), sock=listening, print=None)
     (answer,) = told
     return answer
 
@@ -163,21 +134,12 @@ def ask_idle_of_run_app() -> Answer:
 MOST = 1100
 
 
+several = partial(experiment, "requests-a-connection")
+
+
 @experiments("requests-a-connection", PLAIN)
-@experiment(
-    "requests-a-connection",
-    QUART,
-    "keep_alive_max_requests=3",
-    quart_plain,
-    keep_alive_max_requests=3,
-)
-@experiment(
-    "requests-a-connection",
-    QUART,
-    "keep_alive_max_requests=10**9",
-    quart_plain,
-    keep_alive_max_requests=10**9,
-)
+@several(QUART, "keep_alive_max_requests=3", ON_QUART, keep_alive_max_requests=3)
+@several(QUART, "keep_alive_max_requests=10**9", ON_QUART, keep_alive_max_requests=10**9)
 def ask_many(application: Callable[[], App], **options: Any) -> Answer:
     with serve(application(), **options) as server, Wire(server.port) as wire:
         for number in range(1, MOST + 1):
@@ -189,41 +151,16 @@ def ask_many(application: Callable[[], App], **options: Any) -> Answer:
     return Answer(f"{MOST} and more", f"{MOST} answers on one connection, none said close")
 
 
-def aiohttp_hello() -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(text="hello")
-
-    async def streamed(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for piece in (b"hel", b"lo"):
-            await response.write(piece)
-        return response
-
-    app = web.Application()
-    app.add_routes([web.get("/", handler), web.get("/streamed", streamed)])
-    return app
+async def hello() -> str:
+    return "hello"
 
 
-def quart_hello() -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        return "hello"
-
-    @app.get("/streamed")
-    async def streamed() -> AsyncIterator[bytes]:
-        async def pieces() -> AsyncIterator[bytes]:
-            for piece in (b"hel", b"lo"):
-                yield piece
-
-        return pieces()
-
-    return app
+async def streamed() -> AsyncIterator[bytes]:
+    for piece in (b"hel", b"lo"):
+        yield piece
 
 
-HELLO: Apps = {AIOHTTP: aiohttp_hello, QUART: quart_hello}
+HELLO: dict[str, Work] = {"/": hello, "/streamed": streamed}
 HOST, KEEP = "Host: localhost", "Connection: keep-alive"
 OLD_REQUESTS = {
     "GET": ("/", HOST),
@@ -235,11 +172,11 @@ OLD_REQUESTS = {
 ENDS_S = 4.0
 
 
-@experiments("http-1-0", HELLO, OLD_REQUESTS)
-def ask_old(application: Callable[[], App], request: tuple[str, ...]) -> Answer:
+@experiments("http-1-0", ANSWERING, OLD_REQUESTS)
+def ask_old(application: Callable[..., App], request: tuple[str, ...]) -> Answer:
     """request: target and headers of a request of HTTP/1.0."""
     target, *lines = request
-    with serve(application()) as server, Wire(server.port) as wire:
+    with serve(application(HELLO)) as server, Wire(server.port) as wire:
         wire.send("\r\n".join([f"GET {target} HTTP/1.0", *lines, "", ""]).encode())
         try:
             reply = wire.answer(ENDS_S)

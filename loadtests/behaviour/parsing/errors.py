@@ -11,41 +11,25 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any
 
-from aiohttp import web
-from quart import Quart
-
-from loopbench.loadtests.behaviour.framework.experiment import (
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
-from loopbench.loadtests.behaviour.parsing.scene import (
-    PLAIN,
-    Logged,
-    aiohttp_plain,
-    exchange,
-    head,
-    quart_plain,
-)
+from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, Logged, exchange, head
 
 REQUESTS = 3
 
 
+IN_INFO = "logging.basicConfig(level=INFO)"
+NO_LOG = f"{IN_INFO}, access_log=None"
+
+
 @experiments("access-log", PLAIN)
-@experiments("access-log", PLAIN, {"logging.basicConfig(level=INFO)": logging.INFO})
-@experiment(
-    "access-log",
-    "aiohttp",
-    "logging.basicConfig(level=INFO), access_log=None",
-    aiohttp_plain,
-    logging.INFO,
-    access_log=None,
-)
-@experiment("access-log", "quart-hypercorn", "accesslog='-'", quart_plain, accesslog="-")
+@experiments("access-log", PLAIN, {IN_INFO: logging.INFO})
+@experiment("access-log", AIOHTTP, NO_LOG, PLAIN[AIOHTTP], logging.INFO, access_log=None)
+@experiment("access-log", QUART, "accesslog='-'", PLAIN[QUART], accesslog="-")
 def ask_access_log(
     application: Callable[[], App], level: int | None = None, **options: Any
 ) -> Answer:
@@ -74,73 +58,46 @@ def ask_access_log(
 SECRET = "the password is swordfish"
 
 
-def aiohttp_raising() -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        raise RuntimeError(SECRET)
-
-    async def streamed(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"begun")
-        raise RuntimeError(SECRET)
-
-    app = aiohttp_plain()
-    app.add_routes([web.get("/error", handler), web.get("/streamed", streamed)])
-    return app
+async def raising() -> str:
+    raise RuntimeError(SECRET)
 
 
-def quart_raising(debug: bool = False, testing: bool = False) -> Quart:
-    app = Quart(__name__)
-    app.debug = debug
-    app.testing = testing
-
-    @app.get("/error")
-    async def handler() -> str:
-        raise RuntimeError(SECRET)
-
-    @app.get("/streamed")
-    async def streamed() -> AsyncIterator[bytes]:
-        async def pieces() -> AsyncIterator[bytes]:
-            yield b"begun"
-            raise RuntimeError(SECRET)
-
-        return pieces()
-
-    @app.get("/")
-    async def hello() -> str:
-        return "hello"
-
-    return app
+async def raising_later() -> AsyncIterator[bytes]:
+    yield b"begun"
+    raise RuntimeError(SECRET)
 
 
-RAISING: Apps = {"aiohttp": aiohttp_raising, "quart-hypercorn": quart_raising}
+async def hello() -> str:
+    return "hello"
+
+
+RAISING: dict[str, Work] = {"/error": raising, "/streamed": raising_later, "/": hello}
 
 
 def _by(log: Logged) -> str:
     names = {one.name for one in log.records if one.exc_info}
     # Quart's logger has the name of the application, which is that of its module.
-    loggers = sorted("the application's logger" if name == __name__ else name for name in names)
+    own = {applications.__name__: "the application's logger"}
+    loggers = sorted(own.get(name, name) for name in names)
     return f"logged by {' and '.join(loggers)}" if loggers else "not logged"
 
 
-@variants(
-    "error-page",
-    {
-        "aiohttp": {DEFAULT: aiohttp_raising},
-        "quart-hypercorn": {
-            DEFAULT: quart_raising,
-            "app.debug=True": partial(quart_raising, debug=True),
-            "app.testing=True": partial(quart_raising, testing=True),
-        },
-    },
-)
-@experiment("error-page", "aiohttp", "Accept: text/html", aiohttp_raising, "text/html")
-@experiment("error-page", "aiohttp", "PYTHONASYNCIODEBUG=1", aiohttp_raising, debug=True)
-def ask_error(application: Callable[[], App], accept: str = "*/*", debug: bool = False) -> Answer:
+error_page = partial(experiment, "error-page")
+
+
+@experiments("error-page", ANSWERING)
+@error_page(QUART, "app.debug=True", ANSWERING[QUART], DEBUG=True)
+@error_page(QUART, "app.testing=True", ANSWERING[QUART], TESTING=True)
+@error_page(AIOHTTP, "Accept: text/html", ANSWERING[AIOHTTP], "text/html")
+@error_page(AIOHTTP, "PYTHONASYNCIODEBUG=1", ANSWERING[AIOHTTP], debug=True)
+def ask_error(
+    application: Callable[..., App], accept: str = "*/*", debug: bool = False, **config: bool
+) -> Answer:
+    """debug: of the loop. config: of Quart; app.debug and app.testing are read from it."""
     if debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"  # the loop is made later, in this process
     log = Logged()
-    with serve(application()) as server:
+    with serve(application(RAISING, **config)) as server:
         seen = exchange(server.port, head("GET", "/error", f"Accept: {accept}"))
     if seen.reply is None:
         return Answer(seen.words, seen.told)
@@ -151,11 +108,11 @@ def ask_error(application: Callable[[], App], accept: str = "*/*", debug: bool =
     return Answer(f"{seen.words}, {kind} {shown}, {_by(log)}", told)
 
 
-@experiments("error-page", RAISING, ("in the middle of a stream",))
-def ask_streamed_error(application: Callable[[], App], _: str) -> Answer:
+@experiments("error-page", ANSWERING, ("in the middle of a stream",))
+def ask_streamed_error(application: Callable[..., App], _: str) -> Answer:
     """After the head and a piece there is no other status to send."""
     log = Logged()
-    with serve(application()) as server, Wire(server.port) as wire:
+    with serve(application(RAISING)) as server, Wire(server.port) as wire:
         wire.request("GET", "/streamed")
         try:
             reply = wire.answer()
@@ -167,75 +124,43 @@ def ask_streamed_error(application: Callable[[], App], _: str) -> Answer:
 SLOW_S, LONG_S = 2.0, 62.0
 
 
-def aiohttp_slow(takes_s: float, timeout: float | None = None) -> web.Application:
-    async def handler(request: web.Request) -> web.StreamResponse:
+def slow(takes_s: float, timeout: float | None = None) -> dict[str, Work]:
+    """An answer that takes so long, whole and in two pieces; timeout: around the waiting."""
+
+    async def wait() -> None:
         async with asyncio.timeout(timeout):
             await asyncio.sleep(takes_s)
-        return web.Response(text="done")
 
-    async def streamed(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"begun, ")
-        async with asyncio.timeout(timeout):
-            await asyncio.sleep(takes_s)
-        await response.write(b"done")
-        return response
-
-    app = web.Application()
-    app.add_routes([web.get("/", handler), web.get("/streamed", streamed)])
-    return app
-
-
-def quart_slow(takes_s: float, timeout: float | None = None, **config: Any) -> Quart:
-    app = Quart(__name__)
-    app.config.update(config)
-
-    @app.get("/")
     async def handler() -> str:
-        async with asyncio.timeout(timeout):
-            await asyncio.sleep(takes_s)
+        await wait()
         return "done"
 
-    @app.get("/streamed")
     async def streamed() -> AsyncIterator[bytes]:
-        async def pieces() -> AsyncIterator[bytes]:
-            yield b"begun, "
-            async with asyncio.timeout(timeout):
-                await asyncio.sleep(takes_s)
-            yield b"done"
+        yield b"begun, "
+        await wait()
+        yield b"done"
 
-        return pieces()
-
-    return app
+    return {"/": handler, "/streamed": streamed}
 
 
-SLOW: dict[str, Callable[[float], App]] = {"aiohttp": aiohttp_slow, "quart-hypercorn": quart_slow}
-BOUNDED: Variants = {
-    "aiohttp": {"asyncio.timeout(1)": partial(aiohttp_slow, timeout=1)},
-    "quart-hypercorn": {
-        "RESPONSE_TIMEOUT=1": partial(quart_slow, RESPONSE_TIMEOUT=1),
-        "asyncio.timeout(1)": partial(quart_slow, timeout=1),
-    },
-}
-BOUNDED_STREAMS: Variants = {
-    "aiohttp": {"asyncio.timeout(1), streamed": partial(aiohttp_slow, timeout=1)},
-    "quart-hypercorn": {
-        "RESPONSE_TIMEOUT=1, streamed": partial(quart_slow, RESPONSE_TIMEOUT=1),
-        "RESPONSE_TIMEOUT=None, streamed": partial(quart_slow, RESPONSE_TIMEOUT=None),
-    },
-}
+BOUNDED = partial(slow, timeout=1)
+IN_RESPONSE = partial(ANSWERING[QUART], RESPONSE_TIMEOUT=1)
+UNBOUNDED = partial(ANSWERING[QUART], RESPONSE_TIMEOUT=None)
+slow_handler = partial(experiment, "slow-handler")
 
 
-@experiments("slow-handler", SLOW, {DEFAULT: LONG_S}, bound_s=80)
-@variants("slow-handler", BOUNDED)
-@experiment(
-    "slow-handler", "quart-hypercorn", "Hypercorn's read_timeout=1", quart_slow, read_timeout=1
-)
+@experiments("slow-handler", ANSWERING, {DEFAULT: LONG_S}, bound_s=80)
+@slow_handler(AIOHTTP, "asyncio.timeout(1)", ANSWERING[AIOHTTP], works=BOUNDED)
+@slow_handler(QUART, "RESPONSE_TIMEOUT=1", IN_RESPONSE)
+@slow_handler(QUART, "asyncio.timeout(1)", ANSWERING[QUART], works=BOUNDED)
+@slow_handler(QUART, "Hypercorn's read_timeout=1", ANSWERING[QUART], read_timeout=1)
 def ask_slow(
-    application: Callable[[float], App], takes_s: float = SLOW_S, **options: Any
+    application: Callable[..., App],
+    takes_s: float = SLOW_S,
+    works: Callable[[float], dict[str, Work]] = slow,
+    **options: Any,
 ) -> Answer:
-    with serve(application(takes_s), **options) as server:
+    with serve(application(works(takes_s)), **options) as server:
         try:
             reply = get(server.port, "/", takes_s + 10)
         except NoAnswer as error:
@@ -244,10 +169,16 @@ def ask_slow(
     return Answer("answered" if reply.status == 200 else f"{reply.status}", told)
 
 
-@experiments("slow-handler", SLOW, {"streamed": LONG_S}, bound_s=80)
-@variants("slow-handler", BOUNDED_STREAMS)
-def ask_slow_stream(application: Callable[[float], App], takes_s: float = SLOW_S) -> Answer:
-    with serve(application(takes_s)) as server:
+@experiments("slow-handler", ANSWERING, {"streamed": LONG_S}, bound_s=80)
+@slow_handler(AIOHTTP, "asyncio.timeout(1), streamed", ANSWERING[AIOHTTP], works=BOUNDED)
+@slow_handler(QUART, "RESPONSE_TIMEOUT=1, streamed", IN_RESPONSE)
+@slow_handler(QUART, "RESPONSE_TIMEOUT=None, streamed", UNBOUNDED)
+def ask_slow_stream(
+    application: Callable[..., App],
+    takes_s: float = SLOW_S,
+    works: Callable[[float], dict[str, Work]] = slow,
+) -> Answer:
+    with serve(application(works(takes_s))) as server:
         try:
             reply = get(server.port, "/streamed", takes_s + 10)
         except NoAnswer as error:

@@ -5,29 +5,21 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Quart
-from quart import Response as QuartResponse
+from quart import Quart, Response
 
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments, variants
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.parsing.scene import (
-    PLAIN,
-    Logged,
-    aiohttp_plain,
-    exchange,
-    head,
-    outcome,
-    quart_plain,
-)
+from loopbench.loadtests.behaviour.parsing import scene
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 REST = b"\r\nHost: localhost\r\n\r\n"
 REQUEST_LINES = {
     "no HTTP at all": b"hello\r\n\r\n",
@@ -41,20 +33,15 @@ REQUEST_LINES = {
 }
 
 
-def _told(records: Sequence[logging.LogRecord]) -> str:
-    if not records:
-        return "nothing was logged"
-    return ", ".join(f"{one.name} logged an {one.levelname}" for one in records)
-
-
 @experiments("bad-request-line", PLAIN, REQUEST_LINES)
 def ask_bad_line(application: Callable[[], App], request: bytes) -> Answer:
-    log = Logged()
+    log = scene.Logged()
     with serve(application()) as server:
         seen = exchange(server.port, request)
         errors = [one for one in log.records if one.levelno >= logging.WARNING]
+    logged = ", ".join(f"{one.name} logged an {one.levelname}" for one in errors)
     how = ", logged" if errors else ""
-    return Answer(f"{seen.words}{how}", f"{seen.told}; {_told(errors)}")
+    return Answer(f"{seen.words}{how}", f"{seen.told}; {logged or 'nothing was logged'}")
 
 
 CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"
@@ -130,53 +117,34 @@ def target_of(size: int) -> bytes:
     return head("GET", f"/?a={'x' * (size - 4)}")
 
 
-MANY = head("GET", "/", *(f"X{number}: x" for number in range(200)))
-LONG_HEADS = {
-    "a header of 8,000 bytes": header_of(8_000),
-    "a header of 9,000 bytes": header_of(9_000),
-    "a header of 40,000 bytes": header_of(40_000),
-    "a header of 70,000 bytes": header_of(70_000),
-    "200 headers": MANY,
-}
-LONG_TARGETS = {
-    "8,000 bytes": target_of(8_000),
-    "9,000 bytes": target_of(9_000),
-    "70,000 bytes": target_of(70_000),
-}
-for question, long in (("oversized-head", LONG_HEADS), ("oversized-target", LONG_TARGETS)):
-    experiments(question, PLAIN, long)(outcome)
-RAISED: tuple[tuple[str, str, str, bytes, str, int], ...] = (
-    (
-        "oversized-head",
-        AIOHTTP,
-        "a header of 40,000 bytes",
-        header_of(40_000),
-        "max_field_size",
-        65536,
-    ),
-    ("oversized-head", AIOHTTP, "200 headers", MANY, "max_headers", 300),
-    ("oversized-target", AIOHTTP, "9,000 bytes", target_of(9_000), "max_line_size", 65536),
-    (
-        "oversized-target",
-        QUART,
-        "70,000 bytes",
-        target_of(70_000),
-        "h11_max_incomplete_size",
-        131072,
-    ),
+LONG_HEADS = {f"a header of {size:,} bytes": header_of(size) for size in (8000, 9000, 40000, 70000)}
+LONG_HEADS["200 headers"] = head("GET", "/", *(f"X{number}: x" for number in range(200)))
+LONG_TARGETS = {f"{size:,} bytes": target_of(size) for size in (8000, 9000, 70000)}
+HEADS, TARGETS = ("oversized-head", LONG_HEADS), ("oversized-target", LONG_TARGETS)
+RAISED = (
+    (HEADS, AIOHTTP, "a header of 40,000 bytes", "max_field_size", 65536),
+    (HEADS, AIOHTTP, "200 headers", "max_headers", 300),
+    (TARGETS, AIOHTTP, "9,000 bytes", "max_line_size", 65536),
+    (TARGETS, QUART, "70,000 bytes", "h11_max_incomplete_size", 131072),
 )
-for question, stack, setting, sent, name, value in RAISED:
-    options: dict[str, Any] = {name: value}
-    raised = f"{setting}, {name}={value}"
-    experiment(question, stack, raised, PLAIN[stack], sent, **options)(outcome)
+"""What is too long, and the limit of the server that is raised for it."""
+
+for question, long in (HEADS, TARGETS):
+    experiments(question, PLAIN, long)(outcome)
+for (question, long), stack, setting, limit, value in RAISED:
+    raised: dict[str, Any] = {limit: value}
+    experiment(
+        question, stack, f"{setting}, {limit}={value}", PLAIN[stack], long[setting], **raised
+    )(outcome)
+IN_TWO = "a header of 40,000 bytes in two pieces"
 
 
-@experiments("oversized-head", PLAIN, {"a header of 40,000 bytes in two pieces": 40_000})
+@experiments("oversized-head", PLAIN, {IN_TWO: 40_000})
 @experiment(
     "oversized-head",
-    "quart-hypercorn",
-    "a header of 40,000 bytes in two pieces, h11_max_incomplete_size=65536",
-    quart_plain,
+    QUART,
+    f"{IN_TWO}, h11_max_incomplete_size=65536",
+    PLAIN[QUART],
     40_000,
     h11_max_incomplete_size=65536,
 )
@@ -204,47 +172,33 @@ async def replace(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def aiohttp_preparing(signal: Any) -> web.Application:
-    app = aiohttp_plain()
+    app = scene.aiohttp_reader()
     app.on_response_prepare.append(signal)
     return app
 
 
 def quart_naming() -> Quart:
-    app = quart_plain()
+    app = scene.quart_reader()
 
     @app.after_request
-    async def name(response: QuartResponse) -> QuartResponse:
+    async def name(response: Response) -> Response:
         response.headers["Server"] = "mine"
         return response
 
     return app
 
 
-@variants(
-    "server-header",
-    {
-        "aiohttp": {
-            DEFAULT: aiohttp_plain,
-            "Server removed in on_response_prepare": partial(aiohttp_preparing, remove),
-            "Server set in on_response_prepare": partial(aiohttp_preparing, replace),
-        },
-        "quart-hypercorn": {DEFAULT: quart_plain, "Server set in after_request": quart_naming},
-    },
-)
-@experiment(
-    "server-header",
-    "quart-hypercorn",
-    "include_server_header=False",
-    quart_plain,
-    include_server_header=False,
-)
-@experiment(
-    "server-header",
-    "quart-hypercorn",
-    "include_date_header=False",
-    quart_plain,
-    include_date_header=False,
-)
+REMOVED, SET = "Server removed in on_response_prepare", "Server set in on_response_prepare"
+named = partial(experiment, "server-header")
+
+
+@named(AIOHTTP, DEFAULT, PLAIN[AIOHTTP])
+@named(AIOHTTP, REMOVED, partial(aiohttp_preparing, remove))
+@named(AIOHTTP, SET, partial(aiohttp_preparing, replace))
+@named(QUART, DEFAULT, PLAIN[QUART])
+@named(QUART, "Server set in after_request", quart_naming)
+@named(QUART, "include_server_header=False", PLAIN[QUART], include_server_header=False)
+@named(QUART, "include_date_header=False", PLAIN[QUART], include_date_header=False)
 def ask_server(application: Callable[[], App], **options: Any) -> Answer:
     with serve(application(), **options) as server:
         reply = get(server.port, "/")

@@ -5,27 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aiohttp import web
-from quart import Quart
-
+from loopbench.loadtests.behaviour.framework import http2_client
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.http2_client import (
-    Client,
-    answers,
-    ask,
-    connected,
-    finish,
-    upgrading,
-)
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, head
 
 
-def _converse(wire: Wire, client: Client, received: bytes) -> Answer:
-    ((status, body),) = finish(wire, client, 1, received)
+def _converse(wire: Wire, client: http2_client.Client, received: bytes) -> Answer:
+    ((status, body),) = http2_client.finish(wire, client, 1, received)
     return Answer(f"{status} over HTTP/2", f"status {status} and {body!r} on stream 1")
 
 
@@ -36,8 +27,8 @@ def _not_spoken(first: bytes) -> Answer:
 
 @experiments("http2-cleartext", PLAIN, ("prior knowledge",))
 def ask_knowing(application: Callable[[], App], _: str) -> Answer:
-    client = connected()
-    ask(client, "/")
+    client = http2_client.connected()
+    http2_client.ask(client, "/")
     with serve(application()) as server, Wire(server.port) as wire:
         wire.send(client.data_to_send())
         received = wire.some()
@@ -48,7 +39,7 @@ def ask_knowing(application: Callable[[], App], _: str) -> Answer:
 
 @experiments("http2-cleartext", PLAIN, ("Upgrade: h2c",))
 def ask_upgrade(application: Callable[[], App], upgrade: str) -> Answer:
-    client = upgrading()
+    client = http2_client.upgrading()
     settings = client.initiate_upgrade_connection() or b""
     lines = ("Connection: Upgrade, HTTP2-Settings", upgrade)
     with serve(application()) as server, Wire(server.port) as wire:
@@ -63,38 +54,18 @@ def ask_upgrade(application: Callable[[], App], upgrade: str) -> Answer:
 SLOW_S = 0.5
 
 
-def aiohttp_slow_and_fast(seen: Seen) -> web.Application:
-    async def slow(_: web.Request) -> web.Response:
-        seen("slow began")
-        await asyncio.sleep(SLOW_S)
-        seen("slow ended")
-        return web.Response(text="slow")
-
-    async def fast(_: web.Request) -> web.Response:
-        seen("fast began")
-        return web.Response(text="fast")
-
-    app = web.Application()
-    app.add_routes([web.get("/slow", slow), web.get("/fast", fast)])
-    return app
-
-
-def quart_slow_and_fast(seen: Seen) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/slow")
+def slow_and_fast(seen: Seen) -> dict[str, Work]:
     async def slow() -> str:
         seen("slow began")
         await asyncio.sleep(SLOW_S)
         seen("slow ended")
         return "slow"
 
-    @app.get("/fast")
     async def fast() -> str:
         seen("fast began")
         return "fast"
 
-    return app
+    return {"/slow": slow, "/fast": fast}
 
 
 def _order(seen: Seen, order: list[str]) -> Answer:
@@ -107,41 +78,33 @@ def _order(seen: Seen, order: list[str]) -> Answer:
     )
 
 
-@experiments(
-    "pipelining", {"aiohttp": aiohttp_slow_and_fast, "quart-hypercorn": quart_slow_and_fast}
-)
-def ask_pipelined(application: Callable[[Seen], App]) -> Answer:
+@experiments("pipelining", ANSWERING)
+def ask_pipelined(application: Callable[..., App]) -> Answer:
     seen = Seen()
-    with serve(application(seen)) as server, Wire(server.port) as wire:
+    with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
         wire.send(head("GET", "/slow") + head("GET", "/fast"))
         order = [wire.answer().text, wire.answer().text]
     return _order(seen, order)
 
 
-@experiment("pipelining", "quart-hypercorn", "two streams of HTTP/2")
-def ask_streams() -> Answer:
+@experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART])
+def ask_streams(application: Callable[..., App]) -> Answer:
     """The same two requests as two streams of one HTTP/2 connection."""
-    seen = Seen()
-    with serve(quart_slow_and_fast(seen)) as server, Wire(server.port) as wire:
-        order = [body.decode() for _, body in answers(wire, connected(), ("/slow", "/fast"))]
-    return _order(seen, order)
+    seen, client = Seen(), http2_client.connected()
+    with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
+        replies = http2_client.answers(wire, client, ("/slow", "/fast"))
+    return _order(seen, [body.decode() for _, body in replies])
 
 
-SLOW_AND_FAST = {"aiohttp": aiohttp_slow_and_fast, "quart-hypercorn": quart_slow_and_fast}
+CANCELS = "handler_cancellation=True"
 
 
-@experiments("pipelined-leaving", SLOW_AND_FAST)
-@experiment(
-    "pipelined-leaving",
-    "aiohttp",
-    "handler_cancellation=True",
-    aiohttp_slow_and_fast,
-    handler_cancellation=True,
-)
-def ask_pipelined_leaving(application: Callable[[Seen], App], **options: bool) -> Answer:
+@experiments("pipelined-leaving", ANSWERING)
+@experiment("pipelined-leaving", AIOHTTP, CANCELS, ANSWERING[AIOHTTP], handler_cancellation=True)
+def ask_pipelined_leaving(application: Callable[..., App], **options: bool) -> Answer:
     """Send two requests, leave while the first is handled, and see what becomes of both."""
     seen = Seen()
-    with serve(application(seen), **options) as server:
+    with serve(application(slow_and_fast(seen)), **options) as server:
         with Wire(server.port) as wire:
             wire.send(head("GET", "/slow") + head("GET", "/fast"))
             seen.wait("slow began")

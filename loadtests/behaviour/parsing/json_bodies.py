@@ -12,25 +12,14 @@ from quart import Quart, jsonify, request
 from quart import Response as QuartResponse
 from quart.json.provider import DefaultJSONProvider
 
-from loopbench.loadtests.behaviour.framework.experiment import (
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.parsing.scene import (
-    aiohttp_reader,
-    exchange,
-    head,
-    post,
-    quart_reader,
-    readers,
-    reply_to,
-)
+from loopbench.loadtests.behaviour.parsing import scene
+from loopbench.loadtests.behaviour.parsing.scene import head, post, reply_to
 
-READ_AND_ANSWERED = readers(lambda request: request.json(), lambda: request.get_json())
+READ_AND_ANSWERED = scene.readers(lambda request: request.json(), lambda: request.get_json())
 NUMBERS = {
     "NaN": b"NaN",
     "1e400": b"1e400",
@@ -57,42 +46,36 @@ def aiohttp_catching(*catch: type[Exception]) -> web.Application:
         except catch as error:
             raise web.HTTPBadRequest(text=f"not JSON: {error}") from error
 
-    return aiohttp_reader(read)
+    return scene.aiohttp_reader(read)
 
 
 def quart_answering(silent: bool = False) -> Quart:
     async def read() -> bytes:
         return f"read as {await request.get_json(silent=silent)!r}".encode()
 
-    return quart_reader(read)
+    return scene.quart_reader(read)
 
 
-BAD = {"broken": b'{"a":', "empty": b"", "not UTF-8": b'{"a": "\xff"}'}
-DEFAULT_BAD = {(DEFAULT if name == "broken" else f"{name} body"): bad for name, bad in BAD.items()}
+def bad(way: str = "") -> dict[str, bytes]:
+    """Bodies that are no JSON, by the setting under which they are read in that way."""
+    bodies = {"broken": b'{"a":', "empty": b"", "not UTF-8": b'{"a": "\xff"}'}
+    named = {", ".join(filter(None, (f"{name} body", way))): body for name, body in bodies.items()}
+    return {DEFAULT if name == "broken body" else name: body for name, body in named.items()}
 
 
-def _bad(way: str) -> dict[str, bytes]:
-    return {f"{name} body, {way}": body for name, body in BAD.items()}
+CATCHING = {AIOHTTP: partial(aiohttp_catching, json.JSONDecodeError)}
+CATCHING_MORE = {AIOHTTP: partial(aiohttp_catching, ValueError)}
+SILENT = {QUART: partial(quart_answering, silent=True)}
 
 
-@experiments("json-bad", {"aiohttp": aiohttp_catching}, DEFAULT_BAD)
-@experiments(
-    "json-bad",
-    {"aiohttp": partial(aiohttp_catching, json.JSONDecodeError)},
-    _bad("except json.JSONDecodeError"),
-)
-@experiments(
-    "json-bad", {"aiohttp": partial(aiohttp_catching, ValueError)}, _bad("except ValueError")
-)
-@experiments("json-bad", {"quart-hypercorn": quart_answering}, DEFAULT_BAD)
-@experiments(
-    "json-bad",
-    {"quart-hypercorn": partial(quart_answering, silent=True)},
-    _bad("get_json(silent=True)"),
-)
+@experiments("json-bad", {AIOHTTP: aiohttp_catching}, bad())
+@experiments("json-bad", CATCHING, bad("except json.JSONDecodeError"))
+@experiments("json-bad", CATCHING_MORE, bad("except ValueError"))
+@experiments("json-bad", {QUART: quart_answering}, bad())
+@experiments("json-bad", SILENT, bad("get_json(silent=True)"))
 def ask_bad(application: Callable[[], App], body: bytes) -> Answer:
     with serve(application()) as server:
-        seen = exchange(server.port, post("/", "application/json", body))
+        seen = scene.exchange(server.port, post("/", "application/json", body))
     read = f", {seen.reply.text}" if seen.reply and seen.reply.status == 200 else ""
     return Answer(f"{seen.status}{read}", seen.told)
 
@@ -103,24 +86,19 @@ def aiohttp_checking() -> web.Application:
             raise web.HTTPUnsupportedMediaType
         return await request.json()
 
-    return aiohttp_reader(read)
+    return scene.aiohttp_reader(read)
 
 
 TYPES = ("text/plain", "no Content-Type", "application/problem+json")
 CHECKED = "text/plain, request.content_type checked"
 FORCED = "text/plain, get_json(force=True)"
+FORCING = partial(scene.quart_reader, lambda: request.get_json(force=True))
 
 
 @experiments("json-wrong-type", READ_AND_ANSWERED, TYPES)
 @experiments("json-wrong-type", READ_AND_ANSWERED, ("application/json; charset=latin-1",))
-@experiment("json-wrong-type", "aiohttp", CHECKED, aiohttp_checking, "text/plain")
-@experiment(
-    "json-wrong-type",
-    "quart-hypercorn",
-    FORCED,
-    partial(quart_reader, lambda: request.get_json(force=True)),
-    "text/plain",
-)
+@experiment("json-wrong-type", AIOHTTP, CHECKED, aiohttp_checking, "text/plain")
+@experiment("json-wrong-type", QUART, FORCED, FORCING, "text/plain")
 def ask_type(application: Callable[[], App], sent: str) -> Answer:
     content_type = "" if sent == "no Content-Type" else sent
     reply = reply_to(application(), post("/", content_type, '{"é": 1}'.encode()))
@@ -137,13 +115,11 @@ def ask_type(application: Callable[[], App], sent: str) -> Answer:
 VALUE = {"b": 1, "a": "é"}
 
 
-def aiohttp_answering(dumps: Any = json.dumps) -> web.Application:
+def aiohttp_dumping(dumps: Any = json.dumps) -> web.Application:
     async def handler(_: web.Request) -> web.Response:
         return web.json_response(VALUE, dumps=dumps)
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+    return aiohttp_app(web.get("/", handler))
 
 
 def quart_jsonifying(debug: bool = False, **settings: bool) -> Quart:
@@ -162,23 +138,18 @@ def quart_jsonifying(debug: bool = False, **settings: bool) -> Quart:
 
 COMPACT = partial(json.dumps, separators=(",", ":"))
 UNESCAPED = partial(json.dumps, ensure_ascii=False)
-JSON_SETTINGS: Variants = {
-    "aiohttp": {
-        DEFAULT: aiohttp_answering,
-        "dumps=partial(json.dumps, separators=(',', ':'))": partial(aiohttp_answering, COMPACT),
-        "dumps=partial(json.dumps, ensure_ascii=False)": partial(aiohttp_answering, UNESCAPED),
-    },
-    "quart-hypercorn": {
-        DEFAULT: quart_jsonifying,
-        "debug=True": partial(quart_jsonifying, debug=True),
-        "app.json.sort_keys=False": partial(quart_jsonifying, sort_keys=False),
-        "app.json.compact=False": partial(quart_jsonifying, compact=False),
-        "app.json.ensure_ascii=False": partial(quart_jsonifying, ensure_ascii=False),
-    },
-}
+dumping = partial(experiment, "json-answer-format", AIOHTTP)
+jsonifying = partial(experiment, "json-answer-format", QUART)
 
 
-@variants("json-answer-format", JSON_SETTINGS)
+@dumping(DEFAULT, aiohttp_dumping)
+@dumping("dumps=partial(json.dumps, separators=(',', ':'))", partial(aiohttp_dumping, COMPACT))
+@dumping("dumps=partial(json.dumps, ensure_ascii=False)", partial(aiohttp_dumping, UNESCAPED))
+@jsonifying(DEFAULT, quart_jsonifying)
+@jsonifying("debug=True", partial(quart_jsonifying, debug=True))
+@jsonifying("app.json.sort_keys=False", partial(quart_jsonifying, sort_keys=False))
+@jsonifying("app.json.compact=False", partial(quart_jsonifying, compact=False))
+@jsonifying("app.json.ensure_ascii=False", partial(quart_jsonifying, ensure_ascii=False))
 def ask_format(application: Callable[[], App]) -> Answer:
     reply = reply_to(application(), head("GET", "/"))
     content_type = reply.header("content-type") or "no Content-Type"

@@ -8,11 +8,13 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
-from loopbench.loadtests.behaviour.parsing.scene import exchange, head, outcome
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome
 
 PIECES = 5
 
@@ -22,18 +24,7 @@ def aiohttp_head(seen: Seen, allow_head: bool = True) -> web.Application:
         seen(f"handler, {request.method}")
         return web.Response(text="hello")
 
-    async def streamed(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for number in range(PIECES):
-            seen(f"piece {number}")
-            await response.write(b"piece")
-        return response
-
-    app = web.Application()
-    app.router.add_get("/", handler, allow_head=allow_head)
-    app.router.add_get("/streamed", streamed)
-    return app
+    return aiohttp_app(web.get("/", handler, allow_head=allow_head))
 
 
 def quart_head(seen: Seen) -> Quart:
@@ -44,23 +35,14 @@ def quart_head(seen: Seen) -> Quart:
         seen(f"handler, {request.method}")
         return "hello"
 
-    @app.get("/streamed")
-    async def streamed() -> AsyncIterator[bytes]:
-        async def pieces() -> AsyncIterator[bytes]:
-            for number in range(PIECES):
-                seen(f"piece {number}")
-                yield b"piece"
-
-        return pieces()
-
     return app
 
 
-HEADS: dict[str, Callable[[Seen], App]] = {"aiohttp": aiohttp_head, "quart-hypercorn": quart_head}
+HEADS: dict[str, Callable[[Seen], App]] = {AIOHTTP: aiohttp_head, QUART: quart_head}
 
 
 @experiments("head-on-get", HEADS)
-@experiment("head-on-get", "aiohttp", "allow_head=False", partial(aiohttp_head, allow_head=False))
+@experiment("head-on-get", AIOHTTP, "allow_head=False", partial(aiohttp_head, allow_head=False))
 def ask_head(application: Callable[[Seen], App]) -> Answer:
     seen = Seen()
     with serve(application(seen)) as server:
@@ -75,12 +57,21 @@ def ask_head(application: Callable[[Seen], App]) -> Answer:
     )
 
 
-@experiments("head-on-get", HEADS, ("streamed",))
-def ask_streamed_head(application: Callable[[Seen], App], setting: str) -> Answer:
+@experiments("head-on-get", applications.ANSWERING, ("streamed",))
+def ask_streamed_head(application: Callable[..., App], _: str) -> Answer:
     """A body all the same would come in the way of the next answer."""
     seen = Seen()
-    with serve(application(seen)) as server:
-        got = exchange(server.port, head("HEAD", f"/{setting}"), to_head=True)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(PIECES):
+            seen(f"piece {number}")
+            yield b"piece"
+
+    async def hello() -> str:
+        return "hello"
+
+    with serve(application({"/streamed": pieces, "/": hello})) as server:
+        got = exchange(server.port, head("HEAD", "/streamed"), to_head=True)
     made = sum(event.startswith("piece") for event in seen.events)
     return Answer(
         f"{got.words}, {made} of {PIECES} pieces made",
@@ -88,39 +79,13 @@ def ask_streamed_head(application: Callable[[Seen], App], setting: str) -> Answe
     )
 
 
-def aiohttp_get_and_post() -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(text="hello")
-
-    app = web.Application()
-    app.add_routes([web.get("/", handler), web.post("/", handler)])
-    return app
+NO_OPTIONS = partial(PLAIN[QUART], PROVIDE_AUTOMATIC_OPTIONS=False)
+OFF = "PROVIDE_AUTOMATIC_OPTIONS=False"
 
 
-def quart_get_and_post(options: bool = True) -> Quart:
-    app = Quart(__name__)
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = options
-
-    @app.route("/", methods=["GET", "POST"])
-    async def handler() -> str:
-        return "hello"
-
-    return app
-
-
-GET_AND_POST: Apps = {"aiohttp": aiohttp_get_and_post, "quart-hypercorn": quart_get_and_post}
-NO_OPTIONS = partial(quart_get_and_post, options=False)
-
-
-@experiments("method-not-allowed", GET_AND_POST, (), "DELETE")
-@experiments("options-automatic", GET_AND_POST, (), "OPTIONS")
-@experiment(
-    "options-automatic",
-    "quart-hypercorn",
-    "PROVIDE_AUTOMATIC_OPTIONS=False",
-    NO_OPTIONS,
-    "OPTIONS",
-)
+@experiments("method-not-allowed", PLAIN, (), "DELETE")
+@experiments("options-automatic", PLAIN, (), "OPTIONS")
+@experiment("options-automatic", QUART, OFF, NO_OPTIONS, "OPTIONS")
 def ask_method(application: Callable[[], App], method: str) -> Answer:
     with serve(application()) as server:
         seen = exchange(server.port, head(method, "/"))
@@ -135,11 +100,8 @@ def aiohttp_unusual() -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=request.method)
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    app.router.add_route("PURGE", "/purge", handler)
-    app.router.add_route("FOO", "/foo", handler)
-    return app
+    purge, foo = web.route("PURGE", "/purge", handler), web.route("FOO", "/foo", handler)
+    return aiohttp_app(web.get("/", handler), purge, foo)
 
 
 def quart_unusual() -> Quart:
@@ -160,5 +122,5 @@ UNKNOWN = {
     "PURGE to a PURGE route": head("PURGE", "/purge"),
     "get to a GET route": head("get", "/"),
 }
-UNUSUAL: Apps = {"aiohttp": aiohttp_unusual, "quart-hypercorn": quart_unusual}
+UNUSUAL: Apps = {AIOHTTP: aiohttp_unusual, QUART: quart_unusual}
 experiments("unknown-method", UNUSUAL, UNKNOWN)(outcome)

@@ -11,12 +11,11 @@ from aiohttp import web
 from quart import Blueprint, Quart, jsonify
 from quart import Response as QuartResponse
 
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.parsing.scene import exchange, head, reply_to
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
 
 def aiohttp_route(path: str, **options: Any) -> web.Application:
@@ -25,9 +24,7 @@ def aiohttp_route(path: str, **options: Any) -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.json_response(dict(request.match_info))
 
-    app = web.Application(**options)
-    app.router.add_get(path, handler)
-    return app
+    return aiohttp_app(web.get(path, handler), **options)
 
 
 def quart_route(path: str, merge_slashes: bool = True, **options: Any) -> Quart:
@@ -145,13 +142,9 @@ def list_on_aiohttp() -> Answer:
     async def handler(_: web.Request) -> web.Response:
         return web.Response()
 
-    part = web.Application()
-    part.router.add_get("/in/{name}", handler)
-    app = web.Application()
-    app.router.add_get("/", handler)
-    app.router.add_post("/users/{id}", handler)
-    app.router.add_static("/files", ".", name="files")
-    app.add_subapp("/part", part)
+    written = web.get("/", handler), web.post("/users/{id}", handler), web.static("/files", ".")
+    app = aiohttp_app(*written)
+    app.add_subapp("/part", aiohttp_app(web.get("/in/{name}", handler)))
     routes = [(one.method, one.resource) for one in app.router.routes()]
     listed = {f"{method} {resource.canonical}" for method, resource in routes if resource}
     return _listed(listed, {"GET /", "POST /users/{id}", "GET /files", "GET /part/in/{name}"})

@@ -16,6 +16,7 @@ from aiohttp import web
 from quart import Quart, jsonify, request
 from quart import Response as QuartResponse
 
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Reply, Wire
 from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
@@ -103,32 +104,17 @@ def outcome(application: Callable[[], App], data: bytes, **options: Any) -> Answ
     return Answer(seen.words, seen.told)
 
 
-def aiohttp_plain() -> web.Application:
-    """GET and POST / say how long the body was."""
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=f"{len(await request.read())} bytes")
-
-    app = web.Application()
-    app.add_routes([web.get("/", handler), web.post("/", handler)])
-    return app
+async def aiohttp_length(request: web.Request) -> bytes:
+    return b"%d bytes" % len(await request.read())
 
 
-def quart_plain() -> Quart:
-    """GET and POST / say how long the body was."""
-    app = Quart(__name__)
-
-    @app.route("/", methods=["GET", "POST"])
-    async def handler() -> str:
-        return f"{len(await request.get_data())} bytes"
-
-    return app
+async def quart_length() -> bytes:
+    return b"%d bytes" % len(await request.get_data())
 
 
-PLAIN: Apps = {"aiohttp": aiohttp_plain, "quart-hypercorn": quart_plain}
-
-
-def aiohttp_reader(read: Callable[[web.Request], Any], **options: Any) -> web.Application:
+def aiohttp_reader(
+    read: Callable[[web.Request], Any] = aiohttp_length, **options: Any
+) -> web.Application:
     """GET and POST / answer what `read` finds in the request: bytes as they are, else as JSON.
 
     options: of the Application.
@@ -139,14 +125,13 @@ def aiohttp_reader(read: Callable[[web.Request], Any], **options: Any) -> web.Ap
         value = await found if inspect.isawaitable(found) else found
         return web.Response(body=value) if isinstance(value, bytes) else web.json_response(value)
 
-    app = web.Application(**options)
-    app.add_routes([web.get("/", handler), web.post("/", handler)])
-    return app
+    return aiohttp_app(web.get("/", handler), web.post("/", handler), **options)
 
 
-def quart_reader(read: Callable[[], Any]) -> Quart:
-    """The same, where `read` takes what it needs from Quart's `request`."""
+def quart_reader(read: Callable[[], Any] = quart_length, **config: Any) -> Quart:
+    """The same, where `read` takes what it needs from Quart's `request`. config: of the app."""
     app = Quart(__name__)
+    app.config.update(config)
 
     @app.route("/", methods=["GET", "POST"])
     async def handler() -> QuartResponse:
@@ -157,13 +142,17 @@ def quart_reader(read: Callable[[], Any]) -> Quart:
     return app
 
 
+PLAIN: Apps = {AIOHTTP: aiohttp_reader, QUART: quart_reader}
+"""How long the body was; both take what is to be read in place of it."""
+
+
 def readers(
     aiohttp: Callable[[web.Request], Any], quart: Callable[[], Any], **options: Any
 ) -> Apps:
     """An application of each stack that answers what it reads; options: of aiohttp's."""
     return {
-        "aiohttp": partial(aiohttp_reader, aiohttp, **options),
-        "quart-hypercorn": partial(quart_reader, quart),
+        AIOHTTP: partial(aiohttp_reader, aiohttp, **options),
+        QUART: partial(quart_reader, quart),
     }
 
 
