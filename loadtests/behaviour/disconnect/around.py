@@ -13,23 +13,15 @@ from aiohttp.typedefs import Handler
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart import Quart, Response
 
+from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import (
-    AIOHTTP,
-    ASGI,
-    CANCEL,
-    FIN,
-    QUART,
     Begin,
-    aiohttp_awaiting,
-    console,
     leave,
-    leave_and_wait,
     leaves,
-    quart_awaiting,
     serving,
-    shown,
     with_body,
 )
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
@@ -91,14 +83,14 @@ async def with_except_exception(seen: Seen) -> None:
         seen("over")
 
 
-@leaves("finally-runs", with_body(with_finally, "finally"), FIN)
-@leaves("finally-runs", with_body(with_context_manager, "async with"), FIN)
-@leaves("finally-runs", with_body(with_except_cancelled, "except CancelledError"), FIN)
-@leaves("finally-runs", with_body(with_except_exception, "except Exception"), FIN)
+@leaves("finally-runs", with_body(with_finally, "finally"), scene.FIN)
+@leaves("finally-runs", with_body(with_context_manager, "async with"), scene.FIN)
+@leaves("finally-runs", with_body(with_except_cancelled, "except CancelledError"), scene.FIN)
+@leaves("finally-runs", with_body(with_except_exception, "except Exception"), scene.FIN)
 def ask_clean_up(begin: Begin, leaving: Leaving) -> Answer:
     """Leave while the handler works, and see which parts of its clean-up are reached."""
     seen = Seen()
-    leave_and_wait(begin, leaving, seen)
+    scene.leave_and_wait(begin, leaving, seen)
     begun = any(event.endswith(" begun") for event in seen.events)
     ended = any(event.endswith(" ended") for event in seen.events)
     runs = {(True, True): "runs to its end", (True, False): "runs to its first await"}
@@ -137,7 +129,7 @@ def middleware(seen: Seen) -> web.Application:
         answer: web.StreamResponse = await noted(seen, handler(request))
         return answer
 
-    app = aiohttp_awaiting(handle, seen)
+    app = scene.aiohttp_awaiting(handle, seen)
     app.middlewares.append(around)
     return app
 
@@ -146,13 +138,13 @@ def on_response_prepare(seen: Seen) -> web.Application:
     async def prepare(_: web.Request, __: web.StreamResponse) -> None:
         seen("around: runs")
 
-    app = aiohttp_awaiting(handle, seen)
+    app = scene.aiohttp_awaiting(handle, seen)
     app.on_response_prepare.append(prepare)
     return app
 
 
 def after_request(seen: Seen) -> Quart:
-    app = quart_awaiting(handle, seen)
+    app = scene.quart_awaiting(handle, seen)
 
     @app.after_request
     async def after(response: Response) -> Response:
@@ -163,7 +155,7 @@ def after_request(seen: Seen) -> Quart:
 
 
 def teardown_request(seen: Seen) -> Quart:
-    app = quart_awaiting(handle, seen)
+    app = scene.quart_awaiting(handle, seen)
 
     @app.teardown_request
     async def teardown(error: BaseException | None) -> None:
@@ -175,7 +167,7 @@ def teardown_request(seen: Seen) -> Quart:
 class Around:
     """An ASGI middleware that notes how the application comes back, and whether it answered."""
 
-    def __init__(self, app: ASGI, seen: Seen) -> None:
+    def __init__(self, app: scene.ASGI, seen: Seen) -> None:
         self._app = app
         self._seen = seen
 
@@ -193,31 +185,28 @@ class Around:
 
 
 def asgi_middleware(seen: Seen) -> Quart:
-    app = quart_awaiting(handle, seen)
+    app = scene.quart_awaiting(handle, seen)
     app.asgi_app = Around(app.asgi_app, seen)  # type: ignore[method-assign]
     return app
 
 
+ON = "handler_cancellation=True"
 AROUND = [
     (AIOHTTP, "@web.middleware", serving(middleware)),
     (AIOHTTP, "on_response_prepare", serving(on_response_prepare)),
-    (AIOHTTP, "handler_cancellation=True, @web.middleware", serving(middleware, **CANCEL)),
-    (
-        AIOHTTP,
-        "handler_cancellation=True, on_response_prepare",
-        serving(on_response_prepare, **CANCEL),
-    ),
+    (AIOHTTP, f"{ON}, @web.middleware", serving(middleware, **scene.CANCEL)),
+    (AIOHTTP, f"{ON}, on_response_prepare", serving(on_response_prepare, **scene.CANCEL)),
     (QUART, "@app.after_request", serving(after_request)),
     (QUART, "@app.teardown_request", serving(teardown_request)),
     (QUART, "ASGI middleware", serving(asgi_middleware)),
 ]
 
 
-@leaves("middleware-cancelled", AROUND, FIN)
+@leaves("middleware-cancelled", AROUND, scene.FIN)
 def ask_around(begin: Begin, leaving: Leaving) -> Answer:
     """Leave while the handler waits, and see what is told to what is around it."""
     seen = Seen()
-    leave_and_wait(begin, leaving, seen)
+    scene.leave_and_wait(begin, leaving, seen)
     # The server has stopped: what is around the handler has had its turn.
     told = [event.partition(": ")[2] for event in seen.events if event.startswith("around: ")]
     handler = "handler cancelled" if "handler cancelled" in seen else "handler finished"
@@ -245,11 +234,11 @@ async def once(seen: Seen) -> None:
     seen("finished")
 
 
-@leaves("swallowing-cancellation", with_body(once, "once"), FIN)
+@leaves("swallowing-cancellation", with_body(once, "once"), scene.FIN)
 def ask_once(begin: Begin, leaving: Leaving) -> Answer:
     """Leave, and see whether the rest of the handler is left alone."""
     seen = Seen()
-    with console() as lines:
+    with scene.console() as lines:
         with begin(seen) as server, Wire(server.port) as wire:
             wire.request("GET", "/")
             leave(wire, seen, leaving)
@@ -257,7 +246,7 @@ def ask_once(begin: Begin, leaving: Leaving) -> Answer:
         cancelled = sum(event.startswith("cancelled") for event in seen.events)
         return Answer(
             f"{'runs to its end' if finished else 'does not reach its end'}, {TIMES[cancelled]}",
-            f"{', '.join(seen.events)}; {shown(lines())}",
+            f"{', '.join(seen.events)}; {scene.shown(lines())}",
         )
 
 
@@ -272,24 +261,20 @@ async def for_ever(seen: Seen) -> None:
 
 
 ENDLESS = "for ever, grace time 1 s"
-AIOHTTP_ENDLESS = partial(aiohttp_awaiting, for_ever)
-QUART_ENDLESS = partial(quart_awaiting, for_ever)
+ON_AIOHTTP = partial(scene.aiohttp_awaiting, for_ever)
+ON_QUART = partial(scene.quart_awaiting, for_ever)
 ENDLESS_ROWS = [
-    (AIOHTTP, ENDLESS, serving(AIOHTTP_ENDLESS, shutdown_timeout=1)),
-    (
-        AIOHTTP,
-        f"handler_cancellation=True, {ENDLESS}",
-        serving(AIOHTTP_ENDLESS, shutdown_timeout=1, **CANCEL),
-    ),
-    (QUART, ENDLESS, serving(QUART_ENDLESS, graceful_timeout=1)),
+    (AIOHTTP, ENDLESS, serving(ON_AIOHTTP, shutdown_timeout=1)),
+    (AIOHTTP, f"{ON}, {ENDLESS}", serving(ON_AIOHTTP, shutdown_timeout=1, **scene.CANCEL)),
+    (QUART, ENDLESS, serving(ON_QUART, graceful_timeout=1)),
 ]
 
 
-@leaves("swallowing-cancellation", ENDLESS_ROWS, FIN)
+@leaves("swallowing-cancellation", ENDLESS_ROWS, scene.FIN)
 def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
     """Leave, and see whether the server can still be stopped."""
     seen = Seen()
-    with console() as lines:
+    with scene.console() as lines:
         with begin(seen) as server, Wire(server.port) as wire:
             wire.request("GET", "/")
             leave(wire, seen, leaving)
@@ -302,5 +287,5 @@ def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
         return Answer(
             f"{stopped}, {TIMES[after]}",
             f"{TIMES[before]} when the client left, {TIMES[after]} when the stop was over; "
-            f"{stopped} {took}; {shown(lines())}",
+            f"{stopped} {took}; {scene.shown(lines())}",
         )

@@ -14,38 +14,15 @@ from typing import Any
 
 from aiohttp import web
 from h2.errors import ErrorCodes
-from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    AIOHTTP,
-    ASGI,
-    CANCEL,
-    FIN,
-    QUART,
-    WITHHELD,
-    Begin,
-    aiohttp_awaiting,
-    console,
-    eventually,
-    leave_and_wait,
-    leaves,
-    quart_awaiting,
-    serving,
-    with_body,
-    withheld,
-)
-from loopbench.loadtests.behaviour.disconnect.saving import (
-    SAVED,
-    Saving,
-    aiohttp_saving,
-    ask_for_save,
-    plain_await,
-    quart_saving,
-)
+from loopbench.loadtests.behaviour.disconnect import leaving as scene
+from loopbench.loadtests.behaviour.disconnect import saving as saves
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, Begin, leaves, serving
+from loopbench.loadtests.behaviour.framework import http2_client
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
-from loopbench.loadtests.behaviour.framework.http2_client import Client, ask, connected, finish
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import serve
@@ -70,9 +47,7 @@ def aiohttp_transport(seen: Seen) -> web.Application:
             seen("over")
         return web.Response(text="done")
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+    return aiohttp_app(web.get("/", handler))
 
 
 async def until_cancelled(seen: Seen) -> None:
@@ -85,32 +60,6 @@ async def until_cancelled(seen: Seen) -> None:
         raise
     finally:
         seen("over")
-
-
-class Told:
-    """An ASGI middleware that puts an event into the scope, set when the client has left.
-
-    The disconnect itself is withheld, since Quart would cancel the handler.
-    """
-
-    def __init__(self, app: ASGI) -> None:
-        self._app = app
-
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
-        left = asyncio.Event()
-
-        async def telling() -> ASGIReceiveEvent:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                left.set()
-                await asyncio.Event().wait()
-            return message
-
-        if scope["type"] == "http":
-            scope["extensions"]["client_left"] = {"event": left}
-        await self._app(scope, telling, send)
 
 
 def quart_told(seen: Seen) -> Quart:
@@ -131,20 +80,19 @@ def quart_told(seen: Seen) -> Quart:
             seen("over")
         return "done"
 
-    app.asgi_app = Told(app.asgi_app)  # type: ignore[method-assign]
-    return app
+    return scene.withheld(app)  # Quart would cancel the handler
 
 
 CHECK = "is-disconnected-check"
 
 
 @leaves(CHECK, [(AIOHTTP, "request.transport is None", serving(aiohttp_transport))])
-@leaves(CHECK, with_body(until_cancelled, "except CancelledError"), FIN)
+@leaves(CHECK, scene.with_body(until_cancelled, "except CancelledError"), scene.FIN)
 @leaves(CHECK, [(QUART, "an event set by an ASGI middleware", serving(quart_told))])
 def ask_noticed(begin: Begin, leaving: Leaving) -> Answer:
     """Leave once the handler has begun to look."""
     seen = Seen()
-    leave_and_wait(begin, leaving, seen)
+    scene.leave_and_wait(begin, leaving, seen)
     noticed = "noticed" in seen
     checks = seen.events.count("checked")
     took = f"{seen.at('noticed') - seen.at('begun'):.3f} s after it began" if noticed else "never"
@@ -192,11 +140,6 @@ async def waits(_: Seen) -> None:
     await asyncio.sleep(0.1)
 
 
-def quart_not_told(seen: Seen) -> Quart:
-    """The remedy on Quart: the end of what the client says is not taken for its leaving."""
-    return withheld(quart_awaiting(waits, seen))
-
-
 def _shut_and_read(port: int) -> str:
     """Send the request and shut at once, as `nc -N` does; what is there to read then."""
     with socket.create_connection(("127.0.0.1", port), BOUND_S) as client:
@@ -211,16 +154,19 @@ def _shut_and_read(port: int) -> str:
 
 
 AT_ONCE, WAITS = "handler without await", "handler of 0.1 s"
+ON = "handler_cancellation=True"
+ON_AIOHTTP, ON_QUART = scene.aiohttp_awaiting, scene.quart_awaiting
 HALF_CLOSED = {
     AIOHTTP: {
-        AT_ONCE: serving(partial(aiohttp_awaiting, at_once)),
-        WAITS: serving(partial(aiohttp_awaiting, waits)),
-        f"handler_cancellation=True, {WAITS}": serving(partial(aiohttp_awaiting, waits), **CANCEL),
+        AT_ONCE: serving(partial(ON_AIOHTTP, at_once)),
+        WAITS: serving(partial(ON_AIOHTTP, waits)),
+        f"{ON}, {WAITS}": serving(partial(ON_AIOHTTP, waits), **CANCEL),
     },
     QUART: {
-        AT_ONCE: serving(partial(quart_awaiting, at_once)),
-        WAITS: serving(partial(quart_awaiting, waits)),
-        f"{WAITS}, {WITHHELD}": serving(quart_not_told),
+        AT_ONCE: serving(partial(ON_QUART, at_once)),
+        WAITS: serving(partial(ON_QUART, waits)),
+        # The remedy: the end of what the client says is not taken for its leaving.
+        **{setting: begin for _, setting, begin in scene.not_told(partial(ON_QUART, waits), WAITS)},
     },
 }
 
@@ -240,11 +186,11 @@ RESET = 1
 """The number of the first stream."""
 
 
-def _both_asked() -> Client:
+def _both_asked() -> http2_client.Client:
     """A client that has asked for two things, of which the first is to be reset."""
-    client = connected()
+    client = http2_client.connected()
     for path in ("/reset", "/other"):
-        ask(client, path)
+        http2_client.ask(client, path)
     return client
 
 
@@ -272,7 +218,7 @@ def reset_on_quart() -> Answer:
             raise TimeoutError("the handlers were never begun")
         client.reset_stream(RESET, ErrorCodes.CANCEL)
         wire.send(client.data_to_send())
-        ((_, body),) = finish(wire, client, 1, wire.some())
+        ((_, body),) = http2_client.finish(wire, client, 1, wire.some())
         if not seen.wait("reset over"):
             raise TimeoutError("the handler of the stream that was reset never ended")
     reset = "cancelled" if "reset cancelled" in seen else "finished"
@@ -315,37 +261,38 @@ def kinds(lines: list[str]) -> list[str]:
 
 INFO: dict[str, Any] = {"level": logging.INFO}
 DEBUG: dict[str, Any] = {"level": logging.DEBUG, "debug": True}
-ON, IN_INFO = "handler_cancellation=True", "logging.basicConfig(level=INFO)"
+IN_INFO = "logging.basicConfig(level=INFO)"
 IN_DEBUG = "logging.basicConfig(level=DEBUG), PYTHONASYNCIODEBUG=1"
-AIOHTTP_SAVING = partial(aiohttp_saving, plain_await)
+AIOHTTP_SAVING = partial(saves.aiohttp_saving, saves.plain_await)
+QUART_SAVING = partial(saves.quart_saving, saves.plain_await)
 PLAIN, CANCELLING = serving(AIOHTTP_SAVING), serving(AIOHTTP_SAVING, **CANCEL)
-ON_QUART = serving(partial(quart_saving, plain_await))
-LOGGED_ACCESS = serving(partial(quart_saving, plain_await), accesslog="-")
+IN_QUART = serving(QUART_SAVING)
+in_log = partial(experiment, "left-in-log")
 
 
-@experiment("left-in-log", AIOHTTP, DEFAULT, PLAIN)
-@experiment("left-in-log", AIOHTTP, IN_INFO, PLAIN, **INFO)
-@experiment("left-in-log", AIOHTTP, IN_DEBUG, PLAIN, **DEBUG)
-@experiment("left-in-log", AIOHTTP, ON, CANCELLING)
-@experiment("left-in-log", AIOHTTP, f"{ON}, {IN_INFO}", CANCELLING, **INFO)
-@experiment("left-in-log", AIOHTTP, f"{ON}, {IN_DEBUG}", CANCELLING, **DEBUG)
-@experiment("left-in-log", QUART, DEFAULT, ON_QUART)
-@experiment("left-in-log", QUART, IN_INFO, ON_QUART, **INFO)
-@experiment("left-in-log", QUART, IN_DEBUG, ON_QUART, **DEBUG)
-@experiment("left-in-log", QUART, "accesslog='-'", LOGGED_ACCESS)
+@in_log(AIOHTTP, DEFAULT, PLAIN)
+@in_log(AIOHTTP, IN_INFO, PLAIN, **INFO)
+@in_log(AIOHTTP, IN_DEBUG, PLAIN, **DEBUG)
+@in_log(AIOHTTP, ON, CANCELLING)
+@in_log(AIOHTTP, f"{ON}, {IN_INFO}", CANCELLING, **INFO)
+@in_log(AIOHTTP, f"{ON}, {IN_DEBUG}", CANCELLING, **DEBUG)
+@in_log(QUART, DEFAULT, IN_QUART)
+@in_log(QUART, IN_INFO, IN_QUART, **INFO)
+@in_log(QUART, IN_DEBUG, IN_QUART, **DEBUG)
+@in_log(QUART, "accesslog='-'", serving(QUART_SAVING, accesslog="-"))
 def ask_log(begin: Begin, *, level: int | None = None, debug: bool = False) -> Answer:
     """Leave in the middle of a save that the handler awaits, and read the console."""
     os.environ["PYTHONASYNCIODEBUG"] = "1" if debug else ""
-    with tempfile.TemporaryDirectory() as folder, console() as lines:
+    with tempfile.TemporaryDirectory() as folder, scene.console() as lines:
         if level is not None:
             logging.basicConfig(level=level)
-        saving = Saving(Path(folder) / "saves")
+        saving = saves.Saving(Path(folder) / "saves")
         with begin(saving) as server, Wire(server.port) as wire:
-            ask_for_save(wire, saving)
+            saves.ask_for_save(wire, saving)
             wire.leave(Leaving.FIN)
-            if not eventually(lambda: not saving.under_way):
+            if not scene.eventually(lambda: not saving.under_way):
                 raise TimeoutError("the save did not come to an end")
-            saved = SAVED[saving.lines]
+            saved = saves.SAVED[saving.lines]
         # The server has stopped: it has said all it has to say.
         written = lines()
     told = kinds(written)

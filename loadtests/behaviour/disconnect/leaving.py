@@ -7,8 +7,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,18 @@ from aiohttp import web
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.applications import (
+    AIOHTTP,
+    ANSWERING,
+    QUART,
+    Work,
+    aiohttp_answering,
+    quart_answering,
+)
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import Ask, experiment
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire
 from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
 ENDED_S = 10.0
 """How long an end is waited for that has to come: many times what it takes."""
@@ -45,7 +51,26 @@ def serving(application: Callable[[Any], App], **options: Any) -> Begin:
     return lambda noting: serve(application(noting), **options)
 
 
-def begins(aiohttp: Callable[[Any], App], quart: Callable[[Any], App], setting: str = "") -> Begins:
+Make = Callable[[Any], App]
+
+
+def both(
+    works: Callable[[Any], Mapping[str, Work]],
+    around: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[Make, Make]:
+    """An application of each stack that does the same work.
+
+    works, around: of what the application reports to. headers: of answers in pieces.
+    """
+
+    def making(stack: str) -> Make:
+        return lambda noting: ANSWERING[stack](works(noting), partial(around, noting), headers)
+
+    return making(AIOHTTP), making(QUART)
+
+
+def begins(aiohttp: Make, quart: Make, setting: str = "") -> Begins:
     """aiohttp as it is, aiohttp with its cancellation setting on, and Quart."""
     on = ", ".join(filter(None, ("handler_cancellation=True", setting)))
     return [
@@ -77,25 +102,19 @@ Body = Callable[[Seen], Awaitable[None]]
 """What a handler awaits; it reports `begun` first."""
 
 
-def aiohttp_awaiting(body: Body, seen: Seen) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await body(seen)
-        return web.Response(text="done")
+async def _done(body: Body, seen: Seen) -> str:
+    await body(seen)
+    return "done"
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+
+def aiohttp_awaiting(body: Body, seen: Seen) -> web.Application:
+    """GET / answers when the body has come to its end."""
+    return aiohttp_answering({"/": partial(_done, body, seen)})
 
 
 def quart_awaiting(body: Body, seen: Seen) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        await body(seen)
-        return "done"
-
-    return app
+    """The same."""
+    return quart_answering({"/": partial(_done, body, seen)})
 
 
 def with_body(body: Body, setting: str = "") -> Begins:
@@ -185,7 +204,8 @@ WITHHELD = "http.disconnect withheld by an ASGI middleware"
 class DisconnectWithheld:
     """An ASGI middleware that hands on everything but `http.disconnect`.
 
-    Use it as `app.asgi_app = DisconnectWithheld(app.asgi_app)`.
+    In place of it, it sets an event, which handlers find in the scope. Use it as
+    `app.asgi_app = DisconnectWithheld(app.asgi_app)`.
     """
 
     def __init__(self, app: ASGI) -> None:
@@ -194,13 +214,18 @@ class DisconnectWithheld:
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
+        left = asyncio.Event()
+
         async def patient() -> ASGIReceiveEvent:
             message = await receive()
             if message["type"] == "http.disconnect":
+                left.set()
                 # Until whoever waits for messages is cancelled, since the handler is done.
                 await asyncio.Event().wait()
             return message
 
+        if scope["type"] == "http":
+            scope["extensions"]["client_left"] = {"event": left}
         await self._app(scope, patient, send)
 
 
@@ -208,3 +233,9 @@ def withheld(app: Quart) -> Quart:
     """The application, which is not told that its client has left."""
     app.asgi_app = DisconnectWithheld(app.asgi_app)  # type: ignore[method-assign]
     return app
+
+
+def not_told(quart: Callable[[Any], Any], setting: str = "") -> Begins:
+    """Quart, which is not told; setting: what else is different."""
+    named = ", ".join(filter(None, (setting, WITHHELD)))
+    return [(QUART, named, serving(lambda noting: withheld(quart(noting))))]

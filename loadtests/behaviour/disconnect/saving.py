@@ -23,23 +23,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from quart import Quart
 
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    AIOHTTP,
-    CANCEL,
-    EMPTY_BODY,
-    FIN,
-    QUART,
-    WITHHELD,
-    Begin,
-    begins,
-    console,
-    eventually,
-    leaves,
-    received,
-    serving,
-    shown,
-    withheld,
-)
+from loopbench.loadtests.behaviour.disconnect import leaving as scene
+from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, leaves, serving
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, Work, aiohttp_app
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
@@ -171,11 +157,10 @@ def aiohttp_saving(
     async def wait_for_kept(_: web.Application) -> None:
         await asyncio.gather(*saving.kept)
 
-    app = web.Application()
+    app = aiohttp_app(web.post("/", handler))
     app.cleanup_ctx.append(with_scheduler)
     if waiting:
         app.on_cleanup.append(wait_for_kept)
-    app.router.add_post("/", handler)
     return app
 
 
@@ -209,27 +194,28 @@ def quart_saving(
     return app
 
 
-def fate(begin: Begin, leaving: Leaving) -> Answer:
+def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Ask for a save, leave in its first step, and see what became of save and handler."""
-    with tempfile.TemporaryDirectory() as folder, console() as lines:
+    with tempfile.TemporaryDirectory() as folder, scene.console() as lines:
         saving = Saving(Path(folder) / "saves")
         with begin(saving) as server, Wire(server.port) as wire:
             ask_for_save(wire, saving)
             wire.leave(leaving)
-            if not eventually(lambda: not saving.under_way):
+            if not scene.eventually(lambda: not saving.under_way):
                 raise TimeoutError(f"{', '.join(saving.under_way)} did not come to an end")
             saved = saving.lines
-            client = f", the client {received(wire)}" if leaving is Leaving.HALF_CLOSE else ""
+            half = leaving is Leaving.HALF_CLOSE
+            client = f", the client {scene.received(wire)}" if half else ""
         return Answer(
             f"{SAVED[saved]}, {saving.handler}",
             f"{saved} of 2 lines in the file after {leaving.value}{client}; "
-            f"{', '.join(saving.seen.events)}; {shown(lines())}",
+            f"{', '.join(saving.seen.events)}; {scene.shown(lines())}",
         )
 
 
 def ask_for_save(wire: Wire, saving: Saving) -> None:
     """Ask, and wait until the first step has begun. Raises TimeoutError."""
-    wire.request("POST", "/", EMPTY_BODY)
+    wire.request("POST", "/", scene.EMPTY_BODY)
     if not saving.seen.wait("first step begun"):
         raise TimeoutError("the save was never begun")
 
@@ -269,11 +255,7 @@ async def plain_await(saving: Saving, _: Scope) -> None:
     await saving.save()
 
 
-def _not_told(saving: Saving) -> Quart:
-    return withheld(quart_saving(plain_await, saving))
-
-
-leaves("plain-await", [(QUART, WITHHELD, serving(_not_told))])(fate)
+leaves("plain-await", scene.not_told(partial(quart_saving, plain_await)))(fate)
 
 
 @saves("shield")
@@ -334,13 +316,12 @@ def aiohttp_atomic(saving: Saving) -> web.Application:
         with saving.handling():
             return await handler(request)
 
-    app = web.Application(middlewares=[note])
+    app = aiohttp_app(web.post("/", handler), middlewares=[note])
     aiojobs.aiohttp.setup(app)
-    app.router.add_post("/", handler)
     return app
 
 
-ATOMIC = serving(aiohttp_atomic), serving(aiohttp_atomic, **CANCEL)
+ATOMIC = serving(aiohttp_atomic), serving(aiohttp_atomic, **scene.CANCEL)
 leaves("aiojobs-atomic", [(AIOHTTP, "", ATOMIC[0])])(fate)
 leaves("aiojobs-atomic", [(AIOHTTP, "handler_cancellation=True", ATOMIC[1])])(fate)
 
@@ -404,35 +385,13 @@ def quart_sync(saving: Saving) -> Quart:
 leaves("sync-route", [(QUART, "", serving(quart_sync))])(fate)
 
 
-def aiohttp_progress(saving: Saving) -> web.Application:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        with saving.handling():
-            for line in ("first", "second"):
-                await saving.step(line)
-                await answer.write(f"{line} step saved\n".encode())
-        return answer
+def progress(saving: Saving) -> dict[str, Work]:
+    async def pieces() -> AsyncIterator[bytes]:
+        for line in ("first", "second"):
+            await saving.step(line)
+            yield f"{line} step saved\n".encode()
 
-    app = web.Application()
-    app.router.add_post("/", handler)
-    return app
+    return {"/": pieces}
 
 
-def quart_progress(saving: Saving) -> Quart:
-    app = Quart(__name__)
-
-    @app.post("/")
-    async def handler() -> AsyncGenerator[bytes, None]:
-        async def pieces() -> AsyncGenerator[bytes, None]:
-            with saving.handling():
-                for line in ("first", "second"):
-                    await saving.step(line)
-                    yield f"{line} step saved\n".encode()
-
-        return pieces()
-
-    return app
-
-
-leaves("streamed-answer", begins(aiohttp_progress, quart_progress))(fate)
+leaves("streamed-answer", begins(*scene.both(progress, Saving.handling)))(fate)

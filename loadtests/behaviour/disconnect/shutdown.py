@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    AIOHTTP,
-    CANCEL,
-    QUART,
-    Begin,
-    console,
-    serving,
-    shown,
-)
-from loopbench.loadtests.behaviour.disconnect.saving import (
-    SAVED,
-    Saving,
-    Way,
-    aiohttp_saving,
-    aiojobs_shield,
-    aiojobs_spawn,
-    ask_for_save,
-    background_task,
-    plain_await,
-    quart_saving,
-    shield,
-    task_kept,
-)
+from loopbench.loadtests.behaviour.disconnect import leaving as scene
+from loopbench.loadtests.behaviour.disconnect import saving as ways
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.framework.servers import App
 
 STEP_S = 0.5
 """Of each of the two steps: the save takes far longer than a stop that does not wait for it."""
@@ -43,12 +26,12 @@ SHORT_S = 0.1
 STOP_BOUND_S = 15.0
 
 
-def stop_meanwhile(begin: Begin, leaves: bool) -> Answer:
+def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
     """Ask for a save, leave or stay, stop the server, and look at the file when it has stopped."""
-    with tempfile.TemporaryDirectory() as folder, console() as lines:
-        saving = Saving(Path(folder) / "saves", STEP_S)
+    with tempfile.TemporaryDirectory() as folder, scene.console() as lines:
+        saving = ways.Saving(Path(folder) / "saves", STEP_S)
         with begin(saving) as server, Wire(server.port) as wire:
-            ask_for_save(wire, saving)
+            ways.ask_for_save(wire, saving)
             if leaves:
                 wire.leave(Leaving.RST)
                 saving.seen.wait("handler cancelled", STEP_S / 5)
@@ -60,81 +43,64 @@ def stop_meanwhile(begin: Begin, leaves: bool) -> Answer:
             raise TimeoutError("the save was done before the stop")
         took = "the stop hangs" if took_s is None else f"the stop took {took_s:.2f} s"
         return Answer(
-            SAVED[saved],
+            ways.SAVED[saved],
             f"{saved} of 2 lines in the file when the server had stopped; {took}; "
-            f"{', '.join(saving.seen.events)}; {shown(lines())}",
+            f"{', '.join(saving.seen.events)}; {scene.shown(lines())}",
         )
 
 
-ON, GONE = "handler_cancellation=True", "client gone"
+ON, SHIELD = "handler_cancellation=True", "asyncio.shield"
+GONE, STAYS = "client gone", "client waits"
 SHORT: dict[str, Any] = {"wait_timeout": SHORT_S}
 WAITING: dict[str, Any] = {"waiting": True}
 BOUND: dict[str, Any] = {"BACKGROUND_TASK_SHUTDOWN_TIMEOUT": SHORT_S}
 CLEANUP, AFTER = "on_cleanup awaits the tasks", "after_serving awaits the tasks"
 BACKGROUND = "app.add_background_task"
+BACKGROUND_SHORT = f"{BACKGROUND}, BACKGROUND_TASK_SHUTDOWN_TIMEOUT={SHORT_S}"
 SPAWN_SHORT = f"aiojobs spawn, wait_timeout={SHORT_S}"
 SHIELD_SHORT = f"aiojobs shield, wait_timeout={SHORT_S}, {GONE}"
 
-BACKGROUND_ROWS: tuple[tuple[str, str, Way, dict[str, Any]], ...] = (
-    (AIOHTTP, "create_task", task_kept, {}),
-    (AIOHTTP, f"create_task, {CLEANUP}", task_kept, WAITING),
-    (AIOHTTP, "aiojobs spawn", aiojobs_spawn, {}),
-    (AIOHTTP, SPAWN_SHORT, aiojobs_spawn, SHORT),
-    (QUART, "create_task", task_kept, {}),
-    (QUART, f"create_task, {AFTER}", task_kept, WAITING),
-    (QUART, "aiojobs spawn", aiojobs_spawn, {}),
-    (QUART, SPAWN_SHORT, aiojobs_spawn, SHORT),
-    (QUART, BACKGROUND, background_task, {}),
-    (QUART, f"{BACKGROUND}, BACKGROUND_TASK_SHUTDOWN_TIMEOUT={SHORT_S}", background_task, BOUND),
+SHORT_SHUTDOWN: dict[str, Any] = {"shutdown_timeout": SHORT_S}
+SHORT_GRACE: dict[str, Any] = {"graceful_timeout": SHORT_S}
+
+Row = tuple[str, str, ways.Way, dict[str, Any], dict[str, Any]]
+"""Stack, setting, way of saving, options of the application, and of its server."""
+
+IN_BACKGROUND: tuple[Row, ...] = (
+    (AIOHTTP, "create_task", ways.task_kept, {}, {}),
+    (AIOHTTP, f"create_task, {CLEANUP}", ways.task_kept, WAITING, {}),
+    (AIOHTTP, "aiojobs spawn", ways.aiojobs_spawn, {}, {}),
+    (AIOHTTP, SPAWN_SHORT, ways.aiojobs_spawn, SHORT, {}),
+    (QUART, "create_task", ways.task_kept, {}, {}),
+    (QUART, f"create_task, {AFTER}", ways.task_kept, WAITING, {}),
+    (QUART, "aiojobs spawn", ways.aiojobs_spawn, {}, {}),
+    (QUART, SPAWN_SHORT, ways.aiojobs_spawn, SHORT, {}),
+    (QUART, BACKGROUND, ways.background_task, {}, {}),
+    (QUART, BACKGROUND_SHORT, ways.background_task, BOUND, {}),
 )
-"""Stack, setting, way of saving, options of the application; the client leaves."""
-
-SHIELD_ROWS: tuple[tuple[str, str, Way, dict[str, Any], dict[str, Any]], ...] = (
-    (AIOHTTP, f"plain await, {GONE}", plain_await, {}, {}),
-    (AIOHTTP, f"asyncio.shield, {GONE}", shield, {}, {}),
-    (AIOHTTP, f"{ON}, asyncio.shield, {GONE}", shield, {}, CANCEL),
-    (AIOHTTP, f"{ON}, asyncio.shield, {GONE}, {CLEANUP}", shield, WAITING, CANCEL),
-    (AIOHTTP, f"{ON}, aiojobs shield, {GONE}", aiojobs_shield, {}, CANCEL),
-    (AIOHTTP, f"{ON}, {SHIELD_SHORT}", aiojobs_shield, SHORT, CANCEL),
-    (AIOHTTP, "asyncio.shield, client waits", shield, {}, {}),
-    (
-        AIOHTTP,
-        f"asyncio.shield, shutdown_timeout={SHORT_S}, client waits",
-        shield,
-        {},
-        {"shutdown_timeout": SHORT_S},
-    ),
-    (QUART, f"plain await, {GONE}", plain_await, {}, {}),
-    (QUART, f"asyncio.shield, {GONE}", shield, {}, {}),
-    (QUART, f"asyncio.shield, {GONE}, {AFTER}", shield, WAITING, {}),
-    (QUART, f"aiojobs shield, {GONE}", aiojobs_shield, {}, {}),
-    (QUART, SHIELD_SHORT, aiojobs_shield, SHORT, {}),
-    (QUART, "asyncio.shield, client waits", shield, {}, {}),
-    (
-        QUART,
-        f"asyncio.shield, graceful_timeout={SHORT_S}, client waits",
-        shield,
-        {},
-        {"graceful_timeout": SHORT_S},
-    ),
+SHIELDED: tuple[Row, ...] = (
+    (AIOHTTP, f"plain await, {GONE}", ways.plain_await, {}, {}),
+    (AIOHTTP, f"{SHIELD}, {GONE}", ways.shield, {}, {}),
+    (AIOHTTP, f"{ON}, {SHIELD}, {GONE}", ways.shield, {}, CANCEL),
+    (AIOHTTP, f"{ON}, {SHIELD}, {GONE}, {CLEANUP}", ways.shield, WAITING, CANCEL),
+    (AIOHTTP, f"{ON}, aiojobs shield, {GONE}", ways.aiojobs_shield, {}, CANCEL),
+    (AIOHTTP, f"{ON}, {SHIELD_SHORT}", ways.aiojobs_shield, SHORT, CANCEL),
+    (AIOHTTP, f"{SHIELD}, {STAYS}", ways.shield, {}, {}),
+    (AIOHTTP, f"{SHIELD}, shutdown_timeout={SHORT_S}, {STAYS}", ways.shield, {}, SHORT_SHUTDOWN),
+    (QUART, f"plain await, {GONE}", ways.plain_await, {}, {}),
+    (QUART, f"{SHIELD}, {GONE}", ways.shield, {}, {}),
+    (QUART, f"{SHIELD}, {GONE}, {AFTER}", ways.shield, WAITING, {}),
+    (QUART, f"aiojobs shield, {GONE}", ways.aiojobs_shield, {}, {}),
+    (QUART, SHIELD_SHORT, ways.aiojobs_shield, SHORT, {}),
+    (QUART, f"{SHIELD}, {STAYS}", ways.shield, {}, {}),
+    (QUART, f"{SHIELD}, graceful_timeout={SHORT_S}, {STAYS}", ways.shield, {}, SHORT_GRACE),
 )
-"""The same with options of the server last."""
+SAVING: dict[str, Callable[..., App]] = {AIOHTTP: ways.aiohttp_saving, QUART: ways.quart_saving}
 
-
-def _begin(stack: str, way: Way, kept: dict[str, Any], options: dict[str, Any]) -> Begin:
-    application = aiohttp_saving if stack == AIOHTTP else quart_saving
-    return serving(partial(application, way, **kept), **options)
-
-
-for stack, setting, way, kept in BACKGROUND_ROWS:
-    experiment(
-        "background-save-at-shutdown", stack, setting, _begin(stack, way, kept, {}), leaves=True
-    )(stop_meanwhile)
-for stack, setting, way, kept, options in SHIELD_ROWS:
-    experiment(
-        "shielded-save-at-shutdown",
-        stack,
-        setting,
-        _begin(stack, way, kept, options),
-        leaves=GONE in setting,
-    )(stop_meanwhile)
+for question, rows in (
+    ("background-save-at-shutdown", IN_BACKGROUND),
+    ("shielded-save-at-shutdown", SHIELDED),
+):
+    for stack, setting, way, kept, options in rows:
+        begin = scene.serving(partial(SAVING[stack], way, **kept), **options)
+        experiment(question, stack, setting, begin, leaves=STAYS not in setting)(stop_meanwhile)

@@ -13,23 +13,12 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from aiohttp import web
-from quart import Quart
-
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    AIOHTTP,
-    CANCEL,
-    EMPTY_BODY,
-    FIN,
-    QUART,
-    Begin,
-    begins,
-    leave,
-    leaves,
-    serving,
-)
+from loopbench.loadtests.behaviour.disconnect import leaving as scene
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, FIN, Begin, leaves, serving
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
@@ -83,7 +72,7 @@ async def in_transaction(connection: sqlite3.Connection, between: Between) -> No
         connection.execute(INSERT, ("second",))
 
 
-async def handle(database: Database, save: Save) -> None:
+async def handle(save: Save, database: Database) -> str:
     """The inside of both handlers."""
 
     async def between() -> None:
@@ -94,6 +83,7 @@ async def handle(database: Database, save: Save) -> None:
         with closing(sqlite3.connect(database.file)) as connection:
             await save(connection, between)
         database.seen("handler finished")
+        return "saved"
     except asyncio.CancelledError:
         database.seen("handler cancelled")
         raise
@@ -101,29 +91,10 @@ async def handle(database: Database, save: Save) -> None:
         database.seen("over")
 
 
-def aiohttp_saving(save: Save, database: Database) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await handle(database, save)
-        return web.Response(text="saved")
-
-    app = web.Application()
-    app.router.add_post("/", handler)
-    return app
-
-
-def quart_saving(save: Save, database: Database) -> Quart:
-    app = Quart(__name__)
-
-    @app.post("/")
-    async def handler() -> str:
-        await handle(database, save)
-        return "saved"
-
-    return app
-
-
-def _with(save: Save, setting: str) -> list[tuple[str, str, Begin]]:
-    return begins(partial(aiohttp_saving, save), partial(quart_saving, save), setting)
+def _with(save: Save, setting: str) -> scene.Begins:
+    return scene.begins(
+        *scene.both(lambda database: {"/": partial(handle, save, database)}), setting
+    )
 
 
 @leaves("save-in-transaction", _with(separately, "a commit for each row"), FIN)
@@ -134,8 +105,8 @@ def ask_rows(begin: Begin, leaving: Leaving) -> Answer:
         database = Database(Path(folder) / "saves.sqlite")
         database.create()
         with begin(database) as server, Wire(server.port) as wire:
-            wire.request("POST", "/", EMPTY_BODY)
-            leave(wire, database.seen, leaving)
+            wire.request("POST", "/", scene.EMPTY_BODY)
+            scene.leave(wire, database.seen, leaving)
             if not database.seen.wait("over"):
                 raise TimeoutError("the handler never ended")
         count, (_, handler, *_rest) = database.rows, database.seen.events
@@ -157,13 +128,10 @@ _SETTLED_BOUND_S = 30.0
 
 WHOLE, HALF = "no pair is half-written", "some pairs are half-written"
 
+QUIET: dict[str, Any] = {"access_log": None}
 SERVERS: tuple[tuple[str, str, Begin], ...] = (
-    (AIOHTTP, "", serving(aiohttp_app.create_app, access_log=None)),
-    (
-        AIOHTTP,
-        "handler_cancellation=True, ",
-        serving(aiohttp_app.create_app, access_log=None, **CANCEL),
-    ),
+    (AIOHTTP, "", serving(aiohttp_app.create_app, **QUIET)),
+    (AIOHTTP, "handler_cancellation=True, ", serving(aiohttp_app.create_app, **QUIET, **CANCEL)),
     (QUART, "", serving(quart_app.create_app)),
 )
 

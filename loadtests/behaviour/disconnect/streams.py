@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    FIN,
-    QUART,
-    WITHHELD,
-    Begin,
-    begins,
-    console,
-    leave,
-    leaves,
-    serving,
-    shown,
-    withheld,
-)
+from loopbench.loadtests.behaviour.disconnect import leaving as scene
+from loopbench.loadtests.behaviour.disconnect.leaving import FIN, Begin, begins, both, leave, leaves
+from loopbench.loadtests.behaviour.framework.applications import Work, aiohttp_app
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
@@ -49,45 +39,21 @@ STREAM_PIECES = 50
 BETWEEN_S = 0.02
 
 
-def aiohttp_stream(seen: Seen) -> web.Application:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        with noted(seen):
-            for _ in range(STREAM_PIECES):
-                await answer.write(b"x" * 1000)
-                seen("piece")
-                await asyncio.sleep(BETWEEN_S)
-        return answer
+def stream(seen: Seen) -> dict[str, Work]:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(STREAM_PIECES):
+            yield b"x" * 1000
+            seen("piece")
+            await asyncio.sleep(BETWEEN_S)
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+    return {"/": pieces}
 
 
-def quart_stream(seen: Seen) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> AsyncGenerator[bytes, None]:
-        async def pieces() -> AsyncGenerator[bytes, None]:
-            with noted(seen):
-                for _ in range(STREAM_PIECES):
-                    yield b"x" * 1000
-                    seen("piece")
-                    await asyncio.sleep(BETWEEN_S)
-
-        return pieces()
-
-    return app
+STREAM = both(stream, noted)
 
 
-def quart_stream_withheld(seen: Seen) -> Quart:
-    return withheld(quart_stream(seen))
-
-
-@leaves("stream-ends", begins(aiohttp_stream, quart_stream))
-@leaves("stream-ends", [(QUART, WITHHELD, serving(quart_stream_withheld))], FIN_AND_RST)
+@leaves("stream-ends", begins(*STREAM))
+@leaves("stream-ends", scene.not_told(STREAM[1]), FIN_AND_RST)
 def ask_stream(begin: Begin, leaving: Leaving) -> Answer:
     """Leave after the first pieces, and see what ends the stream, and whether it cleans up."""
     seen = Seen()
@@ -136,72 +102,25 @@ class Writing:
             self.seen("written")
             await asyncio.sleep(0.01)
 
+    async def whole(self) -> str:
+        """An answer in one."""
+        await self.wait()
+        return "x" * self.size
+
     @property
     def end(self) -> str:
         """What ended the writing."""
         return next(one for one in self.seen.events if one not in ("begun", "written", "over"))
 
 
-def aiohttp_pieces(writing: Writing) -> web.Application:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        with noted(writing.seen):
-            async for piece in writing.pieces():
-                await answer.write(piece)
-        return answer
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def aiohttp_whole(writing: Writing) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        with noted(writing.seen):
-            await writing.wait()
-            return web.Response(body=b"x" * writing.size)
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_pieces(writing: Writing) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> AsyncGenerator[bytes, None]:
-        async def pieces() -> AsyncGenerator[bytes, None]:
-            with noted(writing.seen):
-                async for piece in writing.pieces():
-                    yield piece
-
-        return pieces()
-
-    return app
-
-
-def quart_pieces_withheld(writing: Writing) -> Quart:
-    return withheld(quart_pieces(writing))
-
-
-def quart_whole(writing: Writing) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> bytes:
-        with noted(writing.seen):
-            await writing.wait()
-            return b"x" * writing.size
-
-    return app
+def _noted(writing: Writing) -> AbstractContextManager[None]:
+    return noted(writing.seen)
 
 
 def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Writing, str]:
     """Leave before anything is written, then let the handler go on; and what the console shows."""
     writing = Writing()
-    with console() as lines:
+    with scene.console() as lines:
         with begin(writing) as server, Wire(server.port) as wire:
             wire.request("GET", "/")
             leave(wire, writing.seen, leaving)
@@ -209,14 +128,16 @@ def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Writing, str]:
             server.loop.call_soon_threadsafe(writing.go.set)
             if not writing.seen.wait("over"):
                 raise TimeoutError("the handler never ended")
-        return writing, shown(lines())
+        return writing, scene.shown(lines())
 
 
 WRITE = "response-write-after-leave"
+IN_PIECES = both(lambda writing: {"/": writing.pieces}, _noted)
+WHOLE = both(lambda writing: {"/": writing.whole}, _noted)
 
 
-@leaves(WRITE, begins(aiohttp_pieces, quart_pieces))
-@leaves(WRITE, [(QUART, WITHHELD, serving(quart_pieces_withheld))], FIN_AND_RST)
+@leaves(WRITE, begins(*IN_PIECES))
+@leaves(WRITE, scene.not_told(IN_PIECES[1]), FIN_AND_RST)
 def ask_pieces(begin: Begin, leaving: Leaving) -> Answer:
     """What a handler gets that writes its answer piece by piece."""
     writing, printed = _leave_first(begin, leaving)
@@ -230,7 +151,7 @@ def ask_pieces(begin: Begin, leaving: Leaving) -> Answer:
     return Answer(words, f"{written} of {PIECES} pieces were written; {ended}; {printed}")
 
 
-@leaves(WRITE, begins(aiohttp_whole, quart_whole, "an answer in one"), FIN)
+@leaves(WRITE, begins(*WHOLE, "an answer in one"), FIN)
 def ask_whole(begin: Begin, leaving: Leaving) -> Answer:
     """What a handler gets that returns its answer."""
     writing, printed = _leave_first(begin, leaving)
@@ -239,7 +160,7 @@ def ask_whole(begin: Begin, leaving: Leaving) -> Answer:
     return Answer(words.get(ended, f"raises {ended}"), f"{ended}; {printed}")
 
 
-@leaves(WRITE, begins(aiohttp_pieces, quart_pieces, "in a write that is stuck"))
+@leaves(WRITE, begins(*IN_PIECES, "in a write that is stuck"))
 def ask_blocked(begin: Begin, leaving: Leaving) -> Answer:
     """Read nothing until the handler is stuck in a write, then leave."""
     writing = Writing(size=LARGE)
@@ -305,9 +226,7 @@ def aiohttp_reading(
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=await _reading(seen, reading(request)))
 
-    app = web.Application()
-    app.router.add_post("/", handler)
-    return app
+    return aiohttp_app(web.post("/", handler))
 
 
 def quart_reading(seen: Seen, reading: Callable[[], Awaitable[int]] = get_data) -> Quart:
@@ -320,17 +239,15 @@ def quart_reading(seen: Seen, reading: Callable[[], Awaitable[int]] = get_data) 
     return app
 
 
-IN_PIECES = begins(
-    partial(aiohttp_reading, reading=chunks), partial(quart_reading, reading=body), "read in pieces"
-)
+READ_IN_PIECES = partial(aiohttp_reading, reading=chunks), partial(quart_reading, reading=body)
 
 
 @leaves("request-body-unread", begins(aiohttp_reading, quart_reading))
-@leaves("request-body-unread", IN_PIECES, FIN)
+@leaves("request-body-unread", begins(*READ_IN_PIECES, "read in pieces"), FIN)
 def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
     """Announce a body, send the first of it, and leave."""
     seen = Seen()
-    with console() as lines:
+    with scene.console() as lines:
         with begin(seen) as server, Wire(server.port) as wire:
             wire.request("POST", "/", [("Content-Length", str(LENGTH))])
             wire.send(SENT)
@@ -340,9 +257,10 @@ def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
         ended = seen.events[1]
         words = f"reads {ended}" if ended.endswith(" bytes") else f"raises {ended}"
         logged = "an error on the console" if lines() else "nothing on the console"
+        sent = f"{len(SENT)} of {LENGTH} bytes were sent"
         return Answer(
             f"{words}, {logged}",
-            f"{len(SENT)} of {LENGTH} bytes were sent; {', '.join(seen.events)}; {shown(lines())}",
+            f"{sent}; {', '.join(seen.events)}; {scene.shown(lines())}",
         )
 
 
@@ -350,40 +268,20 @@ EVENTS = 8
 APART_S = 0.5
 
 
-def aiohttp_events(seen: Seen) -> web.Application:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await answer.prepare(request)
-        with noted(seen):
-            for number in range(EVENTS):
-                await answer.write(b"data: %d\n\n" % number)
-                seen("event")
-                await asyncio.sleep(APART_S)
-        return answer
+def events(seen: Seen) -> dict[str, Work]:
+    async def each() -> AsyncIterator[bytes]:
+        for number in range(EVENTS):
+            yield b"data: %d\n\n" % number
+            seen("event")
+            await asyncio.sleep(APART_S)
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+    return {"/": each}
 
 
-def quart_events(seen: Seen) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> tuple[AsyncGenerator[bytes, None], dict[str, str]]:
-        async def events() -> AsyncGenerator[bytes, None]:
-            with noted(seen):
-                for number in range(EVENTS):
-                    yield b"data: %d\n\n" % number
-                    seen("event")
-                    await asyncio.sleep(APART_S)
-
-        return events(), {"Content-Type": "text/event-stream"}
-
-    return app
+SENT_EVENTS = both(events, noted, {"Content-Type": "text/event-stream"})
 
 
-@leaves("server-sent-events", begins(aiohttp_events, quart_events))
+@leaves("server-sent-events", begins(*SENT_EVENTS))
 def ask_events(begin: Begin, leaving: Leaving) -> Answer:
     """Leave soon after an event, and see how many more are made before the sender learns of it."""
     seen = Seen()
