@@ -20,18 +20,14 @@ from quart import Quart
 
 from loopbench.loadtests.behaviour.blocking.beside import asking, beside
 from loopbench.loadtests.behaviour.dispatch.pools import set_pool
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import (
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 BLOCKERS = 12
 BLOCK_S = 0.1
 HEAD_START_S = 0.025
@@ -64,29 +60,29 @@ async def in_executor(plain: Callable[[], Any]) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, plain)
 
 
-def aiohttp_blocking(
-    way: Way, blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None
-) -> web.Application:
+def works(way: Way, blocks: Blocks, *, innocent_too: bool = False) -> dict[str, Work]:
     """innocent_too: the innocent one's plain code is run in that way as well."""
 
-    def told() -> str:
-        return f"{blocks.done}"
-
-    async def blocking(_: web.Request) -> web.Response:
+    async def blocking() -> str:
         await way(blocks.block)
-        return web.Response()
+        return ""
 
-    async def innocent(_: web.Request) -> web.Response:
-        return web.Response(text=await (way if innocent_too else directly)(told))
+    async def innocent() -> str:
+        done: str = await (way if innocent_too else directly)(lambda: f"{blocks.done}")
+        return done
 
-    app = web.Application()
+    return {"/blocking": blocking, "/innocent": innocent}
+
+
+def aiohttp_blocking(
+    way: Way, blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None
+) -> App:
+    app = applications.aiohttp_answering(works(way, blocks, innocent_too=innocent_too))
     app.on_startup.append(partial(set_pool, threads))
-    app.router.add_get("/blocking", blocking)
-    app.router.add_get("/innocent", innocent)
     return app
 
 
-def aiohttp_plain(blocks: Blocks) -> web.Application:
+def aiohttp_plain(_: Way, blocks: Blocks) -> App:
     """aiohttp's deprecated handlers."""
 
     def blocking(_: web.Request) -> Any:
@@ -102,22 +98,13 @@ def aiohttp_plain(blocks: Blocks) -> web.Application:
     return app
 
 
-def quart_blocking(way: Way, blocks: Blocks) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/blocking")
-    async def blocking() -> str:
-        await way(blocks.block)
-        return ""
-
-    @app.get("/innocent")
-    async def innocent() -> str:
-        return f"{blocks.done}"
-
-    return app
+def quart_blocking(way: Way, blocks: Blocks) -> App:
+    return applications.quart_answering(works(way, blocks))
 
 
-def quart_sync(blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None) -> Quart:
+def quart_sync(
+    _: Way, blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None
+) -> App:
     """The blocking one is a sync route; innocent_too: the innocent one as well."""
     app = Quart(__name__)
     app.before_serving(partial(set_pool, threads))
@@ -137,35 +124,27 @@ def quart_sync(blocks: Blocks, *, innocent_too: bool = False, threads: int | Non
     return app
 
 
-BLOCKING: Variants = {
-    AIOHTTP: {
-        "time.sleep in an async route": partial(aiohttp_blocking, directly),
-        "asyncio.to_thread": partial(aiohttp_blocking, asyncio.to_thread),
-        "run_in_executor": partial(aiohttp_blocking, in_executor),
-        "time.sleep in a plain function": aiohttp_plain,
-    },
-    QUART: {
-        "time.sleep in an async route": partial(quart_blocking, directly),
-        "asyncio.to_thread": partial(quart_blocking, asyncio.to_thread),
-        "run_in_executor": partial(quart_blocking, in_executor),
-        "time.sleep in a plain function, which is a sync route": quart_sync,
-    },
+WAYS: dict[str, Way] = {
+    "time.sleep in an async route": directly,
+    "asyncio.to_thread": asyncio.to_thread,
+    "run_in_executor": in_executor,
 }
-SHARING: tuple[tuple[str, str, Callable[..., App]], ...] = (
-    (AIOHTTP, "asyncio.to_thread", partial(aiohttp_blocking, asyncio.to_thread)),
-    (QUART, "time.sleep in a sync route", quart_sync),
-)
-"""What makes the innocent request wait for a thread of the pool as well."""
+neighbour = partial(experiment, "innocent-neighbour", alone=True)
 
 
-@variants("innocent-neighbour", BLOCKING, alone=True)
-def ask_innocent(application: Callable[[Blocks], App], threads: int | None = None) -> Answer:
+@experiments("innocent-neighbour", {AIOHTTP: aiohttp_blocking}, WAYS, alone=True)
+@neighbour(AIOHTTP, "time.sleep in a plain function", aiohttp_plain, directly)
+@experiments("innocent-neighbour", {QUART: quart_blocking}, WAYS, alone=True)
+@neighbour(QUART, "time.sleep in a plain function, which is a sync route", quart_sync, directly)
+def ask_innocent(
+    application: Callable[[Way, Blocks], App], way: Way, threads: int | None = None
+) -> Answer:
     """Send the twelve, then the innocent one, and count how many blocks were done when it ran.
 
     threads: how many blocks there can be at a time, where the innocent one waits for a thread.
     """
     blocks = Blocks()
-    with serve(application(blocks)) as server, ExitStack() as stack:
+    with serve(application(way, blocks)) as server, ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.port)) for _ in range(BLOCKERS)]
         innocent = stack.enter_context(Wire(server.port))
         for wire in wires:
@@ -183,11 +162,17 @@ def ask_innocent(application: Callable[[Blocks], App], threads: int | None = Non
     )
 
 
-for stack, way, sharing in SHARING:
+SHARING: tuple[tuple[str, str, Callable[..., App], Way], ...] = (
+    (AIOHTTP, "asyncio.to_thread", aiohttp_blocking, asyncio.to_thread),
+    (QUART, "time.sleep in a sync route", quart_sync, directly),
+)
+"""What makes the innocent request wait for a thread of the pool as well."""
+
+for stack, how, sharing, way in SHARING:
     for threads in (4, 6, 20):
         shared = partial(sharing, innocent_too=True, threads=threads)
-        setting = f"{way}, the innocent one too, {threads} threads"
-        experiment("innocent-neighbour", stack, setting, shared, threads, alone=True)(ask_innocent)
+        setting = f"{how}, the innocent one too, {threads} threads"
+        neighbour(stack, setting, shared, way, threads)(ask_innocent)
 
 
 def behind(done: int, threads: int | None) -> str:
@@ -245,41 +230,27 @@ def processes() -> Iterator[Compute]:
         yield in_process
 
 
-def aiohttp_computing(way: Compute, computation: Callable[[], None], seen: Seen) -> web.Application:
-    async def busy(_: web.Request) -> web.Response:
-        seen("computing")
-        await way(computation)
-        seen("computed")
-        return web.Response()
-
-    async def innocent(_: web.Request) -> web.Response:
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_get("/busy", busy)
-    app.router.add_get("/", innocent)
-    return app
+async def innocent() -> str:
+    return ""
 
 
-def quart_computing(way: Compute, computation: Callable[[], None], seen: Seen) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/busy")
+def computing(
+    answering: Callable[[dict[str, Work]], App],
+    way: Compute,
+    computation: Callable[[], None],
+    seen: Seen,
+) -> App:
     async def busy() -> str:
         seen("computing")
         await way(computation)
         seen("computed")
         return ""
 
-    @app.get("/")
-    async def innocent() -> str:
-        return ""
-
-    return app
+    return answering({"/busy": busy, "/": innocent})
 
 
-def quart_sync_computing(_: Compute, computation: Callable[[], None], seen: Seen) -> Quart:
-    app = Quart(__name__)
+def in_sync_route(_: Compute, computation: Callable[[], None], seen: Seen) -> App:
+    app = applications.quart_answering({"/": innocent})
 
     @app.get("/busy")
     def busy() -> str:
@@ -288,32 +259,18 @@ def quart_sync_computing(_: Compute, computation: Callable[[], None], seen: Seen
         seen("computed")
         return ""
 
-    @app.get("/")
-    async def innocent() -> str:
-        return ""
-
     return app
 
 
 Ways = Callable[[], AbstractContextManager[Compute]]
-
-
-def directly_on_the_loop() -> AbstractContextManager[Compute]:
-    return nullcontext(on_the_loop)
-
-
-def in_a_thread() -> AbstractContextManager[Compute]:
-    return nullcontext(asyncio.to_thread)
-
-
-COMPUTING = {AIOHTTP: aiohttp_computing, QUART: quart_computing}
+COMPUTING = {stack: partial(computing, answering) for stack, answering in ANSWERING.items()}
 PLACES: dict[str, Ways] = {
-    "Python code on the loop": directly_on_the_loop,
+    "Python code on the loop": lambda: nullcontext(on_the_loop),
     "Python code in a ProcessPoolExecutor": processes,
 }
 THREADS: tuple[tuple[str, str, Callable[..., App], Ways], ...] = (
-    (AIOHTTP, "in a thread", aiohttp_computing, in_a_thread),
-    (QUART, "in a sync route", quart_sync_computing, directly_on_the_loop),
+    (AIOHTTP, "in a thread", COMPUTING[AIOHTTP], lambda: nullcontext(asyncio.to_thread)),
+    (QUART, "in a sync route", in_sync_route, PLACES["Python code on the loop"]),
 )
 COMPUTATIONS = {
     "Python code": in_python,
@@ -352,9 +309,8 @@ def ask_computing(
     )
 
 
-for stack, where, computing, ways in THREADS:
+in_thread = partial(experiment, "computing-thread", alone=True)
+for stack, where, application, ways in THREADS:
     for name, computation in COMPUTATIONS.items():
         setting = f"{name} {where}"
-        experiment("computing-thread", stack, setting, computing, ways, computation, alone=True)(
-            ask_computing
-        )
+        in_thread(stack, setting, application, ways, computation)(ask_computing)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from typing import Any
 
 from aiohttp import web
-from quart import Quart, websocket
+from quart import websocket
 
 from loopbench.loadtests.behaviour.blocking.beside import beside
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
@@ -21,80 +25,59 @@ from loopbench.loadtests.behaviour.order.layers import shake_hands
 PIECE = "hello " * 10
 
 
-def aiohttp_streaming(sleep_s: float | None) -> web.Application:
-    async def stream(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
+Send = Callable[[str], Awaitable[None]]
+Push = Callable[[Send], Awaitable[None]]
+Opening = Callable[[Wire], object]
+"""What a client says first."""
+
+
+async def innocent() -> str:
+    return "served"
+
+
+def streaming(sleep_s: float | None) -> dict[str, Work]:
+    async def pieces() -> AsyncIterator[bytes]:
         while True:
-            await response.write(PIECE.encode())
+            yield PIECE.encode()
             if sleep_s is not None:
                 await asyncio.sleep(sleep_s)
 
-    async def innocent(_: web.Request) -> web.Response:
-        return web.Response(text="served")
-
-    app = web.Application()
-    app.router.add_get("/stream", stream)
-    app.router.add_get("/", innocent)
-    return app
+    return {"/stream": pieces, "/": innocent}
 
 
-def quart_streaming(sleep_s: float | None) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/stream")
-    async def stream() -> AsyncIterator[bytes]:
-        async def pieces() -> AsyncIterator[bytes]:
-            while True:
-                yield PIECE.encode()
-                if sleep_s is not None:
-                    await asyncio.sleep(sleep_s)
-
-        return pieces()
-
-    @app.get("/")
-    async def innocent() -> str:
-        return "served"
-
-    return app
+async def pushing(sleep_s: float | None, send: Send) -> None:
+    while True:
+        await send(PIECE)
+        if sleep_s is not None:
+            await asyncio.sleep(sleep_s)
 
 
-def aiohttp_pushing(sleep_s: float | None) -> web.Application:
-    async def push(request: web.Request) -> web.StreamResponse:
+def aiohttp_socket(push: Push) -> App:
+    """A WebSocket at /push, through which `push` sends."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        while not socket.closed:
-            await socket.send_str(PIECE)
-            if sleep_s is not None:
-                await asyncio.sleep(sleep_s)
+        await push(socket.send_str)
         return socket
 
-    async def innocent(_: web.Request) -> web.Response:
-        return web.Response(text="served")
-
-    app = web.Application()
-    app.router.add_get("/push", push)
-    app.router.add_get("/", innocent)
+    app = applications.aiohttp_answering({"/": innocent})
+    app.router.add_get("/push", handler)
     return app
 
 
-def quart_pushing(sleep_s: float | None) -> Quart:
-    app = Quart(__name__)
+def quart_socket(push: Push) -> App:
+    """The same."""
+    app = applications.quart_answering({"/": innocent})
 
     @app.websocket("/push")
-    async def push() -> None:
-        while True:
-            await websocket.send(PIECE)
-            if sleep_s is not None:
-                await asyncio.sleep(sleep_s)
-
-    @app.get("/")
-    async def innocent() -> str:
-        return "served"
+    async def handler() -> None:
+        await push(websocket.send)
 
     return app
 
 
+SOCKETS = {AIOHTTP: aiohttp_socket, QUART: quart_socket}
 PATIENCE_S = 1.5
 """How long an answer is waited for; far less than it takes to fill all buffers on the way."""
 FLOWING_S = 0.2
@@ -103,12 +86,7 @@ FULL_S = 15.0
 """How long it may take, on a busy machine, until all buffers on the way are full."""
 
 
-def ask_pushed(
-    application: Callable[[], App],
-    opening: Callable[[Wire], object],
-    *,
-    reads_on: bool = True,
-) -> Answer:
+def ask_pushed(application: Callable[[], App], opening: Opening, reads_on: bool) -> Answer:
     """Ask for a page while a client in a process of its own is sent things without end.
 
     opening: what the client says first. reads_on: it reads as fast as it can; else it stops.
@@ -154,7 +132,7 @@ def stop_reading(parent: Connection, read: int) -> None:
         parent.send(read)
 
 
-def receiving(opening: Callable[[Wire], object], then: Then, parent: Connection) -> None:
+def receiving(opening: Opening, then: Then, parent: Connection) -> None:
     """The client: told the port, it says when the first bytes are there. It leaves when the
     experiment closes the connection to it."""
     read = 0
@@ -183,25 +161,22 @@ def ask_socket(wire: Wire) -> None:
     shake_hands(wire, "/push")
 
 
-Push = Callable[[float | None], App]
-PUSHING: tuple[tuple[str, str, Push, Callable[[Wire], object]], ...] = (
-    ("stream-push", "aiohttp", aiohttp_streaming, ask_stream),
-    ("stream-push", "quart-hypercorn", quart_streaming, ask_stream),
-    ("websocket-push", "aiohttp", aiohttp_pushing, ask_socket),
-    ("websocket-push", "quart-hypercorn", quart_pushing, ask_socket),
+def sending(sleep_s: float | None) -> Push:
+    return partial(pushing, sleep_s)
+
+
+PUSHING: tuple[tuple[str, Mapping[str, Callable[..., App]], Callable[..., Any], Opening], ...] = (
+    ("stream-push", ANSWERING, streaming, ask_stream),
+    ("websocket-push", SOCKETS, sending, ask_socket),
 )
-for question, stack, push, opening in PUSHING:
-    for setting, sleep_s, reads_on in SETTINGS:
-        experiment(
-            question,
-            stack,
-            setting,
-            partial(push, sleep_s),
-            opening,
-            reads_on=reads_on,
-            bound_s=2 * FULL_S,
-            alone=reads_on,
-        )(ask_pushed)
+"""Question, applications, what they do when it sleeps for so long between, and the opening."""
+
+for question, stacks, pushes, opening in PUSHING:
+    flood = partial(experiment, question, bound_s=2 * FULL_S)
+    for stack, application in stacks.items():
+        for setting, sleep_s, reads_on in SETTINGS:
+            pushed = partial(application, pushes(sleep_s))
+            flood(stack, setting, pushed, opening, reads_on, alone=reads_on)(ask_pushed)
 
 
 LARGE = "x" * 2**16
@@ -209,46 +184,24 @@ MOST_MB = 64
 """Far more than what all buffers on the way to a client hold together."""
 
 
+@dataclass(slots=True)
 class Sent:
     """How much a handler has sent."""
 
-    def __init__(self) -> None:
-        self.size = 0
+    size: int = 0
+
+    async def push(self, send: Send) -> None:
+        """Send all that there is, and count it."""
+        while self.size < MOST_MB * 10**6:
+            await send(LARGE)
+            self.size += len(LARGE)
 
 
-def aiohttp_sending(sent: Sent) -> web.Application:
-    async def push(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        while sent.size < MOST_MB * 10**6:
-            await socket.send_str(LARGE)
-            sent.size += len(LARGE)
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/push", push)
-    return app
-
-
-def quart_sending(sent: Sent) -> Quart:
-    app = Quart(__name__)
-
-    @app.websocket("/push")
-    async def push() -> None:
-        while sent.size < MOST_MB * 10**6:
-            await websocket.send(LARGE)
-            sent.size += len(LARGE)
-
-    return app
-
-
-@experiments(
-    "websocket-unread", {"aiohttp": aiohttp_sending, "quart-hypercorn": quart_sending}, bound_s=30
-)
-def ask_unread(application: Callable[[Sent], App]) -> Answer:
+@experiments("websocket-unread", SOCKETS, bound_s=30)
+def ask_unread(application: Callable[..., App]) -> Answer:
     """Open a WebSocket, read nothing of it, and see whether sending comes to wait."""
     sent = Sent()
-    with serve(application(sent)) as server, Wire(server.port) as wire:
+    with serve(application(sent.push)) as server, Wire(server.port) as wire:
         shake_hands(wire, "/push")
         before = -1
         while before != sent.size and sent.size < MOST_MB * 10**6:

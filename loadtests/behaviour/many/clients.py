@@ -13,37 +13,32 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.applications import (
+    AIOHTTP,
+    ANSWERING,
+    QUART,
+    Work,
+    aiohttp_answering,
+    aiohttp_app,
+)
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
-
 PAGES = 5
 """As many as the smallest default pool has threads."""
 
 
-def aiohttp_crowded(crowd: Crowd) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
+def held(crowd: Crowd) -> dict[str, Work]:
+    """An answer that is there when nobody new has asked for a while."""
+
+    async def page() -> str:
         await crowd.hold_async()
-        return web.Response()
+        return "page"
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_crowded(crowd: Crowd) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        await crowd.hold_async()
-        return ""
-
-    return app
+    return {"/": page}
 
 
 async def _page(session: aiohttp.ClientSession, url: str) -> int:
@@ -106,23 +101,9 @@ FetchAll = Callable[[str], Awaitable[int]]
 """Fetches the pages at that address; how many letters they have together."""
 
 
-def aiohttp_fetching(fetch: FetchAll, url: str) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(text=str(await fetch(url)))
-
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
-
-
-def quart_fetching(fetch: FetchAll, url: str) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        return str(await fetch(url))
-
-    return app
+async def letters(fetch: FetchAll, url: str) -> str:
+    """The work of the handler."""
+    return str(await fetch(url))
 
 
 WAYS: dict[str, FetchAll] = {
@@ -135,27 +116,14 @@ WAYS: dict[str, FetchAll] = {
 }
 
 
-def paged(crowd: Crowd) -> web.Application:
-    """The other server: it answers when nobody new has asked for a while."""
-
-    async def page(_: web.Request) -> web.Response:
-        await crowd.hold_async()
-        return web.Response(text="page")
-
-    app = web.Application()
-    app.router.add_get("/", page)
-    return app
-
-
-@experiments("client-gather", {AIOHTTP: aiohttp_fetching, QUART: quart_fetching}, WAYS)
-def ask_gather(application: Callable[[FetchAll, str], App], fetch: FetchAll) -> Answer:
+@experiments("client-gather", ANSWERING, WAYS)
+def ask_gather(application: Callable[..., App], fetch: FetchAll) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
     crowd = Crowd(0.2)
-    with (
-        serve(paged(crowd)) as other,
-        serve(application(fetch, f"http://127.0.0.1:{other.port}/")) as server,
-    ):
-        reply = get(server.port, "/")
+    with serve(aiohttp_answering(held(crowd))) as other:
+        work = partial(letters, fetch, f"http://127.0.0.1:{other.port}/")
+        with serve(application({"/": work})) as server:
+            reply = get(server.port, "/")
     if reply.text != str(PAGES * len("page")):
         raise ValueError(f"the handler fetched {reply.text} letters")
     words = {1: "one after another", PAGES: "all at once"}
@@ -177,9 +145,7 @@ def noting_ports(ports: list[int]) -> web.Application:
         ports.append(int(peer[1]))
         return web.Response(text="page")
 
-    app = web.Application()
-    app.router.add_get("/", page)
-    return app
+    return aiohttp_app(web.get("/", page))
 
 
 Fetch = Callable[[aiohttp.ClientSession, str], Awaitable[str]]
@@ -206,9 +172,8 @@ def aiohttp_session(fetch: Fetch, url: str) -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=await fetch(request.app[key], url))
 
-    app = web.Application()
+    app = aiohttp_app(web.get("/", handler))
     app.cleanup_ctx.append(session)
-    app.router.add_get("/", handler)
     return app
 
 
@@ -278,15 +243,14 @@ LIMITS: dict[str, tuple[int, dict[str, int]]] = {
 }
 
 
-@experiments(
-    "connections-limit", {AIOHTTP: aiohttp_crowded, QUART: quart_crowded}, LIMITS, sensitive=True
-)
-def ask_limit(application: Callable[[Crowd], App], limited: tuple[int, dict[str, int]]) -> Answer:
+@experiments("connections-limit", ANSWERING, LIMITS, sensitive=True)
+def ask_limit(application: Callable[..., App], limited: tuple[int, dict[str, int]]) -> Answer:
     """limited: how many servers, and the limits of the connector that is not the default one."""
     servers, limits = limited
     crowd = Crowd()
     with ExitStack() as stack:
-        ports = [stack.enter_context(serve(application(crowd))).port for _ in range(servers)]
+        others = [serve(application(held(crowd))) for _ in range(servers)]
+        ports = [stack.enter_context(other).port for other in others]
         asyncio.run(_fetch_all(ports, limits))
     count = servers * EACH
     return Answer(

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 from quart import Quart, request
 
 from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
+from loopbench.loadtests.behaviour.framework import http2_client
+from loopbench.loadtests.behaviour.framework.applications import (
+    AIOHTTP,
+    QUART,
+    aiohttp_answering,
+    aiohttp_app,
+    quart_answering,
+)
 from loopbench.loadtests.behaviour.framework.crowd import Inside
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import (
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
-from loopbench.loadtests.behaviour.framework.http2_client import answers, connected
+from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import NONE, Answer
 from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
 from loopbench.loadtests.behaviour.framework.servers import App, serve
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
 REQUESTS = 100
 WAIT_S = 0.5
@@ -35,7 +36,8 @@ SHORT_S = 0.02
 LARGER = 50
 """Threads; more than any machine's default."""
 
-Wait = Callable[[Inside], Awaitable[None]]
+Wait = Callable[[Inside], Any]
+"""How a handler waits: a coroutine function, or a plain one in a sync route."""
 
 
 async def sleeping(inside: Inside) -> None:
@@ -57,71 +59,56 @@ def plain(inside: Inside) -> None:
         time.sleep(WAIT_S)
 
 
-def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        await wait(inside)
-        return web.Response()
+async def answered(wait: Wait, inside: Inside) -> str:
+    """The work of the handler."""
+    await wait(inside)
+    return ""
 
-    app = web.Application()
-    app.router.add_get("/", handler)
+
+def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
+    app = aiohttp_answering({"/": partial(answered, wait, inside)})
     app.on_startup.append(partial(set_pool, threads))
     return app
 
 
-def quart_waiting(wait: Wait, inside: Inside) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        await wait(inside)
-        return ""
-
-    return app
+def quart_waiting(wait: Wait, inside: Inside) -> App:
+    return quart_answering({"/": partial(answered, wait, inside)})
 
 
-def sync_route(inside: Inside, *, threads: int | None = None) -> Quart:
+def sync_route(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
     app = Quart(__name__)
     app.before_serving(partial(set_pool, threads))
 
     @app.get("/")
     def handler() -> str:
-        plain(inside)
+        wait(inside)
         return ""
 
     return app
 
 
-SLEEPING: Variants = {
-    AIOHTTP: {"await asyncio.sleep(0.5)": partial(aiohttp_waiting, sleeping)},
-    QUART: {"await asyncio.sleep(0.5)": partial(quart_waiting, sleeping)},
-}
-BLOCKING: Variants = {
-    AIOHTTP: {f"time.sleep({SHORT_S}) in an async route": partial(aiohttp_waiting, blocking)},
-    QUART: {f"time.sleep({SHORT_S}) in an async route": partial(quart_waiting, blocking)},
-}
-IN_A_THREAD, IN_A_ROUTE = (
-    "time.sleep(0.5) through asyncio.to_thread",
-    "time.sleep(0.5) in a sync route",
-)
-IN_THREADS: Variants = {
-    AIOHTTP: {
-        IN_A_THREAD: partial(aiohttp_waiting, in_threads),
-        f"{IN_A_THREAD}, {LARGER} threads": partial(aiohttp_waiting, in_threads, threads=LARGER),
-    },
-    QUART: {
-        IN_A_ROUTE: sync_route,
-        f"{IN_A_ROUTE}, {LARGER} threads": partial(sync_route, threads=LARGER),
-    },
-}
+WAITING = {AIOHTTP: aiohttp_waiting, QUART: quart_waiting}
+SLEEPING = {"await asyncio.sleep(0.5)": sleeping}
+BLOCKING = {f"time.sleep({SHORT_S}) in an async route": blocking}
+IN_A_THREAD = "time.sleep(0.5) through asyncio.to_thread"
+IN_A_ROUTE = "time.sleep(0.5) in a sync route"
+MORE_IN_THREADS = partial(aiohttp_waiting, threads=LARGER)
+MORE_IN_ROUTES = partial(sync_route, threads=LARGER)
+hundred = partial(experiment, "hundred-handlers", bound_s=60, sensitive=True)
 
 
-@variants("hundred-handlers", SLEEPING, alone=True)
-@variants("hundred-handlers", BLOCKING, SHORT_S, sensitive=True)
-@variants("hundred-handlers", IN_THREADS, bound_s=60, sensitive=True)
-def ask_hundred(application: Callable[[Inside], App], wait_s: float = WAIT_S) -> Answer:
+@experiments("hundred-handlers", WAITING, SLEEPING, alone=True)
+@experiments("hundred-handlers", WAITING, BLOCKING, SHORT_S, sensitive=True)
+@hundred(AIOHTTP, IN_A_THREAD, aiohttp_waiting, in_threads)
+@hundred(AIOHTTP, f"{IN_A_THREAD}, {LARGER} threads", MORE_IN_THREADS, in_threads)
+@hundred(QUART, IN_A_ROUTE, sync_route, plain)
+@hundred(QUART, f"{IN_A_ROUTE}, {LARGER} threads", MORE_IN_ROUTES, plain)
+def ask_hundred(
+    application: Callable[[Wait, Inside], App], wait: Wait, wait_s: float = WAIT_S
+) -> Answer:
     """How many of the hundred were inside at once, and how long all of them took."""
     inside = Inside()
-    with serve(application(inside)) as server, ThreadPoolExecutor(REQUESTS) as clients:
+    with serve(application(wait, inside)) as server, ThreadPoolExecutor(REQUESTS) as clients:
         began = time.perf_counter()
         list(clients.map(lambda _: get(server.port, "/", 60.0), range(REQUESTS)))
         took_s = time.perf_counter() - began
@@ -149,9 +136,7 @@ def aiohttp_numbered(inside: Inside) -> web.Application:
             await asyncio.sleep(wait_s(int(number)))
         return web.Response(text=number)
 
-    app = web.Application()
-    app.router.add_get("/", handler)
-    return app
+    return aiohttp_app(web.get("/", handler))
 
 
 def quart_numbered(inside: Inside) -> Quart:
@@ -176,8 +161,9 @@ def pipelined(wire: Wire) -> list[str]:
 
 def in_streams(wire: Wire) -> list[str]:
     """HTTP/2 in the clear: a stream each. Raises NoAnswer where the server does not speak it."""
+    client = http2_client.connected()
     targets = [f"/?number={number}" for number in range(ON_ONE)]
-    return [body.decode() for _, body in answers(wire, connected(), targets)]
+    return [body.decode() for _, body in http2_client.answers(wire, client, targets)]
 
 
 Talk = Callable[[Wire], list[str]]

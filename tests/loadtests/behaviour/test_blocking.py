@@ -26,8 +26,9 @@ STACKS = (AIOHTTP, QUART)
 def shared(key: Key) -> Answer:
     """key: stack, size of the pool, nothing. How late the innocent one is that needs a thread."""
     stack, size, _ = key
-    sharing = partial(aiohttp_blocking, asyncio.to_thread) if stack == AIOHTTP else quart_sync
-    return ask_innocent(partial(sharing, innocent_too=True, threads=int(size)), int(size))
+    sharing = aiohttp_blocking if stack == AIOHTTP else quart_sync
+    application = partial(sharing, innocent_too=True, threads=int(size))
+    return ask_innocent(application, asyncio.to_thread, int(size))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
@@ -17,18 +18,12 @@ from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.servers import App
 from loopbench.loadtests.behaviour.many import clients, handlers
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
-
 STACKS = (AIOHTTP, QUART)
 
 
-BLOCKED: dict[str, Callable[..., App]] = {
-    AIOHTTP: partial(handlers.aiohttp_waiting, handlers.in_threads),
-    QUART: handlers.sync_route,
-}
-CROWDED: dict[str, Callable[[Crowd], App]] = {
-    AIOHTTP: clients.aiohttp_crowded,
-    QUART: clients.quart_crowded,
+BLOCKED: dict[str, tuple[Callable[..., App], handlers.Wait]] = {
+    AIOHTTP: (handlers.aiohttp_waiting, handlers.in_threads),
+    QUART: (handlers.sync_route, handlers.plain),
 }
 
 
@@ -36,8 +31,9 @@ def other(key: Key) -> Answer:
     """key: what is to be limited, stack, and to how many. How many there are at once then."""
     what, stack, most = key
     if what == "threads":
-        return handlers.ask_hundred(partial(BLOCKED[stack], threads=int(most)))
-    return clients.ask_limit(CROWDED[stack], (1, {"limit": int(most)}))
+        application, wait = BLOCKED[stack]
+        return handlers.ask_hundred(partial(application, threads=int(most)), wait)
+    return clients.ask_limit(ANSWERING[stack], (1, {"limit": int(most)}))
 
 
 @pytest.fixture(scope="module")
