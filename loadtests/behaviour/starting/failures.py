@@ -11,19 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 
 import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
+from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.starting.ports import (
-    aiohttp_app,
+    aiohttp_saying,
     get,
-    quart_app,
+    quart_saying,
     start_aiohttp,
     start_hypercorn,
 )
@@ -91,17 +93,19 @@ def while_serving(app: Quart, seen: Seen) -> None:
 FINALLY = ", runner.cleanup() in finally"
 
 
-@experiment("failing-startup-hook", "aiohttp", "on_startup and on_cleanup", signals)
-@experiment("failing-startup-hook", "aiohttp", "cleanup_ctx", cleanup_ctx)
-@experiment(
-    "failing-startup-hook", "aiohttp", f"on_startup and on_cleanup{FINALLY}", signals, cleanup=True
-)
-@experiment("failing-startup-hook", "aiohttp", f"cleanup_ctx{FINALLY}", cleanup_ctx, cleanup=True)
+SIGNALS = "on_startup and on_cleanup"
+failing = partial(experiment, "failing-startup-hook")
+
+
+@failing(AIOHTTP, SIGNALS, signals)
+@failing(AIOHTTP, "cleanup_ctx", cleanup_ctx)
+@failing(AIOHTTP, f"{SIGNALS}{FINALLY}", signals, cleanup=True)
+@failing(AIOHTTP, f"cleanup_ctx{FINALLY}", cleanup_ctx, cleanup=True)
 def fail_on_aiohttp(
     hooks: Callable[[web.Application, Seen], None], *, cleanup: bool = False
 ) -> Answer:
     async def start(port: int, seen: Seen) -> None:
-        app = aiohttp_app("hello")
+        app = aiohttp_saying()
         hooks(app, seen)
         if not cleanup:
             await start_aiohttp(app, port)
@@ -115,13 +119,11 @@ def fail_on_aiohttp(
     return asyncio.run(_ask(start))
 
 
-@experiment(
-    "failing-startup-hook", "quart-hypercorn", "before_serving and after_serving", serving_hooks
-)
-@experiment("failing-startup-hook", "quart-hypercorn", "while_serving", while_serving)
+@failing(QUART, "before_serving and after_serving", serving_hooks)
+@failing(QUART, "while_serving", while_serving)
 def fail_on_quart(hooks: Callable[[Quart, Seen], None]) -> Answer:
     async def start(port: int, seen: Seen) -> None:
-        app = quart_app("hello")
+        app = quart_saying()
         hooks(app, seen)
         started = await start_hypercorn(app, port)
         await asyncio.sleep(0.5)  # the start-up runs in the task
@@ -138,9 +140,7 @@ async def _ask(start: Callable[[int, Seen], Awaitable[None]]) -> Answer:
             await start(port, seen)
     except BaseException as error:
         raised = f"raises {type(error).__name__}"
-    cleaned = (
-        "the first is cleaned up" if "cleaned first" in seen else "the first is not cleaned up"
-    )
+    cleaned = f"the first is {'' if 'cleaned first' in seen else 'not '}cleaned up"
     serves = await asyncio.to_thread(get, port, 0.0)
     served = "it serves all the same" if serves else "it does not serve"
     return Answer(
@@ -158,7 +158,7 @@ def _taken(call: str, error: BaseException | None, seen: Seen) -> Answer:
 
 
 async def _taken_on_aiohttp(port: int, seen: Seen, cleanup: bool) -> Answer:
-    app = aiohttp_app("hello")
+    app = aiohttp_saying()
 
     async def hooks(_: web.Application) -> AsyncGenerator[None, None]:
         seen("started")
@@ -179,7 +179,7 @@ async def _taken_on_aiohttp(port: int, seen: Seen, cleanup: bool) -> Answer:
 
 
 async def _taken_on_quart(port: int, seen: Seen) -> Answer:
-    app = quart_app("hello")
+    app = quart_saying()
 
     @app.before_serving
     async def start() -> None:
@@ -201,20 +201,20 @@ async def _taken_on_quart(port: int, seen: Seen) -> Answer:
     return _taken("hypercorn.asyncio.serve", error, seen)
 
 
-@experiment("port-in-use", "aiohttp")
-@experiment("port-in-use", "aiohttp", "runner.cleanup() in finally", cleanup=True)
+@experiment("port-in-use", AIOHTTP)
+@experiment("port-in-use", AIOHTTP, "runner.cleanup() in finally", cleanup=True)
 def take_from_aiohttp(cleanup: bool = False) -> Answer:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return asyncio.run(_taken_on_aiohttp(taken.getsockname()[1], Seen(), cleanup))
 
 
-@experiment("port-in-use", "quart-hypercorn")
+@experiment("port-in-use", QUART)
 def take_from_quart() -> Answer:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return asyncio.run(_taken_on_quart(taken.getsockname()[1], Seen()))
 
 
-AIOHTTP = """
+RUN_APP = """
 import asyncio, os, sys
 from aiohttp import web
 async def hello(request):
@@ -229,7 +229,7 @@ app.on_cleanup.append(bye)
 web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
 """
 
-QUART = """
+APP_RUN = """
 import asyncio, os, sys
 from quart import Quart
 app = Quart("app")
@@ -244,22 +244,15 @@ app.run(host="127.0.0.1", port=int(sys.argv[1]))
 """
 
 
-RUNNERS = {
-    "aiohttp": {
-        "web.run_app, SIGTERM": (AIOHTTP, signal.SIGTERM),
-        "web.run_app, SIGINT": (AIOHTTP, signal.SIGINT),
-    },
-    "quart-hypercorn": {
-        "app.run, SIGTERM": (QUART, signal.SIGTERM),
-        "app.run, SIGINT": (QUART, signal.SIGINT),
-    },
-}
+runner = partial(experiment, "all-in-one-runner", bound_s=60)
 
 
-@variants("all-in-one-runner", RUNNERS, bound_s=60)
-def ask_runner(program: tuple[str, signal.Signals]) -> Answer:
+@runner(AIOHTTP, "web.run_app, SIGTERM", RUN_APP, signal.SIGTERM)
+@runner(AIOHTTP, "web.run_app, SIGINT", RUN_APP, signal.SIGINT)
+@runner(QUART, "app.run, SIGTERM", APP_RUN, signal.SIGTERM)
+@runner(QUART, "app.run, SIGINT", APP_RUN, signal.SIGINT)
+def ask_runner(code: str, number: signal.Signals) -> Answer:
     """Run it as a program of its own, ask it once, and send it a signal."""
-    code, number = program
     port = free_port()
     with subprocess.Popen(
         [sys.executable, "-c", code, str(port)],

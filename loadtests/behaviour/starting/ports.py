@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import hypercorn.asyncio
@@ -17,6 +18,8 @@ from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
 
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -75,41 +78,32 @@ async def start_hypercorn(app: Quart, port: int) -> Started:
     return Started(port, stop)
 
 
-def aiohttp_app(text: str) -> web.Application:
+async def _say(text: str) -> str:
+    return text
+
+
+def aiohttp_saying(text: str = "hello") -> web.Application:
     """GET / answers that text."""
-
-    async def hello(_: web.Request) -> web.Response:
-        return web.Response(text=text)
-
-    app = web.Application()
-    app.router.add_get("/", hello)
-    return app
+    return applications.aiohttp_answering({"/": partial(_say, text)})
 
 
-def quart_app(text: str) -> Quart:
-    """GET / answers that text."""
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def hello() -> str:
-        return text
-
-    return app
+def quart_saying(text: str = "hello") -> Quart:
+    """The same."""
+    return applications.quart_answering({"/": partial(_say, text)})
 
 
 async def on_aiohttp(text: str, port: int) -> Started:
     """A server that answers that text."""
-    return await start_aiohttp(aiohttp_app(text), port)
+    return await start_aiohttp(aiohttp_saying(text), port)
 
 
 async def on_hypercorn(text: str, port: int) -> Started:
     """A server that answers that text."""
-    return await start_hypercorn(quart_app(text), port)
+    return await start_hypercorn(quart_saying(text), port)
 
 
 Start = Callable[[str, int], Coroutine[Any, Any, Started]]
-
-STARTS: dict[str, Start] = {"aiohttp": on_aiohttp, "quart-hypercorn": on_hypercorn}
+STARTS: dict[str, Start] = {AIOHTTP: on_aiohttp, QUART: on_hypercorn}
 
 TIMES = 3
 
@@ -176,51 +170,44 @@ def _client(port: int, seen: Seen, refused: list[bool]) -> None:
         seen("answered")
 
 
-async def _hook(seen: Seen) -> None:
-    seen("hook begun")
-    await asyncio.sleep(HOOK_S)
-    seen("hook done")
-
-
-async def _aiohttp_hooked(port: int, seen: Seen) -> None:
-    app = aiohttp_app("hello")
-
-    async def hook(_: object) -> None:
-        await _hook(seen)
-
+async def _aiohttp_hooked(port: int, hook: Hook) -> Started:
+    app = aiohttp_saying()
     app.on_startup.append(hook)
-    started = await start_aiohttp(app, port)
+    return await start_aiohttp(app, port)
+
+
+async def _quart_hooked(port: int, hook: Hook) -> Started:
+    app = quart_saying()
+    app.before_serving(hook)
+    return await start_hypercorn(app, port)
+
+
+Hook = Callable[..., Awaitable[None]]
+Hooked = Callable[[int, Hook], Coroutine[Any, Any, Started]]
+
+
+async def _serve_once(start: Hooked, port: int, seen: Seen) -> None:
+    async def hook(*_: object) -> None:
+        seen("hook begun")
+        await asyncio.sleep(HOOK_S)
+        seen("hook done")
+
+    started = await start(port, hook)
     await asyncio.to_thread(seen.wait, "answered")
     await started.stop()
 
 
-async def _quart_hooked(port: int, seen: Seen) -> None:
-    app = quart_app("hello")
-
-    @app.before_serving
-    async def hook() -> None:
-        await _hook(seen)
-
-    started = await start_hypercorn(app, port)
-    await asyncio.to_thread(seen.wait, "answered")
-    await started.stop()
-
-
-@experiments("first-answer", {"aiohttp": _aiohttp_hooked, "quart-hypercorn": _quart_hooked})
-def ask_early(start: Callable[[int, Seen], Coroutine[Any, Any, None]]) -> Answer:
+@experiments("first-answer", {AIOHTTP: _aiohttp_hooked, QUART: _quart_hooked})
+def ask_early(start: Hooked) -> Answer:
     seen, port = Seen(), free_port()
     refused: list[bool] = []
     client = threading.Thread(target=_client, args=(port, seen, refused))
     client.start()
-    asyncio.run(start(port, seen))
+    asyncio.run(_serve_once(start, port, seen))
     client.join()
     early = "refused meanwhile" if refused[0] else "accepted meanwhile"
-    events = seen.events
-    order = (
-        "answered after the hook"
-        if events.index("answered") > events.index("hook done")
-        else "answered before the hook has ended"
-    )
+    late = seen.events.index("answered") > seen.events.index("hook done")
+    order = "answered after the hook" if late else "answered before the hook has ended"
     return Answer(f"{early}, {order}", f"a client in the middle of the hook: {early}; {order}")
 
 
@@ -239,11 +226,11 @@ def _accepted(live: Live) -> list[socket.socket]:
     return [one for one in found if one.getsockname()[1] == live.port]
 
 
-@experiments("small-answer-delay", {"aiohttp": aiohttp_app, "quart-hypercorn": quart_app})
-def ask_delay(application: Callable[[str], App]) -> Answer:
+@experiments("small-answer-delay", {AIOHTTP: aiohttp_saying, QUART: quart_saying})
+def ask_delay(application: Callable[[], App]) -> Answer:
     """Read the option from the live socket; the times are evidence only."""
     times = []
-    with serve(application("hello")) as server, Wire(server.port) as wire:
+    with serve(application()) as server, Wire(server.port) as wire:
         for _ in range(REQUESTS):
             wire.request("GET", "/")
             times.append(wire.answer().took_s * 1000)

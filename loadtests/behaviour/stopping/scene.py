@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,11 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
+from loopbench.loadtests.behaviour.framework.applications import (
+    Work,
+    aiohttp_answering,
+    quart_answering,
+)
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
@@ -61,16 +66,30 @@ class Scene:
         self.seen("finished")
 
 
+def works(scene: Scene) -> dict[str, Work]:
+    """What handlers of both stacks do."""
+
+    async def wait() -> str:
+        await scene.wait()
+        return "done"
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"first "
+        await scene.wait()
+        yield b"last"
+
+    async def plain() -> str:
+        return "plain"
+
+    return {"/wait": wait, "/stream": stream, "/": plain}
+
+
 def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Application:
     """Routes for every situation.
 
     close_sockets: close the open WebSockets as the stop begins, as aiohttp's documentation says.
     """
     sockets: set[web.WebSocketResponse] = set()
-
-    async def wait(_: web.Request) -> web.Response:
-        await scene.wait()
-        return web.Response(text="done")
 
     async def thread(_: web.Request) -> web.Response:
         await asyncio.to_thread(scene.hold_thread)
@@ -79,14 +98,6 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
     async def body(request: web.Request) -> web.Response:
         scene.seen("begun")
         return web.Response(text=f"{len(await request.read())} bytes")
-
-    async def stream(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        await answer.write(b"first ")
-        await scene.wait()
-        await answer.write(b"last")
-        return answer
 
     async def socket(request: web.Request) -> web.StreamResponse:
         answer = web.WebSocketResponse()
@@ -102,16 +113,13 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
         for one in sockets:
             await one.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
 
-    async def plain(_: web.Request) -> web.Response:
-        return web.Response(text="plain")
-
     async def cleanup(_: web.Application) -> None:
         scene.seen("clean-up")
 
-    app = web.Application()
-    app.add_routes([web.get("/wait", wait), web.get("/thread", thread), web.get("/", plain)])
-    app.add_routes([web.get("/stream", stream), web.get("/socket", socket)])
-    app.router.add_post("/body", body)
+    app = aiohttp_answering(works(scene))
+    app.add_routes(
+        [web.get("/thread", thread), web.post("/body", body), web.get("/socket", socket)]
+    )
     if close_sockets:
         app.on_shutdown.append(shutdown)
     app.on_cleanup.append(cleanup)
@@ -120,12 +128,7 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
 
 def quart_scene(scene: Scene) -> Quart:
     """The same routes."""
-    app = Quart(__name__)
-
-    @app.get("/wait")
-    async def wait() -> str:
-        await scene.wait()
-        return "done"
+    app = quart_answering(works(scene))
 
     @app.get("/thread")
     def thread() -> str:
@@ -137,24 +140,11 @@ def quart_scene(scene: Scene) -> Quart:
         scene.seen("begun")
         return f"{len(await request.get_data())} bytes"
 
-    @app.get("/stream")
-    async def stream() -> AsyncGenerator[bytes, None]:
-        async def pieces() -> AsyncGenerator[bytes, None]:
-            yield b"first "
-            await scene.wait()
-            yield b"last"
-
-        return pieces()
-
     @app.websocket("/socket")
     async def socket() -> None:
         scene.seen("begun")
         while True:
             await websocket.receive()
-
-    @app.get("/")
-    async def plain() -> str:
-        return "plain"
 
     @app.after_serving
     async def cleanup() -> None:
@@ -264,6 +254,8 @@ def stops(
 ) -> Callable[[Judge], Judge]:
     """Ask of each stack in that situation, with its default grace time and with those named."""
 
+    ask = partial(experiment, question, bound_s=BOUND_S)
+
     def register(judge: Judge) -> Judge:
         for stack, (begin, name) in STACKS.items():
             for grace_s in (None, *graces):
@@ -271,17 +263,7 @@ def stops(
                 setting = DEFAULT if grace_s is None else f"{name}={grace_s:g}"
                 grace = grace_s or GRACE_S[stack]
                 begun = partial(begin, **options)
-                experiment(
-                    question,
-                    stack,
-                    setting,
-                    begun,
-                    situation,
-                    judge,
-                    grace,
-                    wait_s,
-                    bound_s=BOUND_S,
-                )(ask_stop)
+                ask(stack, setting, begun, situation, judge, grace, wait_s)(ask_stop)
         return judge
 
     return register
