@@ -25,7 +25,7 @@ from loopbench.loadtests.behaviour.framework.applications import (
     quart_answering,
 )
 from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import Ask, experiment
+from loopbench.loadtests.behaviour.framework.experiment import Ask, experiment, together
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire
 from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
 
@@ -84,18 +84,11 @@ def leaves(
     question: str, begins: Begins, leavings: Iterable[Leaving] = tuple(Leaving)
 ) -> Callable[[Ask], Ask]:
     """A row for each server and each way of leaving, which the function is given."""
-    rows = [
+    return together(
         experiment(question, stack, ", ".join(filter(None, (setting, how.value))), begin, how)
         for stack, setting, begin in begins
         for how in leavings
-    ]
-
-    def register(ask: Ask) -> Ask:
-        for row in rows:
-            row(ask)
-        return ask
-
-    return register
+    )
 
 
 Body = Callable[[Seen], Awaitable[None]]

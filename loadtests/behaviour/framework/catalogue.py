@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -63,16 +64,20 @@ def _import(topic: str) -> Path:
 
 
 def _question(name: str, texts: Mapping[str, Any]) -> Question:
-    claims = tuple(
-        Claim(
-            claim["said"],
-            {pattern: Agrees(verdict) for pattern, verdict in claim["verdicts"].items()},
-            tuple(claim.get("stacks", CORE)),
-            tuple(claim.get("settings", ())),
-        )
-        for claim in texts.get("claims", ())
-    )
+    claims = tuple(chain.from_iterable(map(_claims, texts.get("claims", ()))))
     return Question(texts["asks"], registered(name), claims, texts.get("follows", {}))
+
+
+def _claims(text: Mapping[str, Any]) -> Iterator[Claim]:
+    """What is said of `stacks`, both core stacks by default, under `settings`; or, in place of
+    them, of each stack in `of` under settings of its own."""
+    verdicts = {pattern: Agrees(verdict) for pattern, verdict in text["verdicts"].items()}
+    if "of" in text:
+        for stack, settings in text["of"].items():
+            yield Claim(text["said"], verdicts, (stack,), tuple(settings))
+    else:
+        stacks, settings = text.get("stacks", CORE), text.get("settings", ())
+        yield Claim(text["said"], verdicts, tuple(stacks), tuple(settings))
 
 
 def _read() -> Iterator[tuple[str, str, Question]]:

@@ -74,18 +74,11 @@ def experiments(
         Where there are none, one row a stack without a setting. arguments: what follows.
     options: of `experiment`.
     """
-    rows = [
+    return together(
         experiment(question, stack, setting, first, *given, *arguments, **options)
         for setting, given in _each(settings)
         for stack, first in stacks.items()
-    ]
-
-    def register(ask: Ask) -> Ask:
-        for row in rows:
-            row(ask)
-        return ask
-
-    return register
+    )
 
 
 def variants(
@@ -95,14 +88,19 @@ def variants(
 
     arguments: what follows what stands in the table.
     """
-    rows = [
+    return together(
         experiment(question, stack, setting, first, *arguments, **options)
         for stack, settings in table.items()
         for setting, first in settings.items()
-    ]
+    )
+
+
+def together(rows: Iterable[Callable[[Ask], Ask]]) -> Callable[[Ask], Ask]:
+    """All of these rows, answered by one function."""
+    written = tuple(rows)
 
     def register(ask: Ask) -> Ask:
-        for row in rows:
+        for row in written:
             row(ask)
         return ask
 

@@ -31,8 +31,8 @@ from loopbench.loadtests.behaviour.framework.messages import (
     EVENTS,
     Asked,
     Key,
+    Outcome,
     Ready,
-    Result,
 )
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.servers.supervision.control_pipe import STOP, Station
@@ -117,16 +117,17 @@ class Nursery:
         text = b"" if cut else _all_of(one.result)
         took_s = time.monotonic() - one.began
         self._reap(one)
-        told = Result(None, "its process ended without an answer", None)
+        told = Outcome(None, "its process ended without an answer")
         if cut:
-            told = Result(None, f"cut after {one.bound_s:g} s: it had not come to an end", None)
+            told = Outcome(None, f"cut after {one.bound_s:g} s: it had not come to an end")
         elif text:
-            told = from_json(Result, json.loads(text))
+            told = from_json(Outcome, json.loads(text))
         with one.output as output:
             size = output.seek(0, os.SEEK_END)
             output.seek(max(0, size - _OUTPUT_LIMIT))
             printed = output.read().decode(errors="replace")
-        self._station.send(EVENTS.to_json(Asked(one.number, told, took_s, cut, printed)))
+        told = replace(told, took_s=took_s, output=printed, cut=cut)
+        self._station.send(EVENTS.to_json(Asked(one.number, told)))
 
     def _reap(self, one: _UnderWay) -> None:
         """End the process, and its group, which an experiment may have put more into."""
@@ -150,14 +151,14 @@ def _live(
     ask: Callable[[Key], Answer], key: Key, result: int, output: IO[bytes], nursery: int
 ) -> None:
     """The life of an experiment's process."""
-    told = Result(None, "it ended without an answer", None)
+    told = Outcome(None, "it ended without an answer")
     try:
         os.setsid()
         die_with_parent(nursery)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
-        told = Result(ask(key), "", None)
+        told = Outcome(ask(key), "")
         threads = read_threads()
         if threads is not None:
             waited_ns = sum(thread.run_queue_ns for thread in threads)

@@ -22,13 +22,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """Of an experiment's own process. answer: None where there was none; problem: then why.
-    waited_s: how long its threads were ready to run and had no CPU; None where nobody can tell."""
+class Outcome:
+    """How asking went.
+
+    answer: None where there was none; problem: then why, in one line. took_s: wall time.
+    output: what the experiment wrote to standard output and standard error.
+    cut: it was ended at its bound. waited_s: how long its threads were ready to run and had
+    no CPU, together; None where that could not be read.
+    """
 
     answer: Answer | None
     problem: str
-    waited_s: float | None
+    took_s: float = 0.0
+    output: str = ""
+    cut: bool = False
+    waited_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +46,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An Experiment has ended. took_s: wall time. cut: it was ended at its bound. output: what it
-    wrote to standard output and standard error."""
+    """An Experiment has ended, whose number the harness has given."""
 
     number: int
-    result: Result
-    took_s: float
-    cut: bool
-    output: str
+    outcome: Outcome
 
 
 EVENTS: Vocabulary[Ready | Asked] = Vocabulary("event", "event", (Ready, Asked))

@@ -8,39 +8,28 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.framework.fork_server import run
-from loopbench.loadtests.behaviour.framework.messages import COMMANDS, EVENTS, Ask, Asked, Key
+from loopbench.loadtests.behaviour.framework.messages import (
+    COMMANDS,
+    EVENTS,
+    Ask,
+    Asked,
+    Key,
+    Outcome,
+)
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
+_FORK_SERVER = "loopbench.loadtests.behaviour.framework.fork_server"
 _READY_BOUND_S = 60.0
 _STOP_BOUND_S = 10.0
 _BEYOND_S = 30.0
 """How much longer than an experiment's own bound its end is waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How asking went. took_s: wall time, in seconds.
-
-    answer: None where there was none; problem: then why, in one line.
-    output: what the experiment wrote to standard output and standard error.
-    cut: it was ended at its bound. waited_s: how long its threads were ready to run and had
-    no CPU, together; None where that could not be read.
-    """
-
-    answer: Answer | None
-    problem: str
-    took_s: float
-    output: str
-    cut: bool = False
-    waited_s: float | None = None
 
 
 class Nursery:
@@ -66,10 +55,7 @@ class Nursery:
             raise self._gone() from None
         if not isinstance(asked, Asked):
             raise HarnessError(f"the process that asks the questions said {asked}")
-        result = asked.result
-        return asked.number, Outcome(
-            result.answer, result.problem, asked.took_s, asked.output, asked.cut, result.waited_s
-        )
+        return asked.number, asked.outcome
 
     def ask(self, key: Key, bound_s: float) -> Outcome:
         """Ask one Experiment, and wait for its Outcome."""
@@ -94,14 +80,7 @@ def nursery(ask: Callable[[Key], Answer] = run) -> Iterator[Nursery]:
     parent = [str(os.getpid())] if in_main_thread else []
     with tempfile.TemporaryFile() as errors:
         with interrupts_deferred():
-            command = (
-                sys.executable,
-                "-m",
-                "loopbench.loadtests.behaviour.framework.fork_server",
-                where,
-                *parent,
-            )
-            child = Child(command, _ROOT, errors)
+            child = Child((sys.executable, "-m", _FORK_SERVER, where, *parent), _ROOT, errors)
         try:
             asker = Nursery(child)
             try:

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked
-from loopbench.loadtests.behaviour.framework.process import Outcome
+from loopbench.loadtests.behaviour.framework.messages import Outcome
 from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL
 from loopbench.results.schema import BEHAVIOUR, Row, TableWriter, Value, read_table
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from loopbench.loadtests.behaviour.framework.catalogue import Asked
-from loopbench.loadtests.behaviour.framework.process import Nursery, Outcome, nursery
+from loopbench.loadtests.behaviour.framework.messages import Outcome
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Answer
 
 TOGETHER = 32

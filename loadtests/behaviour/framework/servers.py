@@ -121,11 +121,7 @@ def serve(app: App, **options: Any) -> AbstractContextManager[Live]:
 
 
 def _aiohttp(app: web.Application, **options: Any) -> AbstractContextManager[Live]:
-    """Run `app` through AppRunner and TCPSite; stopping it is `runner.cleanup()`.
-
-    options: of `web.AppRunner`, such as handler_cancellation=True.
-    Raises what the application's start-up raises.
-    """
+    """Run `app` through AppRunner and TCPSite; stopping it is `runner.cleanup()`."""
 
     async def serve(listening: Callable[[int], None], stop: asyncio.Event) -> None:
         runner = web.AppRunner(app, **options)
@@ -142,12 +138,7 @@ def _aiohttp(app: web.Application, **options: Any) -> AbstractContextManager[Liv
 def _hypercorn(
     app: Quart | ASGI, *, cancel_after_s: float | None = None, **options: Any
 ) -> AbstractContextManager[Live]:
-    """Run an ASGI application through `hypercorn.asyncio.serve`; stopping it is its trigger.
-
-    options: attributes of Hypercorn's Config, such as graceful_timeout=1.
-    cancel_after_s: cancel what serves where it has not ended so long after the trigger.
-    Raises what the application's start-up raises.
-    """
+    """Run an ASGI application through `hypercorn.asyncio.serve`; stopping it is its trigger."""
 
     async def serve(listening: Callable[[int], None], stop: asyncio.Event) -> None:
         class Listening(Logger):
@@ -164,12 +155,11 @@ def _hypercorn(
             if not hasattr(config, name):
                 raise TypeError(f"Hypercorn has no option {name}")
             setattr(config, name, value)
+        running = hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
         if cancel_after_s is None:
-            await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
+            await running
             return
-        serving = asyncio.create_task(
-            hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
-        )
+        serving = asyncio.ensure_future(running)
         await stop.wait()
         await asyncio.wait({serving}, timeout=cancel_after_s)
         serving.cancel()

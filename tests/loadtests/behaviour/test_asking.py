@@ -13,7 +13,8 @@ import pytest
 
 from loopbench.loadtests.behaviour.framework import scheduler
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments, questions
-from loopbench.loadtests.behaviour.framework.process import Nursery, Outcome, nursery
+from loopbench.loadtests.behaviour.framework.messages import Outcome
+from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import (
     Agrees,
     Answer,
