@@ -19,6 +19,12 @@ Work = Callable[[], Awaitable[str] | AsyncIterator[bytes]]
 """What a handler does: a coroutine function that gives the text of its answer, or an async
 generator function that gives its pieces."""
 
+
+async def hello() -> str:
+    """The work of a handler that is only there to be asked."""
+    return "hello"
+
+
 Around = Callable[[], AbstractContextManager[Any]]
 """What a handler has around its work, and around the sending of pieces."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Seen:
@@ -18,6 +21,20 @@ class Seen:
         with self._condition:
             self._events.append((event, time.perf_counter()))
             self._condition.notify_all()
+
+    @contextmanager
+    def ends(self, who: str = "", over: str = "") -> Iterator[None]:
+        """How the inside ends: `who` finished or cancelled, and then `over`, where it has words."""
+        named = f"{who} " if who else ""
+        try:
+            yield
+            self(f"{named}finished")
+        except asyncio.CancelledError:
+            self(f"{named}cancelled")
+            raise
+        finally:
+            if over:
+                self(over)
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -39,6 +56,11 @@ class Seen:
             return self._condition.wait_for(
                 lambda: any(name == event for name, _ in self._events), bound_s
             )
+
+    def expect(self, event: str, otherwise: str) -> None:
+        """Wait for it. Raises TimeoutError, with these words, where it does not happen."""
+        if not self.wait(event):
+            raise TimeoutError(otherwise)
 
     def __contains__(self, event: str) -> bool:
         return event in self.events

@@ -12,6 +12,9 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import TypeVar
+
+T = TypeVar("T")
 
 DEFAULT = "default"
 """The `setting` of an Experiment that leaves everything as the framework has it."""
@@ -71,6 +74,11 @@ class Experiment:
     sensitive: bool = False
 
 
+def _fitting(patterns: Mapping[str, T], answer: str) -> T | None:
+    """What stands for the first pattern that fits."""
+    return next((found for one, found in patterns.items() if fnmatchcase(answer, one)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What is commonly said, and what an answer has to look like to agree.
@@ -87,8 +95,7 @@ class Claim:
 
     def verdict(self, answer: str) -> Agrees | None:
         """Whether `answer` agrees with what is said."""
-        found = (v for pattern, v in self.verdicts.items() if fnmatchcase(answer, pattern))
-        return next(found, None)
+        return _fitting(self.verdicts, answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +116,11 @@ class Question:
 
     def claim_about(self, stack: str, setting: str) -> Claim | None:
         """What is said of `stack` under that setting."""
-        found = (
-            claim
-            for claim in self.claims
-            if stack in claim.stacks and (not claim.settings or setting in claim.settings)
-        )
-        return next(found, None)
+        for claim in self.claims:
+            if stack in claim.stacks and (not claim.settings or setting in claim.settings):
+                return claim
+        return None
 
     def advice(self, answer: str) -> str:
         """What follows from `answer`; blank where the Question has nothing to say to it."""
-        found = (text for pattern, text in self.follows.items() if fnmatchcase(answer, pattern))
-        return next(found, "")
+        return _fitting(self.follows, answer) or ""
