@@ -230,10 +230,6 @@ def processes() -> Iterator[Compute]:
         yield in_process
 
 
-async def innocent() -> str:
-    return ""
-
-
 def computing(
     answering: Callable[[dict[str, Work]], App],
     way: Compute,
@@ -246,11 +242,11 @@ def computing(
         seen("computed")
         return ""
 
-    return answering({"/busy": busy, "/": innocent})
+    return answering({"/busy": busy, "/": applications.hello})
 
 
 def in_sync_route(_: Compute, computation: Callable[[], None], seen: Seen) -> App:
-    app = applications.quart_answering({"/": innocent})
+    app = applications.quart_answering({"/": applications.hello})
 
     @app.get("/busy")
     def busy() -> str:

@@ -31,10 +31,6 @@ Opening = Callable[[Wire], object]
 """What a client says first."""
 
 
-async def innocent() -> str:
-    return "served"
-
-
 def streaming(sleep_s: float | None) -> dict[str, Work]:
     async def pieces() -> AsyncIterator[bytes]:
         while True:
@@ -42,7 +38,7 @@ def streaming(sleep_s: float | None) -> dict[str, Work]:
             if sleep_s is not None:
                 await asyncio.sleep(sleep_s)
 
-    return {"/stream": pieces, "/": innocent}
+    return {"/stream": pieces, "/": applications.hello}
 
 
 async def pushing(sleep_s: float | None, send: Send) -> None:
@@ -61,14 +57,14 @@ def aiohttp_socket(push: Push) -> App:
         await push(socket.send_str)
         return socket
 
-    app = applications.aiohttp_answering({"/": innocent})
+    app = applications.aiohttp_answering({"/": applications.hello})
     app.router.add_get("/push", handler)
     return app
 
 
 def quart_socket(push: Push) -> App:
     """The same."""
-    app = applications.quart_answering({"/": innocent})
+    app = applications.quart_answering({"/": applications.hello})
 
     @app.websocket("/push")
     async def handler() -> None:

@@ -102,14 +102,8 @@ def ask_clean_up(begin: Begin, leaving: Leaving) -> Answer:
 async def handle(seen: Seen) -> None:
     """The inside of every handler."""
     seen("begun")
-    try:
+    with seen.ends("handler", "over"):
         await asyncio.sleep(0.3)
-        seen("handler finished")
-    except asyncio.CancelledError:
-        seen("handler cancelled")
-        raise
-    finally:
-        seen("over")
 
 
 async def noted(seen: Seen, inner: Awaitable[Any]) -> Any:

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,21 +32,26 @@ CHECKS = 100
 BETWEEN_S = 0.02
 
 
+async def look(gone: Callable[[], bool], seen: Seen) -> str:
+    """Ask again and again whether the client has left."""
+    seen("begun")
+    try:
+        for _ in range(CHECKS):
+            if gone():
+                seen("noticed")
+                break
+            seen("checked")
+            await asyncio.sleep(BETWEEN_S)
+    finally:
+        seen("over")
+    return "done"
+
+
 def aiohttp_transport(seen: Seen) -> web.Application:
     """request.transport is None once the connection is lost."""
 
     async def handler(request: web.Request) -> web.Response:
-        seen("begun")
-        try:
-            for _ in range(CHECKS):
-                if request.transport is None:
-                    seen("noticed")
-                    break
-                seen("checked")
-                await asyncio.sleep(BETWEEN_S)
-        finally:
-            seen("over")
-        return web.Response(text="done")
+        return web.Response(text=await look(lambda: request.transport is None, seen))
 
     return aiohttp_app(web.get("/", handler))
 
@@ -68,17 +74,7 @@ def quart_told(seen: Seen) -> Quart:
     @app.get("/")
     async def handler() -> str:
         left: asyncio.Event = request.scope["extensions"]["client_left"]["event"]
-        seen("begun")
-        try:
-            for _ in range(CHECKS):
-                if left.is_set():
-                    seen("noticed")
-                    break
-                seen("checked")
-                await asyncio.sleep(BETWEEN_S)
-        finally:
-            seen("over")
-        return "done"
+        return await look(left.is_set, seen)
 
     return scene.withheld(app)  # Quart would cancel the handler
 
@@ -201,14 +197,8 @@ def reset_on_quart() -> Answer:
     @app.get("/<name>")
     async def handler(name: str) -> str:
         seen(f"{name} begun")
-        try:
+        with seen.ends(name, f"{name} over"):
             await asyncio.sleep(0.3)
-            seen(f"{name} finished")
-        except asyncio.CancelledError:
-            seen(f"{name} cancelled")
-            raise
-        finally:
-            seen(f"{name} over")
         return name
 
     client = _both_asked()
@@ -219,8 +209,7 @@ def reset_on_quart() -> Answer:
         client.reset_stream(RESET, ErrorCodes.CANCEL)
         wire.send(client.data_to_send())
         ((_, body),) = http2_client.finish(wire, client, 1, wire.some())
-        if not seen.wait("reset over"):
-            raise TimeoutError("the handler of the stream that was reset never ended")
+        seen.expect("reset over", "the handler of the stream that was reset never ended")
     reset = "cancelled" if "reset cancelled" in seen else "finished"
     rest = "finished and answered" if "other finished" in seen else "cancelled"
     return Answer(

@@ -16,21 +16,12 @@ from aiohttp import web
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.applications import (
-    AIOHTTP,
-    ANSWERING,
-    QUART,
-    Work,
-    aiohttp_answering,
-    quart_answering,
-)
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import Ask, experiment, together
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire
 from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
-
-ENDED_S = 10.0
-"""How long an end is waited for that has to come: many times what it takes."""
 
 CANCEL: dict[str, Any] = {"handler_cancellation": True}
 """The switch of aiohttp's AppRunner."""
@@ -102,12 +93,12 @@ async def _done(body: Body, seen: Seen) -> str:
 
 def aiohttp_awaiting(body: Body, seen: Seen) -> web.Application:
     """GET / answers when the body has come to its end."""
-    return aiohttp_answering({"/": partial(_done, body, seen)})
+    return applications.aiohttp_answering({"/": partial(_done, body, seen)})
 
 
 def quart_awaiting(body: Body, seen: Seen) -> Quart:
     """The same."""
-    return quart_answering({"/": partial(_done, body, seen)})
+    return applications.quart_answering({"/": partial(_done, body, seen)})
 
 
 def with_body(body: Body, setting: str = "") -> Begins:
@@ -117,8 +108,7 @@ def with_body(body: Body, setting: str = "") -> Begins:
 
 def leave(wire: Wire, seen: Seen, leaving: Leaving) -> None:
     """Go away once the handler has begun. Raises TimeoutError where it does not begin."""
-    if not seen.wait("begun"):
-        raise TimeoutError("the handler was never begun")
+    seen.expect("begun", "the handler was never begun")
     wire.leave(leaving)
 
 
@@ -127,12 +117,11 @@ def leave_and_wait(begin: Begin, leaving: Leaving, seen: Seen) -> None:
     with begin(seen) as server, Wire(server.port) as wire:
         wire.request("GET", "/")
         leave(wire, seen, leaving)
-        if not seen.wait("over"):
-            raise TimeoutError("the handler never ended")
+        seen.expect("over", "the handler never ended")
 
 
-def eventually(condition: Callable[[], bool], bound_s: float = ENDED_S) -> bool:
-    """Whether it becomes true within so long."""
+def eventually(condition: Callable[[], bool], bound_s: float = 10.0) -> bool:
+    """Whether it becomes true within so long: many times what it takes, by default."""
     until = time.monotonic() + bound_s
     while not (met := condition()) and time.monotonic() < until:
         time.sleep(0.005)

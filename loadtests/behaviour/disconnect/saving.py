@@ -216,8 +216,7 @@ def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
 def ask_for_save(wire: Wire, saving: Saving) -> None:
     """Ask, and wait until the first step has begun. Raises TimeoutError."""
     wire.request("POST", "/", scene.EMPTY_BODY)
-    if not saving.seen.wait("first step begun"):
-        raise TimeoutError("the save was never begun")
+    saving.seen.expect("first step begun", "the save was never begun")
 
 
 def saves(

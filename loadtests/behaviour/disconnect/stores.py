@@ -79,16 +79,10 @@ async def handle(save: Save, database: Database) -> str:
         database.seen("begun")
         await asyncio.sleep(0.2)
 
-    try:
+    with database.seen.ends("handler", "over"):
         with closing(sqlite3.connect(database.file)) as connection:
             await save(connection, between)
-        database.seen("handler finished")
-        return "saved"
-    except asyncio.CancelledError:
-        database.seen("handler cancelled")
-        raise
-    finally:
-        database.seen("over")
+    return "saved"
 
 
 def _with(save: Save, setting: str) -> scene.Begins:
@@ -107,8 +101,7 @@ def ask_rows(begin: Begin, leaving: Leaving) -> Answer:
         with begin(database) as server, Wire(server.port) as wire:
             wire.request("POST", "/", scene.EMPTY_BODY)
             scene.leave(wire, database.seen, leaving)
-            if not database.seen.wait("over"):
-                raise TimeoutError("the handler never ended")
+            database.seen.expect("over", "the handler never ended")
         count, (_, handler, *_rest) = database.rows, database.seen.events
     return Answer(f"{SAVED[count]}, {handler}", f"{count} of 2 rows in the table; {handler}")
 

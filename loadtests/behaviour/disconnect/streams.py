@@ -126,8 +126,7 @@ def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Writing, str]:
             leave(wire, writing.seen, leaving)
             writing.seen.wait("over", 0.1)  # where it is cancelled, it need not be let go on
             server.loop.call_soon_threadsafe(writing.go.set)
-            if not writing.seen.wait("over"):
-                raise TimeoutError("the handler never ended")
+            writing.seen.expect("over", "the handler never ended")
         return writing, scene.shown(lines())
 
 
@@ -166,8 +165,7 @@ def ask_blocked(begin: Begin, leaving: Leaving) -> Answer:
     writing = Writing(size=LARGE)
     with begin(writing) as server, Wire(server.port) as wire:
         wire.request("GET", "/")
-        if not writing.seen.wait("begun"):
-            raise TimeoutError("the handler was never begun")
+        writing.seen.expect("begun", "the handler was never begun")
         server.loop.call_soon_threadsafe(writing.go.set)
         written = _until_stuck(writing)
         wire.leave(leaving)
@@ -182,8 +180,7 @@ def ask_blocked(begin: Begin, leaving: Leaving) -> Answer:
 
 def _until_stuck(writing: Writing) -> int:
     """How many pieces are written until no more is for a while."""
-    if not writing.seen.wait("written"):
-        raise TimeoutError("nothing was written")
+    writing.seen.expect("written", "nothing was written")
     count = 0
     while count != (count := writing.seen.events.count("written")):
         time.sleep(0.3)
@@ -252,8 +249,7 @@ def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
             wire.request("POST", "/", [("Content-Length", str(LENGTH))])
             wire.send(SENT)
             leave(wire, seen, leaving)
-            if not seen.wait("over"):
-                raise TimeoutError("the handler never ended")
+            seen.expect("over", "the handler never ended")
         ended = seen.events[1]
         words = f"reads {ended}" if ended.endswith(" bytes") else f"raises {ended}"
         logged = "an error on the console" if lines() else "nothing on the console"
@@ -288,8 +284,7 @@ def ask_events(begin: Begin, leaving: Leaving) -> Answer:
     with begin(seen) as server, Wire(server.port) as wire:
         wire.request("GET", "/")
         wire.head()
-        if not seen.wait("event"):
-            raise TimeoutError("no event was made")
+        seen.expect("event", "no event was made")
         before = seen.events.count("event")
         wire.leave(leaving)
         left = time.perf_counter()

@@ -13,14 +13,8 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.applications import (
-    AIOHTTP,
-    ANSWERING,
-    QUART,
-    Work,
-    aiohttp_answering,
-    aiohttp_app,
-)
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.experiment import experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
@@ -120,7 +114,7 @@ WAYS: dict[str, FetchAll] = {
 def ask_gather(application: Callable[..., App], fetch: FetchAll) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
     crowd = Crowd(0.2)
-    with serve(aiohttp_answering(held(crowd))) as other:
+    with serve(applications.aiohttp_answering(held(crowd))) as other:
         work = partial(letters, fetch, f"http://127.0.0.1:{other.port}/")
         with serve(application({"/": work})) as server:
             reply = get(server.port, "/")
@@ -145,7 +139,7 @@ def noting_ports(ports: list[int]) -> web.Application:
         ports.append(int(peer[1]))
         return web.Response(text="page")
 
-    return aiohttp_app(web.get("/", page))
+    return applications.aiohttp_app(web.get("/", page))
 
 
 Fetch = Callable[[aiohttp.ClientSession, str], Awaitable[str]]
@@ -172,7 +166,7 @@ def aiohttp_session(fetch: Fetch, url: str) -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=await fetch(request.app[key], url))
 
-    app = aiohttp_app(web.get("/", handler))
+    app = applications.aiohttp_app(web.get("/", handler))
     app.cleanup_ctx.append(session)
     return app
 

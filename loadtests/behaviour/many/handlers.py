@@ -14,14 +14,8 @@ from quart import Quart, request
 
 from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
-from loopbench.loadtests.behaviour.framework import http2_client
-from loopbench.loadtests.behaviour.framework.applications import (
-    AIOHTTP,
-    QUART,
-    aiohttp_answering,
-    aiohttp_app,
-    quart_answering,
-)
+from loopbench.loadtests.behaviour.framework import applications, http2_client
+from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.crowd import Inside
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
@@ -66,13 +60,13 @@ async def answered(wait: Wait, inside: Inside) -> str:
 
 
 def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
-    app = aiohttp_answering({"/": partial(answered, wait, inside)})
+    app = applications.aiohttp_answering({"/": partial(answered, wait, inside)})
     app.on_startup.append(partial(set_pool, threads))
     return app
 
 
 def quart_waiting(wait: Wait, inside: Inside) -> App:
-    return quart_answering({"/": partial(answered, wait, inside)})
+    return applications.quart_answering({"/": partial(answered, wait, inside)})
 
 
 def sync_route(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
@@ -136,7 +130,7 @@ def aiohttp_numbered(inside: Inside) -> web.Application:
             await asyncio.sleep(wait_s(int(number)))
         return web.Response(text=number)
 
-    return aiohttp_app(web.get("/", handler))
+    return applications.aiohttp_app(web.get("/", handler))
 
 
 def quart_numbered(inside: Inside) -> Quart:
@@ -205,12 +199,8 @@ async def fails(seen: Seen) -> None:
 
 
 async def sibling(seen: Seen) -> None:
-    try:
+    with seen.ends("sibling"):
         await asyncio.sleep(0.3)
-        seen("sibling finished")
-    except asyncio.CancelledError:
-        seen("sibling cancelled")
-        raise
 
 
 async def gathered(seen: Seen) -> None:

@@ -39,10 +39,7 @@ def aiohttp_sizes(seen: Seen, **options: Any) -> web.Application:
             seen(f"read {piece[:9].decode()}")
         return web.Response(text=f"{size}")
 
-    following = web.get("/", whole)  # on the same connection
-    return aiohttp_app(
-        web.post("/whole", whole), web.post("/streamed", streamed), following, **options
-    )
+    return aiohttp_app(web.post("/whole", whole), web.post("/streamed", streamed), **options)
 
 
 def quart_sizes(seen: Seen, **settings: Any) -> Quart:
@@ -50,7 +47,6 @@ def quart_sizes(seen: Seen, **settings: Any) -> Quart:
     app = Quart(__name__)
     app.config.update(settings)
 
-    @app.get("/")
     @app.post("/whole")
     async def whole() -> str:
         seen("called")

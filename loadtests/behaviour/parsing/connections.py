@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from loopbench.loadtests.behaviour.framework import applications
 from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
 from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
@@ -151,16 +152,12 @@ def ask_many(application: Callable[[], App], **options: Any) -> Answer:
     return Answer(f"{MOST} and more", f"{MOST} answers on one connection, none said close")
 
 
-async def hello() -> str:
-    return "hello"
-
-
 async def streamed() -> AsyncIterator[bytes]:
     for piece in (b"hel", b"lo"):
         yield piece
 
 
-HELLO: dict[str, Work] = {"/": hello, "/streamed": streamed}
+HELLO: dict[str, Work] = {"/": applications.hello, "/streamed": streamed}
 HOST, KEEP = "Host: localhost", "Connection: keep-alive"
 OLD_REQUESTS = {
     "GET": ("/", HOST),

@@ -67,11 +67,7 @@ async def raising_later() -> AsyncIterator[bytes]:
     raise RuntimeError(SECRET)
 
 
-async def hello() -> str:
-    return "hello"
-
-
-RAISING: dict[str, Work] = {"/error": raising, "/streamed": raising_later, "/": hello}
+RAISING: dict[str, Work] = {"/error": raising, "/streamed": raising_later}
 
 
 def _by(log: Logged) -> str:

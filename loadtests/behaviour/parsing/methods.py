@@ -67,10 +67,7 @@ def ask_streamed_head(application: Callable[..., App], _: str) -> Answer:
             seen(f"piece {number}")
             yield b"piece"
 
-    async def hello() -> str:
-        return "hello"
-
-    with serve(application({"/streamed": pieces, "/": hello})) as server:
+    with serve(application({"/streamed": pieces})) as server:
         got = exchange(server.port, head("HEAD", "/streamed"), to_head=True)
     made = sum(event.startswith("piece") for event in seen.events)
     return Answer(

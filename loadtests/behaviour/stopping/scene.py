@@ -13,11 +13,8 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
-from loopbench.loadtests.behaviour.framework.applications import (
-    Work,
-    aiohttp_answering,
-    quart_answering,
-)
+from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework.applications import Work
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment
 from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
@@ -50,12 +47,8 @@ class Scene:
     async def wait(self) -> None:
         """The work of a handler that waits."""
         self.seen("begun")
-        try:
+        with self.seen.ends():
             await asyncio.sleep(self.wait_s)
-            self.seen("finished")
-        except asyncio.CancelledError:
-            self.seen("cancelled")
-            raise
 
     def hold_thread(self) -> None:
         """The work of a handler that waits in a thread, in pieces that are seen."""
@@ -78,10 +71,7 @@ def works(scene: Scene) -> dict[str, Work]:
         await scene.wait()
         yield b"last"
 
-    async def plain() -> str:
-        return "plain"
-
-    return {"/wait": wait, "/stream": stream, "/": plain}
+    return {"/wait": wait, "/stream": stream, "/": applications.hello}
 
 
 def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Application:
@@ -116,7 +106,7 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
     async def cleanup(_: web.Application) -> None:
         scene.seen("clean-up")
 
-    app = aiohttp_answering(works(scene))
+    app = applications.aiohttp_answering(works(scene))
     app.add_routes(
         [web.get("/thread", thread), web.post("/body", body), web.get("/socket", socket)]
     )
@@ -128,7 +118,7 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
 
 def quart_scene(scene: Scene) -> Quart:
     """The same routes."""
-    app = quart_answering(works(scene))
+    app = applications.quart_answering(works(scene))
 
     @app.get("/thread")
     def thread() -> str:
