@@ -10,8 +10,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 import hypercorn.asyncio
 from aiohttp import web
@@ -21,14 +22,8 @@ from quart import Quart
 from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiment
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.starting.ports import (
-    aiohttp_saying,
-    get,
-    quart_saying,
-    start_aiohttp,
-    start_hypercorn,
-)
+from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
+from loopbench.loadtests.behaviour.starting import ports
 from loopbench.loadtests.services.free_port import free_port
 
 
@@ -91,57 +86,54 @@ def while_serving(app: Quart, seen: Seen) -> None:
 
 
 FINALLY = ", runner.cleanup() in finally"
-
-
 SIGNALS = "on_startup and on_cleanup"
 failing = partial(experiment, "failing-startup-hook")
 
 
-@failing(AIOHTTP, SIGNALS, signals)
-@failing(AIOHTTP, "cleanup_ctx", cleanup_ctx)
-@failing(AIOHTTP, f"{SIGNALS}{FINALLY}", signals, cleanup=True)
-@failing(AIOHTTP, f"cleanup_ctx{FINALLY}", cleanup_ctx, cleanup=True)
-def fail_on_aiohttp(
-    hooks: Callable[[web.Application, Seen], None], *, cleanup: bool = False
-) -> Answer:
-    async def start(port: int, seen: Seen) -> None:
-        app = aiohttp_saying()
-        hooks(app, seen)
-        if not cleanup:
-            await start_aiohttp(app, port)
-            return
-        runner = web.AppRunner(app)
-        try:
-            await runner.setup()
-        finally:
-            await runner.cleanup()
-
-    return asyncio.run(_ask(start))
+async def on_aiohttp(
+    hooks: Callable[[web.Application, Seen], None], seen: Seen, port: int, *, cleanup: bool = False
+) -> None:
+    app = ports.aiohttp_saying()
+    hooks(app, seen)
+    if not cleanup:
+        await ports.start_aiohttp(app, port)
+        return
+    runner = web.AppRunner(app)
+    try:
+        await runner.setup()
+    finally:
+        await runner.cleanup()
 
 
-@failing(QUART, "before_serving and after_serving", serving_hooks)
-@failing(QUART, "while_serving", while_serving)
-def fail_on_quart(hooks: Callable[[Quart, Seen], None]) -> Answer:
-    async def start(port: int, seen: Seen) -> None:
-        app = quart_saying()
-        hooks(app, seen)
-        started = await start_hypercorn(app, port)
-        await asyncio.sleep(0.5)  # the start-up runs in the task
-        await started.stop()
-
-    return asyncio.run(_ask(start))
+async def on_quart(hooks: Callable[[Quart, Seen], None], seen: Seen, port: int) -> None:
+    app = ports.quart_saying()
+    hooks(app, seen)
+    started = await ports.start_hypercorn(app, port)
+    await asyncio.sleep(0.5)  # the start-up runs in the task
+    await started.stop()
 
 
-async def _ask(start: Callable[[int, Seen], Awaitable[None]]) -> Answer:
+@failing(AIOHTTP, SIGNALS, on_aiohttp, signals)
+@failing(AIOHTTP, "cleanup_ctx", on_aiohttp, cleanup_ctx)
+@failing(AIOHTTP, f"{SIGNALS}{FINALLY}", on_aiohttp, signals, cleanup=True)
+@failing(AIOHTTP, f"cleanup_ctx{FINALLY}", on_aiohttp, cleanup_ctx, cleanup=True)
+@failing(QUART, "before_serving and after_serving", on_quart, serving_hooks)
+@failing(QUART, "while_serving", on_quart, while_serving)
+def ask_failing(start: Callable[..., Awaitable[None]], *hooks: Any, **cleanup: bool) -> Answer:
+    """Start with hooks of which the second raises, and see what is raised, cleaned and served."""
+    return asyncio.run(_failing(start, *hooks, **cleanup))
+
+
+async def _failing(start: Callable[..., Awaitable[None]], hooks: Any, **cleanup: bool) -> Answer:
     seen, port = Seen(), free_port()
     raised = "nothing raised"
     try:
         async with asyncio.timeout(10):
-            await start(port, seen)
+            await start(hooks, seen, port, **cleanup)
     except BaseException as error:
         raised = f"raises {type(error).__name__}"
     cleaned = f"the first is {'' if 'cleaned first' in seen else 'not '}cleaned up"
-    serves = await asyncio.to_thread(get, port, 0.0)
+    serves = await asyncio.to_thread(ports.get, port, 0.0)
     served = "it serves all the same" if serves else "it does not serve"
     return Answer(
         f"{raised}, {cleaned}, {served}", f"{raised}; {cleaned}; {served}; seen: {seen.events}"
@@ -157,8 +149,8 @@ def _taken(call: str, error: BaseException | None, seen: Seen) -> Answer:
     return Answer(f"{what}, {before}, {after}", f"{what} ({error}); {before}; {after}")
 
 
-async def _taken_on_aiohttp(port: int, seen: Seen, cleanup: bool) -> Answer:
-    app = aiohttp_saying()
+async def _taken_on_aiohttp(port: int, seen: Seen, cleanup: bool = False) -> Answer:
+    app = ports.aiohttp_saying()
 
     async def hooks(_: web.Application) -> AsyncGenerator[None, None]:
         seen("started")
@@ -179,7 +171,7 @@ async def _taken_on_aiohttp(port: int, seen: Seen, cleanup: bool) -> Answer:
 
 
 async def _taken_on_quart(port: int, seen: Seen) -> Answer:
-    app = quart_saying()
+    app = ports.quart_saying()
 
     @app.before_serving
     async def start() -> None:
@@ -201,17 +193,12 @@ async def _taken_on_quart(port: int, seen: Seen) -> Answer:
     return _taken("hypercorn.asyncio.serve", error, seen)
 
 
-@experiment("port-in-use", AIOHTTP)
-@experiment("port-in-use", AIOHTTP, "runner.cleanup() in finally", cleanup=True)
-def take_from_aiohttp(cleanup: bool = False) -> Answer:
+@experiment("port-in-use", AIOHTTP, DEFAULT, _taken_on_aiohttp)
+@experiment("port-in-use", AIOHTTP, "runner.cleanup() in finally", _taken_on_aiohttp, True)
+@experiment("port-in-use", QUART, DEFAULT, _taken_on_quart)
+def ask_taken(start: Callable[..., Coroutine[Any, Any, Answer]], *cleanup: bool) -> Answer:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        return asyncio.run(_taken_on_aiohttp(taken.getsockname()[1], Seen(), cleanup))
-
-
-@experiment("port-in-use", QUART)
-def take_from_quart() -> Answer:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return asyncio.run(_taken_on_quart(taken.getsockname()[1], Seen()))
+        return asyncio.run(start(taken.getsockname()[1], Seen(), *cleanup))
 
 
 RUN_APP = """
@@ -261,7 +248,7 @@ def ask_runner(code: str, number: signal.Signals) -> Answer:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
-        text = get(port, 15.0)
+        text = ports.get(port, 15.0)
         began = time.perf_counter()
         process.send_signal(number)
         output, _ = process.communicate(timeout=30)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import socket
 import statistics
 import threading
@@ -18,12 +17,11 @@ from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework import applications
+from loopbench.loadtests.behaviour.framework import applications, raw_client
 from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.experiment import experiments
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Wire
 from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
 from loopbench.loadtests.services.free_port import free_port
 
@@ -33,16 +31,12 @@ def get(port: int, bound_s: float = 5.0) -> str | None:
     is started in a task does not listen at once."""
     until = time.monotonic() + bound_s
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("GET", "/")
-            return connection.getresponse().read().decode()
+            return raw_client.get(port, "/").text
         except ConnectionRefusedError:
             if time.monotonic() > until:
                 return None
             time.sleep(0.02)
-        finally:
-            connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +102,6 @@ STARTS: dict[str, Start] = {AIOHTTP: on_aiohttp, QUART: on_hypercorn}
 TIMES = 3
 
 
-@experiments("several-servers", STARTS)
-def ask_several(start: Start) -> Answer:
-    return asyncio.run(_several(start))
-
-
 async def _several(start: Start) -> Answer:
     started = [await start(f"server {n}", free_port()) for n in range(TIMES)]
     together = [await asyncio.to_thread(get, one.port) for one in started]
@@ -130,11 +119,6 @@ async def _several(start: Start) -> Answer:
     return Answer(answer, f"answers: {together}; after the first was stopped: {[gone, *rest]}")
 
 
-@experiments("same-port-again", STARTS)
-def ask_again(start: Start) -> Answer:
-    return asyncio.run(_again(start))
-
-
 async def _again(start: Start) -> Answer:
     """The client's connection is closed by the server, which leaves it in TIME_WAIT there."""
     port = free_port()
@@ -145,7 +129,7 @@ async def _again(start: Start) -> Answer:
             answers.append(await asyncio.to_thread(get, port))
         except OSError as error:
             return Answer(f"{type(error).__name__} at start {n}", f"{error}")
-        with Wire(port) as wire:
+        with raw_client.Wire(port) as wire:
             await asyncio.to_thread(_ask, wire)
             await started.stop()
     served = answers == [f"start {n}" for n in range(TIMES)]
@@ -154,7 +138,13 @@ async def _again(start: Start) -> Answer:
     )
 
 
-def _ask(wire: Wire) -> None:
+@experiments("several-servers", STARTS, (), _several)
+@experiments("same-port-again", STARTS, (), _again)
+def ask_on_loop(start: Start, measure: Callable[[Start], Coroutine[Any, Any, Answer]]) -> Answer:
+    return asyncio.run(measure(start))
+
+
+def _ask(wire: raw_client.Wire) -> None:
     wire.request("GET", "/")
     wire.answer()
 
@@ -230,7 +220,7 @@ def _accepted(live: Live) -> list[socket.socket]:
 def ask_delay(application: Callable[[], App]) -> Answer:
     """Read the option from the live socket; the times are evidence only."""
     times = []
-    with serve(application()) as server, Wire(server.port) as wire:
+    with serve(application()) as server, raw_client.Wire(server.port) as wire:
         for _ in range(REQUESTS):
             wire.request("GET", "/")
             times.append(wire.answer().took_s * 1000)
