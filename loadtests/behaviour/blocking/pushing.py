@@ -24,7 +24,6 @@ from loopbench.loadtests.behaviour.order.layers import shake_hands
 
 PIECE = "hello " * 10
 
-
 Send = Callable[[str], Awaitable[None]]
 Push = Callable[[Send], Awaitable[None]]
 Opening = Callable[[Wire], object]
@@ -173,7 +172,6 @@ for question, stacks, pushes, opening in PUSHING:
         for setting, sleep_s, reads_on in SETTINGS:
             pushed = partial(application, pushes(sleep_s))
             flood(stack, setting, pushed, opening, reads_on, alone=reads_on)(ask_pushed)
-
 
 LARGE = "x" * 2**16
 MOST_MB = 64

@@ -14,13 +14,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEven
 from quart import Quart, Response
 
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    Begin,
-    leave,
-    leaves,
-    serving,
-    with_body,
-)
+from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leaves, serving, with_body
 from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -235,7 +229,7 @@ def ask_once(begin: Begin, leaving: Leaving) -> Answer:
     with scene.console() as lines:
         with begin(seen) as server, Wire(server.port) as wire:
             wire.request("GET", "/")
-            leave(wire, seen, leaving)
+            scene.leave(wire, seen, leaving)
             finished = seen.wait("finished", 3.0)
         cancelled = sum(event.startswith("cancelled") for event in seen.events)
         return Answer(
@@ -271,7 +265,7 @@ def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
     with scene.console() as lines:
         with begin(seen) as server, Wire(server.port) as wire:
             wire.request("GET", "/")
-            leave(wire, seen, leaving)
+            scene.leave(wire, seen, leaving)
             seen.wait("cancelled", 0.5)
             before = seen.events.count("cancelled")
             took_s = server.stop(STOP_BOUND_S)

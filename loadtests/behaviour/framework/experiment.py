@@ -14,12 +14,7 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from loopbench.loadtests.behaviour.framework.question import (
-    BOUND_S,
-    DEFAULT,
-    Answer,
-    Experiment,
-)
+from loopbench.loadtests.behaviour.framework.question import BOUND_S, DEFAULT, Answer, Experiment
 
 Ask = TypeVar("Ask", bound=Callable[..., Answer])
 

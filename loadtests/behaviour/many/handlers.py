@@ -14,7 +14,7 @@ from quart import Quart, request
 
 from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
-from loopbench.loadtests.behaviour.framework import applications, http2_client
+from loopbench.loadtests.behaviour.framework import applications, calling, http2_client
 from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.framework.crowd import Inside
 from loopbench.loadtests.behaviour.framework.events import Seen
@@ -53,31 +53,19 @@ def plain(inside: Inside) -> None:
         time.sleep(WAIT_S)
 
 
-async def answered(wait: Wait, inside: Inside) -> str:
-    """The work of the handler."""
-    await wait(inside)
-    return ""
-
-
 def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
-    app = applications.aiohttp_answering({"/": partial(answered, wait, inside)})
+    app = calling.aiohttp_awaiting(partial(wait, inside))
     app.on_startup.append(partial(set_pool, threads))
     return app
 
 
 def quart_waiting(wait: Wait, inside: Inside) -> App:
-    return applications.quart_answering({"/": partial(answered, wait, inside)})
+    return calling.quart_awaiting(partial(wait, inside))
 
 
 def sync_route(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
-    app = Quart(__name__)
+    app = calling.quart_sync(partial(wait, inside))
     app.before_serving(partial(set_pool, threads))
-
-    @app.get("/")
-    def handler() -> str:
-        wait(inside)
-        return ""
-
     return app
 
 

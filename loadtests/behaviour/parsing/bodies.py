@@ -82,7 +82,6 @@ def _send(port: int, target: str, size: int, chunked: bool) -> scene.Exchange:
 
 STREAMED = "read through async for of request.body"
 
-
 AIOHTTP_4 = partial(aiohttp_sizes, client_max_size=4 * MIB)
 QUART_4 = partial(quart_sizes, MAX_CONTENT_LENGTH=4 * MIB)
 QUART_NONE = partial(quart_sizes, MAX_CONTENT_LENGTH=None)
@@ -203,7 +202,6 @@ EXPECTING = {
     "no such path": ("/no", 3),
     "more than the body limit": ("/", MOST, ALLOWED),
 }
-
 
 ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: quart_expecting}
 OWN = "more than the body limit, expect_handler of one's own"

@@ -134,7 +134,6 @@ def ask_idle_of_run_app() -> Answer:
 
 MOST = 1100
 
-
 several = partial(experiment, "requests-a-connection")
 
 

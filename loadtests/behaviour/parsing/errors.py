@@ -21,7 +21,6 @@ from loopbench.loadtests.behaviour.parsing.scene import PLAIN, Logged, exchange,
 
 REQUESTS = 3
 
-
 IN_INFO = "logging.basicConfig(level=INFO)"
 NO_LOG = f"{IN_INFO}, access_log=None"
 

@@ -133,21 +133,15 @@ for question, long in (HEADS, TARGETS):
     experiments(question, PLAIN, long)(outcome)
 for (question, long), stack, setting, limit, value in RAISED:
     raised: dict[str, Any] = {limit: value}
-    experiment(
-        question, stack, f"{setting}, {limit}={value}", PLAIN[stack], long[setting], **raised
-    )(outcome)
+    named = f"{setting}, {limit}={value}"
+    experiment(question, stack, named, PLAIN[stack], long[setting], **raised)(outcome)
 IN_TWO = "a header of 40,000 bytes in two pieces"
+MORE_IN_TWO = f"{IN_TWO}, h11_max_incomplete_size=65536"
+HELD: dict[str, Any] = {"h11_max_incomplete_size": 65536}
 
 
 @experiments("oversized-head", PLAIN, {IN_TWO: 40_000})
-@experiment(
-    "oversized-head",
-    QUART,
-    f"{IN_TWO}, h11_max_incomplete_size=65536",
-    PLAIN[QUART],
-    40_000,
-    h11_max_incomplete_size=65536,
-)
+@experiment("oversized-head", QUART, MORE_IN_TWO, PLAIN[QUART], 40_000, **HELD)
 def ask_in_two_pieces(application: Callable[[], App], size: int, **options: Any) -> Answer:
     """The same bytes, the second half a little later, as over a network."""
     data = header_of(size)
@@ -189,16 +183,16 @@ def quart_naming() -> Quart:
 
 
 REMOVED, SET = "Server removed in on_response_prepare", "Server set in on_response_prepare"
-named = partial(experiment, "server-header")
+server = partial(experiment, "server-header")
 
 
-@named(AIOHTTP, DEFAULT, PLAIN[AIOHTTP])
-@named(AIOHTTP, REMOVED, partial(aiohttp_preparing, remove))
-@named(AIOHTTP, SET, partial(aiohttp_preparing, replace))
-@named(QUART, DEFAULT, PLAIN[QUART])
-@named(QUART, "Server set in after_request", quart_naming)
-@named(QUART, "include_server_header=False", PLAIN[QUART], include_server_header=False)
-@named(QUART, "include_date_header=False", PLAIN[QUART], include_date_header=False)
+@server(AIOHTTP, DEFAULT, PLAIN[AIOHTTP])
+@server(AIOHTTP, REMOVED, partial(aiohttp_preparing, remove))
+@server(AIOHTTP, SET, partial(aiohttp_preparing, replace))
+@server(QUART, DEFAULT, PLAIN[QUART])
+@server(QUART, "Server set in after_request", quart_naming)
+@server(QUART, "include_server_header=False", PLAIN[QUART], include_server_header=False)
+@server(QUART, "include_date_header=False", PLAIN[QUART], include_date_header=False)
 def ask_server(application: Callable[[], App], **options: Any) -> Answer:
     with serve(application(), **options) as server:
         reply = get(server.port, "/")
