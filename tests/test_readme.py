@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.summary import Summaries, summarise
 from loopbench.results.terminal import brief
 from loopbench.results.terminal.table import heading
+from tests.forked import Program, program
 from tests.marked import between, fenced
 
 REFERENCE = ROOT / "results" / "reference"
@@ -50,17 +52,31 @@ def test_make_knows_the_target(command: str) -> None:
     subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "python -m" in c])
-def test_the_program_knows_the_command(command: str) -> None:
+PYTHON_COMMANDS = [command for command in COMMANDS if "python -m" in command]
+IMPORTED = {"loadtests": ["loopbench.loadtests.cli"]}
+"""What a program imports late, though all of its commands need it."""
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[dict[str, Program]]:
+    """By what follows `python -m`."""
+    modules = {shlex.split(command)[2] for command in PYTHON_COMMANDS}
+    with ExitStack() as cleanup:
+        yield {
+            module: cleanup.enter_context(program(module, *IMPORTED.get(module, ())))
+            for module in modules
+        }
+
+
+@pytest.mark.parametrize("command", PYTHON_COMMANDS)
+def test_the_program_knows_the_command(command: str, programs: dict[str, Program]) -> None:
     """The module takes these words."""
     _, _, module, *words = shlex.split(command)
     if (module, *words) not in RUN_WHOLE:
         words.append("--help")
-    done = subprocess.run(
-        [sys.executable, "-m", module, *words], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+    done = programs[module].run(*words)
+    assert done.status == 0, done.err
+    assert done.out
 
 
 def test_locust_knows_the_file() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import redis
 from loopbench.loadtests.services.services import postgres_server, redis_server
 from loopbench.servers.store_urls import problem, with_password_of, without_secrets
 from tests.conftest import ROOT
+from tests.forked import Program, program
 from tests.loadtests.benches import SHORT, Bench, one_error
 from tests.servers.processes import PROC, needs_proc
 
@@ -77,14 +79,22 @@ TAKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def loadtests() -> Iterator[Program]:
+    """`python -m loadtests`, imported once."""
+    with program("loadtests", "loopbench.loadtests.cli") as ready:
+        yield ready
+
+
 @pytest.mark.parametrize("form", REFUSED)
-def test_a_url_that_hides_its_password_is_refused(form: str, tmp_path: Path) -> None:
+def test_a_url_that_hides_its_password_is_refused(
+    form: str, loadtests: Program, tmp_path: Path
+) -> None:
     """One line that holds nothing of it, exit status 2, and no folder."""
-    command = [sys.executable, "-m", "loadtests", "bench", "--out", str(tmp_path / "run")]
-    done = subprocess.run([*command, *REFUSED[form]], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2, done
-    one_error(done.stderr)
-    assert SECRET not in done.stdout + done.stderr
+    done = loadtests.run("bench", "--out", str(tmp_path / "run"), *REFUSED[form])
+    assert done.status == 2, done
+    one_error(done.err)
+    assert SECRET not in done.out + done.err
     assert list(tmp_path.iterdir()) == []
 
 

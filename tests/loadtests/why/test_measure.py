@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,9 +142,10 @@ def test_a_function_that_grew_by_two_per_cent_is_named_first(
     (tmp_path / "measured_shop.py").write_text(APPLICATION.replace("20_000", "20_400"))
     own = prepare("measured_shop:app", tmp_path, ("/thing",), None, ("hypercorn",))
     (stack,) = own.stacks.values()
-    (after,) = measure([Subject(stack, before.subject.cases)], plan)
+    only_named = replace(plan, plain=False)
+    (after,) = measure([Subject(stack, before.subject.cases)], only_named)
     for name, one in (("old", before), ("new", after)):
-        rows.write(tmp_path / name, [one], plan, named)
+        rows.write(tmp_path / name, [one], only_named, named)
     costs = beside(read(tmp_path / "old"), read(tmp_path / "new"), ("old", "new"))
     sides = [(f"{stack.name} ({name})", "GET /thing") for name in ("new", "old")]
     first = differences(costs, sides[0], sides[1], "function")[0]
