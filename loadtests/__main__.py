@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from loopbench.command_line import expect_address_space, interrupted, standard_streams
+from loopbench.command_line import interrupted, standard_streams
 
 
 def main() -> None:
     """Entry point. The commands are imported late, so that Ctrl-C is one line then, too."""
-    expect_address_space()
     try:
         from loopbench.loadtests import cli
     except KeyboardInterrupt:

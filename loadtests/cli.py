@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.command_line import interrupted
+from loopbench.command_line import expect_address_space, interrupted
 from loopbench.loadtests import configuration
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
@@ -22,7 +22,7 @@ from loopbench.loadtests.bench.initial import init
 from loopbench.loadtests.bench.plan import MOST_ROUNDS
 from loopbench.loadtests.bench.specification import SLICED_S, Bench
 from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
-from loopbench.loadtests.commands import Commands
+from loopbench.loadtests.commands import Commands, judges, needs_memory
 from loopbench.loadtests.distributed.options import (
     check_hosts_command,
     fleet_options,
@@ -39,6 +39,7 @@ from loopbench.loadtests.services.command import services, stores_of
 from loopbench.loadtests.why import counts_after_bench
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.schema.json_forms import SCENARIOS as FORM
+from loopbench.results.schema.verdict import BROKEN
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
@@ -81,8 +82,13 @@ MOST_SEED = 2**63 - 1
     cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="loopbench", prog_name="loopbench")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Load equivalent servers with Locust and write down what they did."""
+    helped = not set(context.help_option_names).isdisjoint(sys.argv)
+    name = context.invoked_subcommand
+    if not helped and needs_memory(name):
+        expect_address_space(BROKEN if judges(name) else 1)
 
 
 for command in (init, services, check_hosts_command, worker):

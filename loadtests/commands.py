@@ -6,18 +6,19 @@ import importlib
 
 import click
 
+_REGRESSION = "loopbench.loadtests.regression.command"
 _LATE = {
     "behaviour": "loopbench.loadtests.behaviour.framework.command",
     "capacity": "loopbench.loadtests.capacity.command",
     "why": "loopbench.loadtests.why.command",
     "instructions": "loopbench.loadtests.why.instruction_command",
     **dict.fromkeys(("selfcheck", "probe-cost"), "loopbench.loadtests.selfcheck.command"),
-    **dict.fromkeys(
-        ("regression", "baseline", "regression-selftest"),
-        "loopbench.loadtests.regression.command",
-    ),
+    **dict.fromkeys(("regression", "baseline", "regression-selftest"), _REGRESSION),
 }
 """Commands by the module that has them, which no other command needs and none waits for."""
+
+_SMALL = ("init", "list")
+"""Commands that measure nothing, and need little memory."""
 
 
 class Commands(click.Group):
@@ -36,3 +37,13 @@ class Commands(click.Group):
             importlib.import_module(module), cmd_name.replace("-", "_")
         )
         return command
+
+
+def needs_memory(name: str | None) -> bool:
+    """Whether a command needs what a load or statistics need."""
+    return name not in _SMALL
+
+
+def judges(name: str | None) -> bool:
+    """Whether an exit status of 1 means that something got worse."""
+    return _LATE.get(str(name)) == _REGRESSION

@@ -20,6 +20,14 @@ INTERRUPTED = 130
 ADDRESS_SPACE_MIB = 512
 """With half of it, NumPy and SciPy fail in ways of their own, or never end."""
 
+_NO_THREAD = "can't start new thread"
+"""How Python says it; there is no exception of its own for it."""
+
+NO_THREAD_REMEDY = (
+    "the system starts no more threads: raise the limit of processes (ulimit -u, or pids.max of "
+    "the control group) or that of memory"
+)
+
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 
 
@@ -43,6 +51,11 @@ def standard_streams() -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         interrupted("interrupted")
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        print(f"error: {NO_THREAD_REMEDY}", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:
         _give_up_output(READER_LEFT)
     except OSError as error:
@@ -66,13 +79,16 @@ def interrupted(line: str) -> NoReturn:
     sys.exit(INTERRUPTED)
 
 
-def expect_address_space() -> None:
-    """End with one line where a limit leaves too little for what the commands import."""
+def expect_address_space(status: int = 1) -> None:
+    """End with one line where a limit leaves too little for statistics and for a load.
+
+    To be called before these are begun; what only reads text needs far less. status: to end with.
+    """
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE_MIB << 20:
         line = f"error: {ADDRESS_SPACE_MIB} MiB of address space are needed in one process, and the"
         print(f"{line} limit is {limit >> 20} MiB: raise it (ulimit -v)", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(status)
 
 
 def _open_closed() -> None:

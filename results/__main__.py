@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from loopbench.command_line import expect_address_space, interrupted, standard_streams
+from loopbench.command_line import interrupted, standard_streams
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import other_tools, tables
@@ -431,7 +431,6 @@ def _fail(line: str, status: int = 1) -> NoReturn:
 def main() -> None:
     """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
     with standard_streams():
-        expect_address_space()
         _run()
 
 

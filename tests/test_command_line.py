@@ -13,8 +13,10 @@ from tests.conftest import ROOT
 COMMANDS = ("results dictionary", "loadtests list", "servers list", "loopbench --help")
 
 
-def run(command: str, redirections: str) -> subprocess.CompletedProcess[str]:
-    words = ["sh", "-c", f'exec "$0" -m {command} {redirections}', sys.executable]
+def run(
+    command: str, redirections: str = "", *, before: str = ":"
+) -> subprocess.CompletedProcess[str]:
+    words = ["sh", "-c", f'{before}; exec "$0" -m {command} {redirections}', sys.executable]
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -40,19 +42,53 @@ def test_no_room_for_the_output(command: str) -> None:
     assert done.stderr == "error: cannot write the output: No space left on device\n"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: a limit that is kept")
+limited = pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: a limit that is kept")
+
+
+@limited
 @pytest.mark.parametrize(
-    "command", ["results report results/reference", "loadtests bench --rounds 1 --out {}"]
+    ("command", "status"),
+    [
+        ("results report results/reference", 1),
+        ("results regression results/baseline", 3),
+        ("loadtests bench --rounds 1 --out {}", 1),
+        ("loadtests regression --out {}", 3),
+    ],
 )
-def test_too_little_address_space(command: str, tmp_path: Path) -> None:
+def test_too_little_address_space(command: str, status: int, tmp_path: Path) -> None:
     """Said with the remedy before anything is begun: with half of it, the libraries of statistics
-    never end."""
-    line = f'ulimit -v 300000; exec "$0" -m {command.format(tmp_path / "run")}'
-    words = ["sh", "-c", line, sys.executable]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
+    never end. Where 1 and 2 are verdicts, it is none of these."""
+    done = run(command.format(tmp_path / "run"), before="ulimit -v 300000")
+    assert done.returncode == status
     assert done.stderr == (
         "error: 512 MiB of address space are needed in one process, and the limit is 292 MiB: "
         "raise it (ulimit -v)\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+@limited
+@pytest.mark.parametrize("command", [*COMMANDS, "loadtests bench --help", "results show --help"])
+def test_little_address_space_is_enough_for_texts(command: str) -> None:
+    """What measures nothing and works nothing out is not refused."""
+    done = run(command, before="ulimit -v 300000")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+@limited
+def test_no_more_threads() -> None:
+    """One line with the remedy, and exit status 1: here a thread asks for more memory than the
+    process may have."""
+    code = (
+        "import resource, threading; from loopbench.command_line import standard_streams\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))\n"
+        "threading.stack_size(1 << 30)\n"
+        "with standard_streams(): threading.Thread(target=print).start()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: the system starts no more threads: raise the limit of processes (ulimit -u, or "
+        "pids.max of the control group) or that of memory\n"
+    )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from loopbench.command_line import expect_address_space
 from loopbench.results.errors import ResultsError
 from loopbench.results.schema.json_forms import AS_JSON, json_text
-from loopbench.results.schema.verdict import judging
+from loopbench.results.schema.verdict import BROKEN, judging
 
 if TYPE_CHECKING:
     from loopbench.results.regression.verdict import Report
@@ -77,6 +78,7 @@ def regression(
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken. Writes
     regression.csv, regression.md, junit.xml, exit_status, and JSON for other tools into FOLDER.
     """
+    expect_address_space(BROKEN)
     from loopbench.results.regression import evidence, verdict
     from loopbench.results.regression.finding import Settings
     from loopbench.results.regression.outputs import document, write
@@ -144,6 +146,7 @@ def occasions(folders: tuple[Path, ...]) -> None:
     """
     import csv
 
+    expect_address_space(BROKEN)
     from loopbench.results.regression.layers import occasions as occasion
     from loopbench.results.schema import format_value
 

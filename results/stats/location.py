@@ -25,7 +25,9 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+from loopbench.command_line import expect_address_space
 from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM
 
 CONFIDENCE = 0.95
@@ -66,12 +68,19 @@ class Location:
 
 
 @cache
+def special() -> Any:
+    """SciPy's functions, imported where the first of them is needed: it takes longer to import, and
+    more memory, than all else of a command."""
+    expect_address_space()
+    from scipy import special as functions
+
+    return functions
+
+
+@cache
 def quantile(freedom: float) -> float:
     """Student's t at the upper end of a two-sided 95 % interval."""
-    # SciPy takes longer to import than all else that a command needs: only where an interval is.
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+    return float(special().stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def locate(values: Iterable[float]) -> Location:

@@ -36,7 +36,7 @@ from types import MappingProxyType
 
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import MIN_ROUNDS
-from loopbench.results.stats.location import Interval, quantile, raised
+from loopbench.results.stats.location import Interval, quantile, raised, special
 
 FAST = 0.25
 """How far from the undisturbed end a stack is read; at the end itself it would be the best of n."""
@@ -128,9 +128,8 @@ def quantile_of(values: Sequence[float], share: float) -> tuple[float, float]:
     n = len(values)
     if not n:
         raise ValueError("no values have no quantile")
-    from scipy.special import betainc  # as late as in location.py
-
-    ends = betainc((n + 1) * share, (n + 1) * (1 - share), [place / n for place in range(n + 1)])
+    places = [place / n for place in range(n + 1)]
+    ends = special().betainc((n + 1) * share, (n + 1) * (1 - share), places)
     weights = [float(upper - lower) for lower, upper in pairwise(ends)]
     ordered = sorted(values)
     mean = math.fsum(w * value for w, value in zip(weights, ordered, strict=True))
