@@ -23,6 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 _ENDING_BOUND_S = 20.0
 """How long a child may take to end after the test that started it."""
 
+_NOT_HANDED_ON = (
+    # Under `make test` a make that a test starts would be a part of that one, with its choices.
+    *("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"),
+    # What is printed would be as wide and as coloured as the terminal around the tests.
+    *("COLUMNS", "LINES", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+)
+"""Variables of the tests' own surroundings that what they start does not inherit."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -36,8 +44,7 @@ def pytest_configure() -> None:
     # Whatever a shell starts in the background ignores interrupts, and hands that on to children.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Under `make test` a make that a test starts would be a part of that one, with its choices.
-    for inherited in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"):
+    for inherited in _NOT_HANDED_ON:
         os.environ.pop(inherited, None)
 
 
