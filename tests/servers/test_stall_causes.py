@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, caus
 from loopbench.servers.probe.stalls.stack import Stack, read_stack
 from loopbench.servers.probe.stalls.stall import Frame
 from loopbench.servers.probe.stalls.thread_times import RUNNING, Position
+from loopbench.servers.probe.stalls.watcher import task_name
 
 MS = 1_000_000
 
@@ -111,3 +114,20 @@ def test_reading_frames_runs_nobody_s_code() -> None:
     assert seen.inner.function.startswith("test_reading_frames")
     assert (seen.route, seen.own_route) == (None, False)
     assert request is scope
+
+
+async def nothing() -> None:
+    """A coroutine that is done at its first step."""
+
+
+def test_a_task_that_is_done_before_it_is_looked_at_has_its_name() -> None:
+    """As aiohttp's are from Python 3.12 on, which starts them eagerly: to ask such a task for its
+    coroutine ends the process under 3.12.1."""
+    eager: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+    async def named() -> str:
+        task = asyncio.Task(nothing(), loop=asyncio.get_running_loop(), name="begun", **eager)
+        await task
+        return task_name(task)
+
+    assert asyncio.run(named()) == ("begun" if eager else "begun nothing")

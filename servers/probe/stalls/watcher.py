@@ -304,7 +304,7 @@ class StallWatcher:
             position=Position(RUNNING),
             where=RUNNING,
             stack=stack,
-            task=None if task is None else _task_name(task),
+            task=None if task is None else task_name(task),
             request=request,
         )
 
@@ -358,7 +358,9 @@ def _completed(sample: Sample, delay: Delay, position: Position | None) -> Sampl
     return replace(sample, held_ns=delay.lock_ns, position=position, where=described(position))
 
 
-def _task_name(task: asyncio.Task[Any]) -> str:
+def task_name(task: asyncio.Task[Any]) -> str:
     """Its name, and that of its coroutine."""
-    of = getattr(task.get_coro(), "__qualname__", None)
+    # `get_coro` of Python 3.12.0 and 3.12.1 ends the process (a null pointer) where a task that was
+    # started eagerly, as aiohttp starts its own, is done; this attribute is None there.
+    of = getattr(getattr(task, "_coro", None), "__qualname__", None)
     return task.get_name() if of is None else f"{task.get_name()} {of}"
