@@ -233,6 +233,15 @@ def thread_pool_rows(run_id: str, observed: Observed) -> Iterator[Row]:
         }
 
 
+def one_thread_queue(observed: Observed) -> float | None:
+    """How many calls waited, on average, for the only thread of a pool: of the longest such queue;
+    None where no pool of one thread could be read."""
+    if observed.probe is None:
+        return None
+    queues = [one.mean_queued for one in observed.probe.thread_pools if one.limit == 1]
+    return max((queue for queue in queues if queue is not None), default=None)
+
+
 def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -> Iterator[Row]:
     """A row a stretch between two marks, the server's side beside the load's."""
     slices = report.loads[load.name].timeline

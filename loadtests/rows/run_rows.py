@@ -316,6 +316,7 @@ def _evidence(
         clock_step_ms=report.clock_step_ms,
         others_cpu=_others(result),
         growth_bytes=_as_float(row.get("memory_growth_bytes_per_request")),
+        one_thread_queue=probe_rows.one_thread_queue(result.observed) if load.own else None,
     )
 
 

@@ -19,6 +19,7 @@ from loopbench.results.schema.warnings import (
     GROWTH_LIMIT_WHOLE_BYTES,
     LITTLE_TOLERANCE,
     MACHINE_BUSY_LIMIT,
+    ONE_THREAD_QUEUE,
     RATE_TOLERANCE,
     Code,
 )
@@ -34,6 +35,7 @@ class Evidence:
     which must equal the number of users. others_cpu: CPU time of everything
     but server, generator and harness, and time stolen by the hypervisor, as a
     share of one CPU. growth_bytes: of the server's memory, a request.
+    one_thread_queue: calls that waited on average for the only thread of a pool.
     """
 
     users: int
@@ -50,6 +52,7 @@ class Evidence:
     clock_step_ms: float
     others_cpu: float | None
     growth_bytes: float | None = None
+    one_thread_queue: float | None = None
 
 
 def _generator_cpu(seen: Evidence) -> bool:
@@ -99,6 +102,7 @@ _CHECKS: dict[Code, Callable[[Evidence], bool]] = {
     Code.CLOCK_STEPPED: lambda seen: seen.clock_step_ms >= CLOCK_STEP_LIMIT_MS,
     Code.MACHINE_BUSY: lambda seen: (seen.others_cpu or 0.0) >= MACHINE_BUSY_LIMIT,
     Code.MEMORY_GROWS: _memory_grows,
+    Code.ONE_THREAD: lambda seen: (seen.one_thread_queue or 0.0) >= ONE_THREAD_QUEUE,
     Code.FEW_REQUESTS: lambda seen: seen.requests is not None and seen.requests < FEW_REQUESTS,
 }
 

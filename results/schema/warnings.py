@@ -34,6 +34,9 @@ GROWTH_LIMIT_BYTES = 1024
 GROWTH_LIMIT_WHOLE_BYTES = 16 * 1024 * 1024
 """Growth of memory a request, and in all, from which on it is no mere settling of the allocator."""
 
+ONE_THREAD_QUEUE = 1.0
+"""Calls that wait for the only thread of a pool, on average, from which on it is the limit."""
+
 FEW_REQUESTS = 100
 """A p99 of fewer requests is their maximum."""
 
@@ -89,6 +92,7 @@ class Code(enum.StrEnum):
     FEW_REQUESTS = "few-requests"
     ANSWER_VARIES = "answer-varies"
     MEMORY_GROWS = "memory-grows"
+    ONE_THREAD = "one-thread"
     WORKER_LOST = "worker-lost"
     WORKER_LATE = "worker-late"
     WORKER_SILENT = "worker-silent"
@@ -377,6 +381,15 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "(tracemalloc); where it falls, warm the cache up by a longer --warmup",
             ("memory_growth",),
             short="its memory grows with its requests; a long Run ends with it",
+        ),
+        Code.ONE_THREAD: Wording(
+            f"{ONE_THREAD_QUEUE:g} or more requests were waiting, on average, for a pool of "
+            "the application that has a single thread",
+            "that thread is the limit: it works on one request after another, whatever the server "
+            "and the loop could do, and the waits are in the times",
+            "thread_pools.csv names the pool; of a WSGI application under asgiref's wrapper, which "
+            "has one thread for all, a2wsgi.WSGIMiddleware(app, workers=10) uses several",
+            (*LOAD_TIMES,),
         ),
         Code.WORKER_LOST: Wording(
             "a load worker was lost in the middle of the Run",

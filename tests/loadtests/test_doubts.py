@@ -60,6 +60,7 @@ LIMITS = (
     Limit(Code.CLOCK_STEPPED, CLOSED, "clock_step_ms", 0.99, 1.0),
     Limit(Code.MACHINE_BUSY, CLOSED, "others_cpu", 0.099, 0.10),
     Limit(Code.FEW_REQUESTS, CLOSED, "requests", 100, 99),
+    Limit(Code.ONE_THREAD, CLOSED, "one_thread_queue", 0.99, 1.0),
 )
 
 
@@ -86,6 +87,7 @@ def test_a_warning_begins_at_its_limit(limit: Limit) -> None:
         "generator_lag_p99_ms",
         "send_lag_p99_ms",
         "others_cpu",
+        "one_thread_queue",
     ],
 )
 def test_what_was_not_measured_concludes_nothing(field: str) -> None:

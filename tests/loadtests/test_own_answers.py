@@ -247,6 +247,39 @@ def test_memory_that_grows_with_the_requests_is_a_warning(pages: Path) -> None:
     assert "growth/request MB" in table
 
 
+WSGI = """
+import time
+from asgiref.wsgi import WsgiToAsgi
+
+
+def answer(environ, start_response):
+    time.sleep(0.002)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+    return [b"ok"]
+
+
+app = WsgiToAsgi(answer)
+"""
+
+
+def test_a_limit_of_one_thread_is_a_warning(tmp_path: Path) -> None:
+    """Of a WSGI application under asgiref's wrapper: the table names it, with what to do, where
+    requests wait for the thread; one user alone waits for nobody."""
+    (tmp_path / "wrapped.py").write_text(WSGI)
+    loads = tmp_path / "loads.toml"
+    loads.write_text('[many]\npath = "/"\nusers = 16\n[single]\npath = "/"\nusers = 1\n')
+    options = ("--app", "wrapped:app", "--app-dir", str(tmp_path), "--scenarios", str(loads))
+    with Bench(tmp_path / "run", *options, "--rounds", "1", *SHORT, "--duration", "1") as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    found = {row["scenario"]: codes(row) for row in done.rows}
+    assert Code.ONE_THREAD in found["many"]
+    assert Code.ONE_THREAD not in found["single"]
+    table = " ".join(show(tmp_path / "run").split())
+    assert "one-thread: 1 or more requests were waiting" in table
+    assert "a2wsgi.WSGIMiddleware(app, workers=10) uses several. Where: app-hypercorn many" in table
+
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 MIB = 1024 * 1024
 
