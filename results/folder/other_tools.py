@@ -9,14 +9,18 @@ _BEGIN_BYTES = 65536
 
 _KNOWN: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Locust", re.compile(r"^\"?(Type\"?,\"?Name\"?,\"?Request Count|Timestamp\"?,\"?User Count)")),
-    ("wrk", re.compile(r"^Running \S+ test @ ")),
+    ("Locust", re.compile(r"^(Method,Name,Error,Occurrences|Count,Message,Traceback,Nodes)")),
+    ("wrk", re.compile(r"^Running \S+ test @ ", re.M)),
     ("k6", re.compile(r'^\{.*"(http_req_duration|http_reqs)"|^\{"type":"(Metric|Point)"', re.S)),
+    ("k6", re.compile(r"^metric_name,timestamp,metric_value,")),
     ("oha", re.compile(r'^\{.*"(successRate|responseTimeHistogram)"', re.S)),
+    ("oha", re.compile(r"^\s*Summary:\s+Success rate:\s")),
     ("ApacheBench", re.compile(r"^This is ApacheBench")),
     ("hey", re.compile(r"^\s*Summary:\s+Total:\s")),
 )
-"""Locust: its stats and history CSV. wrk, ApacheBench, hey: what they print. k6: the summary and
-the points as JSON. oha: `--output-format json`."""
+"""Locust: the four files of its `--csv`. wrk, ApacheBench, hey: what they print, where a shell's
+line may stand above wrk's. k6: the summary and the points as JSON, and the points as CSV. oha: what
+it prints, and `--output-format json`."""
 
 
 def tool_of(file: Path) -> str | None:
