@@ -11,10 +11,13 @@ import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from loopbench.__main__ import SUBCOMMANDS, cli
+from loopbench.loadtests.cli import cli as bench_group
 from loopbench.loadtests.configuration import Configuration, read
 from loopbench.results.schema import RUNS, read_table
 from tests.conftest import ROOT
@@ -195,6 +198,82 @@ def test_a_configuration_with_nonsense_is_refused(tmp_path: Path, text: str, say
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+KEYS: dict[str, tuple[Any, str]] = {
+    "stack": (["aiohttp"], "asyncio"),
+    "scenario": (["async-1"], "async-32"),
+    "rounds": (5, "7"),
+    "precision": ("4 %", "3 %"),
+    "budget": ("2m", "3m"),
+    "duration": (0.5, "0.6"),
+    "warmup": (0.7, "0.4"),
+    "out": ("a", "b"),
+    "resume": (True, ""),
+    "redis": ("redis://127.0.0.1:1", "redis://127.0.0.1:2"),
+    "database": ("postgresql://127.0.0.1:1/a", "postgresql://127.0.0.1:2/a"),
+    "probe": (False, ""),
+    "instructions": (False, ""),
+    "processes": (2, "3"),
+    "manager": ("own", "children"),
+    "seed": (3, "4"),
+    "app": ("shop:app", "shop:other"),
+    "app-dir": ("a", "b"),
+    "on": (["hypercorn"], "uvicorn"),
+    "get": (["/a", "/b"], "/c"),
+    "scenarios": ("a.toml", "b.toml"),
+    "header": (["A: b"], "C: d"),
+    "arg": (["a=1"], "b=2"),
+    "ready-s": (40, "50"),
+    "users": (20, "30"),
+    "spawn-rate": (5, "6"),
+    "workers": (2, "3"),
+    "expect-workers": (2, "3"),
+    "bind": ("127.0.0.1:5557", "127.0.0.1:5558"),
+    "key-file": ("a.key", "b.key"),
+    "server-via": ("ssh a", "ssh b"),
+    "server-host": ("127.0.0.1", "127.0.0.2"),
+    "server-python": ("python3.12", "python3.13"),
+    "server-root": ("a", "b"),
+    "server-cpus": ("0", "1"),
+}
+"""By option of `bench`: a value in the file, and another one on the command line; no word for a
+flag, which is given its other name there."""
+
+
+def test_every_option_has_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the file says is what the same words on the command line say, which go before it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.key").write_text("k" * 40)
+
+    def given(configured: dict[str, Any], *words: str) -> dict[str, Any]:
+        """The values of all options, with these lines in the file."""
+        lines = [f"{name} = {json.dumps(value)}" for name, value in configured.items()]
+        (tmp_path / "loopbench.toml").write_text("\n".join(lines))
+        return bench_command.make_context("bench", list(words)).params
+
+    bench_command = bench_group.commands["bench"]
+    options = [option for option in bench_command.params if isinstance(option, click.Option)]
+    assert {option.opts[0].removeprefix("--") for option in options} == KEYS.keys()
+    for option in options:
+        assert option.name is not None
+        name = option.opts[0].removeprefix("--")
+        value, word = KEYS[name]
+        values = value if isinstance(value, list) else [value]
+        same = [text for one in values for text in (f"--{name}", str(one))]
+        other = [f"--{name}", word]
+        if not word:
+            same = [option.opts[0] if value else option.secondary_opts[0]]
+            other = option.opts if option.secondary_opts else []
+        plain = given({})[option.name]
+        of_file = given({name: value})[option.name]
+        assert of_file == given({}, *same)[option.name]
+        assert of_file != plain
+        if other:
+            over_the_file = given({name: value}, *other)[option.name]
+            assert over_the_file == given({}, *other)[option.name] != of_file
 
 
 def test_pyproject_serves_as_well(tmp_path: Path) -> None:
