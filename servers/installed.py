@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,8 +12,13 @@ from loopbench.servers.stacks import Stack
 
 def available(stack: Stack) -> str | None:
     """Why the stack cannot run in this environment, with the remedy; None where it can."""
-    missing = [package for package in stack.packages if not _installed(package)]
+    missing = lacking(stack.packages)
     return f"install {', '.join(missing)} ({remedy(stack)})" if missing else None
+
+
+def lacking(packages: Iterable[str]) -> list[str]:
+    """Those that are not installed."""
+    return [package for package in packages if not _installed(package)]
 
 
 @cache  # what is installed does not change while a command runs, and metadata are slow to read

@@ -11,15 +11,18 @@ import click
 
 from loopbench.loadtests.behaviour.framework.catalogue import Asked, experiments
 from loopbench.loadtests.behaviour.framework.messages import Key
-from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, row_of, write
+from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, PACKAGES, row_of, write
 from loopbench.loadtests.behaviour.framework.scheduler import ask_all
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import cannot_write, new_folder, writing_into
-from loopbench.results.schema import BEHAVIOUR, Row, SchemaError
+from loopbench.results.schema import BEHAVIOUR, INSTALLED, Row, SchemaError
+from loopbench.servers.installed import lacking
 from loopbench.servers.supervision.cli_names import suggestion
 from loopbench.servers.supervision.cli_types import Folder
 
 LOG_FILE = "behaviour.log"
+Packages = Mapping[str, tuple[str, ...]]
+_REMEDY = "loopbench[stacks] brings it" if INSTALLED else "`make setup STACKS=all` brings it"
 
 
 @click.command()
@@ -54,6 +57,7 @@ def behaviour(
         for name, asks in dict.fromkeys((one.name, one.question.asks) for one in wanted):
             click.echo(f"{name:36} {asks}")
         return
+    wanted = askable(wanted)
     folder = out or new_folder()
     with writing_into(folder):
         _prepare(folder)
@@ -85,6 +89,21 @@ def _chosen(
         for (name, stack, _), asked in known.items()
         if name in meant and stack in (stacks or all_stacks)
     ]
+
+
+def askable(wanted: Iterable[Asked], packages: Packages = PACKAGES) -> list[Asked]:
+    """Those whose stack is installed; the others are named. Raises HarnessError where none is."""
+    wanted = list(wanted)
+    stacks = dict.fromkeys(asked.experiment.stack for asked in wanted)
+    missing = {stack: lacking(packages[stack]) for stack in stacks}
+    left_out = [f"{stack} needs {', '.join(names)}" for stack, names in missing.items() if names]
+    found = [asked for asked in wanted if not missing[asked.experiment.stack]]
+    if left_out:
+        text = f"not installed, so not asked: {'; '.join(left_out)} ({_REMEDY})"
+        if not found:
+            raise HarnessError(text)
+        click.echo(f"note: {text}", err=True)
+    return found
 
 
 def _prepare(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from loopbench.loadtests.behaviour.framework import scheduler
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments, questions
+from loopbench.loadtests.behaviour.framework.command import askable
 from loopbench.loadtests.behaviour.framework.messages import Outcome
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import (
@@ -22,7 +23,13 @@ from loopbench.loadtests.behaviour.framework.question import (
     Experiment,
     Question,
 )
-from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, row_of, write, written
+from loopbench.loadtests.behaviour.framework.rows import (
+    NOT_ANSWERED,
+    PACKAGES,
+    row_of,
+    write,
+    written,
+)
 from loopbench.loadtests.errors import HarnessError
 from loopbench.results.schema import BEHAVIOUR
 from loopbench.servers.stacks import CORE
@@ -125,6 +132,20 @@ def test_every_question_asks_both_core_stacks() -> None:
     for name, question in found.items():
         assert {experiment.stack for experiment in question.experiments} >= set(CORE), name
         assert question.asks.endswith("?"), name
+
+
+def test_a_stack_that_is_not_installed_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """With a line; an error where no other is asked. The wheel's own packages hold the core ones
+    only."""
+    every = list(experiments().values())
+    packages = {**PACKAGES, "flask-gthread": ("flask", "no-such-server")}
+    asked = {one.experiment.stack for one in askable(every, packages)}
+    assert asked == set(PACKAGES) - {"flask-gthread"}
+    note = "not installed, so not asked: flask-gthread needs no-such-server ("
+    assert capsys.readouterr().err.startswith(f"note: {note}")
+    only = [one for one in every if one.experiment.stack == "flask-gthread"]
+    with pytest.raises(HarnessError, match=re.escape(note)):
+        askable(only, packages)
 
 
 def test_the_report_asks_for_questions_that_there_are() -> None:
