@@ -19,7 +19,7 @@ from loopbench.results.folder import other_tools, tables
 from loopbench.results.folder.counts import counts_of
 from loopbench.results.regression.command import COMMANDS as REGRESSION_COMMANDS
 from loopbench.results.report.why_command import why
-from loopbench.results.schema import TRIALS
+from loopbench.results.schema import TRIALS, how_to
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 
 if TYPE_CHECKING:
@@ -314,7 +314,9 @@ def capacity(
     found = capacities(loaded, _summaries(loaded, None), rps, slo_ms, pattern)
     if not found:
         raise ResultsError(
-            "no open loop of that name was measured; `make bench SCENARIOS='open-* rate-*'` does"
+            "no open loop of that name was measured; "
+            + how_to("make bench SCENARIOS='open-* rate-*'", "loopbench bench --scenario 'open-*'")
+            + " does"
         )
     if as_json:
         click.echo(json_text(documents.capacity(found, rps, slo_ms)))
@@ -355,7 +357,11 @@ def split(run: Path | None) -> None:
     if not splits and not counts:
         raise ResultsError(
             "no two stacks of this run differ in their framework, loop or parser alone; "
-            '`make bench STACKS="asgi-hypercorn quart-hypercorn"` measures two that do'
+            + how_to(
+                'make bench STACKS="asgi-hypercorn quart-hypercorn"',
+                "loopbench bench --stack asgi-hypercorn --stack quart-hypercorn",
+            )
+            + " measures two that do"
         )
     for line in framework_split_text.lines(splits, counts):
         click.echo(line)

@@ -163,6 +163,10 @@ def test_it_measures_an_application_from_its_own_folder(
 
 def test_what_is_wrong_is_one_line(installed: Mapping[str, str], shop: Path) -> None:
     """Of each half, under the name of the one command."""
+    (shop / "empty").mkdir()
+    done = tool(installed, shop / "empty", "show")
+    assert done.returncode == 2
+    assert done.stderr == "error: nothing has been measured yet; `loopbench bench` does it\n"
     done = tool(installed, shop, "bnch")
     assert (done.returncode, done.stderr) == (2, "error: No such command 'bnch'.\n")
     done = tool(installed, shop, "bench", "--app", "shop:create_app", "--get", "/")

@@ -81,7 +81,8 @@ def rows_of(folder: Path) -> tuple[tuple[Row, ...], list[Problem]]:
     """
     if not (folder / schema.BEHAVIOUR.filename).exists():
         raise ResultsError(
-            f"{folder} has no {schema.BEHAVIOUR.filename}; `make behaviour` makes one"
+            f"{folder} has no {schema.BEHAVIOUR.filename}; "
+            f"{schema.how_to('make behaviour', 'loopbench behaviour')} makes one"
         )
     problems: list[Problem] = []
     return tuple(rows(folder, schema.BEHAVIOUR, problems)), problems

@@ -138,7 +138,8 @@ def find(name: str | None, runs: Path | None = None) -> Path:
     known = names(runs)
     if name is None:
         if not known:
-            raise UnknownName("nothing has been measured yet; `make bench` does it")
+            how = schema.how_to("make bench", "loopbench bench")
+            raise UnknownName(f"nothing has been measured yet; {how} does it")
         return runs / known[0]
     asked = _expanded(name)
     candidates = [runs / name, asked, runs.parent / name] if name.strip() else []

@@ -29,6 +29,7 @@ from loopbench.results.schema.paths import (
     REGRESSIONS_FOLDER,
     ROOT,
     RUNS_FOLDER,
+    how_to,
 )
 from loopbench.results.schema.regression import (
     FACTS,
@@ -114,6 +115,7 @@ __all__ = [
     "Value",
     "Work",
     "format_value",
+    "how_to",
     "locked",
     "parse_value",
     "read_table",

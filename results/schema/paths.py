@@ -10,6 +10,12 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = not (ROOT / "pyproject.toml").is_file()
 """Whether this is an installed package, and not a clone with its history and its own results."""
 
+
+def how_to(made: str, installed: str) -> str:
+    """The command that a remedy names: of a clone, or of an installed package, without `make`."""
+    return f"`{installed if INSTALLED else made}`"
+
+
 IMPORTED_FROM = ROOT.parent if INSTALLED else ROOT
 """The folder on the path that `loopbench` is imported from."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from loopbench.results.schema import how_to
 from loopbench.results.stats import formatting
 from loopbench.results.stats.capacity import ASSUMPTIONS, Capacity, Point, checks
 
@@ -45,7 +46,8 @@ def _basis(one: Capacity) -> Iterator[str]:
         each = formatting.digits(one.connection_bytes * 1e-3)
         yield f"memory: {process} MB a process, {each} kB an idle connection"
     else:
-        yield "memory: not measured; `make bench SCENARIOS=idle-1000` does"
+        how = how_to("make bench SCENARIOS=idle-1000", "loopbench bench --scenario idle-1000")
+        yield f"memory: not measured; {how} does"
 
 
 def _point(point: Point) -> str:
