@@ -204,8 +204,9 @@ def awaiting(
     try:
         yield
     except ControlTimeout as error:
+        longer = "" if stack.own is None else "; give its start longer by --ready-s"
         raise StartupFailed(
-            f"{stack.name} was not ready within {ready_timeout_s:g} s{_quoted(child)}"
+            f"{stack.name} was not ready within {ready_timeout_s:g} s{longer}{_quoted(child)}"
         ) from error
     except ControlClosed as error:
         ended = child.stop(stop_timeout_s)

@@ -18,6 +18,11 @@ from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.results.schema import Code
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
+from loopbench.servers.custom.look import Looks
+from loopbench.servers.custom.stacks import rows
+from loopbench.servers.errors import StartupFailed
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.parts import AIOHTTP, OwnApp
 from tests.loadtests.benches import SHORT, Bench, codes, ended
 from tests.servers.processes import ROOT, needs_proc
 
@@ -278,6 +283,31 @@ def test_a_limit_of_one_thread_is_a_warning(tmp_path: Path) -> None:
     table = " ".join(show(tmp_path / "run").split())
     assert "one-thread: 1 or more requests were waiting" in table
     assert "a2wsgi.WSGIMiddleware(app, workers=10) uses several. Where: app-hypercorn many" in table
+
+
+LATE = """
+import asyncio
+from aiohttp import web
+
+
+async def begin(app):
+    await asyncio.sleep(600)
+
+app = web.Application()
+app.on_startup.append(begin)
+"""
+
+
+def test_a_start_that_takes_too_long_names_its_option(tmp_path: Path) -> None:
+    """As an import that does."""
+    (tmp_path / "late.py").write_text(LATE)
+    own = OwnApp("late:app", str(tmp_path), "/")
+    (stack,) = rows(own, Looks(AIOHTTP, "aiohttp", ("aiohttp",)), ()).values()
+    with pytest.raises(StartupFailed) as raised:
+        with server_process(stack, log=tmp_path / "log", ready_timeout_s=0.5):
+            raise AssertionError("it serves")
+    says = "app-aiohttp was not ready within 0.5 s; give its start longer by --ready-s"
+    assert str(raised.value).startswith(says)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
