@@ -110,7 +110,7 @@ WAYS: dict[str, FetchAll] = {
 }
 
 
-@experiments("client-gather", ANSWERING, WAYS)
+@experiments("client-gather", ANSWERING, WAYS, sensitive=True)
 def ask_gather(application: Callable[..., App], fetch: FetchAll) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
     crowd = Crowd(0.2)
