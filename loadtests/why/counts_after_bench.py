@@ -7,13 +7,15 @@ timed while it is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from loopbench.loadtests.bench.specification import Bench
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.observe.request_counts import UNCOUNTED
 from loopbench.loadtests.why import instruction_counts
+from loopbench.loadtests.why.instruction_counts import Count
 from loopbench.results.schema import COUNTS
 
 REQUESTS = 40
@@ -48,13 +50,26 @@ def count(bench: Bench, left_out: frozenset[str], say: Callable[[str], None]) ->
     if lacking is not None:
         say(f"the instructions of a request are not counted: {lacking}")
         return
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda stack: _counted(stack, chosen), stacks))
+    for stack, outcome in zip(stacks, outcomes, strict=True):
+        if isinstance(outcome, HarnessError):
+            say(f"the instructions of a request of {stack} are not counted: {outcome}")
+    found = [one for outcome in outcomes if isinstance(outcome, list) for one in outcome]
+    if not found:
+        return
     try:
-        found = instruction_counts.count(stacks, chosen, REQUESTS, _silent, repeats=1)
         instruction_counts.write(bench.folder, found)
-    except HarnessError as error:
-        say(f"the instructions of a request are not counted: {error}")
     except OSError as error:
         say(f"{COUNTS.filename} cannot be written: {error.strerror}")
+
+
+def _counted(stack: str, chosen: Sequence[str]) -> list[Count] | HarnessError:
+    """The counts of a stack, or why there are none: that of one stack costs the others nothing."""
+    try:
+        return instruction_counts.count([stack], chosen, REQUESTS, _silent, repeats=1)
+    except HarnessError as error:
+        return error
 
 
 def _silent(_: str) -> None:

@@ -19,6 +19,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import transplant
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import Side
+from loopbench.loadtests.regression.sides.worktree import write_bytecode
 from loopbench.servers.lifecycle.tree import layout_of
 from loopbench.servers.supervision.scratch import scratch_folder
 
@@ -75,19 +76,16 @@ def _moved(side: Side, cleanup: ExitStack) -> Side:
     environment = tree / "environment"
     text = Path(transplant.__file__).read_text(encoding="utf-8")
     wanted = needed(side.packages)
-    _run(side, [str(side.python), "-c", text, str(environment), *wanted], must=True)
+    _run(side, [str(side.python), "-c", text, str(environment), *wanted])
     python = environment / "bin" / "python"
-    # What does not compile is for the server's start to say.
-    compiled = [str(environment / "lib"), *_parts(tree)]
-    _run(side, [str(python), "-m", "compileall", "-q", *compiled], tree, must=False)
+    write_bytecode(python, tree, [str(environment / "lib"), *_parts(tree)])
     return replace(side, root=tree, python=python)
 
 
-def _run(side: Side, command: list[str], folder: Path | None = None, *, must: bool) -> None:
+def _run(side: Side, command: list[str]) -> None:
     try:
         done = subprocess.run(
             command,
-            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -95,7 +93,7 @@ def _run(side: Side, command: list[str], folder: Path | None = None, *, must: bo
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HarnessError(f"{side.role}: its environment cannot be copied: {error}") from error
-    if must and done.returncode:
+    if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise HarnessError(f"{side.role}: its environment cannot be copied: {last}")
 

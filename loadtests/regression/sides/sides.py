@@ -181,13 +181,16 @@ def opened(side: Wanted, stacks: Sequence[str], *, root: Path = ROOT) -> Iterato
         tree, python = root, Path(sys.executable)
         if side.ref is not None:
             tree = cleanup.enter_context(worktree.at(side.ref, root))
-            if layout_of(tree) is None:
-                raise HarnessError(
-                    f"{side.name} has no servers that this check can start: it is older than the "
-                    "check, or not this suite"
-                )
+        layout = layout_of(tree)
+        if layout is None:
+            raise HarnessError(
+                f"{side.name} has no servers that this check can start: it is older than the "
+                "check, or not this suite"
+            )
         if side.pins is not None:
             python = cleanup.enter_context(packages.environment(side.pins))
+        if side.ref is not None:
+            worktree.write_bytecode(python, tree, layout.measured)
         yield look(side.role, side.name, tree, python, stacks)
 
 

@@ -92,6 +92,8 @@ def test_a_ref_is_a_worktree_for_a_while(repo: Path) -> None:
         assert (side.commit, side.changed) == (git(repo, "rev-parse", "HEAD"), False)
         assert side.python == Path(sys.executable)
         assert len(git(repo, "worktree", "list").splitlines()) == 2
+        # No start of a server has to compile it.
+        assert list((side.root / "servers" / "contract" / "__pycache__").glob("cases.*.pyc"))
     assert not side.root.exists()
     assert len(git(repo, "worktree", "list").splitlines()) == 1
     assert git(repo, "status", "--porcelain") == status
