@@ -390,6 +390,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "thread_pools.csv names the pool; of a WSGI application under asgiref's wrapper, which "
             "has one thread for all, a2wsgi.WSGIMiddleware(app, workers=10) uses several",
             (*LOAD_TIMES,),
+            short="requests waited for the one thread of a pool, which was the limit",
         ),
         Code.WORKER_LOST: Wording(
             "a load worker was lost in the middle of the Run",

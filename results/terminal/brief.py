@@ -37,6 +37,10 @@ from loopbench.results.terminal.table import HELD, heading, in_order, section, s
 
 CPU = "cpu_us_per_request"
 INSTRUCTIONS = "instructions a request"
+ALIKE = 0.1
+"""An interval that contains 1 says "no difference" only where it reaches no further than that share
+from 1; a wider one leaves room for what a reader would call a difference."""
+
 _NOTHING = "–"
 _GAP = 2
 WIDTH = 100
@@ -195,7 +199,8 @@ def verdict(metric: str, ratio: Ratio) -> str:
     if ratio.interval is None:
         return "too few Rounds"
     if not ratio.significant:
-        return "no difference"
+        near = ratio.interval.low >= 1 / (1 + ALIKE) and ratio.interval.high <= 1 + ALIKE
+        return "no difference" if near else "cannot tell"
     return word_for(METRICS[metric].unit, ratio.centre)
 
 
