@@ -73,7 +73,9 @@ def test_the_page_of_locust_listens_on_loopback() -> None:
     assert done.stdout.strip().splitlines()[-1] == "127.0.0.1"
 
 
-@pytest.mark.parametrize("run", ["reference", "reference/data", "reference/stacks"])
+@pytest.mark.parametrize(
+    "run", ["reference", "reference/bench", "reference/data", "reference/stacks"]
+)
 def test_the_data_package_of_a_published_run_has_the_columns_of_its_files(run: str) -> None:
     """As they are written anew: each field of the descriptor is a column, in its place."""
     folder = ROOT / "results" / run

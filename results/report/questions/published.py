@@ -19,7 +19,7 @@ from loopbench.results.stats.summary import summarise
 FOLDER = Path(__file__).parents[2] / "reference"
 """Where the committed runs are, and answers.csv, which is part of the package."""
 
-RUNS = ("reference", "reference/data", "reference/stacks")
+RUNS = ("reference/bench", "reference", "reference/data", "reference/stacks")
 """The committed runs, below results: the first that has an answer gives it."""
 
 
