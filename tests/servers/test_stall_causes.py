@@ -51,6 +51,10 @@ TOLD = {
     "python": (replace(BUSY, samples=(look(5), look(6, line=8))), Cause.PYTHON),
     "held": (replace(BUSY, longest_lock_ns=80 * MS, samples=(look(80),)), Cause.C_CALL),
     "free": (replace(BUSY, samples=(look(), look())), Cause.C_CALL),
+    "free, and back at the last look": (
+        replace(BUSY, samples=(look(), look(), look(1), look(line=8))),
+        Cause.C_CALL,
+    ),
     "moves": (replace(BUSY, samples=(look(), look(line=8))), Cause.PYTHON),
     "waits": (replace(IDLE, samples=(look(call="recvfrom"),)), Cause.BLOCKING_CALL),
     "lock": (replace(IDLE, others_ns=95 * MS, lock_ns=90 * MS), Cause.INTERPRETER_LOCK),

@@ -159,9 +159,11 @@ def _one_long_hold(e: Evidence) -> bool:
 def _c_call(e: Evidence) -> bool:
     if not _computes(e):
         return False
-    positions = {one.stack.position for one in e.looks if one.stack is not None}
-    free = sum(one.held_ns < e.interval_ns / 2 for one in e.looks)
-    return _one_long_hold(e) or (2 * free > len(e.looks) > 0 and len(positions) == 1)
+    # Not all looks need to agree: the last may come when the call has just returned.
+    free = Counter(
+        one.stack.position for one in e.looks if one.stack and one.held_ns < e.interval_ns / 2
+    )
+    return _one_long_hold(e) or 2 * max(free.values(), default=0) > len(e.looks)
 
 
 def _python(e: Evidence) -> bool:
