@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 AIOHTTP = "aiohttp"
 ASGI = "ASGI"
@@ -16,6 +16,12 @@ WSGI = "WSGI"
 BARE = "bare"
 """Interfaces between an application and a server. BARE is the suite's own, see
 `servers.adapters.bare`."""
+
+Parser = Literal["h11", "httptools"]
+"""What reads uvicorn's requests."""
+
+Options = Mapping[str, str | bool]
+"""What the `serve` of a server takes by name beside the settings."""
 
 READY_S = 30.0
 """How long the start of a server may take, unless something else is asked for."""
@@ -80,8 +86,8 @@ class Server:
     packages: tuple[str, ...]
     manager: Manager | str
     optional: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    own_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    options: Options = field(default_factory=dict, hash=False)
+    own_options: Options = field(default_factory=dict, hash=False)
     holes: Mapping[str, str] = field(default_factory=dict, hash=False)
     holes_with: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)

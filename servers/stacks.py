@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
@@ -24,6 +23,7 @@ from loopbench.servers.parts import (
     Application,
     Loop,
     Manager,
+    Options,
     OwnApp,
     Server,
 )
@@ -58,7 +58,7 @@ class Stack:
     application: str
     adapter: str
     packages: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    options: Options = field(default_factory=dict, hash=False)
     yardstick: bool = False
     core: bool = False
     host: str | None = None

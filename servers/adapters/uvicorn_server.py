@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -16,9 +16,8 @@ from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.errors import StartupFailed
+from loopbench.servers.parts import Parser
 from loopbench.servers.settings import Settings
-
-Parser = Literal["h11", "httptools"]
 
 _PARSERS: dict[Parser, str] = {"h11": "conn", "httptools": "parser"}
 """Where uvicorn's protocol for a connection keeps its parser."""

@@ -97,5 +97,5 @@ async def _runner() -> web.AppRunner:
     except Exception as error:
         worker.failed(error)
         raise
-    chosen = {"auto_decompress": False, **worker.stack.options}
-    return _Reporting(app, **chosen, **aiohttp_server.running(worker.settings))
+    unpack = bool(worker.stack.options.get("auto_decompress"))
+    return _Reporting(app, auto_decompress=unpack, **aiohttp_server.running(worker.settings))

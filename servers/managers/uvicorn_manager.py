@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import cast
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -14,9 +15,9 @@ from uvicorn.supervisors import Multiprocess
 from loopbench.servers.adapters import asgi, uvicorn_server
 from loopbench.servers.adapters.asgi import Application
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.adapters.uvicorn_server import Parser
 from loopbench.servers.managers import worker
 from loopbench.servers.managers.asgi_worker import Reporting
+from loopbench.servers.parts import Parser
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
@@ -27,7 +28,7 @@ def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settin
         f"{__name__}:application",
         factory=True,
         loop=f"{__name__}:new_loop",
-        **uvicorn_server.options(settings, stack.options["parser"]),
+        **uvicorn_server.options(settings, cast(Parser, stack.options["parser"])),
         timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]
         workers=workers,
     )

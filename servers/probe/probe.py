@@ -14,103 +14,30 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import struct
 import threading
 import time
 from _thread import get_ident
-from array import array
 from asyncio import _get_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import wraps
 from selectors import BaseSelector
 from threading import current_thread
 from typing import Any, TypeVar, cast
 
 from loopbench.servers.probe.connection_pool import PoolWatch
-from loopbench.servers.probe.durations import Counts, rounded_us
 from loopbench.servers.probe.event_loop import LoopWatch, class_name
 from loopbench.servers.probe.executor import ExecutorWatch
 from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.readings import InstantSums, Moment, Observation, TallyReading
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
+from loopbench.servers.probe.tally import MOST_TALLIES, RouteWatch, Tally, tally_reading
 from loopbench.servers.probe.thread_pools import ThreadPoolsWatch
 from loopbench.servers.supervision import os_stats
 
-MOST_INSTANTS = 4_000_000
-"""How many begins and ends are kept for a route and thread, 16 bytes each."""
-
-MOST_TALLIES = 64
-"""How many threads and loops of a route are told apart. Where each request has its own, as in
-a coroutine under Flask, the rest are counted together, lest every one of them be kept alive."""
-
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _clock = time.perf_counter_ns
-
-
-@dataclass(slots=True)
-class Tally:
-    """The requests of one route on one thread and loop.
-
-    fresh: begin and end of each request's handler in turn, perf_counter, in
-    the order of the ends. Only its own thread appends, and two appends are
-    all that a request costs; everything else is worked out when somebody asks.
-    thread: None where it is many, see MOST_TALLIES; then both are appended at once.
-    kept: what was fresh once, in a fifth of the memory.
-    skipped: how many instants were kept at the last reset of the counts.
-    dropped: requests since then whose instants were given up, see MOST_INSTANTS.
-    whole: whether none were since the instants themselves began anew.
-    """
-
-    thread: threading.Thread | None
-    loop_thread: bool
-    loop_class: str | None
-    loop_number: int | None
-    fresh: list[int] = field(default_factory=list)
-    kept: array[int] = field(default_factory=lambda: array("q"))
-    skipped: int = 0
-    dropped: int = 0
-    whole: bool = True
-
-    def settle(self) -> None:
-        """Move what is fresh to what is kept. One thread at a time."""
-        count = len(self.fresh) // 2 * 2  # the thread may be between its two appends
-        # struct packs a number in a tenth of the steps that array.append takes.
-        self.kept.frombytes(struct.pack(f"{count}q", *self.fresh[:count]))
-        del self.fresh[:count]
-        if len(self.kept) > 2 * MOST_INSTANTS:
-            dropped = self.dropped + (len(self.kept) - self.skipped) // 2
-            self.forget()
-            self.dropped, self.whole = dropped, False
-
-    def skip(self) -> None:
-        """Count anew from here on, but keep the instants."""
-        self.skipped, self.dropped = len(self.kept), 0
-
-    def forget(self) -> None:
-        """Drop all that was settled."""
-        self.kept = array("q")
-        self.skipped = self.dropped = 0
-        self.whole = True
-
-
-@dataclass(slots=True)
-class RouteWatch:
-    """One route's tallies by thread and loop.
-
-    rest: those of the threads and loops that came after the first MOST_TALLIES, by the
-    loops' class.
-    loop, append: the first loop that a coroutine of the route ran on, and how
-    to append to its tally: the short way for nearly all requests.
-    """
-
-    name: str
-    tallies: dict[tuple[threading.Thread, object], Tally] = field(default_factory=dict)
-    rest: dict[str | None, Tally] = field(default_factory=dict)
-    loop: object = None
-    append: Callable[[int], None] = field(default=lambda instant: None)
 
 
 class Probe:
@@ -369,31 +296,13 @@ class Probe:
         with self._settled([route]) as tallies:
             since = [(tally, tally.kept[tally.skipped :], tally.dropped) for tally in tallies]
         # Only now, as it takes a while: the loop's next beat must not wait for it.
-        readings = (_tally_reading(*one) for one in since)
+        readings = (tally_reading(*one) for one in since)
         return tuple(reading for reading in readings if reading.requests)
 
     def glance(self) -> Moment:
         """The little that is asked for every second while a load runs."""
         self._thread_pools.look()
         return Moment(self._loop.read(), self.executor.queued, os_stats.read())
-
-
-def _tally_reading(tally: Tally, instants: array[int], dropped: int) -> TallyReading:
-    counts: Counts = {}
-    for began, ended in zip(instants[::2], instants[1::2], strict=True):
-        us = rounded_us(ended - began)
-        counts[us] = counts.get(us, 0) + 1
-    return TallyReading(
-        pid=os.getpid(),
-        thread="others" if tally.thread is None else tally.thread.name,
-        is_main_thread=tally.thread is threading.main_thread(),
-        is_loop_thread=tally.loop_thread,
-        alive=None if tally.thread is None else tally.thread.is_alive(),
-        loop_class=tally.loop_class,
-        loop_number=tally.loop_number,
-        requests=len(instants) // 2 + dropped,
-        handler_us=tuple(sorted(counts.items())),
-    )
 
 
 _active: Probe | None = None

@@ -15,6 +15,7 @@ import pytest
 
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.probe import probe
+from loopbench.servers.probe import tally as tallies
 from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
@@ -330,7 +331,7 @@ def test_a_probe_that_fails_leaves_the_server_serving(
 def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the most that are kept, they are given up; requests still count, each once and only
     from the reset, and the sums are blank until the instants begin anew."""
-    monkeypatch.setattr(probe, "MOST_INSTANTS", 50)
+    monkeypatch.setattr(tallies, "MOST_INSTANTS", 50)
     handler = live.watch("busy", nothing)
 
     def ask(count: int) -> None:
@@ -359,7 +360,7 @@ def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.Monkey
 
 def test_the_beat_keeps_the_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that nobody asks anything keeps itself in bounds while its loop turns."""
-    monkeypatch.setattr(probe, "MOST_INSTANTS", 10)
+    monkeypatch.setattr(tallies, "MOST_INSTANTS", 10)
     handler = live.watch("busy", nothing_async)
 
     async def main() -> None:
