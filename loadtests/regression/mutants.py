@@ -143,13 +143,19 @@ FACTS_OF_HEADERS: Mapping[str, tuple[Edit, str, str]] = {
 
 LEAK_OF_BYTES = leaking("bytes(10240)")
 LEAK_OF_AN_OBJECT = leaking("object()")
-SELDOM_SLOW = before(
-    CASE,
-    "turn = globals().setdefault('_TURNS', __import__('itertools').count(1))",
-    "if next(turn) % 100 == 0:",
-    "    __import__('time').sleep(0.005)",
-)
-"""Every hundredth request blocks the loop for 5 ms."""
+
+
+def seldom_slow(seconds: float) -> Edit:
+    """Every hundredth request blocks the loop for so long."""
+    return before(
+        CASE,
+        "turn = globals().setdefault('_TURNS', __import__('itertools').count(1))",
+        "if next(turn) % 100 == 0:",
+        f"    __import__('time').sleep({seconds})",
+    )
+
+
+SELDOM_SLOW = seldom_slow(0.005)
 
 ANOTHER_HOP = before(CASE, "await asyncio.to_thread(int)")
 """A hop through a worker thread."""

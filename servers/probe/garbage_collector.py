@@ -12,6 +12,8 @@ from dataclasses import dataclass
 LONG_NS = 1_000_000
 """A pause that is longer is kept with its instants."""
 
+_COUNT, _TOTAL, _LONGEST = 0, 1, 2
+
 _clock = time.perf_counter_ns
 
 
@@ -49,7 +51,7 @@ class CollectorWatch:
 
     def reset(self) -> None:
         """Begin counting anew."""
-        self._pauses: dict[int, Pauses] = {}
+        self._sums = tuple([0, 0, 0] for _ in gc.get_count())
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -61,27 +63,30 @@ class CollectorWatch:
             gc.callbacks.remove(self._called)
 
     def _called(self, phase: str, info: dict[str, int]) -> None:
-        # The collector never runs twice at once, and its callbacks run in its thread.
+        # The collector never runs twice at once, and its callbacks run in its thread: at whatever
+        # depth of its stack, so that hardly anything may be called from here.
         if phase == "start":
-            self._began = _clock()
-        elif self._began:
-            try:
-                self._ended(info["generation"], _clock())
-            except Exception as error:  # never the program's business; the Run gets its Warning
-                self.failure = self.failure or f"{type(error).__name__}: {error}"
-
-    def _ended(self, generation: int, ended: int) -> None:
-        took = ended - self._began
-        if took > LONG_NS:
-            self.long.append(Pause(self._began, ended, generation))
-        known = self._pauses.get(generation, Pauses(generation, 0, 0, 0))
-        self._pauses[generation] = Pauses(
-            generation,
-            known.pauses + 1,
-            known.pause_total_ns + took,
-            max(known.pause_max_ns, took),
-        )
+            self._began = 0
+        try:
+            now = _clock()
+            if phase == "start":
+                self._began = now
+            elif self._began:
+                sums = self._sums[info["generation"]]
+                took = now - self._began
+                sums[_COUNT] += 1
+                sums[_TOTAL] += took
+                if took > sums[_LONGEST]:
+                    sums[_LONGEST] = took
+                if took > LONG_NS:
+                    self.long.append(Pause(self._began, now, info["generation"]))
+        except RecursionError:
+            pass  # the stack is at its end: the program is about to hear of that, too
+        except Exception as error:  # never the program's business; the Run gets its Warning
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
 
     def read(self) -> tuple[Pauses, ...]:
         """Since the reset, of each generation that had any."""
-        return tuple(self._pauses.copy().values())
+        return tuple(
+            Pauses(generation, *sums) for generation, sums in enumerate(self._sums) if sums[_COUNT]
+        )

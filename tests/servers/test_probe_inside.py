@@ -182,6 +182,24 @@ def test_a_request_is_not_settled_by_halves(live: Probe) -> None:
     assert list(tally.kept) == sorted(tally.kept)
 
 
+# Where not even the callback can be entered, the interpreter says so, and pytest after it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_collection_at_the_end_of_the_stack_is_no_failure(live: Probe) -> None:
+    """A program that recurses without end may meet the collector at any depth."""
+
+    def recurse() -> None:
+        gc.collect(0)
+        recurse()
+
+    with watched_loop(live):
+        with pytest.raises(RecursionError):
+            recurse()
+        gc.collect(0)
+        seen = live.observe()
+    assert seen.failure is None
+    assert next(one.pauses for one in seen.collector if one.generation == 0) > 100
+
+
 def test_a_thread_that_died_keeps_its_tally(live: Probe) -> None:
     """A later thread that the system gives the same identifier has a tally of its own."""
     handler = live.watch("busy", nothing)
@@ -287,7 +305,7 @@ def break_delays(live: Probe, patch: pytest.MonkeyPatch) -> None:
 
 
 def break_pauses(live: Probe, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(live._collector, "_pauses", Broken())
+    patch.setattr(live._collector, "_sums", None)
 
 
 @pytest.mark.parametrize("name", stacks(name for name in KINDS if name in ON_A_LOOP))
