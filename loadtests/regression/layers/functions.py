@@ -1,13 +1,15 @@
 """Which functions grew, of the routes that grew: counted on both sides by `loadtests why`.
 
 Only a Python of 3.12 or later names its functions to callgrind. Where the sides are run by an older
-one, they are counted by one that is here, in an environment with the same versions; a growth shows
-in the same function there. Where there is none, that is said, and the verdict rests on the counts
-of whole requests alone.
+one, they are counted by one that is here, in an environment with the same versions, and with what
+was edited in the side's own; a growth shows in the same function there. Where there is none, that
+is said, and the verdict rests on the counts of whole requests alone.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,9 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.sides import cache, processes
+from loopbench.loadtests.regression.sides import cache, edited, processes
 from loopbench.loadtests.regression.sides.equal_paths import alike
 from loopbench.loadtests.regression.sides.sides import Side
+from loopbench.loadtests.regression.sides.worktree import write_bytecode
 from loopbench.loadtests.why import interpreter, measure
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.rows import function_rows
@@ -67,8 +70,30 @@ def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> Iterator[list[Row
     """
     with ExitStack() as cleanup:
         named = [replace(side, python=cleanup.enter_context(_naming(side))) for side in sides]
-        for side in cleanup.enter_context(alike(named)):
-            yield list(_counted(side, routes))
+        moved = cleanup.enter_context(alike(named))
+        for side, own, copy in zip(sides, named, moved, strict=True):
+            if own.python != side.python:
+                _take_edits(side, copy)
+        for copy in moved:
+            yield list(_counted(copy, routes))
+
+
+def _take_edits(side: Side, copy: Side) -> None:
+    """What somebody edited in a side's environment, into the copy's, which was installed anew.
+
+    Raises HarnessError for an edited file that only the side's own interpreter can load.
+    """
+    text = Path(edited.__file__).read_text(encoding="utf-8")
+    done = _run([str(side.python), "-c", text, *sorted(side.packages)])
+    files: Mapping[str, str] = json.loads(done.stdout)
+    compiled = [place for place in files if Path(place).suffix == ".so"]
+    if compiled:
+        raise HarnessError(f"{compiled[0]} was edited, and is compiled for another Python")
+    (site,) = (copy.root / "environment" / "lib").glob("python*/site-packages")
+    for place, path in files.items():
+        shutil.copyfile(path, site / place)
+    if files:
+        write_bytecode(copy.python, copy.root, [str(site)])
 
 
 def _counted(side: Side, routes: Sequence[Route]) -> Iterator[Row]:
@@ -124,7 +149,7 @@ def _make(place: Path, chosen: Interpreter, pins: Sequence[str]) -> None:
     _run([sys.executable, "-m", "pip", *into, "install", "--quiet", "--no-deps", *pins])
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     try:
         done = processes.run(command, _INSTALL_BOUND_S)
     except subprocess.TimeoutExpired:
@@ -132,3 +157,4 @@ def _run(command: Sequence[str]) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise HarnessError(f"its environment cannot be made: {last}")
+    return done
