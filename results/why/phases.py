@@ -121,6 +121,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("uvicorn.protocols.http.flow_control:*", WRITING),
     ("uvicorn.middleware.*", HOOKS),
     ("uvicorn.server:*", LOOP),
+    # granian, as far as it is Python: it hands what Rust has read to the loop, as a task.
+    ("granian.asgi:*", LOOP),
+    ("granian._futures:*", LOOP),
     # Quart
     ("quart.asgi:*._create_request_from_scope", CONTEXT),
     ("quart.asgi:*.handle_messages", READING),

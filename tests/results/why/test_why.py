@@ -74,6 +74,8 @@ def test_a_phase_is_that_of_the_nearest_function_that_has_one(costs: Costs) -> N
         ("asyncio", "asyncio.selector_events", "_SelectorSocketTransport._read_ready", READING),
         ("asyncio", "asyncio.base_events", "BaseEventLoop._run_once", LOOP),
         ("quart", "quart.ctx", "RequestContext.push", CONTEXT),
+        ("granian", "granian._futures", "_cbsched_aioschedule.<locals>._run", LOOP),
+        ("granian", "granian._granian", "(native code)", UNKNOWN),
         ("fastapi", "fastapi.routing", "APIRoute.handle", UNKNOWN),
         ("quart", "quart.views", "View.dispatch_request", UNKNOWN),
     ],
