@@ -14,23 +14,15 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.calling import Body, aiohttp_awaiting, quart_awaiting
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, get
-from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+from loopbench.loadtests.behaviour.applications import aiohttp_awaiting, hello, quart_awaiting
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, variants
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, get
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """What the task does. It may run for ever: it is cancelled at the end."""
 
 End = Callable[["asyncio.Task[None]"], Awaitable[None]]
-
-
-async def hello() -> str:
-    return "hello"
 
 
 async def cancel(task: asyncio.Task[None]) -> None:
@@ -284,7 +276,7 @@ OF_QUART: dict[str, Add] = {
 
 @variants("later-cleanups", {AIOHTTP: OF_AIOHTTP}, aiohttp_awaiting, bound_s=30)
 @variants("later-cleanups", {QUART: OF_QUART}, quart_awaiting, bound_s=30)
-def ask_later(add: Add, application: Callable[[Body], App]) -> Answer:
+def ask_later(add: Add, application: Build) -> Answer:
     seen, app = Seen(), application(hello)
     add(app, seen)
     with serve(app) as server:

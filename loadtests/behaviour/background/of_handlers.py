@@ -12,22 +12,18 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.background.of_applications import listening, loggers
-from loopbench.loadtests.behaviour.framework.calling import (
-    Body,
+from loopbench.loadtests.behaviour.applications import (
     Plain,
     aiohttp_awaiting,
     aiohttp_calling,
     quart_awaiting,
     quart_calling,
 )
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.background.of_applications import listening, loggers
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.talking import Seen, get
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 Work = Callable[[], Coroutine[Any, Any, None]]
 """What the task does."""
 
@@ -51,10 +47,10 @@ def keep_until_done(work: Work, kept: Kept) -> None:
     task.add_done_callback(kept.discard)
 
 
-def accepting(begin: Begin, work: Work, kept: Kept) -> Body:
+def accepting(begin: Begin, work: Work, kept: Kept) -> Plain:
     """The handler begins the task and answers."""
 
-    async def handler() -> str:
+    def handler() -> str:
         begin(work, kept)
         return "accepted"
 
@@ -62,11 +58,11 @@ def accepting(begin: Begin, work: Work, kept: Kept) -> Body:
 
 
 def aiohttp_beginning(begin: Begin, work: Work, kept: Kept) -> web.Application:
-    return aiohttp_awaiting(accepting(begin, work, kept))
+    return aiohttp_calling(accepting(begin, work, kept))
 
 
 def quart_beginning(begin: Begin, work: Work, kept: Kept) -> Quart:
-    return quart_awaiting(accepting(begin, work, kept))
+    return quart_calling(accepting(begin, work, kept))
 
 
 def quart_background(work: Work, _: Kept, **config: float) -> Quart:
@@ -82,14 +78,10 @@ def quart_background(work: Work, _: Kept, **config: float) -> Quart:
     return app
 
 
-Beginning = Callable[..., App]
-"""Given a Begin where it needs one, the work, and the set."""
-
-
 @experiment("fire-and-forget", AIOHTTP, "asyncio.create_task", aiohttp_beginning, create_and_keep)
 @experiment("fire-and-forget", QUART, "asyncio.create_task", quart_beginning, create_and_keep)
 @experiment("fire-and-forget", QUART, "app.add_background_task", quart_background)
-def ask_forgotten(application: Beginning, *begin: Begin) -> Answer:
+def ask_forgotten(application: Build, *begin: Begin) -> Answer:
     """See when the log tells: at once, when the last reference goes, or never."""
     seen = Seen()
     kept: Kept = set()
@@ -151,7 +143,7 @@ COLLECTED = "task-garbage-collected"
 @experiment(COLLECTED, QUART, KEPT, Bell.wait, quart_beginning, keep_until_done)
 @experiment(COLLECTED, QUART, f"{ADDED}, nothing else refers to it", Bell.wait, quart_background)
 def ask_collected(
-    wait: Callable[[Bell], Coroutine[Any, Any, None]], application: Beginning, *begin: Begin
+    wait: Callable[[Bell], Coroutine[Any, Any, None]], application: Build, *begin: Begin
 ) -> Answer:
     """Collect while the task waits; then see whether it still comes to its end."""
     bell, seen = Bell(), Seen()
@@ -208,7 +200,7 @@ LONG_S = 8.0
 @experiment(LEFT, QUART, f"{ADDED}, 2 s", quart_background)
 @experiment(LEFT, QUART, f"{ADDED}, 2 s, {TIMEOUT}", IMPATIENT)
 @experiment(LEFT, QUART, f"{ADDED}, 8 s", quart_background, seconds=LONG_S, bound_s=30)
-def ask_left(application: Beginning, *begin: Begin, seconds: float = 2.0) -> Answer:
+def ask_left(application: Build, *begin: Begin, seconds: float = 2.0) -> Answer:
     """What has become of the work when the stop has ended."""
     seen = Seen()
 
@@ -289,9 +281,7 @@ TIMEOUTS: dict[str, Callable[[Work], Coroutine[Any, Any, None]]] = {
 
 
 @experiments("timeout-in-handler", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TIMEOUTS)
-def ask_timeout(
-    application: Callable[[Body], App], bounded: Callable[[Work], Coroutine[Any, Any, None]]
-) -> Answer:
+def ask_timeout(application: Build, bounded: Callable[[Work], Coroutine[Any, Any, None]]) -> Answer:
     """What the client gets when the time is over, and whether the clean-up comes first."""
     seen = Seen()
 

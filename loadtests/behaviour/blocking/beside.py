@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from loopbench.loadtests.behaviour.framework.raw_client import get
+from loopbench.loadtests.behaviour.talking import get
 
 
 @contextmanager

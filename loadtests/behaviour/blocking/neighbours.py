@@ -18,15 +18,12 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
+from loopbench.loadtests.behaviour.applications import aiohttp_answering, hello, quart_answering
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.blocking.beside import asking, beside
 from loopbench.loadtests.behaviour.dispatch.pools import set_pool
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Wire
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
+from loopbench.loadtests.behaviour.talking import Seen, Wire
 
 BLOCKERS = 12
 BLOCK_S = 0.1
@@ -77,7 +74,7 @@ def works(way: Way, blocks: Blocks, *, innocent_too: bool = False) -> dict[str, 
 def aiohttp_blocking(
     way: Way, blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None
 ) -> App:
-    app = applications.aiohttp_answering(works(way, blocks, innocent_too=innocent_too))
+    app = aiohttp_answering(works(way, blocks, innocent_too=innocent_too))
     app.on_startup.append(partial(set_pool, threads))
     return app
 
@@ -99,7 +96,7 @@ def aiohttp_plain(_: Way, blocks: Blocks) -> App:
 
 
 def quart_blocking(way: Way, blocks: Blocks) -> App:
-    return applications.quart_answering(works(way, blocks))
+    return quart_answering(works(way, blocks))
 
 
 def quart_sync(
@@ -162,7 +159,7 @@ def ask_innocent(
     )
 
 
-SHARING: tuple[tuple[str, str, Callable[..., App], Way], ...] = (
+SHARING: tuple[tuple[str, str, Build, Way], ...] = (
     (AIOHTTP, "asyncio.to_thread", aiohttp_blocking, asyncio.to_thread),
     (QUART, "time.sleep in a sync route", quart_sync, directly),
 )
@@ -242,11 +239,11 @@ def computing(
         seen("computed")
         return ""
 
-    return answering({"/busy": busy, "/": applications.hello})
+    return answering({"/busy": busy, "/": hello})
 
 
 def in_sync_route(_: Compute, computation: Callable[[], None], seen: Seen) -> App:
-    app = applications.quart_answering({"/": applications.hello})
+    app = quart_answering({"/": hello})
 
     @app.get("/busy")
     def busy() -> str:
@@ -264,7 +261,7 @@ PLACES: dict[str, Ways] = {
     "Python code on the loop": lambda: nullcontext(on_the_loop),
     "Python code in a ProcessPoolExecutor": processes,
 }
-THREADS: tuple[tuple[str, str, Callable[..., App], Ways], ...] = (
+THREADS: tuple[tuple[str, str, Build, Ways], ...] = (
     (AIOHTTP, "in a thread", COMPUTING[AIOHTTP], lambda: nullcontext(asyncio.to_thread)),
     (QUART, "in a sync route", in_sync_route, PLACES["Python code on the loop"]),
 )
@@ -276,9 +273,7 @@ COMPUTATIONS = {
 
 
 @experiments("computing-thread", COMPUTING, PLACES, in_python, alone=True)
-def ask_computing(
-    application: Callable[..., App], ways: Ways, computation: Callable[[], None]
-) -> Answer:
+def ask_computing(application: Build, ways: Ways, computation: Callable[[], None]) -> Answer:
     """Have somebody ask all the while, and see who was answered while another one computed."""
     seen = Seen()
     with (

@@ -13,14 +13,11 @@ from typing import Any
 from aiohttp import web
 from quart import websocket
 
+from loopbench.loadtests.behaviour.applications import aiohttp_answering, hello, quart_answering
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.blocking.beside import beside
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.order.layers import shake_hands
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
 
 PIECE = "hello " * 10
 
@@ -37,7 +34,7 @@ def streaming(sleep_s: float | None) -> dict[str, Work]:
             if sleep_s is not None:
                 await asyncio.sleep(sleep_s)
 
-    return {"/stream": pieces, "/": applications.hello}
+    return {"/stream": pieces, "/": hello}
 
 
 async def pushing(sleep_s: float | None, send: Send) -> None:
@@ -56,14 +53,14 @@ def aiohttp_socket(push: Push) -> App:
         await push(socket.send_str)
         return socket
 
-    app = applications.aiohttp_answering({"/": applications.hello})
+    app = aiohttp_answering({"/": hello})
     app.router.add_get("/push", handler)
     return app
 
 
 def quart_socket(push: Push) -> App:
     """The same."""
-    app = applications.quart_answering({"/": applications.hello})
+    app = quart_answering({"/": hello})
 
     @app.websocket("/push")
     async def handler() -> None:
@@ -81,7 +78,7 @@ FULL_S = 15.0
 """How long it may take, on a busy machine, until all buffers on the way are full."""
 
 
-def ask_pushed(application: Callable[[], App], opening: Opening, reads_on: bool) -> Answer:
+def ask_pushed(application: Build, opening: Opening, reads_on: bool) -> Answer:
     """Ask for a page while a client in a process of its own is sent things without end.
 
     opening: what the client says first. reads_on: it reads as fast as it can; else it stops.
@@ -160,7 +157,7 @@ def sending(sleep_s: float | None) -> Push:
     return partial(pushing, sleep_s)
 
 
-PUSHING: tuple[tuple[str, Mapping[str, Callable[..., App]], Callable[..., Any], Opening], ...] = (
+PUSHING: tuple[tuple[str, Mapping[str, Build], Callable[..., Any], Opening], ...] = (
     ("stream-push", ANSWERING, streaming, ask_stream),
     ("websocket-push", SOCKETS, sending, ask_socket),
 )
@@ -192,7 +189,7 @@ class Sent:
 
 
 @experiments("websocket-unread", SOCKETS, bound_s=30)
-def ask_unread(application: Callable[..., App]) -> Answer:
+def ask_unread(application: Build) -> Answer:
     """Open a WebSocket, read nothing of it, and see whether sending comes to wait."""
     sent = Sent()
     with serve(application(sent.push)) as server, Wire(server.port) as wire:

@@ -13,12 +13,11 @@ from aiohttp.typedefs import Handler
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart import Quart, Response
 
+from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leaves, serving, with_body
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
+from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
 
 async def work(seen: Seen) -> None:

@@ -17,16 +17,14 @@ from aiohttp import web
 from h2.errors import ErrorCodes
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment, variants
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as saves
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, Begin, leaves, serving
 from loopbench.loadtests.behaviour.framework import http2_client
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
+from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire, get
 
 CHECKS = 100
 BETWEEN_S = 0.02

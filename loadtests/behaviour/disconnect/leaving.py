@@ -16,12 +16,11 @@ from aiohttp import web
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import Ask, experiment, together
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_answering, quart_answering
+from loopbench.loadtests.behaviour.asking import experiment
+from loopbench.loadtests.behaviour.framework.experiment import Ask, together
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Live, Work, serve
+from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire
 
 CANCEL: dict[str, Any] = {"handler_cancellation": True}
 """The switch of aiohttp's AppRunner."""
@@ -93,12 +92,12 @@ async def _done(body: Body, seen: Seen) -> str:
 
 def aiohttp_awaiting(body: Body, seen: Seen) -> web.Application:
     """GET / answers when the body has come to its end."""
-    return applications.aiohttp_answering({"/": partial(_done, body, seen)})
+    return aiohttp_answering({"/": partial(_done, body, seen)})
 
 
 def quart_awaiting(body: Body, seen: Seen) -> Quart:
     """The same."""
-    return applications.quart_answering({"/": partial(_done, body, seen)})
+    return quart_answering({"/": partial(_done, body, seen)})
 
 
 def with_body(body: Body, setting: str = "") -> Begins:

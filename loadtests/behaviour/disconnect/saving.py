@@ -23,13 +23,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from quart import Quart
 
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, leaves, serving
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, Work, aiohttp_app
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment
-from loopbench.loadtests.behaviour.framework.question import NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Work
+from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
 STEP_S = 0.1
 SAVED = {0: "lost", 1: "half saved", 2: "saved"}

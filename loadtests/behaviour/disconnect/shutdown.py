@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as ways
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.framework.experiment import experiment
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
-from loopbench.loadtests.behaviour.framework.servers import App
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
+from loopbench.loadtests.behaviour.talking import Leaving, Wire
 
 STEP_S = 0.5
 """Of each of the two steps: the save takes far longer than a stop that does not wait for it."""
@@ -95,7 +92,7 @@ SHIELDED: tuple[Row, ...] = (
     (QUART, f"{SHIELD}, {STAYS}", ways.shield, {}, {}),
     (QUART, f"{SHIELD}, graceful_timeout={SHORT_S}, {STAYS}", ways.shield, {}, SHORT_GRACE),
 )
-SAVING: dict[str, Callable[..., App]] = {AIOHTTP: ways.aiohttp_saving, QUART: ways.quart_saving}
+SAVING: dict[str, Build] = {AIOHTTP: ways.aiohttp_saving, QUART: ways.quart_saving}
 
 for question, rows in (
     ("background-save-at-shutdown", IN_BACKGROUND),

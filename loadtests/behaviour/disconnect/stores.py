@@ -15,14 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, FIN, Begin, leaves, serving
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment
-from loopbench.loadtests.behaviour.framework.question import NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire, get
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
+from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire, get
 from loopbench.loadtests.services.services import ServiceMissing, postgres_server, redis_server
 from loopbench.servers.apps import aiohttp_app, quart_app
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS

@@ -12,12 +12,12 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, Begin, begins, both, leave, leaves
-from loopbench.loadtests.behaviour.framework.applications import Work, aiohttp_app
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, Wire
+from loopbench.loadtests.behaviour.serving import Work
+from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
 FIN_AND_RST = (Leaving.FIN, Leaving.RST)
 

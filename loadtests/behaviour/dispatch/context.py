@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, g
 
-from loopbench.loadtests.behaviour.framework.calling import (
+from loopbench.loadtests.behaviour.applications import (
     Handler,
     Plain,
     Way,
@@ -28,13 +28,11 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_calling,
     quart_sync,
 )
+from loopbench.loadtests.behaviour.asking import Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.talking import get
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 UNSET, OUTER, INNER = "nothing", "what the outer set", "what the inner set"
 
 variable: ContextVar[str] = ContextVar("variable", default=UNSET)
@@ -76,7 +74,7 @@ async def cross(crossing: Way, told: Told) -> None:
     told.read_outer()
 
 
-def crossings(awaiting: Callable[..., App]) -> dict[str, Callable[[Told], App]]:
+def crossings(awaiting: Build) -> dict[str, Callable[[Told], App]]:
     def crossed(crossing: Way) -> Callable[[Told], App]:
         return lambda told: awaiting(partial(cross, crossing, told))
 

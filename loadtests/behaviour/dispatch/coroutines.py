@@ -22,20 +22,18 @@ import aiohttp
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.dispatch.pools import SYNC, all_ask, connected, set_pool
-from loopbench.loadtests.behaviour.framework.calling import (
+from loopbench.loadtests.behaviour.applications import (
     Plain,
     aiohttp_calling,
     aiohttp_in_thread,
     quart_calling,
     quart_sync,
 )
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
+from loopbench.loadtests.behaviour.dispatch.pools import SYNC, all_ask, connected, set_pool
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
+from loopbench.loadtests.behaviour.talking import Wire, get
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 PATIENCE_S = 2.0
 
 Loop = asyncio.AbstractEventLoop

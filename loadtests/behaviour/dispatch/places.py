@@ -19,7 +19,7 @@ from aiohttp import web
 from quart import Quart
 from quart.utils import run_sync
 
-from loopbench.loadtests.behaviour.framework.calling import (
+from loopbench.loadtests.behaviour.applications import (
     Plain,
     Way,
     aiohttp_calling,
@@ -30,14 +30,10 @@ from loopbench.loadtests.behaviour.framework.calling import (
     quart_calling,
     quart_sync,
 )
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
-from loopbench.loadtests.behaviour.order.layers import shake_hands
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
 
 Loop = asyncio.AbstractEventLoop
 Place = tuple[threading.Thread, Loop | None]
@@ -118,7 +114,7 @@ QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": through_run_sync}
 @experiment("sync-route", QUART, DEFAULT, quart_sync)
 @experiments("sync-code-in-async-route", {AIOHTTP: aiohttp_calling}, WAYS)
 @experiments("sync-code-in-async-route", {QUART: quart_calling}, QUARTS_WAYS)
-def ask_place(application: Callable[..., App], *way: Way) -> Answer:
+def ask_place(application: Build, *way: Way) -> Answer:
     places = Places()
     with serve(application(places.note, *way)) as server:
         get(server.port, "/")

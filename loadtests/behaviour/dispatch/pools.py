@@ -13,16 +13,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from loopbench.loadtests.behaviour.applications import Plain, aiohttp_in_thread, quart_sync
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, Variants, experiment, variants
 from loopbench.loadtests.behaviour.dispatch.places import port_aside
-from loopbench.loadtests.behaviour.framework.calling import Plain, aiohttp_in_thread, quart_sync
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.framework.experiment import Variants, experiment, variants
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+from loopbench.loadtests.behaviour.talking import Wire, get
 
 FORMULA = "min(32, cpus + 4)"
 """From the documentation of concurrent.futures.ThreadPoolExecutor."""

@@ -32,7 +32,10 @@ ASGI = Callable[..., Any]
 """An ASGI application that is no Quart, such as one in a middleware."""
 
 App = web.Application | Quart | ASGI
-Apps = Mapping[str, Callable[..., App]]
+Build = Callable[..., App]
+"""Makes an application."""
+
+Apps = Mapping[str, Build]
 """Stack to what makes its application."""
 
 Serve = Callable[[Callable[[int], None], asyncio.Event], Awaitable[None]]

@@ -13,13 +13,11 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
+from loopbench.loadtests.behaviour.applications import aiohttp_answering, aiohttp_app
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiments
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.framework.experiment import experiments
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
+from loopbench.loadtests.behaviour.talking import get
 
 PAGES = 5
 """As many as the smallest default pool has threads."""
@@ -111,10 +109,10 @@ WAYS: dict[str, FetchAll] = {
 
 
 @experiments("client-gather", ANSWERING, WAYS, sensitive=True)
-def ask_gather(application: Callable[..., App], fetch: FetchAll) -> Answer:
+def ask_gather(application: Build, fetch: FetchAll) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
     crowd = Crowd(0.2)
-    with serve(applications.aiohttp_answering(held(crowd))) as other:
+    with serve(aiohttp_answering(held(crowd))) as other:
         work = partial(letters, fetch, f"http://127.0.0.1:{other.port}/")
         with serve(application({"/": work})) as server:
             reply = get(server.port, "/")
@@ -139,7 +137,7 @@ def noting_ports(ports: list[int]) -> web.Application:
         ports.append(int(peer[1]))
         return web.Response(text="page")
 
-    return applications.aiohttp_app(web.get("/", page))
+    return aiohttp_app(web.get("/", page))
 
 
 Fetch = Callable[[aiohttp.ClientSession, str], Awaitable[str]]
@@ -166,7 +164,7 @@ def aiohttp_session(fetch: Fetch, url: str) -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=await fetch(request.app[key], url))
 
-    app = applications.aiohttp_app(web.get("/", handler))
+    app = aiohttp_app(web.get("/", handler))
     app.cleanup_ctx.append(session)
     return app
 
@@ -238,7 +236,7 @@ LIMITS: dict[str, tuple[int, dict[str, int]]] = {
 
 
 @experiments("connections-limit", ANSWERING, LIMITS, sensitive=True)
-def ask_limit(application: Callable[..., App], limited: tuple[int, dict[str, int]]) -> Answer:
+def ask_limit(application: Build, limited: tuple[int, dict[str, int]]) -> Answer:
     """limited: how many servers, and the limits of the connector that is not the default one."""
     servers, limits = limited
     crowd = Crowd()

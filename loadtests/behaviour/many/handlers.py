@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -12,16 +12,18 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.disconnect.leaving import Body, aiohttp_awaiting, quart_awaiting
+from loopbench.loadtests.behaviour.applications import (
+    aiohttp_app,
+    aiohttp_awaiting,
+    quart_awaiting,
+    quart_sync,
+)
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
-from loopbench.loadtests.behaviour.framework import applications, calling, http2_client
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
+from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.crowd import Inside
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, get
 
 REQUESTS = 100
 WAIT_S = 0.5
@@ -54,17 +56,17 @@ def plain(inside: Inside) -> None:
 
 
 def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
-    app = calling.aiohttp_awaiting(partial(wait, inside))
+    app = aiohttp_awaiting(partial(wait, inside))
     app.on_startup.append(partial(set_pool, threads))
     return app
 
 
 def quart_waiting(wait: Wait, inside: Inside) -> App:
-    return calling.quart_awaiting(partial(wait, inside))
+    return quart_awaiting(partial(wait, inside))
 
 
 def sync_route(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
-    app = calling.quart_sync(partial(wait, inside))
+    app = quart_sync(partial(wait, inside))
     app.before_serving(partial(set_pool, threads))
     return app
 
@@ -118,7 +120,7 @@ def aiohttp_numbered(inside: Inside) -> web.Application:
             await asyncio.sleep(wait_s(int(number)))
         return web.Response(text=number)
 
-    return applications.aiohttp_app(web.get("/", handler))
+    return aiohttp_app(web.get("/", handler))
 
 
 def quart_numbered(inside: Inside) -> Quart:
@@ -210,7 +212,7 @@ async def waited(seen: Seen) -> None:
     await asyncio.wait(pair, return_when=asyncio.FIRST_EXCEPTION)
 
 
-TOGETHER: dict[str, Body] = {
+TOGETHER: dict[str, Callable[[Seen], Awaitable[None]]] = {
     "asyncio.gather": gathered,
     "asyncio.gather(…, return_exceptions=True)": gathered_with_errors,
     "asyncio.TaskGroup": grouped,
@@ -219,10 +221,10 @@ TOGETHER: dict[str, Body] = {
 
 
 @experiments("failing-sibling", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TOGETHER)
-def ask_sibling(application: Callable[[Body, Seen], App], body: Body) -> Answer:
+def ask_sibling(application: Build, body: Callable[[Seen], Awaitable[None]]) -> Answer:
     """One of two things that a handler does together fails: what becomes of the other."""
     seen = Seen()
-    with serve(application(body, seen)) as server:
+    with serve(application(partial(body, seen))) as server:
         reply = get(server.port, "/")
         answered = seen.events
         seen.wait("sibling finished", 1.0)

@@ -18,23 +18,24 @@ from quart import Quart, abort, jsonify, request, send_file, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from loopbench.loadtests.behaviour.framework.calling import Handler, answering
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, variants
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.applications import Handler, answering
+from loopbench.loadtests.behaviour.asking import Answer, experiment, variants
 from loopbench.loadtests.behaviour.order.layers import (
-    AIOHTTP,
-    QUART,
     Layer,
     Make,
     Talk,
     asgi,
     layered,
     layers,
-    shake_hands,
     told,
+)
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
+from loopbench.loadtests.behaviour.talking import (
+    NoAnswer,
+    Seen,
+    Wire,
+    get,
+    shake_hands,
     until_closed,
 )
 

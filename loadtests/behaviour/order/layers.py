@@ -13,14 +13,10 @@ from quart import Quart, abort, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from loopbench.loadtests.behaviour.framework.calling import Handler
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Reply, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+from loopbench.loadtests.behaviour.applications import Handler
+from loopbench.loadtests.behaviour.asking import Answer, experiment
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
+from loopbench.loadtests.behaviour.talking import Reply, Seen, Wire, get, shake_hands, until_closed
 
 Layer = Callable[[Any, Seen], object]
 """Puts itself around the handlers of an application, and reports."""
@@ -248,23 +244,6 @@ def asgi_middleware(inner: Any, seen: Seen) -> Any:
 def told(reply: Reply) -> str:
     """An answer in a few words."""
     return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
-
-
-def shake_hands(wire: Wire, target: str = "/ws") -> bytes:
-    """Ask for a WebSocket; the head of the answer. Raises NoAnswer."""
-    upgrade = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
-    key = (("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="))
-    wire.request("GET", target, (*upgrade, *key))
-    return wire.head()
-
-
-def until_closed(wire: Wire) -> bytes:
-    """What a WebSocket says until it closes, the closing answered. Raises NoAnswer."""
-    said = b""
-    while b"\x88" not in said and (more := wire.some()):
-        said += more
-    wire.send(b"\x88\x80\0\0\0\0")  # the closing frame
-    return said
 
 
 def websocket_talk(port: int) -> str:

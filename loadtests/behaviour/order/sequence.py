@@ -10,20 +10,9 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
-from loopbench.loadtests.behaviour.framework.calling import Handler, answering
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import (
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import serve
+from loopbench.loadtests.behaviour.applications import Handler, answering
+from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
 from loopbench.loadtests.behaviour.order.layers import (
-    AIOHTTP,
-    QUART,
     STOP_S,
     Make,
     aiohttp_app,
@@ -32,6 +21,8 @@ from loopbench.loadtests.behaviour.order.layers import (
     noting,
     talked,
 )
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
+from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire, get
 
 BOTH = ("first", "second")
 WRAPPERS = ("first wrapper", "second wrapper")

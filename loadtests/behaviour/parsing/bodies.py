@@ -11,14 +11,12 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, abort, request
 
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import exchange, head
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire
 
 MIB = 2**20
 MOST = 32 * MIB
@@ -152,9 +150,7 @@ AS_SENT = {"auto_decompress=False": COMPRESSED[DEFAULT]}
 
 @experiments("compressed-request-body", BODY, COMPRESSED)
 @experiments("compressed-request-body", {AIOHTTP: BODY[AIOHTTP]}, AS_SENT, auto_decompress=False)
-def ask_compressed(
-    application: Callable[[], App], body: tuple[bytes, bytes], **options: Any
-) -> Answer:
+def ask_compressed(application: Build, body: tuple[bytes, bytes], **options: Any) -> Answer:
     """body: plain, and as it is sent."""
     plain, sent = body
     with serve(application(), **options) as server:
@@ -210,7 +206,7 @@ WITH_OWN = {AIOHTTP: partial(aiohttp_expecting, only_the_small)}
 
 @experiments("expect-100", ON_BOTH, EXPECTING)
 @experiments("expect-100", WITH_OWN, {OWN: EXPECTING["more than the body limit"]})
-def ask_expecting(application: Callable[[], App], request: tuple[Any, ...]) -> Answer:
+def ask_expecting(application: Build, request: tuple[Any, ...]) -> Answer:
     """Ask, send nothing more, and note what comes.
 
     request: target, length and headers.
@@ -236,7 +232,7 @@ REFUSED = {"and sends no body": b"", "and sends its body all the same": b"abc"}
 
 
 @experiments("expect-refused", ON_BOTH, REFUSED)
-def ask_refused(application: Callable[[], App], body: bytes) -> Answer:
+def ask_refused(application: Build, body: bytes) -> Answer:
     """Ask first, be refused, and send the next request on the same connection."""
     with serve(application()) as server, Wire(server.port) as wire:
         wire.send(head("POST", "/", "Content-Length: 3", "Expect: 100-continue"))
@@ -289,7 +285,7 @@ stalled = partial(experiment, "stalled-body")
 @stalled(QUART, "BODY_TIMEOUT=1", BODY_TIMEOUT)
 @stalled(QUART, f"BODY_TIMEOUT=1, {STREAMED}", partial(BODY_TIMEOUT, streamed=True))
 @stalled(QUART, "Hypercorn's read_timeout=1", quart_patient, read_timeout=1)
-def ask_stalled(application: Callable[[], App], patience_s: float = 4.0, **options: Any) -> Answer:
+def ask_stalled(application: Build, patience_s: float = 4.0, **options: Any) -> Answer:
     """Send 5 of 10 bytes, and wait."""
     with serve(application(), **options) as server, Wire(server.port) as wire:
         wire.send(head("POST", "/", "Content-Length: 10") + b"12345")

@@ -7,20 +7,18 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.applications import hello
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing.scene import FOLLOWING, PLAIN, aiohttp_reader
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire
 
 ON_AIOHTTP, ON_QUART = PLAIN[AIOHTTP], PLAIN[QUART]
 SECOND = "second request"
@@ -52,7 +50,7 @@ half_sent = partial(experiment, "half-sent-head")
 @half_sent(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
 @half_sent(QUART, f"keep_alive_timeout=1, {SECOND}", ON_QUART, again=True, keep_alive_timeout=1)
 def ask_half(
-    application: Callable[[], App], patience_s: float = 10.0, again: bool = False, **options: Any
+    application: Build, patience_s: float = 10.0, again: bool = False, **options: Any
 ) -> Answer:
     """again: a whole request goes before, on the same connection."""
     with serve(application(), **options) as server, Wire(server.port) as wire:
@@ -65,7 +63,7 @@ def ask_half(
 
 @half_sent(AIOHTTP, f"keepalive_timeout=1, {DRIPPING}", ON_AIOHTTP, keepalive_timeout=1)
 @half_sent(QUART, f"keep_alive_timeout=1, {DRIPPING}", ON_QUART, keep_alive_timeout=1)
-def ask_dripping(application: Callable[[], App], **options: Any) -> Answer:
+def ask_dripping(application: Build, **options: Any) -> Answer:
     """A byte of a header at a time, for longer than the timeout."""
     with serve(application(), **options) as server, Wire(server.port) as wire:
         began = time.perf_counter()
@@ -107,7 +105,7 @@ idle = partial(experiment, "idle-connection")
 @idle(QUART, SILENT, ON_QUART, silent=True)
 @idle(QUART, "keep_alive_timeout=1", ON_QUART, keep_alive_timeout=1)
 def ask_idle(
-    application: Callable[[], App], patience_s: float = 12.0, silent: bool = False, **options: Any
+    application: Build, patience_s: float = 12.0, silent: bool = False, **options: Any
 ) -> Answer:
     with serve(application(), **options) as server:
         return _idle(server.port, patience_s, silent)
@@ -140,7 +138,7 @@ several = partial(experiment, "requests-a-connection")
 @experiments("requests-a-connection", PLAIN)
 @several(QUART, "keep_alive_max_requests=3", ON_QUART, keep_alive_max_requests=3)
 @several(QUART, "keep_alive_max_requests=10**9", ON_QUART, keep_alive_max_requests=10**9)
-def ask_many(application: Callable[[], App], **options: Any) -> Answer:
+def ask_many(application: Build, **options: Any) -> Answer:
     with serve(application(), **options) as server, Wire(server.port) as wire:
         for number in range(1, MOST + 1):
             wire.send(FOLLOWING)
@@ -156,7 +154,7 @@ async def streamed() -> AsyncIterator[bytes]:
         yield piece
 
 
-HELLO: dict[str, Work] = {"/": applications.hello, "/streamed": streamed}
+HELLO: dict[str, Work] = {"/": hello, "/streamed": streamed}
 HOST, KEEP = "Host: localhost", "Connection: keep-alive"
 OLD_REQUESTS = {
     "GET": ("/", HOST),
@@ -169,7 +167,7 @@ ENDS_S = 4.0
 
 
 @experiments("http-1-0", ANSWERING, OLD_REQUESTS)
-def ask_old(application: Callable[..., App], request: tuple[str, ...]) -> Answer:
+def ask_old(application: Build, request: tuple[str, ...]) -> Answer:
     """request: target and headers of a request of HTTP/1.0."""
     target, *lines = request
     with serve(application(HELLO)) as server, Wire(server.port) as wire:

@@ -11,13 +11,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any
 
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour import applications
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, Logged, exchange, head
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get
 
 REQUESTS = 3
 
@@ -29,9 +27,7 @@ NO_LOG = f"{IN_INFO}, access_log=None"
 @experiments("access-log", PLAIN, {IN_INFO: logging.INFO})
 @experiment("access-log", AIOHTTP, NO_LOG, PLAIN[AIOHTTP], logging.INFO, access_log=None)
 @experiment("access-log", QUART, "accesslog='-'", PLAIN[QUART], accesslog="-")
-def ask_access_log(
-    application: Callable[[], App], level: int | None = None, **options: Any
-) -> Answer:
+def ask_access_log(application: Build, level: int | None = None, **options: Any) -> Answer:
     """level: what the root logger is set to, as logging.basicConfig(level=…) does."""
     log = Logged()
     if level is not None:
@@ -86,7 +82,7 @@ error_page = partial(experiment, "error-page")
 @error_page(AIOHTTP, "Accept: text/html", ANSWERING[AIOHTTP], "text/html")
 @error_page(AIOHTTP, "PYTHONASYNCIODEBUG=1", ANSWERING[AIOHTTP], debug=True)
 def ask_error(
-    application: Callable[..., App], accept: str = "*/*", debug: bool = False, **config: bool
+    application: Build, accept: str = "*/*", debug: bool = False, **config: bool
 ) -> Answer:
     """debug: of the loop. config: of Quart; app.debug and app.testing are read from it."""
     if debug:
@@ -104,7 +100,7 @@ def ask_error(
 
 
 @experiments("error-page", ANSWERING, ("in the middle of a stream",))
-def ask_streamed_error(application: Callable[..., App], _: str) -> Answer:
+def ask_streamed_error(application: Build, _: str) -> Answer:
     """After the head and a piece there is no other status to send."""
     log = Logged()
     with serve(application(RAISING)) as server, Wire(server.port) as wire:
@@ -150,7 +146,7 @@ slow_handler = partial(experiment, "slow-handler")
 @slow_handler(QUART, "asyncio.timeout(1)", ANSWERING[QUART], works=BOUNDED)
 @slow_handler(QUART, "Hypercorn's read_timeout=1", ANSWERING[QUART], read_timeout=1)
 def ask_slow(
-    application: Callable[..., App],
+    application: Build,
     takes_s: float = SLOW_S,
     works: Callable[[float], dict[str, Work]] = slow,
     **options: Any,
@@ -169,7 +165,7 @@ def ask_slow(
 @slow_handler(QUART, "RESPONSE_TIMEOUT=1, streamed", IN_RESPONSE)
 @slow_handler(QUART, "RESPONSE_TIMEOUT=None, streamed", UNBOUNDED)
 def ask_slow_stream(
-    application: Callable[..., App],
+    application: Build,
     takes_s: float = SLOW_S,
     works: Callable[[float], dict[str, Work]] = slow,
 ) -> Answer:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import IO, Any
 
 from aiohttp import web
 from quart import request
 
-from loopbench.loadtests.behaviour.framework.experiment import experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.asking import Answer, experiments
 from loopbench.loadtests.behaviour.parsing.scene import exchange, post, readers, reply_to
+from loopbench.loadtests.behaviour.serving import Build, serve
 
 URL_ENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=mark"
@@ -48,7 +46,7 @@ REPEATED: dict[str, Form] = {
 
 
 @experiments("form-repeated-keys", readers(aiohttp_repeated, quart_repeated), REPEATED)
-def ask_repeated(application: Callable[[], App], form: Form) -> Answer:
+def ask_repeated(application: Build, form: Form) -> Answer:
     seen = json.loads(reply_to(application(), post("/", *form)).body)
     which = {"1": "the first", "2": "the last"}
     as_dict = seen["as a dict"]
@@ -80,7 +78,7 @@ LARGE: dict[str, Form] = {
 
 
 @experiments("body-limit-form", readers(aiohttp_count, quart_count), LARGE)
-def ask_large(application: Callable[[], App], form: Form) -> Answer:
+def ask_large(application: Build, form: Form) -> Answer:
     with serve(application()) as server:
         seen = exchange(server.port, post("/", *form))
     return Answer(seen.status if seen.reply else seen.words, seen.told)
@@ -106,7 +104,7 @@ async def quart_file() -> Any:
 UPLOAD = readers(aiohttp_file, quart_file, client_max_size=8 * 2**20)
 
 
-def _upload(application: Callable[[], App], size: int, name: str) -> tuple[str, str]:
+def _upload(application: Build, size: int, name: str) -> tuple[str, str]:
     """The kind of file, and its name as the handler sees it. Raises ValueError."""
     form = _multipart(_part("file", bytes(size), name))
     reply = reply_to(application(), post("/", *form))
@@ -117,13 +115,13 @@ def _upload(application: Callable[[], App], size: int, name: str) -> tuple[str, 
 
 
 @experiments("file-upload", UPLOAD, {"400 kB": 400_000, "800 kB": 800_000, "5 MB": 5_000_000})
-def ask_place(application: Callable[[], App], size: int) -> Answer:
+def ask_place(application: Build, size: int) -> Answer:
     kind, _ = _upload(application, size, "x.txt")
     return Answer(kind.partition(": ")[2], f"{size} bytes were in a {kind}")
 
 
 @experiments("file-upload", UPLOAD, ("filename=../../etc/x.txt",))
-def ask_name(application: Callable[[], App], setting: str) -> Answer:
+def ask_name(application: Build, setting: str) -> Answer:
     sent = setting.partition("=")[2]
     _, name = _upload(application, 3, sent)
     return Answer(f"the name is {name!r}", f"sent as {sent!r}, seen as {name!r}")

@@ -5,20 +5,17 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 from quart import Quart, Response
 
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get
 
 REST = b"\r\nHost: localhost\r\n\r\n"
 REQUEST_LINES = {
@@ -34,7 +31,7 @@ REQUEST_LINES = {
 
 
 @experiments("bad-request-line", PLAIN, REQUEST_LINES)
-def ask_bad_line(application: Callable[[], App], request: bytes) -> Answer:
+def ask_bad_line(application: Build, request: bytes) -> Answer:
     log = scene.Logged()
     with serve(application()) as server:
         seen = exchange(server.port, request)
@@ -57,7 +54,7 @@ CONTRADICTIONS = {
 
 
 @experiments("request-length", PLAIN, CONTRADICTIONS)
-def ask_length(application: Callable[[], App], request: tuple[Any, ...]) -> Answer:
+def ask_length(application: Build, request: tuple[Any, ...]) -> Answer:
     body, *lines = request
     return outcome(application, head("POST", "/", *lines) + body)
 
@@ -142,7 +139,7 @@ HELD: dict[str, Any] = {"h11_max_incomplete_size": 65536}
 
 @experiments("oversized-head", PLAIN, {IN_TWO: 40_000})
 @experiment("oversized-head", QUART, MORE_IN_TWO, PLAIN[QUART], 40_000, **HELD)
-def ask_in_two_pieces(application: Callable[[], App], size: int, **options: Any) -> Answer:
+def ask_in_two_pieces(application: Build, size: int, **options: Any) -> Answer:
     """The same bytes, the second half a little later, as over a network."""
     data = header_of(size)
     with serve(application(), **options) as server, Wire(server.port) as wire:
@@ -193,7 +190,7 @@ server = partial(experiment, "server-header")
 @server(QUART, "Server set in after_request", quart_naming)
 @server(QUART, "include_server_header=False", PLAIN[QUART], include_server_header=False)
 @server(QUART, "include_date_header=False", PLAIN[QUART], include_date_header=False)
-def ask_server(application: Callable[[], App], **options: Any) -> Answer:
+def ask_server(application: Build, **options: Any) -> Answer:
     with serve(application(), **options) as server:
         reply = get(server.port, "/")
     names = [value for name, value in reply.headers if name == "server"]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework import http2_client
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART, Work
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Wire
-from loopbench.loadtests.behaviour.framework.servers import App, serve
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, head
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
+from loopbench.loadtests.behaviour.talking import Seen, Wire
 
 
 def _converse(wire: Wire, client: http2_client.Client, received: bytes) -> Answer:
@@ -26,7 +22,7 @@ def _not_spoken(first: bytes) -> Answer:
 
 
 @experiments("http2-cleartext", PLAIN, ("prior knowledge",))
-def ask_knowing(application: Callable[[], App], _: str) -> Answer:
+def ask_knowing(application: Build, _: str) -> Answer:
     client = http2_client.connected()
     http2_client.ask(client, "/")
     with serve(application()) as server, Wire(server.port) as wire:
@@ -38,7 +34,7 @@ def ask_knowing(application: Callable[[], App], _: str) -> Answer:
 
 
 @experiments("http2-cleartext", PLAIN, ("Upgrade: h2c",))
-def ask_upgrade(application: Callable[[], App], upgrade: str) -> Answer:
+def ask_upgrade(application: Build, upgrade: str) -> Answer:
     client = http2_client.upgrading()
     settings = client.initiate_upgrade_connection() or b""
     lines = ("Connection: Upgrade, HTTP2-Settings", upgrade)
@@ -79,7 +75,7 @@ def _order(seen: Seen, order: list[str]) -> Answer:
 
 
 @experiments("pipelining", ANSWERING)
-def ask_pipelined(application: Callable[..., App]) -> Answer:
+def ask_pipelined(application: Build) -> Answer:
     seen = Seen()
     with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
         wire.send(head("GET", "/slow") + head("GET", "/fast"))
@@ -88,7 +84,7 @@ def ask_pipelined(application: Callable[..., App]) -> Answer:
 
 
 @experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART])
-def ask_streams(application: Callable[..., App]) -> Answer:
+def ask_streams(application: Build) -> Answer:
     """The same two requests as two streams of one HTTP/2 connection."""
     seen, client = Seen(), http2_client.connected()
     with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
@@ -101,7 +97,7 @@ CANCELS = "handler_cancellation=True"
 
 @experiments("pipelined-leaving", ANSWERING)
 @experiment("pipelined-leaving", AIOHTTP, CANCELS, ANSWERING[AIOHTTP], handler_cancellation=True)
-def ask_pipelined_leaving(application: Callable[..., App], **options: bool) -> Answer:
+def ask_pipelined_leaving(application: Build, **options: bool) -> Answer:
     """Send two requests, leave while the first is handled, and see what becomes of both."""
     seen = Seen()
     with serve(application(slow_and_fast(seen)), **options) as server:

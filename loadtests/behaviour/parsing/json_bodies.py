@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,12 +11,11 @@ from quart import Quart, jsonify, request
 from quart import Response as QuartResponse
 from quart.json.provider import DefaultJSONProvider
 
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import head, post, reply_to
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 
 READ_AND_ANSWERED = scene.readers(lambda request: request.json(), lambda: request.get_json())
 NUMBERS = {
@@ -30,7 +28,7 @@ NUMBERS = {
 
 
 @experiments("json-numbers", READ_AND_ANSWERED, NUMBERS)
-def ask_number(application: Callable[[], App], number: bytes) -> Answer:
+def ask_number(application: Build, number: bytes) -> Answer:
     reply = reply_to(application(), post("/", "application/json", number))
     said = reply.text.strip()
     if reply.status != 200:
@@ -73,7 +71,7 @@ SILENT = {QUART: partial(quart_answering, silent=True)}
 @experiments("json-bad", CATCHING_MORE, bad("except ValueError"))
 @experiments("json-bad", {QUART: quart_answering}, bad())
 @experiments("json-bad", SILENT, bad("get_json(silent=True)"))
-def ask_bad(application: Callable[[], App], body: bytes) -> Answer:
+def ask_bad(application: Build, body: bytes) -> Answer:
     with serve(application()) as server:
         seen = scene.exchange(server.port, post("/", "application/json", body))
     read = f", {seen.reply.text}" if seen.reply and seen.reply.status == 200 else ""
@@ -99,7 +97,7 @@ FORCING = partial(scene.quart_reader, lambda: request.get_json(force=True))
 @experiments("json-wrong-type", READ_AND_ANSWERED, ("application/json; charset=latin-1",))
 @experiment("json-wrong-type", AIOHTTP, CHECKED, aiohttp_checking, "text/plain")
 @experiment("json-wrong-type", QUART, FORCED, FORCING, "text/plain")
-def ask_type(application: Callable[[], App], sent: str) -> Answer:
+def ask_type(application: Build, sent: str) -> Answer:
     content_type = "" if sent == "no Content-Type" else sent
     reply = reply_to(application(), post("/", content_type, '{"é": 1}'.encode()))
     said = " ".join(reply.text[:80].split())
@@ -150,7 +148,7 @@ jsonifying = partial(experiment, "json-answer-format", QUART)
 @jsonifying("app.json.sort_keys=False", partial(quart_jsonifying, sort_keys=False))
 @jsonifying("app.json.compact=False", partial(quart_jsonifying, compact=False))
 @jsonifying("app.json.ensure_ascii=False", partial(quart_jsonifying, ensure_ascii=False))
-def ask_format(application: Callable[[], App]) -> Answer:
+def ask_format(application: Build) -> Answer:
     reply = reply_to(application(), head("GET", "/"))
     content_type = reply.header("content-type") or "no Content-Type"
     charset = "charset" if "charset=" in content_type else "no charset"

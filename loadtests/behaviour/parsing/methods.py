@@ -8,13 +8,11 @@ from functools import partial
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build, serve
+from loopbench.loadtests.behaviour.talking import Seen
 
 PIECES = 5
 
@@ -57,8 +55,8 @@ def ask_head(application: Callable[[Seen], App]) -> Answer:
     )
 
 
-@experiments("head-on-get", applications.ANSWERING, ("streamed",))
-def ask_streamed_head(application: Callable[..., App], _: str) -> Answer:
+@experiments("head-on-get", ANSWERING, ("streamed",))
+def ask_streamed_head(application: Build, _: str) -> Answer:
     """A body all the same would come in the way of the next answer."""
     seen = Seen()
 
@@ -83,7 +81,7 @@ OFF = "PROVIDE_AUTOMATIC_OPTIONS=False"
 @experiments("method-not-allowed", PLAIN, (), "DELETE")
 @experiments("options-automatic", PLAIN, (), "OPTIONS")
 @experiment("options-automatic", QUART, OFF, NO_OPTIONS, "OPTIONS")
-def ask_method(application: Callable[[], App], method: str) -> Answer:
+def ask_method(application: Build, method: str) -> Answer:
     with serve(application()) as server:
         seen = exchange(server.port, head(method, "/"))
     if seen.reply is None:

@@ -11,11 +11,10 @@ from aiohttp import web
 from quart import Blueprint, Quart, jsonify
 from quart import Response as QuartResponse
 
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.servers import App, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing.scene import exchange, head, reply_to
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 
 
 def aiohttp_route(path: str, **options: Any) -> web.Application:
@@ -39,7 +38,7 @@ def quart_route(path: str, merge_slashes: bool = True, **options: Any) -> Quart:
     return app
 
 
-def ask_path(application: Callable[[], App], target: str) -> Answer:
+def ask_path(application: Build, target: str) -> Answer:
     """GET target: the status, and the parameters or the place that it is sent to."""
     reply = reply_to(application(), head("GET", target))
     if reply.status == 200:
@@ -104,7 +103,7 @@ for question, rows, targets in (
                 setting = f"route {route}, GET {target}"
                 experiment(question, stack, setting, partial(with_route, route), target)(ask_path)
 
-USERS: dict[str, Callable[[], App]] = {
+USERS: dict[str, Build] = {
     AIOHTTP: partial(aiohttp_route, "/users/{name}"),
     QUART: partial(quart_route, "/users/<name>"),
 }
@@ -118,7 +117,7 @@ LETTERS = {
 
 
 @experiments("unicode-path", USERS, LETTERS)
-def ask_letters(application: Callable[[], App], target: bytes) -> Answer:
+def ask_letters(application: Build, target: bytes) -> Answer:
     with serve(application()) as server:
         seen = exchange(server.port, b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
     if seen.reply is None or seen.reply.status != 200:

@@ -16,10 +16,10 @@ from aiohttp import web
 from quart import Quart, jsonify, request
 from quart import Response as QuartResponse
 
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART, aiohttp_app
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Reply, Wire
-from loopbench.loadtests.behaviour.framework.servers import App, Apps, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.asking import Answer
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Reply, Wire
 
 OPEN, CLOSES, WAITS = "stays open", "then closes", "then waits"
 
@@ -97,7 +97,7 @@ def reply_to(app: App, data: bytes) -> Reply:
         return wire.answer()
 
 
-def outcome(application: Callable[[], App], data: bytes, **options: Any) -> Answer:
+def outcome(application: Build, data: bytes, **options: Any) -> Answer:
     """Send these bytes to the application: the status, and what becomes of the connection."""
     with serve(application(), **options) as server:
         seen = exchange(server.port, data)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from quart import request
 
-from loopbench.loadtests.behaviour.framework.experiment import experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.servers import App
+from loopbench.loadtests.behaviour.asking import Answer, experiments
 from loopbench.loadtests.behaviour.parsing.scene import head, readers, reply_to
+from loopbench.loadtests.behaviour.serving import Build
 
 QUERIES = ("?a=1&a=2", "?a=&b", "?a=1+2", "?a=%zz", "?a=%FF", "?a=1;b=2", "?A=1&a=2")
 QUERY = readers(
@@ -20,7 +18,7 @@ QUERY = readers(
 
 
 @experiments("query", QUERY, QUERIES)
-def ask_query(application: Callable[[], App], query: str) -> Answer:
+def ask_query(application: Build, query: str) -> Answer:
     reply = reply_to(application(), head("GET", f"/{query}"))
     if reply.status != 200:
         return Answer(f"{reply.status}", f"it said {reply.text[:80]!r}")
@@ -46,7 +44,7 @@ COOKIE_HEADERS = {
 
 
 @experiments("cookies", COOKIES, COOKIE_HEADERS)
-def ask_cookies(application: Callable[[], App], headers: tuple[str, ...]) -> Answer:
+def ask_cookies(application: Build, headers: tuple[str, ...]) -> Answer:
     reply = reply_to(application(), head("GET", "/", *headers))
     if reply.status != 200:
         return Answer(f"{reply.status}", f"it said {reply.text[:60]!r}")
@@ -65,7 +63,7 @@ HEADER_LINES = ("X: 1 and X: 2", "X:1", "X:  1  ", "X: é", "X:", "x: 1")
 
 
 @experiments("header-values", HEADER, HEADER_LINES)
-def ask_header(application: Callable[[], App], lines: str) -> Answer:
+def ask_header(application: Build, lines: str) -> Answer:
     reply = reply_to(application(), head("GET", "/", *lines.split(" and ")))
     if reply.status != 200:
         return Answer(f"{reply.status}", f"it said {reply.text[:60]!r}")

@@ -19,11 +19,10 @@ from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.starting import ports
+from loopbench.loadtests.behaviour.talking import Seen
 from loopbench.loadtests.services.free_port import free_port
 
 

@@ -17,12 +17,11 @@ from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework import applications, raw_client
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_answering, quart_answering
+from loopbench.loadtests.behaviour.asking import Answer, experiments
+from loopbench.loadtests.behaviour.framework import raw_client
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, Live, serve
+from loopbench.loadtests.behaviour.talking import Seen
 from loopbench.loadtests.services.free_port import free_port
 
 
@@ -78,12 +77,12 @@ async def _say(text: str) -> str:
 
 def aiohttp_saying(text: str = "hello") -> web.Application:
     """GET / answers that text."""
-    return applications.aiohttp_answering({"/": partial(_say, text)})
+    return aiohttp_answering({"/": partial(_say, text)})
 
 
 def quart_saying(text: str = "hello") -> Quart:
     """The same."""
-    return applications.quart_answering({"/": partial(_say, text)})
+    return quart_answering({"/": partial(_say, text)})
 
 
 async def on_aiohttp(text: str, port: int) -> Started:
@@ -217,7 +216,7 @@ def _accepted(live: Live) -> list[socket.socket]:
 
 
 @experiments("small-answer-delay", {AIOHTTP: aiohttp_saying, QUART: quart_saying})
-def ask_delay(application: Callable[[], App]) -> Answer:
+def ask_delay(application: Build) -> Answer:
     """Read the option from the live socket; the times are evidence only."""
     times = []
     with serve(application()) as server, raw_client.Wire(server.port) as wire:

@@ -9,19 +9,16 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
-from loopbench.loadtests.behaviour.framework.calling import (
+from loopbench.loadtests.behaviour.applications import (
     Handler,
     Plain,
     aiohttp_calling,
     answering,
     quart_calling,
 )
-from loopbench.loadtests.behaviour.framework.experiment import experiment, experiments
-from loopbench.loadtests.behaviour.framework.question import NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
-
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.talking import Wire, get
 
 
 def warned() -> warnings.catch_warnings[list[warnings.WarningMessage]]:
@@ -146,9 +143,7 @@ BEFORE, AFTER = "before the first request", "after the first request"
 
 
 @experiments("change-after-start", {AIOHTTP: aiohttp_changing}, CHANGES_OF_AIOHTTP)
-def ask_change(
-    application: Callable[[], App], change: Callable[[Any], object], when: str = BEFORE
-) -> Answer:
+def ask_change(application: Build, change: Callable[[Any], object], when: str = BEFORE) -> Answer:
     """Change the application while it serves, before or after the first request."""
     app = application()
 
@@ -284,7 +279,7 @@ CONFIG_DICT = "request.config_dict[key]"
 )
 @experiment("nested-lookup", QUART, 'current_app.config["LIMIT"]', quart_nested, in_config)
 @experiment("nested-lookup", QUART, "g.limit", quart_nested, lambda: g.get("limit", "nothing"))
-def ask_nested(application: Callable[..., App], *look: Any) -> Answer:
+def ask_nested(application: Build, *look: Any) -> Answer:
     with serve(application(*look)) as server:
         found = get(server.port, "/inner/").text
     return Answer(found, f"the handler of the nested application got {found!r}")

@@ -22,21 +22,20 @@ from quart import (
     websocket,
 )
 
-from loopbench.loadtests.behaviour.framework.calling import Handler, answering
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import (
+from loopbench.loadtests.behaviour.applications import Handler, answering
+from loopbench.loadtests.behaviour.asking import (
+    DEFAULT,
+    NONE,
+    Answer,
     Variants,
     experiment,
     experiments,
     variants,
 )
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, NONE, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Wire, get
-from loopbench.loadtests.behaviour.framework.servers import App, serve
-from loopbench.loadtests.behaviour.order.layers import shake_hands, until_closed
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.state.of_applications import kinds, warned
+from loopbench.loadtests.behaviour.talking import Seen, Wire, get, shake_hands, until_closed
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
 """Before aiohttp 3.14 there are no typed keys of a request; where these are what is asked about,
 they are made when the question is asked, so that the others can be asked there all the same."""
@@ -84,7 +83,7 @@ def quart_remembering(where: Any) -> Quart:
 @experiment("request-storage", AIOHTTP, 'web.RequestKey("user", str)', aiohttp_remembering)
 @experiment("request-storage", QUART, "g.user", quart_remembering, g)
 @experiment("request-storage", QUART, "request.user", quart_remembering, request)
-def ask_remembered(application: Callable[..., App], *where: Any) -> Answer:
+def ask_remembered(application: Build, *where: Any) -> Answer:
     """The same connection carries both requests."""
     found = []
     with warned() as caught, serve(application(*where)) as server, Wire(server.port) as wire:
@@ -146,7 +145,7 @@ def quart_costing(seen: Seen) -> Quart:
 @experiment("response-storage", AIOHTTP, 'response["cost"]', aiohttp_costing, "cost")
 @experiment("response-storage", AIOHTTP, 'web.ResponseKey("cost", str)', aiohttp_costing)
 @experiment("response-storage", QUART, "g.cost", quart_costing)
-def ask_cost(application: Callable[..., App], *key: str) -> Answer:
+def ask_cost(application: Build, *key: str) -> Answer:
     seen = Seen()
     with warned() as caught, serve(application(seen, *key)) as server:
         get(server.port, "/")
@@ -449,7 +448,7 @@ def quart_talking(look: Callable[[], object]) -> Quart:
 
 @experiment("state-in-websocket", AIOHTTP, "request[key], set in a middleware", aiohttp_talking)
 @experiments("state-in-websocket", {QUART: quart_talking}, FOUND_IN)
-def ask_websocket(application: Callable[..., App], *look: Callable[[], object]) -> Answer:
+def ask_websocket(application: Build, *look: Callable[[], object]) -> Answer:
     with serve(application(*look)) as server, Wire(server.port) as wire:
         shake_hands(wire, "/ws?user=Ada")
         frame = until_closed(wire)

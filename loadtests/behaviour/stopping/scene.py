@@ -13,13 +13,10 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
-from loopbench.loadtests.behaviour.framework import applications
-from loopbench.loadtests.behaviour.framework.applications import Work
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.experiment import experiment
-from loopbench.loadtests.behaviour.framework.question import DEFAULT, Answer
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
-from loopbench.loadtests.behaviour.framework.servers import Live, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_answering, hello, quart_answering
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment
+from loopbench.loadtests.behaviour.serving import Live, Work, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire
 
 SHORT_S = 1.5
 """A request that ends inside every grace time that is asked about, but one of 1 s."""
@@ -71,7 +68,7 @@ def works(scene: Scene) -> dict[str, Work]:
         await scene.wait()
         yield b"last"
 
-    return {"/wait": wait, "/stream": stream, "/": applications.hello}
+    return {"/wait": wait, "/stream": stream, "/": hello}
 
 
 def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Application:
@@ -106,7 +103,7 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
     async def cleanup(_: web.Application) -> None:
         scene.seen("clean-up")
 
-    app = applications.aiohttp_answering(works(scene))
+    app = aiohttp_answering(works(scene))
     app.add_routes(
         [web.get("/thread", thread), web.post("/body", body), web.get("/socket", socket)]
     )
@@ -118,7 +115,7 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
 
 def quart_scene(scene: Scene) -> Quart:
     """The same routes."""
-    app = applications.quart_answering(works(scene))
+    app = quart_answering(works(scene))
 
     @app.get("/thread")
     def thread() -> str:

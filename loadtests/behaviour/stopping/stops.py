@@ -6,10 +6,7 @@ import socket
 import time
 from functools import partial
 
-from loopbench.loadtests.behaviour.framework.experiment import experiments
-from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Wire, get
-from loopbench.loadtests.behaviour.order.layers import shake_hands
+from loopbench.loadtests.behaviour.asking import Answer, experiments
 from loopbench.loadtests.behaviour.stopping.scene import (
     LONG_S,
     STACKS,
@@ -20,6 +17,7 @@ from loopbench.loadtests.behaviour.stopping.scene import (
     remedied,
     stops,
 )
+from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Wire, get, shake_hands
 
 
 def leave(wire: Wire, _: Scene) -> None:

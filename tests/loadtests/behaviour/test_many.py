@@ -10,13 +10,13 @@ from functools import partial
 
 import pytest
 
-from loopbench.loadtests.behaviour.framework.applications import AIOHTTP, ANSWERING, QUART
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.framework.servers import App
 from loopbench.loadtests.behaviour.many import clients, handlers
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART
 
 STACKS = (AIOHTTP, QUART)
 

@@ -1,23 +1,36 @@
-"""Applications of both frameworks around the same work, where a question is not about how it is
-written in either."""
+"""Applications of both frameworks around the same work.
+
+Where a question is about how a handler is written, its module has applications of its own.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import chain, starmap
 from typing import Any
 
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.servers import App
+from loopbench.loadtests.behaviour.framework.servers import Apps
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
-Work = Callable[[], Awaitable[str] | AsyncIterator[bytes]]
-"""What a handler does: a coroutine function that gives the text of its answer, or an async
-generator function that gives its pieces."""
+Work = Callable[[], Awaitable[object] | AsyncIterator[bytes]]
+"""What a handler does: a coroutine function that gives its answer, which is sent as text, or an
+async generator function that gives its pieces."""
+
+Plain = Callable[[], object]
+"""What plain code does."""
+
+Way = Callable[[Plain], Awaitable[object]]
+"""How an async handler has plain code run, such as asyncio.to_thread."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""A handler of aiohttp, and what a middleware is given as one."""
 
 
 async def hello() -> str:
@@ -48,7 +61,7 @@ def aiohttp_answering(
             made = work()
             if not isinstance(made, AsyncIterator):
                 with around():
-                    return web.Response(text=await made)
+                    return web.Response(text=str(await made))
             response = web.StreamResponse(headers=headers)
             await response.prepare(request)
             with around():
@@ -78,7 +91,7 @@ def quart_answering(
             made = work()
             if not isinstance(made, AsyncIterator):
                 with around():
-                    return await made
+                    return str(await made)
 
             async def pieces() -> AsyncIterator[bytes]:
                 with around():
@@ -92,4 +105,55 @@ def quart_answering(
     return app
 
 
-ANSWERING: Mapping[str, Callable[..., App]] = {AIOHTTP: aiohttp_answering, QUART: quart_answering}
+ANSWERING: Apps = {AIOHTTP: aiohttp_answering, QUART: quart_answering}
+
+
+def answering(handler: Handler, *middlewares: Any) -> web.Application:
+    """An aiohttp application whose GET / is that handler."""
+    return aiohttp_app(web.get("/", handler), middlewares=middlewares)
+
+
+def aiohttp_awaiting(work: Work) -> web.Application:
+    """On aiohttp, an async handler of / that does this."""
+    return aiohttp_answering({"/": work})
+
+
+def quart_awaiting(work: Work) -> Quart:
+    """On Quart, an async route."""
+    return quart_answering({"/": work})
+
+
+def quart_sync(plain: Plain) -> Quart:
+    """On Quart, a sync route, which Quart runs in a thread."""
+    app = Quart(__name__)
+
+    @app.get("/")
+    def handler() -> str:
+        return str(plain())
+
+    return app
+
+
+async def called(plain: Plain) -> object:
+    """The way of an async handler that calls plain code on the loop."""
+    return plain()
+
+
+async def in_executor(plain: Plain) -> object:
+    """The way through the loop's default executor."""
+    return await asyncio.get_running_loop().run_in_executor(None, plain)
+
+
+def aiohttp_calling(plain: Plain, way: Way = called) -> web.Application:
+    """On aiohttp, plain code run in that way."""
+    return aiohttp_awaiting(partial(way, plain))
+
+
+def quart_calling(plain: Plain, way: Way = called) -> Quart:
+    """On Quart, plain code that an async route runs in that way."""
+    return quart_awaiting(partial(way, plain))
+
+
+def aiohttp_in_thread(plain: Plain) -> web.Application:
+    """On aiohttp, plain code in a thread: what is nearest to a sync route of Quart."""
+    return aiohttp_calling(plain, asyncio.to_thread)
