@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart import Quart, Response
 
+from loopbench.loadtests.behaviour.applications import aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leaves, serving, with_body
@@ -116,7 +117,7 @@ def middleware(seen: Seen) -> web.Application:
         answer: web.StreamResponse = await noted(seen, handler(request))
         return answer
 
-    app = scene.aiohttp_awaiting(handle, seen)
+    app = aiohttp_awaiting(partial(handle, seen))
     app.middlewares.append(around)
     return app
 
@@ -125,13 +126,13 @@ def on_response_prepare(seen: Seen) -> web.Application:
     async def prepare(_: web.Request, __: web.StreamResponse) -> None:
         seen("around: runs")
 
-    app = scene.aiohttp_awaiting(handle, seen)
+    app = aiohttp_awaiting(partial(handle, seen))
     app.on_response_prepare.append(prepare)
     return app
 
 
 def after_request(seen: Seen) -> Quart:
-    app = scene.quart_awaiting(handle, seen)
+    app = quart_awaiting(partial(handle, seen))
 
     @app.after_request
     async def after(response: Response) -> Response:
@@ -142,7 +143,7 @@ def after_request(seen: Seen) -> Quart:
 
 
 def teardown_request(seen: Seen) -> Quart:
-    app = scene.quart_awaiting(handle, seen)
+    app = quart_awaiting(partial(handle, seen))
 
     @app.teardown_request
     async def teardown(error: BaseException | None) -> None:
@@ -155,8 +156,7 @@ class Around:
     """An ASGI middleware that notes how the application comes back, and whether it answered."""
 
     def __init__(self, app: scene.ASGI, seen: Seen) -> None:
-        self._app = app
-        self._seen = seen
+        self._app, self._seen = app, seen
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -172,7 +172,7 @@ class Around:
 
 
 def asgi_middleware(seen: Seen) -> Quart:
-    app = scene.quart_awaiting(handle, seen)
+    app = quart_awaiting(partial(handle, seen))
     app.asgi_app = Around(app.asgi_app, seen)  # type: ignore[method-assign]
     return app
 
@@ -248,8 +248,7 @@ async def for_ever(seen: Seen) -> None:
 
 
 ENDLESS = "for ever, grace time 1 s"
-ON_AIOHTTP = partial(scene.aiohttp_awaiting, for_ever)
-ON_QUART = partial(scene.quart_awaiting, for_ever)
+ON_AIOHTTP, ON_QUART = scene.awaiting(for_ever)
 ENDLESS_ROWS = [
     (AIOHTTP, ENDLESS, serving(ON_AIOHTTP, shutdown_timeout=1)),
     (AIOHTTP, f"{ON}, {ENDLESS}", serving(ON_AIOHTTP, shutdown_timeout=1, **scene.CANCEL)),

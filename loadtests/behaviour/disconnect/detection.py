@@ -18,11 +18,12 @@ from h2.errors import ErrorCodes
 from quart import Quart, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app
-from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment, variants
+from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as saves
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, Begin, leaves, serving
 from loopbench.loadtests.behaviour.framework import http2_client
+from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire, get
 
@@ -126,12 +127,14 @@ TOGETHER = getattr(socket, "MSG_MORE", 0)
 """Keeps the request back until the end follows, so that both go in one segment (Linux)."""
 
 
-async def at_once(_: Seen) -> None:
+async def at_once(_: Seen) -> str:
     """The handler has nothing to wait for."""
+    return BODY.decode()
 
 
-async def waits(_: Seen) -> None:
+async def waits(_: Seen) -> str:
     await asyncio.sleep(0.1)
+    return BODY.decode()
 
 
 def _shut_and_read(port: int) -> str:
@@ -149,23 +152,15 @@ def _shut_and_read(port: int) -> str:
 
 AT_ONCE, WAITS = "handler without await", "handler of 0.1 s"
 ON = "handler_cancellation=True"
-ON_AIOHTTP, ON_QUART = scene.aiohttp_awaiting, scene.quart_awaiting
-HALF_CLOSED = {
-    AIOHTTP: {
-        AT_ONCE: serving(partial(ON_AIOHTTP, at_once)),
-        WAITS: serving(partial(ON_AIOHTTP, waits)),
-        f"{ON}, {WAITS}": serving(partial(ON_AIOHTTP, waits), **CANCEL),
-    },
-    QUART: {
-        AT_ONCE: serving(partial(ON_QUART, at_once)),
-        WAITS: serving(partial(ON_QUART, waits)),
-        # The remedy: the end of what the client says is not taken for its leaving.
-        **{setting: begin for _, setting, begin in scene.not_told(partial(ON_QUART, waits), WAITS)},
-    },
-}
+# The last is the remedy: the end of what the client says is not taken for its leaving.
+HALF_CLOSED = [
+    *(row for row in scene.with_body(at_once, AT_ONCE) if ON not in row[1]),
+    *scene.with_body(waits, WAITS),
+    *scene.not_told(scene.awaiting(waits)[1], WAITS),
+]
 
 
-@variants("half-closed-client", HALF_CLOSED)
+@together(experiment("half-closed-client", *row) for row in HALF_CLOSED)
 def ask_half_closed(begin: Begin) -> Answer:
     """Several times: both ends are on the way at the same time."""
     with begin(Seen()) as server:
@@ -183,8 +178,8 @@ RESET = 1
 def _both_asked() -> http2_client.Client:
     """A client that has asked for two things, of which the first is to be reset."""
     client = http2_client.connected()
-    for path in ("/reset", "/other"):
-        http2_client.ask(client, path)
+    http2_client.ask(client, "/reset")
+    http2_client.ask(client, "/other")
     return client
 
 

@@ -12,11 +12,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from functools import partial
 from typing import Any
 
-from aiohttp import web
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import aiohttp_answering, quart_answering
 from loopbench.loadtests.behaviour.asking import experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Live, Work, serve
@@ -81,28 +79,18 @@ def leaves(
     )
 
 
-Body = Callable[[Seen], Awaitable[None]]
+Body = Callable[[Seen], Awaitable[object]]
 """What a handler awaits; it reports `begun` first."""
 
 
-async def _done(body: Body, seen: Seen) -> str:
-    await body(seen)
-    return "done"
-
-
-def aiohttp_awaiting(body: Body, seen: Seen) -> web.Application:
-    """GET / answers when the body has come to its end."""
-    return aiohttp_answering({"/": partial(_done, body, seen)})
-
-
-def quart_awaiting(body: Body, seen: Seen) -> Quart:
-    """The same."""
-    return quart_answering({"/": partial(_done, body, seen)})
+def awaiting(body: Body) -> tuple[Make, Make]:
+    """An application of each stack whose handler awaits it."""
+    return both(lambda seen: {"/": partial(body, seen)})
 
 
 def with_body(body: Body, setting: str = "") -> Begins:
-    """Both stacks with a handler that awaits it."""
-    return begins(partial(aiohttp_awaiting, body), partial(quart_awaiting, body), setting)
+    """A row for each of them."""
+    return begins(*awaiting(body), setting)
 
 
 def leave(wire: Wire, seen: Seen, leaving: Leaving) -> None:
