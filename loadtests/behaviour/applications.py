@@ -157,3 +157,9 @@ def quart_calling(plain: Plain, way: Way = called) -> Quart:
 def aiohttp_in_thread(plain: Plain) -> web.Application:
     """On aiohttp, plain code in a thread: what is nearest to a sync route of Quart."""
     return aiohttp_calling(plain, asyncio.to_thread)
+
+
+AWAITING: Apps = {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}
+CALLING: Apps = {AIOHTTP: aiohttp_calling, QUART: quart_calling}
+SYNC: Apps = {AIOHTTP: aiohttp_in_thread, QUART: quart_sync}
+"""Async handlers, those that call plain code on the loop, and what runs plain code in a thread."""

@@ -13,10 +13,9 @@ from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.applications import (
+    AWAITING,
     Plain,
-    aiohttp_awaiting,
     aiohttp_calling,
-    quart_awaiting,
     quart_calling,
 )
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
@@ -265,22 +264,16 @@ async def in_timeout(stubborn: Work) -> None:
         await stubborn()
 
 
-async def in_wait_for(stubborn: Work) -> None:
-    await asyncio.wait_for(stubborn(), 0.1)
-
-
-async def in_shielded_wait_for(stubborn: Work) -> None:
-    await asyncio.wait_for(asyncio.shield(stubborn()), 0.1)
-
-
 TIMEOUTS: dict[str, Callable[[Work], Coroutine[Any, Any, None]]] = {
     "asyncio.timeout": in_timeout,
-    "asyncio.wait_for": in_wait_for,
-    "asyncio.wait_for(asyncio.shield(…))": in_shielded_wait_for,
+    "asyncio.wait_for": lambda stubborn: asyncio.wait_for(stubborn(), 0.1),
+    "asyncio.wait_for(asyncio.shield(…))": lambda stubborn: asyncio.wait_for(
+        asyncio.shield(stubborn()), 0.1
+    ),
 }
 
 
-@experiments("timeout-in-handler", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TIMEOUTS)
+@experiments("timeout-in-handler", AWAITING, TIMEOUTS)
 def ask_timeout(application: Build, bounded: Callable[[Work], Coroutine[Any, Any, None]]) -> Answer:
     """What the client gets when the time is over, and whether the clean-up comes first."""
     seen = Seen()

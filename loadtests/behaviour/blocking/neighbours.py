@@ -8,7 +8,7 @@ import multiprocessing
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -18,7 +18,16 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import aiohttp_answering, hello, quart_answering
+from loopbench.loadtests.behaviour.applications import (
+    Plain,
+    Way,
+    aiohttp_answering,
+    aiohttp_app,
+    called,
+    hello,
+    in_executor,
+    quart_answering,
+)
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.blocking.beside import asking, beside
 from loopbench.loadtests.behaviour.dispatch.pools import set_pool
@@ -45,18 +54,6 @@ class Blocks:
             self.done += 1
 
 
-Way = Callable[[Callable[[], Any]], Awaitable[Any]]
-"""How a coroutine has plain code run."""
-
-
-async def directly(plain: Callable[[], Any]) -> Any:
-    return plain()
-
-
-async def in_executor(plain: Callable[[], Any]) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(None, plain)
-
-
 def works(way: Way, blocks: Blocks, *, innocent_too: bool = False) -> dict[str, Work]:
     """innocent_too: the innocent one's plain code is run in that way as well."""
 
@@ -64,9 +61,8 @@ def works(way: Way, blocks: Blocks, *, innocent_too: bool = False) -> dict[str, 
         await way(blocks.block)
         return ""
 
-    async def innocent() -> str:
-        done: str = await (way if innocent_too else directly)(lambda: f"{blocks.done}")
-        return done
+    async def innocent() -> object:
+        return await (way if innocent_too else called)(lambda: blocks.done)
 
     return {"/blocking": blocking, "/innocent": innocent}
 
@@ -89,14 +85,7 @@ def aiohttp_plain(_: Way, blocks: Blocks) -> App:
     async def innocent(_: web.Request) -> web.Response:
         return web.Response(text=f"{blocks.done}")
 
-    app = web.Application()
-    app.router.add_get("/blocking", blocking)
-    app.router.add_get("/innocent", innocent)
-    return app
-
-
-def quart_blocking(way: Way, blocks: Blocks) -> App:
-    return quart_answering(works(way, blocks))
+    return aiohttp_app(web.get("/blocking", blocking), web.get("/innocent", innocent))
 
 
 def quart_sync(
@@ -122,17 +111,23 @@ def quart_sync(
 
 
 WAYS: dict[str, Way] = {
-    "time.sleep in an async route": directly,
+    "time.sleep in an async route": called,
     "asyncio.to_thread": asyncio.to_thread,
     "run_in_executor": in_executor,
 }
+BLOCKING_QUART = {QUART: lambda way, blocks: quart_answering(works(way, blocks))}
 neighbour = partial(experiment, "innocent-neighbour", alone=True)
 
 
 @experiments("innocent-neighbour", {AIOHTTP: aiohttp_blocking}, WAYS, alone=True)
-@neighbour(AIOHTTP, "time.sleep in a plain function", aiohttp_plain, directly)
-@experiments("innocent-neighbour", {QUART: quart_blocking}, WAYS, alone=True)
-@neighbour(QUART, "time.sleep in a plain function, which is a sync route", quart_sync, directly)
+@neighbour(AIOHTTP, "time.sleep in a plain function", aiohttp_plain, called)
+@experiments(
+    "innocent-neighbour",
+    {QUART: lambda way, blocks: quart_answering(works(way, blocks))},
+    WAYS,
+    alone=True,
+)
+@neighbour(QUART, "time.sleep in a plain function, which is a sync route", quart_sync, called)
 def ask_innocent(
     application: Callable[[Way, Blocks], App], way: Way, threads: int | None = None
 ) -> Answer:
@@ -161,7 +156,7 @@ def ask_innocent(
 
 SHARING: tuple[tuple[str, str, Build, Way], ...] = (
     (AIOHTTP, "asyncio.to_thread", aiohttp_blocking, asyncio.to_thread),
-    (QUART, "time.sleep in a sync route", quart_sync, directly),
+    (QUART, "time.sleep in a sync route", quart_sync, called),
 )
 """What makes the innocent request wait for a thread of the pool as well."""
 
@@ -203,36 +198,19 @@ def hashing() -> None:
     hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1_000_000)
 
 
-Compute = Callable[[Callable[[], None]], Awaitable[None]]
-"""How a coroutine has a computation done."""
-
-
-async def on_the_loop(computation: Callable[[], None]) -> None:
-    computation()
-
-
-def _ready() -> None:
-    """Having been called, the process has imported what it needs."""
-
-
 @contextmanager
-def processes() -> Iterator[Compute]:
+def processes() -> Iterator[Way]:
     """A pool of one process, which is ready before it is needed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
-        executor.submit(_ready).result()
+        executor.submit(int).result()  # it has started, and imported what it needs
 
-        async def in_process(computation: Callable[[], None]) -> None:
-            await asyncio.get_running_loop().run_in_executor(executor, computation)
+        async def in_process(computation: Plain) -> object:
+            return await asyncio.get_running_loop().run_in_executor(executor, computation)
 
         yield in_process
 
 
-def computing(
-    answering: Callable[[dict[str, Work]], App],
-    way: Compute,
-    computation: Callable[[], None],
-    seen: Seen,
-) -> App:
+def computing(answering: Build, way: Way, computation: Plain, seen: Seen) -> App:
     async def busy() -> str:
         seen("computing")
         await way(computation)
@@ -242,7 +220,7 @@ def computing(
     return answering({"/busy": busy, "/": hello})
 
 
-def in_sync_route(_: Compute, computation: Callable[[], None], seen: Seen) -> App:
+def in_sync_route(_: Way, computation: Plain, seen: Seen) -> App:
     app = quart_answering({"/": hello})
 
     @app.get("/busy")
@@ -255,10 +233,10 @@ def in_sync_route(_: Compute, computation: Callable[[], None], seen: Seen) -> Ap
     return app
 
 
-Ways = Callable[[], AbstractContextManager[Compute]]
+Ways = Callable[[], AbstractContextManager[Way]]
 COMPUTING = {stack: partial(computing, answering) for stack, answering in ANSWERING.items()}
 PLACES: dict[str, Ways] = {
-    "Python code on the loop": lambda: nullcontext(on_the_loop),
+    "Python code on the loop": lambda: nullcontext(called),
     "Python code in a ProcessPoolExecutor": processes,
 }
 THREADS: tuple[tuple[str, str, Build, Ways], ...] = (
@@ -273,7 +251,7 @@ COMPUTATIONS = {
 
 
 @experiments("computing-thread", COMPUTING, PLACES, in_python, alone=True)
-def ask_computing(application: Build, ways: Ways, computation: Callable[[], None]) -> Answer:
+def ask_computing(application: Build, ways: Ways, computation: Plain) -> Answer:
     """Have somebody ask all the while, and see who was answered while another one computed."""
     seen = Seen()
     with (

@@ -7,10 +7,9 @@ import logging
 import os
 import re
 import socket
-import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
@@ -160,7 +159,7 @@ HALF_CLOSED = [
 ]
 
 
-@together(experiment("half-closed-client", *row) for row in HALF_CLOSED)
+@together(experiment("half-closed-client", *row) for row in sorted(HALF_CLOSED, key=itemgetter(0)))
 def ask_half_closed(begin: Begin) -> Answer:
     """Several times: both ends are on the way at the same time."""
     with begin(Seen()) as server:
@@ -265,16 +264,12 @@ in_log = partial(experiment, "left-in-log")
 def ask_log(begin: Begin, *, level: int | None = None, debug: bool = False) -> Answer:
     """Leave in the middle of a save that the handler awaits, and read the console."""
     os.environ["PYTHONASYNCIODEBUG"] = "1" if debug else ""
-    with tempfile.TemporaryDirectory() as folder, scene.console() as lines:
+    with scene.console() as lines:
         if level is not None:
             logging.basicConfig(level=level)
-        saving = saves.Saving(Path(folder) / "saves")
-        with begin(saving) as server, Wire(server.port) as wire:
-            saves.ask_for_save(wire, saving)
+        with saves.asked(begin) as (saving, _, wire):
             wire.leave(Leaving.FIN)
-            if not scene.eventually(lambda: not saving.under_way):
-                raise TimeoutError("the save did not come to an end")
-            saved = saves.SAVED[saving.lines]
+            saved = saves.SAVED[saving.settled()]
         # The server has stopped: it has said all it has to say.
         written = lines()
     told = kinds(written)

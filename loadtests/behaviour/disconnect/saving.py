@@ -27,7 +27,7 @@ from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, leaves, serving
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Work
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Live, Work
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
 STEP_S = 0.1
@@ -79,19 +79,17 @@ class Saving:
         """How many steps are in the file."""
         return len(self.file.read_text().splitlines()) if self.file.exists() else 0
 
+    def settled(self) -> int:
+        """The same, when all that was begun has come to an end. Raises TimeoutError."""
+        if not scene.eventually(lambda: not self.under_way):
+            raise TimeoutError(f"{', '.join(self.under_way)} did not come to an end")
+        return self.lines
+
     @contextmanager
     def handling(self) -> Iterator[None]:
         """The inside of a handler: notes how it ends."""
-        with self._under_way("handler"):
-            try:
-                yield
-                self.seen("handler finished")
-            except asyncio.CancelledError:
-                self.seen("handler cancelled")
-                raise
-            except Exception as error:
-                self.seen(f"handler ended by {type(error).__name__}")
-                raise
+        with self._under_way("handler"), self.seen.ends("handler"):
+            yield
 
     @property
     def handler(self) -> str:
@@ -193,16 +191,23 @@ def quart_saving(
     return app
 
 
+@contextmanager
+def asked(begin: scene.Begin, step_s: float = STEP_S) -> Iterator[tuple[Saving, Live, Wire]]:
+    """A save whose first step has begun, its server and its client. Raises TimeoutError."""
+    with tempfile.TemporaryDirectory() as folder:
+        saving = Saving(Path(folder) / "saves", step_s)
+        with begin(saving) as server, Wire(server.port) as wire:
+            wire.request("POST", "/", scene.EMPTY_BODY)
+            saving.seen.expect("first step begun", "the save was never begun")
+            yield saving, server, wire
+
+
 def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Ask for a save, leave in its first step, and see what became of save and handler."""
-    with tempfile.TemporaryDirectory() as folder, scene.console() as lines:
-        saving = Saving(Path(folder) / "saves")
-        with begin(saving) as server, Wire(server.port) as wire:
-            ask_for_save(wire, saving)
+    with scene.console() as lines:
+        with asked(begin) as (saving, _, wire):
             wire.leave(leaving)
-            if not scene.eventually(lambda: not saving.under_way):
-                raise TimeoutError(f"{', '.join(saving.under_way)} did not come to an end")
-            saved = saving.lines
+            saved = saving.settled()
             half = leaving is Leaving.HALF_CLOSE
             client = f", the client {scene.received(wire)}" if half else ""
         return Answer(
@@ -210,12 +215,6 @@ def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
             f"{saved} of 2 lines in the file after {leaving.value}{client}; "
             f"{', '.join(saving.seen.events)}; {scene.shown(lines())}",
         )
-
-
-def ask_for_save(wire: Wire, saving: Saving) -> None:
-    """Ask, and wait until the first step has begun. Raises TimeoutError."""
-    wire.request("POST", "/", scene.EMPTY_BODY)
-    saving.seen.expect("first step begun", "the save was never begun")
 
 
 def saves(

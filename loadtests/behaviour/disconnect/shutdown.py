@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.behaviour.asking import Answer, experiment
@@ -12,7 +10,7 @@ from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as ways
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
-from loopbench.loadtests.behaviour.talking import Leaving, Wire
+from loopbench.loadtests.behaviour.talking import Leaving
 
 STEP_S = 0.5
 """Of each of the two steps: the save takes far longer than a stop that does not wait for it."""
@@ -25,10 +23,8 @@ STOP_BOUND_S = 15.0
 
 def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
     """Ask for a save, leave or stay, stop the server, and look at the file when it has stopped."""
-    with tempfile.TemporaryDirectory() as folder, scene.console() as lines:
-        saving = ways.Saving(Path(folder) / "saves", STEP_S)
-        with begin(saving) as server, Wire(server.port) as wire:
-            ways.ask_for_save(wire, saving)
+    with scene.console() as lines:
+        with ways.asked(begin, STEP_S) as (saving, server, wire):
             if leaves:
                 wire.leave(Leaving.RST)
                 saving.seen.wait("handler cancelled", STEP_S / 5)

@@ -255,8 +255,7 @@ def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
         logged = "an error on the console" if lines() else "nothing on the console"
         sent = f"{len(SENT)} of {LENGTH} bytes were sent"
         return Answer(
-            f"{words}, {logged}",
-            f"{sent}; {', '.join(seen.events)}; {scene.shown(lines())}",
+            f"{words}, {logged}", f"{sent}; {', '.join(seen.events)}; {scene.shown(lines())}"
         )
 
 

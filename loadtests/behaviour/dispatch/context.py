@@ -16,8 +16,8 @@ from aiohttp import web
 from quart import Quart, g
 
 from loopbench.loadtests.behaviour.applications import (
+    AWAITING,
     Handler,
-    Plain,
     Way,
     aiohttp_awaiting,
     aiohttp_calling,
@@ -54,13 +54,9 @@ class Told:
         self.outer = variable.get()
 
 
-async def in_task(inner: Plain) -> None:
-    await asyncio.create_task(called(inner))
-
-
 CROSSINGS: dict[str, Way] = {
     "await coroutine()": called,
-    "await asyncio.create_task(…)": in_task,
+    "await asyncio.create_task(…)": lambda inner: asyncio.create_task(called(inner)),
     "await asyncio.to_thread(…)": asyncio.to_thread,
     "await loop.run_in_executor(None, …)": in_executor,
 }
@@ -165,10 +161,10 @@ HOOKS = {
 }
 
 
-@variants("context-variables", {AIOHTTP: crossings(aiohttp_awaiting)})
+@variants("context-variables", {AIOHTTP: crossings(AWAITING[AIOHTTP])})
 @experiment("context-variables", AIOHTTP, "middleware to handler", aiohttp_middleware)
 @experiment("context-variables", AIOHTTP, "on_startup to handler", aiohttp_start_up)
-@variants("context-variables", {QUART: crossings(quart_awaiting) | HOOKS})
+@variants("context-variables", {QUART: crossings(AWAITING[QUART]) | HOOKS})
 def ask_context(application: Callable[[Told], App]) -> Answer:
     told = Told()
     with serve(application(told)) as server:

@@ -10,11 +10,12 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, floor, log2
 from typing import Any
 
@@ -22,16 +23,10 @@ import aiohttp
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import (
-    Plain,
-    aiohttp_calling,
-    aiohttp_in_thread,
-    quart_calling,
-    quart_sync,
-)
+from loopbench.loadtests.behaviour.applications import CALLING, SYNC, Plain, aiohttp_app
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
-from loopbench.loadtests.behaviour.dispatch.pools import SYNC, all_ask, connected, set_pool
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
+from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, set_pool
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Wire, get
 
 PATIENCE_S = 2.0
@@ -79,17 +74,17 @@ WAYS: dict[str, Way] = {
 NEEDY: dict[str, Way] = {"run_coroutine_threadsafe": threadsafe, "asyncio.run": asyncio_run}
 FULL = 2
 IN_FULL = f"of a coroutine that needs a thread, in all {FULL} threads of the pool"
-CALLING: dict[tuple[str, str], tuple[Callable[[Plain], App], dict[str, Way]]] = {
-    (AIOHTTP, "in a thread"): (aiohttp_in_thread, NEEDY),
-    (AIOHTTP, "on the loop's thread"): (aiohttp_calling, {}),
-    (QUART, "in a sync route"): (quart_sync, NEEDY),
-    (QUART, "in an async route"): (quart_calling, {}),
+PLACES = {
+    (AIOHTTP, "in a thread"): (SYNC[AIOHTTP], NEEDY),
+    (AIOHTTP, "on the loop's thread"): (CALLING[AIOHTTP], {}),
+    (QUART, "in a sync route"): (SYNC[QUART], NEEDY),
+    (QUART, "in an async route"): (CALLING[QUART], {}),
 }
 """Where plain code is called, and the ways to be tried in a pool that is full. On the loop's
 own thread it is a mistake."""
 
 
-def ask_way(application: Callable[[Plain], App], way: Way, threads: int | None = None) -> Answer:
+def ask_way(application: Build, way: Way, threads: int | None = None) -> Answer:
     """Have plain code run a coroutine in that way, in all threads of a small pool at once.
 
     threads: the size of the pool; None: the default pool, and one call.
@@ -120,7 +115,7 @@ def ask_way(application: Callable[[Plain], App], way: Way, threads: int | None =
     return Answer(" and ".join(answers), "; and at the same time: ".join(texts))
 
 
-for (stack, where), (calling, needy) in CALLING.items():
+for (stack, where), (calling, needy) in PLACES.items():
     for name, way in WAYS.items():
         experiment("coroutine-from-sync", stack, f"{name} {where}", calling, way)(ask_way)
     for name, way in needy.items():
@@ -184,14 +179,14 @@ def _costs(application: Callable[[Plain], App], *names: str) -> dict[str, list[f
     return {name: costs[name] for name in names}
 
 
-def ask_own_loops(application: Callable[[Plain], App]) -> Answer:
+def ask_own_loops(application: Build) -> Answer:
     """The ways that have a loop on the thread itself, in order."""
     costs = _costs(application, *OWN)
     medians = {name: statistics.median(values) for name, values in costs.items()}
     return Answer(ordered(medians), _medians(costs))
 
 
-def ask_servers_loop(application: Callable[[Plain], App]) -> Answer:
+def ask_servers_loop(application: Build) -> Answer:
     """The way to the server's loop, in multiples of the cheapest one. Two threads hand over to
     one another, which costs several times as much where they are on two processors."""
     costs = _costs(application, KEPT, THREADSAFE)
@@ -247,25 +242,16 @@ async def in_new_thread(plain: Plain) -> object:
         return await asyncio.get_running_loop().run_in_executor(own, plain)
 
 
-def aiohttp_in_new_thread(plain: Plain) -> web.Application:
-    return aiohttp_calling(plain, in_new_thread)
+IN_NEW_THREAD = partial(CALLING[AIOHTTP], way=in_new_thread)
+HELPER, INSTEAD = "get-or-create-loop", "asyncio.run instead"
 
 
-HELPER = "get-or-create-loop"
-
-
-@experiment(HELPER, AIOHTTP, "the helper through asyncio.to_thread", aiohttp_in_thread, helped)
-@experiment(HELPER, AIOHTTP, "the helper in a new thread each time", aiohttp_in_new_thread, helped)
-@experiment(
-    HELPER,
-    AIOHTTP,
-    "asyncio.run instead, through asyncio.to_thread",
-    aiohttp_in_thread,
-    asyncio_run,
-)
-@experiment(HELPER, QUART, "the helper in a sync route", quart_sync, helped)
-@experiment(HELPER, QUART, "asyncio.run instead, in a sync route", quart_sync, asyncio_run)
-def ask_helper(application: Callable[[Plain], App], way: Way) -> Answer:
+@experiment(HELPER, AIOHTTP, "the helper through asyncio.to_thread", SYNC[AIOHTTP], helped)
+@experiment(HELPER, AIOHTTP, "the helper in a new thread each time", IN_NEW_THREAD, helped)
+@experiment(HELPER, AIOHTTP, f"{INSTEAD}, through asyncio.to_thread", SYNC[AIOHTTP], asyncio_run)
+@experiment(HELPER, QUART, "the helper in a sync route", SYNC[QUART], helped)
+@experiment(HELPER, QUART, f"{INSTEAD}, in a sync route", SYNC[QUART], asyncio_run)
+def ask_helper(application: Build, way: Way) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
     lock, threads = threading.Lock(), set[threading.Thread]()
     loops: list[weakref.ref[Loop]] = []
@@ -311,11 +297,11 @@ def ask_helper(application: Callable[[Plain], App], way: Way) -> Answer:
     )
 
 
-@experiment("recursing-loop-helper", AIOHTTP, "in a handler", aiohttp_calling)
-@experiment("recursing-loop-helper", AIOHTTP, "through asyncio.to_thread", aiohttp_in_thread)
-@experiment("recursing-loop-helper", QUART, "in an async route", quart_calling)
-@experiment("recursing-loop-helper", QUART, "in a sync route", quart_sync)
-def ask_recursing(application: Callable[[Plain], App]) -> Answer:
+@experiment("recursing-loop-helper", AIOHTTP, "in a handler", CALLING[AIOHTTP])
+@experiment("recursing-loop-helper", AIOHTTP, "through asyncio.to_thread", SYNC[AIOHTTP])
+@experiment("recursing-loop-helper", QUART, "in an async route", CALLING[QUART])
+@experiment("recursing-loop-helper", QUART, "in a sync route", SYNC[QUART])
+def ask_recursing(application: Build) -> Answer:
     """Call it once, and count the loops that it made and nobody closed."""
     loops: list[weakref.ref[Loop]] = []
 
@@ -380,7 +366,7 @@ class Owned:
         self.queue.put_nowait("item")
 
 
-Use = Callable[[Owned, str], Coroutine[Any, Any, None]]
+Use = Callable[[Owned, str], Awaitable[object]]
 """Uses one of these; the other argument is the address of a page."""
 
 
@@ -392,10 +378,6 @@ async def fetch(owned: Owned, page: str) -> None:
 async def wait_for_lock(owned: Owned, _: str) -> None:
     async with owned.lock:
         pass
-
-
-async def wait_for_item(owned: Owned, _: str) -> None:
-    await owned.queue.get()
 
 
 async def attempt(way: Way, use: Use, owned: Owned, page: str) -> str:
@@ -442,9 +424,8 @@ def aiohttp_owning(way: Way, use: Use) -> web.Application:
         address = str(request.url.with_path("/page"))
         return web.Response(text=await attempt(way, use, request.app[key], address))
 
-    app = web.Application()
+    app = aiohttp_app(web.get("/page", page), web.get("/", handler))
     app.cleanup_ctx.append(own)
-    app.add_routes([web.get("/page", page), web.get("/", handler)])
     return app
 
 
@@ -470,7 +451,7 @@ def quart_owning(way: Way, use: Use) -> Quart:
 USES: dict[str, Use] = {
     "a request of the application's ClientSession": fetch,
     "an asyncio.Lock that others want": wait_for_lock,
-    "an asyncio.Queue that others fill": wait_for_item,
+    "an asyncio.Queue that others fill": lambda owned, _: owned.queue.get(),
 }
 OTHER_LOOP = {
     f"{name}, {use}": (WAYS[name], USES[use])

@@ -20,15 +20,15 @@ from quart import Quart
 from quart.utils import run_sync
 
 from loopbench.loadtests.behaviour.applications import (
+    CALLING,
+    SYNC,
     Plain,
     Way,
     aiohttp_calling,
-    aiohttp_in_thread,
     answering,
     called,
     in_executor,
     quart_calling,
-    quart_sync,
 )
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
@@ -96,24 +96,20 @@ def port_aside() -> int:
     raise taken
 
 
-async def through_run_sync(plain: Plain) -> None:
-    await run_sync(plain)()
-
-
 WAYS: dict[str, Way] = {
     "called directly": called,
     "await asyncio.to_thread": asyncio.to_thread,
     "await loop.run_in_executor": in_executor,
 }
-QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": through_run_sync}
+QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": lambda plain: run_sync(plain)()}
 
 
-@experiment("async-route", AIOHTTP, "AppRunner, in a loop in a thread", aiohttp_calling)
-@experiment("async-route", QUART, "hypercorn.asyncio.serve, in a loop in a thread", quart_calling)
-@experiment("sync-route", AIOHTTP, "through run_in_executor", aiohttp_calling, in_executor)
-@experiment("sync-route", QUART, DEFAULT, quart_sync)
-@experiments("sync-code-in-async-route", {AIOHTTP: aiohttp_calling}, WAYS)
-@experiments("sync-code-in-async-route", {QUART: quart_calling}, QUARTS_WAYS)
+@experiment("async-route", AIOHTTP, "AppRunner, in a loop in a thread", CALLING[AIOHTTP])
+@experiment("async-route", QUART, "hypercorn.asyncio.serve, in a loop in a thread", CALLING[QUART])
+@experiment("sync-route", AIOHTTP, "through run_in_executor", CALLING[AIOHTTP], in_executor)
+@experiment("sync-route", QUART, DEFAULT, SYNC[QUART])
+@experiments("sync-code-in-async-route", {AIOHTTP: CALLING[AIOHTTP]}, WAYS)
+@experiments("sync-code-in-async-route", {QUART: CALLING[QUART]}, QUARTS_WAYS)
 def ask_place(application: Build, *way: Way) -> Answer:
     places = Places()
     with serve(application(places.note, *way)) as server:
@@ -234,9 +230,9 @@ QUART_HOOKS: dict[str, tuple[Add, str]] = {
 }
 
 
-@variants("sync-hooks", {AIOHTTP: AIOHTTP_HOOKS}, aiohttp_calling)
-@variants("sync-hooks", {QUART: QUART_HOOKS}, quart_calling)
-def ask_hook(hook: tuple[Add, str], application: Callable[[Plain], App]) -> Answer:
+@variants("sync-hooks", {AIOHTTP: AIOHTTP_HOOKS}, CALLING[AIOHTTP])
+@variants("sync-hooks", {QUART: QUART_HOOKS}, CALLING[QUART])
+def ask_hook(hook: tuple[Add, str], application: Build) -> Answer:
     """Have it called, and see where it was and what became of the answer."""
     (add, target), app, places = hook, application(str), Places()
     try:
@@ -358,15 +354,15 @@ GETTERS: dict[str, Callable[[], Loop]] = {
     "asyncio.get_event_loop()": asyncio.get_event_loop,
     "asyncio.get_running_loop()": asyncio.get_running_loop,
 }
-CALLING: dict[tuple[str, str], Callable[[Plain], App]] = {
-    (AIOHTTP, "through asyncio.to_thread"): aiohttp_in_thread,
-    (AIOHTTP, "in a handler"): aiohttp_calling,
-    (QUART, "in a sync route"): quart_sync,
-    (QUART, "in an async route"): quart_calling,
+RUNNING = {
+    (AIOHTTP, "through asyncio.to_thread"): SYNC[AIOHTTP],
+    (AIOHTTP, "in a handler"): CALLING[AIOHTTP],
+    (QUART, "in a sync route"): SYNC[QUART],
+    (QUART, "in an async route"): CALLING[QUART],
 }
 
 
-def ask_loop(application: Callable[[Plain], App], getter: Callable[[], Loop]) -> Answer:
+def ask_loop(application: Build, getter: Callable[[], Loop]) -> Answer:
     found: list[tuple[Loop, bool]] = []
     said: list[str] = []
 
@@ -391,6 +387,6 @@ def ask_loop(application: Callable[[Plain], App], getter: Callable[[], Loop]) ->
     return Answer(f"gives {what}", f"gave {what}, which {running}, {'; '.join(said)}")
 
 
-for (stack, where), application in CALLING.items():
+for (stack, where), application in RUNNING.items():
     for name, getter in GETTERS.items():
         experiment("get-event-loop", stack, f"{name} {where}", application, getter)(ask_loop)

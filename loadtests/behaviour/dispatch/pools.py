@@ -13,11 +13,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from loopbench.loadtests.behaviour.applications import Plain, aiohttp_in_thread, quart_sync
+from loopbench.loadtests.behaviour.applications import SYNC
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, Variants, experiment, variants
 from loopbench.loadtests.behaviour.dispatch.places import port_aside
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
 from loopbench.loadtests.behaviour.talking import Wire, get
 
@@ -63,12 +63,10 @@ CALLS = 64
 POOLS = {DEFAULT: None, "loop.set_default_executor(ThreadPoolExecutor(40))": 40}
 """The second one is larger than any machine's default."""
 
-SYNC: dict[str, Callable[[Plain], App]] = {AIOHTTP: aiohttp_in_thread, QUART: quart_sync}
 
-
-@experiment("flask-threads", AIOHTTP, "through asyncio.to_thread", aiohttp_in_thread)
-@experiment("flask-threads", QUART, "sync route", quart_sync)
-def ask_pool(application: Callable[[Plain], App], threads: int | None = None) -> Answer:
+@experiment("flask-threads", AIOHTTP, "through asyncio.to_thread", SYNC[AIOHTTP])
+@experiment("flask-threads", QUART, "sync route", SYNC[QUART])
+def ask_pool(application: Build, threads: int | None = None) -> Answer:
     """Let more requests come than there can be threads, each of which holds its thread."""
     crowd = Crowd()
     with serve(application(crowd.hold)) as server, connected(server.port, CALLS) as wires:

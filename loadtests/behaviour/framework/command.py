@@ -28,11 +28,7 @@ _REMEDY = "loopbench[stacks] brings it" if INSTALLED else "`make setup STACKS=al
 @click.command()
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
 @click.option(
-    "--stack",
-    "stacks",
-    multiple=True,
-    metavar="STACK",
-    help="Ask only this stack (repeatable).",
+    "--stack", "stacks", multiple=True, metavar="STACK", help="Ask only this stack (repeatable)."
 )
 @click.option(
     "--out",

@@ -24,13 +24,17 @@ class Seen:
 
     @contextmanager
     def ends(self, who: str = "", over: str = "") -> Iterator[None]:
-        """How the inside ends: `who` finished or cancelled, and then `over`, where it has words."""
+        """How the inside ends: `who` finished, cancelled or ended by another exception; and then
+        `over`, where it has words."""
         named = f"{who} " if who else ""
         try:
             yield
             self(f"{named}finished")
         except asyncio.CancelledError:
             self(f"{named}cancelled")
+            raise
+        except Exception as error:
+            self(f"{named}ended by {type(error).__name__}")
             raise
         finally:
             if over:

@@ -102,9 +102,7 @@ def together(rows: Iterable[Callable[[Ask], Ask]]) -> Callable[[Ask], Ask]:
     return register
 
 
-def _each(
-    settings: Iterable[str] | Mapping[str, Any],
-) -> Iterable[tuple[str, tuple[Any, ...]]]:
+def _each(settings: Iterable[str] | Mapping[str, Any]) -> Iterable[tuple[str, tuple[Any, ...]]]:
     """Each setting with what it gives to the function."""
     if not settings:
         return [(DEFAULT, ())]

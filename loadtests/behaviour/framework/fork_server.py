@@ -25,15 +25,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO
 
+from loopbench.loadtests.behaviour.framework import messages
 from loopbench.loadtests.behaviour.framework.catalogue import experiments
-from loopbench.loadtests.behaviour.framework.messages import (
-    COMMANDS,
-    EVENTS,
-    Asked,
-    Key,
-    Outcome,
-    Ready,
-)
+from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.servers.supervision.control_pipe import STOP, Station
 from loopbench.servers.supervision.messages import Json, from_json, to_json
@@ -90,15 +84,15 @@ class Nursery:
         for one in [one for one in self._under_way.values() if one.until <= now]:
             self._tell(one, cut=True)
         if self._station.fileno in ready:
-            messages = self._station.read()
-            if messages is None or any(message["do"] == STOP for message in messages):
+            told = self._station.read()
+            if told is None or any(message["do"] == STOP for message in told):
                 return False
-            for message in messages:
+            for message in told:
                 self._fork(message)
         return True
 
     def _fork(self, message: Json) -> None:
-        asked = COMMANDS.from_json(message)
+        asked = messages.COMMANDS.from_json(message)
         output = tempfile.TemporaryFile()  # noqa: SIM115  closed when the experiment is reaped
         result, write = os.pipe()
         began = time.monotonic()
@@ -127,7 +121,7 @@ class Nursery:
             output.seek(max(0, size - _OUTPUT_LIMIT))
             printed = output.read().decode(errors="replace")
         told = replace(told, took_s=took_s, output=printed, cut=cut)
-        self._station.send(EVENTS.to_json(Asked(one.number, told)))
+        self._station.send(messages.EVENTS.to_json(messages.Asked(one.number, told)))
 
     def _reap(self, one: _UnderWay) -> None:
         """End the process, and its group, which an experiment may have put more into."""
@@ -187,7 +181,7 @@ def main() -> None:
     station = Station()
     ask = getattr(importlib.import_module(module), name)
     experiments()
-    station.send(EVENTS.to_json(Ready()))
+    station.send(messages.EVENTS.to_json(messages.Ready()))
     Nursery(station, ask).obey()
 
 

@@ -10,15 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from loopbench.loadtests.behaviour.framework import messages
 from loopbench.loadtests.behaviour.framework.fork_server import run
-from loopbench.loadtests.behaviour.framework.messages import (
-    COMMANDS,
-    EVENTS,
-    Ask,
-    Asked,
-    Key,
-    Outcome,
-)
+from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
@@ -41,19 +35,19 @@ class Nursery:
     def begin(self, number: int, key: Key, bound_s: float) -> None:
         """Begin an Experiment; its Outcome comes with this number. Raises HarnessError."""
         try:
-            self._child.send(COMMANDS.to_json(Ask(number, key, bound_s)))
+            self._child.send(messages.COMMANDS.to_json(messages.Ask(number, key, bound_s)))
         except ControlClosed:
             raise self._gone() from None
 
     def next(self, bound_s: float) -> tuple[int, Outcome]:
         """Number and Outcome of the next Experiment that ends. Raises HarnessError."""
         try:
-            asked = EVENTS.from_json(self._child.event(bound_s + _BEYOND_S))
+            asked = messages.EVENTS.from_json(self._child.event(bound_s + _BEYOND_S))
         except ControlTimeout:
             raise HarnessError("the process that asks the questions fell silent") from None
         except ControlClosed:
             raise self._gone() from None
-        if not isinstance(asked, Asked):
+        if not isinstance(asked, messages.Asked):
             raise HarnessError(f"the process that asks the questions said {asked}")
         return asked.number, asked.outcome
 

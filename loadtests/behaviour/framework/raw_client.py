@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 BOUND_S = 10.0
 """When an answer is given up, unless the caller says otherwise."""
@@ -76,11 +76,7 @@ class Wire:
         self._socket.sendall(data)
 
     def request(
-        self,
-        method: str,
-        target: str,
-        headers: Iterable[tuple[str, str]] = (),
-        body: bytes = b"",
+        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> None:
         """Send an HTTP/1.1 request; a body gets its Content-Length."""
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
@@ -88,6 +84,11 @@ class Wire:
         if body:
             lines.append(f"Content-Length: {len(body)}")
         self.send("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+
+    def ask(self, method: str, target: str, **more: Any) -> Reply:
+        """Send a request, and wait for its answer; more: as `request` has it. Raises NoAnswer."""
+        self.request(method, target, **more)
+        return self.answer()
 
     def answer(self, bound_s: float = BOUND_S, *, to_head: bool = False) -> Reply:
         """The next final answer. Raises NoAnswer when it ends early or is not there in time."""

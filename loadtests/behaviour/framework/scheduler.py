@@ -69,8 +69,7 @@ def settled(asker: Nursery, one: Asked, first: Outcome) -> Outcome:
     evidence = f"asked {MOST} times on a busy machine; the last time: "
     last = outcomes[-1].answer
     return replace(
-        outcomes[-1],
-        answer=Answer(words, evidence + (last.evidence if last else ""), varies=True),
+        outcomes[-1], answer=Answer(words, evidence + (last.evidence if last else ""), varies=True)
     )
 
 

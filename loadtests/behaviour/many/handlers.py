@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from aiohttp import web
-from quart import Quart, request
-
 from loopbench.loadtests.behaviour.applications import (
-    aiohttp_app,
+    AWAITING,
     aiohttp_awaiting,
     quart_awaiting,
     quart_sync,
 )
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
-from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.crowd import Inside
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
+from loopbench.loadtests.behaviour.serving import (
+    AIOHTTP,
+    ANSWERING,
+    QUART,
+    App,
+    Apps,
+    Build,
+    Work,
+    serve,
+)
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, get
 
 REQUESTS = 100
@@ -61,17 +67,16 @@ def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -
     return app
 
 
-def quart_waiting(wait: Wait, inside: Inside) -> App:
-    return quart_awaiting(partial(wait, inside))
-
-
 def sync_route(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
     app = quart_sync(partial(wait, inside))
     app.before_serving(partial(set_pool, threads))
     return app
 
 
-WAITING = {AIOHTTP: aiohttp_waiting, QUART: quart_waiting}
+WAITING: Apps = {
+    AIOHTTP: aiohttp_waiting,
+    QUART: lambda wait, inside: quart_awaiting(partial(wait, inside)),
+}
 SLEEPING = {"await asyncio.sleep(0.5)": sleeping}
 BLOCKING = {f"time.sleep({SHORT_S}) in an async route": blocking}
 IN_A_THREAD = "time.sleep(0.5) through asyncio.to_thread"
@@ -108,59 +113,28 @@ ON_ONE = 5
 STEP_S = 0.1
 
 
-def wait_s(number: int) -> float:
+def numbered(inside: Inside) -> dict[str, Work]:
     """The first ones take the longest, so that order shows."""
-    return STEP_S * (ON_ONE - number)
 
-
-def aiohttp_numbered(inside: Inside) -> web.Application:
-    async def handler(request: web.Request) -> web.Response:
-        number = request.query["number"]
+    async def answer(number: int) -> int:
         with inside:
-            await asyncio.sleep(wait_s(int(number)))
-        return web.Response(text=number)
-
-    return aiohttp_app(web.get("/", handler))
-
-
-def quart_numbered(inside: Inside) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def handler() -> str:
-        number = request.args["number"]
-        with inside:
-            await asyncio.sleep(wait_s(int(number)))
+            await asyncio.sleep(STEP_S * (ON_ONE - number))
         return number
 
-    return app
+    return {f"/{number}": partial(answer, number) for number in range(ON_ONE)}
 
 
-def pipelined(wire: Wire) -> list[str]:
-    """HTTP/1.1: all requests at once, then the answers as they come."""
-    head = b"GET /?number=%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    wire.send(b"".join(head % number for number in range(ON_ONE)))
-    return [wire.answer().text for _ in range(ON_ONE)]
+Talk = Callable[[Wire, Sequence[str]], list[str]]
 
 
-def in_streams(wire: Wire) -> list[str]:
-    """HTTP/2 in the clear: a stream each. Raises NoAnswer where the server does not speak it."""
-    client = http2_client.connected()
-    targets = [f"/?number={number}" for number in range(ON_ONE)]
-    return [body.decode() for _, body in http2_client.answers(wire, client, targets)]
-
-
-Talk = Callable[[Wire], list[str]]
-
-
-@experiments("same-connection", {AIOHTTP: aiohttp_numbered, QUART: quart_numbered}, (), pipelined)
-@experiment("same-connection", QUART, "HTTP/2", quart_numbered, in_streams)
-def ask_on_one(application: Callable[[Inside], App], talk: Talk) -> Answer:
+@experiments("same-connection", ANSWERING, (), pipelined)
+@experiment("same-connection", QUART, "HTTP/2", ANSWERING[QUART], in_streams)
+def ask_on_one(application: Build, talk: Talk) -> Answer:
     """Send all of them at once, and see who was inside at once and how the answers came."""
     inside = Inside()
-    with serve(application(inside)) as server, Wire(server.port) as wire:
-        answers = talk(wire)
     numbers = [str(number) for number in range(ON_ONE)]
+    with serve(application(numbered(inside))) as server, Wire(server.port) as wire:
+        answers = talk(wire, [f"/{number}" for number in numbers])
     if sorted(answers) != numbers:
         raise ValueError(f"the answers were {', '.join(answers)}")
     order = "in the order of the requests" if answers == numbers else "as they are ready"
@@ -177,7 +151,7 @@ def ask_on_one(application: Callable[[Inside], App], talk: Talk) -> Answer:
 def not_spoken() -> Answer:
     """aiohttp, spoken to in HTTP/2."""
     try:
-        return ask_on_one(aiohttp_numbered, in_streams)
+        return ask_on_one(ANSWERING[AIOHTTP], in_streams)
     except NoAnswer as error:
         return Answer(NONE, f"to HTTP/2 it says {error}; the nearest thing is more connections")
 
@@ -193,14 +167,6 @@ async def sibling(seen: Seen) -> None:
         await asyncio.sleep(0.3)
 
 
-async def gathered(seen: Seen) -> None:
-    await asyncio.gather(fails(seen), sibling(seen))
-
-
-async def gathered_with_errors(seen: Seen) -> None:
-    await asyncio.gather(fails(seen), sibling(seen), return_exceptions=True)
-
-
 async def grouped(seen: Seen) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(fails(seen))
@@ -212,16 +178,18 @@ async def waited(seen: Seen) -> None:
     await asyncio.wait(pair, return_when=asyncio.FIRST_EXCEPTION)
 
 
-TOGETHER: dict[str, Callable[[Seen], Awaitable[None]]] = {
-    "asyncio.gather": gathered,
-    "asyncio.gather(…, return_exceptions=True)": gathered_with_errors,
+TOGETHER: dict[str, Callable[[Seen], Awaitable[object]]] = {
+    "asyncio.gather": lambda seen: asyncio.gather(fails(seen), sibling(seen)),
+    "asyncio.gather(…, return_exceptions=True)": lambda seen: asyncio.gather(
+        fails(seen), sibling(seen), return_exceptions=True
+    ),
     "asyncio.TaskGroup": grouped,
     "asyncio.wait(…, return_when=FIRST_EXCEPTION)": waited,
 }
 
 
-@experiments("failing-sibling", {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}, TOGETHER)
-def ask_sibling(application: Build, body: Callable[[Seen], Awaitable[None]]) -> Answer:
+@experiments("failing-sibling", AWAITING, TOGETHER)
+def ask_sibling(application: Build, body: Callable[[Seen], Awaitable[object]]) -> Answer:
     """One of two things that a handler does together fails: what becomes of the other."""
     seen = Seen()
     with serve(application(partial(body, seen))) as server:

@@ -8,7 +8,7 @@ import json
 import tempfile
 import threading
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from loopbench.loadtests.behaviour.order.layers import (
     asgi,
     layered,
     layers,
+    reply_of,
     told,
 )
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
@@ -38,8 +39,6 @@ from loopbench.loadtests.behaviour.talking import (
     shake_hands,
     until_closed,
 )
-
-Hook = Callable[[Any], Awaitable[Any]]
 
 LINE = "\nappended"
 BINARY = bytes(range(256))
@@ -110,7 +109,7 @@ def aiohttp_kinds(middleware: Any, kind: str, path: str, released: threading.Eve
     return answering(handler, middleware)
 
 
-def quart_kinds(hook: Hook, kind: str, path: str, released: threading.Event) -> App:
+def quart_kinds(hook: Any, kind: str, path: str, released: threading.Event) -> App:
     answers: dict[str, Callable[[], Any]] = {
         "text": lambda: ("hello", PLAIN),
         "JSON": lambda: jsonify(hello="world"),
@@ -238,8 +237,7 @@ async def every_404(response: Any) -> Any:
 
 
 def ask_404(make: Make, target: str) -> Answer:
-    with serve(make(Seen())) as server:
-        reply = get(server.port, target)
+    reply = reply_of(make, target)
     content_type = reply.header("content-type")
     kind = "JSON" if (content_type or "").startswith("application/json") else "not JSON"
     return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
@@ -419,11 +417,8 @@ FACTORIES: dict[str, dict[str, Layer]] = {
 
 @variants("middleware-factory", layers(FACTORIES))
 def ask_factory(make: Make) -> Answer:
-    with (
-        warnings.catch_warnings(record=True, action="always") as caught,
-        serve(make(Seen())) as server,
-    ):
-        reply = get(server.port, "/")
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        reply = reply_of(make, "/")
     warned = " and ".join(sorted({warning.category.__name__ for warning in caught}))
     tags = [name.lower() for name in NAMES if reply.header(name)]
     worked = {0: "neither ran", 1: "one of the two ran", 2: "each with its own parameter"}
@@ -478,8 +473,7 @@ REWRITING = {
 
 @variants("rewrite-path", layers(REWRITING))
 def ask_rewritten(make: Make) -> Answer:
-    with serve(make(Seen())) as server:
-        reply = get(server.port, OLD)
+    reply = reply_of(make, OLD)
     to = reply.header("location")
     if to:
         return Answer(f"{reply.status} to {to}", f"GET {OLD} gave {reply.status}, Location: {to}")

@@ -186,15 +186,6 @@ def middleware(app: web.Application, seen: Seen) -> None:
     app.middlewares.append(watching)
 
 
-def on_response_prepare(app: web.Application, seen: Seen) -> None:
-    hook = noting(seen, lambda response: f"on_response_prepare, {response.status}")
-    app.on_response_prepare.append(hook)
-
-
-def after_request(app: Quart, seen: Seen) -> None:
-    app.after_request(noting(seen, lambda response: f"after_request, {response.status_code}"))
-
-
 def after_websocket(app: Quart, seen: Seen) -> None:
     def event(response: Any) -> str:
         return f"after_websocket, {response.status_code if response else 'no response'}"
@@ -241,6 +232,12 @@ def asgi_middleware(inner: Any, seen: Seen) -> Any:
     return watching
 
 
+def reply_of(make: Make, target: str) -> Reply:
+    """The answer to GET target. Raises NoAnswer."""
+    with serve(make(Seen())) as server:
+        return get(server.port, target)
+
+
 def told(reply: Reply) -> str:
     """An answer in a few words."""
     return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
@@ -260,10 +257,17 @@ def fetch(target: str) -> Talk:
 
 
 LAYERS: dict[str, dict[str, Layer]] = {
-    AIOHTTP: {"middleware": middleware, "on_response_prepare": on_response_prepare},
+    AIOHTTP: {
+        "middleware": middleware,
+        "on_response_prepare": lambda app, seen: app.on_response_prepare.append(
+            noting(seen, lambda response: f"on_response_prepare, {response.status}")
+        ),
+    },
     QUART: {
         "before_request": lambda app, seen: app.before_request(noting(seen, "before_request")),
-        "after_request": after_request,
+        "after_request": lambda app, seen: app.after_request(
+            noting(seen, lambda response: f"after_request, {response.status_code}")
+        ),
         "teardown_request": teardown_request,
         "errorhandler(Exception)": errorhandler,
         "ASGI middleware": asgi_middleware,

@@ -139,8 +139,7 @@ def ask_hooks(make: Make) -> Answer:
     with serve(make(seen)) as server:
         with Wire(server.port) as wire:
             seen(SENT)
-            wire.request("GET", "/")
-            wire.answer()
+            wire.ask("GET", "/")
             seen(RECEIVED)
         server.stop(STOP_S)
     events = seen.events

@@ -55,8 +55,7 @@ def ask_half(
     """again: a whole request goes before, on the same connection."""
     with serve(application(), **options) as server, Wire(server.port) as wire:
         if again:
-            wire.request("GET", "/")
-            wire.answer()
+            wire.ask("GET", "/")
         wire.send(HALF)
         return _given_up(wire, time.perf_counter(), patience_s)
 
@@ -85,8 +84,7 @@ def _idle(port: int, patience_s: float, silent: bool = False) -> Answer:
     """Ask once, or not at all, and wait until the server closes."""
     with Wire(port) as wire:
         if not silent:
-            wire.request("GET", "/")
-            wire.answer()
+            wire.ask("GET", "/")
         closed = wire.closed(patience_s)
     since = "a connect after which nothing was sent" if silent else "an answer"
     if closed is None:

@@ -138,6 +138,9 @@ BOUNDED = partial(slow, timeout=1)
 IN_RESPONSE = partial(ANSWERING[QUART], RESPONSE_TIMEOUT=1)
 UNBOUNDED = partial(ANSWERING[QUART], RESPONSE_TIMEOUT=None)
 slow_handler = partial(experiment, "slow-handler")
+streaming = partial(experiment, "slow-handler", target="/streamed")
+ENDS = {"/": ("answered", "closes without an answer"), "/streamed": ("sent whole", "cut off")}
+"""What the client has of an answer that comes to its end, and of one that does not."""
 
 
 @experiments("slow-handler", ANSWERING, {DEFAULT: LONG_S}, bound_s=80)
@@ -145,33 +148,22 @@ slow_handler = partial(experiment, "slow-handler")
 @slow_handler(QUART, "RESPONSE_TIMEOUT=1", IN_RESPONSE)
 @slow_handler(QUART, "asyncio.timeout(1)", ANSWERING[QUART], works=BOUNDED)
 @slow_handler(QUART, "Hypercorn's read_timeout=1", ANSWERING[QUART], read_timeout=1)
+@experiments("slow-handler", ANSWERING, {"streamed": LONG_S}, target="/streamed", bound_s=80)
+@streaming(AIOHTTP, "asyncio.timeout(1), streamed", ANSWERING[AIOHTTP], works=BOUNDED)
+@streaming(QUART, "RESPONSE_TIMEOUT=1, streamed", IN_RESPONSE)
+@streaming(QUART, "RESPONSE_TIMEOUT=None, streamed", UNBOUNDED)
 def ask_slow(
     application: Build,
     takes_s: float = SLOW_S,
     works: Callable[[float], dict[str, Work]] = slow,
+    target: str = "/",
     **options: Any,
 ) -> Answer:
+    whole, cut = ENDS[target]
     with serve(application(works(takes_s)), **options) as server:
         try:
-            reply = get(server.port, "/", takes_s + 10)
+            reply = get(server.port, target, takes_s + 10)
         except NoAnswer as error:
-            return Answer("closes without an answer", f"the handler takes {takes_s:g} s; {error}")
+            return Answer(cut, f"the handler takes {takes_s:g} s; {error}")
     told = f"{reply.status} after {reply.took_s:.1f} s of a handler that takes {takes_s:g} s"
-    return Answer("answered" if reply.status == 200 else f"{reply.status}", told)
-
-
-@experiments("slow-handler", ANSWERING, {"streamed": LONG_S}, bound_s=80)
-@slow_handler(AIOHTTP, "asyncio.timeout(1), streamed", ANSWERING[AIOHTTP], works=BOUNDED)
-@slow_handler(QUART, "RESPONSE_TIMEOUT=1, streamed", IN_RESPONSE)
-@slow_handler(QUART, "RESPONSE_TIMEOUT=None, streamed", UNBOUNDED)
-def ask_slow_stream(
-    application: Build,
-    takes_s: float = SLOW_S,
-    works: Callable[[float], dict[str, Work]] = slow,
-) -> Answer:
-    with serve(application(works(takes_s))) as server:
-        try:
-            reply = get(server.port, "/streamed", takes_s + 10)
-        except NoAnswer as error:
-            return Answer("cut off", f"after the head and a piece: {error}")
-    return Answer("sent whole", f"{reply.text!r} after {reply.took_s:.1f} s")
+    return Answer(whole if reply.status == 200 else f"{reply.status}", f"{told}: {reply.text!r}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, ex
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.talking import get
 
 REST = b"\r\nHost: localhost\r\n\r\n"
 REQUEST_LINES = {
@@ -135,23 +134,11 @@ for (question, long), stack, setting, limit, value in RAISED:
 IN_TWO = "a header of 40,000 bytes in two pieces"
 MORE_IN_TWO = f"{IN_TWO}, h11_max_incomplete_size=65536"
 HELD: dict[str, Any] = {"h11_max_incomplete_size": 65536}
+WHOLE = header_of(40_000)
+HALVES = WHOLE[: len(WHOLE) // 2], WHOLE[len(WHOLE) // 2 :]
 
-
-@experiments("oversized-head", PLAIN, {IN_TWO: 40_000})
-@experiment("oversized-head", QUART, MORE_IN_TWO, PLAIN[QUART], 40_000, **HELD)
-def ask_in_two_pieces(application: Build, size: int, **options: Any) -> Answer:
-    """The same bytes, the second half a little later, as over a network."""
-    data = header_of(size)
-    with serve(application(), **options) as server, Wire(server.port) as wire:
-        wire.send(data[: len(data) // 2])
-        time.sleep(0.3)
-        try:
-            wire.send(data[len(data) // 2 :])
-            reply = wire.answer()
-        except (NoAnswer, ConnectionError) as error:
-            return Answer("no answer, then closes", str(error))
-        fate = "stays open" if wire.closed(0.3) is None else "then closes"
-    return Answer(f"{reply.status}, {fate}", f"{reply.status}: {reply.text[:60]!r}, {fate}")
+experiments("oversized-head", PLAIN, {IN_TWO: HALVES[0]}, HALVES[1])(outcome)
+experiment("oversized-head", QUART, MORE_IN_TWO, PLAIN[QUART], *HALVES, **HELD)(outcome)
 
 
 async def remove(_: web.Request, response: web.StreamResponse) -> None:

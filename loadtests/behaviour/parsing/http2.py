@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework import http2_client
@@ -64,7 +65,16 @@ def slow_and_fast(seen: Seen) -> dict[str, Work]:
     return {"/slow": slow, "/fast": fast}
 
 
-def _order(seen: Seen, order: list[str]) -> Answer:
+TARGETS = ("/slow", "/fast")
+
+
+@experiments("pipelining", ANSWERING, (), http2_client.pipelined)
+@experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART], http2_client.in_streams)
+def ask_together(application: Build, talk: Callable[[Wire, Sequence[str]], list[str]]) -> Answer:
+    """Two requests at once on one connection."""
+    seen = Seen()
+    with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
+        order = talk(wire, TARGETS)
     answered = "in order" if order == ["slow", "fast"] else "out of order"
     one_by_one = seen.events.index("fast began") > seen.events.index("slow ended")
     handled = "one after the other" if one_by_one else "at once"
@@ -72,24 +82,6 @@ def _order(seen: Seen, order: list[str]) -> Answer:
         f"answered {answered}, handled {handled}",
         f"{', '.join(seen.events)}; the answers were {' and '.join(order)}",
     )
-
-
-@experiments("pipelining", ANSWERING)
-def ask_pipelined(application: Build) -> Answer:
-    seen = Seen()
-    with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
-        wire.send(head("GET", "/slow") + head("GET", "/fast"))
-        order = [wire.answer().text, wire.answer().text]
-    return _order(seen, order)
-
-
-@experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART])
-def ask_streams(application: Build) -> Answer:
-    """The same two requests as two streams of one HTTP/2 connection."""
-    seen, client = Seen(), http2_client.connected()
-    with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
-        replies = http2_client.answers(wire, client, ("/slow", "/fast"))
-    return _order(seen, [body.decode() for _, body in replies])
 
 
 CANCELS = "handler_cancellation=True"

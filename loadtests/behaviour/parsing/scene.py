@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,11 +59,16 @@ class Exchange:
         return f"the answer was {self.reply.status} and {said}; the connection {self.fate}"
 
 
-def exchange(port: int, data: bytes, bound_s: float = 5.0, *, to_head: bool = False) -> Exchange:
-    """Send these bytes, read the answer, and see whether the connection is still of use."""
+def exchange(port: int, *data: bytes, bound_s: float = 5.0, to_head: bool = False) -> Exchange:
+    """Send these bytes, read the answer, and see whether the connection is still of use.
+
+    data: in one piece or several, the later ones after a moment, as over a network.
+    """
     with Wire(port) as wire:
         with suppress(ConnectionError):  # closed while it still listened: it may have answered
-            wire.send(data)
+            for number, piece in enumerate(data):
+                time.sleep(0.3 * (number > 0))
+                wire.send(piece)
         try:
             reply = wire.answer(bound_s, to_head=to_head)
         except NoAnswer:
@@ -97,10 +103,10 @@ def reply_to(app: App, data: bytes) -> Reply:
         return wire.answer()
 
 
-def outcome(application: Build, data: bytes, **options: Any) -> Answer:
+def outcome(application: Build, *data: bytes, **options: Any) -> Answer:
     """Send these bytes to the application: the status, and what becomes of the connection."""
     with serve(application(), **options) as server:
-        seen = exchange(server.port, data)
+        seen = exchange(server.port, *data)
     return Answer(seen.words, seen.told)
 
 

@@ -95,7 +95,7 @@ async def on_aiohttp(
     app = ports.aiohttp_saying()
     hooks(app, seen)
     if not cleanup:
-        await ports.start_aiohttp(app, port)
+        await ports.start(app, port)
         return
     runner = web.AppRunner(app)
     try:
@@ -107,7 +107,7 @@ async def on_aiohttp(
 async def on_quart(hooks: Callable[[Quart, Seen], None], seen: Seen, port: int) -> None:
     app = ports.quart_saying()
     hooks(app, seen)
-    started = await ports.start_hypercorn(app, port)
+    started = await ports.start(app, port)
     await asyncio.sleep(0.5)  # the start-up runs in the task
     await started.stop()
 

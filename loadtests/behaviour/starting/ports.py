@@ -20,7 +20,8 @@ from quart import Quart
 from loopbench.loadtests.behaviour.applications import aiohttp_answering, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, experiments
 from loopbench.loadtests.behaviour.framework import raw_client
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, Live, serve
+from loopbench.loadtests.behaviour.framework.servers import ASGI
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import Seen
 from loopbench.loadtests.services.free_port import free_port
 
@@ -46,8 +47,14 @@ class Started:
     stop: Callable[[], Awaitable[None]]
 
 
-async def start_aiohttp(app: web.Application, port: int) -> Started:
-    """As aiohttp's documentation shows it."""
+async def start(app: App, port: int) -> Started:
+    """As the documentation of aiohttp and Hypercorn shows it."""
+    if isinstance(app, web.Application):
+        return await _start_aiohttp(app, port)
+    return await _start_hypercorn(app, port)
+
+
+async def _start_aiohttp(app: web.Application, port: int) -> Started:
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
@@ -55,8 +62,7 @@ async def start_aiohttp(app: web.Application, port: int) -> Started:
     return Started(port, runner.cleanup)
 
 
-async def start_hypercorn(app: Quart, port: int) -> Started:
-    """As Hypercorn's documentation shows it."""
+async def _start_hypercorn(app: ASGI, port: int) -> Started:
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     stopping = asyncio.Event()
@@ -85,24 +91,12 @@ def quart_saying(text: str = "hello") -> Quart:
     return quart_answering({"/": partial(_say, text)})
 
 
-async def on_aiohttp(text: str, port: int) -> Started:
-    """A server that answers that text."""
-    return await start_aiohttp(aiohttp_saying(text), port)
-
-
-async def on_hypercorn(text: str, port: int) -> Started:
-    """A server that answers that text."""
-    return await start_hypercorn(quart_saying(text), port)
-
-
-Start = Callable[[str, int], Coroutine[Any, Any, Started]]
-STARTS: dict[str, Start] = {AIOHTTP: on_aiohttp, QUART: on_hypercorn}
-
+SAYING: Apps = {AIOHTTP: aiohttp_saying, QUART: quart_saying}
 TIMES = 3
 
 
-async def _several(start: Start) -> Answer:
-    started = [await start(f"server {n}", free_port()) for n in range(TIMES)]
+async def _several(saying: Build) -> Answer:
+    started = [await start(saying(f"server {n}"), free_port()) for n in range(TIMES)]
     together = [await asyncio.to_thread(get, one.port) for one in started]
     await started[0].stop()
     rest = [await asyncio.to_thread(get, one.port) for one in started[1:]]
@@ -118,18 +112,18 @@ async def _several(start: Start) -> Answer:
     return Answer(answer, f"answers: {together}; after the first was stopped: {[gone, *rest]}")
 
 
-async def _again(start: Start) -> Answer:
+async def _again(saying: Build) -> Answer:
     """The client's connection is closed by the server, which leaves it in TIME_WAIT there."""
     port = free_port()
     answers = []
     for n in range(TIMES):
         try:
-            started = await start(f"start {n}", port)
+            started = await start(saying(f"start {n}"), port)
             answers.append(await asyncio.to_thread(get, port))
         except OSError as error:
             return Answer(f"{type(error).__name__} at start {n}", f"{error}")
         with raw_client.Wire(port) as wire:
-            await asyncio.to_thread(_ask, wire)
+            await asyncio.to_thread(wire.ask, "GET", "/")
             await started.stop()
     served = answers == [f"start {n}" for n in range(TIMES)]
     return Answer(
@@ -137,15 +131,10 @@ async def _again(start: Start) -> Answer:
     )
 
 
-@experiments("several-servers", STARTS, (), _several)
-@experiments("same-port-again", STARTS, (), _again)
-def ask_on_loop(start: Start, measure: Callable[[Start], Coroutine[Any, Any, Answer]]) -> Answer:
-    return asyncio.run(measure(start))
-
-
-def _ask(wire: raw_client.Wire) -> None:
-    wire.request("GET", "/")
-    wire.answer()
+@experiments("several-servers", SAYING, (), _several)
+@experiments("same-port-again", SAYING, (), _again)
+def ask_on_loop(saying: Build, measure: Callable[[Build], Coroutine[Any, Any, Answer]]) -> Answer:
+    return asyncio.run(measure(saying))
 
 
 HOOK_S = 0.5
@@ -159,40 +148,36 @@ def _client(port: int, seen: Seen, refused: list[bool]) -> None:
         seen("answered")
 
 
-async def _aiohttp_hooked(port: int, hook: Hook) -> Started:
+def aiohttp_hooked(hook: Callable[..., Awaitable[None]]) -> web.Application:
     app = aiohttp_saying()
     app.on_startup.append(hook)
-    return await start_aiohttp(app, port)
+    return app
 
 
-async def _quart_hooked(port: int, hook: Hook) -> Started:
+def quart_hooked(hook: Callable[..., Awaitable[None]]) -> Quart:
     app = quart_saying()
     app.before_serving(hook)
-    return await start_hypercorn(app, port)
+    return app
 
 
-Hook = Callable[..., Awaitable[None]]
-Hooked = Callable[[int, Hook], Coroutine[Any, Any, Started]]
-
-
-async def _serve_once(start: Hooked, port: int, seen: Seen) -> None:
+async def _serve_once(hooked: Build, port: int, seen: Seen) -> None:
     async def hook(*_: object) -> None:
         seen("hook begun")
         await asyncio.sleep(HOOK_S)
         seen("hook done")
 
-    started = await start(port, hook)
+    started = await start(hooked(hook), port)
     await asyncio.to_thread(seen.wait, "answered")
     await started.stop()
 
 
-@experiments("first-answer", {AIOHTTP: _aiohttp_hooked, QUART: _quart_hooked})
-def ask_early(start: Hooked) -> Answer:
+@experiments("first-answer", {AIOHTTP: aiohttp_hooked, QUART: quart_hooked})
+def ask_early(hooked: Build) -> Answer:
     seen, port = Seen(), free_port()
     refused: list[bool] = []
     client = threading.Thread(target=_client, args=(port, seen, refused))
     client.start()
-    asyncio.run(_serve_once(start, port, seen))
+    asyncio.run(_serve_once(hooked, port, seen))
     client.join()
     early = "refused meanwhile" if refused[0] else "accepted meanwhile"
     late = seen.events.index("answered") > seen.events.index("hook done")
@@ -215,14 +200,11 @@ def _accepted(live: Live) -> list[socket.socket]:
     return [one for one in found if one.getsockname()[1] == live.port]
 
 
-@experiments("small-answer-delay", {AIOHTTP: aiohttp_saying, QUART: quart_saying})
+@experiments("small-answer-delay", SAYING)
 def ask_delay(application: Build) -> Answer:
     """Read the option from the live socket; the times are evidence only."""
-    times = []
     with serve(application()) as server, raw_client.Wire(server.port) as wire:
-        for _ in range(REQUESTS):
-            wire.request("GET", "/")
-            times.append(wire.answer().took_s * 1000)
+        times = [wire.ask("GET", "/").took_s * 1000 for _ in range(REQUESTS)]
         options = {
             bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             for one in _accepted(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from quart import Blueprint, Quart, current_app, g, request
 from loopbench.loadtests.behaviour.applications import (
     Handler,
     Plain,
+    aiohttp_app,
     aiohttp_calling,
     answering,
     quart_calling,
@@ -99,10 +101,6 @@ def aiohttp_changing() -> web.Application:
     return app
 
 
-def quart_changing() -> Quart:
-    return quart_calling(lambda: "old")
-
-
 def set_key(app: web.Application) -> None:
     app[LIMIT] = "new"
 
@@ -139,6 +137,7 @@ CHANGES_OF_QUART: dict[str, Callable[[Quart], object]] = {
     "app.add_url_rule": lambda app: app.add_url_rule("/new", view_func=quart_new),
     "app.before_request": lambda app: app.before_request(quart_new),
 }
+QUART_OLD = partial(quart_calling, lambda: "old")
 BEFORE, AFTER = "before the first request", "after the first request"
 
 
@@ -170,13 +169,13 @@ def ask_change(application: Build, change: Callable[[Any], object], when: str = 
 for name, change in CHANGES_OF_QUART.items():
     for when in (BEFORE, AFTER):
         setting = f"{name}, {when}"
-        experiment("change-after-start", QUART, setting, quart_changing, change, when)(ask_change)
+        experiment("change-after-start", QUART, setting, QUART_OLD, change, when)(ask_change)
 
 
 def _post(port: int) -> str:
     with Wire(port) as wire:
-        wire.request("POST", "/", body=b"x" * 100)
-        return f"{wire.answer().status} to 100 bytes"
+        reply = wire.ask("POST", "/", body=b"x" * 100)
+    return f"{reply.status} to 100 bytes"
 
 
 def _get(port: int) -> str:
@@ -214,8 +213,7 @@ def look_for_limits() -> Answer:
     async def take(request: web.Request) -> web.Response:
         return web.Response(text=f"{len(await request.read())} bytes")
 
-    app = web.Application(client_max_size=1000)
-    app.router.add_post("/", take)
+    app = aiohttp_app(web.post("/", take), client_max_size=1000)
     with serve(app) as server:
         posted = _post(server.port)
     public = [name for name in dir(app) if "max" in name and not name.startswith("_")]

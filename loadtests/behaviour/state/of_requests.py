@@ -22,7 +22,7 @@ from quart import (
     websocket,
 )
 
-from loopbench.loadtests.behaviour.applications import Handler, answering
+from loopbench.loadtests.behaviour.applications import Handler, aiohttp_app, answering
 from loopbench.loadtests.behaviour.asking import (
     DEFAULT,
     NONE,
@@ -85,11 +85,8 @@ def quart_remembering(where: Any) -> Quart:
 @experiment("request-storage", QUART, "request.user", quart_remembering, request)
 def ask_remembered(application: Build, *where: Any) -> Answer:
     """The same connection carries both requests."""
-    found = []
     with warned() as caught, serve(application(*where)) as server, Wire(server.port) as wire:
-        for target in ("/?user=Ada", "/"):
-            wire.request("GET", target)
-            found.append(wire.answer().text)
+        found = [wire.ask("GET", target).text for target in ("/?user=Ada", "/")]
     here = "found by the handler" if found[0] == "Ada" else "not found by the handler"
     after = "gone with the request" if found[1] == "nothing" else "still there for the next one"
     words = [here, after, *kinds(caught)]
@@ -231,8 +228,7 @@ def ask_g(build: Callable[[Quart, Look], None]) -> Answer:
     build(app, look)
     with serve(app) as server, Wire(server.port) as wire:
         for target in ("/", "/look"):  # on one connection, so that it is not that which ends g
-            wire.request("GET", target)
-            wire.answer()
+            wire.ask("GET", target)
         if not (seen.wait("found Ada", 0.5) or seen.wait("found nothing")):
             return Answer("nobody looked", f"events: {', '.join(seen.events) or 'none'}")
     found = "found" if "found Ada" in seen else "not found"
@@ -271,8 +267,7 @@ def ask_session(secret_key: str | None = None) -> Answer:
 
 def _asked(port: int, cookie: str) -> str:
     with Wire(port) as wire:
-        wire.request("GET", "/look", [("Cookie", cookie)] if cookie else [])
-        return wire.answer().text
+        return wire.ask("GET", "/look", headers=[("Cookie", cookie)] if cookie else []).text
 
 
 def _read(cookie: str) -> str:
@@ -374,9 +369,7 @@ def aiohttp_passing_on(seen: Seen, *, body_read: bool = False) -> web.Applicatio
         begin(look(request))
         return web.Response()
 
-    app = web.Application()
-    app.router.add_post("/", handler)
-    return app
+    return aiohttp_app(web.post("/", handler))
 
 
 IN_TASKS: Variants = {
@@ -394,8 +387,7 @@ IN_TASKS: Variants = {
 def ask_in_task(application: Callable[[Seen], App]) -> Answer:
     seen = Seen()
     with serve(application(seen)) as server, Wire(server.port) as wire:
-        wire.request("POST", "/?user=Ada", body=b"the body")
-        wire.answer()
+        wire.ask("POST", "/?user=Ada", body=b"the body")
         seen("answered")
         if not seen.wait("looked"):
             return Answer("the task never looked", f"events: {', '.join(seen.events)}")
@@ -412,9 +404,7 @@ def aiohttp_talking() -> web.Application:
         await socket.close()
         return socket
 
-    app = web.Application(middlewares=[storing(USER)])
-    app.router.add_get("/ws", talk)
-    return app
+    return aiohttp_app(web.get("/ws", talk), middlewares=[storing(USER)])
 
 
 FOUND_IN: dict[str, Callable[[], object]] = {

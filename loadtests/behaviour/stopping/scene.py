@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
 from loopbench.loadtests.behaviour.applications import aiohttp_answering, hello, quart_answering
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment
-from loopbench.loadtests.behaviour.serving import Live, Work, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire
 
 SHORT_S = 1.5
@@ -29,7 +28,7 @@ WATCHED_S = 140.0
 
 BOUND_S = WATCHED_S + 15
 
-GRACE_S = {"aiohttp": 60.0, "quart-hypercorn": 3.0}
+GRACE_S = {AIOHTTP: 60.0, QUART: 3.0}
 """The defaults: shutdown_timeout of AppRunner, graceful_timeout of Hypercorn's Config. A test
 holds them to the installed versions."""
 
@@ -180,13 +179,12 @@ def ask_wait(wire: Wire, scene: Scene, path: str = "/wait") -> None:
     scene.seen.wait("begun")
 
 
-Begin = Callable[[Scene], AbstractContextManager[Live]]
-"""Runs the application of a scene on its server."""
+def stop_in(app: App, situation: Situation, scene: Scene, **options: float) -> Stopped:
+    """Bring about the situation, stop the server, and read what the client gets.
 
-
-def stop_in(begin: Begin, situation: Situation, scene: Scene) -> Stopped:
-    """Bring about the situation, stop the server, and read what the client gets."""
-    with begin(scene) as server, Wire(server.port) as wire:
+    options: of the server.
+    """
+    with serve(app, **options) as server, Wire(server.port) as wire:
         situation(wire, scene)
         began = time.perf_counter()
         server.begin_stop()
@@ -210,23 +208,11 @@ def _client(wire: Wire) -> str:
     return f"got {len(rest)} bytes and then the end" if rest else "got nothing but the end"
 
 
-def on_aiohttp(
-    scene: Scene, *, close_sockets: bool = False, **options: Any
-) -> AbstractContextManager[Live]:
-    """options: of AppRunner."""
-    return serve(aiohttp_scene(scene, close_sockets=close_sockets), **options)
-
-
-def on_quart(scene: Scene, **options: Any) -> AbstractContextManager[Live]:
-    """options: of Hypercorn's Config."""
-    return serve(quart_scene(scene), **options)
-
-
-STACKS: dict[str, tuple[Callable[..., AbstractContextManager[Live]], str]] = {
-    "aiohttp": (on_aiohttp, "shutdown_timeout"),
-    "quart-hypercorn": (on_quart, "graceful_timeout"),
+STACKS: dict[str, tuple[Build, str]] = {
+    AIOHTTP: (aiohttp_scene, "shutdown_timeout"),
+    QUART: (quart_scene, "graceful_timeout"),
 }
-"""How each is begun, and what its grace time is called."""
+"""The application of each, and what the grace time of its server is called."""
 
 Judge = Callable[[Stopped, float], Answer]
 """The answer, given how the stop went and the grace time."""
@@ -241,27 +227,20 @@ def stops(
 ) -> Callable[[Judge], Judge]:
     """Ask of each stack in that situation, with its default grace time and with those named."""
 
-    ask = partial(experiment, question, bound_s=BOUND_S)
-
     def register(judge: Judge) -> Judge:
-        for stack, (begin, name) in STACKS.items():
-            for grace_s in (None, *graces):
-                options = {} if grace_s is None else {name: grace_s}
-                setting = DEFAULT if grace_s is None else f"{name}={grace_s:g}"
-                grace = grace_s or GRACE_S[stack]
-                begun = partial(begin, **options)
-                ask(stack, setting, begun, situation, judge, grace, wait_s)(ask_stop)
+        ask = partial(asking, question, situation, judge, wait_s)
+        for stack, (application, name) in STACKS.items():
+            ask(stack, DEFAULT, application, GRACE_S[stack])
+            for grace_s in graces:
+                ask(stack, f"{name}={grace_s:g}", application, grace_s, **{name: grace_s})
         return judge
 
     return register
 
 
-REMEDIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "aiohttp": ("WebSockets closed in on_shutdown", {"close_sockets": True}),
-    "quart-hypercorn": (
-        "the serving task cancelled 1 s after the trigger",
-        {"cancel_after_s": 1.0},
-    ),
+REMEDIES: dict[str, tuple[str, Build, dict[str, float]]] = {
+    AIOHTTP: ("WebSockets closed in on_shutdown", partial(aiohttp_scene, close_sockets=True), {}),
+    QUART: ("the serving task cancelled 1 s after the trigger", quart_scene, {"cancel_after_s": 1}),
 }
 """What helps where a stop takes too long, or never ends."""
 
@@ -270,20 +249,29 @@ def remedied(
     question: str, stack: str, situation: Situation, *, wait_s: float = SHORT_S
 ) -> Callable[[Judge], Judge]:
     """Ask of one stack with what helps there."""
-    setting, options = REMEDIES[stack]
-    begun = partial(STACKS[stack][0], **options)
+    setting, application, options = REMEDIES[stack]
 
     def register(judge: Judge) -> Judge:
-        experiment(question, stack, setting, begun, situation, judge, 1.0, wait_s, bound_s=BOUND_S)(
-            ask_stop
-        )
+        asking(question, situation, judge, wait_s, stack, setting, application, 1.0, **options)
         return judge
 
     return register
 
 
-def ask_stop(
-    begin: Begin, situation: Situation, judge: Judge, grace_s: float, wait_s: float
-) -> Answer:
-    """Stop in the situation, and have it judged."""
-    return judge(stop_in(begin, situation, Scene(wait_s)), grace_s)
+def asking(
+    question: str,
+    situation: Situation,
+    judge: Judge,
+    wait_s: float,
+    stack: str,
+    setting: str,
+    application: Build,
+    grace_s: float,
+    **options: float,
+) -> None:
+    """A row: stop in the situation, and have it judged. options: of the server."""
+
+    @experiment(question, stack, setting, bound_s=BOUND_S)
+    def ask_stop() -> Answer:
+        scene = Scene(wait_s)
+        return judge(stop_in(application(scene), situation, scene, **options), grace_s)

@@ -7,10 +7,10 @@ import time
 from functools import partial
 
 from loopbench.loadtests.behaviour.asking import Answer, experiments
+from loopbench.loadtests.behaviour.serving import Build, serve
 from loopbench.loadtests.behaviour.stopping.scene import (
     LONG_S,
     STACKS,
-    Begin,
     Scene,
     Stopped,
     ask_wait,
@@ -21,8 +21,7 @@ from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Wire, get, 
 
 
 def leave(wire: Wire, _: Scene) -> None:
-    wire.request("GET", "/")
-    wire.answer()
+    wire.ask("GET", "/")
     wire.leave(Leaving.FIN)
 
 
@@ -50,8 +49,7 @@ def half_a_head(wire: Wire, _: Scene) -> None:
 
 
 def idle(wire: Wire, _: Scene) -> None:
-    wire.request("GET", "/")
-    wire.answer()
+    wire.ask("GET", "/")
 
 
 @stops("half-sent-body", half_a_body)
@@ -100,11 +98,11 @@ def _meanwhile(port: int) -> str:
         return f"accepted and then dropped ({type(error).__name__})"
 
 
-@experiments("new-connections", {stack: begin for stack, (begin, _) in STACKS.items()})
-def ask_meanwhile(begin: Begin) -> Answer:
+@experiments("new-connections", {stack: application for stack, (application, _) in STACKS.items()})
+def ask_meanwhile(application: Build) -> Answer:
     """Connect while a request of 1.5 s keeps the stop waiting, and bind the port afterwards."""
     scene = Scene()
-    with begin(scene) as server, Wire(server.port) as wire:
+    with serve(application(scene)) as server, Wire(server.port) as wire:
         ask_wait(wire, scene)
         server.begin_stop()
         scene.seen.wait("never", 0.3)  # a moment in the middle of the stop

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from loopbench.loadtests.behaviour.applications import SYNC
 from loopbench.loadtests.behaviour.dispatch import pools as pool
 from loopbench.loadtests.behaviour.dispatch.coroutines import ordered
 from loopbench.loadtests.behaviour.framework.messages import Key
@@ -18,7 +19,7 @@ STACKS = ("aiohttp", "quart-hypercorn")
 def threads(key: Key) -> Answer:
     """key: stack, size of the pool, nothing. How many threads there are then."""
     stack, size, _ = key
-    return pool.ask_pool(pool.SYNC[stack], int(size))
+    return pool.ask_pool(SYNC[stack], int(size))
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_an_exchange_says_what_became_of_the_connection(
 ) -> None:
     """Kept, closed, or silent; with an answer and without."""
     with _server(*answers, hold=hold) as port:
-        assert exchange(port, FOLLOWING, 0.5).words == words
+        assert exchange(port, FOLLOWING, bound_s=0.5).words == words
 
 
 def test_a_head_has_the_lines_that_it_is_given() -> None:
