@@ -128,9 +128,7 @@ neighbour = partial(experiment, "innocent-neighbour", alone=True)
     alone=True,
 )
 @neighbour(QUART, "time.sleep in a plain function, which is a sync route", quart_sync, called)
-def ask_innocent(
-    application: Callable[[Way, Blocks], App], way: Way, threads: int | None = None
-) -> Answer:
+def ask_innocent(application: Build, way: Way, threads: int | None = None) -> Answer:
     """Send the twelve, then the innocent one, and count how many blocks were done when it ran.
 
     threads: how many blocks there can be at a time, where the innocent one waits for a thread.

@@ -10,13 +10,13 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart import Quart, Response
 
 from loopbench.loadtests.behaviour.applications import aiohttp_awaiting, quart_awaiting
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leaves, serving, with_body
+from loopbench.loadtests.behaviour.framework.servers import ASGI
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
@@ -155,13 +155,11 @@ def teardown_request(seen: Seen) -> Quart:
 class Around:
     """An ASGI middleware that notes how the application comes back, and whether it answered."""
 
-    def __init__(self, app: scene.ASGI, seen: Seen) -> None:
+    def __init__(self, app: ASGI, seen: Seen) -> None:
         self._app, self._seen = app, seen
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
-        async def sending(message: ASGISendEvent) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
             self._seen(f"{message['type']} sent")
             await send(message)
 

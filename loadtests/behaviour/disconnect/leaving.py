@@ -7,16 +7,16 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
 from quart import Quart
 
 from loopbench.loadtests.behaviour.asking import experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
+from loopbench.loadtests.behaviour.framework.servers import ASGI
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Live, Work, serve
 from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire
 
@@ -164,9 +164,6 @@ def shown(lines: list[str]) -> str:
     return f"the console shows {len(lines)} lines, the last is {lines[-1].strip()!r}"
 
 
-ASGI = Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Coroutine[Any, Any, None]]
-"""An ASGI application, as Quart's `app.asgi_app` is one."""
-
 WITHHELD = "http.disconnect withheld by an ASGI middleware"
 
 
@@ -180,12 +177,10 @@ class DisconnectWithheld:
     def __init__(self, app: ASGI) -> None:
         self._app = app
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         left = asyncio.Event()
 
-        async def patient() -> ASGIReceiveEvent:
+        async def patient() -> Any:
             message = await receive()
             if message["type"] == "http.disconnect":
                 left.set()

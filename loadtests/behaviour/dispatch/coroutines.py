@@ -8,7 +8,6 @@ import os
 import statistics
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from quart import Quart, request
 from loopbench.loadtests.behaviour.applications import CALLING, SYNC, Plain, aiohttp_app
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, set_pool
+from loopbench.loadtests.behaviour.framework.events import warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Wire, get
 
@@ -270,7 +270,7 @@ def ask_helper(application: Build, way: Way) -> Answer:
         return way(coroutine(), server.loop)
 
     with (
-        warnings.catch_warnings(record=True, action="always") as caught,
+        warned() as caught,
         serve(application(plain)) as server,
         connected(server.port, CONNECTIONS) as wires,
     ):

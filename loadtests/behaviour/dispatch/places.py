@@ -9,7 +9,6 @@ import random
 import signal
 import socket
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial, wraps
@@ -31,6 +30,7 @@ from loopbench.loadtests.behaviour.applications import (
     quart_calling,
 )
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
+from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
@@ -327,7 +327,7 @@ RAN = {
 def ask_handler(make: Make, application: Callable[[Make, Plain], App]) -> Answer:
     """Register it, note what is said, and ask for it."""
     places = Places()
-    with warnings.catch_warnings(record=True, action="always") as said:
+    with warned() as said:
         try:
             app = application(make, places.note)
         except Exception as error:
@@ -336,18 +336,15 @@ def ask_handler(make: Make, application: Callable[[Make, Plain], App]) -> Answer
         with serve(app) as server:
             status = get(server.port, "/").status
         gc.collect()  # what was never awaited says so when it goes
-    later = f", and warns with {kinds}" if (kinds := _kinds(said[at_first:])) else ""
-    first = f"warns with {kinds}" if (kinds := _kinds(said[:at_first])) else "without a warning"
+    at_once, later = (" and ".join(kinds(part)) for part in (said[:at_first], said[at_first:]))
+    first = f"warns with {at_once}" if at_once else "without a warning"
+    afterwards = f", and warns with {later}" if later else ""
     words = dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in said)
     return Answer(
-        f"registered {first}, {RAN[places.words(server)]}, answered {status}{later}",
+        f"registered {first}, {RAN[places.words(server)]}, answered {status}{afterwards}",
         f"it ran on thread {', '.join(places.threads) or 'none'}; the answer was {status}; "
         f"said: {'; '.join(words) or 'nothing'}",
     )
-
-
-def _kinds(said: list[warnings.WarningMessage]) -> str:
-    return " and ".join(dict.fromkeys(one.category.__name__ for one in said))
 
 
 GETTERS: dict[str, Callable[[], Loop]] = {
@@ -367,7 +364,7 @@ def ask_loop(application: Build, getter: Callable[[], Loop]) -> Answer:
     said: list[str] = []
 
     def look() -> None:
-        with warnings.catch_warnings(record=True, action="always") as caught:
+        with warned() as caught:
             try:
                 loop = getter()
                 found.append((loop, loop.is_running()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,3 +69,13 @@ class Seen:
 
     def __contains__(self, event: str) -> bool:
         return event in self.events
+
+
+def warned() -> warnings.catch_warnings[list[warnings.WarningMessage]]:
+    """All warnings meanwhile, of every thread, as they come."""
+    return warnings.catch_warnings(record=True, action="always")
+
+
+def kinds(caught: list[warnings.WarningMessage]) -> list[str]:
+    """The names of their categories, each once."""
+    return sorted({warning.category.__name__ for warning in caught})

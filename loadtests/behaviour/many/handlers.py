@@ -92,9 +92,7 @@ hundred = partial(experiment, "hundred-handlers", bound_s=60, sensitive=True)
 @hundred(AIOHTTP, f"{IN_A_THREAD}, {LARGER} threads", MORE_IN_THREADS, in_threads)
 @hundred(QUART, IN_A_ROUTE, sync_route, plain)
 @hundred(QUART, f"{IN_A_ROUTE}, {LARGER} threads", MORE_IN_ROUTES, plain)
-def ask_hundred(
-    application: Callable[[Wait, Inside], App], wait: Wait, wait_s: float = WAIT_S
-) -> Answer:
+def ask_hundred(application: Build, wait: Wait, wait_s: float = WAIT_S) -> Answer:
     """How many of the hundred were inside at once, and how long all of them took."""
     inside = Inside()
     with serve(application(wait, inside)) as server, ThreadPoolExecutor(REQUESTS) as clients:

@@ -7,7 +7,6 @@ import inspect
 import json
 import tempfile
 import threading
-import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
@@ -20,6 +19,7 @@ from werkzeug.exceptions import NotFound
 
 from loopbench.loadtests.behaviour.applications import Handler, answering
 from loopbench.loadtests.behaviour.asking import Answer, experiment, variants
+from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.order.layers import (
     Layer,
     Make,
@@ -417,13 +417,13 @@ FACTORIES: dict[str, dict[str, Layer]] = {
 
 @variants("middleware-factory", layers(FACTORIES))
 def ask_factory(make: Make) -> Answer:
-    with warnings.catch_warnings(record=True, action="always") as caught:
+    with warned() as caught:
         reply = reply_of(make, "/")
-    warned = " and ".join(sorted({warning.category.__name__ for warning in caught}))
+    said = " and ".join(kinds(caught))
     tags = [name.lower() for name in NAMES if reply.header(name)]
     worked = {0: "neither ran", 1: "one of the two ran", 2: "each with its own parameter"}
     return Answer(
-        f"{reply.status}, {worked[len(tags)]}" + (f", {warned}" if warned else ""),
+        f"{reply.status}, {worked[len(tags)]}" + (f", {said}" if said else ""),
         f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(caught)}",
     )
 

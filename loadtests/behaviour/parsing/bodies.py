@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import exchange, head
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire
 
 MIB = 2**20
@@ -97,9 +96,7 @@ limited = partial(experiment, "body-limit")
 @limited(QUART, f"{STREAMED}, chunked", quart_sizes, "/streamed", chunked=True)
 @limited(QUART, "MAX_CONTENT_LENGTH=4 * 2**20", QUART_4)
 @limited(QUART, "MAX_CONTENT_LENGTH=None", QUART_NONE)
-def ask_limit(
-    application: Callable[[Seen], App], target: str = "/whole", chunked: bool = False
-) -> Answer:
+def ask_limit(application: Build, target: str = "/whole", chunked: bool = False) -> Answer:
     """Double the size until it is refused, then try one byte more than what last went through."""
     with serve(application(Seen())) as server:
         size = MIB
@@ -122,7 +119,7 @@ def ask_limit(
 
 @experiments("chunked-request", SIZES, {"when it is called": "/whole"}, "called")
 @experiments("chunked-request", SIZES, {"read piece by piece": "/streamed"}, "read abc")
-def ask_pieces(application: Callable[[Seen], App], target: str, event: str) -> Answer:
+def ask_pieces(application: Build, target: str, event: str) -> Answer:
     """Send one piece, see what has happened, and send the rest."""
     seen = Seen()
     with serve(application(seen)) as server, Wire(server.port) as wire:

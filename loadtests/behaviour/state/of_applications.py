@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,19 +18,9 @@ from loopbench.loadtests.behaviour.applications import (
     quart_calling,
 )
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Wire, get
-
-
-def warned() -> warnings.catch_warnings[list[warnings.WarningMessage]]:
-    """All warnings meanwhile, of every thread, as they come."""
-    return warnings.catch_warnings(record=True, action="always")
-
-
-def kinds(caught: list[warnings.WarningMessage]) -> list[str]:
-    """The names of their categories, each once."""
-    return sorted({warning.category.__name__ for warning in caught})
-
 
 MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
 """Two parts of a program that chose the same name."""

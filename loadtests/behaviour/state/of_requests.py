@@ -32,8 +32,8 @@ from loopbench.loadtests.behaviour.asking import (
     experiments,
     variants,
 )
+from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.state.of_applications import kinds, warned
 from loopbench.loadtests.behaviour.talking import Seen, Wire, get, shake_hands, until_closed
 
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
