@@ -6,8 +6,8 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from quart import Quart
 
 from loopbench.loadtests.behaviour.applications import aiohttp_awaiting, hello, quart_awaiting
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, variants
+from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, get
 
@@ -147,23 +148,11 @@ def ask_beside(application: Callable[[Work], App]) -> Answer:
     )
 
 
-def loggers(said: list[str]) -> str:
+def loggers(said: list[logging.LogRecord]) -> str:
     """The loggers' names; Quart's own has that of the application's module."""
-    named = ("the application's logger" if "behaviour" in name else name for name in said)
-    return " and ".join(dict.fromkeys(named)) or "nobody"
-
-
-@contextmanager
-def listening() -> Iterator[list[str]]:
-    """The names of the loggers that say something at the level of an error meanwhile."""
-    said: list[str] = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: said.append(record.name)  # type: ignore[method-assign]
-    logging.getLogger().addHandler(handler)
-    try:
-        yield said
-    finally:
-        logging.getLogger().removeHandler(handler)
+    own = "the application's logger"
+    names = (own if "behaviour" in record.name else record.name for record in said)
+    return " and ".join(dict.fromkeys(names)) or "nobody"
 
 
 def stop(server: Live, bound_s: float = 15.0) -> tuple[float | None, str]:
@@ -184,16 +173,16 @@ def ask_raising(application: Callable[[Work], App]) -> Answer:
         seen("raised")
         raise RuntimeError("the task is broken")
 
-    with listening() as said:
-        with serve(application(fail)) as server:
-            seen.wait("raised")
-            try:
-                served = get(server.port, "/").text == "hello"
-            except (NoAnswer, OSError):
-                served = False
-            at_once = len(said)
-            _, how = stop(server)
-        gc.collect()
+    said = Logged(logging.ERROR).records
+    with serve(application(fail)) as server:
+        seen.wait("raised")
+        try:
+            served = get(server.port, "/").text == "hello"
+        except (NoAnswer, OSError):
+            served = False
+        at_once = len(said)
+        _, how = stop(server)
+    gc.collect()
     when = "said at once" if at_once else "said at the end" if said else "never said"
     requests = "requests go on" if served else "requests stop"
     return Answer(

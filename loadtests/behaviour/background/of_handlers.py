@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
@@ -19,7 +20,8 @@ from loopbench.loadtests.behaviour.applications import (
     quart_calling,
 )
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.background.of_applications import listening, loggers
+from loopbench.loadtests.behaviour.background.of_applications import loggers
+from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Seen, get
 
@@ -90,7 +92,8 @@ def ask_forgotten(application: Build, *begin: Begin) -> Answer:
         seen("raised")
         raise RuntimeError("nobody waits for this")
 
-    with listening() as said, serve(application(*begin, fail, kept)) as server:
+    said = Logged(logging.ERROR).records
+    with serve(application(*begin, fail, kept)) as server:
         answer = get(server.port, "/").text
         seen.wait("raised")
         get(server.port, "/")  # one more turn of the loop
@@ -152,7 +155,8 @@ def ask_collected(
         await wait(bell)
         seen("finished")
 
-    with listening() as said, serve(application(*begin, work, set())) as server:
+    said = Logged(logging.ERROR).records
+    with serve(application(*begin, work, set())) as server:
         get(server.port, "/")
         seen.wait("began")
         server.call(bell.ring())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 import warnings
@@ -79,3 +80,16 @@ def warned() -> warnings.catch_warnings[list[warnings.WarningMessage]]:
 def kinds(caught: list[warnings.WarningMessage]) -> list[str]:
     """The names of their categories, each once."""
     return sorted({warning.category.__name__ for warning in caught})
+
+
+class Logged(logging.Handler):
+    """Keeps every record of at least that level that reaches the root logger, from now on."""
+
+    def __init__(self, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self.records: list[logging.LogRecord] = []
+        logging.getLogger().addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.records.append(record)

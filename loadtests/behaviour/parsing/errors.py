@@ -13,7 +13,8 @@ from typing import Any
 
 from loopbench.loadtests.behaviour import applications
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, Logged, exchange, head
+from loopbench.loadtests.behaviour.framework.events import Logged
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get
 

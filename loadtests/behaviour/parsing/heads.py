@@ -11,6 +11,7 @@ from aiohttp import web
 from quart import Quart, Response
 
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
@@ -31,7 +32,7 @@ REQUEST_LINES = {
 
 @experiments("bad-request-line", PLAIN, REQUEST_LINES)
 def ask_bad_line(application: Build, request: bytes) -> Answer:
-    log = scene.Logged()
+    log = Logged()
     with serve(application()) as server:
         seen = exchange(server.port, request)
         errors = [one for one in log.records if one.levelno >= logging.WARNING]

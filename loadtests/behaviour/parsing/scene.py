@@ -4,7 +4,6 @@ connection, and small applications for either framework."""
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -160,16 +159,3 @@ def readers(
         AIOHTTP: partial(aiohttp_reader, aiohttp, **options),
         QUART: partial(quart_reader, quart),
     }
-
-
-class Logged(logging.Handler):
-    """Keeps every record that reaches the root logger, from when it is made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-        logging.getLogger().addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
-        self.records.append(record)
