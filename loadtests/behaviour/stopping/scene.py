@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
@@ -218,6 +219,36 @@ Judge = Callable[[Stopped, float], Answer]
 """The answer, given how the stop went and the grace time."""
 
 
+Row = tuple[str, str, Build, float, dict[str, Any]]
+"""Stack, setting, application, grace time, and options of the server."""
+
+
+def judged(
+    question: str, situation: Situation, wait_s: float, rows: Iterable[Row]
+) -> Callable[[Judge], Judge]:
+    """Ask each of these rows in that situation, and have the stop judged."""
+
+    def register(judge: Judge) -> Judge:
+        for stack, setting, *given, options in rows:
+            ask = partial(experiment, question, stack, setting, judge, situation, wait_s, *given)
+            ask(bound_s=BOUND_S, **options)(ask_stop)
+        return judge
+
+    return register
+
+
+def ask_stop(
+    judge: Judge,
+    situation: Situation,
+    wait_s: float,
+    application: Build,
+    grace_s: float,
+    **options: float,
+) -> Answer:
+    scene = Scene(wait_s)
+    return judge(stop_in(application(scene), situation, scene, **options), grace_s)
+
+
 def stops(
     question: str,
     situation: Situation,
@@ -226,21 +257,18 @@ def stops(
     graces: tuple[float, ...] = (1.0,),
 ) -> Callable[[Judge], Judge]:
     """Ask of each stack in that situation, with its default grace time and with those named."""
-
-    def register(judge: Judge) -> Judge:
-        ask = partial(asking, question, situation, judge, wait_s)
-        for stack, (application, name) in STACKS.items():
-            ask(stack, DEFAULT, application, GRACE_S[stack])
-            for grace_s in graces:
-                ask(stack, f"{name}={grace_s:g}", application, grace_s, **{name: grace_s})
-        return judge
-
-    return register
+    rows: list[Row] = []
+    for stack, (app, name) in STACKS.items():
+        rows.append((stack, DEFAULT, app, GRACE_S[stack], {}))
+        rows += [(stack, f"{name}={grace:g}", app, grace, {name: grace}) for grace in graces]
+    return judged(question, situation, wait_s, rows)
 
 
-REMEDIES: dict[str, tuple[str, Build, dict[str, float]]] = {
-    AIOHTTP: ("WebSockets closed in on_shutdown", partial(aiohttp_scene, close_sockets=True), {}),
-    QUART: ("the serving task cancelled 1 s after the trigger", quart_scene, {"cancel_after_s": 1}),
+CLOSING = partial(aiohttp_scene, close_sockets=True)
+CANCELLED = "the serving task cancelled 1 s after the trigger"
+REMEDIES: dict[str, Row] = {
+    AIOHTTP: (AIOHTTP, "WebSockets closed in on_shutdown", CLOSING, 1.0, {}),
+    QUART: (QUART, CANCELLED, quart_scene, 1.0, {"cancel_after_s": 1.0}),
 }
 """What helps where a stop takes too long, or never ends."""
 
@@ -249,29 +277,4 @@ def remedied(
     question: str, stack: str, situation: Situation, *, wait_s: float = SHORT_S
 ) -> Callable[[Judge], Judge]:
     """Ask of one stack with what helps there."""
-    setting, application, options = REMEDIES[stack]
-
-    def register(judge: Judge) -> Judge:
-        asking(question, situation, judge, wait_s, stack, setting, application, 1.0, **options)
-        return judge
-
-    return register
-
-
-def asking(
-    question: str,
-    situation: Situation,
-    judge: Judge,
-    wait_s: float,
-    stack: str,
-    setting: str,
-    application: Build,
-    grace_s: float,
-    **options: float,
-) -> None:
-    """A row: stop in the situation, and have it judged. options: of the server."""
-
-    @experiment(question, stack, setting, bound_s=BOUND_S)
-    def ask_stop() -> Answer:
-        scene = Scene(wait_s)
-        return judge(stop_in(application(scene), situation, scene, **options), grace_s)
+    return judged(question, situation, wait_s, [REMEDIES[stack]])
