@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import random
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,6 +31,7 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, ex
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
+from loopbench.loadtests.behaviour.starting.ports import port_aside
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
 
 Loop = asyncio.AbstractEventLoop
@@ -78,22 +77,6 @@ class Places:
             f"called {times}, on thread {' and '.join(self.threads)}; the server's loop runs in "
             f"thread {server.thread.name!r}",
         )
-
-
-PORTS = range(20_000, 32_000)
-"""Below those that Linux and macOS give out by themselves, so that no other experiment that
-runs meanwhile is given one of them."""
-
-
-def port_aside() -> int:
-    """One of PORTS that nobody listens on. Raises OSError where none can be had."""
-    for port in random.sample(PORTS, 20):
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError as error:
-            taken = error
-    raise taken
 
 
 WAYS: dict[str, Way] = {

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from loopbench.loadtests.behaviour.applications import SYNC
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, Variants, experiment, variants
-from loopbench.loadtests.behaviour.dispatch.places import port_aside
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
+from loopbench.loadtests.behaviour.starting.ports import port_aside
 from loopbench.loadtests.behaviour.talking import Wire, get
 
 FORMULA = "min(32, cpus + 4)"
