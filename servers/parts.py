@@ -55,6 +55,7 @@ class Manager:
 
     module: holds `manage`, see `servers.managers.table`. packages, optional: what it needs beside
     the stack's own, as in Application.
+    command: as in Server, with two workers.
     differs: the settings in force in which its workers are not as the server alone is, and why.
     """
 
@@ -63,6 +64,7 @@ class Manager:
     packages: tuple[str, ...] = ()
     optional: str | None = None
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    command: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Server:
         framework's name.
     differs: the settings in force (see servers.lifecycle.parity) in which it is not as the others
         are, and why.
+    command: by loop, what a person writes behind `python -m` to start it, with {module}, {host},
+        {port} and {loop} to be filled in; without one where it has no command line.
     """
 
     name: str
@@ -91,6 +95,7 @@ class Server:
     holes: Mapping[str, str] = field(default_factory=dict, hash=False)
     holes_with: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     differs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    command: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,12 @@ _TEXT_LEFT_OUT = {
     }
 }
 
+_LOOPS = ("asyncio", "uvloop")
+_GUNICORN = "gunicorn {module}:app --bind {host}:{port} --worker-class "
+_HYPERCORN = "hypercorn {module}:app --bind {host}:{port} --worker-class {loop}"
+_UVICORN = "uvicorn {module}:app --host {host} --port {port} --loop {loop} --http "
+_GRANIAN = "granian {module}:app --interface asgi --host {host} --port {port} --loop {loop}"
+
 AIOHTTP_SERVER = Server(
     name="aiohttp",
     interface=AIOHTTP,
@@ -152,19 +158,33 @@ AIOHTTP_SERVER = Server(
         packages=("gunicorn",),
         optional=_MORE,
         differs={"in_force.backlog": "aiohttp's worker for gunicorn listens anew, with 128"},
+        command={
+            "asyncio": f"{_GUNICORN}aiohttp.GunicornWebWorker --workers 2",
+            "uvloop": f"{_GUNICORN}aiohttp.GunicornUVLoopWebWorker --workers 2",
+        },
     ),
     holes={"ws-broken-unmasked": "aiohttp takes frames that a client has not masked"},
+    command={"asyncio": "aiohttp.web {module}:create --hostname {host} --port {port}"},
 )
 HYPERCORN = Server(
     name="Hypercorn",
     interface=ASGI,
     adapter="loopbench.servers.adapters.hypercorn_server",
     packages=("hypercorn", "h11"),
-    manager=Manager("Hypercorn's workers", "loopbench.servers.managers.hypercorn_manager"),
+    manager=Manager(
+        "Hypercorn's workers",
+        "loopbench.servers.managers.hypercorn_manager",
+        command=dict.fromkeys(_LOOPS, f"{_HYPERCORN} --workers 2"),
+    ),
     differs=_PARSER
     | {"in_force.max_requests_per_connection": "Hypercorn must have a number; it is beyond reach"},
+    command=dict.fromkeys(_LOOPS, _HYPERCORN),
 )
-_UVICORN_MANAGER = Manager("uvicorn's Multiprocess", "loopbench.servers.managers.uvicorn_manager")
+_UVICORN_MANAGER = Manager(
+    "uvicorn's Multiprocess",
+    "loopbench.servers.managers.uvicorn_manager",
+    command=dict.fromkeys(_LOOPS, f"{_UVICORN}auto --workers 2"),
+)
 UVICORN_H11 = Server(
     name="uvicorn/h11",
     interface=ASGI,
@@ -175,6 +195,7 @@ UVICORN_H11 = Server(
     manager=_UVICORN_MANAGER,
     holes_with=_TEXT_LEFT_OUT,
     differs=_PARSER,
+    command=dict.fromkeys(_LOOPS, f"{_UVICORN}h11"),
 )
 UVICORN_HTTPTOOLS = Server(
     name="uvicorn/httptools",
@@ -186,6 +207,7 @@ UVICORN_HTTPTOOLS = Server(
     manager=_UVICORN_MANAGER,
     holes_with=_TEXT_LEFT_OUT,
     differs=_PARSER,
+    command=dict.fromkeys(_LOOPS, f"{_UVICORN}httptools"),
 )
 GRANIAN = Server(
     name="granian",
@@ -197,6 +219,7 @@ GRANIAN = Server(
     holes={"ws-broken-too-long": "granian takes messages of any size"},
     holes_with=_TEXT_LEFT_OUT,
     differs=_PARSER,
+    command=dict.fromkeys(_LOOPS, _GRANIAN),
 )
 GTHREAD = Server(
     name="gunicorn/gthread",
@@ -206,6 +229,7 @@ GTHREAD = Server(
     optional=_MORE,
     manager="what runs here is the worker without gunicorn's arbiter",
     differs=_IN_THREADS,
+    command={NO_LOOP: f"{_GUNICORN}gthread --threads 4"},
 )
 WAITRESS = Server(
     name="waitress",
@@ -215,6 +239,7 @@ WAITRESS = Server(
     optional=_MORE,
     manager="waitress is one process",
     differs=_IN_THREADS,
+    command={NO_LOOP: "waitress --listen {host}:{port} {module}:app"},
 )
 ASYNCIO_SERVER = Server(
     name="asyncio.Protocol",

@@ -22,6 +22,7 @@ from loopbench.loadtests.regression.layers import (
     instructions,
     memory,
     slices,
+    started,
     tails,
 )
 from loopbench.loadtests.regression.layers.instructions import Counts
@@ -113,10 +114,15 @@ _DOING = {
 }
 
 
-def _facts(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+def _facts(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json:
+    commands = started.commands(wish.stacks, sides)
+
     def asked(only: Collection[facts.Subject] | None) -> list[list[Row]]:
         def work(side: Side, patience: Patience) -> list[Row]:
-            return facts.measure(side, wish.stacks, folder.log, patience, only)
+            return [
+                *facts.measure(side, wish.stacks, folder.log, patience, only),
+                *started.measure(side, commands.asked, folder.log, patience, only),
+            ]
 
         return side_by_side(sides, _named(work))
 
@@ -129,6 +135,7 @@ def _facts(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
         rows = [[*one, *more] for one, more in zip(rows, asked(different), strict=True)]
     for found in rows:
         folder.append(Layer.FACTS, found)
+    return {"lacking": [list(one) for one in commands.lacking]}
 
 
 def _behaviour(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:

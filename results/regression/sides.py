@@ -72,6 +72,21 @@ class LayerState:
         return frozenset(map(str, value)) if isinstance(value, list) else None
 
     @property
+    def lacking(self) -> Mapping[tuple[str, str], str]:
+        """By stack and subject of facts: the package that one of the sides lacks for it, so that
+        neither was asked."""
+        value = self.bound.get("lacking")
+        if not isinstance(value, list):
+            return MappingProxyType({})
+        return MappingProxyType(
+            {
+                (str(one[0]), str(one[1])): str(one[2])
+                for one in value
+                if isinstance(one, list) and len(one) == 3
+            }
+        )
+
+    @property
     def cells(self) -> frozenset[tuple[str, str]]:
         """Stack and case of what was planned; empty where that is not known."""
         value = self.bound.get("cells")

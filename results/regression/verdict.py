@@ -205,6 +205,9 @@ def not_judged(report: Report) -> Iterator[str]:
             yield f"{layer}: {state.why_not}"
         else:
             yield f"{layer}: nobody asked for it (LAYERS={layer}, or --layer {layer})"
+    lacking = report.evidence.layers[Layer.FACTS].lacking
+    for (stack, subject), package in lacking.items():
+        yield f"{stack} {subject}: {package} is not installed for both sides"
     python = report.evidence.candidate.side.python
     if python:
         yield f"Pythons other than {python}: the check judges the one that runs it (PYTHON=…)"

@@ -1,12 +1,15 @@
-"""Programs that run to their end, and whose children do not outlive us either."""
+"""Other programs, and their children, none of which outlives its use."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from loopbench.servers.supervision.child_process import interrupts_deferred
 
@@ -44,3 +47,58 @@ def _end(process: subprocess.Popen[str]) -> None:
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+_STOP_S = 5.0
+_POLL_S = 0.005
+_WITH_PARENT = (
+    "import ctypes, os, signal, sys\n"
+    "if sys.platform == 'linux': ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)\n"
+    "if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+"""Asks the kernel to end this process with its parent (prctl(2), PR_SET_PDEATHSIG), and becomes
+the program."""
+
+
+@contextmanager
+def background(command: Sequence[str], cwd: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that serves until the block ends, in a session of its own; what it prints is
+    appended to the log. It is asked to stop, and what is left of its group is killed."""
+    own = [sys.executable, "-I", "-S", "-c", _WITH_PARENT, str(os.getpid()), *command]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with log.open("ab") as output:
+        with interrupts_deferred():
+            process = subprocess.Popen(
+                own,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            _stop(process)
+
+
+def ended(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit status, or the number of the signal, of one that has ended. It is not reaped here,
+    so that its number stays that of its group."""
+    found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return None if found is None else found.si_status
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """A manager that is killed leaves its workers, and names of semaphores, behind."""
+    try:
+        os.kill(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_S
+        while ended(process) is None and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+    finally:
+        with interrupts_deferred():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

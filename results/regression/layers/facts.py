@@ -17,8 +17,25 @@ from loopbench.results.schema.regression import Layer
 BLOCKED = "blocked"
 """The fact whether a route keeps the loop away from others."""
 
+DELAYS = tuple(
+    f"an answer in {pieces}, request {number}"
+    for pieces in ("one piece", "pieces")
+    for number in (1, 20)
+)
+"""The facts whether the kernel holds answers of a server back that was started by its command."""
+
 UNKNOWN = "unknown"
-"""Its value where the loop does not let itself be read."""
+"""The value of one of these, or of a backlog, that could not be read."""
+
+_BETTER: Mapping[str, tuple[str, str, str]] = {
+    BLOCKED: ("yes", "no", "the route blocks the loop no more"),
+    "starts": ("no", "yes", "the server starts"),
+    **dict.fromkeys(DELAYS, ("delayed", "at once", "the answer is delayed no more")),
+}
+"""By fact: the change from which value to which is no failure, and what it says."""
+
+_READINGS = frozenset({*_BETTER, "backlog"})
+"""Facts that may be UNKNOWN."""
 
 _Seen = Mapping[tuple[str, str], Mapping[str, frozenset[str]]]
 """By stack and subject: facts, and all the values that were seen of each."""
@@ -49,7 +66,7 @@ def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Find
     yield from said
     for key in dict.fromkeys((*base, *candidate)):
         before, after = base.get(key), candidate.get(key)
-        if key[0] in skipped:
+        if key[0] in skipped or key in evidence.layers[Layer.FACTS].lacking:
             continue
         if before is None or after is None:
             yield _one_sided(key, before, after)
@@ -99,10 +116,11 @@ def _verdict(
         return Verdict.MISSING, "the base had it"
     if before == after and len(before) == 1:
         return Verdict.SAME, ""
-    if fact == BLOCKED and UNKNOWN in before ^ after:
-        return Verdict.CANNOT_TELL, "the loop of one side cannot be read"
+    if fact in _READINGS and UNKNOWN in before ^ after:
+        return Verdict.CANNOT_TELL, "it cannot be read on one side"
     if before & after:
         return Verdict.CANNOT_TELL, "the difference did not repeat when it was asked for again"
-    if fact == BLOCKED and before == {"yes"} and after == {"no"}:
-        return Verdict.IMPROVED, "the route blocks the loop no more"
+    worse, better, meaning = _BETTER.get(fact, ("", "", ""))
+    if meaning and before == {worse} and after == {better}:
+        return Verdict.IMPROVED, meaning
     return Verdict.CHANGED, f"{fact} is not what it was"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from loopbench.loadtests.regression.layers import started
 from loopbench.results.regression import evidence
 from loopbench.results.regression.finding import Finding, Verdict, Weight
 from loopbench.results.regression.layers import facts
@@ -134,6 +136,39 @@ def test_a_route_that_blocks_no_more_is_no_failure(
     _asked(asked, asked, fact="blocked")(path)
     (found,) = facts.judge(evidence.read(path))
     assert (found.verdict, found.weight) == (verdict, weight)
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        (("delayed", "at once"), Verdict.IMPROVED),
+        (("at once", "delayed"), Verdict.CHANGED),
+        (("at once", "unknown"), Verdict.CANNOT_TELL),
+    ],
+)
+def test_an_answer_that_is_delayed_no_more_is_no_failure(
+    folder: Folder, asked: tuple[str, str], verdict: Verdict
+) -> None:
+    """Of every fact about delays that the measuring half has; one that begins is a failure."""
+    assert {fact for path in started.ANSWERS for fact in started.facts_of(path)} == {*facts.DELAYS}
+    for fact in facts.DELAYS:
+        path = folder(Plan().without("instructions", "time"))
+        _asked(asked, fact=fact)(path)
+        (found,) = facts.judge(evidence.read(path))
+        assert found.verdict is verdict
+
+
+def test_what_one_side_lacks_a_package_for_is_no_finding(folder: Folder, judge: Judge) -> None:
+    """A baseline may have been measured where gunicorn was; the last lines say what was not."""
+    subject = "started by gunicorn with workers"
+    plan = Plan(fact=only(put_in(subject=subject), side="base", subject="sync"))
+    plan.layers["facts"]["bound"] = {
+        "lacking": [[stack, subject, "gunicorn"] for stack in plan.stacks]
+    }
+    path = folder(replace(plan, fact=both(only(drop, side="candidate", subject="sync"), plan.fact)))
+    assert not _found(path)
+    said = " ".join(judge(path).out.split())
+    assert f"aiohttp {subject}: gunicorn is not installed for both sides" in said
 
 
 def test_facts_that_an_older_baseline_lacks_are_new(folder: Folder, judge: Judge) -> None:

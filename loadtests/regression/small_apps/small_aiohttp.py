@@ -1,0 +1,31 @@
+"""With aiohttp. Its command line calls `create`; gunicorn is given `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+
+async def whole(request: web.Request) -> web.Response:
+    return web.Response(text="abcd")
+
+
+async def pieces(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    answer.content_length = 4
+    await answer.prepare(request)
+    await answer.write(b"ab")
+    await answer.write(b"cd")
+    await answer.write_eof()
+    return answer
+
+
+def create(argv: Sequence[str]) -> web.Application:
+    application = web.Application()
+    application.router.add_get("/whole", whole)
+    application.router.add_get("/pieces", pieces)
+    return application
+
+
+app = create(())

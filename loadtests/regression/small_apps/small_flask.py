@@ -1,0 +1,23 @@
+"""With Flask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Flask, Response
+
+app = Flask(__name__, static_folder=None)
+
+
+@app.get("/whole")
+def whole() -> str:
+    return "abcd"
+
+
+@app.get("/pieces")
+def pieces() -> Response:
+    def parts() -> Iterator[bytes]:
+        yield b"ab"
+        yield b"cd"
+
+    return Response(parts(), headers={"Content-Length": "4"})
