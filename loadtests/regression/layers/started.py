@@ -286,15 +286,14 @@ def _waited_ns(waits: Iterable[Waits]) -> int:
 
 
 def _backlog(started: Started) -> Iterator[tuple[str, str]]:
-    """How many connections may wait to be accepted, unless the machine allows no more."""
-    most = listening.limit()
+    """How many connections may wait to be accepted; unknown where the machine allows no more, or
+    its kernel does not tell."""
     try:
-        found = listening.backlogs(started.port)
+        found = set(listening.backlogs(started.port))
     except OSError:
-        yield "backlog", UNKNOWN
-        return
-    told = {str(one) if one < most else "the machine's limit" for one in found}
-    yield "backlog", " and ".join(sorted(told))
+        found = set()
+    known = found and max(found) < listening.limit()
+    yield "backlog", " and ".join(map(str, sorted(found))) if known else UNKNOWN
 
 
 def _sockets(started: Started) -> Iterator[tuple[str, str]]:

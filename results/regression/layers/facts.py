@@ -114,6 +114,8 @@ def _verdict(
         return Verdict.MISSING, "new: only the candidate has it"
     if after is None:
         return Verdict.MISSING, "the base had it"
+    if fact in _READINGS:  # what could not be read at one asking says nothing beside what could
+        before, after = (values - {UNKNOWN} or values for values in (before, after))
     if before == after and len(before) == 1:
         return Verdict.SAME, ""
     if fact in _READINGS and UNKNOWN in before ^ after:

@@ -164,6 +164,18 @@ def test_what_the_kernel_says_of_listening_sockets() -> None:
     assert not listening.backlogs(port) and not listening.sockets(session, port)
 
 
+@pytest.mark.parametrize(("limit", "told"), [(8, "7"), (7, UNKNOWN)])
+def test_a_backlog_that_the_machine_has_cut_is_not_known(
+    limit: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel then tells its own limit, which a baseline of another machine may not have."""
+    monkeypatch.setattr(listening, "limit", lambda: limit)
+    with socket.create_server((started.HOST, 0), backlog=7) as one:
+        port = one.getsockname()[1]
+        found = started._backlog(started.Started(os.getsid(0), port, Patience()))
+        assert dict(found) == {"backlog": told}
+
+
 def test_nothing_is_left_of_a_server_and_its_workers(tmp_path: Path) -> None:
     """Its child, too, which does not hear the signal, and would live for a minute; what they
     printed is in the log."""

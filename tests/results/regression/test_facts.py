@@ -158,6 +158,15 @@ def test_an_answer_that_is_delayed_no_more_is_no_failure(
         assert found.verdict is verdict
 
 
+def test_an_asking_that_could_not_be_read_decides_nothing(folder: Folder) -> None:
+    """Not beside others that could be: a busy machine is no doubt about equal code."""
+    path = folder(Plan().without("instructions", "time"))
+    for other, verdict in (("yes", Verdict.SAME), ("no", Verdict.IMPROVED)):
+        _asked(("unknown", other), ("yes", other), fact="blocked")(path)
+        (found,) = facts.judge(evidence.read(path))
+        assert found.verdict is verdict
+
+
 def test_what_one_side_lacks_a_package_for_is_no_finding(folder: Folder, judge: Judge) -> None:
     """A baseline may have been measured where gunicorn was; the last lines say what was not."""
     subject = "started by gunicorn with workers"
