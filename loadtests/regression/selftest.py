@@ -36,6 +36,7 @@ from loopbench.results.schema import (
     read_table,
 )
 from loopbench.results.schema.regression import Layer
+from loopbench.results.schema.warnings import Code
 from loopbench.servers.stacks import CORE
 from loopbench.servers.supervision import own_modules
 
@@ -174,7 +175,10 @@ def run(wish: Wish, folder: Path, say: Say) -> Iterator[Outcome]:
         findings = judge(place)
         found = about(findings, trial.where) if trial.where else findings
         took_s = time.monotonic() - began
-        yield Outcome(trial.change, trial.demanded, _said(found), met_by(trial, findings), took_s)
+        said, met = _said(found), met_by(trial, findings)
+        if met is Met.NO and trial.wish.layers == (Layer.TIME,) and busy(read_table(place, SLOTS)):
+            said, met = f"{said}, on a machine busy with other work", Met.UNDECIDED
+        yield Outcome(trial.change, trial.demanded, said, met, took_s)
 
 
 def met_by(trial: Trial, findings: Sequence[Row]) -> Met:
@@ -183,6 +187,12 @@ def met_by(trial: Trial, findings: Sequence[Row]) -> Met:
         return Met.YES
     verdicts = [row["verdict"] for row in about(findings, trial.where)]
     return Met.UNDECIDED if _DOUBT in verdicts and not _ALARMS & {*verdicts} else Met.NO
+
+
+def busy(slots: Iterable[Row]) -> bool:
+    """Whether other work met most slots, as it then met those that the change was sized by."""
+    met = [Code.MACHINE_BUSY in str(row["warnings"] or "").split(";") for row in slots]
+    return 2 * sum(met) > len(met)
 
 
 def wish_of(rounds: int, seed: int, stacks: tuple[str, ...] = CORE) -> Wish:

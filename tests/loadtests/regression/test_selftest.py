@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loopbench.loadtests.regression.check import Wish
-from loopbench.loadtests.regression.selftest import Met, Trial, about, met_by, says, silent
+from loopbench.loadtests.regression.selftest import Met, Trial, about, busy, met_by, says, silent
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import Layer
 
@@ -78,6 +78,21 @@ def test_a_doubt_is_neither_success_nor_failure(verdicts: list[str], met: Met) -
     trial = Trial("x", (), wish, "regressed", where, says(where, ["regressed"]))
     findings = [_row("instructions", verdict) for verdict in verdicts]
     assert met_by(trial, findings) is met
+
+
+@pytest.mark.parametrize(
+    ("warnings", "is_busy"),
+    [
+        (["generator-lag;machine-busy", "machine-busy", None], True),
+        (["machine-busy", None], False),
+        (["generator-lag", None, None], False),
+    ],
+)
+def test_times_that_other_work_met_decide_nothing(
+    warnings: list[str | None], is_busy: bool
+) -> None:
+    """Most slots have its Warning, so the size of the change is not known either."""
+    assert busy([{"warnings": one} for one in warnings]) is is_busy
 
 
 def test_every_finding_there_has_to_have_the_verdict() -> None:
