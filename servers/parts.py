@@ -119,6 +119,7 @@ class OwnApp:
     kind, made: what a look at it found: one of Kind, and whether the target is called to have it.
     None: nobody has looked.
     in_loop: whether it is imported and made inside a running loop, since it needs one.
+    until: the line of its file at which the import ends, since a server of its own starts there.
     """
 
     target: str
@@ -129,3 +130,4 @@ class OwnApp:
     kind: str | None = None
     made: bool | None = None
     in_loop: bool = False
+    until: int | None = None

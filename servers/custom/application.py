@@ -7,12 +7,14 @@ first on the path, and no word of the suite's in `sys.argv`.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
 import os
 import sys
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -188,6 +190,8 @@ def _attribute(target: Target, own: OwnApp) -> Any:
 def _import(target: Target, own: OwnApp) -> ModuleType:
     name = target.module
     try:
+        if own.until is not None:
+            return _import_until(target, own.until)
         if _is_another(target):
             return _import_file(target)
         return importlib.import_module(name)
@@ -228,13 +232,31 @@ def _is_another(target: Target) -> bool:
 
 
 def _import_file(target: Target) -> ModuleType:
-    name = f"own_{target.module.replace('.', '_')}"
-    spec = importlib.util.spec_from_file_location(name, target.file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    spec, module = _new_module(target, f"own_{target.module.replace('.', '_')}")
+    assert spec.loader is not None
     spec.loader.exec_module(module)
     return module
+
+
+def _import_until(target: Target, line: int) -> ModuleType:
+    """The module as it is before the statement with that line, which starts a server of its own."""
+    parent, _, _ = target.module.rpartition(".")
+    if parent:
+        importlib.import_module(parent)
+    _, module = _new_module(target, target.module)
+    assert module.__file__ is not None
+    tree = ast.parse(Path(module.__file__).read_bytes(), module.__file__)
+    tree.body = [one for one in tree.body if (one.end_lineno or one.lineno) < line]
+    exec(compile(tree, module.__file__, "exec", dont_inherit=True), vars(module))
+    return module
+
+
+def _new_module(target: Target, name: str) -> tuple[ModuleSpec, ModuleType]:
+    spec = importlib.util.spec_from_file_location(name, target.file)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    return spec, module
 
 
 def needs_loop(error: BaseException | None) -> bool:

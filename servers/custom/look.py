@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import inspect
 import json
 import os
 import re
@@ -15,12 +16,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, Any
 
 from loopbench.results.schema import ROOT
 from loopbench.servers.custom import application
+from loopbench.servers.custom.target import parse
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.parts import ASGI, OwnApp
 from loopbench.servers.supervision.look_process import LookProcess, look_process
@@ -40,7 +44,7 @@ class Looks:
     kind: AIOHTTP or ASGI, which decides on the servers that it runs on.
     framework: the package of its class, or "ASGI" where that is the person's own.
     packages: the distribution of that framework, where there is one.
-    made, in_loop: see OwnApp; None: nobody can say.
+    made, in_loop, until: see OwnApp; None: nobody can say.
     notes: what of it limits or changes what is measured, a sentence each.
     routes: the paths of GETs without a parameter that it says it has.
     """
@@ -52,25 +56,35 @@ class Looks:
     in_loop: bool = False
     notes: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    until: int | None = None
 
     def told(self, own: OwnApp) -> OwnApp:
         """The application with what need not be found out again."""
-        return replace(own, kind=self.kind, made=self.made, in_loop=self.in_loop)
+        return replace(own, kind=self.kind, made=self.made, in_loop=self.in_loop, until=self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Listens:
-    """Its import listens, at this address, and may yet return."""
+    """Its import listens, at this address, and may yet return.
+
+    line: of the module's own file, which has not ended by then; None where another listens.
+    """
 
     address: str
+    line: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why the application cannot be had. needs_loop: it may be had inside a running loop."""
+    """Why the application cannot be had.
+
+    needs_loop: it may be had inside a running loop.
+    serves_at: the line of its module that listened, and with which its import did not end in order.
+    """
 
     error: str
     needs_loop: bool
+    serves_at: int | None = None
 
 
 ANSWERS: Vocabulary[Looks | Listens | Refused] = Vocabulary(
@@ -82,11 +96,15 @@ def look_at(own: OwnApp, python: str = sys.executable) -> Looks:
     """What the application is. Raises StartupFailed with cause and remedy where it cannot be had.
 
     It is imported and made outside a running loop, as gunicorn and a plain start do; once more
-    inside one where it fails for want of it, as under uvicorn.
+    inside one where it fails for want of it, as under uvicorn. A module that starts its own server
+    is imported as far as that.
     """
     answer = _ask(own, python)
     if isinstance(answer, Refused) and answer.needs_loop:
         answer = _ask(replace(own, in_loop=True), python)
+    if isinstance(answer, Refused) and answer.serves_at is not None:
+        before = _ask(replace(own, until=answer.serves_at), python)
+        answer = answer if isinstance(before, Refused) else before
     if isinstance(answer, Refused):
         raise StartupFailed(answer.error)
     return answer
@@ -99,18 +117,22 @@ def _ask(own: OwnApp, python: str) -> Looks | Refused:
 
 
 def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
-    deadline, listens = time.monotonic() + own.ready_s, ""
+    deadline, listens = time.monotonic() + own.ready_s, None
     while True:
         try:
             line = process.line(deadline)
         except TimeoutError:
-            raise _late(own, process.child, listens, process.output) from None
+            if listens is None:
+                raise _late(own, process.child, process.output) from None
+            return _serving(own, process.child, listens, process.output)
         if line is None:
             raise _gone(own, process.child.wait(), process.output)
         message = ANSWERS.from_json(json.loads(line))
+        if isinstance(message, Refused) and listens is not None:
+            return replace(message, serves_at=listens.line)
         if not isinstance(message, Listens):
             return message
-        listens = message.address
+        listens = message
         deadline = min(deadline, time.monotonic() + _AFTER_LISTENING_S)
 
 
@@ -122,21 +144,29 @@ def _gone(own: OwnApp, status: int, output: IO[bytes]) -> StartupFailed:
     )
 
 
-def _late(
-    own: OwnApp, child: subprocess.Popen[bytes], listens: str, output: IO[bytes]
-) -> StartupFailed:
-    """Why there is no answer, by where the process is."""
-    places = _places(own, child, output)
-    where = f"; it is at {places[-1]}" if places else ""
-    if listens:
-        return StartupFailed(
-            f"importing {own.target} starts a server on {listens} and does not return{where}; "
-            'put that under `if __name__ == "__main__":`'
-        )
+def _late(own: OwnApp, child: subprocess.Popen[bytes], output: IO[bytes]) -> StartupFailed:
     return StartupFailed(
-        f"{own.target} was not imported within {own.ready_s:g} s{where}; give it longer by "
-        "--ready-s, or move what takes so long into the application's start-up"
+        f"{own.target} was not imported within {own.ready_s:g} s{_where(own, child, output)}; give "
+        "it longer by --ready-s, or move what takes so long into the application's start-up"
     )
+
+
+def _serving(
+    own: OwnApp, child: subprocess.Popen[bytes], listens: Listens, output: IO[bytes]
+) -> Refused:
+    return Refused(
+        f"importing {own.target} starts a server on {listens.address} and does not "
+        f"return{_where(own, child, output)}; "
+        'put that under `if __name__ == "__main__":`',
+        needs_loop=False,
+        serves_at=listens.line,
+    )
+
+
+def _where(own: OwnApp, child: subprocess.Popen[bytes], output: IO[bytes]) -> str:
+    """The innermost line of the person's own code that its main thread is in."""
+    places = _places(own, child, output)
+    return f"; it is at {places[-1]}" if places else ""
 
 
 def _places(own: OwnApp, child: subprocess.Popen[bytes], output: IO[bytes]) -> list[str]:
@@ -175,9 +205,18 @@ def _looks(own: OwnApp, app: object, made: bool) -> Looks:
         () if framework is None else (framework,),
         made,
         own.in_loop,
-        tuple(notes(app)),
+        (*_left_out(own), *notes(app)),
         tuple(routes(app)),
+        own.until,
     )
+
+
+def _left_out(own: OwnApp) -> Iterator[str]:
+    if own.until is not None:
+        yield (
+            f"its module starts a server of its own in line {own.until}: that statement, and what "
+            "follows it, are left out"
+        )
 
 
 def _main() -> None:
@@ -189,7 +228,8 @@ def _main() -> None:
         if event == "socket.bind" and threading.current_thread() is main_thread:
             address = arguments[1]
             if isinstance(address, tuple) and len(address) >= 2:
-                _say(answers, Listens(f"{address[0] or '*'} port {address[1]}"))
+                line = _importing(str(parse(own.target, Path(own.folder)).file))
+                _say(answers, Listens(f"{address[0] or '*'} port {address[1]}", line))
 
     sys.addaudithook(hook)
     application.prepare(own)
@@ -205,6 +245,16 @@ def _main() -> None:
         _say(answers, Refused(str(error), needs_loop))
     # Whatever it has registered for its exit, or threads that live on, is not asked for.
     os._exit(0)
+
+
+def _importing(file: str) -> int | None:
+    """The line that the import of this file is at; None where it is not under way."""
+    frame, line = inspect.currentframe(), None
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename == file:
+            line = frame.f_lineno
+        frame = frame.f_back
+    return line
 
 
 def _say(answers: int, message: Looks | Listens | Refused) -> None:

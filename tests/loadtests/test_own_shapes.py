@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -274,6 +275,7 @@ FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("src/deep/web.py:app", {}, ASGI),
     ("site.py:app", {}, ASGI),
     ("servers.web:app", {}, ASGI),
+    ("serves:app", {}, AIOHTTP),
 ]
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -294,7 +296,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("raises:app", {}, "importing raises raised KeyError: 'DATABASE_URL' (raises.py, line 2)"),
     ("leaves:app", {}, "importing leaves ended its process (SystemExit: bye); it was imported in"),
     ("dies:app", {}, "ended the process that imported it, exit status 7: out of luck"),
-    ("serves:app", {}, "starts a server on 127.0.0.1 port "),
+    ("serves_within:app", {}, "starts a server on 127.0.0.1 port "),
 ]
 
 
@@ -321,6 +323,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "from web import made\n"
             "app = made()\n"
             "web.run_app(app, host='127.0.0.1', port=0)\n"
+            "app = None\n"
+        ),
+        "serves_within.py": (
+            "from aiohttp import web\n"
+            "from web import made\n"
+            "def main():\n"
+            "    app = made()\n"
+            "    web.run_app(app, host='127.0.0.1', port=0)\n"
+            "main()\n"
         ),
     }
     for name, text in files.items():
@@ -355,6 +366,32 @@ def test_a_shape_is_refused_with_the_remedy(
     with pytest.raises(StartupFailed, match=re.escape(says)) as raised:
         look(folder, target, arguments)
     assert "\n" not in str(raised.value)
+
+
+def test_a_module_that_serves_is_imported_as_far_as_that(tmp_path: Path) -> None:
+    """As the examples of aiohttp are written, whether the address is free or taken; a module of a
+    package, and names that are put off, are as in any import."""
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "pages.py").write_text("kept = True\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (package / "web.py").write_text(
+            "from aiohttp import web\n"
+            "from .pages import kept\n"
+            "async def hello(request: web.Request) -> web.Response:\n"
+            "    assert hello.__annotations__['request'] is web.Request\n"
+            "    return web.json_response(kept)\n"
+            "app = web.Application()\n"
+            "app.router.add_get('/', hello)\n"
+            "if kept:\n"
+            f"    web.run_app(app, host='127.0.0.1', port={port}, reuse_port=False)\n"
+        )
+        own = prepare("shop/web.py:app", tmp_path, ["/"], None, ())
+    assert own.described["requests"]["GET /"]["body_bytes"] == 4
+    (note,) = own.notes
+    assert note.startswith("its module starts a server of its own in line 9: that statement, and")
 
 
 def test_what_needs_a_running_loop_is_made_in_one(folder: Path) -> None:
