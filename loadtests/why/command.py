@@ -159,7 +159,7 @@ def _in_thread(case: str) -> bool:
 
 def _own(own: Own) -> list[Subject]:
     """A person's own application, asked for each request of its scenarios once."""
-    loads = (load for scenario in own.scenarios.values() for load in scenario.loads)
+    loads = [load for scenario in own.scenarios.values() for load in scenario.loads]
     other = next((load for load in loads if load.model.kind not in _REQUESTS), None)
     if other is not None:
         raise HarnessError(

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.results.schema import ROOT
+from loopbench.results.schema import INSTALLED, ROOT
 
 OLDEST_WITH_NAMES = (3, 12)
 """The first Python with trampolines for perf (What's New in Python 3.12)."""
 
-REMEDY = (
-    "Python 3.12 or later, built for perf trampolines, names its functions, and none is here; "
-    "install one (python3.12 and python3.12-venv, or `pyenv install 3.12`), or name it by --python"
+REMEDY = "Python 3.12 or later, built for perf trampolines, names its functions" + (
+    "; install the suite, and what your application needs, for one, as by `pipx install --python "
+    "python3.12 …`"
+    if INSTALLED
+    else ", and none is here; install one (python3.12 and python3.12-venv, or `pyenv install "
+    "3.12`), or name it by --python"
 )
 
 _PROBE = (
@@ -56,7 +59,8 @@ def look_at(path: Path) -> Interpreter | None:
 
 def choose(wanted: str | None) -> Interpreter:
     """The Python of `wanted`, or the first here that names its functions: this one, that of
-    PYTHON, then those in the PATH and under pyenv; without any, this one.
+    PYTHON, then those in the PATH and under pyenv; without any, this one. An installed package is
+    installed for this one alone.
 
     Raises HarnessError where the one that is wanted does not run.
     """
@@ -69,7 +73,9 @@ def choose(wanted: str | None) -> Interpreter:
     own = look_at(Path(sys.executable))
     if own is None:
         raise HarnessError(f"{sys.executable} does not run")
-    candidates = (own, *_others()) if own.named else _others()
+    if own.named or INSTALLED:
+        return own
+    candidates = _others()
     return next((one for one in candidates if one is not None and one.named), own)
 
 

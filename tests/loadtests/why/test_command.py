@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from loopbench.loadtests.cli import cli
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.why.command import DEFAULT_CASES, _subjects
+from loopbench.loadtests.scenarios.custom import Own
+from loopbench.loadtests.scenarios.loads_file import of_paths, of_tables
+from loopbench.loadtests.why import interpreter
+from loopbench.loadtests.why.command import DEFAULT_CASES, _own, _subjects
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.stacks import STACKS
 
 
 def test_cases_that_work_in_threads_come_last() -> None:
@@ -28,6 +35,23 @@ def test_a_stack_that_keeps_none_of_the_cases_is_refused(
     assert "asyncio is not asked for db-total: it is there for what a server" in (
         capsys.readouterr().err
     )
+
+
+def test_each_request_of_an_own_application_is_counted_once() -> None:
+    """Of a path that two scenarios offer, too; what is no request is refused by its name."""
+    paths = {one.name: one for one in of_paths(("/a", "/b"), ())}
+    (subject,) = _own(Own({"own": STACKS["aiohttp"]}, paths, {}))
+    assert len(paths) == 4
+    assert list(subject.cases) == ["GET /a", "GET /b"]
+    (events,) = of_tables("file", {"ticks": {"kind": "stream", "path": "/ticks", "users": 2}})
+    with pytest.raises(HarnessError, match="GET /ticks is offered otherwise"):
+        _own(Own({"own": STACKS["aiohttp"]}, {**paths, "ticks": events}, {}))
+
+
+def test_an_installed_package_serves_with_its_own_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another Python is here that names its functions: nothing is installed for it."""
+    monkeypatch.setattr(interpreter, "INSTALLED", True)
+    assert interpreter.choose(None).path == Path(sys.executable)
 
 
 @pytest.mark.parametrize(
