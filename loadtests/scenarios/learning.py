@@ -177,6 +177,11 @@ def _ask(host: str, port: int, request: Request, before: list[Expected]) -> Expe
             f"{what} had no answer ({type(error).__name__}: {error}); "
             "name a path that ends with an answer"
         ) from error
+    if answer.unpacks_beyond(MOST_BYTES):
+        raise HarnessError(
+            f"the answer to {what} has {len(answer.body):,} bytes that unpack to more than "
+            f"{MOST_BYTES:,}, which would fill the memory of whoever reads it; name another path"
+        )
     # An equal body is kept once, however often it came.
     body = before[0].body if before and before[0].body == answer.body else answer.body
     return Expected(answer.status, answer.content_type, body, answer.allow, learned=True)

@@ -10,6 +10,7 @@ import http.client
 import io
 import socket
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ MOST_BYTES = 64 * 1024 * 1024
 """Of one answer. The largest of the contract has 16 MiB."""
 
 _PIECE = 65536
+_ZLIB = ("gzip", "x-gzip", "deflate")
+_ANY_HEADER = zlib.MAX_WBITS | 32
+"""For zlib: see from the first bytes whether they are of gzip or of zlib."""
 
 
 class Unbounded(Exception):
@@ -30,6 +34,7 @@ class Unbounded(Exception):
 class Answer:
     """One answer, with the headers that a Case can demand, and what a person is told of it.
 
+    encoding: how its body is packed, as its Content-Encoding says.
     body: the bytes on the wire, not decompressed.
     """
 
@@ -37,7 +42,24 @@ class Answer:
     content_type: str | None
     allow: str | None
     location: str | None
+    encoding: str | None
     body: bytes
+
+    def unpacks_beyond(self, most_bytes: int) -> bool:
+        """Whether the body is packed by gzip or deflate, and unpacks to more than so many bytes.
+        It is unpacked no further than that, and nothing of it is kept."""
+        if (self.encoding or "").strip().lower() not in _ZLIB:
+            return False
+        unpacker, rest, left = zlib.decompressobj(_ANY_HEADER), self.body, most_bytes
+        try:
+            while rest and left >= 0:
+                left -= len(unpacker.decompress(rest, _PIECE))
+                rest = unpacker.unconsumed_tail
+                if unpacker.eof:  # a file of gzip may have several members
+                    rest, unpacker = unpacker.unused_data, zlib.decompressobj(_ANY_HEADER)
+        except zlib.error:
+            return False  # it is not what it says; its bytes are compared as they are
+        return left < 0
 
 
 def ask(
@@ -71,6 +93,7 @@ def ask(
                 answer.getheader("Content-Type"),
                 answer.getheader("Allow"),
                 answer.getheader("Location"),
+                answer.getheader("Content-Encoding"),
                 body,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from tests.loadtests.benches import SHORT, Bench, codes, ended
 from tests.servers.processes import ROOT, needs_proc
 
 PAGES = """
-import asyncio, time
+import asyncio, gzip, time
 from aiohttp import MultipartWriter, web
 
 asked, full = 0, False
@@ -90,9 +91,22 @@ async def methods(request):
     return web.Response(headers={"Allow": ", ".join(names)})
 
 
+def packed(mib):
+    return gzip.compress(bytes(1048576), 1, mtime=0) * mib
+
+
+async def bomb(request):
+    return web.Response(body=packed(17), headers={"Content-Encoding": "gzip"})
+
+
+async def small(request):
+    return web.Response(body=packed(1), headers={"Content-Encoding": "gzip"})
+
+
 app = web.Application()
 app.router.add_options("/methods", methods)
-for handler in (counted, later_fails, oops, private, moved, leaks, events, parts):
+handlers = counted, later_fails, oops, private, moved, leaks, events, parts, bomb, small
+for handler in handlers:
     app.router.add_get(f"/{handler.__name__}", handler)
 """
 
@@ -161,6 +175,17 @@ def test_an_answer_without_end_is_refused(pages: Path) -> None:
     """Server-sent events arrive in time, one by one, and never end."""
     text = refusal(pages, "/events")
     assert text.startswith("the answer to GET /events did not end within 8 s (")
+
+
+def test_an_answer_that_unpacks_to_too_much_is_refused(pages: Path) -> None:
+    """However few bytes it has on the wire; one that unpacks to little is held to its bytes."""
+    text = refusal(pages, "/bomb")
+    assert re.fullmatch(
+        r"the answer to GET /bomb has \d\d,\d{3} bytes that unpack to more than 16,777,216, .*",
+        text,
+    )
+    own = prepare("pages:app", pages, ["/small"], None, ())
+    assert own.described["requests"]["GET /small"]["checked"] == "status and every byte"
 
 
 def test_no_correct_answer_is_no_success(pages: Path) -> None:
