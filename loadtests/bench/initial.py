@@ -43,6 +43,27 @@ app = {app}
 # Beside them: method, headers, body; check = "status" where the answer changes now and then.
 """
 
+_OTHERS = """
+# Other kinds of load, to be taken out of the comment.
+#
+# [loads.reading]
+# path = ["/", "/news"]
+# users = 32
+# think_s = [0.2, 2]     # seconds that a user waits after an answer; or one number
+#
+# [loads.events]
+# kind = "stream"        # an answer that need not end: time to the first event, events a second
+# path = "/events"
+# events = "sse"         # or "lines": an event a line
+# users = 20
+#
+# [loads.messages]
+# kind = "echo"          # a WebSocket that sends each message back
+# path = "/ws"
+# message_bytes = 32
+# users = 1
+"""
+
 
 @click.command()
 @click.argument("app", metavar="MODULE:NAME")
@@ -93,4 +114,4 @@ def _text(app: str, servers: list[str], paths: list[str]) -> str:
         sign = "" if number < _MOST else "# "
         lines = (f"[loads.{name}]", f"path = {json.dumps(path)}", "users = 32")
         text += "\n" + "".join(f"{sign}{line}\n" for line in lines)
-    return text
+    return text + _OTHERS

@@ -7,16 +7,19 @@ import http.client
 import json
 import re
 import shlex
+import tomllib
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from loopbench.loadtests.bench.environment import shown_command
+from loopbench.loadtests.bench.initial import _text
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.learning import learn
-from loopbench.loadtests.scenarios.loads_file import USERS, of_file, of_paths
+from loopbench.loadtests.scenarios.loads_file import KINDS, USERS, of_file, of_paths, of_tables
+from loopbench.loadtests.scenarios.models import Echo, Stream
 from loopbench.loadtests.scenarios.table import Closed, Open
 from loopbench.results.schema import FAILURES, STALLS, THREADS, Cause, Code, read_table
 from loopbench.servers.contract.http import Request
@@ -417,6 +420,23 @@ def test_a_file_says_what_is_sent(tmp_path: Path) -> None:
     assert load.model == Closed(3)
     assert [load.name for load in several.loads] == ["x-1", "x-1-2"]
     assert several.loads[0].model == Open(5.0, 128)
+
+
+def test_every_kind_of_load_stands_in_what_init_writes() -> None:
+    """As comments that are loads once they are taken out."""
+    text = _text("shop:app", ["aiohttp"], ["/hello"])
+    assert {one.name for one in of_tables("as written", tomllib.loads(text)["loads"])} == {"hello"}
+    begin, others = text.split("# Other kinds of load, to be taken out of the comment.\n")
+    loads = tomllib.loads(begin + re.sub("^# ?", "", others, flags=re.MULTILINE))["loads"]
+    written = {one.name: one.loads[0].model for one in of_tables("taken out", loads)}
+    models: dict[str, object] = {
+        "hello": Closed(32),
+        "reading": Closed(32, think_min_s=0.2, think_max_s=2),
+        "events": Stream(20, "sse"),
+        "messages": Echo(1, 32),
+    }
+    assert written == models
+    assert {table.get("kind", "requests") for table in loads.values()} == set(KINDS)
 
 
 def test_paths_have_names_of_their_own() -> None:

@@ -276,6 +276,7 @@ FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("site.py:app", {}, ASGI),
     ("servers.web:app", {}, ASGI),
     ("serves:app", {}, AIOHTTP),
+    ("configured:app", {}, ASGI),
 ]
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -312,6 +313,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "src/deep/__init__.py": "",
         "src/deep/web.py": "from deep import __name__\nfrom bare import plain as app\n",
         "site.py": app,
+        ".env": "SECRET=of the shop\n",
+        "configured.py": (
+            "import os\n"
+            "from pathlib import Path\n"
+            "for file in (Path('.env'), Path(__file__).parent / '.env'):\n"
+            "    name, _, value = file.read_text().strip().partition('=')\n"
+            "    os.environ[name] = value\n"
+            "assert os.environ['SECRET'] == 'of the shop'\n" + app
+        ),
         "queue.py": "raise RuntimeError('not the standard library')\n",
         "servers/__init__.py": "",
         "servers/web.py": app,
