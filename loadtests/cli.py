@@ -336,7 +336,7 @@ def bench(
     try:
         _show(outcome)
     except KeyboardInterrupt:
-        again = shlex.join(["python", "-m", "results", "report", str(outcome.folder)])
+        again = shlex.join(["python", "-m", *_SHOW, str(outcome.folder)])
         interrupted(f"interrupted; all rows are there; the report is made by: {again}")
 
 
@@ -360,9 +360,13 @@ def _seed(seed: int | None, folder: Path, resume: bool) -> int:
     return secrets.randbelow(2**31)
 
 
+_SHOW = ("results", "show", "--report", "--update")
+"""What a bench ends with: the table, and the files that are made from its rows."""
+
+
 def _show(outcome: Outcome) -> None:
     """Table and report, made by the reading half from the folder alone."""
-    command = own_modules.command("results", "show", "--report", str(outcome.folder))
+    command = own_modules.command(*_SHOW, str(outcome.folder))
     shown = subprocess.run(command, env=own_modules.environment())
     if outcome.loaded_share is not None:
         click.echo(f"{outcome.loaded_share:.0%} of the time was warm-up and measurement.", err=True)

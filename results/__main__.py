@@ -89,6 +89,11 @@ for command in (*REGRESSION_COMMANDS, why):
     help="Show only this one, or those of a pattern (repeatable).",
 )
 @click.option("--report", "reported", is_flag=True, help="Write the report too, of everything.")
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Write summary.csv and datapackage.json into the folder anew, of everything.",
+)
 @AS_JSON
 def show(
     run: Path | None,
@@ -97,21 +102,18 @@ def show(
     intervals: bool,
     scenarios: tuple[str, ...],
     reported: bool,
+    update: bool,
     as_json: bool,
 ) -> None:
     """Print who is faster, by how much and how sure that is, a line a scenario.
 
-    Brings summary.csv and datapackage.json of the folder up to date.
+    No file of the folder is changed, except those that --report and --update are about.
     """
     from loopbench.results.terminal import brief, documents, table
 
     path = _chosen(run)
     whole = loaded = _load(path)
     summaries = _summaries(loaded, reference)
-    try:
-        _bring_up_to_date(path, summaries)
-    except OSError as error:
-        click.echo(f"note: summary.csv was not brought up to date: {error.strerror}", err=True)
     if scenarios:
         try:
             loaded = folders.only(loaded, scenarios)
@@ -126,6 +128,8 @@ def show(
     else:
         short = brief.brief(loaded, summaries, counts_of(path, []))
         _print(lambda console: brief.render(short, path, console))
+    if update:
+        _update(path, _summaries(whole, reference))
     if reported:
         click.echo(_report(whole, _summaries(whole, None), None))
 
@@ -139,28 +143,21 @@ def show(
     help="Write only that one, and print its path.",
 )
 def report(run: Path | None, wanted: str | None) -> None:
-    """Write report.html and report.md into the folder, and print where the page is.
-
-    Brings summary.csv and datapackage.json of the folder up to date too.
-    """
-    path = _chosen(run)
-    loaded = _load(path)
-    summaries = _summaries(loaded, None)
-    page = _report(loaded, summaries, wanted)
-    try:
-        _bring_up_to_date(path, summaries)
-    except OSError as error:
-        raise ResultsError(f"cannot write into {path}: {error.strerror}") from error
-    click.echo(page)
+    """Write report.html and report.md into the folder, and print where the page is."""
+    loaded = _load(_chosen(run))
+    click.echo(_report(loaded, _summaries(loaded, None), wanted))
 
 
-def _bring_up_to_date(path: Path, summaries: Summaries) -> None:
-    """Write what a folder holds besides what was measured. Raises OSError."""
+def _update(path: Path, summaries: Summaries) -> None:
+    """Write the tables that are made from what was measured. Raises ResultsError."""
     from loopbench.results.folder import datapackage
     from loopbench.results.stats import summary_table
 
-    summary_table.write(path, summaries)
-    datapackage.write(path)
+    try:
+        summary_table.write(path, summaries)
+        datapackage.write(path)
+    except OSError as error:
+        raise ResultsError(f"cannot write into {path}: {error.strerror}") from error
 
 
 def _report(loaded: folders.Folder, summaries: Summaries, wanted: str | None) -> str:

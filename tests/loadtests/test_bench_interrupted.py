@@ -129,6 +129,6 @@ def test_interrupted_while_the_report_is_made_all_rows_are_there(tmp_path: Path)
         last = bench.errors.splitlines()[-1]
         assert last == (
             "interrupted; all rows are there; the report is made by: "
-            f"python -m results report {tmp_path / 'run'}"
+            f"python -m results show --report --update {tmp_path / 'run'}"
         )
         assert len(bench.rows()) == 1

@@ -15,8 +15,10 @@ from loopbench.loadtests.cli import DEFAULT_SCENARIOS
 from loopbench.loadtests.cli import cli as loadtests
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.__main__ import cli
+from loopbench.results.folder.folder import load
 from loopbench.results.schema import BEHAVIOUR, FINDINGS, ROOT, TRIALS, WARNING_SEPARATOR, Row
 from loopbench.results.schema.json_forms import FORMS
+from loopbench.results.stats import summary, summary_table
 from loopbench.servers.__main__ import cli as servers
 from loopbench.servers.stacks import STACKS
 from tests.results import golden
@@ -44,6 +46,7 @@ def printed(*words: str, of: Group = cli, status: int = 0) -> dict[str, object]:
 
 def test_show_has_the_rows_of_summary_csv(folder: Path) -> None:
     """The same cells in the same order; Warnings are a list, a blank cell is null."""
+    summary_table.write(folder, summary.summarise(load(folder)))
     document = printed("show", folder.name)
     assert document["schema"] == "loopbench.show/1"
     assert (document["reference"], document["yardstick"]) == ("aiohttp", "asyncio")

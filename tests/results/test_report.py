@@ -340,7 +340,6 @@ def test_the_command_prints_what_it_wrote(folder: Path) -> None:
     done = _report("known", cwd=folder.parent)
     assert (done.returncode, done.stdout) == (0, "known/report.html\n"), done.stderr
     assert (folder / "report.md").read_text(encoding="utf-8").startswith("# Report of known")
-    assert (folder / "summary.csv").is_file()
     assert {path.name for path in folder.iterdir() if path.name.startswith(".")} == set()
 
 
