@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from loopbench.results.report.blocks import Code, Drawing, Key, Link, Panel, Table
+from loopbench.results.report.blocks import Code, Drawing, Key, Link, Panel, Span, Table, Words
 from loopbench.results.report.charts import style, svg
 from loopbench.results.report.document import Document
 
@@ -45,6 +45,7 @@ def render(document: Document) -> str:
         "swatch": _swatch,
         "columns": _columns,
         "next_number": lambda: next(numbers),
+        "about": _about(document),
     }
     rules, script = _styles(), _text("page.js")
     return environment.get_template("page.html").render(
@@ -54,6 +55,29 @@ def render(document: Document) -> str:
         script=Markup(script),
         hatches=Markup(svg.HATCHES),
     )
+
+
+def _about(document: Document) -> Callable[[Words], Markup]:
+    """What gives a sentence its attribute: which stacks (s) and scenarios (k) of the page it names,
+    by their places, so that it is hidden with them. A name inside a longer one does not count."""
+    stacks = {key.text: f"s{place}" for place, key in enumerate(document.stacks)}
+    places = {name: f"k{place}" for place, name in enumerate(document.scenarios)} | stacks
+    longest_first = sorted(filter(None, places), key=len, reverse=True)
+    names = "|".join(map(re.escape, longest_first))
+    found = re.compile(rf"(?<![\w./-])(?:{names})(?![\w-]|\.\w)")
+
+    def about(words: Words) -> Markup:
+        texts = (span if isinstance(span, str) else span.text for span in words if _speaks(span))
+        text = " ".join(texts)
+        named = dict.fromkeys(places[name] for name in found.findall(text)) if names else {}
+        return Markup(f' data-about="{" ".join(named)}"') if named else Markup("")
+
+    return about
+
+
+def _speaks(span: Span) -> bool:
+    """Whether a name in it is what the sentence is about: a command may name any."""
+    return not isinstance(span, Code) or " " not in span.text
 
 
 def policy(rules: str, script: str) -> str:

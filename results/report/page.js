@@ -138,29 +138,46 @@ const closeUp = svg => {
   svg.setAttribute('viewBox', `0 0 360 ${Math.max(y, 1)}`);
   svg.parentElement.hidden = y === top;
 };
-/* Sentences are not made anew: where something is hidden, a line beside them says what they are about. */
-const sentences = all('main > section').filter(section =>
-  all(':scope > p:not(.caption), :scope > ul > li, :scope > ol > li', section).some(one =>
-    [...stacks, ...scenarios].some(name => one.textContent.includes(name))));
-const scopes = sentences.map(section => {
+/* A sentence that names what is hidden is hidden with it; a line says how many in this section are. */
+const sentences = all('[data-about]').map(element => ({
+  element,
+  section: element.closest('section'),
+  question: element.closest('.questions > li'),
+  about: element.dataset.about.split(' ').map(name => [name[0], Number(name.slice(1))]),
+}));
+const scopes = new Map();
+for (const { section } of sentences) {
+  if (scopes.has(section)) continue;
   const line = made('p', { className: 'scope', hidden: true });
+  if (!scopes.size) line.setAttribute('role', 'status');
   section.querySelector('h2').after(line);
-  return line;
-});
-if (scopes.length) scopes[0].setAttribute('role', 'status');
-const hiddenOf = (kind, noun) => {
-  const count = known[kind].size - wanted[kind].size;
-  return count ? `${count} of ${known[kind].size} ${noun}` : '';
-};
-const tellScope = () => {
-  const hidden = [hiddenOf('stack', 'stacks'), hiddenOf('scenario', 'scenarios')].filter(Boolean);
-  for (const line of scopes) {
-    line.hidden = !hidden.length;
-    line.textContent = `The sentences here are about all stacks and scenarios of the run. Tables and pictures leave out ${hidden.join(' and ')}.`;
+  scopes.set(section, line);
+}
+const unanswered = new Map();
+for (const { question } of sentences) {
+  if (!question || unanswered.has(question)) continue;
+  const words = made('span', { className: 'left-out', hidden: true }, ' The answer names what is hidden.');
+  question.querySelector('strong').after(words);
+  unanswered.set(question, words);
+}
+const isNamed = ([kind, place]) => kind === 's' ? shows('stack', stacks[place]) : shows('scenario', scenarios[place]);
+const speak = () => {
+  const left = new Map();
+  for (const { element, section, about } of sentences) {
+    element.hidden = !about.every(isNamed);
+    if (element.hidden) left.set(section, (left.get(section) || 0) + 1);
   }
+  scopes.forEach((line, section) => {
+    const count = left.get(section) || 0;
+    line.hidden = !count;
+    line.textContent = count ? `Left out here: ${count === 1 ? '1 sentence that names' : `${count} sentences that name`} what is hidden.` : '';
+  });
+  unanswered.forEach((words, question) => {
+    words.hidden = all('[data-answer]', question).some(line => !line.hidden);
+  });
 };
 const show = () => {
-  tellScope();
+  speak();
   for (const svg of svgs) {
     if (svg.classList.contains('rows')) closeUp(svg);
     for (const course of all('.course[data-s]', svg)) {

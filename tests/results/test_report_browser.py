@@ -305,27 +305,59 @@ def test_a_copied_address_restores_the_view(page: Page, file: Path) -> None:
     assert page.value("location.hash") in ("", "#")
 
 
+SENTENCES = """[...document.querySelectorAll('main section > p, main section > ul > li,'
+    + ' .questions span, .questions > li > ul > li')
+  ].filter(one => !one.matches('.caption, .scope, .left-out, #missing *')).map(one => {
+  const said = one.cloneNode(true);
+  said.querySelectorAll('code').forEach(code => code.textContent.includes(' ') && code.remove());
+  return [said.textContent.trim(), one.checkVisibility()];
+})"""
+"""Without commands, which may name any stack."""
+
 SCOPES = """[...document.querySelectorAll('.scope')].map(
   line => [line.parentElement.id, line.hidden ? '' : line.textContent])"""
 
 
-def test_sentences_say_what_they_are_about(page: Page, file: Path) -> None:
-    """They are not made anew. Where something is hidden, a line stands beside those that name
-    stacks or scenarios, the headline and the questions among them; else there is none."""
+def test_a_sentence_that_names_what_is_hidden_is_hidden(page: Page, file: Path) -> None:
+    """With the stack or scenario that it names; a name inside a longer one is another. A line
+    says how many sentences of the section are left out; all are there again when asked for."""
     page.open(file, DESK)
+    assert all(visible for _, visible in page.value(SENTENCES))
     assert {text for _, text in page.value(SCOPES)} == {""}
-    page.open(file, DESK, fragment="#stack=aiohttp")
-    told = dict(page.value(SCOPES))
-    assert {"answer", "questions", "warnings"} <= told.keys()
-    (line,) = set(told.values())
-    assert line == (
-        "The sentences here are about all stacks and scenarios of the run. Tables and pictures "
-        "leave out 2 of 3 stacks."
-    )
+
+    page.open(file, DESK, fragment="#stack=asyncio&stack=aiohttp")
+    told = page.value(SENTENCES)
+    named = [visible for text, visible in told if "quart-hypercorn" in text]
+    others = [visible for text, visible in told if "quart-hypercorn" not in text]
+    assert len(named) > 5
+    assert not any(named)
+    assert len(others) > 5
+    assert all(others)
+    scopes = dict(page.value(SCOPES))
+    count = page.value("document.querySelectorAll('#answer [data-about][hidden]').length")
+    assert scopes["answer"] == f"Left out here: {count} sentences that name what is hidden."
+
+    page.open(file, DESK, fragment="#scenario=async-32")
+    told = page.value(SENTENCES)
+    visible = [text for text, shown in told if shown]
+    assert any("in async-32" in text for text in visible)
+    assert any(" sync-32" in text for text, shown in told if not shown)
+    assert not any(" sync-32" in text for text in visible)
+
     _focus(page, '#choice button[type="reset"]')
     page.press("Enter", "\r")
-    assert {text for _, text in page.value(SCOPES)} == {""}
+    assert all(visible for _, visible in page.value(SENTENCES))
     _nothing_wrong(page, file)
+
+
+def test_a_question_whose_answer_is_hidden_says_so(page: Page, file: Path) -> None:
+    """The question stays, with a word in the answer's place."""
+    page.open(file, DESK, fragment="#stack=asyncio")
+    first = "document.querySelector('.questions > li')"
+    assert page.value(f"{first}.innerText").split("\n")[0] == (
+        "How much faster is one than the other, and at what? The answer names what is hidden. More"
+    )
+    assert page.value(f"{first}.querySelectorAll('[data-answer]:not([hidden])').length") == 0
 
 
 def test_a_link_to_a_section_keeps_the_view(page: Page, file: Path) -> None:
