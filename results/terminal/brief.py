@@ -8,8 +8,9 @@ Everything else that was measured is in the long table (`show --wide`).
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -129,7 +130,7 @@ def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> 
         if not summaries.facts[where].measured:
             continue
         metric = ANSWERS.get(models[-1], "throughput_rps")
-        shown = next((one for one in formatting.SHOWN if _names(one, metric, models[-1])), None)
+        shown = next((one for one in formatting.SHOWN if _is_shown(one, metric, models[-1])), None)
         measure = formatting.label(metric, shown.label if shown else None)
         title = summaries.names[where]
         for stack in contenders:
@@ -150,7 +151,7 @@ def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> 
         yield from (line for line in lines if line.measure == measure)
 
 
-def _names(shown: formatting.Shown, metric: str, model: str) -> bool:
+def _is_shown(shown: formatting.Shown, metric: str, model: str) -> bool:
     return shown.metric == metric and model in shown.models
 
 
@@ -177,7 +178,15 @@ def _line(
         "" if one is None or one.ratio is None else formatting.ratio(one.ratio),
         "" if cpu is None or cpu.ratio is None else formatting.ratio(cpu.ratio),
         _verdict(metric, one),
-        "".join(dict.fromkeys(marks(found, cell) for cell in dict.fromkeys(cells))),
+        _marks(found, cells),
+    )
+
+
+def _marks(found: tuple[Note, ...], cells: list[Cell]) -> str:
+    """The marks of both Cells, each once, in the order of the notes."""
+    of_each = [marks(found, cell) for cell in cells]
+    return "".join(
+        note.mark for note in found if note.marked and any(note.mark in some for some in of_each)
     )
 
 
@@ -276,48 +285,75 @@ def render(page: Brief, path: Path, console: Console) -> None:
 class _Column:
     """A column of one measure.
 
-    spared: in which order columns are left out where the terminal is too narrow, 1 first;
-    0: never.
+    title: in lines. spared: in which order columns are left out where the terminal is too narrow,
+    1 first; 0: never. named: it holds names, which may be shortened.
     """
 
-    title: str
+    title: tuple[str, ...]
     cells: tuple[str, ...]
     justify: Literal["left", "right"] = "left"
     spared: int = 0
+    named: bool = False
 
     @property
     def width(self) -> int:
         """Of its widest cell, and the gap behind it."""
-        return max(map(len, (self.title, *self.cells))) + _GAP
+        return max(map(len, (*self.title, *self.cells))) + _GAP
 
 
-def _columns(page: Brief, measure: str, lines: list[Line], *, several: bool) -> list[_Column]:
-    """several: contenders, each with a line of its own."""
-    rows = list(_with_reference(page, lines) if several else lines)
-    titles = [line.title for line in rows]
-    firsts = [
-        "" if one == before else one for one, before in zip(titles, ["", *titles], strict=False)
-    ]
+def _broken(title: str, cells: tuple[str, ...]) -> tuple[str, ...]:
+    """A title in lines, broken after its hyphens and blanks, that need little more room than the
+    cells below it."""
+    pieces = re.findall(r"[^-\s]+-?", title)
+    width = max(map(len, (*pieces, *cells)), default=1)
+    return tuple(textwrap.wrap(title, width)) or (title,)
+
+
+def _columns(
+    page: Brief, measure: str, lines: list[Line], *, several: bool, narrow: bool
+) -> list[_Column]:
+    """several: contenders, each with a line of its own. narrow: scenarios stand in lines of their
+    own above their stacks, and long titles in several lines."""
+    rows = list(_with_reference(page, lines, titled=narrow) if several else lines)
     figures = tuple(line.figure for line in rows)
+    references = tuple(line.reference for line in rows)
+
+    def titled(title: str, cells: tuple[str, ...]) -> tuple[str, ...]:
+        return _broken(title, cells) if narrow else (title,)
+
     columns = [
-        _Column(_subject(measure) if several else measure, tuple(firsts)),
+        *_names(measure, rows, several=several, narrow=narrow),
         *(
-            [
-                _Column("stack", tuple(line.stack for line in rows)),
-                _Column(measure, figures, "right"),
-            ]
+            [_Column(titled(measure, figures), figures, "right")]
             if several
             else [
-                _Column(page.reference, tuple(line.reference for line in rows), "right"),
-                _Column(rows[0].stack, figures, "right"),
+                _Column(titled(page.reference, references), references, "right"),
+                _Column(titled(rows[0].stack, figures), figures, "right"),
             ]
         ),
-        _Column("ratio", tuple(line.ratio for line in rows)),
-        _Column("CPU a request", tuple(line.cpu for line in rows), spared=1),
-        _Column("", tuple(line.verdict for line in rows), spared=2),
-        _Column("", tuple(line.marks for line in rows)),
+        _Column(("ratio",), tuple(line.ratio for line in rows)),
+        _Column(("CPU a request",), tuple(line.cpu for line in rows), spared=1),
+        _Column(("",), tuple(line.verdict for line in rows), spared=2),
+        _Column(("",), tuple(line.marks for line in rows)),
     ]
     return [column for column in columns if any(column.cells)]
+
+
+def _names(measure: str, rows: list[Line], *, several: bool, narrow: bool) -> Iterator[_Column]:
+    """What each line is about: scenario, and stack where there are several."""
+    title = (_subject(measure) if several else measure,)
+    stacks = tuple(line.stack for line in rows)
+    if several and narrow:
+        places = tuple(f"  {line.stack}" if line.stack else line.title for line in rows)
+        yield _Column(title, places, named=True)
+        return
+    titles = [line.title for line in rows]
+    firsts = (
+        "" if one == before else one for one, before in zip(titles, ["", *titles], strict=False)
+    )
+    yield _Column(title, tuple(firsts), named=True)
+    if several:
+        yield _Column(("stack",), stacks, named=True)
 
 
 def _subject(measure: str) -> str:
@@ -325,28 +361,69 @@ def _subject(measure: str) -> str:
     return "request" if measure == INSTRUCTIONS else "scenario"
 
 
-def _with_reference(page: Brief, lines: list[Line]) -> Iterator[Line]:
-    """Before the contenders of each scenario a line with the reference's own figure."""
+def _with_reference(page: Brief, lines: list[Line], *, titled: bool) -> Iterator[Line]:
+    """Before the contenders of each scenario a line with the reference's own figure. titled:
+    before these a line with the scenario alone."""
     for title, some in groupby(lines, lambda line: line.title):
         contenders = list(some)
-        if page.reference:
-            first, to = contenders[0], page.reference
+        first, to = contenders[0], page.reference
+        if titled:
+            yield Line(first.measure, title, "", "", "", "", "", "")
+        if to:
             yield Line(first.measure, title, to, "", first.reference, "", "", "")
         yield from contenders
 
 
+LEAST_NAME = 12
+"""A name is not shortened further than to this."""
+
+
+def _shortened(name: str, width: int) -> str:
+    """A name of no more characters than that: its beginning, an ellipsis and its end."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[len(name) - end :]}"
+
+
+def _excess(columns: list[_Column], width: int) -> int:
+    return sum(column.width for column in columns) - _GAP - width
+
+
+def _fitted(columns: list[_Column], width: int) -> list[_Column]:
+    """As many of them as the terminal has room for; then names are shortened, figures never."""
+    kept = list(columns)
+    while _excess(kept, width) > 0 and any(column.spared for column in kept):
+        spare = [column for column in kept if column.spared]
+        kept.remove(min(spare, key=lambda column: column.spared))
+    for place, column in enumerate(kept):
+        excess = _excess(kept, width)
+        if column.named and excess > 0:
+            most = max(LEAST_NAME, column.width - _GAP - excess)
+            kept[place] = replace(
+                column, cells=tuple(_shortened(cell, most) for cell in column.cells)
+            )
+    return kept
+
+
+def _worth(columns: list[_Column], width: int) -> tuple[int, int, bool]:
+    """By what one form is better than another: that it fits, then how many of the columns that
+    can be spared it has, then that its names are whole."""
+    whole = not any("…" in cell for column in columns for cell in column.cells)
+    return -max(0, _excess(columns, width)), sum(bool(one.spared) for one in columns), whole
+
+
 def _grid(page: Brief, measure: str, lines: list[Line], width: int, *, several: bool) -> Table:
-    """One measure's lines, with as many columns as the terminal has room for."""
-    columns = _columns(page, measure, lines, several=several)
-    while sum(column.width for column in columns) - _GAP > width:
-        spare = [column for column in columns if column.spared]
-        if not spare:
-            break
-        columns.remove(min(spare, key=lambda column: column.spared))
+    """One measure's lines, in a form that the terminal has room for."""
+    forms = [
+        _fitted(_columns(page, measure, lines, several=several, narrow=narrow), width)
+        for narrow in (False, True)
+    ]
+    columns = max(forms, key=lambda form: _worth(form, width))
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=True)
     for column in columns:
-        title = Text(formatting.plain(column.title), style="bold")
-        table.add_column(title, overflow="fold", justify=column.justify)
+        title = Text("\n".join(map(formatting.plain, column.title)), style="bold")
+        table.add_column(title, overflow="fold", justify=column.justify, vertical="bottom")
     for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(formatting.plain(cell)) for cell in cells))
     return table

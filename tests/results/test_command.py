@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,6 +91,28 @@ def test_show_of_many_stacks(
     assert (said.status, said.err) == (0, "")
     assert max(map(len, said.out.splitlines())) <= 80
     generated(HERE / "golden_brief_many.txt", said.out)
+
+
+def test_no_figure_is_cut_where_the_terminal_is_narrow(
+    monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """Titles are broken and scenarios stand above their stacks, so that 80 columns show what 100
+    do; then columns are left out, then names shortened. Each line stays one line."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    tables = {}
+    for columns in (100, 80, 66, 50):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        said = command("show", str(schema.ROOT / "results" / "reference" / "stacks"))
+        lines = said.out.partition("\n\n")[2].partition("x: ratio to")[0].splitlines()
+        table = [line for line in lines if re.search(r" \d[\d,.]+(  |$)", line)]
+        assert max(map(len, table)) <= columns
+        figure = re.compile(r" (\d[\d,.]+x?(?: ±[\d.]+%)?)(?=  |$)")
+        tables[columns] = [figure.findall(row) for row in table]
+    assert len(tables[100]) > 20
+    assert tables[80] == tables[100]
+    for narrow in (66, 50):
+        # The ratio of CPU time goes first.
+        assert tables[narrow] == [row[:2] for row in tables[100]]
 
 
 @pytest.mark.parametrize(
