@@ -53,6 +53,10 @@ def _questions(document: Document) -> Iterator[str]:
         first, *others = map(_words, question.lines)
         if not others:
             yield f"{number}. **{question.text}** {first}{more}"
+            if question.table is not None:
+                yield ""
+                yield from (f"   {line}".rstrip() for line in _table(question.table))
+                yield ""
             continue
         yield f"{number}. **{question.text}**{more}"
         yield from (f"   - {line}" for line in (first, *others))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -54,13 +55,13 @@ def row(split: Split) -> Cells:
         formatting.digits(split.base),
         formatting.digits(split.other),
         difference(split),
-        _share(split),
+        share(split),
         "" if split.ratio is None else formatting.ratio(split.ratio, interval=True),
         str(split.n),
     )
 
 
-def _share(found: Split | Counted) -> str:
+def share(found: Split | Counted) -> str:
     """The framework's part of the whole; of other pairs there is no whole."""
     if found.pair.kind != FRAMEWORK or not found.other:
         return ""
@@ -97,7 +98,7 @@ def counted_row(counted: Counted) -> Cells:
         formatting.digits(counted.other),
         formatting.digits(counted.difference),
         formatting.digits(counted.reach),
-        _share(counted),
+        share(counted),
     )
 
 
@@ -131,7 +132,16 @@ _NAMES = 3
 
 
 def _aligned(rows: Iterable[Cells]) -> Iterator[str]:
-    every = list(rows)
+    """The first row in lines, since titles are longer than what is below them."""
+    header, *figures = rows
+    columns = list(zip(*figures, strict=True))
+    wrapped = [
+        textwrap.wrap(title, max(1, *map(len, (*title.split(), *column))), break_on_hyphens=False)
+        for title, column in zip(header, columns, strict=True)
+    ]
+    depth = max(map(len, wrapped))
+    titles = zip(*([*[""] * (depth - len(some)), *some] for some in wrapped), strict=True)
+    every = [*titles, *figures]
     widths = [max(map(len, column)) for column in zip(*every, strict=True)]
     for cells in every:
         padded = (

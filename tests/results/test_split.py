@@ -10,8 +10,10 @@ import pytest
 
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.tables import Problem
+from loopbench.results.report import html, markdown
 from loopbench.results.report.blocks import Plot, Table
 from loopbench.results.report.data import gather
+from loopbench.results.report.document import document
 from loopbench.results.report.sections import framework_split as section
 from loopbench.results.stats import framework_split
 from loopbench.results.stats.framework_split import Counted, Pair, Split
@@ -135,3 +137,18 @@ def _command(folder: Path) -> subprocess.CompletedProcess[str]:
         timeout=240,
         check=False,
     )
+
+
+def test_many_stacks_are_answered_in_a_table(folder: Path) -> None:
+    """A clause with the ends of the range, and a row a stack, on the page and in Markdown."""
+    loaded = folders.load(folder)
+    report = document(loaded, summarise(loaded))
+    cores = report.questions[13]
+    assert cores.table is not None
+    assert cores.table.header == ("stack", "cores")
+    assert ("full-h", "2.50") in cores.table.rows
+    assert len(cores.table.rows) == 7
+    assert "0.300 (own) to 3.00 cores (full-u): for 10,000" in str(cores.lines[0][0])
+    assert len(cores.lines) == 1
+    assert "   | full-h | 2.50 |" in markdown.render(report).splitlines()
+    assert "Cores for 10,000 requests/s of async-32" in html.render(report)

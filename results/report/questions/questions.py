@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.results.folder.scenarios import Where
-from loopbench.results.report.blocks import Words, words
+from loopbench.results.report.blocks import Table, Words, words
 from loopbench.results.report.data import Material
+from loopbench.results.report.questions import many
 from loopbench.results.report.questions.behaviour import Asks, told
 from loopbench.results.report.sections import framework_split, pressure
 from loopbench.results.report.sections.answer import P99, beside, blocked
@@ -26,12 +27,13 @@ Answer = Callable[[Material], list[str]]
 @dataclass(frozen=True, slots=True)
 class Question:
     """anchor: the section that holds more. measured_by: what to do where rows are missing, our
-    own wording."""
+    own wording. many: the answer about many stacks, in place of a clause for each."""
 
     text: str
     answer: Answer
     anchor: str
     measured_by: str
+    many: many.Tabled = many.none
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,15 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question with its answer, a line a clause, or with the command that would measure it."""
+    """A question with its answer, a line a clause, or with the command that would measure it.
+
+    table: a row a stack, where there are many.
+    """
 
     text: str
     lines: tuple[Words, ...]
     anchor: str | None
+    table: Table | None = None
 
 
 def answered(
@@ -68,6 +74,9 @@ def _answered(
     clauses = question.answer(material)
     if clauses:
         anchor = question.anchor if question.anchor in anchors else None
+        several = question.many(material)
+        if several is not None:
+            return Answered(question.text, ((f"{several.line}.",),), anchor, several.table)
         return Answered(question.text, tuple((f"{clause}.",) for clause in clauses), anchor)
     command = question.measured_by.format(folder=_place(material.folder.path))
     elsewhere = published.get(question.text)
@@ -84,9 +93,6 @@ def _place(folder: Path) -> str:
         return str(folder.resolve().relative_to(ROOT))
     except ValueError:
         return "FOLDER"
-
-
-_CORES_FOR_RPS = 10_000
 
 
 def _faster(material: Material) -> list[str]:
@@ -236,18 +242,25 @@ def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple
 def _between_peers(material: Material, pairs: list[tuple[str, str]]) -> list[str]:
     told = []
     for one, other in pairs:
-        for where in material.models(LoadKind.CLOSED):
-            ratio = material.against((other, *where), (one, *where), THROUGHPUT)
-            if ratio is not None:
-                of = f"the throughput of {one} in {material.name(where)}"
-                told.append(f"{findings.leading(ratio)} {of}: {other}")
-                break
+        found = many.first_ratio(material, one, other)
+        if found is not None:
+            where, ratio = found
+            of = f"the throughput of {one} in {material.name(where)}"
+            told.append(f"{findings.leading(ratio)} {of}: {other}")
     return told
 
 
-def _uvloop(material: Material) -> list[str]:
+def _loops(material: Material) -> list[tuple[str, str]]:
     pairs = _peers(material, "loop", ("framework", "server"))
-    return _between_peers(material, [pair for pair in pairs if _is_uvloop(material, pair)])
+    return [pair for pair in pairs if _is_uvloop(material, pair)]
+
+
+def _uvloop(material: Material) -> list[str]:
+    return _between_peers(material, _loops(material))
+
+
+def _many_loops(material: Material) -> many.Many | None:
+    return many.peers(material, _loops(material))
 
 
 def _is_uvloop(material: Material, pair: tuple[str, str]) -> bool:
@@ -255,19 +268,27 @@ def _is_uvloop(material: Material, pair: tuple[str, str]) -> bool:
 
 
 def _layers(material: Material) -> list[str]:
-    parts = framework_split.told(material)
-    return parts or _between_peers(material, _peers(material, "server", ("framework", "loop")))
+    return framework_split.told(material) or _between_peers(material, _servers(material))
+
+
+def _servers(material: Material) -> list[tuple[str, str]]:
+    return _peers(material, "server", ("framework", "loop"))
+
+
+def _many_layers(material: Material) -> many.Many | None:
+    parts = framework_split.frameworks(material)
+    return many.layers(parts) if parts else many.peers(material, _servers(material))
 
 
 def _cores(material: Material) -> list[str]:
     for where in material.models(LoadKind.CLOSED, LoadKind.OPEN):
         told = [
-            f"{formatting.digits(cost.centre * 1e-6 * _CORES_FOR_RPS)} cores on {stack}"
+            f"{formatting.digits(cost.centre * 1e-6 * many.CORES_FOR_RPS)} cores on {stack}"
             for stack in material.contenders()
             if (cost := material.get(stack, where, CPU)) is not None
         ]
         if told:
-            rate = f"{_CORES_FOR_RPS:,} requests/s of {material.name(where)}"
+            rate = f"{many.CORES_FOR_RPS:,} requests/s of {material.name(where)}"
             return [f"{', '.join(told)}: for {rate}, by CPU a request, with nothing to spare"]
     return []
 
@@ -284,6 +305,7 @@ QUESTIONS: tuple[Question, ...] = (
         _faster,
         "answer",
         "`make bench` measures two stacks side by side.",
+        many.faster,
     ),
     Question(
         "Does that hold when the handler waits for something?",
@@ -362,6 +384,7 @@ QUESTIONS: tuple[Question, ...] = (
         _uvloop,
         "speed",
         '`make bench STACKS="aiohttp aiohttp-uvloop" SCENARIOS=async-32` measures it.',
+        _many_loops,
     ),
     Question(
         "Is it the framework or the server that is slow?",
@@ -369,12 +392,14 @@ QUESTIONS: tuple[Question, ...] = (
         "speed",
         '`make bench STACKS="asgi-hypercorn quart-hypercorn quart-uvicorn" SCENARIOS=async-32` '
         "measures it.",
+        _many_layers,
     ),
     Question(
         "How many cores for N requests a second?",
         _cores,
         "speed",
         "`make bench SCENARIOS=async-32` measures it.",
+        many.cores,
     ),
     Question(
         "What does a version bump change?",

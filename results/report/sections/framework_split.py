@@ -43,15 +43,19 @@ def parts(material: Material) -> Iterator[Part]:
     yield Text(words(framework_split_text.MEANING))
 
 
-def told(material: Material) -> list[str]:
-    """The framework's part in the first scenario that tells, a clause a stack."""
+def frameworks(material: Material) -> list[Split]:
+    """What frameworks add, in the first scenario that tells."""
     every = splits(material.facts, material.summaries, first_loads(material.loads))
     found = [split for split in every if split.pair.kind == FRAMEWORK]
+    return [split for split in found if split.scenario == found[0].scenario]
+
+
+def told(material: Material) -> list[str]:
+    """The framework's part in the first scenario that tells, a clause a stack."""
     return [
         f"{framework_split_text.difference(split)} µs of {formatting.digits(split.other)} are the "
         f"framework's part of a request's CPU time on {split.pair.other} in {split.scenario}"
-        for split in found
-        if split.scenario == found[0].scenario
+        for split in frameworks(material)
     ]
 
 
