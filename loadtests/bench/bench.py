@@ -230,7 +230,10 @@ class Bencher:
         """Measure one whole Run and write its rows."""
         self._reporter.run_begins(planned.run_id)
         scenario = self._bench.scenario(planned.scenario)
-        warmup_s = self._bench.lead_in_s(planned.scenario)
+        warmup_s, window_s = (
+            self._bench.lead_in_s(planned.scenario),
+            self._bench.window_s(planned.scenario),
+        )
         result = measure(
             planned,
             self._bench.stack(planned.stack),
@@ -238,7 +241,7 @@ class Bencher:
             self._live_generator(),
             self._cpus,
             warmup_s=warmup_s,
-            measured_s=self._bench.measured_s,
+            measured_s=window_s,
             seed=arrivals_seed(self._bench.seed, planned.round),
             probe=self._bench.probe,
             log=self._log,
@@ -246,7 +249,7 @@ class Bencher:
             manager=self._bench.manager,
             place=self._bench.place,
         )
-        self._keep((result,), warmup_s + self._bench.measured_s)
+        self._keep((result,), warmup_s + window_s)
 
     def _keep(self, results: tuple[RunResult, ...], loaded_s: float) -> None:
         """Write the rows of a Block, or of a Run, and tell what is wrong with them.

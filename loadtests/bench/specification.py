@@ -41,7 +41,7 @@ class Bench:
     """What is to be measured. Times in seconds.
 
     warmup_s: lead-in of a Run where its scenario asks for no longer one.
-    measured_s: the measured window. probe: whether the servers watch themselves.
+    measured_s: the measured window, likewise. probe: whether the servers watch themselves.
     command: what the person typed, for the record. processes: of each server, on one port.
     manager: who keeps them, a key of WAYS.
     own: a person's own application, whose stacks and scenarios are then meant.
@@ -162,7 +162,7 @@ class Bench:
         """About how long it will take: the loads, and a second around each."""
         return self.rounds * sum(
             self.lead_in_s(scenario)
-            + (self.measured_s if self.sliced(scenario) is None else self.sliced_s)
+            + (self.window_s(scenario) if self.sliced(scenario) is None else self.sliced_s)
             + self.scenario(scenario).after_s
             + OVERHEAD_S
             for _, scenario in self.cells()
@@ -173,6 +173,10 @@ class Bench:
         sliced = self.sliced(scenario) is not None
         own = min(self.warmup_s, SLICED_WARMUP_S) if sliced else self.warmup_s
         return max(own, self.scenario(scenario).warmup_s)
+
+    def window_s(self, scenario: str) -> float:
+        """The measured window of a whole Run of the scenario."""
+        return max(self.measured_s, self.scenario(scenario).measured_s)
 
     def to_json(self) -> Json:
         """The plan as plan.json keeps it; a folder is resumed with an equal one."""

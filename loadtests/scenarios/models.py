@@ -372,7 +372,8 @@ class Scenario:
     """One or more Loads offered together, and the settings that they need.
 
     warmup_s: the least lead-in before the measured window, where it needs
-    more than the bench's own. after_s: read the server once more so long after
+    more than the bench's own. measured_s: the same of the window of a whole Run, which must hold
+    each user's requests several times over. after_s: read the server once more so long after
     the load has ended and closed its connections; 0 leaves that out.
     yardstick: whether it says anything to offer it to the yardstick too.
     upstream: whether another server is started beside, for `/fetch` to get its pages of.
@@ -388,6 +389,7 @@ class Scenario:
     asks: str
     loads: tuple[Load, ...]
     warmup_s: float = 0.0
+    measured_s: float = 0.0
     after_s: float = 0.0
     yardstick: bool = True
     upstream: bool = False

@@ -290,7 +290,9 @@ _SCENARIOS: tuple[Scenario, ...] = (
                 work_ms=Settings().wait_ms,
             ),
         ),
-        warmup_s=1.2,
+        # A slower stack answers each after 0.8 s, in waves that take some requests to even out.
+        warmup_s=2.0,
+        measured_s=2.5,
         yardstick=False,
         family=Family.WAITING,
     ),

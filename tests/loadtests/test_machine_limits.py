@@ -17,6 +17,7 @@ from loopbench.loadtests.bench.own_failures import expect_own_resources
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.open_files import A_USER, BESIDE_USERS, expect_enough
 from loopbench.loadtests.messages.reports import Failure
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema import RUNS, Code, read_table
 from loopbench.servers.supervision.cpu_quota import cpu_quotas, strictest
 from tests.conftest import ROOT
@@ -60,10 +61,14 @@ def test_too_few_files_are_said_before_the_load(scenario: str, most: int, tmp_pa
 
 @needs_proc
 def test_as_many_files_as_are_asked_for_are_enough(tmp_path: Path) -> None:
-    """With exactly the number that the line names, the bench has no failure."""
+    """With exactly the number that the line names, the bench has no failure; its window is as long
+    as the scenario needs, however short a one was asked for."""
     options = ("--stack", "aiohttp", "--scenario", "waiting-1000", "--rounds", "1")
     done = bench_under(files_limit(1000 * A_USER + BESIDE_USERS), tmp_path / "run", *options)
     assert done.returncode == 0, done.stderr
+    (row,) = read_table(tmp_path / "run", RUNS)
+    assert isinstance(row["measured_s"], float)
+    assert row["measured_s"] == pytest.approx(SCENARIOS["waiting-1000"].measured_s, rel=0.05)
 
 
 def test_the_largest_scenario_counts() -> None:

@@ -75,11 +75,12 @@ def test_the_defaults_hold_the_promised_scenarios() -> None:
 
 def test_waiting_users_wait_half_a_second() -> None:
     """The waiting scenario leaves the wait to the server, whose default is half a second; its
-    lead-in holds the ramp and one whole wait."""
+    lead-in holds the ramp and three whole waits, and its window five."""
     scenario = SCENARIOS["waiting-1000"]
     assert scenario.settings == Settings(wait_ms=500)
     assert "wait_ms" not in scenario.loads[0].case.request.target
-    assert scenario.warmup_s >= 0.5 + 0.5
+    assert scenario.warmup_s >= 0.5 + 3 * 0.5
+    assert scenario.measured_s >= 5 * 0.5
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
