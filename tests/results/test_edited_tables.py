@@ -90,7 +90,7 @@ def test_no_cell_of_the_summary_is_a_formula(folder: Path) -> None:
     put(folder, RUNS, rows)
     plan = json.loads((folder / "plan.json").read_text())
     (folder / "plan.json").write_text(json.dumps({**plan, "stacks": []}))
-    done = CliRunner().invoke(cli, ["show", str(folder)])
+    done = CliRunner().invoke(cli, ["show", "--update", str(folder)])
     assert done.exit_code == 0, done.output
     with (folder / SUMMARY.filename).open(newline="") as handle:
         cells = [cell for row in csv.reader(handle) for cell in row]

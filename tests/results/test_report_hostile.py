@@ -97,6 +97,7 @@ def test_in_markdown_it_stays_text(nasty: Path) -> None:
         len([token for token in tokens if token.type == "heading_open" and token.tag == "h1"]) == 1
     )
     headers = [one.header for one in tables(report) if not _left_out(report, one.title)]
+    headers += [one.table.header for one in report.questions if one.table is not None]
     shown = [token for token in tokens if token.type == "thead_open"]
     assert len(shown) == len(headers)
 
