@@ -11,12 +11,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from tests.conftest import ROOT
 from tests.faults.campaign import FAULTS, Fault, Outcome, provoke
 from tests.faults.surroundings import NotHere
+
+DEFAULTS: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+"""What the signals of the campaign do. A shell's background and `nohup` have some ignored, and what
+is ignored stays so in children."""
 
 
 def part(text: str) -> tuple[Fault, ...]:
@@ -51,10 +61,9 @@ def good(outcome: Outcome) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the campaign, or a part of it. Returns the exit status."""
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # as what a shell starts in the background
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, default in DEFAULTS.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
     faults = part(arguments[0]) if arguments else FAULTS
     print(f"{'fault':34} {'rows lost':>9} {'processes left':>14}  what came of it")
     outcomes = []
