@@ -89,14 +89,15 @@ def limit_processes(group: Path) -> None:
 
 def exhaust_memory(group: Path, victim: int) -> None:
     """Have another process of the group need more than its limit leaves, so that the kernel's
-    killer chooses among all of them. It is told to prefer `victim`."""
+    killer chooses among all of them. It is told to prefer `victim`, and after that the other one:
+    what the victim had may not be enough for it."""
     Path(f"/proc/{victim}/oom_score_adj").write_text("1000")
     version_2 = (group / "memory.max").exists()
     used = group / ("memory.current" if version_2 else "memory.usage_in_bytes")
     limit = group / ("memory.max" if version_2 else "memory.limit_in_bytes")
     limit.write_text(str(int(used.read_text()) + _SPARE_BYTES))
     eat = f"data = b'x' * {_EATEN_BYTES}"
-    enter = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+    enter = 'echo 999 >/proc/$$/oom_score_adj && echo $$ >"$0/cgroup.procs" && exec "$@"'
     subprocess.run(["sh", "-c", enter, str(group), sys.executable, "-S", "-c", eat], check=False)
     limit.write_text("max" if version_2 else "-1")
 
