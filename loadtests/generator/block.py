@@ -2,8 +2,9 @@
 
 The users of every server are connected for the whole Block; those of one server at a time are let
 go, for as long as the harness says. A server whose users wait is parked: nothing is in flight
-there. What is counted of a Slice begins when each of its users has had its first answer, and ends
-with the last sending; how that follows from the noise of virtual machines is in docs/slices.md.
+there. The window of a Slice opens when each of its users has had its first answer, and closes while
+all are still sending; its answers are counted over the time from answer to answer
+(`session.cycles`). How that follows from the noise of virtual machines is in docs/slices.md.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gevent.event import Event
 from loopbench.loadtests.generator.gauge import Gauge, GaugeReading
 from loopbench.loadtests.generator.recorder import Series
 from loopbench.loadtests.generator.session import LoadRun
+from loopbench.loadtests.generator.session.cycles import Mark, mark, users_ns
 from loopbench.loadtests.generator.session.lag import LagMeter
 from loopbench.loadtests.generator.session.report import clock_read, load_report
 from loopbench.loadtests.generator.timer import Timer
@@ -216,9 +218,10 @@ class Block:
         would have been idle for a part of its window.
         """
         at_ns, answered = time.monotonic_ns(), lane.run.answered
+        users = mark(lane.run.connections)
         lane.run.series = series
         cpu_ns = time.process_time_ns()
-        return _Edge(at_ns, answered, cpu_ns, self._read_gauge())
+        return _Edge(at_ns, answered, users, cpu_ns, self._read_gauge())
 
     def _read_gauge(self) -> GaugeReading | None:
         return None if self._gauge is None else self._gauge.read()
@@ -248,11 +251,13 @@ class Block:
         run = lane.run
         failures = run.warmup.failures.total + run.measured.failures.total - failures_before
         cpu_s, window_s = _cpu_between(opened, closed, lane.number)
+        summed_ns = users_ns(opened.users, closed.users)
+        length_ns = closed.at_ns - opened.at_ns if summed_ns is None else summed_ns / run.users
         return SliceResult(
             target=lane.target.name,
             started_s=(begun_ns - self._began_ns) / _SECOND_NS,
             lead_in_s=(opened.at_ns - begun_ns) / _SECOND_NS,
-            seconds=(closed.at_ns - opened.at_ns) / _SECOND_NS,
+            seconds=length_ns / _SECOND_NS,
             requests=closed.answered - opened.answered,
             failures=failures,
             service_time_p50_ms=statistics.median(times) / 1000 if times else None,
@@ -296,10 +301,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Edge:
-    """One edge of a counted window. at_ns: CLOCK_MONOTONIC. answered: since the Block began."""
+    """One edge of a counted window. at_ns: CLOCK_MONOTONIC. answered: since the Block began.
+    users: how far each of them was."""
 
     at_ns: int
     answered: int
+    users: Mark
     own_cpu_ns: int
     gauge: GaugeReading | None
 

@@ -90,15 +90,23 @@ class Stretch(Generic[H]):
 class LoadReport(Generic[H]):
     """One Load. completed: right answers that came within the window.
 
+    users_s: summed over its users, the time from a user's last answer before the window opened to
+    its last before it closed; None where that is not known, or where users do not wait for answers.
     counted: what the window's rows say of the load beside its requests, by column.
     """
 
     users: int
     timeline: tuple[Stretch[H], ...]
     completed: int
+    users_s: float | None
     warmup: PhaseReport[H]
     measured: PhaseReport[H]
     counted: dict[str, int]
+
+    def throughput_rps(self, window_s: float) -> float:
+        """Right answers a second: over the time from answer to answer, the mean over the users,
+        which no edge cuts a wave of answers in two; over the window where that is not known."""
+        return self.completed / (self.users_s / self.users if self.users_s else window_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +190,10 @@ class SliceResult:
     """One visit to one server. Times in seconds unless the name says otherwise.
 
     started_s: since the Block's users were connected. lead_in_s: until every user had its first
-    answer. seconds: the counted window. requests: right answers inside it. failures: of the
-    whole Slice. cpu_s, cpu_window_s: CPU time of the server, and the window over which it was
-    read, whose edges are some microseconds after those of the count; None where it cannot be
+    answer. seconds: the counted window, from answer to answer, the mean over the users; the
+    window itself where not each was answered in it. requests: right answers inside it. failures:
+    of the whole Slice. cpu_s, cpu_window_s: CPU time of the server, and the window over which it
+    was read, whose edges are some microseconds after those of the count; None where it cannot be
     read. parked_cpu_s, parked_s: CPU time of the server in the counted windows of the others since
     its own last Slice, and how long these were; None where there were none. work_ms: the fixed
     piece of work on the server's CPU, the mean of before and after.

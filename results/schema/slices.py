@@ -14,10 +14,15 @@ SLICES = Table(
         Column("position", Kind.INTEGER, "", "place of the Slice within its Turn, from 1", True, 1),
         number("started_s", "s", "begin of the Slice after the users of the Block were connected"),
         number("lead_in_s", "s", "until every user had its first answer; not counted"),
-        number("seconds", "s", "length of the counted window, which ends with the last sending"),
+        number(
+            "seconds",
+            "s",
+            "length of the counted window, from a user's last answer before it opened to its last "
+            "before it closed, the mean over the users",
+        ),
         count("requests", "right answers that were complete inside the window"),
         count("failures", "failed requests of the whole Slice"),
-        number("throughput_rps", "1/s", "right answers of the window a second"),
+        number("throughput_rps", "1/s", "requests over seconds"),
         number(
             "cpu_us_per_request",
             "us",

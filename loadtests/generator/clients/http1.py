@@ -124,6 +124,7 @@ class Connection:
     to the kernel, `received_ns` when the last byte of the answer reached the
     kernel (or, without kernel timestamps, was read here). Both CLOCK_REALTIME,
     the clock of the kernel's timestamps; bench watches it for steps.
+    `answers` counts the right answers, `answered_ns` is when the last of them was received.
 
     window_bytes: the size of the kernel's receive buffer; 0 leaves it to the kernel.
     """
@@ -133,6 +134,7 @@ class Connection:
         self.window_bytes = window_bytes
         self.sent_ns = 0
         self.received_ns = 0
+        self.answers = self.answered_ns = 0
         self.busy = False
         self.expired = False
         self.user_clock_reads = 0
@@ -217,9 +219,15 @@ class Connection:
         if self.received_ns < self.sent_ns:
             self.close()
             return "an answer that came before its request"
-        if not answer.keep_alive or answer.problem is not None:
+        problem = answer.problem
+        if problem is None:
+            self.answers += 1
+            self.answered_ns = self.received_ns
+            if not answer.keep_alive:
+                self.close()
+        else:
             self.close()
-        return answer.problem
+        return problem
 
     def _send_and_read(self, request: bytes, book: AnswerBook) -> Answer:
         connection = self._socket
