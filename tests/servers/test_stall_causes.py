@@ -72,6 +72,22 @@ TOLD = {
         replace(IDLE, cpu_ns=28 * MS, queued_ns=70 * MS, samples=(look(5), look(6, line=8))),
         Cause.PYTHON,
     ),
+    "without a CPU while it had the lock": (
+        replace(
+            IDLE,
+            cpu_ns=28 * MS,
+            queued_ns=70 * MS,
+            longest_lock_ns=60 * MS,
+            samples=(look(60), look(6, line=8)),
+        ),
+        Cause.PYTHON,
+    ),
+    "held, and without a CPU": (
+        replace(
+            IDLE, cpu_ns=28 * MS, queued_ns=70 * MS, longest_lock_ns=95 * MS, samples=(look(95),)
+        ),
+        Cause.C_CALL,
+    ),
     "quota": (replace(BUSY, cpu_ns=20 * MS, queued_ns=80 * MS, throttled=True), Cause.QUOTA),
     "stopped": (replace(IDLE, stopped_ns=95 * MS), Cause.STOPPED),
     "stolen": (replace(IDLE, stolen_ns=90 * MS), Cause.STOLEN),

@@ -153,7 +153,9 @@ def _many_callbacks(e: Evidence) -> bool:
 
 
 def _one_long_hold(e: Evidence) -> bool:
-    return e.longest_lock_ns > max(LONG_HOLD * e.interval_ns, HELD_SHARE * e.wall_ns)
+    # A thread that has the lock and no CPU keeps it, too: that wait may all be in the longest hold.
+    held_ns, wall_ns = e.longest_lock_ns - e.queued_ns, e.wall_ns - e.queued_ns
+    return held_ns > max(LONG_HOLD * e.interval_ns, HELD_SHARE * wall_ns)
 
 
 def _c_call(e: Evidence) -> bool:
