@@ -234,6 +234,7 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "all figures are noisier, and times and throughput worse than they would be",
             "close what runs beside it, and measure again",
             minor=True,
+            short="other programs used the CPUs, too; figures are noisier, and worse than alone",
         ),
         Code.MACHINE_SPEED: Wording(
             "a fixed piece of work took longer, or shorter, after the load than before, by "
@@ -243,12 +244,14 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "let the machine cool and settle, take more Rounds, and trust ratios within a Round "
             "more than absolute figures",
             minor=True,
+            short="the CPU changed its speed during the Runs; trust ratios more than figures",
         ),
         Code.ONE_CPU: Wording(
             "server and generator shared a single CPU",
             "throughput is that of both together, and times contain the wait for each other",
             "use a machine with two or more CPUs; CPU per request holds even here",
             (*LOAD_TIMES, "loop_delay", "generator", "send_lag"),
+            short="server and generator shared a CPU; only CPU a request holds",
         ),
         Code.CPUS_SHARED: Wording(
             "the server ran as more processes than it had CPUs",

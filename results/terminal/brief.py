@@ -22,7 +22,7 @@ from rich.text import Text
 from loopbench.results.folder.folder import Folder, planned
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import wording
+from loopbench.results.schema.warnings import ReadingCode, wording
 from loopbench.results.stats import formatting, stalls
 from loopbench.results.stats.compare import word_for
 from loopbench.results.stats.summary import (
@@ -41,6 +41,12 @@ INSTRUCTIONS = "instructions a request"
 ALIKE = 0.1
 """An interval that contains 1 says "no difference" only where it reaches no further than that share
 from 1; a wider one leaves room for what a reader would call a difference."""
+
+MANY = 0.5
+"""A Warning that no Cell carries a mark of is said once where it is about so large a share."""
+
+_SAID = frozenset({ReadingCode.TOO_FEW_ROUNDS})
+"""Codes that the verdict of each line says."""
 
 _NOTHING = "–"
 _GAP = 2
@@ -242,12 +248,18 @@ def _counted(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> I
 
 
 def _shown(note: Note, lines: tuple[Line, ...]) -> bool:
-    """Whether a line has its mark."""
-    return note.marked and any(note.mark in line.marks for line in lines)
+    """Whether a line has its mark, or no line has since it is about them all."""
+    if note.marked:
+        return any(note.mark in line.marks for line in lines)
+    return note.code not in _SAID and len(note.cells) >= MANY * note.of
 
 
 def _note(note: Note) -> str:
-    """A Warning in a line: its number, its code, what it means, and of whom where there is room."""
+    """A Warning in a line: its mark, its code, what it means, and of whom where there is room."""
+    if not note.marked:
+        share = "All" if len(note.cells) == note.of else f"{len(note.cells)} of {note.of} Cells"
+        forbids = " (not to be compared)" if note.voids else ""
+        return formatting.plain(f"{share}{forbids}: {note.code}: {wording(note.code).in_a_line}")
     text = formatting.plain(f"{note.mark} {note.code}: {wording(note.code).in_a_line}")
     stacks = dict.fromkeys(cell[0] for cell, _ in note.cells)
     where = formatting.plain(f" ({', '.join(stacks)})")

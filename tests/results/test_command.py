@@ -116,6 +116,35 @@ def test_no_figure_is_cut_where_the_terminal_is_narrow(
 
 
 @pytest.mark.parametrize(
+    ("code", "share", "said"),
+    [
+        ("machine-busy", 1.0, "All: machine-busy: other programs used the CPUs"),
+        ("one-cpu", 1.0, "All: one-cpu: server and generator shared a CPU"),
+        ("littles-law", 1.0, "All (not to be compared): littles-law: "),
+        ("machine-busy", 0.6, "{part} of {of} Cells: machine-busy: other programs"),
+        ("machine-busy", 0.2, ""),
+    ],
+)
+def test_what_is_about_all_figures_is_said_beside_them(
+    folder: Path, command: Command, code: str, share: float, said: str
+) -> None:
+    """A Warning of nearly every Cell marks none of them; the short table says it once."""
+    rows = [{**row, "warnings": ""} for row in read_table(folder, RUNS)]
+    cells = list(dict.fromkeys((row["stack"], row["scenario"], row["load"]) for row in rows))
+    about = set(cells[: round(share * len(cells))])
+    for row in rows:
+        if (row["stack"], row["scenario"], row["load"]) in about:
+            row["warnings"] = code
+    put(folder, RUNS, rows)
+    lines = [line for line in command("show", folder.name).out.splitlines() if f"{code}:" in line]
+    if said:
+        (line,) = lines
+        assert line.startswith(said.format(part=len(about), of=len(cells)))
+    else:
+        assert lines == []
+
+
+@pytest.mark.parametrize(
     ("begun", "shown"),
     [
         ("2026-01-02T03:59:59.999+02:00", "2026-01-02 01:59 UTC"),
