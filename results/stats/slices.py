@@ -93,17 +93,18 @@ def by_run(rows: Iterable[Row]) -> Mapping[str, tuple[Row, ...]]:
 
 
 def block_estimate(
-    run: Sequence[Row], reference: Sequence[Row], metric: str
+    run: Sequence[Row], reference: Sequence[Row], metric: str, share: float | None = None
 ) -> BlockEstimate | None:
     """One Run over its reference in the same Block; None where either has too few good Slices.
 
-    metric: a column of slices.csv. A Slice with a failure or without a value is left out.
+    metric: a column of slices.csv. share: below which share of the Slices both are read; at the
+    undisturbed end without one. A Slice with a failure or without a value is left out.
     """
     values, others = (_logarithms(rows, metric) for rows in (run, reference))
     if min(len(values), len(others)) < LEAST_TURNS:
         return None
-    fast = undisturbed(metric)
-    (value, error), (other, other_error) = quantile_of(values, fast), quantile_of(others, fast)
+    at = undisturbed(metric) if share is None else share
+    (value, error), (other, other_error) = quantile_of(values, at), quantile_of(others, at)
     return BlockEstimate(
         value - other, math.hypot(error, other_error), min(len(values), len(others))
     )

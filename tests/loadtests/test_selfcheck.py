@@ -12,9 +12,10 @@ import pytest
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.arrivals import Arrivals
-from loopbench.loadtests.selfcheck import omission
+from loopbench.loadtests.selfcheck import observer, omission
 from loopbench.loadtests.selfcheck.capture import Segment, capturing, segments, service_times_ns
 from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.results.stats.slices import BlockEstimate
 from tests.loadtests.counting import counting_server
 from tests.servers.processes import ROOT
 
@@ -199,3 +200,29 @@ def test_a_verdict_says_what_was_demanded_and_seen() -> None:
     """A demand that is not met cannot be overlooked."""
     assert Verdict("p50 within 10 us", "3 us", True).line() == "met      p50 within 10 us: 3 us"
     assert Verdict("p50 within 10 us", "30 us", False).line().startswith("NOT MET  ")
+
+
+def test_the_probe_is_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Block of a live server with the probe beside one without gives each figure; one Block has
+    no interval, and shows nothing."""
+    monkeypatch.setattr(observer, "TURNS", 4)
+    verdicts = list(observer._of_stack("aiohttp", lambda line: None, 1))
+    assert [verdict.demand.split(", ")[1].split(":")[0] for verdict in verdicts] == [
+        *observer.READ_AT
+    ]
+    for verdict in verdicts:
+        assert verdict.seen.endswith("too few Blocks for an interval")
+        assert not verdict.met
+
+
+@pytest.mark.parametrize(
+    ("logarithms", "met"),
+    [([0.0, 0.001, -0.001] * 4, True), ([0.03] * 12, False), ([0.2, -0.2] * 6, False)],
+    ids=["alike", "apart", "cannot tell"],
+)
+def test_only_a_whole_interval_near_one_shows_that_the_probe_changes_nothing(
+    logarithms: list[float], met: bool
+) -> None:
+    """An interval that is wide, or elsewhere, does not."""
+    estimates = [BlockEstimate(value, 0.001, 12) for value in logarithms]
+    assert observer._verdict("aiohttp", "throughput_rps", estimates).met is met

@@ -1,0 +1,93 @@
+"""Does the probe change what it observes? Each core stack with and without it, side by side.
+
+Of CPU time, throughput and the median the ratio is read as a bench reads it. The 99th percentile
+is that of each Slice, read at the middle of the Slices: its undisturbed end would be where the
+probe had nothing to do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus, plan_cpus
+from loopbench.loadtests.rows.planned_run import PlannedRun
+from loopbench.loadtests.rows.run_rows import rows_of
+from loopbench.loadtests.scenarios.table import SCENARIOS, SLICE_S
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.results.schema import Row
+from loopbench.results.stats import slices
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.stacks import CORE
+
+SCENARIO = "async-32"
+BLOCKS = 60
+TURNS = 12
+WARMUP_S = 0.15
+FURTHEST = 0.03
+_WITH, _WITHOUT = "with", "without"
+READ_AT: Mapping[str, float] = {
+    "cpu_us_per_request": slices.undisturbed("cpu_us_per_request"),
+    "throughput_rps": slices.undisturbed("throughput_rps"),
+    "service_time_p50_ms": slices.undisturbed("service_time_p50_ms"),
+    "service_time_p99_ms": 0.5,
+}
+"""Columns of slices.csv, with the share of the Slices below which they are read."""
+
+
+def check(say: Callable[[str], None], blocks: int = BLOCKS) -> list[Verdict]:
+    """So many Blocks of each core stack; about five seconds each."""
+    return [verdict for stack in CORE for verdict in _of_stack(stack, say, blocks)]
+
+
+def _of_stack(stack: str, say: Callable[[str], None], blocks: int) -> Iterator[Verdict]:
+    cpus = plan_cpus(allowed_cpus())
+    found: defaultdict[str, list[slices.BlockEstimate]] = defaultdict(list)
+    with generator_process(cpus=cpus.generator) as generator:
+        for number in range(1, blocks + 1):
+            rows = _block(stack, generator, cpus, number)
+            for metric, share in READ_AT.items():
+                one = slices.block_estimate(rows[_WITH], rows[_WITHOUT], metric, share)
+                if one is None:
+                    raise HarnessError(f"a Block of {stack} came to nothing")
+                found[metric].append(one)
+            if number % 20 == 0:
+                say(f"{stack}: {number} Blocks of {blocks}")
+    for metric, estimates in found.items():
+        yield _verdict(stack, metric, estimates)
+
+
+def _block(
+    stack: str, generator: Generator, cpus: CpuPlan, number: int
+) -> Mapping[str, tuple[Row, ...]]:
+    """The Slices of one Block, by whether the probe was there; which is started first is drawn."""
+    contenders = []
+    for name in random.Random(number).sample((_WITH, _WITHOUT), 2):
+        scenario = SCENARIOS[SCENARIO]
+        settings = replace(scenario.settings, probe=name == _WITH)
+        start = partial(server_process, stack, settings=settings, cpus=cpus.server)
+        planned = PlannedRun(name, number, 1, name, SCENARIO)
+        contenders.append(Contender(planned, replace(scenario, settings=settings), start))
+    plan = BlockPlan(SLICE_S, WARMUP_S, TURNS, number, cpus)
+    results = measure_in_slices(contenders, generator, plan)
+    return {result.planned.stack: rows_of(result).slices for result in results}
+
+
+def _verdict(stack: str, metric: str, estimates: list[slices.BlockEstimate]) -> Verdict:
+    """Met where the whole interval is within FURTHEST of 1: a wide one shows nothing."""
+    ratio = slices.over_blocks(estimates)
+    demand = f"{stack}, {metric}: with the probe within {FURTHEST:.0%} of without"
+    if ratio.interval is None:
+        return Verdict(demand, f"{ratio.centre:.3f}, too few Blocks for an interval", False)
+    low, high = ratio.interval.low, ratio.interval.high
+    return Verdict(
+        demand,
+        f"{ratio.centre:.3f}, 95 % {low:.3f} to {high:.3f}, {ratio.n} Blocks",
+        low >= 1 - FURTHEST and high <= 1 + FURTHEST,
+    )
