@@ -25,8 +25,8 @@ from loopbench.loadtests.bench.starters import CHILDREN, OWN, WAYS
 from loopbench.loadtests.commands import Commands, judges, needs_memory
 from loopbench.loadtests.distributed.options import (
     check_hosts_command,
+    elsewhere_of,
     fleet_options,
-    of_options,
     place_options,
     worker,
 )
@@ -297,6 +297,7 @@ def bench(
         budget = DEFAULT_BUDGET_S
         counted = counted is None or counted
     folder = out or new_folder()
+    fleet, place = elsewhere_of(**elsewhere)
     plan = Bench(
         stacks=tuple(dict.fromkeys(chain.from_iterable(stacks)))
         or (_STACKS_UNDER[manager] if own is None else tuple(own.stacks)),
@@ -318,7 +319,8 @@ def bench(
         processes=processes,
         stores=stores_of(redis, database),
         manager=manager,
-        **of_options(elsewhere),
+        fleet=fleet,
+        place=place,
     )
     if plan.fleet is not None and any(
         not load.learned for name in plan.scenarios for load in plan.scenario(name).loads

@@ -84,7 +84,7 @@ def _wrong(
     if obstacle is not None:
         return [f"cannot run here: {obstacle}"]
     reporter.run_begins(f"{name}: the contract")
-    settings = bench.told(Settings(reuse_port=bench.processes > asked))
+    settings = bench.with_stores(Settings(reuse_port=bench.processes > asked))
     start = way.starter(bench.place)
     try:
         with start(stack, asked, settings=settings, cpus=cpus.server, log=log) as server:

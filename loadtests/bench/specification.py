@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
@@ -83,12 +82,15 @@ class Bench:
     def scenario(self, name: str) -> Scenario:
         """The row of that name, with the stores that are named among its settings."""
         scenario = SCENARIOS[name] if self.own is None else self.own.scenarios[name]
-        return replace(scenario, settings=self.told(scenario.settings))
+        return replace(scenario, settings=self.with_stores(scenario.settings))
 
-    def told(self, settings: Settings) -> Settings:
+    def with_stores(self, settings: Settings) -> Settings:
         """The settings with the stores that are named."""
-        named: dict[str, Any] = dict(self.stores)
-        return replace(settings, **named)
+        return replace(
+            settings,
+            redis_url=self.stores.get("redis_url", settings.redis_url),
+            database_url=self.stores.get("database_url", settings.database_url),
+        )
 
     def cells(self) -> list[tuple[str, str]]:
         """Stack x scenario, without those that would say nothing of a yardstick, and those

@@ -175,11 +175,16 @@ def place_of(
     )
 
 
-def of_options(chosen: dict[str, Any]) -> dict[str, Any]:
-    """What a Bench takes, `fleet` and `place`, of the options of both. Raises UsageError."""
-    for_fleet = {name: chosen[name] for name in ("workers", "expect_workers", "bind", "key_file")}
-    for_place = {name: chosen[name] for name in chosen if name.startswith("server_")}
-    return {"fleet": fleet_of(**for_fleet), "place": place_of(**for_place)}
+def elsewhere_of(
+    *,
+    workers: int | None,
+    expect_workers: int | None,
+    bind: str | None,
+    key_file: Path | None,
+    **server: str | None,  # of place_options
+) -> tuple[Fleet | None, Place]:
+    """What `fleet_of` and `place_of` make of their options. Raises UsageError."""
+    return fleet_of(workers, expect_workers, bind, key_file), place_of(**server)
 
 
 def cpus_of(text: str) -> frozenset[int]:
@@ -240,9 +245,9 @@ def check_hosts_command(**elsewhere: Any) -> None:
     Takes the options of `bench`, starts server and workers as that does, and tries a load of a
     second. Exit status 1 where something must be mended first.
     """
-    chosen = of_options(elsewhere)
+    fleet, place = elsewhere_of(**elsewhere)
     try:
-        wrong = check_hosts(chosen["fleet"] or Fleet(1), chosen["place"], click.echo)
+        wrong = check_hosts(fleet or Fleet(1), place, click.echo)
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from None
     for line in wrong:
