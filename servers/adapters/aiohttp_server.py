@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
@@ -12,6 +12,7 @@ from aiohttp.http_parser import HttpRequestParser
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.settings import Settings
 
+R = TypeVar("R", bound=web.AppRunner)
 IN_FORCE: web.AppKey[Callable[[], InForce]] = web.AppKey("in_force")
 """What only the application knows of `protocol.Serving.in_force`: json, and its pools. A person's
 own application has no such entry."""
@@ -75,13 +76,17 @@ GRACE_PERIODS = 2
 connection waits that long for its handler, then as long again before it cancels it."""
 
 
-def running(settings: Settings) -> dict[str, Any]:
-    """The settings of every stack as options of AppRunner."""
-    return {
-        "access_log": None,
-        "keepalive_timeout": settings.keep_alive_s,
-        "shutdown_timeout": settings.grace_s / GRACE_PERIODS,
-    }
+def runner_of(
+    kind: type[R], app: web.Application, settings: Settings, *, auto_decompress: bool
+) -> R:
+    """A runner of that kind, with the settings of every stack."""
+    return kind(
+        app,
+        auto_decompress=auto_decompress,
+        access_log=None,
+        keepalive_timeout=settings.keep_alive_s,
+        shutdown_timeout=settings.grace_s / GRACE_PERIODS,
+    )
 
 
 async def serve(
@@ -93,7 +98,7 @@ async def serve(
     auto_decompress: bool = False,  # no other stack takes compressed bodies
 ) -> AiohttpServing:
     """Listen with `app`; see `protocol.Serve`."""
-    runner = web.AppRunner(app, auto_decompress=auto_decompress, **running(settings))
+    runner = runner_of(web.AppRunner, app, settings, auto_decompress=auto_decompress)
     try:
         await runner.setup()
         site = web.TCPSite(

@@ -23,21 +23,35 @@ _PARSERS: dict[Parser, str] = {"h11": "conn", "httptools": "parser"}
 """Where uvicorn's protocol for a connection keeps its parser."""
 
 
-def options(settings: Settings, parser: Parser) -> dict[str, Any]:
-    """The settings as options of uvicorn, without those of the stop and of the workers."""
-    return {
-        "http": parser,
-        "ws": "wsproto",  # as Hypercorn has it
-        "ws_max_size": MESSAGE_LIMIT_BYTES,
-        "interface": "asgi3",
-        "lifespan": "on",
-        "log_config": None,
-        "access_log": False,
-        "proxy_headers": False,  # no other server here reads them
-        "backlog": settings.backlog,
-        # Typed as a whole number and handed to asyncio, which takes any.
-        "timeout_keep_alive": settings.keep_alive_s,
-    }
+def config_of(
+    app: Application | str,
+    settings: Settings,
+    parser: Parser,
+    *,
+    grace_s: float,
+    workers: int = 1,
+    loop: str = "auto",
+) -> uvicorn.Config:
+    """The settings as uvicorn's configuration. app: or what makes one, as MODULE:NAME; loop: what
+    makes the loop of a worker, likewise."""
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        loop=loop,
+        http=parser,
+        ws="wsproto",  # as Hypercorn has it
+        ws_max_size=MESSAGE_LIMIT_BYTES,
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # no other server here reads them
+        backlog=settings.backlog,
+        # Both typed as whole numbers and handed to asyncio, which takes any.
+        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=grace_s,  # type: ignore[arg-type]
+        workers=workers,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -67,13 +81,9 @@ class UvicornServing:
         self._listener = listener
         self._parser = parser
         self._grace_s = settings.grace_s
-        self._config = uvicorn.Config(
-            app,
-            **options(settings, parser),
-            # Too late to matter, see `asgi.end`.
-            timeout_graceful_shutdown=settings.grace_s + 2 * LAST_WORDS_S,  # type: ignore[arg-type]
-            workers=1,
-        )
+        # Too late to matter, see `asgi.end`.
+        last_s = settings.grace_s + 2 * LAST_WORDS_S
+        self._config = config_of(app, settings, parser, grace_s=last_s)
         self._server = _Server(self._config)
         self._task = asyncio.create_task(self._serve())
 

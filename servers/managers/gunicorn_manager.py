@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -47,7 +48,7 @@ def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settin
 class _Application(BaseApplication):  # type: ignore[misc]
     """What the arbiter asks for its configuration, and a worker for the application."""
 
-    def __init__(self, chosen: dict[str, Any]) -> None:
+    def __init__(self, chosen: Mapping[str, object]) -> None:
         self._chosen = chosen
         super().__init__()
 
@@ -98,4 +99,4 @@ async def _runner() -> web.AppRunner:
         worker.failed(error)
         raise
     unpack = bool(worker.stack.options.get("auto_decompress"))
-    return _Reporting(app, auto_decompress=unpack, **aiohttp_server.running(worker.settings))
+    return aiohttp_server.runner_of(_Reporting, app, worker.settings, auto_decompress=unpack)

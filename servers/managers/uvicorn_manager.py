@@ -24,13 +24,13 @@ from loopbench.servers.stacks import Stack
 
 def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settings) -> int:
     """See `managers.Manage`."""
-    config = uvicorn.Config(
+    config = uvicorn_server.config_of(
         f"{__name__}:application",
-        factory=True,
-        loop=f"{__name__}:new_loop",
-        **uvicorn_server.options(settings, cast(Parser, stack.options["parser"])),
-        timeout_graceful_shutdown=settings.grace_s,  # type: ignore[arg-type]
+        settings,
+        cast(Parser, stack.options["parser"]),
+        grace_s=settings.grace_s,
         workers=workers,
+        loop=f"{__name__}:new_loop",
     )
     Multiprocess(config, [listener]).run()
     return 0
