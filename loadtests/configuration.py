@@ -40,9 +40,9 @@ class Configuration:
     """What a file says. options: by the name on the command line, without its dashes."""
 
     file: Path | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    loads: Mapping[str, Any] = field(default_factory=dict)
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+    loads: Mapping[str, object] = field(default_factory=dict)
+    arguments: Mapping[str, object] = field(default_factory=dict)
 
     def words(self) -> list[str]:
         """The options as words of a command line."""
@@ -76,13 +76,18 @@ def read(folder: Path) -> Configuration:
     return Configuration()
 
 
-def _of(file: Path, table: dict[str, Any]) -> Configuration:
+def _of(file: Path, table: Mapping[str, object]) -> Configuration:
     options = dict(table)
-    loads, arguments = options.pop(_LOADS, {}), options.pop(_ARGUMENTS, {})
-    for name, value in ((_LOADS, loads), (_ARGUMENTS, arguments)):
-        if not isinstance(value, dict):
-            raise click.UsageError(f"{file.name}: {name} must be a table")
+    loads, arguments = (_table(file, options, name) for name in (_LOADS, _ARGUMENTS))
     return Configuration(file, options, loads, arguments)
+
+
+def _table(file: Path, options: dict[str, object], name: str) -> Mapping[str, object]:
+    """Take one that is no option out of them. Raises click.UsageError where it is no table."""
+    value = options.pop(name, {})
+    if not isinstance(value, dict):
+        raise click.UsageError(f"{file.name}: {name} must be a table")
+    return value
 
 
 def in_force() -> Configuration:
@@ -105,7 +110,7 @@ class Configured(click.Command):
         ctx.default_map = {**(ctx.default_map or {}), **self._defaults(found)}
         return super().parse_args(ctx, args)
 
-    def _defaults(self, found: Configuration) -> dict[str, Any]:
+    def _defaults(self, found: Configuration) -> dict[str, object]:
         known: dict[str, click.Option] = {
             name.removeprefix("--"): option
             for option in self.params
@@ -113,7 +118,7 @@ class Configured(click.Command):
             for name in option.opts
             if name.startswith("--")
         }
-        defaults: dict[str, Any] = {}
+        defaults: dict[str, object] = {}
         for name, value in found.options.items():
             option = known.get(name)
             assert found.file is not None

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios import locustfile
@@ -55,9 +54,9 @@ def prepare(
     on: tuple[str, ...],
     *,
     headers: tuple[tuple[str, str], ...] = (),
-    arguments: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, object] | None = None,
     ready_s: float = READY_S,
-    tables: Mapping[str, Any] | None = None,
+    tables: Mapping[str, object] | None = None,
     users: int | None = None,
     spawn_rate: float | None = None,
 ) -> Own:
@@ -70,7 +69,7 @@ def prepare(
     Raises HarnessError with the remedy for whatever of it cannot be measured.
     """
     offered = of_paths(paths, headers)
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     if file is not None and file.suffix == ".py":
         offered.append(locustfile.scenario_of(file, users or locustfile.USERS, spawn_rate))
     elif users is not None or spawn_rate is not None:

@@ -69,7 +69,7 @@ def of_tables(where: str, tables: Mapping[str, Any]) -> list[Scenario]:
     return [_scenario(where, name, table) for name, table in tables.items()]
 
 
-def arguments_of(file: Path) -> dict[str, Any]:
+def arguments_of(file: Path) -> Mapping[str, object]:
     """What the file has for the application's factory. Raises HarnessError."""
     arguments = _read(file).get(ARGUMENTS, {})
     if not isinstance(arguments, dict):
@@ -77,7 +77,7 @@ def arguments_of(file: Path) -> dict[str, Any]:
     return arguments
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Mapping[str, object]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import Field, dataclass, replace
 from typing import Any, ClassVar, Protocol, Self
 
 
@@ -30,7 +30,7 @@ class Model(Protocol):
     pass messages on to each other.
     """
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     kind: ClassVar[str]
     user: ClassVar[str]
     waits_for_answers: ClassVar[bool]

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -41,9 +41,7 @@ class Keeper:
         self._folder = folder
         self._signal = end_signal
         self._service: subprocess.Popen[bytes] | None = None
-        self._as: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL}
-        if owner is not None:
-            self._as |= {"user": owner[0], "group": owner[1], "extra_groups": []}
+        self._owner = owner
         self._handlers: dict[type[Question[Any]], Callable[[Any], object]] = {
             Run: self._run,
             Start: self._start,
@@ -65,17 +63,28 @@ class Keeper:
 
     def _run(self, run: Run) -> Status:
         """Run a command to its end; its exit status."""
-        done = subprocess.run(run.command, **self._as, check=False)
-        return Status(done.returncode)
+        return Status(self._popen(run.command).wait())
 
     def _start(self, start: Start) -> Pid:
         """Start the service. The kernel forgets a signal for the parent's death as a process
         changes its user, and Popen does that before it calls us."""
         self._end_at_once()
-        self._service = subprocess.Popen(
-            start.command, **self._as, preexec_fn=partial(die_with_parent, os.getpid())
-        )
+        self._service = self._popen(start.command, partial(die_with_parent, os.getpid()))
         return Pid(self._service.pid)
+
+    def _popen(
+        self, command: Sequence[str], at_birth: Callable[[], object] | None = None
+    ) -> subprocess.Popen[bytes]:
+        user, group = self._owner or (None, None)
+        return subprocess.Popen(
+            command,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            user=user,
+            group=group,
+            extra_groups=None if self._owner is None else (),
+            preexec_fn=at_birth,
+        )
 
     def _kill(self, _: Kill) -> Status:
         return Status(self._end_at_once())

@@ -19,7 +19,7 @@ from loopbench.results.schema.files import open_text
 
 FILE = "datapackage.json"
 
-_TYPES: dict[Kind, dict[str, Any]] = {
+_TYPES: dict[Kind, dict[str, object]] = {
     Kind.TEXT: {"type": "string"},
     Kind.INTEGER: {"type": "integer"},
     Kind.NUMBER: {"type": "number"},
@@ -50,7 +50,7 @@ def write(folder: Path) -> Path:
     return path
 
 
-def _resource(table: Table, file: Path) -> dict[str, Any]:
+def _resource(table: Table, file: Path) -> dict[str, object]:
     compressed = {"compression": "gz"} if file.suffix == ".gz" else {}
     return {
         "profile": "tabular-data-resource",
@@ -79,8 +79,8 @@ def _columns(table: Table, file: Path) -> tuple[Column, ...]:
     )
 
 
-def _field(column: Column) -> dict[str, Any]:
-    constraints: dict[str, Any] = {}
+def _field(column: Column) -> dict[str, object]:
+    constraints: dict[str, object] = {}
     if column.required:
         constraints["required"] = True
     if column.minimum is not None:

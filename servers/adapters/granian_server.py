@@ -24,7 +24,7 @@ from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.settings import Settings
 
-_TO_STANDARD_ERROR: dict[str, Any] = {
+_TO_STANDARD_ERROR: dict[str, dict[str, dict[str, object]]] = {
     "handlers": {},
     "loggers": {"_granian": {}, "granian.access": {}},
 }

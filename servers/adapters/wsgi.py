@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from loopbench.servers.adapters.protocol import InForce
 
@@ -12,7 +13,7 @@ class Application(Protocol):
     """A WSGI application that knows which settings are in force in it."""
 
     def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
+        self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]: ...
 
     def in_force(self) -> InForce:

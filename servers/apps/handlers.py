@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from loopbench.servers.contract.routes import ROUTES, WS_ROUTES, Route
 
@@ -21,7 +21,7 @@ class Handlers(Generic[H]):
     """
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Any] = {}
+        self._by_name: dict[str, Callable[..., Any]] = {}
 
     def __call__(self, handler: F) -> F:
         return self.under(handler.__name__.rstrip("_").replace("_", "-"))(handler)
@@ -46,7 +46,7 @@ class Handlers(Generic[H]):
         for route in routes:
             if route.name not in self._by_name:
                 raise LookupError(f"the application has no handler for the route {route.name}")
-            yield route, self._by_name[route.name]
+            yield route, cast(H, self._by_name[route.name])
 
     def names(self) -> set[str]:
         """The names of the Routes that have a handler."""

@@ -107,7 +107,7 @@ def _asked(thing: Callable[..., Any]) -> Kind:
     """Call it with a scope, as a server does, and see whether it receives or sends."""
     heard = False
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> dict[str, object]:
         nonlocal heard
         heard = True
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -131,7 +131,7 @@ def _asked(thing: Callable[..., Any]) -> Kind:
     return Kind.ASGI if heard else Kind.MAKER
 
 
-def _scope() -> dict[str, Any]:
+def _scope() -> dict[str, object]:
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -21,12 +20,8 @@ class RedisChannel:
     may take."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        # The feed itself tries again, and says so.
-        once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "retry_on_error": []}
-        self._publisher = redis.asyncio.Redis.from_url(url, socket_timeout=timeout_s, **once)
-        self._listener = redis.asyncio.Redis.from_url(
-            url, socket_timeout=None, socket_connect_timeout=timeout_s, **once
-        )
+        self._publisher = _client(url, timeout_s, timeout_s)
+        self._listener = _client(url, None, timeout_s)
 
     async def publish(self, message: bytes) -> None:
         """Raises ChannelAway."""
@@ -57,3 +52,14 @@ def _away() -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         raise ChannelAway(f"redis: {type(error).__name__}") from error
+
+
+def _client(url: str, answer_s: float | None, connect_s: float) -> redis.asyncio.Redis:
+    """One that tries once: the feed itself tries again, and says so."""
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_timeout=answer_s,
+        socket_connect_timeout=connect_s,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+    )

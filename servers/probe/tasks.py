@@ -38,7 +38,7 @@ class TaskWatch:
         """Hear what `loop` is told of exceptions that nobody read, while in the block."""
         handle = loop.call_exception_handler
 
-        def heard(context: dict[str, Any]) -> None:
+        def heard(context: dict[str, object]) -> None:
             if str(context.get("message", "")).startswith(_UNREAD):
                 self._unread += 1
             handle(context)

@@ -178,7 +178,7 @@ def _told_apart(vocabulary: Vocabulary[Any]) -> _Codec:
     return _Codec(vocabulary.to_json, decode)
 
 
-def _hints(hint: Any) -> dict[str, Any]:
+def _hints(hint: Any) -> Mapping[str, object]:
     """The fields' types, with a generic class's parameters replaced by its arguments."""
     kind = get_origin(hint) or hint
     parameters = getattr(kind, "__parameters__", ())
@@ -204,7 +204,7 @@ class _Field:
     later: bool
 
 
-def _dataclass(kind: type, hints: Mapping[str, Any], strict: bool) -> _Codec:
+def _dataclass(kind: type, hints: Mapping[str, object], strict: bool) -> _Codec:
     by_key = {
         one.name.rstrip("_"): _Field(
             one.name,
