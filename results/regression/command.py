@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import textwrap
@@ -16,8 +15,11 @@ from loopbench.command_line import expect_address_space
 from loopbench.results.errors import ResultsError
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.schema.verdict import BROKEN, judging
+from loopbench.results.terminal.console import captured
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from loopbench.results.regression.verdict import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -101,31 +103,26 @@ def regression(
 
 def _print(judged: Report, every: bool, written: list[str]) -> None:
     """As wide as the terminal."""
-    from rich.console import Console
-
     from loopbench.results.regression.outputs import terminal
     from loopbench.results.terminal.table import shown_path
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
+    def render(console: Console) -> None:
         terminal.render(judged, console, every=every)
-    lines = [line.rstrip() for line in captured.get().splitlines()]
-    if written:
-        lines.append(f"Files in {shown_path(judged.evidence.folder)}:")
-        # A path is never broken, and neither is a file's name.
-        names, indent = ", ".join(written), "  "
-        lines += textwrap.wrap(
-            names,
-            console.width,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_on_hyphens=False,
-            break_long_words=False,
-        )
-    lines.append(f"Exit status: {int(judged.status)}")
-    _write("\n".join(lines))
+        lines = [f"Exit status: {int(judged.status)}"]
+        if written:
+            # A path is never broken, and neither is a file's name.
+            names = textwrap.wrap(
+                ", ".join(written),
+                console.width,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+            lines = [f"Files in {shown_path(judged.evidence.folder)}:", *names, *lines]
+        console.print("\n".join(lines), soft_wrap=True)
+
+    _write("\n".join(captured(render)))
 
 
 def _write(text: str) -> None:

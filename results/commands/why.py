@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loopbench.results.commands.run import note
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.stats.plain_text import plain
@@ -78,8 +79,7 @@ def why(
             pairs = [(reading.chosen(costs, pair[0]), reading.chosen(costs, pair[1]))]
     except UnknownName as error:
         raise click.UsageError(str(error)) from None
-    for problem in costs.problems:
-        click.echo(f"note: {problem}", err=True)
+    note(costs.problems)
     if as_json:
         click.echo(json_text(document.of(costs, folder, by, pairs or (), phase)))
         return

@@ -1,0 +1,1 @@
+"""The commands of `python -m results`, but for those of the regression check and of costs."""

@@ -1,0 +1,82 @@
+"""What rate can be served: `capacity`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loopbench.results.commands.run import RUN, chosen, load, note, summaries_of
+from loopbench.results.errors import ResultsError
+from loopbench.results.folder import tables
+from loopbench.results.schema import TRIALS, how_to
+from loopbench.results.schema.json_forms import AS_JSON, json_text
+
+
+@click.command()
+@RUN
+@click.option(
+    "--rps",
+    type=click.FloatRange(0, min_open=True),
+    help="The rate to serve; needed where no limit was measured.",
+)
+@click.option(
+    "--slo-ms",
+    type=click.FloatRange(0, min_open=True),
+    help="The p99 response time to keep; without it a stack only has to keep up.",
+)
+@click.option(
+    "--scenario",
+    "pattern",
+    default="*",
+    show_default=True,
+    help="The open loops to judge by, as a pattern.",
+)
+@AS_JSON
+def capacity(
+    run: Path | None, rps: float | None, slo_ms: float | None, pattern: str, as_json: bool
+) -> None:
+    """Say what rate a process can serve, how many a rate needs, and what that rests on.
+
+    Of a folder of `make capacity` these are the limits that were measured; of a
+    bench, an estimate from the CPU time a request of its open loops, for --rps.
+    """
+    path = chosen(run)
+    if (path / TRIALS.filename).is_file():
+        _limits(path, rps, as_json=as_json)
+        return
+    if rps is None:
+        raise click.UsageError("--rps is needed: no limit was measured in this run")
+    from loopbench.results.stats.capacity import capacities
+    from loopbench.results.terminal import capacity as capacity_text
+    from loopbench.results.terminal import documents
+
+    loaded = load(path)
+    found = capacities(loaded, summaries_of(loaded, None), rps, slo_ms, pattern)
+    if not found:
+        raise ResultsError(
+            "no open loop of that name was measured; "
+            + how_to("make bench SCENARIOS='open-* rate-*'", "loopbench bench --scenario 'open-*'")
+            + " does"
+        )
+    if as_json:
+        click.echo(json_text(documents.capacity(found, rps, slo_ms)))
+        return
+    for line in capacity_text.lines(found, rps, slo_ms):
+        click.echo(line)
+
+
+def _limits(path: Path, rps: float | None, *, as_json: bool) -> None:
+    """What a search for limits found."""
+    from loopbench.results.stats import limits
+    from loopbench.results.terminal import documents
+    from loopbench.results.terminal import limits as limits_text
+
+    problems: list[tables.Problem] = []
+    found = limits.of_folder(path, problems)
+    note(problems)
+    if as_json:
+        click.echo(json_text(documents.limits(found, rps)))
+        return
+    for line in limits_text.lines(found, rps):
+        click.echo(line)

@@ -1,0 +1,79 @@
+"""The RUN that commands take, its rows, and what several of them print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.folder import folder as folders
+from loopbench.results.folder import other_tools, tables
+
+if TYPE_CHECKING:
+    from loopbench.results.stats.summary import Summaries
+
+# What takes long to import is imported by the command that needs it: completion must be quick.
+
+
+class Run(click.ParamType[Path]):
+    """A results folder, by name or path."""
+
+    name = "run"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder; a usage error that suggests the nearest name."""
+        if isinstance(value, Path):
+            return value
+        tool = other_tools.tool_of(Path(value))
+        if tool is not None:
+            raise click.UsageError(other_tools.refusal(Path(value), tool), ctx)
+        try:
+            return folders.find(value)
+        except UnknownName as error:
+            raise click.UsageError(str(error), ctx) from None
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names of the runs that are here, the newest first, and then folders."""
+        found = [name for name in folders.names() if name.startswith(incomplete)]
+        return [*map(CompletionItem, found), CompletionItem(incomplete, type="dir")]
+
+
+RUN = click.argument("run", type=Run(), required=False)
+
+
+def chosen(run: Path | None) -> Path:
+    try:
+        return run if run is not None else folders.find(None)
+    except UnknownName as error:
+        raise click.UsageError(str(error)) from None
+
+
+def load(path: Path) -> folders.Folder:
+    """The folder, if any row of it can be used. Raises ResultsError."""
+    loaded = folders.load(path)
+    if loaded.runs:
+        return loaded
+    about_runs = [problem for problem in loaded.problems if problem.file == "runs.csv"]
+    why = about_runs[0] if about_runs else "runs.csv holds no row: no Run had ended"
+    raise ResultsError(f"{path} has nothing to show: {why}")
+
+
+def summaries_of(loaded: folders.Folder, reference: str | None) -> Summaries:
+    from loopbench.results.stats import summary
+
+    try:
+        return summary.summarise(loaded, reference)
+    except UnknownName as error:
+        raise click.UsageError(str(error)) from None
+
+
+def note(problems: Iterable[tables.Problem]) -> None:
+    """Name what could not be read, beside the output."""
+    for problem in problems:
+        click.echo(f"note: {problem}", err=True)
