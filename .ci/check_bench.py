@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from loopbench.loadtests.cli import DEFAULT_SCENARIOS
+from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS
 from loopbench.results.schema import PLAN_FILE, RUNS, Value, read_table
 from loopbench.servers.stacks import DEFAULT
 

@@ -1,4 +1,4 @@
-"""`python -m loadtests`: its commands, of which list and bench are here."""
+"""`python -m loadtests`: its commands, of which bench is here."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import new_folder, seed_of
 from loopbench.loadtests.scenarios import custom_options
-from loopbench.loadtests.scenarios.table import SCENARIOS, Load, Scenario
+from loopbench.loadtests.scenarios.listing import list_scenarios
+from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS
 from loopbench.loadtests.services.command import services, stores_of
 from loopbench.loadtests.why import counts_after_bench
-from loopbench.results.schema.json_forms import AS_JSON, json_text
-from loopbench.results.schema.json_forms import SCENARIOS as FORM
 from loopbench.results.schema.verdict import BROKEN
 from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
@@ -51,20 +50,6 @@ PROGRAM = "python -m loadtests"
 MOST_PROCESSES = 64
 _STACKS_UNDER = {CHILDREN: DEFAULT, OWN: CORE}
 """By who keeps the processes: the yardstick has no manager of its own."""
-DEFAULT_SCENARIOS = (
-    "async-32",
-    "sync-32",
-    "async-1",
-    "plain-32",
-    "form-32",
-    "waiting-1000",
-    "open-low",
-    "open-high",
-    "neighbour-none",
-    "neighbour-sleep-blocking",
-    "cliff-4",
-    "cliff-16",
-)
 DEFAULT_ROUNDS = 5
 FEWEST_ROUNDS = 3
 """Where Rounds are added: fewer give no interval."""
@@ -91,50 +76,8 @@ def cli(context: click.Context) -> None:
         expect_address_space(BROKEN if judges(name) else 1)
 
 
-for command in (init, services, check_hosts_command, worker):
+for command in (init, list_scenarios, services, check_hosts_command, worker):
     cli.add_command(command)
-
-
-@cli.command("list")
-@AS_JSON
-def list_scenarios(as_json: bool) -> None:
-    """The scenarios, with what each one asks."""
-    if as_json:
-        rows = [_as_json(scenario) for scenario in SCENARIOS.values()]
-        click.echo(json_text({"schema": FORM.name, "scenarios": rows}))
-        return
-    width = max(map(len, SCENARIOS))
-    for scenario in SCENARIOS.values():
-        mark = "*" if scenario.name in DEFAULT_SCENARIOS else " "
-        click.echo(f"{mark} {scenario.name:{width}}  {scenario.asks}")
-        for load in scenario.loads:
-            click.echo(f"  {'':{width}}  {load.name}: {_described(load)}")
-    click.echo("* measured unless others are named")
-
-
-def _as_json(scenario: Scenario) -> dict[str, object]:
-    return {
-        "name": scenario.name,
-        "asks": scenario.asks,
-        "default": scenario.name in DEFAULT_SCENARIOS,
-        "loads": [
-            {
-                "name": load.name,
-                "case": load.case.name,
-                "method": load.case.request.method,
-                "target": load.case.request.target,
-                "load_model": load.model.kind,
-                "described": load.model.describe(),
-            }
-            for load in scenario.loads
-        ],
-    }
-
-
-def _described(load: Load) -> str:
-    request, model = load.case.request, load.model
-    what = f"{request.method} {request.target}"
-    return f"{what}, {model.describe()}"
 
 
 @cli.command(cls=configuration.Configured)
@@ -377,9 +320,9 @@ def _show(outcome: Outcome) -> None:
     sys.exit(shown.returncode)
 
 
-def _fail(line: str) -> NoReturn:
+def _fail(line: str, status: int = 1) -> NoReturn:
     click.echo(f"error: {line}", err=True)
-    sys.exit(1)
+    sys.exit(status)
 
 
 def _interrupted(*more: list[str]) -> NoReturn:
@@ -404,11 +347,8 @@ def main() -> None:
         cli.main(prog_name=shlex.join(own_modules.program(PROGRAM)), standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
-    except click.UsageError as error:
-        click.echo(f"error: {without_secrets(error.format_message())}", err=True)
-        sys.exit(2)
     except click.ClickException as error:
-        _fail(without_secrets(error.format_message()))
+        _fail(without_secrets(error.format_message()), error.exit_code)
     except HarnessError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loopbench.loadtests.cli import DEFAULT_SCENARIOS
-from loopbench.loadtests.scenarios.table import SCENARIOS
+from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS
 from loopbench.results.folder.counts import counts_of
 from loopbench.results.folder.folder import Folder, load
 from loopbench.results.report import standalone

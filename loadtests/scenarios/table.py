@@ -331,3 +331,19 @@ _SCENARIOS: tuple[Scenario, ...] = (
 )
 
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _SCENARIOS}
+
+DEFAULT_SCENARIOS = (
+    "async-32",
+    "sync-32",
+    "async-1",
+    "plain-32",
+    "form-32",
+    "waiting-1000",
+    "open-low",
+    "open-high",
+    "neighbour-none",
+    "neighbour-sleep-blocking",
+    "cliff-4",
+    "cliff-16",
+)
+"""Measured unless others are named."""

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from loopbench.loadtests.cli import DEFAULT_SCENARIOS
 from loopbench.loadtests.scenarios.table import (
+    DEFAULT_SCENARIOS,
     SCENARIOS,
     Closed,
     Idle,

@@ -11,9 +11,8 @@ import pytest
 from click import Group
 from click.testing import CliRunner
 
-from loopbench.loadtests.cli import DEFAULT_SCENARIOS
 from loopbench.loadtests.cli import cli as loadtests
-from loopbench.loadtests.scenarios.table import SCENARIOS
+from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS
 from loopbench.results.__main__ import cli
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import BEHAVIOUR, FINDINGS, ROOT, TRIALS, WARNING_SEPARATOR, Row
