@@ -10,7 +10,7 @@ from loopbench.loadtests.observe.observer import Observed
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load
-from loopbench.results.schema import Value
+from loopbench.results.schema import OBSERVATIONS, THREAD_POOLS, TIMELINE, Value
 from loopbench.servers.probe.connection_pool import PoolReading
 from loopbench.servers.probe.readings import Moment, Observation
 
@@ -177,18 +177,8 @@ def observation_rows(run_id: str, observed: Observed) -> Iterator[Row]:
     for route, tallies in observed.probe.routes.items():
         total = sum(tally.requests for tally in tallies)
         for tally in tallies:
-            yield {
-                "run_id": run_id,
-                "route": route,
-                "pid": tally.pid,
-                "thread": tally.thread,
-                "is_main_thread": tally.is_main_thread,
-                "is_loop_thread": tally.is_loop_thread,
-                "loop_class": tally.loop_class,
-                "loop_number": tally.loop_number,
-                "requests": tally.requests,
-                "share": tally.requests / total,
-            }
+            share = tally.requests / total
+            yield OBSERVATIONS.row_of(tally, run_id=run_id, route=route, share=share)
 
 
 def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
@@ -219,18 +209,15 @@ def thread_pool_rows(run_id: str, observed: Observed) -> Iterator[Row]:
         return
     for pool in observed.probe.thread_pools:
         wait_ns = pool.wait_mean_ns
-        yield {
-            "run_id": run_id,
-            "pid": pool.pid,
-            "pool": pool.pool,
-            "threads": pool.threads,
-            "thread_limit": pool.limit,
-            "queued_max": pool.most_queued,
-            "queued_mean": pool.mean_queued,
-            "requests": pool.requests,
-            "wait_mean_ms": None if wait_ns is None else wait_ns / 1e6,
-            "note": pool.words or None,
-        }
+        yield THREAD_POOLS.row_of(
+            pool,
+            run_id=run_id,
+            thread_limit=pool.limit,
+            queued_max=pool.most_queued,
+            queued_mean=pool.mean_queued,
+            wait_mean_ms=None if wait_ns is None else wait_ns / 1e6,
+            note=pool.words or None,
+        )
 
 
 def one_thread_queue(observed: Observed) -> float | None:
@@ -249,17 +236,8 @@ def timeline_rows(run_id: str, observed: Observed, report: Report, load: Load) -
     opened = None if observed.opened is None else observed.opened.server
     earlier: Moment | None = None
     for number, (part, glance) in enumerate(zip(slices, glances, strict=True)):
-        length_s = part.to_s - part.from_s
-        row: Row = {
-            "run_id": run_id,
-            "load": load.name,
-            "from_s": part.from_s,
-            "to_s": part.to_s,
-            "throughput_rps": part.completed / length_s,
-            "response_time_p50_ms": part.response_time_p50_ms,
-            "response_time_p99_ms": part.response_time_p99_ms,
-            "failures": part.failures,
-        }
+        rate = part.completed / (part.to_s - part.from_s)
+        row = TIMELINE.row_of(part, run_id=run_id, load=load.name, throughput_rps=rate)
         if glance is not None:
             row |= _held(glance)
             if number == 0:

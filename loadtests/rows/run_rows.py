@@ -19,7 +19,7 @@ from loopbench.loadtests.rows.pooled import pooled
 from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.loadtests.scenarios.models import Load, Scenario
-from loopbench.results.schema import WARNING_SEPARATOR, Code, Value
+from loopbench.results.schema import SLICES, WARNING_SEPARATOR, Code, Value
 from loopbench.servers.supervision.os_stats import Reading
 
 Row = dict[str, Value]
@@ -81,22 +81,8 @@ def _slice_row(run_id: str, one: Slice) -> Row:
     parked = None
     if made.parked_s and made.parked_cpu_s is not None:
         parked = made.parked_cpu_s / made.parked_s
-    return {
-        "run_id": run_id,
-        "turn": one.turn,
-        "position": one.position,
-        "started_s": made.started_s,
-        "lead_in_s": made.lead_in_s,
-        "seconds": made.seconds,
-        "requests": made.requests,
-        "failures": made.failures,
-        "throughput_rps": made.requests / made.seconds,
-        "cpu_us_per_request": one.cpu_us_per_request,
-        "service_time_p50_ms": made.service_time_p50_ms,
-        "service_time_p99_ms": made.service_time_p99_ms,
-        "work_ms": made.work_ms,
-        "parked_cpu_share": parked,
-    }
+    rate = made.requests / made.seconds
+    return SLICES.row_of(one, made, run_id=run_id, throughput_rps=rate, parked_cpu_share=parked)
 
 
 def _identity(result: RunResult, load: Load) -> Row:

@@ -68,6 +68,16 @@ class Table:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    def row_of(self, *sources: object, **cells: Value) -> dict[str, Value]:
+        """A row of these cells, and of what the sources call as columns are called."""
+        named = (
+            (name, getattr(source, name))
+            for source in sources
+            for name in self.names
+            if name not in cells and hasattr(source, name)
+        )
+        return {**cells, **dict(named)}
+
 
 def text(name: str, meaning: str, *, required: bool = False) -> Column:
     return Column(name, Kind.TEXT, "", meaning, required)
