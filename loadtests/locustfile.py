@@ -1,4 +1,4 @@
-"""The door for `locust -f loadtests/locustfile.py --host http://127.0.0.1:8080`.
+"""For `locust -f loadtests/locustfile.py --host http://127.0.0.1:8080`.
 
 One user class a Case of the contract that a scenario offers alone; pick among them
 with Locust's own `--class-picker`, or name them on its command line.

@@ -140,7 +140,7 @@ def _load(
     expect_own_resources(report)
     accounted = None if saves is None else saves.close(report)
     if not server.one_clock or (report.fleet is not None and not report.fleet.one_clock):
-        observer.observed.instants.clear()  # a request taken apart needs one clock at both ends
+        observer.observed.instants.clear()  # splitting a latency into parts needs a shared clock
     after_ms = calibrate(cpus.server) if server.one_clock else None
     if scenario.after_s:
         time.sleep(scenario.after_s)

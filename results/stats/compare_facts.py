@@ -1,4 +1,4 @@
-"""What stacks did otherwise on two occasions: where routes ran, and answers of `make behaviour`.
+"""Other differences between two occasions: where routes ran, and answers of `make behaviour`.
 
 Facts, without statistics: each difference is shown as before and after.
 """

@@ -61,7 +61,7 @@ def render(
     for number, reason in enumerate(reasons, start=1):
         console.print(hanging(f"[{number}] ", formatting.plain(reason)))
     if otherwise:
-        console.print(Text("What the stacks did otherwise:", style="bold"))
+        console.print(Text("Other differences between the stacks:", style="bold"))
         for line in difference_lines(otherwise):
             console.print(hanging("- ", line))
         console.print()

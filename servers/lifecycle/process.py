@@ -272,7 +272,7 @@ def _ready(
 ) -> ServerProcess:
     """Configure the child and wait until it has answered a request; ControlError when it goes."""
     deadline = time.monotonic() + timeout_s
-    with suppress(ControlClosed):  # what a process said before it went tells more
+    with suppress(ControlClosed):  # its earlier output explains an early exit better
         child.send(to_json(config))
     listening = begun(child, timeout_s)
     start_ms = (time.perf_counter() - spawned) * 1000

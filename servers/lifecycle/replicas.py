@@ -55,7 +55,7 @@ class ServerGroup:
 
     @property
     def first_answer_ms(self) -> float:
-        """Of the slowest. Its question went to the port, and may have been answered by another."""
+        """Of the slowest process. All share a port, so that another may have answered it."""
         return max(member.first_answer_ms for member in self.members)
 
     @property

@@ -73,5 +73,5 @@ def test_the_comparison_prints_them(tmp_path: Path) -> None:
     one, other = _folders(tmp_path)
     command = [sys.executable, "-m", "results", "compare", str(one), str(other)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "What the stacks did otherwise:" in done.stdout
+    assert "Other differences between the stacks:" in done.stdout
     assert "order.hooks, aiohttp: in, out in the first, out, in in the second" in done.stdout
