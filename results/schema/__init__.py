@@ -55,85 +55,12 @@ from loopbench.results.schema.stalls import CAUSE_WORDS, STALLS, Cause
 from loopbench.results.schema.thread_pools import THREAD_POOLS
 from loopbench.results.schema.warnings import WARNING_SEPARATOR, Code
 
-__all__ = [
-    "ANSWERS",
-    "BEHAVIOUR",
-    "CAUSE_WORDS",
-    "COSTS",
-    "COST_TOTALS",
-    "COST_TREE",
-    "COUNTS",
-    "DERIVED",
-    "ENVIRONMENT_FILE",
-    "EXTRA",
-    "FACTS",
-    "FAILURES",
-    "FINDINGS",
-    "FUNCTIONS",
-    "HISTOGRAMS",
-    "IMPORTED_FROM",
-    "INSTALLED",
-    "INSTRUCTIONS",
-    "MEMORY",
-    "OBSERVATIONS",
-    "PERCENTILES",
-    "PLAN_FILE",
-    "PROBE_COST",
-    "REGRESSION",
-    "REGRESSIONS_FOLDER",
-    "ROOT",
-    "RUNS",
-    "RUNS_FOLDER",
-    "SCHEMA_VERSION",
-    "SIDE_ANSWERS",
-    "SLICES",
-    "SLOTS",
-    "STALLS",
-    "SUMMARY",
-    "TABLES",
-    "TAILS",
-    "THREADS",
-    "THREAD_POOLS",
-    "TIMELINE",
-    "TRIALS",
-    "UNCOUNTED",
-    "WARNING_SEPARATOR",
-    "WORKERS",
-    "Cause",
-    "Code",
-    "Column",
-    "CostKind",
-    "Dispatch",
-    "Family",
-    "FolderInUse",
-    "Kind",
-    "Role",
-    "Row",
-    "SchemaError",
-    "Table",
-    "TableWriter",
-    "Value",
-    "Work",
-    "format_value",
-    "how_to",
-    "locked",
-    "parse_value",
-    "read_table",
-]
-
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning, unit or name, or goes away."""
 
 TABLES: tuple[Table, ...] = (
-    RUNS,
-    SLICES,
-    HISTOGRAMS,
-    FAILURES,
-    OBSERVATIONS,
-    THREADS,
-    TIMELINE,
-    STALLS,
-    THREAD_POOLS,
+    *(RUNS, SLICES, HISTOGRAMS, FAILURES, OBSERVATIONS),
+    *(THREADS, TIMELINE, STALLS, THREAD_POOLS),
 )
 """What is measured."""
 
@@ -141,27 +68,14 @@ DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
 
 EXTRA: tuple[Table, ...] = (
-    PROBE_COST,
-    COUNTS,
-    COST_TOTALS,
-    COSTS,
-    COST_TREE,
-    BEHAVIOUR,
-    WORKERS,
-    TRIALS,
-    ANSWERS,
+    *(PROBE_COST, COUNTS, COST_TOTALS, COSTS, COST_TREE),
+    *(BEHAVIOUR, WORKERS, TRIALS, ANSWERS),
 )
 """What other commands than a bench, or a bench of some options only, put beside it."""
 
 REGRESSION: tuple[Table, ...] = (
-    FACTS,
-    SIDE_ANSWERS,
-    INSTRUCTIONS,
-    UNCOUNTED,
-    FUNCTIONS,
-    MEMORY,
-    TAILS,
-    SLOTS,
+    *(FACTS, SIDE_ANSWERS, INSTRUCTIONS, UNCOUNTED),
+    *(FUNCTIONS, MEMORY, TAILS, SLOTS),
 )
 """What the regression check measures, in a folder of its own; FINDINGS is made of it."""
 
