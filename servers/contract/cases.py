@@ -23,9 +23,10 @@ from loopbench.servers.contract.http import (
     Case,
     Expected,
     Request,
-    dumps,
     error,
     get,
+    post,
+    written,
 )
 from loopbench.servers.contract.routes import (
     LAYERS,
@@ -87,60 +88,34 @@ _CASES: tuple[Case, ...] = (
     Case("async", get("/async"), Expected(200, JSON, ON_LOOP)),
     Case("sync", get("/sync"), Expected(200, JSON, IN_THREAD)),
     Case("blocking", get("/blocking"), Expected(200, JSON, ON_LOOP)),
-    Case("query-empty", get("/query"), Expected(200, JSON, dumps({"query": {}}))),
+    Case("query-empty", get("/query"), written({"query": {}})),
     Case(
         "query",
         get("/query?a=1&b=x%20y&a=2&c=&%C3%A9=%E2%82%AC&plus=1+1"),
-        Expected(
-            200,
-            JSON,
-            dumps(
-                {"query": {"a": ["1", "2"], "b": ["x y"], "c": [""], "é": ["€"], "plus": ["1 1"]}}
-            ),
-        ),
+        written({"query": {"a": ["1", "2"], "b": ["x y"], "c": [""], "é": ["€"], "plus": ["1 1"]}}),
     ),
-    Case(
-        "form", Request("POST", "/form", URLENCODED, _FORM), Expected(200, JSON, dumps(_FORM_ECHO))
-    ),
+    Case("form", post("/form", URLENCODED, _FORM), written(_FORM_ECHO)),
     Case(
         "form-multipart",
-        Request("POST", "/form", MULTIPART, MULTIPART_BODY),
-        Expected(200, JSON, dumps({"form": {"a": ["1", "3"], "b": ["two"]}})),
+        post("/form", MULTIPART, MULTIPART_BODY),
+        written({"form": {"a": ["1", "3"], "b": ["two"]}}),
     ),
+    Case("form-empty", post("/form", URLENCODED), written({"form": {}})),
+    Case("form-other-type", post("/form", JSON_TYPE, b"{}"), written({"form": {}})),
+    Case("json", post("/json", JSON_TYPE, _DOCUMENT), written(_DOCUMENT_ECHO)),
     Case(
-        "form-empty",
-        Request("POST", "/form", URLENCODED),
-        Expected(200, JSON, dumps({"form": {}})),
+        "json-repeated-key", post("/json", JSON_TYPE, b'{"a":1,"a":2}'), written({"json": {"a": 2}})
     ),
-    Case(
-        "form-other-type",
-        Request("POST", "/form", JSON_TYPE, b"{}"),
-        Expected(200, JSON, dumps({"form": {}})),
-    ),
-    Case(
-        "json",
-        Request("POST", "/json", JSON_TYPE, _DOCUMENT),
-        Expected(200, JSON, dumps(_DOCUMENT_ECHO)),
-    ),
-    Case(
-        "json-repeated-key",
-        Request("POST", "/json", JSON_TYPE, b'{"a":1,"a":2}'),
-        Expected(200, JSON, dumps({"json": {"a": 2}})),
-    ),
-    Case(
-        "json-untyped",
-        Request("POST", "/json", (), b"[1]"),
-        Expected(200, JSON, dumps({"json": [1]})),
-    ),
-    Case("json-bad", Request("POST", "/json", JSON_TYPE, b'{"a":'), error(400)),
-    Case("json-empty", Request("POST", "/json", JSON_TYPE), error(400)),
-    Case("json-not-utf8", Request("POST", "/json", JSON_TYPE, b'"\xff"'), error(400)),
-    Case("json-nan", Request("POST", "/json", JSON_TYPE, b"[NaN]"), error(400)),
-    Case("json-deep", Request("POST", "/json", JSON_TYPE, b"[" * 100_000), error(400)),
-    Case("routes", get("/routes"), Expected(200, JSON, dumps(routes_listing()))),
+    Case("json-untyped", post("/json", (), b"[1]"), written({"json": [1]})),
+    Case("json-bad", post("/json", JSON_TYPE, b'{"a":'), error(400)),
+    Case("json-empty", post("/json", JSON_TYPE), error(400)),
+    Case("json-not-utf8", post("/json", JSON_TYPE, b'"\xff"'), error(400)),
+    Case("json-nan", post("/json", JSON_TYPE, b"[NaN]"), error(400)),
+    Case("json-deep", post("/json", JSON_TYPE, b"[" * 100_000), error(400)),
+    Case("routes", get("/routes"), written(routes_listing())),
     Case("error", get("/error"), error(500)),
     *(
-        Case(f"{name}-{ms}", get(f"/{path}?ms={ms}"), Expected(200, JSON, dumps({"ms": ms})))
+        Case(f"{name}-{ms}", get(f"/{path}?ms={ms}"), written({"ms": ms}))
         for name, path in _WORK_PATHS.items()
         for ms in (0, 1, 50)
     ),
@@ -150,53 +125,37 @@ _CASES: tuple[Case, ...] = (
         for wrong, query in _WRONG_MS.items()
     ),
     *(
-        Case(
-            f"save-{protect}",
-            Request("POST", f"/save?protect={protect}"),
-            Expected(200, JSON, dumps({"saved": protect})),
-        )
+        Case(f"save-{protect}", post(f"/save?protect={protect}"), written({"saved": protect}))
         for protect in PROTECTIONS
     ),
-    Case("save-unprotected-by-anything", Request("POST", "/save"), error(400)),
-    Case("save-unknown-protection", Request("POST", "/save?protect=hope"), error(400)),
+    Case("save-unprotected-by-anything", post("/save"), error(400)),
+    Case("save-unknown-protection", post("/save?protect=hope"), error(400)),
     *(
         Case(
-            f"middleware-{layers}",
-            get(f"/middleware/{layers}/count"),
-            Expected(200, JSON, dumps({"layers": layers})),
+            f"middleware-{layers}", get(f"/middleware/{layers}/count"), written({"layers": layers})
         )
         for layers in LAYERS
     ),
     *DATA_CASES,
     Case("feed", get("/feed"), Expected(200, JSON, FEED_STATE)),
-    Case(
-        "publish",
-        Request("POST", "/feed", BINARY_TYPE, b"\x00news"),
-        Expected(200, JSON, dumps({"published": 5})),
-    ),
+    Case("publish", post("/feed", BINARY_TYPE, b"\x00news"), written({"published": 5})),
     Case("ws-without-upgrade", get("/ws/echo"), error(400)),
     Case("middleware-unknown", get("/middleware/2/count"), error(404)),
     Case("unknown-path", get("/no/such/path"), error(404)),
     Case("trailing-slash", get("/plain/"), error(404)),
-    Case("wrong-method", Request("POST", "/plain"), error(405, "GET, HEAD")),
+    Case("wrong-method", post("/plain"), error(405, "GET, HEAD")),
     Case("wrong-method-on-post", get("/form"), error(405, "POST")),
     Case("wrong-method-on-both", Request("PUT", "/json"), error(405, "GET, HEAD, POST")),
     Case("options", Request("OPTIONS", "/plain"), error(405, "GET, HEAD")),
     Case(
         "body-at-the-limit",
-        Request("POST", "/json", JSON_TYPE, b'"' + b"x" * (1_048_576 - 2) + b'"'),
+        post("/json", JSON_TYPE, b'"' + b"x" * (1_048_576 - 2) + b'"'),
         Expected(200, JSON, b'{"json":"' + b"x" * (1_048_576 - 2) + b'"}'),
     ),
     Case(
-        "body-too-large",
-        Request("POST", "/json", JSON_TYPE, b'"' + b"x" * (1_048_576 - 1) + b'"'),
-        error(413),
+        "body-too-large", post("/json", JSON_TYPE, b'"' + b"x" * (1_048_576 - 1) + b'"'), error(413)
     ),
-    Case(
-        "form-too-large",
-        Request("POST", "/form", URLENCODED, b"a=" + b"x" * (1_048_576 - 1)),
-        error(413),
-    ),
+    Case("form-too-large", post("/form", URLENCODED, b"a=" + b"x" * (1_048_576 - 1)), error(413)),
 )
 
 CASES: dict[str, Case] = {case.name: case for case in _CASES}

@@ -14,10 +14,11 @@ from loopbench.servers.contract.http import (
     Case,
     Expected,
     Request,
-    dumps,
     error,
     filling,
     get,
+    post,
+    written,
 )
 from loopbench.servers.supervision.messages import Json
 
@@ -80,7 +81,7 @@ def _many(route: str, name: str, values: tuple[str, ...]) -> tuple[Case, ...]:
 
 def items_case(name: str, count: int) -> Case:
     """A Case of `GET /json`."""
-    return Case(name, get(f"/json?items={count}"), Expected(200, JSON, dumps(items(count))))
+    return Case(name, get(f"/json?items={count}"), written(items(count)))
 
 
 def stream_case(name: str, chunks: int, size: int) -> Case:
@@ -99,10 +100,10 @@ def upload_case(
     )
     if digest is None:  # small enough to be carried about
         digest = hashlib.sha256(filling(size)).hexdigest()
-        request = Request("POST", "/upload", headers, head + filling(size) + tail)
+        request = post("/upload", headers, head + filling(size) + tail)
     else:
         request = Request("POST", "/upload", headers, head, size, tail)
-    return Case(name, request, Expected(200, JSON, dumps({"bytes": size, "sha256": digest})))
+    return Case(name, request, written({"bytes": size, "sha256": digest}))
 
 
 _FILE_HEAD = (
@@ -115,12 +116,12 @@ _FILE_TAIL = b"\r\n--edge--\r\n"
 
 def _rows(count: int) -> Expected:
     rows = [{"id": number, "name": row_name(number)} for number in range(1, count + 1)]
-    return Expected(200, JSON, dumps({"rows": rows}))
+    return written({"rows": rows})
 
 
 def fetch_case(how: str, count: int) -> Case:
     """A Case of `/fetch`."""
-    fetched = Expected(200, JSON, dumps({"pages": count, "bytes": 12 * count}))
+    fetched = written({"pages": count, "bytes": 12 * count})
     return Case(f"fetch-{how}-{count}", get(f"/fetch?n={count}&how={how}"), fetched)
 
 
@@ -141,11 +142,7 @@ DATA_CASES: tuple[Case, ...] = (
         upload_case(f"upload-multipart-{size}", size, multipart=True)
         for size in (0, 1, 1024, 65_536)
     ),
-    Case(
-        "upload-multipart-without-file",
-        Request("POST", "/upload", MULTIPART, MULTIPART_BODY),
-        error(400),
-    ),
+    Case("upload-multipart-without-file", post("/upload", MULTIPART, MULTIPART_BODY), error(400)),
     *(fetch_case(how, count) for how in FETCHES for count in (1, 10)),
     *_many("/fetch", "fetch", ("", "n=1&how=hope", "n=0", f"n={PAGES_LIMIT + 1}", "how=gather")),
     *(
@@ -157,23 +154,19 @@ DATA_CASES: tuple[Case, ...] = (
             *_many(f"/db/{kind}", f"db-{kind}", ("n=", "n=0", f"n={ROWS_LIMIT + 1}")),
         )
     ),
-    Case(
-        "db-save",
-        Request("POST", "/db/save?amount=7"),
-        Expected(200, JSON, dumps({"saved": 7})),
-    ),
-    Case("db-save-without-amount", Request("POST", "/db/save"), error(400)),
-    Case("db-save-too-much", Request("POST", f"/db/save?amount={AMOUNT_LIMIT + 1}"), error(400)),
+    Case("db-save", post("/db/save?amount=7"), written({"saved": 7})),
+    Case("db-save-without-amount", post("/db/save"), error(400)),
+    Case("db-save-too-much", post(f"/db/save?amount={AMOUNT_LIMIT + 1}"), error(400)),
     Case("db-total", get("/db/total"), Expected(200, JSON, TOTAL)),
     *(
         Case(
             f"save-both-{protect}",
-            Request("POST", f"/save/both?protect={protect}"),
-            Expected(200, JSON, dumps({"saved": protect})),
+            post(f"/save/both?protect={protect}"),
+            written({"saved": protect}),
         )
         for protect in BOTH_PROTECTIONS
     ),
-    Case("save-both-unprotected-by-anything", Request("POST", "/save/both"), error(400)),
-    Case("save-both-unknown", Request("POST", "/save/both?protect=hope"), error(400)),
+    Case("save-both-unprotected-by-anything", post("/save/both"), error(400)),
+    Case("save-both-unknown", post("/save/both?protect=hope"), error(400)),
     Case("pairs", get("/save/both"), Expected(200, JSON, PAIRS)),
 )

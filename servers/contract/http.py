@@ -174,6 +174,16 @@ def error(status: int, allow: str | None = None) -> Expected:
     return Expected(status, JSON, error_body(status), allow)
 
 
+def written(value: Any) -> Expected:
+    """The value as JSON."""
+    return Expected(200, JSON, dumps(value))
+
+
 def get(target: str) -> Request:
     """`GET target`."""
     return Request("GET", target)
+
+
+def post(target: str, headers: tuple[tuple[str, str], ...] = (), body: bytes = b"") -> Request:
+    """`POST target`."""
+    return Request("POST", target, headers, body)

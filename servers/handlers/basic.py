@@ -82,17 +82,17 @@ def where_am_i() -> Answer:
         loop: str | None = repr(asyncio.get_running_loop())
     except RuntimeError:
         loop = None
-    return _json({"event_loop": loop, "thread": threading.current_thread().name})
+    return as_json({"event_loop": loop, "thread": threading.current_thread().name})
 
 
 def echo_query(pairs: Iterable[tuple[str, str]]) -> Answer:
     """All values of each key; keys in the order of their first appearance."""
-    return _json({"query": _grouped(pairs)})
+    return as_json({"query": _grouped(pairs)})
 
 
 def echo_form(pairs: Iterable[tuple[str, str]]) -> Answer:
     """As `echo_query`. Uploaded files are left out by the caller."""
-    return _json({"form": _grouped(pairs)})
+    return as_json({"form": _grouped(pairs)})
 
 
 def echo_json(body: bytes) -> Answer:
@@ -103,7 +103,7 @@ def echo_json(body: bytes) -> Answer:
     number beyond a float's range.
     """
     try:
-        return _json({"json": _STRICT.decode(body.decode())})
+        return as_json({"json": _STRICT.decode(body.decode())})
     except (ValueError, RecursionError) as error:
         raise Refused(400) from error
 
@@ -111,7 +111,7 @@ def echo_json(body: bytes) -> Answer:
 def routes(listing: Iterable[tuple[str, str]]) -> Answer:
     """`listing`: method and path (parameters as `{name}`) of each route in the router."""
     rows = sorted((path, method) for method, path in listing if method != "HEAD")
-    return _json([{"method": method, "path": path} for path, method in rows])
+    return as_json([{"method": method, "path": path} for path, method in rows])
 
 
 def fail() -> NoReturn:
@@ -146,14 +146,14 @@ async def sleep_async(ms: str | None) -> Answer:
     """Await for `ms`, the query parameter as it was sent. Raises Refused(400)."""
     duration_ms = _milliseconds(ms, WORK_MS_LIMIT)
     await asyncio.sleep(duration_ms / 1000)
-    return _json({"ms": duration_ms})
+    return as_json({"ms": duration_ms})
 
 
 def sleep_sync(ms: str | None) -> Answer:
     """Hold the calling thread for `ms` without using the CPU. Raises Refused(400)."""
     duration_ms = _milliseconds(ms, WORK_MS_LIMIT)
     time.sleep(duration_ms / 1000)
-    return _json({"ms": duration_ms})
+    return as_json({"ms": duration_ms})
 
 
 def burn(ms: str | None) -> Answer:
@@ -167,12 +167,12 @@ def burn(ms: str | None) -> Answer:
     while time.thread_time_ns() < until:
         for _ in range(_BURN_STEPS):
             pass
-    return _json({"ms": duration_ms})
+    return as_json({"ms": duration_ms})
 
 
 def layers(count: int) -> Answer:
     """How many layers a request has passed."""
-    return _json({"layers": count})
+    return as_json({"layers": count})
 
 
 async def save(protect: str | None) -> Answer:
@@ -181,7 +181,7 @@ async def save(protect: str | None) -> Answer:
     if protect not in _WAYS_TO_SAVE:
         raise Refused(400)
     await _WAYS_TO_SAVE[protect]()
-    return _json({"saved": protect})
+    return as_json({"saved": protect})
 
 
 async def _both_steps() -> None:
@@ -249,10 +249,11 @@ EXAMPLE = {"a": [1, "é"]}
 
 def example() -> Answer:
     """EXAMPLE as a route would answer it."""
-    return _json(EXAMPLE)
+    return as_json(EXAMPLE)
 
 
-def _json(value: Any) -> Answer:
+def as_json(value: Any) -> Answer:
+    """The value as JSON, status 200."""
     return Answer(200, JSON, dumps(value))
 
 

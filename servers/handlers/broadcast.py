@@ -22,9 +22,8 @@ from contextlib import suppress
 from typing import Any
 
 from loopbench.servers.contract.frames import Close
-from loopbench.servers.contract.http import JSON, dumps
 from loopbench.servers.contract.websockets import HELLO, RATE_LIMIT
-from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.basic import Answer, Refused, as_json
 from loopbench.servers.handlers.channel import Channel, ChannelAway
 from loopbench.servers.settings import Settings
 
@@ -123,7 +122,7 @@ class Feed:
             await self._channel.publish(message)
         except ChannelAway as error:
             raise Refused(503, str(error)) from error
-        return _json({"published": len(message)})
+        return as_json({"published": len(message)})
 
     def state(self) -> Answer:
         """receivers: connected now. heard: messages so far. dropped: receivers that were too
@@ -131,7 +130,7 @@ class Feed:
         these are. Raises Refused(503) while it is away."""
         if self._away is not None:
             raise Refused(503, self._away)
-        return _json(
+        return as_json(
             {
                 "receivers": len(self._receivers),
                 "heard": self._heard,
@@ -207,7 +206,3 @@ def pushing(rate: str | None, stamped: str | None) -> Callable[[Callable[[str], 
                 await send(f"{HELLO} {number} {due}" if stamped == "1" else HELLO)
 
     return push
-
-
-def _json(value: dict[str, int]) -> Answer:
-    return Answer(200, JSON, dumps(value))

@@ -17,8 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from loopbench.servers.contract.data_cases import AMOUNT_LIMIT, ROWS_LIMIT, STORED_ROWS
-from loopbench.servers.contract.http import JSON, dumps
-from loopbench.servers.handlers.basic import Answer, Refused
+from loopbench.servers.handlers.basic import Answer, Refused, as_json
 from loopbench.servers.handlers.broadcast import Feed
 from loopbench.servers.handlers.data import number
 from loopbench.servers.handlers.fetch import Fetcher
@@ -123,7 +122,7 @@ class Backing:
             await database.save(wanted, next(self._numbers) % STORED_ROWS + 1)
         except StoreAway as error:
             raise Refused(503, str(error)) from error
-        return _json({"saved": wanted})
+        return as_json({"saved": wanted})
 
     async def total(self) -> Answer:
         """What all the saves come to."""
@@ -131,7 +130,7 @@ class Backing:
             saves, amounts, added = await (await self._opened_database()).total()
         except StoreAway as error:
             raise Refused(503, str(error)) from error
-        return _json({"saves": saves, "sum": amounts, "added": added})
+        return as_json({"saves": saves, "sum": amounts, "added": added})
 
     async def save_both(self, protect: str | None) -> Answer:
         """Save a pair's first half, then its second, protected as the query parameter names."""
@@ -143,7 +142,7 @@ class Backing:
             await self._ways[protect](f"{self._run}:{next(self._numbers)}")
         except StoreAway as error:
             raise Refused(503, str(error)) from error
-        return _json({"saved": protect})
+        return as_json({"saved": protect})
 
     async def pairs(self) -> Answer:
         """How many halves of this server's pairs are in each store, and how many lack the other."""
@@ -152,7 +151,7 @@ class Backing:
             second = await (await self._opened_database()).pairs(f"{self._run}:")
         except StoreAway as error:
             raise Refused(503, str(error)) from error
-        return _json({"first": len(first), "second": len(second), "half": len(first ^ second)})
+        return as_json({"first": len(first), "second": len(second), "half": len(first ^ second)})
 
     async def _add_first(self, pair: str) -> None:
         await (await self._opened_first()).add(pair)
@@ -226,8 +225,4 @@ def _count(text: str | None) -> int:
 
 
 def _rows(rows: list[tuple[int, str]]) -> Answer:
-    return _json({"rows": [{"id": key, "name": name} for key, name in rows]})
-
-
-def _json(value: Any) -> Answer:
-    return Answer(200, JSON, dumps(value))
+    return as_json({"rows": [{"id": key, "name": name} for key, name in rows]})

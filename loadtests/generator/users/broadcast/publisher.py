@@ -14,7 +14,7 @@ from loopbench.loadtests.generator.users.broadcast.deliveries import Published
 from loopbench.loadtests.generator.users.broadcast.server_counts import ServerCounts
 from loopbench.loadtests.generator.users.http import fail
 from loopbench.loadtests.scenarios.models import Broadcast
-from loopbench.servers.contract.http import BINARY_TYPE, JSON, Case, Expected, Request, dumps
+from loopbench.servers.contract.http import BINARY_TYPE, Case, Request, written
 
 NUMBER_BYTES = 8
 """What a message begins with: its number."""
@@ -79,7 +79,7 @@ class Publisher:
         request = Request("POST", "/feed", BINARY_TYPE, body)
         payload = request.encode(session.spec.authority)
         head, rest = payload[: len(payload) - len(body)], body[NUMBER_BYTES:]
-        expected = Expected(200, JSON, dumps({"published": len(body)}))
+        expected = written({"published": len(body)})
         book = AnswerBook(Case("publish", request, expected))
         begun = time.monotonic_ns()
         end_ns = session.start_ns + session.spec.close_ns
