@@ -68,14 +68,15 @@ def in_executor(handler: Callable[[web.Request], web.Response]) -> Handler:
 @handles
 async def index(request: web.Request) -> web.Response:
     wait_ms = request.query.get("wait_ms")
-    return respond(await basic.index(wait_ms, request.app[_DEFAULT_WAIT_MS]))
+    await basic.pause(request.app[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    return respond(basic.index())
 
 
 @handles
 async def hello(request: web.Request) -> web.Response:
     wait_ms = request.query.get("wait_ms")
-    name = request.match_info["name"]
-    return respond(await basic.hello(name, wait_ms, request.app[_DEFAULT_WAIT_MS]))
+    await basic.pause(request.app[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    return respond(basic.hello(request.match_info["name"]))
 
 
 @handles

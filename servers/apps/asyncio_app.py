@@ -28,13 +28,16 @@ handles: Handlers[Handler] = Handlers()
 
 @handles
 async def index(app: App, request: Request) -> Answer:
-    return await basic.index(request.argument("wait_ms"), app.settings.wait_ms)
+    wait_ms = request.argument("wait_ms")
+    await basic.pause(app.settings.wait_ms if wait_ms is None else wait_ms)
+    return basic.index()
 
 
 @handles
 async def hello(app: App, request: Request) -> Answer:
     wait_ms = request.argument("wait_ms")
-    return await basic.hello(request.parameters[0], wait_ms, app.settings.wait_ms)
+    await basic.pause(app.settings.wait_ms if wait_ms is None else wait_ms)
+    return basic.hello(request.parameters[0])
 
 
 @handles

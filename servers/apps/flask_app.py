@@ -38,13 +38,15 @@ def respond(answer: basic.Answer) -> Response:
 @handles
 async def index() -> Response:
     wait_ms = request.args.get("wait_ms")
-    return respond(await basic.index(wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+    await basic.pause(current_app.config[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    return respond(basic.index())
 
 
 @handles
 async def hello(name: str) -> Response:
     wait_ms = request.args.get("wait_ms")
-    return respond(await basic.hello(name, wait_ms, current_app.config[_DEFAULT_WAIT_MS]))
+    await basic.pause(current_app.config[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    return respond(basic.hello(name))
 
 
 @handles
