@@ -14,7 +14,12 @@ from dataclasses import dataclass, field
 import gevent
 import pytest
 
-from loopbench.loadtests.generator.clients.http1 import REMEMBERED_BYTES, AnswerBook, Connection
+from loopbench.loadtests.generator.clients.http1 import (
+    REMEMBERED_BYTES,
+    AnswerBook,
+    Connection,
+    Framing,
+)
 from loopbench.servers.contract.http import TEXT, Case, Expected, Request
 from tests.loadtests.hostile import CLOSE, RESET, Pause, Script, Until, hostile_server
 from tests.servers.processes import eventually
@@ -170,6 +175,11 @@ ANSWERS: dict[str, Told] = {
         "malformed answer",
         False,
     ),
+    "an answer without end": Told(
+        (b"HTTP/1.1 200 OK\r\n\r\n", bytes(17 * 1024 * 1024)),
+        "body goes on after 16,777,221 bytes",
+        False,
+    ),
     "two answers at once": Told((GOOD + GOOD,), "bytes after the end of the answer", False),
 }
 
@@ -187,6 +197,29 @@ def test_every_answer_is_framed_and_judged(name: str) -> None:
             assert connection.connected is told.reusable
             assert connection.received_ns >= connection.sent_ns
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("expected", "right", "kept"),
+    [
+        (Expected(200, TEXT, b"x" * 4_000_000), True, 65_536),
+        (Expected(200, TEXT, b"x" * 3_999_999), False, 65_536),
+        (Expected(200, TEXT, b"x" * 4_000_001), False, 65_536),
+        (Expected(200, TEXT, b"x" * 3_999_999 + b"y"), False, 65_536),
+        (Expected(200, TEXT, re.compile(b"y*"), learned=True), True, 65_536),
+        (Expected(200, TEXT, re.compile(b"x*")), True, 4_000_000),
+    ],
+)
+def test_a_large_answer_is_compared_as_it_comes(expected: Expected, right: bool, kept: int) -> None:
+    """Every byte of it, and little is kept, except where a pattern needs the whole."""
+    framing = Framing("GET", expected)
+    framing.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n")
+    for _ in range(64):
+        framing.feed(b"x" * 62_500)
+    assert framing.complete
+    assert framing.length == 4_000_000
+    assert framing.right() is right
+    assert len(framing.begin) <= kept
 
 
 def test_a_remembered_answer_does_not_hide_a_changed_one() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import socket
 import struct
 import sys
@@ -40,16 +41,37 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _RECEIVE_BYTES = 65536
 REMEMBERED_BYTES = 8192
 _REMEMBERED_ANSWERS = 512
+_KEPT_BYTES = 8192
+_EXCESS_BYTES = 16 * 1024 * 1024
+"""How much longer than the one demanded a body may be, and how long where any will do: as long as
+an own application's may be while its answers are learned."""
+
+
+class TooLong(Exception):
+    """An answer that goes on after all that it may have."""
 
 
 class Framing(HTTPResponseParser):
-    """One answer as llhttp sees it; `complete` once its last byte was fed."""
+    """One answer as llhttp sees it; `complete` once its last byte was fed.
 
-    def __init__(self, method: str) -> None:
+    An answer of any size takes little memory: its body is compared as it comes. `begin` is what is
+    kept of it, all where only the whole can be matched against a pattern. `length` is in bytes.
+    """
+
+    def __init__(self, method: str, expected: Expected) -> None:
         super().__init__()
         self.method = method
-        self.body = bytearray()
+        self.begin = bytearray()
+        self.length = 0
+        self.agrees = True
         self.complete = False
+        self._pattern: re.Pattern[bytes] | None = None
+        self._exact: memoryview | None = None
+        if isinstance(expected.body, bytes):
+            self._exact = memoryview(expected.body)
+        elif not expected.any_body:
+            self._pattern = expected.body
+        self._most_bytes = (expected.body_bytes or 0) + _EXCESS_BYTES
         self.excess = False
 
     def _on_message_begin(self) -> None:
@@ -68,7 +90,22 @@ class Framing(HTTPResponseParser):
         return self.method == "HEAD"  # tells llhttp that no body follows
 
     def _on_body(self, data: bytearray) -> None:
-        self.body += data
+        before, self.length = self.length, self.length + len(data)
+        if self._exact is not None and self.agrees:
+            self.agrees = self._exact[before : self.length] == data
+        if self._pattern is not None or before < _KEPT_BYTES:
+            self.begin += data
+
+    def bound(self) -> None:
+        """Raise TooLong for a body that is longer than any that is taken."""
+        if self.length > self._most_bytes:
+            raise TooLong(f"body goes on after {self._most_bytes:,} bytes")
+
+    def right(self) -> bool:
+        """Whether the body of the whole answer is the one demanded."""
+        if self._exact is not None:
+            return self.agrees and self.length == len(self._exact)
+        return self._pattern is None or self._pattern.fullmatch(self.begin) is not None
 
     def _on_message_complete(self) -> None:
         # An interim answer (1xx) is a message of its own; the final one follows.
@@ -109,12 +146,13 @@ class AnswerBook:
     def judge(self, framing: Framing) -> Answer:
         """Check a framed answer against the contract."""
         status = framing.get_code()
-        self.length = len(framing.body)
-        problem = self.expected.check(status, bytes(framing.body))
+        self.length = framing.length
+        right = framing.right()
+        problem = self.expected.judge(status, bytes(framing.begin), framing.length, right)
         if framing.excess:
             problem = "bytes after the end of the answer"
         keep_alive = framing.should_keep_alive() and not framing.excess
-        return Answer(status, problem, keep_alive, len(framing.body))
+        return Answer(status, problem, keep_alive, framing.length)
 
 
 class Connection:
@@ -211,6 +249,10 @@ class Connection:
             self.received_ns = time.time_ns()
             self.close()
             return "malformed answer"
+        except TooLong as error:
+            self.received_ns = time.time_ns()
+            self.close()
+            return str(error)
         except BaseException:
             self.close()
             raise
@@ -274,7 +316,7 @@ class Connection:
 
         `data` is all that has come so far, `ended` whether the server has closed.
         """
-        framing = Framing(book.method)
+        framing = Framing(book.method, book.expected)
         framing.feed(data)
         while not framing.complete:
             if ended:
@@ -285,6 +327,7 @@ class Connection:
             ended = not chunk
             if chunk:
                 framing.feed(chunk)
+                framing.bound()
                 data = data + chunk if len(data) <= REMEMBERED_BYTES else data
         answer = book.judge(framing)
         if ended:

@@ -51,8 +51,8 @@ class _PieceByPiece(Connection):
         self._framing: Framing | None = None
         self._book: AnswerBook | None = None
 
-    def _new_framing(self, method: str) -> Framing:
-        return Framing(method)
+    def _new_framing(self, book: AnswerBook) -> Framing:
+        return Framing(book.method, book.expected)
 
     def ask(self, request: bytes, book: AnswerBook) -> str | None:
         """Send a request; returns what went wrong, or None."""
@@ -62,7 +62,7 @@ class _PieceByPiece(Connection):
             return problem
         connection = self._socket
         assert connection is not None
-        self._framing, self._book = self._new_framing(book.method), book
+        self._framing, self._book = self._new_framing(book), book
         self.sent_ns = time.time_ns()
         try:
             self._send_rest(connection, memoryview(request))
@@ -131,8 +131,7 @@ class SlowConnection(_PieceByPiece):
         status = framing.get_code()
         if status >= 100 and status != book.expected.status:  # below, not all of it has come
             return f"status {status} instead of {book.expected.status}"
-        body = book.expected.body
-        if isinstance(body, bytes) and not body.startswith(framing.body):
+        if not framing.agrees:
             return "body differs from the contract"
         return None
 
@@ -140,8 +139,8 @@ class SlowConnection(_PieceByPiece):
 class _EventFraming(Framing):
     """Counts the events of a body, and keeps none of it."""
 
-    def __init__(self, method: str, events: Events) -> None:
-        super().__init__(method)
+    def __init__(self, book: AnswerBook, events: Events) -> None:
+        super().__init__(book.method, book.expected)
         self.events = events
         self.count = 0
 
@@ -160,8 +159,8 @@ class EventConnection(_PieceByPiece):
         self._events = EVENTS[events]
         self._hung_up = False
 
-    def _new_framing(self, method: str) -> Framing:
-        return _EventFraming(method, self._events())
+    def _new_framing(self, book: AnswerBook) -> Framing:
+        return _EventFraming(book, self._events())
 
     def more(self) -> tuple[int, str | None]:
         """Wait for what comes next; how many events ended in it, at `received_ns`, and what is

@@ -68,5 +68,5 @@ class _BodyBook(AnswerBook):
         """Nothing: each answer is to be read."""
 
     def judge(self, framing: Framing) -> Answer:
-        self.body = bytes(framing.body)
+        self.body = bytes(framing.begin)
         return super().judge(framing)
