@@ -21,6 +21,10 @@ PAGE = "/plain"
 TIMEOUT_S = 10.0
 
 
+class _OfThread(threading.local):
+    connection: http.client.HTTPConnection | None = None
+
+
 class Fetcher:
     """The clients of one application: a session for its life, a connection a thread.
 
@@ -30,7 +34,7 @@ class Fetcher:
     def __init__(self, upstream: str | None) -> None:
         self._upstream = upstream
         self._session: ClientSession | None = None
-        self._of_thread = threading.local()
+        self._of_thread = _OfThread()
         self._connections: list[http.client.HTTPConnection] = []
         self._ways: dict[str | None, Callable[[str, int], Awaitable[list[int]]]] = {
             "gather": self._gather,
@@ -87,7 +91,7 @@ class Fetcher:
 
     def _page_in_thread(self, base: str) -> int:
         """By this thread's connection; where the server has closed it meanwhile, by a new one."""
-        connection: http.client.HTTPConnection | None = getattr(self._of_thread, "one", None)
+        connection = self._of_thread.connection
         if connection is None:
             address = urlsplit(base)
             connection = http.client.HTTPConnection(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -9,13 +10,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.request import urlopen
 
 import pytest
 
 from loopbench.servers.contract.http import Case, Request, filling
 from loopbench.servers.contract.large_cases import DIGESTS, large
+from loopbench.servers.handlers.fetch import Fetcher
 from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.lifecycle.process import server_process
@@ -100,6 +106,49 @@ def test_a_dead_upstream_is_a_502(lab: Lab, stack_name: str, how: str) -> None:
     reply = lab.run(ask())
     assert reply.status == 502
     assert json.loads(reply.body)["reason"].startswith("upstream: ")
+
+
+class _Page(BaseHTTPRequestHandler):
+    """A page of another server, which notes each connection."""
+
+    protocol_version = "HTTP/1.1"
+    connections: ClassVar[list[object]] = []
+
+    def setup(self) -> None:
+        super().setup()
+        self.connections.append(self.client_address)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"page")
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Nothing to standard error."""
+
+
+def test_a_thread_keeps_its_connection() -> None:
+    """The synchronous client of `/fetch` opens one connection a thread, for all of its pages."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+
+    async def bodies() -> list[bytes]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        fetcher = Fetcher(f"http://127.0.0.1:{server.server_port}")
+        try:
+            return [(await fetcher.fetch("3", "threads", ("", 0))).body for _ in range(2)]
+        finally:
+            await fetcher.close()
+
+    try:
+        assert asyncio.run(bodies()) == [b'{"pages":3,"bytes":12}'] * 2
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+    assert len(_Page.connections) == 1
 
 
 @pytest.mark.parametrize("stack_name", stacks(WITH_STORES))
