@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbench.command_line import expect_address_space, interrupted
+from loopbench.command_line import carry_out, expect_address_space, fail, interrupted
 from loopbench.loadtests import configuration
 from loopbench.loadtests.bench.bench import Outcome, run_bench
 from loopbench.loadtests.bench.environment import shown_command
@@ -316,13 +316,8 @@ def _show(outcome: Outcome) -> None:
     if outcome.loaded_share is not None:
         click.echo(f"{outcome.loaded_share:.0%} of the time was warm-up and measurement.", err=True)
     if outcome.broken:
-        _fail(f"{len(outcome.broken)} without figures: {outcome.broken[0]}")
+        fail(f"{len(outcome.broken)} without figures: {outcome.broken[0]}")
     sys.exit(shown.returncode)
-
-
-def _fail(line: str, status: int = 1) -> NoReturn:
-    click.echo(f"error: {line}", err=True)
-    sys.exit(status)
 
 
 def _interrupted(*more: list[str]) -> NoReturn:
@@ -343,13 +338,5 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _terminated)
     sweep()
-    try:
-        cli.main(prog_name=shlex.join(own_modules.program(PROGRAM)), standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-    except click.ClickException as error:
-        _fail(without_secrets(error.format_message()), error.exit_code)
-    except HarnessError as error:
-        _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        interrupted("interrupted")
+    program = shlex.join(own_modules.program(PROGRAM))
+    carry_out(cli, program, {HarnessError: 1}, without_secrets)

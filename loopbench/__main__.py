@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import click
 
-from loopbench.command_line import standard_streams
+from loopbench.command_line import carry_out, standard_streams
 
 PROGRAM = "loopbench"
 _LOADTESTS, _RESULTS, _SERVERS = (
@@ -108,13 +108,7 @@ def main() -> None:
         importlib.import_module(f"{subcommand.package}.__main__").main()
         return
     with standard_streams():
-        try:
-            cli.main(prog_name=PROGRAM, standalone_mode=False)
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.ctx.get_help())
-        except click.UsageError as error:
-            click.echo(f"error: {error.format_message()}", err=True)
-            sys.exit(2)
+        carry_out(cli, PROGRAM, {})
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import click
 
 READER_LEFT = 0
 """Exit status where the reader of the output, such as `head`, has seen enough."""
@@ -54,8 +57,7 @@ def standard_streams() -> Iterator[None]:
     except RuntimeError as error:
         if str(error) != _NO_THREAD:
             raise
-        print(f"error: {NO_THREAD_REMEDY}", file=sys.stderr)
-        sys.exit(1)
+        fail(NO_THREAD_REMEDY)
     except BrokenPipeError:
         _give_up_output(READER_LEFT)
     except OSError as error:
@@ -63,6 +65,37 @@ def standard_streams() -> Iterator[None]:
             raise
         print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
         _give_up_output(1)
+
+
+def carry_out(
+    group: click.Group,
+    program: str,
+    known: Mapping[type[Exception], int],
+    plain: Callable[[str], str] = str,
+) -> None:
+    """Run the command that the process was given; whatever goes wrong is one line.
+
+    Ends with 2 for wrong usage, with 130 at Ctrl-C, and with the status of the first of `known`
+    that was raised. plain: takes out of a message of click's what nobody is to read.
+    """
+    import click
+
+    try:
+        group.main(prog_name=program, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+    except click.ClickException as error:
+        fail(plain(error.format_message()), error.exit_code)
+    except tuple(known) as error:
+        fail(str(error), next(status for kind, status in known.items() if isinstance(error, kind)))
+    except (click.Abort, KeyboardInterrupt):
+        interrupted("interrupted")
+
+
+def fail(line: str, status: int = 1) -> NoReturn:
+    """Say what went wrong, and end."""
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(status)
 
 
 def interrupted(line: str) -> NoReturn:
@@ -86,9 +119,8 @@ def expect_address_space(status: int = 1) -> None:
     """
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE_MIB << 20:
-        line = f"error: {ADDRESS_SPACE_MIB} MiB of address space are needed in one process, and the"
-        print(f"{line} limit is {limit >> 20} MiB: raise it (ulimit -v)", file=sys.stderr)
-        sys.exit(status)
+        line = f"{ADDRESS_SPACE_MIB} MiB of address space are needed in one process, and the limit"
+        fail(f"{line} is {limit >> 20} MiB: raise it (ulimit -v)", status)
 
 
 def _open_closed() -> None:

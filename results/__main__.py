@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
 
 import click
 
-from loopbench.command_line import interrupted, standard_streams
+from loopbench.command_line import carry_out, standard_streams
 from loopbench.results.commands.differences import compare, split
 from loopbench.results.commands.keeping import answers, behaviour, dictionary, pack
 from loopbench.results.commands.rates import capacity
@@ -31,30 +30,12 @@ for command in (
     cli.add_command(command)
 
 
-def _fail(line: str, status: int = 1) -> NoReturn:
-    click.echo(f"error: {line}", err=True)
-    sys.exit(status)
-
-
 def main() -> None:
     """Entry point: errors are one line; exit 2 for wrong usage, 1 for the rest, 130 for Ctrl-C."""
+    program = os.path.basename(sys.argv[0])
+    installed = program.startswith("loopbench")
     with standard_streams():
-        _run()
-
-
-def _run() -> None:
-    try:
-        program = os.path.basename(sys.argv[0])
-        installed = program.startswith("loopbench")
-        cli.main(prog_name=program if installed else "python -m results", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-    except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
-    except ResultsError as error:
-        _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        interrupted("interrupted")
+        carry_out(cli, program if installed else "python -m results", {ResultsError: 1})
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from loopbench.command_line import interrupted, standard_streams
+from loopbench.command_line import carry_out, standard_streams
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.schema.json_forms import STACKS as FORM
 from loopbench.servers import installed, stacks
@@ -245,37 +245,20 @@ def _print_url(server: Server) -> None:
     sys.stdout.flush()
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line; a failure is one line on standard error.
 
     Exit status: 2 for a command line that cannot be obeyed, 1 for a server
     that could not run.
     """
-    with standard_streams():
-        _run()
-
-
-def _run() -> NoReturn:
     program = os.path.basename(sys.argv[0])
-    try:
-        status = cli.main(
-            prog_name="python -m servers" if program == "__main__.py" else program,
-            standalone_mode=False,
+    with standard_streams():
+        carry_out(
+            cli,
+            "python -m servers" if program == "__main__.py" else program,
+            {UnknownStack: 2, ServerError: 1},
+            without_secrets,
         )
-    except click.ClickException as error:
-        status = _fail(without_secrets(error.format_message()), error.exit_code)
-    except click.Abort:
-        interrupted("error: interrupted")
-    except UnknownStack as error:
-        status = _fail(str(error), 2)
-    except ServerError as error:
-        status = _fail(str(error), 1)
-    sys.exit(status or 0)
-
-
-def _fail(line: str, status: int) -> int:
-    click.echo(f"error: {line}", err=True)
-    return status
 
 
 if __name__ == "__main__":
