@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ from loopbench.results.schema import ROOT
 from loopbench.servers.custom import recognition
 from loopbench.servers.custom.recognition import Kind
 from loopbench.servers.custom.target import Target, parse
+from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import OwnApp
 
@@ -135,6 +136,11 @@ def _call(own: OwnApp, target: Target, maker: Any) -> Any:
     if not positional and [one.name for one in lacking] == ["argv"]:
         positional, lacking = [[]], []
     lacking = lacking[len(positional) :]
+    if [one.name for one in lacking] == ["request"]:
+        raise StartupFailed(
+            f"{own.target} answers one request, as a handler does; name the application that has "
+            "it, or the function that makes that"
+        )
     if lacking:
         names = ", ".join(one.name for one in lacking)
         options = " ".join(f"--arg {one.name}=…" for one in lacking)
@@ -196,6 +202,10 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
             return _import_file(target)
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        if (hidden := _hidden(error.name or "", own)) is not None:
+            raise StartupFailed(
+                f"importing {name} did not find {error.name!r}: {hidden}"
+            ) from error
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise StartupFailed(
                 f"no module {error.name!r} in the current folder or in --app-dir; "
@@ -212,8 +222,25 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
         ) from error
     except Exception as error:
         raise StartupFailed(
-            f"importing {name} raised {_line(error)}{_where(error)}; correct that first"
+            f"importing {name} raised {_line(error)}{place(error, os.getcwd())}; correct that first"
         ) from error
+
+
+def _hidden(name: str, own: OwnApp) -> str | None:
+    """Why a module is not found where the person's folder and Python have one of the same name."""
+    top = name.partition(".")[0]
+    if top not in sys.stdlib_module_names:
+        return None
+    theirs = Target(Path(own.folder), top, "").file
+    if theirs is None:
+        return None
+    file = os.path.relpath(theirs, own.folder)
+    if getattr(sys.modules.get(top), "__file__", None) == str(theirs):
+        return f"{file} stands in the place of Python's own {top}; give it another name"
+    return (
+        f"{top} is a module of Python's own that is imported already, and not {file}; give that "
+        f"another name, or import what is in it by `from . import …`"
+    )
 
 
 def _elsewhere(target: Target, own: OwnApp) -> str:
@@ -224,18 +251,28 @@ def _elsewhere(target: Target, own: OwnApp) -> str:
 
 
 def _is_another(target: Target) -> bool:
-    """Whether a module of that name, not the person's, is there already, as `site` always is."""
-    file, taken = target.file, sys.modules.get(target.module)
+    """Whether a module or package of that name, not the person's, is there already, as `site`
+    always is."""
+    top = _top(target)
+    file, taken = top.file, sys.modules.get(top.module)
     if file is None or taken is None:
         return False
     return getattr(taken, "__file__", None) != str(file)
 
 
+def _top(target: Target) -> Target:
+    """Its outermost package, or the module itself where that is in none."""
+    return replace(target, module=target.module.partition(".")[0])
+
+
 def _import_file(target: Target) -> ModuleType:
-    spec, module = _new_module(target, f"own_{target.module.replace('.', '_')}")
+    """By a name that nobody else has. What a package imports of itself by `from . import` is its
+    own; its own name stands for the other one, as it does wherever the person starts it."""
+    top = _top(target)
+    spec, module = _new_module(top, f"own_{top.module}")
     assert spec.loader is not None
     spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(f"own_{target.module}")
 
 
 def _import_until(target: Target, line: int) -> ModuleType:
@@ -269,21 +306,9 @@ def needs_loop(error: BaseException | None) -> bool:
 
 
 def _raised(what: str, error: BaseException) -> StartupFailed:
-    failed = StartupFailed(f"{what} raised {_line(error)}{_where(error)}")
+    failed = StartupFailed(f"{what} raised {_line(error)}{place(error, os.getcwd())}")
     failed.__cause__ = error
     return failed
-
-
-def _where(error: BaseException) -> str:
-    """The innermost line of the person's own code that an exception came through."""
-    trace, found = error.__traceback__, ""
-    here = os.getcwd()
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if file.startswith(here) and "site-packages" not in file:
-            found = f" ({os.path.relpath(file, here)}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return found
 
 
 def _line(error: BaseException) -> str:

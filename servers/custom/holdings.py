@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import sys
 import threading
 from collections.abc import Iterator
@@ -86,10 +87,18 @@ def layers(app: object) -> Iterator[object]:
     while one is not None and id(one) not in seen and len(seen) < _DEPTH:
         seen.add(id(one))
         yield one
-        inner = (getattr(one, name, None) for name in _INNER)
+        inner = (_held(one, name) for name in _INNER)
         # A bound method, as Quart's `asgi_app`, is of an application that was seen.
         found = (getattr(value, "__self__", value) for value in inner)
         one = next((value for value in found if callable(value) and id(value) not in seen), None)
+
+
+def _held(one: object, name: str) -> Any:
+    """An attribute that it has, and not one that its `__getattr__` makes for any name."""
+    missing = object()
+    if inspect.getattr_static(one, name, missing) is missing:
+        return None
+    return getattr(one, name, None)
 
 
 def routes(app: object) -> list[str]:
@@ -112,12 +121,13 @@ def _of_aiohttp(app: Any) -> list[str]:
 
 
 def _of_werkzeug(app: Any) -> list[str]:
-    rules = getattr(getattr(app, "url_map", None), "iter_rules", None)
-    if rules is None:
+    routing = sys.modules.get("werkzeug.routing")
+    url_map = getattr(app, "url_map", None)
+    if routing is None or not isinstance(url_map, routing.Map):
         return []
     return [
         rule.rule
-        for rule in rules()
+        for rule in url_map.iter_rules()
         if not rule.arguments and not rule.websocket and "GET" in (rule.methods or ())
     ]
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import faulthandler
 import inspect
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -27,13 +29,15 @@ from loopbench.servers.custom import application
 from loopbench.servers.custom.target import parse
 from loopbench.servers.errors import ServerError, StartupFailed
 from loopbench.servers.parts import ASGI, OwnApp
+from loopbench.servers.supervision.listening import serves
 from loopbench.servers.supervision.look_process import LookProcess, look_process
 from loopbench.servers.supervision.messages import Vocabulary, from_json, to_json
 
 _MODULE = "loopbench.servers.custom.look"
 _AFTER_LISTENING_S = 5.0
-"""How long the import may still take once it listens: a metrics port is opened on the way, a
-server never returns."""
+"""How long the import may still wait once it listens: a metrics port is opened on the way, a
+server never returns. What computes still is given its whole time."""
+_LOOK_AGAIN_S = 1.0
 _TRACE_BOUND_S = 2.0
 
 
@@ -65,13 +69,15 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Listens:
-    """Its import listens, at this address, and may yet return.
+    """Its import has bound this address, perhaps listens, and may yet return.
 
     line: of the module's own file, which has not ended by then; None where another listens.
+    importing: whether any module is being imported; else it is called.
     """
 
     address: str
     line: int | None
+    importing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +123,22 @@ def _ask(own: OwnApp, python: str) -> Looks | Refused:
 
 
 def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
-    deadline, listens = time.monotonic() + own.ready_s, None
+    end, listens = time.monotonic() + own.ready_s, None
+    deadline, serving = end, False
     while True:
         try:
             line = process.line(deadline)
         except TimeoutError:
-            if listens is None:
+            if serving and listens is not None:
+                return _serving(own, process.child, listens, process.output)
+            serving = listens is not None and serves(process.child.pid) is not False
+            if serving:  # it may have answered meanwhile, and wait since then
+                deadline = time.monotonic()
+                continue
+            if time.monotonic() >= end:
                 raise _late(own, process.child, process.output) from None
-            return _serving(own, process.child, listens, process.output)
+            deadline = min(end, time.monotonic() + _LOOK_AGAIN_S)
+            continue
         if line is None:
             raise _gone(own, process.child.wait(), process.output)
         message = ANSWERS.from_json(json.loads(line))
@@ -132,8 +146,8 @@ def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
             return replace(message, serves_at=listens.line)
         if not isinstance(message, Listens):
             return message
-        listens = message
-        deadline = min(deadline, time.monotonic() + _AFTER_LISTENING_S)
+        listens, serving = message, False
+        deadline = min(end, time.monotonic() + _AFTER_LISTENING_S)
 
 
 def _gone(own: OwnApp, status: int, output: IO[bytes]) -> StartupFailed:
@@ -154,10 +168,14 @@ def _late(own: OwnApp, child: subprocess.Popen[bytes], output: IO[bytes]) -> Sta
 def _serving(
     own: OwnApp, child: subprocess.Popen[bytes], listens: Listens, output: IO[bytes]
 ) -> Refused:
+    where = f"starts a server on {listens.address} and does not return{_where(own, child, output)}"
+    if listens.line is None and not listens.importing:
+        return Refused(
+            f"{own.target}() {where}; name the application, or a function that returns it",
+            needs_loop=False,
+        )
     return Refused(
-        f"importing {own.target} starts a server on {listens.address} and does not "
-        f"return{_where(own, child, output)}; "
-        'put that under `if __name__ == "__main__":`',
+        f'importing {own.target} {where}; put that under `if __name__ == "__main__":`',
         needs_loop=False,
         serves_at=listens.line,
     )
@@ -228,8 +246,9 @@ def _main() -> None:
         if event == "socket.bind" and threading.current_thread() is main_thread:
             address = arguments[1]
             if isinstance(address, tuple) and len(address) >= 2:
-                line = _importing(str(parse(own.target, Path(own.folder)).file))
-                _say(answers, Listens(f"{address[0] or '*'} port {address[1]}", line))
+                file = str(parse(own.target, Path(own.folder)).file)
+                where = f"{address[0] or '*'} port {address[1]}"
+                _say(answers, Listens(where, *_importing(file)))
 
     sys.addaudithook(hook)
     application.prepare(own)
@@ -243,22 +262,35 @@ def _main() -> None:
     except ServerError as error:
         needs_loop = not own.in_loop and application.needs_loop(error)
         _say(answers, Refused(str(error), needs_loop))
-    # Whatever it has registered for its exit, or threads that live on, is not asked for.
+    # It is ended by whoever has the answer, with all that it has started. Whatever it has
+    # registered for its exit, or threads that live on, is not asked for.
+    unread = select.poll()
+    unread.register(answers, 0)  # returns where nobody is left to read it
+    unread.poll()
     os._exit(0)
 
 
-def _importing(file: str) -> int | None:
-    """The line that the import of this file is at; None where it is not under way."""
-    frame, line = inspect.currentframe(), None
+def _importing(file: str) -> tuple[int | None, bool]:
+    """The line that the import of this file is at, None where it is not under way; and whether the
+    import of any is."""
+    frame, line, importing = inspect.currentframe(), None, False
     while frame is not None:
-        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename == file:
-            line = frame.f_lineno
+        if frame.f_code.co_name == "<module>" and frame.f_globals["__name__"] != "__main__":
+            importing = True
+            if frame.f_code.co_filename == file:
+                line = frame.f_lineno
         frame = frame.f_back
-    return line
+    return line, importing
 
 
 def _say(answers: int, message: Looks | Listens | Refused) -> None:
-    os.write(answers, json.dumps(ANSWERS.to_json(message)).encode() + b"\n")
+    try:
+        os.write(answers, json.dumps(ANSWERS.to_json(message)).encode() + b"\n")
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        print("it closes descriptors that it has not opened", file=sys.stderr, flush=True)
+        os._exit(1)
 
 
 if __name__ == "__main__":

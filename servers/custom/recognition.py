@@ -109,6 +109,8 @@ def _asked(thing: Callable[..., Any]) -> Kind:
 
     async def receive() -> dict[str, object]:
         nonlocal heard
+        if heard:  # the client says no more, and stays
+            await asyncio.Event().wait()
         heard = True
         return {"type": "http.request", "body": b"", "more_body": False}
 

@@ -1,4 +1,4 @@
-"""The last traceback of a log, in one line: what a handler raised, and where."""
+"""Tracebacks in one line: what was raised, and where, from an exception or a log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ _TAIL_BYTES = 262_144
 _BEGIN = "Traceback (most recent call last):"
 _FRAME = re.compile(r'^\s+File "([^"]+)", line (\d+), in (.+)$')
 _LIBRARY = ("site-packages", f"{os.sep}lib{os.sep}python")
+
+
+def place(error: BaseException, folder: str) -> str:
+    """The innermost line of the person's own code, in `folder`, that an exception came through, in
+    brackets; empty where there is none."""
+    trace, found = error.__traceback__, ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(folder) and "site-packages" not in file:
+            found = f" ({os.path.relpath(file, folder)}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
 
 
 def last_traceback(log: Path) -> str | None:
@@ -27,8 +39,12 @@ def last_traceback(log: Path) -> str | None:
     begin = text.rfind(_BEGIN)
     if begin < 0:
         return None
+    # Of a group of exceptions, where each line stands behind a bar.
+    margin = text[text.rfind("\n", 0, begin) + 1 : begin]
+    margin = margin.replace("+", "|") if not margin.strip(" +|") else ""
     frames: list[tuple[str, str, str]] = []
-    for line in text[begin + len(_BEGIN) :].splitlines()[1:]:
+    for behind in text[begin + len(_BEGIN) :].splitlines()[1:]:
+        line = behind.removeprefix(margin)
         if (frame := _FRAME.match(line)) is not None:
             frames.append((frame[1], frame[2], frame[3]))
         elif line and not line[0].isspace():

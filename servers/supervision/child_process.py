@@ -21,6 +21,7 @@ from loopbench.servers.supervision.control_pipe import (
     ControlError,
     ControlTimeout,
 )
+from loopbench.servers.supervision.descendants import Descendants
 from loopbench.servers.supervision.messages import (
     Json,
     MessageError,
@@ -146,6 +147,7 @@ class Child:
         self, command: Sequence[str], cwd: Path, log: IO[bytes], temporary: str | None = None
     ) -> None:
         self.ended: Ended | None = None
+        self._descendants = Descendants()
         self._log = log
         self._log_start = os.fstat(log.fileno()).st_size
         their_input, writer = os.pipe()
@@ -228,6 +230,8 @@ class Child:
         if self.ended is None:
             killed = True
             stop_ms: float | None = None
+            # Before its leader ends, and they lose their parent.
+            self._descendants.find(self._popen.pid)
             try:
                 if self.exited:
                     self._talk.drain(time.monotonic())
@@ -265,7 +269,8 @@ class Child:
     def _collect(
         self, stop_ms: float | None, killed: bool, before_kill: Callable[[], None] | None
     ) -> None:
-        """Kill what is left of the process group, reap, and close the channel.
+        """Kill what is left of the process group and of what the process started, reap, and close
+        the channel.
 
         The group is killed before its leader is reaped: until then nobody
         else can have been given its number.
@@ -275,6 +280,7 @@ class Child:
                 before_kill()
             with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group
                 os.killpg(self._popen.pid, signal.SIGKILL)
+            self._descendants.kill()
             # Closed before the wait: a process that we may not kill (sudo) stops at that.
             self._channel.close()
             exit_code = self._popen.wait()

@@ -1,7 +1,7 @@
 """A child process that looks at a person's file and answers over a descriptor of its own.
 
 What it imports may print, also at exit, and may start processes that inherit its output: none of it
-is taken for an answer, and with the look its whole process group is ended.
+is taken for an answer, and with the look its whole process group is ended, and what has left it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from loopbench.servers.supervision.child_process import interrupts_deferred
+from loopbench.servers.supervision.descendants import Descendants
 
 _EXIT_POLL_S = 0.2
 
@@ -80,6 +81,9 @@ def look_process(
         try:
             yield LookProcess(child, answers, output)
         finally:
+            descendants = Descendants()
+            descendants.find(child.pid)
             with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group
                 os.killpg(child.pid, signal.SIGKILL)
+            descendants.kill()
             child.wait()

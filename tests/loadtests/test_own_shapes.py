@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.scenarios.custom import prepare
+from loopbench.servers.custom import look as look_module
 from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.parts import AIOHTTP, ASGI, OwnApp
@@ -236,6 +237,29 @@ def double(scope):
     return answer
 """
 
+QUARTS = """
+from quart import Quart
+from werkzeug.local import LocalProxy
+
+app = Quart(__name__)
+proxy = LocalProxy(lambda: app)
+
+
+async def any_arguments(*args):
+    await app(*args)
+
+
+class Anything:
+    def __getattr__(self, name):
+        return self
+
+    async def __call__(self, scope, receive, send):
+        await app(scope, receive, send)
+
+
+anything = Anything()
+"""
+
 FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("web:app", {}, AIOHTTP),
     ("web.py:app", {}, AIOHTTP),
@@ -277,6 +301,10 @@ FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("servers.web:app", {}, ASGI),
     ("serves:app", {}, AIOHTTP),
     ("configured:app", {}, ASGI),
+    ("quarts:any_arguments", {}, ASGI),
+    ("quarts:proxy", {}, ASGI),
+    ("quarts:anything", {}, ASGI),
+    ("packaged/site/web.py:app", {}, ASGI),
 ]
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -294,6 +322,17 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("bare:makes_wsgi", {}, "is a WSGI application, called with environ and start_response"),
     ("bare:double", {}, "takes a scope alone, as ASGI 2 had it; wrap it"),
     ("inner:app", {}, "src holds it: write src/inner:app"),
+    ("web:hello", {}, "web:hello answers one request, as a handler does; name the application"),
+    (
+        "packaged/site/absolute.py:app",
+        {},
+        "did not find 'site.names': site is a module of Python's own that is imported already, and",
+    ),
+    (
+        "shadowing:app",
+        {},
+        "did not find 'colorsys.table': colorsys.py stands in the place of Python's own colorsys",
+    ),
     ("raises:app", {}, "importing raises raised KeyError: 'DATABASE_URL' (raises.py, line 2)"),
     ("leaves:app", {}, "importing leaves ended its process (SystemExit: bye); it was imported in"),
     ("dies:app", {}, "ended the process that imported it, exit status 7: out of luck"),
@@ -309,6 +348,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {
         "web.py": WEB,
         "bare.py": BARE,
+        "quarts.py": QUARTS,
+        "packaged/site/__init__.py": "",
+        "packaged/site/names.py": "kept = True\n",
+        "packaged/site/web.py": "from .names import kept\n" + app,
+        "packaged/site/absolute.py": "from site.names import kept\n" + app,
+        "colorsys.py": "",
+        "shadowing.py": "import colorsys.table\n" + app,
         "src/inner.py": "import bare\napp = bare.plain\n",
         "src/deep/__init__.py": "",
         "src/deep/web.py": "from deep import __name__\nfrom bare import plain as app\n",
@@ -404,6 +450,53 @@ def test_a_module_that_serves_is_imported_as_far_as_that(tmp_path: Path) -> None
     assert note.startswith("its module starts a server of its own in line 9: that statement, and")
 
 
+@needs_proc
+@pytest.mark.parametrize("kept", ["", "taken.append(listener)\n"])
+def test_an_import_that_computes_is_no_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: str
+) -> None:
+    """Also where it has bound a port on the way, to see whether it can, or opened it."""
+    monkeypatch.setattr(look_module, "_AFTER_LISTENING_S", 0.1)
+    (tmp_path / "slowly.py").write_text(
+        "import socket, time\n"
+        "taken = []\n"
+        "with socket.create_server(('127.0.0.1', 0)) as listener:\n"
+        "    listener = listener.dup()\n"
+        f"{kept or 'listener.close()'}\n"
+        "end = time.process_time() + 0.5\n"
+        "while time.process_time() < end:\n"
+        "    pass\n"
+        "from aiohttp import web\n"
+        "app = web.Application()\n"
+    )
+    assert look(tmp_path, "slowly:app", {}).until is None
+
+
+@needs_proc
+def test_a_factory_that_serves_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """Not as a module that does: there is nothing to put below its last lines."""
+    monkeypatch.setattr(look_module, "_AFTER_LISTENING_S", 0.1)
+    (folder / "command.py").write_text(
+        "from aiohttp import web\n"
+        "from web import made\n"
+        "def main():\n"
+        "    web.run_app(made(), host='127.0.0.1', port=0)\n"
+    )
+    with pytest.raises(StartupFailed) as raised:
+        look(folder, "command:main", {})
+    says = r"command:main\(\) starts a server on 127\.0\.0\.1 port 0 and does not return; it is at "
+    assert re.match(says + r"command\.py, line 4; name the application", str(raised.value))
+
+
+def test_a_module_that_closes_every_descriptor_is_told_as_that(tmp_path: Path) -> None:
+    """As some that become daemons do: nothing could be asked of such a server."""
+    (tmp_path / "closes.py").write_text("import os\nos.closerange(3, 1024)\napp = None\n")
+    with pytest.raises(StartupFailed, match="it closes descriptors that it has not opened"):
+        look(tmp_path, "closes:app", {})
+
+
 def test_what_needs_a_running_loop_is_made_in_one(folder: Path) -> None:
     """As under uvicorn; what does not is made without, as under gunicorn."""
     assert look(folder, "web:needs_a_loop", {}).in_loop
@@ -479,13 +572,15 @@ def test_an_import_that_takes_too_long_says_where_it_is(tmp_path: Path) -> None:
 
 
 @needs_proc
-def test_no_process_of_the_person_is_left(tmp_path: Path) -> None:
-    """A helper that was started at import ends with the look, and with each server."""
+@pytest.mark.parametrize("own_session", [False, True])
+def test_no_process_of_the_person_is_left(tmp_path: Path, own_session: bool) -> None:
+    """A helper that was started at import ends with the look, and with each server, also where it
+    has left their process group."""
     (tmp_path / "helped.py").write_text(
         "import subprocess, sys\n"
         "from aiohttp import web\n"
         "wait = [sys.executable, '-c', 'import time; time.sleep(90)', __file__]\n"
-        "subprocess.Popen(wait)\n"
+        f"subprocess.Popen(wait, start_new_session={own_session})\n"
         "async def hello(request):\n"
         "    return web.Response(text='hello')\n"
         "app = web.Application()\n"
