@@ -24,7 +24,7 @@ from loopbench.results.report.series import findings
 from loopbench.results.schema import ROOT
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats.summary import Summaries, summarise
-from loopbench.results.terminal import brief
+from loopbench.results.terminal import brief, brief_columns
 from loopbench.results.terminal.table import heading
 from tests.forked import Program, program
 from tests.marked import between, fenced
@@ -101,7 +101,7 @@ def test_the_first_screen_is_of_the_committed_run(generated: Callable[[Path, str
     console = Console(width=100, highlight=False, markup=False, emoji=False)
     with console.capture() as printed:
         page = brief.brief(folder, summaries, counts_of(PUBLISHED, []))
-        brief.render(replace(page, stalls=(), closing=()), PUBLISHED, console)
+        brief_columns.render(replace(page, stalls=(), closing=()), PUBLISHED, console)
     *table, _ = [line.rstrip() for line in printed.get().splitlines()]
     text = between(README, "answer", _answer(folder, summaries))
     generated(ROOT / "README.md", between(text, "table", fenced(table)))

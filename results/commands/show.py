@@ -55,7 +55,7 @@ def show(
 
     No file of the folder is changed, except those that --report and --update are about.
     """
-    from loopbench.results.terminal import brief, documents, table
+    from loopbench.results.terminal import brief, brief_columns, documents, table
 
     path = chosen(run)
     whole = loaded = load(path)
@@ -73,7 +73,7 @@ def show(
         show_on_console(lambda console: table.render(page, path, console))
     else:
         short = brief.brief(loaded, summaries, counts_of(path, []))
-        show_on_console(lambda console: brief.render(short, path, console))
+        show_on_console(lambda console: brief_columns.render(short, path, console))
     if update:
         _update(path, summaries_of(whole, reference))
     if reported:
