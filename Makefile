@@ -32,13 +32,14 @@ REDIS =
 DATABASE =
 CASES =
 REQUESTS =
+SAMPLE =
 SLO =
 export OUT RUN BASE CANDIDATE REDIS DATABASE
 
 # A choice that nobody knows would be passed over in silence, and something else measured.
 CHOICES := PYTHON STACKS SCENARIOS ROUNDS DURATION PRECISION BUDGET SEED OUT RESUME PROCESSES MANAGER \
 	RUN FORMAT TESTS PART UPGRADE VERBOSE QUESTIONS WORKERS PYTHONS BASE CANDIDATE LAYERS REDIS \
-	DATABASE CASES REQUESTS SLO
+	DATABASE CASES REQUESTS SAMPLE SLO
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN := $(filter-out $(CHOICES) MAKEFLAGS MAKE% SHELL,$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such choice; there are $(CHOICES)))
@@ -82,6 +83,7 @@ WHY_OPTIONS = \
 	$(foreach stack,$(STACKS),--stack '$(stack)') \
 	$(foreach case,$(CASES),--case '$(case)') \
 	$(if $(REQUESTS),--requests '$(REQUESTS)') \
+	$(if $(SAMPLE),--sample) \
 	$(if $(OUT),--out "$$OUT")
 
 CAPACITY_OPTIONS = \
@@ -112,7 +114,8 @@ help: ## List the targets
 	@echo '  behaviour   OUT (folder), QUESTIONS="disconnect.* stopping.*"'
 	@echo '  capacity  SLO="p99<20ms", STACKS, CASES=async, BUDGET=60s (each stack), PRECISION=4%,'
 	@echo '          PROCESSES, SEED, OUT (folder)'
-	@echo '  why     STACKS, CASES="plain async", REQUESTS (in one count), OUT (folder)'
+	@echo '  why     STACKS, CASES="plain async", REQUESTS (in one count),'
+	@echo '          SAMPLE=1 (CPU time by perf, too), OUT (folder)'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
 	@echo '              LAYERS="facts behaviour instructions memory tails time", ROUNDS, OUT (folder)'
 	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'

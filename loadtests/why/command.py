@@ -16,7 +16,7 @@ from loopbench.loadtests.observe.request_counts import REQUESTS
 from loopbench.loadtests.rows.results_folder import cannot_begin, new_folder
 from loopbench.loadtests.scenarios import custom_options
 from loopbench.loadtests.scenarios.custom import Own
-from loopbench.loadtests.why import interpreter, rows
+from loopbench.loadtests.why import interpreter, rows, sampling
 from loopbench.loadtests.why.documented import DOCUMENTED
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
@@ -64,6 +64,12 @@ DEFAULT_CASES = ("plain", "async", "json", "sync")
     help="Serve with this interpreter; by default the first here that names its functions.",
 )
 @click.option(
+    "--sample",
+    "sampled",
+    is_flag=True,
+    help="Sample CPU time by Linux's perf, too, as a second witness.",
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
@@ -77,6 +83,7 @@ def why(
     requests: int,
     repeats: int,
     python: str | None,
+    sampled: bool,
     out: Path | None,
     app: str | None,
     app_dir: Path,
@@ -108,14 +115,29 @@ def why(
     plan = Plan(interpreter.environment(chosen, optional, _say), chosen.named, requests, repeats)
     try:
         measured = measure(subjects, plan, _say)
+        samples = _sampled(subjects, plan) if sampled else None
     except ServerError as error:
         raise HarnessError(str(error)) from error
     try:
-        rows.write(folder, measured, plan, chosen)
+        rows.write(folder, measured, plan, chosen, samples)
     except OSError as error:
         raise cannot_begin(folder, error) from error
     command = own_modules.command("results", "why", str(folder))
     sys.exit(subprocess.run(command, env=own_modules.environment()).returncode)
+
+
+def _sampled(subjects: Sequence[Subject], plan: Plan) -> rows.SampledStacks | None:
+    """None, after it was said why, where time cannot be sampled. Raises HarnessError and
+    ServerError."""
+    lacking = sampling.missing() if plan.named else "this Python names no functions"
+    if lacking is not None:
+        _say(f"time is not sampled: {lacking}")
+        return None
+    found = {}
+    for subject in subjects:
+        found[subject.stack.name] = sampling.sample(subject, plan)
+        _say(f"{subject.stack.name}: sampled")
+    return found
 
 
 def _subjects(stacks: Sequence[str], cases: Sequence[str]) -> list[Subject]:

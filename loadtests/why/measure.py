@@ -11,12 +11,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import REQUESTS, counted, taken_of_all
@@ -47,8 +46,13 @@ _BY_FUNCTION = (
     "--dump-line=no",
     "--demangle=no",
 )
-_TRAMPOLINES = ("PYTHONPERFSUPPORT=1",)
+TRAMPOLINES = ("PYTHONPERFSUPPORT=1",)
+"""The variable with which a Python names its functions (its documentation, `-X perf`)."""
 
+_SETTINGS = Settings(keep_alive_s=3600.0)
+"""No time limit of an idle connection ends within a count: that of one that was closed before, as
+Hypercorn has it, would fall into whichever window is open by then, and take the timers of all
+requests since with it."""
 
 _FACTS_BOUND_S = 60.0
 
@@ -154,17 +158,17 @@ def _profile(
 ) -> _Repeat:
     """Every case in one fresh process; its dumps are read while the next ones are counted."""
     parsing = {}
-    variables = _TRAMPOLINES if plan.named else ()
+    variables = TRAMPOLINES if plan.named else ()
     with counting(
         subject.stack,
-        Settings(),
+        _SETTINGS,
         python=plan.python,
         root=plan.root,
         collector=False,
         options=_BY_FUNCTION,
         variables=variables,
     ) as counter:
-        with _map_of(counter, plan) as symbols:
+        with _symbols(counter, plan) as symbols:
             for name, dump in taken_of_all(
                 counter, subject.cases, plan.requests, patience, lambda *of: of[0].dump(*of[1:])
             ):
@@ -178,24 +182,14 @@ def _profile(
     return _Repeat(parsing, versions)
 
 
-@contextmanager
-def _map_of(counter: Counter, plan: Plan) -> Iterator[Path | None]:
-    """The perf map of a live server, which nobody else would delete; None where it writes none."""
-    if not plan.named:
-        yield None
-        return
-    path = perf_map.path_of(counter.server.pid)
-    if not path.is_file():
-        raise HarnessError(f"{plan.python} wrote no {path}: it names no function")
-    try:
-        yield path
-    finally:
-        path.unlink()
+def _symbols(counter: Counter, plan: Plan) -> AbstractContextManager[Path | None]:
+    """The server's perf map; None where its Python writes none."""
+    return perf_map.of_process(counter.server.pid, plan.python) if plan.named else nullcontext()
 
 
 def _plain(subject: Subject, plan: Plan, patience: Patience) -> dict[str, float]:
     with counting(
-        subject.stack, Settings(), python=plan.python, root=plan.root, collector=False
+        subject.stack, _SETTINGS, python=plan.python, root=plan.root, collector=False
     ) as counter:
         values = dict(counted(counter, subject.cases, plan.requests, patience))
         counter.cease()

@@ -8,9 +8,12 @@ that runs through a trampoline, a few instructions of machine code a function, s
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from loopbench.loadtests.errors import HarnessError
 
 _MARK = "py::"
 
@@ -53,3 +56,16 @@ class PerfMap:
 def path_of(pid: int) -> Path:
     """Where CPython writes it, whatever the temporary folder is (Python/perf_trampoline.c)."""
     return Path("/", "tmp", f"perf-{pid}.map")
+
+
+@contextmanager
+def of_process(pid: int, python: Path) -> Iterator[Path]:
+    """The file of a live process, which nobody else would delete. Raises HarnessError where its
+    Python wrote none."""
+    path = path_of(pid)
+    if not path.is_file():
+        raise HarnessError(f"{python} wrote no {path}: it names no function")
+    try:
+        yield path
+    finally:
+        path.unlink()

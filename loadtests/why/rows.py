@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import Measured, Plan, Profiled
 from loopbench.loadtests.why.owners import Function
+from loopbench.loadtests.why.sampling import Samples
 from loopbench.loadtests.why.tree import Tree, by_function, mean
-from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, Row, TableWriter, Value
+from loopbench.results.schema import (
+    COST_SAMPLES,
+    COST_TOTALS,
+    COST_TREE,
+    COSTS,
+    Row,
+    TableWriter,
+    Value,
+)
+
+SampledStacks = Mapping[str, Mapping[str, Samples]]
+"""By stack and case."""
 
 
-def write(folder: Path, measured: Sequence[Measured], plan: Plan, python: Interpreter) -> None:
-    """Put the three tables into a folder, in place of those that are there. Raises OSError."""
+def write(
+    folder: Path,
+    measured: Sequence[Measured],
+    plan: Plan,
+    python: Interpreter,
+    samples: SampledStacks | None = None,
+) -> None:
+    """Put the tables into a folder, in place of those that are there. Raises OSError.
+
+    samples: None: no time was sampled, and no table of it is left.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         COST_TOTALS: (row for one in measured for row in _totals(one, plan, python)),
@@ -25,6 +46,10 @@ def write(folder: Path, measured: Sequence[Measured], plan: Plan, python: Interp
         (folder / table.filename).unlink(missing_ok=True)
         with TableWriter(folder, table) as writer:
             writer.append(rows)
+    (folder / COST_SAMPLES.filename).unlink(missing_ok=True)
+    if samples:
+        with TableWriter(folder, COST_SAMPLES) as writer:
+            writer.append(_samples(samples))
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -95,6 +120,22 @@ def tree_rows(tree: Tree) -> Iterator[Row]:
             "calls": 0.0 if cost is None else cost.calls,
             "own_instructions": 0.0 if cost is None else cost.own,
         }
+
+
+def _samples(samples: SampledStacks) -> Iterator[Row]:
+    """A row a function, that with the most samples first."""
+    for stack, cases in samples.items():
+        for case, one in cases.items():
+            for function, taken in sorted(one.functions.items(), key=lambda item: -item[1]):
+                kernel = None if one.kernel is None else one.kernel[function] / taken
+                yield {
+                    "stack": stack,
+                    "case": case,
+                    **_named(function),
+                    "samples": taken,
+                    "share": taken / one.total,
+                    "kernel_share": kernel,
+                }
 
 
 def _sortable(function: Function) -> tuple[str, ...]:

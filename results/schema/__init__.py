@@ -17,7 +17,13 @@ from loopbench.results.schema.columns import (
     format_value,
     parse_value,
 )
-from loopbench.results.schema.costs import COST_TOTALS, COST_TREE, COSTS, CostKind
+from loopbench.results.schema.costs import (
+    COST_SAMPLES,
+    COST_TOTALS,
+    COST_TREE,
+    COSTS,
+    CostKind,
+)
 from loopbench.results.schema.derived import ANSWERS, SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
@@ -68,7 +74,7 @@ DERIVED: tuple[Table, ...] = (SUMMARY,)
 """What the reading half makes of it, and can make again."""
 
 EXTRA: tuple[Table, ...] = (
-    *(PROBE_COST, COUNTS, COST_TOTALS, COSTS, COST_TREE),
+    *(PROBE_COST, COUNTS, COST_TOTALS, COSTS, COST_TREE, COST_SAMPLES),
     *(BEHAVIOUR, WORKERS, TRIALS, ANSWERS),
 )
 """What other commands than a bench, or a bench of some options only, put beside it."""

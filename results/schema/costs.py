@@ -111,3 +111,26 @@ COST_TREE = Table(
         number("own_instructions", "1", "by this path, mean of the repeats", required=True),
     ),
 )
+
+COST_SAMPLES = Table(
+    "cost_samples",
+    "Where the server's CPU time went while the same requests were sent one after another: samples "
+    "of Linux's perf, a row a stack, case and function. Written by `loadtests why --sample`.",
+    (
+        text("stack", "what was asked", required=True),
+        text("case", "as in cost_totals.csv", required=True),
+        *_FUNCTION,
+        count(
+            "samples",
+            "taken in the function, or in interpreter, C library and kernel on its behalf",
+            required=True,
+        ),
+        number("share", "1", "of all samples of this stack and case", required=True),
+        number(
+            "kernel_share",
+            "1",
+            "samples of the function that were taken in the kernel, as in system calls, of its "
+            "samples; blank where perf may not look there",
+        ),
+    ),
+)

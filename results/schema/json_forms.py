@@ -281,6 +281,24 @@ WHY = Form(
                 number("instructions", "1", "own, a request", required=True),
             ),
         ),
+        Nested(
+            "samples",
+            "of functions where CPU time was sampled, too: both shares, the largest first",
+            (
+                *_CASE_OF_STACK,
+                text("function", "dotted name", required=True),
+                number("time", "1", "share of the samples", required=True),
+                number("instructions", "1", "share of the instructions", required=True),
+                number("kernel", "1", "of its samples, those from the kernel; null: not known"),
+                Column(
+                    "apart",
+                    Kind.BOOLEAN,
+                    "",
+                    "whether either is above 0.05 and they differ by more than 0.05",
+                    True,
+                ),
+            ),
+        ),
         Nested("problems", "what could not be read"),
     ),
 )

@@ -11,7 +11,7 @@ from loopbench.results import schema
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder.folder import nearest
 from loopbench.results.folder.tables import Problem, optional_rows
-from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, CostKind, Row
+from loopbench.results.schema import COST_SAMPLES, COST_TOTALS, COST_TREE, COSTS, CostKind, Row
 
 Where = tuple[str, str]
 """Stack and case."""
@@ -63,6 +63,17 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled:
+    """Of one function: samples of CPU time. share: of all of the case. kernel: the share of them
+    that was taken in the kernel; None where perf might not look there."""
+
+    function: Function
+    samples: int
+    share: float
+    kernel: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A path of calls: its last function, its own instructions, and the paths that go on.
     inclusive: with those of all that go on."""
@@ -76,11 +87,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """All of a folder. trees: the outermost Nodes."""
+    """All of a folder. trees: the outermost Nodes. samples: where time was sampled, too."""
 
     totals: Mapping[Where, Total]
     functions: Mapping[Where, tuple[Cost, ...]]
     trees: Mapping[Where, tuple[Node, ...]]
+    samples: Mapping[Where, tuple[Sampled, ...]]
     problems: tuple[Problem, ...]
 
     @property
@@ -124,10 +136,14 @@ def read(folder: Path) -> Costs:
     branches: dict[Where, list[Row]] = defaultdict(list)
     for row in optional_rows(folder, COST_TREE, problems):
         branches[_where(row)].append(row)
+    samples: dict[Where, list[Sampled]] = defaultdict(list)
+    for row in optional_rows(folder, COST_SAMPLES, problems):
+        samples[_where(row)].append(_sampled(row))
     return Costs(
         totals,
         {where: tuple(costs) for where, costs in functions.items()},
         {where: tuple(_trees(rows)) for where, rows in branches.items()},
+        {where: tuple(rows) for where, rows in samples.items()},
         tuple(problems),
     )
 
@@ -147,6 +163,7 @@ def beside(before: Costs, after: Costs, names: tuple[str, str]) -> Costs:
         {new: side.totals[old] for old, side, new in wheres},
         {new: side.functions.get(old, ()) for old, side, new in wheres},
         {new: side.trees.get(old, ()) for old, side, new in wheres},
+        {new: side.samples[old] for old, side, new in wheres if old in side.samples},
         (*before.problems, *after.problems),
     )
 
@@ -190,6 +207,15 @@ def _cost(row: Row) -> Cost:
         inclusive=_number(row, "inclusive_instructions"),
         share=_number(row, "share"),
         spread=_maybe(row, "spread"),
+    )
+
+
+def _sampled(row: Row) -> Sampled:
+    return Sampled(
+        _function(row),
+        samples=int(_number(row, "samples")),
+        share=_number(row, "share"),
+        kernel=_maybe(row, "kernel_share"),
     )
 
 

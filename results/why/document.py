@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loopbench.results.schema.json_forms import WHY
+from loopbench.results.why import witness
 from loopbench.results.why.costs import Costs
 from loopbench.results.why.groups import differences, grouped
 from loopbench.results.why.phases import by_phase, functions_in
@@ -26,6 +27,7 @@ def of(
         "phases": list(_phases(costs)),
         "differences": [one for pair in pairs for one in _differences(costs, *pair, by)],
         "functions": [] if phase is None else list(_functions(costs, phase)),
+        "samples": list(_samples(costs)),
         "problems": [str(problem) for problem in costs.problems],
     }
 
@@ -68,6 +70,21 @@ def _differences(costs: Costs, one: str, other: str, by: str) -> Iterator[Object
                 "name": difference.name,
                 "first_instructions": difference.one,
                 "second_instructions": difference.other,
+            }
+
+
+def _samples(costs: Costs) -> Iterator[Object]:
+    for where in costs.samples:
+        stack, case = where
+        for one in witness.shares(costs, where):
+            yield {
+                "stack": stack,
+                "case": case,
+                "function": one.function.label,
+                "time": one.time,
+                "instructions": one.instructions,
+                "kernel": one.kernel,
+                "apart": one.apart,
             }
 
 

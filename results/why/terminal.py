@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loopbench.results.schema import CostKind
-from loopbench.results.why import sentences
+from loopbench.results.why import sentences, witness
 from loopbench.results.why.costs import Cost, Costs
 from loopbench.results.why.groups import differences, grouped
 from loopbench.results.why.phases import PHASES, UNKNOWN, by_phase, functions_in
@@ -27,6 +27,7 @@ def overview(costs: Costs, by: str) -> Iterator[str]:
         yield from sentences.of_case(costs, case)
     yield ""
     yield from sentences.of_equality(costs)
+    yield from _witness(costs)
 
 
 def between(costs: Costs, one: str, other: str, by: str) -> Iterator[str]:
@@ -112,6 +113,27 @@ def _row(cost: Cost) -> tuple[str, ...]:
         *(f"{cost.own:,.0f}", f"{cost.inclusive:,.0f}", f"{cost.share:.1%}"),
         "" if cost.spread is None else f"{cost.spread:.2%}",
     )
+
+
+def _witness(costs: Costs) -> Iterator[str]:
+    """Nothing where no time was sampled."""
+    for where in costs.samples:
+        stack, case = where
+        rows = [
+            (
+                *(one.function.label, f"{one.instructions:.1%}", f"{one.time:.1%}"),
+                f"±{1.96 * one.error:.1%}",
+                "" if one.kernel is None else f"{one.kernel:.0%}",
+            )
+            for one in witness.shares(costs, where)[:MOST_IN_PHASE]
+        ]
+        yield ""
+        count = witness.taken(costs, where)
+        yield f"{stack}, {case}: shares of instructions and of {count:,} samples of time"
+        yield from _table(("function", "instructions", "time", "95%", "in the kernel"), rows)
+    if costs.samples:
+        yield ""
+        yield from witness.sentences(costs)
 
 
 def _phases(costs: Costs) -> Iterator[str]:

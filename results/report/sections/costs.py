@@ -9,7 +9,7 @@ from itertools import combinations
 
 from loopbench.results.report.blocks import Bullets, Drawing, Heading, Part, Table, Text, words
 from loopbench.results.report.data import Material
-from loopbench.results.why import flame, sentences
+from loopbench.results.why import flame, sentences, witness
 from loopbench.results.why.callers import Neighbours, neighbours
 from loopbench.results.why.costs import Cost, Costs, Where, read
 from loopbench.results.why.groups import differences
@@ -39,7 +39,7 @@ def of_costs(costs: Costs, pairs: Pairs | None = None) -> tuple[Part, ...]:
     if not costs.totals:
         return ()
     said = [line for case in costs.cases() for line in sentences.of_case(costs, case)]
-    said += sentences.of_equality(costs)
+    said += [*sentences.of_equality(costs), *witness.sentences(costs)]
     found: list[Part] = [
         Text(
             words(
@@ -53,6 +53,7 @@ def of_costs(costs: Costs, pairs: Pairs | None = None) -> tuple[Part, ...]:
         Bullets(tuple((line,) for line in said)),
         _totals(costs),
         _phases(costs),
+        *(_witness(costs, where) for where in costs.samples),
     ]
     cases = dict.fromkeys(case for _, case in costs.totals)
     for place, case in enumerate(cases):
@@ -82,6 +83,25 @@ def _phases(costs: Costs) -> Table:
     )
     title = "Instructions by phase; unknown: functions that the table of phases does not know"
     return Table(title, ("stack", "case", *PHASES), rows, names=2)
+
+
+def _witness(costs: Costs, where: Where) -> Table:
+    """Sampled time beside counted instructions."""
+    stack, case = where
+    rows = tuple(
+        (
+            *(one.function.label, f"{one.instructions:.1%}", f"{one.time:.1%}"),
+            f"±{1.96 * one.error:.1%}",
+            "–" if one.kernel is None else f"{one.kernel:.0%}",
+        )
+        for one in witness.shares(costs, where)[:MOST_OPENED]
+    )
+    title = (
+        f"{stack}, {case}: shares of instructions and of {witness.taken(costs, where):,} samples "
+        "of CPU time"
+    )
+    header = ("function", "instructions", "time", "95 % interval", "of these in the kernel")
+    return Table(title, header, rows, folded=True)
 
 
 def _case(costs: Costs, case: str, pairs: Pairs | None, folded: bool) -> Iterator[Part]:

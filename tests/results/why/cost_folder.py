@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, Row, Table
+from loopbench.results.schema import COST_SAMPLES, COST_TOTALS, COST_TREE, COSTS, Row, Table
 from tests.results import folders
 
 RUN = "Python", "asyncio", "asyncio.events", "Handle._run"
@@ -32,6 +32,31 @@ FAST = (
 )
 TREES = {"slow": SLOW, "fast": FAST}
 TOTALS = {"slow": 10_000, "fast": 2_000}
+
+
+SAMPLES = (
+    # function, samples, of them in the kernel; the handler was counted and never sampled
+    (READ, 500, 0),
+    (ITEM, 280, 0),
+    (RUN, 220, 110),
+)
+"""Of the slow stack, 1,000 in all: the handler has 20 % of the instructions."""
+
+
+def with_samples(folder: Path, kernel: bool = True) -> Path:
+    """The three tables, and samples of the slow stack. kernel: whether perf might look there."""
+    rows: list[Row] = [
+        {
+            "stack": "slow",
+            "case": "async",
+            **dict(zip(("kind", "package", "module", "function"), function, strict=True)),
+            "samples": samples,
+            "share": samples / 1000,
+            "kernel_share": inside / samples if kernel else None,
+        }
+        for function, samples, inside in SAMPLES
+    ]
+    return folders.write(write(folder), {COST_SAMPLES: rows})
 
 
 def write(folder: Path, grown: Mapping[str, int] | None = None) -> Path:
