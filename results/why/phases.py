@@ -60,6 +60,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("uvloop.*", LOOP),
     ("concurrent.futures.*", THREADS),
     ("threading:Condition.*", THREADS),
+    ("threading:Semaphore.*", THREADS),
     ("_queue:*", THREADS),
     # aiohttp
     ("aiohttp._http_parser:*", READING),
@@ -186,6 +187,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("gunicorn.glogging:*", _CALLER),
     ("gunicorn.http.wsgi:*", WRITING),
     ("gunicorn.http.*", READING),
+    ("gunicorn.http2.negotiation:*", READING),
     ("gunicorn.workers.*", LOOP),
     ("waitress.parser:*", READING),
     ("waitress.receiver:*", READING),
