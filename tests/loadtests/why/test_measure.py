@@ -14,7 +14,7 @@ from loopbench.loadtests.observe.callgrind import missing
 from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.why import interpreter, perf_map, rows
 from loopbench.loadtests.why.interpreter import Interpreter, choose, look_at
-from loopbench.loadtests.why.measure import Measured, Plan, Subject, measure
+from loopbench.loadtests.why.measure import Measured, Plan, Subject, compiled, measure
 from loopbench.loadtests.why.tree import by_function, mean
 from loopbench.results.schema import COST_TOTALS, COST_TREE, COSTS, CostKind, Row, read_table
 from loopbench.results.why.costs import beside, read
@@ -172,6 +172,18 @@ def test_a_python_that_names_nothing_still_tells_c_apart(tmp_path: Path) -> None
     evaluated = [t.own for f, t in found.items() if f.name.startswith("_PyEval_EvalFrameDefault")]
     assert sum(evaluated) > 20_000 * 4
     assert one.plain[case.name] == ()
+
+
+def test_byte_code_is_written_before_anything_is_counted(tmp_path: Path) -> None:
+    """So that the first process that is counted finds it, as the others do."""
+    (tmp_path / "fresh_shop.py").write_text(APPLICATION)
+    own = prepare("fresh_shop:app", tmp_path, ("/",), None, ("hypercorn",))
+    (stack,) = own.stacks.values()
+    case = next(iter(own.scenarios.values())).loads[0].case
+    written = tmp_path / "__pycache__" / f"fresh_shop.{sys.implementation.cache_tag}.pyc"
+    written.unlink(missing_ok=True)
+    compiled(Subject(stack, {case.name: case}), Plan(Path(sys.executable), False))
+    assert written.is_file()
 
 
 def test_a_python_that_does_not_run_is_said_so(tmp_path: Path) -> None:
