@@ -15,6 +15,8 @@ from loopbench.servers.parts import READY_S
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
+FIRST_ANSWER_BOUND_S = 10.0
+
 
 def greeting(stack: Stack) -> tuple[Request, Expected | None]:
     """The request whose answer shows that the stack serves; the answer is None where any does."""
@@ -26,6 +28,23 @@ def greeting(stack: Stack) -> tuple[Request, Expected | None]:
 def ready_s(stack: Stack) -> float:
     """How long it may take from the start of its process to its first answer."""
     return READY_S if stack.own is None else stack.own.ready_s
+
+
+def first_answer_s(stack: Stack) -> float:
+    """How long its first answer may take once it listens: longer, too, where a person says that
+    their application takes longer to be ready than READY_S."""
+    wanted_s = ready_s(stack)
+    return wanted_s if wanted_s > READY_S else min(wanted_s, FIRST_ANSWER_BOUND_S)
+
+
+def longer(stack: Stack) -> str:
+    """What to do where a first answer takes longer."""
+    if stack.own is None:
+        return "see its log"
+    return (
+        "correct the handler, name another path, or give its first answer longer by --ready-s "
+        f"(above {READY_S:g})"
+    )
 
 
 def prepare(stack: Stack) -> None:

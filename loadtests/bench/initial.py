@@ -12,6 +12,7 @@ import click
 
 from loopbench.loadtests.configuration import FILE
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.scenarios.custom_options import argument
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
 from loopbench.servers.custom.look import look_at
@@ -36,12 +37,13 @@ app = {app}
 # ready-s = 30.0         # how long import and start may take
 
 # What a function that makes the application is given.
-# [arguments]
-# config = "dev.toml"
+{arguments}
 
 # The loads, a table each. users: a closed loop of so many; rate_rps: arrivals a second instead.
 # Beside them: method, headers, body; check = "status" where the answer changes now and then.
 """
+
+_NO_ARGUMENTS = ("# [arguments]", '# config = "dev.toml"')
 
 _OTHERS = """
 # Other kinds of load, to be taken out of the comment.
@@ -67,8 +69,15 @@ _OTHERS = """
 
 @click.command()
 @click.argument("app", metavar="MODULE:NAME")
+@click.option(
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Give this to the function that makes it (repeatable).",
+)
 @click.option("--force", is_flag=True, help=f"Write over a {FILE} that is there.")
-def init(app: str, force: bool) -> None:
+def init(app: str, arguments: tuple[str, ...], force: bool) -> None:
     """Write loopbench.toml here, for the application APP and the pages that it has.
 
     Its routes are those of its own router, or of the OpenAPI document that it serves.
@@ -76,7 +85,8 @@ def init(app: str, force: bool) -> None:
     file = Path(FILE)
     if file.exists() and not force:
         raise click.UsageError(f"{FILE} is there already; --force writes over it")
-    own = OwnApp(app, str(Path().resolve()), _DOCUMENT)
+    given = dict(map(argument, arguments))
+    own = OwnApp(app, str(Path().resolve()), _DOCUMENT, given)
     try:
         looks = look_at(own)
         paths = list(looks.routes)
@@ -87,7 +97,7 @@ def init(app: str, force: bool) -> None:
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
     fitting = [name for name, host in HOSTS.items() if host.kind == looks.kind]
-    file.write_text(_text(app, fitting, paths), encoding="utf-8")
+    file.write_text(_text(app, fitting, paths, arguments), encoding="utf-8")
     click.echo(f"{FILE}: {len(paths)} pages; measure them by: loopbench bench")
 
 
@@ -102,9 +112,11 @@ def _served(host: str, port: int) -> list[str]:
         return []  # it serves none
 
 
-def _text(app: str, servers: list[str], paths: list[str]) -> str:
+def _text(app: str, servers: list[str], paths: list[str], arguments: tuple[str, ...] = ()) -> str:
+    """arguments: as `--arg` has them."""
+    table = "\n".join(("[arguments]", *map(_line, arguments)) if arguments else _NO_ARGUMENTS)
     names = ", ".join(f'"{name}"' for name in servers)
-    text = _BEGIN.format(app=json.dumps(app), on=names)
+    text = _BEGIN.format(app=json.dumps(app), on=names, arguments=table)
     taken: set[str] = set()
     for number, path in enumerate(paths or ["/"]):
         name = re.sub(r"[^A-Za-z0-9]+", "-", path).strip("-").lower()[:40] or "root"
@@ -115,3 +127,10 @@ def _text(app: str, servers: list[str], paths: list[str]) -> str:
         lines = (f"[loads.{name}]", f"path = {json.dumps(path)}", "users = 32")
         text += "\n" + "".join(f"{sign}{line}\n" for line in lines)
     return text + _OTHERS
+
+
+def _line(given: str) -> str:
+    """An argument as a line of the file: what is TOML as it is written, any other as a text."""
+    name, value = argument(given)
+    written = given.partition("=")[2]
+    return f"{name} = {json.dumps(written) if value == written else written}"

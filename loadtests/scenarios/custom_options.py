@@ -133,7 +133,7 @@ def wanted(
         file,
         tuple(dict.fromkeys(on)),
         headers=tuple(map(_header, headers)),
-        arguments={**configured.arguments, **dict(map(_argument, arguments))},
+        arguments={**configured.arguments, **dict(map(argument, arguments))},
         ready_s=ready_s,
         tables={} if gets or file else configured.loads,
         users=users,
@@ -151,8 +151,8 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _argument(text: str) -> tuple[str, Any]:
-    """A name with a value: a number, true or false as TOML writes them, and a text otherwise."""
+def argument(text: str) -> tuple[str, Any]:
+    """What `--arg` gives: a name and its value, as TOML has it, or a text where it is none."""
     name, equals, value = text.partition("=")
     if not (equals and name.isidentifier()):
         raise click.UsageError("--arg takes NAME=VALUE, as in --arg config=dev.toml")

@@ -13,7 +13,7 @@ from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.events import EVENTS
-from loopbench.servers.contract.asking import Unbounded, ask
+from loopbench.servers.contract.asking import Unbounded, ask, is_of_events
 from loopbench.servers.contract.http import Expected, Request, comparable_allow, comparable_type
 from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.lifecycle.process import server_process
@@ -27,6 +27,10 @@ MOST_BYTES = 16 * 1024 * 1024
 
 _BOUND_S = 8.0
 """For each answer while they are learned: one without end is refused within 10 s."""
+
+_EVENTS_S = 4.0
+"""After the head of an answer of server-sent events: most have no end, and whoever asks for one by
+mistake waits for this."""
 
 _SSE = "text/event-stream"
 
@@ -83,10 +87,12 @@ class _Log:
 def _failed(request: Request, found: Expected, log: _Log) -> HarnessError:
     """With the end of the handler's traceback, where it has left one."""
     what = f"{request.method} {request.target} was answered with status {found.status}"
-    raised = last_traceback(log.path)
+    raised, log.keep = last_traceback(log.path), True
     if raised is None:
-        return HarnessError(f"{what}; correct the application, or name another path")
-    log.keep = True
+        return HarnessError(
+            f"{what}, and its log has no traceback, as where an application has a log of its own; "
+            f"correct the application, or name another path (its log: {log.path})"
+        )
     return HarnessError(
         f"{what}: {raised}; correct the application, or name another path (its log: {log.path})"
     )
@@ -144,8 +150,7 @@ def _ask_stream(host: str, port: int, request: Request, kind: str) -> Expected:
         raise HarnessError(
             f"{what} had no answer ({type(error).__name__}: {error}); name a path with a stream"
         ) from error
-    kind_of_body = (answer.content_type or "").partition(";")[0].strip().lower()
-    if came and kind == "sse" and kind_of_body != _SSE:
+    if came and kind == "sse" and not is_of_events(answer.content_type):
         raise HarnessError(
             f"{what} is answered with the content type {answer.content_type!r}, where server-sent "
             f'events have {_SSE}; correct the application, or say events = "lines"'
@@ -165,7 +170,9 @@ def _no_event(request: Request, how: str) -> HarnessError:
 def _ask(host: str, port: int, request: Request, before: list[Expected]) -> Expected:
     what = f"{request.method} {request.target}"
     try:
-        answer = ask(host, port, request, bound_s=_BOUND_S, most_bytes=MOST_BYTES)
+        answer = ask(
+            host, port, request, bound_s=_BOUND_S, most_bytes=MOST_BYTES, events_s=_EVENTS_S
+        )
     except Unbounded as error:
         raise HarnessError(
             f"the answer to {what} {error}; an answer without end, such as server-sent events, "

@@ -70,11 +70,13 @@ def ask(
     bound_s: float = BOUND_S,
     most_bytes: int = MOST_BYTES,
     head_only: bool = False,
+    events_s: float | None = None,
     until: Callable[[bytes], bool] | None = None,
 ) -> Answer:
     """Ask on a connection of its own.
 
     bound_s: for the whole answer. head_only: leave the body unread; `body` is empty then.
+    events_s: how long after its head an answer of server-sent events may last; None: as any other.
     until: whether it is enough, asked with each piece of the body; `body` is what came until then.
 
     Raises Unbounded, OSError for a connection that cannot be had, and http.client.HTTPException
@@ -87,6 +89,8 @@ def ask(
         answer = http.client.HTTPResponse(bounded, method=request.method)  # type: ignore[arg-type]
         with answer:
             answer.begin()
+            if events_s is not None and is_of_events(answer.getheader("Content-Type")):
+                bounded.end_within(events_s)
             body = b"" if head_only else _body(answer, most_bytes, until)
             return Answer(
                 answer.status,
@@ -117,6 +121,11 @@ def _body(
     return body
 
 
+def is_of_events(content_type: str | None) -> bool:
+    """Whether a body of this Content-Type is of server-sent events, which seldom end."""
+    return (content_type or "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
 class _Bounded:
     """What http.client takes for a socket: its file ends at the bounds."""
 
@@ -128,13 +137,17 @@ class _Bounded:
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(self._reader, _PIECE)
 
+    def end_within(self, bound_s: float) -> None:
+        """Bound what is still to come, where that is earlier."""
+        self._reader.end_within(bound_s)
+
 
 class _Reader(io.RawIOBase):
     def __init__(
         self, connection: socket.socket, deadline: float, bound_s: float, most_bytes: int
     ) -> None:
         self._connection = connection
-        self._deadline, self._bound_s = deadline, bound_s
+        self._deadline, self._within = deadline, f"{bound_s:g} s"
         self._left, self._most = most_bytes + _PIECE, most_bytes
         self._read = 0
 
@@ -155,9 +168,14 @@ class _Reader(io.RawIOBase):
             raise Unbounded(f"goes on after {self._most:,} bytes")
         return count
 
+    def end_within(self, bound_s: float) -> None:
+        deadline = time.monotonic() + bound_s
+        if deadline < self._deadline:
+            self._deadline, self._within = deadline, f"{bound_s:g} s after its head"
+
     def _late(self) -> Unbounded:
         if not self._read:
-            return Unbounded(f"did not begin within {self._bound_s:g} s")
+            return Unbounded(f"did not begin within {self._within}")
         return Unbounded(
-            f"did not end within {self._bound_s:g} s ({self._read:,} bytes had come until then)"
+            f"did not end within {self._within} ({self._read:,} bytes had come until then)"
         )

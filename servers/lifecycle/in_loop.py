@@ -16,11 +16,11 @@ from typing import Any
 
 from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import InForce, Serving
+from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
-FIRST_ANSWER_BOUND_S = 10.0
 """How long a server that listens may take for its first answer."""
 
 _TURNS_OF_AN_ACCEPT = 5
@@ -176,26 +176,27 @@ def os_failure(stack: Stack, host: str, port: int, error: OSError) -> ServerErro
 
 def _failure(stack: Stack, error: BaseException) -> StartupFailed:
     text = " ".join(str(error).split())
+    where = "" if stack.own is None else place(error, stack.own.folder)
     return StartupFailed(
-        f"{stack.name} failed to start: {type(error).__name__}: {text}; "
-        "the traceback of the cause shows where"
+        f"{stack.name} failed to start: {type(error).__name__}: {text}"
+        f"{where or '; the traceback of the cause shows where'}"
     )
 
 
 async def _first_answer(server: Server) -> None:
     """Return when a request was answered as the contract says; the server may end instead."""
+    request, _ = starting.greeting(server.stack)
+    bound_s = starting.first_answer_s(server.stack)
     asking = _in_task(_ask(server))
     ending = _in_task(server.ended())
     try:
-        await asyncio.wait(
-            {asking, ending}, timeout=FIRST_ANSWER_BOUND_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({asking, ending}, timeout=bound_s, return_when=asyncio.FIRST_COMPLETED)
         if ending.done():
             raise _failure(server.stack, ending.exception() or EOFError("it ended by itself"))
         if not asking.done():
             raise StartupFailed(
-                f"{server.stack.name} accepted no request on {server.url} within "
-                f"{FIRST_ANSWER_BOUND_S:g} s; see its log"
+                f"{server.stack.name} did not answer {request.method} {request.target} on "
+                f"{server.url} within {bound_s:g} s; {starting.longer(server.stack)}"
             )
         asking.result()
     finally:

@@ -313,7 +313,10 @@ def refusal(failed: Failed) -> ServerError:
 def greet(stack: Stack, host: str, port: int, deadline: float) -> None:
     """Send the stack's greeting. Raises StartupFailed unless the answer is right."""
     request, expected = starting.greeting(stack)
-    timeout_s = max(0.001, deadline - time.monotonic())
+    left_s = max(0.001, deadline - time.monotonic())
+    timeout_s = left_s if stack.own is None else min(left_s, starting.first_answer_s(stack))
+    promised = "" if expected is None else " as the contract says"
+    remedy = "" if stack.own is None else f"; {starting.longer(stack)}"
     address = _ANY_ADDRESS.get(host, host)
     try:
         # Where any answer does, it need not have an end.
@@ -326,7 +329,7 @@ def greet(stack: Stack, host: str, port: int, deadline: float) -> None:
     if wrong is not None:
         raise StartupFailed(
             f"{stack.name} listens on {host} port {port} but did not answer "
-            f"{request.method} {request.target} as the contract says: {wrong}"
+            f"{request.method} {request.target}{promised}: {wrong}{remedy}"
         )
 
 

@@ -439,6 +439,19 @@ def test_every_kind_of_load_stands_in_what_init_writes() -> None:
     assert {table.get("kind", "requests") for table in loads.values()} == set(KINDS)
 
 
+def test_what_a_factory_is_given_stands_in_what_init_writes() -> None:
+    """As TOML where it is written so."""
+    given = ("config=dev.toml", "debug=true", "workers=2", 'name="a b"', "hosts=[1, 2]")
+    read = tomllib.loads(_text("shop:make_app", ["aiohttp"], [], given))
+    assert read["arguments"] == {
+        "config": "dev.toml",
+        "debug": True,
+        "workers": 2,
+        "name": "a b",
+        "hosts": [1, 2],
+    }
+
+
 def test_paths_have_names_of_their_own() -> None:
     """Also those that differ only in what a name cannot hold."""
     names = [one.name for one in of_paths(["/", "/a/b", "/a-b", "/a/b"])]

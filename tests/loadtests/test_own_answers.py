@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,12 +18,13 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.results.schema import Code
+from loopbench.servers import starting
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
 from loopbench.servers.custom.look import Looks
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.errors import StartupFailed
-from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.lifecycle.process import greet, server_process
 from loopbench.servers.parts import AIOHTTP, OwnApp
 from tests.loadtests.benches import SHORT, Bench, codes, ended
 from tests.servers.processes import ROOT, needs_proc
@@ -103,9 +105,24 @@ async def small(request):
     return web.Response(body=packed(1), headers={"Content-Encoding": "gzip"})
 
 
+async def fail():
+    raise ValueError("one of a group")
+
+
+async def grouped(request):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail())
+
+
+async def quietly(request):
+    request.app.logger.disabled = request.protocol.logger.disabled = True
+    raise ValueError("nobody hears of it")
+
+
 app = web.Application()
 app.router.add_options("/methods", methods)
 handlers = counted, later_fails, oops, private, moved, leaks, events, parts, bomb, small
+handlers += grouped, quietly
 for handler in handlers:
     app.router.add_get(f"/{handler.__name__}", handler)
 """
@@ -132,6 +149,35 @@ def test_a_handler_that_raises_shows_what_and_where(pages: Path) -> None:
     log = Path(text.rpartition("its log: ")[2].removesuffix(")"))
     assert "no such table" in log.read_text()
     log.unlink()
+
+
+def test_an_error_in_a_group_of_tasks_is_shown(pages: Path) -> None:
+    """The innermost, whose traceback stands behind a margin."""
+    text = refusal(pages, "/grouped")
+    assert re.search(r": ValueError: one of a group \(pages\.py, line \d+, in fail\);", text)
+    Path(text.rpartition("its log: ")[2].removesuffix(")")).unlink()
+
+
+def test_an_error_that_was_not_logged_is_said_to_be_missing(pages: Path) -> None:
+    """With the place of the log all the same."""
+    text = refusal(pages, "/quietly")
+    assert "GET /quietly was answered with status 500, and its log has no traceback" in text
+    Path(text.rpartition("its log: ")[2].removesuffix(")")).unlink()
+
+
+def test_a_start_up_that_fails_says_where(tmp_path: Path) -> None:
+    """The line of the person's own code."""
+    (tmp_path / "down.py").write_text(
+        "from aiohttp import web\n"
+        "async def connect(app):\n"
+        "    raise ConnectionRefusedError('no database')\n"
+        "app = web.Application()\n"
+        "app.on_startup.append(connect)\n"
+    )
+    with pytest.raises(HarnessError) as raised:
+        prepare("down:app", tmp_path, ["/"], None, ())
+    says = "failed to start: ConnectionRefusedError: no database (down.py, line 3)"
+    assert says in str(raised.value)
 
 
 def test_a_page_that_asks_who_one_is_says_how_to_send_headers(pages: Path) -> None:
@@ -174,7 +220,7 @@ def test_what_differs_without_meaning_is_measured_and_named(pages: Path) -> None
 def test_an_answer_without_end_is_refused(pages: Path) -> None:
     """Server-sent events arrive in time, one by one, and never end."""
     text = refusal(pages, "/events")
-    assert text.startswith("the answer to GET /events did not end within 8 s (")
+    assert text.startswith("the answer to GET /events did not end within 4 s after its head (")
 
 
 def test_an_answer_that_unpacks_to_too_much_is_refused(pages: Path) -> None:
@@ -333,6 +379,20 @@ def test_a_start_that_takes_too_long_names_its_option(tmp_path: Path) -> None:
             raise AssertionError("it serves")
     says = "app-aiohttp was not ready within 0.5 s; give its start longer by --ready-s"
     assert str(raised.value).startswith(says)
+
+
+def test_a_first_answer_that_does_not_come_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the request, and what would wait for it longer; interim answers are none."""
+    monkeypatch.setattr(starting, "FIRST_ANSWER_BOUND_S", 0.5)
+    own = OwnApp("shop:app", str(tmp_path), "/slow")
+    (stack,) = rows(own, Looks(AIOHTTP, "aiohttp", ("aiohttp",)), ()).values()
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    with answering(b"", interim, 0.05) as port, pytest.raises(StartupFailed) as raised:
+        greet(stack, "127.0.0.1", port, time.monotonic() + 30)
+    assert "did not answer GET /slow: the answer did not end within 0.5 s (" in str(raised.value)
+    assert "give its first answer longer by --ready-s" in str(raised.value)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
