@@ -276,6 +276,8 @@ class Bencher:
             # something side by side only.
             said = None if self._bench.own is None else first_figures(rows.runs)
             self._reporter.run_ends("; ".join(wrong) or said)
+            for text in self._in_part(result):
+                self._reporter.note(text)
         self._mourn(any(Code.GENERATOR_DIED in result.codes for result in results))
 
     def _without_success(self, result: RunResult) -> Iterator[str]:
@@ -287,6 +289,15 @@ class Bencher:
             if outcome.completed or not load.own:
                 continue
             yield f"had no correct answer to {load.case.name}: {self._why(outcome)}"
+
+    def _in_part(self, result: RunResult) -> Iterator[str]:
+        """The loads of a person's own application that failed in part, and why."""
+        if result.report is None or _UNUSABLE.keys() & set(result.codes):
+            return
+        for load in result.scenario.loads:
+            outcome = result.report.loads[load.name]
+            if load.own and outcome.completed and outcome.measured.failures:
+                yield f"note: {load.case.name} failed in part: {self._why(outcome)}"
 
     def _why(self, outcome: LoadReport[Buckets]) -> str:
         """The commonest failure of a load, and what the server's log has of it."""

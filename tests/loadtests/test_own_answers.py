@@ -105,6 +105,14 @@ async def small(request):
     return web.Response(body=packed(1), headers={"Content-Encoding": "gzip"})
 
 
+async def sometimes(request):
+    global asked
+    asked += 1
+    if asked % 7 == 6:  # not one of the first three
+        raise LookupError("no connection")
+    return web.json_response({"ok": True})
+
+
 async def fail():
     raise ValueError("one of a group")
 
@@ -122,7 +130,7 @@ async def quietly(request):
 app = web.Application()
 app.router.add_options("/methods", methods)
 handlers = counted, later_fails, oops, private, moved, leaks, events, parts, bomb, small
-handlers += grouped, quietly
+handlers += grouped, quietly, sometimes
 for handler in handlers:
     app.router.add_get(f"/{handler.__name__}", handler)
 """
@@ -263,6 +271,18 @@ def test_a_page_that_changes_seldom_is_measured_by_its_status(
     (row,) = done.rows
     assert (row["failures"] == 0) == (check == "status")
     assert Code.ANSWER_VARIES not in codes(row)
+
+
+def test_a_handler_that_fails_now_and_then_says_why(pages: Path) -> None:
+    """Beside the first figures, with the last line of the traceback."""
+    loads = pages / "sometimes.toml"
+    loads.write_text('[sometimes]\npath = "/sometimes"\nusers = 2\n')
+    options = ("--app", "pages:app", "--app-dir", str(pages), "--scenarios", str(loads))
+    with Bench(pages / "sometimes", *options, "--rounds", "1", *SHORT) as bench:
+        done = ended(bench)
+    assert done.status == 0, done.errors
+    says = r"note: GET /sometimes failed in part: \d+ times status 500 instead of 200.*; it raised "
+    assert re.search(says + r"LookupError: no connection \(pages\.py, line \d+, in", done.errors)
 
 
 @contextmanager
