@@ -221,9 +221,18 @@ def _import(target: Target, own: OwnApp) -> ModuleType:
             f"{own.folder}, and must not serve or exit when it is imported"
         ) from error
     except Exception as error:
+        if (hidden := _hidden(_blamed(error), own)) is not None:
+            raise StartupFailed(f"importing {name} raised {_line(error)}: {hidden}") from error
         raise StartupFailed(
             f"importing {name} raised {_line(error)}{place(error, os.getcwd())}; correct that first"
         ) from error
+
+
+def _blamed(error: BaseException) -> str:
+    """The module that lacks what was asked of it; empty where the error is of another kind."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        return error.obj.__name__
+    return (error.name or "") if isinstance(error, ImportError) else ""
 
 
 def _hidden(name: str, own: OwnApp) -> str | None:
