@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 from loopbench.results.schema import INSTALLED
 from loopbench.servers.stacks import Stack
@@ -23,6 +22,8 @@ def lacking(packages: Iterable[str]) -> list[str]:
 
 @cache  # what is installed does not change while a command runs, and metadata are slow to read
 def _installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version  # takes long to import
+
     try:
         version(package)
     except PackageNotFoundError:

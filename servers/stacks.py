@@ -7,7 +7,6 @@ application, which have a manager of worker processes, what a stack cannot keep,
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -394,7 +393,9 @@ def find(name: str | Stack) -> Stack:
         return name
     if name in STACKS:
         return STACKS[name]
-    near = difflib.get_close_matches(name.lower(), STACKS, n=1)
+    from difflib import get_close_matches  # takes long, and is for the mistaken
+
+    near = get_close_matches(name.lower(), STACKS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise UnknownStack(f"unknown stack {name!r}; {hint}known stacks: {', '.join(STACKS)}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import statistics
 from collections.abc import Mapping, Sequence
 
 from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
@@ -242,10 +241,12 @@ def spread(counts: Sequence[float]) -> float:
     """What counts of the same code differ by, as a share of their median: the length of the
     shortest half (P. J. Rousseeuw, A. M. Leroy, Statistica Neerlandica 42 (1988) 103-116), which
     a few disturbed counts do not widen; of three counts or fewer, their range."""
+    from statistics import median  # takes long, and every process imports these tables
+
     kept = max(min(_WHOLE, len(counts)), len(counts) // 2 + 1)
     ordered = sorted(counts)
     ranges = [last - first for first, last in zip(ordered, ordered[kept - 1 :], strict=False)]
-    return min(ranges) / statistics.median(counts)
+    return min(ranges) / median(counts)
 
 
 def undecided(change: float, spread_: float, growth: float = GROWTH) -> bool:
