@@ -79,16 +79,25 @@ def _many(route: str, name: str, values: tuple[str, ...]) -> tuple[Case, ...]:
     )
 
 
-def items_case(name: str, count: int) -> Case:
-    """A Case of `GET /json`."""
-    return Case(name, get(f"/json?items={count}"), written(items(count)))
+def items_request(count: int) -> Request:
+    """What `GET /json` is asked."""
+    return get(f"/json?items={count}")
 
 
-def stream_case(name: str, chunks: int, size: int) -> Case:
-    """A Case of `/stream`."""
+def items_answer(count: int) -> Expected:
+    """What it then answers."""
+    return written(items(count))
+
+
+def stream_request(chunks: int, size: int) -> Request:
+    """What `/stream` is asked."""
+    return get(f"/stream?chunks={chunks}&size={size}")
+
+
+def stream_answer(chunks: int, size: int) -> Expected:
+    """What it then answers."""
     body = b"".join(chunk(number, size) for number in range(chunks))
-    request = get(f"/stream?chunks={chunks}&size={size}")
-    return Case(name, request, Expected(200, BINARY, body, chunked=True))
+    return Expected(200, BINARY, body, chunked=True)
 
 
 def upload_case(
@@ -126,10 +135,13 @@ def fetch_case(how: str, count: int) -> Case:
 
 
 DATA_CASES: tuple[Case, ...] = (
-    *(items_case(f"items-{count}", count) for count in (0, 1, 16, 1000)),
+    *(
+        Case(f"items-{count}", items_request(count), items_answer(count))
+        for count in (0, 1, 16, 1000)
+    ),
     *_many("/json", "items", ("", "items=", "items=-1", "items=x", f"items={ITEMS_LIMIT + 1}")),
     *(
-        stream_case(f"stream-{chunks}x{size}", chunks, size)
+        Case(f"stream-{chunks}x{size}", stream_request(chunks, size), stream_answer(chunks, size))
         for chunks, size in ((0, 1), (1, 0), (1, 1), (3, 5), (16, 65_536))
     ),
     *_many(

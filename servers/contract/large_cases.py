@@ -6,16 +6,19 @@ small Cases of the same route do.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 from loopbench.servers.contract.data_cases import (
     FETCHES,
     fetch_case,
-    items_case,
-    stream_case,
+    items_answer,
+    items_request,
+    stream_answer,
+    stream_request,
     upload_case,
 )
-from loopbench.servers.contract.http import Case
+from loopbench.servers.contract.http import Case, Expected, Request
 
 MIB = 1 << 20
 
@@ -29,13 +32,50 @@ ITEMS_1M = 15_600
 """Items whose JSON is about a MiB; that of 16 is a KiB, and that of 1,000 about 64."""
 
 
+class LateCase(Case):
+    """A Case whose answer is made when it is first asked for.
+
+    An answer of some MiB takes tens of milliseconds, and most commands only name the Case.
+    """
+
+    __slots__ = ("_answer",)
+    _answer: Callable[[], Expected]
+
+    def __init__(self, name: str, request: Request, answer: Callable[[], Expected]) -> None:
+        for attribute, value in (("name", name), ("request", request), ("_answer", cache(answer))):
+            object.__setattr__(self, attribute, value)  # a Case is frozen
+
+    @property
+    def expected(self) -> Expected:
+        """The answer that the contract demands."""
+        return self._answer()
+
+    def __eq__(self, other: object) -> bool:
+        """It is equal to the same Case with its answer made, as a message carries it."""
+        if not isinstance(other, Case):
+            return NotImplemented
+        return (self.name, self.request, self.expected) == (
+            other.name,
+            other.request,
+            other.expected,
+        )
+
+    __hash__ = Case.__hash__
+
+
 @cache
 def large() -> dict[str, Case]:
     """The Cases by name; made when they are first asked for."""
     cases = (
-        items_case("items-1m", ITEMS_1M),
-        stream_case("stream-100x1024", 100, 1024),
-        stream_case("stream-128x65536", 128, 65_536),
+        LateCase("items-1m", items_request(ITEMS_1M), partial(items_answer, ITEMS_1M)),
+        *(
+            LateCase(
+                f"stream-{chunks}x{size}",
+                stream_request(chunks, size),
+                partial(stream_answer, chunks, size),
+            )
+            for chunks, size in ((100, 1024), (128, 65_536))
+        ),
         upload_case("upload-1m", MIB, DIGESTS[MIB]),
         upload_case("upload-multipart-1m", MIB, DIGESTS[MIB], multipart=True),
         upload_case("upload-64m", 64 * MIB, DIGESTS[64 * MIB]),

@@ -44,6 +44,19 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
+class Managing:
+    """What the harness tells a manager, as the first line of its standard input.
+
+    child: for each of the workers.
+    control_socket: the path of the Unix socket on which workers report to the harness.
+    """
+
+    child: Config
+    workers: int
+    control_socket: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listening:
     """A server accepts connections. boot_id: None where its kernel does not say; blank where its
     tree is too old to."""

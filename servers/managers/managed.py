@@ -20,7 +20,15 @@ from typing import Any, TypeVar
 
 from loopbench.results.schema import ROOT
 from loopbench.servers import stacks, starting
-from loopbench.servers.lifecycle.messages import Config, Facts, Manager, Read, StackFacts, Threads
+from loopbench.servers.lifecycle.messages import (
+    Config,
+    Facts,
+    Manager,
+    Managing,
+    Read,
+    StackFacts,
+    Threads,
+)
 from loopbench.servers.lifecycle.process import (
     ServerProcess,
     awaiting,
@@ -33,7 +41,6 @@ from loopbench.servers.lifecycle.process import (
 )
 from loopbench.servers.lifecycle.replicas import ServerGroup
 from loopbench.servers.managers import table
-from loopbench.servers.managers.manager_main import Managing
 from loopbench.servers.managers.worker_socket import ControlSocket, LiveWorker, await_workers
 from loopbench.servers.probe.readings import Moment, Observation
 from loopbench.servers.settings import Settings

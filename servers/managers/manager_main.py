@@ -17,7 +17,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.lifecycle import in_loop
@@ -34,6 +33,7 @@ from loopbench.servers.lifecycle.messages import (
     Config,
     Failed,
     Listening,
+    Managing,
     Read,
     ThreadList,
     Threads,
@@ -45,19 +45,6 @@ from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
 from loopbench.servers.supervision.control_pipe import STOP
 from loopbench.servers.supervision.messages import Json, from_json
-
-
-@dataclass(frozen=True, slots=True)
-class Managing:
-    """What the harness tells a manager, as the first line of its standard input.
-
-    child: for each of the workers.
-    control_socket: the path of the Unix socket on which workers report to the harness.
-    """
-
-    child: Config
-    workers: int
-    control_socket: str
 
 
 def main() -> int:
