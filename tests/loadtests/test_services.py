@@ -15,13 +15,34 @@ import psycopg
 import pytest
 import redis
 
+from loopbench.loadtests.services.free_port import free_port
 from loopbench.loadtests.services.services import (
     Service,
     ServiceMissing,
     postgres_server,
     redis_server,
 )
-from tests.servers.processes import BOUND_S, eventually
+from tests.servers.processes import BOUND_S, ROOT, eventually
+
+ASKERS = """
+import os
+from loopbench.loadtests.services.free_port import free_port
+for _ in range(8):
+    if os.fork() == 0:
+        os.write(1, " ".join(str(free_port()) for _ in range(6)).encode() + b"\\n")
+        os._exit(0)
+for _ in range(8):
+    os.wait()
+"""
+
+
+def test_no_port_is_given_to_two_askers() -> None:
+    """Eight processes that ask before anybody listens, each for more than those of its own id."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKERS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    ports = [*done.stdout.split(), *(str(free_port()) for _ in range(6))]
+    assert len(ports) == len(set(ports)) == 54
 
 
 def pinged(service: Service) -> bool:

@@ -31,8 +31,8 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, ex
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
-from loopbench.loadtests.behaviour.starting.ports import port_aside
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
+from loopbench.loadtests.services.free_port import free_port
 
 Loop = asyncio.AbstractEventLoop
 Place = tuple[threading.Thread, Loop | None]
@@ -134,7 +134,7 @@ def app_run(started: Places, places: Places, port: int) -> None:
 def ask_runner(run: Callable[[Places, Places, int], None]) -> Answer:
     """Run the all-in-one runner where a program runs it: in the main thread. Its start-up hook
     runs where the application's loop is."""
-    started, places, port = Places(), Places(), port_aside()
+    started, places, port = Places(), Places(), free_port()
 
     def client() -> None:
         get_when_ready(port, 15.0)

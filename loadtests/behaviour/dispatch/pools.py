@@ -18,8 +18,8 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, Variants, expe
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
-from loopbench.loadtests.behaviour.starting.ports import port_aside
 from loopbench.loadtests.behaviour.talking import Wire, get
+from loopbench.loadtests.services.free_port import free_port
 
 FORMULA = "min(32, cpus + 4)"
 """From the documentation of concurrent.futures.ThreadPoolExecutor."""
@@ -123,7 +123,7 @@ def _served(command: str, port: int) -> Iterator[None]:
 @variants("flask-threads", FLASK, bound_s=60.0)
 def ask_flask(command: str) -> Answer:
     """Thirty-two requests at once: on how many threads did they run?"""
-    port = port_aside()
+    port = free_port()
     with _served(command.replace("PORT", str(port)), port), ThreadPoolExecutor(REQUESTS) as clients:
         texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
     threads = len(set(texts))

@@ -23,6 +23,7 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.starting import ports
 from loopbench.loadtests.behaviour.talking import Seen
+from loopbench.loadtests.services.free_port import free_port
 
 
 class Broken(Exception):
@@ -123,7 +124,7 @@ def ask_failing(start: Callable[..., Awaitable[None]], *hooks: Any, **cleanup: b
 
 
 async def _failing(start: Callable[..., Awaitable[None]], hooks: Any, **cleanup: bool) -> Answer:
-    seen, port = Seen(), ports.port_aside()
+    seen, port = Seen(), free_port()
     raised = "nothing raised"
     try:
         async with asyncio.timeout(10):
@@ -238,7 +239,7 @@ runner = partial(experiment, "all-in-one-runner", bound_s=60)
 @runner(QUART, "app.run, SIGINT", APP_RUN, signal.SIGINT)
 def ask_runner(code: str, number: signal.Signals) -> Answer:
     """Run it as a program of its own, ask it once, and send it a signal."""
-    port = ports.port_aside()
+    port = free_port()
     with subprocess.Popen(
         [sys.executable, "-c", code, str(port)],
         stdout=subprocess.PIPE,

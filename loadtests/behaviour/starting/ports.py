@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import statistics
 import threading
@@ -11,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from typing import Any
 
 import hypercorn.asyncio
@@ -25,25 +23,7 @@ from loopbench.loadtests.behaviour.framework import raw_client
 from loopbench.loadtests.behaviour.framework.servers import ASGI
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import Seen
-
-PORTS = range(20_000, 32_000)
-"""Below those that Linux and macOS give out by themselves, so that no other experiment that
-runs meanwhile is given one of them."""
-
-_asked = count()
-
-
-def port_aside() -> int:
-    """One of PORTS that nobody listens on, and that no other process is given: four for each
-    process id. Raises OSError where none can be had."""
-    for _ in range(20):
-        port = PORTS[(4 * os.getpid() + next(_asked)) % len(PORTS)]
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError as error:
-            taken = error
-    raise taken
+from loopbench.loadtests.services.free_port import free_port
 
 
 def get(port: int, bound_s: float = 5.0) -> str | None:
@@ -116,7 +96,7 @@ TIMES = 3
 
 
 async def _several(saying: Build) -> Answer:
-    started = [await start(saying(f"server {n}"), port_aside()) for n in range(TIMES)]
+    started = [await start(saying(f"server {n}"), free_port()) for n in range(TIMES)]
     together = [await asyncio.to_thread(get, one.port) for one in started]
     await started[0].stop()
     rest = [await asyncio.to_thread(get, one.port) for one in started[1:]]
@@ -134,7 +114,7 @@ async def _several(saying: Build) -> Answer:
 
 async def _again(saying: Build) -> Answer:
     """The client's connection is closed by the server, which leaves it in TIME_WAIT there."""
-    port = port_aside()
+    port = free_port()
     answers = []
     for n in range(TIMES):
         try:
@@ -193,7 +173,7 @@ async def _serve_once(hooked: Build, port: int, seen: Seen) -> None:
 
 @experiments("first-answer", {AIOHTTP: aiohttp_hooked, QUART: quart_hooked})
 def ask_early(hooked: Build) -> Answer:
-    seen, port = Seen(), port_aside()
+    seen, port = Seen(), free_port()
     refused: list[bool] = []
     client = threading.Thread(target=_client, args=(port, seen, refused))
     client.start()

@@ -20,7 +20,7 @@ from loopbench.loadtests.messages.generator import WindowOpened
 from loopbench.loadtests.services.free_port import free_port
 from tests.loadtests.counting import Counting
 from tests.loadtests.loads import begun, closed, spec
-from tests.servers.processes import ROOT, eventually, needs_proc
+from tests.servers.processes import BOUND_S, ROOT, eventually, needs_proc
 from tests.trees import copy_suite
 
 pytestmark = needs_proc
@@ -81,7 +81,7 @@ def test_strangers_are_refused(tmp_path: Path, other_tree: Path, server: Countin
         same = [Worker(cleanup, tmp_path, port) for _ in range(2)]
         with ExitStack() as running:
             made = joined(running, port, 1, notes)
-            assert other.process.wait(30) == 1
+            assert other.process.wait(BOUND_S) == 1
             assert eventually(lambda: any(one.process.poll() is not None for one in same))
             asked = spec(server, closed("/now", 4))
             report = made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
@@ -93,7 +93,7 @@ def test_strangers_are_refused(tmp_path: Path, other_tree: Path, server: Countin
             r"suite, the master \w{12} with Locust",
             other.last_line,
         )
-        assert sorted(one.process.wait(30) for one in same) == [0, 1]
+        assert sorted(one.process.wait(BOUND_S) for one in same) == [0, 1]
         (surplus,) = (one for one in same if one.process.returncode == 1)
         assert surplus.last_line.endswith("the 1 workers that were asked for are there already")
     assert notes[0].startswith("waiting for 1 workers; on each load host: python -m loadtests")
@@ -115,7 +115,7 @@ def test_a_worker_leaves_and_a_master_is_killed(tmp_path: Path, server: Counting
 
         def leave() -> None:
             second.process.send_signal(signal.SIGINT)
-            assert second.process.wait(30) == 1
+            assert second.process.wait(BOUND_S) == 1
 
         asked = spec(server, closed("/now", 4), measured_s=0.5)
         report = made.load(asked, bound_s=30.0, at={WindowOpened: leave}, give_up=lambda: False)
@@ -126,7 +126,7 @@ def test_a_worker_leaves_and_a_master_is_killed(tmp_path: Path, server: Counting
         os.kill(made.pid, signal.SIGKILL)
         with pytest.raises(GeneratorDied, match="SIGKILL"):
             made.load(asked, bound_s=30.0, at={}, give_up=lambda: False)
-        assert first.process.wait(30) == 1
+        assert first.process.wait(BOUND_S) == 1
         assert re.fullmatch(r"worker: nothing was heard of the master for \d+ s", first.last_line)
 
 
