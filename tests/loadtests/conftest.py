@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from tests.forked import Program, program
 from tests.loadtests.counting import Counting, counting_server
 
 
@@ -19,6 +20,13 @@ def generator() -> Iterator[Generator]:
     """One generator for the loads of all tests, one after another."""
     with generator_process() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def loadtests() -> Iterator[Program]:
+    """`python -m loadtests`, imported once for all command lines that measure nothing."""
+    with program("loadtests", "loopbench.loadtests.cli") as ready:
+        yield ready
 
 
 @pytest.fixture

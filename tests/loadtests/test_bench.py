@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 
 from loopbench.loadtests.scenarios.table import SCENARIOS, Open
 from loopbench.results.schema import FAILURES, HISTOGRAMS, RUNS, TABLES, read_table
+from tests.forked import Program
 from tests.loadtests.benches import SHORT, Bench, Ended, ended, one_error, plan_runs
 from tests.servers.processes import ROOT
 
@@ -122,16 +121,6 @@ def test_a_folder_with_a_run_is_refused(finished: Ended) -> None:
     assert (finished.bench.folder / RUNS.filename).read_bytes() == before
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "loadtests", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -148,51 +137,53 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("--resume",), "--resume needs --out"),
     ],
 )
-def test_nonsense_is_refused_with_one_line(arguments: tuple[str, ...], says: str) -> None:
+def test_nonsense_is_refused_with_one_line(
+    arguments: tuple[str, ...], says: str, loadtests: Program
+) -> None:
     """Exit status 2, a line with the cause, and nothing is begun."""
-    done = command("bench", *arguments)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    done = loadtests.run("bench", *arguments)
+    assert done.status == 2
+    assert says in done.err
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+    assert done.out == ""
 
 
-def test_a_file_as_the_results_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_as_the_results_folder_is_refused(loadtests: Program, tmp_path: Path) -> None:
     """Exit status 2 for a file, 1 for a place below a file, a line each."""
     file = tmp_path / "file"
     file.write_text("mine")
-    done = command("bench", "--out", str(file))
-    assert done.returncode == 2
-    assert "is a file" in one_error(done.stderr)
-    done = command("bench", "--out", str(file / "run"))
-    assert done.returncode == 1
-    assert f"cannot write {file / 'run'}: Not a directory" in one_error(done.stderr)
+    done = loadtests.run("bench", "--out", str(file))
+    assert done.status == 2
+    assert "is a file" in one_error(done.err)
+    done = loadtests.run("bench", "--out", str(file / "run"))
+    assert done.status == 1
+    assert f"cannot write {file / 'run'}: Not a directory" in one_error(done.err)
     assert file.read_text() == "mine"
 
 
-def test_resuming_what_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_resuming_what_is_not_there_is_refused(loadtests: Program, tmp_path: Path) -> None:
     """No plan, nothing to go on with, and no folder is made."""
-    done = command("bench", "--out", str(tmp_path / "run"), "--resume")
-    assert done.returncode == 1
-    assert "holds no plan; there is nothing to resume" in one_error(done.stderr)
+    done = loadtests.run("bench", "--out", str(tmp_path / "run"), "--resume")
+    assert done.status == 1
+    assert "holds no plan; there is nothing to resume" in one_error(done.err)
     assert not (tmp_path / "run").exists()
 
 
-def test_resuming_with_other_options_is_refused(finished: Ended) -> None:
+def test_resuming_with_other_options_is_refused(loadtests: Program, finished: Ended) -> None:
     """The line names what differs."""
     options = (*CELLS, "--rounds", "2", *SHORT)
-    done = command("bench", "--out", str(finished.bench.folder), *options, "--resume")
-    assert done.returncode == 1
-    assert "was begun with another rounds, runs;" in one_error(done.stderr)
+    done = loadtests.run("bench", "--out", str(finished.bench.folder), *options, "--resume")
+    assert done.status == 1
+    assert "was begun with another rounds, runs;" in one_error(done.err)
 
 
-def test_the_list_names_every_default_scenario() -> None:
+def test_the_list_names_every_default_scenario(loadtests: Program) -> None:
     """`list` prints each scenario with what it asks, the defaults marked."""
-    done = command("list")
-    assert done.returncode == 0
+    done = loadtests.run("list")
+    assert done.status == 0
     for name in ("async-32", "waiting-1000", "open-high"):
-        assert f"* {name}" in done.stdout
+        assert f"* {name}" in done.out
 
 
 def test_rows_are_plain_csv(finished: Ended) -> None:

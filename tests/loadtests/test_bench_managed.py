@@ -18,9 +18,9 @@ from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.table import heading
 from loopbench.servers.managers.table import available
 from loopbench.servers.stacks import STACKS
+from tests.forked import Program
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import Bench, Ended, codes, ended, one_error
-from tests.loadtests.test_bench import command
 from tests.servers.processes import needs_proc
 
 STACK = "quart-hypercorn"
@@ -124,8 +124,9 @@ def test_table_and_report_say_whose_processes_they_are(managed: Managed) -> None
     assert (STACK, "2") in {(row[1], row[3]) for row in spread.rows}
 
 
-def test_a_manager_elsewhere_is_refused() -> None:
+def test_a_manager_elsewhere_is_refused(loadtests: Program) -> None:
     """Exit status 2."""
-    done = command("bench", "--manager", "own", "--server-via", "env", "--server-host", "127.0.0.1")
-    assert done.returncode == 2
-    assert "--manager own keeps servers on this machine only" in one_error(done.stderr)
+    elsewhere = ("--server-via", "env", "--server-host", "127.0.0.1")
+    done = loadtests.run("bench", "--manager", "own", *elsewhere)
+    assert done.status == 2
+    assert "--manager own keeps servers on this machine only" in one_error(done.err)

@@ -14,6 +14,7 @@ import pytest
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import open_store, seed_of
 from loopbench.results.schema import RUNS, Code
+from tests.forked import Program
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, Ended, codes, ended, one_error
 
@@ -146,15 +147,17 @@ def test_an_edited_folder_is_refused_and_stays_as_it_is(
 
 
 @pytest.mark.parametrize("name", ["a blank line in runs.csv", "a pipe", "a deep plan"])
-def test_the_command_says_it_in_one_line(name: str, whole: Path, tmp_path: Path) -> None:
+def test_the_command_says_it_in_one_line(
+    name: str, loadtests: Program, whole: Path, tmp_path: Path
+) -> None:
     """Exit status 1, as a person types it."""
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     EDITS[name](folder)
     before = contents(folder)
-    outcome = resumed(folder)
-    assert outcome.status == 1, outcome.errors
-    assert str(folder) in one_error(outcome.errors)
+    done = loadtests.run("bench", "--out", str(folder), *OPTIONS, "--resume")
+    assert done.status == 1, done
+    assert str(folder) in one_error(done.err)
     assert contents(folder) == before
 
 

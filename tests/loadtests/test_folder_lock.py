@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import FolderInUse, locked
 from tests.conftest import ROOT
+from tests.forked import Program, program
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, ended, one_error, reach
 from tests.servers.processes import eventually, needs_proc
 
@@ -27,13 +29,11 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def refused(*words: str) -> str:
-    """Run a command that must end with 1 and one line on standard error; returns that line."""
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode in (1, 3), done
-    return one_error(done.stderr)
+@pytest.fixture(scope="module")
+def programs(loadtests: Program) -> Iterator[dict[str, Program]]:
+    """Both halves, by module."""
+    with program("results") as results:
+        yield {"loadtests": loadtests, "results": results}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -72,14 +72,20 @@ COMMANDS = {
 
 @needs_proc
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_writing_command_keeps_out_of_a_folder_in_use(command: str, tmp_path: Path) -> None:
+def test_every_writing_command_keeps_out_of_a_folder_in_use(
+    command: str, programs: dict[str, Program], tmp_path: Path
+) -> None:
     """One line that names the process, at once, and the folder is as before."""
+    module, *words = COMMANDS[command]
     (tmp_path / "histograms.csv").write_text("run_id\n")
     (tmp_path / "runs.csv").write_text("run_id\n")
     before = contents(tmp_path)
     with locked(tmp_path):
-        line = refused(*COMMANDS[command], str(tmp_path))
-    assert line.startswith(f"error: process {os.getpid()} is writing into {tmp_path}; ")
+        done = programs[module].run(*words, str(tmp_path))
+    assert done.status in (1, 3), done
+    assert one_error(done.err).startswith(
+        f"error: process {os.getpid()} is writing into {tmp_path}; "
+    )
     assert contents(tmp_path) == before
 
 

@@ -27,9 +27,9 @@ from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import rows
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.parts import ASGI, OwnApp
+from tests.forked import Program
 from tests.loadtests.benches import SHORT, Bench, Ended, codes, ended, one_error, reach
 from tests.loadtests.documents import blocks, write
-from tests.loadtests.test_bench import command
 from tests.servers.processes import ROOT, needs_proc
 
 DOCUMENT = "your-own-application.md"
@@ -211,16 +211,18 @@ def test_what_cannot_be_measured_says_why(
     assert "\n" not in str(raised.value)
 
 
-def test_what_cannot_be_measured_ends_the_command(odd: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_measured_ends_the_command(
+    loadtests: Program, odd: Path, tmp_path: Path
+) -> None:
     """Exit status 1, one line, and no results folder."""
     folder = tmp_path / "run"
-    done = command(
+    done = loadtests.run(
         *("bench", "--app", "odd:asgi", "--app-dir", str(odd), "--get", "/no"),
         *("--out", str(folder)),
     )
-    assert done.returncode == 1
-    assert "GET /no was answered with status 404; name a path" in one_error(done.stderr)
-    assert done.stderr.count("\n") == 1
+    assert done.status == 1
+    assert "GET /no was answered with status 404; name a path" in one_error(done.err)
+    assert done.err.count("\n") == 1
     assert not folder.exists()
 
 
@@ -232,11 +234,13 @@ def test_what_cannot_be_measured_ends_the_command(odd: Path, tmp_path: Path) -> 
         (("--app", "odd:asgi", "--on", "hypercon"), "unknown server 'hypercon'; did you mean"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...], says: str) -> None:
+def test_options_that_do_not_go_together_are_refused(
+    options: tuple[str, ...], says: str, loadtests: Program
+) -> None:
     """Exit status 2."""
-    done = command("bench", *options)
-    assert done.returncode == 2
-    assert says in one_error(done.stderr)
+    done = loadtests.run("bench", *options)
+    assert done.status == 2
+    assert says in one_error(done.err)
 
 
 @pytest.fixture(scope="module")

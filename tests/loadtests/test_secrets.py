@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import redis
 from loopbench.loadtests.services.services import postgres_server, redis_server
 from loopbench.servers.store_urls import problem, with_password_of, without_secrets
 from tests.conftest import ROOT
-from tests.forked import Program, program
+from tests.forked import Program
 from tests.loadtests.benches import SHORT, Bench, one_error
 from tests.servers.processes import PROC, needs_proc
 
@@ -79,13 +78,6 @@ TAKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def loadtests() -> Iterator[Program]:
-    """`python -m loadtests`, imported once."""
-    with program("loadtests", "loopbench.loadtests.cli") as ready:
-        yield ready
-
-
 @pytest.mark.parametrize("form", REFUSED)
 def test_a_url_that_hides_its_password_is_refused(
     form: str, loadtests: Program, tmp_path: Path
@@ -113,7 +105,8 @@ def test_a_password_that_is_taken_is_shown_nowhere(form: str, tmp_path: Path) ->
 @needs_proc
 def test_a_password_of_a_load_that_is_measured_is_shown_nowhere(tmp_path: Path) -> None:
     """Real stores behind the password, a load that saves to both of them, and the report of it."""
-    cells = ("--stack", "aiohttp", "--scenario", "save-both-none", "--rounds", "1", *SHORT)
+    cells = ("--stack", "aiohttp", "--scenario", "save-both-none", "--rounds", "1")
+    window = (*SHORT, "--duration", "1")  # a busy machine gives no answer at all within 0.2 s
     with redis_server() as pairs, postgres_server() as base, ExitStack() as cleanup:
         client = cleanup.enter_context(redis.Redis.from_url(pairs.url))
         client.config_set("requirepass", SECRET)
@@ -121,7 +114,7 @@ def test_a_password_of_a_load_that_is_measured_is_shown_nowhere(tmp_path: Path) 
         me = base.url.replace("@", f":{SECRET}@", 1)
         assert SECRET in me
         options = ("--redis", hidden, "--database", me)
-        with Bench(tmp_path / "run", *cells, *options) as bench:
+        with Bench(tmp_path / "run", *cells, *window, *options) as bench:
             texts = _search(bench, tmp_path)
             rows = bench.rows()
             assert bench.process.returncode == 0, bench.errors
