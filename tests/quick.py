@@ -1,7 +1,8 @@
-"""The tests that `make test-quick` runs: of tables and texts, and of servers that start once.
+"""The tests that `make test-quick` runs: of tables and texts, the contract on every stack, and the
+asking of Questions; some of each package.
 
 They are chosen by file, so that the choice stands in one place. What is not here starts a bench,
-a browser, or several processes.
+a browser, or a process for each test. In all they use some 15 s of CPU, imports included.
 """
 
 from __future__ import annotations
@@ -10,27 +11,41 @@ from pathlib import Path
 
 QUICK = frozenset(
     {
+        "tests/loadtests/behaviour/test_asking.py",
+        "tests/loadtests/behaviour/test_parsing.py",
         "tests/loadtests/distributed/test_options.py",
+        "tests/loadtests/distributed/test_shares.py",
         "tests/loadtests/test_arrivals.py",
         "tests/loadtests/test_cpus.py",
         "tests/loadtests/test_doubts.py",
         "tests/loadtests/test_histogram.py",
         "tests/loadtests/test_plan.py",
         "tests/loadtests/test_probe_rows.py",
+        "tests/loadtests/test_procstat.py",
         "tests/loadtests/test_rows.py",
         "tests/loadtests/test_scenarios.py",
         "tests/loadtests/test_store.py",
         "tests/loadtests/test_timeline_rows.py",
+        "tests/loadtests/why/test_attribution.py",
+        "tests/results/regression/test_timing.py",
+        "tests/results/regression/test_verdict.py",
         "tests/results/test_capacity.py",
         "tests/results/test_compare_facts.py",
         "tests/results/test_documents.py",
         "tests/results/test_figures.py",
         "tests/results/test_limit.py",
+        "tests/results/test_location.py",
         "tests/results/test_moving.py",
         "tests/results/test_reading.py",
         "tests/results/test_split.py",
         "tests/results/test_summary.py",
+        "tests/results/why/test_why.py",
+        "tests/servers/test_contract.py",
+        "tests/servers/test_handlers.py",
+        "tests/servers/test_messages.py",
         "tests/servers/test_parity.py",
+        "tests/servers/test_stacks.py",
+        "tests/servers/test_stall_causes.py",
     }
 )
 """By path from the root of the project."""
