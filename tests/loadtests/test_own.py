@@ -187,7 +187,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         ("odd:never", ("--get", "/ok"), "app-aiohttp failed to start: RuntimeError: no queue"),
         ("odd:failing", ("--get", "/ok"), "the application's start-up failed: no disk"),
-        ("odd:asgi", ("--get", "/oops"), "GET /oops was answered with status 500; correct"),
+        ("odd:asgi", ("--get", "/oops"), "GET /oops was answered with status 500, and its log has"),
         ("odd:asgi", ("--get", "ok"), "--get ok: a path begins with /"),
         ("odd:asgi", (), "no request to offer; name one by --get"),
         ("odd:asgi", ("--scenarios", "no.toml"), "cannot read no.toml: No such file"),
