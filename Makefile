@@ -76,6 +76,8 @@ REGRESSION_OPTIONS = \
 	$(if $(BASE),--base "$$BASE") \
 	$(if $(CANDIDATE),--candidate "$$CANDIDATE") \
 	$(foreach layer,$(LAYERS),--layer '$(layer)') \
+	$(foreach stack,$(filter-out all,$(STACKS)),--stack '$(stack)') \
+	$(foreach question,$(QUESTIONS),--question '$(question)') \
 	$(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	$(if $(OUT),--out "$$OUT")
 
@@ -117,7 +119,8 @@ help: ## List the targets
 	@echo '  why     STACKS, CASES="plain async", REQUESTS (in one count),'
 	@echo '          SAMPLE=1 (CPU time by perf, too), OUT (folder)'
 	@echo '  regression  BASE (git ref, or versions as in "aiohttp==3.13.2"), CANDIDATE (the same),'
-	@echo '              LAYERS="facts behaviour instructions memory tails time", ROUNDS, OUT (folder)'
+	@echo '              LAYERS="facts behaviour instructions memory tails time", STACKS, ROUNDS,'
+	@echo '              QUESTIONS="dispatch.*" (of behaviour), OUT (folder)'
 	@echo '  bench-pythons  PYTHONS, STACKS, SCENARIOS, ROUNDS, DURATION, SEED'
 	@echo '  report  RUN (folder), FORMAT (html or md)'
 	@echo '  test, test-quick  TESTS (files or folders)'

@@ -35,6 +35,14 @@ def test_commas_between_names_are_taken() -> None:
     assert "--scenario 'async-1' --scenario 'sync-32'" in done.stdout
 
 
+def test_the_regression_check_is_asked_about_the_stacks_that_are_named() -> None:
+    """And about the questions; `all` is what is installed, and no stack."""
+    options = "--layer 'facts' --stack 'aiohttp' --question 'order.*'"
+    words = "LAYERS=facts", "STACKS=aiohttp", "QUESTIONS=order.*"
+    assert options in make("regression", *words).stdout
+    assert "--stack" not in make("regression", "STACKS=all").stdout
+
+
 def test_capacity_has_an_objective_where_none_is_said() -> None:
     """And passes on what is."""
     assert "capacity --slo 'p99<20ms'" in make("capacity").stdout

@@ -56,7 +56,8 @@ class Wish:
 
     routes: names of the Cases whose instructions are counted; None: one of each route.
     cells: stack and case of the layer of times; those of tails, too. known: the folder of the
-    baseline, which a candidate that stands alone is compared with.
+    baseline, which a candidate that stands alone is compared with. questions: names and patterns
+    of those that are asked in the layer of behaviour; blank: all.
     """
 
     layers: tuple[Layer, ...]
@@ -69,6 +70,7 @@ class Wish:
     slice_s: float = slices.SLICE_S
     yardstick: tuple[str, ...] = slices.YARDSTICK_CASES
     known: Path | None = None
+    questions: tuple[str, ...] = ()
 
     @property
     def behaviour(self) -> bool:
@@ -144,10 +146,10 @@ def _behaviour(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> N
         return [questions_of(side, questions) for side in sides]
 
     def questions_of(side: Side, questions: Sequence[str]) -> list[Row]:
-        say(f"behaviour: {len(questions) or 'all'} questions, of the {side.role}")
+        say(f"behaviour: {', '.join(questions) or 'all questions'}, of the {side.role}")
         return behaviour.measure(side, wish.stacks, folder.log, questions)
 
-    rows = asked(())
+    rows = asked(wish.questions)
     for _ in range(behaviour.AGAIN):
         different = behaviour.differing(*_pair(Layer.BEHAVIOUR, rows, sides, wish))
         if not different:
@@ -331,7 +333,11 @@ def _facts_bound(wish: Wish, sides: Sequence[Side]) -> Json:
 
 
 def _behaviour_bound(wish: Wish, sides: Sequence[Side]) -> Json:
-    return {"stacks": list(wish.stacks), "again": behaviour.AGAIN}
+    return {
+        "stacks": list(wish.stacks),
+        "questions": list(wish.questions),
+        "again": behaviour.AGAIN,
+    }
 
 
 def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> Json:

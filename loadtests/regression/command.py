@@ -75,6 +75,14 @@ _out = click.option(
 _behaviour = click.option(
     "--behaviour", is_flag=True, help="The layer behaviour, too; takes minutes."
 )
+_questions = click.option(
+    "--question",
+    "questions",
+    multiple=True,
+    metavar="QUESTION",
+    help="Of the layer behaviour only this question, or those of a pattern such as 'dispatch.*' "
+    "(repeatable).",
+)
 _seed = click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
@@ -106,6 +114,7 @@ _layers = click.option(
 @_stacks
 @_rounds
 @_behaviour
+@_questions
 @_seed
 @_out
 def regression(
@@ -115,6 +124,7 @@ def regression(
     stacks: tuple[tuple[str, ...], ...],
     rounds: int,
     behaviour: bool,
+    questions: tuple[str, ...],
     seed: int | None,
     out: Path | None,
 ) -> None:
@@ -122,7 +132,8 @@ def regression(
 
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken.
     """
-    wish = _wish(layers, stacks, rounds, behaviour, seed)
+    wish = _wish(layers, stacks, rounds, behaviour or bool(questions), seed)
+    wish = replace(wish, questions=questions)
     folder = out or new_folder()
     base = base or _chosen_base(candidate, wish)
     apart = base == BASELINE

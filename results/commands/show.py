@@ -77,7 +77,8 @@ def show(
     if update:
         _update(path, summaries_of(whole, reference))
     if reported:
-        click.echo(_report(whole, summaries_of(whole, None), None))
+        written = _report(whole, summaries_of(whole, None), None)
+        click.echo(written, err=as_json)  # a document stands on standard output alone
 
 
 @click.command()

@@ -72,6 +72,12 @@ class LayerState:
         return frozenset(map(str, value)) if isinstance(value, list) else None
 
     @property
+    def questions(self) -> tuple[str, ...]:
+        """Names and patterns of the questions about behaviour that were asked; blank: all."""
+        value = self.bound.get("questions")
+        return tuple(map(str, value)) if isinstance(value, list) else ()
+
+    @property
     def lacking(self) -> Mapping[tuple[str, str], str]:
         """By stack and subject of facts: the package that one of the sides lacks for it, so that
         neither was asked."""

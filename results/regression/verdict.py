@@ -195,6 +195,7 @@ def not_judged(report: Report) -> Iterator[str]:
     """What the verdict says nothing about, and how to have it judged, a line each."""
     for layer in Layer:
         if report.judged(layer):
+            yield from _left_out(report, layer)
             continue
         state = report.evidence.layers[layer]
         if layer is Layer.TAILS and report.evidence.apart:
@@ -211,6 +212,14 @@ def not_judged(report: Report) -> Iterator[str]:
     python = report.evidence.candidate.side.python
     if python:
         yield f"Pythons other than {python}: the check judges the one that runs it (PYTHON=…)"
+
+
+def _left_out(report: Report, layer: Layer) -> Iterator[str]:
+    """What was not asked of a layer that was judged."""
+    questions = report.evidence.layers[layer].questions
+    if questions:
+        others = f"other than {', '.join(questions)}"
+        yield f"{layer}: questions {others} (without QUESTIONS all are asked)"
 
 
 def layer_lines(report: Report, layer: Layer) -> Iterator[str]:

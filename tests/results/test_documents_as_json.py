@@ -63,6 +63,14 @@ def test_show_has_the_rows_of_summary_csv(folder: Path) -> None:
         assert (one["ratio"] is None) == (row["ratio"] == "")
 
 
+def test_where_the_report_is_stands_beside_the_document(folder: Path) -> None:
+    """With --report, too, standard output holds the document alone; the path is on the other."""
+    done = CliRunner().invoke(cli, ["show", folder.name, "--report", "--json"])
+    assert (done.exit_code, done.stderr) == (0, f"{folder.name}/report.html\n")
+    assert json.loads(done.stdout)["schema"] == "loopbench.show/1"
+    assert (folder / "report.html").is_file()
+
+
 def test_compare_has_a_verdict_a_comparison(folder: Path) -> None:
     """Of a folder with itself every verdict that can be told is "same"."""
     document = printed("compare", folder.name, folder.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import Finding, Verdict
@@ -36,8 +37,10 @@ def _seen(rows: Iterable[Row]) -> _Seen:
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
     skipped, said = unmeasured(evidence, Layer.BEHAVIOUR)
     yield from said
+    asked = evidence.layers[Layer.BEHAVIOUR].questions or ("*",)
     for key in dict.fromkeys((*base, *candidate)):
-        if key[0] in skipped:
+        question = key[1].partition(" ")[0]
+        if key[0] in skipped or not any(fnmatchcase(question, one) for one in asked):
             continue
         before, after = base.get(key, ()), candidate.get(key, ())
         yield Finding(

@@ -32,9 +32,10 @@ def _row(side: str, answer: str) -> Row:
     }
 
 
-def _path(folder: Folder, base: list[str], candidate: list[str]) -> Path:
+def _path(folder: Folder, base: list[str], candidate: list[str], *questions: str) -> Path:
     plan = Plan().without("facts", "instructions", "time")
-    plan.layers["behaviour"] = {"run": True, "why_not": None, "bound": {}}
+    bound = {"questions": list(questions)} if questions else {}
+    plan.layers["behaviour"] = {"run": True, "why_not": None, "bound": bound}
     path = folder(plan)
     sides = ("base", base), ("candidate", candidate)
     put(path, SIDE_ANSWERS, [_row(side, answer) for side, said in sides for answer in said])
@@ -60,6 +61,20 @@ def test_what_is_made_of_two_answers(
     (found,) = answers.judge(evidence.read(_path(folder, base, candidate)))
     assert found.verdict is verdict
     assert found.meaning.startswith(meaning)
+
+
+def test_a_question_that_nobody_asked_is_no_loss(folder: Folder, judge: Judge) -> None:
+    """Of a baseline that holds more, only what was asked now is compared; the rest is named as not
+    judged. A question that was asked and is gone stays a regression."""
+    path = _path(folder, ["in"], ["in"], "order.*")
+    rows = [_row(side, "in") for side in ("base", "candidate")]
+    put(path, SIDE_ANSWERS, [*rows, {**_row("base", "x"), "question": "state.g-lifetime"}])
+    done = judge(path)
+    assert done.status == 0
+    beginning = "Not judged: behaviour: questions other than order.* "
+    assert any(line.startswith(beginning) for line in done.out.splitlines())
+    put(path, SIDE_ANSWERS, [*rows, {**_row("base", "x"), "question": "order.other"}])
+    assert judge(path).status == 1
 
 
 def test_a_question_that_is_new_and_one_that_is_gone(folder: Folder, judge: Judge) -> None:
