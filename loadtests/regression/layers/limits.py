@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,47 @@ SIZES: Mapping[str, tuple[Callable[[int], Request], int]] = {
 }
 """By fact: the request of a size, and how far to look."""
 
+_BODY_BYTES = 1_200_000
+"""More than what a framework takes that has a limit worth naming: 1 MiB, or 500 kB of a form."""
+
+_BOUNDARY = "loopbench"
+
+
+def _body(size: int) -> Request:
+    return Request("POST", "/body", (("Content-Type", "application/octet-stream"),), b"a" * size)
+
+
+def _form_field(size: int) -> Request:
+    kind = ("Content-Type", "application/x-www-form-urlencoded")
+    return Request("POST", "/form", (kind,), b"f=" + b"a" * size)
+
+
+def _form_part(size: int) -> Request:
+    return _multipart([b"a" * size])
+
+
+def _form_parts(count: int) -> Request:
+    return _multipart([b"a"] * count)
+
+
+def _multipart(values: Sequence[bytes]) -> Request:
+    head = b'--%s\r\nContent-Disposition: form-data; name="f"\r\n\r\n' % _BOUNDARY.encode()
+    body = b"".join(b"%s%s\r\n" % (head, value) for value in values)
+    kind = ("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}")
+    return Request("POST", "/form", (kind,), body + b"--%s--\r\n" % _BOUNDARY.encode())
+
+
+BODIES: Mapping[str, tuple[Callable[[int], Request], int]] = {
+    "bytes of a body": (_body, _BODY_BYTES),
+    "bytes of a form's field": (_form_field, _BODY_BYTES),
+    "bytes of a part of a form": (_form_part, _BODY_BYTES),
+    "parts of a form": (_form_parts, 2_048),
+}
+"""The same, of an application that sets no limits (`small_apps`)."""
+
+OF_FORMS = frozenset(BODIES) - {"bytes of a body"}
+"""Those of a framework that reads forms."""
+
 REQUESTS = 1_100
 """On one connection; servers that count them close at a thousand."""
 
@@ -70,11 +111,11 @@ REQUESTS = 1_100
 def limits(server: ServerProcess) -> Iterator[tuple[str, str]]:
     """Facts and their values: the largest that is answered with 200."""
     for fact, (make, most) in SIZES.items():
-        yield fact, _largest(partial(_taken, server, make), most)
+        yield fact, largest(partial(_taken, server, make), most)
     yield "requests on a connection", _told(_requests(server), REQUESTS)
 
 
-def _largest(taken: Callable[[int], bool], most: int) -> str:
+def largest(taken: Callable[[int], bool], most: int) -> str:
     """By halving; what is taken is taken at every smaller size."""
     if taken(most):
         return _told(most, most)
@@ -103,6 +144,16 @@ def _taken(server: ServerProcess, make: Callable[[int], Request], size: int) -> 
                 _await_read(connection)
                 connection.sendall(whole[-2:])
             return raw_request.receive(connection, request.method).status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def answered(host: str, port: int, request: Request) -> bool:
+    """Whether it is answered with 200."""
+    try:
+        with raw_request.connect(host, port) as connection:
+            reply = raw_request.exchange(connection, request, f"{host}:{port}")
+            return reply.status == 200
     except (OSError, http.client.HTTPException):
         return False
 

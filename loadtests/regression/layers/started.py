@@ -16,13 +16,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import small_apps
-from loopbench.loadtests.regression.layers import listening
+from loopbench.loadtests.regression.layers import limits, listening
 from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.sides.processes import background, ended, run
 from loopbench.loadtests.regression.sides.sides import Side
@@ -64,6 +65,9 @@ _MODULES = {
     "ASGI": "small_asgi",
 }
 """Of `small_apps`, by framework."""
+
+FORMLESS = frozenset({"ASGI"})
+"""Where nothing reads forms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +148,41 @@ def measure(
             "value": value,
         }
         for stack, of_stack in asked.items()
-        for command in of_stack
+        for command, sizes in zip(of_stack, _sizes(STACKS[stack]), strict=False)
         if only is None or (stack, command.subject) in only
-        for fact, value in _facts(side, STACKS[stack], command, log, patience)
+        for fact, value in _facts(side, STACKS[stack], command, sizes, log, patience)
     ]
+
+
+def _sizes(stack: Stack) -> Iterator[tuple[str, ...]]:
+    """The limits that each of a stack's commands is asked for: the first one all that its framework
+    has, and the others none, since they run the same framework."""
+    yield tuple(
+        one
+        for one in limits.BODIES
+        if one not in limits.OF_FORMS or stack.framework not in FORMLESS
+    )
+    yield from repeat(())
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A server that answers. session: that of all its processes."""
+    """A server that answers. session: that of all its processes. sizes: facts of `limits.BODIES`
+    that are asked of it."""
 
     session: int
     port: int
     patience: Patience
+    sizes: tuple[str, ...] = ()
 
 
 def _facts(
-    side: Side, stack: Stack, command: Command, log: Path, patience: Patience
+    side: Side,
+    stack: Stack,
+    command: Command,
+    sizes: tuple[str, ...],
+    log: Path,
+    patience: Patience,
 ) -> Iterator[tuple[str, str]]:
     for _ in range(STARTS):
         port = free_port(HOST)
@@ -169,7 +191,7 @@ def _facts(
         ).split()
         folder = Path(small_apps.__file__).parent
         with background([str(side.python), "-m", *words], folder, log) as process:
-            started = Started(process.pid, port, patience)
+            started = Started(process.pid, port, patience, sizes)
             if _answers(process, started):
                 yield "starts", "yes"
                 for question in QUESTIONS:
@@ -302,10 +324,24 @@ def _sockets(started: Started) -> Iterator[tuple[str, str]]:
     yield "SO_REUSEPORT", "yes" if listening.shared(HOST, started.port) else "no"
 
 
+def _limits(started: Started) -> Iterator[tuple[str, str]]:
+    """How much a request may hold where nobody has set it, as most applications leave it. The
+    suite's own applications set such limits alike, so that their answers are."""
+    for fact in started.sizes:
+        make, most = limits.BODIES[fact]
+
+        def taken(size: int, make: Callable[[int], Request] = make) -> bool:
+            started.patience.check()
+            return limits.answered(HOST, started.port, make(size))
+
+        yield fact, limits.largest(taken, most)
+
+
 QUESTIONS: Sequence[Callable[[Started], Iterator[tuple[str, str]]]] = (
     partial(_delays, WHOLE),
     partial(_delays, PIECES),
     _backlog,
     _sockets,
+    _limits,
 )
 """What each is asked, once it answers: facts and their values."""

@@ -21,10 +21,22 @@ async def pieces(request: web.Request) -> web.StreamResponse:
     return answer
 
 
+async def body(request: web.Request) -> web.Response:
+    await request.read()
+    return web.Response(text="abcd")
+
+
+async def form(request: web.Request) -> web.Response:
+    await request.post()
+    return web.Response(text="abcd")
+
+
 def create(argv: Sequence[str]) -> web.Application:
     application = web.Application()
     application.router.add_get("/whole", whole)
     application.router.add_get("/pieces", pieces)
+    application.router.add_post("/body", body)
+    application.router.add_post("/form", form)
     return application
 
 

@@ -18,6 +18,8 @@ async def app(
             await receive()
             await send({"type": f"lifespan.{step}.complete"})
         return
+    while (await receive()).get("more_body"):
+        pass
     bodies = [b"ab", b"cd"] if scope["path"] == "/pieces" else [b"abcd"]
     head = [(b"content-length", b"4")]
     await send({"type": "http.response.start", "status": 200, "headers": head})

@@ -17,7 +17,7 @@ def test_the_limit_is_found_by_halving(limit: int) -> None:
         asked.append(size)
         return size <= limit
 
-    assert limits._largest(taken, 64) == ("64 or more" if limit == 64 else str(limit))
+    assert limits.largest(taken, 64) == ("64 or more" if limit == 64 else str(limit))
     assert len(asked) <= 8
 
 
@@ -26,7 +26,7 @@ def test_a_server_takes_what_its_documentation_says() -> None:
     the descriptors of connections, however these ended."""
     make, most = limits.SIZES["bytes of a header field"]
     with server_process("aiohttp") as server:
-        assert limits._largest(lambda size: limits._taken(server, make, size), most) == "8190"
+        assert limits.largest(lambda size: limits._taken(server, make, size), most) == "8190"
         assert [limits.given_back(server, hard) for hard in limits.ENDINGS.values()] == [
             "given back",
             "given back",

@@ -16,7 +16,7 @@ import pytest
 
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import small_apps
-from loopbench.loadtests.regression.layers import listening, started
+from loopbench.loadtests.regression.layers import limits, listening, started
 from loopbench.loadtests.regression.layers.started import AT_ONCE, DELAYED, UNKNOWN, Command
 from loopbench.loadtests.regression.sides.processes import background, ended
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
@@ -24,6 +24,17 @@ from loopbench.servers.stacks import STACKS
 from tests.conftest import ROOT
 
 MINUTE_S = 60
+
+LIMITS = {
+    "aiohttp": {
+        "bytes of a body": "1048576",
+        "bytes of a form's field": "1048574",
+        "bytes of a part of a form": "1048502",
+        "parts of a form": "1000",
+    },
+    "asgi-hypercorn": {"bytes of a body": "1200000 or more"},
+}
+"""aiohttp takes a body of 1 MiB (`client_max_size`), whatever else stands in it."""
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 
@@ -59,7 +70,26 @@ def test_a_command_is_asked_what_its_sockets_do(
         "backlog": sockets[0],
         "listening sockets": "1",
         "SO_REUSEPORT": sockets[1],
+        **LIMITS[stack],
     }
+
+
+def test_limits_that_nobody_has_set_are_the_frameworks(
+    side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quart, by Werkzeug, takes 500,000 bytes of a form's part (`MAX_FORM_MEMORY_SIZE`), and 1,000
+    parts (`MAX_FORM_PARTS`). Only the first command of a stack is asked."""
+    facts = {"bytes of a part of a form": "500000", "parts of a form": "1000"}
+    monkeypatch.setattr(limits, "BODIES", {fact: limits.BODIES[fact] for fact in facts})
+    monkeypatch.setattr(started, "QUESTIONS", (started._limits,))
+    asked = list(started.commands_of(STACKS["quart-hypercorn"]))
+    rows = started.measure(side, {"quart-hypercorn": asked}, tmp_path / "log", Patience())
+    first, second = (one.subject for one in asked)
+    assert [(row["subject"], row["fact"], row["value"]) for row in rows] == [
+        (first, "starts", "yes"),
+        *((first, fact, value) for fact, value in facts.items()),
+        (second, "starts", "yes"),
+    ]
 
 
 def test_a_command_that_does_not_start_is_a_fact(side: Side, tmp_path: Path) -> None:
