@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
@@ -226,6 +227,18 @@ FINDINGS = Table(
         text("meaning", "the verdict in words"),
     ),
 )
+
+UNKNOWN = "unknown"
+"""The value of a fact that could not be read."""
+
+
+def most_often(values: Sequence[str]) -> str | None:
+    """The value of a fact at more than half of its askings, those left out that could not be read;
+    UNKNOWN where none could be, and None where no value has so many."""
+    known = [value for value in values if value != UNKNOWN] or list(values)
+    value, times = Counter(known).most_common(1)[0]
+    return value if 2 * times > len(known) else None
+
 
 GROWTH = 0.01
 """The growth of instructions, as a share, from which on a route has regressed."""

@@ -18,6 +18,7 @@ from loopbench.loadtests.regression.layers import limits
 from loopbench.loadtests.regression.layers.waiting import Waits
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
+from loopbench.results.schema.regression import UNKNOWN, most_often
 from loopbench.servers.contract.http import Case, Request
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.readings import Observe, Reset
@@ -47,8 +48,15 @@ less than a millisecond or two, and one that does for all of the duration."""
 ASKS = 5
 """How many readings that say something decide, by their majority, whether a route blocks."""
 
+HELD_ASKS = 3
+"""So many of them at least have to say that it does: one that says so may have met something else
+that kept the loop, such as a disk, and one that does not is proof for itself."""
+
 MOST_ASKS = 40
 """How often a route is asked for them, at most."""
+
+LAST_ASKS = 120
+"""The same of a route of which as many readings say nothing."""
 
 AGAIN = 3
 """How often at most both sides are asked again for what they differ in."""
@@ -132,19 +140,21 @@ def measure(
 
 
 def differing(base: Iterable[Row], candidate: Iterable[Row]) -> frozenset[Subject]:
-    """The subjects of which both sides have a fact, and never with the same value."""
+    """The subjects of which both sides have a fact, and not with the same value most times."""
     before, after = _values(base), _values(candidate)
     return frozenset(
-        key[:2] for key in before.keys() & after.keys() if not before[key] & after[key]
+        key[:2]
+        for key in before.keys() & after.keys()
+        if (usual := most_often(before[key])) is None or usual != most_often(after[key])
     )
 
 
-def _values(rows: Iterable[Row]) -> Mapping[tuple[str, str, str], set[str]]:
-    """What was seen of each stack, subject and fact."""
-    found: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+def _values(rows: Iterable[Row]) -> Mapping[tuple[str, str, str], list[str]]:
+    """What was seen of each stack, subject and fact, at each asking."""
+    found: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     for row in rows:
         key = str(row["stack"]), str(row["subject"]), str(row["fact"])
-        found[key].add(str(row["value"] or ""))
+        found[key].append(str(row["value"] or ""))
     return found
 
 
@@ -253,7 +263,7 @@ def _places(asked: Asked) -> Iterator[Fact]:
             continue
         request, with_duration = with_work(case.request)
         seen: list[Watched] = []
-        while len(seen) < MOST_ASKS and not _enough(seen, BLOCKED[with_duration]):
+        while not _enough(seen, BLOCKED[with_duration]):
             asked.patience.check()
             seen.append(_watched(asked.server, request))
         tallies = [tally for one in seen for tally in one.seen.routes.get(route, ())]
@@ -263,10 +273,13 @@ def _places(asked: Asked) -> Iterator[Fact]:
 
 
 def _enough(seen: Sequence[Watched], limits: Limits) -> bool:
-    """Whether as many readings say something as are needed; a loop that is not read says nothing
-    however often it is asked."""
+    """Whether as many readings say something as are needed, or there is no use in more; a loop that
+    is not read says nothing however often it is asked."""
     unread = sum(one.away_ms is None for one in seen)
-    return max(unread, len(_decided(seen, limits))) >= ASKS
+    if max(unread, len(_decided(seen, limits))) >= ASKS:
+        return True
+    most = LAST_ASKS if _blocked(seen, limits) == UNKNOWN else MOST_ASKS
+    return len(seen) >= most
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,8 +373,10 @@ def _decided(seen: Iterable[Watched], limits: Limits) -> list[bool]:
 
 
 def _blocked(seen: Sequence[Watched], limits: Limits) -> str:
-    """Unknown where no reading says anything, or as many say one thing as the other."""
+    """By the majority of the readings that say something. Unknown where none does, as many say one
+    thing as the other, or fewer than HELD_ASKS say yes and that is the majority."""
     said = _decided(seen, limits)
-    if 2 * sum(said) == len(said):
-        return "unknown"
-    return "yes" if 2 * sum(said) > len(said) else "no"
+    held = sum(said)
+    if 2 * held < len(said):
+        return "no"
+    return "yes" if held >= HELD_ASKS and 2 * held > len(said) else UNKNOWN

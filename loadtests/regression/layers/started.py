@@ -29,6 +29,7 @@ from loopbench.loadtests.regression.sides.processes import background, ended, ru
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.services.free_port import free_port
 from loopbench.results.schema import Row
+from loopbench.results.schema.regression import UNKNOWN
 from loopbench.servers.contract.http import Request
 from loopbench.servers.parts import READY_S, Manager
 from loopbench.servers.stacks import SERVERS, STACKS, Stack
@@ -55,7 +56,7 @@ MOST_ASKS = 20
 STARTS = 3
 """How often a server is started whose port somebody else has taken meanwhile."""
 
-AT_ONCE, DELAYED, UNKNOWN = "at once", "delayed", "unknown"
+AT_ONCE, DELAYED = "at once", "delayed"
 
 _POLL_S = 0.01
 _MODULES = {

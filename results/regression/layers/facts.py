@@ -1,18 +1,19 @@
 """Layer 1: what must not change at all. A difference is a finding; there are no statistics.
 
 Where the sides differ, the measuring half has asked both again. A difference that was not there
-every time decides nothing, and a route that blocks no more is no failure.
+every time decides nothing; of a fact that is read from a clock, it is none where both sides have
+the same value most times. A route that blocks no more is no failure.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import EVERY, Finding, Verdict
 from loopbench.results.schema import Row
-from loopbench.results.schema.regression import Layer
+from loopbench.results.schema.regression import UNKNOWN, Layer, most_often
 
 BLOCKED = "blocked"
 """The fact whether a route keeps the loop away from others."""
@@ -24,9 +25,6 @@ DELAYS = tuple(
 )
 """The facts whether the kernel holds answers of a server back that was started by its command."""
 
-UNKNOWN = "unknown"
-"""The value of one of these, or of a backlog, that could not be read."""
-
 _BETTER: Mapping[str, tuple[str, str, str]] = {
     BLOCKED: ("yes", "no", "the route blocks the loop no more"),
     "starts": ("no", "yes", "the server starts"),
@@ -37,8 +35,9 @@ _BETTER: Mapping[str, tuple[str, str, str]] = {
 _READINGS = frozenset({*_BETTER, "backlog"})
 """Facts that may be UNKNOWN."""
 
-_Seen = Mapping[tuple[str, str], Mapping[str, frozenset[str]]]
-"""By stack and subject: facts, and all the values that were seen of each."""
+_Values = Sequence[str]
+_Seen = Mapping[tuple[str, str], Mapping[str, _Values]]
+"""By stack and subject: facts, and the value of each at every asking."""
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
@@ -49,16 +48,13 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 def _seen(rows: Iterable[Row]) -> _Seen:
     """A fact that stands there several times was asked for again."""
-    found: defaultdict[tuple[str, str], defaultdict[str, set[str]]] = defaultdict(
-        lambda: defaultdict(set)
+    found: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(
+        lambda: defaultdict(list)
     )
     for row in rows:
         key = str(row["stack"]), str(row["subject"])
-        found[key][str(row["fact"])].add(str(row["value"] or ""))
-    return {
-        key: {fact: frozenset(values) for fact, values in facts.items()}
-        for key, facts in found.items()
-    }
+        found[key][str(row["fact"])].append(str(row["value"] or ""))
+    return found
 
 
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
@@ -76,8 +72,8 @@ def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Find
 
 def _one_sided(
     key: tuple[str, str],
-    before: Mapping[str, frozenset[str]] | None,
-    after: Mapping[str, frozenset[str]] | None,
+    before: Mapping[str, _Values] | None,
+    after: Mapping[str, _Values] | None,
 ) -> Finding:
     gone = after is None
     meaning = (
@@ -87,14 +83,14 @@ def _one_sided(
     return Finding(Layer.FACTS, *key, EVERY, Verdict.MISSING, meaning, *shown)
 
 
-def _count(facts: Mapping[str, frozenset[str]] | None) -> str | None:
+def _count(facts: Mapping[str, _Values] | None) -> str | None:
     return None if facts is None else f"{len(facts)} fact{'s' if len(facts) != 1 else ''}"
 
 
 def _facts(
     key: tuple[str, str],
-    before: Mapping[str, frozenset[str]],
-    after: Mapping[str, frozenset[str]],
+    before: Mapping[str, _Values],
+    after: Mapping[str, _Values],
 ) -> Iterator[Finding]:
     for fact in dict.fromkeys((*before, *after)):
         one, other = before.get(fact), after.get(fact)
@@ -103,26 +99,28 @@ def _facts(
         )
 
 
-def _words(values: frozenset[str] | None) -> str | None:
-    return None if values is None else " and ".join(sorted(values))
+def _words(values: _Values | None) -> str | None:
+    return None if values is None else " and ".join(sorted(set(values)))
 
 
-def _verdict(
-    fact: str, before: frozenset[str] | None, after: frozenset[str] | None
-) -> tuple[Verdict, str]:
+def _verdict(fact: str, before: _Values | None, after: _Values | None) -> tuple[Verdict, str]:
     if before is None:
         return Verdict.MISSING, "new: only the candidate has it"
     if after is None:
         return Verdict.MISSING, "the base had it"
+    one, other = set(before), set(after)
     if fact in _READINGS:  # what could not be read at one asking says nothing beside what could
-        before, after = (values - {UNKNOWN} or values for values in (before, after))
-    if before == after and len(before) == 1:
+        one, other = (values - {UNKNOWN} or values for values in (one, other))
+    if one == other and len(one) == 1:
         return Verdict.SAME, ""
-    if fact in _READINGS and UNKNOWN in before ^ after:
+    if fact in _READINGS and UNKNOWN in one ^ other:
         return Verdict.CANNOT_TELL, "it cannot be read on one side"
-    if before & after:
+    if one & other:
+        usual = most_often(before)
+        if fact in _READINGS and usual is not None and usual == most_often(after):
+            return Verdict.SAME, "it was another once, and not when it was asked for again"
         return Verdict.CANNOT_TELL, "the difference did not repeat when it was asked for again"
     worse, better, meaning = _BETTER.get(fact, ("", "", ""))
-    if meaning and before == {worse} and after == {better}:
+    if meaning and one == {worse} and other == {better}:
         return Verdict.IMPROVED, meaning
     return Verdict.CHANGED, f"{fact} is not what it was"

@@ -11,9 +11,11 @@ import pytest
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import facts
+from loopbench.loadtests.regression.layers.facts import Seen, SeenLoop
 from loopbench.loadtests.regression.mutants import Edit
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Dispatch, Row
+from loopbench.results.schema.regression import UNKNOWN
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import ROUTES
 from tests.conftest import ROOT
@@ -103,6 +105,63 @@ def test_facts_repeat_and_a_case_of_one_side_is_no_subject_of_the_other(
     assert {subject for subject, _ in now}.isdisjoint({name})
     assert {subject for subject, _ in again} == {name}
     assert {**now, **again} == usual
+
+
+HELD, FREE, NOTHING = (30.0, 0.0), (1.0, 0.0), (30.0, 25.0)
+"""Readings of a route without a duration: how long the loop was away, and how long threads waited
+for a CPU, in ms."""
+
+
+@pytest.mark.parametrize(
+    ("readings", "said", "enough"),
+    [
+        ([], UNKNOWN, False),
+        ([HELD], UNKNOWN, False),
+        ([HELD] * 2 + [NOTHING] * 38, UNKNOWN, False),
+        ([HELD] * 2 + [NOTHING] * 118, UNKNOWN, True),
+        ([HELD] * 3 + [NOTHING] * 36, "yes", False),
+        ([HELD] * 3 + [NOTHING] * 37, "yes", True),
+        ([HELD] * 3 + [FREE] * 2, "yes", True),
+        ([HELD] * 3 + [FREE] * 3, UNKNOWN, True),
+        ([FREE] + [NOTHING] * 39, "no", True),
+        ([HELD] + [FREE] * 2, "no", False),
+        ([FREE] * 5, "no", True),
+    ],
+)
+def test_one_reading_proves_that_a_route_need_not_block_and_none_that_it_does(
+    readings: Sequence[tuple[float, float]], said: str, enough: bool
+) -> None:
+    """Something else may have kept the loop once, so that three have to say so."""
+    seen = [facts.Watched(Seen(SeenLoop(int(away * 1e6)), {}), waited) for away, waited in readings]
+    assert facts._blocked(seen, facts.BLOCKED[False]) == said
+    assert facts._enough(seen, facts.BLOCKED[False]) is enough
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "again"),
+    [
+        ("a", "a", False),
+        ("a", "b", True),
+        ("ab", "bb", True),
+        ("aba", "aab", False),
+        ("aba", "bbb", True),
+        ("ua", "aa", False),
+        ("uu", "aa", True),
+        ("uu", "uu", False),
+    ],
+)
+def test_both_sides_are_asked_again_until_most_times_agree(
+    base: str, candidate: str, again: bool
+) -> None:
+    """What could not be read, here `u`, does not count beside what could."""
+    rows = [
+        [
+            {"stack": "s", "subject": "t", "fact": "f", "value": UNKNOWN if one == "u" else one}
+            for one in side
+        ]
+        for side in (base, candidate)
+    ]
+    assert facts.differing(*rows) == ({("s", "t")} if again else set())
 
 
 def test_no_answer_is_a_fact(tmp_path: Path) -> None:

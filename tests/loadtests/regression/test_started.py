@@ -17,9 +17,10 @@ import pytest
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import small_apps
 from loopbench.loadtests.regression.layers import limits, listening, started
-from loopbench.loadtests.regression.layers.started import AT_ONCE, DELAYED, UNKNOWN, Command
+from loopbench.loadtests.regression.layers.started import AT_ONCE, DELAYED, Command
 from loopbench.loadtests.regression.sides.processes import background, ended
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
+from loopbench.results.schema.regression import UNKNOWN
 from loopbench.servers.stacks import STACKS
 from tests.conftest import ROOT
 

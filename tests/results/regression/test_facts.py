@@ -167,6 +167,24 @@ def test_an_asking_that_could_not_be_read_decides_nothing(folder: Folder) -> Non
         assert found.verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("fact", "again", "verdict"),
+    [
+        ("blocked", 2, Verdict.SAME),
+        ("blocked", 1, Verdict.CANNOT_TELL),
+        ("thread", 2, Verdict.CANNOT_TELL),
+    ],
+)
+def test_a_reading_that_was_another_once_is_no_difference(
+    folder: Folder, fact: str, again: int, verdict: Verdict
+) -> None:
+    """Where most askings agree on both sides; what hangs on no clock stays a doubt."""
+    path = folder(Plan().without("instructions", "time"))
+    _asked(("yes", "no"), *[("no", "no")] * again, fact=fact)(path)
+    (found,) = facts.judge(evidence.read(path))
+    assert found.verdict is verdict
+
+
 def test_what_one_side_lacks_a_package_for_is_no_finding(folder: Folder, judge: Judge) -> None:
     """A baseline may have been measured where gunicorn was; the last lines say what was not."""
     subject = "started by gunicorn with workers"
