@@ -55,7 +55,7 @@ that kept the loop, such as a disk, and one that does not is proof for itself.""
 MOST_ASKS = 40
 """How often a route is asked for them, at most."""
 
-LAST_ASKS = 120
+LAST_ASKS = 80
 """The same of a route of which as many readings say nothing."""
 
 AGAIN = 3

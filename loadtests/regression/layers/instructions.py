@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe.callgrind import counting
+from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import (
     REPEATS,
     REQUESTS,
     UNCOUNTED,
+    Count,
     Sender,
     WrongAnswer,
+    date_cost,
     windows,
 )
 from loopbench.loadtests.regression.layers.facts import representatives
@@ -69,21 +71,44 @@ def measure(
 
     Raises HarnessError where nothing can be counted, and ServerError.
     """
-    counts = Counts([], {})
+    taken: list[_Taken] = []
+    costs: dict[str, float] = {}
+    reasons: dict[tuple[str, str], str] = {}
     for repeat in range(before + 1, before + plan.repeats + 1):
         for stack, asked in cases.items():
             remaining = dict(asked)
             while remaining:
-                ended = _repeat(side, stack, remaining, plan, patience, repeat, counts)
+                one = _Repeat(side, stack, repeat, plan, patience, taken, reasons, costs)
+                ended = one.count(remaining)
                 if ended is None:
                     break
                 # The case that ended the server is left out, and those after it are counted in
                 # a process that has not met it.
                 remaining = _behind(remaining, ended)
-    if not counts.rows:
-        why = next(iter(counts.reasons.values()), "there is no route that could be")
+    if not taken:
+        why = next(iter(reasons.values()), "there is no route that could be")
         raise HarnessError(f"no route was counted: {why}")
-    return counts
+    return Counts([one.row(side, costs.get(one.stack)) for one in taken], reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A count of a stack's case."""
+
+    stack: str
+    route: str
+    repeat: int
+    count: Count
+
+    def row(self, side: Side, date_cost: float | None) -> Row:
+        return {
+            "side": str(side.role),
+            "stack": self.stack,
+            "route": self.route,
+            "repeat": self.repeat,
+            "requests": self.count.requests,
+            "instructions": self.count.per_request(date_cost),
+        }
 
 
 def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[str, ...]:
@@ -115,39 +140,55 @@ def _behind(cases: Mapping[str, Case], name: str) -> dict[str, Case]:
     return {later: cases[later] for later in names[names.index(name) + 1 :]}
 
 
-def _repeat(
-    side: Side,
-    stack: str,
-    cases: Mapping[str, Case],
-    plan: Plan,
-    patience: Patience,
-    repeat: int,
-    counts: Counts,
-) -> str | None:
-    """Count every case in one fresh process; the name of the one that ended it, if one did."""
-    under_way = next(iter(cases))
-    with counting(
-        stack, Settings(), python=side.python, root=side.root, collector=False
-    ) as counter:
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """A fresh process of a stack, and where what is counted in it goes. costs: by stack, what a new
+    Date costs, once a process has met one."""
+
+    side: Side
+    stack: str
+    repeat: int
+    plan: Plan
+    patience: Patience
+    taken: list[_Taken]
+    reasons: dict[tuple[str, str], str]
+    costs: dict[str, float]
+
+    def count(self, cases: Mapping[str, Case]) -> str | None:
+        """Every case once; the name of the one that ended the process, if one did."""
+        python, root = self.side.python, self.side.root
+        with counting(self.stack, Settings(), python=python, root=root, collector=False) as counter:
+            ended = self._windows(counter, cases)
+            if ended is None:
+                self._date_cost(counter, cases)
+        return ended
+
+    def _windows(self, counter: Counter, cases: Mapping[str, Case]) -> str | None:
+        under_way = next(iter(cases))
+        asked = windows(counter, cases, self.plan.requests, self.patience, Sender.count)
         try:
-            for name, taken in windows(counter, cases, plan.requests, patience, Sender.count):
+            for name, count in asked:
                 under_way = next(iter(_behind(cases, name)), name)
-                if isinstance(taken, WrongAnswer):
-                    counts.reasons[stack, name] = str(taken)
-                    continue
-                counts.rows.append(
-                    {
-                        "side": str(side.role),
-                        "stack": stack,
-                        "route": name,
-                        "repeat": repeat,
-                        "requests": plan.requests,
-                        "instructions": taken,
-                    }
-                )
+                if isinstance(count, WrongAnswer):
+                    self.reasons[self.stack, name] = str(count)
+                else:
+                    self.taken.append(_Taken(self.stack, name, self.repeat, count))
         except HarnessError as error:
             if counter.server.alive:
                 raise
-            counts.reasons[stack, under_way] = str(error)
+            self.reasons[self.stack, under_way] = str(error)
             return under_way
-    return None
+        return None
+
+    def _date_cost(self, counter: Counter, cases: Mapping[str, Case]) -> None:
+        mine = {
+            one.route: one.count
+            for one in self.taken
+            if (one.stack, one.repeat) == (self.stack, self.repeat) and one.route in cases
+        }
+        if self.stack in self.costs or not mine:
+            return
+        asked = {name: case for name, case in cases.items() if name in mine}
+        cost = date_cost(counter, asked, mine.values(), self.patience)
+        if cost is not None:
+            self.costs[self.stack] = cost

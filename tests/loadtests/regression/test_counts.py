@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.observe.callgrind import missing
+from loopbench.loadtests.observe.callgrind import counting, missing
 from loopbench.loadtests.observe.patience import Patience
+from loopbench.loadtests.observe.request_counts import Count, date_cost
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.mutants import more_work
@@ -18,6 +19,7 @@ from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.settings import Settings
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
@@ -50,6 +52,18 @@ def test_work_that_is_added_is_counted() -> None:
     first, second = base["instructions"], candidate["instructions"]
     assert isinstance(first, float) and isinstance(second, float)
     assert 10 * STEPS < second - first < 1000 * STEPS
+
+
+def test_a_date_that_is_written_anew_is_taken_off() -> None:
+    """What it costs aiohttp is seen in requests with and without; a count that met none needs no
+    requests for it."""
+    cases = {"plain": CASES["plain"]}
+    with counting("aiohttp", Settings(), collector=False) as counter:
+        assert date_cost(counter, cases, [Count(20, 4_800_000, 0)], Patience()) is None
+        cost = date_cost(counter, cases, [Count(20, 4_800_000, 1)], Patience())
+    assert cost is not None and 7_000 < cost < 21_000
+    assert Count(20, 4_814_000, 1).per_request(14_000.0) == 240_000
+    assert Count(20, 4_800_000, 1).per_request(None) == 240_000
 
 
 def test_a_server_that_crashes_while_it_is_counted(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ for a CPU, in ms."""
         ([], UNKNOWN, False),
         ([HELD], UNKNOWN, False),
         ([HELD] * 2 + [NOTHING] * 38, UNKNOWN, False),
-        ([HELD] * 2 + [NOTHING] * 118, UNKNOWN, True),
+        ([HELD] * 2 + [NOTHING] * 78, UNKNOWN, True),
         ([HELD] * 3 + [NOTHING] * 36, "yes", False),
         ([HELD] * 3 + [NOTHING] * 37, "yes", True),
         ([HELD] * 3 + [FREE] * 2, "yes", True),
