@@ -262,6 +262,14 @@ def spread(counts: Sequence[float]) -> float:
     return min(ranges) / median(counts)
 
 
+def overlapping(base: Sequence[float], candidate: Sequence[float]) -> bool:
+    """Whether a count of the candidate is as low as one of the base, the highest of more than three
+    left out, so that its median may be higher by chance. Some costs are met in one window and not
+    in the next; counts then have two levels, and each of them repeats well."""
+    ordered = sorted(base)
+    return min(candidate) <= ordered[-2 if len(ordered) > _WHOLE else -1]
+
+
 def undecided(change: float, spread_: float, growth: float = GROWTH) -> bool:
     """Whether a change of instructions may be a growth, and is less than what could be told."""
     size = max(growth, SPREADS * spread_)

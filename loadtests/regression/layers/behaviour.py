@@ -95,8 +95,12 @@ def differing(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _answers(rows: Iterable[Row]) -> Mapping[_Key, set[str]]:
-    found: defaultdict[_Key, set[str]] = defaultdict(set)
+    """Those that would be given again, where there are some; otherwise all."""
+    found: defaultdict[_Key, list[Row]] = defaultdict(list)
     for row in rows:
-        key = str(row["question"]), str(row["stack"]), str(row["setting"])
-        found[key].add(str(row["answer"]))
-    return found
+        found[str(row["question"]), str(row["stack"]), str(row["setting"])].append(row)
+    return {
+        key: {str(row["answer"]) for row in each if row["told"]}
+        or {str(row["answer"]) for row in each}
+        for key, each in found.items()
+    }

@@ -26,13 +26,18 @@ from loopbench.loadtests.observe.request_counts import (
 from loopbench.loadtests.regression.layers.facts import representatives
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
-from loopbench.results.schema.regression import spread, undecided
+from loopbench.results.schema.regression import GROWTH, SPREADS, overlapping, spread, undecided
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
 
 AGAIN = 3
 """So many repeats more, at most, of a stack that has a route whose repeats leave a growth in
 doubt."""
+
+
+SMALL_GROWTH = 3 * GROWTH
+"""A growth of less is called only when all repeats have been counted: what is met in one window and
+not in the next costs as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,11 @@ def _repeats(rows: Iterable[Row]) -> dict[tuple[str, str], list[float]]:
 
 def _doubtful(before: list[float], after: list[float]) -> bool:
     change = statistics.median(after) / statistics.median(before) - 1
-    return undecided(change, max(spread(before), spread(after)))
+    wider = max(spread(before), spread(after))
+    if change >= max(GROWTH, SPREADS * wider):
+        few = len(after) < REPEATS + AGAIN
+        return overlapping(before, after) or (few and change < SMALL_GROWTH)
+    return undecided(change, wider)
 
 
 def _behind(cases: Mapping[str, Case], name: str) -> dict[str, Case]:

@@ -64,7 +64,8 @@ def _verdict(before: Sequence[Row], after: Sequence[Row]) -> tuple[Verdict, str]
     for name, doubt in zip(("base", "candidate"), doubts, strict=True):
         if doubt:
             return Verdict.CANNOT_TELL, f"of the {name}: {doubt}"
-    one, other = ({row["answer"] for row in side} for side in (before, after))
+    # What could not be told at one asking says nothing beside what could.
+    one, other = ({row["answer"] for row in side if row["told"]} for side in (before, after))
     if one == other and len(one) == 1:
         return Verdict.SAME, ""
     if one & other:

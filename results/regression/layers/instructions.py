@@ -2,8 +2,9 @@
 
 A route's ratio is that of the medians over the repeats. The spread is how far a side's repeats lie
 apart (`results.schema.regression.spread`), the wider one of both sides: what the same code differs
-by. A change is called at the setting (1 %), and never on less than ten times the spread. Where that
-decides, the measuring half has counted the stack up to three times more.
+by. A change is called at the setting (1 %), and never on less than ten times the spread; a growth,
+only where the counts of the sides do not overlap. Where that decides, the measuring half has
+counted the stack up to three times more.
 
 Against a baseline from another occasion instructions say something only where interpreter, C
 library, CPU features and packages are the same; otherwise nothing is compared, and that is said.
@@ -18,7 +19,14 @@ from collections.abc import Iterable, Iterator
 from loopbench.results.regression.evidence import Evidence, unmeasured
 from loopbench.results.regression.finding import EVERY, Finding, Settings, Verdict, percent, signed
 from loopbench.results.schema import Row
-from loopbench.results.schema.regression import SPREADS, Layer, spread, undecided, unlike
+from loopbench.results.schema.regression import (
+    SPREADS,
+    Layer,
+    overlapping,
+    spread,
+    undecided,
+    unlike,
+)
 
 METRIC = "instructions"
 MIN_REPEATS = 2
@@ -94,6 +102,8 @@ def _route(
     wider = max(spread(before), spread(after))
     ratio = other / one
     verdict, meaning = _verdict(ratio - 1, wider, settings.instructions)
+    if verdict is Verdict.REGRESSED and overlapping(before, after):
+        verdict, meaning = Verdict.CANNOT_TELL, f"{meaning}: counts of both sides overlap"
     return Finding(
         Layer.INSTRUCTIONS,
         *key,

@@ -157,6 +157,20 @@ def test_stacks_with_a_route_in_doubt_are_counted_again() -> None:
     assert not instructions.in_doubt(base, rows("candidate", [105_000, 105_001, 105_002]))
 
 
+def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
+    """And one of any size where counts of both sides overlap."""
+
+    def doubted(base: Sequence[int], candidate: Sequence[int]) -> bool:
+        return bool(instructions.in_doubt(rows(base), rows(candidate)))
+
+    def rows(counts: Sequence[int]) -> list[Row]:
+        return [{"stack": "s", "route": "r", "instructions": 100_000 + one} for one in counts]
+
+    assert doubted([0] * 3, [1_300] * 3)
+    assert not doubted([0] * 6, [1_300] * 6)
+    assert doubted([0] * 4, [9_000] * 3 + [0])
+
+
 def test_another_tree_is_asked_what_it_holds(tmp_path: Path) -> None:
     """What reads memory is put into the process by the harness: a tree needs nothing for it."""
     with _side() as side:

@@ -52,6 +52,8 @@ def _path(folder: Folder, base: list[str], candidate: list[str], *questions: str
         ([LOST], ["in"], Verdict.CANNOT_TELL, "of the base: not answered: it timed out"),
         ([LOST], [LOST], Verdict.SAME, "neither side has an answer that repeats"),
         (["in"], ["2 to 9"], Verdict.CANNOT_TELL, "of the candidate: 2 to 9: seen"),
+        (["cannot tell: 9", "in"], ["in", "2 to 9", LOST], Verdict.SAME, ""),
+        (["cannot tell: 9", "in"], ["out", "cannot tell: 8"], Verdict.CHANGED, "the answer is not"),
     ],
 )
 def test_what_is_made_of_two_answers(

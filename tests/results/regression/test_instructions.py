@@ -73,6 +73,26 @@ def test_a_route_by_its_medians_and_the_wider_spread(
     assert found.detectable == (None if detectable is None else pytest.approx(detectable))
 
 
+LOW, HIGH = 2_018_604, 2_052_000
+"""A route whose windows meet a cost of 1.7 %, or do not."""
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "verdict"),
+    [
+        ((LOW, LOW + 50, LOW, HIGH), (HIGH, HIGH + 30, LOW, HIGH + 10), Verdict.CANNOT_TELL),
+        ((LOW, LOW, LOW), (HIGH, HIGH, LOW), Verdict.CANNOT_TELL),
+        ((LOW, LOW + 50, LOW, HIGH), (HIGH + 1, HIGH + 30, HIGH + 20), Verdict.REGRESSED),
+        ((LOW, LOW, LOW, HIGH, HIGH), (HIGH, HIGH, HIGH, HIGH, HIGH), Verdict.CANNOT_TELL),
+    ],
+)
+def test_counts_of_two_levels_that_both_sides_have_are_no_growth(
+    folder: Folder, base: Sequence[float], candidate: Sequence[float], verdict: Verdict
+) -> None:
+    """However well each level repeats; one disturbed count of the base hides no growth."""
+    assert _route(folder(), base, candidate).verdict is verdict
+
+
 def test_the_finding_says_by_how_much(folder: Folder) -> None:
     """Medians of both sides, ratio, and what equal code differs by."""
     found = _route(folder(), (247_000, 247_010, 246_990), (250_458, 250_460, 250_450))
