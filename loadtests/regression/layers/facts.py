@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import math
 import re
 import time
 from collections import defaultdict
@@ -34,14 +35,19 @@ WORK_MS = 100
 @dataclass(frozen=True, slots=True)
 class Limits:
     """In ms: under `free` the loop was not blocked; from `held` on it was, without the time in
-    which threads of the server waited for a CPU. In between, or where such waits may be all of it,
-    one reading says nothing."""
+    which threads of the server waited for a CPU, or where its main thread computed for `computed`
+    meanwhile, which a wait cannot feign. In between, or where such waits may be all of it, one
+    reading says nothing."""
 
     free: float
     held: float
+    computed: float = math.inf
 
 
-BLOCKED = {True: Limits(WORK_MS * 0.8, WORK_MS * 0.2), False: Limits(10.0, 10.0)}
+BLOCKED = {
+    True: Limits(WORK_MS * 0.8, WORK_MS * 0.2, WORK_MS * 0.5),
+    False: Limits(10.0, 10.0),
+}
 """Where a duration was asked for, and where not. A request that does not block keeps the loop for
 less than a millisecond or two, and one that does for all of the duration."""
 
@@ -54,9 +60,6 @@ that kept the loop, such as a disk, and one that does not is proof for itself.""
 
 MOST_ASKS = 40
 """How often a route is asked for them, at most."""
-
-LAST_ASKS = 80
-"""The same of a route of which as many readings say nothing."""
 
 AGAIN = 3
 """How often at most both sides are asked again for what they differ in."""
@@ -282,10 +285,7 @@ def _enough(seen: Sequence[Watched], limits: Limits) -> bool:
     """Whether as many readings say something as are needed, or there is no use in more; a loop that
     is not read says nothing however often it is asked."""
     unread = sum(one.away_ms is None for one in seen)
-    if max(unread, len(_decided(seen, limits))) >= ASKS:
-        return True
-    most = LAST_ASKS if _blocked(seen, limits) == UNKNOWN else MOST_ASKS
-    return len(seen) >= most
+    return max(unread, len(_decided(seen, limits))) >= ASKS or len(seen) >= MOST_ASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,10 +315,11 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What the probe saw of one request. waited_ms: how long threads of the server waited for a
-    CPU, while the loop was away or beside it."""
+    CPU, while the loop was away or beside it. computed_ms: how long its main thread had one."""
 
     seen: Seen
     waited_ms: float
+    computed_ms: float = 0.0
 
     @property
     def away_ms(self) -> float | None:
@@ -331,10 +332,10 @@ def _watched(server: ServerProcess, request: Request) -> Watched:
     """Raises ControlError where another commit's probe does not tell it."""
     waits = Waits(server.pid)
     server.ask_part(Reset(instants=True), Done, _BOUND_S)
-    began_ns = waits.read_ns()
+    began_ns, ran_ns = waits.read_ns(), waits.main_ran_ns()
     answer(server, request)
-    waited_ns = max(0, waits.read_ns() - began_ns)
-    return Watched(server.ask_part(Observe(), Seen, _BOUND_S), waited_ns / 1e6)
+    waited_ns, ran_ns = max(0, waits.read_ns() - began_ns), waits.main_ran_ns() - ran_ns
+    return Watched(server.ask_part(Observe(), Seen, _BOUND_S), waited_ns / 1e6, ran_ns / 1e6)
 
 
 def representatives(side: Side) -> dict[str, Case]:
@@ -373,7 +374,9 @@ def _decided(seen: Iterable[Watched], limits: Limits) -> list[bool]:
     for one in seen:
         if one.away_ms is not None and one.away_ms < limits.free:
             said.append(False)
-        elif one.away_ms is not None and one.away_ms - one.waited_ms >= limits.held:
+        elif one.away_ms is not None and (
+            one.away_ms - one.waited_ms >= limits.held or one.computed_ms >= limits.computed
+        ):
             said.append(True)
     return said
 

@@ -28,3 +28,7 @@ class Waits:
             with suppress(FileNotFoundError, ProcessLookupError):  # that thread ended meanwhile
                 waited += int((task / "schedstat").read_text().split()[1])
         return waited
+
+    def main_ran_ns(self) -> int:
+        """How long its main thread has had a CPU. Raises FileNotFoundError as `read_ns` does."""
+        return int((self._tasks.parent / "schedstat").read_text().split()[0])

@@ -117,8 +117,7 @@ for a CPU, in ms."""
     [
         ([], UNKNOWN, False),
         ([HELD], UNKNOWN, False),
-        ([HELD] * 2 + [NOTHING] * 38, UNKNOWN, False),
-        ([HELD] * 2 + [NOTHING] * 78, UNKNOWN, True),
+        ([HELD] * 2 + [NOTHING] * 38, UNKNOWN, True),
         ([HELD] * 3 + [NOTHING] * 36, "yes", False),
         ([HELD] * 3 + [NOTHING] * 37, "yes", True),
         ([HELD] * 3 + [FREE] * 2, "yes", True),
@@ -135,6 +134,15 @@ def test_one_reading_proves_that_a_route_need_not_block_and_none_that_it_does(
     seen = [facts.Watched(Seen(SeenLoop(int(away * 1e6)), {}), waited) for away, waited in readings]
     assert facts._blocked(seen, facts.BLOCKED[False]) == said
     assert facts._enough(seen, facts.BLOCKED[False]) is enough
+
+
+@pytest.mark.parametrize(("computed", "said"), [(100.0, [True]), (20.0, [])])
+def test_a_loop_that_computed_all_the_while_was_held(computed: float, said: list[bool]) -> None:
+    """However long the threads waited for a CPU besides; a route without a duration is held by its
+    own milliseconds only."""
+    seen = [facts.Watched(Seen(SeenLoop(1_200_000_000), {}), 1_500.0, computed)]
+    assert facts._decided(seen, facts.BLOCKED[True]) == said
+    assert facts._decided(seen, facts.BLOCKED[False]) == []
 
 
 @pytest.mark.parametrize(
