@@ -48,7 +48,7 @@ def closed_rate(server: Served, case: Case, generator: Generator, seed: int) -> 
     """Right answers a second to users that wait for their answers: near the most there is."""
     load = Load(_NAME, case, Closed(PROBE_USERS))
     report = _loaded(server, load, generator, LEAD_IN_S, PROBE_S, seed)
-    return report.loads[_NAME].throughput_rps(report.measured_s)
+    return report.loads[_NAME].completed / report.measured_s
 
 
 def offer(

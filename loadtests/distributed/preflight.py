@@ -113,7 +113,7 @@ def try_load(running: FleetGenerator, server: ServerProcess, users: int) -> Tria
     before, after = readings
     return Trial(
         users,
-        told.throughput_rps(report.measured_s),
+        told.completed / report.measured_s,
         told.measured.failed,
         from_pairs(told.measured.times.service_time or ()).statistics_ms()["p50"],
         fleet.busiest_cpu or 0.0,

@@ -58,7 +58,7 @@ def report(seed: int, requests: int) -> tuple[PackedReport, Histogram]:
         clock_step_ms=0.0,
         clock="kernel",
         generator_lag=lag.pairs(),
-        loads={"main": LoadReport(32, (second,), requests, None, nothing, phase, {})},
+        loads={"main": LoadReport(32, (second,), requests, nothing, phase, {})},
     )
     return pack_report(whole), service
 

@@ -4,7 +4,7 @@ The users of every server are connected for the whole Block; those of one server
 go, for as long as the harness says. A server whose users wait is parked: nothing is in flight
 there. The window of a Slice opens when each of its users has had its first answer, and closes while
 all are still sending; its answers are counted over the time from answer to answer
-(`session.cycles`). How that follows from the noise of virtual machines is in docs/slices.md.
+(`generator.cycles`). How that follows from the noise of virtual machines is in docs/slices.md.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import gevent
 from gevent.event import Event
 
+from loopbench.loadtests.generator.cycles import Mark, mark, users_ns
 from loopbench.loadtests.generator.gauge import Gauge, GaugeReading
 from loopbench.loadtests.generator.recorder import Series
 from loopbench.loadtests.generator.session import LoadRun
-from loopbench.loadtests.generator.session.cycles import Mark, mark, users_ns
 from loopbench.loadtests.generator.session.lag import LagMeter
 from loopbench.loadtests.generator.session.report import clock_read, load_report
 from loopbench.loadtests.generator.timer import Timer

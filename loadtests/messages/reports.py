@@ -90,23 +90,15 @@ class Stretch(Generic[H]):
 class LoadReport(Generic[H]):
     """One Load. completed: right answers that came within the window.
 
-    users_s: summed over its users, the time from a user's last answer before the window opened to
-    its last before it closed; None where that is not known, or where users do not wait for answers.
     counted: what the window's rows say of the load beside its requests, by column.
     """
 
     users: int
     timeline: tuple[Stretch[H], ...]
     completed: int
-    users_s: float | None
     warmup: PhaseReport[H]
     measured: PhaseReport[H]
     counted: dict[str, int]
-
-    def throughput_rps(self, window_s: float) -> float:
-        """Right answers a second: over the time from answer to answer, the mean over the users,
-        which no edge cuts a wave of answers in two; over the window where that is not known."""
-        return self.completed / (self.users_s / self.users if self.users_s else window_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
         "measured_s": window_s,
         "requests": service.count + failures,
         "failures": failures,
-        "throughput_rps": told.throughput_rps(window_s) if whole else None,
+        "throughput_rps": told.completed / window_s if whole else None,
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
         **{f"first_byte_{k}_us": _times(first[k], 1000) for k in ("p50", "p99")},
@@ -174,7 +174,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
 
 def _opened_rps(load: Load, told: LoadReport[Buckets], window_s: float) -> float | None:
     """Connections opened a second; None where they stay."""
-    return told.throughput_rps(window_s) if load.model.reconnects else None
+    return told.completed / window_s if load.model.reconnects else None
 
 
 def _deliveries(load: Load, told: LoadReport[Buckets]) -> Row:
@@ -209,10 +209,11 @@ def _server_figures(result: RunResult, load: Load) -> Row:
         # Each rate is taken over its own window: the server's edges are read a
         # moment after the generator's.
         utilisation = (after.cpu_ns - before.cpu_ns) / (after.monotonic_ns - before.monotonic_ns)
-        rate = sum(told.throughput_rps(report.measured_s) for told in report.loads.values())
+        completed = sum(told.completed for told in report.loads.values())
+        rate = completed / report.measured_s
         row |= {
             "server_cpu_utilisation": utilisation,
-            "cpu_us_per_request": utilisation / rate * 1e6 if rate else None,
+            "cpu_us_per_request": utilisation / rate * 1e6 if completed else None,
             **_peak(after),
         }
     return row
@@ -275,7 +276,7 @@ def _evidence(
 ) -> Evidence:
     report, phase, model = result.report, told.measured, load.model
     assert report is not None
-    throughput = told.throughput_rps(report.measured_s)
+    throughput = told.completed / report.measured_s
     users = gap_share = None
     if model.waits_for_answers and service.count and phase.gaps:
         gap_us = phase.gap_ns / phase.gaps / 1000

@@ -56,7 +56,7 @@ def phase(
 def load_report(
     warmup: PhaseReport[Buckets], measured: PhaseReport[Buckets], **changes: Any
 ) -> LoadReport[Buckets]:
-    return replace(LoadReport(1, (), measured.answers, None, warmup, measured, {}), **changes)
+    return replace(LoadReport(1, (), measured.answers, warmup, measured, {}), **changes)
 
 
 def stretch(from_s: float, to_s: float, completed: int, failures: int = 0) -> Stretch[Buckets]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from loopbench.loadtests.generator.session.cycles import Mark, users_ns
+from loopbench.loadtests.generator.cycles import Mark, users_ns
 
 USERS, WINDOW_NS = 32, 100_000_000
 

@@ -92,7 +92,6 @@ class _Second:
 class _Load:
     users: int = 0
     completed: int = 0
-    users_s: float | None = 0.0
     warmup: _Phase = field(default_factory=_Phase)
     measured: _Phase = field(default_factory=_Phase)
     timeline: list[_Second] = field(default_factory=list)
@@ -101,10 +100,6 @@ class _Load:
     def add(self, load: LoadReport[Packed], worker: str, began_ns: int) -> None:
         self.users += load.users
         self.completed += load.completed
-        if self.users_s is None or load.users_s is None:
-            self.users_s = None
-        else:
-            self.users_s += load.users_s
         self.warmup.add(load.warmup, worker, began_ns)
         self.measured.add(load.measured, worker, began_ns)
         for what, count in load.counted.items():
@@ -122,7 +117,6 @@ class _Load:
             users=self.users,
             timeline=tuple(second.report() for second in self.timeline),
             completed=self.completed,
-            users_s=self.users_s,
             warmup=self.warmup.report(),
             measured=self.measured.report(),
             counted=self.counted,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loopbench.loadtests.generator.session.cycles import Mark, mark, users_ns
 from loopbench.loadtests.generator.session.load_run import LoadRun
 from loopbench.loadtests.messages.reports import Buckets, LoadReport, Report, SessionReport
 
@@ -25,13 +24,12 @@ class Start:
 @dataclass(frozen=True, slots=True)
 class Edge:
     """The opening or the closing of the window. cpu_ns: of this process. answered: right answers
-    since the start, by load. users: how far the users of each load were that wait for answers."""
+    since the start, by load."""
 
     monotonic_ns: int
     realtime_ns: int
     cpu_ns: int
     answered: tuple[int, ...]
-    users: tuple[Mark, ...]
 
     @classmethod
     def now(cls, runs: Sequence[LoadRun]) -> Edge:
@@ -41,9 +39,6 @@ class Edge:
             time.time_ns(),
             time.process_time_ns(),
             tuple(run.answered for run in runs),
-            tuple(
-                mark(run.connections) if run.load.model.waits_for_answers else () for run in runs
-            ),
         )
 
     @property
@@ -72,24 +67,20 @@ def session_report(
         clock=clock_read(runs),
         generator_lag=lag,
         loads={
-            run.load.name: load_report(
-                run,
-                closed.answered[number] - opened.answered[number],
-                users_ns(opened.users[number], closed.users[number]),
+            run.load.name: load_report(run, answers_after - answers_before)
+            for run, answers_before, answers_after in zip(
+                runs, opened.answered, closed.answered, strict=True
             )
-            for number, run in enumerate(runs)
         },
     )
 
 
-def load_report(run: LoadRun, completed: int, summed_ns: int | None = None) -> LoadReport[Buckets]:
-    """One load's part. completed: right answers that came within the window. summed_ns: over how
-    much time, see `cycles.users_ns`."""
+def load_report(run: LoadRun, completed: int) -> LoadReport[Buckets]:
+    """One load's part. completed: right answers that came within the window."""
     return LoadReport(
         users=run.users,
         timeline=run.timeline.report(run.measured),
         completed=completed,
-        users_s=None if summed_ns is None else summed_ns / _SECOND_NS,
         warmup=run.warmup.report(),
         measured=run.measured.report(),
         counted=run.counted,

@@ -90,7 +90,7 @@ def report(values: list[tuple[int, bool]], began_ns: int = AGREED_NS) -> Report:
     lag = Histogram()
     lag.record(value % 100 for value, _ in values)
     told = LoadReport(
-        3, timeline.report(series), series.answered, 6.0, Series().report(), series.report(), {}
+        3, timeline.report(series), series.answered, Series().report(), series.report(), {}
     )
     return session_report(
         {"main": told},
