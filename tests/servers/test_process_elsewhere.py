@@ -22,7 +22,7 @@ def tree(tmp_path: Path) -> Path:
     copy_suite(tmp_path, SERVERS)
     work = tmp_path / "servers" / "handlers" / "basic.py"
     text = work.read_text()
-    assert text.count('    return _json({"query": _grouped(pairs)})\n') == 1
+    assert text.count('    return as_json({"query": _grouped(pairs)})\n') == 1
     work.write_text(text.replace('{"query": _grouped(pairs)}', '{"changed": _grouped(pairs)}'))
     return tmp_path
 

@@ -62,10 +62,10 @@ async def plain_works(server: in_loop.Server) -> None:
 
 
 async def refuses(host: str, port: int) -> bool:
-    """Whether nobody listens there."""
+    """Whether nobody listens there, or closes just now: who then waits in its queue is reset."""
     try:
         _, writer = await asyncio.open_connection(host, port)
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
     writer.close()
     with suppress(ConnectionError):
