@@ -113,7 +113,8 @@ class OwnApp:
     """Where a person's application is, and how it comes about.
 
     target: see `servers.custom.target`. folder: the working folder, absolute.
-    path: the target of a GET that shows that it serves, whatever it answers.
+    path: the target of a GET that shows that it serves, whatever it answers. None: nothing is
+    asked, and that a server accepts connections is enough.
     arguments: what a factory is given by name.
     ready_s: how long its import, and its start to the first answer, may take.
     kind, made: what a look at it found: one of Kind, and whether the target is called to have it.
@@ -124,7 +125,7 @@ class OwnApp:
 
     target: str
     folder: str
-    path: str
+    path: str | None
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     ready_s: float = READY_S
     kind: str | None = None

@@ -18,10 +18,13 @@ from loopbench.servers.stacks import Stack
 FIRST_ANSWER_BOUND_S = 10.0
 
 
-def greeting(stack: Stack) -> tuple[Request, Expected | None]:
-    """The request whose answer shows that the stack serves; the answer is None where any does."""
+def greeting(stack: Stack) -> tuple[Request, Expected | None] | None:
+    """The request whose answer shows that the stack serves; the answer is None where any does.
+
+    None: nothing is to be asked.
+    """
     if stack.own is not None:
-        return Request("GET", stack.own.path), None
+        return None if stack.own.path is None else (Request("GET", stack.own.path), None)
     return CASES["plain"].request, CASES["plain"].expected
 
 

@@ -31,7 +31,7 @@ from loopbench.loadtests.distributed.generator_process import Generator, Loader,
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus, plan_cpus, share_cpus
 from loopbench.loadtests.hosts.open_files import expect_enough
-from loopbench.loadtests.messages.reports import Buckets, LoadReport
+from loopbench.loadtests.messages.reports import Buckets, Failure, LoadReport
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.results_folder import Store, open_store
 from loopbench.loadtests.rows.run_result import RunResult
@@ -74,6 +74,14 @@ _UNUSABLE = {
 _STATUS_ALONE = (
     'where its answers change now and then, check = "status" in the file of --scenarios takes them'
 )
+_OTHER_BODY = ("body of ", "body differs")
+"""How the reason of a failure begins that leaves such an answer out, see `Expected.judge`."""
+_MOST_REASONS = 3
+
+
+def _told(failure: Failure) -> str:
+    example = f" ({failure.example})" if failure.example != failure.reason else ""
+    return f"{failure.count:,} times {failure.reason}{example}"
 
 
 def run_bench(bench: Bench) -> Outcome:
@@ -300,17 +308,23 @@ class Bencher:
                 yield f"note: {load.case.name} failed in part: {self._why(outcome)}"
 
     def _why(self, outcome: LoadReport[Buckets]) -> str:
-        """The commonest failure of a load, and what the server's log has of it."""
-        failures = sorted(outcome.measured.failures, key=lambda one: -one.count)
+        """The commonest failures of a load, and what the server's log has of them.
+
+        Where none ended in the window, those of the lead-in say why: a server may hang since then.
+        """
+        text, failures = "", outcome.measured.failures
         if not failures:
-            return f"none ended within the window; the server's log: {self._log}"
-        worst = failures[0]
-        example = f" ({worst.example})" if worst.example != worst.reason else ""
-        text = f"{worst.count:,} times {worst.reason}{example}"
+            text, failures = "none ended within the window", outcome.warmup.failures
+        worst = sorted(failures, key=lambda one: -one.count)[:_MOST_REASONS]
+        if worst:
+            said = ", ".join(map(_told, worst))
+            text = f"{text}; before it {said}" if text else said
         raised = last_traceback(self._log)
         if raised is not None:
-            return f"{text}; it raised {raised}; the server's log: {self._log}"
-        return f"{text}; {_STATUS_ALONE}; the server's log: {self._log}"
+            text += f"; it raised {raised}"
+        elif any(one.reason.startswith(_OTHER_BODY) for one in worst):
+            text += f"; {_STATUS_ALONE}"
+        return f"{text}; the server's log: {self._log}"
 
     def _live_generator(self) -> Loader:
         """The one long-lived generator, or fleet; a new one where the last has died."""

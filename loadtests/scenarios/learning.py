@@ -7,13 +7,14 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.events import EVENTS
-from loopbench.servers.contract.asking import Unbounded, ask, is_of_events
+from loopbench.servers import starting
+from loopbench.servers.contract.asking import TooLarge, Unbegun, Unbounded, ask, is_of_events
 from loopbench.servers.contract.http import Expected, Request, comparable_allow, comparable_type
 from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.lifecycle.process import server_process
@@ -26,7 +27,8 @@ MOST_BYTES = 16 * 1024 * 1024
 """Of one answer. The generator and the harness keep it, to hold every other to it."""
 
 _BOUND_S = 8.0
-"""For each answer while they are learned: one without end is refused within 10 s."""
+"""For each answer while they are learned, and for what follows the head of the first one: one
+without end is refused within 10 s."""
 
 _EVENTS_S = 4.0
 """After the head of an answer of server-sent events: most have no end, and whoever asks for one by
@@ -48,24 +50,48 @@ def learn(
     that is not to be measured or whose status differs.
     """
     wanted = list(dict.fromkeys(requests))
+    # These are its first requests, so that what is wrong with an answer is seen at the first one:
+    # an application whose client has left may hold its loop for as long as the answer would last.
+    silent = stack if stack.own is None else replace(stack, own=replace(stack.own, path=None))
     answers: dict[Request, list[Expected]] = {request: [] for request in wanted}
     with _Log() as log:
         for times in ASKED:
-            with server_process(stack, log=log.path) as server:
+            with server_process(silent, log=log.path) as server:
+                bound_s = starting.first_answer_s(stack)
                 for request in wanted * times:
                     before = answers[request]
-                    if request in streams:
-                        found = _ask_stream(server.host, server.port, request, streams[request])
-                    else:
-                        found = _ask(server.host, server.port, request, before)
+                    asking = _Asking(server.host, server.port, request, bound_s)
+                    try:
+                        if request in streams:
+                            found = _ask_stream(asking, streams[request])
+                        else:
+                            found = _ask(asking, before)
+                    except Unbegun as error:
+                        raise _unbegun(stack, asking) from error
                     if found.status >= 500:
                         raise _failed(request, found, log)
                     before.append(found)
+                    bound_s = _BOUND_S
     agreed = {request: _agreed(request, found) for request, found in answers.items()}
     for request in streams:
         if not agreed[request].endless:
             raise _no_event(request, "ended without an event")
     return agreed
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A request that is asked while answers are learned. bound_s: for its whole answer."""
+
+    host: str
+    port: int
+    request: Request
+    bound_s: float
+
+    @property
+    def what(self) -> str:
+        """As a person is told of it."""
+        return f"{self.request.method} {self.request.target}"
 
 
 class _Log:
@@ -95,6 +121,15 @@ def _failed(request: Request, found: Expected, log: _Log) -> HarnessError:
         )
     return HarnessError(
         f"{what}: {raised}; correct the application, or name another path (its log: {log.path})"
+    )
+
+
+def _unbegun(stack: Stack, asking: _Asking) -> HarnessError:
+    remedy = "correct the handler, or name another path"
+    if asking.bound_s != _BOUND_S:
+        remedy = starting.longer(stack)
+    return HarnessError(
+        f"{stack.name} did not answer {asking.what} within {asking.bound_s:g} s; {remedy}"
     )
 
 
@@ -133,9 +168,9 @@ def _remedy(status: int) -> str:
     return "name a path and a method that the application answers with 200 to 399"
 
 
-def _ask_stream(host: str, port: int, request: Request, kind: str) -> Expected:
+def _ask_stream(asking: _Asking, kind: str) -> Expected:
     """The head, and whether an event came, in `endless`."""
-    what, events, came = f"{request.method} {request.target}", EVENTS[kind](), False
+    request, what, events, came = asking.request, asking.what, EVENTS[kind](), False
 
     def enough(piece: bytes) -> bool:
         nonlocal came
@@ -143,7 +178,17 @@ def _ask_stream(host: str, port: int, request: Request, kind: str) -> Expected:
         return came
 
     try:
-        answer = ask(host, port, request, bound_s=_BOUND_S, most_bytes=MOST_BYTES, until=enough)
+        answer = ask(
+            asking.host,
+            asking.port,
+            request,
+            bound_s=asking.bound_s,
+            body_s=_BOUND_S,
+            most_bytes=MOST_BYTES,
+            until=enough,
+        )
+    except Unbegun:
+        raise
     except Unbounded as error:
         raise _no_event(request, str(error)) from error
     except (OSError, http.client.HTTPException) as error:
@@ -167,16 +212,30 @@ def _no_event(request: Request, how: str) -> HarnessError:
     )
 
 
-def _ask(host: str, port: int, request: Request, before: list[Expected]) -> Expected:
-    what = f"{request.method} {request.target}"
+def _ask(asking: _Asking, before: list[Expected]) -> Expected:
+    what = asking.what
     try:
         answer = ask(
-            host, port, request, bound_s=_BOUND_S, most_bytes=MOST_BYTES, events_s=_EVENTS_S
+            asking.host,
+            asking.port,
+            asking.request,
+            bound_s=asking.bound_s,
+            body_s=_BOUND_S,
+            most_bytes=MOST_BYTES,
+            events_s=_EVENTS_S,
         )
+    except Unbegun:
+        raise
+    except TooLarge as error:
+        raise HarnessError(
+            f"the answer to {what} {error}: it is too large to be measured; name a path with a "
+            'smaller answer, or ask for a part of it by headers = { Range = "bytes=0-65535" } in '
+            "the file of --scenarios, where the application knows that header"
+        ) from error
     except Unbounded as error:
         raise HarnessError(
             f"the answer to {what} {error}; an answer without end, such as server-sent events, "
-            "or a very large one is not measured as a request: name a path whose answer ends, or "
+            "is not measured as a request: name a path whose answer ends, or "
             'measure its events, by kind = "stream" in the file of --scenarios'
         ) from error
     except (OSError, http.client.HTTPException) as error:

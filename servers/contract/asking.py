@@ -30,6 +30,14 @@ class Unbounded(Exception):
     """An answer that was given up on; the message says which bound it broke."""
 
 
+class Unbegun(Unbounded):
+    """Nothing had come of it when its time was over."""
+
+
+class TooLarge(Unbounded):
+    """It has more bytes than are taken, or says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer, with the headers that a Case can demand, and what a person is told of it.
@@ -70,13 +78,15 @@ def ask(
     bound_s: float = BOUND_S,
     most_bytes: int = MOST_BYTES,
     head_only: bool = False,
+    body_s: float | None = None,
     events_s: float | None = None,
     until: Callable[[bytes], bool] | None = None,
 ) -> Answer:
     """Ask on a connection of its own.
 
     bound_s: for the whole answer. head_only: leave the body unread; `body` is empty then.
-    events_s: how long after its head an answer of server-sent events may last; None: as any other.
+    body_s: how long after its head it may last; None: as long as bound_s leaves.
+    events_s: the same of an answer of server-sent events; None: as any other.
     until: whether it is enough, asked with each piece of the body; `body` is what came until then.
 
     Raises Unbounded, OSError for a connection that cannot be had, and http.client.HTTPException
@@ -90,7 +100,9 @@ def ask(
         with answer:
             answer.begin()
             if events_s is not None and is_of_events(answer.getheader("Content-Type")):
-                bounded.end_within(events_s)
+                body_s = events_s
+            if body_s is not None:
+                bounded.end_within(body_s)
             body = b"" if head_only else _body(answer, most_bytes, until)
             return Answer(
                 answer.status,
@@ -106,7 +118,7 @@ def _body(
     answer: http.client.HTTPResponse, most_bytes: int, until: Callable[[bytes], bool] | None
 ) -> bytes:
     if answer.length is not None and answer.length > most_bytes:
-        raise Unbounded(
+        raise TooLarge(
             f"says that it has {answer.length:,} bytes, more than the {most_bytes:,} taken"
         )
     expected, pieces = answer.length, []
@@ -165,7 +177,7 @@ class _Reader(io.RawIOBase):
             raise self._late() from None
         self._read += count
         if self._read > self._left:
-            raise Unbounded(f"goes on after {self._most:,} bytes")
+            raise TooLarge(f"goes on after {self._most:,} bytes")
         return count
 
     def end_within(self, bound_s: float) -> None:
@@ -175,7 +187,7 @@ class _Reader(io.RawIOBase):
 
     def _late(self) -> Unbounded:
         if not self._read:
-            return Unbounded(f"did not begin within {self._within}")
+            return Unbegun(f"did not begin within {self._within}")
         return Unbounded(
             f"did not end within {self._within} ({self._read:,} bytes had come until then)"
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 from loopbench.servers import stacks, starting
 from loopbench.servers.adapters.protocol import InForce, Serving
+from loopbench.servers.contract.http import Expected, Request
 from loopbench.servers.custom.traceback_text import place
 from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
 from loopbench.servers.settings import Settings
@@ -185,9 +186,12 @@ def _failure(stack: Stack, error: BaseException) -> StartupFailed:
 
 async def _first_answer(server: Server) -> None:
     """Return when a request was answered as the contract says; the server may end instead."""
-    request, _ = starting.greeting(server.stack)
+    greeting = starting.greeting(server.stack)
+    if greeting is None:
+        return
+    request, expected = greeting
     bound_s = starting.first_answer_s(server.stack)
-    asking = _in_task(_ask(server))
+    asking = _in_task(_ask(server, request, expected))
     ending = _in_task(server.ended())
     try:
         await asyncio.wait({asking, ending}, timeout=bound_s, return_when=asyncio.FIRST_COMPLETED)
@@ -209,8 +213,7 @@ def _in_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return asyncio.get_running_loop().create_task(coroutine)
 
 
-async def _ask(server: Server) -> None:
-    request, expected = starting.greeting(server.stack)
+async def _ask(server: Server, request: Request, expected: Expected | None) -> None:
     loop = asyncio.get_running_loop()
     head = b""
     # A plain socket: a stream whose opening is cancelled may stay open.

@@ -311,8 +311,11 @@ def refusal(failed: Failed) -> ServerError:
 
 
 def greet(stack: Stack, host: str, port: int, deadline: float) -> None:
-    """Send the stack's greeting. Raises StartupFailed unless the answer is right."""
-    request, expected = starting.greeting(stack)
+    """Send the stack's greeting, if it has one. Raises StartupFailed unless the answer is right."""
+    greeting = starting.greeting(stack)
+    if greeting is None:
+        return
+    request, expected = greeting
     left_s = max(0.001, deadline - time.monotonic())
     timeout_s = left_s if stack.own is None else min(left_s, starting.first_answer_s(stack))
     promised = "" if expected is None else " as the contract says"

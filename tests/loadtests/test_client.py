@@ -180,6 +180,17 @@ ANSWERS: dict[str, Told] = {
         "body goes on after 16,777,221 bytes",
         False,
     ),
+    "more bytes than are taken": Told(
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\nhello",),
+        "body says that it has 10,737,418,240 bytes, more than the 16,777,221 taken",
+        False,
+    ),
+    "304 with a length of more bytes than are taken": Told(
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10737418240\r\n\r\n",),
+        None,
+        True,
+        case(body=b"", status=304),
+    ),
     "two answers at once": Told((GOOD + GOOD,), "bytes after the end of the answer", False),
 }
 
@@ -339,12 +350,12 @@ def test_an_expired_request_fails_and_the_connection_recovers() -> None:
 
 
 def test_an_expired_request_that_has_half_an_answer_fails() -> None:
-    """A body that stops coming is "no answer in time", not "closed"."""
+    """A body that stops coming has no end in time, and is not "closed"."""
     book, payload = AnswerBook(case()), case().request.encode("test")
     with hostile_server((GOOD[:-2], Pause(30))) as (host, port):
         connection = Connection(host, port)
         gevent.spawn_later(0.1, connection.expire)
-        assert connection.exchange(payload, book) == "no answer in time"
+        assert connection.exchange(payload, book) == "no end of the answer in time"
 
 
 def test_a_large_request_is_sent_whole() -> None:

@@ -231,6 +231,65 @@ def test_an_answer_without_end_is_refused(pages: Path) -> None:
     assert text.startswith("the answer to GET /events did not end within 4 s after its head (")
 
 
+HUGE = """
+import asyncio
+
+asked = 0
+
+
+async def app(scope, receive, send):
+    global asked
+    if scope["type"] != "http":
+        raise NotImplementedError
+    asked += 1
+    if asked > 1:  # as one that holds its loop for as long as the first answer would last
+        await asyncio.sleep(600)
+    said = scope["path"] == "/said"
+    headers = [(b"content-length", b"10737418240")] if said else []
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for _ in range(1 if said else 17):
+        await send({"type": "http.response.body", "body": bytes(1048576), "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/said", "says that it has 10,737,418,240 bytes, more than the 16,777,216 taken"),
+        ("/unsaid", "goes on after 16,777,216 bytes"),
+    ],
+)
+def test_an_answer_that_is_too_large_is_told_as_that(tmp_path: Path, path: str, says: str) -> None:
+    """Whether it says so or not, though the application answers nothing after it."""
+    (tmp_path / "huge.py").write_text(HUGE)
+    with pytest.raises(HarnessError) as raised:
+        prepare("huge:app", tmp_path, [path], None, ())
+    assert str(raised.value) == (
+        f"the answer to GET {path} {says}: it is too large to be measured; name a path with a "
+        'smaller answer, or ask for a part of it by headers = { Range = "bytes=0-65535" } in the '
+        "file of --scenarios, where the application knows that header"
+    )
+
+
+def test_a_first_answer_that_does_not_begin_names_its_option(tmp_path: Path) -> None:
+    """Of the application's very first request; it is asked nothing before it."""
+    (tmp_path / "mute.py").write_text(
+        "import asyncio\n"
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] != 'http':\n"
+        "        raise NotImplementedError\n"
+        "    await asyncio.sleep(600)\n"
+    )
+    with pytest.raises(HarnessError) as raised:
+        prepare("mute:app", tmp_path, ["/"], None, (), ready_s=2.0)
+    assert str(raised.value) == (
+        "app-hypercorn did not answer GET / within 2 s; correct the handler, name another path, "
+        "or give its first answer longer by --ready-s (above 30)"
+    )
+
+
 def test_an_answer_that_unpacks_to_too_much_is_refused(pages: Path) -> None:
     """However few bytes it has on the wire; one that unpacks to little is held to its bytes."""
     text = refusal(pages, "/bomb")

@@ -47,6 +47,10 @@ _EXCESS_BYTES = 16 * 1024 * 1024
 an own application's may be while its answers are learned."""
 
 
+_IN_THE_MIDDLE = "closed in the middle of the answer"
+_PART_IN_TIME = "no end of the answer in time"
+
+
 class TooLong(Exception):
     """An answer that goes on after all that it may have."""
 
@@ -55,14 +59,15 @@ class Framing(HTTPResponseParser):
     """One answer as llhttp sees it; `complete` once its last byte was fed.
 
     An answer of any size takes little memory: its body is compared as it comes. `begin` is what is
-    kept of it, all where only the whole can be matched against a pattern. `length` is in bytes.
+    kept of it, all where only the whole can be matched against a pattern. `length` is in bytes,
+    `declared` what the head says of it, 0 where it says nothing.
     """
 
     def __init__(self, method: str, expected: Expected) -> None:
         super().__init__()
         self.method = method
         self.begin = bytearray()
-        self.length = 0
+        self.length = self.declared = 0
         self.agrees = True
         self.complete = False
         self._pattern: re.Pattern[bytes] | None = None
@@ -87,7 +92,10 @@ class Framing(HTTPResponseParser):
         pass
 
     def _on_headers_complete(self) -> bool:
-        return self.method == "HEAD"  # tells llhttp that no body follows
+        if self.method == "HEAD":
+            return True  # tells llhttp that no body follows
+        self.declared = self.get_remaining_content_length()
+        return False
 
     def _on_body(self, data: bytearray) -> None:
         before, self.length = self.length, self.length + len(data)
@@ -97,7 +105,12 @@ class Framing(HTTPResponseParser):
             self.begin += data
 
     def bound(self) -> None:
-        """Raise TooLong for a body that is longer than any that is taken."""
+        """Raise TooLong for a body that is longer than any that is taken, or says that it is."""
+        if self.declared > self._most_bytes and not self.complete:
+            raise TooLong(
+                f"body says that it has {self.declared:,} bytes, more than the "
+                f"{self._most_bytes:,} taken"
+            )
         if self.length > self._most_bytes:
             raise TooLong(f"body goes on after {self._most_bytes:,} bytes")
 
@@ -244,7 +257,9 @@ class Connection:
         except OSError as error:
             self.received_ns = time.time_ns()
             self.close()
-            return "no answer in time" if self.expired else _reason(error)
+            if not self.expired:
+                return _reason(error)
+            return _PART_IN_TIME if error.strerror == _IN_THE_MIDDLE else "no answer in time"
         except HTTPParseError:
             self.received_ns = time.time_ns()
             self.close()
@@ -318,6 +333,7 @@ class Connection:
         """
         framing = Framing(book.method, book.expected)
         framing.feed(data)
+        framing.bound()
         while not framing.complete:
             if ended:
                 self._finish(framing, data)
@@ -345,7 +361,7 @@ class Connection:
         except HTTPParseError:
             framing.complete = False
         if not framing.complete:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "closed in the middle of the answer")
+            raise ConnectionAbortedError(errno.ECONNABORTED, _IN_THE_MIDDLE)
 
     def _send_rest(self, connection: socket.socket, rest: memoryview) -> None:
         writable = self._hub.loop.io(connection.fileno(), 2)
