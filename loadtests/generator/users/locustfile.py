@@ -15,6 +15,7 @@ from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from loopbench.loadtests.generator.locustfile import HTTP_USERS, Loaded, load
 from loopbench.loadtests.generator.session import LoadRun, Session
+from loopbench.loadtests.generator.users.bounded_bodies import TooLarge, bound_bodies
 from loopbench.loadtests.scenarios.models import Locustfile
 
 STILL_RUNNING = "a task had not ended when the load was over"
@@ -28,6 +29,7 @@ def runner(session: Session, run: LoadRun) -> LocalRunner:
 
     What Locust says of each request is recorded.
     """
+    bound_bodies()
     model: Locustfile = run.model
     loaded = load(Path(model.file))
     events = loaded.events()
@@ -108,6 +110,8 @@ def _reason(exception: Any) -> str:
     """In words that do not vary from request to request."""
     if ELSEWHERE in str(exception):
         return ELSEWHERE
+    if isinstance(exception, TooLarge):
+        return str(exception)
     response = getattr(exception, "response", None)
     status = getattr(response, "status_code", None)
     return f"status {status}" if status else type(exception).__name__
