@@ -5,17 +5,19 @@ from __future__ import annotations
 import http.client
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from loopbench.loadtests.bench.pages import Page, asked
 from loopbench.loadtests.configuration import FILE
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom_options import argument
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
-from loopbench.servers.custom.look import look_at
+from loopbench.servers.custom.look import Looks, look_at
 from loopbench.servers.custom.stacks import HOSTS, rows
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import server_process
@@ -80,25 +82,47 @@ _OTHERS = """
 def init(app: str, arguments: tuple[str, ...], force: bool) -> None:
     """Write loopbench.toml here, for the application APP and the pages that it has.
 
-    Its routes are those of its own router, or of the OpenAPI document that it serves.
+    Its routes are those of its own router, or of the OpenAPI document that it serves. Each is asked
+    once: a stream is written as one, and what cannot be loaded as it is stands there as a comment.
     """
     file = Path(FILE)
     if file.exists() and not force:
         raise click.UsageError(f"{FILE} is there already; --force writes over it")
     given = dict(map(argument, arguments))
-    own = OwnApp(app, str(Path().resolve()), _DOCUMENT, given)
+    own = OwnApp(app, str(Path().resolve()), None, given)
     try:
         looks = look_at(own)
-        paths = list(looks.routes)
-        if not paths and looks.kind == ASGI:
-            (stack,) = rows(own, looks).values()
-            with server_process(stack) as server:
-                paths = _served(server.host, server.port)
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
+    pages = _pages(own, looks)
     fitting = [name for name, host in HOSTS.items() if host.kind == looks.kind]
-    file.write_text(_text(app, fitting, paths, arguments), encoding="utf-8")
-    click.echo(f"{FILE}: {len(paths)} pages; measure them by: loopbench bench")
+    file.write_text(_text(app, fitting, pages, arguments), encoding="utf-8")
+    click.echo(f"{FILE}: {_counted(pages)}; measure them by: loopbench bench")
+
+
+def _pages(own: OwnApp, looks: Looks) -> list[Page]:
+    """Its pages, each asked once where it starts. Where it does not, its router knows them still,
+    and a bench will say it again."""
+    (stack,) = rows(own, looks).values()
+    try:
+        with server_process(stack) as server:
+            paths = list(looks.routes)
+            if not paths and looks.kind == ASGI:
+                paths = _served(server.host, server.port)
+            return list(asked(server.host, server.port, paths or ["/"]))
+    except (ServerError, ControlError) as error:
+        if not looks.routes:
+            raise HarnessError(str(error)) from error
+        click.echo(f"note: its pages were not asked: {error}", err=True)
+        return [Page(path) for path in looks.routes]
+
+
+def _counted(pages: list[Page]) -> str:
+    streams = sum(page.events is not None for page in pages)
+    commented = sum(page.why_not is not None for page in pages)
+    text = f"{len(pages)} pages"
+    text += f", {streams} of them streams" if streams else ""
+    return text + (f", {commented} as comments, with the reason" if commented else "")
 
 
 def _served(host: str, port: int) -> list[str]:
@@ -112,21 +136,35 @@ def _served(host: str, port: int) -> list[str]:
         return []  # it serves none
 
 
-def _text(app: str, servers: list[str], paths: list[str], arguments: tuple[str, ...] = ()) -> str:
+def _text(app: str, servers: list[str], pages: list[Page], arguments: tuple[str, ...] = ()) -> str:
     """arguments: as `--arg` has them."""
     table = "\n".join(("[arguments]", *map(_line, arguments)) if arguments else _NO_ARGUMENTS)
     names = ", ".join(f'"{name}"' for name in servers)
     text = _BEGIN.format(app=json.dumps(app), on=names, arguments=table)
     taken: set[str] = set()
-    for number, path in enumerate(paths or ["/"]):
-        name = re.sub(r"[^A-Za-z0-9]+", "-", path).strip("-").lower()[:40] or "root"
+    number = 0
+    for page in pages:
+        name = re.sub(r"[^A-Za-z0-9]+", "-", page.path).strip("-").lower()[:40] or "root"
         while name in taken:
             name += "-2"
         taken.add(name)
-        sign = "" if number < _MOST else "# "
-        lines = (f"[loads.{name}]", f"path = {json.dumps(path)}", "users = 32")
-        text += "\n" + "".join(f"{sign}{line}\n" for line in lines)
+        sign = "" if number < _MOST and page.why_not is None else "# "
+        number += page.why_not is None
+        text += "\n" + (f"# Left out: {page.why_not}.\n" if page.why_not else "")
+        text += "".join(f"{sign}{line}\n" for line in _lines(name, page))
     return text + _OTHERS
+
+
+def _lines(name: str, page: Page) -> Iterator[str]:
+    """A page as the table of its load."""
+    yield f"[loads.{name}]"
+    if page.events is not None:
+        yield 'kind = "stream"'
+        yield f"events = {json.dumps(page.events)}"
+    yield f"path = {json.dumps(page.path)}"
+    if page.accept is not None:
+        yield f"headers = {{ Accept = {json.dumps(page.accept)} }}"
+    yield "users = 32"
 
 
 def _line(given: str) -> str:

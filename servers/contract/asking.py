@@ -27,7 +27,12 @@ _ANY_HEADER = zlib.MAX_WBITS | 32
 
 
 class Unbounded(Exception):
-    """An answer that was given up on; the message says which bound it broke."""
+    """An answer that was given up on; the message says which bound it broke.
+
+    content_type: what its head says, where that had come.
+    """
+
+    content_type: str | None = None
 
 
 class Unbegun(Unbounded):
@@ -99,14 +104,19 @@ def ask(
         answer = http.client.HTTPResponse(bounded, method=request.method)  # type: ignore[arg-type]
         with answer:
             answer.begin()
-            if events_s is not None and is_of_events(answer.getheader("Content-Type")):
+            content_type = answer.getheader("Content-Type")
+            if events_s is not None and is_of_events(content_type):
                 body_s = events_s
             if body_s is not None:
                 bounded.end_within(body_s)
-            body = b"" if head_only else _body(answer, most_bytes, until)
+            try:
+                body = b"" if head_only else _body(answer, most_bytes, until)
+            except Unbounded as error:
+                error.content_type = content_type
+                raise
             return Answer(
                 answer.status,
-                answer.getheader("Content-Type"),
+                content_type,
                 answer.getheader("Allow"),
                 answer.getheader("Location"),
                 answer.getheader("Content-Encoding"),

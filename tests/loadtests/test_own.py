@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from loopbench.loadtests.bench import pages
 from loopbench.loadtests.bench.environment import shown_command
-from loopbench.loadtests.bench.initial import _text
+from loopbench.loadtests.bench.initial import _counted, _pages, _text
+from loopbench.loadtests.bench.pages import Page
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import prepare
 from loopbench.loadtests.scenarios.learning import learn
@@ -428,7 +430,7 @@ def test_a_file_says_what_is_sent(tmp_path: Path) -> None:
 
 def test_every_kind_of_load_stands_in_what_init_writes() -> None:
     """As comments that are loads once they are taken out."""
-    text = _text("shop:app", ["aiohttp"], ["/hello"])
+    text = _text("shop:app", ["aiohttp"], [Page("/hello")])
     assert {one.name for one in of_tables("as written", tomllib.loads(text)["loads"])} == {"hello"}
     begin, others = text.split("# Other kinds of load, to be taken out of the comment.\n")
     loads = tomllib.loads(begin + re.sub("^# ?", "", others, flags=re.MULTILINE))["loads"]
@@ -441,6 +443,98 @@ def test_every_kind_of_load_stands_in_what_init_writes() -> None:
     }
     assert written == models
     assert {table.get("kind", "requests") for table in loads.values()} == set(KINDS)
+
+
+STREAMS = """
+import asyncio
+from aiohttp import web
+
+
+async def hello(request):
+    return web.Response(text="hello")
+
+
+async def private(request):
+    raise web.HTTPUnauthorized()
+
+
+async def stream(request):
+    path = request.path
+    if path == "/strict" and "text/event-stream" not in request.headers.get("Accept", ""):
+        raise web.HTTPBadRequest()
+    kind = {"/ticks": "application/x-ndjson", "/dots": "text/plain"}.get(path, "text/event-stream")
+    answer = web.StreamResponse(headers={"Content-Type": kind})
+    await answer.prepare(request)
+    while True:
+        await answer.write({"/ticks": b"{}\\n", "/dots": b"."}.get(path, b"data: 1\\n\\n"))
+        await asyncio.sleep(0.01)
+
+
+async def huge(request):
+    answer = web.StreamResponse(headers={"Content-Length": str(10 << 30)})
+    await answer.prepare(request)
+    await asyncio.sleep(60)
+
+
+app = web.Application()
+app.router.add_get("/", hello)
+app.router.add_get("/private", private)
+app.router.add_get("/huge", huge)
+for path in ("/events", "/strict", "/ticks", "/dots"):
+    app.router.add_get(path, stream)
+"""
+
+
+def test_init_asks_each_page_and_writes_it_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream as a stream, with the header that it asks for; what cannot be loaded as it is as a
+    comment with the reason."""
+    (tmp_path / "streaming.py").write_text(STREAMS)
+    monkeypatch.setattr(pages, "_BODY_S", 0.5)
+    monkeypatch.setattr(pages, "_EVENTS_S", 0.2)
+    own = OwnApp("streaming:app", str(tmp_path), None)
+    found = _pages(own, look_at(own))
+    text = _text("streaming:app", ["aiohttp"], found)
+    assert tomllib.loads(text)["loads"] == {
+        "root": {"path": "/", "users": 32},
+        "events": {"kind": "stream", "events": "sse", "path": "/events", "users": 32},
+        "strict": {
+            "kind": "stream",
+            "events": "sse",
+            "path": "/strict",
+            "headers": {"Accept": "text/event-stream"},
+            "users": 32,
+        },
+        "ticks": {"kind": "stream", "events": "lines", "path": "/ticks", "users": 32},
+    }
+    assert "# Left out: it was answered with status 401.\n# [loads.private]\n" in text
+    assert (
+        "# Left out: its answer says that it has 10,737,418,240 bytes, more than the 16,777,216 "
+        "taken.\n# [loads.huge]\n" in text
+    )
+    dots = r"# Left out: its answer did not end within 0\.5 s after its head .*\n# \[loads\.dots\]"
+    assert re.search(dots, text)
+    assert _counted(found) == "7 pages, 3 of them streams, 3 as comments, with the reason"
+
+
+def test_an_application_that_does_not_start_has_its_routes_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where its database is away; the note says why none was asked."""
+    (tmp_path / "away.py").write_text(
+        "from aiohttp import web\n"
+        "async def hello(request):\n"
+        "    return web.Response()\n"
+        "async def connect(app):\n"
+        "    raise ConnectionRefusedError('no database')\n"
+        "app = web.Application()\n"
+        "app.router.add_get('/hello', hello)\n"
+        "app.on_startup.append(connect)\n"
+    )
+    own = OwnApp("away:app", str(tmp_path), None)
+    assert _pages(own, look_at(own)) == [Page("/hello")]
+    assert "note: its pages were not asked: app-aiohttp failed to start" in capsys.readouterr().err
 
 
 def test_what_a_factory_is_given_stands_in_what_init_writes() -> None:

@@ -1,0 +1,85 @@
+"""What the pages of an application answer when each is asked once: how each is to be loaded."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from loopbench.loadtests.scenarios.events import Lines
+from loopbench.loadtests.scenarios.learning import MOST_BYTES
+from loopbench.servers.contract.asking import Answer, TooLarge, Unbounded, ask, is_of_events
+from loopbench.servers.contract.http import Request
+
+_ANSWER_S, _BODY_S, _EVENTS_S = 5.0, 3.0, 1.0
+"""How long a page may take; how long after its head; the same of server-sent events."""
+
+_ALL_S = 30.0
+"""How long all pages may take. Those that are left are not asked."""
+
+_ACCEPT = "text/event-stream"
+_WANTS_ACCEPT = ("it was answered with status 400", "it was answered with status 406")
+"""How a page of server-sent events answers who does not say that they take them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A path, and how it is to be loaded.
+
+    events: of a stream, "sse" or "lines", see EVENTS; None: it is a request.
+    accept: what it must be told that the client takes.
+    why_not: why it is not to be loaded as it is.
+    """
+
+    path: str
+    events: str | None = None
+    accept: str | None = None
+    why_not: str | None = None
+
+
+def asked(host: str, port: int, paths: Iterable[str]) -> Iterator[Page]:
+    """Each page, asked within bounds of time and bytes."""
+    end = time.monotonic() + _ALL_S
+    for path in paths:
+        yield _page(host, port, path) if time.monotonic() < end else Page(path)
+
+
+def _page(host: str, port: int, path: str) -> Page:
+    page = _answered(host, port, path, {})
+    if page.why_not in _WANTS_ACCEPT:
+        again = _answered(host, port, path, {"Accept": _ACCEPT})
+        return again if again.events is not None else page
+    return page
+
+
+def _answered(host: str, port: int, path: str, headers: dict[str, str]) -> Page:
+    lines, count, accept = Lines(), 0, headers.get("Accept")
+
+    def counted(piece: bytes) -> bool:
+        nonlocal count
+        count += lines.feed(piece)
+        return False
+
+    try:
+        answer: Answer = ask(
+            host,
+            port,
+            Request("GET", path, tuple(headers.items())),
+            bound_s=_ANSWER_S,
+            body_s=_BODY_S,
+            events_s=_EVENTS_S,
+            most_bytes=MOST_BYTES,
+            until=counted,
+        )
+    except Unbounded as error:
+        if is_of_events(error.content_type):
+            return Page(path, "sse", accept)
+        if count > 1 and not isinstance(error, TooLarge):
+            return Page(path, "lines", accept)
+        return Page(path, why_not=f"its answer {error}")
+    except (OSError, http.client.HTTPException) as error:
+        return Page(path, why_not=f"it had no answer ({type(error).__name__}: {error})")
+    if answer.status >= 400:
+        return Page(path, why_not=f"it was answered with status {answer.status}")
+    return Page(path, "sse" if is_of_events(answer.content_type) else None, accept)
