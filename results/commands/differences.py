@@ -6,25 +6,34 @@ from pathlib import Path
 
 import click
 
-from loopbench.results.commands.run import RUN, Run, chosen, load, note, summaries_of
+from loopbench.results.commands.run import RUN, RunOrToolFile, chosen, load, note, summaries_of
 from loopbench.results.errors import ResultsError
-from loopbench.results.folder import tables
+from loopbench.results.folder import other_tools, tables
+from loopbench.results.folder.tool_figures import ToolFile, pairs
 from loopbench.results.schema import how_to
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.terminal.console import show_on_console
 
 
 @click.command()
-@click.argument("first", type=Run())
-@click.argument("second", type=Run())
+@click.argument("first", type=RunOrToolFile())
+@click.argument("second", type=RunOrToolFile())
 @click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")
 @AS_JSON
-def compare(first: Path, second: Path, every: bool, as_json: bool) -> None:
+def compare(first: Path | ToolFile, second: Path | ToolFile, every: bool, as_json: bool) -> None:
     """Compare two runs: ratio, interval and verdict a Cell and metric, and changed facts.
 
     Facts are the threads and loops that routes ran on and, where both runs
-    have them, the answers of `make behaviour`.
+    have them, the answers of `make behaviour`. Two files of other load tools,
+    such as Locust's NAME_stats.csv, are shown side by side, without a verdict.
     """
+    if isinstance(first, ToolFile) and isinstance(second, ToolFile):
+        _compare_files(first, second, every or as_json)
+        return
+    if isinstance(first, ToolFile) or isinstance(second, ToolFile):
+        file = first if isinstance(first, ToolFile) else second
+        assert isinstance(file, ToolFile)
+        raise click.UsageError(other_tools.refusal(file.path, file.tool))
     from loopbench.results.stats import compare, compare_facts
     from loopbench.results.terminal import compare as compare_table
     from loopbench.results.terminal import documents
@@ -43,6 +52,17 @@ def compare(first: Path, second: Path, every: bool, as_json: bool) -> None:
     show_on_console(
         lambda console: compare_table.render(one, other, compared, differ, only, otherwise, console)
     )
+
+
+def _compare_files(first: ToolFile, second: ToolFile, options: bool) -> None:
+    from loopbench.results.terminal import tool_figures
+
+    if options:
+        raise click.UsageError("--all and --json are of two runs, and not of other tools' files")
+    if not any(pairs(first, second)):
+        raise ResultsError("the two files have no request in common")
+    for line in tool_figures.lines(first, second):
+        click.echo(line)
 
 
 @click.command()

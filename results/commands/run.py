@@ -11,7 +11,8 @@ from click.shell_completion import CompletionItem
 
 from loopbench.results.errors import ResultsError, UnknownName
 from loopbench.results.folder import folder as folders
-from loopbench.results.folder import other_tools, tables
+from loopbench.results.folder import other_tools, tables, tool_figures
+from loopbench.results.folder.tool_figures import ToolFile
 
 if TYPE_CHECKING:
     from loopbench.results.stats.summary import Summaries
@@ -42,6 +43,32 @@ class Run(click.ParamType[Path]):
         """Names of the runs that are here, the newest first, and then folders."""
         found = [name for name in folders.names() if name.startswith(incomplete)]
         return [*map(CompletionItem, found), CompletionItem(incomplete, type="dir")]
+
+
+class RunOrToolFile(click.ParamType["Path | ToolFile"]):
+    """A results folder, or a file of another load tool that is read."""
+
+    name = "run"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | ToolFile:
+        """The folder, or the figures of the file; a usage error for any other file."""
+        if not isinstance(value, str):
+            found: Path | ToolFile = value
+            return found
+        tool = other_tools.tool_of(Path(value))
+        if tool is not None and tool in tool_figures.READERS:
+            figures = tool_figures.figures(Path(value), tool)
+            if figures is not None:
+                return figures
+        return Run().convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """As of a run."""
+        return Run().shell_complete(ctx, param, incomplete)
 
 
 RUN = click.argument("run", type=Run(), required=False)

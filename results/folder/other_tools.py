@@ -1,9 +1,11 @@
-"""Files of other load tools, known by what they begin with: named, and not read as results."""
+"""Files of other load tools, known by what they begin with: named, and not read as runs."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+from loopbench.results.folder.tool_figures import READERS
 
 _BEGIN_BYTES = 65536
 
@@ -37,6 +39,13 @@ def refusal(file: Path, tool: str) -> str:
     """Why such a file is no run, and what to do instead."""
     return (
         f"{file} is {tool}'s: it has one figure of each kind, without Rounds to take an interval "
-        "from and without a check of every answer, so it cannot be compared; measure both sides "
-        "by `bench`"
+        "from and without a check of every answer, so it is no run; measure by `bench`, or "
+        f"compare two files of tools with each other ({_wanted(tool)})"
     )
+
+
+def _wanted(tool: str) -> str:
+    reader = READERS.get(tool)
+    if reader is None:
+        return f"of {', '.join(READERS)}"
+    return f"of {tool}, {reader.wants}"
