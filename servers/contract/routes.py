@@ -90,7 +90,8 @@ WS_ROUTES: tuple[Route, ...] = (
 def routes_listing() -> list[dict[str, str]]:
     """What `GET /routes` must answer: method and path, sorted by path, then method.
 
-    The HEAD that comes with every GET is not listed, nor are WebSockets.
+    The HEAD that comes with every GET is not listed, nor the OPTIONS that some versions of a
+    framework add, nor WebSockets.
     """
     listing = [{"method": route.method, "path": route.path} for route in ROUTES]
     return sorted(listing, key=lambda row: (row["path"], row["method"]))

@@ -58,6 +58,9 @@ _BURN_STEPS = 200
 _INDEX = Answer(200, HTML, b"<h1>Index</h1>")
 _PLAIN = Answer(200, TEXT, b"Hello, world")
 
+_BY_ITSELF = frozenset({"HEAD", "OPTIONS"})
+"""Methods that a framework adds to a route; OPTIONS by Flask before 3.1, whatever it is told."""
+
 
 def pause(wait_ms: str | int) -> Awaitable[None]:
     """What the routes that wait have to await before they answer: the query parameter as it was
@@ -118,7 +121,7 @@ def echo_json(body: bytes) -> Answer:
 
 def routes(listing: Iterable[tuple[str, str]]) -> Answer:
     """`listing`: method and path (parameters as `{name}`) of each route in the router."""
-    rows = sorted((path, method) for method, path in listing if method != "HEAD")
+    rows = sorted((path, method) for method, path in listing if method not in _BY_ITSELF)
     return as_json([{"method": method, "path": path} for path, method in rows])
 
 
