@@ -35,8 +35,14 @@ from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.callgrind import Counter
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.servers.contract.http import Case
+from loopbench.servers.settings import Settings
 
 T = TypeVar("T")
+
+SETTINGS = Settings(keep_alive_s=3600.0)
+"""Of every server that is counted. No time limit of an idle connection ends within a count: that of
+one that was closed before, as Hypercorn has it, would fall into whichever window is open by then,
+and take the timers of all requests since with it."""
 
 REQUESTS = 20
 """In one count."""

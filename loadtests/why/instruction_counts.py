@@ -14,11 +14,10 @@ from pathlib import Path
 
 from loopbench.loadtests.observe.callgrind import counting
 from loopbench.loadtests.observe.patience import Patience
-from loopbench.loadtests.observe.request_counts import REPEATS, counted
+from loopbench.loadtests.observe.request_counts import REPEATS, SETTINGS, counted
 from loopbench.results.schema import COUNTS, Dispatch, Row, TableWriter
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import LAYERS, route_of
-from loopbench.servers.settings import Settings
 
 _LAYERS = {f"middleware-{layers}": layers for layers in LAYERS}
 
@@ -83,7 +82,7 @@ def _of(
     ordered = {name: CASES[name] for name in sorted(cases, key=_in_thread)}
     values: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
-        with counting(stack, Settings(), collector=False) as counter:
+        with counting(stack, SETTINGS, collector=False) as counter:
             for name, instructions in counted(counter, ordered, requests, Patience()):
                 values[name].append(instructions)
     for name in cases:

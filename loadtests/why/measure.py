@@ -21,14 +21,18 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.observe.patience import Patience
-from loopbench.loadtests.observe.request_counts import REQUESTS, counted, taken_of_all
+from loopbench.loadtests.observe.request_counts import (
+    REQUESTS,
+    SETTINGS,
+    counted,
+    taken_of_all,
+)
 from loopbench.loadtests.why import callgrind_file, perf_map
 from loopbench.loadtests.why.tree import Tree, per_request, tree_of
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.messages import Facts
 from loopbench.servers.lifecycle.process import server_process
-from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.scratch import scratch_folder
 
@@ -52,11 +56,6 @@ _BY_FUNCTION = (
 )
 TRAMPOLINES = ("PYTHONPERFSUPPORT=1",)
 """The variable with which a Python names its functions (its documentation, `-X perf`)."""
-
-_SETTINGS = Settings(keep_alive_s=3600.0)
-"""No time limit of an idle connection ends within a count: that of one that was closed before, as
-Hypercorn has it, would fall into whichever window is open by then, and take the timers of all
-requests since with it."""
 
 _FACTS_BOUND_S = 60.0
 
@@ -168,7 +167,7 @@ def compiled(subject: Subject, plan: Plan) -> None:
     """
     prefix = ("env", "-i", "PYTHONHASHSEED=0")
     with server_process(
-        subject.stack, settings=_SETTINGS, prefix=prefix, python=plan.python, root=plan.root
+        subject.stack, settings=SETTINGS, prefix=prefix, python=plan.python, root=plan.root
     ) as server:
         for name, case in subject.cases.items():
             try:
@@ -186,7 +185,7 @@ def _profile(
     variables = TRAMPOLINES if plan.named else ()
     with counting(
         subject.stack,
-        _SETTINGS,
+        SETTINGS,
         python=plan.python,
         root=plan.root,
         collector=False,
@@ -214,7 +213,7 @@ def _symbols(counter: Counter, plan: Plan) -> AbstractContextManager[Path | None
 
 def _plain(subject: Subject, plan: Plan, patience: Patience) -> dict[str, float]:
     with counting(
-        subject.stack, _SETTINGS, python=plan.python, root=plan.root, collector=False
+        subject.stack, SETTINGS, python=plan.python, root=plan.root, collector=False
     ) as counter:
         values = dict(counted(counter, subject.cases, plan.requests, patience))
         counter.cease()

@@ -16,6 +16,7 @@ from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import (
     REPEATS,
     REQUESTS,
+    SETTINGS,
     UNCOUNTED,
     Count,
     Sender,
@@ -28,7 +29,6 @@ from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import GROWTH, SPREADS, overlapping, spread, undecided
 from loopbench.servers.contract.http import Case
-from loopbench.servers.settings import Settings
 
 AGAIN = 3
 """So many repeats more, at most, of a stack that has a route whose repeats leave a growth in
@@ -166,7 +166,7 @@ class _Repeat:
     def count(self, cases: Mapping[str, Case]) -> str | None:
         """Every case once; the name of the one that ended the process, if one did."""
         python, root = self.side.python, self.side.root
-        with counting(self.stack, Settings(), python=python, root=root, collector=False) as counter:
+        with counting(self.stack, SETTINGS, python=python, root=root, collector=False) as counter:
             ended = self._windows(counter, cases)
             if ended is None:
                 self._date_cost(counter, cases)
