@@ -238,8 +238,9 @@ def _moves(first: str | None, asked: Asked, deadline: float) -> str:
 
 
 def _headers(reply: raw_request.Reply, port: int) -> str:
-    """Sorted by name. A version that `Server` names is that of sides.json, and left out here; so
-    is the length of a body whose length depends on which thread answered."""
+    """Sorted by name, and the methods of `Allow` by theirs: Werkzeug lists those of a set, in
+    another order in each process. A version that `Server` names is that of sides.json, and left
+    out here; so is the length of a body whose length depends on which thread answered."""
     varying = str(len(reply.body)) if _reduced(reply.body, port) != reply.body else None
     kept = []
     for name, value in reply.headers:
@@ -247,6 +248,8 @@ def _headers(reply: raw_request.Reply, port: int) -> str:
             continue
         if name.lower() == "server":
             value = _PRODUCT.sub("/*", value)
+        if name.lower() == "allow":
+            value = ", ".join(sorted(method.strip() for method in value.split(",")))
         if name.lower() == "content-length" and value == varying:
             value = "that of the body"
         kept.append(f"{name}: {value.replace(f':{port}', ':PORT')}")

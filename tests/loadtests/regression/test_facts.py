@@ -107,6 +107,17 @@ def test_facts_repeat_and_a_case_of_one_side_is_no_subject_of_the_other(
     assert {**now, **again} == usual
 
 
+def test_the_order_of_allowed_methods_is_no_fact(usual: Facts, tmp_path: Path) -> None:
+    """Werkzeug writes those of a set, in another order in each process; which there are counts."""
+    allow = '        headers["Allow"] = allow\n'
+    turned = '        headers["Allow"] = ", ".join(reversed(allow.split(", ")))\n'
+    tree = edited(tmp_path, Edit("servers/apps/aiohttp_app.py", allow, turned))
+    case = "options"
+    now = _measured(_side(tree), tmp_path, [("aiohttp", case)])
+    assert now == {key: value for key, value in usual.items() if key[0] == case}
+    assert "Allow: GET, HEAD" in now[case, "headers"]
+
+
 HELD, FREE, NOTHING = (30.0, 0.0), (1.0, 0.0), (30.0, 25.0)
 """Readings of a route without a duration: how long the loop was away, and how long threads waited
 for a CPU, in ms."""
