@@ -12,7 +12,10 @@ heaps differ. What would make equal processes differ is kept out:
   and leave the heap of everything that comes after them as it happened;
 - a window lies within one second of the clock where it is short enough for that: with each second
   a server writes its Date header anew, which is worth some 14,000 instructions on aiohttp. How
-  often it did in a window is seen from the answers, and taken off (`date_cost`).
+  often it did in a window is seen from the answers, and taken off (`date_cost`);
+- a server may work without being asked: uvicorn wakes ten times a second, at 62,000 instructions a
+  time, so that a window would count the more the longer it lasts. It is counted while nobody asks
+  it, and as many of its timers as a window had are taken off (`Idle`).
 
 The window opens on a connection that is in use; connecting is no part of the count. The window's
 own edges cost some hundred instructions.
@@ -32,7 +35,7 @@ from typing import TypeVar
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
-from loopbench.loadtests.observe.callgrind import Counter
+from loopbench.loadtests.observe.callgrind import Counter, calls, total
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
@@ -82,20 +85,78 @@ _MOST_DATES = 40
 """How many are sent for them, at most."""
 
 
+_SET_A_TIMER = "_heapq_heappush"
+"""The C function with which asyncio sets a timer; a stripped interpreter does not name it."""
+
+_IDLE_S = 1.0
+"""So long a server is counted that nobody asks."""
+
+_IDLE = 5_000
+"""Instructions a second that are no work: counting for a second takes some hundred by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A window: how many requests it had, what they took in all, and how often the Date of an
-    answer was not that of the one before."""
+    """A window: how many requests it had, what they took in all, how often the Date of an answer
+    was not that of the one before, how many timers asyncio set, and how long it lasted."""
 
     requests: int
     instructions: int
     dates: int
+    timers: int
+    lasted_s: float
 
-    def per_request(self, date_cost: float | None) -> float:
-        """Without the Dates that were written anew, each of which cost so much; with them where
-        that is not known."""
-        dates = 0.0 if date_cost is None else self.dates * date_cost
-        return (self.instructions - dates) / self.requests
+    def per_request(self, besides: Besides) -> float:
+        """Without what the server does besides answering."""
+        dates = self.dates * (besides.date or 0.0)
+        return (self.instructions - dates - besides.idle.share_of(self)) / self.requests
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What a server does while nobody asks it: instructions of a second, and how many timers
+    asyncio sets in it, of which none may be known."""
+
+    instructions: int
+    timers: int
+
+    @property
+    def works(self) -> bool:
+        """Whether that is something."""
+        return self.instructions > _IDLE
+
+    def share_of(self, count: Count) -> float:
+        """Instructions of such work within a window.
+
+        By the timers that were set beside those of the requests, of which each sets as many; on a
+        busy machine they come later than by the clock. By the clock where they are not known.
+        """
+        if not self.works:
+            return 0.0
+        seconds = count.lasted_s / _IDLE_S
+        if not self.timers:
+            return self.instructions * seconds
+        of_each = round((count.timers - self.timers * seconds) / count.requests)
+        own = max(0, count.timers - max(0, of_each) * count.requests)
+        return self.instructions / self.timers * own
+
+
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What a server does besides answering requests. date: instructions that writing a new Date
+    takes; None where no count met one, or it is part of what the server does while it is idle."""
+
+    date: float | None
+    idle: Idle
+
+    @property
+    def known(self) -> bool:
+        """Whether later counts can tell no more of it."""
+        return self.idle.works or self.date is not None
+
+
+NOT_ASKED = Besides(None, Idle(0, 0))
+"""Of a server that ended before it could be asked: its counts stand as they were taken."""
 
 
 class WrongAnswer(HarnessError):
@@ -110,8 +171,23 @@ def counted(
     Raises HarnessError.
     """
     found = dict(taken_of_all(counter, cases, requests, patience, Sender.count))
-    cost = date_cost(counter, cases, found.values(), patience)
-    yield from ((name, count.per_request(cost)) for name, count in found.items())
+    costs = besides(counter, cases, found.values(), patience)
+    yield from ((name, count.per_request(costs)) for name, count in found.items())
+
+
+def besides(
+    counter: Counter, cases: Mapping[str, Case], counts: Iterable[Count], patience: Patience
+) -> Besides:
+    """What the server did in these counts besides answering. To be asked last, so that equal
+    processes are asked the same until then. Raises HarnessError."""
+    dumps = [counter.dump(lambda: time.sleep(_IDLE_S)).read_text() for _ in range(2)]
+    # The lesser of two: work that is done once, such as closing a connection, is no such work.
+    idle = min(
+        (Idle(total(dump), calls(dump, _SET_A_TIMER)) for dump in dumps),
+        key=lambda one: one.instructions,
+    )
+    # Who works while it is idle writes its Date then.
+    return Besides(None if idle.works else date_cost(counter, cases, counts, patience), idle)
 
 
 def date_cost(
@@ -121,7 +197,7 @@ def date_cost(
     takes more that meets a new second, by the medians of some. None where no count met one, or the
     machine is too busy for a window within a second: counts then stand as they were taken.
 
-    To be asked last, so that equal processes are asked the same until then. Raises HarnessError.
+    Raises HarnessError.
     """
     if not any(count.dates for count in counts):
         return None
@@ -235,13 +311,15 @@ class Sender:
 
     def count(self, connection: socket, requests: int) -> Count:
         """Instructions of so many; on a connection that this one has sent requests on before."""
-        before = self._dates
+        before, lasted_s = self._dates, 0.0
 
         def work() -> None:
-            self.send(connection, requests)
+            nonlocal lasted_s
+            lasted_s = self.send(connection, requests)
 
-        taken = self._counter.during(work)
-        return Count(requests, taken, self._dates - before)
+        dump = self._counter.dump(work).read_text()
+        timers = calls(dump, _SET_A_TIMER)
+        return Count(requests, total(dump), self._dates - before, timers, lasted_s)
 
     def dump(self, connection: socket, requests: int) -> Path:
         """What callgrind writes down of so many; see Counter.dump."""

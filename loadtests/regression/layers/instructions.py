@@ -14,14 +14,16 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import (
+    NOT_ASKED,
     REPEATS,
     REQUESTS,
     SETTINGS,
     UNCOUNTED,
+    Besides,
     Count,
     Sender,
     WrongAnswer,
-    date_cost,
+    besides,
     windows,
 )
 from loopbench.loadtests.regression.layers.facts import representatives
@@ -77,7 +79,7 @@ def measure(
     Raises HarnessError where nothing can be counted, and ServerError.
     """
     taken: list[_Taken] = []
-    costs: dict[str, float] = {}
+    costs: dict[str, Besides] = {}
     reasons: dict[tuple[str, str], str] = {}
     for repeat in range(before + 1, before + plan.repeats + 1):
         for stack, asked in cases.items():
@@ -93,7 +95,7 @@ def measure(
     if not taken:
         why = next(iter(reasons.values()), "there is no route that could be")
         raise HarnessError(f"no route was counted: {why}")
-    return Counts([one.row(side, costs.get(one.stack)) for one in taken], reasons)
+    return Counts([one.row(side, costs.get(one.stack, NOT_ASKED)) for one in taken], reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,14 @@ class _Taken:
     repeat: int
     count: Count
 
-    def row(self, side: Side, date_cost: float | None) -> Row:
+    def row(self, side: Side, costs: Besides) -> Row:
         return {
             "side": str(side.role),
             "stack": self.stack,
             "route": self.route,
             "repeat": self.repeat,
             "requests": self.count.requests,
-            "instructions": self.count.per_request(date_cost),
+            "instructions": self.count.per_request(costs),
         }
 
 
@@ -151,8 +153,8 @@ def _behind(cases: Mapping[str, Case], name: str) -> dict[str, Case]:
 
 @dataclass(frozen=True, slots=True)
 class _Repeat:
-    """A fresh process of a stack, and where what is counted in it goes. costs: by stack, what a new
-    Date costs, once a process has met one."""
+    """A fresh process of a stack, and where what is counted in it goes. costs: by stack, what
+    the server does besides answering."""
 
     side: Side
     stack: str
@@ -161,7 +163,7 @@ class _Repeat:
     patience: Patience
     taken: list[_Taken]
     reasons: dict[tuple[str, str], str]
-    costs: dict[str, float]
+    costs: dict[str, Besides]
 
     def count(self, cases: Mapping[str, Case]) -> str | None:
         """Every case once; the name of the one that ended the process, if one did."""
@@ -169,7 +171,7 @@ class _Repeat:
         with counting(self.stack, SETTINGS, python=python, root=root, collector=False) as counter:
             ended = self._windows(counter, cases)
             if ended is None:
-                self._date_cost(counter, cases)
+                self._besides(counter, cases)
         return ended
 
     def _windows(self, counter: Counter, cases: Mapping[str, Case]) -> str | None:
@@ -189,15 +191,14 @@ class _Repeat:
             return under_way
         return None
 
-    def _date_cost(self, counter: Counter, cases: Mapping[str, Case]) -> None:
+    def _besides(self, counter: Counter, cases: Mapping[str, Case]) -> None:
         mine = {
             one.route: one.count
             for one in self.taken
             if (one.stack, one.repeat) == (self.stack, self.repeat) and one.route in cases
         }
-        if self.stack in self.costs or not mine:
+        met = self.costs.get(self.stack)
+        if not mine or (met is not None and met.known):
             return
         asked = {name: case for name, case in cases.items() if name in mine}
-        cost = date_cost(counter, asked, mine.values(), self.patience)
-        if cost is not None:
-            self.costs[self.stack] = cost
+        self.costs[self.stack] = besides(counter, asked, mine.values(), self.patience)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
+from socket import socket
 
 import pytest
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.callgrind import counting, missing
 from loopbench.loadtests.observe.patience import Patience
-from loopbench.loadtests.observe.request_counts import Count, date_cost
+from loopbench.loadtests.observe.request_counts import (
+    SETTINGS,
+    Besides,
+    Count,
+    Idle,
+    Sender,
+    besides,
+    date_cost,
+)
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.mutants import more_work
@@ -59,11 +70,53 @@ def test_a_date_that_is_written_anew_is_taken_off() -> None:
     requests for it."""
     cases = {"plain": CASES["plain"]}
     with counting("aiohttp", Settings(), collector=False) as counter:
-        assert date_cost(counter, cases, [Count(20, 4_800_000, 0)], Patience()) is None
-        cost = date_cost(counter, cases, [Count(20, 4_800_000, 1)], Patience())
+        none_met = besides(counter, cases, [Count(20, 4_800_000, 0, 20, 0.5)], Patience())
+        cost = date_cost(counter, cases, [Count(20, 4_800_000, 1, 20, 0.5)], Patience())
+    assert none_met.date is None and not none_met.idle.works and not none_met.known
     assert cost is not None and 7_000 < cost < 21_000
-    assert Count(20, 4_814_000, 1).per_request(14_000.0) == 240_000
-    assert Count(20, 4_800_000, 1).per_request(None) == 240_000
+    met = Besides(14_000.0, none_met.idle)
+    assert met.known
+    assert Count(20, 4_814_000, 1, 20, 0.5).per_request(met) == 240_000
+    assert Count(20, 4_800_000, 1, 20, 0.5).per_request(none_met) == 240_000
+
+
+class _Slow(Sender):
+    """Lets a window lie open for a second."""
+
+    def send(self, connection: socket, requests: int) -> float:
+        time.sleep(1.0)
+        return 1.0 + super().send(connection, requests)
+
+
+def test_what_a_server_does_unasked_is_taken_off() -> None:
+    """uvicorn wakes ten times a second: a window that lies open for a second more has more
+    instructions, and as many a request."""
+    case = CASES["plain"]
+    with counting("asgi-uvicorn", SETTINGS, collector=False) as counter:
+        counter.dump(lambda: None)
+        senders = [kind(counter, case, Patience()) for kind in (Sender, Sender, _Slow)]
+        with raw_request.connect(counter.server.host, counter.server.port) as connection:
+            _, short, long = (sender.count(connection, 10) for sender in senders)
+        asked = besides(counter, {"plain": case}, [short, long], Patience())
+    assert asked.idle.works and asked.date is None
+    assert 5 <= asked.idle.timers <= 11
+    assert long.timers >= short.timers + 5
+    assert long.instructions > 1.05 * short.instructions
+    assert long.per_request(asked) == pytest.approx(short.per_request(asked), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("timers", "lasted_s", "own"),
+    [(20, 0.5, 0), (28, 0.8, 8), (40, 0.1, 0), (44, 1.0, 4), (44, 2.6, 24), (0, 1.0, 0)],
+)
+def test_timers_of_requests_are_told_from_the_server_s_own(
+    timers: int, lasted_s: float, own: int
+) -> None:
+    """Twenty requests set as many timers each, and the time says about how many remain."""
+    count = Count(20, 12_000_000, 0, timers, lasted_s)
+    assert Idle(600_000, 10).share_of(count) == 60_000 * own
+    assert Idle(600_000, 0).share_of(count) == 600_000 * lasted_s
+    assert Idle(700, 0).share_of(count) == 0
 
 
 def test_a_server_that_crashes_while_it_is_counted(tmp_path: Path) -> None:
