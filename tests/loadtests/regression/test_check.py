@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,14 @@ def _written(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def sides() -> list[Side]:
-    """This tree, twice."""
-    return [look(role, "this tree", ROOT, PYTHON, STACKS) for role in Role]
+    """This tree, twice, with a Case of each kind of work: what all of them are is the subject of
+    test_facts.py."""
+    few = {name: CASES[name] for name in ("plain", "sync", "form", "sleep-blocking-0")}
+    whole = [look(role, "this tree", ROOT, PYTHON, STACKS) for role in Role]
+    assert all(few.items() <= side.cases.items() for side in whole)
+    return [
+        replace(side, cases=few, routes={name: side.routes[name] for name in few}) for side in whole
+    ]
 
 
 def test_a_layer_that_was_measured_and_those_that_were_not_asked(
@@ -108,8 +115,6 @@ def test_a_machine_without_valgrind(
 
 def test_cases_whose_requests_differ_are_not_compared(sides: list[Side]) -> None:
     """The name is the same, the question is not: it is listed, and neither counted nor loaded."""
-    from dataclasses import replace
-
     other = replace(CASES["plain"], request=replace(CASES["plain"].request, target="/plain?x=1"))
     changed = replace(sides[0], cases={**sides[0].cases, "plain": other})
     assert not_compared(sides) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +93,36 @@ def _wanted(wish: str, say: Say, **options: Any) -> Wanted:
     return Wanted(options["role"], wish, None, ())
 
 
+@dataclass(frozen=True)
+class Renewed:
+    """A baseline that was measured, and the folder that it was measured into."""
+
+    kept: Path
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def renewed(tmp_path_factory: pytest.TempPathFactory) -> Renewed:
+    """Measured in place of one with an old table, and beside another file."""
+    place = tmp_path_factory.mktemp("renewed")
+    kept, folder = place / "baseline", place / "folder"
+    kept.mkdir()
+    (kept / "occasions.csv").write_text("kept\n")
+    (kept / FACTS.filename).write_text("old\n")
+    command.renew(_wish(Layer.FACTS, Layer.TAILS), folder, kept)
+    return Renewed(kept, folder)
+
+
 def test_what_cannot_be_compared_is_said_and_not_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    renewed: Renewed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A baseline of another interpreter: instructions are not counted, with the reason at once;
     facts are compared all the same."""
     kept, out = tmp_path / "baseline", tmp_path / "out"
-    command.renew(_wish(Layer.FACTS), tmp_path / "first", kept)
+    shutil.copytree(renewed.kept, kept)
     sides = json.loads((kept / SIDES_FILE).read_text())
     sides["sides"]["base"]["fingerprint"]["python"] = "another"
     (kept / SIDES_FILE).write_text(json.dumps(sides))
@@ -123,17 +148,12 @@ def _wish(*layers: Layer) -> Wish:
     return Wish(layers=layers, stacks=STACKS, cells=(), seed=1)
 
 
-def test_a_baseline_is_replaced_and_what_else_is_there_stays(tmp_path: Path) -> None:
+def test_a_baseline_is_replaced_and_what_else_is_there_stays(renewed: Renewed) -> None:
     """Its tables are those that were measured now, its other files are not touched. What takes two
     sides in the same minutes is no part of it, and no reason to refuse the rest."""
-    kept = tmp_path / "baseline"
-    kept.mkdir()
-    (kept / "occasions.csv").write_text("kept\n")
-    (kept / FACTS.filename).write_text("old\n")
-    command.renew(_wish(Layer.FACTS, Layer.TAILS), tmp_path / "folder", kept)
-    assert (kept / "occasions.csv").read_text() == "kept\n"
+    assert (renewed.kept / "occasions.csv").read_text() == "kept\n"
     for name in (FACTS.filename, SIDES_FILE):
-        assert (kept / name).read_bytes() == (tmp_path / "folder" / name).read_bytes()
+        assert (renewed.kept / name).read_bytes() == (renewed.folder / name).read_bytes()
 
 
 def test_a_baseline_that_could_not_be_measured_replaces_nothing(
