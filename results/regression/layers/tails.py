@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from scipy.stats import binom, poisson
+from numpy.typing import NDArray
+from scipy.special import bdtrc, gammaln, xlogy
 
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, percent
@@ -90,7 +92,12 @@ def _trial(cell: tuple[str, str], base: Batches, candidate: Batches) -> Trial:
 def _p(trial: Trial, worse: bool) -> float:
     """Of so many signs or more, had both sides the same share of slow requests."""
     signs = trial.more if worse else trial.fewer
-    return float(binom.sf(signs - 1, trial.more + trial.fewer, 0.5))
+    return _at_least(signs, trial.more + trial.fewer, 0.5)
+
+
+def _at_least(count: int, trials: int, share: float) -> float:
+    """The probability of so many successes or more, by the binomial distribution."""
+    return float(bdtrc(count - 1, trials, share))
 
 
 def _sum(batches: Batches, column: str) -> int:
@@ -158,20 +165,27 @@ _MOST = 60
 def power(base: float, candidate: float, batches: int, level: float) -> float:
     """The probability that so many pairs of batches, with so many slow requests a batch on
     average, come at random, give a p-value of `level` or less."""
-    counts = np.arange(_MOST)
-    one, other = poisson.pmf(counts, base), poisson.pmf(counts, candidate)
-    joint = np.outer(one, other)
+    joint = np.outer(_poisson(base), _poisson(candidate))
     more, fewer = float(np.triu(joint, 1).sum()), float(np.tril(joint, -1).sum())
     called = 0.0
     for signs in range(1, batches + 1):
         needed = _needed(signs, level)
         if needed is not None:
-            here = binom.pmf(signs, batches, more + fewer)
-            called += here * binom.sf(needed - 1, signs, more / (more + fewer))
-    return float(called)
+            different = more + fewer
+            here = _at_least(signs, batches, different) - _at_least(signs + 1, batches, different)
+            called += here * _at_least(needed, signs, more / different)
+    return called
 
 
+def _poisson(mean: float) -> NDArray[np.float64]:
+    """The probability of 0, 1, … slow requests in a batch, where so many come on average."""
+    counts = np.arange(_MOST)
+    return np.asarray(np.exp(xlogy(counts, mean) - mean - gammaln(counts + 1)))
+
+
+@cache
 def _needed(signs: int, level: float) -> int | None:
     """How many of so many signs have to be against the candidate; None: not even all would do."""
-    needed = int(binom.isf(level, signs, 0.5)) + 1
-    return needed if needed <= signs else None
+    return next(
+        (needed for needed in range(signs + 1) if _at_least(needed, signs, 0.5) <= level), None
+    )
