@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import frictionless
 import pytest
 
 from loopbench.results.errors import ResultsError
@@ -77,6 +76,9 @@ def package(folder: Path) -> Path:
 
 
 def _errors(package: Path) -> list[tuple[str, str]]:
+    # Imported here: it takes long, and each process of the tests reads all their files.
+    import frictionless
+
     report = frictionless.validate(str(package))
     return [(task.name, error.type) for task in report.tasks for error in task.errors]
 
@@ -84,6 +86,8 @@ def _errors(package: Path) -> list[tuple[str, str]]:
 @pytest.mark.filterwarnings("default")
 def test_the_folder_is_a_valid_data_package(package: Path) -> None:
     """Every table is checked, and none has an error."""
+    import frictionless
+
     report = frictionless.validate(str(package))
     assert report.valid, report.to_summary()
     assert {task.name for task in report.tasks} == {table.name for table in (*TABLES, *DERIVED)}

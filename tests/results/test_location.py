@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 
 import pytest
-from scipy import stats
 
 from loopbench.results.stats.compare import unpaired_ratio
 from loopbench.results.stats.location import Interval, locate, raised
@@ -47,6 +46,9 @@ def test_one_or_two_rounds_have_no_interval(values: list[float], centre: float) 
 @pytest.mark.parametrize("n", range(3, 16))
 def test_the_interval_is_that_of_scipy(n: int) -> None:
     """Yuen's test of the values against zeros has the same interval, for every n."""
+    # Imported here: it takes long, and each process of the tests reads all their files.
+    from scipy import stats
+
     values = [random.Random(n * 100 + place).gauss(50, 3) for place in range(n)]
     said = stats.ttest_ind(values, [0.0] * n, trim=0.2, equal_var=False).confidence_interval()
     interval = locate(values).interval
@@ -57,6 +59,8 @@ def test_the_interval_is_that_of_scipy(n: int) -> None:
 @pytest.mark.parametrize(("n", "m"), [(3, 3), (3, 7), (5, 5), (6, 11), (10, 4)])
 def test_the_unpaired_ratio_is_that_of_scipy(n: int, m: int) -> None:
     """Yuen's test for unequal variances on the logarithms gives the same ends."""
+    from scipy import stats
+
     draw = random.Random(n * 100 + m)
     before = [math.exp(draw.gauss(0, 0.05)) for _ in range(n)]
     after = [math.exp(draw.gauss(0.1, 0.2)) for _ in range(m)]

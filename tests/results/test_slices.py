@@ -8,8 +8,6 @@ import statistics
 from collections.abc import Sequence
 
 import pytest
-from scipy.stats import beta
-from scipy.stats.mstats import hdquantiles
 
 from loopbench.results.schema import SLICES, Row, read_table
 from loopbench.results.stats import slices
@@ -34,6 +32,9 @@ def estimate(run: Sequence[Row], reference: Sequence[Row]) -> slices.BlockEstima
 
 def test_a_quantile_is_that_of_scipy() -> None:
     """Harrell and Davis, with the error of Maritz and Jarrett, as scipy.stats.mstats has them."""
+    # Imported here: it takes long, and each process of the tests reads all their files.
+    from scipy.stats.mstats import hdquantiles
+
     values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.3]
     for share in (0.25, 0.5, 0.75):
         quantile_at, error = slices.quantile_of(values, share)
@@ -43,6 +44,8 @@ def test_a_quantile_is_that_of_scipy() -> None:
 
 def _maritz_jarrett(values: Sequence[float], share: float) -> float:
     """Written down from the paper: the weights of the order statistics, and two moments."""
+    from scipy.stats import beta
+
     n, ordered = len(values), sorted(values)
     a, b = (n + 1) * share, (n + 1) * (1 - share)
     weights = [

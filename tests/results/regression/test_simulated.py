@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from loopbench.results.regression.finding import Settings
 from loopbench.results.regression.layers.slices import steady
@@ -34,11 +33,16 @@ SURE = 0.99
 
 def _at_most(count: int, of: int) -> float:
     """What the true rate is under, with a confidence of SURE, by the exact binomial bound."""
+    # Imported here: it takes long, and each process of the tests reads all their files.
+    from scipy.stats import binomtest
+
     test = binomtest(count, of, alternative="less")
     return float(test.proportion_ci(SURE, method="exact").high)
 
 
 def _at_least(count: int, of: int) -> float:
+    from scipy.stats import binomtest
+
     test = binomtest(count, of, alternative="greater")
     return float(test.proportion_ci(SURE, method="exact").low)
 

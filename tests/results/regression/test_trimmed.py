@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from loopbench.results.regression.layers.trimmed_t import holm, student, trimmed
 from loopbench.results.stats.location import locate
@@ -16,6 +14,9 @@ from loopbench.results.stats.location import locate
 @pytest.mark.parametrize("n", [3, 4, 5, 9, 12, 24, 30])
 def test_the_p_values_are_those_of_scipy(n: int) -> None:
     """Yuen's test of the values against zeros gives the same p, on both sides, in every row."""
+    # Imported here: it takes long, and each process of the tests reads all their files.
+    from scipy import stats
+
     values = np.random.default_rng(n).normal(0.02, 0.05, (4, n))
     zeros = np.zeros((4, n))
     found = trimmed(values)
@@ -59,6 +60,9 @@ def test_students_quantile_is_the_one_of_the_tables() -> None:
 @pytest.mark.parametrize("m", [1, 2, 7, 36])
 def test_holm_is_that_of_statsmodels(m: int) -> None:
     """Adjusted p-values are equal, with ties and ones among them, in every row."""
+    # Imported here: it takes long, and each process of the tests reads all their files.
+    from statsmodels.stats.multitest import multipletests
+
     p_values = np.random.default_rng(m).beta(0.3, 2, (5, m))
     p_values[0, : m // 2] = p_values[0, 0]
     p_values[1, m // 2 :] = 1.0
