@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from loopbench.results.report.blocks import (
     Bullets,
@@ -50,16 +50,20 @@ def _questions(document: Document) -> Iterator[str]:
     yield ""
     for number, question in enumerate(document.questions, start=1):
         more = f" ([more](#{question.anchor}))" if question.anchor else ""
-        first, *others = map(_words, question.lines)
-        if not others:
-            yield f"{number}. **{question.text}** {first}{more}"
-            if question.table is not None:
-                yield ""
-                yield from (f"   {line}".rstrip() for line in _table(question.table))
-                yield ""
-            continue
-        yield f"{number}. **{question.text}**{more}"
-        yield from (f"   - {line}" for line in (first, *others))
+        said = " ".join(_words(part) for part in (question.line, question.source) if part)
+        yield f"{number}. **{question.text}** {said}{more}"
+        if question.table is not None or question.details:
+            yield ""
+            details = (f"- {_words(detail)}" for detail in question.details)
+            below = (
+                _folded("Details", details) if question.table is None else _table(question.table)
+            )
+            yield from (f"   {line}".rstrip() for line in below)
+            yield ""
+
+
+def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
+    yield from (f"<details><summary>{summary}</summary>", "", *lines, "", "</details>")
 
 
 def _part(part: Part) -> Iterator[str]:

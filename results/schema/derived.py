@@ -33,12 +33,12 @@ SUMMARY = Table(
 
 ANSWERS = Table(
     "answers",
-    "A row a clause of an answer that the published runs have to one of the report's questions. A "
-    "report of a run that did not measure it shows it, with where it is from. Made by `python -m "
-    "results answers --write`.",
+    "An answer that the published runs have to one of the report's questions, and a row for each "
+    "of its details. A report of a run that did not measure it shows it, with where it is from. "
+    "Made by `python -m results answers --write`.",
     (
         text("question", "the question, as reports ask it", required=True),
-        Column("clause", Kind.INTEGER, "", "place within the answer, from 1", True, 1),
+        Column("clause", Kind.INTEGER, "", "1: the answer; from 2: its details", True, 1),
         text("answer", "what the published run says", required=True),
         text("run", "its folder, below results", required=True),
         text("measured_on", "the day on which it was begun, UTC"),

@@ -32,18 +32,18 @@ def test_all_questions_but_one_are_answered() -> None:
 def test_a_report_says_which_answers_are_not_its_own(tmp_path: Path) -> None:
     """Its own rows come first; a published answer has its date and machine, and the command."""
     folder = load(golden.write(tmp_path / "golden"))
-    told = {one.text: one.lines for one in document(folder, summarise(folder)).questions}
-    own = "".join(map(str, told["How much faster is one than the other, and at what?"]))
-    assert "published" not in own
+    told = {one.text: one for one in document(folder, summarise(folder)).questions}
+    own = told["How much faster is one than the other, and at what?"]
+    assert own.source == ()
     uvloop = told["What does uvloop gain?"]
     (row,) = [
         row for row in read_table(published.FOLDER, ANSWERS) if "uvloop" in str(row["question"])
     ][:1]
-    assert uvloop[0] == (f"{row['answer']}.",)
-    last = "".join(map(str, uvloop[-1]))
+    assert uvloop.line == (f"{row['answer']}.",)
+    last = "".join(map(str, uvloop.source))
     assert f"The published run says so ({row['measured_on']}, {row['machine']}" in last
     assert 'make bench STACKS="aiohttp aiohttp-uvloop" SCENARIOS=async-32' in last
-    assert "".join(map(str, told[NEVER][0])).startswith("Not measured here. ")
+    assert "".join(map(str, told[NEVER].line)).startswith("Not measured here. ")
 
 
 def test_a_person_s_own_application_is_not_answered_for(tmp_path: Path) -> None:
@@ -52,5 +52,5 @@ def test_a_person_s_own_application_is_not_answered_for(tmp_path: Path) -> None:
     text = (path / ENVIRONMENT_FILE).read_text()
     (path / ENVIRONMENT_FILE).write_text('{"application": {"target": "a:b"},' + text[1:])
     folder = load(path)
-    told = {one.text: one.lines for one in document(folder, summarise(folder)).questions}
-    assert "Not measured here" in "".join(map(str, told["What does uvloop gain?"][0]))
+    told = {one.text: one.line for one in document(folder, summarise(folder)).questions}
+    assert "Not measured here" in "".join(map(str, told["What does uvloop gain?"]))

@@ -83,7 +83,7 @@ def _shape(folder: Path) -> dict[str, Any]:
             for section in report.sections
         },
         "questions": [
-            (question.text, str(question.lines[0][0]).startswith("Not measured here"))
+            (question.text, str(question.line[0]).startswith("Not measured here"))
             for question in report.questions
         ],
     }

@@ -176,8 +176,8 @@ def test_every_question_has_an_answer_or_a_command(folder: Path) -> None:
     assert len(QUESTIONS) == 15
     for question in report.questions:
         if question.anchor is None:
-            assert str(question.lines[0][0]).startswith("Not measured here. ")
-            assert any(isinstance(span, Code) for span in question.lines[0])
+            assert str(question.line[0]).startswith("Not measured here. ")
+            assert any(isinstance(span, Code) for span in question.line)
         else:
             assert question.anchor in anchors
     unanswered = [n for n, one in enumerate(report.questions, start=1) if one.anchor is None]
@@ -190,13 +190,33 @@ BEGINS = re.compile(r"(Yes|No|Cannot tell|Not measured here|[0-9][0-9.,]*)\b")
 def _answered(folder: Path) -> dict[int, list[str]]:
     report = made(folder)
     return {
-        number: [_plain(line) for line in question.lines]
+        number: [_plain(line) for line in (question.line, *question.details)]
         for number, question in enumerate(report.questions, start=1)
     }
 
 
+def _seen(
+    name: str, asks: str, answer: str, setting: str, stack: str = "aiohttp", python: str = "3.12.1"
+) -> Row:
+    """A row of behaviour.csv."""
+    return {
+        **dict.fromkeys(BEHAVIOUR.names),
+        "question": name,
+        "topic": "a",
+        "asks": asks,
+        "stack": stack,
+        "setting": setting,
+        "answer": answer,
+        "evidence": "seen",
+        "varies": False,
+        "took_s": 1.0,
+        "versions": "aiohttp 3",
+        "python": python,
+    }
+
+
 def test_an_answer_begins_with_yes_no_or_the_number(folder: Path) -> None:
-    """Of every line of every question, those about behaviour too; none is a list of brackets."""
+    """Of every question, those about behaviour too; one sentence, and no list of brackets."""
     asked = [
         ("disconnect.plain-await", "Is it cancelled?", "lost, handler cancelled", "FIN"),
         ("disconnect.plain-await", "Is it cancelled?", "saved, handler finished", "half-close"),
@@ -204,40 +224,94 @@ def test_an_answer_begins_with_yes_no_or_the_number(folder: Path) -> None:
         ("stopping.idle-keep-alive", "Does it hold up?", "stops at once", "default"),
         ("stopping.open-websocket", "And this?", "not answered", "default"),
     ]
-    rows: list[Row] = [
-        {
-            **dict.fromkeys(BEHAVIOUR.names),
-            "question": name,
-            "topic": "a",
-            "asks": asks,
-            "stack": "aiohttp",
-            "setting": setting,
-            "answer": answer,
-            "evidence": "seen",
-            "varies": False,
-            "took_s": 1.0,
-            "versions": "aiohttp 3",
-            "python": "3.12.1",
-        }
-        for name, asks, answer, setting in asked
-    ]
-    put(folder, BEHAVIOUR, rows)
+    put(folder, BEHAVIOUR, [_seen(*one) for one in asked])
     found = _answered(folder)
-    for lines in found.values():
-        for line in lines:
-            assert BEGINS.match(line), line
-            assert "[" not in re.sub(r"\[[\d.,]+–[\d.,]+\]", "", line), line
-    assert found[7] == ["Yes: aiohttp lost, handler cancelled (otherwise with 1 of 3 settings)."]
-    assert found[10] == [
-        "No, to “Does it hold up?”: aiohttp stops at once.",
-        "Cannot tell, to “And this?”: aiohttp not answered.",
+    for line, *_ in found.values():
+        assert BEGINS.match(line), line
+        assert "[" not in re.sub(r"\[[\d.,]+–[\d.,]+\]", "", line), line
+        assert ". " not in line.removeprefix("Not measured here. "), line
+    assert found[7] == [
+        "Yes: on aiohttp the handler is cancelled and what it saves is lost.",
+        "aiohttp (FIN, RST): lost, handler cancelled.",
+        "aiohttp (half-close): saved, handler finished.",
     ]
+    assert found[10] == [
+        (
+            "0 of 2 causes that were tried: an idle connection does not; of an open WebSocket "
+            "nothing can be told."
+        ),
+        "an open WebSocket, on aiohttp: not answered.",
+        "an idle connection, on aiohttp: stops at once.",
+    ]
+
+
+def test_means_and_stops_are_told_by_stack_and_by_python(folder: Path) -> None:
+    """What keeps half of a save does not keep it; a stack may lack a means; a Python is named where
+    another stops otherwise; what a setting has before its comma is said once."""
+    quart = "quart-hypercorn"
+    inside, longer = "stopping.request-ends-inside-grace", "stopping.request-outlives-grace"
+    asked = [
+        ("disconnect.shield", "a", "half saved, handler cancelled", "FIN"),
+        ("disconnect.shield", "a", "saved, handler finished", "on=True, FIN"),
+        ("disconnect.shield", "a", "saved, handler finished", "on=True, RST"),
+        ("disconnect.background-task", "b", "none", "default"),
+        ("disconnect.shield", "a", "saved, handler cancelled", "FIN", quart),
+        ("disconnect.background-task", "b", "saved, handler finished", "FIN", quart),
+        (inside, "c", "stops with the request, client got 200 with 'done'", "default"),
+        (longer, "d", "stops after the grace time, client got 500", "default"),
+        (
+            longer,
+            "d",
+            "does not stop within 140 s, client still waits",
+            "default",
+            "aiohttp",
+            "3.13",
+        ),
+    ]
+    put(folder, BEHAVIOUR, [_seen(*one) for one in asked])
+    found = _answered(folder)
+    assert found[8][:3] == [
+        (
+            "No on aiohttp, yes on quart-hypercorn: asyncio.shield keeps it on quart-hypercorn and "
+            "does not on aiohttp; the framework's own background task keeps it on quart-hypercorn "
+            "(aiohttp has none)."
+        ),
+        "asyncio.shield, on aiohttp (FIN): half saved, handler cancelled.",
+        "asyncio.shield, on aiohttp (on=True: FIN, RST): saved, handler finished.",
+    ]
+    assert found[9][0] == (
+        "Yes: where a request ends within the grace time, the server stops when the request has "
+        "ended (aiohttp); where it takes longer, it is not finished and the server stops after the "
+        "grace time (aiohttp on Python 3.12.1) or does not stop within 140 s (aiohttp on Python "
+        "3.13)."
+    )
+
+
+def test_health_checks_survive_where_the_slowest_is_in_time_and_none_failed(folder: Path) -> None:
+    """Kubernetes waits a second; the slowest of all Rounds counts, and so does one failure."""
+    found = _answered(folder)[6]
+    assert found[0].startswith("Yes: beside a handler that computes, the slowest of all other ")
+    for column, value, begins in (
+        ("response_time_max_ms", 1000.0, "No on aiohttp, yes on quart-hypercorn: "),
+        ("failures", 1, "No on aiohttp, yes on quart-hypercorn: "),
+    ):
+        rows: list[Row] = [
+            {**row, column: value}
+            if (row["scenario"], row["stack"], row["round"])
+            == ("neighbour-burn-sync", "aiohttp", 3)
+            and row["load"] == "canary"
+            else row
+            for row in report_folder.run_rows()
+        ]
+        put(folder, RUNS, rows)
+        assert _answered(folder)[6][0].startswith(begins)
+    assert "and 1 of them failed" in _answered(folder)[6][0]
 
 
 def test_whether_a_difference_holds_is_told_by_the_intervals(folder: Path) -> None:
     """Yes where the ratio elsewhere has a part of its interval in common with the first."""
     assert _answered(folder)[2][0].startswith("Cannot tell: ")  # at the generator's ceiling
-    for factor, begin in ((0.25, "Yes: quart-hypercorn has 0.250x"), (0.5, "No: quart-hypercorn ")):
+    for factor, begin in ((0.25, "Yes: where handlers wait"), (0.5, "No: where handlers wait")):
         rows: list[Row] = [
             {**row, "throughput_rps": 100.0 * factor ** (row["stack"] == "quart-hypercorn")}
             if row["scenario"] == "waiting-1000"
@@ -256,16 +330,18 @@ def test_what_uvloop_and_the_server_bring_is_read_from_peers(folder: Path) -> No
         .replace('"framework": "Quart"', '"framework": "aiohttp"')
     )
     report = made(folder)
-    assert _plain(report.questions[12].lines[0]) == (
-        "0.250x [0.244–0.256] the throughput of aiohttp in async-32: quart-hypercorn."
+    assert _plain(report.questions[12].line) == (
+        "0.250x [0.244–0.256] for quart-hypercorn over aiohttp: the throughput of one framework on "
+        "another server, the loop the same, with 32 users at once (async-32)."
     )
     text = (folder / "environment.json").read_text().replace("Hypercorn", "aiohttp")
     at = text.rindex(report_folder.LOOP, 0, text.index('"asyncio": {'))
     (folder / "environment.json").write_text(
         text[:at] + text[at:].replace(report_folder.LOOP, "uvloop.Loop", 1)
     )
-    assert _plain(made(folder).questions[11].lines[0]) == (
-        "0.250x [0.244–0.256] the throughput of aiohttp in async-32: quart-hypercorn."
+    assert _plain(made(folder).questions[11].line) == (
+        "0.250x [0.244–0.256] for quart-hypercorn over aiohttp: the throughput with uvloop over "
+        "that without it, with 32 users at once (async-32)."
     )
 
 

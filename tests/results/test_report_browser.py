@@ -306,7 +306,7 @@ def test_a_copied_address_restores_the_view(page: Page, file: Path) -> None:
 
 
 SENTENCES = """[...document.querySelectorAll('main section > p, main section > ul > li,'
-    + ' .questions span, .questions > li > ul > li')
+    + ' .questions span')
   ].filter(one => !one.matches('.caption, .scope, .left-out, #missing *')).map(one => {
   const said = one.cloneNode(true);
   said.querySelectorAll('code').forEach(code => code.textContent.includes(' ') && code.remove());

@@ -148,7 +148,7 @@ def test_many_stacks_are_answered_in_a_table(folder: Path) -> None:
     assert cores.table.header == ("stack", "cores")
     assert ("full-h", "2.50") in cores.table.rows
     assert len(cores.table.rows) == 7
-    assert "0.300 (own) to 3.00 cores (full-u): for 10,000" in str(cores.lines[0][0])
-    assert len(cores.lines) == 1
+    assert str(cores.line[0]).startswith("0.300 cores (own) to 3.00 cores (full-u): ")
+    assert cores.details == ()
     assert "   | full-h | 2.50 |" in markdown.render(report).splitlines()
     assert "Cores for 10,000 requests/s of async-32" in html.render(report)

@@ -1,54 +1,33 @@
-"""Answers about many stacks: one line with the ends of the range, and a small table."""
+"""Answers about more stacks than a sentence can name: the ends of the range, and a small table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Table
 from loopbench.results.report.data import Material
-from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
+from loopbench.results.report.questions.reply import MOST_NAMED, Figure, Reply
+from loopbench.results.report.sections.throughput import THROUGHPUT
 from loopbench.results.report.series import findings
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting, framework_split_text
 from loopbench.results.stats.framework_split import Split
 from loopbench.results.stats.summary import Ratio
 
-MOST_LINES = 2
-"""An answer of more clauses of one form is a table."""
 
-
-@dataclass(frozen=True, slots=True)
-class Many:
-    """line: the answer in a clause. table: a row a stack."""
-
-    line: str
-    table: Table
-
-
-Tabled = Callable[[Material], Many | None]
-"""None: there are few stacks, whose clauses say it, or none."""
-
-
-def none(_: Material) -> Many | None:
-    """Of a question that is not about stacks side by side."""
-    return None
-
-
-def faster(material: Material) -> Many | None:
-    """Throughput beside the reference, in the first closed loop that compares it."""
-    found = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
-    if found is None or len(found[1]) <= MOST_LINES:
-        return None
-    to, name = found[1][0].ratio.to, found[1][0].name
+def faster(found: Sequence[findings.Difference]) -> Reply:
+    """Throughput of stacks beside the reference."""
+    to, name = found[0].ratio.to, found[0].name
     rows = [
-        (one.stack, formatting.figure(THROUGHPUT, one.one.centre), _beside(one)) for one in found[1]
+        (one.stack, formatting.figure(THROUGHPUT, one.one.centre), _beside(one)) for one in found
     ]
     of = f"times the throughput of {to} in {name}"
-    return Many(
-        _range([(one.stack, one.ratio) for one in found[1] if not one.doubts], of),
-        Table(f"Throughput in {name}", ("stack", "requests/s", f"ratio to {to} [95 %]"), (*rows,)),
+    return Reply(
+        _range([(one.stack, one.ratio) for one in found if not one.doubts], of),
+        table=Table(
+            f"Throughput in {name}", ("stack", "requests/s", f"ratio to {to} [95 %]"), (*rows,)
+        ),
     )
 
 
@@ -72,24 +51,18 @@ def _range(ratios: Sequence[tuple[str, Ratio]], of: str) -> str:
     return f"{told}; the 95 % interval leaves out 1 for {apart} of {len(ratios)} stacks"
 
 
-def peers(material: Material, pairs: Sequence[tuple[str, str]]) -> Many | None:
+def peers(material: Material, found: Sequence[tuple[str, str, Where, Ratio]]) -> Reply:
     """Throughput of pairs that differ in one thing, each in the first closed loop of both."""
-    found = [
-        (one, other, where, ratio)
-        for one, other in pairs
-        if (first := first_ratio(material, one, other)) is not None
-        for where, ratio in [first]
-    ]
-    if len(found) <= MOST_LINES:
-        return None
     rows = [
         (other, one, material.name(where), formatting.ratio(ratio, interval=True))
         for one, other, where, ratio in found
     ]
     of = "times the throughput of the stack that it is compared with"
-    return Many(
+    return Reply(
         _range([(other, ratio) for _, other, _, ratio in found if not ratio.overloaded], of),
-        Table("Throughput beside a peer", ("stack", "peer", "in", "ratio [95 %]"), (*rows,), 3),
+        table=Table(
+            "Throughput beside a peer", ("stack", "peer", "in", "ratio [95 %]"), (*rows,), 3
+        ),
     )
 
 
@@ -102,9 +75,9 @@ def first_ratio(material: Material, one: str, other: str) -> tuple[Where, Ratio]
     return None
 
 
-def layers(found: Sequence[Split]) -> Many | None:
+def layers(found: Sequence[Split]) -> Table | None:
     """The framework's part of a request's CPU time."""
-    if len(found) <= MOST_LINES:
+    if len(found) <= MOST_NAMED:
         return None
     rows = [
         (
@@ -115,44 +88,19 @@ def layers(found: Sequence[Split]) -> Many | None:
         )
         for split in found
     ]
-    parts = sorted((split.difference / split.other, split) for split in found if split.other)
-    (least, low), (most, high) = parts[0], parts[-1]
-    return Many(
-        f"{least:.0%} ({low.pair.other}) to {most:.0%} ({high.pair.other}) of a request's CPU "
-        f"time in {found[0].scenario} are the framework's part",
-        Table(
-            f"The framework's part in {found[0].scenario}",
-            ("stack", "CPU a request, µs", "the framework's, µs [95 %]", "of the whole"),
-            (*rows,),
-        ),
+    return Table(
+        f"The framework's part in {found[0].scenario}",
+        ("stack", "CPU a request, µs", "the framework's, µs [95 %]", "of the whole"),
+        (*rows,),
     )
 
 
 CORES_FOR_RPS = 10_000
 
 
-def cores(material: Material) -> Many | None:
-    """What a given rate takes, by CPU time a request."""
-    for where in material.models(LoadKind.CLOSED, LoadKind.OPEN):
-        found = [
-            (cost.centre * 1e-6 * CORES_FOR_RPS, stack)
-            for stack in material.contenders()
-            if (cost := material.get(stack, where, CPU)) is not None
-        ]
-        if found:
-            break
-    else:
+def cores(found: Sequence[Figure], rate: str) -> Table | None:
+    """The cores that a rate fills, a row a stack."""
+    if len(found) <= MOST_NAMED:
         return None
-    if len(found) <= MOST_LINES:
-        return None
-    (least, low), (most, high) = min(found), max(found)
-    rate = f"{CORES_FOR_RPS:,} requests/s of {material.name(where)}"
-    return Many(
-        f"{formatting.digits(least)} ({low}) to {formatting.digits(most)} cores ({high}): for "
-        f"{rate}, by CPU a request, with nothing to spare",
-        Table(
-            f"Cores for {rate}",
-            ("stack", "cores"),
-            tuple((stack, formatting.digits(count)) for count, stack in found),
-        ),
-    )
+    rows = tuple((one.stack, formatting.digits(one.value)) for one in found)
+    return Table(f"Cores for {rate}", ("stack", "cores"), rows)

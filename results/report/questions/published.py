@@ -13,6 +13,7 @@ from loopbench.results.folder.folder import load
 from loopbench.results.folder.tables import Problem, optional_rows
 from loopbench.results.report import data as materials
 from loopbench.results.report.questions.questions import QUESTIONS, Published
+from loopbench.results.report.questions.reply import Reply
 from loopbench.results.schema import ANSWERS, Row, TableWriter
 from loopbench.results.stats.summary import summarise
 
@@ -36,9 +37,13 @@ def read() -> Mapping[str, Published]:
     for row in optional_rows(FOLDER, ANSWERS, problems):
         found.setdefault(str(row["question"]), []).append(row)
     return {
-        question: Published(tuple(str(row["answer"]) for row in rows), _source(rows[0]))
+        question: Published(_reply([str(row["answer"]) for row in rows]), _source(rows[0]))
         for question, rows in found.items()
     }
+
+
+def _reply(clauses: Sequence[str]) -> Reply:
+    return Reply(clauses[0], tuple(clauses[1:]))
 
 
 def _source(row: Row) -> str:
@@ -51,9 +56,9 @@ def rows() -> Iterator[Row]:
     gathered = [(name, _material(name)) for name in RUNS]
     for question in QUESTIONS:
         for name, material in gathered:
-            clauses = question.answer(material)
-            yield from _rows(question.text, name, material, clauses)
-            if clauses:
+            reply = question.answer(material)
+            if reply is not None:
+                yield from _rows(question.text, name, material, (reply.line, *reply.details))
                 break
 
 

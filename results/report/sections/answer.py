@@ -122,7 +122,7 @@ def blocking(material: Material) -> Words:
     if not told:
         return ()
     what = f"the p99 response time of innocent requests beside it {findings.listed(told)}"
-    return (f"{_neighbour(material, where[0])} takes {what}", *_see("pressure"))
+    return (f"{neighbour(material, where[0])} takes {what}", *_see("pressure"))
 
 
 def blocked(material: Material) -> list[Where]:
@@ -142,7 +142,7 @@ def beside(material: Material, chosen: Callable[[LoadFacts], bool], work: Work) 
     ]
 
 
-def _neighbour(material: Material, scenario: str) -> str:
+def neighbour(material: Material, scenario: str) -> str:
     """The blocking load in words: how long it was meant to block, and how often it was offered."""
     burdens = material.burdens(scenario)
     rows = [run for run in material.runs if (run.scenario, run.load) in burdens]

@@ -50,15 +50,6 @@ def frameworks(material: Material) -> list[Split]:
     return [split for split in found if split.scenario == found[0].scenario]
 
 
-def told(material: Material) -> list[str]:
-    """The framework's part in the first scenario that tells, a clause a stack."""
-    return [
-        f"{framework_split_text.difference(split)} µs of {formatting.digits(split.other)} are the "
-        f"framework's part of a request's CPU time on {split.pair.other} in {split.scenario}"
-        for split in frameworks(material)
-    ]
-
-
 def _table(material: Material, kind: str, found: Sequence[Split]) -> Table:
     return table(
         f"{framework_split_text.TOLD[kind].title}: CPU time a request",

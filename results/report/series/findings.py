@@ -188,46 +188,43 @@ def _clause(difference: Difference) -> str:
 
 
 def answer(difference: Difference) -> str:
-    """The same as an answer: the number comes first, or what keeps it from being known."""
+    """The same as an answer, without the place: the number comes first, or what keeps it from
+    being known."""
     manner, ratio = MANNERS[difference.one.sample.metric], difference.ratio
-    values = " against ".join(_values(difference))
+    one, to, values = difference.stack, ratio.to, _values(difference)
     match difference.standing:
         case Standing.TOLD | Standing.TOO_FEW:
             chance = "" if ratio.interval else f"; {_rounds(ratio.n)} cannot rule out chance"
-            of = f"{_factor(ratio)} the {manner.what} of {ratio.to} in {difference.name}"
-            return f"{of}: {difference.stack} has {values}{chance}"
+            of = f"{_factor(ratio)} the {manner.what} of {to}"
+            return f"{of}: {one} has {' against '.join(values)}{chance}"
         case Standing.SAME:
-            return f"No difference can be told: {sentence(difference)}"
+            return (
+                f"No difference can be told between the {manner.what} of {one} and {to}: "
+                f"{' and '.join(values)} (ratio{_bracketed(ratio.interval)})"
+            )
         case Standing.DOUBTFUL:
-            return f"Cannot tell: {sentence(difference)}"
+            return (
+                f"Cannot tell: {one} with {values[0]} and {to} with {values[1]} cannot be compared "
+                f"by their {manner.what} ({_doubt(difference)})"
+            )
 
 
-def held(there: Difference, usual: Difference | None) -> str:
+def held(there: Difference, usual: Difference | None, place: str) -> str:
     """Whether a difference is the same elsewhere: yes where the intervals of the two ratios have a
-    part in common, no where they have none."""
+    part in common, no where they have none. place: that of `there`, in words."""
+    one = there.ratio
     if usual is None or usual.where == there.where:
-        return answer(there)
-    one, other = there.ratio, usual.ratio
+        return f"{answer(there)}, {place}"
+    other = usual.ratio
     if there.doubts or usual.doubts or one.interval is None or other.interval is None:
-        return answer(there)
+        return f"{answer(there)}, {place}"
     apart = one.interval.high < other.interval.low or other.interval.high < one.interval.low
     values = " against ".join(_values(there))
     return (
-        f"{'No' if apart else 'Yes'}: {there.stack} has {_factor(one)} the "
-        f"{MANNERS[there.one.sample.metric].what} of {one.to} in {there.name} ({values}), and "
+        f"{'No' if apart else 'Yes'}: {place}, {there.stack} has {_factor(one)} the "
+        f"{MANNERS[there.one.sample.metric].what} of {one.to} ({values}), and "
         f"{_factor(other)} in {usual.name}"
     )
-
-
-def leading(found: Ratio) -> str:
-    """A ratio at the beginning of an answer, before what it is a ratio of."""
-    if found.overloaded:
-        return "Cannot tell, overloaded:"
-    if found.interval is None:
-        return f"{formatting.digits(found.centre)}x (too few Rounds for an interval)"
-    if not found.significant:
-        return f"No difference can be told{_bracketed(found.interval)} from"
-    return _factor(found)
 
 
 def _factor(ratio: Ratio) -> str:

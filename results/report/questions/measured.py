@@ -1,0 +1,308 @@
+"""Answers from the rows of runs.csv, in sentences that need no knowledge of the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loopbench.results.folder.scenarios import Where
+from loopbench.results.report.data import Material
+from loopbench.results.report.questions import many
+from loopbench.results.report.questions.reply import (
+    MOST_NAMED,
+    Figure,
+    Reply,
+    capital,
+    figures_alone,
+    offered,
+    over,
+    times,
+    verdict,
+)
+from loopbench.results.report.sections import pressure
+from loopbench.results.report.sections.answer import P99, beside, blocked, neighbour
+from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
+from loopbench.results.report.series import findings, readings
+from loopbench.results.schema import Dispatch, Family, Work
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.results.stats import formatting
+from loopbench.results.stats.summary import Summary
+
+
+def faster(material: Material) -> Reply | None:
+    """Throughput in the first closed loop that compares it; behind it the other loops."""
+    closed = material.models(LoadKind.CLOSED)
+    found = findings.first(material, closed, THROUGHPUT)
+    if found is None:
+        return None
+    where, differences = found
+    if len(differences) > MOST_NAMED:
+        return many.faster(differences)
+    line = "; ".join(map(findings.answer, differences))
+    others = findings.summed_up(material, [one for one in closed if one != where], THROUGHPUT)
+    details = (f"In the other closed loops: {said}" for said in others)
+    return Reply(f"{line}, {offered(material, where)}", tuple(details))
+
+
+def waiting(material: Material) -> Reply | None:
+    """Against the first closed loop: whether the intervals of the two ratios have a part in
+    common."""
+    found = findings.first(material, material.family(Family.WAITING), THROUGHPUT)
+    usual = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
+    if found is None:
+        return None
+    before = {} if usual is None else {one.stack: one for one in usual[1]}
+    long = material.fact(found[0]).work_ms
+    waits = f"where handlers wait{f' for {long:g} ms' if long else ''}"
+    said = [findings.held(one, before.get(one.stack), waits) for one in found[1]]
+    if len(said) <= MOST_NAMED:
+        return Reply("; ".join(said))
+    ratios = [
+        Figure(one.stack, one.ratio.centre, f"{formatting.digits(one.ratio.centre)}x")
+        for one in found[1]
+        if not one.doubts
+    ]
+    to = f"as many requests as {found[1][0].ratio.to} {waits}"
+    return Reply(f"{over(ratios)} {to}", tuple(said)) if ratios else Reply(said[0], tuple(said))
+
+
+def sync(material: Material) -> Reply | None:
+    """CPU of the same answer from a worker thread over that from the loop."""
+    for threaded in material.family(Family.SYNC):
+        direct = material.baseline(threaded)
+        found = [] if direct is None else _dispatch(material, direct, threaded)
+        if not found or direct is None:
+            continue
+        waits = [
+            Figure(one.stack, wait.centre, _ms(wait))
+            for one in found
+            if (wait := material.get(one.stack, threaded, "executor_wait_mean_ms")) is not None
+        ]
+        waited = f", for which it waits {figures_alone(waits)} in the mean" if waits else ""
+        return Reply(
+            f"{capital(over(found))}: a sync route takes that many times the CPU time of the "
+            f"async one, since each call is handed to a thread{waited} "
+            f"({threaded[0]} over {direct[0]})"
+        )
+    return None
+
+
+def _dispatch(material: Material, direct: Where, threaded: Where) -> list[Figure]:
+    return [
+        Figure(stack, ratio.centre, times(ratio))
+        for stack in material.contenders()
+        if (ratio := material.against((stack, *threaded), (stack, *direct), CPU)) is not None
+    ]
+
+
+def _ms(summary: Summary) -> str:
+    return f"{formatting.figure(summary.sample.metric, summary.centre)} ms"
+
+
+def pool(material: Material) -> Reply | None:
+    """What the pool allows with calls of this length, and what the most users got."""
+    said = [line for sweep in pressure.sweeps(material) if (line := _swept(material, sweep))]
+    return Reply(said[0], tuple(said[1:])) if said else None
+
+
+def _swept(material: Material, sweep: pressure.Sweep) -> str:
+    most = max(sweep.steps)
+    where = sweep.steps[most]
+    sizes, allowed, rates, waits = [], [], [], []
+    for stack in material.contenders():
+        size = pressure.pool_size(material, stack, sweep.steps)
+        rate = material.get(stack, where, THROUGHPUT)
+        wait = material.get(stack, where, "executor_wait_p50_ms")
+        if size is None or rate is None or wait is None:
+            continue
+        most_rps = size / sweep.work_s
+        sizes.append(Figure(stack, size, f"{size} threads"))
+        allowed.append(Figure(stack, most_rps, formatting.digits(most_rps)))
+        got = f"{formatting.figure(THROUGHPUT, rate.centre)}/s"
+        rates.append(Figure(stack, rate.centre, got))
+        waits.append(Figure(stack, wait.centre, _ms(wait)))
+    if not sizes:
+        return ""
+    variant = f" ({sweep.variant})" if sweep.variant else ""
+    return (
+        f"{over(sizes)}{variant}: they allow {figures_alone(allowed)} calls of "
+        f"{sweep.work_s * 1000:g} ms a second, so that {most} users at once get "
+        f"{figures_alone(rates)} and each request waits {figures_alone(waits)} for a thread"
+    )
+
+
+def stall(material: Material) -> Reply | None:
+    """Whether the p99 of other requests grows beside a call that blocks the loop."""
+    for where in blocked(material):
+        found = [
+            (stack, now)
+            for stack in material.contenders()
+            if (now := material.get(stack, where, P99)) is not None
+        ]
+        if found:
+            return _stalled(material, where, found)
+    return None
+
+
+def _stalled(material: Material, where: Where, found: Sequence[tuple[str, Summary]]) -> Reply:
+    slowest = tuple(
+        f"{stack}: the slowest of them takes {_ms(most)}"
+        for stack, _ in found
+        if (most := material.get(stack, where, "response_time_max_ms")) is not None
+    )
+    what = "the p99 response time of the other requests"
+    now = over([Figure(stack, one.centre, _ms(one)) for stack, one in found])
+    baseline = material.baseline(where)
+    grown = {} if baseline is None else _grown(material, where, baseline, found)
+    if baseline is None or not grown:
+        return Reply(f"{now}: {what} beside a call that blocks the loop", slowest)
+    changes = [
+        Figure(stack, one.centre, f"from {_ms(alone)} to {_ms(one)}")
+        for stack, one in found
+        if (alone := material.get(stack, baseline, P99)) is not None
+    ]
+    said = over(changes) if len(changes) <= MOST_NAMED else f"to {now}"
+    line = f"{verdict(grown)}: {_lower(neighbour(material, where[0]))} takes {what} {said}"
+    return Reply(line, slowest)
+
+
+def _grown(
+    material: Material, where: Where, baseline: Where, found: Sequence[tuple[str, Summary]]
+) -> dict[str, bool | None]:
+    told: dict[str, bool | None] = {}
+    for stack, _ in found:
+        ratio = material.against((stack, *where), (stack, *baseline), P99)
+        if material.get(stack, baseline, P99) is not None:
+            told[stack] = ratio is not None and ratio.significant is True and ratio.centre > 1
+            if ratio is not None and ratio.interval is None:
+                told[stack] = None
+    return told
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+HEALTH_CHECK_MS = 1000.0
+"""What Kubernetes waits for a probe's answer where nobody sets `timeoutSeconds`."""
+
+
+def health(material: Material) -> Reply | None:
+    """Whether the slowest of other requests beside handlers that compute was within the time
+    that a health check waits, and none failed."""
+    wheres = beside(material, lambda _: True, Work.COMPUTE)
+    slowest: dict[str, float] = {}
+    failed: dict[str, float] = {}
+    for run in material.runs:
+        most = run.number("response_time_max_ms")
+        if (run.scenario, run.load) in wheres and most is not None:
+            slowest[run.stack] = max(most, slowest.get(run.stack, 0.0))
+            failures = run.number("failures")
+            if failures is not None:
+                failed[run.stack] = failed.get(run.stack, 0.0) + failures
+    stacks = [stack for stack in material.contenders() if stack in slowest]
+    if not stacks:
+        return None
+    survives = {stack: _survives(slowest[stack], failed.get(stack)) for stack in stacks}
+    worst = [
+        Figure(stack, slowest[stack], f"{formatting.figure(P99, slowest[stack])} ms")
+        for stack in stacks
+    ]
+    errors = sum(failed.get(stack, 0.0) for stack in stacks)
+    lost = f"{errors:,.0f} of them" if errors else "none"
+    return Reply(
+        f"{verdict(survives)}: beside a handler that computes, the slowest of all other requests "
+        f"took {over(worst)}, and {lost} failed (Kubernetes waits {HEALTH_CHECK_MS / 1000:g} s by "
+        "default)",
+        tuple(_computed(material, where) for where in wheres),
+    )
+
+
+def _survives(slowest_ms: float, failed: float | None) -> bool | None:
+    return None if failed is None else slowest_ms < HEALTH_CHECK_MS and not failed
+
+
+def _computed(material: Material, where: Where) -> str:
+    """The p99 beside one kind of neighbour."""
+    found = [
+        Figure(stack, one.centre, _ms(one))
+        for stack in material.contenders()
+        if (one := material.get(stack, where, P99)) is not None
+    ]
+    facts = [material.fact(burden) for burden in material.burdens(where[0])]
+    place = dict.fromkeys(map(str, Dispatch), " on the loop") | {Dispatch.SYNC: " in a thread"}
+    does = [f"for {one.work_ms:g} ms{place.get(one.dispatch, '')}" for one in facts if one.work_ms]
+    computes = f"Where it computes {findings.listed(does)}" if does else "Where it computes"
+    return f"{computes} ({where[0]}), the p99 is {over(found)}"
+
+
+def memory(material: Material) -> Reply | None:
+    """Of connections that stay, by the process's resident memory."""
+    said = [line for name in pressure.lingering(material) if (line := _held(material, name))]
+    return Reply(said[0], tuple(said[1:])) if said else None
+
+
+_TOTAL = pressure.Held("Memory, MB", "rss_start_bytes", "rss_end_bytes", 1e-6, each=False)
+NOT_GIVEN_BACK = 0.5
+"""The share of what connections took that is still held when all are closed, from which it is said
+to be kept."""
+
+
+def _held(material: Material, scenario: str) -> str:
+    each, after = pressure.HELD[0], pressure.HELD[2]
+    costs, left = [], []
+    kept: list[str] = []
+    back: list[str] = []
+    for stack in material.contenders():
+        standing = pressure.held(material, stack, scenario, each)
+        if standing is None:
+            continue
+        kilobytes = readings.estimate(standing)[0]
+        costs.append(Figure(stack, kilobytes, f"{formatting.digits(kilobytes)} kB"))
+        rest = pressure.held(material, stack, scenario, after)
+        total = pressure.held(material, stack, scenario, _TOTAL)
+        if rest is not None and total is not None:
+            megabytes, all_of_it = readings.estimate(rest)[0], readings.estimate(total)[0]
+            left.append(Figure(stack, megabytes, f"{formatting.digits(megabytes)} MB"))
+            (kept if megabytes >= NOT_GIVEN_BACK * all_of_it else back).append(stack)
+    if not costs:
+        return ""
+    line = f"{over(costs)} for each idle connection" if _idle(material, scenario) else over(costs)
+    if not left:
+        return f"{line} ({scenario})"
+    return (
+        f"{line}, {_given_back(kept, back)}: with all of them closed, the process is larger than "
+        f"before by {over(left)} ({scenario})"
+    )
+
+
+def _given_back(kept: Sequence[str], back: Sequence[str]) -> str:
+    if not back:
+        return "and it is not given back"
+    if not kept:
+        return "and it is given back"
+    return f"given back on {findings.listed(back)} and not on {findings.listed(kept)}"
+
+
+def _idle(material: Material, scenario: str) -> bool:
+    return any(where[0] == scenario for where in material.models(LoadKind.IDLE))
+
+
+def cores(material: Material) -> Reply | None:
+    """What a given rate takes, by CPU time a request."""
+    for where in material.models(LoadKind.CLOSED, LoadKind.OPEN):
+        found = [
+            Figure(stack, count, f"{formatting.digits(count)} cores")
+            for stack in material.contenders()
+            if (cost := material.get(stack, where, CPU)) is not None
+            for count in [cost.centre * 1e-6 * many.CORES_FOR_RPS]
+        ]
+        if found:
+            rate = f"{many.CORES_FOR_RPS:,} requests/s of {material.name(where)}"
+            line = f"{over(found)}: so many are busy with {rate}, by CPU time a request"
+            return Reply(line, table=many.cores(found, rate))
+    return None
+
+
+def never(_: Material) -> Reply | None:
+    """Of a question that no single run answers."""
+    return None

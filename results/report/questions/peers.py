@@ -1,0 +1,95 @@
+"""Answers from stacks that differ in one thing: the loop, the server, or a framework above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loopbench.results.report.data import Material
+from loopbench.results.report.questions import many
+from loopbench.results.report.questions.reply import (
+    MOST_NAMED,
+    Figure,
+    Reply,
+    capital,
+    offered,
+    over,
+    times,
+)
+from loopbench.results.report.sections import framework_split
+from loopbench.results.stats import formatting, framework_split_text
+from loopbench.results.stats.framework_split import Split
+
+
+def _peers(material: Material, differ: str, same: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Pairs of stacks that differ in one fact and share others."""
+
+    def fact(stack: str, key: str) -> object:
+        facts = material.facts.get(stack, {})
+        loop = facts.get("loop")
+        return loop.get("class") if key == "loop" and isinstance(loop, dict) else facts.get(key)
+
+    stacks = [stack for stack in material.contenders() if stack in material.facts]
+    return [
+        (one, other)
+        for place, one in enumerate(stacks)
+        for other in stacks[place + 1 :]
+        if all(fact(one, key) is not None and fact(one, key) == fact(other, key) for key in same)
+        and None not in (fact(one, differ), fact(other, differ))
+        and fact(one, differ) != fact(other, differ)
+    ]
+
+
+def _beside_peers(material: Material, pairs: Sequence[tuple[str, str]], what: str) -> Reply | None:
+    """The ratios of throughput of pairs that differ in one thing."""
+    found = [
+        (one, other, *first)
+        for one, other in pairs
+        if (first := many.first_ratio(material, one, other)) is not None
+    ]
+    if not found:
+        return None
+    if len(found) > MOST_NAMED:
+        return many.peers(material, found)
+    figures = [Figure(f"{other} over {one}", 0.0, times(ratio)) for one, other, _, ratio in found]
+    return Reply(f"{capital(over(figures, 'for'))}: {what}, {offered(material, found[0][2])}")
+
+
+def uvloop(material: Material) -> Reply | None:
+    """Stacks that differ in the loop alone."""
+    pairs = [
+        (one, other) if _on_uvloop(material, other) else (other, one)
+        for one, other in _peers(material, "loop", ("framework", "server"))
+        if _on_uvloop(material, one) or _on_uvloop(material, other)
+    ]
+    return _beside_peers(material, pairs, "the throughput with uvloop over that without it")
+
+
+def _on_uvloop(material: Material, stack: str) -> bool:
+    return "uvloop" in str(material.facts[stack].get("loop"))
+
+
+def layers(material: Material) -> Reply | None:
+    """The framework's part of a request's CPU time; else frameworks on several servers."""
+    parts = [split for split in framework_split.frameworks(material) if split.other]
+    if not parts:
+        pairs = _peers(material, "server", ("framework", "loop"))
+        return _beside_peers(
+            material, pairs, "the throughput of one framework on another server, the loop the same"
+        )
+    shares = [
+        Figure(split.pair.other, split.difference / split.other, framework_split_text.share(split))
+        for split in parts
+    ]
+    return Reply(
+        f"{over(shares)} of a request's CPU time is the framework's and the rest the server's: so "
+        f"much is added to a bare ASGI application on the same server ({parts[0].scenario})",
+        tuple(map(_part, parts)),
+        many.layers(parts),
+    )
+
+
+def _part(split: Split) -> str:
+    return (
+        f"{split.pair.other}: {framework_split_text.difference(split)} µs of "
+        f"{formatting.digits(split.other)} µs"
+    )
