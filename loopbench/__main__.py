@@ -14,9 +14,11 @@ from typing import Any, cast
 
 import click
 
-from loopbench.command_line import carry_out, standard_streams
+from loopbench.command_line import carry_out, fail, standard_streams
+from loopbench.results.schema.verdict import BROKEN
 
 PROGRAM = "loopbench"
+_WRONG_USAGE = 2
 _LOADTESTS, _RESULTS, _SERVERS = (
     "loopbench.loadtests",
     "loopbench.results",
@@ -60,6 +62,28 @@ SUBCOMMANDS: dict[str, Subcommand] = {
 }
 
 
+_READS = "it reads what was measured"
+WITHOUT_APP: dict[str, str] = {
+    "show": _READS,
+    "report": _READS,
+    "compare": f"{_READS}; measure both sides by `loopbench bench --app`",
+    "capacity": (
+        f"{_READS}: `loopbench bench --app` with rate_rps in its loads, and then `loopbench "
+        "capacity --rps N`"
+    ),
+    "behaviour": (
+        "it asks servers and frameworks by applications of its own; `loopbench bench --app` and "
+        "`loopbench servers run --watch --app` observe one of yours"
+    ),
+    "regression": (
+        "it compares trees, or versions of packages, by applications of its own; measure yours "
+        "before and after by `loopbench bench --app`, and compare the two by `loopbench compare`"
+    ),
+    "instructions": "it counts routes of its own; `loopbench why --app` counts one of yours",
+}
+"""Subcommands that take no application of a person's own, and what to do instead."""
+
+
 class Subcommands(click.Group):
     """The group as help and completion see it; a subcommand is imported when it is asked for."""
 
@@ -95,12 +119,21 @@ def _command(subcommand: Subcommand) -> click.Command:
     return cast(click.Command, group.get_command(click.Context(group), subcommand.name))
 
 
+def _expect_no_app(name: str, words: list[str]) -> None:
+    """End in one line where a subcommand is given an application that it does not take."""
+    if name in WITHOUT_APP and any(word.partition("=")[0] == "--app" for word in words):
+        # An exit status of 2 says of a regression check that it cannot tell.
+        status = BROKEN if name == "regression" else _WRONG_USAGE
+        fail(f"{name} takes no --app: {WITHOUT_APP[name]}", status)
+
+
 def main() -> None:
     """Hand the words to the entry point that knows them; else show the help, or complete."""
     sys.argv[0] = PROGRAM
     subcommand = SUBCOMMANDS.get(sys.argv[1]) if len(sys.argv) > 1 else None
     completing = f"_{PROGRAM.upper()}_COMPLETE" in os.environ
     if subcommand is not None and not completing:
+        _expect_no_app(sys.argv[1], sys.argv[2:])
         if subcommand.name is not None:
             sys.argv[1] = subcommand.name
         else:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 import pytest
 
-from loopbench.__main__ import SUBCOMMANDS, cli
+from loopbench.__main__ import SUBCOMMANDS, WITHOUT_APP, cli, main
 from loopbench.loadtests.cli import cli as bench_group
 from loopbench.loadtests.configuration import Configuration, read
 from loopbench.results.schema import RUNS, read_table
@@ -174,6 +174,19 @@ def test_what_is_wrong_is_one_line(installed: Mapping[str, str], shop: Path) -> 
     assert done.stderr == (
         "error: shop:create_app needs greeting, which nobody gives it; add --arg greeting=…\n"
     )
+
+
+@pytest.mark.parametrize("name", WITHOUT_APP)
+def test_a_command_that_takes_no_application_says_what_does(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, as wrong usage; 2 would say of a regression check that it cannot tell."""
+    monkeypatch.setattr(sys, "argv", ["loopbench", name, "--app=shop:app", "--get", "/"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == (3 if name == "regression" else 2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {name} takes no --app: {WITHOUT_APP[name]}"
 
 
 def test_every_subcommand_is_there() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,8 +79,12 @@ _OTHER_BODY = ("body of ", "body differs")
 _MOST_REASONS = 3
 
 
+def _worst(failures: Iterable[Failure]) -> list[Failure]:
+    return sorted(failures, key=lambda one: -one.count)[:_MOST_REASONS]
+
+
 def _told(failure: Failure) -> str:
-    example = f" ({failure.example})" if failure.example != failure.reason else ""
+    example = "" if failure.example in failure.reason else f" ({failure.example})"
     return f"{failure.count:,} times {failure.reason}{example}"
 
 
@@ -310,15 +314,15 @@ class Bencher:
     def _why(self, outcome: LoadReport[Buckets]) -> str:
         """The commonest failures of a load, and what the server's log has of them.
 
-        Where none ended in the window, those of the lead-in say why: a server may hang since then.
+        Where none succeeded in the window, those before it may say why: a server hangs since then.
         """
-        text, failures = "", outcome.measured.failures
-        if not failures:
-            text, failures = "none ended within the window", outcome.warmup.failures
-        worst = sorted(failures, key=lambda one: -one.count)[:_MOST_REASONS]
-        if worst:
-            said = ", ".join(map(_told, worst))
-            text = f"{text}; before it {said}" if text else said
+        worst = _worst(outcome.measured.failures)
+        text = ", ".join(map(_told, worst)) or "none ended within the window"
+        reasons = {one.reason for one in worst}
+        others = [one for one in outcome.warmup.failures if one.reason not in reasons]
+        if others and not outcome.completed:
+            worst += _worst(others)
+            text += f"; before the window {', '.join(map(_told, _worst(others)))}"
         raised = last_traceback(self._log)
         if raised is not None:
             text += f"; it raised {raised}"

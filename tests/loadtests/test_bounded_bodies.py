@@ -72,6 +72,16 @@ class Problem:
     last = None
 
 
+def in_frames(error):
+    # The longest body that is kept with an error, by the frames of its traceback.
+    frame, longest = error and error.__traceback__, 0
+    while frame is not None:
+        values = frame.tb_frame.f_locals.values()
+        longest = max([longest, *(len(one) for one in values if isinstance(one, bytearray))])
+        frame = frame.tb_next
+    return longest
+
+
 environment = Environment()
 
 
@@ -89,7 +99,7 @@ class Fast(FastHttpUser):
 
 
 for client, kind in (("requests", Slow), ("fast", Fast)):
-    session = kind(environment).client
+    session, kept = kind(environment).client, 0
     session.trust_env = False
     for path in ("plain", *(f"packed/{one}" for one in PACKED), "said", "unsaid",
                  *(f"bomb/{one}" for one in BOMBS), "plain"):
@@ -97,6 +107,7 @@ for client, kind in (("requests", Slow), ("fast", Fast)):
         last, Problem.last = Problem.last, None
         said = None if last is None else [type(last).__name__, str(last)]
         found.setdefault(f"{client} {path}", []).append(said or bytes(answer.content) == TWICE)
+        kept = max(kept, in_frames(last))
         del answer, last
     with session.get("/unsaid", stream=True, catch_response=True) as answer:
         try:
@@ -105,6 +116,7 @@ for client, kind in (("requests", Slow), ("fast", Fast)):
             found[f"{client} streamed"] = [str(error)]
         answer.success()
     del answer
+    found[f"{client} kept"] = [kept]
     keep = [session.get("/plain").content for _ in range(3)]
     held = bounded_bodies._held.bytes
     del keep
@@ -142,6 +154,7 @@ def test_whole_bodies_are_bounded_in_both_clients() -> None:
             **{f"{client} {path}": [TOO_LARGE] for path in large},
             f"{client} streamed": [TOO_LARGE[1]],
             f"{client} held": [True, 0],
+            f"{client} kept": [0],
             f"{client} together": ["answers of more than 131,072 bytes at the same time"],
         }
         assert {name: one for name, one in told["found"].items() if name in expected} == expected

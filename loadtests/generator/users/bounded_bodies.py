@@ -64,6 +64,7 @@ def collected(pieces: Iterator[bytes]) -> bytes:
                 raise TooLarge(f"answers of more than {MOST_HELD_BYTES:,} bytes at the same time")
     except BaseException:
         _held.bytes -= len(body)
+        body.clear()  # whoever keeps the error keeps this frame
         raise
     return _Body(body)
 
