@@ -176,18 +176,27 @@ def counted(
 
 
 def besides(
-    counter: Counter, cases: Mapping[str, Case], counts: Iterable[Count], patience: Patience
+    counter: Counter,
+    cases: Mapping[str, Case],
+    counts: Iterable[Count],
+    patience: Patience,
+    idle: Idle | None = None,
 ) -> Besides:
-    """What the server did in these counts besides answering. To be asked last, so that equal
-    processes are asked the same until then. Raises HarnessError."""
-    dumps = [counter.dump(lambda: time.sleep(_IDLE_S)).read_text() for _ in range(2)]
-    # The lesser of two: work that is done once, such as closing a connection, is no such work.
-    idle = min(
-        (Idle(total(dump), calls(dump, _SET_A_TIMER)) for dump in dumps),
-        key=lambda one: one.instructions,
-    )
+    """What the server did in these counts besides answering; idle: where it is known from an equal
+    process. To be asked last, so that equal processes are asked the same until then.
+
+    Raises HarnessError.
+    """
+    idle = idle or _idle(counter)
     # Who works while it is idle writes its Date then.
     return Besides(None if idle.works else date_cost(counter, cases, counts, patience), idle)
+
+
+def _idle(counter: Counter) -> Idle:
+    """The lesser of two: what is done once, such as closing a connection, is no such work."""
+    dumps = [counter.dump(lambda: time.sleep(_IDLE_S)).read_text() for _ in range(2)]
+    found = [Idle(total(dump), calls(dump, _SET_A_TIMER)) for dump in dumps]
+    return min(found, key=lambda one: one.instructions)
 
 
 def date_cost(

@@ -194,7 +194,7 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
 
     with alike(sides) as moved:
         found = counted(wish.stacks, wish.counts, 0)
-        for repeat in range(wish.counts.repeats, wish.counts.repeats + instructions.AGAIN):
+        for repeat in range(wish.counts.repeats, instructions.FIRST + instructions.AGAIN):
             pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], sides, wish)
             doubtful = instructions.in_doubt(*pair)
             if not doubtful:

@@ -17,9 +17,11 @@ import click
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.observe.request_counts import REPEATS
 from loopbench.loadtests.regression import selftest
 from loopbench.loadtests.regression.check import IN_TURN, Wish, cells_of, measure
 from loopbench.loadtests.regression.folder import Folder, new_folder
+from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import (
@@ -184,7 +186,8 @@ def renew(wish: Wish, folder: Path, kept: Path) -> None:
     What else is in `kept` stays. Raises HarnessError where a layer was not measured. Layers that
     need two sides in the same minutes are no part of a baseline.
     """
-    wish = replace(wish, layers=tuple(one for one in wish.layers if one not in IN_TURN))
+    layers = tuple(one for one in wish.layers if one not in IN_TURN)
+    wish = replace(wish, layers=layers, counts=instructions.Plan(repeats=REPEATS))
     with writing_into(kept), writing_into(folder):
         with this_tree(Role.BASE, wish.stacks, name=BASELINE) as side:
             undone = _write(wish, (side,), folder)

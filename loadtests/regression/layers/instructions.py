@@ -32,14 +32,19 @@ from loopbench.results.schema import Row
 from loopbench.results.schema.regression import GROWTH, SPREADS, overlapping, spread, undecided
 from loopbench.servers.contract.http import Case
 
-AGAIN = 3
+FIRST = 2
+"""So many repeats are counted of every stack. Of 32 checks of one stack, a third repeat found a
+growth in doubt in the same 14 as two did, and no route that had grown in the end was `same` by two.
+A baseline has REPEATS."""
+
+AGAIN = 4
 """So many repeats more, at most, of a stack that has a route whose repeats leave a growth in
 doubt."""
 
 
 SMALL_GROWTH = 3 * GROWTH
 """A growth of less is called only when all repeats have been counted: what is met in one window and
-not in the next costs as much."""
+not in the next costs as much. One of this size is called by REPEATS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Plan:
     """What is counted: so many requests a count, in so many fresh processes."""
 
     requests: int = REQUESTS
-    repeats: int = REPEATS
+    repeats: int = FIRST
 
 
 def cases_of(side: Side) -> dict[str, Case]:
@@ -138,11 +143,13 @@ def _repeats(rows: Iterable[Row]) -> dict[tuple[str, str], list[float]]:
 
 
 def _doubtful(before: list[float], after: list[float]) -> bool:
+    if len(after) < FIRST:  # who asks for a single count wants no more
+        return False
     change = statistics.median(after) / statistics.median(before) - 1
     wider = max(spread(before), spread(after))
     if change >= max(GROWTH, SPREADS * wider):
-        few = len(after) < REPEATS + AGAIN
-        return overlapping(before, after) or (few and change < SMALL_GROWTH)
+        needed = FIRST + AGAIN if change < SMALL_GROWTH else REPEATS
+        return len(after) < needed or overlapping(before, after)
     return undecided(change, wider)
 
 
@@ -172,6 +179,7 @@ class _Repeat:
             ended = self._windows(counter, cases)
             if ended is None:
                 self._besides(counter, cases)
+                counter.cease()
         return ended
 
     def _windows(self, counter: Counter, cases: Mapping[str, Case]) -> str | None:
@@ -201,4 +209,5 @@ class _Repeat:
         if not mine or (met is not None and met.known):
             return
         asked = {name: case for name, case in cases.items() if name in mine}
-        self.costs[self.stack] = besides(counter, asked, mine.values(), self.patience)
+        idle = None if met is None else met.idle
+        self.costs[self.stack] = besides(counter, asked, mine.values(), self.patience, idle)

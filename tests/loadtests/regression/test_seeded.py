@@ -155,10 +155,11 @@ def test_stacks_with_a_route_in_doubt_are_counted_again() -> None:
     assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_010, 102_000, 100_004]))
     assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 100_100]))
     assert not instructions.in_doubt(base, rows("candidate", [105_000, 105_001, 105_002]))
+    assert not instructions.in_doubt(base[:2], rows("candidate", [100_000, 100_100]))
 
 
 def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
-    """And one of any size where counts of both sides overlap."""
+    """And one of any size where counts of both sides overlap; a large one is not called by two."""
 
     def doubted(base: Sequence[int], candidate: Sequence[int]) -> bool:
         return bool(instructions.in_doubt(rows(base), rows(candidate)))
@@ -169,6 +170,9 @@ def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
     assert doubted([0] * 3, [1_300] * 3)
     assert not doubted([0] * 6, [1_300] * 6)
     assert doubted([0] * 4, [9_000] * 3 + [0])
+    assert doubted([0] * 2, [9_000] * 2)
+    assert not doubted([0] * 3, [9_000] * 3)
+    assert not doubted([0], [9_000])
 
 
 def test_another_tree_is_asked_what_it_holds(tmp_path: Path) -> None:
