@@ -190,20 +190,31 @@ def _requests(server: ServerProcess) -> int:
 
 
 def given_back(server: ServerProcess, hard: bool) -> str:
-    """What becomes of the descriptors of connections that their clients end after an answer."""
+    """What becomes of the descriptors of connections that their clients end after an answer.
+
+    Not of how many there are: a server that keeps its connections may give those of earlier
+    requests back meanwhile.
+    """
     host = f"{server.host}:{server.port}"
-    before = _descriptors(server)
+    before = _sockets(server)
     with ExitStack() as cleanup:
         for _ in range(_CONNECTIONS):
             connection = cleanup.enter_context(raw_request.connect(server.host, server.port))
             raw_request.exchange(connection, _PLAIN, host)
             if hard:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+        opened = _sockets(server) - before
     deadline = time.monotonic() + _CLOSED_BOUND_S
-    while (kept := _descriptors(server) - before) > 0 and time.monotonic() < deadline:
+    while (kept := _sockets(server) & opened) and time.monotonic() < deadline:
         time.sleep(_LOOK_S)
-    return f"kept for {_CLOSED_BOUND_S:g} s" if kept > 0 else "given back"
+    return f"kept for {_CLOSED_BOUND_S:g} s" if kept else "given back"
 
 
-def _descriptors(server: ServerProcess) -> int:
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
+def _sockets(server: ServerProcess) -> frozenset[str]:
+    """Those that the server has open, by the numbers of their inodes (proc(5), fd)."""
+    folder = Path(f"/proc/{server.pid}/fd")
+    found = set()
+    for name in os.listdir(folder):
+        with suppress(FileNotFoundError):  # closed since
+            found.add(os.readlink(folder / name))
+    return frozenset(link for link in found if link.startswith("socket:"))

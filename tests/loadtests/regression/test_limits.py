@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import ExitStack
+
 import pytest
 
+from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.regression.layers import limits
 from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.settings import Settings
 
 
 @pytest.mark.parametrize("limit", [0, 1, 7, 63, 64])
@@ -31,3 +37,24 @@ def test_a_server_takes_what_its_documentation_says() -> None:
             "given back",
             "given back",
         ]
+
+
+def test_what_is_given_back_of_earlier_connections_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hypercorn keeps a connection that its client has ended until its time limit; those of before
+    may reach theirs while it is looked at."""
+    monkeypatch.setattr(limits, "_CLOSED_BOUND_S", 0.5)
+    with (
+        server_process("quart-hypercorn", settings=Settings(keep_alive_s=3600)) as server,
+        ExitStack() as earlier,
+    ):
+        for _ in range(2 * limits._CONNECTIONS):
+            connection = earlier.enter_context(raw_request.connect(server.host, server.port))
+            raw_request.exchange(connection, limits._PLAIN, f"{server.host}:{server.port}")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, limits.LINGER_NOT)
+        later = threading.Timer(0.2, earlier.close)
+        later.start()
+        found = limits.given_back(server, hard=False)
+        later.join()
+    assert found == "kept for 0.5 s"
