@@ -114,24 +114,37 @@ def lines(splits: Sequence[Split], counts: Sequence[Counted]) -> Iterator[str]:
     for kind, told in TOLD.items():
         timed = [split for split in splits if split.pair.kind == kind]
         if timed:
-            yield f"{told.title}: CPU time a request"
-            yield from _aligned((header(kind), *map(row, timed)))
+            yield from _timed(kind, timed)
             yield ""
         found = [one for one in counts if one.pair.kind == kind]
         if found:
             yield f"{told.title}: instructions a request"
             yield from _aligned((counted_header(kind), *map(counted_row, found)))
             yield ""
-    yield MEANING.replace("`", "")
+    yield from textwrap.wrap(MEANING.replace("`", ""), WIDTH)
     codes = dict.fromkeys(code for split in splits for code in split.codes)
     if codes:
         yield f"Warnings on either side: {', '.join(codes)}; `python -m results show` explains them"
 
 
+def _timed(kind: str, splits: Sequence[Split]) -> Iterator[str]:
+    """What is the same in every row, scenario and Rounds, stands in the title."""
+    names, rounds = {split.name for split in splits}, {split.n for split in splits}
+    title = f"{TOLD[kind].title}: CPU time a request"
+    title += f" in {splits[0].name}" if len(names) == 1 else ""
+    title += f", {splits[0].n} Rounds" if len(rounds) == 1 else ""
+    yield title
+    first = 1 if len(names) == 1 else 0
+    last = -1 if len(rounds) == 1 else None
+    rows = (header(kind), *map(row, splits))
+    yield from _aligned([cells[first:last] for cells in rows], _NAMES - first)
+
+
 _NAMES = 3
+WIDTH = 98
 
 
-def _aligned(rows: Iterable[Cells]) -> Iterator[str]:
+def _aligned(rows: Iterable[Cells], names: int = _NAMES) -> Iterator[str]:
     """The first row in lines, since titles are longer than what is below them."""
     header, *figures = rows
     columns = list(zip(*figures, strict=True))
@@ -145,7 +158,7 @@ def _aligned(rows: Iterable[Cells]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*every, strict=True)]
     for cells in every:
         padded = (
-            cell.ljust(width) if place < _NAMES else cell.rjust(width)
+            cell.ljust(width) if place < names else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
         yield f"  {'  '.join(padded)}".rstrip()

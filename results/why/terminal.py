@@ -139,12 +139,16 @@ def _witness(costs: Costs) -> Iterator[str]:
 def _phases(costs: Costs) -> Iterator[str]:
     found = {where: by_phase(tree) for where, tree in costs.trees.items()}
     used = [phase for phase in PHASES if any(phase in one for one in found.values())]
-    rows = [
-        (phase, *(f"{one.get(phase, 0.0):,.0f}" for one in found.values()))
-        for phase in dict.fromkeys([*used, UNKNOWN])
-    ]
     yield "Instructions of a request by phase; `unknown` is what the table of phases does not know"
-    yield from _table(("phase", *(f"{stack} {case}" for stack, case in found)), rows)
+    for stack in costs.stacks:
+        mine = {case: one for (name, case), one in found.items() if name == stack}
+        rows = [
+            (phase, *(f"{one.get(phase, 0.0):,.0f}" for one in mine.values()))
+            for phase in dict.fromkeys([*used, UNKNOWN])
+        ]
+        if mine:
+            yield ""
+            yield from _table((stack, *mine), rows)
 
 
 def _table(

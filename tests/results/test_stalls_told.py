@@ -56,10 +56,19 @@ def test_the_report_has_the_longest_and_the_sum_by_cause(folder: Path) -> None:
     assert [cells[-1] for cells in longest.rows] == ["60.0", "30.0", "20.0"]
     by_cause = table(report, "All stalls by cause")
     assert [tuple(cells) for cells in by_cause.rows] == [
-        ("a call waited: sleep, file, socket, name look-up or lock", "1", "60.0", "60.0"),
-        ("of-tomorrow", "1", "30.0", "30.0"),
-        ("Python code on the loop computed", "1", "20.0", "20.0"),
+        ("a call waited: sleep, file, socket, name look-up or lock", "seen", "1", "60.0", "60.0"),
+        ("of-tomorrow", "seen", "1", "30.0", "30.0"),
+        ("Python code on the loop computed", "seen", "1", "20.0", "20.0"),
     ]
+
+
+def test_the_sum_by_cause_says_what_is_known_of_most(folder: Path) -> None:
+    """Without the figures of a single stall, and of how many it is known."""
+    details = ("computed for 7.9 of 8 ms; late", "computed for 9 of 9.1 ms; late", "never seen")
+    rows = [{**row("01.aiohttp.async-32", 8.0, "unknown"), "detail": text} for text in details]
+    folders.put(folder, schema.STALLS, rows)
+    (told,) = table(made(folder), "All stalls by cause").rows
+    assert told[1:] == ("computed for … of … ms; late (2 of 3)", "3", "24.0", "8.00")
 
 
 def test_a_folder_from_before_has_no_stalls(folder: Path) -> None:

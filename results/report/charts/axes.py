@@ -54,6 +54,11 @@ class Scale:
         )
         return min(1.0, max(0.0, low)), min(1.0, max(0.0, high))
 
+    def beyond(self, interval: Interval) -> tuple[bool, bool]:
+        """Whether the interval goes on below and above the picture."""
+        low = self.share(interval.low) if self.shows(interval.low) else -1.0
+        return low < 0.0, self.shows(interval.high) and self.share(interval.high) > 1.0
+
     def ticks(self) -> list[tuple[float, str]]:
         """Shares with their labels."""
         if not self.logarithmic:

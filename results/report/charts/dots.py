@@ -152,6 +152,9 @@ def _dot(scale: Scale, dot: Dot, top: float, y: float, told: str, words: str = "
     if dot.interval is not None:
         low, high = (along(share) for share in scale.ends(dot.interval))
         drawn += path(f"M{number(low)} {number(y)}H{number(high)}", "interval")
+        below, above = scale.beyond(dot.interval)
+        drawn += path(f"M{number(low + 4)} {number(y - 4)}l-4 4 4 4", "reach") if below else ""
+        drawn += path(f"M{number(high - 4)} {number(y - 4)}l4 4-4 4", "reach") if above else ""
     rounds = [along(scale.share(value)) for value in dot.rounds if scale.shows(value)]
     if len(rounds) > MOST_ROUNDS:
         drawn += path(f"M{number(min(rounds))} {number(y)}H{number(max(rounds))}", "reach")

@@ -53,10 +53,10 @@ def parts(material: Material) -> Iterator[Part]:
     yield Plot(
         f"Every stack against {reference}{more}",
         f"A mark is a stack's figure over that of {reference} in the same Round, a bar the 95 % "
-        "interval of this ratio; the axes are logarithmic, and the upright line at 1 is "
-        f"{reference} itself. Left of it is fewer, less or faster; right of it more or slower. "
-        "Where a Warning forbids comparing there is no mark."
-        f"{_undecided(found)}",
+        "interval of this ratio, with an arrow where it goes on beyond the picture; the axes are "
+        f"logarithmic, and the upright line at 1 is {reference} itself. Left of it is fewer, "
+        "less or faster; right of it more or slower. Where a Warning forbids comparing there is "
+        f"no mark.{_undecided(found)}",
         tuple(_panel(material, kind, rows) for kind, rows in found.items()),
         material.keys(stacks),
         table(

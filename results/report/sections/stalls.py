@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from loopbench.results.report.blocks import Part, Text, table, words
 from loopbench.results.report.data import Material
@@ -45,14 +47,26 @@ def parts(material: Material) -> Iterator[Part]:
     )
     yield table(
         "All stalls by cause",
-        ("cause", "stalls", "ms in all", "longest ms"),
+        ("cause", "told most often by", "stalls", "ms in all", "longest ms"),
         (
             (
                 stalls.words(cause),
+                _usual(some),
                 f"{len(some):,}",
                 formatting.digits(sum(one.ms for one in some)),
                 formatting.digits(max(one.ms for one in some)),
             )
             for cause, some in stalls.by_cause(found).items()
         ),
+        names=2,
     )
+
+
+_NUMBER = re.compile(r"\d[\d.,]*")
+
+
+def _usual(found: Sequence[stalls.Held]) -> str:
+    """The detail that most of them have, without its figures, and how many have it."""
+    details = Counter(_NUMBER.sub("…", str(one.row["detail"])) for one in found)
+    detail, count = details.most_common(1)[0]
+    return detail if count == len(found) else f"{detail} ({count:,} of {len(found):,})"
