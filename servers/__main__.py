@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import click
@@ -23,6 +23,7 @@ from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.parts import OwnApp
 from loopbench.servers.probe import probe
 from loopbench.servers.probe.probe import Probe
+from loopbench.servers.probe.stalls.printing import StallPrinter
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack
 from loopbench.servers.store_urls import (
@@ -235,9 +236,13 @@ def _wanted(stack: str | None, target: str | None, on: str | None) -> Stack:
     return row
 
 
-def _watching() -> AbstractContextManager[Probe]:
+@contextmanager
+def _watching() -> Iterator[Probe]:
     """A Probe that prints each stall, in the thread that has looked at it."""
-    return probe.watching(on_stall=lambda stall: click.echo(stall.line))
+    printer = StallPrinter(click.echo)
+    with probe.watching(on_stall=printer) as watching:
+        yield watching
+    printer.flush()
 
 
 def _print_url(server: Server) -> None:

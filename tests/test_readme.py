@@ -53,15 +53,17 @@ def test_make_knows_the_target(command: str) -> None:
     subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
-PYTHON_COMMANDS = [command for command in COMMANDS if "python -m" in command]
+PYTHON_COMMANDS = [
+    command for command in COMMANDS if "python -m" in command or command.startswith("loopbench ")
+]
 IMPORTED = {"loadtests": ["loopbench.loadtests.cli"]}
 """What a program imports late, though all of its commands need it."""
 
 
 @pytest.fixture(scope="module")
 def programs() -> Iterator[dict[str, Program]]:
-    """By what follows `python -m`."""
-    modules = {shlex.split(command)[2] for command in PYTHON_COMMANDS}
+    """By what follows `python -m`, or the one command that is installed."""
+    modules = {_module(command)[0] for command in PYTHON_COMMANDS}
     with ExitStack() as cleanup:
         yield {
             module: cleanup.enter_context(program(module, *IMPORTED.get(module, ())))
@@ -69,10 +71,16 @@ def programs() -> Iterator[dict[str, Program]]:
         }
 
 
+def _module(command: str) -> tuple[str, list[str]]:
+    """The module that a command runs, and the words after it."""
+    words = shlex.split(command)
+    return (words[0], words[1:]) if words[0] == "loopbench" else (words[2], words[3:])
+
+
 @pytest.mark.parametrize("command", PYTHON_COMMANDS)
 def test_the_program_knows_the_command(command: str, programs: dict[str, Program]) -> None:
     """The module takes these words."""
-    _, _, module, *words = shlex.split(command)
+    module, words = _module(command)
     if (module, *words) not in RUN_WHOLE:
         words.append("--help")
     done = programs[module].run(*words)

@@ -11,8 +11,9 @@ import pytest
 
 from loopbench.results.schema import CAUSE_WORDS, Cause
 from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
+from loopbench.servers.probe.stalls.printing import StallPrinter
 from loopbench.servers.probe.stalls.stack import Stack, read_stack
-from loopbench.servers.probe.stalls.stall import Frame
+from loopbench.servers.probe.stalls.stall import Frame, Stall
 from loopbench.servers.probe.stalls.thread_times import RUNNING, Position
 from loopbench.servers.probe.stalls.watcher import task_name
 
@@ -151,3 +152,28 @@ def test_a_task_that_is_done_before_it_is_looked_at_has_its_name() -> None:
         return task_name(task)
 
     assert asyncio.run(named()) == ("begun" if eager else "begun nothing")
+
+
+def test_stalls_of_other_programs_are_counted_at_a_terminal() -> None:
+    """Those without a CPU in which no code was seen have one line before the next, and at the
+    end; of any other each has its own."""
+    frame = Frame("shop.py", 7, "sell")
+    placeless = Stall(0, 12 * MS, Cause.NO_CPU, "ready", None, None, None, None, ())
+    printed: list[str] = []
+    printer = StallPrinter(printed.append)
+    for stall in (
+        placeless,
+        replace(placeless, duration_ns=8 * MS),
+        replace(placeless, frame=frame, route="/sell"),
+        replace(placeless, cause=Cause.UNKNOWN, detail="seen late"),
+        placeless,
+    ):
+        printer(stall)
+    printer.flush()
+    printer.flush()
+    assert printed == [
+        "2 stalls of 20.0 ms in all, in which no code was seen: no-cpu, other programs run",
+        "12.0 ms at shop.py:7 sell in /sell: no-cpu, ready",
+        "12.0 ms: unknown, seen late",
+        "1 stall of 12.0 ms in all, in which no code was seen: no-cpu, other programs run",
+    ]
