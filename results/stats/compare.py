@@ -181,10 +181,11 @@ def _no_interval(one: Summary, other: Summary, interval: Interval | None) -> str
 
 
 _IGNORED = re.compile(
-    r"^(schema_version|command|seed|left_out)\b"
+    r"^(schema_version|command|seed|left_out|parity\.differences)\b"
     r"|\b(pids?|ports?|url|hostname|started_at|uptime\w*|load_average|\w*available\w*)$"
 )
-"""Keys of environment.json that differ from occasion to occasion, or change no figure."""
+"""Keys of environment.json that differ from occasion to occasion, change no figure, or follow from
+others: the differences between stacks, from the settings of each."""
 
 _PLANNED = ("duration_s", "warmup_s", "probe", "processes", "manager")
 """Of plan.json: what changes the figures."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 from loopbench.results.folder import folder as folders
-from loopbench.results.schema import BEHAVIOUR, OBSERVATIONS, Row
-from loopbench.results.stats.compare import Difference
+from loopbench.results.schema import BEHAVIOUR, ENVIRONMENT_FILE, OBSERVATIONS, Row
+from loopbench.results.stats.compare import Difference, differences
 from loopbench.results.stats.compare_facts import otherwise
 from tests.conftest import ROOT
 from tests.results import report_folder
@@ -66,6 +67,24 @@ def test_facts_that_changed_are_told_before_and_after(tmp_path: Path) -> None:
         Difference("order.hooks, aiohttp", "in, out", "out, in"),
     )
     assert otherwise(folders.load(one), folders.load(one)) == ()
+
+
+def test_stacks_that_only_one_run_has_are_no_difference_of_the_occasions(tmp_path: Path) -> None:
+    """Nor is what they have otherwise than the others; a setting of a stack of both is one."""
+    runs = []
+    for name, backlog, stacks in (
+        ("one", 2048, ("aiohttp", "asyncio")),
+        ("other", 9, ("aiohttp",)),
+    ):
+        path = report_folder.write(tmp_path / name)
+        file = path / ENVIRONMENT_FILE
+        environment = json.loads(file.read_text())
+        environment["stacks"] = {stack: environment["stacks"][stack] for stack in stacks}
+        environment["stacks"]["aiohttp"]["in_force"]["backlog"] = backlog
+        environment["parity"] = {"reference": "aiohttp", "differences": [{"stack": stacks[-1]}]}
+        file.write_text(json.dumps(environment))
+        runs.append(folders.load(path))
+    assert differences(*runs) == (Difference("stacks.aiohttp.in_force.backlog", "2048", "9"),)
 
 
 def test_the_comparison_prints_them(tmp_path: Path) -> None:
