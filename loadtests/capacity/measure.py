@@ -14,7 +14,7 @@ from loopbench.loadtests.bench import environment, verify
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.capacity.objective import Objective
 from loopbench.loadtests.capacity.search import Search
-from loopbench.loadtests.capacity.trial import closed_rate, offer
+from loopbench.loadtests.capacity.trial import PROBE_USERS, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
@@ -85,7 +85,7 @@ def run(plan: Capacity, say: Callable[[str], None]) -> Outcome:
         for name, stack in plan.stacks.items():
             try:
                 server = cleanup.enter_context(_started(stack, plan, cpus, log))
-                contenders.append(_ready(name, server, plan, generator))
+                contenders.append(_ready(name, server, plan, generator, say))
                 described["stacks"][name] = to_json(server.facts)
             except (ServerError, _Unfit, GeneratorDied) as error:
                 left_out[name] = str(error)
@@ -115,15 +115,24 @@ def _started(
     )
 
 
-def _ready(name: str, server: Served, plan: Capacity, generator: Generator) -> _Contender:
+def _ready(
+    name: str, server: Served, plan: Capacity, generator: Generator, say: Callable[[str], None]
+) -> _Contender:
     wrong = verify.problems(server.host, server.port, [plan.case])
     if wrong:
         raise _Unfit(wrong[0])
-    rate = closed_rate(server, plan.case, generator, plan.seed)
-    if not rate:
-        raise _Unfit("no correct answer to a closed loop of 32 users")
+    closed = closed_rate(server, plan.case, generator, plan.seed)
+    if not closed.rate_rps:
+        raise _Unfit(f"no correct answer to a closed loop of {PROBE_USERS} users")
+    if closed.limited:
+        say(
+            f"{name}: the load generator was full at {closed.rate_rps:,.0f} requests/s of a closed "
+            "loop; higher rates cannot be offered, and a limit near or above them not be found"
+        )
     share = plan.objective.share
-    return _Contender(name, server, Search(share, BEGIN_AT * rate, f"{plan.seed}/{name}"))
+    return _Contender(
+        name, server, Search(share, BEGIN_AT * closed.rate_rps, f"{plan.seed}/{name}")
+    )
 
 
 def _search(
@@ -154,7 +163,7 @@ def _trial(
 ) -> None:
     rate = one.search.next_rps()
     if rate is None:
-        one.ended = "no rate is left that could be offered"
+        one.ended = _no_rate(one.search)
         return
     began_s = time.monotonic()
     seed = random.Random(f"{plan.seed}/{turn}/{one.name}").randrange(2**31)
@@ -173,6 +182,12 @@ def _trial(
         one.search.add(tried.trial)
     one.used_s += time.monotonic() - began_s
     one.ended = _enough(one, plan)
+
+
+def _no_rate(search: Search) -> str:
+    if search.limited_rps is None:
+        return "no rate is left that could be offered"
+    return f"the load generator could not offer {search.limited_rps:,.0f} requests/s or more"
 
 
 def _enough(one: _Contender, plan: Capacity) -> str:

@@ -45,6 +45,8 @@ class Search:
     _places: list[float] = field(default_factory=list)
     _turn: int = 0
     _held_up: int = 0
+    _known_of: int = 0
+    _known: Crossing | None = None
 
     def next_rps(self) -> float | None:
         """The next rate to offer; None where there is nothing left to find out."""
@@ -76,7 +78,10 @@ class Search:
 
     def limit(self) -> Crossing | None:
         """What is known of it so far."""
-        return crossing(self.trials, self.share)
+        if self._known_of < len(self.trials):
+            self._known_of = len(self.trials)
+            self._known = crossing(self.trials, self.share)
+        return self._known
 
     def add(self, trial: Trial) -> None:
         """What came of a rate."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
 
 from loopbench.loadtests.capacity.objective import Objective
 from loopbench.loadtests.distributed.generator_process import Generator
@@ -14,8 +18,8 @@ from loopbench.loadtests.scenarios.models import Closed, Load, Open
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.stats.rate_limit import Trial
+from loopbench.results.stats.single_queue import Window, service_span
 from loopbench.servers.contract.http import Case
-from loopbench.servers.managers.managed import Served
 
 CONNECTIONS = 100
 """The most requests under way at once; an arrival that finds none free waits, and is charged."""
@@ -34,6 +38,22 @@ PROBE_USERS, PROBE_S = 32, 0.4
 _NAME = "main"
 
 
+class Target(Protocol):
+    """A live server that can be asked."""
+
+    @property
+    def host(self) -> str:
+        """Its address."""
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """What came of a trial. cells: of its row in trials.csv. limited: the generator was in the
@@ -44,15 +64,29 @@ class Tried:
     limited: bool
 
 
-def closed_rate(server: Served, case: Case, generator: Generator, seed: int) -> float:
-    """Right answers a second to users that wait for their answers: near the most there is."""
+@dataclass(frozen=True, slots=True)
+class ClosedRate:
+    """Right answers a second to users that wait for their answers: near the most there is.
+
+    limited: the generator had no CPU left for more, so that it may be less than the server can.
+    """
+
+    rate_rps: float
+    limited: bool
+
+
+def closed_rate(server: Target, case: Case, generator: Generator, seed: int) -> ClosedRate:
+    """What a closed loop of PROBE_USERS users reaches."""
     load = Load(_NAME, case, Closed(PROBE_USERS))
     report = _loaded(server, load, generator, LEAD_IN_S, PROBE_S, seed)
-    return report.loads[_NAME].completed / report.measured_s
+    return ClosedRate(
+        report.loads[_NAME].completed / report.measured_s,
+        report.cpu_s / report.measured_s >= GENERATOR_CPU_LIMIT,
+    )
 
 
 def offer(
-    server: Served,
+    server: Target,
     case: Case,
     rate_rps: float,
     objective: Objective,
@@ -70,7 +104,7 @@ def offer(
 
 
 def _loaded(
-    server: Served, load: Load, generator: Generator, lead_in_s: float, window_s: float, seed: int
+    server: Target, load: Load, generator: Generator, lead_in_s: float, window_s: float, seed: int
 ) -> Report:
     spec = SessionSpec(
         host=server.host,
@@ -90,14 +124,13 @@ def _loaded(
     )
 
 
-def arrivals(rate_rps: float, lead_in_s: float, window_s: float, seed: int) -> int:
-    """How many were due in the window: drawn again, as the generator drew them."""
-    open_ns = int(lead_in_s * 1e9)
-    schedule = Arrivals(rate_rps, open_ns + int(window_s * 1e9), f"{seed}/{_NAME}")
-    count = 0
+def arrivals(rate_rps: float, lead_in_s: float, window_s: float, seed: int) -> list[float]:
+    """When they were due, in seconds of the load: drawn again, as the generator drew them."""
+    schedule = Arrivals(rate_rps, int(lead_in_s * 1e9) + int(window_s * 1e9), f"{seed}/{_NAME}")
+    found = []
     while (due := schedule.take()) is not None:
-        count += due >= open_ns
-    return count
+        found.append(due / 1e9)
+    return found
 
 
 def _tried(
@@ -113,11 +146,15 @@ def _tried(
     lags = from_pairs(report.generator_lag)
     limit_us = objective.limit_ms * 1e3
     held = sum(count for highest_us, count in times.pairs() if highest_us <= limit_us)
-    offered = arrivals(rate_rps, lead_in_s, window_s, seed)
+    due = np.array(arrivals(rate_rps, lead_in_s, window_s, seed))
+    offered = int((due >= lead_in_s).sum())
+    slow = max(0, offered - held)
+    window = Window(objective.limit_ms / 1e3, lead_in_s, window_s)
+    least_s, most_s = service_span(due, window, slow)
     cpu = report.cpu_s / report.measured_s
     lag_ms = lags.percentile_us(99.0) / 1e3 if lags.count else None
     limited = cpu >= GENERATOR_CPU_LIMIT or (lag_ms or 0.0) >= GENERATOR_LAG_LIMIT_MS
-    trial = Trial(rate_rps, offered, max(0, offered - held))
+    trial = Trial(rate_rps, offered, slow, least_s, most_s, window)
     seconds = {
         f"response_time_p{percent}_ms": times.percentile_us(percent) / 1e3 if times.count else None
         for percent in (50, 99)
@@ -131,8 +168,10 @@ def _tried(
             "lead_in_s": lead_in_s,
             "seconds": window_s,
             "offered": offered,
-            "slow": trial.slow,
+            "slow": slow,
             "failures": load.measured.failed,
+            "service_least_us": least_s * 1e6 if slow else None,
+            "service_most_us": most_s * 1e6 if math.isfinite(most_s) else None,
             **seconds,
             "generator_cpu_utilisation": cpu,
             "generator_lag_p99_ms": lag_ms,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from loopbench.command_line import expect_address_space
 from loopbench.results.commands.run import RUN, chosen, load, note, summaries_of
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder import tables
@@ -68,6 +69,7 @@ def capacity(
 
 def _limits(path: Path, rps: float | None, *, as_json: bool) -> None:
     """What a search for limits found."""
+    expect_address_space()
     from loopbench.results.stats import limits
     from loopbench.results.terminal import documents
     from loopbench.results.terminal import limits as limits_text

@@ -23,7 +23,7 @@ TRIALS = Table(
             "the objective: share of the requests that may take longer, 0.01 for p99",
             required=True,
         ),
-        number("lead_in_s", "s", "arrivals before the counted window"),
+        number("lead_in_s", "s", "arrivals before the counted window", required=True),
         number("seconds", "s", "length of the counted window", required=True),
         count("offered", "arrivals that were due in the window", required=True),
         count(
@@ -33,6 +33,13 @@ TRIALS = Table(
             required=True,
         ),
         count("failures", "of these, those that failed"),
+        number(
+            "service_least_us",
+            "us",
+            "the shortest time a request with which one thread, serving the same arrivals in "
+            "their order, would have had as many slow; blank where none was",
+        ),
+        number("service_most_us", "us", "the longest such time; blank where all were slow"),
         number("response_time_p50_ms", "ms", "of the right answers, from the intended start"),
         number("response_time_p99_ms", "ms", "likewise"),
         number("generator_cpu_utilisation", "1", "CPU time of the generator over wall time"),

@@ -12,6 +12,7 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, rows
 from loopbench.results.schema import TRIALS, Row
 from loopbench.results.stats.rate_limit import CLIFF_SLOPE, Crossing, Trial, crossing
+from loopbench.results.stats.single_queue import Window
 
 BESIDE = 3
 """So many trials on either side of the limit tell what the response times are there."""
@@ -34,7 +35,8 @@ class Limit:
     """One stack. crossing: None where the trials are all on one side; reason: then why.
 
     held_rps, not_held_rps: the highest rate of a trial that held, the lowest of one that did not.
-    below, above: the trials beside the limit.
+    below, above: the trials beside the limit. limited_rps: the rates of trials in which the
+    generator was in the way, which count for nothing.
     """
 
     stack: str
@@ -44,6 +46,7 @@ class Limit:
     trials: int
     below: Side | None
     above: Side | None
+    limited_rps: tuple[float, ...]
     reason: str
 
     @property
@@ -89,26 +92,32 @@ def of_folder(path: Path, problems: list[Problem]) -> Limits:
 
 def _number(row: Row, column: str) -> float:
     value = row[column]
-    assert isinstance(value, int | float)  # the schema requires it
+    if not isinstance(value, int | float):
+        raise ResultsError(f"{TRIALS.filename}: a trial has no {column}: measure the limits again")
     return float(value)
+
+
+def _trial(row: Row) -> Trial:
+    offered, slow = int(_number(row, "offered")), int(_number(row, "slow"))
+    return Trial(
+        _number(row, "arrival_rate_rps"),
+        offered,
+        slow,
+        _number(row, "service_least_us") * 1e-6 if slow else 0.0,
+        _number(row, "service_most_us") * 1e-6 if slow < offered else math.inf,
+        Window(_number(row, "limit_ms") / 1e3, _number(row, "lead_in_s"), _number(row, "seconds")),
+    )
 
 
 def _limit(stack: str, every: Sequence[Row], share: float) -> Limit:
     usable = [row for row in every if not row["generator_limited"]]
-    trials = [
-        Trial(
-            _number(row, "arrival_rate_rps"),
-            int(_number(row, "offered")),
-            int(_number(row, "slow")),
-        )
-        for row in usable
-    ]
+    trials = [_trial(row) for row in usable]
     held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
     not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
+    limited = [_number(row, "arrival_rate_rps") for row in every if row["generator_limited"]]
     found = crossing(trials, share)
     reason = ""
     if found is None:
-        limited = len(usable) < len(every)
         reason = NOWHERE if not_held and not held else GENERATOR if limited else TOO_FEW
     return Limit(
         stack,
@@ -118,6 +127,7 @@ def _limit(stack: str, every: Sequence[Row], share: float) -> Limit:
         len(every),
         None if found is None else _side(usable, found.rate_rps, below=True),
         None if found is None else _side(usable, found.rate_rps, below=False),
+        tuple(sorted(limited)),
         reason,
     )
 

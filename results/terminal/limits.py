@@ -53,6 +53,13 @@ def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
             f"{formatting.digits(one.below.rate_rps)}/s, {formatting.digits(one.above.p99_ms)} ms "
             f"at {formatting.digits(one.above.rate_rps)}/s"
         )
+    if one.limited_rps:
+        lowest, highest = (formatting.digits(one.limited_rps[end]) for end in (0, -1))
+        rates = f"{lowest}/s" if lowest == highest else f"{lowest} to {highest}/s"
+        yield (
+            f"{len(one.limited_rps)} of the trials count for nothing: the load generator could not "
+            f"offer {rates} as it should"
+        )
     if wanted_rps is not None and (count := one.processes(wanted_rps)) is not None:
         plural = "" if count == 1 else "es"
         yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from click import UsageError
 
 from loopbench.loadtests.capacity.objective import Objective, ObjectiveType
-from loopbench.loadtests.capacity.trial import arrivals, offer
+from loopbench.loadtests.capacity.trial import arrivals, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import generator_process
+from loopbench.loadtests.selfcheck import capacity
 from loopbench.results.schema import TRIALS, read_table
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
@@ -46,11 +48,27 @@ def test_every_arrival_is_held_to_the_objective() -> None:
     ):
         short = offer(server, case, 400.0, Objective(99.0, 10.0), generator, 7)
         long = offer(server, case, 400.0, Objective(99.0, 1000.0), generator, 7)
-    assert short.trial.offered == arrivals(400.0, 0.2, 1.0, 7)
+    assert short.trial.offered == sum(due >= 0.2 for due in arrivals(400.0, 0.2, 1.0, 7))
     assert short.trial.slow == short.trial.offered
     assert short.cells["failures"] == long.cells["failures"] == 0
-    assert long.trial.offered == arrivals(400.0, 1.0, 5.0, 7)
+    assert long.trial.offered == sum(due >= 1.0 for due in arrivals(400.0, 1.0, 5.0, 7))
     assert long.trial.slow == 0
+    # As one thread: more than 10 ms each, and less than would make any of them wait for a second.
+    assert 0 < short.trial.least_s <= 0.0101 and math.isinf(short.trial.most_s)
+    assert long.trial.least_s == 0 and long.trial.most_s < 1.0
+
+
+def test_a_server_that_holds_its_thread_is_known_by_its_trials() -> None:
+    """For exactly 2 ms a request: a closed loop has 500 a second and no more, and an open one that
+    asks for more is slow throughout."""
+    with capacity.exact_server(2e-3) as server, generator_process() as generator:
+        closed = closed_rate(server, capacity.EXACT, generator, 1)
+        tried = offer(server, capacity.EXACT, 1000.0, Objective(99.0, 20.0), generator, 3)
+        assert server.alive
+    assert not server.alive
+    assert 0 < closed.rate_rps <= 501
+    assert tried.cells["failures"] == 0
+    assert tried.trial.slow > 0.9 * tried.trial.offered
 
 
 def test_a_search_leaves_a_row_a_trial_and_says_what_it_found(tmp_path: Path) -> None:

@@ -114,9 +114,12 @@ def _trial(rate_rps: float, slow: int) -> Row:
         "arrival_rate_rps": rate_rps,
         "limit_ms": 20.0,
         "allowed_share": 0.01,
+        "lead_in_s": 0.2,
         "seconds": 1.0,
         "offered": 500,
         "slow": slow,
+        "service_least_us": 1000.0 if slow else None,
+        "service_most_us": 1100.0,
         "generator_limited": False,
     }
 

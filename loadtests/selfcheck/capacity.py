@@ -1,0 +1,177 @@
+"""Is the limit of a server found, and does its interval hold it? Of servers whose limit is known.
+
+Two kinds of them. Simulated ones have many sittings, for the share of intervals that hold the
+truth. A real one, over real sockets, holds its only thread for exactly 2 ms a request, so that 500
+requests a second fill it, and its limit for an objective follows from arithmetic. So does that of
+aiohttp with a handler that blocks the loop for 2 ms, where the time that a request takes beside
+these 2 ms is known from a closed loop.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from loopbench.loadtests.capacity.measure import BEGIN_AT
+from loopbench.loadtests.capacity.objective import Objective
+from loopbench.loadtests.capacity.search import Search
+from loopbench.loadtests.capacity.trial import Target, closed_rate, offer
+from loopbench.loadtests.distributed.generator_process import Generator, generator_process
+from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
+from loopbench.loadtests.selfcheck.seeds import one_thread
+from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Queue, true_limit
+from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.results.stats.rate_limit import Crossing
+from loopbench.servers.contract.http import JSON, TEXT, Case, Expected, dumps, get
+from loopbench.servers.lifecycle.process import server_process
+from loopbench.servers.settings import Settings
+from loopbench.servers.supervision import own_modules
+
+SITTINGS, TRIALS = 100, 48
+"""So many trials fit into the minute that a stack has by default."""
+
+PRECISION = 0.04
+SIMULATED = ((2e-3, 0.0), (2e-3, 0.05), (2e-3, 0.1), (2e-4, 0.02), (2e-4, 0.1))
+"""Service in seconds, and its deviation from trial to trial."""
+
+LEAST_HELD = 0.93
+HOLD_S = 2e-3
+BUDGET_S = 60.0
+FURTHEST = 0.03
+CLOSED_LOOPS = 15
+_SEED = 11
+_ENDED_BOUND_S = 5.0
+_MODULE = "loadtests.selfcheck.seeds.one_thread"
+
+EXACT = Case("held-2", get("/"), Expected(200, TEXT, one_thread.BODY))
+BLOCKING = Case(
+    "sleep-blocking-2", get("/sleep/blocking?ms=2"), Expected(200, JSON, dumps({"ms": 2}))
+)
+OBJECTIVE = Objective((1 - SHARE) * 100, WINDOW.limit_s * 1e3)
+
+
+def check(say: Callable[[str], None]) -> list[Verdict]:
+    """Simulated servers first, a minute or two; then a minute of each real one."""
+    verdicts = [simulated(service_s, noise) for service_s, noise in SIMULATED]
+    cpus = plan_cpus(allowed_cpus())
+    with generator_process(cpus=cpus.generator) as generator:
+        with exact_server(HOLD_S, cpus.server) as server:
+            verdicts.append(
+                _near("one thread, exactly 2 ms", server, EXACT, generator, HOLD_S, say)
+            )
+        with server_process("aiohttp", settings=Settings(probe=False), cpus=cpus.server) as server:
+            held_s = _service_s(server, BLOCKING, generator)
+            say(f"aiohttp, {BLOCKING.name}: {held_s * 1e3:.3f} ms a request in closed loops")
+            verdicts.append(_near("aiohttp", server, BLOCKING, generator, held_s, say))
+    return verdicts
+
+
+def simulated(service_s: float, noise: float, sittings: int = SITTINGS) -> Verdict:
+    """How many of the intervals hold the limit; each sitting ends as one of `capacity` does."""
+    queue, true = Queue(service_s, noise, _SEED), true_limit(service_s, noise)
+    found = [queue.sitting(number, TRIALS, PRECISION).limit() for number in range(sittings)]
+    known = [one for one in found if one is not None and one.interval is not None]
+    held = sum(true in one.interval for one in known if one.interval is not None)
+    widths = [one.half_width for one in known if one.half_width is not None]
+    enough = sum(width <= PRECISION for width in widths)
+    return Verdict(
+        f"simulated, {service_s * 1e3:g} ms ±{noise:.0%}: the interval holds the limit of "
+        f"{true:,.0f}/s in {LEAST_HELD:.0%} of sittings",
+        f"in {held} of {sittings}; half of it is {statistics.median(widths):.1%} in the middle, "
+        f"at most {PRECISION:.0%} in {enough}",
+        held >= LEAST_HELD * sittings,
+    )
+
+
+def search(
+    server: Target, case: Case, generator: Generator, budget_s: float = BUDGET_S
+) -> Crossing | None:
+    """The limit from the trials of so long, as `capacity` would search for it alone."""
+    begin = BEGIN_AT * closed_rate(server, case, generator, _SEED).rate_rps
+    found = Search(OBJECTIVE.share, begin, str(_SEED))
+    ends_s = time.monotonic() + budget_s
+    number = 0
+    while time.monotonic() < ends_s and (rate := found.next_rps()) is not None:
+        number += 1
+        tried = offer(server, case, rate, OBJECTIVE, generator, number)
+        if tried.limited:
+            found.not_offered(rate)
+        else:
+            found.add(tried.trial)
+    return found.limit()
+
+
+def _service_s(server: Target, case: Case, generator: Generator) -> float:
+    """What a request takes of a thread that never waits."""
+    rates = [closed_rate(server, case, generator, seed).rate_rps for seed in range(CLOSED_LOOPS)]
+    return 1 / statistics.median(rates)
+
+
+def _near(
+    name: str,
+    server: Target,
+    case: Case,
+    generator: Generator,
+    service_s: float,
+    say: Callable[[str], None],
+) -> Verdict:
+    true = true_limit(service_s, 0.0)
+    found = search(server, case, generator)
+    demand = f"{name}: its limit within {FURTHEST:.0%} of {true:,.1f}/s, by arithmetic"
+    if found is None or found.interval is None:
+        return Verdict(demand, "no limit was found", met=False)
+    say(
+        f"{name}: {found.service_s * 1e3:.3f} ms a request, {found.deviation:.1%} from trial to "
+        f"trial, {found.trials} trials"
+    )
+    off = found.rate_rps / true - 1
+    seen = (
+        f"{found.rate_rps:,.1f}/s [{found.interval.low:,.1f} to {found.interval.high:,.1f}], "
+        f"{off:+.1%}"
+    )
+    return Verdict(demand, seen, abs(off) <= FURTHEST)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactServer:
+    """A live server of seeds/one_thread.py."""
+
+    host: str
+    port: int
+    child: subprocess.Popen[bytes]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.child.poll() is None
+
+
+@contextmanager
+def exact_server(hold_s: float, cpus: frozenset[int] | None = None) -> Iterator[ExactServer]:
+    """Start one in a process of its own, and end it."""
+    child = subprocess.Popen(
+        own_modules.command(_MODULE, f"{hold_s * 1e6:g}", *map(str, cpus or ())),
+        env=own_modules.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=sys.stderr,
+    )
+    with child:
+        assert child.stdin is not None and child.stdout is not None
+        try:
+            port = child.stdout.readline()
+            if not port:
+                raise HarnessError("the server of this check did not start")
+            yield ExactServer("127.0.0.1", int(port), child)
+        finally:
+            child.stdin.close()
+            try:
+                child.wait(_ENDED_BOUND_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
