@@ -197,7 +197,7 @@ def _enough(one: _Contender, plan: Capacity) -> str:
     found = one.search.limit()
     width = None if found is None else found.half_width
     known = "not found" if width is None else f"known to ±{width:.1%}"
-    if width is not None and width <= plan.precision:
+    if one.search.known_to(plan.precision):
         return f"{known} after {len(one.search.trials)} trials"
     if one.used_s >= plan.budget_s:
         return f"{known} after {len(one.search.trials)} trials, when the time was over"

@@ -17,12 +17,21 @@ BEYOND = 1.05
 """How far beyond the highest rate that held, or below the lowest that did not, trials may go."""
 
 
-PLACES = (-1.0, 0.0, 1.0, 2.0, 3.0)
-"""Where trials are placed around the limit, in steps; more of them above it, where requests that
-are slow are not rare."""
+PLACES = (-0.25, 0.0, 1 / 3, 2 / 3, 1.0)
+"""Where trials are placed: from the limit, 0, to the rate that fills the server, 1. Where it is
+full, each trial tells its service, and in particular by how much that differs from trial to trial;
+below the limit hardly any does, above all of a server that is fast."""
 
-STEPS = ((45.0, 0.05), (120.0, 0.02), (math.inf, 0.008))
-"""By the slope of the curve up to this: the step between rates. A cliff is looked at closely."""
+FULL = 1.03
+"""So far above the rate that fills it a server is full in a trial whose service is shorter than
+usual by one deviation."""
+
+LEAST_STEP, MOST_STEP = 0.008, 0.12
+"""Bounds of the way from the limit to the full server, in the rate's logarithm."""
+
+LEAST_TRIALS = 20
+"""Before a search may end for being exact enough: of few trials the deviation looks too small, by
+luck, just where the interval looks narrow."""
 
 PATIENCE = 3
 LEAST_RPS = 1.0
@@ -57,10 +66,17 @@ class Search:
         found = self.limit()
         if found is None:
             return self._further()
-        step = next(step for most, step in STEPS if found.slope <= most)
+        way = self._way(found)
         middle = self._believable(found.rate_rps)
-        rates = (middle * math.exp(step * self._place()) for _ in PLACES)
+        rates = (middle * math.exp(way * self._place()) for _ in PLACES)
         return next((rate for rate in rates if self._within(rate) is not None), None)
+
+    def _way(self, found: Crossing) -> float:
+        """From the limit to the rate at which the server is full, in the rate's logarithm."""
+        if math.isnan(found.service_s):
+            return LEAST_STEP
+        full = math.log(FULL) - math.log(found.service_s * found.rate_rps) + found.deviation
+        return min(max(full, LEAST_STEP), MOST_STEP)
 
     def _believable(self, rate_rps: float) -> float:
         """An estimate from few trials may lie far beyond them; the next trials may not."""
@@ -82,6 +98,12 @@ class Search:
             self._known_of = len(self.trials)
             self._known = crossing(self.trials, self.share)
         return self._known
+
+    def known_to(self, precision: float) -> bool:
+        """Whether half of the limit's interval is at most this share of it, by trials enough."""
+        found = self.limit()
+        width = None if found is None else found.half_width
+        return width is not None and width <= precision and len(self.trials) >= LEAST_TRIALS
 
     def add(self, trial: Trial) -> None:
         """What came of a rate."""

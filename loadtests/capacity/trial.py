@@ -18,7 +18,7 @@ from loopbench.loadtests.scenarios.models import Closed, Load, Open
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
 from loopbench.results.stats.rate_limit import Trial
-from loopbench.results.stats.single_queue import Window, service_span
+from loopbench.results.stats.single_queue import Window, told_span
 from loopbench.servers.contract.http import Case
 
 CONNECTIONS = 100
@@ -144,13 +144,17 @@ def _tried(
     load: LoadReport[tuple[tuple[int, int], ...]] = report.loads[_NAME]
     times = from_pairs(load.measured.times.response_time or ())
     lags = from_pairs(report.generator_lag)
-    limit_us = objective.limit_ms * 1e3
-    held = sum(count for highest_us, count in times.pairs() if highest_us <= limit_us)
     due = np.array(arrivals(rate_rps, lead_in_s, window_s, seed))
     offered = int((due >= lead_in_s).sum())
-    slow = max(0, offered - held)
+
+    def late(limit_s: float) -> int:
+        """Of the requests offered, whatever became of them."""
+        held = sum(count for highest_us, count in times.pairs() if highest_us <= limit_s * 1e6)
+        return max(0, offered - held)
+
     window = Window(objective.limit_ms / 1e3, lead_in_s, window_s)
-    least_s, most_s = service_span(due, window, slow)
+    slow = late(window.limit_s)
+    least_s, most_s = told_span(due, window, late)
     cpu = report.cpu_s / report.measured_s
     lag_ms = lags.percentile_us(99.0) / 1e3 if lags.count else None
     limited = cpu >= GENERATOR_CPU_LIMIT or (lag_ms or 0.0) >= GENERATOR_LAG_LIMIT_MS

@@ -9,7 +9,7 @@ import numpy as np
 
 from loopbench.loadtests.capacity.search import Search
 from loopbench.results.stats.rate_limit import Trial
-from loopbench.results.stats.single_queue import Window, late_number, service_span
+from loopbench.results.stats.single_queue import Window, late_number, response_times, told_span
 
 SHARE = 0.01
 WINDOW = Window(limit_s=0.02, lead_in_s=0.2, window_s=1.0)
@@ -37,11 +37,13 @@ class Queue:
         number = self._random.poisson(rate_rps * length_s)
         arrivals_s = np.sort(self._random.uniform(0, length_s, number))
         service_s = self.service_s * math.exp(self.noise * self._random.standard_normal())
-        slow = late_number(arrivals_s, service_s, WINDOW)
-        offered = int((arrivals_s >= WINDOW.lead_in_s).sum())
-        return Trial(
-            rate_rps, offered, slow, *service_span(arrivals_s, WINDOW, slow), window=WINDOW
-        )
+        times_s = response_times(arrivals_s, service_s)[arrivals_s >= WINDOW.lead_in_s]
+
+        def late(limit_s: float) -> int:
+            return int((times_s > limit_s).sum())
+
+        span = told_span(arrivals_s, WINDOW, late)
+        return Trial(rate_rps, len(times_s), late(WINDOW.limit_s), *span, window=WINDOW)
 
     def sitting(self, number: int, most_trials: int, precision: float = 0.0) -> Search:
         """A search from 0.7 of the highest rate of all, until the limit is known to `precision`."""
@@ -50,8 +52,7 @@ class Queue:
             rate = search.next_rps()
             assert rate is not None  # it ends where the generator does, and there is none
             search.add(self.trial(rate))
-            found = search.limit()
-            if found and found.half_width and found.half_width <= precision:
+            if search.known_to(precision):
                 break
         return search
 

@@ -53,6 +53,13 @@ class CensoredLine:
         """Standard deviation of the values about the line."""
         return 1 / float(self.parameters[2])
 
+    @property
+    def slope(self) -> tuple[float, float]:
+        """Its slope, and the standard error of that."""
+        _, slope, precision = map(float, self.parameters)
+        moves = np.array([0.0, 1 / precision, -slope / precision**2])
+        return slope / precision, math.sqrt(float(moves @ self.covariance @ moves))
+
     def value(self, place: float, parameters: Floats, away: Floats | float = 0.0) -> Floats:
         """The line with these parameters, and so many deviations away from it."""
         height, slope, precision = parameters

@@ -15,15 +15,21 @@ limit is the rate at which the share of a queue, averaged over that normal
 distribution, is the allowed one. The line's slope makes up for a server that is no such queue:
 where half of a response time is a wait elsewhere, services seem to fall as the rate rises.
 
+Check. A server whose services differ from request to request is no such queue. The service by which
+a trial is read then falls as the rate rises: bursts of long ones decide far from full, and their
+mean where the server is full. The model puts the limit of such a server too low, by 10 to 30 % in
+simulations. So where the line falls steeply, the model's curve is shifted along the rate until it
+gives as many late requests near the limit as there were, and the error of that is added.
+
 Interval. The delta method, Student's t with three degrees of freedom fewer than trials; WIDENED
 makes up for the deviation being known from few trials, and for the trials being placed, and the
-search ended, by what was seen. With 48 trials about the limit, 100 times each, and 1.15 in place of
-1.2, it held the truth in 100, 98 and 97 of 100 for services of 2 ms that vary by 0, 5 and 10 %, and
-in 96 for 0.2 ms and 2 %; half of it was 0.2, 3.9, 7.6 and 1.8 %. For 0.2 ms and 10 % it was 13 %,
-and held the truth in 54 of 58.
+search ended, by what was seen. MODEL_ERROR is what the model may be off by. For rates from
+whole searches of simulated servers, and the share of intervals that held the truth, see
+`selfcheck capacity` and docs/choosing.md.
 
-A server may also hold every rate up to one and break down there. No line through services fits
-that, and the limit is then said to be between the two trials beside the leap.
+A server may also hold every rate up to one and break down there. A line through services fits that
+badly: it has a large deviation, and still the trials are parted sharply at one rate. The limit is
+then said to be between the two trials beside the leap.
 
 What else was tried, on simulated servers (tests/results/test_rate_limit.py) of 500 and 5,000
 services a second, with 48 trials:
@@ -55,14 +61,30 @@ WINDOW = 0.35
 """Trials further from the limit, in the rate's logarithm, take no part."""
 
 WIDENED = 1.2
+MODEL_ERROR = 1e-2
+"""Standard error of the model, as a share of the rate. The closed form is right to half a per cent;
+six threads in place of one, or a collector that comes now and then, move the limit by 1 to 5 %."""
+
 FEWEST_TRIALS = 10
 """Fewer near the limit give no interval."""
 
 CLIFF_SLOPE = 60.0
 """Above it the share of late requests grows tenfold within 4 % of the rate."""
 
-LEAP, FEWEST_LEAPS = 10, 4
+LEAP, FEWEST_LEAPS = 10, 8
 """By so much the share must leap, and so many trials be on either side, to be taken for one."""
+
+LEAPS_WITHIN = 0.5
+"""Of the deviation that the trials would have as those of a queue: a queue whose services deviate
+by so much does not part held rates from missed ones so sharply."""
+
+LEAST_SLOPE = -0.25
+"""Of the services over the rate, as logarithms: where they fall faster, the server is no queue with
+one service, and the counts of late requests decide."""
+
+FEWEST_LATE = 8
+_NEAR, _GRID = 10.0, 57
+"""Up to so many times the allowed share a trial tells of the limit, and not of a full server."""
 
 _GRAIN = 5e-4
 """Services are not told apart more closely: clocks and the closed form are not better."""
@@ -93,11 +115,11 @@ class Trial:
 class Crossing:
     """Where the share of slow requests crosses the allowed one.
 
-    rate_rps: the limit. error: standard error of its logarithm, widened. slope: of the odds of
-    being slow over the rate there, both as logarithms. service_s: the time for which a request
-    holds the server there, were it one thread with a queue. deviation: by which that differs from
-    trial to trial, as a share; neither is a number where the share leaps. trials: how many took
-    part.
+    rate_rps: the limit. error: standard error of its logarithm, widened, with that of the model.
+    slope: of the odds of being slow over the rate there, both as logarithms. service_s: the time
+    for which a request holds the server there, were it one thread with a queue. deviation: by which
+    that differs from trial to trial, as a share; neither is a number where the share leaps. trials:
+    how many took part.
     """
 
     rate_rps: float
@@ -144,28 +166,29 @@ def crossing(trials: Sequence[Trial], share: float) -> Crossing | None:
     usable = [trial for trial in trials if trial.offered]
     if len(usable) < 3 or not bracketed(usable, share):
         return None
-    leap = _leap(usable, share)
+    found = _fit(usable, share)
+    leap = _leap(usable, share, found.deviation * LEAPS_WITHIN)
     if leap is not None:
         return leap
-    found = _fit(usable, share)
     near = [trial for trial in usable if abs(math.log(trial.rate_rps / found.rate_rps)) <= WINDOW]
     if 3 <= len(near) < len(usable) and bracketed(near, share):
         return _fit(near, share)
     return found
 
 
-def _leap(trials: Sequence[Trial], share: float) -> Crossing | None:
+def _leap(trials: Sequence[Trial], share: float, within: float) -> Crossing | None:
     """The limit of a server that holds every rate up to one, and leaps there to LEAP of the allowed
-    share and more: no queue does. It is between two trials; as a standard error counts half of
-    their distance. None where the trials do not look like that, or are few on a side."""
+    share and more: no queue does. It is between two trials, whose rates' logarithms differ by less
+    than `within`; as a standard error counts half of that. None where the trials do not look like
+    that, or are few on a side."""
     held = [one for one in trials if one.slow <= share * one.offered]
     missed = [one for one in trials if one.slow > share * one.offered]
     last = max(held, key=lambda one: one.rate_rps)
     first = min(missed, key=lambda one: one.rate_rps)
     leaps = all(one.slow >= LEAP * share * one.offered for one in missed)
-    if last.rate_rps >= first.rate_rps or not leaps or min(len(held), len(missed)) < FEWEST_LEAPS:
-        return None
     distance = math.log(first.rate_rps / last.rate_rps)
+    if not 0 < distance < within or not leaps or min(len(held), len(missed)) < FEWEST_LEAPS:
+        return None
     odds = [math.log((one.slow + 0.5) / (one.offered - one.slow + 0.5)) for one in (last, first)]
     return Crossing(
         math.sqrt(last.rate_rps * first.rate_rps),
@@ -178,6 +201,7 @@ def _leap(trials: Sequence[Trial], share: float) -> Crossing | None:
 
 
 def _fit(trials: Sequence[Trial], allowed: float) -> Crossing:
+    """By the queue's model; and by the counts of late requests alone, where they contradict it."""
     middle = statistics.fmean(math.log(trial.rate_rps) for trial in trials)
     line = _services(trials, middle)
     window = sorted(trials, key=lambda trial: trial.rate_rps)[len(trials) // 2].window
@@ -194,14 +218,45 @@ def _fit(trials: Sequence[Trial], allowed: float) -> Crossing:
     more = [share(at, line.parameters + move) - share(at, line.parameters - move) for move in moves]
     gradient = np.array(more) / (line.errors / 2) / steeper
     error = min(_MOST_ERROR, math.sqrt(float(gradient @ line.covariance @ gradient)))
+    slope, slope_error = line.slope
+    if slope + 2 * slope_error < LEAST_SLOPE:
+        shift, shift_error = _by_counts(trials, share, at, allowed)
+        at, error = at + shift, min(_MOST_ERROR, math.hypot(error, shift_error))
     return Crossing(
         math.exp(at),
-        WIDENED * error,
+        math.hypot(WIDENED * error, MODEL_ERROR),
         steeper / (allowed * (1 - allowed)),
         math.exp(float(line.value(at - middle, line.parameters))),
         line.deviation,
         len(trials),
     )
+
+
+def _by_counts(
+    trials: Sequence[Trial], share: Callable[[float], float], at: float, allowed: float
+) -> tuple[float, float]:
+    """By how much the model's curve must be shifted along the rate's logarithm to give as many late
+    requests as there were, near the limit; and the standard error of that, by what the trials
+    differ from the shifted curve. (0, 0) where few trials near the limit have late requests."""
+    grid = at + np.linspace(-2 * WINDOW, 2 * WINDOW, _GRID)
+    curve = np.maximum.accumulate([share(rate) for rate in grid])
+    rates = np.log([trial.rate_rps for trial in trials])
+    near = np.interp(rates, grid, curve) < _NEAR * allowed
+    rates = rates[near]
+    offered = np.array([trial.offered for trial in trials])[near]
+    slow = np.array([trial.slow for trial in trials])[near]
+    if np.count_nonzero(slow) < FEWEST_LATE:
+        return 0.0, 0.0
+
+    def expected(shift: float) -> Floats:
+        return np.asarray(offered * np.interp(rates - shift, grid, curve))
+
+    found = slow.sum()
+    shift = _root(lambda moved: float(expected(moved).sum()) < found, 0.0, WINDOW)
+    moves = -_difference(lambda moved: float(expected(moved).sum()), shift, WINDOW / _GRID)
+    misses = slow - expected(shift)
+    error = math.sqrt(float(misses @ misses) * len(rates) / (len(rates) - 1))
+    return shift, error / moves if moves > 0 else math.inf
 
 
 def _services(trials: Sequence[Trial], middle: float) -> CensoredLine:
@@ -221,9 +276,9 @@ def _nodes() -> tuple[Floats, Floats]:
     return nodes, weights / weights.sum()
 
 
-def _root(above: Callable[[float], bool], middle: float) -> float:
-    """The logarithm of the rate from which on it is above."""
-    low, high = middle - _REACH, middle + _REACH
+def _root(above: Callable[[float], bool], middle: float, reach: float = _REACH) -> float:
+    """The logarithm of the rate from which on it is above, no further than so from the middle."""
+    low, high = middle - reach, middle + reach
     for _ in range(_HALVINGS):
         rate = (low + high) / 2
         low, high = (low, rate) if above(rate) else (rate, high)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -34,6 +34,7 @@ _SHORTEST = 1e-6
 _NEAR_FULL = 1e-4
 """A utilisation so close to 1 is moved: the formulas are a quotient of zeros there."""
 
+_DOUBLINGS, _KEPT_ENOUGH = 8, 0.1
 _INSTANTS = 16
 _NEWTON_STEPS, _CLOSE = 60, 1e-10
 
@@ -80,6 +81,25 @@ def service_span(arrivals_s: Floats, window: Window, late: int) -> tuple[float, 
     everyone = late >= int((arrivals_s >= window.lead_in_s).sum())
     most = math.inf if everyone else _first(lambda service_s: found(service_s) > late, limit_s)
     return least, most
+
+
+def told_span(
+    arrivals_s: Floats, window: Window, late: Callable[[float], int]
+) -> tuple[float, float]:
+    """As `service_span`, and not open upwards while more patience tells more.
+
+    late: how many of the arrivals in the window took longer than so many seconds. Where nearly all
+    exceed the limit of the window, the server could not keep up, and how late they were tells its
+    service well: the limit is doubled until a tenth of the arrivals keep it. Where none is late the
+    span stays open: a shorter limit would meet what a request takes beside its queue.
+    """
+    offered = int((arrivals_s >= window.lead_in_s).sum())
+    limits = [window.limit_s * 2**number for number in range(_DOUBLINGS)]
+    enough = (limit for limit in limits if late(limit) <= (1 - _KEPT_ENOUGH) * offered)
+    limit_s = next(enough, limits[0])
+    if not late(limit_s):
+        limit_s = limits[0]
+    return service_span(arrivals_s, replace(window, limit_s=limit_s), late(limit_s))
 
 
 def _first(reached: Callable[[float], bool], limit_s: float) -> float:

@@ -13,6 +13,7 @@ from loopbench.results.stats.single_queue import (
     late_share,
     response_times,
     service_span,
+    told_span,
 )
 
 
@@ -89,3 +90,27 @@ def test_spans_are_open_where_none_or_all_are_late() -> None:
     assert least_s == 0 and late_number(arrivals_s, most_s * 0.999, window) == 0
     least_s, most_s = service_span(arrivals_s, window, every)
     assert math.isinf(most_s) and late_number(arrivals_s, least_s * 1.001, window) == every
+
+
+def test_a_server_that_was_full_tells_its_service_by_how_late_all_were() -> None:
+    """At twice the rate that fills it hardly a request keeps the limit; a longer one tells more."""
+    window = Window(0.02, 0.2, 1.0)
+    arrivals_s = poisson(10_000.0, 1.2, np.random.default_rng(3))
+    times_s = response_times(arrivals_s, 2e-4)[arrivals_s >= window.lead_in_s]
+
+    def late(limit_s: float) -> int:
+        return int((times_s > limit_s).sum())
+
+    assert late(window.limit_s) == len(times_s)
+    assert math.isinf(service_span(arrivals_s, window, len(times_s))[1])
+    least_s, most_s = told_span(arrivals_s, window, late)
+    assert least_s - 1e-8 <= 2e-4 <= most_s + 1e-8
+    assert most_s < 1.001 * least_s
+
+
+def test_where_none_is_late_a_shorter_limit_is_not_asked() -> None:
+    """A request may take long beside its queue: the span stays open downwards."""
+    window = Window(0.02, 0.2, 1.0)
+    arrivals_s = poisson(400.0, 1.2, np.random.default_rng(3))
+    times_s = response_times(arrivals_s, 1e-4)[arrivals_s >= window.lead_in_s] + 0.01
+    assert told_span(arrivals_s, window, lambda limit_s: int((times_s > limit_s).sum()))[0] == 0
