@@ -167,6 +167,10 @@ def test_what_is_wrong_is_one_line(installed: Mapping[str, str], shop: Path) -> 
     done = tool(installed, shop / "empty", "show")
     assert done.returncode == 2
     assert done.stderr == "error: nothing has been measured yet; `loopbench bench` does it\n"
+    done = tool(installed, shop / "empty", "regression")
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: the regression check makes its environments from the su")
+    assert done.stderr.count("\n") == 1
     done = tool(installed, shop, "bnch")
     assert (done.returncode, done.stderr) == (2, "error: No such command 'bnch'.\n")
     done = tool(installed, shop, "bench", "--app", "shop:create_app", "--get", "/")

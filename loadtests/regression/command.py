@@ -35,7 +35,7 @@ from loopbench.loadtests.regression.sides.sides import (
     wanted,
 )
 from loopbench.loadtests.rows.results_folder import writing_into
-from loopbench.results.schema import INSTALLED, REGRESSIONS_FOLDER, ROOT, how_to
+from loopbench.results.schema import INSTALLED, REGRESSIONS_FOLDER, ROOT
 from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, TIME_ROUNDS, Layer
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
@@ -134,17 +134,20 @@ def regression(
 
     Exit status: 0 no regression, 1 regression, 2 cannot tell, 3 broken.
     """
+    if INSTALLED:
+        raise HarnessError(
+            "the regression check makes its environments from the suite's lock and history, which "
+            "an installed package has not: run it in a clone, by `make regression BASE=…`; an "
+            "application of yours is compared by `loopbench bench --app`, before and after, and "
+            "`loopbench compare`"
+        )
     wish = _wish(layers, stacks, rounds, behaviour or bool(questions), seed)
     wish = replace(wish, questions=questions)
     folder = out or new_folder()
     base = base or _chosen_base(candidate, wish)
     apart = base == BASELINE
     if apart and not (BASELINE_FOLDER / SIDES_FILE).is_file():
-        raise HarnessError(
-            "there is no baseline; "
-            + how_to("make baseline", "loopbench regression --base 'aiohttp==3.14.4'")
-            + (" compares with other versions" if INSTALLED else " writes one, or name a base")
-        )
+        raise HarnessError("there is no baseline; `make baseline` writes one, or name a base")
     with writing_into(folder):
         with _sides(None if apart else base, candidate, wish) as sides:
             _write(wish, sides, folder, uncounted(sides[0], BASELINE_FOLDER) if apart else None)

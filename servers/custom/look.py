@@ -250,6 +250,9 @@ def _main() -> None:
                 where = f"{address[0] or '*'} port {address[1]}"
                 _say(answers, Listens(where, *_importing(file)))
 
+    # Quart's `run` (0.23) starts its command anew in a child, to reload it, and waits there. This
+    # is how that child knows itself, and serves in its own process, which is seen.
+    os.environ["QUART_RUN_MAIN"] = "true"
     sys.addaudithook(hook)
     application.prepare(own)
 

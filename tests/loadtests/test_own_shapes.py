@@ -455,6 +455,23 @@ def test_a_module_that_serves_is_imported_as_far_as_that(tmp_path: Path) -> None
 
 
 @needs_proc
+def test_a_module_that_serves_in_a_child_to_reload_it_is_seen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Quart's `run` does from 0.23 on: the child would be the look once more."""
+    monkeypatch.setattr(look_module, "_AFTER_LISTENING_S", 0.1)
+    (tmp_path / "reloads.py").write_text(
+        "import os, subprocess, sys\n"
+        "from quart import Quart\n"
+        "app = Quart(__name__)\n"
+        "if os.environ.get('QUART_RUN_MAIN') != 'true':\n"
+        "    subprocess.call([sys.executable, *sys.orig_argv[1:]])\n"
+        "app.run(port=0)\n"
+    )
+    assert look(tmp_path, "reloads:app", {}).until == 6
+
+
+@needs_proc
 @pytest.mark.parametrize("kept", ["", "taken.append(listener)\n"])
 def test_an_import_that_computes_is_no_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: str

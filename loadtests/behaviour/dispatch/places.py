@@ -126,7 +126,7 @@ def app_run(started: Places, places: Places, port: int) -> None:
     async def start() -> None:
         started.note()
 
-    app.run(port=port)
+    app.run(port=port, use_reloader=False)  # which would start this command anew, as of 0.23
 
 
 @experiment("async-route", AIOHTTP, "web.run_app", run_app)
