@@ -466,7 +466,7 @@ async def stream(request):
     answer = web.StreamResponse(headers={"Content-Type": kind})
     await answer.prepare(request)
     while True:
-        await answer.write({"/ticks": b"{}\\n", "/dots": b"."}.get(path, b"data: 1\\n\\n"))
+        await answer.write({"/ticks": b"{}\\n{}\\n", "/dots": b"."}.get(path, b"data: 1\\n\\n"))
         await asyncio.sleep(0.01)
 
 
@@ -491,7 +491,7 @@ def test_init_asks_each_page_and_writes_it_as_what_it_is(
     """A stream as a stream, with the header that it asks for; what cannot be loaded as it is as a
     comment with the reason."""
     (tmp_path / "streaming.py").write_text(STREAMS)
-    monkeypatch.setattr(pages, "_BODY_S", 0.5)
+    monkeypatch.setattr(pages, "_BODY_S", 1.0)
     monkeypatch.setattr(pages, "_EVENTS_S", 0.2)
     own = OwnApp("streaming:app", str(tmp_path), None)
     found = _pages(own, look_at(own))
@@ -513,7 +513,7 @@ def test_init_asks_each_page_and_writes_it_as_what_it_is(
         "# Left out: its answer says that it has 10,737,418,240 bytes, more than the 16,777,216 "
         "taken.\n# [loads.huge]\n" in text
     )
-    dots = r"# Left out: its answer did not end within 0\.5 s after its head .*\n# \[loads\.dots\]"
+    dots = r"# Left out: its answer did not end within 1 s after its head .*\n# \[loads\.dots\]"
     assert re.search(dots, text)
     assert _counted(found) == "7 pages, 3 of them streams, 3 as comments, with the reason"
 

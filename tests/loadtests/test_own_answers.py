@@ -273,8 +273,11 @@ def test_an_answer_that_is_too_large_is_told_as_that(tmp_path: Path, path: str, 
     )
 
 
-def test_a_first_answer_that_does_not_begin_names_its_option(tmp_path: Path) -> None:
+def test_a_first_answer_that_does_not_begin_names_its_option(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Of the application's very first request; it is asked nothing before it."""
+    monkeypatch.setattr(starting, "FIRST_ANSWER_BOUND_S", 0.5)
     (tmp_path / "mute.py").write_text(
         "import asyncio\n"
         "async def app(scope, receive, send):\n"
@@ -283,9 +286,9 @@ def test_a_first_answer_that_does_not_begin_names_its_option(tmp_path: Path) -> 
         "    await asyncio.sleep(600)\n"
     )
     with pytest.raises(HarnessError) as raised:
-        prepare("mute:app", tmp_path, ["/"], None, (), ready_s=2.0)
+        prepare("mute:app", tmp_path, ["/"], None, ())
     assert str(raised.value) == (
-        "app-hypercorn did not answer GET / within 2 s; correct the handler, name another path, "
+        "app-hypercorn did not answer GET / within 0.5 s; correct the handler, name another path, "
         "or give its first answer longer by --ready-s (above 30)"
     )
 
