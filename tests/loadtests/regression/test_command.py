@@ -138,8 +138,8 @@ def test_what_cannot_be_compared_is_said_and_not_counted(
         "`--base REF` counts both sides here"
     )
     assert said[0] == f"instructions: not counted: {why}"
-    assert said[1].startswith("facts: ")
-    assert len(said) == 2
+    # A busy machine may need more than one asking, which is said, too.
+    assert said[1:] and all(line.startswith("facts: ") for line in said[1:])
     told = json.loads((out / SIDES_FILE).read_text())["layers"]["instructions"]
     assert told == {"run": False, "why_not": why, "bound": {}}
 
