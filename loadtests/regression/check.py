@@ -208,7 +208,9 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
         folder.append(Layer.INSTRUCTIONS, one.rows)
         if one.reasons:
             folder.append_to(UNCOUNTED, _reasons(side, one))
-    return _functions(sides, found, folder, say) if len(sides) == 2 else None
+    if len(sides) < 2 or wish.counts.repeats < instructions.FIRST:
+        return None  # a single count, as the self-test takes to size a change, is no verdict
+    return _functions(sides, found, folder, say)
 
 
 def _functions(
