@@ -48,7 +48,7 @@ def _range(ratios: Sequence[tuple[str, Ratio]], of: str) -> str:
         f"{formatting.digits(low.centre)} ({least}) to {formatting.digits(high.centre)} ({most}) "
         f"{of}"
     )
-    return f"{told}; the 95 % interval leaves out 1 for {apart} of {len(ratios)} stacks"
+    return f"{told}; {apart} of {len(ratios)} differ by more than chance (95 % interval)"
 
 
 def peers(material: Material, found: Sequence[tuple[str, str, Where, Ratio]]) -> Reply:
