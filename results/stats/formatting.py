@@ -81,11 +81,15 @@ def shown_for(models: Sequence[str]) -> tuple[Shown, ...]:
 
 UNITS = {"ms": "ms", "us": "µs", "1/s": "1/s", "bytes": "MB", "s": "s", "1": "", "": ""}
 _SCALES = {"bytes": 1e-6}
+_IN_BYTES = {"memory_growth_bytes_per_request"}
+"""What is too small for MB."""
 
 
 def unit(metric: str) -> str:
     """The unit that `figure` writes a metric in; blank for counts and shares."""
     written = METRICS[metric].unit
+    if metric in _IN_BYTES:
+        return written
     return UNITS.get(written, written)
 
 
@@ -107,7 +111,8 @@ def figure(metric: str, value: float) -> str:
     """A reading in the unit that `unit` names; a whole count with all its digits."""
     if not METRICS[metric].unit and value == round(value):
         return f"{value:,.0f}"
-    return digits(value * _SCALES.get(METRICS[metric].unit, 1.0))
+    scale = 1.0 if metric in _IN_BYTES else _SCALES.get(METRICS[metric].unit, 1.0)
+    return digits(value * scale)
 
 
 def digits(value: float) -> str:

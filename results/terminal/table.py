@@ -98,6 +98,11 @@ def in_order(stacks: Sequence[str], summaries: Summaries) -> tuple[str, ...]:
     return tuple(sorted(stacks, key=lambda name: (name != first, name == last, name)))
 
 
+def _users(row: RunRow) -> str:
+    users = row.number("users") or 0
+    return "1 user" if users == 1 else f"{users:,.0f} users"
+
+
 def _blocks(
     folder: Folder,
     summaries: Summaries,
@@ -109,13 +114,13 @@ def _blocks(
     for (scenario, load), models in load_models(folder).items():
         row = first[scenario, load]
         offered: dict[str, str] = {
-            LoadKind.CLOSED: f"{row.number('users') or 0:,.0f} users{_thinking(row)}",
+            LoadKind.CLOSED: f"{_users(row)}{_thinking(row)}",
             LoadKind.OPEN: f"{row.number('arrival_rate_rps') or 0:,.0f}/s",
             LoadKind.IDLE: f"{row.number('users') or 0:,.0f} idle",
             LoadKind.SLOW: f"{row.number('users') or 0:,.0f} slow",
             LoadKind.LOCUSTFILE: f"{row.number('users') or 0:,.0f} users of a locustfile",
             LoadKind.STREAM: f"{row.number('users') or 0:,.0f} streams",
-            LoadKind.ECHO: f"{row.number('users') or 0:,.0f} users",
+            LoadKind.ECHO: _users(row),
             LoadKind.PUSHED: f"{row.number('users') or 0:,.0f} receivers",
             LoadKind.BROADCAST: f"{row.number('users') or 0:,.0f} connections",
         }

@@ -402,7 +402,7 @@ def test_memory_that_grows_with_the_requests_is_a_warning(pages: Path) -> None:
     growth = found["leaks"]["memory_growth_bytes_per_request"]
     assert 0.5 * 262_144 < growth < 2 * 262_144
     table = show(pages / "growing")
-    assert "growth/request MB" in table
+    assert "growth/request bytes" in table
 
 
 WSGI = """
