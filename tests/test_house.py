@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -228,6 +230,27 @@ def test_a_set_up_that_fails_leaves_no_environment(clone: Path) -> None:
     assert "No matching distribution found for pip==" in done.stderr
     assert ".venv was removed; does pip reach its package index" in done.stderr
     assert not (clone / ".venv").exists()
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="no flock(1)")
+def test_a_second_set_up_waits_for_the_first(clone: Path) -> None:
+    """It says so, and goes on when the other has ended."""
+    with (clone / ".ci" / "setup").open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        second = subprocess.Popen(
+            ["sh", ".ci/setup", "run"],
+            cwd=clone,
+            env=os.environ | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        assert second.stderr is not None
+        said = second.stderr.readline()
+        assert said == "Another set-up is at work in this folder; waiting for its end.\n"
+        assert second.poll() is None
+    with second:
+        assert "it did not finish" in second.stderr.read()
 
 
 def test_no_file_names_a_place_on_a_machine() -> None:
