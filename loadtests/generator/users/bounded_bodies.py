@@ -17,7 +17,7 @@ from locust.contrib.fasthttp import FastResponse
 MOST_BYTES = 16 * 1024 * 1024
 """Of one body, as many as an own application's may have in a loads file."""
 
-MOST_HELD_BYTES = 64 * 1024 * 1024
+MOST_HELD_BYTES = 48 * 1024 * 1024
 """Of all bodies that are read, or that users of a locustfile still hold, at the same time."""
 
 _PIECE = 65536
