@@ -119,6 +119,10 @@ def run_app(started: Places, places: Places, port: int) -> None:
     web.run_app(app, port=port, print=None)
 
 
+_STOPPED_BY_SIGNAL = 3
+"""The exit status with which Quart's `run` ends as of 0.23."""
+
+
 def app_run(started: Places, places: Places, port: int) -> None:
     app = quart_calling(places.note)
 
@@ -126,7 +130,11 @@ def app_run(started: Places, places: Places, port: int) -> None:
     async def start() -> None:
         started.note()
 
-    app.run(port=port, use_reloader=False)  # which would start this command anew, as of 0.23
+    try:
+        app.run(port=port, use_reloader=False)  # which would start this command anew, as of 0.23
+    except SystemExit as end:
+        if end.code != _STOPPED_BY_SIGNAL:
+            raise
 
 
 @experiment("async-route", AIOHTTP, "web.run_app", run_app)
