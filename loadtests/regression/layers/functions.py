@@ -17,11 +17,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import cache, edited, processes
 from loopbench.loadtests.regression.sides.equal_paths import alike
+from loopbench.loadtests.regression.sides.needed import OF_THE_SUITE
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.regression.sides.worktree import write_bytecode
 from loopbench.loadtests.why import interpreter, measure
@@ -137,7 +139,8 @@ def _naming(side: Side) -> Iterator[Path]:
     chosen = interpreter.choose(None)
     if not chosen.named:
         raise HarnessError(interpreter.REMEDY)
-    pins = [f"{name}=={version}" for name, version in sorted(side.packages.items())]
+    versions = {name: metadata.version(name) for name in OF_THE_SUITE} | dict(side.packages)
+    pins = [f"{name}=={version}" for name, version in sorted(versions.items())]
     key = cache.key_of("functions", chosen.version, str(chosen.path), *pins)
     with cache.kept(key, lambda place: _make(place, chosen, pins)) as place:
         yield place / "bin" / "python"
