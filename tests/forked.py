@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from tests.conftest import ROOT
@@ -56,9 +56,12 @@ class Program:
     def run(self, *words: str) -> Ended:
         """What the program does with these words, to its end; it has no standard input."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(words) + "\n")
-        self._process.stdin.flush()
-        return Ended(*json.loads(self._process.stdout.readline()))
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(words) + "\n")
+            self._process.stdin.flush()
+        said = self._process.stdout.readline()
+        assert said, f"the program itself has ended, with status {self._process.wait()}"
+        return Ended(*json.loads(said))
 
 
 @contextmanager
