@@ -48,6 +48,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "report": Subcommand(_RESULTS, "report", "Write the report of a run as a page."),
     "compare": Subcommand(_RESULTS, "compare", "Compare two runs, with a verdict for each."),
     "capacity": Subcommand(_RESULTS, "capacity", "How many processes a rate needs."),
+    "limits": Subcommand(_LOADTESTS, "capacity", "Find the highest rate that keeps an objective."),
     "picture": Subcommand(_RESULTS, "picture", "Draw a run as one SVG."),
     "split": Subcommand(_RESULTS, "split", "Tell server and framework apart."),
     "pack": Subcommand(_RESULTS, "pack", "Compress a results folder that is to be kept."),
@@ -68,8 +69,7 @@ WITHOUT_APP: dict[str, str] = {
     "report": _READS,
     "compare": f"{_READS}; measure both sides by `loopbench bench --app`",
     "capacity": (
-        f"{_READS}: `loopbench bench --app` with rate_rps in its loads, and then `loopbench "
-        "capacity --rps N`"
+        f"{_READS}; `loopbench limits --app APP --get PATH --slo 'p99<20ms'` searches for the limit"
     ),
     "behaviour": (
         "it asks servers and frameworks by applications of its own; `loopbench bench --app` and "

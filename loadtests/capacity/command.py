@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -15,14 +17,18 @@ from loopbench.loadtests.capacity.measure import Capacity, run
 from loopbench.loadtests.capacity.objective import Objective, ObjectiveType
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import new_folder, writing_into
+from loopbench.loadtests.scenarios import custom_options
+from loopbench.loadtests.scenarios.custom import Own
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import CORE, STACKS, hole
+from loopbench.servers.stacks import CORE, STACKS, Stack, hole
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
 from loopbench.servers.supervision.cli_types import Folder, Percent, Span
 
 MOST_PROCESSES = 64
+DEFAULT_CASE = "async"
 BUDGET_S = 60.0
 PRECISION = 0.04
 
@@ -46,9 +52,7 @@ PRECISION = 0.04
 @click.option(
     "--case",
     type=NameIn("case", CASES),
-    default="async",
-    show_default=True,
-    help="What is asked for: a case of the contract.",
+    help=f"What is asked for: a case of the contract, {DEFAULT_CASE} by default.",
 )
 @click.option(
     "--budget",
@@ -74,32 +78,42 @@ PRECISION = 0.04
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of order and arrivals.")
 @click.option("--out", type=Folder(), metavar="DIR", help="A new folder by default.")
+@custom_options.options
 def capacity(
     objective: Objective,
     stacks: tuple[tuple[str, ...], ...],
-    case: str,
+    case: str | None,
     budget: float,
     precision: float,
     processes: int,
     seed: int | None,
     out: Path | None,
+    app: str | None,
+    app_dir: Path,
+    on: tuple[str, ...],
+    gets: tuple[str, ...],
+    file: Path | None,
+    headers: tuple[str, ...],
+    arguments: tuple[str, ...],
+    ready_s: float,
 ) -> None:
-    """Find the highest arrival rate at which each stack keeps an objective.
+    """Find the highest arrival rate at which each stack keeps an objective, or an
+    application of yours.
 
     Poisson arrivals, at rates on both sides of the limit; the servers of all
     stacks are alive, and take turns. Ends with the limits, their 95 % intervals
     and ratios; the rows are in trials.csv.
     """
+    own = custom_options.wanted(
+        app, app_dir, gets, file, on, bool(stacks or case), headers, arguments, ready_s
+    )
     names = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
-    for name in names:
-        why = hole(STACKS[name], CASES[case])
-        if why is not None:
-            raise click.UsageError(f"{name} cannot be asked for {case}: {why}")
+    asked = _of_suite(names, case or DEFAULT_CASE) if own is None else _of_own(own)
     folder = out or new_folder()
     with writing_into(folder):
         plan = Capacity(
-            {name: STACKS[name] for name in names},
-            CASES[case],
+            asked.stacks,
+            asked.case,
             objective,
             budget,
             precision,
@@ -109,7 +123,8 @@ def capacity(
             Settings(reuse_port=processes > 1),
             processes,
         )
-        click.echo(f"{objective}, {case}: at most {len(names) * budget:.0f} s of trials", err=True)
+        longest_s = len(asked.stacks) * budget
+        click.echo(f"{objective}, {asked.case.name}: at most {longest_s:.0f} s of trials", err=True)
         outcome = run(plan, lambda line: click.echo(line, err=True))
     shown = subprocess.run(
         own_modules.command("results", "capacity", str(folder)), env=own_modules.environment()
@@ -117,3 +132,30 @@ def capacity(
     if outcome.left_out:
         raise HarnessError(f"{len(outcome.left_out)} left out: {', '.join(outcome.left_out)}")
     sys.exit(shown.returncode)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose limit is searched for, and of which request."""
+
+    stacks: Mapping[str, Stack]
+    case: Case
+
+
+def _of_suite(names: Sequence[str], case: str) -> _Asked:
+    for name in names:
+        why = hole(STACKS[name], CASES[case])
+        if why is not None:
+            raise click.UsageError(f"{name} cannot be asked for {case}: {why}")
+    return _Asked({name: STACKS[name] for name in names}, CASES[case])
+
+
+def _of_own(own: Own) -> _Asked:
+    """Raises HarnessError where it is asked for more than one request: a limit is that of one."""
+    cases = own.requests("a limit is one")
+    if len(cases) > 1:
+        raise HarnessError(
+            f"a limit is that of one request, and these are {len(cases)} ({', '.join(cases)}); "
+            "name one path by --get"
+        )
+    return _Asked(own.stacks, next(iter(cases.values())))

@@ -19,7 +19,8 @@ from loopbench.loadtests.scenarios.loads_file import (
 )
 from loopbench.loadtests.scenarios.models import Load, Scenario, Stream
 from loopbench.results.schema import Code
-from loopbench.servers.contract.http import Expected, Request, comparable_type
+from loopbench.results.schema.load_kinds import LoadKind
+from loopbench.servers.contract.http import Case, Expected, Request, comparable_type
 from loopbench.servers.contract.websockets import SWITCHED
 from loopbench.servers.custom.look import look_at
 from loopbench.servers.custom.stacks import rows
@@ -29,6 +30,8 @@ from loopbench.servers.parts import READY_S, OwnApp
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.messages import Json
+
+_REQUESTS = (LoadKind.CLOSED, LoadKind.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ class Own:
     scenarios: Mapping[str, Scenario]
     described: Json
     notes: tuple[str, ...] = ()
+
+    def requests(self, wanted: str) -> dict[str, Case]:
+        """The requests of its scenarios, by name. wanted: what they are for, the begin of a
+        sentence. Raises HarnessError for a load that is not made of single requests."""
+        loads = [load for scenario in self.scenarios.values() for load in scenario.loads]
+        other = next((load for load in loads if load.model.kind not in _REQUESTS), None)
+        if other is not None:
+            raise HarnessError(
+                f"{wanted} of requests, and {other.case.name} is offered otherwise "
+                f"({other.model.describe()}); name paths by --get"
+            )
+        return {load.case.name: load.case for load in loads}
 
 
 def prepare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from loopbench.loadtests.why.documented import DOCUMENTED
 from loopbench.loadtests.why.interpreter import Interpreter
 from loopbench.loadtests.why.measure import REPEATS, Plan, Subject, measure
 from loopbench.results.schema import Dispatch
-from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.routes import route_of
@@ -30,7 +29,6 @@ from loopbench.servers.stacks import CORE, STACKS, hole
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NamesIn
 
-_REQUESTS = (LoadKind.CLOSED, LoadKind.OPEN)
 DEFAULT_CASES = ("plain", "async", "json", "sync")
 
 
@@ -181,14 +179,7 @@ def _in_thread(case: str) -> bool:
 
 def _own(own: Own) -> list[Subject]:
     """A person's own application, asked for each request of its scenarios once."""
-    loads = [load for scenario in own.scenarios.values() for load in scenario.loads]
-    other = next((load for load in loads if load.model.kind not in _REQUESTS), None)
-    if other is not None:
-        raise HarnessError(
-            f"instructions are counted of requests, and {other.case.name} is offered otherwise "
-            f"({other.model.describe()}); name paths by --get"
-        )
-    cases: Mapping[str, Case] = {load.case.name: load.case for load in loads}
+    cases = own.requests("instructions are counted")
     return [Subject(stack, cases) for stack in own.stacks.values()]
 
 

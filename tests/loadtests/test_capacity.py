@@ -104,3 +104,53 @@ def test_a_search_leaves_a_row_a_trial_and_says_what_it_found(tmp_path: Path) ->
     assert document["schema"] == "loopbench.limits/1"
     assert (document["percent"], document["limit_ms"]) == (90.0, 30.0)
     assert [one["rate_rps"] for one in document["stacks"]] == [None, None]
+
+
+NAPS = """
+import asyncio
+from aiohttp import web
+
+
+async def nap(request):
+    await asyncio.sleep(0.03)
+    return web.Response(text="rested")
+
+
+app = web.Application()
+app.router.add_get("/nap", nap)
+app.router.add_get("/doze", nap)
+"""
+
+
+def _own(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    (folder / "naps.py").write_text(NAPS)
+    options = ("--slo", "p90<20ms", "--budget", "1s", "--out", str(folder / "limits"))
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "loadtests", "capacity", "--app", "naps:app"),
+            *("--app-dir", str(folder), *options, *words),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def test_an_application_of_ones_own_is_searched(tmp_path: Path) -> None:
+    """Its request is offered like a case of the suite's; 30 ms are never below 20 ms."""
+    done = _own(tmp_path, "--get", "/nap")
+    assert done.returncode == 0, done.stderr
+    rows = list(read_table(tmp_path / "limits", TRIALS))
+    assert {row["stack"] for row in rows} == {"app-aiohttp"}
+    assert all(row["slow"] == row["offered"] for row in rows)
+    assert done.stdout.count("no limit found: ") == 1
+
+
+def test_a_limit_is_that_of_one_request(tmp_path: Path) -> None:
+    """Of two paths none is chosen; no folder is made."""
+    done = _own(tmp_path, "--get", "/nap", "--get", "/doze")
+    assert done.returncode == 1
+    assert "a limit is that of one request, and these are " in done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert not (tmp_path / "limits").exists()
