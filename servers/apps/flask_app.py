@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any
 
 from flask import Blueprint, Flask, Request, Response, current_app, g, request
@@ -202,13 +201,10 @@ class App(Flask):
 
     request_class = _Request
 
-    def log_exception(
-        self,
-        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
-        *arguments: Any,
-    ) -> None:
-        if exc_info[1] is not None:
-            basic.failed(request.method, request.path, exc_info[1])
+    def log_exception(self, *given: Any) -> None:
+        # What sys.exc_info() had comes last; newer frameworks give the request's context before it.
+        if given[-1][1] is not None:
+            basic.failed(request.method, request.path, given[-1][1])
 
     def in_force(self) -> InForce:
         """The settings that are the application's."""
