@@ -99,7 +99,7 @@ def test_both_runs_count(tmp_path: Path, side_by_side: int, alone: int, status: 
     done, asked = run(tmp_path, side_by_side, alone)
     assert done == status
     assert asked == [
-        "-m pytest --numprocesses 4 --dist worksteal -m not alone one two",
+        "-m pytest --numprocesses 3 --dist worksteal -m not alone one two",
         "-m pytest -m alone one two",
     ]
 
@@ -117,7 +117,7 @@ def test_the_second_run_reads_only_the_files_that_have_something_for_it(tmp_path
         (tmp_path / "tests" / name / "test_it.py").write_text(text)
     _, asked = run(tmp_path, 0, 0, words=())
     assert asked == [
-        "-m pytest --numprocesses 4 --dist worksteal -m not alone",
+        "-m pytest --numprocesses 3 --dist worksteal -m not alone",
         "-m pytest -m alone tests/one/test_it.py",
     ]
 
