@@ -43,6 +43,7 @@ app = {app}
 
 # The loads, a table each. users: a closed loop of so many; rate_rps: arrivals a second instead.
 # Beside them: method, headers, body; check = "status" where the answer changes now and then.
+# Only what answers a GET without a parameter was found; routes like /items/7 are yours to add.
 """
 
 _NO_ARGUMENTS = ("# [arguments]", '# config = "dev.toml"')
@@ -69,7 +70,7 @@ _OTHERS = """
 """
 
 
-@click.command()
+@click.command(short_help="Write loopbench.toml for an application.")
 @click.argument("app", metavar="MODULE:NAME")
 @click.option(
     "--arg",
@@ -97,7 +98,7 @@ def init(app: str, arguments: tuple[str, ...], force: bool) -> None:
     pages = _pages(own, looks)
     fitting = [name for name, host in HOSTS.items() if host.kind == looks.kind]
     file.write_text(_text(app, fitting, pages, arguments), encoding="utf-8")
-    click.echo(f"{FILE}: {_counted(pages)}; measure them by: loopbench bench")
+    click.echo(f"{FILE}: {_counted(pages)}; {_next(pages)}")
 
 
 def _pages(own: OwnApp, looks: Looks) -> list[Page]:
@@ -120,9 +121,16 @@ def _pages(own: OwnApp, looks: Looks) -> list[Page]:
 def _counted(pages: list[Page]) -> str:
     streams = sum(page.events is not None for page in pages)
     commented = sum(page.why_not is not None for page in pages)
-    text = f"{len(pages)} pages"
+    text = f"{len(pages)} page{'s' if len(pages) != 1 else ''}"
     text += f", {streams} of them streams" if streams else ""
-    return text + (f", {commented} as comments, with the reason" if commented else "")
+    return text + (f", {commented} commented out, with the reason" if commented else "")
+
+
+def _next(pages: list[Page]) -> str:
+    """What is to be done with the file."""
+    if all(page.why_not is not None for page in pages):
+        return "add a page of yours to it, then: loopbench bench"
+    return "measure them by: loopbench bench"
 
 
 def _served(host: str, port: int) -> list[str]:

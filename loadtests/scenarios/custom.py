@@ -98,7 +98,10 @@ def prepare(
     offered += of_tables("configuration", tables or {})
     given |= arguments or {}
     if not offered:
-        raise HarnessError("no request to offer; name one by --get /path or a file by --scenarios")
+        raise HarnessError(
+            "no request to offer; name one by --get /path, by a table [loads.NAME] in "
+            "loopbench.toml, or by a file that --scenarios names"
+        )
     unique = {scenario.name: scenario for scenario in offered}
     if len(unique) < len(offered):
         names = [scenario.name for scenario in offered]

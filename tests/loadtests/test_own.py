@@ -15,7 +15,7 @@ import pytest
 
 from loopbench.loadtests.bench import pages
 from loopbench.loadtests.bench.environment import shown_command
-from loopbench.loadtests.bench.initial import _counted, _pages, _text
+from loopbench.loadtests.bench.initial import _counted, _next, _pages, _text
 from loopbench.loadtests.bench.pages import Page
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.custom import prepare
@@ -191,7 +191,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("odd:failing", ("--get", "/ok"), "the application's start-up failed: no disk"),
         ("odd:asgi", ("--get", "/oops"), "GET /oops was answered with status 500, and its log has"),
         ("odd:asgi", ("--get", "ok"), "--get ok: a path begins with /"),
-        ("odd:asgi", (), "no request to offer; name one by --get"),
+        ("odd:asgi", (), "no request to offer; name one by --get /path, by a table [loads"),
         ("odd:asgi", ("--scenarios", "no.toml"), "cannot read no.toml: No such file"),
         ("odd:asgi", ("--get", "/ok", "--on", "aiohttp"), "which aiohttp does not run; choose"),
     ],
@@ -515,7 +515,11 @@ def test_init_asks_each_page_and_writes_it_as_what_it_is(
     )
     dots = r"# Left out: its answer did not end within 1 s after its head .*\n# \[loads\.dots\]"
     assert re.search(dots, text)
-    assert _counted(found) == "7 pages, 3 of them streams, 3 as comments, with the reason"
+    assert _counted(found) == "7 pages, 3 of them streams, 3 commented out, with the reason"
+    assert _next(found) == "measure them by: loopbench bench"
+    nothing = [Page("/", why_not="it was answered with status 404")]
+    assert _counted(nothing) == "1 page, 1 commented out, with the reason"
+    assert _next(nothing) == "add a page of yours to it, then: loopbench bench"
 
 
 def test_an_application_that_does_not_start_has_its_routes_written(
