@@ -19,6 +19,8 @@ _VERDICTS = {
     "partly": "That is partly so here.",
 }
 
+MOST_SETTINGS = 2
+"""So many settings of a stack are named in the list of wrong claims."""
 
 INDEX = "README.md"
 """The page of `pages` that leads to the others: code hosts show it with its folder."""
@@ -86,19 +88,37 @@ def _differing(questions: Sequence[Question], address: Callable[[Question], str]
     if wrong:
         yield "## Commonly said, and not so"
         yield ""
-        claims: dict[tuple[str, str], list[tuple[Question, Asked]]] = {}
-        for question, one in wrong:
-            claims.setdefault((one.claim, one.agrees), []).append((question, one))
-        for (claim, agrees), places in claims.items():
-            seen = "; ".join(
-                f"{_labels(group)}: {escaped(group[0].answer)}"
-                for stack in dict.fromkeys(one.stack for _, one in places)
-                for group in _alike(one for _, one in places if one.stack == stack)
-            )
-            holds = "partly so" if agrees == "partly" else "not so"
-            link = f"[{prose(places[0][0].asks)}]({address(places[0][0])})"
-            yield f"- “{prose(claim)}” {holds}: {seen}. {link}"
+        yield (
+            "Each with the commonest answer of a stack, and its settings in brackets; the question "
+            "behind it has all of them."
+        )
         yield ""
+        claims: dict[str, list[tuple[Question, Asked]]] = {}
+        for question, one in wrong:
+            claims.setdefault(one.claim, []).append((question, one))
+        for claim, places in claims.items():
+            asked = [one for _, one in places]
+            seen = "; ".join(
+                f"{words}: {'; '.join(told)}"
+                for agrees, words in (("no", "not so"), ("partly", "partly so"))
+                if (told := list(_in_short(one for one in asked if one.agrees == agrees)))
+            )
+            question = places[0][0]
+            yield f"- “{prose(claim)}” {seen}. [{prose(question.asks)}]({address(question)})"
+        yield ""
+
+
+def _in_short(asked: Iterable[Asked]) -> Iterator[str]:
+    """The commonest answer of each stack, stacks of one answer together."""
+    by_stack: dict[str, list[Asked]] = {}
+    for one in asked:
+        by_stack.setdefault(one.stack, []).append(one)
+    by_answer: dict[str, list[str]] = {}
+    for some in by_stack.values():
+        most = max(_alike(some), key=len)
+        by_answer.setdefault(most[0].answer, []).append(_labels(most, MOST_SETTINGS))
+    for answer, labels in by_answer.items():
+        yield f"{', '.join(labels)}: {escaped(answer)}"
 
 
 def prose(text: str) -> str:
@@ -123,15 +143,17 @@ def _alike(asked: Iterable[Asked]) -> list[list[Asked]]:
     return list(groups.values())
 
 
-def _labels(group: Sequence[Asked]) -> str:
-    """The stack, and the settings that are not the default alone."""
+def _labels(group: Sequence[Asked], most: int | None = None) -> str:
+    """The stack, and the settings that are not the default alone. most: so many of them; all."""
     settings = [one.setting for one in group]
-    named = "; ".join(
+    named = [
         "by default" if setting == behaviour_answers.DEFAULT else code(setting)
-        for setting in settings
-    )
+        for setting in settings[:most]
+    ]
+    if len(named) < len(settings):
+        named.append(f"{len(settings) - len(named)} more")
     return escaped(group[0].stack) + (
-        "" if settings == [behaviour_answers.DEFAULT] else f" ({named})"
+        "" if settings == [behaviour_answers.DEFAULT] else f" ({'; '.join(named)})"
     )
 
 
