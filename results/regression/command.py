@@ -51,7 +51,7 @@ def _share(name: str, default: str, meaning: str) -> Callable[[Command], Command
     return click.option(name, type=Percent(), default=default, show_default=True, help=meaning)
 
 
-@click.command(cls=Judging)
+@click.command(cls=Judging, short_help="Judge a folder of the regression check.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--baseline",
@@ -134,7 +134,7 @@ def _write(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@click.command(cls=Judging)
+@click.command(cls=Judging, short_help="What measurements of several days differ by.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def occasions(folders: tuple[Path, ...]) -> None:
     """Print what FOLDERS, measured on several occasions, differ by: occasions.csv of a baseline.

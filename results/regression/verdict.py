@@ -193,6 +193,7 @@ _RULED_OUT: Mapping[Layer, Callable[[Report], str]] = {
 
 def not_judged(report: Report) -> Iterator[str]:
     """What the verdict says nothing about, and how to have it judged, a line each."""
+    unasked = []
     for layer in Layer:
         if report.judged(layer):
             yield from _left_out(report, layer)
@@ -205,10 +206,13 @@ def not_judged(report: Report) -> Iterator[str]:
         elif state.asked:
             yield f"{layer}: {state.why_not}"
         else:
-            yield f"{layer}: nobody asked for it (LAYERS={layer}, or --layer {layer})"
+            unasked.append(layer)
+    if unasked:
+        names = " ".join(unasked)
+        yield f"{', '.join(unasked)}: not asked for (LAYERS='{names}', or --layer with each)"
     lacking = report.evidence.layers[Layer.FACTS].lacking
     for (stack, subject), package in lacking.items():
-        yield f"{stack} {subject}: {package} is not installed for both sides"
+        yield f"{stack} {subject}: not both sides have {package} (make setup STACKS=all)"
     python = report.evidence.candidate.side.python
     if python:
         yield f"Pythons other than {python}: the check judges the one that runs it (PYTHON=…)"
@@ -222,11 +226,19 @@ def _left_out(report: Report, layer: Layer) -> Iterator[str]:
         yield f"{layer}: questions {others} (without QUESTIONS all are asked)"
 
 
+def asked(report: Report, layer: Layer) -> bool:
+    """Whether there is anything to say of a layer: it was asked for, or measured nevertheless."""
+    state = report.evidence.layers[layer]
+    return state.run or state.asked
+
+
 def layer_lines(report: Report, layer: Layer) -> Iterator[str]:
-    """What became of a layer, in a line or some: how much was compared, and with what result."""
+    """What became of a layer, in a line or some: how much was compared, and with what result.
+    Nothing of one that was not asked for."""
     state, found = report.evidence.layers[layer], report.of(layer)
     if not state.run:
-        yield f"not run: {state.why_not}" if state.asked else "not asked for"
+        if state.asked:
+            yield f"not run: {state.why_not}"
         return
     for finding in found:
         if finding.stack == EVERY:

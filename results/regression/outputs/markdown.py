@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from loopbench.results.regression.finding import EVERY, Finding, Weight
 from loopbench.results.regression.outputs.terminal import heading
 from loopbench.results.regression.text_values import excerpts
-from loopbench.results.regression.verdict import Report, headline, layer_lines, metric, not_judged
+from loopbench.results.regression.verdict import (
+    Report,
+    asked,
+    headline,
+    layer_lines,
+    metric,
+    not_judged,
+)
 from loopbench.results.report.markdown import literal
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
@@ -29,7 +37,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"**{literal(headline(report))}**"
     yield ""
     yield from (f"- {_text(' '.join(line.split()))}" for line in heading(report))
-    for layer in Layer:
+    for layer in filter(partial(asked, report), Layer):
         said = "; ".join(layer_lines(report, layer))
         yield f"- {layer}: {literal(formatting.plain(said))}"
     yield from (f"- Not judged: {_text(line)}" for line in not_judged(report))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from loopbench.results.regression.finding import EVERY, Finding, Verdict, Weight, percent
 from loopbench.results.regression.text_values import visible
-from loopbench.results.regression.verdict import Report, headline, layer_lines, not_judged
+from loopbench.results.regression.verdict import Report, asked, headline, layer_lines, not_judged
 from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 from loopbench.results.terminal.table import hanging, shown_path
@@ -26,7 +27,7 @@ def render(report: Report, console: Console, *, every: bool = False) -> None:
     """Print a Report. every: what stayed the same, too."""
     for line in heading(report):
         console.print(Text(line, style="bold"))
-    for layer in Layer:
+    for layer in filter(partial(asked, report), Layer):
         console.print()
         console.print(Text(layer.capitalize(), style="bold"))
         for line in layer_lines(report, layer):
@@ -38,8 +39,9 @@ def render(report: Report, console: Console, *, every: bool = False) -> None:
         ]
         _BODIES[layer](found, console)
     console.print()
-    console.print(Text(_legend(report), style="dim"))
-    console.print()
+    if legend := _legend(report):
+        console.print(Text(legend, style="dim"))
+        console.print()
     console.print(Text(headline(report), style=_END[report.status]))
     for line in not_judged(report):
         console.print(hanging("Not judged: ", formatting.plain(line)))
@@ -179,7 +181,9 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _legend(report: Report) -> str:
     settings = report.settings
-    said = ["Ratio: candidate over base."]
+    said = []
+    if any(report.of(layer) for layer in Layer if _BODIES[layer] is not _facts):
+        said.append("Ratio: candidate over base.")
     if report.of(Layer.INSTRUCTIONS) or report.of(Layer.TIME):
         said.append("sees: the smallest growth that could have been told.")
     if report.of(Layer.TIME) and report.evidence.apart:

@@ -195,7 +195,7 @@ def test_what_one_side_lacks_a_package_for_is_no_finding(folder: Folder, judge: 
     path = folder(replace(plan, fact=both(only(drop, side="candidate", subject="sync"), plan.fact)))
     assert not _found(path)
     said = " ".join(judge(path).out.split())
-    assert f"aiohttp {subject}: gunicorn is not installed for both sides" in said
+    assert f"aiohttp {subject}: not both sides have gunicorn (make setup STACKS=all)" in said
 
 
 def test_facts_that_an_older_baseline_lacks_are_new(folder: Folder, judge: Judge) -> None:
