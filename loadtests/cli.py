@@ -290,10 +290,11 @@ def _announced(plan: Bench) -> str:
     runs = len(plan.cells()) * plan.rounds
     if plan.budget_s is not None:
         return f"at least {runs} runs, within {plan.budget_s / 60:.1f} minutes"
-    minutes = f"about {plan.expected_s() / 60:.0f} minutes"
+    seconds = plan.expected_s()
+    time = f"about {seconds / 60:.0f} minutes" if seconds >= 90 else f"about {seconds:.0f} s"
     if plan.precision is not None:
-        return f"at least {runs} runs, {minutes} or longer, until ±{plan.precision:.3g}"
-    return f"{runs} runs, {minutes}"
+        return f"at least {runs} runs, {time} or longer, until ±{plan.precision:.1%}"
+    return f"{runs} runs, {time}"
 
 
 def _seed(seed: int | None, folder: Path, resume: bool) -> int:
@@ -314,7 +315,9 @@ def _show(outcome: Outcome) -> None:
     command = own_modules.command(*_SHOW, str(outcome.folder))
     shown = subprocess.run(command, env=own_modules.environment())
     if outcome.loaded_share is not None:
-        click.echo(f"{outcome.loaded_share:.0%} of the time was warm-up and measurement.", err=True)
+        click.echo(
+            f"The servers were under load for {outcome.loaded_share:.0%} of the time.", err=True
+        )
     if outcome.broken:
         fail(f"{len(outcome.broken)} without figures: {outcome.broken[0]}")
     sys.exit(shown.returncode)

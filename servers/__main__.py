@@ -169,7 +169,7 @@ def _runs_here(stack: Stack, *, wide: bool) -> str:
     return f"yes, but for {count} case{'s' if count != 1 else ''}" if count else "yes"
 
 
-@cli.command("run")
+@cli.command("run", short_help="Run STACK in the foreground.")
 @click.argument("stack", type=NameIn("stack", STACKS), required=False)
 @click.option(
     "--app",

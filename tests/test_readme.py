@@ -109,8 +109,8 @@ def test_the_first_screen_is_of_the_committed_run(generated: Callable[[Path, str
     console = Console(width=100, highlight=False, markup=False, emoji=False)
     with console.capture() as printed:
         page = brief.brief(folder, summaries, counts_of(PUBLISHED, []))
-        brief_columns.render(replace(page, stalls=(), closing=()), PUBLISHED, console)
-    *table, _ = [line.rstrip() for line in printed.get().splitlines()]
+        brief_columns.render(replace(page, stalled=(), closing=()), PUBLISHED, console)
+    *table, _, _ = [line.rstrip() for line in printed.get().splitlines()]
     text = between(README, "answer", _answer(folder, summaries))
     generated(ROOT / "README.md", between(text, "table", fenced(table)))
 

@@ -33,7 +33,7 @@ BUDGET_S = 60.0
 PRECISION = 0.04
 
 
-@click.command()
+@click.command(short_help="Find the highest rate that keeps an objective.")
 @click.option(
     "--slo",
     "objective",

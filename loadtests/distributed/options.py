@@ -194,7 +194,7 @@ def cpus_of(text: str) -> frozenset[int]:
     return frozenset(map(int, text.split(",")))
 
 
-@click.command()
+@click.command(short_help="Share the load of a bench on another host.")
 @click.option(
     "--master",
     type=Address(),
@@ -236,7 +236,7 @@ def worker(master: str, cpus: str | None, patience: float, key_file: Path | None
     os.execv(sys.executable, [sys.executable, *module, *options])
 
 
-@click.command("check-hosts")
+@click.command("check-hosts", short_help="Are other hosts ready for a bench?")
 @fleet_options
 @place_options
 def check_hosts_command(**elsewhere: Any) -> None:

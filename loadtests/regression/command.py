@@ -99,7 +99,7 @@ _layers = click.option(
 )
 
 
-@click.command(cls=Checked)
+@click.command(cls=Checked, short_help="Did a change make it worse?")
 @click.option(
     "--base",
     metavar="REF|PACKAGES",
@@ -167,7 +167,7 @@ def _chosen_base(candidate: str | None, wish: Wish) -> str:
     return base
 
 
-@click.command(cls=Checked)
+@click.command(cls=Checked, short_help="Write results/baseline anew.")
 @_stacks
 @_rounds
 @_behaviour
@@ -204,7 +204,9 @@ def renew(wish: Wish, folder: Path, kept: Path) -> None:
             raise HarnessError(f"cannot write {kept}: {error.strerror}") from error
 
 
-@click.command("regression-selftest", cls=Checked)
+@click.command(
+    "regression-selftest", cls=Checked, short_help="Check the check, with seeded changes."
+)
 @click.option(
     "--rounds",
     type=click.IntRange(5, 1000),

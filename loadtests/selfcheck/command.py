@@ -29,7 +29,8 @@ CHECKS = {
 
 
 @click.command(
-    epilog="\b\n" + "\n".join(f"{name:10} {question}" for name, question in CHECKS.items())
+    short_help="Check the measuring instrument itself.",
+    epilog="\b\n" + "\n".join(f"{name:10} {question}" for name, question in CHECKS.items()),
 )
 @click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
 def selfcheck(names: tuple[str, ...]) -> None:
@@ -46,7 +47,7 @@ def selfcheck(names: tuple[str, ...]) -> None:
         raise HarnessError("the instrument does not meet every demand on this machine")
 
 
-@click.command("probe-cost")
+@click.command("probe-cost", short_help="Count what the probe costs a request.")
 @click.option(
     "--out",
     type=Folder(exists=True),

@@ -40,7 +40,7 @@ def stores_of(redis: str | None, database: str | None) -> dict[str, str]:
     return named
 
 
-@click.command()
+@click.command(short_help="Run Redis and PostgreSQL for the servers.")
 def services() -> None:
     """Run Redis and PostgreSQL on loopback until Ctrl-C, and print their URLs.
 

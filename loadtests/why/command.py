@@ -32,7 +32,7 @@ from loopbench.servers.supervision.cli_names import NamesIn
 DEFAULT_CASES = ("plain", "async", "json", "sync")
 
 
-@click.command()
+@click.command(short_help="Count what a request costs, by function.")
 @click.option(
     "--stack",
     "stacks",

@@ -23,7 +23,7 @@ DEFAULT_CASES = (
 )
 
 
-@click.command()
+@click.command(short_help="Count the instructions of a request.")
 @click.option(
     "--stack",
     "stacks",

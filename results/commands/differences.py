@@ -15,10 +15,15 @@ from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.terminal.console import show_on_console
 
 
-@click.command()
+@click.command(short_help="Compare two runs, with a verdict for each.")
 @click.argument("first", type=RunOrToolFile())
 @click.argument("second", type=RunOrToolFile())
-@click.option("--all", "every", is_flag=True, help="Compare every metric, not only those shown.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="List every metric, and what may as well be the same (~), too.",
+)
 @AS_JSON
 def compare(first: Path | ToolFile, second: Path | ToolFile, every: bool, as_json: bool) -> None:
     """Compare two runs: ratio, interval and verdict a Cell and metric, and changed facts.
@@ -50,7 +55,9 @@ def compare(first: Path | ToolFile, second: Path | ToolFile, every: bool, as_jso
         click.echo(json_text(document))
         return
     show_on_console(
-        lambda console: compare_table.render(one, other, compared, differ, only, otherwise, console)
+        lambda console: compare_table.render(
+            one, other, compared, differ, only, otherwise, console, every=every
+        )
     )
 
 
@@ -65,7 +72,7 @@ def _compare_files(first: ToolFile, second: ToolFile, options: bool) -> None:
         click.echo(line)
 
 
-@click.command()
+@click.command(short_help="Tell server and framework apart.")
 @RUN
 def split(run: Path | None) -> None:
     """Tell server and framework apart, and what another loop or parser changes."""

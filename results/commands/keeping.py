@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import click
 
 from loopbench.results.commands.run import RUN, chosen, note
 from loopbench.results.schema.json_forms import AS_JSON, json_text
+from loopbench.results.terminal.console import folded
 
 
-@click.command()
+@click.command(short_help="Compress a folder that is to be kept.")
 @RUN
 def pack(run: Path | None) -> None:
     """Compress histograms.csv, the one large table, in a folder that is to be kept.
@@ -22,7 +25,7 @@ def pack(run: Path | None) -> None:
     click.echo(compress.pack(chosen(run)))
 
 
-@click.command()
+@click.command(short_help="What the stacks were seen to do.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--out",
@@ -49,7 +52,7 @@ def behaviour(folder: Path, out: Path | None, as_json: bool) -> None:
         out.write_text(text, encoding="utf-8")
 
 
-@click.command()
+@click.command(short_help="What the published runs answer.")
 @click.option("--write", is_flag=True, help="Write results/reference/answers.csv anew.")
 def answers(write: bool) -> None:
     """Print what the published runs answer to the report's questions.
@@ -61,11 +64,16 @@ def answers(write: bool) -> None:
     if write:
         click.echo(published.write())
         return
-    for row in published.rows():
-        click.echo(f"{row['question']} {row['answer']} ({row['run']})")
+    for question, rows in groupby(published.rows(), key=itemgetter("question")):
+        first, *details = rows
+        click.secho(str(question), bold=True)
+        click.echo(folded(f"{first['answer']} ({first['run']})", "  "))
+        for row in details:
+            click.echo(folded(str(row["answer"]), "  - "))
+        click.echo()
 
 
-@click.command()
+@click.command(short_help="Every table, column, unit and Warning.")
 @click.option("--write", is_flag=True, help="Write it into results/README.md.")
 def dictionary(write: bool) -> None:
     """Print the data dictionary: every table, column, unit and Warning."""

@@ -12,9 +12,10 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder import tables
 from loopbench.results.schema import TRIALS, how_to
 from loopbench.results.schema.json_forms import AS_JSON, json_text
+from loopbench.results.terminal.console import folded
 
 
-@click.command()
+@click.command(short_help="How many processes a rate needs.")
 @RUN
 @click.option(
     "--rps",
@@ -47,7 +48,11 @@ def capacity(
         _limits(path, rps, as_json=as_json)
         return
     if rps is None:
-        raise click.UsageError("--rps is needed: no limit was measured in this run")
+        how = how_to("make capacity SLO='p99<20ms'", "loopbench limits --slo 'p99<20ms'")
+        raise click.UsageError(
+            f"this run has no measured limit ({how} measures one): give the rate to serve, as in "
+            "--rps 5000"
+        )
     from loopbench.results.stats.capacity import capacities
     from loopbench.results.terminal import capacity as capacity_text
     from loopbench.results.terminal import documents
@@ -64,7 +69,7 @@ def capacity(
         click.echo(json_text(documents.capacity(found, rps, slo_ms)))
         return
     for line in capacity_text.lines(found, rps, slo_ms):
-        click.echo(line)
+        click.echo(folded(line))
 
 
 def _limits(path: Path, rps: float | None, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loopbench.results.stats.summary import Summaries
 
 
-@click.command()
+@click.command(short_help="Print the table of a run, and its Warnings.")
 @RUN
 @click.option(
     "--reference",
@@ -81,7 +81,7 @@ def show(
         click.echo(written, err=as_json)  # a document stands on standard output alone
 
 
-@click.command()
+@click.command(short_help="Write the report of a run as a page.")
 @RUN
 @click.option(
     "--format",
@@ -116,7 +116,7 @@ def _report(loaded: folders.Folder, summaries: Summaries, wanted: str | None) ->
     return shown_path(written[0])
 
 
-@click.command()
+@click.command(short_help="Draw a run as one SVG.")
 @RUN
 @click.option(
     "--scenario", "scenarios", multiple=True, help="Draw this closed loop (repeatable); all."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loopbench.results.why.costs import Costs
 
 
-@click.command()
+@click.command(short_help="Where the instructions of a request go.")
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--by",

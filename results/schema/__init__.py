@@ -57,7 +57,13 @@ from loopbench.results.schema.run_details import (
 )
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
-from loopbench.results.schema.stalls import CAUSE_WORDS, STALLS, Cause
+from loopbench.results.schema.stalls import (
+    CAUSE_LABELS,
+    CAUSE_WORDS,
+    CAUSES_OF_A_LINE,
+    STALLS,
+    Cause,
+)
 from loopbench.results.schema.thread_pools import THREAD_POOLS
 from loopbench.results.schema.warnings import WARNING_SEPARATOR, Code
 

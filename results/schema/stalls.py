@@ -36,7 +36,26 @@ CAUSE_WORDS: dict[Cause, str] = {
     Cause.STOLEN: "the hypervisor took the CPU away",
     Cause.UNKNOWN: "cannot be told; the detail says what is known",
 }
-"""Each cause as the report and the terminal name it."""
+"""Each cause as the report names it."""
+
+CAUSE_LABELS: dict[Cause, str] = {
+    Cause.PYTHON: "Python code",
+    Cause.C_CALL: "a call into C",
+    Cause.BLOCKING_CALL: "a call waited",
+    Cause.COLLECTOR: "garbage collector",
+    Cause.INTERPRETER_LOCK: "another thread held the lock",
+    Cause.MANY_CALLBACKS: "many callbacks",
+    Cause.NO_CPU: "no CPU: others had it",
+    Cause.QUOTA: "quota of CPU time used up",
+    Cause.STOPPED: "process stopped",
+    Cause.STOLEN: "the hypervisor took the CPU",
+    Cause.UNKNOWN: "cannot be told",
+}
+"""Each cause as the terminal names it, in few words."""
+
+CAUSES_OF_A_LINE = frozenset({Cause.PYTHON, Cause.C_CALL, Cause.BLOCKING_CALL, Cause.UNKNOWN})
+"""Those of which the line that was running tells a person something. A collection begins wherever
+an object happens to be made, and who has no CPU may be anywhere."""
 
 STALLS = Table(
     "stalls",
@@ -59,7 +78,7 @@ STALLS = Table(
             "request",
             Kind.INTEGER,
             "",
-            "the how manieth request of the route it was: one more than had ended by then; blank "
+            "the place of the request among those of the route: one more than had ended; blank "
             "without a route of the suite's",
             minimum=1,
         ),

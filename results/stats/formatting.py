@@ -179,8 +179,9 @@ def _percent(share: float) -> str:
     """Rounded up, to tenths below 10 %, else to whole ones; above 100 % only that it is so."""
     if share > 1:
         return "±>100%"
-    places = 10 if share < 0.1 else 1
-    return f"±{math.ceil(round(share * 100 * places, 6)) / places:g}%"
+    places = 1 if share <= 0.099 else 0  # what is rounded up to 10 % is of the whole ones
+    rounded_up = math.ceil(round(share * 100 * 10**places, 6)) / 10**places
+    return f"±{rounded_up:.{places}f}%"
 
 
 def between(interval: Interval) -> str:

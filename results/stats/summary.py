@@ -338,10 +338,12 @@ def _read_together(sample: Sample, plan: Plan, limited: bool) -> list[Warning]:
 
 
 def _every_cell(folder: Folder) -> Iterator[Cell]:
-    """Every stack, planned or measured, in every scenario and load that was measured."""
+    """Each stack in each measured scenario and load that it was planned for or measured in."""
+    measured = {(run.stack, run.scenario) for run in folder.runs}
     for scenario, load in loads(folder):
         for stack in folder.stacks:
-            yield stack, scenario, load
+            if (stack, scenario) in measured or planned(folder.plan, stack, scenario):
+                yield stack, scenario, load
 
 
 def loads(folder: Folder) -> tuple[tuple[str, str], ...]:

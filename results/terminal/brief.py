@@ -15,7 +15,7 @@ from loopbench.results.folder.folder import Folder, planned
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import ReadingCode, wording
-from loopbench.results.stats import formatting, stalls
+from loopbench.results.stats import formatting
 from loopbench.results.stats.compare import word_for
 from loopbench.results.stats.summary import (
     METRICS,
@@ -25,7 +25,9 @@ from loopbench.results.stats.summary import (
     Summary,
     load_models,
 )
+from loopbench.results.terminal import stalls
 from loopbench.results.terminal.notes import Note, marks, notes
+from loopbench.results.terminal.stalls import Stalled
 from loopbench.results.terminal.table import heading, in_order
 
 CPU = "cpu_us_per_request"
@@ -43,8 +45,6 @@ _SAID = frozenset({ReadingCode.TOO_FEW_ROUNDS})
 _NOTHING = "–"
 WIDTH = 100
 """A note takes no more columns."""
-
-MOST_STALLED = 3
 
 ANSWERS: Mapping[str, str] = {
     LoadKind.OPEN: "response_time_p99_ms",
@@ -80,7 +80,7 @@ class Brief:
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     legend: tuple[str, ...]
-    stalls: tuple[str, ...]
+    stalled: tuple[Stalled, ...]
     closing: tuple[str, ...]
 
 
@@ -94,15 +94,9 @@ def brief(folder: Folder, summaries: Summaries, counts: tuple[Row, ...]) -> Brie
         lines=lines,
         notes=tuple(_note(note) for note in found if _shown(note, lines)),
         legend=tuple(_legend(lines, summaries)),
-        stalls=_held(stalls.lines(folder)),
+        stalled=stalls.of_folder(folder),
         closing=tuple(str(problem) for problem in folder.problems),
     )
-
-
-def _held(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """The Cells with the longest stalls, and how many more there are."""
-    rest = len(lines) - MOST_STALLED
-    return (*lines[:MOST_STALLED], *((f"and {rest} more Cells: show --wide",) if rest > 0 else ()))
 
 
 def compares(folder: Folder, summaries: Summaries) -> bool:
@@ -260,7 +254,8 @@ def _note(note: Note) -> str:
 def _legend(lines: tuple[Line, ...], summaries: Summaries) -> Iterator[str]:
     if any(line.ratio for line in lines):
         to = formatting.plain(summaries.reference or "")
-        yield f"x: ratio to {to}, ± its 95 % interval; ~: it may as well be 1."
+        few = "; ?: too few Rounds to tell" if any("?" in line.ratio for line in lines) else ""
+        yield f"x: ratio to {to}, ± its 95 % interval; ~: it may as well be 1{few}."
     voided = re.search(r"\[\d+!\]", "".join(line.marks for line in lines))
     forbids = f"{voided[0]}: not to be compared. " if voided else ""
     yield f"{forbids}All figures and the Warnings in words: show --wide."

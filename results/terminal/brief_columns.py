@@ -15,10 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from loopbench.results.stats import formatting
+from loopbench.results.terminal import stalls
 from loopbench.results.terminal.brief import INSTRUCTIONS, Brief, Line
-from loopbench.results.terminal.table import HELD, section, shown_path
+from loopbench.results.terminal.table import section, shown_path
 
 _GAP = 2
+MOST_STALLED = 3
 
 
 def render(page: Brief, path: Path, console: Console) -> None:
@@ -34,9 +36,11 @@ def render(page: Brief, path: Path, console: Console) -> None:
         console.print(Text(note, style="yellow"))
     for line in page.legend:
         console.print(Text(line, style="dim"))
-    section(console, HELD, page.stalls)
+    stalls.show(console, page.stalled, MOST_STALLED, "show --wide")
     section(console, "What could not be read", page.closing)
-    console.print(Text(formatting.plain(f"Rows and report: {shown_path(path)}")))
+    console.print()
+    made = "Rows and report" if (path / "report.html").is_file() else "Rows"
+    console.print(Text(formatting.plain(f"{made}: {shown_path(path)}")))
 
 
 @dataclass(frozen=True, slots=True)

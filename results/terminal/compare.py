@@ -18,6 +18,9 @@ from loopbench.results.stats.summary import Cell
 from loopbench.results.terminal.table import hanging, section, shown_path
 
 MOST_DIFFERENCES = 20
+MOST_ROWS = 40
+"""In a longer table only what is not `~` is listed."""
+
 _NOTHING = "–"
 _STYLES = {
     Verdict.FASTER: "green",
@@ -36,9 +39,11 @@ def render(
     only: Mapping[str, Sequence[Cell]],
     otherwise: Sequence[Difference],
     console: Console,
+    *,
+    every: bool = False,
 ) -> None:
     """Print the Comparisons of two folders. only: Cells that one of them lacks. otherwise: what
-    the stacks did in another way."""
+    the stacks did in another way. every: list all rows, however many."""
     loads = names_of({**facts_by_load(second.runs), **facts_by_load(first.runs)})
 
     def cell_name(cell: Cell) -> str:
@@ -54,10 +59,16 @@ def render(
             console.print(hanging("- ", line))
         console.print(Text("A verdict below may be about these as much as about the stacks."))
     console.print()
-    reasons = sorted({row.reason for row in compared if row.reason})
-    for text in _lines(compared, reasons, cell_name):
+    listed = compared
+    if len(compared) > MOST_ROWS and not every:
+        listed = [row for row in compared if row.verdict is not Verdict.SAME]
+    reasons = sorted({row.reason for row in listed if row.reason})
+    for text in _lines(listed, reasons, cell_name):
         console.print(text)
     console.print()
+    if len(listed) < len(compared):
+        rest = f"{len(compared) - len(listed)} of {len(compared)} figures are not listed: "
+        console.print(Text(f"{rest}their intervals contain 1. --all lists every figure."))
     for number, reason in enumerate(reasons, start=1):
         console.print(hanging(f"[{number}] ", formatting.plain(reason)))
     if otherwise:

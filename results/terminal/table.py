@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain, islice, repeat
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -19,13 +19,14 @@ from rich.text import Text
 from loopbench.results.folder.folder import Folder, RunRow
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import MIN_ROUNDS
-from loopbench.results.stats import bottleneck, formatting, stalls
+from loopbench.results.stats import bottleneck, formatting
 from loopbench.results.stats.summary import Cell, Summaries, Summary, load_models
+from loopbench.results.terminal import stalls
 from loopbench.results.terminal.notes import Note, failure_lines, marks, notes
+from loopbench.results.terminal.stalls import Stalled
 
 _GAP = 2
 _NOTHING = "–"
-HELD = "Who held the loop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Page:
     failures: tuple[str, ...]
     problems: tuple[str, ...]
     limits: tuple[str, ...]
-    stalls: tuple[str, ...]
+    stalled: tuple[Stalled, ...]
     files: tuple[str, ...]
 
 
@@ -87,7 +88,7 @@ def page(folder: Folder, summaries: Summaries, *, intervals: bool = False) -> Pa
         limits=tuple(
             formatting.plain(bottleneck.line(one)) for one in bottleneck.limits(folder, summaries)
         ),
-        stalls=stalls.lines(folder),
+        stalled=stalls.of_folder(folder),
         files=_files(folder.path),
     )
 
@@ -200,10 +201,10 @@ def _legend(summaries: Summaries, found: tuple[Note, ...]) -> str:
     said = []
     if any(summary.interval for summary in summaries.by.values()):
         said.append("± and [low–high]: the 95 % interval over Rounds.")
-    if summaries.reference is not None:
-        said.append(f"x: ratio to {formatting.plain(summaries.reference)} within a Round.")
+    ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
+    if ratios:
+        said.append(f"x: ratio to {formatting.plain(summaries.reference or '')} within a Round.")
         said.append("~: that may as well be 1 (its interval contains it).")
-        ratios = [summary.ratio for summary in summaries.by.values() if summary.ratio]
         if any(ratio.overloaded for ratio in ratios):
             said.append("overloaded: it or the reference did not hold the rate.")
         if any(ratio.interval is None for ratio in ratios):
@@ -229,7 +230,7 @@ def render(page: Page, path: Path, console: Console) -> None:
     for number, line in enumerate(page.heading):
         console.print(Text(line, style="bold" if number == 0 else "dim"))
     if page.own:  # what a person measures their own application for
-        section(console, HELD, page.stalls)
+        stalls.show(console, page.stalled, more="stalls.csv")
     for stacks in _fitting(page, console.width):
         console.print()
         console.print(_grid(page, stacks))
@@ -238,7 +239,7 @@ def render(page: Page, path: Path, console: Console) -> None:
     for note in page.notes:
         console.print(hanging(f"[{note.number}] ", note.text()))
     if not page.own:
-        section(console, HELD, page.stalls)
+        stalls.show(console, page.stalled, more="stalls.csv")
     section(console, "What was the limit", page.limits)
     section(console, "Failed requests", page.failures)
     section(console, "What could not be read", page.problems)
@@ -255,13 +256,12 @@ def shown_path(path: Path) -> str:
 
 
 def section(console: Console, title: str, lines: Sequence[str]) -> None:
-    """A title and its lines, some of several lines; nothing where there are none."""
+    """A title and its lines; nothing where there are none."""
     if lines:
         console.print()
         console.print(Text(f"{title}:", style="bold"))
         for line in lines:
-            for begin, part in zip(chain(["- "], repeat("  ")), line.split("\n"), strict=False):
-                console.print(hanging(begin, formatting.plain(part)))
+            console.print(hanging("- ", formatting.plain(line)))
 
 
 def _minute(begun: str) -> str:

@@ -33,6 +33,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("loopbench.servers.apps.*:in_executor*", THREADS),
     ("loopbench.servers.apps.*:_Request*", CONTEXT),
     ("loopbench.servers.apps.*", HANDLER),
+    ("loopbench.servers.documented.*", HANDLER),
     ("loopbench.servers.handlers.*", HANDLER),
     ("loopbench.servers.contract.*", _CALLER),
     # asyncio, by what the loop does for whom.

@@ -12,6 +12,7 @@ from loopbench.results.folder import folder as folders
 from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats.capacity import Capacity, capacities, checks
 from loopbench.results.stats.summary import summarise
+from loopbench.results.terminal.console import folded
 from tests.conftest import ROOT
 from tests.results.folders import put
 
@@ -138,3 +139,17 @@ def test_the_command_says_it_in_words(tmp_path: Path) -> None:
     refused = run("--rps", "1", "--scenario", "nothing-*")
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: no open loop of that name was measured; ")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_line_is_folded_for_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """Further lines stand under the first one's words; a pipe gets each line whole, for grep."""
+    monkeypatch.setenv("COLUMNS", "24")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    said = folded("  - each process has a CPU of its own")
+    if terminal:
+        assert said == "  - each process has a\n    CPU of its own"
+    else:
+        assert said == "  - each process has a CPU of its own"

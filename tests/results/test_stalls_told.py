@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from loopbench.results import schema
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import Row
-from loopbench.results.stats import stalls
-from loopbench.results.terminal import brief
+from loopbench.results.terminal import stalls
 from tests.results import folders, report_folder
 from tests.results.reports import made, table
 
@@ -38,15 +38,21 @@ def folder(tmp_path: Path) -> Path:
     return written
 
 
+def shown(path: Path, width: int = 100, most: int = stalls.MOST, more: str = "") -> list[str]:
+    """What the terminal prints of a folder's stalls, without the blank line before it."""
+    console = Console(width=width, highlight=False, markup=False)
+    with console.capture() as capture:
+        stalls.show(console, stalls.of_folder(load(path)), most, more)
+    return [line.rstrip() for line in capture.get().splitlines()[1:]]
+
+
 def test_the_terminal_has_a_line_a_cell(folder: Path) -> None:
-    """The Cell with the longest stall first: how many, how long, where and why."""
-    assert stalls.lines(load(folder)) == (
-        (
-            "aiohttp in async-32: 2 stalls, 80.0 ms in all; the longest 60.0 ms\n"
-            "at a.py:9 nap: a call waited: sleep, file, socket, name look-up or lock"
-        ),
-        ("quart-hypercorn in async-32: 1 stall, 30.0 ms in all; the longest 30.0 ms: of-tomorrow"),
-    )
+    """The Cell with the longest stall first: how long, how many, why and where."""
+    assert shown(folder) == [
+        "Who held the loop         longest  stalls  by",
+        "aiohttp async-32          60.0 ms       2  a call waited: a.py:9 nap",
+        "quart-hypercorn async-32  30.0 ms       1  of-tomorrow",
+    ]
 
 
 def test_the_report_has_the_longest_and_the_sum_by_cause(folder: Path) -> None:
@@ -75,31 +81,34 @@ def test_a_folder_from_before_has_no_stalls(folder: Path) -> None:
     """That is no problem of the folder's."""
     (folder / schema.STALLS.filename).unlink()
     loaded = load(folder)
-    assert stalls.lines(loaded) == ()
+    assert stalls.of_folder(loaded) == ()
     assert loaded.problems == ()
 
 
-def test_the_short_table_names_three_cells() -> None:
-    """Those with the longest stalls, which come first; the long table has all."""
-    lines = tuple(f"cell {number}" for number in range(5))
-    assert brief._held(lines) == ("cell 0", "cell 1", "cell 2", "and 2 more Cells: show --wide")
-    assert brief._held(lines[:3]) == lines[:3]
-
-
-def test_a_cell_takes_two_lines_of_a_terminal_at_most(tmp_path: Path) -> None:
-    """However long the path, whose end is kept, and whatever the cause; no control character of
-    theirs reaches the terminal."""
-    long = "deep/" * 40 + "er.py"
-    written = report_folder.write(tmp_path / "held")
-    rows = [
-        row("01.aiohttp.async-32", 20.0, cause, file=long, line=3, function="f\x1b[1m\n")
-        for cause in schema.Cause
+def test_the_short_table_names_some_cells(folder: Path) -> None:
+    """Those with the longest stalls, and how many more there are; the long table has all."""
+    assert [line.split()[0] for line in shown(folder, most=1, more="there")[1:]] == [
+        "aiohttp",
+        "and",
     ]
-    for one in rows:
-        folders.put(written, schema.STALLS, [one])
-        (line,) = stalls.lines(load(written))
-        first, second = line.split("\n")
-        assert first == "aiohttp in async-32: 1 stall, 20.0 ms in all; the longest 20.0 ms"
-        assert second.startswith("at …")
-        assert "/er.py:3 f [1m : " in second
-        assert len(second) == 98
+    assert shown(folder, most=1, more="there")[-1] == "and 1 more Cell: there"
+    assert len(shown(folder, most=2, more="there")) == 3
+
+
+@pytest.mark.parametrize("cause", schema.Cause)
+def test_a_cell_takes_one_line_of_a_terminal(tmp_path: Path, cause: schema.Cause) -> None:
+    """However deep the folder of the file, and whatever the cause: the file's own name is kept,
+    and no control character of it reaches the terminal."""
+    written = report_folder.write(tmp_path / "held")
+    more: dict[str, str | int] = {"file": "deep/" * 40 + "er.py", "line": 3, "function": "f\x1b[1m"}
+    folders.put(written, schema.STALLS, [row("01.quart-hypercorn.idle-1000", 200.0, cause, **more)])
+    _, line = shown(written)
+    assert line.startswith("quart-hypercorn idle-1000   200 ms       1  ")
+    assert line.endswith(": er.py:3 f [1m") is (cause in schema.CAUSES_OF_A_LINE)
+    assert ("er.py" in line) is (cause in schema.CAUSES_OF_A_LINE)
+
+
+def test_a_narrow_terminal_loses_nothing(folder: Path) -> None:
+    """What does not fit goes on in the next line."""
+    words = " ".join(shown(folder, width=40)).split()
+    assert {"a.py:9", "nap", "of-tomorrow"} <= set(words)

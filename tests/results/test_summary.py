@@ -220,13 +220,14 @@ def test_an_overloaded_stack_has_no_ratio_of_times(folder: Path) -> None:
         for stack in ("asyncio", "quart-hypercorn")
         if (found := _of(summaries, stack, "open-low", "response_time_p50_ms")).ratio is not None
     }
-    assert told == {"asyncio": "0.200x ±0%", "quart-hypercorn": "overloaded"}
+    assert told == {"asyncio": "0.200x ±0.0%", "quart-hypercorn": "overloaded"}
 
 
 @pytest.mark.parametrize(
     ("interval", "centre", "said"),
     [
-        (Interval(97.0, 102.0), 100.0, "±3%"),
+        (Interval(97.0, 102.0), 100.0, "±3.0%"),
+        (Interval(91.0, 109.95), 100.0, "±10%"),
         (Interval(99.95, 100.05), 100.0, "±0.1%"),
         (Interval(88.0, 110.1), 100.0, "±12%"),
         (Interval(0.0, 11_495.0), 100.0, "±>100%"),

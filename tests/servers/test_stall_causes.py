@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loopbench.results.schema import CAUSE_WORDS, Cause
+from loopbench.results.schema import CAUSE_LABELS, CAUSE_WORDS, Cause
 from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
 from loopbench.servers.probe.stalls.printing import StallPrinter
 from loopbench.servers.probe.stalls.stack import Stack, read_stack
@@ -108,7 +108,7 @@ def test_a_cause_follows_from_the_readings(evidence: Evidence, cause: Cause) -> 
 def test_each_cause_has_a_row_and_words() -> None:
     """None is told without either."""
     assert [row.cause for row in CAUSES] == list(dict.fromkeys(row.cause for row in CAUSES))
-    assert {row.cause for row in CAUSES} == set(Cause) == set(CAUSE_WORDS)
+    assert {row.cause for row in CAUSES} == set(Cause) == set(CAUSE_WORDS) == set(CAUSE_LABELS)
 
 
 def test_the_line_is_where_the_lock_was_given_up_or_where_most_looks_saw_it() -> None:

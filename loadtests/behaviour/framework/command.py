@@ -25,7 +25,7 @@ Packages = Mapping[str, tuple[str, ...]]
 _REMEDY = "loopbench[stacks] brings it" if INSTALLED else "`make setup STACKS=all` brings it"
 
 
-@click.command()
+@click.command(short_help="Ask the servers what they really do.")
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
 @click.option(
     "--stack", "stacks", multiple=True, metavar="STACK", help="Ask only this stack (repeatable)."

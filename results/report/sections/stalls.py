@@ -28,13 +28,13 @@ def parts(material: Material) -> Iterator[Part]:
         )
     )
     yield table(
-        f"The longest {min(MOST, len(found))} of {len(found)} stalls",
+        f"The longest {min(MOST, len(found))} of {len(found):,} stalls",
         ("scenario", "stack", "cause", "place", "route", "task", "told by", "ms"),
         (
             (
                 one.scenario,
                 one.stack,
-                stalls.words(one.cause),
+                stalls.label(one.cause),
                 one.place or "–",
                 str(one.row["route"] or "–"),
                 str(one.row["task"] or "–"),
