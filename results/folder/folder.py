@@ -358,7 +358,8 @@ def _cut_short(plan: Plan, runs: tuple[RunRow, ...]) -> list[Problem]:
     return [
         Problem(
             schema.RUNS.filename,
-            f"{measured} of {plan.runs} planned Runs are here; the bench was cut short, "
+            f"{measured} of {plan.runs} planned Runs {'is' if measured == 1 else 'are'} here; "
+            "the bench was cut short, "
             "or rows were left out",
         )
     ]

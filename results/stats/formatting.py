@@ -126,6 +126,11 @@ def digits(value: float) -> str:
     return f"{rounded:,.{max(0, places)}f}"
 
 
+def counted(count: float, noun: str) -> str:
+    """A whole number of things: `1 user`, `1,000 users`."""
+    return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
+
+
 _WIDE = 0.5
 """Half of an interval as a share of the centre, above which a report writes both ends."""
 

@@ -148,6 +148,8 @@ def _line(row: _Row, widths: Sequence[int], style: str) -> Text:
 def _closing(compared: Sequence[Comparison]) -> str:
     counts = Counter(row.verdict for row in compared)
     said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    if set(counts) == {Verdict.CANNOT_TELL}:
+        return f"{said}. Ratio: second over first."
     return (
         f"{said}. Ratio: second over first. ~: the interval contains 1. One verdict in "
         f"{BY_CHANCE} differs by chance alone, and the intervals hold the differences between "

@@ -77,4 +77,5 @@ def show(console: Console, cells: Sequence[Stalled], most: int = MOST, more: str
     console.print(table)
     rest = len(cells) - len(listed)
     if rest:
-        console.print(Text(f"and {rest} more Cell{'s' if rest != 1 else ''}: {more}", style="dim"))
+        told = f"and {formatting.counted(rest, 'more Cell')}: {more}"
+        console.print(Text(told, style="dim"))

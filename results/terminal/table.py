@@ -100,8 +100,7 @@ def in_order(stacks: Sequence[str], summaries: Summaries) -> tuple[str, ...]:
 
 
 def _users(row: RunRow) -> str:
-    users = row.number("users") or 0
-    return "1 user" if users == 1 else f"{users:,.0f} users"
+    return formatting.counted(row.number("users") or 0, "user")
 
 
 def _blocks(
@@ -164,10 +163,11 @@ def heading(folder: Folder) -> Iterator[str]:
     """What run this is, and where it was measured, a line each."""
     rounds = len({run.round for run in folder.runs})
     planned = folder.plan.rounds
-    of = f" of {planned}" if planned is not None and planned > rounds else ""
+    every = max(rounds, planned or 0)
+    of = f" of {every}" if every > rounds else ""
     begun = _minute(min((str(run.values["started_at"]) for run in folder.runs), default=""))
     yield formatting.plain(
-        f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if rounds != 1 else ''}, {begun}"
+        f"{folder.path.resolve().name}: {rounds}{of} Round{'s' if every != 1 else ''}, {begun}"
     )
     several = {run.number("processes") for run in folder.runs} - {None, 1.0}
     counts = " or ".join(f"{count:g}" for count in sorted(filter(None, several))) or "1"

@@ -39,3 +39,11 @@ def test_text_from_rows_commands_no_terminal() -> None:
 def test_a_long_list_ends_in_a_count() -> None:
     """Nothing is left out silently."""
     assert formatting.listed("abcdefgh", 3) == "a, b, c and 5 more"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 users"), (1, "1 user"), (2.0, "2 users"), (1000, "1,000 users")]
+)
+def test_a_thing_is_counted_in_the_singular(count: float, said: str) -> None:
+    """Of one thing alone; no and several things are told in the plural."""
+    assert formatting.counted(count, "user") == said

@@ -81,7 +81,7 @@ def offered(material: Material, where: Where) -> str:
             if rate is not None:
                 return f"at {rate:,.0f} requests/s ({name})"
             if users is not None:
-                return f"with {users:,.0f} user{'' if users == 1 else 's'} at once ({name})"
+                return f"with {formatting.counted(users, 'user')} at once ({name})"
     return f"in {name}"
 
 

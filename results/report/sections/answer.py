@@ -182,7 +182,7 @@ def distrust(material: Material) -> Words:
 
 
 def _cells(count: int) -> str:
-    return f"{count} Cell{'s' if count != 1 else ''}"
+    return formatting.counted(count, "Cell")
 
 
 def _see(anchor: str) -> Words:

@@ -115,7 +115,11 @@ def _sweep_table(material: Material, found: list[Limit]) -> Table:
         if one.swept:
             summaries = [material.summaries.get(one.cell, metric) for metric in _PANELS]
             rows.append(
-                (f"{one.users} users", one.cell[1], one.cell[0], *map(readings.value, summaries))
+                (
+                    formatting.counted(one.users, "user"),
+                    *(one.cell[1], one.cell[0]),
+                    *map(readings.value, summaries),
+                )
             )
     return table(
         "By users", ("load", "scenario", "stack", "requests/s", "response p50 ms"), rows, names=3

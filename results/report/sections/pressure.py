@@ -175,7 +175,7 @@ def _cliff_table(material: Material, sweep: Sweep, sizes: Mapping[str, int]) -> 
         users, size = users_of[where], sizes.get(stack)
         most = "–" if size is None else formatting.digits(min(users, size) / sweep.work_s)
         first, *others = map(readings.value, found)
-        rows.append((f"{users} users", stack, first, most, *others))
+        rows.append((formatting.counted(users, "user"), stack, first, most, *others))
     return table(
         f"A {sweep.work_s * 1000:g} ms sync route by users ({sweep.variant})",
         (

@@ -293,7 +293,7 @@ def ratio(found: Ratio | None) -> str:
 
 
 def _rounds(count: int) -> str:
-    return f"{count} Round{'s' if count != 1 else ''}"
+    return formatting.counted(count, "Round")
 
 
 def listed(pieces: Iterable[str]) -> str:
