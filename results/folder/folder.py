@@ -92,8 +92,10 @@ class Folder:
 
     @property
     def stacks(self) -> tuple[str, ...]:
-        """Every stack that was planned or measured, by name."""
-        return tuple(sorted({*self.plan.stacks, *(run.stack for run in self.runs)}))
+        """Every stack that was planned for some scenario, or measured, by name."""
+        cells = self.plan.cells
+        planned = {stack for stack, _ in cells} if cells else set(self.plan.stacks)
+        return tuple(sorted({*planned, *(run.stack for run in self.runs)}))
 
     @property
     def yardstick(self) -> str | None:

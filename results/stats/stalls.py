@@ -60,6 +60,19 @@ def held(folder: Folder) -> tuple[Held, ...]:
     )
 
 
+def all_the_time(folder: Folder) -> dict[tuple[str, str], float]:
+    """In ms, of each stack and scenario, the longest stretch that a loop was away from its
+    selector, where it was as long as the window. Such a stretch has no row in stalls.csv, which
+    has those that begin and end in the window."""
+    found: dict[tuple[str, str], float] = {}
+    for run in folder.runs:
+        ms, window_s = run.number("loop_longest_stretch_ms"), run.number("measured_s")
+        if ms is not None and window_s is not None and ms >= window_s * 1000:
+            where = run.stack, run.scenario
+            found[where] = max(ms, found.get(where, 0.0))
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
 def longest(stalls: Iterable[Held], most: int) -> list[Held]:
     """The longest, the longest first."""
     return sorted(stalls, key=_length)[:most]

@@ -15,6 +15,7 @@ from loopbench.results.stats import formatting, stalls
 
 TITLE = "Who held the loop"
 MOST = 12
+WHOLE = "longer than the window, so its cause was not read"
 _GAP = 2
 
 
@@ -38,10 +39,17 @@ class Stalled:
 
 
 def of_folder(folder: Folder) -> tuple[Stalled, ...]:
-    """The Cell with the longest stall first."""
-    return tuple(
-        _stalled(stack, scenario, some)
-        for (stack, scenario), some in stalls.by_cell(stalls.held(folder)).items()
+    """The Cell with the longest stall first; before them those whose loop was away all the time."""
+    whole = [
+        Stalled(f"{stack} {scenario}", f"{formatting.digits(ms)} ms", "–", WHOLE, "")
+        for (stack, scenario), ms in stalls.all_the_time(folder).items()
+    ]
+    return (
+        *whole,
+        *(
+            _stalled(stack, scenario, some)
+            for (stack, scenario), some in stalls.by_cell(stalls.held(folder)).items()
+        ),
     )
 
 

@@ -235,7 +235,8 @@ def render(page: Page, path: Path, console: Console) -> None:
         console.print()
         console.print(_grid(page, stacks))
     console.print()
-    console.print(Text(page.legend, style="dim"))
+    if page.legend:
+        console.print(Text(page.legend, style="dim"))
     for note in page.notes:
         console.print(hanging(f"[{note.number}] ", note.text()))
     if not page.own:

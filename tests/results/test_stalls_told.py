@@ -55,6 +55,20 @@ def test_the_terminal_has_a_line_a_cell(folder: Path) -> None:
     ]
 
 
+def test_a_loop_that_was_away_all_the_time_is_named_first(folder: Path) -> None:
+    """Its stretch began before the window or ended after it, and has no row in stalls.csv."""
+    runs = [
+        {**run, "measured_s": 1.0, "loop_longest_stretch_ms": 1076.0}
+        if run["run_id"] == "02.aiohttp.async-32"
+        else run
+        for run in report_folder.run_rows()
+    ]
+    folders.put(folder, schema.RUNS, runs)
+    _, first, second, *_ = shown(folder, width=120)
+    assert first == f"aiohttp async-32          1,080 ms       –  {stalls.WHOLE}"
+    assert second == "aiohttp async-32           60.0 ms       2  a call waited: a.py:9 nap"
+
+
 def test_the_report_has_the_longest_and_the_sum_by_cause(folder: Path) -> None:
     """Both tables, the longest and the most costly first; each cause in words."""
     report = made(folder)
