@@ -20,6 +20,7 @@ from loopbench.results import schema
 from loopbench.results.__main__ import cli, main
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, TableWriter, read_table
+from loopbench.results.terminal import compare
 from loopbench.results.terminal.table import heading
 from tests.conftest import ROOT
 from tests.results import golden, split_folder
@@ -265,6 +266,20 @@ def test_compare_with_itself(folder: Path, command: Command, generated: Generate
     assert (said.status, said.err) == (0, "")
     assert "WARNING" not in said.out
     generated(HERE / "golden_compare_same.txt", said.out)
+
+
+def test_a_long_comparison_lists_what_is_not_the_same(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With how many figures are not listed; --all lists every one."""
+    monkeypatch.setattr(compare, "MOST_ROWS", 1)
+    short = command("compare", folder.name, folder.name).out
+    every = command("compare", folder.name, folder.name, "--all").out
+    same = [line for line in every.splitlines() if line.endswith("  ~")]
+    assert same and not any(line in short for line in same)
+    (told,) = (line for line in short.splitlines() if "are not listed" in line)
+    assert " figures are not listed: their intervals contain 1. --all lists every" in told
+    assert "are not listed" not in every
 
 
 @pytest.fixture
