@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from typing import TYPE_CHECKING, Protocol
 
 from loopbench.results.schema import Row
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_TERMINAL_BY_FORCE = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Variables by which Rich may take for a terminal what is none."""
 
 
 class Reporter(Protocol):
@@ -97,6 +94,19 @@ class _Lines:
 @contextmanager
 def reporting(total: int, done: int) -> Iterator[Reporter]:
     """A Reporter on standard error for `total` Runs, of which `done` were done before."""
+    if not sys.stderr.isatty() and os.environ.keys().isdisjoint(_TERMINAL_BY_FORCE):
+        yield _Lines(total, done)
+        return
+    from rich.console import Console  # late: it takes long, and plain lines need none of it
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(total, done)

@@ -12,6 +12,7 @@ from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.scenarios.custom import Own
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario
+from loopbench.servers.contract.cases import COMPUTES_LONG
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, Stack, hole, keeps
@@ -123,10 +124,14 @@ class Bench:
 
     def promised(self, stack: str) -> list[Case]:
         """What a stack is held to before it is loaded: the contract but for its holes, or what
-        was learned of a person's own application."""
-        if self.own is None:
-            return list(keeps(self.stack(stack)).values())
+        was learned of a person's own application.
+
+        What computes for long is asked only where it is loaded: as short it answers alike.
+        """
         loads = [load for one in self.scenarios for load in self.scenario(one).loads]
+        if self.own is None:
+            left = COMPUTES_LONG - {load.case.name for load in loads}
+            return [one for one in keeps(self.stack(stack)).values() if one.name not in left]
         return list({load.case.request: load.case for load in loads if load.learned}.values())
 
     @property

@@ -7,7 +7,7 @@ until the master has it. It ends with the master, or when no message of it comes
 
 from __future__ import annotations
 
-import locust  # noqa: F401 isort: skip  (first: importing it patches the standard library)
+import loopbench.loadtests.generator.first  # noqa: F401 isort: skip  (it patches others)
 
 import argparse
 import logging

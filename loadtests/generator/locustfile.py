@@ -7,7 +7,7 @@ importing Locust replaces the sockets of a process.
 
 from __future__ import annotations
 
-import locust  # isort: skip  (first: importing it patches the standard library)
+from loopbench.loadtests.generator.first import locust  # isort: skip  (it patches others)
 
 import functools
 import json

@@ -7,7 +7,7 @@ it, and so does end of file, which means that the harness is gone.
 
 from __future__ import annotations
 
-import locust  # isort: skip  (first: importing it patches the standard library)
+from loopbench.loadtests.generator.first import locust  # isort: skip  (it patches others)
 
 import logging
 import os

@@ -59,6 +59,10 @@ _WORK_PATHS = {
     for kind, places in {"sleep": ("async", "sync", "blocking"), "burn": ("async", "sync")}.items()
     for where in places
 }
+COMPUTES_LONG = frozenset({"burn-async-50", "burn-sync-50"})
+"""Cases that take as much CPU time as all others together, and differ from a short one in the
+number alone."""
+
 _WRONG_MS = {
     "without-ms": "",
     "negative": "?ms=-1",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.scenarios.table import SCENARIOS
-from loopbench.servers.stacks import STACKS
+from loopbench.servers.stacks import STACKS, keeps
 from tests.loadtests import strange_stacks
 from tests.loadtests.benches import SHORT, Bench, ended
 from tests.test_house import _make
@@ -28,6 +28,19 @@ def plan(stacks: tuple[str, ...], scenarios: tuple[str, ...]) -> Plan:
         probe=True,
         command=(),
     )
+
+
+def test_what_computes_for_long_is_asked_where_it_is_loaded() -> None:
+    """Before any other load a stack answers the rest of its contract."""
+    promised = {case.name for case in keeps(STACKS["aiohttp"]).values()}
+    short = {f"burn-{where}-{ms}" for where in ("async", "sync") for ms in (0, 1)}
+    for scenarios, left in (
+        (("async-32",), {"burn-async-50", "burn-sync-50"}),
+        (("async-32", "neighbour-burn-sync"), {"burn-async-50"}),
+    ):
+        asked = {case.name for case in plan(("aiohttp",), scenarios).promised("aiohttp")}
+        assert promised - asked == left
+        assert short <= asked <= promised
 
 
 def test_scenarios_about_a_hole_are_no_cells() -> None:

@@ -6,7 +6,7 @@ and the same report. Behind it are Locust's workers, which share each load.
 
 from __future__ import annotations
 
-import locust  # isort: skip  (first: importing it patches the standard library)
+from loopbench.loadtests.generator.first import locust  # isort: skip  (it patches others)
 
 import argparse
 import logging

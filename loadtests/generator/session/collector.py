@@ -15,11 +15,9 @@ def collector_paused() -> Iterator[None]:
     gets collected afterwards.
     """
     gc.collect()
-    gc.freeze()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
-        gc.unfreeze()
         gc.collect()
