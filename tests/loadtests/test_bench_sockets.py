@@ -16,9 +16,10 @@ from loopbench.loadtests.bench.specification import APART
 from loopbench.loadtests.bench.specification import Bench as Plan
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.messages.generator import WindowOpened
+from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult
-from loopbench.loadtests.rows.run_rows import rows_of
+from loopbench.loadtests.rows.run_rows import RunRows, rows_of
 from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.loadtests.services.services import redis_server
 from loopbench.results.schema import WORKERS, read_table
@@ -197,10 +198,25 @@ def test_several_processes(processes: int, stores: dict[str, str], tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("name", FRAMEWORKS)
-def test_redis_goes_and_comes_back(generator: Generator, name: str) -> None:
-    """In the middle of a Run: publishing fails with 503 meanwhile, receivers stay, and what is
-    published afterwards reaches all of them."""
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A Run of a broadcast whose Redis was killed in its middle, and brought back.
+
+    state: what the server says of its feed afterwards.
+    """
+
+    report: Report
+    rows: RunRows
+    state: dict[str, Any]
+
+    @property
+    def delivered(self) -> int:
+        """How many deliveries of messages of the window have come."""
+        return histogram(self.report, "service_time", "measured").count
+
+
+def away(generator: Generator, name: str, measured_s: float) -> Away:
+    """Kill it as the window opens, and start it again 0.3 s later."""
     scenario = SCENARIOS["feed-100"]
     with (
         redis_server() as service,
@@ -219,26 +235,39 @@ def test_redis_goes_and_comes_back(generator: Generator, name: str) -> None:
                 moments.append(time.monotonic())
             return False
 
-        own = {"warmup_s": 0.3, "measured_s": 2.0, "drain_s": 3.0, "seed": 1}
+        own = {"warmup_s": 0.3, "measured_s": measured_s, "drain_s": 3.0, "seed": 1}
         asked = spec_at(server.host, server.port, *scenario.loads, **own)
-        report = generator.load(asked, bound_s=30.0, at={WindowOpened: kill}, give_up=start)
+        bound_s = 28.0 + measured_s
+        report = generator.load(asked, bound_s=bound_s, at={WindowOpened: kill}, give_up=start)
         state = json.loads(get(server, "/feed"))
     assert len(moments) == 2
-    assert (state["reconnects"], state["dropped"]) == (1, 0)
     planned = PlannedRun("01.x", 1, 1, name, "feed-100")
-    rows = rows_of(RunResult(planned, scenario, "2024-05-06T07:08:09.010+00:00", (), report=report))
-    (row,) = rows.runs
-    reasons = {str(one["reason"]): int(one["count"] or 0) for one in rows.failures}
+    result = RunResult(planned, scenario, "2024-05-06T07:08:09.010+00:00", (), report=report)
+    return Away(report, rows_of(result), state)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_redis_goes_and_comes_back(generator: Generator, name: str) -> None:
+    """In the middle of a Run: publishing fails with 503 meanwhile, receivers stay, and what is
+    published afterwards reaches all of them.
+
+    How long a Redis takes to start is the machine's affair: where a window was over before half a
+    second of messages was published again, nothing was seen, and a longer one is offered."""
+    for measured_s in (2.0, 8.0, 32.0):
+        seen = away(generator, name, measured_s)
+        if seen.delivered >= RECEIVERS * 25:  # 50 a second are published
+            break
+    assert seen.delivered >= RECEIVERS * 25
+    assert (seen.state["reconnects"], seen.state["dropped"]) == (1, 0)
+    (row,) = seen.rows.runs
+    reasons = {str(one["reason"]): int(one["count"] or 0) for one in seen.rows.failures}
     refused = sum(reasons[one] for one in reasons if one.startswith(AWAY))
-    assert refused >= 10  # 50 a second are published
+    assert refused >= 10
     # Accepted by the Redis that was killed, or by the new one before the server listened to it.
     lost = reasons.get("never delivered", 0)
     assert row["deliveries_lost"] == lost
     assert lost % RECEIVERS == 0
-    owed = row["deliveries_owed"]
-    assert isinstance(owed, int)
-    assert owed >= RECEIVERS * 25  # for half a second at least
-    assert histogram(report, "service_time", "measured").count == owed - lost
+    assert row["deliveries_owed"] == seen.delivered + lost
     assert row["failures"] == refused + lost == sum(reasons.values())
     assert "failures" in str(row["warnings"]).split(";")
 
