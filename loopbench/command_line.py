@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import os
@@ -96,6 +97,8 @@ def carry_out(
     """
     import click
 
+    # At its end the interpreter looks for garbage among all that was imported.
+    atexit.register(gc.freeze)
     try:
         group.main(prog_name=program, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -55,7 +55,7 @@ def show(
 
     No file of the folder is changed, except those that --report and --update are about.
     """
-    from loopbench.results.terminal import brief, brief_columns, documents, table
+    from loopbench.results.terminal import brief, brief_columns, table
 
     path = chosen(run)
     whole = loaded = load(path)
@@ -67,6 +67,8 @@ def show(
             raise click.UsageError(str(error)) from None
         summaries = summaries_of(loaded, reference)
     if as_json:
+        from loopbench.results.terminal import documents
+
         click.echo(json_text(documents.show(loaded, summaries)))
     elif wide or intervals or not brief.compares(loaded, summaries):
         page = table.page(loaded, summaries, intervals=intervals)
