@@ -17,7 +17,7 @@ from loopbench.servers.store_urls import problem, with_password_of, without_secr
 from tests.conftest import ROOT
 from tests.forked import Program
 from tests.loadtests.benches import SHORT, Bench, one_error
-from tests.servers.processes import PROC, needs_proc
+from tests.servers.processes import PROC, descendants, needs_proc
 
 SECRET = "hunter2Zq"
 NOBODY = "127.0.0.1:1"
@@ -128,7 +128,7 @@ def _search(bench: Bench, place: Path) -> dict[str, bytes]:
     in no command line that its children had. Returns what was searched."""
     commands: set[bytes] = set()
     while bench.process.poll() is None:
-        commands |= {_command(pid) for pid in bench.left() - {bench.process.pid}}
+        commands |= {_command(pid) for pid in descendants() - {bench.process.pid}}
         time.sleep(0.02)
     texts = {str(path): path.read_bytes() for path in place.rglob("*") if path.is_file()}
     assert {"plan.json", "environment.json", "log.txt"} <= {Path(name).name for name in texts}
