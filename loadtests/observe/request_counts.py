@@ -10,9 +10,9 @@ heaps differ. What would make equal processes differ is kept out:
   into changes with every change of the code; what garbage costs is for the time layer to see;
 - routes that work in threads come last: two threads' steps do not mesh the same way every time,
   and leave the heap of everything that comes after them as it happened;
-- a window lies within one second of the clock where it is short enough for that: with each second
-  a server writes its Date header anew, which is worth some 14,000 instructions on aiohttp. How
-  often it did in a window is seen from the answers, and taken off (`date_cost`);
+- the clock of the day stands still (`callgrind.counting`): with each second a server would write
+  its Date header anew, which is worth some 14,000 instructions on aiohttp, and lies in one window
+  or another;
 - a server may work without being asked: uvicorn wakes ten times a second, at 62,000 instructions a
   time, so that a window would count the more the longer it lasts. It is counted while nobody asks
   it, and as many of its timers as a window had are taken off (`Idle`).
@@ -25,9 +25,8 @@ from __future__ import annotations
 
 import http.client
 import os
-import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -71,20 +70,6 @@ _IDLE_BOUND_S = 30.0
 _END_BOUND_S = 3.0
 _LOOK_S = 0.0003
 _LOOKS = 2
-_SECOND_MARGIN = 1.3
-"""How much longer than the requests before it a window may take, to be put within a second."""
-
-_EDGES_S = 0.3
-"""About how long it takes to open and close a window."""
-
-
-_DATES = 5
-"""So many requests with and without a new Date say what writing one costs."""
-
-_MOST_DATES = 40
-"""How many are sent for them, at most."""
-
-
 _SET_A_TIMER = "_heapq_heappush"
 """The C function with which asyncio sets a timer; a stripped interpreter does not name it."""
 
@@ -97,19 +82,17 @@ _IDLE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A window: how many requests it had, what they took in all, how often the Date of an answer
-    was not that of the one before, how many timers asyncio set, and how long it lasted."""
+    """A window: how many requests it had, what they took in all, how many timers asyncio set, and
+    how long it lasted."""
 
     requests: int
     instructions: int
-    dates: int
     timers: int
     lasted_s: float
 
-    def per_request(self, besides: Besides) -> float:
+    def per_request(self, idle: Idle) -> float:
         """Without what the server does besides answering."""
-        dates = self.dates * (besides.date or 0.0)
-        return (self.instructions - dates - besides.idle.share_of(self)) / self.requests
+        return (self.instructions - idle.share_of(self)) / self.requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +124,7 @@ class Idle:
         return self.instructions / self.timers * own
 
 
-@dataclass(frozen=True, slots=True)
-class Besides:
-    """What a server does besides answering requests. date: instructions that writing a new Date
-    takes; None where no count met one, or it is part of what the server does while it is idle."""
-
-    date: float | None
-    idle: Idle
-
-    @property
-    def known(self) -> bool:
-        """Whether later counts can tell no more of it."""
-        return self.idle.works or self.date is not None
-
-
-NOT_ASKED = Besides(None, Idle(0, 0))
+NOT_ASKED = Idle(0, 0)
 """Of a server that ended before it could be asked: its counts stand as they were taken."""
 
 
@@ -171,62 +140,17 @@ def counted(
     Raises HarnessError.
     """
     found = dict(taken_of_all(counter, cases, requests, patience, Sender.count))
-    costs = besides(counter, cases, found.values(), patience)
-    yield from ((name, count.per_request(costs)) for name, count in found.items())
+    idle = idle_work(counter)
+    yield from ((name, count.per_request(idle)) for name, count in found.items())
 
 
-def besides(
-    counter: Counter,
-    cases: Mapping[str, Case],
-    counts: Iterable[Count],
-    patience: Patience,
-    idle: Idle | None = None,
-) -> Besides:
-    """What the server did in these counts besides answering; idle: where it is known from an equal
-    process. To be asked last, so that equal processes are asked the same until then.
-
-    Raises HarnessError.
-    """
-    idle = idle or _idle(counter)
-    # Who works while it is idle writes its Date then.
-    return Besides(None if idle.works else date_cost(counter, cases, counts, patience), idle)
-
-
-def _idle(counter: Counter) -> Idle:
-    """The lesser of two: what is done once, such as closing a connection, is no such work."""
+def idle_work(counter: Counter) -> Idle:
+    """What the server does while nobody asks it. The lesser of two: what is done once, such as
+    closing a connection, is no such work. To be asked last, so that equal processes are asked the
+    same until then."""
     dumps = [counter.dump(lambda: time.sleep(_IDLE_S)).read_text() for _ in range(2)]
     found = [Idle(total(dump), calls(dump, _SET_A_TIMER)) for dump in dumps]
     return min(found, key=lambda one: one.instructions)
-
-
-def date_cost(
-    counter: Counter, cases: Mapping[str, Case], counts: Iterable[Count], patience: Patience
-) -> float | None:
-    """Instructions that the server takes to write a new Date: what a request of the first case
-    takes more that meets a new second, by the medians of some. None where no count met one, or the
-    machine is too busy for a window within a second: counts then stand as they were taken.
-
-    Raises HarnessError.
-    """
-    if not any(count.dates for count in counts):
-        return None
-    sender = Sender(counter, next(iter(cases.values())), patience)
-    taken: dict[int, list[int]] = {0: [], 1: []}
-    with raw_request.connect(counter.server.host, counter.server.port) as connection:
-        sender.send(connection, WARM_REQUESTS)
-        for _ in range(_MOST_DATES):
-            if min(map(len, taken.values())) >= _DATES:
-                break
-            if len(taken[0]) > len(taken[1]):
-                time.sleep(1.0 - time.time() % 1.0)
-            else:
-                sender.send(connection, 1)  # which meets a new second, if there is one
-            one = sender.count(connection, 1)
-            taken[one.dates].append(one.instructions)
-    without, with_ = (taken[dates] for dates in (0, 1))
-    if not without or not with_:
-        return None
-    return statistics.median(with_) - statistics.median(without)
 
 
 def taken_of_all(
@@ -266,9 +190,7 @@ def windows(
         try:
             with raw_request.connect(counter.server.host, counter.server.port) as connection:
                 try:
-                    took_s = sender.send(connection, warm)
-                    if _awaited_room(_EDGES_S + took_s / warm * requests * _SECOND_MARGIN):
-                        sender.send(connection, 1)  # which meets the new second
+                    sender.send(connection, warm)
                     taken = take(sender, connection, requests)
                 except WrongAnswer as wrong:
                     taken = wrong
@@ -299,8 +221,6 @@ class Sender:
         self._patience = patience
         self._host = f"{counter.server.host}:{counter.server.port}"
         self._tasks = Path(f"/proc/{counter.server.pid}/task")
-        self._date: str | None = None
-        self._dates = 0
 
     def send(self, connection: socket, requests: int) -> float:
         """How long it took, in s. Raises WrongAnswer, HarnessError and OSError."""
@@ -312,23 +232,19 @@ class Sender:
             problem = expected.check(reply.status, reply.body)
             if problem is not None:
                 raise WrongAnswer(f"{self._case.name} under callgrind: {problem}")
-            date = reply.header("date")
-            self._dates += date != self._date
-            self._date = date
             self.await_idle()
         return time.perf_counter() - began
 
     def count(self, connection: socket, requests: int) -> Count:
         """Instructions of so many; on a connection that this one has sent requests on before."""
-        before, lasted_s = self._dates, 0.0
+        lasted_s = 0.0
 
         def work() -> None:
             nonlocal lasted_s
             lasted_s = self.send(connection, requests)
 
         dump = self._counter.dump(work).read_text()
-        timers = calls(dump, _SET_A_TIMER)
-        return Count(requests, total(dump), self._dates - before, timers, lasted_s)
+        return Count(requests, total(dump), calls(dump, _SET_A_TIMER), lasted_s)
 
     def dump(self, connection: socket, requests: int) -> Path:
         """What callgrind writes down of so many; see Counter.dump."""
@@ -360,12 +276,3 @@ class Sender:
             )
         except (FileNotFoundError, ProcessLookupError):  # a thread, or the server, has just ended
             return not self._counter.server.alive
-
-
-def _awaited_room(needed_s: float) -> bool:
-    """Sleep until `needed_s` fit into one second of the clock, where they can; whether it slept."""
-    left_s = 1.0 - time.time() % 1.0
-    if not left_s < needed_s < 1.0:
-        return False
-    time.sleep(left_s)
-    return True

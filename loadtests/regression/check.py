@@ -194,12 +194,12 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
 
     with alike(sides) as moved:
         found = counted(wish.stacks, wish.counts, 0)
-        for repeat in range(wish.counts.repeats, instructions.FIRST + instructions.AGAIN):
+        for repeat in range(wish.counts.repeats, wish.counts.most):
             pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], sides, wish)
             doubtful = instructions.in_doubt(*pair)
             if not doubtful:
                 break
-            say(f"instructions: {', '.join(doubtful)} counted again, since repeats differ")
+            say(f"instructions: {', '.join(doubtful)} counted again, since counts differ")
             again = counted(doubtful, replace(wish.counts, repeats=1), repeat)
             for one, more in zip(found, again, strict=True):
                 one.rows.extend(more.rows)
@@ -208,7 +208,7 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
         folder.append(Layer.INSTRUCTIONS, one.rows)
         if one.reasons:
             folder.append_to(UNCOUNTED, _reasons(side, one))
-    if len(sides) < 2 or wish.counts.repeats < instructions.FIRST:
+    if len(sides) < 2 or wish.counts.most < 2:
         return None  # a single count, as the self-test takes to size a change, is no verdict
     return _functions(sides, found, folder, say)
 
@@ -347,7 +347,7 @@ def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> Json:
         "stacks": list(wish.stacks),
         "requests": wish.counts.requests,
         "repeats": wish.counts.repeats,
-        "again": instructions.AGAIN,
+        "again": wish.counts.most - wish.counts.repeats,
         "warm_requests": [FIRST_REQUESTS, WARM_REQUESTS],
         "other_requests": not_compared(sides),
     }

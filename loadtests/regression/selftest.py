@@ -245,7 +245,7 @@ def steps_for_instructions(wish: Wish, say: Say) -> dict[str, int]:
     """By Case: how many steps make its share of MORE_INSTRUCTIONS, by counting a candidate that
     has many."""
     say("self-test: how many instructions a step of the added work is")
-    counted = replace(wish, counts=instructions.Plan(repeats=1))
+    counted = replace(wish, counts=instructions.Plan(most=1))
     edits = [more_work(_TRIED_STEPS, case) for case in MORE_INSTRUCTIONS]
     rows = _tried(counted, edits, INSTRUCTIONS, say)
     steps = {}

@@ -188,7 +188,7 @@ def _profile(
         SETTINGS,
         python=plan.python,
         root=plan.root,
-        collector=False,
+        still=True,
         options=_BY_FUNCTION,
         variables=variables,
     ) as counter:
@@ -213,7 +213,7 @@ def _symbols(counter: Counter, plan: Plan) -> AbstractContextManager[Path | None
 
 def _plain(subject: Subject, plan: Plan, patience: Patience) -> dict[str, float]:
     with counting(
-        subject.stack, SETTINGS, python=plan.python, root=plan.root, collector=False
+        subject.stack, SETTINGS, python=plan.python, root=plan.root, still=True
     ) as counter:
         values = dict(counted(counter, subject.cases, plan.requests, patience))
         counter.cease()

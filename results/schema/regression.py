@@ -270,6 +270,15 @@ def overlapping(base: Sequence[float], candidate: Sequence[float]) -> bool:
     return min(candidate) <= ordered[-2 if len(ordered) > _WHOLE else -1]
 
 
+def settled(base: Sequence[float], candidate: Sequence[float]) -> bool:
+    """Whether all counts of both sides lie as close together as those of equal code must for GROWTH
+    to be told. A side that was counted once then needs no other count."""
+    from statistics import median  # as above
+
+    counts = (*base, *candidate)
+    return SPREADS * (max(counts) - min(counts)) <= GROWTH * median(counts)
+
+
 def undecided(change: float, spread_: float, growth: float = GROWTH) -> bool:
     """Whether a change of instructions may be a growth, and is less than what could be told."""
     size = max(growth, SPREADS * spread_)

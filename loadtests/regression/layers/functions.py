@@ -21,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides import cache, edited, processes
 from loopbench.loadtests.regression.sides.equal_paths import alike
 from loopbench.loadtests.regression.sides.needed import OF_THE_SUITE
@@ -37,7 +38,9 @@ from loopbench.servers.stacks import STACKS
 MOST = 3
 """So many routes of a stack, those that grew most, are counted by function."""
 
-REPEATS = 2
+REPEATS = 1
+"""Rows of equal code are alike to the instruction in nearly all functions: what is named grew by
+far more than they differ by."""
 
 _INSTALL_BOUND_S = 300.0
 
@@ -65,8 +68,8 @@ def _medians(rows: Iterable[Row]) -> Mapping[Route, float]:
     return {key: statistics.median(values) for key, values in found.items()}
 
 
-def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> Iterator[list[Row]]:
-    """Rows of functions.csv, of one side after the other.
+def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> list[list[Row]]:
+    """Rows of functions.csv by side; both are counted at the same time.
 
     Raises HarnessError where no Python names its functions, or counting fails, and ServerError.
     """
@@ -76,8 +79,7 @@ def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> Iterator[list[Row
         for side, own, copy in zip(sides, named, moved, strict=True):
             if own.python != side.python:
                 _take_edits(side, copy)
-        for copy in moved:
-            yield list(_counted(copy, routes))
+        return side_by_side(moved, lambda side, _: list(_counted(side, routes)))
 
 
 def _take_edits(side: Side, copy: Side) -> None:

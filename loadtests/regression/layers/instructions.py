@@ -19,40 +19,43 @@ from loopbench.loadtests.observe.request_counts import (
     REQUESTS,
     SETTINGS,
     UNCOUNTED,
-    Besides,
     Count,
+    Idle,
     Sender,
     WrongAnswer,
-    besides,
+    idle_work,
     windows,
 )
 from loopbench.loadtests.regression.layers.facts import representatives
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import Row
-from loopbench.results.schema.regression import GROWTH, SPREADS, overlapping, spread, undecided
+from loopbench.results.schema.regression import (
+    GROWTH,
+    SPREADS,
+    overlapping,
+    settled,
+    spread,
+    undecided,
+)
 from loopbench.servers.contract.http import Case
 
-FIRST = 2
-"""So many repeats are counted of every stack. Of 32 checks of one stack, a third repeat found a
-growth in doubt in the same 14 as two did, and no route that had grown in the end was `same` by two.
-A baseline has REPEATS."""
-
-AGAIN = 4
-"""So many repeats more, at most, of a stack that has a route whose repeats leave a growth in
-doubt."""
-
+MOST = 6
+"""So many repeats are counted of a stack, at most: one of every stack, and more while a route's
+counts leave a growth in doubt. A baseline has REPEATS."""
 
 SMALL_GROWTH = 3 * GROWTH
-"""A growth of less is called only when all repeats have been counted: what is met in one window and
-not in the next costs as much. One of this size is called by REPEATS."""
+"""A growth of less is called only when MOST have been counted: what is met in one window and not in
+the next costs as much. One of this size is called by REPEATS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is counted: so many requests a count, in so many fresh processes."""
+    """What is counted: so many requests a count, in so many fresh processes, and in up to `most` of
+    a stack that is in doubt."""
 
     requests: int = REQUESTS
-    repeats: int = FIRST
+    repeats: int = 1
+    most: int = MOST
 
 
 def cases_of(side: Side) -> dict[str, Case]:
@@ -84,13 +87,13 @@ def measure(
     Raises HarnessError where nothing can be counted, and ServerError.
     """
     taken: list[_Taken] = []
-    costs: dict[str, Besides] = {}
+    idle: dict[str, Idle] = {}
     reasons: dict[tuple[str, str], str] = {}
     for repeat in range(before + 1, before + plan.repeats + 1):
         for stack, asked in cases.items():
             remaining = dict(asked)
             while remaining:
-                one = _Repeat(side, stack, repeat, plan, patience, taken, reasons, costs)
+                one = _Repeat(side, stack, repeat, plan, patience, taken, reasons, idle)
                 ended = one.count(remaining)
                 if ended is None:
                     break
@@ -100,7 +103,7 @@ def measure(
     if not taken:
         why = next(iter(reasons.values()), "there is no route that could be")
         raise HarnessError(f"no route was counted: {why}")
-    return Counts([one.row(side, costs.get(one.stack, NOT_ASKED)) for one in taken], reasons)
+    return Counts([one.row(side, idle.get(one.stack, NOT_ASKED)) for one in taken], reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +115,14 @@ class _Taken:
     repeat: int
     count: Count
 
-    def row(self, side: Side, costs: Besides) -> Row:
+    def row(self, side: Side, idle: Idle) -> Row:
         return {
             "side": str(side.role),
             "stack": self.stack,
             "route": self.route,
             "repeat": self.repeat,
             "requests": self.count.requests,
-            "instructions": self.count.per_request(costs),
+            "instructions": self.count.per_request(idle),
         }
 
 
@@ -143,12 +146,12 @@ def _repeats(rows: Iterable[Row]) -> dict[tuple[str, str], list[float]]:
 
 
 def _doubtful(before: list[float], after: list[float]) -> bool:
-    if len(after) < FIRST:  # who asks for a single count wants no more
-        return False
+    if min(len(before), len(after)) < 2:
+        return not settled(before, after)
     change = statistics.median(after) / statistics.median(before) - 1
     wider = max(spread(before), spread(after))
     if change >= max(GROWTH, SPREADS * wider):
-        needed = FIRST + AGAIN if change < SMALL_GROWTH else REPEATS
+        needed = MOST if change < SMALL_GROWTH else REPEATS
         return len(after) < needed or overlapping(before, after)
     return undecided(change, wider)
 
@@ -160,8 +163,8 @@ def _behind(cases: Mapping[str, Case], name: str) -> dict[str, Case]:
 
 @dataclass(frozen=True, slots=True)
 class _Repeat:
-    """A fresh process of a stack, and where what is counted in it goes. costs: by stack, what
-    the server does besides answering."""
+    """A fresh process of a stack, and where what is counted in it goes. idle: by stack, what the
+    server does while nobody asks it."""
 
     side: Side
     stack: str
@@ -170,15 +173,16 @@ class _Repeat:
     patience: Patience
     taken: list[_Taken]
     reasons: dict[tuple[str, str], str]
-    costs: dict[str, Besides]
+    idle: dict[str, Idle]
 
     def count(self, cases: Mapping[str, Case]) -> str | None:
         """Every case once; the name of the one that ended the process, if one did."""
         python, root = self.side.python, self.side.root
-        with counting(self.stack, SETTINGS, python=python, root=root, collector=False) as counter:
+        with counting(self.stack, SETTINGS, python=python, root=root, still=True) as counter:
             ended = self._windows(counter, cases)
             if ended is None:
-                self._besides(counter, cases)
+                if self.stack not in self.idle:
+                    self.idle[self.stack] = idle_work(counter)
                 counter.cease()
         return ended
 
@@ -198,16 +202,3 @@ class _Repeat:
             self.reasons[self.stack, under_way] = str(error)
             return under_way
         return None
-
-    def _besides(self, counter: Counter, cases: Mapping[str, Case]) -> None:
-        mine = {
-            one.route: one.count
-            for one in self.taken
-            if (one.stack, one.repeat) == (self.stack, self.repeat) and one.route in cases
-        }
-        met = self.costs.get(self.stack)
-        if not mine or (met is not None and met.known):
-            return
-        asked = {name: case for name, case in cases.items() if name in mine}
-        idle = None if met is None else met.idle
-        self.costs[self.stack] = besides(counter, asked, mine.values(), self.patience, idle)

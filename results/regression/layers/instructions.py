@@ -4,7 +4,7 @@ A route's ratio is that of the medians over the repeats. The spread is how far a
 apart (`results.schema.regression.spread`), the wider one of both sides: what the same code differs
 by. A change is called at the setting (1 %), and never on less than ten times the spread; a growth,
 only where the counts of the sides do not overlap. Where that decides, the measuring half has
-counted the stack up to three times more.
+counted the stack again, up to six times in all.
 
 Against a baseline from another occasion instructions say something only where interpreter, C
 library, CPU features and packages are the same; otherwise nothing is compared, and that is said.
@@ -23,6 +23,7 @@ from loopbench.results.schema.regression import (
     SPREADS,
     Layer,
     overlapping,
+    settled,
     spread,
     undecided,
     unlike,
@@ -30,7 +31,8 @@ from loopbench.results.schema.regression import (
 
 METRIC = "instructions"
 MIN_REPEATS = 2
-"""A single count has no spread to hold a change against."""
+"""A single count has no spread to hold a change against, unless both sides' counts are one as
+another (`results.schema.regression.settled`)."""
 
 _Counts = dict[tuple[str, str], list[float]]
 
@@ -96,10 +98,11 @@ def _route(
         return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.MISSING, meaning, *shown)
     one, other = statistics.median(before), statistics.median(after)
     n = min(len(before), len(after))
-    if one <= 0 or other <= 0 or n < MIN_REPEATS:
+    if one <= 0 or other <= 0 or (n < MIN_REPEATS and not settled(before, after)):
         meaning = "a count of zero" if n >= MIN_REPEATS else "counted once: no spread is known"
         return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.CANNOT_TELL, meaning, *shown, n=n)
-    wider = max(spread(before), spread(after))
+    # Counts that are settled are those of equal code, whichever side they are of.
+    wider = spread((*before, *after)) if n < MIN_REPEATS else max(spread(before), spread(after))
     ratio = other / one
     verdict, meaning = _verdict(ratio - 1, wider, settings.instructions)
     if verdict is Verdict.REGRESSED and overlapping(before, after):

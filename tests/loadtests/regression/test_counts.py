@@ -16,12 +16,10 @@ from loopbench.loadtests.observe.callgrind import counting, missing
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.observe.request_counts import (
     SETTINGS,
-    Besides,
     Count,
     Idle,
     Sender,
-    besides,
-    date_cost,
+    idle_work,
 )
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.layers import instructions
@@ -30,7 +28,6 @@ from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.settings import Settings
 from tests.conftest import ROOT
 from tests.loadtests.regression.trees import CRASHING, STACKS, edited
 
@@ -65,19 +62,19 @@ def test_work_that_is_added_is_counted() -> None:
     assert 10 * STEPS < second - first < 1000 * STEPS
 
 
-def test_a_date_that_is_written_anew_is_taken_off() -> None:
-    """What it costs aiohttp is seen in requests with and without; a count that met none needs no
-    requests for it."""
-    cases = {"plain": CASES["plain"]}
-    with counting("aiohttp", Settings(), collector=False) as counter:
-        none_met = besides(counter, cases, [Count(20, 4_800_000, 0, 20, 0.5)], Patience())
-        cost = date_cost(counter, cases, [Count(20, 4_800_000, 1, 20, 0.5)], Patience())
-    assert none_met.date is None and not none_met.idle.works and not none_met.known
-    assert cost is not None and 7_000 < cost < 21_000
-    met = Besides(14_000.0, none_met.idle)
-    assert met.known
-    assert Count(20, 4_814_000, 1, 20, 0.5).per_request(met) == 240_000
-    assert Count(20, 4_800_000, 1, 20, 0.5).per_request(none_met) == 240_000
+def test_no_second_passes_for_a_server_that_is_counted() -> None:
+    """Its Date stands still, so that no window has to pay for writing another one."""
+    case = CASES["plain"]
+    with counting("aiohttp", SETTINGS, still=True) as counter:
+        address = counter.server.host, counter.server.port
+        with raw_request.connect(*address) as connection:
+            dates = []
+            for _ in range(2):
+                reply = raw_request.exchange(connection, case.request, "localhost")
+                dates.append(reply.header("date"))
+                time.sleep(1.1)
+    first, second = dates
+    assert first is not None and first == second
 
 
 class _Slow(Sender):
@@ -92,17 +89,16 @@ def test_what_a_server_does_unasked_is_taken_off() -> None:
     """uvicorn wakes ten times a second: a window that lies open for a second more has more
     instructions, and as many a request."""
     case = CASES["plain"]
-    with counting("asgi-uvicorn", SETTINGS, collector=False) as counter:
+    with counting("asgi-uvicorn", SETTINGS, still=True) as counter:
         counter.dump(lambda: None)
         senders = [kind(counter, case, Patience()) for kind in (Sender, Sender, _Slow)]
         with raw_request.connect(counter.server.host, counter.server.port) as connection:
             _, short, long = (sender.count(connection, 10) for sender in senders)
-        asked = besides(counter, {"plain": case}, [short, long], Patience())
-    assert asked.idle.works and asked.date is None
-    assert 5 <= asked.idle.timers <= 11
+        idle = idle_work(counter)
+    assert idle.works and 5 <= idle.timers <= 11
     assert long.timers >= short.timers + 5
     assert long.instructions > 1.05 * short.instructions
-    assert long.per_request(asked) == pytest.approx(short.per_request(asked), rel=0.03)
+    assert long.per_request(idle) == pytest.approx(short.per_request(idle), rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +109,7 @@ def test_timers_of_requests_are_told_from_the_server_s_own(
     timers: int, lasted_s: float, own: int
 ) -> None:
     """Twenty requests set as many timers each, and the time says about how many remain."""
-    count = Count(20, 12_000_000, 0, timers, lasted_s)
+    count = Count(20, 12_000_000, timers, lasted_s)
     assert Idle(600_000, 10).share_of(count) == 60_000 * own
     assert Idle(600_000, 0).share_of(count) == 600_000 * lasted_s
     assert Idle(700, 0).share_of(count) == 0
