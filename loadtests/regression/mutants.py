@@ -63,11 +63,25 @@ _ANSWERS: Mapping[str, str] = {
 }
 """The line that answers, by the Case that it answers; a layer's, by a Case that passes it."""
 
+_PLACES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    STACK: (_FILE, _ANSWERS),
+    "quart-hypercorn": (
+        "servers/apps/quart_app.py",
+        {
+            "plain": _ANSWERS["plain"],
+            "json": "    return respond(basic.echo_json(body))\n",
+            "middleware-10": '    g.passed = g.get("passed", 0) + 1\n',
+        },
+    ),
+}
+"""By stack: the file of its application, and such lines of it."""
 
-def before(case: str, *lines: str) -> Edit:
+
+def before(case: str, *lines: str, stack: str = STACK) -> Edit:
     """These lines before the one that answers."""
-    answer = _ANSWERS[case]
-    return Edit(_FILE, answer, "".join(f"    {line}\n" for line in lines) + answer)
+    file, answers = _PLACES[stack]
+    answer = answers[case]
+    return Edit(file, answer, "".join(f"    {line}\n" for line in lines) + answer)
 
 
 def leaking(what: str) -> Edit:
@@ -75,10 +89,11 @@ def leaking(what: str) -> Edit:
     return before(CASE, f"globals().setdefault('_LEFT', []).append({what})")
 
 
-def more_work(steps: int, case: str = CASE) -> Edit:
-    """So many tuples are made before the answer, each of which costs the same: a loop would cost
-    something for itself, and more a turn where its numbers are no longer kept ready."""
-    return before(case, "; ".join(["(request,)"] * steps))
+def more_work(steps: int, case: str = CASE, stack: str = STACK) -> Edit:
+    """A name is looked at so many times before the answer, each of which costs the same, and so
+    little that the sum can be as large as is wanted. A loop would cost something for itself, and
+    more a turn where its numbers are no longer kept ready."""
+    return before(case, "work = None", "; ".join(["work"] * steps), stack=stack)
 
 
 FACTS: Mapping[str, tuple[Edit, str, str]] = {

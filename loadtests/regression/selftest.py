@@ -49,7 +49,7 @@ LAYERS = tuple(layer for layer in Layer if layer is not Layer.BEHAVIOUR)
 """The questions about behaviour are asked of other trees than copies of what the servers need."""
 
 MORE_CPU = 0.05
-_TRIED_STEPS = 2000
+_TRIED_STEPS = 5000
 _TRIED_ROUNDS = 5
 _ALARMS = frozenset({"regressed", "changed", "missing"})
 _UNDONE = "not-run"
@@ -137,11 +137,8 @@ def trials(wish: Wish, say: Say) -> Iterator[Trial]:
     yield _trial(slow, (mutants.SELDOM_SLOW,), on_one, "regressed", Layer.TAILS, CASE)
     hop = "a hop through a worker thread"
     yield _trial(hop, (mutants.ANOTHER_HOP,), kept, "regressed", Layer.INSTRUCTIONS, CASE)
-    counted = replace(on_one, routes=tuple(MORE_INSTRUCTIONS))
-    steps = steps_for_instructions(replace(counted, layers=(Layer.INSTRUCTIONS,)), say)
-    work = tuple(more_work(steps[case], case) for case in MORE_INSTRUCTIONS)
-    shares = ", ".join(f"{share:.2%} in {case}" for case, share in MORE_INSTRUCTIONS.items())
-    yield _trial(f"more instructions: {shares}", work, counted, "regressed", Layer.INSTRUCTIONS)
+    for stack in wish.stacks:
+        yield _dearer(replace(wish, stacks=(stack,), cells=((stack, CASE),)), say)
     timed = replace(on_one, layers=(Layer.TIME,))
     more = steps_for_cpu(timed, say)
     cell = (str(Layer.TIME), STACK, f"{CASE}-{USERS}", "cpu_us_per_request")
@@ -155,11 +152,23 @@ def trials(wish: Wish, say: Say) -> Iterator[Trial]:
     )
 
 
+def _dearer(wish: Wish, say: Say) -> Trial:
+    """The only stack of the wish with MORE_INSTRUCTIONS."""
+    (stack,) = wish.stacks
+    counted = replace(wish, routes=tuple(MORE_INSTRUCTIONS))
+    steps = steps_for_instructions(replace(counted, layers=(Layer.INSTRUCTIONS,)), stack, say)
+    work = tuple(more_work(steps[case], case, stack) for case in MORE_INSTRUCTIONS)
+    shares = ", ".join(f"{share:.2%} in {case}" for case, share in MORE_INSTRUCTIONS.items())
+    change = f"more instructions on {stack}: {shares}"
+    return _trial(change, work, counted, "regressed", Layer.INSTRUCTIONS)
+
+
 def _trial(
     change: str, edits: tuple[Edit, ...], wish: Wish, verdict: str, layer: Layer, *place: str
 ) -> Trial:
-    """One that a single layer has to see. place: subject and metric."""
-    where = (str(layer), STACK, *place)
+    """One that a single layer has to see, of the wish's only stack. place: subject and metric."""
+    (stack,) = wish.stacks
+    where = (str(layer), stack, *place)
     one = replace(wish, layers=(layer,))
     return Trial(change, edits, one, f"{layer}: {verdict}", where, says(where, [verdict]))
 
@@ -241,12 +250,12 @@ def _said(findings: Sequence[Row]) -> str:
     return f"{counted} ({', '.join(ratios)})" if 0 < len(ratios) <= 2 else counted or "nothing"
 
 
-def steps_for_instructions(wish: Wish, say: Say) -> dict[str, int]:
-    """By Case: how many steps make its share of MORE_INSTRUCTIONS, by counting a candidate that
-    has many."""
+def steps_for_instructions(wish: Wish, stack: str, say: Say) -> dict[str, int]:
+    """By Case: how many steps make its share of MORE_INSTRUCTIONS in a stack, by counting a
+    candidate that has many."""
     say("self-test: how many instructions a step of the added work is")
     counted = replace(wish, counts=instructions.Plan(most=1))
-    edits = [more_work(_TRIED_STEPS, case) for case in MORE_INSTRUCTIONS]
+    edits = [more_work(_TRIED_STEPS, case, stack) for case in MORE_INSTRUCTIONS]
     rows = _tried(counted, edits, INSTRUCTIONS, say)
     steps = {}
     for case, share in MORE_INSTRUCTIONS.items():

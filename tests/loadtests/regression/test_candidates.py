@@ -10,10 +10,11 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import mutants
 from loopbench.loadtests.regression.mutants import Edit, more_work
 from loopbench.loadtests.regression.selftest import MORE_INSTRUCTIONS
+from loopbench.servers.stacks import CORE
 
 EDITS = [
     *(edit for edit, _, _ in {**mutants.FACTS, **mutants.FACTS_OF_HEADERS}.values()),
-    *(more_work(7, case) for case in MORE_INSTRUCTIONS),
+    *(more_work(7, case, stack) for case in MORE_INSTRUCTIONS for stack in CORE),
     *(mutants.LEAK_OF_BYTES, mutants.LEAK_OF_AN_OBJECT),
     *(mutants.SELDOM_SLOW, mutants.ANOTHER_HOP),
 ]

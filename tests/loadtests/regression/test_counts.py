@@ -21,7 +21,7 @@ from loopbench.loadtests.observe.request_counts import (
     Sender,
     idle_work,
 )
-from loopbench.loadtests.regression import mutants
+from loopbench.loadtests.regression import mutants, selftest
 from loopbench.loadtests.regression.layers import instructions
 from loopbench.loadtests.regression.mutants import more_work
 from loopbench.loadtests.regression.parallel import side_by_side
@@ -42,7 +42,8 @@ def _count(side: Side, patience: Patience, case: str = "plain") -> list[Row]:
 
 
 def test_work_that_is_added_is_counted() -> None:
-    """So many empty steps more cost some instructions each, in the side that has them."""
+    """So many empty steps more cost some instructions each, in the side that has them, and so few
+    that one in each of ten layers is a fifth of the least that the self-test seeds, at most."""
     with mutants.copy(more_work(STEPS)) as root:
         sides = [
             look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS),
@@ -59,7 +60,9 @@ def test_work_that_is_added_is_counted() -> None:
     assert candidate["side"] == "candidate"
     first, second = base["instructions"], candidate["instructions"]
     assert isinstance(first, float) and isinstance(second, float)
-    assert 10 * STEPS < second - first < 1000 * STEPS
+    assert 5 * STEPS < second - first < 1000 * STEPS
+    smallest = min(selftest.MORE_INSTRUCTIONS.values()) * first
+    assert 10 * (second - first) / STEPS < 0.2 * smallest
 
 
 def test_no_second_passes_for_a_server_that_is_counted() -> None:
