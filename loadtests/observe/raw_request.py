@@ -27,9 +27,9 @@ class Reply:
         return next((value for field, value in self.headers if field.lower() == name), None)
 
 
-def connect(host: str, port: int) -> socket.socket:
+def connect(host: str, port: int, timeout_s: float = TIMEOUT_S) -> socket.socket:
     """A connection that sends at once what it is given."""
-    connection = socket.create_connection((host, port), timeout=TIMEOUT_S)
+    connection = socket.create_connection((host, port), timeout=timeout_s)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

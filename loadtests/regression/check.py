@@ -181,26 +181,30 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
         raise HarnessError(f"instructions cannot be counted: {lacking}")
     different = set(not_compared(sides))
 
-    def counted(stacks: Sequence[str], plan: instructions.Plan, before: int) -> list[Counts]:
+    def counted(
+        plan: instructions.Plan, before: int, only: Collection[instructions.Route] | None
+    ) -> list[Counts]:
         def work(side: Side, patience: Patience) -> Counts:
             chosen = {
                 name: case
                 for name, case in instructions.cases_of(side).items()
                 if name not in different and (wish.routes is None or name in wish.routes)
             }
-            return instructions.measure(side, dict.fromkeys(stacks, chosen), plan, patience, before)
+            cases = dict.fromkeys(wish.stacks, chosen)
+            return instructions.measure(side, cases, plan, patience, before, only)
 
         return side_by_side(moved, _named(work))
 
     with alike(sides) as moved:
-        found = counted(wish.stacks, wish.counts, 0)
+        found = counted(wish.counts, 0, None)
         for repeat in range(wish.counts.repeats, wish.counts.most):
             pair = _pair(Layer.INSTRUCTIONS, [one.rows for one in found], sides, wish)
             doubtful = instructions.in_doubt(*pair)
             if not doubtful:
                 break
-            say(f"instructions: {', '.join(doubtful)} counted again, since counts differ")
-            again = counted(doubtful, replace(wish.counts, repeats=1), repeat)
+            routes = ", ".join(" ".join(route) for route in doubtful)
+            say(f"instructions: counted again, since counts differ: {routes}")
+            again = counted(replace(wish.counts, repeats=1), repeat, doubtful)
             for one, more in zip(found, again, strict=True):
                 one.rows.extend(more.rows)
                 one.reasons.update(more.reasons)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from loopbench.loadtests.errors import HarnessError
@@ -40,18 +40,22 @@ from loopbench.results.schema.regression import (
 from loopbench.servers.contract.http import Case
 
 MOST = 6
-"""So many repeats are counted of a stack, at most: one of every stack, and more while a route's
-counts leave a growth in doubt. A baseline has REPEATS."""
+"""So many repeats are counted of a route, at most: one of each, and more while its counts leave a
+growth in doubt. A baseline has REPEATS."""
 
 SMALL_GROWTH = 3 * GROWTH
 """A growth of less is called only when MOST have been counted: what is met in one window and not in
 the next costs as much. One of this size is called by REPEATS."""
 
 
+Route = tuple[str, str]
+"""Stack and case."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is counted: so many requests a count, in so many fresh processes, and in up to `most` of
-    a stack that is in doubt."""
+    """What is counted: so many requests a count, in so many fresh processes, and in up to `most`
+    of what is in doubt."""
 
     requests: int = REQUESTS
     repeats: int = 1
@@ -80,9 +84,11 @@ def measure(
     plan: Plan,
     patience: Patience,
     before: int = 0,
+    only: Collection[Route] | None = None,
 ) -> Counts:
     """A row a stack, case and repeat. cases: by stack, then by name. before: repeats that there
-    are already. A case that is answered wrongly, or ends its server, costs only its own rows.
+    are already. only: these routes, with those that are counted together with them; None: all.
+    A case that is answered wrongly, or ends its server, costs only its own rows.
 
     Raises HarnessError where nothing can be counted, and ServerError.
     """
@@ -90,8 +96,7 @@ def measure(
     idle: dict[str, Idle] = {}
     reasons: dict[tuple[str, str], str] = {}
     for repeat in range(before + 1, before + plan.repeats + 1):
-        for stack, asked in cases.items():
-            remaining = dict(asked)
+        for stack, remaining in _processes(side, cases, only):
             while remaining:
                 one = _Repeat(side, stack, repeat, plan, patience, taken, reasons, idle)
                 ended = one.count(remaining)
@@ -126,18 +131,28 @@ class _Taken:
         }
 
 
-def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[str, ...]:
-    """The stacks with a route of which the repeats do not say whether it grew."""
+def _processes(
+    side: Side, cases: Mapping[str, Mapping[str, Case]], only: Collection[Route] | None
+) -> Iterator[tuple[str, Mapping[str, Case]]]:
+    """What one process each is asked. Routes that work in threads are asked of another one: they
+    alone differ from process to process, so that they alone are then counted again."""
+    for stack, asked in cases.items():
+        for in_thread in (False, True):
+            kept = {
+                name: case for name, case in asked.items() if (name in side.in_thread) is in_thread
+            }
+            if only is None or any((stack, name) in only for name in kept):
+                yield stack, kept
+
+
+def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[Route, ...]:
+    """The routes of which the repeats do not say whether they grew."""
     before, after = _repeats(base), _repeats(candidate)
-    return tuple(
-        dict.fromkeys(
-            key[0] for key in before if key in after and _doubtful(before[key], after[key])
-        )
-    )
+    return tuple(key for key in before if key in after and _doubtful(before[key], after[key]))
 
 
-def _repeats(rows: Iterable[Row]) -> dict[tuple[str, str], list[float]]:
-    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+def _repeats(rows: Iterable[Row]) -> dict[Route, list[float]]:
+    found: defaultdict[Route, list[float]] = defaultdict(list)
     for row in rows:
         value = row["instructions"]
         assert isinstance(value, int | float)  # required, so there

@@ -138,7 +138,7 @@ def test_a_server_that_ends_costs_the_route_that_ended_it(tmp_path: Path) -> Non
     assert "has ended" in found.reasons["aiohttp", "async"]
 
 
-def test_stacks_with_a_route_in_doubt_are_counted_again() -> None:
+def test_routes_in_doubt_are_counted_again() -> None:
     """Where the repeats of one side lie so far apart that 1 % could not be told; not where one
     disturbed repeat stands beside three that agree, nor where nothing grew."""
 
@@ -150,12 +150,29 @@ def test_stacks_with_a_route_in_doubt_are_counted_again() -> None:
 
     base = rows("base", [100_000, 100_002, 100_004])
     assert instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 102_000])) == (
-        "aiohttp",
+        ("aiohttp", "r"),
     )
     assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_010, 102_000, 100_004]))
     assert not instructions.in_doubt(base, rows("candidate", [100_000, 100_300, 100_100]))
     assert not instructions.in_doubt(base, rows("candidate", [105_000, 105_001, 105_002]))
     assert not instructions.in_doubt(base[:2], rows("candidate", [100_000, 100_100]))
+
+
+def test_routes_in_threads_are_counted_apart() -> None:
+    """Those that are in doubt bring those with them that are asked of the same process."""
+    side = look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS)
+    asked = {"aiohttp": instructions.cases_of(side)}
+
+    def processes(*only: str) -> list[set[str]]:
+        chosen = [("aiohttp", name) for name in only] or None
+        return [set(cases) for _, cases in instructions._processes(side, asked, chosen)]
+
+    on_the_loop, in_threads = processes()
+    assert in_threads == {"sync", "sleep-sync-0", "burn-sync-0"}
+    assert on_the_loop | in_threads == asked["aiohttp"].keys()
+    assert processes("sync") == [in_threads]
+    assert processes("plain", "json") == [on_the_loop]
+    assert processes("plain", "sync") == [on_the_loop, in_threads]
 
 
 def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
