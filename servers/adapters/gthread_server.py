@@ -35,6 +35,8 @@ class _Logger(Logger):  # type: ignore[misc]
 
     def setup(self, cfg: Any) -> None:
         self.cfg = cfg
+        # Since 27.0 gunicorn's own does so, too: it would be worked out again for each request.
+        self._access_log_enabled = self.access_log_enabled
 
 
 class _Application:

@@ -7,7 +7,9 @@ import json
 import time
 
 import pytest
+from gunicorn.config import Config  # type: ignore[import-untyped]
 
+from loopbench.servers.adapters import gthread_server
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Request
 from loopbench.servers.handlers import basic
@@ -137,3 +139,12 @@ def test_the_loop_s_executor_is_only_borrowed(run: Run, stack_name: str) -> None
             assert await asyncio.to_thread(int) == 0
 
     run(scenario())
+
+
+def test_the_logger_of_gthread_works_nothing_out_for_a_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether there is an access log is known when the worker starts, as with gunicorn's own."""
+    logger = gthread_server._Logger(Config())
+    monkeypatch.setattr(gthread_server._Logger, "_compute_access_log_enabled", pytest.fail)
+    assert logger.access_log_enabled is False
