@@ -28,10 +28,10 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision.scratch import scratch_folder
 
-METHOD = "2"
-"""Of counting: counts by another method are not compared. The second one pins what glibc takes a
-processor for, and gives every server a folder and an environment of equal length. It took the
-writing of a new Date off, which is now not met at all: the same but for 0.03 %."""
+METHOD = "3"
+"""Of counting: counts by another method are not compared. The second one pinned what glibc takes a
+processor for, and gave every server a folder and an environment of equal length. With the third the
+clock of the day stands still, and routes that work in threads have a process of their own."""
 
 WARM_REQUESTS = 50
 """Requests before counting, and again while counting is on but not yet zeroed: the
