@@ -270,13 +270,13 @@ def overlapping(base: Sequence[float], candidate: Sequence[float]) -> bool:
     return min(candidate) <= ordered[-2 if len(ordered) > _WHOLE else -1]
 
 
-def settled(base: Sequence[float], candidate: Sequence[float]) -> bool:
-    """Whether all counts of both sides lie as close together as those of equal code must for GROWTH
-    to be told. A side that was counted once then needs no other count."""
-    from statistics import median  # as above
-
-    counts = (*base, *candidate)
-    return SPREADS * (max(counts) - min(counts)) <= GROWTH * median(counts)
+def settled(base: Sequence[float], candidate: Sequence[float], growth: float = GROWTH) -> bool:
+    """Whether the candidate's counts are at most half a growth above any of the base's, and less
+    than one below. A side that was counted once then needs no other count, since equal code differs
+    by less than the other half."""
+    return min(candidate) > (1 - growth) * max(base) and (
+        max(candidate) <= (1 + growth / 2) * min(base)
+    )
 
 
 def undecided(change: float, spread_: float, growth: float = GROWTH) -> bool:

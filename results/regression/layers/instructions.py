@@ -31,8 +31,8 @@ from loopbench.results.schema.regression import (
 
 METRIC = "instructions"
 MIN_REPEATS = 2
-"""A single count has no spread to hold a change against, unless both sides' counts are one as
-another (`results.schema.regression.settled`)."""
+"""A single count has no spread to hold a change against, and decides only where the sides are far
+from a growth (`results.schema.regression.settled`)."""
 
 _Counts = dict[tuple[str, str], list[float]]
 
@@ -98,13 +98,19 @@ def _route(
         return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.MISSING, meaning, *shown)
     one, other = statistics.median(before), statistics.median(after)
     n = min(len(before), len(after))
-    if one <= 0 or other <= 0 or (n < MIN_REPEATS and not settled(before, after)):
+    if (
+        one <= 0
+        or other <= 0
+        or (n < MIN_REPEATS and not settled(before, after, settings.instructions))
+    ):
         meaning = "a count of zero" if n >= MIN_REPEATS else "counted once: no spread is known"
         return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.CANNOT_TELL, meaning, *shown, n=n)
-    # Counts that are settled are those of equal code, whichever side they are of.
-    wider = spread((*before, *after)) if n < MIN_REPEATS else max(spread(before), spread(after))
+    wider = max(spread(before), spread(after))
     ratio = other / one
-    verdict, meaning = _verdict(ratio - 1, wider, settings.instructions)
+    if n < MIN_REPEATS:
+        verdict, meaning = Verdict.SAME, f"{signed(ratio - 1)}, counted once"
+    else:
+        verdict, meaning = _verdict(ratio - 1, wider, settings.instructions)
     if verdict is Verdict.REGRESSED and overlapping(before, after):
         verdict, meaning = Verdict.CANNOT_TELL, f"{meaning}: counts of both sides overlap"
     return Finding(
@@ -118,7 +124,7 @@ def _route(
         ratio_low=min(after) / max(before),
         ratio_high=max(after) / min(before) if min(before) > 0 else None,
         n=n,
-        detectable=max(settings.instructions, SPREADS * wider),
+        detectable=max(settings.instructions, SPREADS * wider if n >= MIN_REPEATS else 0.0),
     )
 
 
