@@ -20,7 +20,7 @@ from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpus import CpuPlan, bindable_cpus, plan_cpus
 from loopbench.loadtests.hosts.server_location import HERE
 from loopbench.loadtests.rows.results_folder import cannot_write
-from loopbench.results.schema import TRIALS, Row, TableWriter
+from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row, TableWriter
 from loopbench.servers.contract.http import Case
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served
@@ -74,7 +74,10 @@ class Outcome:
 
 
 def run(plan: Capacity, say: Callable[[str], None]) -> Outcome:
-    """Write trials.csv, a row as soon as a trial has ended. Raises HarnessError."""
+    """Write trials.csv and trial_services.csv, rows as soon as a trial has ended.
+
+    Raises HarnessError.
+    """
     cpus = plan_cpus(bindable_cpus(), plan.processes)
     log = plan.folder / LOG_FILE
     left_out: dict[str, str] = {}
@@ -93,11 +96,22 @@ def run(plan: Capacity, say: Callable[[str], None]) -> Outcome:
         described["left_out"] = left_out
         try:
             environment.write(plan.folder, described)
-            writer = cleanup.enter_context(TableWriter(plan.folder, TRIALS))
+            writers = _Writers(
+                cleanup.enter_context(TableWriter(plan.folder, TRIALS)),
+                cleanup.enter_context(TableWriter(plan.folder, TRIAL_SERVICES)),
+            )
         except OSError as error:
             raise cannot_write(plan.folder, TRIALS.filename, error) from error
-        _search(contenders, plan, generator, writer, say)
+        _search(contenders, plan, generator, writers, say)
     return Outcome(plan.folder, left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writers:
+    """Of a folder's tables."""
+
+    trials: TableWriter
+    services: TableWriter
 
 
 class _Unfit(Exception):
@@ -139,7 +153,7 @@ def _search(
     contenders: Sequence[_Contender],
     plan: Capacity,
     generator: Generator,
-    writer: TableWriter,
+    writers: _Writers,
     say: Callable[[str], None],
 ) -> None:
     """Turn after Turn, one trial of each stack in an order drawn anew, until all have ended."""
@@ -148,7 +162,7 @@ def _search(
         turn += 1
         random.Random(f"{plan.seed}/turn {turn}").shuffle(under_way)
         for position, one in enumerate(under_way, start=1):
-            _trial(one, turn, position, plan, generator, writer)
+            _trial(one, turn, position, plan, generator, writers)
             if one.ended:
                 say(f"{one.name}: {one.ended}")
 
@@ -159,7 +173,7 @@ def _trial(
     position: int,
     plan: Capacity,
     generator: Generator,
-    writer: TableWriter,
+    writers: _Writers,
 ) -> None:
     rate = one.search.next_rps()
     if rate is None:
@@ -175,7 +189,10 @@ def _trial(
         return
     place: Row = {"stack": one.name, "turn": turn, "position": position}
     about: Row = {"started_at": started_at, "case": plan.case.name}
-    writer.append([{**place, **about, **tried.cells}])
+    writers.trials.append([{**place, **about, **tried.cells}])
+    writers.services.append(
+        [{"stack": one.name, "turn": turn, **cells} for cells in tried.services]
+    )
     if tried.limited:
         one.search.not_offered(rate)
     else:

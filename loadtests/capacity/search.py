@@ -17,16 +17,16 @@ BEYOND = 1.05
 """How far beyond the highest rate that held, or below the lowest that did not, trials may go."""
 
 
-PLACES = (-0.25, 0.0, 1 / 3, 2 / 3, 1.0)
+PLACES = (-0.2, 0.0, 0.2, 0.5, 1.0)
 """Where trials are placed: from the limit, 0, to the rate that fills the server, 1. Where it is
-full, each trial tells its service, and in particular by how much that differs from trial to trial;
-below the limit hardly any does, above all of a server that is fast."""
+full, each trial tells its service, and by how much that differs from trial to trial. How many are
+late on the way there tells what kind of queue the server is."""
 
 FULL = 1.03
 """So far above the rate that fills it a server is full in a trial whose service is shorter than
 usual by one deviation."""
 
-LEAST_STEP, MOST_STEP = 0.008, 0.12
+LEAST_STEP, MOST_STEP = 0.008, 0.7
 """Bounds of the way from the limit to the full server, in the rate's logarithm."""
 
 LEAST_TRIALS = 20
@@ -73,9 +73,10 @@ class Search:
 
     def _way(self, found: Crossing) -> float:
         """From the limit to the rate at which the server is full, in the rate's logarithm."""
-        if math.isnan(found.service_s):
+        reading = found.reading
+        if reading is None:
             return LEAST_STEP
-        full = math.log(FULL) - math.log(found.service_s * found.rate_rps) + found.deviation
+        full = math.log(FULL * reading.full_rps / found.rate_rps) + reading.deviation
         return min(max(full, LEAST_STEP), MOST_STEP)
 
     def _believable(self, rate_rps: float) -> float:

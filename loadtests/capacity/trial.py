@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,8 +18,8 @@ from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.models import Closed, Load, Open
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT, GENERATOR_LAG_LIMIT_MS
+from loopbench.results.stats.queues import ONE_THREAD, Queue, Span, Window, service_spans
 from loopbench.results.stats.rate_limit import Trial
-from loopbench.results.stats.single_queue import Window, told_span
 from loopbench.servers.contract.http import Case
 
 CONNECTIONS = 100
@@ -56,11 +57,13 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of a trial. cells: of its row in trials.csv. limited: the generator was in the
+    """What came of a trial. cells: of its row in trials.csv; services: of its rows in
+    trial_services.csv. limited: the generator was in the
     way, so that `trial` says nothing of the server."""
 
     trial: Trial
     cells: Row
+    services: tuple[Row, ...]
     limited: bool
 
 
@@ -154,11 +157,12 @@ def _tried(
 
     window = Window(objective.limit_ms / 1e3, lead_in_s, window_s)
     slow = late(window.limit_s)
-    least_s, most_s = told_span(due, window, late)
+    spans = service_spans(due, window, late)
+    alone = spans[ONE_THREAD]
     cpu = report.cpu_s / report.measured_s
     lag_ms = lags.percentile_us(99.0) / 1e3 if lags.count else None
     limited = cpu >= GENERATOR_CPU_LIMIT or (lag_ms or 0.0) >= GENERATOR_LAG_LIMIT_MS
-    trial = Trial(rate_rps, offered, slow, least_s, most_s, window)
+    trial = Trial(rate_rps, offered, slow, spans, window)
     seconds = {
         f"response_time_p{percent}_ms": times.percentile_us(percent) / 1e3 if times.count else None
         for percent in (50, 99)
@@ -174,12 +178,25 @@ def _tried(
             "offered": offered,
             "slow": slow,
             "failures": load.measured.failed,
-            "service_least_us": least_s * 1e6 if slow else None,
-            "service_most_us": most_s * 1e6 if math.isfinite(most_s) else None,
+            "service_least_us": alone.least_s * 1e6 if slow else None,
+            "service_most_us": alone.most_s * 1e6 if math.isfinite(alone.most_s) else None,
             **seconds,
             "generator_cpu_utilisation": cpu,
             "generator_lag_p99_ms": lag_ms,
             "generator_limited": limited,
         },
+        tuple(services(spans)),
         limited,
     )
+
+
+def services(spans: Mapping[Queue, Span]) -> Iterator[Row]:
+    """Cells of trial_services.csv: what a trial tells of each kind of queue."""
+    for queue, span in spans.items():
+        yield {
+            "threads": queue.threads,
+            "variation": queue.variation,
+            "service_least_us": span.least_s * 1e6 or None,
+            "service_most_us": span.most_s * 1e6 if math.isfinite(span.most_s) else None,
+            "luck": span.luck,
+        }

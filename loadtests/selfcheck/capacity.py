@@ -1,8 +1,8 @@
 """Is the limit of a server found, and does its interval hold it? Of servers whose limit is known.
 
 Two kinds of them. Simulated ones have many sittings, for the share of intervals that hold the
-truth. Real ones, over real sockets, hold their only thread for an exact time a request, so that
-their limit for an objective follows from arithmetic.
+truth. Real ones, over real sockets, hold their only thread, or one of a pool, for an exact time a
+request, so that their limit for an objective follows from arithmetic.
 """
 
 from __future__ import annotations
@@ -23,56 +23,74 @@ from loopbench.loadtests.distributed.generator_process import Generator, generat
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import allowed_cpus, plan_cpus
 from loopbench.loadtests.selfcheck.seeds import one_thread
-from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Queue, true_limit
+from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server, true_limit
 from loopbench.loadtests.selfcheck.verdict import Verdict
+from loopbench.results.stats.queues import ONE_THREAD, Queue
 from loopbench.results.stats.rate_limit import Crossing
 from loopbench.servers.contract.http import TEXT, Case, Expected, get
 from loopbench.servers.supervision import own_modules
 
-SITTINGS, TRIALS = 100, 48
+SITTINGS, TRIALS = 40, 48
 """So many trials fit into the minute that a stack has by default."""
 
 PRECISION = 0.04
-SIMULATED = ((2e-3, 0.0), (2e-3, 0.05), (2e-3, 0.1), (2e-4, 0.02), (2e-4, 0.1))
-"""Service in seconds, and its deviation from trial to trial."""
+_SEED = 11
+SIMULATED = (
+    Server(2e-3, 0.0, _SEED),
+    Server(2e-3, 0.05, _SEED),
+    Server(2e-3, 0.1, _SEED),
+    Server(2e-4, 0.02, _SEED),
+    Server(2e-4, 0.1, _SEED),
+    Server(2e-3, 0.03, _SEED, Queue(1, 1.0)),
+    Server(1e-2, 0.03, _SEED, Queue(6)),
+    Server(3e-3, 0.03, _SEED, Queue(6, 1.0)),
+)
 
 LEAST_HELD = 0.9
-"""Of 100 intervals at 95 % fewer hold the truth by luck once in a hundred times."""
+"""Of 40 intervals at 95 % fewer hold the truth by luck five times in a hundred."""
 
-HOLDS_S = (2e-3, 5e-4)
+HELD = ((ONE_THREAD, 2e-3), (ONE_THREAD, 5e-4), (Queue(6), 1e-2))
+"""What the real servers are: the queue, and for how long a request holds a thread of it."""
+
 BUDGET_S = 60.0
 FURTHEST = 0.03
-_SEED = 11
 _ENDED_BOUND_S = 5.0
-_MODULE = "loadtests.selfcheck.seeds.one_thread"
+_MODULES = "loadtests.selfcheck.seeds"
 
 EXACT = Case("held", get("/"), Expected(200, TEXT, one_thread.BODY))
 OBJECTIVE = Objective((1 - SHARE) * 100, WINDOW.limit_s * 1e3)
 
 
 def check(say: Callable[[str], None]) -> list[Verdict]:
-    """Simulated servers first, a minute or two; then a minute of each real one."""
-    verdicts = [simulated(service_s, noise) for service_s, noise in SIMULATED]
+    """Simulated servers first, a minute or two each; then a minute of each real one."""
+    verdicts = [simulated(server) for server in SIMULATED]
     cpus = plan_cpus(allowed_cpus())
     with generator_process(cpus=cpus.generator) as generator:
-        for hold_s in HOLDS_S:
-            with exact_server(hold_s, cpus.server) as server:
-                name = f"one thread, exactly {hold_s * 1e3:g} ms"
-                verdicts.append(_near(name, server, EXACT, generator, hold_s, say))
+        for queue, hold_s in HELD:
+            with exact_server(hold_s, cpus.server, queue.threads) as server:
+                name = f"real, {_described(queue, hold_s)}"
+                known = Server(hold_s, 0.0, _SEED, queue)
+                verdicts.append(_near(name, server, EXACT, generator, known, say))
     return verdicts
 
 
-def simulated(service_s: float, noise: float, sittings: int = SITTINGS) -> Verdict:
+def _described(queue: Queue, service_s: float) -> str:
+    threads = "one thread" if queue.threads == 1 else f"{queue.threads} threads"
+    service = "exponential services of" if queue.variation else "exactly"
+    return f"{threads}, {service} {service_s * 1e3:g} ms"
+
+
+def simulated(server: Server, sittings: int = SITTINGS) -> Verdict:
     """How many of the intervals hold the limit; each sitting ends as one of `capacity` does."""
-    queue, true = Queue(service_s, noise, _SEED), true_limit(service_s, noise)
-    found = [queue.sitting(number, TRIALS, PRECISION).limit() for number in range(sittings)]
+    true = true_limit(server)
+    found = [server.sitting(number, TRIALS, PRECISION).limit() for number in range(sittings)]
     known = [one for one in found if one is not None and one.interval is not None]
     held = sum(true in one.interval for one in known if one.interval is not None)
     widths = [one.half_width for one in known if one.half_width is not None]
     enough = sum(width <= PRECISION for width in widths)
     return Verdict(
-        f"simulated, {service_s * 1e3:g} ms ±{noise:.0%}: the interval holds the limit of "
-        f"{true:,.0f}/s in {LEAST_HELD:.0%} of sittings",
+        f"simulated, {_described(server.queue, server.service_s)}, ±{server.noise:.0%} from trial "
+        f"to trial: the interval holds the limit of {true:,.0f}/s in {LEAST_HELD:.0%} of sittings",
         f"in {held} of {sittings}; half of it is {statistics.median(widths):.1%} in the middle, "
         f"at most {PRECISION:.0%} in {enough}",
         held >= LEAST_HELD * sittings,
@@ -102,18 +120,20 @@ def _near(
     server: Target,
     case: Case,
     generator: Generator,
-    service_s: float,
+    known: Server,
     say: Callable[[str], None],
 ) -> Verdict:
-    true = true_limit(service_s, 0.0)
+    true = true_limit(known)
     found = search(server, case, generator)
     demand = f"{name}: its limit within {FURTHEST:.0%} of {true:,.1f}/s, by arithmetic"
     if found is None or found.interval is None:
         return Verdict(demand, "no limit was found", met=False)
-    say(
-        f"{name}: {found.service_s * 1e3:.3f} ms a request, {found.deviation:.1%} from trial to "
-        f"trial, {found.trials} trials"
-    )
+    if found.reading is not None:
+        say(
+            f"{name}: {found.trials} trials, read as {found.reading.queue.threads} x "
+            f"{found.reading.service_s * 1e3:.3f} ms, {found.reading.deviation:.1%} from trial to "
+            "trial"
+        )
     off = found.rate_rps / true - 1
     seen = (
         f"{found.rate_rps:,.1f}/s [{found.interval.low:,.1f} to {found.interval.high:,.1f}], "
@@ -124,7 +144,7 @@ def _near(
 
 @dataclass(frozen=True, slots=True)
 class ExactServer:
-    """A live server of seeds/one_thread.py."""
+    """A live server of seeds/one_thread.py, or seeds/thread_pool.py."""
 
     host: str
     port: int
@@ -137,10 +157,14 @@ class ExactServer:
 
 
 @contextmanager
-def exact_server(hold_s: float, cpus: frozenset[int] | None = None) -> Iterator[ExactServer]:
+def exact_server(
+    hold_s: float, cpus: frozenset[int] | None = None, threads: int = 1
+) -> Iterator[ExactServer]:
     """Start one in a process of its own, and end it."""
+    module, *options = ("one_thread",) if threads == 1 else ("thread_pool", str(threads))
+    words = (*options, f"{hold_s * 1e6:g}", *map(str, cpus or ()))
     child = subprocess.Popen(
-        own_modules.command(_MODULE, f"{hold_s * 1e6:g}", *map(str, cpus or ())),
+        own_modules.command(f"{_MODULES}.{module}", *words),
         env=own_modules.environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -22,7 +22,7 @@ CHECKS = {
     "omission": "is a stall charged to all the requests that it delayed?",
     "twins": "do the intervals of ratios cover the truth? (a quarter of an hour)",
     "stalls": "is every stall told, with its cause, its line and its length? (half an hour)",
-    "capacity": "is a known limit found, and held by its interval? (some four minutes)",
+    "capacity": "is a known limit found, and held by its interval? (some twenty minutes)",
     "observer": "does the probe change what it observes? (ten minutes)",
     "lengths": "does a ratio depend on the length of the Slices?",
 }

@@ -1,53 +1,77 @@
-"""A simulated server whose limit is known, to search for it a hundred times."""
+"""A simulated server whose limit is known, to search for it many times."""
 
 from __future__ import annotations
 
+import heapq
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from loopbench.loadtests.capacity.search import Search
+from loopbench.results.stats.queues import Floats, Queue, Window, service_spans
 from loopbench.results.stats.rate_limit import Trial
-from loopbench.results.stats.single_queue import Window, late_number, response_times, told_span
 
 SHARE = 0.01
 WINDOW = Window(limit_s=0.02, lead_in_s=0.2, window_s=1.0)
-_TRUTHS, _HALVINGS = 2000, 11
+LENGTH_S = WINDOW.lead_in_s + WINDOW.window_s
+_TRUTHS, _HALVINGS = 1_000_000, 11
+_FEWEST_TRUTHS, _MOST_TRUTHS = 200, 2000
+
+
+def served(arrivals_s: Floats, services_s: Floats, threads: int) -> Floats:
+    """Response times, event by event: each request takes the thread that is free first."""
+    free = [0.0] * threads
+    ends = []
+    for arrival_s, service_s in zip(arrivals_s.tolist(), services_s.tolist(), strict=True):
+        end = max(arrival_s, free[0]) + service_s
+        heapq.heapreplace(free, end)
+        ends.append(end)
+    return np.array(ends) - arrivals_s
 
 
 @dataclass(slots=True)
-class Queue:
-    """One thread with a queue: Poisson arrivals, in their order, each served in service_s.
+class Server:
+    """Poisson arrivals at the threads of a queue, in their order.
 
-    noise: standard deviation of the logarithm of the service, from trial to trial.
+    service_s: of a request, in the mean; services that differ are distributed by the gamma
+    distribution, which at a variation of 1 is the exponential one. noise: standard deviation of the
+    logarithm of the service, from trial to trial.
     """
 
     service_s: float
     noise: float
     seed: int
+    queue: Queue = field(default_factory=lambda: Queue(1))
     _random: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = np.random.default_rng(self.seed)
 
+    @property
+    def full_rps(self) -> float:
+        """The rate at which all threads are always busy, were there no noise."""
+        return self.queue.threads / self.service_s
+
+    def sizes(self, number: int, random: np.random.Generator) -> Floats:
+        """Services of so many requests, over their mean."""
+        if not self.queue.variation:
+            return np.ones(number)
+        spread = self.queue.variation**2
+        return random.gamma(1 / spread, spread, number)
+
     def trial(self, rate_rps: float) -> Trial:
         """What a trial at this rate would report."""
-        length_s = WINDOW.lead_in_s + WINDOW.window_s
-        number = self._random.poisson(rate_rps * length_s)
-        arrivals_s = np.sort(self._random.uniform(0, length_s, number))
+        number = self._random.poisson(rate_rps * LENGTH_S)
+        arrivals_s = np.sort(self._random.uniform(0, LENGTH_S, number))
         service_s = self.service_s * math.exp(self.noise * self._random.standard_normal())
-        times_s = response_times(arrivals_s, service_s)[arrivals_s >= WINDOW.lead_in_s]
-
-        def late(limit_s: float) -> int:
-            return int((times_s > limit_s).sum())
-
-        span = told_span(arrivals_s, WINDOW, late)
-        return Trial(rate_rps, len(times_s), late(WINDOW.limit_s), *span, window=WINDOW)
+        services_s = service_s * self.sizes(number, self._random)
+        times_s = served(arrivals_s, services_s, self.queue.threads)
+        return told(rate_rps, arrivals_s, times_s)
 
     def sitting(self, number: int, most_trials: int, precision: float = 0.0) -> Search:
         """A search from 0.7 of the highest rate of all, until the limit is known to `precision`."""
-        search = Search(SHARE, 0.7 / self.service_s, str(number))
+        search = Search(SHARE, 0.7 * self.full_rps, str(number))
         while len(search.trials) < most_trials:
             rate = search.next_rps()
             assert rate is not None  # it ends where the generator does, and there is none
@@ -57,24 +81,41 @@ class Queue:
         return search
 
 
-def true_limit(service_s: float, noise: float, trials: int = _TRUTHS) -> float:
-    """Of such a Queue: by simulation alone, without the closed form that a search uses.
+def told(rate_rps: float, arrivals_s: Floats, times_s: Floats) -> Trial:
+    """A trial with these arrivals and their response times."""
+    counted_s = times_s[arrivals_s >= WINDOW.lead_in_s]
 
-    All rates meet the same arrivals, stretched, and the same noise.
+    def late(limit_s: float) -> int:
+        return int((counted_s > limit_s).sum())
+
+    spans = service_spans(arrivals_s, WINDOW, late)
+    return Trial(rate_rps, len(counted_s), late(WINDOW.limit_s), spans, WINDOW)
+
+
+def true_limit(server: Server, requests: int = _TRUTHS) -> float:
+    """Of such a server: by simulation alone, without the closed form that a search uses.
+
+    requests: about so many at each of the rates that are tried. All rates meet the same arrivals,
+    stretched, and the same noise.
     """
     random = np.random.default_rng(1)
-    length_s = WINDOW.lead_in_s + WINDOW.window_s
-    highest = 1.2 / service_s
-    gaps = random.exponential(1.0, (trials, int(highest * length_s * 1.2) + 60))
-    places = gaps.cumsum(axis=1)
-    services_s = service_s * np.exp(noise * random.standard_normal(trials))
-    low, high = 0.3 / service_s, highest
+    highest = 1.2 * server.full_rps
+    most = int(highest * LENGTH_S * 1.2) + 60
+    trials = min(_MOST_TRUTHS, max(_FEWEST_TRUTHS, round(requests / highest / LENGTH_S)))
+    places = random.exponential(1.0, (trials, most)).cumsum(axis=1)
+    services_s = [
+        server.service_s * math.exp(server.noise * deviate) * server.sizes(most, random)
+        for deviate in random.standard_normal(trials)
+    ]
+    low, high = 0.2 * server.full_rps, highest
     for _ in range(_HALVINGS):
         rate = math.sqrt(low * high)
         slow = offered = 0
         for row, each_s in zip(places, services_s, strict=True):
-            arrivals_s = row[: np.searchsorted(row, rate * length_s)] / rate
-            slow += late_number(arrivals_s, float(each_s), WINDOW)
-            offered += int((arrivals_s >= WINDOW.lead_in_s).sum())
+            arrivals_s = row[: np.searchsorted(row, rate * LENGTH_S)] / rate
+            times_s = served(arrivals_s, each_s[: len(arrivals_s)], server.queue.threads)
+            counted_s = times_s[arrivals_s >= WINDOW.lead_in_s]
+            slow += int((counted_s > WINDOW.limit_s).sum())
+            offered += len(counted_s)
         low, high = (low, rate) if slow > SHARE * offered else (rate, high)
     return math.sqrt(low * high)

@@ -6,7 +6,7 @@ other package may import. A blank cell means "not measured"; a zero means zero.
 
 from __future__ import annotations
 
-from loopbench.results.schema.capacity import TRIALS
+from loopbench.results.schema.capacity import TRIAL_SERVICES, TRIALS
 from loopbench.results.schema.columns import (
     Column,
     Kind,
@@ -81,7 +81,7 @@ DERIVED: tuple[Table, ...] = (SUMMARY,)
 
 EXTRA: tuple[Table, ...] = (
     *(PROBE_COST, COUNTS, COST_TOTALS, COSTS, COST_TREE, COST_SAMPLES),
-    *(BEHAVIOUR, WORKERS, TRIALS, ANSWERS),
+    *(BEHAVIOUR, WORKERS, TRIALS, TRIAL_SERVICES, ANSWERS),
 )
 """What other commands than a bench, or a bench of some options only, put beside it."""
 

@@ -1,4 +1,4 @@
-"""trials.csv: what happened at each rate that the search for a server's limit offered it."""
+"""What happened at each rate that the search for a server's limit offered it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ TRIALS = Table(
             "the shortest time a request with which one thread, serving the same arrivals in "
             "their order, would have had as many slow; blank where none was",
         ),
-        number("service_most_us", "us", "the longest such time; blank where all were slow"),
+        number(
+            "service_most_us",
+            "us",
+            "the longest such time; blank where all were slow. trial_services.csv has other queues",
+        ),
         number("response_time_p50_ms", "ms", "of the right answers, from the intended start"),
         number("response_time_p99_ms", "ms", "likewise"),
         number("generator_cpu_utilisation", "1", "CPU time of the generator over wall time"),
@@ -50,6 +54,38 @@ TRIALS = Table(
             "",
             "whether the generator ran out of CPU, or lagged: the trial says nothing of the server",
             True,
+        ),
+    ),
+)
+
+TRIAL_SERVICES = Table(
+    "trial_services",
+    "What each trial of `make capacity` tells of the server, were it a queue of a given kind. "
+    "Requests wait in the order of arrival for the first thread that is free. The arrivals of the "
+    "trial are known; with a service between the two as many of them would have been slow.",
+    (
+        text("stack", "the stack that was loaded", required=True),
+        Column("turn", Kind.INTEGER, "", "as in trials.csv", True, 1),
+        Column("threads", Kind.INTEGER, "", "of the queue", True, 1),
+        number(
+            "variation",
+            "1",
+            "standard deviation of a request's service over the mean; 0: all are equal",
+            required=True,
+        ),
+        number(
+            "service_least_us",
+            "us",
+            "the shortest mean service, for which a request holds a thread; blank where none was "
+            "slow",
+        ),
+        number("service_most_us", "us", "the longest; blank where all were slow"),
+        number(
+            "luck",
+            "1",
+            "standard deviation of the services' logarithm by what the requests of the trial were "
+            "drawn to be",
+            required=True,
         ),
     ),
 )

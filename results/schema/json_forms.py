@@ -163,6 +163,18 @@ LIMITS = Form(
                 number("not_held_rps", "1/s", "the lowest of one that did not"),
                 count("trials", "how many there were", required=True),
                 count("processes", "so many serve `wanted_rps`"),
+                count("queue_threads", "of the queue that is most like the server"),
+                number(
+                    "queue_service_ms", "ms", "how long a request holds a thread of it, on average"
+                ),
+                number("queue_variation", "1", "standard deviation of that, over the average"),
+                number("queue_likelihood", "1", "of this kind of queue, a share of that of all"),
+                Column(
+                    "queue_fits",
+                    Kind.BOOLEAN,
+                    "",
+                    "false: no kind of queue fits the trials, and the interval is wider for it",
+                ),
                 text("reason", "why there is no limit"),
             ),
         ),

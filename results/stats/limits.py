@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, rows
-from loopbench.results.schema import TRIALS, Row
+from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
+from loopbench.results.stats.queues import ONE_THREAD, Queue, Span, Window
 from loopbench.results.stats.rate_limit import CLIFF_SLOPE, Crossing, Trial, crossing
-from loopbench.results.stats.single_queue import Window
 
 BESIDE = 3
 """So many trials on either side of the limit tell what the response times are there."""
@@ -81,8 +81,9 @@ def of_folder(path: Path, problems: list[Problem]) -> Limits:
     for row in found:
         by.setdefault(str(row["stack"]), []).append(row)
     share = _number(first, "allowed_share")
+    spans = _spans(path, problems)
     stacks = sorted(
-        (_limit(stack, trials, share) for stack, trials in by.items()),
+        (_limit(stack, trials, share, spans) for stack, trials in by.items()),
         key=lambda one: -(one.crossing.rate_rps if one.crossing else one.held_rps or 0.0),
     )
     return Limits(
@@ -97,21 +98,46 @@ def _number(row: Row, column: str) -> float:
     return float(value)
 
 
-def _trial(row: Row) -> Trial:
+Spans = Mapping[tuple[str, int], Mapping[Queue, Span]]
+"""Of a stack and a Turn."""
+
+
+def _spans(path: Path, problems: list[Problem]) -> Spans:
+    """None in a folder from before there were other queues than one thread."""
+    found: dict[tuple[str, int], dict[Queue, Span]] = {}
+    if not (path / TRIAL_SERVICES.filename).is_file():
+        return found
+    for row in rows(path, TRIAL_SERVICES, problems):
+        queue = Queue(int(_number(row, "threads")), _number(row, "variation"))
+        trial = found.setdefault((str(row["stack"]), int(_number(row, "turn"))), {})
+        trial[queue] = Span(*_services(row), _number(row, "luck"))
+    return found
+
+
+def _services(row: Row) -> tuple[float, float]:
+    """The shortest and the longest, in seconds."""
+    least, most = row["service_least_us"], row["service_most_us"]
+    return (
+        0.0 if least is None else _number(row, "service_least_us") * 1e-6,
+        math.inf if most is None else _number(row, "service_most_us") * 1e-6,
+    )
+
+
+def _trial(row: Row, spans: Spans) -> Trial:
+    key = (str(row["stack"]), int(_number(row, "turn")))
     offered, slow = int(_number(row, "offered")), int(_number(row, "slow"))
     return Trial(
         _number(row, "arrival_rate_rps"),
         offered,
         slow,
-        _number(row, "service_least_us") * 1e-6 if slow else 0.0,
-        _number(row, "service_most_us") * 1e-6 if slow < offered else math.inf,
+        spans[key] if key in spans else {ONE_THREAD: Span(*_services(row))},
         Window(_number(row, "limit_ms") / 1e3, _number(row, "lead_in_s"), _number(row, "seconds")),
     )
 
 
-def _limit(stack: str, every: Sequence[Row], share: float) -> Limit:
+def _limit(stack: str, every: Sequence[Row], share: float, spans: Spans) -> Limit:
     usable = [row for row in every if not row["generator_limited"]]
-    trials = [_trial(row) for row in usable]
+    trials = [_trial(row, spans) for row in usable]
     held = [one.rate_rps for one in trials if one.slow <= share * one.offered]
     not_held = [one.rate_rps for one in trials if one.slow > share * one.offered]
     limited = [_number(row, "arrival_rate_rps") for row in every if row["generator_limited"]]

@@ -9,7 +9,7 @@ from loopbench.results.folder.folder import Folder
 from loopbench.results.schema import WARNING_SEPARATOR, Row, json_forms
 from loopbench.results.stats.capacity import Capacity
 from loopbench.results.stats.compare import Comparison, Difference
-from loopbench.results.stats.limits import Limits
+from loopbench.results.stats.limits import Limit, Limits
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import Cell, Summaries
 from loopbench.results.stats.summary_table import table_rows
@@ -111,10 +111,23 @@ def limits(found: Limits, wanted_rps: float | None) -> Document:
                 "not_held_rps": one.not_held_rps,
                 "trials": one.trials,
                 "processes": None if wanted_rps is None else one.processes(wanted_rps),
+                **_queue(one),
                 "reason": one.reason or None,
             }
             for one in found.stacks
         ],
+    }
+
+
+def _queue(one: Limit) -> Document:
+    """As what the trials were read."""
+    found = None if one.crossing is None else one.crossing.reading
+    return {
+        "queue_threads": None if found is None else found.queue.threads,
+        "queue_service_ms": None if found is None else found.service_s * 1e3,
+        "queue_variation": None if found is None else found.queue.variation,
+        "queue_likelihood": None if found is None else found.likelihood,
+        "queue_fits": None if found is None else not found.drifts,
     }
 
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from loopbench.results.stats import formatting
 from loopbench.results.stats.limits import GENERATOR, Limit, Limits
-from loopbench.results.stats.rate_limit import ratio
+from loopbench.results.stats.rate_limit import Reading, ratio
+
+LIKELY = 0.5
+"""A kind of queue of less of the likelihood is one of several that fit."""
 
 
 def lines(found: Limits, wanted_rps: float | None) -> Iterator[str]:
@@ -45,6 +48,21 @@ def _rate(one: Limit) -> str:
     return f"{formatting.digits(found.rate_rps)} requests/s ({sure}; {one.trials} trials)"
 
 
+def _reading(found: Reading) -> str:
+    """As what queue the trials were read, and whether that fits."""
+    each = f"{formatting.digits(found.service_s * 1e3)} ms"
+    if found.queue.threads == 1:
+        queue = f"one thread, which a request holds for {each}"
+    else:
+        queue = f"{found.queue.threads} threads, one of which a request holds for {each}"
+    if found.queue.variation:
+        queue += " on average, some for much longer than others"
+    if found.drifts:
+        return f"no kind of queue fits, so that the interval is wider; the nearest is {queue}"
+    sure = "" if found.likelihood >= LIKELY else "; other queues fit nearly as well"
+    return f"behaves like {queue}{sure}"
+
+
 def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
     if one.below is not None and one.above is not None:
         what = "a cliff: " if one.cliff else ""
@@ -53,6 +71,8 @@ def _more(one: Limit, wanted_rps: float | None) -> Iterator[str]:
             f"{formatting.digits(one.below.rate_rps)}/s, {formatting.digits(one.above.p99_ms)} ms "
             f"at {formatting.digits(one.above.rate_rps)}/s"
         )
+    if one.crossing is not None and one.crossing.reading is not None and one.crossing.interval:
+        yield _reading(one.crossing.reading)
     if one.limited_rps:
         lowest, highest = (formatting.digits(one.limited_rps[end]) for end in (0, -1))
         rates = f"{lowest}/s" if lowest == highest else f"{lowest} to {highest}/s"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,8 @@ from loopbench.loadtests.capacity.objective import Objective, ObjectiveType
 from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, arrivals, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.selfcheck import capacity
-from loopbench.results.schema import TRIALS, read_table
+from loopbench.results.schema import TRIAL_SERVICES, TRIALS, read_table
+from loopbench.results.stats.queues import ONE_THREAD, QUEUES
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
@@ -54,8 +54,9 @@ def test_every_arrival_is_held_to_the_objective() -> None:
     assert long.trial.offered == sum(due >= 1.0 for due in arrivals(400.0, 1.0, 5.0, 7))
     assert long.trial.slow == 0
     # As one thread: more than 10 ms each, and less than would make any of them wait for a second.
-    assert 0 < short.trial.least_s <= 0.0101 and math.isinf(short.trial.most_s)
-    assert long.trial.least_s == 0 and long.trial.most_s < 1.0
+    alone, patient = short.trial.spans[ONE_THREAD], long.trial.spans[ONE_THREAD]
+    assert 0 < alone.least_s <= 0.0101
+    assert patient.least_s == 0 and patient.most_s < 1.0
 
 
 def test_a_server_that_holds_its_thread_is_known_by_its_trials() -> None:
@@ -69,6 +70,16 @@ def test_a_server_that_holds_its_thread_is_known_by_its_trials() -> None:
     assert 0 < closed.rate_rps <= 501 + PROBE_USERS / PROBE_S
     assert tried.cells["failures"] == 0
     assert tried.trial.slow > 0.9 * tried.trial.offered
+
+
+def test_a_pool_holds_each_of_its_threads() -> None:
+    """Six of them for exactly 10 ms a request: a closed loop has 600 a second, and not what one
+    thread would have."""
+    with capacity.exact_server(1e-2, threads=6) as server, generator_process() as generator:
+        closed = closed_rate(server, capacity.EXACT, generator, 1)
+        assert server.alive
+    assert not server.alive
+    assert 101 + PROBE_USERS / PROBE_S < closed.rate_rps <= 601 + PROBE_USERS / PROBE_S
 
 
 def test_a_search_leaves_a_row_a_trial_and_says_what_it_found(tmp_path: Path) -> None:
@@ -90,6 +101,10 @@ def test_a_search_leaves_a_row_a_trial_and_says_what_it_found(tmp_path: Path) ->
     rows = list(read_table(folder, TRIALS))
     assert {row["stack"] for row in rows} == {"asyncio", "aiohttp"}
     assert [(row["turn"], row["position"]) for row in rows[:2]] == [(1, 1), (1, 2)]
+    services = list(read_table(folder, TRIAL_SERVICES))
+    assert [(row["stack"], row["turn"]) for row in services] == [
+        (row["stack"], row["turn"]) for row in rows for _ in QUEUES
+    ]
     # 50 ms are never below 30 ms, at whatever rate.
     assert all(row["slow"] == row["offered"] for row in rows)
     assert done.stdout.count("no limit found: ") == 2

@@ -3,55 +3,79 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
 from loopbench.loadtests.capacity.search import PATIENCE, Search
-from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Queue, true_limit
-from loopbench.results.stats.censored_line import CensoredLine
-from loopbench.results.stats.rate_limit import Trial, crossing, ratio
-from loopbench.results.stats.single_queue import service_span
+from loopbench.loadtests.selfcheck.simulated import SHARE, WINDOW, Server, true_limit
+from loopbench.results.stats.queues import ONE_THREAD, Queue, Span, service_spans
+from loopbench.results.stats.rate_limit import Crossing, Trial, crossing, ratio
 
-NONE_SLOW = (0.0, 1e-3)
-ALL_SLOW = (2e-3, math.inf)
+NONE_SLOW = Span(0.0, 1e-3)
+ALL_SLOW = Span(2e-3, math.inf)
+TRUTHS = 100_000
 
 
 def trial(rate_rps: float, slow: int = 0) -> Trial:
     """Of 1,000 requests, none or all of which are slow."""
-    return Trial(rate_rps, 1000, slow, *(ALL_SLOW if slow else NONE_SLOW), window=WINDOW)
+    spans = {ONE_THREAD: ALL_SLOW if slow else NONE_SLOW}
+    return Trial(rate_rps, 1000, slow, spans, WINDOW)
 
 
 @pytest.mark.parametrize(
-    ("service_s", "noise", "within"), [(2e-3, 0.0, 0.03), (2e-3, 0.1, 0.25), (2e-4, 0.02, 0.05)]
+    ("server", "within"),
+    [
+        (Server(2e-3, 0.0, 11), 0.03),
+        (Server(2e-3, 0.1, 11), 0.25),
+        (Server(2e-4, 0.02, 11), 0.05),
+        (Server(2e-3, 0.03, 11, Queue(1, 1.0)), 0.8),
+        (Server(1e-2, 0.03, 11, Queue(6)), 0.1),
+        (Server(9e-3, 0.03, 11, Queue(5)), 0.1),
+    ],
 )
-def test_the_interval_holds_the_limit_of_a_queue(
-    service_s: float, noise: float, within: float
-) -> None:
-    """In each of a few sittings, and it is narrow; `selfcheck capacity` has hundreds of them."""
-    true = true_limit(service_s, noise, trials=300)
-    for number in range(2):
-        found = Queue(service_s, noise, 11 + number).sitting(number, 24).limit()
-        assert found is not None and found.interval is not None and found.half_width is not None
-        # The truth itself is simulated, and known to 1 %.
-        assert found.interval.low < true * 1.01 and found.interval.high > true * 0.99
-        assert found.half_width < within
+def test_the_interval_holds_the_limit_of_a_queue(server: Server, within: float) -> None:
+    """And it is narrow; also of five threads, which are none of the kinds that are tried.
+    `selfcheck capacity` has many more sittings."""
+    found = server.sitting(0, 24).limit()
+    assert found is not None and found.interval is not None and found.half_width is not None
+    true = true_limit(server, TRUTHS)
+    # The truth itself is simulated, and known to 1 %.
+    assert found.interval.low < true * 1.01 and found.interval.high > true * 0.99
+    assert found.half_width < within
 
 
-def test_a_line_through_spans_is_the_line_that_the_values_are_about() -> None:
-    """Half of the values are known to be above or below something only; the slope and the
-    deviation are found from them, too."""
-    random = np.random.default_rng(4)
-    places = random.uniform(-1, 1, 400)
-    values = 3 + 2 * places + 0.2 * random.standard_normal(400)
-    bounds = 3 + 2 * places + 0.2 * random.standard_normal(400)
-    known = random.random(400) < 0.5
-    low = np.where(known, values - 1e-3, np.where(values > bounds, bounds, -math.inf))
-    high = np.where(known, values + 1e-3, np.where(values > bounds, math.inf, bounds))
-    line = CensoredLine.fitted(places, low, high)
-    assert abs(float(line.value(0.0, line.parameters)) - 3) < 0.05
-    assert abs(float(line.value(1.0, line.parameters)) - 5) < 0.1
-    assert abs(line.deviation - 0.2) < 0.03
+@pytest.mark.parametrize(
+    ("queue", "service_s"), [(Queue(1), 2e-3), (Queue(2), 4e-3), (Queue(6), 1e-2)]
+)
+def test_the_queue_is_told_from_the_trials(queue: Queue, service_s: float) -> None:
+    """How many threads, and how long a request holds one."""
+    found = Server(service_s, 0.005, 5, queue).sitting(1, 24).limit()
+    assert found is not None and found.reading is not None
+    assert found.reading.queue == queue
+    assert abs(found.reading.service_s / service_s - 1) < 0.03
+    assert not found.reading.drifts
+
+
+def test_a_server_that_is_no_queue_has_a_wide_interval() -> None:
+    """One whose services grow fourfold over the rates that are tried: the interval is wider than
+    that of a queue from as many trials."""
+    steady, drifting = (_limit_of(growth) for growth in (0.0, 2.0))
+    assert steady.reading is not None and not steady.reading.drifts
+    assert steady.half_width is not None and drifting.half_width is not None
+    assert drifting.half_width > 2 * steady.half_width
+
+
+def _limit_of(growth: float) -> Crossing:
+    """Of a server of 2 ms, if services grow by this power of the rate."""
+    trials = []
+    for number, rate_rps in enumerate(np.geomspace(300, 600, 30)):
+        service_s = 2e-3 * (rate_rps / 450) ** growth
+        trials.append(Server(float(service_s), 0.01, number).trial(float(rate_rps)))
+    found = crossing(trials, SHARE)
+    assert found is not None
+    return found
 
 
 def test_a_cliff_is_found_between_two_rates() -> None:
@@ -65,12 +89,16 @@ def test_a_cliff_is_found_between_two_rates() -> None:
         arrivals_s = np.sort(random.uniform(0, 1.2, random.poisson(rate * 1.2)))
         offered = int((arrivals_s >= WINDOW.lead_in_s).sum())
         slow = 0 if rate <= 1000 else round(0.9 * offered)
-        span = service_span(arrivals_s, WINDOW, slow)
-        search.add(Trial(rate, offered, slow, *span, window=WINDOW))
+        spans = service_spans(arrivals_s, WINDOW, partial(_as_many, slow))
+        search.add(Trial(rate, offered, slow, spans, WINDOW))
     found = search.limit()
     assert found is not None and found.interval is not None
     assert 980 < found.rate_rps < 1020
     assert found.slope > 60
+
+
+def _as_many(slow: int, _limit_s: float) -> int:
+    return slow
 
 
 @pytest.mark.parametrize(("slow", "ends_rps"), [(0, 500_000), (1000, 1)])
@@ -102,13 +130,13 @@ def test_a_rate_that_the_generator_could_not_offer_is_not_offered_again() -> Non
 
 def test_the_ratio_of_two_limits_is_wider_than_either() -> None:
     """Its interval holds the ratio of the true ones."""
-    one = crossing(Queue(2e-3, 0.05, 1).sitting(1, 16).trials, SHARE)
-    other = crossing(Queue(4e-3, 0.05, 2).sitting(2, 16).trials, SHARE)
+    one = crossing(Server(2e-3, 0.05, 1).sitting(1, 16).trials, SHARE)
+    other = crossing(Server(4e-3, 0.05, 2).sitting(2, 16).trials, SHARE)
     assert one is not None and other is not None
     centre, interval = ratio(one, other)
     assert interval is not None
     assert centre == one.rate_rps / other.rate_rps
-    true = true_limit(2e-3, 0.05, trials=300) / true_limit(4e-3, 0.05, trials=300)
+    true = true_limit(Server(2e-3, 0.05, 1), TRUTHS) / true_limit(Server(4e-3, 0.05, 2), TRUTHS)
     assert true in interval
     half = math.log(interval.high / interval.low) / 2
     assert one.half_width is not None and other.half_width is not None
