@@ -19,9 +19,19 @@ Check. Of the right kind the service is the same at every rate. Where services d
 by more than DRIFT_ERRORS standard errors, the limit that follows from the trials beside it differs
 from that of all of them; the difference is added to the error.
 
+Interval. Student's t with three degrees of freedom fewer than trials; WIDENED makes up for the
+trials being placed, and the search ended, by what was seen. MODEL_ERROR is what the closed form, or
+a server between two kinds, may be off by. In 8 whole simulated searches each, to 4 % or 48 trials,
+of servers whose services varied by 3 % from trial to trial, with the square root of the likelihood
+as weight: the interval held the limit in 8 for services of 2 ms (half of it 3.9 %), exponential
+ones (13 %), services of 0.2 and 4 ms mixed (12 %), 10 ms of waiting beside 0.3 ms of computing
+(4.0 %), a pause of 8 ms every 500 requests (3.9 %), six threads of 10 ms (3.8 %), of 8 ms with a
+variation of 0.3 (5.3 %) and of 3 ms, exponentially (5.6 %), and in 7 for services of 0.2 ms
+(3.9 %). The mean of the limits was off by 0 to 2.3 %.
+
 A server may also hold every rate up to one and break down there. A queue fits that badly: its share
-of late requests rises over many rates, and still the trials are parted sharply at one. The limit is
-then said to be between the two trials beside the leap.
+of late requests rises over many rates, services drift, and still the trials are parted sharply at
+one. The limit is then said to be between the two trials beside the leap.
 
 What else was tried, on simulated servers (tests/results/test_rate_limit.py) of 500 and 5,000
 services a second, with 48 trials:
@@ -163,9 +173,10 @@ def crossing(trials: Sequence[Trial], share: float) -> Crossing | None:
     if len(usable) < 3 or not bracketed(usable, share):
         return None
     found = _fit(usable, share)
-    leap = _leap(usable, share, LEAPS_WITHIN * math.log(LEAP) / found.slope)
-    if leap is not None:
-        return leap
+    if found.reading is not None and found.reading.drifts:
+        leap = _leap(usable, share, LEAPS_WITHIN * math.log(LEAP) / found.slope)
+        if leap is not None:
+            return leap
     near = [trial for trial in usable if abs(math.log(trial.rate_rps / found.rate_rps)) <= WINDOW]
     if 3 <= len(near) < len(usable) and bracketed(near, share):
         return _fit(near, share)
