@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 _PROGRAM = """
 import importlib, json, os, sys, tempfile
 
-main = importlib.import_module(sys.argv[1] + ".__main__").main
+entry = importlib.import_module(sys.argv[1] + ".__main__")
 for module in sys.argv[2:]:
     importlib.import_module(module)
 for line in sys.stdin:
@@ -25,8 +25,8 @@ for line in sys.stdin:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for number, descriptor in enumerate((nothing, out.fileno(), err.fileno())):
             os.dup2(descriptor, number)
-        sys.argv[1:] = json.loads(line)
-        main()
+        sys.argv = [entry.__file__, *json.loads(line)]
+        entry.main()
         sys.exit()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     said = []

@@ -232,15 +232,28 @@ def test_a_set_up_that_fails_leaves_no_environment(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
+MAKES_NO_ENVIRONMENT = """#!/bin/sh
+case "$*" in
+"-m venv "*) exit 1 ;;
+*_base_executable*) echo "$0" ;;
+esac
+"""
+"""An interpreter that says all that set-up asks it, and then fails at once."""
+
+
 @pytest.mark.skipif(shutil.which("flock") is None, reason="no flock(1)")
 def test_a_second_set_up_waits_for_the_first(clone: Path) -> None:
     """It says so, and goes on when the other has ended."""
+    python = clone / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(MAKES_NO_ENVIRONMENT)
+    python.chmod(0o755)
     with (clone / ".ci" / "setup").open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         second = subprocess.Popen(
             ["sh", ".ci/setup", "run"],
             cwd=clone,
-            env=os.environ | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull},
+            env=os.environ | {"PYTHON": "", "PATH": f"{python.parent}:{os.environ['PATH']}"},
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

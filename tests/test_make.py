@@ -12,6 +12,7 @@ from loopbench.loadtests.selfcheck.command import CHECKS
 from loopbench.results.folder import datapackage
 from loopbench.results.schema import ROOT
 from loopbench.results.schema.files import open_text
+from tests.forked import program
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:
@@ -52,11 +53,10 @@ def test_capacity_has_an_objective_where_none_is_said() -> None:
 @pytest.mark.parametrize("half", ["servers", "loadtests", "results"])
 def test_each_command_says_its_version_and_its_help(half: str) -> None:
     """With `--version` and `-h`."""
-    words = [sys.executable, "-m", half]
-    version = subprocess.run([*words, "--version"], cwd=ROOT, capture_output=True, text=True)
-    assert version.stdout.startswith("loopbench, version "), version.stderr
-    shown = subprocess.run([*words, "-h"], cwd=ROOT, capture_output=True, text=True)
-    assert shown.stdout.startswith(f"Usage: python -m {half}"), shown.stderr
+    with program(half) as command:
+        version, shown = command.run("--version"), command.run("-h")
+    assert version.out.startswith("loopbench, version "), version.err
+    assert shown.out.startswith(f"Usage: python -m {half}"), shown.err
 
 
 def test_selfcheck_names_what_it_checks() -> None:

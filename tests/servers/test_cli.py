@@ -22,6 +22,7 @@ from loopbench.servers.contract.cases import CASES
 from loopbench.servers.installed import available
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS
+from tests.forked import Program, program
 from tests.servers.choices import KINDS, stacks
 from tests.servers.processes import eventually, needs_proc
 
@@ -30,16 +31,11 @@ COMMAND = (sys.executable, "-m", "servers")
 BOUND_S = 60.0
 
 
-def servers(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=BOUND_S,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Program]:
+    """The command line, for what ends by itself."""
+    with program("servers") as found:
+        yield found
 
 
 @contextmanager
@@ -105,22 +101,22 @@ def test_run_takes_the_settings_as_options() -> None:
         assert process.wait(BOUND_S) == 0
 
 
-def test_a_port_in_use_is_one_line_and_status_1() -> None:
+def test_a_port_in_use_is_one_line_and_status_1(servers: Program) -> None:
     """The line begins with `error:` and names the port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = servers("run", "aiohttp", "--port", port)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: ")
-    assert port in done.stderr
-    assert done.stderr.count("\n") == 1
+        done = servers.run("run", "aiohttp", "--port", port)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: ")
+    assert port in done.err
+    assert done.err.count("\n") == 1
 
 
-def test_an_address_of_another_machine_is_one_line_and_status_1() -> None:
+def test_an_address_of_another_machine_is_one_line_and_status_1(servers: Program) -> None:
     """192.0.2.1 is for documentation (RFC 5737) and nobody's own."""
-    done = servers("run", "aiohttp", "--host", "192.0.2.1")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: 192.0.2.1 is no address of this machine; take one that is\n"
+    done = servers.run("run", "aiohttp", "--host", "192.0.2.1")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "error: 192.0.2.1 is no address of this machine; take one that is\n"
 
 
 @pytest.mark.alone
@@ -163,29 +159,29 @@ def test_watching_prints_a_stall_of_an_application_with_its_line_as_it_happens()
     ],
 )
 def test_a_command_line_that_cannot_be_obeyed_is_one_line_and_status_2(
-    arguments: tuple[str, ...], said: str
+    arguments: tuple[str, ...], said: str, servers: Program
 ) -> None:
     """Misspelt names and absurd numbers are refused before anything starts."""
-    done = servers(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = servers.run(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert said in done.err
+    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("run", "--help")])
-def test_help_is_there_without_asking_too(arguments: tuple[str, ...]) -> None:
+def test_help_is_there_without_asking_too(arguments: tuple[str, ...], servers: Program) -> None:
     """Alone or asked for help, the command shows its usage and succeeds."""
-    done = servers(*arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Usage: python -m servers")
+    done = servers.run(*arguments)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("Usage: python -m servers")
 
 
-def test_list_has_a_row_a_stack() -> None:
+def test_list_has_a_row_a_stack(servers: Program) -> None:
     """Every row fits a terminal, and says whether the stack runs here and how much it lacks."""
-    done = servers("list")
-    assert (done.returncode, done.stderr) == (0, "")
-    header, *rows = done.stdout.splitlines()
+    done = servers.run("list")
+    assert (done.status, done.err) == (0, "")
+    header, *rows = done.out.splitlines()
     assert header.split() == ["STACK", "FRAMEWORK", "SERVER", "LOOP", "RUNS", "HERE"]
     assert [row.split()[0] for row in rows] == list(STACKS)
     for row, stack in zip(rows, STACKS.values(), strict=True):
@@ -196,10 +192,9 @@ def test_list_has_a_row_a_stack() -> None:
         assert len(row) <= 100 or obstacle is not None
 
 
-def test_a_wide_list_names_what_each_stack_is_and_lacks() -> None:
+def test_a_wide_list_names_what_each_stack_is_and_lacks(servers: Program) -> None:
     """Also the cases of the contract that it cannot keep."""
-    done = servers("list", "--wide")
-    header, *rows = done.stdout.splitlines()
+    header, *rows = servers.run("list", "--wide").out.splitlines()
     assert " ".join(header.split()) == "STACK FRAMEWORK SERVER LOOP WHAT IT IS RUNS HERE"
     for row, stack in zip(rows, STACKS.values(), strict=True):
         assert stack.summary in row
