@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
 from loopbench.servers.installed import available
-from loopbench.servers.stacks import DEFAULT, NO_LOOP, STACKS, Stack, hole
+from loopbench.servers.stacks import DEFAULT, NO_LOOP, STACKS, Stack
 
 KINDS = (*DEFAULT, "aiohttp-uvloop", "quart-uvicorn", "quart-granian", "flask-waitress")
 """The default and one of each other kind, for tests that take long."""
@@ -29,22 +28,6 @@ def stacks(names: Iterable[str]) -> list[Any]:
         for name in names
         for obstacle in (available(STACKS[name]),)
     ]
-
-
-def promises(
-    names: Iterable[str] = STACKS,
-    wanted: Callable[[Case], bool] = lambda case: True,
-    cases: Mapping[str, Case] = CASES,
-) -> pytest.MarkDecorator:
-    """Parameters `stack_name` and `case`: every Case that each of the stacks keeps."""
-    pairs = [
-        pytest.param(name, case, marks=one.marks, id=f"{name}-{case.name}")
-        for one in stacks(names)
-        for name in map(str, one.values)
-        for case in cases.values()
-        if hole(STACKS[name], case) is None and wanted(case)
-    ]
-    return pytest.mark.parametrize(("stack_name", "case"), pairs)
 
 
 def stays_open(stack: Stack, case: Case) -> bool:

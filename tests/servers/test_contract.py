@@ -19,30 +19,35 @@ from loopbench.servers.handlers import basic
 from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.stacks import STACKS, keeps, keeps_exchanges
 from tests.servers import wire
-from tests.servers.choices import KINDS, ON_A_LOOP, promises, stacks, stays_open
+from tests.servers.choices import KINDS, ON_A_LOOP, stacks, stays_open
+from tests.servers.claims import claims
 from tests.servers.conftest import Lab
 
 
-@promises()
-def test_case(lab: Lab, server: Server, case: Case) -> None:
-    """The answer is exactly what the contract demands: status, headers and body."""
-    reply = lab.run(wire.ask(server, case.request))
+def test_cases(lab: Lab, server: Server) -> None:
+    """Each answer is exactly what the contract demands: status, headers and body."""
+    with claims() as claimed:
+        for case in keeps(server.stack).values():
+            with claimed.of(case.name):
+                reply = lab.run(wire.ask(server, case.request))
 
-    assert case.expected.check(reply.status, reply.body) is None
-    assert reply.header("content-type") == case.expected.content_type
-    assert reply.header("allow") == case.expected.allow
-    if case.expected.chunked and case.expected.body:  # an empty one may be given as such
-        assert reply.header("transfer-encoding") == "chunked"
-    elif case.request.method != "HEAD" and not case.expected.chunked:
-        assert reply.header("content-length") == str(len(reply.body))
+                assert case.expected.check(reply.status, reply.body) is None
+                assert reply.header("content-type") == case.expected.content_type
+                assert reply.header("allow") == case.expected.allow
+                if (
+                    case.expected.chunked and case.expected.body
+                ):  # an empty one may be given as such
+                    assert reply.header("transfer-encoding") == "chunked"
+                elif case.request.method != "HEAD" and not case.expected.chunked:
+                    assert reply.header("content-length") == str(len(reply.body))
 
 
 # What becomes of a connection after a 413 is a row of docs/differences.md.
-@promises(KINDS, lambda case: case.expected.status != 413)
-def test_case_again_on_the_same_connection(lab: Lab, server: Server, case: Case) -> None:
+@pytest.mark.parametrize("stack_name", stacks(KINDS))
+def test_cases_again_on_the_same_connection(lab: Lab, server: Server) -> None:
     """The connection stays open and serves the next request as it served the first."""
 
-    async def twice() -> None:
+    async def twice(case: Case) -> None:
         async with wire.connection(server) as client:
             reply = await client.ask(case.request)
             assert case.expected.check(reply.status, reply.body) is None
@@ -52,29 +57,35 @@ def test_case_again_on_the_same_connection(lab: Lab, server: Server, case: Case)
             reply = await client.ask(case.request)
             assert case.expected.check(reply.status, reply.body) is None
 
-    lab.run(twice())
+    with claims() as claimed:
+        for case in keeps(server.stack).values():
+            if case.expected.status != 413:
+                with claimed.of(case.name):
+                    lab.run(twice(case))
 
 
-@pytest.mark.parametrize(
-    "route", [route for route in ROUTES if route.method == "GET"], ids=lambda value: value.name
-)
 @pytest.mark.parametrize("stack_name", stacks(KINDS))
-def test_head(lab: Lab, server: Server, route: Route) -> None:
+def test_head(lab: Lab, server: Server) -> None:
     """HEAD answers what GET does, with the length of the body in place of the body."""
-    target = route.path.format(name="x") + "?wait_ms=0"
 
-    def ask(method: str) -> wire.Reply:
+    def ask(method: str, route: Route) -> wire.Reply:
+        target = route.path.format(name="x") + "?wait_ms=0"
         return lab.run(wire.ask(server, Request(method, target)))
 
-    get, head, after = ask("GET"), ask("HEAD"), ask("GET")
-    if len(get.body) != len(after.body):  # a thread's number, which only rises, has a digit more
-        get, head, after = after, ask("HEAD"), ask("GET")
+    with claims() as claimed:
+        for route in ROUTES:
+            if route.method != "GET":
+                continue
+            with claimed.of(route.name):
+                get, head, after = ask("GET", route), ask("HEAD", route), ask("GET", route)
+                if len(get.body) != len(after.body):  # a thread's number has a digit more
+                    get, head, after = after, ask("HEAD", route), ask("GET", route)
 
-    assert len(get.body) == len(after.body)
-    assert head.status == get.status
-    assert head.body == b""
-    for name in ("content-type", "content-length"):
-        assert head.header(name) == get.header(name)
+                assert len(get.body) == len(after.body)
+                assert head.status == get.status
+                assert head.body == b""
+                for name in ("content-type", "content-length"):
+                    assert head.header(name) == get.header(name)
 
 
 def test_routes_cover_the_contract(lab: Lab, server: Server) -> None:
@@ -106,25 +117,31 @@ def test_every_route_has_a_case() -> None:
         ), route.name
 
 
-@pytest.mark.parametrize(
-    "wait_ms", ["", "+1", "%201", "1_0", "1.0", "0x1", "%D9%A1", "0000001", "9" * 5000]
-)
-def test_wait_is_strict(lab: Lab, server: Server, wait_ms: str) -> None:
+NO_WAITS = ("", "+1", "%201", "1_0", "1.0", "0x1", "%D9%A1", "0000001", "9" * 5000)
+
+
+def test_wait_is_strict(lab: Lab, server: Server) -> None:
     """Only decimal digits are a number of milliseconds."""
-    reply = lab.run(wire.get(server, f"/?wait_ms={wait_ms}"))
-    assert (reply.status, reply.body) == (400, CASES["wait-negative"].expected.body)
+    with claims() as claimed:
+        for wait_ms in NO_WAITS:
+            with claimed.of(wait_ms):
+                reply = lab.run(wire.get(server, f"/?wait_ms={wait_ms}"))
+                assert (reply.status, reply.body) == (400, CASES["wait-negative"].expected.body)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [b"NaN", b"-Infinity", b"1e999", b"9" * 5000, b"[1", b"[] x", b'\xef\xbb\xbf"x"']
-    + [text.encode() for text in ("'x'", "{a:1}", "\x00")]
-    + ['"x"'.encode("utf-16")],
+NO_DOCUMENTS = (
+    *(b"NaN", b"-Infinity", b"1e999", b"9" * 5000, b"[1", b"[] x", b'\xef\xbb\xbf"x"'),
+    *(b"'x'", b"{a:1}", b"\x00", '"x"'.encode("utf-16")),
 )
-def test_json_is_strict(lab: Lab, server: Server, document: bytes) -> None:
+
+
+def test_json_is_strict(lab: Lab, server: Server) -> None:
     """What is not JSON, not in UTF-8 or beyond what can be written again is a 400."""
-    reply = lab.run(wire.ask(server, Request("POST", "/json", body=document)))
-    assert (reply.status, reply.body) == (400, CASES["json-bad"].expected.body)
+    with claims() as claimed:
+        for document in NO_DOCUMENTS:
+            with claimed.of(repr(document)):
+                reply = lab.run(wire.ask(server, Request("POST", "/json", body=document)))
+                assert (reply.status, reply.body) == (400, CASES["json-bad"].expected.body)
 
 
 def test_error_is_logged_once_and_not_sent(

@@ -17,7 +17,8 @@ from loopbench.servers.lifecycle.in_loop import Server
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import keeps
 from tests.servers import wire
-from tests.servers.choices import KINDS, promises, stacks, stays_open
+from tests.servers.choices import KINDS, stacks, stays_open
+from tests.servers.claims import claims
 from tests.servers.conftest import Lab
 
 
@@ -43,11 +44,11 @@ def with_stray_byte(case: Case) -> bytes | None:
     return expected.replace(b'"%s"' % last, b'"%s\\r"' % last)
 
 
-@promises(KINDS, small)
-def test_byte_by_byte(lab: Lab, server: Server, case: Case) -> None:
+@pytest.mark.parametrize("stack_name", stacks(KINDS))
+def test_byte_by_byte(lab: Lab, server: Server) -> None:
     """A request that comes in pieces of one byte is answered as one that comes whole."""
 
-    async def scenario() -> None:
+    async def scenario(case: Case) -> None:
         async with wire.connection(server) as client:
             for byte in case.request.encode("localhost"):
                 await client.send(bytes([byte]))
@@ -60,7 +61,10 @@ def test_byte_by_byte(lab: Lab, server: Server, case: Case) -> None:
             else:
                 assert problem is None
 
-    lab.run(scenario())
+    with claims() as claimed:
+        for case in filter(small, keeps(server.stack).values()):
+            with claimed.of(case.name):
+                lab.run(scenario(case))
 
 
 def test_the_stray_byte_is_still_there() -> None:
@@ -76,10 +80,9 @@ def test_the_stray_byte_is_still_there() -> None:
 
 def test_all_at_once(lab: Lab, server: Server) -> None:
     """Requests that are sent without waiting are answered one by one, in their order."""
-    kept = filter(small, keeps(server.stack).values())
     cases = [
         case
-        for case in kept
+        for case in filter(small, keeps(server.stack).values())
         if not case.name.startswith(("sleep", "burn")) and stays_open(server.stack, case)
     ]
 
