@@ -25,8 +25,8 @@ from loopbench.servers.probe.readings import Glance, Observe, Reset
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import NO_LOOP, STACKS, keeps
 from loopbench.servers.supervision.messages import to_json
-from tests.servers.choices import ON_A_LOOP, stacks
-from tests.servers.processes import eventually
+from tests.servers.choices import KINDS, ON_A_LOOP, stacks
+from tests.servers.processes import PROC, ask, eventually, free, needs_proc
 
 SETTINGS = Settings(probe=True, executor_threads=4, wait_ms=1)
 
@@ -40,8 +40,17 @@ def reference() -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=stacks(STACKS))
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """A process of each stack, shared by the tests of this file, the last of which stops it."""
     with server_process(request.param, settings=SETTINGS) as running:
         yield running
+
+
+def test_a_stack_has_started(server: ServerProcess) -> None:
+    """It answers where it says that it listens."""
+    assert server.url == f"http://127.0.0.1:{server.port}"
+    assert 0 < server.start_ms < server.first_answer_ms
+    assert server.stack is STACKS[server.stack.name]
+    ask(server.port, "plain")
 
 
 def test_the_reference_has_what_was_asked_for(reference: dict[str, Any]) -> None:
@@ -158,6 +167,61 @@ def test_where_no_loop_serves_nothing_is_said_of_one(server: ServerProcess) -> N
     (tally,) = seen.routes["plain"]
     assert (tally.loop_class, tally.is_main_thread) == (None, False)
     assert not tally.is_loop_thread
+
+
+@needs_proc
+@pytest.mark.parametrize("server", stacks(KINDS), indirect=True)
+def test_cpu_time_lies_between_two_readings_from_outside(server: ServerProcess) -> None:
+    """The reading counts what the kernel counts for the process, worker threads included."""
+    outside = (~server.pid << 3) | 2  # the process's own CPU clock, clock_getcpuclockid(3)
+    for _ in range(3):
+        ask(server.port, "plain", 50)
+        ask(server.port, "sync", 50)
+        before = time.clock_gettime_ns(outside)
+        reading = server.read()
+        assert before <= reading.cpu_ns <= time.clock_gettime_ns(outside)
+        assert reading.monotonic_ns <= time.monotonic_ns()
+
+
+@needs_proc
+@pytest.mark.parametrize("server", ["aiohttp"], indirect=True)
+def test_a_burst_of_requests_costs_at_least_what_its_system_calls_cost(
+    server: ServerProcess,
+) -> None:
+    """CPU time between two readings is more than that of a client that does less."""
+    first = server.read()
+    begun = time.thread_time_ns()
+    ask(server.port, "plain", 500)
+    client_ns = time.thread_time_ns() - begun
+    second = server.read()
+    assert second.cpu_ns - first.cpu_ns > client_ns / 4
+    assert second.monotonic_ns > first.monotonic_ns
+
+
+@needs_proc
+@pytest.mark.parametrize("server", ["aiohttp"], indirect=True)
+def test_memory_and_threads_are_the_kernels_figures(server: ServerProcess) -> None:
+    """The peak is not under the current size, and the count is that of the kernel."""
+    assert server.ended is None
+    ask(server.port, "sync")
+    reading = server.read()
+    tasks = len(list((PROC / str(server.pid) / "task").iterdir()))
+    assert reading.rss_bytes is not None
+    assert reading.rss_peak_bytes is not None
+    assert 1_000_000 < reading.rss_bytes <= reading.rss_peak_bytes
+    assert reading.threads == tasks
+    assert reading.threads >= 3  # the loop's, the control thread, a worker
+
+
+def test_it_stops_and_frees_its_port(server: ServerProcess) -> None:
+    """It ends with status 0. No test of this file comes after this one."""
+    server.stop()
+    assert not server.alive
+    assert server.ended is not None
+    assert server.ended.stop_ms is not None
+    assert server.ended.stop_ms > 0
+    assert (server.ended.exit_code, server.ended.killed) == (0, False)
+    assert free(server.port)
 
 
 def test_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

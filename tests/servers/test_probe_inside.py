@@ -20,7 +20,7 @@ from loopbench.servers.probe.durations import ThreadCounts
 from loopbench.servers.probe.probe import Probe
 from tests.servers.choices import KINDS, ON_A_LOOP, stacks
 from tests.servers.probes import known, nothing, nothing_async, requests, watched_loop
-from tests.servers.processes import ROOT
+from tests.servers.processes import ROOT, settle
 from tests.servers.wire import get
 
 
@@ -334,6 +334,7 @@ def test_a_probe_that_fails_leaves_the_server_serving(
         finally:
             await server.stop()
 
+    settle()
     with watched_loop(live) as runner:
         runner.run(main())
     # Put back, as some of it could not even be told.

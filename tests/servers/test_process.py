@@ -27,29 +27,12 @@ from tests.servers.processes import (
     ROOT,
     Private,
     ask,
-    free,
     freeze,
     needs_proc,
     needs_waitid,
 )
 
 pytestmark = pytest.mark.usefixtures("clean")
-
-
-@pytest.mark.parametrize("name", stacks(STACKS))
-def test_a_stack_starts_answers_and_stops(name: str) -> None:
-    """Every stack answers, ends with status 0 and frees its port."""
-    with server_process(name) as server:
-        assert server.url == f"http://127.0.0.1:{server.port}"
-        assert 0 < server.start_ms < server.first_answer_ms
-        assert server.stack is STACKS[name]
-        ask(server.port, "plain")
-    assert not server.alive
-    assert server.ended is not None
-    assert server.ended.stop_ms is not None
-    assert server.ended.stop_ms > 0
-    assert (server.ended.exit_code, server.ended.killed) == (0, False)
-    assert free(server.port)
 
 
 @pytest.mark.parametrize("name", stacks(DEFAULT))
@@ -67,49 +50,6 @@ def test_facts_come_from_inside(name: str) -> None:
     assert facts.in_force["access_log"] is False
     assert str(ROOT) not in json.dumps(to_json(facts))
     assert sys.prefix not in json.dumps(to_json(facts))
-
-
-@needs_proc
-@pytest.mark.parametrize("name", stacks(KINDS))
-def test_cpu_time_lies_between_two_readings_from_outside(name: str) -> None:
-    """The reading counts what the kernel counts for the process, worker threads included."""
-    with server_process(name) as server:
-        outside = (~server.pid << 3) | 2  # the process's own CPU clock, clock_getcpuclockid(3)
-        for _ in range(3):
-            ask(server.port, "plain", 50)
-            ask(server.port, "sync", 50)
-            before = time.clock_gettime_ns(outside)
-            reading = server.read()
-            assert before <= reading.cpu_ns <= time.clock_gettime_ns(outside)
-            assert reading.monotonic_ns <= time.monotonic_ns()
-
-
-@needs_proc
-def test_a_burst_of_requests_costs_at_least_what_its_system_calls_cost() -> None:
-    """CPU time between two readings is more than that of a client that does less."""
-    with server_process("aiohttp") as server:
-        first = server.read()
-        begun = time.thread_time_ns()
-        ask(server.port, "plain", 500)
-        client_ns = time.thread_time_ns() - begun
-        second = server.read()
-    assert second.cpu_ns - first.cpu_ns > client_ns / 4
-    assert second.monotonic_ns > first.monotonic_ns
-
-
-@needs_proc
-def test_memory_and_threads_are_the_kernels_figures() -> None:
-    """The peak is not under the current size, and the count is that of the kernel."""
-    with server_process("aiohttp") as server:
-        assert server.ended is None
-        ask(server.port, "sync")
-        reading = server.read()
-        tasks = len(list((PROC / str(server.pid) / "task").iterdir()))
-    assert reading.rss_bytes is not None
-    assert reading.rss_peak_bytes is not None
-    assert 1_000_000 < reading.rss_bytes <= reading.rss_peak_bytes
-    assert reading.threads == tasks
-    assert reading.threads >= 3  # the loop's, the control thread, a worker
 
 
 def test_without_proc_less_is_measured_and_nothing_is_made_up(tmp_path: Path) -> None:
