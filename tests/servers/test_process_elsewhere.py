@@ -13,6 +13,7 @@ import pytest
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.process import server_process
+from tests.servers.processes import BOUND_S
 from tests.trees import SERVERS, copy_suite
 
 
@@ -28,7 +29,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def _body(host: str, port: int) -> bytes:
-    with closing(http.client.HTTPConnection(host, port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(host, port, timeout=BOUND_S)) as connection:
         connection.request("GET", CASES["query-empty"].request.target)
         return connection.getresponse().read()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -27,7 +28,7 @@ from loopbench.servers.lifecycle import in_loop
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT, STACKS
 from loopbench.servers.starting import load
-from tests.servers.choices import KINDS, here
+from tests.servers import choices
 from tests.servers.traces import Run, nothing_left, plain_works, refuses
 
 
@@ -191,26 +192,35 @@ def test_startup_that_raises_gives_up_its_port(run: Run, private: Callable[[Star
     run(scenario())
 
 
-def test_cancelled_start(run: Run, private: Callable[[Start], str]) -> None:
-    """A start that is cancelled, at whatever point, leaves nothing behind."""
+def cancelled(name: str, step: int) -> Coroutine[Any, Any, None]:
+    """Start that stack again and again, and cancel each start some turns of the loop later."""
 
     async def scenario() -> None:
-        often = [load(STACKS[name]) for name in DEFAULT]
-        often += [_quart(serve, _take_long) for serve in ASGI_SERVERS.values()]
-        seldom = [load(STACKS[name]) for name in here(KINDS) if name not in DEFAULT]
-        for start in (*often, *seldom):
-            name = private(start)
-            for turns in range(0, 30, 1 if start in often else 6):
-                async with nothing_left():
-                    starting = asyncio.create_task(in_loop.start(name))
-                    for _ in range(turns):
-                        await asyncio.sleep(0)
-                    starting.cancel()
-                    await asyncio.wait({starting})
-                    if not starting.cancelled():
-                        await starting.result().stop()
+        for turns in range(0, 30, step):
+            async with nothing_left():
+                starting = asyncio.create_task(in_loop.start(name))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                starting.cancel()
+                await asyncio.wait({starting})
+                if not starting.cancelled():
+                    await starting.result().stop()
 
-    run(scenario())
+    return scenario()
+
+
+@pytest.mark.parametrize("name", choices.stacks(choices.KINDS))
+def test_cancelled_start(run: Run, private: Callable[[Start], str], name: str) -> None:
+    """A start that is cancelled, at whatever point, leaves nothing behind."""
+    run(cancelled(private(load(STACKS[name])), 1 if name in DEFAULT else 6))
+
+
+@pytest.mark.parametrize("server", ASGI_SERVERS)
+def test_cancelled_start_that_takes_long(
+    run: Run, private: Callable[[Start], str], server: str
+) -> None:
+    """Likewise, where the application of Quart's is not ready at once."""
+    run(cancelled(private(_quart(ASGI_SERVERS[server], _take_long)), 1))
 
 
 def test_wrong_first_answer(run: Run, private: Callable[[Start], str]) -> None:

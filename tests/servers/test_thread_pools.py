@@ -22,7 +22,7 @@ from loopbench.servers.probe.thread_pools import (
     ThreadPoolsWatch,
 )
 from loopbench.servers.settings import Settings
-from tests.servers.processes import eventually
+from tests.servers.processes import BOUND_S, eventually
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_the_pools_of_frameworks_are_found_in_an_application_of_one_s_own(tmp_pa
     settings = Settings(probe=True)
     with server_process(stack, settings=settings) as server:
         threads = {}
-        with closing(http.client.HTTPConnection(server.host, server.port, timeout=10)) as one:
+        with closing(http.client.HTTPConnection(server.host, server.port, timeout=BOUND_S)) as one:
             for path in ("/anyio", "/asgiref", "/asyncio"):
                 one.request("GET", path)
                 threads[path] = one.getresponse().read().decode()
@@ -118,7 +118,7 @@ def test_the_pools_of_frameworks_are_found_in_an_application_of_one_s_own(tmp_pa
         def readings() -> dict[str, tuple[int, int | None, int | None, str]]:
             return {
                 one.pool: (one.threads, one.limit, one.most_queued, one.words)
-                for one in server.ask(Observe(), 10.0).thread_pools
+                for one in server.ask(Observe(), BOUND_S).thread_pools
             }
 
         # anyio's limiter is found from within the loop alone, where the probe looks now and then.

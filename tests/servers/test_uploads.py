@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from loopbench.servers.stacks import CORE
 from tests.servers import wire
 from tests.servers.choices import stacks
 from tests.servers.conftest import Lab
-from tests.servers.processes import PROC, ask, eventually, needs_proc
+from tests.servers.processes import BOUND_S, PROC, ask, eventually, needs_proc
 
 UPLOADED_TO = CORE
 MIB = 1 << 20
@@ -83,18 +84,16 @@ def test_an_upload_cut_off_is_given_back(
     headers, head = KINDS[kind]
     body = head + filling(SENT_BYTES)
     request = Request("POST", "/upload", headers, filling_bytes=64 * MIB).encode("x")
-    clients = []
-    for _ in range(CLIENTS):
-        client = socket.create_connection((server.host, server.port), timeout=10)
-        client.sendall(request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body)
-        clients.append(client)
-    during = server.read()
-    assert (during.rss_bytes or 0) - (before.rss_bytes or 0) < CLIENTS * SENT_BYTES / 2
-    assert _temporary(server, folder) == lasting
-    for client in clients:
-        if rude:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
+    with ExitStack() as connected:
+        for _ in range(CLIENTS):
+            client = socket.create_connection((server.host, server.port), timeout=BOUND_S)
+            connected.enter_context(client)
+            client.sendall(request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body)
+            if rude:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        during = server.read()
+        assert (during.rss_bytes or 0) - (before.rss_bytes or 0) < CLIENTS * SENT_BYTES / 2
+        assert _temporary(server, folder) == lasting
     assert eventually(lambda: (server.read().descriptors or 0) <= (before.descriptors or 0))
     assert (server.read().rss_bytes or 0) - (before.rss_bytes or 0) < CLIENTS * SENT_BYTES / 2
     assert _temporary(server, folder) == lasting
@@ -102,7 +101,7 @@ def test_an_upload_cut_off_is_given_back(
 
 
 def _wrong(server: ServerProcess, case: Case) -> str | None:
-    with socket.create_connection((server.host, server.port), timeout=10) as client:
+    with socket.create_connection((server.host, server.port), timeout=BOUND_S) as client:
         client.sendall(case.request.encode("x"))
         with HTTPResponse(client, method="POST") as answer:
             answer.begin()
