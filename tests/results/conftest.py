@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from loopbench.results.report.questions import published
+from tests.forked import Program, program
 from tests.results import golden
+
+
+@pytest.fixture(scope="session")
+def results() -> Iterator[Program]:
+    """`python -m results`, imported once for all command lines that end by themselves."""
+    with program("results", "loopbench.results.report.write") as ready:
+        yield ready
 
 
 @pytest.fixture(autouse=True)

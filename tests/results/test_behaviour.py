@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from loopbench.results.report.behaviour_article import INDEX, article, pages, pr
 from loopbench.results.report.blocks import Bullets, Code, Link, Table
 from loopbench.results.schema import BEHAVIOUR, Row
 from tests.conftest import ROOT
+from tests.forked import Program
 from tests.results import report_folder
 from tests.results.folders import put
 from tests.results.reports import made
@@ -98,21 +97,18 @@ def test_the_article_says_claim_answer_and_what_follows(folder: Path) -> None:
     assert "(it varies)" in text
 
 
-def test_the_command_prints_the_article(folder: Path) -> None:
+def test_the_command_prints_the_article(folder: Path, results: Program) -> None:
     """Into a file where one is named; a folder without answers is one line."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "results", "behaviour", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert run(str(folder)).stdout == article(behaviour_answers.read(folder)[0])
-    assert run(str(folder), "--out", str(folder / "out.md")).returncode == 0
+    told = results.run("behaviour", str(folder))
+    assert told.out == article(behaviour_answers.read(folder)[0])
+    told = results.run("behaviour", str(folder), "--out", str(folder / "out.md"))
+    assert told.status == 0
     assert (folder / "out.md").read_text() == article(behaviour_answers.read(folder)[0])
     (folder / BEHAVIOUR.filename).unlink()
-    refused = run(str(folder))
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ")
-    assert "make behaviour" in refused.stderr
+    refused = results.run("behaviour", str(folder))
+    assert refused.status == 1
+    assert refused.err.startswith("error: ")
+    assert "make behaviour" in refused.err
     with pytest.raises(ResultsError):
         behaviour_answers.read(folder)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats.capacity import Capacity, capacities, checks
 from loopbench.results.stats.summary import summarise
 from loopbench.results.terminal.console import folded
-from tests.conftest import ROOT
+from tests.forked import Program
 from tests.results.folders import put
 
 RATES = {1000: (0.20, 1.0, ""), 2000: (0.30, 2.0, ""), 4000: (0.52, 8.0, "")}
@@ -118,15 +116,11 @@ def test_a_measured_rate_is_predicted_from_those_below(tmp_path: Path) -> None:
     assert check.off == pytest.approx(0.5 / 0.52 - 1)
 
 
-def test_the_command_says_it_in_words(tmp_path: Path) -> None:
+def test_the_command_says_it_in_words(tmp_path: Path, results: Program) -> None:
     """With what it rests on and what it assumes; without an open loop it is one line."""
     folder = _write(tmp_path / "run", RATES)
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "results", "capacity", str(folder), *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    lines = run("--rps", "10000", "--slo-ms", "5").stdout.splitlines()
+    command = ("capacity", str(folder))
+    lines = results.run(*command, "--rps", "10000", "--slo-ms", "5").out.splitlines()
     assert lines[0] == "10,000 requests/s with a p99 response time of at most 5 ms:"
     assert lines[2] == "  aiohttp  5 processes, 2,000 requests/s each"
     assert (
@@ -136,9 +130,9 @@ def test_the_command_says_it_in_words(tmp_path: Path) -> None:
     assert lines[4].endswith("p99 8.00 ms: p99 up to 8.00 ms")
     assert lines[5] == "           memory: 40.0 MB a process, 10.0 kB an idle connection"
     assert "This assumes that" in lines
-    refused = run("--rps", "1", "--scenario", "nothing-*")
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("error: no open loop of that name was measured; ")
+    refused = results.run(*command, "--rps", "1", "--scenario", "nothing-*")
+    assert refused.status == 1
+    assert refused.err.startswith("error: no open loop of that name was measured; ")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

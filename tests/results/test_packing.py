@@ -14,7 +14,7 @@ from loopbench.results.errors import ResultsError
 from loopbench.results.folder import compress, datapackage
 from loopbench.results.report import markdown
 from loopbench.results.schema import HISTOGRAMS
-from tests.conftest import ROOT
+from tests.forked import Program
 from tests.results import report_folder
 from tests.results.reports import made
 
@@ -46,15 +46,14 @@ def test_a_packed_folder_makes_the_same_report(tmp_path: Path) -> None:
         compress.pack(again)
 
 
-def test_a_packed_table_that_is_damaged_is_one_line(tmp_path: Path) -> None:
+def test_a_packed_table_that_is_damaged_is_one_line(tmp_path: Path, results: Program) -> None:
     """Cut off, or no gzip file at all."""
     folder = report_folder.write(tmp_path / "known")
     packed = compress.pack(folder)
     whole = packed.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"run_id,load\n"):
         packed.write_bytes(damaged)
-        command = [sys.executable, "-m", "results", "report", str(folder)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert done.stderr.startswith(f"error: cannot read {packed}: ")
-        assert done.stderr.count("\n") == 1
+        done = results.run("report", str(folder))
+        assert done.status == 1
+        assert done.err.startswith(f"error: cannot read {packed}: ")
+        assert done.err.count("\n") == 1

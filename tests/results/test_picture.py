@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.forked import Program
 from tests.results import report_folder
 
 
-def _picture(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "results", "picture", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def test_the_picture_shows_the_scenarios_asked_for(tmp_path: Path) -> None:
+def test_the_picture_shows_the_scenarios_asked_for(tmp_path: Path, results: Program) -> None:
     """Well-formed, the same each time, with every stack in its legend and nothing to fetch."""
     folder = report_folder.write(tmp_path / "known")
-    assert _picture(str(folder), "--scenario", "sync-32").returncode == 0
+    assert results.run("picture", str(folder), "--scenario", "sync-32").status == 0
     text = (folder / "picture.svg").read_text()
     words = [element.text for element in ET.fromstring(text).iter() if element.text]
     assert {"aiohttp", "quart-hypercorn", "asyncio", "sync-32"} <= set(words)
     assert "async-32" not in words
     assert "http://" not in text.replace("http://www.w3.org/", "")
     other = tmp_path / "other.svg"
-    assert _picture(str(folder), "--scenario", "sync-32", "--out", str(other)).returncode == 0
+    again = ("--scenario", "sync-32", "--out", str(other))
+    assert results.run("picture", str(folder), *again).status == 0
     assert other.read_text() == text
 
 
-def test_an_unknown_scenario_is_one_line(tmp_path: Path) -> None:
+def test_an_unknown_scenario_is_one_line(tmp_path: Path, results: Program) -> None:
     """It says what there is; an open loop has no throughput of its own to draw."""
     folder = report_folder.write(tmp_path / "known")
     for name in ("sync-23", "open-low"):
-        done = _picture(str(folder), "--scenario", name)
-        assert done.returncode == 2
-        assert done.stderr.startswith(f"error: no closed loop '{name}' here; there are: ")
-        assert done.stderr.count("\n") == 1
+        done = results.run("picture", str(folder), "--scenario", name)
+        assert done.status == 2
+        assert done.err.startswith(f"error: no closed loop '{name}' here; there are: ")
+        assert done.err.count("\n") == 1
