@@ -212,13 +212,23 @@ def test_every_subcommand_is_there() -> None:
         ("rounds = ", "loopbench.toml is no TOML"),
     ],
 )
-def test_a_configuration_with_nonsense_is_refused(tmp_path: Path, text: str, says: str) -> None:
+def test_a_configuration_with_nonsense_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    says: str,
+) -> None:
     """By file and key."""
     (tmp_path / "loopbench.toml").write_text(text)
-    done = tool({**os.environ, "PYTHONPATH": str(ROOT)}, tmp_path, "bench")
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["loopbench", "bench"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
 
 
 KEYS: dict[str, tuple[Any, str]] = {
