@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from array import array
 from collections.abc import Callable
@@ -24,12 +23,12 @@ a coroutine under Flask, the rest are counted together, lest every one of them b
 class Tally:
     """The requests of one route on one thread and loop.
 
-    fresh: begin and end of each request's handler in turn, perf_counter, in
-    the order of the ends. Only its own thread appends, and two appends are
-    all that a request costs; everything else is worked out when somebody asks.
-    thread: None where it is many, see MOST_TALLIES; then both are appended at once.
-    kept: what was fresh once, in a fifth of the memory.
-    skipped: how many instants were kept at the last reset of the counts.
+    instants: begin and end of each request's handler in turn, perf_counter in seconds, in the
+    order of the ends. Only its own thread appends, and two appends are all that a request costs.
+    They are an array and no list: objects that stay alive between requests would scatter those
+    that requests make over the heap, which costs a handler more time than the appends do.
+    thread: None where it is many, see MOST_TALLIES; then both are added at once.
+    skipped: how many instants there were at the last reset of the counts.
     dropped: requests since then whose instants were given up, see MOST_INSTANTS.
     whole: whether none were since the instants themselves began anew.
     """
@@ -38,32 +37,48 @@ class Tally:
     loop_thread: bool
     loop_class: str | None
     loop_number: int | None
-    fresh: list[int] = field(default_factory=list)
-    kept: array[int] = field(default_factory=lambda: array("q"))
+    instants: array[float] = field(default_factory=lambda: array("d"))
     skipped: int = 0
     dropped: int = 0
     whole: bool = True
 
-    def settle(self) -> None:
-        """Move what is fresh to what is kept. One thread at a time."""
-        count = len(self.fresh) // 2 * 2  # the thread may be between its two appends
-        # struct packs a number in a tenth of the steps that array.append takes.
-        self.kept.frombytes(struct.pack(f"{count}q", *self.fresh[:count]))
-        del self.fresh[:count]
-        if len(self.kept) > 2 * MOST_INSTANTS:
-            dropped = self.dropped + (len(self.kept) - self.skipped) // 2
-            self.forget()
+    @property
+    def ended(self) -> int:
+        """How many instants belong to requests that have ended: an even number, as the thread may
+        be between its two appends."""
+        return len(self.instants) // 2 * 2
+
+    @property
+    def requests(self) -> int:
+        """How many have ended since the counts were reset."""
+        return (self.ended - self.skipped) // 2 + self.dropped
+
+    @property
+    def too_long(self) -> bool:
+        """Whether there are more instants than are kept."""
+        return len(self.instants) > 2 * MOST_INSTANTS
+
+    def keep_within_bounds(self) -> None:
+        """Give the instants up where they are too many. One thread at a time."""
+        if self.too_long:
+            ended = self.ended
+            dropped = self.dropped + (ended - self.skipped) // 2
+            self._drop(ended)
             self.dropped, self.whole = dropped, False
 
     def skip(self) -> None:
         """Count anew from here on, but keep the instants."""
-        self.skipped, self.dropped = len(self.kept), 0
+        self.skipped, self.dropped = self.ended, 0
 
     def forget(self) -> None:
-        """Drop all that was settled."""
-        self.kept = array("q")
-        self.skipped = self.dropped = 0
+        """Drop the instants of all that has ended."""
+        self._drop(self.ended)
         self.whole = True
+
+    def _drop(self, count: int) -> None:
+        # In place, since its thread holds the array's append.
+        del self.instants[:count]
+        self.skipped = self.dropped = 0
 
 
 @dataclass(slots=True)
@@ -80,14 +95,14 @@ class RouteWatch:
     tallies: dict[tuple[threading.Thread, object], Tally] = field(default_factory=dict)
     rest: dict[str | None, Tally] = field(default_factory=dict)
     loop: object = None
-    append: Callable[[int], None] = field(default=lambda instant: None)
+    append: Callable[[float], None] = field(default=lambda instant: None)
 
 
-def tally_reading(tally: Tally, instants: array[int], dropped: int) -> TallyReading:
+def tally_reading(tally: Tally, instants: array[float], dropped: int) -> TallyReading:
     """What is told of a Tally: `instants`, some that it has kept, and how many requests more."""
     counts: Counts = {}
     for began, ended in zip(instants[::2], instants[1::2], strict=True):
-        us = rounded_us(ended - began)
+        us = rounded_us(int((ended - began) * 1e9))
         counts[us] = counts.get(us, 0) + 1
     return TallyReading(
         pid=os.getpid(),
