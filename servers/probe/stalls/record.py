@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,10 +87,14 @@ class System:
     by_thread: dict[int, int]
 
     @classmethod
-    def read(cls) -> System:
-        """A reading of now; some 200 us."""
-        quotas = cpu_quotas()
-        return cls(quotas, throttled(quotas), stolen_ns(), cpu_by_thread())
+    def read(cls, quotas: tuple[CpuQuota, ...] | None = None) -> System:
+        """A reading of now; some 60 us, and 150 more where the quotas are to be looked for."""
+        known = cpu_quotas() if quotas is None else quotas
+        return cls(known, throttled(known), stolen_ns(), cpu_by_thread())
+
+    def again(self) -> System:
+        """The same, read now."""
+        return System.read(self.quotas)
 
     def cut_off_since(self) -> bool:
         """Whether a quota has cut this process off since; False where that cannot be told."""
@@ -102,7 +105,8 @@ class System:
 class Record:
     """Readings of some seconds. The loop and the watcher add to it, each its own.
 
-    pauses: the collector's long ones.
+    pauses: the collector's long ones. skipped: begins of stretches whose frames were not read,
+    and unseen: stretches in which nobody looked, as the watcher had used its share of the CPU.
     """
 
     def __init__(self, threshold_ns: int, pauses: Sequence[Pause]) -> None:
@@ -113,7 +117,13 @@ class Record:
         self.delays: deque[Delay] = deque(maxlen=512)
         self.samples: deque[Sample] = deque(maxlen=512)
         self.skipped: deque[int] = deque(maxlen=64)
+        self.unseen: deque[tuple[int, int]] = deque(maxlen=64)
         self.system = System.read()
+        self._stolen_ns, self._throttled = self.system.stolen_ns, False
+
+    def look_at_the_system(self) -> None:
+        """Before evidence is asked for: what the system has taken since it was last read."""
+        self._stolen_ns, self._throttled = stolen_ns(), self.system.cut_off_since()
 
     def delayed(self, planned_ns: int, past: Mark, mark: Mark) -> Delay:
         """Note how late the watcher has woken, and why.
@@ -142,24 +152,35 @@ class Record:
         kept = [d for d in self.delays.copy() if d.planned_ns < served_ns and due_ns < d.woke_ns]
         if 2 * sum(delay.lock_ns + delay.stopped_ns for delay in kept) < served_ns - due_ns:
             return due_ns
-        alive = max((at for one in self._readings() if (at := _instant(one)) < due_ns), default=0)
-        return (alive + due_ns) // 2 if alive else due_ns
+        before, _ = self._beside(due_ns)
+        return due_ns if before is None else (_instant(before) + due_ns) // 2
 
     def near(self, since_ns: int, mark: Mark) -> Mark:
         """The first reading from an instant on; where `mark`, just taken, is that, the last
         before it."""
-        earlier: list[Mark | Beat] = []
-        chosen: Mark | Beat = mark
-        both: tuple[deque[Any], deque[Any]] = self.beats.copy(), self.marks.copy()
+        before, after = self._beside(since_ns)
+        if after is not None and _instant(after) < mark.at_ns:
+            return _mark(after)
+        return mark if before is None else _mark(before)
+
+    def _beside(self, instant_ns: int) -> tuple[Mark | Beat | None, Mark | Beat | None]:
+        """The last reading before an instant, and the first from it on."""
+        before: list[Mark | Beat] = []
+        after: list[Mark | Beat] = []
+        both: tuple[deque[Any], deque[Any]] = self.beats, self.marks
         for readings in both:
-            for one in reversed(readings):  # the youngest first: it is near the end
-                if _instant(one) < since_ns:
-                    earlier.append(one)
+            first = None
+            # The youngest first: it is near the end. What is added meanwhile moves the others on,
+            # so that one is seen twice and none is missed.
+            for place in range(-1, -len(readings) - 1, -1):
+                one = readings[place]
+                if _instant(one) < instant_ns:
+                    before.append(one)
                     break
-                chosen = min(chosen, one, key=_instant)
-        if chosen is mark and earlier:
-            chosen = max(earlier, key=_instant)
-        return _mark(chosen)
+                first = one
+            if first is not None:
+                after.append(first)
+        return max(before, key=_instant, default=None), min(after, key=_instant, default=None)
 
     def evidence(self, began: int, ended: int, loop_ident: int) -> Evidence:
         """All that is known of the stretch between two instants."""
@@ -173,7 +194,7 @@ class Record:
         others_ns = max(0, min(after.process_ns - before.process_ns - loop_ns, wall))
         delays = [d for d in self.delays.copy() if began < d.woke_ns and d.planned_ns < ended]
         pause = self._pause(began, ended)
-        past, now_ns = self.system, stolen_ns()
+        past_ns, now_ns = self.system.stolen_ns, self._stolen_ns
         return Evidence(
             wall_ns=wall,
             threshold_ns=self._threshold_ns,
@@ -183,25 +204,26 @@ class Record:
             lock_ns=min(wall, sum(one.lock_ns for one in delays)),
             longest_lock_ns=min(wall, max((one.lock_ns for one in delays), default=0)),
             stopped_ns=min(wall, sum(one.stopped_ns for one in delays)),
-            stolen_ns=0 if now_ns is None or past.stolen_ns is None else now_ns - past.stolen_ns,
-            throttled=past.cut_off_since(),
+            stolen_ns=0 if now_ns is None or past_ns is None else now_ns - past_ns,
+            throttled=self._throttled,
             collector_ns=pause[0],
             generation=pause[1],
             holder=self._holder(loop_ident) if others_ns > self._threshold_ns else None,
             interval_ns=int(sys.getswitchinterval() * 1e9),
             samples=tuple(s for s in self.samples.copy() if began <= s.at_ns <= ended + SLACK_NS),
-            skipped=began in self.skipped,
+            skipped=began in self.skipped
+            or any(since < ended and began < until for since, until in self.unseen.copy()),
         )
 
     def _around(self, began: int, ended: int) -> tuple[Mark, Mark]:
-        readings = sorted(self._readings(), key=_instant)
-        instants = [_instant(one) for one in readings]
-        first = max(0, bisect_right(instants, began) - 1)
-        last = min(len(readings) - 1, bisect_left(instants, ended))
-        return _mark(readings[first]), _mark(readings[last])
-
-    def _readings(self) -> list[Mark | Beat]:
-        return [*self.beats.copy(), *self.marks.copy()]
+        """The last reading until the begin, and the first from the end on; where there is none,
+        the next best."""
+        before, since = self._beside(began + 1)
+        last, after = self._beside(ended)
+        first, second = before or since, after or last
+        assert first is not None  # there is a mark since the watching began
+        assert second is not None
+        return _mark(first), _mark(second)
 
     def _pause(self, began: int, ended: int) -> tuple[int, int | None]:
         pauses = [

@@ -36,10 +36,15 @@ from loopbench.servers.probe.stalls.thread_times import (
 MOST_STALLS = 1_000
 """Kept since the reset; of those beyond only the number."""
 
-MOST_CPU = 0.01
-"""The share of a CPU that the watcher uses at most; beyond it, it reads no frames."""
+MOST_CPU = 0.005
+"""The share of a CPU that the watcher uses at most while it watches. A loop that serves many
+connections at its limit stays away for longer than a stall at every turn: it would be looked at
+all the time, by a thread that takes the time from it."""
 
-_FREE_CPU_NS = 100_000_000
+_FREE_CPU_NS = 10_000_000
+_REST_S = 0.25
+"""How long it looks at nothing where it has used more."""
+
 _SELDOM_S = 1.0
 """How often what is dear to read is read, and how long a short stall may wait to be told."""
 
@@ -87,6 +92,7 @@ class StallWatcher:
         self._next_ns = 0
         self._rests_from: int | None = None
         self._watched_from = 0
+        self._watched_ns = 0
         self._driver: tuple[int, int] | None = None
         self.reset()
 
@@ -151,7 +157,7 @@ class StallWatcher:
                 loop.call_soon(self._note_driver)
             watcher = threading.Thread(target=self._run, name="probe-stalls", daemon=True)
             self._record.marks.append(Mark.read(self._thread.times()))
-            self.unwatched = None
+            self._watched_from, self.unwatched = _clock(), None
             self._used_before_ns = self._thread.times().used_ns
             watcher.start()
             try:
@@ -174,6 +180,7 @@ class StallWatcher:
         if self.unwatched is None and self._rests_from is None:
             self._used_at_rest_ns = self._thread.times().used_ns
             self._rests_from = _clock()
+            self._watched_ns += self._rests_from - self._watched_from
             self._alarm.put_off(0)
             self._settle()
 
@@ -219,8 +226,8 @@ class StallWatcher:
         own = WatchedThread(threading.get_native_id())
         try:
             self._first = Mark.read(self._thread.times(), own.times())
-            self._began_ns = self._first.at_ns
             seldom_s = max(_SELDOM_S, self.threshold_ns / 1e9)
+            sought_at = self._first.at_ns
             while not self._ending:
                 rang = self._alarm.wait(None if self._rests_from else seldom_s)
                 if self._ending:
@@ -228,17 +235,28 @@ class StallWatcher:
                 if rang and self._rests_from is None:
                     self._follow(own)
                     self._alarm.put_off(max(_clock(), self._next_ns) + self.threshold_ns)
-                    time.sleep(_LATE_AFTER_NS / 1e9)
+                    self._rest()
                 if self._rests_from is not None:
                     self._alarm.put_off(0)  # a beat may have come between the two steps of pause
                     continue
                 self._settle()
-                self._record.system = System.read()
+                seek = _clock() - sought_at > seldom_s * 1e9
+                sought_at = _clock() if seek else sought_at
+                self._record.system = System.read() if seek else self._record.system.again()
         except Exception as error:  # the server goes on; the Run gets its Warning
             self.failure = f"{type(error).__name__}: {error}"
             self.unwatched = "the watcher has failed"
         finally:
             own.close()
+
+    def _rest(self) -> None:
+        """Until what has just ended can be told; for longer where too much CPU time was used."""
+        if self._affordable():
+            time.sleep(_LATE_AFTER_NS / 1e9)
+            return
+        now_ns = _clock()
+        self._record.unseen.append((now_ns, now_ns + int(_REST_S * 1e9)))
+        time.sleep(_REST_S)
 
     def _follow(self, own: WatchedThread) -> None:
         """Look at the loop's thread until it is back in its selector."""
@@ -281,13 +299,18 @@ class StallWatcher:
         served = [at for _, at in self._beats.copy() if seen_ns <= at <= now_ns]
         return min(served, default=(seen_ns + now_ns) // 2)
 
+    def _affordable(self) -> bool:
+        """Whether the watcher, whose thread this is, has used no more than its share of a CPU."""
+        watched_ns = self._watched_ns + _clock() - self._watched_from
+        return time.thread_time_ns() <= _FREE_CPU_NS + MOST_CPU * watched_ns
+
     def _look(self, since: int | None) -> Sample | None:
         """Read the frames of a loop that is away for too long, before anything gives the
         interpreter's lock up: the loop may want it, and would go on."""
         now_ns = _clock()
         if since is None or now_ns - since < self.threshold_ns:
             return None
-        if time.thread_time_ns() - _FREE_CPU_NS > MOST_CPU * (now_ns - self._began_ns):
+        if not self._affordable():
             self._record.skipped.append(since)
             return None
         frame = sys._current_frames().get(self._ident)
@@ -311,6 +334,8 @@ class StallWatcher:
     def _settle(self) -> None:
         """Make Stalls of what has ended."""
         with self._settling:
+            if self._stretches or self._beats:
+                self._record.look_at_the_system()
             while self._stretches:
                 self._close(self._stretches.popleft())
             old = _clock() - _LATE_AFTER_NS
