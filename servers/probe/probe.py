@@ -17,7 +17,6 @@ import os
 import threading
 import time
 from _thread import get_ident
-from array import array
 from asyncio import _get_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,14 +32,14 @@ from loopbench.servers.probe.garbage_collector import CollectorWatch
 from loopbench.servers.probe.readings import InstantSums, Moment, Observation, TallyReading
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
-from loopbench.servers.probe.tally import MOST_TALLIES, RouteWatch, Tally, tally_reading
+from loopbench.servers.probe.tally import MOST_FRESH, MOST_TALLIES, RouteWatch, Tally, tally_reading
 from loopbench.servers.probe.thread_pools import ThreadPoolsWatch
 from loopbench.servers.supervision import os_stats
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _clock = time.perf_counter_ns
 _now = time.perf_counter
-"""In seconds: it takes half of the time of the one in ns, which matters twice a request."""
+"""In seconds: it takes half of the time of the one in ns, and each request reads it twice."""
 
 
 class Probe:
@@ -104,22 +103,25 @@ class Probe:
         self, route: RouteWatch, handler: Callable[..., Any]
     ) -> Callable[..., Any]:
         note, fail = self._note, self._fail
+        # Variables of a function and not attributes: they cost a fraction of those.
+        loop, append = route.loop, route.append
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
+            nonlocal loop, append
             began = _now()
             try:
                 return await handler(*args, **kwargs)
             finally:
                 # A coroutine runs on its loop's thread, so that the loop says both.
-                if _get_running_loop() is route.loop:
+                if _get_running_loop() is loop:
                     try:
-                        append = route.append
                         append(began)
                         append(_now())
                     except Exception as error:
                         fail(error)
                 else:
                     note(route, began, _now())
+                    loop, append = route.loop, route.append
 
         return awaited
 
@@ -128,21 +130,24 @@ class Probe:
     ) -> Callable[..., Any]:
         """The same for a `request` alone, which spares a tuple and a dict for every one."""
         note, fail = self._note, self._fail
+        loop, append = route.loop, route.append
 
         async def awaited(request: Any) -> Any:
+            nonlocal loop, append
             began = _now()
             try:
                 return await handler(request)
             finally:
-                if _get_running_loop() is route.loop:
+                # A coroutine runs on its loop's thread, so that the loop says both.
+                if _get_running_loop() is loop:
                     try:
-                        append = route.append
                         append(began)
                         append(_now())
                     except Exception as error:
                         fail(error)
                 else:
                     note(route, began, _now())
+                    loop, append = route.loop, route.append
 
         return awaited
 
@@ -154,13 +159,13 @@ class Probe:
             tally = route.tallies.get(key)
             if tally is None:
                 if len(route.tallies) >= MOST_TALLIES:
-                    self._rest(route, key[1]).instants.extend(array("d", (began, ended)))
+                    self._rest(route, key[1]).fresh.extend((began, ended))
                     return
                 tally = route.tallies.setdefault(key, self._new_tally(*key))
                 if route.loop is None and key[1] is not None:
-                    route.loop, route.append = key[1], tally.instants.append
-            tally.instants.append(began)
-            tally.instants.append(ended)
+                    route.loop, route.append = key[1], tally.fresh.append
+            tally.fresh.append(began)
+            tally.fresh.append(ended)
         except Exception as error:
             self._fail(error)
 
@@ -198,14 +203,16 @@ class Probe:
         self._thread_pools.reset()
         self.pool.reset()
         self._collector.reset()
-        with self._settled() as found:
-            for tally in found:
+        with self._settled() as tallies:
+            for tally in tallies:
                 tally.forget() if instants else tally.skip()
 
     def pause(self) -> None:
         """Observe nothing of the loop until `resume`, and cost nothing; see `LoopWatch.pause`."""
         self._loop.pause()
         self._stalls.pause()
+        with self._settled():
+            pass  # now that nobody waits for it
 
     def resume(self) -> None:
         """Go on after a pause."""
@@ -220,33 +227,36 @@ class Probe:
 
     def _ended(self, name: str) -> int:
         """How many requests of a route have ended since the instants were reset."""
-        return sum(tally.ended for tally in self._tallies([self._routes[name]])) // 2
-
-    def _tallies(self, routes: Iterable[RouteWatch]) -> list[Tally]:
-        return [
-            tally
-            for route in list(routes)
-            for tally in (*list(route.tallies.values()), *list(route.rest.values()))
-        ]
+        route = self._routes[name]
+        tallies = (*list(route.tallies.values()), *list(route.rest.values()))
+        return sum(len(tally.kept) + len(tally.fresh) for tally in tallies) // 2
 
     @contextmanager
     def _settled(self, routes: Iterable[RouteWatch] | None = None) -> Iterator[list[Tally]]:
-        """All tallies, or those of some routes; nobody else resets or bounds them meanwhile."""
+        """All tallies, or those of some routes, settled; nobody else settles meanwhile."""
+        chosen = list(self._routes.values()) if routes is None else routes
         with self._settling:
-            yield self._tallies(self._routes.values() if routes is None else routes)
+            tallies = [
+                tally
+                for route in chosen
+                for tally in (*list(route.tallies.values()), *list(route.rest.values()))
+            ]
+            for tally in tallies:
+                tally.settle()
+            yield tallies
 
     def _on_beat(self) -> None:
         self._thread_pools.beat()
-        if any(tally.too_long for tally in self._tallies(self._routes.values())):
-            with self._settled() as found:
-                for tally in found:
-                    tally.keep_within_bounds()
+        many = [route for route in list(self._routes.values()) if _has_many(route)]
+        if many:
+            with self._settled(many):
+                pass
 
     def instants(self, name: str, skip: int, count: int) -> InstantSums:
         """Sums of the instants of `count` requests of a route, after the first `skip`."""
-        with self._settled([self._routes[name]]) as found:
-            kept = [tally.instants[: tally.ended] for tally in found]
-            whole = all(tally.whole for tally in found)
+        with self._settled([self._routes[name]]) as tallies:
+            kept = [tally.kept[:] for tally in tallies]
+            whole = all(tally.whole for tally in tallies)
         began = sorted(instant for one in kept for instant in one[::2])[skip : skip + count]
         ended = sorted(instant for one in kept for instant in one[1::2])[skip : skip + count]
         known = whole and len(ended) == count
@@ -277,7 +287,7 @@ class Probe:
             routes={
                 name: tallies
                 for name, route in self._routes.items()
-                if (tallies := self._readings(route))
+                if (tallies := self._tallies(route))
             },
             threads=tuple(os_stats.read_threads() or ()),
             thread_pools=self._thread_pools.read(self._by_thread()),
@@ -286,16 +296,17 @@ class Probe:
     def _by_thread(self) -> dict[threading.Thread, int]:
         """How many requests each thread has handled since the reset, but those of a loop."""
         handled: dict[threading.Thread, int] = {}
-        with self._settled() as found:
-            for tally in found:
+        with self._settled() as tallies:
+            for tally in tallies:
                 if tally.thread is not None and not tally.loop_thread:
-                    handled[tally.thread] = handled.get(tally.thread, 0) + tally.requests
+                    count = (len(tally.kept) - tally.skipped) // 2 + tally.dropped
+                    handled[tally.thread] = handled.get(tally.thread, 0) + count
         return {thread: count for thread, count in handled.items() if count}
 
-    def _readings(self, route: RouteWatch) -> tuple[TallyReading, ...]:
+    def _tallies(self, route: RouteWatch) -> tuple[TallyReading, ...]:
         """Those that have counted anything since the reset."""
-        with self._settled([route]) as found:
-            since = [(one, one.instants[one.skipped : one.ended], one.dropped) for one in found]
+        with self._settled([route]) as tallies:
+            since = [(tally, tally.kept[tally.skipped :], tally.dropped) for tally in tallies]
         # Only now, as it takes a while: the loop's next beat must not wait for it.
         readings = (tally_reading(*one) for one in since)
         return tuple(reading for reading in readings if reading.requests)
@@ -304,6 +315,12 @@ class Probe:
         """The little that is asked for every second while a load runs."""
         self._thread_pools.look()
         return Moment(self._loop.read(), self.executor.queued, os_stats.read())
+
+
+def _has_many(route: RouteWatch) -> bool:
+    """Whether a Tally of a route has more fresh instants than it should."""
+    tallies = (*list(route.tallies.values()), *list(route.rest.values()))
+    return any(len(tally.fresh) > MOST_FRESH for tally in tallies)
 
 
 def _sum_ns(instants_s: Iterable[float]) -> int:

@@ -135,7 +135,7 @@ def test_no_request_of_any_thread_is_lost(live: Probe) -> None:
     assert live.instants("busy", 0, 20_000).handled == 20_000
     for watch in live._routes.values():
         for tally in watch.tallies.values():
-            assert list(tally.instants) == sorted(tally.instants)
+            assert list(tally.kept) == sorted(tally.kept)
 
 
 @pytest.mark.usefixtures("restless")
@@ -171,15 +171,15 @@ def test_a_request_is_not_settled_by_halves(live: Probe) -> None:
     handler = live.watch("busy", nothing)
     handler()
     (tally,) = live._routes["busy"].tallies.values()
-    tally.instants.append(time.perf_counter())
+    tally.fresh.append(time.perf_counter())
     live._on_beat()
     assert requests(live, "busy") == 1
     live.reset(instants=False)
     assert requests(live, "busy") == 0
-    tally.instants.append(time.perf_counter())
+    tally.fresh.append(time.perf_counter())
     handler()
     assert requests(live, "busy") == 2
-    assert list(tally.instants) == sorted(tally.instants)
+    assert list(tally.kept) == sorted(tally.kept)
 
 
 # Where not even the callback can be entered, the interpreter says so, and pytest after it.
@@ -351,6 +351,7 @@ def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.Monkey
     """Beyond the most that are kept, they are given up; requests still count, each once and only
     from the reset, and the sums are blank until the instants begin anew."""
     monkeypatch.setattr(tallies, "MOST_INSTANTS", 50)
+    monkeypatch.setattr(probe, "MOST_FRESH", 5)
     handler = live.watch("busy", nothing)
 
     def ask(count: int) -> None:
@@ -363,7 +364,7 @@ def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.Monkey
         ask(10)
         live._on_beat()
         (tally,) = live._routes["busy"].tallies.values()
-        assert len(tally.instants) <= 2 * 50
+        assert len(tally.kept) + len(tally.fresh) <= 2 * 50
     assert requests(live, "busy") == 120
     assert live.instants("busy", 0, 1).began_ns is None
     live.reset(instants=False)
@@ -380,14 +381,16 @@ def test_instants_are_kept_within_bounds(live: Probe, monkeypatch: pytest.Monkey
 def test_the_beat_keeps_the_bounds(live: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that nobody asks anything keeps itself in bounds while its loop turns."""
     monkeypatch.setattr(tallies, "MOST_INSTANTS", 10)
+    monkeypatch.setattr(probe, "MOST_FRESH", 5)
     handler = live.watch("busy", nothing_async)
 
     async def main() -> None:
         for _ in range(200):
             await handler(None)
         (tally,) = live._routes["busy"].tallies.values()
-        while len(tally.instants) > 20:
+        while tally.fresh:
             await asyncio.sleep(0.01)
+        assert len(tally.kept) <= 20
 
     with watched_loop(live) as runner:
         runner.run(asyncio.wait_for(main(), 20))
