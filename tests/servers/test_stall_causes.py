@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from loopbench.results.schema import CAUSE_LABELS, CAUSE_WORDS, Cause
+from loopbench.servers.probe.probe import watching
+from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
 from loopbench.servers.probe.stalls.printing import StallPrinter
+from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.probe.stalls.stack import Stack, read_stack
 from loopbench.servers.probe.stalls.stall import Frame, Stall
 from loopbench.servers.probe.stalls.thread_times import RUNNING, Position
 from loopbench.servers.probe.stalls.watcher import task_name
+from tests.servers.probes import watched_loop
 
 MS = 1_000_000
 
@@ -177,3 +182,27 @@ def test_stalls_of_other_programs_are_counted_at_a_terminal() -> None:
         "12.0 ms: unknown, seen late",
         "1 stall of 12.0 ms in all, in which no code was seen: no-cpu, other programs run",
     ]
+
+
+def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once the watcher has used its share of a CPU, it rests. Stalls are told, and say so."""
+    monkeypatch.setattr(watcher, "MOST_CPU", 0.0)
+    monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
+
+    told: list[StallRow] = []
+
+    async def stalling() -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            time.sleep(0.03)
+            await asyncio.sleep(0.03)
+            told[:] = live.observe().stalls.stalls
+            if any("used its share of the CPU" in one.detail for one in told):
+                return
+
+    with watching() as live, watched_loop(live) as runner:
+        runner.run(stalling())
+    assert any("used its share of the CPU" in one.detail for one in told), told
+    assert not any(one.frames for one in told)
