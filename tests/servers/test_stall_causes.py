@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from loopbench.results.schema import CAUSE_LABELS, CAUSE_WORDS, Cause
-from loopbench.servers.probe.probe import watching
+from loopbench.servers.probe.probe import Probe, watching
 from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
 from loopbench.servers.probe.stalls.printing import StallPrinter
@@ -206,3 +207,34 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
         runner.run(stalling())
     assert any("used its share of the CPU" in one.detail for one in told), told
     assert not any(one.frames for one in told)
+
+
+def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> None:
+    """One that has begun before the reset, and has not ended when it is asked for."""
+    told: list[tuple[StallRow, ...]] = []
+
+    async def held(live: Probe) -> None:
+        def ask() -> None:
+            time.sleep(0.05)
+            live.reset(instants=True)
+            reset_at = time.perf_counter()
+            time.sleep(0.05)
+            told.append(live.observe().stalls.stalls)
+            lasted_ms.append((time.perf_counter() - reset_at) * 1e3)
+            over.set()
+
+        over = threading.Event()
+        asking = threading.Thread(target=ask)
+        asking.start()
+        over.wait()
+        asking.join()
+
+    lasted_ms: list[float] = []
+    with watching() as live, watched_loop(live) as runner:
+        runner.run(held(live))
+        told.append(live.observe().stalls.stalls)
+    within, after = told
+    assert [one.started_s for one in within] == [0.0]
+    assert 50 <= within[0].duration_ms <= lasted_ms[0]
+    assert after[0].started_s == 0.0
+    assert after[0].duration_ms >= within[0].duration_ms

@@ -20,7 +20,7 @@ from typing import Any
 
 from loopbench.servers.probe.garbage_collector import Pause
 from loopbench.servers.probe.stalls.alarm import Alarm
-from loopbench.servers.probe.stalls.causes import Sample, cause_of, decisive
+from loopbench.servers.probe.stalls.causes import Evidence, Sample, cause_of, decisive
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, libuv_clock
 from loopbench.servers.probe.stalls.readings import StallsReading, stall_row
 from loopbench.servers.probe.stalls.record import Delay, Mark, Record, System
@@ -212,11 +212,13 @@ class StallWatcher:
 
     def read(self) -> StallsReading:
         """Since the reset."""
+        lasting: list[Stall] = []
         if self.unwatched is None:
             self._settle()
+            lasting.extend(self._lasting())
         return StallsReading(
             unwatched=self.unwatched,
-            stalls=tuple(stall_row(stall, self._reset_at) for stall in self._stalls.copy()),
+            stalls=tuple(stall_row(one, self._reset_at) for one in (*self._stalls, *lasting)),
             beyond=self._beyond,
         )
 
@@ -350,16 +352,36 @@ class StallWatcher:
         """Make a Stall of a stretch that has ended, and tell it."""
         began, ended = span
         self._recent.append(span)
-        if began < self._reset_at:
+        if ended - max(began, self._reset_at) <= self.threshold_ns:
             return
-        evidence = self._record.evidence(began, ended, self._ident)
+        stall, evidence = self._made_of(began, ended)
         self._blocked_ns += evidence.wall_ns - evidence.cpu_ns - evidence.queued_ns
+        if len(self._stalls) < MOST_STALLS:
+            self._stalls.append(stall)
+        else:
+            self._beyond += 1
+        if self._on_stall is not None:
+            self._on_stall(stall)
+
+    def _lasting(self) -> Iterator[Stall]:
+        """The stretch that has not ended yet, where it is one for certain."""
+        since = self._clock_of_loop.away_since() if self._clock_of_loop.exact else None
+        now_ns = _clock()
+        resting = self._rests_from is not None or since is None or since < self._watched_from
+        if not resting and now_ns - max(since or 0, self._reset_at) > self.threshold_ns:
+            self._record.marks.append(Mark.read(self._thread.times()))
+            yield self._made_of(since or 0, now_ns)[0]
+
+    def _made_of(self, began: int, ended: int) -> tuple[Stall, Evidence]:
+        """The Stall of a stretch, as far as it is after the reset, and what it is told by."""
+        evidence = self._record.evidence(began, ended, self._ident)
         cause, detail = cause_of(evidence)
         shown = decisive(evidence, cause)
         stack = None if shown is None else shown.stack
+        from_ns = max(began, self._reset_at)
         stall = Stall(
-            started_ns=began,
-            duration_ns=ended - began,
+            started_ns=from_ns,
+            duration_ns=ended - from_ns,
             cause=cause,
             detail=detail,
             route=None if stack is None else stack.route,
@@ -368,12 +390,7 @@ class StallWatcher:
             frame=None if stack is None else stack.inner,
             frames=() if stack is None else stack.frames,
         )
-        if len(self._stalls) < MOST_STALLS:
-            self._stalls.append(stall)
-        else:
-            self._beyond += 1
-        if self._on_stall is not None:
-            self._on_stall(stall)
+        return stall, evidence
 
 
 def _completed(sample: Sample, delay: Delay, position: Position | None) -> Sample:
