@@ -150,7 +150,8 @@ def over_blocks(estimates: Sequence[BlockEstimate], *, sequential: bool = False)
     LEAST_SEQUENTIAL_BLOCKS, and it is made wider by SEQUENTIAL_FACTOR. Of independent Blocks 1.1
     would bring its coverage back to 93 to 98 % (tests/results/test_slices.py simulates it); but
     Blocks that follow one another within half a minute meet the same mood of the host, and with
-    1.1 the interval of throughput contained the pooled ratio in 17 of 20 real sittings.
+    1.1 the interval of throughput contained the pooled ratio in 17 of 20 real sittings. With 1.2 it
+    did in ten of ten, and that of CPU time in nine.
     """
     values = [estimate.value for estimate in estimates]
     n, middle = len(values), statistics.fmean(values)
