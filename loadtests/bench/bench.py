@@ -217,6 +217,7 @@ class Bencher:
             turns=bench.turns(slice_s),
             seed=bench.seed,
             cpus=self._cpus,
+            watched_s=bench.watched_s,
         )
         scenario = replace(scenario, settings=replace(scenario.settings, probe=bench.probe))
         starter = partial(
@@ -236,7 +237,7 @@ class Bencher:
             for run in planned.runs
         ]
         results = measure_in_slices(contenders, generator, plan)
-        self._keep(results, plan.warmup_s + plan.slice_s * plan.turns)
+        self._keep(results, plan.warmup_s + plan.slice_s * plan.turns + plan.watched_s)
 
     def run(self, planned: PlannedRun) -> None:
         """Measure one whole Run and write its rows."""

@@ -1,9 +1,10 @@
 """One Block: a Scenario in one Round, a fresh process of every Stack.
 
 Where the Scenario is measured in Slices, all of them are alive side by side, and the load visits
-them in turn, so that what the machine does in between falls on all of them alike. Where a handler
-waits, a Slice would end before its first answers; such a Scenario's Runs stay whole, and those of
-one Block follow each other.
+them in turn, so that what the machine does in between falls on all of them alike. The probes rest
+then: what they observe is observed in one longer Slice at the end, which no figure is taken from.
+Where a handler waits, a Slice would end before its first answers; such a Scenario's Runs stay
+whole, and those of one Block follow each other.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
 
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
@@ -25,7 +25,7 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.reports import Report, SliceResult
-from loopbench.loadtests.messages.specs import BlockSpec, Target
+from loopbench.loadtests.messages.specs import BlockSpec, Phase, Target
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
 from loopbench.loadtests.observe.machine_cpu import (
     MachineReading,
@@ -33,8 +33,8 @@ from loopbench.loadtests.observe.machine_cpu import (
     read_machine,
 )
 from loopbench.loadtests.observe.observer import Observer
+from loopbench.loadtests.rows.as_watched import as_watched
 from loopbench.loadtests.rows.planned_run import PlannedRun
-from loopbench.loadtests.rows.pooled import pooled
 from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.scenarios.table import Scenario
 from loopbench.results.schema import Code
@@ -61,7 +61,8 @@ PARKED_LIMIT = 0.002
 class BlockPlan:
     """What a Block is to be measured with. Times in seconds.
 
-    slice_s: the counted window of a Slice. turns: how many Slices each Stack gets.
+    slice_s: the counted window of a Slice. turns: how many Slices each Stack gets. watched_s: of
+    the Slice after these, in which the probe watches; 0: there is none.
     """
 
     slice_s: float
@@ -69,6 +70,7 @@ class BlockPlan:
     turns: int
     seed: int
     cpus: CpuPlan
+    watched_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,27 +219,19 @@ def load_in_turn(entrants: Sequence[Entrant], generator: Generator, plan: BlockP
 def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) -> None:
     for entrant in entrants:
         assert entrant.observer is not None
+        entrant.observer.rest()
         entrant.observer.begin()
     generator.open_block(_spec(entrants, plan), _CONNECT_BOUND_S)
     for entrant in entrants:  # caches fill, and users come into step
-        _visit(entrant, generator, plan.warmup_s, counted=False)
+        _visit(entrant, generator, plan.warmup_s, Phase.LEAD_IN)
     opened = _Machine.read(entrants, generator)
     for entrant in entrants:
         assert entrant.observer is not None
         entrant.observer.opened()
-        entrant.observer.pause()
-    by_name = {entrant.planned.stack: entrant for entrant in entrants}
-    first = entrants[0].planned
-    order = turns(sorted(by_name), f"{plan.seed}/{first.round}/{first.scenario}")
-    for number, names in enumerate(islice(order, plan.turns), start=1):
-        for position, name in enumerate(names, start=1):
-            made = _visit(by_name[name], generator, plan.slice_s, counted=True)
-            if made is not None:
-                by_name[name].slices.append(Slice(number, position, made))
+    _take_turns(entrants, generator, plan)
     others = _Machine.read(entrants, generator).others_since(opened)
     for entrant in entrants:
         assert entrant.observer is not None
-        entrant.observer.resume()
         entrant.observer.closed()
     reports = generator.close_block(_CONNECT_BOUND_S)
     for entrant in entrants:
@@ -246,22 +240,37 @@ def _load(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) ->
         _report(entrant, reports[entrant.planned.stack], others)
 
 
+def _take_turns(entrants: Sequence[Entrant], generator: Generator, plan: BlockPlan) -> None:
+    """The Turns of a Block: those that the figures are taken from, and the one that is watched."""
+    by_name = {entrant.planned.stack: entrant for entrant in entrants}
+    first = entrants[0].planned
+    order = turns(sorted(by_name), f"{plan.seed}/{first.round}/{first.scenario}")
+    kinds = [(plan.slice_s, Phase.MEASURED)] * plan.turns
+    if plan.watched_s:
+        kinds.append((plan.watched_s, Phase.WATCHED))
+    for number, ((seconds, phase), names) in enumerate(zip(kinds, order, strict=False), start=1):
+        for position, name in enumerate(names, start=1):
+            entrant = by_name[name]
+            made = _visit(entrant, generator, seconds, phase)
+            if made is not None:
+                watched = phase is Phase.WATCHED
+                entrant.slices.append(Slice(number, position, made, watched))
+
+
 def _visit(
-    entrant: Entrant, generator: Generator, seconds: float, *, counted: bool
+    entrant: Entrant, generator: Generator, seconds: float, phase: Phase
 ) -> SliceResult | None:
     """One Slice; None for a server that takes no part any more."""
     if not entrant.taking_part:
         return None
     assert entrant.observer is not None
-    entrant.observer.resume()
-    made = generator.slice(
-        entrant.planned.stack,
-        seconds,
-        counted=counted,
-        bound_s=3 * (FIRST_ANSWER_BOUND_S + DRAIN_S),
-    )
-    entrant.observer.pause()
-    return made
+    with entrant.observer.watching() if phase is Phase.WATCHED else nullcontext():
+        return generator.slice(
+            entrant.planned.stack,
+            seconds,
+            phase,
+            bound_s=3 * (FIRST_ANSWER_BOUND_S + DRAIN_S),
+        )
 
 
 def _spec(entrants: Sequence[Entrant], plan: BlockPlan) -> BlockSpec:
@@ -291,7 +300,7 @@ def _report(entrant: Entrant, report: Report, others: float | None) -> None:
     assert observer is not None
     if not entrant.slices:
         return
-    observer.end(pooled(report), scenario.loads)
+    observer.end(as_watched(report), scenario.loads)
     entrant.result = replace(
         entrant.result,
         report=report,

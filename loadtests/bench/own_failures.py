@@ -30,7 +30,8 @@ def expect_own_resources(report: Report) -> None:
     generator itself needs. Such a load says nothing about the server."""
     counts = dict.fromkeys(_REMEDIES, 0)
     for load in report.loads.values():
-        for failure in (*load.warmup.failures, *load.measured.failures):
+        watched = () if load.watched is None else load.watched.failures
+        for failure in (*load.warmup.failures, *load.measured.failures, *watched):
             name = failure.reason.rpartition(" ")[2]
             if name in counts:
                 counts[name] += failure.count

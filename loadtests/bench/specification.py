@@ -32,6 +32,9 @@ SLICED_S = 0.8
 SLICED_WARMUP_S = 0.15
 """Of a Block in Slices, each Stack; most of what is left of a Block is the start of its servers."""
 
+WATCHED_SHARE = 3 / 8
+"""Of that time, how long the probe watches after it; no figure is taken from this."""
+
 OVERHEAD_S = 1.0
 """About what starting, verifying and stopping a server adds to each Run."""
 
@@ -151,8 +154,13 @@ class Bench:
         return self.slice_s or own
 
     def turns(self, slice_s: float) -> int:
-        """How many Slices a Stack gets in a Round."""
+        """How many Slices a Stack gets in a Round, that in which the probe watches left out."""
         return max(LEAST_TURNS, round(self.sliced_s / slice_s))
+
+    @property
+    def watched_s(self) -> float:
+        """How long the probe then watches each Stack in a Block of Slices."""
+        return WATCHED_SHARE * self.sliced_s if self.probe else 0.0
 
     def users(self) -> dict[str, int]:
         """By scenario: how many users the busiest process on this machine offers. Those of every
@@ -167,9 +175,10 @@ class Bench:
 
     def expected_s(self) -> float:
         """About how long it will take: the loads, and a second around each."""
+        in_slices_s = self.sliced_s + self.watched_s
         return self.rounds * sum(
             self.lead_in_s(scenario)
-            + (self.window_s(scenario) if self.sliced(scenario) is None else self.sliced_s)
+            + (self.window_s(scenario) if self.sliced(scenario) is None else in_slices_s)
             + self.scenario(scenario).after_s
             + OVERHEAD_S
             for _, scenario in self.cells()

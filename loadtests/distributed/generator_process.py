@@ -38,7 +38,7 @@ from loopbench.loadtests.messages.generator import (
     WindowClosed,
 )
 from loopbench.loadtests.messages.reports import Report, SliceResult
-from loopbench.loadtests.messages.specs import BlockSpec, SessionSpec
+from loopbench.loadtests.messages.specs import BlockSpec, Phase, SessionSpec
 from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
@@ -127,12 +127,12 @@ class Generator:
         self.send(OpenBlock(spec))
         self.expect(BlockOpened, bound_s)
 
-    def slice(self, target: str, seconds: float, *, counted: bool, bound_s: float) -> SliceResult:
+    def slice(self, target: str, seconds: float, phase: Phase, *, bound_s: float) -> SliceResult:
         """Visit one target of the open Block. Raises as `load` does.
 
         bound_s: the longest that it may take beside its own length.
         """
-        self.send(Visit(target, seconds, counted))
+        self.send(Visit(target, seconds, phase))
         return self.expect(Visited, seconds + bound_s).result
 
     def close_block(self, bound_s: float) -> dict[str, Report]:

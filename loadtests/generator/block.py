@@ -27,7 +27,7 @@ from loopbench.loadtests.generator.session.lag import LagMeter
 from loopbench.loadtests.generator.session.report import clock_read, load_report
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.messages.reports import Report, SessionReport, SliceResult
-from loopbench.loadtests.messages.specs import BlockSpec, SessionSpec, Target
+from loopbench.loadtests.messages.specs import BlockSpec, Phase, SessionSpec, Target
 
 _SECOND_NS = 1_000_000_000
 _CONNECT_BOUND_S = 30.0
@@ -168,24 +168,26 @@ class Block:
         self._cleanup.callback(helper.kill)
         gevent.sleep(0)  # every user comes to its parking place
 
-    def slice(self, name: str, seconds: float, *, counted: bool) -> SliceResult:
+    def slice(self, name: str, seconds: float, phase: Phase) -> SliceResult:
         """Visit one target. Raises what a user met where that was no answer's fault."""
         lane, run = self.lanes[name], self.lanes[name].run
         speed_before = self._work_ms()
-        failures_before = run.warmup.failures.total + run.measured.failures.total
+        failures_before = run.failed
+        # The probe cannot tell the requests of the lead-in from those that follow.
+        outside = run.watched if phase is Phase.WATCHED else run.warmup
+        counting = run.measured if phase is Phase.MEASURED else outside
         with Timer() as timer:
             begun_ns = time.monotonic_ns()
-            run.series = run.warmup
+            run.series = outside
             lane.let_go()
             if not lane.all_first.wait(self.spec.first_s):
                 lane.expire()
                 lane.all_first.wait(self.spec.first_s)
-            counting = run.measured if counted else run.warmup
             first = len(counting.service_time)
             opened = self._edge(lane, counting)
-            with self._lag.recording() if counted else nullcontext():
+            with self._lag.recording() if phase is Phase.MEASURED else nullcontext():
                 timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
-                closed = self._edge(lane, run.warmup)
+                closed = self._edge(lane, outside)
             run.running = False
             if not lane.parked.wait(self.spec.drain_s):
                 lane.expire()
@@ -199,7 +201,11 @@ class Block:
         work_ms = statistics.fmean(speeds) if speeds else None
         result = self._result(lane, begun_ns, opened, closed, failures_before, times, work_ms)
         self._add_parked(lane, opened, closed)
-        self._add_up(lane, opened, closed, result, counted=counted)
+        counting.flush()
+        if phase is Phase.MEASURED:
+            self._add_up(lane, opened, closed, result)
+        elif phase is Phase.LEAD_IN:
+            lane.warmup_s += result.lead_in_s + result.seconds
         return result
 
     def close(self) -> dict[str, Report]:
@@ -249,7 +255,7 @@ class Block:
         work_ms: float | None,
     ) -> SliceResult:
         run = lane.run
-        failures = run.warmup.failures.total + run.measured.failures.total - failures_before
+        failures = run.failed - failures_before
         cpu_s, window_s = _cpu_between(opened, closed, lane.number)
         summed_ns = users_ns(opened.users, closed.users)
         length_ns = closed.at_ns - opened.at_ns if summed_ns is None else summed_ns / run.users
@@ -269,14 +275,8 @@ class Block:
             work_ms=work_ms,
         )
 
-    def _add_up(
-        self, lane: Lane, opened: _Edge, closed: _Edge, result: SliceResult, *, counted: bool
-    ) -> None:
-        lane.run.measured.flush()
+    def _add_up(self, lane: Lane, opened: _Edge, closed: _Edge, result: SliceResult) -> None:
         lane.warmup_s += result.lead_in_s
-        if not counted:
-            lane.warmup_s += result.seconds
-            return
         lane.measured_s += result.seconds
         lane.completed += result.requests
         lane.generator_cpu_s += (closed.own_cpu_ns - opened.own_cpu_ns) / _SECOND_NS

@@ -102,7 +102,7 @@ class Generator:
         if self._block is None:
             self._send_event(Failed("there is no Block under way"))
             return
-        result = self._block.slice(command.target, command.seconds, counted=command.counted)
+        result = self._block.slice(command.target, command.seconds, command.phase)
         self._send_event(Visited(result))
 
     def _close_block(self, _: CloseBlock) -> None:

@@ -88,6 +88,11 @@ class Series:
         """Right answers so far."""
         return self.flushed + len(self.service_time)
 
+    @property
+    def begun(self) -> int:
+        """Requests so far, whatever became of them."""
+        return self.answered + self.failures.total
+
     def add_answer(
         self, sent_ns: int, received_ns: int, start_ns: int, previous_ns: int = 0
     ) -> None:

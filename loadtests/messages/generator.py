@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from loopbench.loadtests.hosts.host_info import HostInfo
 from loopbench.loadtests.messages.reports import Report, SliceResult
-from loopbench.loadtests.messages.specs import BlockSpec, SessionSpec
+from loopbench.loadtests.messages.specs import BlockSpec, Phase, SessionSpec
 from loopbench.servers.supervision.messages import Vocabulary
 
 
@@ -63,7 +63,7 @@ class Visit(GeneratorCommand):
 
     target: str
     seconds: float
-    counted: bool
+    phase: Phase
 
 
 @dataclass(frozen=True, slots=True)

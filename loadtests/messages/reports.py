@@ -90,6 +90,7 @@ class Stretch(Generic[H]):
 class LoadReport(Generic[H]):
     """One Load. completed: right answers that came within the window.
 
+    watched: the Slice in which the probe watched, lead-in included; None where there was none.
     counted: what the window's rows say of the load beside its requests, by column.
     """
 
@@ -99,6 +100,7 @@ class LoadReport(Generic[H]):
     warmup: PhaseReport[H]
     measured: PhaseReport[H]
     counted: dict[str, int]
+    watched: PhaseReport[H] | None = None
 
 
 @dataclass(frozen=True, slots=True)

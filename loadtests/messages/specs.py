@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from loopbench.loadtests.scenarios.models import Load
 
 _SECOND_NS = 1_000_000_000
+
+
+class Phase(StrEnum):
+    """What the requests of a Slice are for: nothing, the figures, or the probe, which watches."""
+
+    LEAD_IN = "lead-in"
+    MEASURED = "measured"
+    WATCHED = "watched"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -90,6 +91,7 @@ class Observer:
         self._probe = probe
         self._stores = stores
         self._counting = False
+        self._watched = True
         self.observed = Observed()
         self.at: At = {
             WindowOpened: self.opened,
@@ -112,13 +114,20 @@ class Observer:
             if answer is not None:
                 self.observed.instants[load.name] = answer
 
-    def pause(self) -> None:
-        """Have the server's probe rest while its rivals are loaded."""
+    def rest(self) -> None:
+        """Have the server's probe rest, but for what is done under `watching`."""
+        self._watched = False
         self._ask(Pause())
 
-    def resume(self) -> None:
-        """Have it go on for a Slice of its own."""
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Have the probe watch while in the block, and rest again."""
+        self._watched = True
         self._ask(Resume())
+        try:
+            yield
+        finally:
+            self._ask(Pause())
 
     def later(self) -> None:
         """Some time after the load has closed its connections."""
@@ -136,8 +145,8 @@ class Observer:
         """The measured window is over: read both sides, and what was counted."""
         self.observed.closed = self._edge()
         self._second()
-        # Last, since it keeps the server busy for a while.
-        self.observed.probe = self._count(Observe())
+        if self._watched:  # last, since it keeps the server busy for a while
+            self.observed.probe = self._count(Observe())
 
     def _count(self, question: Question[A]) -> A | None:
         """What was counted since the window opened; None where the reset then was not confirmed."""

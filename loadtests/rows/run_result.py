@@ -18,11 +18,13 @@ from loopbench.servers.lifecycle.process import Ended
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One visit of the load to one server, with its place."""
+    """One visit of the load to one server, with its place. watched: by the probe, whose cost is in
+    it, so that no figure is taken from it."""
 
     turn: int
     position: int
     result: SliceResult
+    watched: bool = False
 
     @property
     def cpu_us_per_request(self) -> float | None:

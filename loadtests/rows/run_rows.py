@@ -14,8 +14,8 @@ from loopbench.loadtests.messages.reports import (
 from loopbench.loadtests.observe.machine_cpu import others_cpu, process_cpu_s
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows import probe_rows
+from loopbench.loadtests.rows.as_watched import as_watched
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
-from loopbench.loadtests.rows.pooled import pooled
 from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.loadtests.scenarios.models import Load, Scenario
@@ -141,13 +141,15 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
     lag = from_pairs(report.generator_lag)
     whole = not _INCOMPLETE & set(result.codes)
     server = _server_figures(result, load) if whole else {}
-    window_s = report.measured_s
+    window_s, watched = report.measured_s, [one.result for one in result.slices if one.watched]
+    watched_s = sum(one.lead_in_s + one.seconds for one in watched) if result.slices else window_s
     first = _histogram(times.first_byte).statistics_ms()
     first_event = _histogram(times.first_event).statistics_ms()
     upstream = _upstream_cpu(result)
     row: Row = {
         "warmup_s": report.warmup_s,
         "measured_s": window_s,
+        "watched_s": watched_s if result.observed.probe is not None else None,
         "requests": service.count + failures,
         "failures": failures,
         "throughput_rps": told.completed / window_s if whole else None,
@@ -167,7 +169,8 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
     # Of a window that was cut short only what was counted can be doubted.
     counted = (Code.FAILURES,) if failures else ()
     found = doubts(_evidence(result, load, told, row, service)) if whole else counted
-    lead_in = (Code.LEAD_IN_FAILURES,) if told.warmup.failures else ()
+    outside = told.warmup.failures or (told.watched is not None and told.watched.failures)
+    lead_in = (Code.LEAD_IN_FAILURES,) if outside else ()
     row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *found))
     return row
 
@@ -198,7 +201,7 @@ def _server_figures(result: RunResult, load: Load) -> Row:
     assert report is not None
     row = {
         **probe_rows.server_wide(observed),
-        **probe_rows.load_figures(observed, pooled(report) if result.slices else report, load),
+        **probe_rows.load_figures(observed, as_watched(report) if result.slices else report, load),
     }
     before = None if observed.opened is None else observed.opened.server
     after = None if observed.closed is None else observed.closed.server
@@ -239,7 +242,7 @@ def _peak(reading: Reading) -> Row:
 
 def _sliced_figures(result: RunResult) -> Row:
     """CPU figures over the counted windows of all Slices; empty where one could not be read."""
-    made = [one.result for one in result.slices]
+    made = [one.result for one in result.slices if not one.watched]
     requests, window_s = sum(one.requests for one in made), sum(one.seconds for one in made)
     cpu_s = [one.cpu_s for one in made if one.cpu_s is not None]
     cpu_window_s = sum(one.cpu_window_s or 0.0 for one in made)

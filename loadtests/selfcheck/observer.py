@@ -1,4 +1,6 @@
-"""Does the probe change what it observes? Each core stack with and without it, side by side.
+"""Does the probe change the figures? Each core stack with and without it, side by side.
+
+As in any bench the probe rests in the Slices that are compared, and watches in one more.
 
 Of CPU time, throughput and the median the ratio is read as a bench reads it. The 99th percentile
 is that of each Slice, read at the middle of the Slices: its undisturbed end would be where the
@@ -74,7 +76,7 @@ def _block(
         start = partial(server_process, stack, settings=settings, cpus=cpus.server)
         planned = PlannedRun(name, number, 1, name, SCENARIO)
         contenders.append(Contender(planned, replace(scenario, settings=settings), start))
-    plan = BlockPlan(SLICE_S, WARMUP_S, TURNS, number, cpus)
+    plan = BlockPlan(SLICE_S, WARMUP_S, TURNS, number, cpus, watched_s=SLICE_S)
     results = measure_in_slices(contenders, generator, plan)
     return {result.planned.stack: rows_of(result).slices for result in results}
 

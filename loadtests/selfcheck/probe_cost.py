@@ -1,4 +1,4 @@
-"""What the probe costs, in instructions, with it on and off."""
+"""What the probe costs, in instructions: on, at rest, and off."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from loopbench.loadtests.observe.callgrind import Counter, counting
 from loopbench.loadtests.selfcheck.verdict import Verdict
 from loopbench.results.schema import PROBE_COST, TableWriter
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.probe.readings import Glance
+from loopbench.servers.probe.readings import Glance, Pause
 from loopbench.servers.settings import Settings
 
 LIMITS = {"aiohttp": 0.01, "quart-hypercorn": 0.005}
 """The most that the probe may add to a request on `/async`, as a share."""
+
+MOST_AT_REST = 0.003
+"""The same while it rests: figures are taken then."""
 
 REQUESTS = 1000
 """In one count: enough for the collector's rarer generations to come round."""
@@ -38,6 +41,7 @@ class Cost:
     stack: str
     off: tuple[float, ...]
     on: tuple[float, ...]
+    resting: tuple[float, ...]
     beat: float
 
     @property
@@ -46,23 +50,32 @@ class Cost:
         return statistics.median(self.on) / statistics.median(self.off) - 1
 
     @property
+    def resting_share(self) -> float:
+        """The same while it rests."""
+        return statistics.median(self.resting) / statistics.median(self.off) - 1
+
+    @property
     def spread(self) -> float:
-        """The wider of the two ranges over the repeats, as a share."""
-        return max((max(one) - min(one)) / min(one) for one in (self.off, self.on))
+        """The widest of the ranges over the repeats, as a share."""
+        ranges = (self.off, self.on, self.resting)
+        return max((max(one) - min(one)) / min(one) for one in ranges)
 
 
 def measure(stack: str, settings: Settings) -> Cost:
-    """Count with the probe off and on side by side: counts do not depend on the load."""
+    """Count with the probe off, on and at rest side by side: counts do not depend on the load."""
     off = replace(settings, probe=False)
     silent = replace(settings, probe=True, probe_beat_ms=NO_BEAT_MS, probe_stall_ms=NO_BEAT_MS)
     with ThreadPoolExecutor(2) as pool:
-        counted = list(pool.map(lambda one: _requests(stack, one), (off, silent)))
+        resting = pool.submit(_requests, stack, silent, rests=True)
+        without, watching = pool.map(lambda one: _requests(stack, one), (off, silent))
     beating = replace(settings, probe=True, probe_stall_ms=NO_BEAT_MS)
-    return Cost(stack, counted[0], counted[1], _beat(stack, beating))
+    return Cost(stack, without, watching, resting.result(), _beat(stack, beating))
 
 
-def _requests(stack: str, settings: Settings) -> tuple[float, ...]:
+def _requests(stack: str, settings: Settings, *, rests: bool = False) -> tuple[float, ...]:
     with counting(stack, settings) as counter:
+        if rests:
+            counter.server.ask(Pause(), 60.0)
         return tuple(counter.per_request(CASES["async"], REQUESTS) for _ in range(REPEATS))
 
 
@@ -93,6 +106,7 @@ def write(folder: Path, costs: Iterable[Cost]) -> None:
                 "spread": cost.spread,
                 "share": cost.share,
                 "beat_instructions": cost.beat,
+                "resting_share": cost.resting_share,
             }
             for cost in costs
         )
@@ -118,6 +132,13 @@ def check(say: Callable[[str], None], folder: Path | None) -> list[Verdict]:
                 f"{stack}: the probe adds at most {limit:.1%} to a request on /async",
                 f"{cost.share:+.2%}",
                 cost.share <= limit,
+            )
+        )
+        verdicts.append(
+            Verdict(
+                f"{stack}: at rest it adds at most {MOST_AT_REST:.1%}",
+                f"{cost.resting_share:+.2%}",
+                cost.resting_share <= MOST_AT_REST,
             )
         )
     return verdicts

@@ -17,6 +17,13 @@ PROBE_COST = Table(
         number("spread", "1", "the wider range of the counts, as a share of the least"),
         Column("share", Kind.NUMBER, "1", "what the probe adds to a request, as a share"),
         number("beat_instructions", "1", "instructions of one beat of the probe's timer"),
+        Column(
+            "resting_share",
+            Kind.NUMBER,
+            "1",
+            "what the probe adds while it rests, as in the Slices that figures are taken from",
+            later=True,
+        ),
     ),
 )
 

@@ -121,6 +121,13 @@ RUNS = Table(
         ),
         number("warmup_s", "s", "length of the discarded lead-in, ramp-up included"),
         number("measured_s", "s", "length of the measured window"),
+        number(
+            "watched_s",
+            "s",
+            "how long the probe watched: the measured window of a whole Run; the watched Slice, "
+            "lead-in included, of a Run in Slices",
+            later=True,
+        ),
         count("requests", "requests that began in the measured window, however they ended"),
         count(
             "failures",

@@ -12,6 +12,14 @@ SLICES = Table(
         text("run_id", "the Run that the Slice belongs to, see runs.csv", required=True),
         Column("turn", Kind.INTEGER, "", "Turn within the Block, from 1", True, 1),
         Column("position", Kind.INTEGER, "", "place of the Slice within its Turn, from 1", True, 1),
+        Column(
+            "watched",
+            Kind.BOOLEAN,
+            "",
+            "whether the probe watched, so that its cost is in the Slice and no figure of runs.csv "
+            "is taken from it; blank in older folders, where it watched in each Slice",
+            later=True,
+        ),
         number("started_s", "s", "begin of the Slice after the users of the Block were connected"),
         number("lead_in_s", "s", "until every user had its first answer; not counted"),
         number(

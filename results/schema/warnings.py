@@ -200,11 +200,12 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             short="the load had not settled, or one of the figures is wrong",
         ),
         Code.LEAD_IN_FAILURES: Wording(
-            "requests of the lead-in failed, or hung until the end",
+            "requests outside of the measured window failed, or hung until its end: those of the "
+            "lead-in, or while the probe watched",
             "the window began on a server that was not all right; what is in it may be few "
             "requests, or none",
             "look into log.txt of the run, and try the request by hand",
-            short="requests failed before the window; few may be in it, or none",
+            short="requests outside of the window failed; few may be in it, or none",
         ),
         Code.FAILURES: Wording(
             "requests failed: a wrong answer, a broken connection, or none in time",

@@ -98,7 +98,8 @@ def block_estimate(
     """One Run over its reference in the same Block; None where either has too few good Slices.
 
     metric: a column of slices.csv. share: below which share of the Slices both are read; at the
-    undisturbed end without one. A Slice with a failure or without a value is left out.
+    undisturbed end without one. A Slice with a failure, without a value, or with the probe's cost
+    in it is left out.
     """
     values, others = (_logarithms(rows, metric) for rows in (run, reference))
     if min(len(values), len(others)) < LEAST_TURNS:
@@ -119,7 +120,10 @@ def _logarithms(rows: Sequence[Row], metric: str) -> list[float]:
     return [
         math.log(value)
         for row in rows
-        if isinstance(value := row[metric], int | float) and value > 0 and not row["failures"]
+        if isinstance(value := row[metric], int | float)
+        and value > 0
+        and not row["failures"]
+        and not row.get("watched")
     ]
 
 

@@ -358,8 +358,9 @@ def create_app(settings: Settings) -> web.Application:
     for route, handler in handles.of(ROUTES):
         # Without the pattern a parameter would stop at a brace, too.
         path = route.path.replace("}", ":[^/]+}")
+        waits = iscoroutinefunction(handler)
         handler = probe.watch(route.name, handler)
-        if not iscoroutinefunction(handler):
+        if not waits:
             handler = in_executor(handler)
         if route.name not in _TAKE_NOTHING:
             handler = guarded(handler)

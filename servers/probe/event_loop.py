@@ -19,7 +19,11 @@ from loopbench.servers.supervision.merging import COUNTS, FIRST, MOST, MOST_KNOW
 
 SELDOM = 10
 """Every so many beats the tasks are counted, which takes some 0.2 ms where there are a
-thousand, and memory is kept in bounds."""
+thousand."""
+
+OFTEN = 3
+"""Every so many beats `on_beat` is called: in it thread pools are looked at, which takes some
+20 us, and memory is kept in bounds."""
 
 _STEP_S = 0.001
 """How long to wait again for a point that a timer came before: uvloop keeps timers to the
@@ -84,6 +88,7 @@ class LoopWatch:
         self._selector: SelectorWatch | None = None
         self._paused_at: int | None = None
         self._paused_ns = 0
+        self._idle_at_pause = self._paused_idle_ns = 0
         self.failure: str | None = None
         self.reset()
 
@@ -116,7 +121,7 @@ class LoopWatch:
     def reset(self) -> None:
         """Begin counting anew, also in the middle of a wait or a stretch."""
         self._reset_at = _clock()
-        self._paused_ns = 0
+        self._paused_ns = self._idle_at_pause = self._paused_idle_ns = 0
         if self._paused_at is not None:
             self._paused_at = self._reset_at
         if self._selector is not None:
@@ -125,13 +130,18 @@ class LoopWatch:
         self._delays: Counts = {}
 
     def pause(self) -> None:
-        """Stop the beat, and leave out of the loop's time what follows; from any thread.
+        """Stop the beat; from any thread.
 
-        While nothing is asked of a server its loop waits in the selector, so that all of the time
-        until `resume` counts neither as idle nor as wall time.
+        What follows until `resume` counts neither as wall time nor as idle, nor as a stretch.
         """
         if self._paused_at is None:
-            self._paused_at = _clock()
+            self._paused_at, self._idle_at_pause = _clock(), self._waited_ns()
+            if self._selector is not None:
+                self._selector.rest(True)
+
+    def _waited_ns(self) -> int:
+        """Of a loop that was made with `new_selector`: its waits since the reset."""
+        return 0 if self._selector is None else int(self._selector.read()[0] * 1e9)
 
     def resume(self) -> None:
         """Go on; from any thread. Does nothing where there was no pause."""
@@ -139,7 +149,10 @@ class LoopWatch:
         if paused_at is None:
             return
         self._paused_ns += _clock() - paused_at
+        self._paused_idle_ns += self._waited_ns() - self._idle_at_pause
         self._paused_at = None
+        if self._selector is not None:
+            self._selector.rest(False)
         if loop is not None:
             loop.call_soon_threadsafe(self._begin_again)
 
@@ -148,6 +161,7 @@ class LoopWatch:
             self._handle.cancel()
         self._due = _clock() + self._beat_ns
         assert self._loop is not None
+        self._tasks.skip()
         self._handle = self._loop.call_later(self._beat_ns / 1e9, self._beat)
 
     def _beat(self) -> None:
@@ -164,12 +178,12 @@ class LoopWatch:
         try:
             self._count(due, now)
             self._beats += 1
-            if self._beats % SELDOM:
-                return
-            alive = asyncio.all_tasks(self._loop)
-            self._tasks_max = max(self._tasks_max, len(alive))
-            self._tasks.look(alive)
-            self._on_beat()
+            if self._beats % OFTEN == 0:
+                self._on_beat()
+            if self._beats % SELDOM == 0:
+                alive = asyncio.all_tasks(self._loop)
+                self._tasks_max = max(self._tasks_max, len(alive))
+                self._tasks.look(alive)
         except Exception as error:  # the beat goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
 
@@ -188,19 +202,24 @@ class LoopWatch:
 
     def read(self) -> LoopReading:
         """Since the reset."""
-        idle_ns = longest = read_by = None
-        now = _clock()
+        idle_ns = longest = busy_ns = read_by = None
+        paused_at = self._paused_at
         if self._selector is not None:
-            idle, longest = self._selector.read()
-            idle_ns, read_by = int(idle * 1e9), "selector"
-        elif (busy_ns := self._stalls.busy_ns()) is not None:
-            idle_ns, read_by = now - self._reset_at - busy_ns, "schedstat"
-        now, paused_at = _clock(), self._paused_at
+            waited, longest = self._selector.read()
+            # What it has waited since the pause counts as little as what it did.
+            waited_ns = int(waited * 1e9) if paused_at is None else self._idle_at_pause
+            idle_ns, read_by = waited_ns - self._paused_idle_ns, "selector"
+        else:
+            busy_ns = self._stalls.busy_ns()
+        now = _clock()  # last, so that no part is longer than the whole
         paused_ns = self._paused_ns + (0 if paused_at is None else now - paused_at)
+        wall_ns = now - self._reset_at - paused_ns
+        if busy_ns is not None:
+            idle_ns, read_by = max(0, wall_ns - busy_ns), "schedstat"
         return LoopReading(
             loop_class=None if self._loop is None else class_name(self._loop),
-            wall_ns=now - self._reset_at - paused_ns,
-            idle_ns=None if idle_ns is None else max(0, idle_ns - paused_ns),
+            wall_ns=wall_ns,
+            idle_ns=idle_ns,
             longest_stretch_ns=None if longest is None else int(longest * 1e9),
             tasks_max=None if self._loop is None else self._tasks_max,
             beats=self._beats,

@@ -31,15 +31,16 @@ class ExecutorReading:
 
 
 class WatchedExecutor(ThreadPoolExecutor):
-    """A ThreadPoolExecutor that tells its ExecutorWatch about every call."""
+    """A ThreadPoolExecutor that tells its ExecutorWatch about every call, while that watches."""
 
     def __init__(self, threads: int, prefix: str, watch: ExecutorWatch) -> None:
         super().__init__(threads, prefix)
         self._watch = watch
         watch.executor = self
+        watch.rest(rests=False)
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """As ThreadPoolExecutor.submit."""
+    def watched_submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As `submit`, in whose place it stands while calls are counted."""
         future = super().submit(self._watch.timed(fn, _clock()), *args, **kwargs)
         self._watch.submitted()
         return future
@@ -49,9 +50,19 @@ class ExecutorWatch:
     """Waits (submit → the thread starts the call), run times, threads and queue."""
 
     def __init__(self) -> None:
-        self.executor: ThreadPoolExecutor | None = None
+        self.executor: WatchedExecutor | None = None
         self.failure: str | None = None
         self.reset()
+
+    def rest(self, *, rests: bool) -> None:
+        """Whether calls that are submitted from now on are left uncounted. The executor then has
+        no method of its own in the way of a call."""
+        if self.executor is None:
+            return
+        if rests:
+            vars(self.executor).pop("submit", None)
+        else:
+            self.executor.submit = self.executor.watched_submit  # type: ignore[method-assign]
 
     def reset(self) -> None:
         """Begin counting anew."""

@@ -21,12 +21,14 @@ class SelectorWatch:
     read: seconds waited and the longest stretch between two calls, since the
     reset; a wait or a stretch that still lasts is included.
     away_since: when the loop came back from its last wait, perf_counter; None while it waits.
+    rest: whether stretches count from now on; waits always do.
     """
 
     selector: selectors.BaseSelector
     reset: Callable[[], None]
     read: Callable[[], tuple[float, float]]
     away_since: Callable[[], float | None]
+    rest: Callable[[bool], None]
 
 
 Overdue = Callable[[float, float], None]
@@ -98,6 +100,7 @@ def _watch(
     # One comparison a turn serves the longest stretch and those that are too long.
     idle = longest = noted = 0.0
     began = left = _clock()
+    resting = False
 
     def timed(timeout: float | None = None) -> _Ready:
         nonlocal idle, began, left
@@ -113,24 +116,34 @@ def _watch(
         return wait(0)
 
     def note(stretch: float) -> None:
-        nonlocal longest, noted
+        nonlocal longest
         longest = max(longest, stretch)
-        noted = min(longest, overdue_s)
+        set_noted()
         if stretch > overdue_s:
             overdue(left, began)
+
+    def set_noted() -> None:
+        nonlocal noted
+        noted = math.inf if resting else min(longest, overdue_s)
+
+    def rest(rests: bool) -> None:
+        nonlocal resting
+        resting = rests
+        set_noted()
 
     def away_since() -> float | None:
         since, until = began, left
         return None if since > until else until
 
     def reset() -> None:
-        nonlocal idle, longest, noted, began, left
+        nonlocal idle, longest, began, left
         now = _clock()
         if began > left:  # in a wait: the rest of it counts
             began = now
         else:
             left = now
-        idle = longest = noted = 0.0
+        idle = longest = 0.0
+        set_noted()
 
     def read() -> tuple[float, float]:
         # First the counts, then the clock: the loop may turn between two steps of this thread.
@@ -138,7 +151,7 @@ def _watch(
         now = _clock()
         if since > until:
             return waited + now - since, away
-        return waited, max(away, now - until)
+        return waited, away if resting else max(away, now - until)
 
     selector.select = timed  # type: ignore[method-assign]
-    return SelectorWatch(selector, reset, read, away_since)
+    return SelectorWatch(selector, reset, read, away_since, rest)

@@ -51,6 +51,13 @@ class TaskWatch:
             loop.call_exception_handler = handle  # type: ignore[method-assign]
             self._loop = None
 
+    def skip(self) -> None:
+        """In the loop's thread: what was created since the last look counts for nothing."""
+        number = _next_number()
+        if self._first is None:
+            self._first = number
+        self._marks.append((number, _clock()))
+
     def look(self, alive: set[asyncio.Task[Any]]) -> None:
         """In the loop's thread, some ten times a second. alive: all its tasks."""
         assert self._loop is not None
@@ -68,7 +75,8 @@ class TaskWatch:
         self._oldest_ns = None if self._oldest is None else now - self._oldest[1]
 
     def figures(self) -> dict[str, int | None]:
-        """Since the first look after the reset, as of the last, by the names of LoopReading.
+        """Since the first look after the reset, as of the last, by the names of LoopReading; pauses
+        left out.
 
         tasks_created: None where no look was made. Tasks that were given a name are not among
         them. task_oldest_ns: age of the oldest that was created since and is alive, to a tenth of

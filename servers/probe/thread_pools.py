@@ -2,7 +2,7 @@
 
 Pools are found by what their threads run, so that nobody has to hand them over: executors of the
 standard library (asyncio's, asgiref's, a2wsgi's, gunicorn's), waitress's and anyio's. They are
-looked at twice a second by the loop, and whenever the harness asks.
+looked at some thirty times a second by the loop, and whenever the harness asks.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ import asyncio
 import os
 import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import thread as executor_threads
 from dataclasses import dataclass
 from typing import Any
 
 _MOST_LOOKS = 6_000
 """Of ten minutes."""
-
-SELDOM = 5
-"""Every so many beats the loop looks, which takes some 20 us."""
 
 UNREADABLE = "the queue of these threads cannot be read"
 
@@ -64,33 +60,29 @@ class ThreadPoolsWatch:
 
     def __init__(self) -> None:
         self.failure: str | None = None
-        self._beats = 0
         self.reset()
 
     def reset(self) -> None:
         """Begin counting anew."""
-        self._reset_at = time.perf_counter_ns()
         self._seen: dict[str, deque[PoolLook]] = {}
 
-    def beat(self) -> None:
-        """Look now and then; called ten times a second."""
-        self._beats += 1
-        if self._beats % SELDOM == 0:
-            self.look()
-
-    def look(self) -> None:
-        """Note every pool as it is now. In the loop's thread anyio's queue can be read, too."""
+    def look(self, *, at: Callable[[str], bool] = lambda name: True) -> None:
+        """Note every pool as it is now, or those whose name is to be looked at. In the loop's
+        thread anyio's queue can be read, too."""
         try:
             for one in pools():
-                self._seen.setdefault(one.name, deque(maxlen=_MOST_LOOKS)).append(one)
+                if at(one.name):
+                    self._seen.setdefault(one.name, deque(maxlen=_MOST_LOOKS)).append(one)
         except Exception as error:  # the server goes on; the Run gets its Warning
             self.failure = self.failure or f"{type(error).__name__}: {error}"
 
-    def read(self, requests: Mapping[threading.Thread, int]) -> tuple[ThreadPoolReading, ...]:
+    def read(
+        self, requests: Mapping[threading.Thread, int], since_ns: int
+    ) -> tuple[ThreadPoolReading, ...]:
         """A reading a pool. requests: of the suite's routes, by the thread that handled them; the
-        loop's own thread not among them."""
-        self.look()
-        since_ns = time.perf_counter_ns() - self._reset_at
+        loop's own thread not among them. since_ns: how long these were counted."""
+        # The load may be gone: a pool that was seen under it has no queue because of that.
+        self.look(at=lambda name: name not in self._seen)
         readings = [
             _reading(name, list(looks), requests, since_ns)
             for name, looks in self._seen.copy().items()

@@ -75,18 +75,21 @@ def _kill_before_slices(kills: dict[str, str]) -> None:
     """Have this bench kill what it is told to, before the counted Slices of these numbers."""
     from loopbench.loadtests.distributed.generator_process import Generator
     from loopbench.loadtests.messages.reports import SliceResult
+    from loopbench.loadtests.messages.specs import Phase
 
     visit, visits = Generator.slice, 0
 
-    def meddle(generator: Generator, target: str, seconds: float, **more: Any) -> SliceResult:
+    def meddle(
+        generator: Generator, target: str, seconds: float, phase: Phase, **more: Any
+    ) -> SliceResult:
         nonlocal visits
-        visits += more["counted"]
+        visits += phase is Phase.MEASURED
         victim = kills.pop(str(visits), None)
         if victim is not None:
             pid = VICTIMS[victim]()
             (Path(os.environ[_NOTES]) / KILLED).write_text(str(pid))
             os.kill(pid, signal.SIGKILL)
-        return visit(generator, target, seconds, **more)
+        return visit(generator, target, seconds, phase, **more)
 
     Generator.slice = meddle  # type: ignore[method-assign, assignment]
 

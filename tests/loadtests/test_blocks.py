@@ -14,7 +14,7 @@ from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_sli
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.reports import SliceResult
-from loopbench.loadtests.messages.specs import BlockSpec
+from loopbench.loadtests.messages.specs import BlockSpec, Phase
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult
 from loopbench.loadtests.rows.run_rows import rows_of
@@ -26,7 +26,7 @@ from loopbench.servers.settings import Settings
 from tests.servers.probes import known
 from tests.servers.processes import needs_proc
 
-USERS, TURNS, SLICE_S = 4, 3, 0.1
+USERS, TURNS, SLICE_S, WATCHED_S = 4, 3, 0.1, 0.2
 SCENARIO = Scenario(
     "made-up",
     "",
@@ -34,7 +34,7 @@ SCENARIO = Scenario(
     settings=Settings(probe=True),
     slice_s=SLICE_S,
 )
-PLAN = BlockPlan(SLICE_S, 0.1, TURNS, 1, CpuPlan(None, None, ()))
+PLAN = BlockPlan(SLICE_S, 0.1, TURNS, 1, CpuPlan(None, None, ()), WATCHED_S)
 
 
 @pytest.fixture
@@ -55,15 +55,16 @@ def codes(result: RunResult) -> set[Code]:
 
 @needs_proc
 def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
-    """Its Slices add up to its row; what is counted is what the server's probe has counted, but
-    for the lead-ins; CPU time is read of each, and of a parked one hardly any is seen."""
+    """Its Slices add up to its row, but for the last, in which the probe watches; the probe has
+    counted the requests of that one, and no other. CPU time is read of each."""
     contenders = [contender("one"), contender("two", "aiohttp")]
     results = measure_in_slices(contenders, generator, PLAN)
     assert [result.planned.stack for result in results] == ["one", "two"]
     for result in results:
-        slices = result.slices
-        assert [one.turn for one in slices] == [1, 2, 3]
-        assert {one.position for one in slices} <= {1, 2}
+        *slices, watched = result.slices
+        assert [one.turn for one in result.slices] == [1, 2, 3, 4]
+        assert [one.watched for one in result.slices] == [False, False, False, True]
+        assert {one.position for one in result.slices} <= {1, 2}
         row = rows_of(result).runs[0]
         completed = sum(one.result.requests for one in slices)
         seconds = sum(one.result.seconds for one in slices)
@@ -77,27 +78,30 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
             assert one.cpu_us_per_request is not None
             assert 0 < one.cpu_us_per_request < 1e6 * one.result.seconds
         assert float(str(row["cpu_us_per_request"])) > 0
-        routes = result.observed.probe.routes if result.observed.probe else {}
-        if result.planned.stack == "two":
-            handled = sum(tally.requests for tally in routes["async"])
-            assert handled >= completed
-
-
-def test_the_probe_rests_while_others_are_loaded(generator: Generator) -> None:
-    """The loop's time is that of the server's own Slices and lead-ins, not that of the Block."""
-    results = measure_in_slices(
-        [contender("one", "aiohttp"), contender("two", "aiohttp")], generator, PLAN
-    )
-    block_s = max(
-        one.result.started_s + one.result.seconds for run in results for one in run.slices
-    )
-    for result in results:
-        probe = result.observed.probe
+        assert watched.result.seconds > SLICE_S
+        probe, report = result.observed.probe, result.report
         assert probe is not None
-        watched_s = probe.loop.wall_ns / 1e9
-        own_s = sum(one.result.seconds + one.result.lead_in_s for one in result.slices)
-        assert own_s <= watched_s < block_s
-        assert known(probe.loop.idle_ns) <= probe.loop.wall_ns
+        assert report is not None
+        told = report.loads["main"].watched
+        assert told is not None
+        assert sum(tally.requests for tally in probe.routes["async"]) == told.begun
+        assert told.begun >= watched.result.requests
+        assert float(str(row["in_handler_mean_ms"])) > 0
+        assert row["watched_s"] == pytest.approx(watched.result.lead_in_s + watched.result.seconds)
+
+
+@pytest.mark.parametrize("stack", ["aiohttp", "aiohttp-uvloop"])
+def test_the_probe_watches_one_slice(generator: Generator, stack: str) -> None:
+    """The loop's time is that of the watched Slice with its lead-in, not that of the others."""
+    results = measure_in_slices([contender("one", stack), contender("two", stack)], generator, PLAN)
+    for result in results:
+        probe, watched = result.observed.probe, result.slices[-1].result
+        assert probe is not None
+        seen_s = probe.loop.wall_ns / 1e9
+        assert watched.seconds + watched.lead_in_s <= seen_s
+        assert seen_s < sum(one.result.seconds + one.result.lead_in_s for one in result.slices)
+        assert 0 <= known(probe.loop.idle_ns) <= probe.loop.wall_ns
+        assert sum(count for _, count in probe.loop.delay_us) * 10 <= seen_s * 1000 + 10
 
 
 def test_a_server_that_does_not_start_costs_only_itself(generator: Generator) -> None:
@@ -106,7 +110,7 @@ def test_a_server_that_does_not_start_costs_only_itself(generator: Generator) ->
         [contender("good"), contender("bad", ready_timeout_s=0.001)], generator, PLAN
     )
     good, bad = results
-    assert len(good.slices) == TURNS
+    assert len(good.slices) == TURNS + 1
     assert rows_of(good).runs[0]["throughput_rps"]
     assert Code.SERVER_NOT_READY in codes(bad)
     assert rows_of(bad).runs[0].get("requests") is None
@@ -117,12 +121,12 @@ def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Genera
     """It is visited no more, and its row says so without figures; the other goes on to the end."""
     visit, visits = generator.slice, 0
 
-    def kill_on_the_way(target: str, seconds: float, **more: Any) -> SliceResult:
+    def kill_on_the_way(target: str, seconds: float, phase: Phase, **more: Any) -> SliceResult:
         nonlocal visits
         visits += 1
         if visits == 5:  # two lead-ins, the first Turn, and now
             os.kill(pids["weak"], signal.SIGKILL)
-        return visit(target, seconds, **more)
+        return visit(target, seconds, phase, **more)
 
     pids: dict[str, int] = {}
     contenders = [contender("strong"), contender("weak")]
@@ -134,7 +138,7 @@ def test_a_server_that_dies_in_the_middle_costs_its_own_slices(generator: Genera
 
     generator.slice, generator.open_block = kill_on_the_way, remember  # type: ignore[method-assign]
     strong, weak = measure_in_slices(contenders, generator, PLAN)
-    assert len(strong.slices) == TURNS
+    assert len(strong.slices) == TURNS + 1
     row = rows_of(strong).runs[0]
     assert row["failures"] == 0
     assert float(str(row["throughput_rps"])) > 0
@@ -150,10 +154,10 @@ def test_a_generator_that_dies_leaves_rows_that_say_so(generator: Generator) -> 
     """Of a Block that lost its generator nothing is kept but that."""
     visit = generator.slice
 
-    def die(target: str, seconds: float, **more: Any) -> SliceResult:
-        if more["counted"]:
+    def die(target: str, seconds: float, phase: Phase, **more: Any) -> SliceResult:
+        if phase is Phase.MEASURED:
             os.kill(generator.pid, signal.SIGKILL)
-        return visit(target, seconds, **more)
+        return visit(target, seconds, phase, **more)
 
     generator.slice = die  # type: ignore[method-assign]
     for result in measure_in_slices([contender("one"), contender("two")], generator, PLAN):

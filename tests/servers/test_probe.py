@@ -26,7 +26,7 @@ from loopbench.servers.contract.routes import Route, route_of
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.durations import rounded_us
 from loopbench.servers.probe.event_loop import LoopReading
-from loopbench.servers.probe.readings import Glance, Instants, Observe, Reset
+from loopbench.servers.probe.readings import Glance, Instants, Observe, Pause, Reset, Resume
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import DEFAULT, Stack
 from loopbench.servers.supervision.control_pipe import ControlError
@@ -376,6 +376,32 @@ def test_a_blocked_loop_can_be_read(server: ServerProcess) -> None:
     loop = server.ask(Observe()).loop
     assert 200_000_000 <= known(loop.longest_stretch_ns) < 950_000_000
     assert 190_000 <= expanded(loop.delay_us)[-1] <= since_ns / 1000
+
+
+def test_at_rest_nothing_is_counted(server: ServerProcess) -> None:
+    """Requests, calls of threads, a loop that was held and the time itself count from the resume
+    on, and no further than to the next pause."""
+    targets = ("/async", "/sync", "/sleep/blocking?ms=200")
+    with connected(server) as connection:
+        server.ask(Pause())
+        reset(server)
+        for target in targets:
+            get(connection, target)
+        begun = time.perf_counter()
+        server.ask(Resume())
+        for target in targets[:2]:
+            get(connection, target)
+        server.ask(Pause())
+        took_ns = (time.perf_counter() - begun) * 1e9
+        for target in targets:
+            get(connection, target)
+        seen = server.ask(Observe())
+        server.ask(Resume())
+    counted = {name: sum(one.requests for one in seen.routes[name]) for name in seen.routes}
+    assert counted == {"async": 1, "sync": 1}
+    assert len(expanded(seen.executor.run_us)) == 1
+    assert 0 <= known(seen.loop.idle_ns) <= seen.loop.wall_ns <= took_ns
+    assert (seen.loop.longest_stretch_ns or 0) < max(took_ns, 200_000_000)
 
 
 def test_a_glance_tells_of_the_process(server: ServerProcess) -> None:

@@ -30,6 +30,7 @@ class LoadRun:
         self.book = AnswerBook(load.case)
         self.warmup = Series()
         self.measured = Series()
+        self.watched = Series()
         self.series = self.warmup
         self.running = True
         self.over = Event()
@@ -48,8 +49,17 @@ class LoadRun:
 
     @property
     def answered(self) -> int:
-        """Right answers so far, in both phases."""
-        return self.warmup.answered + self.measured.answered
+        """Right answers so far, in all phases."""
+        return sum(series.answered for series in self._phases)
+
+    @property
+    def failed(self) -> int:
+        """Failed requests so far, in all phases."""
+        return sum(series.failures.total for series in self._phases)
+
+    @property
+    def _phases(self) -> tuple[Series, Series, Series]:
+        return self.warmup, self.measured, self.watched
 
     def series_at(self, due_ns: int) -> Series:
         """The phase that an arrival belongs to."""

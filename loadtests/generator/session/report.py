@@ -84,6 +84,7 @@ def load_report(run: LoadRun, completed: int) -> LoadReport[Buckets]:
         warmup=run.warmup.report(),
         measured=run.measured.report(),
         counted=run.counted,
+        watched=run.watched.report() if run.watched.begun else None,
     )
 
 
