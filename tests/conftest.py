@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.order import longest_first
 from tests.quick import is_quick
 from tests.servers.processes import descendants
 from tests.skips import (  # noqa: F401  (hooks)
@@ -49,7 +50,9 @@ def pytest_configure() -> None:
         os.environ.pop(inherited, None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one process among several
+        items[:] = longest_first(items, ROOT)
     for item in items:
         if "generated" in getattr(item, "fixturenames", ()):
             item.add_marker("generated")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.order import LONGEST, longest_first
 from tests.skips import ALLOWED, forbidden
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +101,7 @@ def test_both_runs_count(tmp_path: Path, side_by_side: int, alone: int, status: 
     done, asked = run(tmp_path, side_by_side, alone)
     assert done == status
     assert asked == [
-        "-m pytest --numprocesses 3 --dist worksteal -m not alone one two",
+        "-m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m not alone one two",
         "-m pytest -m alone one two",
     ]
 
@@ -117,9 +119,27 @@ def test_the_second_run_reads_only_the_files_that_have_something_for_it(tmp_path
         (tmp_path / "tests" / name / "test_it.py").write_text(text)
     _, asked = run(tmp_path, 0, 0, words=())
     assert asked == [
-        "-m pytest --numprocesses 3 --dist worksteal -m not alone",
+        "-m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m not alone",
         "-m pytest -m alone tests/one/test_it.py",
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class OneTest:
+    """What the order of the tests asks of one."""
+
+    path: Path
+    name: str
+
+
+def test_the_longest_files_come_first() -> None:
+    """Each whole, in the order in which they are named; the others stay as they were."""
+    assert [name for name in LONGEST if not (ROOT / name).is_file()] == []
+    assert len(set(LONGEST)) == len(LONGEST)
+    first, second = LONGEST[:2]
+    found = ("tests/test_b.py", second, "tests/test_a.py", first, second)
+    tests = [OneTest(ROOT / file, str(number)) for number, file in enumerate(found)]
+    assert [test.name for test in longest_first(tests, ROOT)] == ["3", "1", "4", "0", "2"]
 
 
 def run(

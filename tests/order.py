@@ -1,0 +1,85 @@
+"""The order in which the workers of `make test` are handed files: those that take longest first.
+
+A worker takes a file at a time (`--dist loadfile`), so that the servers which its tests share are
+started once, and the next one as soon as it is done. What begins late must be short: a long file
+that comes last leaves the other workers without work for as long as it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+LONGEST = (
+    "tests/loadtests/regression/test_seeded.py",
+    "tests/loadtests/why/test_measure.py",
+    "tests/loadtests/behaviour/test_published.py",
+    "tests/loadtests/test_own.py",
+    "tests/loadtests/test_own_shapes.py",
+    "tests/servers/test_process_end.py",
+    "tests/loadtests/regression/test_counts.py",
+    "tests/servers/test_managed.py",
+    "tests/loadtests/test_own_examples.py",
+    "tests/loadtests/test_edited_folders.py",
+    "tests/loadtests/regression/test_facts.py",
+    "tests/servers/test_start_failures.py",
+    "tests/servers/test_sockets.py",
+    "tests/servers/test_parity.py",
+    "tests/loadtests/test_own_answers.py",
+    "tests/loadtests/test_secrets.py",
+    "tests/results/test_report_browser.py",
+    "tests/servers/test_lifecycle.py",
+    "tests/servers/test_process.py",
+    "tests/loadtests/regression/test_command.py",
+    "tests/loadtests/regression/test_equal_paths.py",
+    "tests/loadtests/test_own_locustfile.py",
+    "tests/loadtests/regression/test_packages.py",
+    "tests/servers/test_uploads.py",
+    "tests/loadtests/distributed/test_joining.py",
+    "tests/servers/test_probe.py",
+    "tests/loadtests/distributed/test_strangers.py",
+    "tests/loadtests/regression/test_check.py",
+    "tests/results/test_report_hostile.py",
+    "tests/results/test_slices.py",
+    "tests/test_house.py",
+    "tests/loadtests/regression/test_slots.py",
+    "tests/servers/test_contract.py",
+    "tests/loadtests/regression/test_sides.py",
+    "tests/servers/test_framing.py",
+    "tests/servers/test_cli.py",
+    "tests/loadtests/distributed/test_fleet.py",
+    "tests/loadtests/test_services.py",
+    "tests/servers/test_thread_pools.py",
+    "tests/loadtests/distributed/test_merge.py",
+    "tests/servers/test_group.py",
+    "tests/loadtests/regression/test_started.py",
+    "tests/loadtests/test_stalls.py",
+    "tests/loadtests/distributed/test_place.py",
+    "tests/loadtests/behaviour/test_asking.py",
+    "tests/results/test_report_scale.py",
+    "tests/loadtests/test_websocket_users.py",
+    "tests/walks/test_new_load_model.py",
+)
+"""By path from the root of the project, longest first; the others follow as they are collected.
+Under `--durations=0` pytest prints what each test takes."""
+
+
+class InFile(Protocol):
+    """Something of a file, such as a test."""
+
+    @property
+    def path(self) -> Path: ...
+
+
+T = TypeVar("T", bound=InFile)
+
+
+def longest_first(tests: Iterable[T], root: Path) -> list[T]:
+    """The tests of each file in LONGEST, in that order, and then all others as they were."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+
+    def key(test: T) -> int:
+        return place.get(test.path.relative_to(root).as_posix(), len(place))
+
+    return sorted(tests, key=key)
