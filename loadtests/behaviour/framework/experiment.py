@@ -34,20 +34,21 @@ def experiment(
     bound_s: float = BOUND_S,
     alone: bool = False,
     sensitive: bool = False,
+    waits: bool = False,
     **named: Any,
 ) -> Callable[[Ask], Ask]:
     """One row, answered by the function with these arguments.
 
     question: its name within the topic, which is the folder of the function.
-    bound_s, alone, sensitive: as an Experiment has them. Rows stand in the order in which they are
-    written, also where one function has several of these above it.
+    bound_s, alone, sensitive, waits: as an Experiment has them. Rows stand in the order in which
+    they are written, also where one function has several of these above it.
     """
     place = next(_PLACES)
 
     def register(ask: Ask) -> Ask:
         name = f"{ask.__module__.split('.')[-2]}.{question}"
         run = partial(ask, *arguments, **named)
-        row = Experiment(stack, setting, run, bound_s, alone, alone or sensitive)
+        row = Experiment(stack, setting, run, bound_s, alone, alone or sensitive, waits)
         _REGISTERED.setdefault(name, []).append((place, row))
         return ask
 

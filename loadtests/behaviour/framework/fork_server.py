@@ -12,9 +12,8 @@ that is under way.
 from __future__ import annotations
 
 import importlib
-import json
+import multiprocessing
 import os
-import select
 import signal
 import sys
 import tempfile
@@ -23,6 +22,8 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
 from typing import IO
 
 from loopbench.loadtests.behaviour.framework import messages
@@ -30,11 +31,12 @@ from loopbench.loadtests.behaviour.framework.catalogue import experiments
 from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.servers.supervision.control_pipe import STOP, Station
-from loopbench.servers.supervision.messages import Json, from_json, to_json
 from loopbench.servers.supervision.os_stats import die_with_parent, read_threads
 
 _OUTPUT_LIMIT = 20_000
 """Bytes of what an experiment printed that are handed on: the last of them."""
+
+_FORK = multiprocessing.get_context("fork")
 
 
 def run(key: Key) -> Answer:
@@ -44,15 +46,17 @@ def run(key: Key) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
-    """A forked experiment. began, until: by time.monotonic."""
+    """A forked experiment. began: by time.monotonic."""
 
-    number: int
-    pid: int
-    result: int
+    asked: messages.Ask
+    process: ForkProcess
     output: IO[bytes]
     began: float
-    until: float
-    bound_s: float
+
+    @property
+    def left_s(self) -> float:
+        """How long it may still take."""
+        return self.began + self.asked.bound_s - time.monotonic()
 
 
 class Nursery:
@@ -61,7 +65,7 @@ class Nursery:
     def __init__(self, station: Station, ask: Callable[[Key], Answer]) -> None:
         self._station = station
         self._ask = ask
-        self._under_way: dict[int, _UnderWay] = {}
+        self._under_way: dict[Connection, _UnderWay] = {}
 
     def obey(self) -> None:
         """Carry out commands until one of them is `stop`, or end of file; then end everything."""
@@ -69,80 +73,64 @@ class Nursery:
             while self._turn():
                 pass
         finally:
-            for one in list(self._under_way.values()):
-                self._reap(one)
+            for result in list(self._under_way):
+                self._reap(result)
 
     def _turn(self) -> bool:
-        now = time.monotonic()
-        untils = [one.until for one in self._under_way.values()]
-        timeout = max(0.0, min(untils) - now) if untils else None
-        ready, _, _ = select.select([self._station.fileno, *self._under_way], [], [], timeout)
-        for descriptor in ready:
-            if descriptor != self._station.fileno:
-                self._tell(self._under_way[descriptor], cut=False)
-        now = time.monotonic()
-        for one in [one for one in self._under_way.values() if one.until <= now]:
-            self._tell(one, cut=True)
+        left = [one.left_s for one in self._under_way.values()]
+        timeout = max(0.0, min(left)) if left else None
+        ready = wait([self._station.fileno, *self._under_way], timeout)
+        for result, one in list(self._under_way.items()):
+            if result in ready or one.left_s <= 0:
+                self._tell(result, cut=result not in ready)
         if self._station.fileno in ready:
             told = self._station.read()
             if told is None or any(message["do"] == STOP for message in told):
                 return False
             for message in told:
-                self._fork(message)
+                self._fork(messages.COMMANDS.from_json(message))
         return True
 
-    def _fork(self, message: Json) -> None:
-        asked = messages.COMMANDS.from_json(message)
+    def _fork(self, asked: messages.Ask) -> None:
         output = tempfile.TemporaryFile()  # noqa: SIM115  closed when the experiment is reaped
-        result, write = os.pipe()
-        began = time.monotonic()
-        nursery = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            os.close(result)
-            _live(self._ask, asked.key, write, output, nursery)
-        os.close(write)
-        until = began + asked.bound_s
-        one = _UnderWay(asked.number, pid, result, output, began, until, asked.bound_s)
-        self._under_way[result] = one
+        result, its = _FORK.Pipe(duplex=False)
+        life = (self._ask, asked.key, its, output, os.getpid())
+        process = _FORK.Process(target=_live, args=life)
+        self._under_way[result] = _UnderWay(asked, process, output, time.monotonic())
+        process.start()
+        its.close()
 
-    def _tell(self, one: _UnderWay, *, cut: bool) -> None:
+    def _tell(self, result: Connection, *, cut: bool) -> None:
         """The result is there, its pipe has closed without one, or the bound has passed."""
-        text = b"" if cut else _all_of(one.result)
-        took_s = time.monotonic() - one.began
-        self._reap(one)
         told = Outcome(None, "its process ended without an answer")
+        one = self._under_way[result]
         if cut:
-            told = Outcome(None, f"cut after {one.bound_s:g} s: it had not come to an end")
-        elif text:
-            told = from_json(Outcome, json.loads(text))
+            told = Outcome(None, f"cut after {one.asked.bound_s:g} s: it had not come to an end")
+        else:
+            with suppress(EOFError):
+                told = result.recv()
+        took_s = time.monotonic() - one.began
+        self._reap(result)
         with one.output as output:
             size = output.seek(0, os.SEEK_END)
             output.seek(max(0, size - _OUTPUT_LIMIT))
             printed = output.read().decode(errors="replace")
         told = replace(told, took_s=took_s, output=printed, cut=cut)
-        self._station.send(messages.EVENTS.to_json(messages.Asked(one.number, told)))
+        self._station.send(messages.EVENTS.to_json(messages.Asked(one.asked.key, told)))
 
-    def _reap(self, one: _UnderWay) -> None:
+    def _reap(self, result: Connection) -> None:
         """End the process, and its group, which an experiment may have put more into."""
-        del self._under_way[one.result]
-        os.close(one.result)
-        for kill in (os.killpg, os.kill):  # the group may not be there yet
-            with suppress(ProcessLookupError):
-                kill(one.pid, signal.SIGKILL)
-        os.waitpid(one.pid, 0)
-
-
-def _all_of(descriptor: int) -> bytes:
-    """What is written there until its end. A process writes its result whole, then goes."""
-    parts = []
-    while part := os.read(descriptor, 65536):
-        parts.append(part)
-    return b"".join(parts)
+        process = self._under_way.pop(result).process
+        result.close()
+        assert process.pid is not None
+        with suppress(ProcessLookupError):  # the group may not be there yet
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join()
 
 
 def _live(
-    ask: Callable[[Key], Answer], key: Key, result: int, output: IO[bytes], nursery: int
+    ask: Callable[[Key], Answer], key: Key, result: Connection, output: IO[bytes], nursery: int
 ) -> None:
     """The life of an experiment's process."""
     told = Outcome(None, "it ended without an answer")
@@ -163,8 +151,7 @@ def _live(
         told = replace(told, problem=f"{type(error).__name__}: {line}")
     finally:
         sys.stdout.flush()
-        os.set_inheritable(result, False)
-        os.write(result, json.dumps(to_json(told)).encode())
+        result.send(told)
         # Threads and tasks that never end are what some experiments are about.
         os._exit(0)
 

@@ -1,5 +1,4 @@
-"""What the harness, the process that experiments are forked from, and an experiment's own process
-say to each other."""
+"""What the harness and the process that experiments are forked from say to each other."""
 
 from __future__ import annotations
 
@@ -10,15 +9,6 @@ from loopbench.servers.supervision.messages import Vocabulary
 
 Key = tuple[str, str, str]
 """Question, stack and setting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Of the harness: run an Experiment. number: tells it from the others under way."""
-
-    number: int
-    key: Key
-    bound_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +30,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Of the harness: run an Experiment. No two of one key are under way at once."""
+
+    key: Key
+    bound_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """Experiments can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An Experiment has ended, whose number the harness has given."""
+    """An Experiment has ended."""
 
-    number: int
+    key: Key
     outcome: Outcome
 
 

@@ -19,7 +19,6 @@ from loopbench.servers.supervision.child_process import Child, interrupts_deferr
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_FORK_SERVER = "loopbench.loadtests.behaviour.framework.fork_server"
 _READY_BOUND_S = 60.0
 _STOP_BOUND_S = 10.0
 _BEYOND_S = 30.0
@@ -32,34 +31,34 @@ class Nursery:
     def __init__(self, child: Child) -> None:
         self._child = child
 
-    def begin(self, number: int, key: Key, bound_s: float) -> None:
-        """Begin an Experiment; its Outcome comes with this number. Raises HarnessError."""
-        try:
-            self._child.send(messages.COMMANDS.to_json(messages.Ask(number, key, bound_s)))
-        except ControlClosed:
-            raise self._gone() from None
+    def begin(self, key: Key, bound_s: float) -> None:
+        """Begin an Experiment. Raises HarnessError."""
+        with self._living():
+            self._child.send(messages.COMMANDS.to_json(messages.Ask(key, bound_s)))
 
-    def next(self, bound_s: float) -> tuple[int, Outcome]:
-        """Number and Outcome of the next Experiment that ends. Raises HarnessError."""
-        try:
+    def next(self, bound_s: float) -> tuple[Key, Outcome]:
+        """The next Experiment that ends. Raises HarnessError."""
+        with self._living():
             asked = messages.EVENTS.from_json(self._child.event(bound_s + _BEYOND_S))
-        except ControlTimeout:
-            raise HarnessError("the process that asks the questions fell silent") from None
-        except ControlClosed:
-            raise self._gone() from None
         if not isinstance(asked, messages.Asked):
             raise HarnessError(f"the process that asks the questions said {asked}")
-        return asked.number, asked.outcome
+        return asked.key, asked.outcome
 
     def ask(self, key: Key, bound_s: float) -> Outcome:
         """Ask one Experiment, and wait for its Outcome."""
-        self.begin(0, key, bound_s)
+        self.begin(key, bound_s)
         return self.next(bound_s)[1]
 
-    def _gone(self) -> HarnessError:
-        self._child.stop(_STOP_BOUND_S)
-        words = self._child.last_words()
-        return HarnessError(f"the process that asks the questions ended: {words}")
+    @contextmanager
+    def _living(self) -> Iterator[None]:
+        try:
+            yield
+        except ControlTimeout:
+            raise HarnessError("the process that asks the questions fell silent") from None
+        except ControlClosed:
+            self._child.stop(_STOP_BOUND_S)
+            words = self._child.last_words()
+            raise HarnessError(f"the process that asks the questions ended: {words}") from None
 
 
 @contextmanager
@@ -69,18 +68,16 @@ def nursery(ask: Callable[[Key], Answer] = run) -> Iterator[Nursery]:
     ask: what to do in the process of an experiment; a function at the top of a module.
     Raises HarnessError when it does not come up, such as for a Question that cannot be imported.
     """
-    where = f"{ask.__module__}:{ask.__qualname__}"
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    parent = [str(os.getpid())] if in_main_thread else []
+    command = [sys.executable, "-m", run.__module__, f"{ask.__module__}:{ask.__qualname__}"]
+    if threading.current_thread() is threading.main_thread():
+        command.append(str(os.getpid()))  # with whose thread it dies
     with tempfile.TemporaryFile() as errors:
         with interrupts_deferred():
-            child = Child((sys.executable, "-m", _FORK_SERVER, where, *parent), _ROOT, errors)
+            child = Child(command, _ROOT, errors)
         try:
             asker = Nursery(child)
-            try:
+            with asker._living():
                 child.event(_READY_BOUND_S)
-            except ControlClosed:
-                raise asker._gone() from None
             yield asker
         finally:
             child.stop(_STOP_BOUND_S)

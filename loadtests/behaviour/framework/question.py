@@ -64,6 +64,8 @@ class Experiment:
     alone: nothing else may run beside it, because it compares times.
     sensitive: other load on the machine may change its answer, which is therefore asked
         again where its process had to wait for a CPU. What is asked alone is sensitive.
+    waits: it waits for a default of a minute or so and computes nothing meanwhile, so that
+        what is asked alone may be asked beside it.
     """
 
     stack: str
@@ -72,6 +74,7 @@ class Experiment:
     bound_s: float = BOUND_S
     alone: bool = False
     sensitive: bool = False
+    waits: bool = False
 
 
 def _fitting(patterns: Mapping[str, T], answer: str) -> T | None:

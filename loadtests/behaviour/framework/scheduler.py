@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from loopbench.loadtests.behaviour.framework.catalogue import Asked
-from loopbench.loadtests.behaviour.framework.messages import Outcome
-from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
+from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
+from loopbench.loadtests.behaviour.framework.process import nursery
 from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Answer
 
 TOGETHER = 32
@@ -22,24 +23,38 @@ MOST = 5
 
 
 def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:
-    """Ask each, and yield it as it is answered; the longest are begun first.
+    """Ask each, and yield it as it is answered.
 
+    The longest are begun first. What is to be alone, or is asked again, comes one after another
+    when nothing else is under way but what waits for minutes and computes nothing.
     Whatever ends the iteration early ends the experiments that are under way.
     """
     wanted = sorted(asked, key=lambda one: -one.experiment.bound_s)
-    doubtful: list[tuple[Asked, Outcome]] = []
+    together = deque(one for one in wanted if not one.experiment.alone)
+    apart = deque(one for one in wanted if one.experiment.alone)
+    under_way: dict[Key, Asked] = {}
+    given: dict[Key, list[Outcome]] = {}
     with nursery() as asker:
-        for one, outcome in _ask(
-            asker, [one for one in wanted if not one.experiment.alone], TOGETHER
-        ):
-            if one.experiment.sensitive and _disturbed(outcome):
-                doubtful.append((one, outcome))
+        while together or apart or under_way:
+            ready = []
+            if together:
+                ready = [
+                    together.popleft() for _ in range(min(TOGETHER - len(under_way), len(together)))
+                ]
+            elif apart and all(one.experiment.waits for one in under_way.values()):
+                ready = [apart.popleft()]
+            for one in ready:
+                under_way[one.key] = one
+                asker.begin(one.key, one.experiment.bound_s)
+            key, outcome = asker.next(max(one.experiment.bound_s for one in under_way.values()))
+            one = under_way.pop(key)
+            outcomes = given.setdefault(key, [])
+            outcomes.append(outcome)
+            answered = settled(outcomes) if one.experiment.sensitive else outcome
+            if answered is None:
+                apart.append(one)
             else:
-                yield one, outcome
-        for one, outcome in doubtful:
-            yield one, settled(asker, one, outcome)
-        for one, outcome in _ask(asker, [one for one in wanted if one.experiment.alone], 1):
-            yield one, settled(asker, one, outcome) if _disturbed(outcome) else outcome
+                yield one, answered
 
 
 def _disturbed(outcome: Outcome) -> bool:
@@ -52,36 +67,21 @@ def _disturbed(outcome: Outcome) -> bool:
     return outcome.waited_s is None or outcome.waited_s > WAITED_S
 
 
-def settled(asker: Nursery, one: Asked, first: Outcome) -> Outcome:
-    """Ask again, alone, until an answer was given twice in a row, or say that it was not.
+def settled(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """What stands when an Experiment has been asked with these Outcomes; None: ask it again.
 
-    The answer is then a range: all that were given, in their order. One that is cut or fails
-    ends the asking as it is.
+    What was disturbed is asked until an answer was given twice in a row. Where none was, the
+    answer is a range: all that were given, in their order. One that is cut or fails ends the
+    asking as it is.
     """
-    outcomes = [first]
-    while len(outcomes) < MOST:
-        outcomes.append(asker.ask(one.key, one.experiment.bound_s))
-        said = [outcome.answer for outcome in outcomes]
-        if said[-1] is None or (said[-2] is not None and said[-1].answer == said[-2].answer):
-            return outcomes[-1]
-    answers = dict.fromkeys(outcome.answer.answer for outcome in outcomes if outcome.answer)
-    words = f"{CANNOT_TELL}: {' or '.join(answers)}"
-    evidence = f"asked {MOST} times on a busy machine; the last time: "
-    last = outcomes[-1].answer
-    return replace(
-        outcomes[-1], answer=Answer(words, evidence + (last.evidence if last else ""), varies=True)
-    )
-
-
-def _ask(asker: Nursery, wanted: Sequence[Asked], together: int) -> Iterator[tuple[Asked, Outcome]]:
-    waiting = iter(enumerate(wanted))
-    under_way: dict[int, Asked] = {}
-    while True:
-        while len(under_way) < together and (following := next(waiting, None)) is not None:
-            number, one = following
-            under_way[number] = one
-            asker.begin(number, one.key, one.experiment.bound_s)
-        if not under_way:
-            return
-        number, outcome = asker.next(max(one.experiment.bound_s for one in under_way.values()))
-        yield under_way.pop(number), outcome
+    last = outcomes[-1]
+    if len(outcomes) == 1:
+        return None if _disturbed(last) else last
+    said = [outcome.answer.answer for outcome in outcomes if outcome.answer]
+    if last.answer is None or said[-1] == said[-2]:
+        return last
+    if len(outcomes) < MOST:
+        return None
+    words = f"{CANNOT_TELL}: {' or '.join(dict.fromkeys(said))}"
+    evidence = f"asked {MOST} times on a busy machine; the last time: {last.answer.evidence}"
+    return replace(last, answer=Answer(words, evidence, varies=True))

@@ -275,8 +275,8 @@ BODY_TIMEOUT = partial(quart_patient, BODY_TIMEOUT=1)
 stalled = partial(experiment, "stalled-body")
 
 
-@stalled(AIOHTTP, DEFAULT, aiohttp_patient, LONG_S, bound_s=80)
-@stalled(QUART, DEFAULT, quart_patient, LONG_S, bound_s=80)
+@stalled(AIOHTTP, DEFAULT, aiohttp_patient, LONG_S, bound_s=80, waits=True)
+@stalled(QUART, DEFAULT, quart_patient, LONG_S, bound_s=80, waits=True)
 @stalled(AIOHTTP, "asyncio.timeout(1)", partial(aiohttp_patient, 1))
 @stalled(AIOHTTP, MADE_408, CAUGHT)
 @stalled(QUART, "BODY_TIMEOUT=1", BODY_TIMEOUT)

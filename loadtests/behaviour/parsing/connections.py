@@ -43,7 +43,7 @@ def _given_up(wire: Wire, began: float, patience_s: float) -> Answer:
 half_sent = partial(experiment, "half-sent-head")
 
 
-@half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, 30.0, bound_s=50)
+@half_sent(AIOHTTP, DEFAULT, ON_AIOHTTP, 30.0, bound_s=50, waits=True)
 @half_sent(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
 @half_sent(AIOHTTP, f"keepalive_timeout=1, {SECOND}", ON_AIOHTTP, again=True, keepalive_timeout=1)
 @half_sent(QUART, DEFAULT, ON_QUART)
@@ -96,7 +96,7 @@ SILENT = "nothing ever sent"
 idle = partial(experiment, "idle-connection")
 
 
-@idle(AIOHTTP, DEFAULT, ON_AIOHTTP, LONG_S, bound_s=100)
+@idle(AIOHTTP, DEFAULT, ON_AIOHTTP, LONG_S, bound_s=100, waits=True)
 @idle(AIOHTTP, "keepalive_timeout=1", ON_AIOHTTP, keepalive_timeout=1)
 @idle(AIOHTTP, f"keepalive_timeout=1, {SILENT}", ON_AIOHTTP, silent=True, keepalive_timeout=1)
 @idle(QUART, DEFAULT, ON_QUART)
@@ -109,7 +109,7 @@ def ask_idle(
         return _idle(server.port, patience_s, silent)
 
 
-@idle(AIOHTTP, "web.run_app", bound_s=100)
+@idle(AIOHTTP, "web.run_app", bound_s=100, waits=True)
 def ask_idle_of_run_app() -> Answer:
     """`web.run_app` takes the main thread, so that the client has another."""
     told: list[Answer] = []

@@ -144,12 +144,14 @@ ENDS = {"/": ("answered", "closes without an answer"), "/streamed": ("sent whole
 """What the client has of an answer that comes to its end, and of one that does not."""
 
 
-@experiments("slow-handler", ANSWERING, {DEFAULT: LONG_S}, bound_s=80)
+@experiments("slow-handler", ANSWERING, {DEFAULT: LONG_S}, bound_s=80, waits=True)
 @slow_handler(AIOHTTP, "asyncio.timeout(1)", ANSWERING[AIOHTTP], works=BOUNDED)
 @slow_handler(QUART, "RESPONSE_TIMEOUT=1", IN_RESPONSE)
 @slow_handler(QUART, "asyncio.timeout(1)", ANSWERING[QUART], works=BOUNDED)
 @slow_handler(QUART, "Hypercorn's read_timeout=1", ANSWERING[QUART], read_timeout=1)
-@experiments("slow-handler", ANSWERING, {"streamed": LONG_S}, target="/streamed", bound_s=80)
+@experiments(
+    "slow-handler", ANSWERING, {"streamed": LONG_S}, target="/streamed", bound_s=80, waits=True
+)
 @streaming(AIOHTTP, "asyncio.timeout(1), streamed", ANSWERING[AIOHTTP], works=BOUNDED)
 @streaming(QUART, "RESPONSE_TIMEOUT=1, streamed", IN_RESPONSE)
 @streaming(QUART, "RESPONSE_TIMEOUT=None, streamed", UNBOUNDED)

@@ -231,7 +231,7 @@ def judged(
     def register(judge: Judge) -> Judge:
         for stack, setting, *given, options in rows:
             ask = partial(experiment, question, stack, setting, judge, situation, wait_s, *given)
-            ask(bound_s=BOUND_S, **options)(ask_stop)
+            ask(bound_s=BOUND_S, waits=True, **options)(ask_stop)
         return judge
 
     return register

@@ -7,6 +7,8 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from loopbench.loadtests.behaviour.framework import scheduler
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments, questions
 from loopbench.loadtests.behaviour.framework.command import askable
-from loopbench.loadtests.behaviour.framework.messages import Outcome
+from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import (
     Agrees,
@@ -96,7 +98,7 @@ def test_what_is_under_way_ends_with_the_nursery(tmp_path: Path) -> None:
     """As when a person has interrupted it."""
     pids = tmp_path / "pids"
     with nursery(misbehave) as asker:
-        asker.begin(1, ("hang", str(pids), ""), 60.0)
+        asker.begin(("hang", str(pids), ""), 60.0)
         assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
     for pid in map(int, pids.read_text().split()):
         assert eventually(lambda pid=pid: not _alive(pid))  # type: ignore[misc]
@@ -106,7 +108,7 @@ def test_a_nursery_that_dies_is_one_line(tmp_path: Path) -> None:
     """And what was under way dies with it."""
     pids = tmp_path / "pids"
     with nursery(misbehave) as asker:
-        asker.begin(1, ("hang", str(pids), ""), 60.0)
+        asker.begin(("hang", str(pids), ""), 60.0)
         assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
         os.kill(asker._child.pid, signal.SIGKILL)
         with pytest.raises(HarnessError, match="the process that asks the questions ended"):
@@ -116,12 +118,13 @@ def test_a_nursery_that_dies_is_one_line(tmp_path: Path) -> None:
 
 
 def test_several_are_under_way_at_once(odd: Nursery, tmp_path: Path) -> None:
-    """Each comes back under its number; a short one does not wait for a long one."""
-    odd.begin(7, ("hang", str(tmp_path / "pids"), ""), 1.0)
-    odd.begin(8, ("answer", "", ""), 20.0)
-    assert [(number, outcome.cut) for number, outcome in (odd.next(20.0), odd.next(20.0))] == [
-        (8, False),
-        (7, True),
+    """Each comes back under its key; a short one does not wait for a long one."""
+    long, short = ("hang", str(tmp_path / "pids"), ""), ("answer", "", "")
+    odd.begin(long, 1.0)
+    odd.begin(short, 20.0)
+    assert [(key, outcome.cut) for key, outcome in (odd.next(20.0), odd.next(20.0))] == [
+        (short, False),
+        (long, True),
     ]
 
 
@@ -257,15 +260,21 @@ class Listening:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.most = 0
-        self._under_way: list[int] = []
+        self._under_way: list[Key] = []
 
-    def begin(self, number: int, key: tuple[str, str, str], bound_s: float) -> None:
+    def begin(self, key: Key, bound_s: float) -> None:
         self.begun.append(key[2])
-        self._under_way.append(number)
+        self._under_way.append(key)
         self.most = max(self.most, len(self._under_way))
 
-    def next(self, bound_s: float) -> tuple[int, Outcome]:
+    def next(self, bound_s: float) -> tuple[Key, Outcome]:
         return self._under_way.pop(), _outcome("yes")
+
+
+def _asked(setting: str, bound_s: float, alone: bool = False, waits: bool = False) -> Asked:
+    run = partial(Answer, "", "")
+    experiment = Experiment("aiohttp", setting, run, bound_s, alone, alone, waits)
+    return Asked("order", "order.so", QUESTION, experiment)
 
 
 def test_all_are_asked_the_long_ones_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,26 +282,35 @@ def test_all_are_asked_the_long_ones_first(monkeypatch: pytest.MonkeyPatch) -> N
     listening = Listening()
     monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(listening))
 
-    def asked(setting: str, bound_s: float, alone: bool) -> Asked:
-        experiment = Experiment("aiohttp", setting, lambda: Answer("", ""), bound_s, alone)
-        return Asked("order", "order.so", QUESTION, experiment)
-
-    wanted = [asked("alone 1", 99.0, True), asked("alone 2", 9.0, True), asked("short", 1.0, False)]
-    wanted.append(asked("long", 50.0, False))
+    wanted = [_asked("alone 1", 99.0, True), _asked("alone 2", 9.0, True)]
+    wanted += [_asked("short", 1.0), _asked("long", 50.0)]
     done = [one.experiment.setting for one, _ in scheduler.ask_all(wanted)]
     assert listening.begun == ["long", "short", "alone 1", "alone 2"]
     assert done == ["short", "long", "alone 1", "alone 2"]
     assert listening.most == 2
 
 
-class Repeating:
-    """Stands for a nursery whose experiment gives these answers in turn."""
+def test_what_waits_for_minutes_keeps_nothing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes nothing meanwhile; what computes is waited for."""
+    begun: list[tuple[str, list[str]]] = []
 
-    def __init__(self, *answers: str | None) -> None:
-        self.answers = list(answers)
+    class Beside(Listening):
+        def begin(self, key: Key, bound_s: float) -> None:
+            begun.append((key[2], [under_way[2] for under_way in self._under_way]))
+            super().begin(key, bound_s)
 
-    def ask(self, key: tuple[str, str, str], bound_s: float) -> Outcome:
-        return _outcome(self.answers.pop(0))
+        def next(self, bound_s: float) -> tuple[Key, Outcome]:
+            """What waits comes last."""
+            return self._under_way.pop(), _outcome("yes")
+
+    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(Beside()))
+    wanted = [
+        _asked("waits", 80.0, waits=True),
+        _asked("computes", 9.0),
+        _asked("alone", 5.0, True),
+    ]
+    list(scheduler.ask_all(wanted))
+    assert begun == [("waits", []), ("computes", ["waits"]), ("alone", ["waits"])]
 
 
 @pytest.mark.parametrize(
@@ -308,14 +326,17 @@ def test_a_disturbed_answer_is_asked_for_until_it_repeats(
     answers: tuple[str | None, ...], said: str | None, varies: bool, left: int
 ) -> None:
     """Twice in a row, of at most five; else it is a range, which says that it is one."""
-    repeating = Repeating(*answers[1:])
-    outcome = scheduler.settled(repeating, FIRST, _outcome(answers[0]))  # type: ignore[arg-type]
+    outcomes: list[Outcome] = []
+    waiting, outcome = list(answers), None
+    while outcome is None:
+        outcomes.append(replace(_outcome(waiting.pop(0)), waited_s=9.0))
+        outcome = scheduler.settled(outcomes)
     if said is None:
         assert outcome.answer is None
     else:
         assert outcome.answer is not None
         assert (outcome.answer.answer, outcome.answer.varies) == (said, varies)
-    assert len(repeating.answers) == left
+    assert len(waiting) == left
 
 
 @pytest.mark.parametrize(
@@ -326,23 +347,18 @@ def test_only_what_waited_for_a_cpu_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, waited_s: float | None, varies: bool, times: int
 ) -> None:
     """So is what cannot tell how long it waited; not what varies by itself."""
-    asked: list[int] = []
 
     class Waiting(Listening):
-        def next(self, bound_s: float) -> tuple[int, Outcome]:
-            asked.append(self._under_way[-1])
+        def next(self, bound_s: float) -> tuple[Key, Outcome]:
             said = Answer("yes", "was seen", varies)
             return self._under_way.pop(), Outcome(said, "", 0.25, "", waited_s=waited_s)
 
-        def ask(self, key: tuple[str, str, str], bound_s: float) -> Outcome:
-            self.begin(0, key, bound_s)
-            return self.next(bound_s)[1]
-
-    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(Waiting()))
+    waiting = Waiting()
+    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(waiting))
     experiment = Experiment("aiohttp", "default", lambda: Answer("", ""), sensitive=True)
     ((_, outcome),) = scheduler.ask_all([Asked("order", "order.so", QUESTION, experiment)])
     assert outcome.answer is not None and outcome.answer.answer == "yes"
-    assert len(asked) == times
+    assert len(waiting.begun) == times
 
 
 def test_an_experiment_says_how_long_it_waited_for_a_cpu(odd: Nursery) -> None:
