@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.servers import Apps
+from loopbench.loadtests.behaviour.framework.servers import Apps, Build
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
@@ -32,14 +32,23 @@ Way = Callable[[Plain], Awaitable[object]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """A handler of aiohttp, and what a middleware is given as one."""
 
+Around = Callable[[], AbstractContextManager[Any]]
+"""What a handler has around its work, and around the sending of pieces."""
+
 
 async def hello() -> str:
     """The work of a handler that is only there to be asked."""
     return "hello"
 
 
-Around = Callable[[], AbstractContextManager[Any]]
-"""What a handler has around its work, and around the sending of pieces."""
+async def called(plain: Plain) -> object:
+    """The way of an async handler that calls plain code on the loop."""
+    return plain()
+
+
+async def in_executor(plain: Plain) -> object:
+    """The way through the loop's default executor."""
+    return await asyncio.get_running_loop().run_in_executor(None, plain)
 
 
 def aiohttp_app(*routes: web.AbstractRouteDef, **options: Any) -> web.Application:
@@ -53,8 +62,14 @@ def aiohttp_answering(
     works: Mapping[str, Work],
     around: Around = nullcontext,
     headers: Mapping[str, str] | None = None,
+    *,
+    sync: Mapping[str, Plain] | None = None,
 ) -> web.Application:
-    """GET and POST of each path do its work. headers: of answers in pieces."""
+    """GET and POST of each path do its work.
+
+    headers: of answers in pieces. sync: plain code by path, which an async handler has run in a
+    thread: what is nearest to a sync route of Quart.
+    """
 
     def routes(path: str, work: Work) -> Iterator[web.RouteDef]:
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -72,21 +87,23 @@ def aiohttp_answering(
         yield web.get(path, handler)
         yield web.post(path, handler)
 
-    return aiohttp_app(*chain.from_iterable(starmap(routes, works.items())))
+    in_threads = {path: partial(asyncio.to_thread, plain) for path, plain in (sync or {}).items()}
+    return aiohttp_app(*chain.from_iterable(starmap(routes, {**works, **in_threads}.items())))
 
 
 def quart_answering(
     works: Mapping[str, Work],
     around: Around = nullcontext,
     headers: Mapping[str, str] | None = None,
+    *,
+    sync: Mapping[str, Plain] | None = None,
     **config: Any,
 ) -> Quart:
-    """The same. config: of the application."""
+    """The same. sync: plain code by path, in sync routes. config: of the application."""
     app = Quart(__name__)
     app.config.update(config)
 
-    def add(path: str, work: Work) -> None:
-        @app.route(path, endpoint=path, methods=["GET", "POST"])
+    def asynchronous(work: Work) -> Callable[[], Any]:
         async def handler() -> Any:
             made = work()
             if not isinstance(made, AsyncIterator):
@@ -100,12 +117,67 @@ def quart_answering(
 
             return pieces(), dict(headers or {})
 
-    for path, work in works.items():
-        add(path, work)
+        return handler
+
+    def synchronous(plain: Plain) -> Callable[[], str]:
+        def handler() -> str:
+            with around():
+                return str(plain())
+
+        return handler
+
+    routes = {path: asynchronous(work) for path, work in works.items()}
+    routes |= {path: synchronous(plain) for path, plain in (sync or {}).items()}
+    for path, handler in routes.items():
+        app.add_url_rule(path, path, handler, methods=["GET", "POST"])
     return app
 
 
 ANSWERING: Apps = {AIOHTTP: aiohttp_answering, QUART: quart_answering}
+
+
+def each(make: Callable[..., Any], *arguments: Any, **options: Any) -> dict[str, Build]:
+    """Of each stack, an application that `make` builds by what answers there, and these."""
+    return {
+        stack: partial(make, answering, *arguments, **options)
+        for stack, answering in ANSWERING.items()
+    }
+
+
+AWAITING = each(lambda answers, work: answers({"/": work}))
+"""An async handler of / that does this."""
+
+CALLING = each(lambda answers, plain, way=called: answers({"/": partial(way, plain)}))
+"""An async handler that has plain code run in that way."""
+
+SYNC = each(lambda answers, plain: answers({}, sync={"/": plain}))
+"""What runs plain code in a thread."""
+
+
+Adds = Mapping[str, Mapping[str, Callable[..., object]]]
+"""Stack, setting, and what adds something to an application, such as a hook."""
+
+
+def adding(
+    table: Adds, works: Callable[..., Work] = lambda *_: hello
+) -> dict[str, dict[str, Build]]:
+    """By stack and setting, an application to which that was added.
+
+    works: the work of its /. It, and what adds, are given what the application is made with.
+    """
+
+    def making(stack: str, add: Callable[..., object]) -> Build:
+        def make(*arguments: Any, **options: Any) -> Any:
+            app = AWAITING[stack](works(*arguments))
+            add(app, *arguments, **options)
+            return app
+
+        return make
+
+    return {
+        stack: {setting: making(stack, add) for setting, add in adds.items()}
+        for stack, adds in table.items()
+    }
 
 
 def answering(handler: Handler, *middlewares: Any) -> web.Application:
@@ -113,53 +185,6 @@ def answering(handler: Handler, *middlewares: Any) -> web.Application:
     return aiohttp_app(web.get("/", handler), middlewares=middlewares)
 
 
-def aiohttp_awaiting(work: Work) -> web.Application:
-    """On aiohttp, an async handler of / that does this."""
-    return aiohttp_answering({"/": work})
-
-
-def quart_awaiting(work: Work) -> Quart:
-    """On Quart, an async route."""
-    return quart_answering({"/": work})
-
-
-def quart_sync(plain: Plain) -> Quart:
-    """On Quart, a sync route, which Quart runs in a thread."""
-    app = Quart(__name__)
-
-    @app.get("/")
-    def handler() -> str:
-        return str(plain())
-
-    return app
-
-
-async def called(plain: Plain) -> object:
-    """The way of an async handler that calls plain code on the loop."""
-    return plain()
-
-
-async def in_executor(plain: Plain) -> object:
-    """The way through the loop's default executor."""
-    return await asyncio.get_running_loop().run_in_executor(None, plain)
-
-
-def aiohttp_calling(plain: Plain, way: Way = called) -> web.Application:
-    """On aiohttp, plain code run in that way."""
-    return aiohttp_awaiting(partial(way, plain))
-
-
-def quart_calling(plain: Plain, way: Way = called) -> Quart:
-    """On Quart, plain code that an async route runs in that way."""
-    return quart_awaiting(partial(way, plain))
-
-
-def aiohttp_in_thread(plain: Plain) -> web.Application:
-    """On aiohttp, plain code in a thread: what is nearest to a sync route of Quart."""
-    return aiohttp_calling(plain, asyncio.to_thread)
-
-
-AWAITING: Apps = {AIOHTTP: aiohttp_awaiting, QUART: quart_awaiting}
-CALLING: Apps = {AIOHTTP: aiohttp_calling, QUART: quart_calling}
-SYNC: Apps = {AIOHTTP: aiohttp_in_thread, QUART: quart_sync}
-"""Async handlers, those that call plain code on the loop, and what runs plain code in a thread."""
+aiohttp_awaiting, quart_awaiting = AWAITING[AIOHTTP], AWAITING[QUART]
+aiohttp_calling, quart_calling = CALLING[AIOHTTP], CALLING[QUART]
+aiohttp_in_thread, quart_sync = SYNC[AIOHTTP], SYNC[QUART]

@@ -14,10 +14,10 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import aiohttp_awaiting, hello, quart_awaiting
+from loopbench.loadtests.behaviour.applications import AWAITING, adding, hello
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.events import Logged
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, get
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -39,22 +39,20 @@ async def bounded(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task}, timeout=1)
 
 
-def cleanup_ctx(work: Work, end: End = cancel) -> web.Application:
-    """aiohttp: one function before and after, with a yield between."""
-    app = aiohttp_awaiting(hello)
+def beside(work: Work, end: End = cancel) -> Callable[..., AsyncGenerator[None, None]]:
+    """One function before and after, with a yield between. aiohttp calls it with the
+    application, Quart without."""
 
-    async def beside(_: web.Application) -> AsyncGenerator[None, None]:
+    async def context(_: object = None) -> AsyncGenerator[None, None]:
         task = asyncio.create_task(work())
         yield
         await end(task)
 
-    app.cleanup_ctx.append(beside)
-    return app
+    return context
 
 
-def signals(work: Work) -> web.Application:
+def signals(app: web.Application, work: Work) -> None:
     """aiohttp: a pair of signals."""
-    app = aiohttp_awaiting(hello)
     key = web.AppKey("task", asyncio.Task[None])
 
     async def start(app: web.Application) -> None:
@@ -65,25 +63,10 @@ def signals(work: Work) -> web.Application:
 
     app.on_startup.append(start)
     app.on_cleanup.append(stop)
-    return app
 
 
-def while_serving(work: Work, end: End = cancel) -> Quart:
-    """Quart: one function before and after, with a yield between."""
-    app = quart_awaiting(hello)
-
-    @app.while_serving
-    async def beside() -> AsyncGenerator[None, None]:
-        task = asyncio.create_task(work())
-        yield
-        await end(task)
-
-    return app
-
-
-def before_and_after_serving(work: Work) -> Quart:
+def before_and_after_serving(app: Quart, work: Work) -> None:
     """Quart: a pair of functions."""
-    app = quart_awaiting(hello)
 
     @app.before_serving
     async def start() -> None:
@@ -93,44 +76,41 @@ def before_and_after_serving(work: Work) -> Quart:
     async def stop() -> None:
         await cancel(app.extensions["task"])
 
-    return app
 
-
-def add_background_task(work: Work) -> Quart:
+def add_background_task(app: Quart, work: Work) -> None:
     """Quart: handed over to the application, which knows it from then on."""
-    app = quart_awaiting(hello)
 
     @app.before_serving
     async def start() -> None:
         app.add_background_task(work)
 
-    return app
 
-
-TASKS: dict[str, dict[str, Callable[[Work], App]]] = {
-    AIOHTTP: {"cleanup_ctx": cleanup_ctx, "on_startup and on_cleanup": signals},
-    QUART: {
-        "while_serving": while_serving,
-        "before_serving and after_serving": before_and_after_serving,
-        "app.add_background_task": add_background_task,
-    },
-}
+TASKS = adding(
+    {
+        AIOHTTP: {
+            "cleanup_ctx": lambda app, work: app.cleanup_ctx.append(beside(work)),
+            "on_startup and on_cleanup": signals,
+        },
+        QUART: {
+            "while_serving": lambda app, work: app.while_serving(beside(work)),
+            "before_serving and after_serving": before_and_after_serving,
+            "app.add_background_task": add_background_task,
+        },
+    }
+)
 
 
 @variants("task-beside-requests", TASKS, bound_s=30)
-def ask_beside(application: Callable[[Work], App]) -> Answer:
+def ask_beside(application: Build) -> Answer:
     seen = Seen()
 
     async def tick() -> None:
         """Until it is cancelled."""
         seen("began")
-        try:
+        with seen.ends():
             while True:
                 await asyncio.sleep(0.01)
                 seen("tick")
-        except asyncio.CancelledError:
-            seen("cancelled")
-            raise
 
     with serve(application(tick)) as server:
         seen.wait("tick", 2.0)
@@ -165,7 +145,7 @@ def stop(server: Live, bound_s: float = 15.0) -> tuple[float | None, str]:
 
 
 @variants("task-raises", TASKS, bound_s=30)
-def ask_raising(application: Callable[[Work], App]) -> Answer:
+def ask_raising(application: Build) -> Answer:
     seen = Seen()
 
     async def fail() -> None:
@@ -184,9 +164,8 @@ def ask_raising(application: Callable[[Work], App]) -> Answer:
         _, how = stop(server)
     gc.collect()
     when = "said at once" if at_once else "said at the end" if said else "never said"
-    requests = "requests go on" if served else "requests stop"
     return Answer(
-        f"{requests}, {when}, {how}",
+        f"{'requests go on' if served else 'requests stop'}, {when}, {how}",
         f"errors in the log: {at_once} before the stop, {len(said)} in all, by {loggers(said)}; "
         f"{how}",
     )
@@ -195,14 +174,18 @@ def ask_raising(application: Callable[[Work], App]) -> Answer:
 WATCHED_S = 12.0
 """Longer than any bound that the frameworks set by default here."""
 
+WAIT = "asyncio.wait(…, timeout=1)"
+BOUNDED = adding(
+    {
+        AIOHTTP: {WAIT: lambda app, work: app.cleanup_ctx.append(beside(work, bounded))},
+        QUART: {WAIT: lambda app, work: app.while_serving(beside(work, bounded))},
+    }
+)
 
-IGNORING, WAIT = "task-ignores-cancellation", "asyncio.wait(…, timeout=1)"
 
-
-@variants(IGNORING, TASKS, bound_s=40)
-@experiment(IGNORING, AIOHTTP, WAIT, partial(cleanup_ctx, end=bounded), bound_s=40)
-@experiment(IGNORING, QUART, WAIT, partial(while_serving, end=bounded), bound_s=40)
-def ask_ignoring(application: Callable[[Work], App]) -> Answer:
+@variants("task-ignores-cancellation", TASKS, bound_s=40)
+@variants("task-ignores-cancellation", BOUNDED, bound_s=40)
+def ask_ignoring(application: Build) -> Answer:
     seen = Seen()
 
     async def stubborn() -> None:
@@ -226,8 +209,6 @@ def ask_ignoring(application: Callable[[Work], App]) -> Answer:
 NAMES = ("first", "second", "third")
 """Of clean-ups, in the order in which they are registered. The second one is broken."""
 
-Cleanup = Callable[..., Any]
-
 
 def _clean(seen: Seen, name: str) -> None:
     seen(name)
@@ -235,16 +216,14 @@ def _clean(seen: Seen, name: str) -> None:
         raise RuntimeError("this clean-up is broken")
 
 
-def cleanup(seen: Seen, name: str) -> Cleanup:
-    """aiohttp calls it with the application, Quart without."""
-
+def cleanup(seen: Seen, name: str) -> Callable[..., Awaitable[None]]:
     async def clean(_: object = None) -> None:
         _clean(seen, name)
 
     return clean
 
 
-def context(seen: Seen, name: str) -> Cleanup:
+def context(seen: Seen, name: str) -> Callable[..., AsyncGenerator[None, None]]:
     async def around(_: object = None) -> AsyncGenerator[None, None]:
         yield
         _clean(seen, name)
@@ -252,23 +231,32 @@ def context(seen: Seen, name: str) -> Cleanup:
     return around
 
 
-Add = Callable[[Any, Seen], object]
-OF_AIOHTTP: dict[str, Add] = {
-    "on_cleanup": lambda app, seen: app.on_cleanup.extend(cleanup(seen, name) for name in NAMES),
-    "cleanup_ctx": lambda app, seen: app.cleanup_ctx.extend(context(seen, name) for name in NAMES),
-}
-OF_QUART: dict[str, Add] = {
-    "after_serving": lambda app, seen: [app.after_serving(cleanup(seen, name)) for name in NAMES],
-    "while_serving": lambda app, seen: [app.while_serving(context(seen, name)) for name in NAMES],
-}
+LATER = adding(
+    {
+        AIOHTTP: {
+            "on_cleanup": lambda app, seen: app.on_cleanup.extend(
+                map(partial(cleanup, seen), NAMES)
+            ),
+            "cleanup_ctx": lambda app, seen: app.cleanup_ctx.extend(
+                map(partial(context, seen), NAMES)
+            ),
+        },
+        QUART: {
+            "after_serving": lambda app, seen: [
+                app.after_serving(cleanup(seen, name)) for name in NAMES
+            ],
+            "while_serving": lambda app, seen: [
+                app.while_serving(context(seen, name)) for name in NAMES
+            ],
+        },
+    }
+)
 
 
-@variants("later-cleanups", {AIOHTTP: OF_AIOHTTP}, aiohttp_awaiting, bound_s=30)
-@variants("later-cleanups", {QUART: OF_QUART}, quart_awaiting, bound_s=30)
-def ask_later(add: Add, application: Build) -> Answer:
-    seen, app = Seen(), application(hello)
-    add(app, seen)
-    with serve(app) as server:
+@variants("later-cleanups", LATER, bound_s=30)
+def ask_later(application: Build) -> Answer:
+    seen = Seen()
+    with serve(application(seen)) as server:
         _, how = stop(server)
     raised = "the stop raises nothing" if how == "the stop is clean" else how
     skipped = [name for name in NAMES if name not in seen]
@@ -290,34 +278,27 @@ async def block() -> None:
     time.sleep(LONG_S)  # noqa: ASYNC251  that is the question
 
 
-def aiohttp_slow(slow: Cleanup) -> web.Application:
-    app = aiohttp_awaiting(hello)
-    app.on_cleanup.append(slow)
-    return app
-
-
-def quart_slow(slow: Cleanup) -> Quart:
-    app = quart_awaiting(hello)
-    app.after_serving(slow)
-    return app
-
-
 SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
+REGISTER: dict[str, Callable[[Any, Any], object]] = {
+    AIOHTTP: lambda app, clean: app.on_cleanup.append(clean),
+    QUART: lambda app, clean: app.after_serving(clean),
+}
 
 
-@experiment("blocking-cleanup", AIOHTTP, SHORT, aiohttp_slow, wait, shutdown_timeout=1)
-@experiment("blocking-cleanup", AIOHTTP, BLOCKS, aiohttp_slow, block, shutdown_timeout=1)
-@experiment("blocking-cleanup", QUART, DEFAULT, quart_slow, wait)
-@experiment("blocking-cleanup", QUART, SHORT, quart_slow, wait, shutdown_timeout=1)
-@experiment("blocking-cleanup", QUART, BLOCKS, quart_slow, block, shutdown_timeout=1)
-def ask_slow(application: Callable[[Cleanup], App], slow: Cleanup, **options: float) -> Answer:
-    seen = Seen()
+@experiment("blocking-cleanup", AIOHTTP, SHORT, AIOHTTP, wait, shutdown_timeout=1)
+@experiment("blocking-cleanup", AIOHTTP, BLOCKS, AIOHTTP, block, shutdown_timeout=1)
+@experiment("blocking-cleanup", QUART, DEFAULT, QUART, wait)
+@experiment("blocking-cleanup", QUART, SHORT, QUART, wait, shutdown_timeout=1)
+@experiment("blocking-cleanup", QUART, BLOCKS, QUART, block, shutdown_timeout=1)
+def ask_slow(stack: str, slow: Callable[[], Awaitable[None]], **options: float) -> Answer:
+    seen, app = Seen(), AWAITING[stack](hello)
 
     async def clean(_: object = None) -> None:
         await slow()
         seen("done")
 
-    with serve(application(clean), **options) as server:
+    REGISTER[stack](app, clean)
+    with serve(app, **options) as server:
         took_s, how = stop(server, 3 * LONG_S)
     done = "finished" if "done" in seen else "cut off"
     said = "" if took_s is None else f" after {took_s:.2f} s"

@@ -10,23 +10,14 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import (
-    AWAITING,
-    Plain,
-    aiohttp_calling,
-    quart_calling,
-)
+from loopbench.loadtests.behaviour.applications import AWAITING, CALLING, each
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.background.of_applications import loggers
+from loopbench.loadtests.behaviour.background.of_applications import Work, loggers
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Seen, get
-
-Work = Callable[[], Coroutine[Any, Any, None]]
-"""What the task does."""
 
 Kept = set[asyncio.Task[None]]
 
@@ -48,22 +39,17 @@ def keep_until_done(work: Work, kept: Kept) -> None:
     task.add_done_callback(kept.discard)
 
 
-def accepting(begin: Begin, work: Work, kept: Kept) -> Plain:
+def beginning(answers: Build, begin: Begin, work: Work, kept: Kept) -> App:
     """The handler begins the task and answers."""
 
-    def handler() -> str:
+    async def handler() -> str:
         begin(work, kept)
         return "accepted"
 
-    return handler
+    return answers({"/": handler})
 
 
-def aiohttp_beginning(begin: Begin, work: Work, kept: Kept) -> web.Application:
-    return aiohttp_calling(accepting(begin, work, kept))
-
-
-def quart_beginning(begin: Begin, work: Work, kept: Kept) -> Quart:
-    return quart_calling(accepting(begin, work, kept))
+BEGINNING = each(beginning)
 
 
 def quart_background(work: Work, _: Kept, **config: float) -> Quart:
@@ -79,8 +65,7 @@ def quart_background(work: Work, _: Kept, **config: float) -> Quart:
     return app
 
 
-@experiment("fire-and-forget", AIOHTTP, "asyncio.create_task", aiohttp_beginning, create_and_keep)
-@experiment("fire-and-forget", QUART, "asyncio.create_task", quart_beginning, create_and_keep)
+@experiments("fire-and-forget", BEGINNING, {"asyncio.create_task": create_and_keep})
 @experiment("fire-and-forget", QUART, "app.add_background_task", quart_background)
 def ask_forgotten(application: Build, *begin: Begin) -> Answer:
     """See when the log tells: at once, when the last reference goes, or never."""
@@ -132,23 +117,26 @@ async def sleep(_: Bell) -> None:
     await asyncio.sleep(0.2)
 
 
-SLEEPS, WAITS = "asyncio.create_task, it sleeps", "asyncio.create_task, nothing refers to it"
-KEPT, ADDED = "kept in a set, nothing else refers to it", "app.add_background_task"
-COLLECTED = "task-garbage-collected"
+ADDED = "app.add_background_task"
+COLLECTED: dict[str, tuple[Callable[[Bell], Coroutine[Any, Any, None]], Begin]] = {
+    "asyncio.create_task, it sleeps": (sleep, create_task),
+    "asyncio.create_task, nothing refers to it": (Bell.wait, create_task),
+    "kept in a set, nothing else refers to it": (Bell.wait, keep_until_done),
+}
 
 
-@experiment(COLLECTED, AIOHTTP, SLEEPS, sleep, aiohttp_beginning, create_task)
-@experiment(COLLECTED, AIOHTTP, WAITS, Bell.wait, aiohttp_beginning, create_task)
-@experiment(COLLECTED, AIOHTTP, KEPT, Bell.wait, aiohttp_beginning, keep_until_done)
-@experiment(COLLECTED, QUART, SLEEPS, sleep, quart_beginning, create_task)
-@experiment(COLLECTED, QUART, WAITS, Bell.wait, quart_beginning, create_task)
-@experiment(COLLECTED, QUART, KEPT, Bell.wait, quart_beginning, keep_until_done)
-@experiment(COLLECTED, QUART, f"{ADDED}, nothing else refers to it", Bell.wait, quart_background)
-def ask_collected(
-    wait: Callable[[Bell], Coroutine[Any, Any, None]], application: Build, *begin: Begin
-) -> Answer:
+@experiments("task-garbage-collected", BEGINNING, COLLECTED)
+@experiment(
+    "task-garbage-collected",
+    QUART,
+    f"{ADDED}, nothing else refers to it",
+    quart_background,
+    (Bell.wait,),
+)
+def ask_collected(application: Build, given: tuple[Any, ...]) -> Answer:
     """Collect while the task waits; then see whether it still comes to its end."""
     bell, seen = Bell(), Seen()
+    wait, *begin = given
 
     async def work() -> None:
         seen("began")
@@ -168,20 +156,20 @@ def ask_collected(
     )
 
 
-def aiohttp_waiting(work: Work, kept: Kept) -> web.Application:
+def aiohttp_waiting(work: Work, kept: Kept) -> App:
     """A clean-up waits for what is left."""
-    app = aiohttp_beginning(keep_until_done, work, kept)
 
-    async def wait_for_the_rest(_: web.Application) -> AsyncGenerator[None, None]:
+    async def wait_for_the_rest(_: object) -> AsyncGenerator[None, None]:
         yield
         await asyncio.gather(*kept)
 
+    app = BEGINNING[AIOHTTP](keep_until_done, work, kept)
     app.cleanup_ctx.append(wait_for_the_rest)
     return app
 
 
-def quart_waiting(work: Work, kept: Kept) -> Quart:
-    app = quart_beginning(keep_until_done, work, kept)
+def quart_waiting(work: Work, kept: Kept) -> App:
+    app: Quart = BEGINNING[QUART](keep_until_done, work, kept)
 
     @app.after_serving
     async def wait_for_the_rest() -> None:
@@ -196,9 +184,8 @@ LONG_S = 8.0
 """More than the 5 s that Quart waits by default."""
 
 
-@experiment(LEFT, AIOHTTP, "asyncio.create_task", aiohttp_beginning, keep_until_done)
+@experiments(LEFT, BEGINNING, {"asyncio.create_task": keep_until_done})
 @experiment(LEFT, AIOHTTP, "awaited in cleanup_ctx", aiohttp_waiting)
-@experiment(LEFT, QUART, "asyncio.create_task", quart_beginning, keep_until_done)
 @experiment(LEFT, QUART, "awaited in after_serving", quart_waiting)
 @experiment(LEFT, QUART, f"{ADDED}, 2 s", quart_background)
 @experiment(LEFT, QUART, f"{ADDED}, 2 s, {TIMEOUT}", IMPATIENT)
@@ -209,12 +196,8 @@ def ask_left(application: Build, *begin: Begin, seconds: float = 2.0) -> Answer:
 
     async def save() -> None:
         seen("began")
-        try:
+        with seen.ends():
             await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            seen("cancelled")
-            raise
-        seen("finished")
 
     with serve(application(*begin, save, set())) as server:
         get(server.port, "/")
@@ -223,22 +206,20 @@ def ask_left(application: Build, *begin: Begin, seconds: float = 2.0) -> Answer:
         if took_s is None:
             return Answer("the stop hangs", f"events: {', '.join(seen.events)}")
         left = [task for task in asyncio.all_tasks(server.loop) if not task.done()]
+        became = "left behind" if left else "gone"
         if "finished" in seen or "cancelled" in seen:
             became = seen.events[-1]
-        else:
-            became = "left behind" if left else "gone"
     return Answer(
         became,
         f"work of {seconds:g} s, the stop took {took_s:.1f} s; events: {', '.join(seen.events)}",
     )
 
 
-@experiments(
-    "eager-tasks",
-    {AIOHTTP: aiohttp_calling, QUART: quart_calling},
-    {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": True},
-)
-def ask_eager(application: Callable[[Plain], App], eager: bool) -> Answer:
+EAGER = {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": True}
+
+
+@experiments("eager-tasks", CALLING, EAGER)
+def ask_eager(application: Build, eager: bool) -> Answer:
     """Whether a task's first line runs before or after the line that begins the task."""
     factory = getattr(asyncio, "eager_task_factory", None)
     if eager and factory is None:

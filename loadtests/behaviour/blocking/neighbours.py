@@ -6,32 +6,30 @@ import asyncio
 import hashlib
 import multiprocessing
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from math import ceil
 from typing import Any
 
 from aiohttp import web
-from quart import Quart
 
 from loopbench.loadtests.behaviour.applications import (
     Plain,
     Way,
-    aiohttp_answering,
     aiohttp_app,
     called,
+    each,
     hello,
     in_executor,
     quart_answering,
 )
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.blocking.beside import asking, beside
-from loopbench.loadtests.behaviour.dispatch.pools import set_pool
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
+from loopbench.loadtests.behaviour.dispatch.pools import connected, set_pool
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Seen, Wire
 
 BLOCKERS = 12
@@ -40,74 +38,43 @@ HEAD_START_S = 0.025
 """How much earlier the twelve are sent."""
 
 
-class Blocks:
-    """Counts how many of the blocks are done."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.done = 0
-
-    def block(self) -> None:
-        """The mistake, or the legitimate work, of each of the twelve."""
-        time.sleep(BLOCK_S)
-        with self._lock:
-            self.done += 1
+def block(seen: Seen) -> str:
+    """The mistake, or the legitimate work, of each of the twelve."""
+    time.sleep(BLOCK_S)
+    seen("block done")
+    return ""
 
 
-def works(way: Way, blocks: Blocks, *, innocent_too: bool = False) -> dict[str, Work]:
-    """innocent_too: the innocent one's plain code is run in that way as well."""
-
-    async def blocking() -> str:
-        await way(blocks.block)
-        return ""
-
-    async def innocent() -> object:
-        return await (way if innocent_too else called)(lambda: blocks.done)
-
-    return {"/blocking": blocking, "/innocent": innocent}
+def done(seen: Seen) -> int:
+    """What the innocent one answers: how many of the blocks are done."""
+    return seen.events.count("block done")
 
 
-def aiohttp_blocking(
-    way: Way, blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None
-) -> App:
-    app = aiohttp_answering(works(way, blocks, innocent_too=innocent_too))
-    app.on_startup.append(partial(set_pool, threads))
-    return app
+def in_async_route(answers: Build, way: Way, seen: Seen) -> App:
+    innocent = partial(called, partial(done, seen))
+    return answers({"/blocking": partial(way, partial(block, seen)), "/innocent": innocent})
 
 
-def aiohttp_plain(_: Way, blocks: Blocks) -> App:
+def in_plain_function(_: Way, seen: Seen) -> App:
     """aiohttp's deprecated handlers."""
 
     def blocking(_: web.Request) -> Any:
-        blocks.block()
-        return web.Response()
+        return web.Response(text=block(seen))
 
     async def innocent(_: web.Request) -> web.Response:
-        return web.Response(text=f"{blocks.done}")
+        return web.Response(text=f"{done(seen)}")
 
     return aiohttp_app(web.get("/blocking", blocking), web.get("/innocent", innocent))
 
 
-def quart_sync(
-    _: Way, blocks: Blocks, *, innocent_too: bool = False, threads: int | None = None
-) -> App:
-    """The blocking one is a sync route; innocent_too: the innocent one as well."""
-    app = Quart(__name__)
-    app.before_serving(partial(set_pool, threads))
+def in_sync_route(way: Way, seen: Seen) -> App:
+    innocent = partial(way, partial(done, seen))
+    return quart_answering({"/innocent": innocent}, sync={"/blocking": partial(block, seen)})
 
-    @app.get("/blocking")
-    def blocking() -> str:
-        blocks.block()
-        return ""
 
-    def innocent() -> str:
-        return f"{blocks.done}"
-
-    async def innocent_async() -> str:
-        return innocent()
-
-    app.add_url_rule("/innocent", "innocent", innocent if innocent_too else innocent_async)
-    return app
+def in_threads(answers: Build, _: Way, seen: Seen) -> App:
+    """The innocent request waits for a thread of the pool as well."""
+    return answers({}, sync={"/blocking": partial(block, seen), "/innocent": partial(done, seen)})
 
 
 WAYS: dict[str, Way] = {
@@ -115,63 +82,52 @@ WAYS: dict[str, Way] = {
     "asyncio.to_thread": asyncio.to_thread,
     "run_in_executor": in_executor,
 }
-BLOCKING_QUART = {QUART: lambda way, blocks: quart_answering(works(way, blocks))}
+BLOCKING, SHARING = each(in_async_route), each(in_threads)
+TOO = {
+    AIOHTTP: "asyncio.to_thread, the innocent one too",
+    QUART: "time.sleep in a sync route, the innocent one too",
+}
 neighbour = partial(experiment, "innocent-neighbour", alone=True)
 
 
-@experiments("innocent-neighbour", {AIOHTTP: aiohttp_blocking}, WAYS, alone=True)
-@neighbour(AIOHTTP, "time.sleep in a plain function", aiohttp_plain, called)
-@experiments(
-    "innocent-neighbour",
-    {QUART: lambda way, blocks: quart_answering(works(way, blocks))},
-    WAYS,
-    alone=True,
-)
-@neighbour(QUART, "time.sleep in a plain function, which is a sync route", quart_sync, called)
+@experiments("innocent-neighbour", BLOCKING, WAYS, alone=True)
+@neighbour(AIOHTTP, "time.sleep in a plain function", in_plain_function, called)
+@neighbour(QUART, "time.sleep in a plain function, which is a sync route", in_sync_route, called)
 def ask_innocent(application: Build, way: Way, threads: int | None = None) -> Answer:
     """Send the twelve, then the innocent one, and count how many blocks were done when it ran.
 
     threads: how many blocks there can be at a time, where the innocent one waits for a thread.
     """
-    blocks = Blocks()
-    with serve(application(way, blocks)) as server, ExitStack() as stack:
-        wires = [stack.enter_context(Wire(server.port)) for _ in range(BLOCKERS)]
-        innocent = stack.enter_context(Wire(server.port))
+    with (
+        serve(application(way, Seen())) as server,
+        connected(server.port, BLOCKERS + 1) as (innocent, *wires),
+    ):
+        server.call(set_pool(threads))
         for wire in wires:
             wire.request("GET", "/blocking")
         time.sleep(HEAD_START_S)
-        innocent.request("GET", "/innocent")
-        reply = innocent.answer()
+        reply = innocent.ask("GET", "/innocent")
         for wire in wires:
             wire.answer()
-    done = int(reply.text)
     return Answer(
-        behind(done, threads),
-        f"{done} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when the innocent handler ran; "
-        f"its answer took {reply.took_s:.2f} s",
+        behind(int(reply.text), threads),
+        f"{reply.text} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when the innocent handler "
+        f"ran; its answer took {reply.took_s:.2f} s",
     )
 
 
-SHARING: tuple[tuple[str, str, Build, Way], ...] = (
-    (AIOHTTP, "asyncio.to_thread", aiohttp_blocking, asyncio.to_thread),
-    (QUART, "time.sleep in a sync route", quart_sync, called),
-)
-"""What makes the innocent request wait for a thread of the pool as well."""
-
-for stack, how, sharing, way in SHARING:
+for stack, how in TOO.items():
     for threads in (4, 6, 20):
-        shared = partial(sharing, innocent_too=True, threads=threads)
-        setting = f"{how}, the innocent one too, {threads} threads"
-        neighbour(stack, setting, shared, way, threads)(ask_innocent)
+        neighbour(stack, f"{how}, {threads} threads", SHARING[stack], called, threads)(ask_innocent)
 
 
-def behind(done: int, threads: int | None) -> str:
+def behind(blocks: int, threads: int | None) -> str:
     """How late it was, in blocks, or in rounds of a pool of so many threads."""
-    if done and threads:
-        rounds = ceil(done / threads)
+    if blocks and threads:
+        rounds = ceil(blocks / threads)
         return f"behind {rounds} round{'s' * (rounds > 1)} of the pool"
     words = {0: "not delayed", BLOCKERS: "behind all twelve"}
-    return words.get(done, f"behind {done} of the twelve")
+    return words.get(blocks, f"behind {blocks} of the twelve")
 
 
 BURN_S = 0.5
@@ -208,39 +164,30 @@ def processes() -> Iterator[Way]:
         yield in_process
 
 
-def computing(answering: Build, way: Way, computation: Plain, seen: Seen) -> App:
-    async def busy() -> str:
+def computing(answers: Build, way: Way, computation: Plain, seen: Seen) -> App:
+    async def busy() -> None:
         seen("computing")
         await way(computation)
         seen("computed")
-        return ""
 
-    return answering({"/busy": busy, "/": hello})
+    return answers({"/busy": busy, "/": hello})
 
 
-def in_sync_route(_: Way, computation: Plain, seen: Seen) -> App:
-    app = quart_answering({"/": hello})
-
-    @app.get("/busy")
-    def busy() -> str:
+def computing_in_thread(answers: Build, _: Way, computation: Plain, seen: Seen) -> App:
+    def busy() -> None:
         seen("computing")
         computation()
         seen("computed")
-        return ""
 
-    return app
+    return answers({"/": hello}, sync={"/busy": busy})
 
 
 Ways = Callable[[], AbstractContextManager[Way]]
-COMPUTING = {stack: partial(computing, answering) for stack, answering in ANSWERING.items()}
+COMPUTING, IN_THREADS = each(computing), each(computing_in_thread)
 PLACES: dict[str, Ways] = {
     "Python code on the loop": lambda: nullcontext(called),
     "Python code in a ProcessPoolExecutor": processes,
 }
-THREADS: tuple[tuple[str, str, Build, Ways], ...] = (
-    (AIOHTTP, "in a thread", COMPUTING[AIOHTTP], lambda: nullcontext(asyncio.to_thread)),
-    (QUART, "in a sync route", in_sync_route, PLACES["Python code on the loop"]),
-)
 COMPUTATIONS = {
     "Python code": in_python,
     "a long regular expression": matching,
@@ -277,7 +224,9 @@ def ask_computing(application: Build, ways: Ways, computation: Plain) -> Answer:
 
 
 in_thread = partial(experiment, "computing-thread", alone=True)
-for stack, where, application, ways in THREADS:
+for stack, where in ((AIOHTTP, "in a thread"), (QUART, "in a sync route")):
     for name, computation in COMPUTATIONS.items():
-        setting = f"{name} {where}"
-        in_thread(stack, setting, application, ways, computation)(ask_computing)
+        row = in_thread(
+            stack, f"{name} {where}", IN_THREADS[stack], lambda: nullcontext(called), computation
+        )
+        row(ask_computing)

@@ -12,11 +12,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from quart import Quart, Response
 
-from loopbench.loadtests.behaviour.applications import aiohttp_awaiting, quart_awaiting
+from loopbench.loadtests.behaviour.applications import Adds, adding
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leaves, serving, with_body
-from loopbench.loadtests.behaviour.framework.servers import ASGI
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
@@ -28,14 +27,18 @@ async def work(seen: Seen) -> None:
     seen("work finished")
 
 
+async def clean_up(seen: Seen, where: str) -> None:
+    """Takes its time: what cancels again would be met in the middle of it."""
+    seen(f"{where} begun")
+    await asyncio.sleep(0.05)
+    seen(f"{where} ended")
+
+
 async def with_finally(seen: Seen) -> None:
     try:
         await work(seen)
     finally:
-        seen("finally begun")
-        await asyncio.sleep(0.05)
-        seen("finally ended")
-        seen("over")
+        await clean_up(seen, "finally")
 
 
 async def with_context_manager(seen: Seen) -> None:
@@ -44,27 +47,18 @@ async def with_context_manager(seen: Seen) -> None:
         try:
             yield
         finally:
-            seen("exit begun")
-            await asyncio.sleep(0.05)
-            seen("exit ended")
+            await clean_up(seen, "exit")
 
-    try:
-        async with held():
-            await work(seen)
-    finally:
-        seen("over")
+    async with held():
+        await work(seen)
 
 
 async def with_except_cancelled(seen: Seen) -> None:
     try:
         await work(seen)
     except asyncio.CancelledError:
-        seen("except begun")
-        await asyncio.sleep(0.05)
-        seen("except ended")
+        await clean_up(seen, "except")
         raise
-    finally:
-        seen("over")
 
 
 async def with_except_exception(seen: Seen) -> None:
@@ -72,9 +66,7 @@ async def with_except_exception(seen: Seen) -> None:
     try:
         await work(seen)
     except Exception:
-        seen("except begun")
-    finally:
-        seen("over")
+        await clean_up(seen, "except")
 
 
 @leaves("finally-runs", with_body(with_finally, "finally"), scene.FIN)
@@ -93,13 +85,6 @@ def ask_clean_up(begin: Begin, leaving: Leaving) -> Answer:
     return Answer(f"{words}, {after}", ", ".join(seen.events))
 
 
-async def handle(seen: Seen) -> None:
-    """The inside of every handler."""
-    seen("begun")
-    with seen.ends("handler", "over"):
-        await asyncio.sleep(0.3)
-
-
 async def noted(seen: Seen, inner: Awaitable[Any]) -> Any:
     """Wait for what is inside, and note how it comes back."""
     try:
@@ -111,83 +96,82 @@ async def noted(seen: Seen, inner: Awaitable[Any]) -> Any:
     return answer
 
 
-def middleware(seen: Seen) -> web.Application:
+def middleware(app: web.Application, seen: Seen) -> None:
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         answer: web.StreamResponse = await noted(seen, handler(request))
         return answer
 
-    app = aiohttp_awaiting(partial(handle, seen))
     app.middlewares.append(around)
-    return app
 
 
-def on_response_prepare(seen: Seen) -> web.Application:
+def on_response_prepare(app: web.Application, seen: Seen) -> None:
     async def prepare(_: web.Request, __: web.StreamResponse) -> None:
         seen("around: runs")
 
-    app = aiohttp_awaiting(partial(handle, seen))
     app.on_response_prepare.append(prepare)
-    return app
 
 
-def after_request(seen: Seen) -> Quart:
-    app = quart_awaiting(partial(handle, seen))
-
+def after_request(app: Quart, seen: Seen) -> None:
     @app.after_request
     async def after(response: Response) -> Response:
         seen("around: runs")
         return response
 
-    return app
 
-
-def teardown_request(seen: Seen) -> Quart:
-    app = quart_awaiting(partial(handle, seen))
-
+def teardown_request(app: Quart, seen: Seen) -> None:
     @app.teardown_request
     async def teardown(error: BaseException | None) -> None:
         seen("around: runs" if error is None else f"around: runs with {type(error).__name__}")
 
-    return app
 
+def asgi_middleware(app: Quart, seen: Seen) -> None:
+    """It notes how the application comes back, and whether it answered."""
+    inner = app.asgi_app
 
-class Around:
-    """An ASGI middleware that notes how the application comes back, and whether it answered."""
-
-    def __init__(self, app: ASGI, seen: Seen) -> None:
-        self._app, self._seen = app, seen
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def around(scope: Any, receive: Any, send: Any) -> None:
         async def sending(message: Any) -> None:
-            self._seen(f"{message['type']} sent")
+            seen(f"{message['type']} sent")
             await send(message)
 
         if scope["type"] == "http":
-            await noted(self._seen, self._app(scope, receive, sending))
+            await noted(seen, inner(scope, receive, sending))
         else:
-            await self._app(scope, receive, send)
+            await inner(scope, receive, send)
 
-
-def asgi_middleware(seen: Seen) -> Quart:
-    app = quart_awaiting(partial(handle, seen))
-    app.asgi_app = Around(app.asgi_app, seen)  # type: ignore[method-assign]
-    return app
+    app.asgi_app = around  # type: ignore[method-assign]
 
 
 ON = "handler_cancellation=True"
-AROUND = [
-    (AIOHTTP, "@web.middleware", serving(middleware)),
-    (AIOHTTP, "on_response_prepare", serving(on_response_prepare)),
-    (AIOHTTP, f"{ON}, @web.middleware", serving(middleware, **scene.CANCEL)),
-    (AIOHTTP, f"{ON}, on_response_prepare", serving(on_response_prepare, **scene.CANCEL)),
-    (QUART, "@app.after_request", serving(after_request)),
-    (QUART, "@app.teardown_request", serving(teardown_request)),
-    (QUART, "ASGI middleware", serving(asgi_middleware)),
+AROUND: Adds = {
+    AIOHTTP: {"@web.middleware": middleware, "on_response_prepare": on_response_prepare},
+    QUART: {
+        "@app.after_request": after_request,
+        "@app.teardown_request": teardown_request,
+        "ASGI middleware": asgi_middleware,
+    },
+}
+
+
+async def handle(seen: Seen) -> None:
+    """The inside of every handler."""
+    seen("begun")
+    with scene.handling(seen):
+        await asyncio.sleep(0.3)
+
+
+MADE = adding(AROUND, lambda seen: partial(handle, seen))
+AROUND_ROWS = [
+    *((AIOHTTP, name, serving(make)) for name, make in MADE[AIOHTTP].items()),
+    *(
+        (AIOHTTP, f"{ON}, {name}", serving(make, **scene.CANCEL))
+        for name, make in MADE[AIOHTTP].items()
+    ),
+    *((QUART, name, serving(make)) for name, make in MADE[QUART].items()),
 ]
 
 
-@leaves("middleware-cancelled", AROUND, scene.FIN)
+@leaves("middleware-cancelled", AROUND_ROWS, scene.FIN)
 def ask_around(begin: Begin, leaving: Leaving) -> Answer:
     """Leave while the handler waits, and see what is told to what is around it."""
     seen = Seen()
@@ -245,16 +229,11 @@ async def for_ever(seen: Seen) -> None:
             seen("cancelled")
 
 
-ENDLESS = "for ever, grace time 1 s"
-ON_AIOHTTP, ON_QUART = scene.awaiting(for_ever)
-ENDLESS_ROWS = [
-    (AIOHTTP, ENDLESS, serving(ON_AIOHTTP, shutdown_timeout=1)),
-    (AIOHTTP, f"{ON}, {ENDLESS}", serving(ON_AIOHTTP, shutdown_timeout=1, **scene.CANCEL)),
-    (QUART, ENDLESS, serving(ON_QUART, graceful_timeout=1)),
-]
+GRACE = {"shutdown_timeout": 1}, {"graceful_timeout": 1}
+ENDLESS = scene.begins(*scene.awaiting(for_ever), "for ever, grace time 1 s", GRACE)
 
 
-@leaves("swallowing-cancellation", ENDLESS_ROWS, scene.FIN)
+@leaves("swallowing-cancellation", ENDLESS, scene.FIN)
 def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
     """Leave, and see whether the server can still be stopped."""
     seen = Seen()

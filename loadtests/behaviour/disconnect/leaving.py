@@ -14,10 +14,11 @@ from typing import Any
 
 from quart import Quart
 
+from loopbench.loadtests.behaviour.applications import each
 from loopbench.loadtests.behaviour.asking import experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
 from loopbench.loadtests.behaviour.framework.servers import ASGI
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Live, Work, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Live, Work, serve
 from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire
 
 CANCEL: dict[str, Any] = {"handler_cancellation": True}
@@ -51,20 +52,22 @@ def both(
 
     works, around: of what the application reports to. headers: of answers in pieces.
     """
-
-    def making(stack: str) -> Make:
-        return lambda noting: ANSWERING[stack](works(noting), partial(around, noting), headers)
-
-    return making(AIOHTTP), making(QUART)
+    makes = each(lambda answers, noting: answers(works(noting), partial(around, noting), headers))
+    return makes[AIOHTTP], makes[QUART]
 
 
-def begins(aiohttp: Make, quart: Make, setting: str = "") -> Begins:
-    """aiohttp as it is, aiohttp with its cancellation setting on, and Quart."""
+def begins(
+    aiohttp: Make, quart: Make, setting: str = "", grace: tuple[dict[str, Any], ...] = ({}, {})
+) -> Begins:
+    """aiohttp as it is, aiohttp with its cancellation setting on, and Quart.
+
+    grace: the options of both servers.
+    """
     on = ", ".join(filter(None, ("handler_cancellation=True", setting)))
     return [
-        (AIOHTTP, setting, serving(aiohttp)),
-        (AIOHTTP, on, serving(aiohttp, **CANCEL)),
-        (QUART, setting, serving(quart)),
+        (AIOHTTP, setting, serving(aiohttp, **grace[0])),
+        (AIOHTTP, on, serving(aiohttp, **grace[0], **CANCEL)),
+        (QUART, setting, serving(quart, **grace[1])),
     ]
 
 
@@ -83,9 +86,14 @@ Body = Callable[[Seen], Awaitable[object]]
 """What a handler awaits; it reports `begun` first."""
 
 
+def handling(seen: Seen) -> AbstractContextManager[None]:
+    """The inside of a handler: notes how it ends, and that it is over."""
+    return seen.ends("handler", "over")
+
+
 def awaiting(body: Body) -> tuple[Make, Make]:
     """An application of each stack whose handler awaits it."""
-    return both(lambda seen: {"/": partial(body, seen)})
+    return both(lambda seen: {"/": partial(body, seen)}, handling)
 
 
 def with_body(body: Body, setting: str = "") -> Begins:

@@ -17,16 +17,12 @@ from quart import Quart, g
 
 from loopbench.loadtests.behaviour.applications import (
     AWAITING,
+    CALLING,
+    SYNC,
     Handler,
     Way,
-    aiohttp_awaiting,
-    aiohttp_calling,
-    aiohttp_in_thread,
     called,
     in_executor,
-    quart_awaiting,
-    quart_calling,
-    quart_sync,
 )
 from loopbench.loadtests.behaviour.asking import Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
@@ -70,14 +66,14 @@ async def cross(crossing: Way, told: Told) -> None:
     told.read_outer()
 
 
-def crossings(awaiting: Build) -> dict[str, Callable[[Told], App]]:
-    def crossed(crossing: Way) -> Callable[[Told], App]:
-        return lambda told: awaiting(partial(cross, crossing, told))
+def asynchronous(function: Callable[[], Any]) -> Callable[..., Any]:
+    async def wrapped(_: object = None) -> Any:
+        return function()
 
-    return {f"handler to {name}": crossed(crossing) for name, crossing in CROSSINGS.items()}
+    return wrapped
 
 
-def aiohttp_middleware(told: Told) -> web.Application:
+def middleware(app: web.Application, told: Told) -> None:
     @web.middleware
     async def outer(request: web.Request, handler: Handler) -> web.StreamResponse:
         told.set_outer()
@@ -85,49 +81,26 @@ def aiohttp_middleware(told: Told) -> web.Application:
         told.read_outer()
         return response
 
-    app = aiohttp_calling(told.run_inner)
     app.middlewares.append(outer)
-    return app
 
 
-def aiohttp_start_up(told: Told) -> web.Application:
-    async def start(_: web.Application) -> None:
-        told.set_outer()
-
-    async def stop(_: web.Application) -> None:
-        told.read_outer()
-
-    app = aiohttp_calling(told.run_inner)
-    app.on_startup.append(start)
-    app.on_cleanup.append(stop)
-    return app
+def on_startup(app: web.Application, told: Told) -> None:
+    app.on_startup.append(asynchronous(told.set_outer))
+    app.on_cleanup.append(asynchronous(told.read_outer))
 
 
-def asynchronous(function: Callable[[], Any]) -> Callable[[], Any]:
-    async def wrapped() -> Any:
-        return function()
-
-    return wrapped
-
-
-def quart_start_up(told: Told) -> Quart:
-    app = quart_calling(told.run_inner)
+def before_serving(app: Quart, told: Told) -> None:
     app.before_serving(asynchronous(told.set_outer))
     app.after_serving(asynchronous(told.read_outer))
-    return app
 
 
-def quart_hooks(told: Told, *, async_hook: bool, async_route: bool) -> Quart:
-    """before_request sets, the route reads and sets, after_request (async) reads."""
-    app = quart_calling(told.run_inner) if async_route else quart_sync(told.run_inner)
-    app.before_request(asynchronous(told.set_outer) if async_hook else told.set_outer)
+def before_request(app: Quart, told: Told, wrap: Callable[..., Any] = asynchronous) -> None:
+    app.before_request(wrap(told.set_outer))
 
     @app.after_request
     async def after(response: Any) -> Any:
         told.read_outer()
         return response
-
-    return app
 
 
 def quart_by_g(told: Told) -> Quart:
@@ -152,20 +125,45 @@ def quart_by_g(told: Told) -> Quart:
     return app
 
 
-HOOKS = {
-    "async before_request to async route": partial(quart_hooks, async_hook=True, async_route=True),
-    "async before_request to sync route": partial(quart_hooks, async_hook=True, async_route=False),
-    "sync before_request to async route": partial(quart_hooks, async_hook=False, async_route=True),
-    "quart.g, sync before_request to sync route": quart_by_g,
-    "before_serving to route": quart_start_up,
+def hooked(make: Build, hook: Callable[..., None], *arguments: Any) -> Build:
+    """Plain code, with what is around it."""
+
+    def application(told: Told) -> App:
+        app = make(told.run_inner)
+        hook(app, told, *arguments)
+        return app
+
+    return application
+
+
+HOOKED = {
+    AIOHTTP: {
+        "middleware to handler": hooked(CALLING[AIOHTTP], middleware),
+        "on_startup to handler": hooked(CALLING[AIOHTTP], on_startup),
+    },
+    QUART: {
+        "async before_request to async route": hooked(CALLING[QUART], before_request),
+        "async before_request to sync route": hooked(SYNC[QUART], before_request),
+        "sync before_request to async route": hooked(CALLING[QUART], before_request, lambda it: it),
+        "quart.g, sync before_request to sync route": quart_by_g,
+        "before_serving to route": hooked(CALLING[QUART], before_serving),
+    },
 }
 
 
-@variants("context-variables", {AIOHTTP: crossings(AWAITING[AIOHTTP])})
-@experiment("context-variables", AIOHTTP, "middleware to handler", aiohttp_middleware)
-@experiment("context-variables", AIOHTTP, "on_startup to handler", aiohttp_start_up)
-@variants("context-variables", {QUART: crossings(AWAITING[QUART]) | HOOKS})
-def ask_context(application: Callable[[Told], App]) -> Answer:
+def crossed(awaiting: Build, crossing: Way) -> Build:
+    return lambda told: awaiting(partial(cross, crossing, told))
+
+
+CONTEXTS = {
+    stack: {f"handler to {name}": crossed(AWAITING[stack], way) for name, way in CROSSINGS.items()}
+    | hooks
+    for stack, hooks in HOOKED.items()
+}
+
+
+@variants("context-variables", CONTEXTS)
+def ask_context(application: Build) -> Answer:
     told = Told()
     with serve(application(told)) as server:
         get(server.port, "/")
@@ -233,14 +231,14 @@ class Story:
 
 
 STORIES: dict[tuple[str, str], Callable[[Story], App]] = {
-    (AIOHTTP, "in a handler"): lambda story: aiohttp_awaiting(story.hold_async),
-    (AIOHTTP, "through asyncio.to_thread"): lambda story: aiohttp_in_thread(story.hold),
-    (QUART, "in an async route"): lambda story: quart_awaiting(story.hold_async),
-    (QUART, "in a sync route"): lambda story: quart_sync(story.hold),
+    (AIOHTTP, "in a handler"): lambda story: AWAITING[AIOHTTP](story.hold_async),
+    (AIOHTTP, "through asyncio.to_thread"): lambda story: SYNC[AIOHTTP](story.hold),
+    (QUART, "in an async route"): lambda story: AWAITING[QUART](story.hold_async),
+    (QUART, "in a sync route"): lambda story: SYNC[QUART](story.hold),
 }
 
 
-def ask_kept(application: Callable[[Story], App], keep: Local | ContextVar[int | None]) -> Answer:
+def ask_kept(application: Build, keep: Local | ContextVar[int | None]) -> Answer:
     """Let requests with names of their own come at once, and then again."""
     story = Story(keep)
     with serve(application(story)) as server, ThreadPoolExecutor(REQUESTS) as clients:

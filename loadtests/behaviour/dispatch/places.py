@@ -124,7 +124,7 @@ _STOPPED_BY_SIGNAL = 3
 
 
 def app_run(started: Places, places: Places, port: int) -> None:
-    app = quart_calling(places.note)
+    app: Quart = quart_calling(places.note)
 
     @app.before_serving
     async def start() -> None:

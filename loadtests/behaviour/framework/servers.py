@@ -31,7 +31,9 @@ ABANDON_S = 1.0
 ASGI = Callable[..., Any]
 """An ASGI application that is no Quart, such as one in a middleware."""
 
-App = web.Application | Quart | ASGI
+App = Any
+"""An application: web.Application, Quart, or ASGI."""
+
 Build = Callable[..., App]
 """Makes an application."""
 

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
-from loopbench.loadtests.behaviour.blocking.neighbours import (
-    aiohttp_blocking,
-    ask_innocent,
-    behind,
-    quart_sync,
-)
+from loopbench.loadtests.behaviour.applications import called
+from loopbench.loadtests.behaviour.blocking.neighbours import SHARING, ask_innocent, behind
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 
-AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
-
-STACKS = (AIOHTTP, QUART)
+STACKS = ("aiohttp", "quart-hypercorn")
 
 
 def shared(key: Key) -> Answer:
     """key: stack, size of the pool, nothing. How late the innocent one is that needs a thread."""
     stack, size, _ = key
-    sharing = aiohttp_blocking if stack == AIOHTTP else quart_sync
-    application = partial(sharing, innocent_too=True, threads=int(size))
-    return ask_innocent(application, asyncio.to_thread, int(size))
+    return ask_innocent(SHARING[stack], called, int(size))
 
 
 @pytest.fixture(scope="module")
