@@ -154,6 +154,12 @@ SYNC = each(lambda answers, plain: answers({}, sync={"/": plain}))
 """What runs plain code in a thread."""
 
 
+PLAIN_CODE = {
+    AIOHTTP: {"in a handler": CALLING[AIOHTTP], "through asyncio.to_thread": SYNC[AIOHTTP]},
+    QUART: {"in an async route": CALLING[QUART], "in a sync route": SYNC[QUART]},
+}
+"""By stack, where plain code may be run."""
+
 Adds = Mapping[str, Mapping[str, Callable[..., object]]]
 """Stack, setting, and what adds something to an application, such as a hook."""
 

@@ -15,7 +15,13 @@ from quart import Quart, Response
 from loopbench.loadtests.behaviour.applications import Adds, adding
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import Begin, leaves, serving, with_body
+from loopbench.loadtests.behaviour.disconnect.leaving import (
+    Begin,
+    judged,
+    leaves,
+    serving,
+    with_body,
+)
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
@@ -69,20 +75,17 @@ async def with_except_exception(seen: Seen) -> None:
         await clean_up(seen, "except")
 
 
-@leaves("finally-runs", with_body(with_finally, "finally"), scene.FIN)
-@leaves("finally-runs", with_body(with_context_manager, "async with"), scene.FIN)
-@leaves("finally-runs", with_body(with_except_cancelled, "except CancelledError"), scene.FIN)
-@leaves("finally-runs", with_body(with_except_exception, "except Exception"), scene.FIN)
-def ask_clean_up(begin: Begin, leaving: Leaving) -> Answer:
-    """Leave while the handler works, and see which parts of its clean-up are reached."""
-    seen = Seen()
-    scene.leave_and_wait(begin, leaving, seen)
+@judged("finally-runs", with_body(with_finally, "finally"), scene.FIN)
+@judged("finally-runs", with_body(with_context_manager, "async with"), scene.FIN)
+@judged("finally-runs", with_body(with_except_cancelled, "except CancelledError"), scene.FIN)
+@judged("finally-runs", with_body(with_except_exception, "except Exception"), scene.FIN)
+def clean_ups(seen: Seen) -> str:
+    """Which parts of the clean-up are reached."""
     begun = any(event.endswith(" begun") for event in seen.events)
     ended = any(event.endswith(" ended") for event in seen.events)
     runs = {(True, True): "runs to its end", (True, False): "runs to its first await"}
     after = "after the work" if "work finished" in seen else "upon cancellation"
-    words = runs.get((begun, ended), "does not run")
-    return Answer(f"{words}, {after}", ", ".join(seen.events))
+    return f"{runs.get((begun, ended), 'does not run')}, {after}"
 
 
 async def noted(seen: Seen, inner: Awaitable[Any]) -> Any:
@@ -171,18 +174,15 @@ AROUND_ROWS = [
 ]
 
 
-@leaves("middleware-cancelled", AROUND_ROWS, scene.FIN)
-def ask_around(begin: Begin, leaving: Leaving) -> Answer:
-    """Leave while the handler waits, and see what is told to what is around it."""
-    seen = Seen()
-    scene.leave_and_wait(begin, leaving, seen)
-    # The server has stopped: what is around the handler has had its turn.
+@judged("middleware-cancelled", AROUND_ROWS, scene.FIN)
+def around_it(seen: Seen) -> str:
+    """What is told to what is around the handler. The server has stopped: all had their turn."""
     told = [event.partition(": ")[2] for event in seen.events if event.startswith("around: ")]
     handler = "handler cancelled" if "handler cancelled" in seen else "handler finished"
-    words = " and ".join(told) or "does not run"
-    return Answer(f"{words}, {handler}", ", ".join(seen.events))
+    return f"{' and '.join(told) or 'does not run'}, {handler}"
 
 
+SWALLOWING = "swallowing-cancellation"
 TIMES = ("never cancelled", "cancelled once", "cancelled twice")
 STOP_BOUND_S = 10.0
 """Many times the grace times that are set."""
@@ -203,20 +203,12 @@ async def once(seen: Seen) -> None:
     seen("finished")
 
 
-@leaves("swallowing-cancellation", with_body(once, "once"), scene.FIN)
-def ask_once(begin: Begin, leaving: Leaving) -> Answer:
-    """Leave, and see whether the rest of the handler is left alone."""
-    seen = Seen()
-    with scene.console() as lines:
-        with begin(seen) as server, Wire(server.port) as wire:
-            wire.request("GET", "/")
-            scene.leave(wire, seen, leaving)
-            finished = seen.wait("finished", 3.0)
-        cancelled = sum(event.startswith("cancelled") for event in seen.events)
-        return Answer(
-            f"{'runs to its end' if finished else 'does not reach its end'}, {TIMES[cancelled]}",
-            f"{', '.join(seen.events)}; {scene.shown(lines())}",
-        )
+@judged(SWALLOWING, with_body(once, "once"), scene.FIN)
+def rest(seen: Seen) -> str:
+    """Whether the rest of the handler is left alone."""
+    cancelled = sum(event.startswith("cancelled") for event in seen.events)
+    end = "runs to its end" if "finished" in seen else "does not reach its end"
+    return f"{end}, {TIMES[cancelled]}"
 
 
 async def for_ever(seen: Seen) -> None:
@@ -229,11 +221,12 @@ async def for_ever(seen: Seen) -> None:
             seen("cancelled")
 
 
-GRACE = {"shutdown_timeout": 1}, {"graceful_timeout": 1}
-ENDLESS = scene.begins(*scene.awaiting(for_ever), "for ever, grace time 1 s", GRACE)
+ENDLESS = "for ever, grace time 1 s"
+ENDLESSLY = scene.awaiting(for_ever)
 
 
-@leaves("swallowing-cancellation", ENDLESS, scene.FIN)
+@leaves(SWALLOWING, scene.on_aiohttp(ENDLESSLY[0], ENDLESS, shutdown_timeout=1), scene.FIN)
+@leaves(SWALLOWING, [(QUART, ENDLESS, serving(ENDLESSLY[1], graceful_timeout=1))], scene.FIN)
 def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
     """Leave, and see whether the server can still be stopped."""
     seen = Seen()

@@ -16,11 +16,11 @@ from aiohttp import web
 from h2.errors import ErrorCodes
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.applications import answering, hello, quart_answering
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as saves
-from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, Begin, leaves, serving
+from loopbench.loadtests.behaviour.disconnect.leaving import Begin, judged, serving
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
@@ -33,15 +33,13 @@ BETWEEN_S = 0.02
 async def look(gone: Callable[[], bool], seen: Seen) -> str:
     """Ask again and again whether the client has left."""
     seen("begun")
-    try:
+    with scene.handling(seen):
         for _ in range(CHECKS):
             if gone():
                 seen("noticed")
                 break
             seen("checked")
             await asyncio.sleep(BETWEEN_S)
-    finally:
-        seen("over")
     return "done"
 
 
@@ -51,7 +49,7 @@ def aiohttp_transport(seen: Seen) -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(text=await look(lambda: request.transport is None, seen))
 
-    return aiohttp_app(web.get("/", handler))
+    return answering(handler)
 
 
 async def until_cancelled(seen: Seen) -> None:
@@ -62,78 +60,55 @@ async def until_cancelled(seen: Seen) -> None:
     except asyncio.CancelledError:
         seen("noticed")
         raise
-    finally:
-        seen("over")
 
 
 def quart_told(seen: Seen) -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/")
     async def handler() -> str:
         left: asyncio.Event = request.scope["extensions"]["client_left"]["event"]
         return await look(left.is_set, seen)
 
-    return scene.withheld(app)  # Quart would cancel the handler
+    return scene.withheld(quart_answering({"/": handler}))  # Quart would cancel the handler
 
 
 CHECK = "is-disconnected-check"
 
 
-@leaves(CHECK, [(AIOHTTP, "request.transport is None", serving(aiohttp_transport))])
-@leaves(CHECK, scene.with_body(until_cancelled, "except CancelledError"), scene.FIN)
-@leaves(CHECK, [(QUART, "an event set by an ASGI middleware", serving(quart_told))])
-def ask_noticed(begin: Begin, leaving: Leaving) -> Answer:
-    """Leave once the handler has begun to look."""
-    seen = Seen()
-    scene.leave_and_wait(begin, leaving, seen)
-    noticed = "noticed" in seen
-    checks = seen.events.count("checked")
-    took = f"{seen.at('noticed') - seen.at('begun'):.3f} s after it began" if noticed else "never"
-    asked = f"asked {checks} times in vain; " if checks else ""
-    return Answer("noticed" if noticed else "not noticed", f"{asked}noticed: {took}")
+@judged(CHECK, [(AIOHTTP, "request.transport is None", serving(aiohttp_transport))])
+@judged(CHECK, scene.with_body(until_cancelled, "except CancelledError"), scene.FIN)
+@judged(CHECK, [(QUART, "an event set by an ASGI middleware", serving(quart_told))])
+def noticed(seen: Seen) -> str:
+    return "noticed" if "noticed" in seen else "not noticed"
+
+
+WORDS = ("connect", "transport", "closed", "gone", "left", "alive")
+
+
+async def looked() -> str:
+    """What the request has to offer that is named like it."""
+    names = dir(request._get_current_object())  # type: ignore[attr-defined]
+    found = (name for name in names if not name.startswith("_"))
+    return ",".join(name for name in found if any(word in name for word in WORDS))
 
 
 @experiment(CHECK, QUART)
 def look_at_the_request() -> Answer:
-    """Look for it among what the request has to offer."""
-    app = Quart(__name__)
-    words = ("connect", "transport", "closed", "gone", "left", "alive")
-
-    @app.get("/")
-    async def handler() -> str:
-        names = dir(request._get_current_object())  # type: ignore[attr-defined]
-        return ",".join(
-            name for name in names if not name.startswith("_") and any(w in name for w in words)
-        )
-
-    with serve(app) as server:
+    with serve(quart_answering({"/": looked})) as server:
         found = get(server.port, "/").text
     if found:
         return Answer(found, "the request has these")
     return Answer(
         NONE,
-        f"nothing of the request has a name with any of {', '.join(words)}; the nearest thing is "
+        f"nothing of the request has a name with any of {', '.join(WORDS)}; the nearest thing is "
         "the cancellation, or an ASGI middleware that watches for http.disconnect",
     )
 
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-BODY = b"done"
+BODY = b"hello"
 BOUND_S = 5.0
 TRIES = 20
 TOGETHER = getattr(socket, "MSG_MORE", 0)
 """Keeps the request back until the end follows, so that both go in one segment (Linux)."""
-
-
-async def at_once(_: Seen) -> str:
-    """The handler has nothing to wait for."""
-    return BODY.decode()
-
-
-async def waits(_: Seen) -> str:
-    await asyncio.sleep(0.1)
-    return BODY.decode()
 
 
 def _shut_and_read(port: int) -> str:
@@ -149,13 +124,13 @@ def _shut_and_read(port: int) -> str:
     return f"answer {got.split()[1].decode()}" if got else "no answer"
 
 
-AT_ONCE, WAITS = "handler without await", "handler of 0.1 s"
-ON = "handler_cancellation=True"
+AT_ONCE = scene.with_body(lambda _: hello(), "handler without await")
+WAITING, WAITS = scene.awaiting(lambda _: asyncio.sleep(0.1, "hello")), "handler of 0.1 s"
 # The last is the remedy: the end of what the client says is not taken for its leaving.
 HALF_CLOSED = [
-    *(row for row in scene.with_body(at_once, AT_ONCE) if ON not in row[1]),
-    *scene.with_body(waits, WAITS),
-    *scene.not_told(scene.awaiting(waits)[1], WAITS),
+    *(row for row in AT_ONCE if "handler_cancellation" not in row[1]),
+    *scene.begins(*WAITING, WAITS),
+    *scene.not_told(WAITING[1], WAITS),
 ]
 
 
@@ -206,7 +181,7 @@ def reset_on_quart() -> Answer:
     rest = "finished and answered" if "other finished" in seen else "cancelled"
     return Answer(
         f"handler {reset}, the other {rest}",
-        f"{', '.join(seen.events)}; the other stream got {body.decode()!r}",
+        f"{seen.line}; the other stream got {body.decode()!r}",
     )
 
 
@@ -240,27 +215,27 @@ def kinds(lines: list[str]) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-INFO: dict[str, Any] = {"level": logging.INFO}
-DEBUG: dict[str, Any] = {"level": logging.DEBUG, "debug": True}
-IN_INFO = "logging.basicConfig(level=INFO)"
-IN_DEBUG = "logging.basicConfig(level=DEBUG), PYTHONASYNCIODEBUG=1"
-AIOHTTP_SAVING = partial(saves.aiohttp_saving, saves.plain_await)
-QUART_SAVING = partial(saves.quart_saving, saves.plain_await)
-PLAIN, CANCELLING = serving(AIOHTTP_SAVING), serving(AIOHTTP_SAVING, **CANCEL)
-IN_QUART = serving(QUART_SAVING)
-in_log = partial(experiment, "left-in-log")
+LOGGING: dict[str, dict[str, Any]] = {
+    "": {},
+    "logging.basicConfig(level=INFO)": {"level": logging.INFO},
+    "logging.basicConfig(level=DEBUG), PYTHONASYNCIODEBUG=1": {
+        "level": logging.DEBUG,
+        "debug": True,
+    },
+}
+SAVING = (
+    partial(saves.aiohttp_saving, saves.plain_await),
+    partial(saves.quart_saving, saves.plain_await),
+)
+WITH_ACCESS_LOG = serving(SAVING[1], accesslog="-")
 
 
-@in_log(AIOHTTP, DEFAULT, PLAIN)
-@in_log(AIOHTTP, IN_INFO, PLAIN, **INFO)
-@in_log(AIOHTTP, IN_DEBUG, PLAIN, **DEBUG)
-@in_log(AIOHTTP, ON, CANCELLING)
-@in_log(AIOHTTP, f"{ON}, {IN_INFO}", CANCELLING, **INFO)
-@in_log(AIOHTTP, f"{ON}, {IN_DEBUG}", CANCELLING, **DEBUG)
-@in_log(QUART, DEFAULT, IN_QUART)
-@in_log(QUART, IN_INFO, IN_QUART, **INFO)
-@in_log(QUART, IN_DEBUG, IN_QUART, **DEBUG)
-@in_log(QUART, "accesslog='-'", serving(QUART_SAVING, accesslog="-"))
+@together(
+    experiment("left-in-log", stack, scene.named(server, setting) or DEFAULT, begin, **options)
+    for stack, server, begin in scene.begins(*SAVING)
+    for setting, options in LOGGING.items()
+)
+@experiment("left-in-log", QUART, "accesslog='-'", WITH_ACCESS_LOG)
 def ask_log(begin: Begin, *, level: int | None = None, debug: bool = False) -> Answer:
     """Leave in the middle of a save that the handler awaits, and read the console."""
     os.environ["PYTHONASYNCIODEBUG"] = "1" if debug else ""

@@ -15,7 +15,7 @@ from typing import Any
 from quart import Quart
 
 from loopbench.loadtests.behaviour.applications import each
-from loopbench.loadtests.behaviour.asking import experiment
+from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
 from loopbench.loadtests.behaviour.framework.servers import ASGI
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Live, Work, serve
@@ -40,6 +40,11 @@ def serving(application: Callable[[Any], App], **options: Any) -> Begin:
     return lambda noting: serve(application(noting), **options)
 
 
+def named(*parts: str) -> str:
+    """A setting of these parts, of which some may be blank."""
+    return ", ".join(filter(None, parts))
+
+
 Make = Callable[[Any], App]
 
 
@@ -56,19 +61,16 @@ def both(
     return makes[AIOHTTP], makes[QUART]
 
 
-def begins(
-    aiohttp: Make, quart: Make, setting: str = "", grace: tuple[dict[str, Any], ...] = ({}, {})
-) -> Begins:
-    """aiohttp as it is, aiohttp with its cancellation setting on, and Quart.
+def on_aiohttp(make: Make, setting: str = "", **options: Any) -> Begins:
+    """As it is, and with its cancellation setting on."""
+    on = named("handler_cancellation=True", setting)
+    plain, cancelling = serving(make, **options), serving(make, **options, **CANCEL)
+    return [(AIOHTTP, setting, plain), (AIOHTTP, on, cancelling)]
 
-    grace: the options of both servers.
-    """
-    on = ", ".join(filter(None, ("handler_cancellation=True", setting)))
-    return [
-        (AIOHTTP, setting, serving(aiohttp, **grace[0])),
-        (AIOHTTP, on, serving(aiohttp, **grace[0], **CANCEL)),
-        (QUART, setting, serving(quart, **grace[1])),
-    ]
+
+def begins(aiohttp: Make, quart: Make, setting: str = "") -> Begins:
+    """aiohttp as it is, aiohttp with its cancellation setting on, and Quart."""
+    return [*on_aiohttp(aiohttp, setting), (QUART, setting, serving(quart))]
 
 
 def leaves(
@@ -76,7 +78,7 @@ def leaves(
 ) -> Callable[[Ask], Ask]:
     """A row for each server and each way of leaving, which the function is given."""
     return together(
-        experiment(question, stack, ", ".join(filter(None, (setting, how.value))), begin, how)
+        experiment(question, stack, named(setting, how.value), begin, how)
         for stack, setting, begin in begins
         for how in leavings
     )
@@ -105,14 +107,6 @@ def leave(wire: Wire, seen: Seen, leaving: Leaving) -> None:
     """Go away once the handler has begun. Raises TimeoutError where it does not begin."""
     seen.expect("begun", "the handler was never begun")
     wire.leave(leaving)
-
-
-def leave_and_wait(begin: Begin, leaving: Leaving, seen: Seen) -> None:
-    """GET /, leave while the handler works, and wait until it is over. Raises TimeoutError."""
-    with begin(seen) as server, Wire(server.port) as wire:
-        wire.request("GET", "/")
-        leave(wire, seen, leaving)
-        seen.expect("over", "the handler never ended")
 
 
 def eventually(condition: Callable[[], bool], bound_s: float = 10.0) -> bool:
@@ -209,5 +203,31 @@ def withheld(app: Quart) -> Quart:
 
 def not_told(quart: Callable[[Any], Any], setting: str = "") -> Begins:
     """Quart, which is not told; setting: what else is different."""
-    named = ", ".join(filter(None, (setting, WITHHELD)))
-    return [(QUART, named, serving(lambda noting: withheld(quart(noting))))]
+    return [(QUART, named(setting, WITHHELD), serving(lambda noting: withheld(quart(noting))))]
+
+
+Judge = Callable[[Seen], str]
+"""The answer, given what was seen."""
+
+
+def judged(question: str, *rows: Any) -> Callable[[Judge], Judge]:
+    """GET /, leave while the handler works, and have judged what was seen when it was over.
+
+    rows: as `leaves` has them.
+    """
+    written = leaves(question, *rows)
+
+    def register(judge: Judge) -> Judge:
+        def ask(begin: Begin, leaving: Leaving) -> Answer:
+            seen = Seen()
+            with console() as lines:
+                with begin(seen) as server, Wire(server.port) as wire:
+                    wire.request("GET", "/")
+                    leave(wire, seen, leaving)
+                    seen.expect("over", "the handler never ended")
+                return Answer(judge(seen), f"{seen.line}; {shown(lines())}")
+
+        written(ask)
+        return judge
+
+    return register

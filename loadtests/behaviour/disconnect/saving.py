@@ -23,10 +23,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, leaves, serving
+from loopbench.loadtests.behaviour.disconnect.leaving import (
+    FIN,
+    begins,
+    leaves,
+    on_aiohttp,
+    serving,
+)
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Live, Work
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
@@ -50,9 +56,8 @@ class Saving:
 
     async def step(self, line: str) -> None:
         """One of the two steps."""
-        with self._begun(f"{line} step"):
+        with self._stepping(line):
             await asyncio.sleep(self.step_s)
-            self._write(line)
 
     async def save(self) -> None:
         """Both steps, as one coroutine."""
@@ -60,19 +65,23 @@ class Saving:
             await self.step("first")
             await self.step("second")
 
-    def save_blocking(self) -> None:
+    def save_blocking(self) -> str:
         """Both steps in plain code, for a thread."""
         with self._under_way("save"):
             for line in ("first", "second"):
-                with self._begun(f"{line} step"):
+                with self._stepping(line):
                     time.sleep(self.step_s)
-                    self._write(line)
+        return "saved"
 
     def keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         """Hold a reference until the task is done: the loop holds a weak one only."""
         self.kept.add(task)
         task.add_done_callback(self.kept.discard)
         return task
+
+    async def wait_for_kept(self, _: object = None) -> None:
+        """A clean-up of either framework."""
+        await asyncio.gather(*self.kept)
 
     @property
     def lines(self) -> int:
@@ -106,19 +115,18 @@ class Saving:
             self.under_way.remove(what)
 
     @contextmanager
-    def _begun(self, what: str) -> Iterator[None]:
-        with self._under_way(what):
-            self.seen(f"{what} begun")
+    def _stepping(self, line: str) -> Iterator[None]:
+        """Writes the line where the inside comes to its end."""
+        with self._under_way(f"{line} step"):
+            self.seen(f"{line} step begun")
             try:
                 yield
             except asyncio.CancelledError:
-                self.seen(f"{what} cancelled")
+                self.seen(f"{line} step cancelled")
                 raise
-
-    def _write(self, line: str) -> None:
-        with self.file.open("a") as file:
-            file.write(f"{line}\n")
-        self.seen(f"{line} step saved")
+            with self.file.open("a") as file:
+                file.write(f"{line}\n")
+            self.seen(f"{line} step saved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +159,10 @@ def aiohttp_saving(
         async with aiojobs.Scheduler(wait_timeout=wait_timeout) as app[key]:
             yield
 
-    async def wait_for_kept(_: web.Application) -> None:
-        await asyncio.gather(*saving.kept)
-
     app = aiohttp_app(web.post("/", handler))
     app.cleanup_ctx.append(with_scheduler)
     if waiting:
-        app.on_cleanup.append(wait_for_kept)
+        app.on_cleanup.append(saving.wait_for_kept)
     return app
 
 
@@ -183,11 +188,8 @@ def quart_saving(
             await way(saving, Scope(app.extensions["scheduler"], app.add_background_task))
         return "saved"
 
-    async def wait_for_kept() -> None:
-        await asyncio.gather(*saving.kept)
-
     if waiting:
-        app.after_serving(wait_for_kept)
+        app.after_serving(saving.wait_for_kept)
     return app
 
 
@@ -213,7 +215,7 @@ def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
         return Answer(
             f"{SAVED[saved]}, {saving.handler}",
             f"{saved} of 2 lines in the file after {leaving.value}{client}; "
-            f"{', '.join(saving.seen.events)}; {scene.shown(lines())}",
+            f"{saving.seen.line}; {scene.shown(lines())}",
         )
 
 
@@ -318,9 +320,7 @@ def aiohttp_atomic(saving: Saving) -> web.Application:
     return app
 
 
-ATOMIC = serving(aiohttp_atomic), serving(aiohttp_atomic, **scene.CANCEL)
-leaves("aiojobs-atomic", [(AIOHTTP, "", ATOMIC[0])])(fate)
-leaves("aiojobs-atomic", [(AIOHTTP, "handler_cancellation=True", ATOMIC[1])])(fate)
+leaves("aiojobs-atomic", on_aiohttp(aiohttp_atomic))(fate)
 
 
 @saves("aiojobs-atomic", stacks=(QUART,))
@@ -368,15 +368,7 @@ async def in_executor(saving: Saving, _: Scope) -> None:
 
 
 def quart_sync(saving: Saving) -> Quart:
-    app = Quart(__name__)
-
-    @app.post("/")
-    def handler() -> str:
-        with saving.handling():
-            saving.save_blocking()
-        return "saved"
-
-    return app
+    return quart_answering({}, saving.handling, sync={"/": saving.save_blocking})
 
 
 leaves("sync-route", [(QUART, "", serving(quart_sync))])(fate)

@@ -38,7 +38,7 @@ def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
         return Answer(
             ways.SAVED[saved],
             f"{saved} of 2 lines in the file when the server had stopped; {took}; "
-            f"{', '.join(saving.seen.events)}; {scene.shown(lines())}",
+            f"{saving.seen.line}; {scene.shown(lines())}",
         )
 
 

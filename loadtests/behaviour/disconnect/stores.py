@@ -8,8 +8,8 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,26 +27,6 @@ from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS
 from loopbench.servers.settings import Settings
 
 INSERT = "INSERT INTO saves VALUES (?)"
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A database file with an empty table."""
-
-    file: Path
-    seen: Seen = field(default_factory=Seen)
-
-    def create(self) -> None:
-        """Make the table."""
-        with closing(sqlite3.connect(self.file)) as connection, connection:
-            connection.execute("CREATE TABLE saves (line TEXT)")
-
-    @property
-    def rows(self) -> int:
-        """How many rows another connection sees."""
-        with closing(sqlite3.connect(self.file)) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM saves").fetchone()
-        return int(count)
 
 
 Between = Callable[[], Awaitable[None]]
@@ -70,23 +50,27 @@ async def in_transaction(connection: sqlite3.Connection, between: Between) -> No
         connection.execute(INSERT, ("second",))
 
 
-async def handle(save: Save, database: Database) -> str:
-    """The inside of both handlers."""
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database file, of which a handler reports."""
 
-    async def between() -> None:
-        database.seen("begun")
+    file: Path
+    seen: Seen = field(default_factory=Seen)
+
+    async def between(self) -> None:
+        """What a handler waits for between its two rows."""
+        self.seen("begun")
         await asyncio.sleep(0.2)
 
-    with database.seen.ends("handler", "over"):
-        with closing(sqlite3.connect(database.file)) as connection:
-            await save(connection, between)
-    return "saved"
+
+async def handle(save: Save, database: Database) -> None:
+    with scene.handling(database.seen), closing(sqlite3.connect(database.file)) as connection:
+        await save(connection, database.between)
 
 
 def _with(save: Save, setting: str) -> scene.Begins:
-    return scene.begins(
-        *scene.both(lambda database: {"/": partial(handle, save, database)}), setting
-    )
+    makes = scene.both(lambda database: {"/": partial(handle, save, database)})
+    return scene.begins(*makes, setting)
 
 
 @leaves("save-in-transaction", _with(separately, "a commit for each row"), FIN)
@@ -95,12 +79,15 @@ def ask_rows(begin: Begin, leaving: Leaving) -> Answer:
     """Leave between the two rows, and count them from another connection afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(Path(folder) / "saves.sqlite")
-        database.create()
+        with closing(sqlite3.connect(database.file)) as connection, connection:
+            connection.execute("CREATE TABLE saves (line TEXT)")
         with begin(database) as server, Wire(server.port) as wire:
             wire.request("POST", "/", scene.EMPTY_BODY)
             scene.leave(wire, database.seen, leaving)
             database.seen.expect("over", "the handler never ended")
-        count, (_, handler, *_rest) = database.rows, database.seen.events
+        with closing(sqlite3.connect(database.file)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM saves").fetchone()
+    _, handler, *_rest = database.seen.events
     return Answer(f"{SAVED[count]}, {handler}", f"{count} of 2 rows in the table; {handler}")
 
 
@@ -207,18 +194,23 @@ def _pairs(port: int) -> tuple[int, int, int]:
     return first, second, half
 
 
+def counted(begin: Begin, settings: Settings, protect: str) -> Pairs:
+    with begin(settings) as server:  # whose pairs are its own
+        return count(server.port, protect, CLIENTS)
+
+
 def embedded(begin: Begin, protect: str) -> Answer:
     """On the two embedded databases."""
-    with begin(SETTINGS) as server:
-        found = count(server.port, protect, CLIENTS)
+    found = counted(begin, SETTINGS, protect)
     return Answer(HALF if found.half else WHOLE, found.line)
 
 
 def with_services(begin: Begin) -> Answer:
     """Every protection on Redis and PostgreSQL, which take a while to start."""
     try:
-        with services(SETTINGS) as settings:
-            found = {protect: _counted(begin, settings, protect) for protect in BOTH_PROTECTIONS}
+        with redis_server() as redis, postgres_server() as postgres:
+            settings = replace(SETTINGS, redis_url=redis.url, database_url=postgres.url)
+            found = {protect: counted(begin, settings, protect) for protect in BOTH_PROTECTIONS}
     except ServiceMissing as error:
         return Answer(NONE, str(error))
     half = [protect for protect, pairs in found.items() if pairs.half]
@@ -226,20 +218,6 @@ def with_services(begin: Begin) -> Answer:
         f"{HALF}: protect={', '.join(half)}" if half else WHOLE,
         "; ".join(f"protect={protect}: {pairs.line}" for protect, pairs in found.items()),
     )
-
-
-def _counted(begin: Begin, settings: Settings, protect: str) -> Pairs:
-    with begin(settings) as server:  # whose pairs are its own
-        return count(server.port, protect, CLIENTS)
-
-
-@contextmanager
-def services(settings: Settings) -> Iterator[Settings]:
-    """The settings with a Redis and a PostgreSQL of their own. Raises ServiceMissing."""
-    with ExitStack() as cleanup:
-        redis = cleanup.enter_context(redis_server())
-        postgres = cleanup.enter_context(postgres_server())
-        yield replace(settings, redis_url=redis.url, database_url=postgres.url)
 
 
 for stack, setting, begin in SERVERS:

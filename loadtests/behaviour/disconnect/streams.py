@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from aiohttp import web
-from quart import Quart, request
+from quart import request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import FIN, Begin, begins, both, leave, leaves
-from loopbench.loadtests.behaviour.serving import Work
+from loopbench.loadtests.behaviour.disconnect.leaving import (
+    FIN,
+    Begin,
+    Make,
+    begins,
+    both,
+    leave,
+    leaves,
+)
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
 FIN_AND_RST = (Leaving.FIN, Leaving.RST)
@@ -35,21 +43,24 @@ def noted(seen: Seen) -> Iterator[None]:
         seen("over")
 
 
+def end(seen: Seen) -> str:
+    """What that was, by now."""
+    ends = [one for one in seen.events if one == "finished" or one[0].isupper()]
+    return ends[0] if ends else "nothing"
+
+
 STREAM_PIECES = 50
 BETWEEN_S = 0.02
 
 
-def stream(seen: Seen) -> dict[str, Work]:
-    async def pieces() -> AsyncIterator[bytes]:
-        for _ in range(STREAM_PIECES):
-            yield b"x" * 1000
-            seen("piece")
-            await asyncio.sleep(BETWEEN_S)
-
-    return {"/": pieces}
+async def stream(seen: Seen) -> AsyncIterator[bytes]:
+    for _ in range(STREAM_PIECES):
+        yield b"x" * 1000
+        seen("piece")
+        await asyncio.sleep(BETWEEN_S)
 
 
-STREAM = both(stream, noted)
+STREAM = both(lambda seen: {"/": partial(stream, seen)}, noted)
 
 
 @leaves("stream-ends", begins(*STREAM))
@@ -63,14 +74,10 @@ def ask_stream(begin: Begin, leaving: Leaving) -> Answer:
         wire.some()
         wire.leave(leaving)
         cleaned = seen.wait("over")
-    ends = [event for event in seen.events if event not in ("piece", "over")]
-    ended = ends[0] if ends else "nothing"
+    ended = end(seen)
     how = "runs to its end" if ended == "finished" else f"ended by {ended}"
     finally_ = "finally runs" if cleaned else "finally does not run"
-    pieces = seen.events.count("piece")
-    return Answer(
-        f"{how}, {finally_}", f"{pieces} of {STREAM_PIECES} pieces were made; {how}; {finally_}"
-    )
+    return Answer(f"{how}, {finally_}", f"of {STREAM_PIECES} pieces: {seen.line}")
 
 
 PIECES = 10
@@ -89,35 +96,22 @@ class Writing:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     size: int = 1000
 
-    async def wait(self) -> None:
-        """Until the client has left."""
-        self.seen("begun")
-        await self.go.wait()
-
     async def pieces(self) -> AsyncIterator[bytes]:
         """What to write, once the client has left; each is counted when it has been written."""
-        await self.wait()
+        await self.whole()
         for _ in range(PIECES):
             yield b"x" * self.size
             self.seen("written")
             await asyncio.sleep(0.01)
 
     async def whole(self) -> str:
-        """An answer in one."""
-        await self.wait()
+        """An answer in one, once the client has left."""
+        self.seen("begun")
+        await self.go.wait()
         return "x" * self.size
 
-    @property
-    def end(self) -> str:
-        """What ended the writing."""
-        return next(one for one in self.seen.events if one not in ("begun", "written", "over"))
 
-
-def _noted(writing: Writing) -> AbstractContextManager[None]:
-    return noted(writing.seen)
-
-
-def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Writing, str]:
+def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Seen, str]:
     """Leave before anything is written, then let the handler go on; and what the console shows."""
     writing = Writing()
     with scene.console() as lines:
@@ -127,39 +121,38 @@ def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Writing, str]:
             writing.seen.wait("over", 0.1)  # where it is cancelled, it need not be let go on
             server.loop.call_soon_threadsafe(writing.go.set)
             writing.seen.expect("over", "the handler never ended")
-        return writing, scene.shown(lines())
+        return writing.seen, f"{writing.seen.line}; {scene.shown(lines())}"
 
 
 WRITE = "response-write-after-leave"
-IN_PIECES = both(lambda writing: {"/": writing.pieces}, _noted)
-WHOLE = both(lambda writing: {"/": writing.whole}, _noted)
+PIECEWISE = both(lambda writing: {"/": writing.pieces}, lambda writing: noted(writing.seen))
+WHOLE = both(lambda writing: {"/": writing.whole}, lambda writing: noted(writing.seen))
 
 
-@leaves(WRITE, begins(*IN_PIECES))
-@leaves(WRITE, scene.not_told(IN_PIECES[1]), FIN_AND_RST)
+@leaves(WRITE, begins(*PIECEWISE))
+@leaves(WRITE, scene.not_told(PIECEWISE[1]), FIN_AND_RST)
 def ask_pieces(begin: Begin, leaving: Leaving) -> Answer:
     """What a handler gets that writes its answer piece by piece."""
-    writing, printed = _leave_first(begin, leaving)
-    written, ended = writing.seen.events.count("written"), writing.end
+    seen, evidence = _leave_first(begin, leaving)
+    written, ended = seen.events.count("written"), end(seen)
     if ended == "CancelledError":
         words = "cancelled before it writes" if written == 0 else f"cancelled after {written}"
     elif ended == "finished":
         words = "raises nothing"
     else:
         words = f"raises {ended}, at write {written + 1}"
-    return Answer(words, f"{written} of {PIECES} pieces were written; {ended}; {printed}")
+    return Answer(words, evidence)
 
 
 @leaves(WRITE, begins(*WHOLE, "an answer in one"), FIN)
 def ask_whole(begin: Begin, leaving: Leaving) -> Answer:
     """What a handler gets that returns its answer."""
-    writing, printed = _leave_first(begin, leaving)
-    ended = writing.end
+    seen, evidence = _leave_first(begin, leaving)
     words = {"CancelledError": "cancelled before it returns", "finished": "returns undisturbed"}
-    return Answer(words.get(ended, f"raises {ended}"), f"{ended}; {printed}")
+    return Answer(words.get(end(seen), f"raises {end(seen)}"), evidence)
 
 
-@leaves(WRITE, begins(*IN_PIECES, "in a write that is stuck"))
+@leaves(WRITE, begins(*PIECEWISE, "in a write that is stuck"))
 def ask_blocked(begin: Begin, leaving: Leaving) -> Answer:
     """Read nothing until the handler is stuck in a write, then leave."""
     writing = Writing(size=LARGE)
@@ -167,80 +160,60 @@ def ask_blocked(begin: Begin, leaving: Leaving) -> Answer:
         wire.request("GET", "/")
         writing.seen.expect("begun", "the handler was never begun")
         server.loop.call_soon_threadsafe(writing.go.set)
-        written = _until_stuck(writing)
+        _until_stuck(writing)
         wire.leave(leaving)
-        ended = writing.end if writing.seen.wait("over", BLOCKED_S) else "nothing"
+        writing.seen.wait("over", BLOCKED_S)
+        ended = end(writing.seen)
     words = "stays in the write" if ended == "nothing" else f"raises {ended}, out of the write"
-    return Answer(
-        words,
-        f"stuck after {written} of {PIECES} pieces of {LARGE} bytes; ended by {ended} "
-        f"within {BLOCKED_S:g} s of {leaving.value}",
-    )
+    return Answer(words, f"of {PIECES} pieces of {LARGE} bytes: {writing.seen.line}")
 
 
-def _until_stuck(writing: Writing) -> int:
-    """How many pieces are written until no more is for a while."""
+def _until_stuck(writing: Writing) -> None:
+    """Until no more pieces are written for a while."""
     writing.seen.expect("written", "nothing was written")
     count = 0
     while count != (count := writing.seen.events.count("written")):
         time.sleep(0.3)
     if count == PIECES:
         raise ValueError("no write got stuck")
-    return count
 
 
 SENT = b"x" * 10
 LENGTH = 1000
 
 
-async def _reading(seen: Seen, reading: Awaitable[int]) -> str:
+async def _reading(seen: Seen, reading: Awaitable[Any]) -> str:
     seen("begun")
     with noted(seen):
-        length = await reading
-        seen(f"{length} bytes")
-    return f"{length}"
+        body = await reading
+        seen(f"{len(body)} bytes")
+    return f"{len(body)}"
 
 
-async def read(request: web.Request) -> int:
-    return len(await request.read())
+async def joined(pieces: AsyncIterable[bytes]) -> bytes:
+    return b"".join([piece async for piece in pieces])
 
 
-async def chunks(request: web.Request) -> int:
-    return sum([len(chunk) async for chunk in request.content.iter_any()])
+def aiohttp_reading(read: Callable[[web.Request], Awaitable[Any]]) -> Make:
+    async def handler(seen: Seen, request: web.Request) -> web.Response:
+        return web.Response(text=await _reading(seen, read(request)))
+
+    return lambda seen: aiohttp_app(web.post("/", partial(handler, seen)))
 
 
-async def get_data() -> int:
-    return len(await request.get_data())
+def quart_reading(read: Callable[[], Awaitable[Any]]) -> Make:
+    return lambda seen: quart_answering({"/": lambda: _reading(seen, read())})
 
 
-async def body() -> int:
-    return sum([len(data) async for data in request.body])
+READ = aiohttp_reading(lambda request: request.read()), quart_reading(lambda: request.get_data())
+IN_PIECES = (
+    aiohttp_reading(lambda request: joined(request.content.iter_any())),
+    quart_reading(lambda: joined(request.body)),
+)
 
 
-def aiohttp_reading(
-    seen: Seen, reading: Callable[[web.Request], Awaitable[int]] = read
-) -> web.Application:
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=await _reading(seen, reading(request)))
-
-    return aiohttp_app(web.post("/", handler))
-
-
-def quart_reading(seen: Seen, reading: Callable[[], Awaitable[int]] = get_data) -> Quart:
-    app = Quart(__name__)
-
-    @app.post("/")
-    async def handler() -> str:
-        return await _reading(seen, reading())
-
-    return app
-
-
-READ_IN_PIECES = partial(aiohttp_reading, reading=chunks), partial(quart_reading, reading=body)
-
-
-@leaves("request-body-unread", begins(aiohttp_reading, quart_reading))
-@leaves("request-body-unread", begins(*READ_IN_PIECES, "read in pieces"), FIN)
+@leaves("request-body-unread", begins(*READ))
+@leaves("request-body-unread", begins(*IN_PIECES, "read in pieces"), FIN)
 def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
     """Announce a body, send the first of it, and leave."""
     seen = Seen()
@@ -254,26 +227,22 @@ def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
         words = f"reads {ended}" if ended.endswith(" bytes") else f"raises {ended}"
         logged = "an error on the console" if lines() else "nothing on the console"
         sent = f"{len(SENT)} of {LENGTH} bytes were sent"
-        return Answer(
-            f"{words}, {logged}", f"{sent}; {', '.join(seen.events)}; {scene.shown(lines())}"
-        )
+        return Answer(f"{words}, {logged}", f"{sent}; {seen.line}; {scene.shown(lines())}")
 
 
 EVENTS = 8
 APART_S = 0.5
 
 
-def events(seen: Seen) -> dict[str, Work]:
-    async def each() -> AsyncIterator[bytes]:
-        for number in range(EVENTS):
-            yield b"data: %d\n\n" % number
-            seen("event")
-            await asyncio.sleep(APART_S)
-
-    return {"/": each}
+async def sent_events(seen: Seen) -> AsyncIterator[bytes]:
+    for number in range(EVENTS):
+        yield b"data: %d\n\n" % number
+        seen("event")
+        await asyncio.sleep(APART_S)
 
 
-SENT_EVENTS = both(events, noted, {"Content-Type": "text/event-stream"})
+EVENT_STREAM = {"Content-Type": "text/event-stream"}
+SENT_EVENTS = both(lambda seen: {"/": partial(sent_events, seen)}, noted, EVENT_STREAM)
 
 
 @leaves("server-sent-events", begins(*SENT_EVENTS))

@@ -9,25 +9,22 @@ import statistics
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil, floor, log2
 from typing import Any
 
 import aiohttp
-from aiohttp import web
-from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import CALLING, SYNC, Plain, aiohttp_app
-from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
+from loopbench.loadtests.behaviour.applications import CALLING, PLAIN_CODE, SYNC, Plain, hello
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, set_pool
 from loopbench.loadtests.behaviour.framework.events import warned
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import Wire, get
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, serve
+from loopbench.loadtests.behaviour.talking import get
 
 PATIENCE_S = 2.0
 
@@ -71,17 +68,14 @@ WAYS: dict[str, Way] = {
     "new_event_loop().run_until_complete": new_event_loop,
     "run_coroutine_threadsafe": threadsafe,
 }
-NEEDY: dict[str, Way] = {"run_coroutine_threadsafe": threadsafe, "asyncio.run": asyncio_run}
+NEEDY = ("run_coroutine_threadsafe", "asyncio.run")
+"""The ways to be tried in a pool that is full."""
+
 FULL = 2
 IN_FULL = f"of a coroutine that needs a thread, in all {FULL} threads of the pool"
-PLACES = {
-    (AIOHTTP, "in a thread"): (SYNC[AIOHTTP], NEEDY),
-    (AIOHTTP, "on the loop's thread"): (CALLING[AIOHTTP], {}),
-    (QUART, "in a sync route"): (SYNC[QUART], NEEDY),
-    (QUART, "in an async route"): (CALLING[QUART], {}),
-}
-"""Where plain code is called, and the ways to be tried in a pool that is full. On the loop's
-own thread it is a mistake."""
+IN_THREAD = {AIOHTTP: "in a thread", QUART: "in a sync route"}
+ON_LOOP = {AIOHTTP: "on the loop's thread", QUART: "in an async route"}
+"""Where plain code is called. On the loop's own thread it is a mistake."""
 
 
 def ask_way(application: Build, way: Way, threads: int | None = None) -> Answer:
@@ -115,12 +109,13 @@ def ask_way(application: Build, way: Way, threads: int | None = None) -> Answer:
     return Answer(" and ".join(answers), "; and at the same time: ".join(texts))
 
 
-for (stack, where), (calling, needy) in PLACES.items():
-    for name, way in WAYS.items():
-        experiment("coroutine-from-sync", stack, f"{name} {where}", calling, way)(ask_way)
-    for name, way in needy.items():
-        full = f"{name} {where}, {IN_FULL}"
-        experiment("coroutine-from-sync", stack, full, calling, way, FULL)(ask_way)
+for stack in SYNC:
+    for where, calling in ((IN_THREAD[stack], SYNC[stack]), (ON_LOOP[stack], CALLING[stack])):
+        for name, way in WAYS.items():
+            experiment("coroutine-from-sync", stack, f"{name} {where}", calling, way)(ask_way)
+    for name in NEEDY:
+        full = f"{name} {IN_THREAD[stack]}, {IN_FULL}"
+        experiment("coroutine-from-sync", stack, full, SYNC[stack], WAYS[name], FULL)(ask_way)
 
 
 ROUNDS = 15
@@ -129,7 +124,6 @@ APART = 1.4
 """Ways whose costs are not further apart than by this factor count as alike."""
 
 KEPT, THREADSAFE = "a loop that the thread keeps", "run_coroutine_threadsafe"
-OWN = (KEPT, "new_event_loop", "asyncio.run")
 
 
 async def nothing() -> None:
@@ -171,46 +165,46 @@ def ordered(medians: Mapping[str, float]) -> str:
     return ", then ".join(" and ".join(sorted(group)) for group in groups)
 
 
-def _costs(application: Callable[[Plain], App], *names: str) -> dict[str, list[float]]:
-    """What these ways cost in a thread of that application."""
-    costs: dict[str, list[float]] = {}
-    with serve(application(lambda: costs.update(measured(server.loop)))) as server:
-        get(server.port, "/")
-    return {name: costs[name] for name in names}
+Costs = dict[str, list[float]]
 
 
-def ask_own_loops(application: Build) -> Answer:
+def own_loops(costs: Costs) -> str:
     """The ways that have a loop on the thread itself, in order."""
-    costs = _costs(application, *OWN)
-    medians = {name: statistics.median(values) for name, values in costs.items()}
-    return Answer(ordered(medians), _medians(costs))
+    del costs[THREADSAFE]
+    return ordered({name: statistics.median(values) for name, values in costs.items()})
 
 
-def ask_servers_loop(application: Build) -> Answer:
+def servers_loop(costs: Costs) -> str:
     """The way to the server's loop, in multiples of the cheapest one. Two threads hand over to
     one another, which costs several times as much where they are on two processors."""
-    costs = _costs(application, KEPT, THREADSAFE)
     cheapest = statistics.median(costs[KEPT])
-    least, most = (bound(costs[THREADSAFE]) / cheapest for bound in (min, max))
-    low, high = 2 ** floor(log2(least)), 2 ** ceil(log2(most))
-    return Answer(f"{low:g} to {high:g} times {KEPT}", _medians(costs), varies=True)
+    low = 2 ** floor(log2(min(costs[THREADSAFE]) / cheapest))
+    high = 2 ** ceil(log2(max(costs[THREADSAFE]) / cheapest))
+    return f"{low:g} to {high:g} times {KEPT}"
 
 
-def _medians(costs: Mapping[str, list[float]]) -> str:
+def ask_costs(application: Build, judge: Callable[[Costs], str]) -> Answer:
+    """What the ways cost in a thread of that application."""
+    costs: Costs = {}
+
+    def plain() -> None:
+        costs.update(measured(server.loop))
+
+    with serve(application(plain)) as server:
+        get(server.port, "/")
+    answer = judge(costs)
     told = (
         f"{name} {statistics.median(values):.0f} µs ({min(values):.0f} to {max(values):.0f})"
         for name, values in costs.items()
     )
-    return f"CPU time of a call, median of {ROUNDS} rounds of {CALLS} calls: {', '.join(told)}"
+    evidence = f"CPU time of a call, median of {ROUNDS} rounds of {CALLS} calls: {', '.join(told)}"
+    return Answer(answer, evidence, varies=judge is servers_loop)
 
 
-for stack, where in ((AIOHTTP, "in a thread"), (QUART, "in a sync route")):
-    for setting, ask in (
-        ("a loop of its own", ask_own_loops),
-        ("the server's loop", ask_servers_loop),
-    ):
-        place = f"{where}, on {setting}"
-        experiment("coroutine-cost", stack, place, SYNC[stack], alone=True)(ask)
+for stack, where in IN_THREAD.items():
+    for loop, judge in (("a loop of its own", own_loops), ("the server's loop", servers_loop)):
+        place = f"{where}, on {loop}"
+        experiment("coroutine-cost", stack, place, SYNC[stack], judge, alone=True)(ask_costs)
 
 
 REQUESTS = 64
@@ -297,10 +291,7 @@ def ask_helper(application: Build, way: Way) -> Answer:
     )
 
 
-@experiment("recursing-loop-helper", AIOHTTP, "in a handler", CALLING[AIOHTTP])
-@experiment("recursing-loop-helper", AIOHTTP, "through asyncio.to_thread", SYNC[AIOHTTP])
-@experiment("recursing-loop-helper", QUART, "in an async route", CALLING[QUART])
-@experiment("recursing-loop-helper", QUART, "in a sync route", SYNC[QUART])
+@variants("recursing-loop-helper", PLAIN_CODE)
 def ask_recursing(application: Build) -> Answer:
     """Call it once, and count the loops that it made and nobody closed."""
     loops: list[weakref.ref[Loop]] = []
@@ -339,19 +330,11 @@ LATER_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """What an application makes at start-up, on its loop."""
+    """What an application has made on its loop."""
 
-    loop: Loop
     session: aiohttp.ClientSession
-    lock: asyncio.Lock
-    queue: asyncio.Queue[str]
-
-    @classmethod
-    @asynccontextmanager
-    async def made(cls) -> AsyncIterator[Owned]:
-        """Make it all, and close what is to be closed."""
-        async with aiohttp.ClientSession() as session:
-            yield cls(asyncio.get_running_loop(), session, asyncio.Lock(), asyncio.Queue())
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     async def hold(self, waiting: threading.Event) -> None:
         """What other requests do: keep the lock until somebody has waited for it for a while."""
@@ -380,10 +363,10 @@ async def wait_for_lock(owned: Owned, _: str) -> None:
         pass
 
 
-async def attempt(way: Way, use: Use, owned: Owned, page: str) -> str:
+async def attempt(way: Way, use: Use, page: str) -> str:
     """What becomes of plain code in a thread that uses what is owned, while others do, too. The
     thread is one of its own, since it may never end."""
-    waiting = threading.Event()
+    loop, waiting = asyncio.get_running_loop(), threading.Event()
     became = [f"hangs: not done after {OTHER_PATIENCE_S:g} s"]
 
     async def coroutine() -> None:
@@ -392,14 +375,15 @@ async def attempt(way: Way, use: Use, owned: Owned, page: str) -> str:
 
     def plain() -> None:
         try:
-            way(coroutine(), owned.loop)
+            way(coroutine(), loop)
         except RuntimeError as error:
             # Before that it names tasks and addresses, which differ each time.
             became.append(f"raises RuntimeError: … {str(error).rpartition('> ')[2]}")
         else:
             became.append("works: done")
 
-    async with asyncio.TaskGroup() as others:
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as others:
+        owned = Owned(session)
         # Two want the lock, so that it belongs to this loop.
         for other in (owned.hold, owned.hold, owned.put):
             others.create_task(other(waiting))
@@ -408,44 +392,6 @@ async def attempt(way: Way, use: Use, owned: Owned, page: str) -> str:
         thread.start()
         await asyncio.to_thread(thread.join, OTHER_PATIENCE_S)
     return became[-1]
-
-
-def aiohttp_owning(way: Way, use: Use) -> web.Application:
-    key = web.AppKey("owned", Owned)
-
-    async def own(app: web.Application) -> AsyncIterator[None]:
-        async with Owned.made() as app[key]:
-            yield
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text="page")
-
-    async def handler(request: web.Request) -> web.Response:
-        address = str(request.url.with_path("/page"))
-        return web.Response(text=await attempt(way, use, request.app[key], address))
-
-    app = aiohttp_app(web.get("/page", page), web.get("/", handler))
-    app.cleanup_ctx.append(own)
-    return app
-
-
-def quart_owning(way: Way, use: Use) -> Quart:
-    app = Quart(__name__)
-
-    @app.while_serving
-    async def own() -> AsyncGenerator[None, None]:
-        async with Owned.made() as app.extensions["owned"]:
-            yield
-
-    @app.get("/page")
-    async def page() -> str:
-        return "page"
-
-    @app.get("/")
-    async def handler() -> str:
-        return await attempt(way, use, app.extensions["owned"], f"{request.host_url}page")
-
-    return app
 
 
 USES: dict[str, Use] = {
@@ -460,9 +406,11 @@ OTHER_LOOP = {
 }
 
 
-@experiments("other-loop", {AIOHTTP: aiohttp_owning, QUART: quart_owning}, OTHER_LOOP)
-def ask_other_loop(application: Callable[[Way, Use], App], how: tuple[Way, Use]) -> Answer:
-    with serve(application(*how)) as server, Wire(server.port) as wire:
-        wire.send(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port)
-        text = wire.answer().text
+@experiments("other-loop", ANSWERING, OTHER_LOOP)
+def ask_other_loop(answering: Build, how: tuple[Way, Use]) -> Answer:
+    def handler() -> Awaitable[str]:
+        return attempt(*how, f"http://127.0.0.1:{server.port}/page")
+
+    with serve(answering({"/": handler, "/page": hello})) as server:
+        text = get(server.port, "/").text
     return Answer(text.partition(":")[0], text)

@@ -18,14 +18,13 @@ from quart.utils import run_sync
 
 from loopbench.loadtests.behaviour.applications import (
     CALLING,
+    PLAIN_CODE,
     SYNC,
     Plain,
     Way,
-    aiohttp_calling,
     answering,
     called,
     in_executor,
-    quart_calling,
 )
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
@@ -114,7 +113,7 @@ def run_app(started: Places, places: Places, port: int) -> None:
     async def start(_: web.Application) -> None:
         started.note()
 
-    app = aiohttp_calling(places.note)
+    app = CALLING[AIOHTTP](places.note)
     app.on_startup.append(start)
     web.run_app(app, port=port, print=None)
 
@@ -124,7 +123,7 @@ _STOPPED_BY_SIGNAL = 3
 
 
 def app_run(started: Places, places: Places, port: int) -> None:
-    app: Quart = quart_calling(places.note)
+    app: Quart = CALLING[QUART](places.note)
 
     @app.before_serving
     async def start() -> None:
@@ -205,24 +204,26 @@ def generator(app: Quart, note: Plain) -> None:
 Add = Callable[[Any, Any], object]
 """Registers a plain function in an application; it may be given anything, and returns None."""
 
-AIOHTTP_HOOKS: dict[str, tuple[Add, str]] = {
-    "on_startup": (lambda app, note: app.on_startup.append(note), "/"),
-    "on_response_prepare": (lambda app, note: app.on_response_prepare.append(note), "/"),
-    "a middleware that returns handler(request)": (plain_middleware, "/"),
-}
-QUART_HOOKS: dict[str, tuple[Add, str]] = {
-    "before_serving": (lambda app, note: app.before_serving(note), "/"),
-    "before_request": (lambda app, note: app.before_request(note), "/"),
-    "after_request": (after_request, "/"),
-    "teardown_request": (lambda app, note: app.teardown_request(note), "/"),
-    "errorhandler": (error_handler, "/missing"),
-    "add_background_task": (background_task, "/"),
-    "pieces of a generator that a route returns": (generator, "/stream"),
+HOOKS: dict[str, dict[str, tuple[Add, str]]] = {
+    AIOHTTP: {
+        "on_startup": (lambda app, note: app.on_startup.append(note), "/"),
+        "on_response_prepare": (lambda app, note: app.on_response_prepare.append(note), "/"),
+        "a middleware that returns handler(request)": (plain_middleware, "/"),
+    },
+    QUART: {
+        "before_serving": (lambda app, note: app.before_serving(note), "/"),
+        "before_request": (lambda app, note: app.before_request(note), "/"),
+        "after_request": (after_request, "/"),
+        "teardown_request": (lambda app, note: app.teardown_request(note), "/"),
+        "errorhandler": (error_handler, "/missing"),
+        "add_background_task": (background_task, "/"),
+        "pieces of a generator that a route returns": (generator, "/stream"),
+    },
 }
 
 
-@variants("sync-hooks", {AIOHTTP: AIOHTTP_HOOKS}, CALLING[AIOHTTP])
-@variants("sync-hooks", {QUART: QUART_HOOKS}, CALLING[QUART])
+@variants("sync-hooks", {AIOHTTP: HOOKS[AIOHTTP]}, CALLING[AIOHTTP])
+@variants("sync-hooks", {QUART: HOOKS[QUART]}, CALLING[QUART])
 def ask_hook(hook: tuple[Add, str], application: Build) -> Answer:
     """Have it called, and see where it was and what became of the answer."""
     (add, target), app, places = hook, application(str), Places()
@@ -342,12 +343,6 @@ GETTERS: dict[str, Callable[[], Loop]] = {
     "asyncio.get_event_loop()": asyncio.get_event_loop,
     "asyncio.get_running_loop()": asyncio.get_running_loop,
 }
-RUNNING = {
-    (AIOHTTP, "through asyncio.to_thread"): SYNC[AIOHTTP],
-    (AIOHTTP, "in a handler"): CALLING[AIOHTTP],
-    (QUART, "in a sync route"): SYNC[QUART],
-    (QUART, "in an async route"): CALLING[QUART],
-}
 
 
 def ask_loop(application: Build, getter: Callable[[], Loop]) -> Answer:
@@ -375,6 +370,7 @@ def ask_loop(application: Build, getter: Callable[[], Loop]) -> Answer:
     return Answer(f"gives {what}", f"gave {what}, which {running}, {'; '.join(said)}")
 
 
-for (stack, where), application in RUNNING.items():
-    for name, getter in GETTERS.items():
-        experiment("get-event-loop", stack, f"{name} {where}", application, getter)(ask_loop)
+for stack, places in PLAIN_CODE.items():
+    for where, application in places.items():
+        for name, getter in GETTERS.items():
+            experiment("get-event-loop", stack, f"{name} {where}", application, getter)(ask_loop)

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 
 
 class Seen:
@@ -47,6 +48,12 @@ class Seen:
         """The events so far, oldest first."""
         with self._condition:
             return tuple(event for event, _ in self._events)
+
+    @property
+    def line(self) -> str:
+        """The same in a line, what happened several times in a row counted."""
+        runs = [(event, len(list(run))) for event, run in groupby(self.events)]
+        return ", ".join(event if times == 1 else f"{times} × {event}" for event, times in runs)
 
     def at(self, event: str) -> float:
         """When `event` happened first, by perf_counter, in seconds. Raises LookupError."""
