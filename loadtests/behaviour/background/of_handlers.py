@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from quart import Quart
+from quart import Quart, current_app
 
 from loopbench.loadtests.behaviour.applications import AWAITING, CALLING, each
-from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.background.of_applications import Work, loggers
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
@@ -39,35 +39,28 @@ def keep_until_done(work: Work, kept: Kept) -> None:
     task.add_done_callback(kept.discard)
 
 
-def beginning(answers: Build, begin: Begin, work: Work, kept: Kept) -> App:
+def add_background_task(work: Work, _: Kept) -> None:
+    """The task is handed over to the application."""
+    current_app.add_background_task(work)
+
+
+def beginning(answers: Build, begin: Begin, work: Work, kept: Kept, **config: float) -> App:
     """The handler begins the task and answers."""
 
     async def handler() -> str:
         begin(work, kept)
         return "accepted"
 
-    return answers({"/": handler})
+    return answers({"/": handler}, **config)
 
 
 BEGINNING = each(beginning)
-
-
-def quart_background(work: Work, _: Kept, **config: float) -> Quart:
-    """The task is handed over to the application."""
-    app = Quart(__name__)
-    app.config.update(config)
-
-    @app.get("/")
-    async def handler() -> str:
-        app.add_background_task(work)
-        return "accepted"
-
-    return app
+ADDED = "app.add_background_task"
 
 
 @experiments("fire-and-forget", BEGINNING, {"asyncio.create_task": create_and_keep})
-@experiment("fire-and-forget", QUART, "app.add_background_task", quart_background)
-def ask_forgotten(application: Build, *begin: Begin) -> Answer:
+@experiment("fire-and-forget", QUART, ADDED, BEGINNING[QUART], add_background_task)
+def ask_forgotten(application: Build, begin: Begin) -> Answer:
     """See when the log tells: at once, when the last reference goes, or never."""
     seen = Seen()
     kept: Kept = set()
@@ -78,7 +71,7 @@ def ask_forgotten(application: Build, *begin: Begin) -> Answer:
         raise RuntimeError("nobody waits for this")
 
     said = Logged(logging.ERROR).records
-    with serve(application(*begin, fail, kept)) as server:
+    with serve(application(begin, fail, kept)) as server:
         answer = get(server.port, "/").text
         seen.wait("raised")
         get(server.port, "/")  # one more turn of the loop
@@ -117,26 +110,23 @@ async def sleep(_: Bell) -> None:
     await asyncio.sleep(0.2)
 
 
-ADDED = "app.add_background_task"
-COLLECTED: dict[str, tuple[Callable[[Bell], Coroutine[Any, Any, None]], Begin]] = {
-    "asyncio.create_task, it sleeps": (sleep, create_task),
-    "asyncio.create_task, nothing refers to it": (Bell.wait, create_task),
-    "kept in a set, nothing else refers to it": (Bell.wait, keep_until_done),
+Wait = Callable[[Bell], Coroutine[Any, Any, None]]
+UNREFERRED = "nothing else refers to it"
+COLLECTED: dict[str, dict[str, tuple[Begin, Wait]]] = {
+    AIOHTTP: {
+        "asyncio.create_task, it sleeps": (create_task, sleep),
+        "asyncio.create_task, nothing refers to it": (create_task, Bell.wait),
+        f"kept in a set, {UNREFERRED}": (keep_until_done, Bell.wait),
+    }
 }
+COLLECTED[QUART] = COLLECTED[AIOHTTP] | {f"{ADDED}, {UNREFERRED}": (add_background_task, Bell.wait)}
 
 
-@experiments("task-garbage-collected", BEGINNING, COLLECTED)
-@experiment(
-    "task-garbage-collected",
-    QUART,
-    f"{ADDED}, nothing else refers to it",
-    quart_background,
-    (Bell.wait,),
-)
-def ask_collected(application: Build, given: tuple[Any, ...]) -> Answer:
+@variants("task-garbage-collected", {AIOHTTP: COLLECTED[AIOHTTP]}, BEGINNING[AIOHTTP])
+@variants("task-garbage-collected", {QUART: COLLECTED[QUART]}, BEGINNING[QUART])
+def ask_collected(how: tuple[Begin, Wait], application: Build) -> Answer:
     """Collect while the task waits; then see whether it still comes to its end."""
-    bell, seen = Bell(), Seen()
-    wait, *begin = given
+    bell, seen, (begin, wait) = Bell(), Seen(), how
 
     async def work() -> None:
         seen("began")
@@ -144,32 +134,30 @@ def ask_collected(application: Build, given: tuple[Any, ...]) -> Answer:
         seen("finished")
 
     said = Logged(logging.ERROR).records
-    with serve(application(*begin, work, set())) as server:
+    with serve(application(begin, work, set())) as server:
         get(server.port, "/")
         seen.wait("began")
         server.call(bell.ring())
         finished = seen.wait("finished", 2.0)
     became = "it finished" if finished else "it was collected"
     words = ", and the log says so" if said else ""
-    return Answer(
-        became + words, f"events: {', '.join(seen.events)}; lines in the log: {len(said)}"
-    )
+    return Answer(became + words, f"{seen.line}; lines in the log: {len(said)}")
 
 
-def aiohttp_waiting(work: Work, kept: Kept) -> App:
+def aiohttp_waiting(begin: Begin, work: Work, kept: Kept) -> App:
     """A clean-up waits for what is left."""
 
     async def wait_for_the_rest(_: object) -> AsyncGenerator[None, None]:
         yield
         await asyncio.gather(*kept)
 
-    app = BEGINNING[AIOHTTP](keep_until_done, work, kept)
+    app = BEGINNING[AIOHTTP](begin, work, kept)
     app.cleanup_ctx.append(wait_for_the_rest)
     return app
 
 
-def quart_waiting(work: Work, kept: Kept) -> App:
-    app: Quart = BEGINNING[QUART](keep_until_done, work, kept)
+def quart_waiting(begin: Begin, work: Work, kept: Kept) -> App:
+    app: Quart = BEGINNING[QUART](begin, work, kept)
 
     @app.after_serving
     async def wait_for_the_rest() -> None:
@@ -178,19 +166,20 @@ def quart_waiting(work: Work, kept: Kept) -> App:
     return app
 
 
-IMPATIENT = partial(quart_background, BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5)
-LEFT, TIMEOUT = "task-at-shutdown", "BACKGROUND_TASK_SHUTDOWN_TIMEOUT=0.5"
+left = partial(experiment, "task-at-shutdown")
+BACKGROUND, BOUND = BEGINNING[QUART], "BACKGROUND_TASK_SHUTDOWN_TIMEOUT"
+IMPATIENT = partial(BACKGROUND, **{BOUND: 0.5})
 LONG_S = 8.0
 """More than the 5 s that Quart waits by default."""
 
 
-@experiments(LEFT, BEGINNING, {"asyncio.create_task": keep_until_done})
-@experiment(LEFT, AIOHTTP, "awaited in cleanup_ctx", aiohttp_waiting)
-@experiment(LEFT, QUART, "awaited in after_serving", quart_waiting)
-@experiment(LEFT, QUART, f"{ADDED}, 2 s", quart_background)
-@experiment(LEFT, QUART, f"{ADDED}, 2 s, {TIMEOUT}", IMPATIENT)
-@experiment(LEFT, QUART, f"{ADDED}, 8 s", quart_background, seconds=LONG_S, bound_s=30)
-def ask_left(application: Build, *begin: Begin, seconds: float = 2.0) -> Answer:
+@experiments("task-at-shutdown", BEGINNING, {"asyncio.create_task": keep_until_done})
+@left(AIOHTTP, "awaited in cleanup_ctx", aiohttp_waiting, keep_until_done)
+@left(QUART, "awaited in after_serving", quart_waiting, keep_until_done)
+@left(QUART, f"{ADDED}, 2 s", BACKGROUND, add_background_task)
+@left(QUART, f"{ADDED}, 2 s, {BOUND}=0.5", IMPATIENT, add_background_task)
+@left(QUART, f"{ADDED}, 8 s", BACKGROUND, add_background_task, seconds=LONG_S, bound_s=30)
+def ask_left(application: Build, begin: Begin, seconds: float = 2.0) -> Answer:
     """What has become of the work when the stop has ended."""
     seen = Seen()
 
@@ -199,20 +188,17 @@ def ask_left(application: Build, *begin: Begin, seconds: float = 2.0) -> Answer:
         with seen.ends():
             await asyncio.sleep(seconds)
 
-    with serve(application(*begin, save, set())) as server:
+    with serve(application(begin, save, set())) as server:
         get(server.port, "/")
         seen.wait("began")
         took_s = server.stop(15.0)
         if took_s is None:
-            return Answer("the stop hangs", f"events: {', '.join(seen.events)}")
+            return Answer("the stop hangs", f"{seen.line}")
         left = [task for task in asyncio.all_tasks(server.loop) if not task.done()]
         became = "left behind" if left else "gone"
         if "finished" in seen or "cancelled" in seen:
             became = seen.events[-1]
-    return Answer(
-        became,
-        f"work of {seconds:g} s, the stop took {took_s:.1f} s; events: {', '.join(seen.events)}",
-    )
+    return Answer(became, f"work of {seconds:g} s, the stop took {took_s:.1f} s; {seen.line}")
 
 
 EAGER = {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": True}
@@ -241,7 +227,7 @@ def ask_eager(application: Build, eager: bool) -> Answer:
         get(server.port, "/")
         get(server.port, "/missing")  # one more turn of the loop
     first = "before" if seen.events[0] == "the task's first line" else "after"
-    return Answer(f"{first} create_task returns", f"in order: {', '.join(seen.events)}")
+    return Answer(f"{first} create_task returns", f"in order: {seen.line}")
 
 
 async def in_timeout(stubborn: Work) -> None:
@@ -278,4 +264,4 @@ def ask_timeout(application: Build, bounded: Callable[[Work], Coroutine[Any, Any
         seen.wait("clean-up ended", 2.0)
     work = "work goes on" if "finished" in seen else "work is cancelled"
     when = "after the clean-up" if waits else "before the clean-up"
-    return Answer(f"{reply.status} {when}, {work}", f"in order: {', '.join(seen.events)}")
+    return Answer(f"{reply.status} {when}, {work}", f"in order: {seen.line}")
