@@ -78,16 +78,32 @@ def experiments(
 
 
 def variants(
-    question: str, table: Variants, /, *arguments: Any, **options: Any
+    question: str,
+    table: Variants,
+    /,
+    *arguments: Any,
+    each: Mapping[str, Any] | None = None,
+    named: str = "{}, {}",
+    **options: Any,
 ) -> Callable[[Ask], Ask]:
     """A row for each setting of each stack, where every stack has settings of its own.
 
-    arguments: what follows what stands in the table.
+    each: under each of these as well; the function is given what stands in the mapping for it
+        next, and the row's setting is called as `named` says. arguments: what follows.
     """
     return together(
-        experiment(question, stack, setting, first, *arguments, **options)
+        experiment(
+            question,
+            stack,
+            named.format(setting, more) if each else setting,
+            first,
+            *given,
+            *arguments,
+            **options,
+        )
         for stack, settings in table.items()
         for setting, first in settings.items()
+        for more, given in (_each(each) if each else [("", ())])
     )
 
 

@@ -17,15 +17,17 @@ from quart import Quart, abort, jsonify, request, send_file, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from loopbench.loadtests.behaviour.applications import Handler, answering
-from loopbench.loadtests.behaviour.asking import Answer, experiment, variants
+from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
+from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.order.layers import (
+    NEW,
+    OLD,
     Layer,
+    Layers,
     Make,
-    Talk,
+    adding,
     asgi,
-    layered,
     layers,
     reply_of,
     told,
@@ -44,7 +46,14 @@ LINE = "\nappended"
 BINARY = bytes(range(256))
 OCTETS = "application/octet-stream"
 PLAIN = {"Content-Type": "text/plain"}
-KINDS = ("text", "JSON", "binary body", "file", "stream", "404")
+KINDS = {
+    "text": "/text",
+    "JSON": "/json",
+    "binary body": "/binary",
+    "file": "/file",
+    "stream": "/stream",
+    "404": "/missing",
+}
 
 
 @web.middleware
@@ -84,75 +93,68 @@ async def _pieces(released: threading.Event) -> AsyncIterator[bytes]:
     yield b"two"
 
 
-Kinds = Callable[[str, str, threading.Event], App]
-"""An application whose GET / answers in that kind; a file is at that path."""
-
-
-def aiohttp_kinds(middleware: Any, kind: str, path: str, released: threading.Event) -> App:
-    async def stream(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers=PLAIN)
-        await response.prepare(request)
-        async for piece in _pieces(released):
-            await response.write(piece)
-        return response
-
+def aiohttp_kinds(middleware: Any, path: str, released: threading.Event) -> App:
+    """Answers of all kinds; a file is at that path."""
     answers: dict[str, Callable[[], web.StreamResponse]] = {
-        "text": lambda: web.Response(text="hello"),
-        "JSON": lambda: web.json_response({"hello": "world"}),
-        "binary body": lambda: web.Response(body=BINARY, content_type=OCTETS),
-        "file": lambda: web.FileResponse(path),
+        "/text": lambda: web.Response(text="hello"),
+        "/json": lambda: web.json_response({"hello": "world"}),
+        "/binary": lambda: web.Response(body=BINARY, content_type=OCTETS),
+        "/file": lambda: web.FileResponse(path),
     }
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return await stream(request) if kind == "stream" else answers[kind]()
+        return answers[request.path]()
 
-    return answering(handler, middleware)
-
-
-def quart_kinds(hook: Any, kind: str, path: str, released: threading.Event) -> App:
-    answers: dict[str, Callable[[], Any]] = {
-        "text": lambda: ("hello", PLAIN),
-        "JSON": lambda: jsonify(hello="world"),
-        "binary body": lambda: (BINARY, {"Content-Type": OCTETS}),
-        "file": lambda: send_file(path),
-        "stream": lambda: (_pieces(released), PLAIN),
-    }
-    app = Quart(__name__)
-    app.after_request(hook)
-
-    @app.get("/")
-    async def handler() -> Any:
-        answer = answers[kind]()
-        return await answer if inspect.isawaitable(answer) else answer
-
+    app = aiohttp_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
+    app.add_routes([web.get(target, handler) for target in answers])
+    app.middlewares.append(middleware)
     return app
 
 
-APPENDING: dict[tuple[str, str], Kinds] = {
-    (AIOHTTP, "response.text += line"): partial(aiohttp_kinds, append),
-    (AIOHTTP, "text/plain only"): partial(aiohttp_kinds, append_to_text),
-    (QUART, "response.set_data(… + line)"): partial(quart_kinds, append_to),
-    (QUART, "text/plain only"): partial(quart_kinds, append_to_text_of),
+def quart_kinds(hook: Any, path: str, released: threading.Event) -> App:
+    """The same."""
+    answers: dict[str, Callable[[], Any]] = {
+        "/text": lambda: ("hello", PLAIN),
+        "/json": lambda: jsonify(hello="world"),
+        "/binary": lambda: (BINARY, {"Content-Type": OCTETS}),
+        "/file": lambda: send_file(path),
+    }
+
+    async def handler() -> Any:
+        answer = answers[request.path]()
+        return await answer if inspect.isawaitable(answer) else answer
+
+    app = quart_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
+    for target in answers:
+        app.add_url_rule(target, view_func=handler)
+    app.after_request(hook)
+    return app
+
+
+APPENDING = {
+    AIOHTTP: {
+        "response.text += line": partial(aiohttp_kinds, append),
+        "text/plain only": partial(aiohttp_kinds, append_to_text),
+    },
+    QUART: {
+        "response.set_data(… + line)": partial(quart_kinds, append_to),
+        "text/plain only": partial(quart_kinds, append_to_text_of),
+    },
 }
 
 
-def ask_appended(application: Kinds, kind: str) -> Answer:
+@variants("appending-middleware", APPENDING, each=KINDS, named="{}: {}")
+def ask_appended(application: Callable[[str, threading.Event], App], target: str) -> Answer:
     released = threading.Event()
     with tempfile.NamedTemporaryFile(suffix=".txt") as stored:
         stored.write(b"hello")
         stored.flush()
-        app = application(kind, stored.name, released)
-        with serve(app) as server, Wire(server.port) as wire:
-            return _stream(wire, released) if kind == "stream" else _whole(wire, kind)
+        with serve(application(stored.name, released)) as server, Wire(server.port) as wire:
+            return _stream(wire, released) if target == "/stream" else _whole(wire, target)
 
 
-for (stack, way), application in APPENDING.items():
-    for kind in KINDS:
-        experiment("appending-middleware", stack, f"{way}: {kind}", application, kind)(ask_appended)
-
-
-def _whole(wire: Wire, kind: str) -> Answer:
-    wire.request("GET", "/missing" if kind == "404" else "/")
+def _whole(wire: Wire, target: str) -> Answer:
+    wire.request("GET", target)
     try:
         reply = wire.answer()
     except NoAnswer as error:
@@ -163,14 +165,14 @@ def _whole(wire: Wire, kind: str) -> Answer:
             json.loads(reply.body)
         except ValueError:
             words.append("no JSON any more")
-    if kind == "binary body" and reply.status == 200 and reply.body != BINARY:
+    if target == "/binary" and reply.status == 200 and reply.body != BINARY:
         words.append("other bytes than before")
     return Answer(", ".join(words), f"{len(reply.body)} bytes that end with {reply.body[-20:]!r}")
 
 
 def _stream(wire: Wire, released: threading.Event) -> Answer:
     """Whether its beginning comes before its end has been made, and whether it has an end."""
-    wire.request("GET", "/", [("Connection", "close")])
+    wire.request("GET", "/stream", [("Connection", "close")])
     begun = b""
     with suppress(NoAnswer):
         begun = wire.some(1.0)
@@ -187,9 +189,6 @@ def _stream(wire: Wire, released: threading.Event) -> Answer:
 
 def _appended(body: bytes) -> str:
     return "appended" if body.endswith(LINE.encode()) else "not appended"
-
-
-NOT_FOUND = {"no route": "/missing", "raised by a handler": "/raised", "returned": "/returned"}
 
 
 @web.middleware
@@ -220,47 +219,46 @@ async def with_status(request: web.Request, handler: Handler) -> web.StreamRespo
     return web.json_response({"error": reason or "Not Found"}, status=404)
 
 
-def with_errorhandler(app: Quart, status: tuple[int, ...]) -> None:
-    @app.errorhandler(404)
-    async def not_found(error: NotFound) -> ResponseReturnValue:
-        body = jsonify(error=error.name)
-        return (body, *status) if status else body  # type: ignore[return-value]
+async def as_json(error: NotFound) -> ResponseReturnValue:
+    return jsonify(error=error.name)
+
+
+async def as_json_404(error: NotFound) -> ResponseReturnValue:
+    return jsonify(error=error.name), 404
 
 
 async def every_404(response: Any) -> Any:
     """As after_request: meets every 404, whoever made it."""
     if response.status_code != 404:
         return response
-    as_json = jsonify(error="Not Found")
-    as_json.status_code = 404
-    return as_json
+    changed = jsonify(error="Not Found")
+    changed.status_code = 404
+    return changed
 
 
+NOT_FOUND_AS_JSON: Layers = {
+    AIOHTTP: {
+        "as in the tutorials": adding(of_the_tutorials),
+        "status=404": adding(with_status),
+    },
+    QUART: {
+        "errorhandler(404) without a status": lambda app, _: app.errorhandler(404)(as_json),
+        "errorhandler(404), 404": lambda app, _: app.errorhandler(404)(as_json_404),
+        "after_request": lambda app, _: app.after_request(every_404),
+    },
+}
+TARGETS = {"no route": "/missing", "raised by a handler": "/raised", "returned": "/returned"}
+
+
+@variants("error-middleware-404", layers(NOT_FOUND_AS_JSON), each=TARGETS)
 def ask_404(make: Make, target: str) -> Answer:
     reply = reply_of(make, target)
-    content_type = reply.header("content-type")
-    kind = "JSON" if (content_type or "").startswith("application/json") else "not JSON"
+    content_type = reply.header("content-type") or "nothing"
+    kind = "JSON" if content_type.startswith("application/json") else "not JSON"
     return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
 
 
-NOT_FOUND_AS_JSON: dict[tuple[str, str], Layer] = {
-    (AIOHTTP, "as in the tutorials"): lambda app, _: app.middlewares.append(of_the_tutorials),
-    (AIOHTTP, "status=404"): lambda app, _: app.middlewares.append(with_status),
-    (QUART, "errorhandler(404) without a status"): lambda app, _: with_errorhandler(app, ()),
-    (QUART, "errorhandler(404), 404"): lambda app, _: with_errorhandler(app, (404,)),
-    (QUART, "after_request"): lambda app, _: app.after_request(every_404),
-}
-for (stack, way), layer in NOT_FOUND_AS_JSON.items():
-    for name, target in NOT_FOUND.items():
-        make = layered(stack, layer)
-        experiment("error-middleware-404", stack, f"{way}, {name}", make, target)(ask_404)
-
-
 NAME = "X-Everywhere"
-
-
-def _get(target: str) -> Talk:
-    return lambda port: get(port, target).header(NAME) or ""
 
 
 def _handshake(port: int) -> str:
@@ -270,26 +268,23 @@ def _handshake(port: int) -> str:
     return "1" if f"{NAME.lower()}: 1" in head else ""
 
 
-TALKS = {
-    "an answer": _get("/"),
-    "a stream": _get("/stream"),
-    "404": _get("/missing"),
-    "500": _get("/raise"),
-    "a WebSocket's handshake": _handshake,
-}
+ANSWERS = {"an answer": "/", "a stream": "/stream", "404": "/missing", "500": "/raise"}
+
+
+def tagged(response: Any, name: str = NAME) -> Any:
+    response.headers[name] = "1"
+    return response
 
 
 async def tag_prepared(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers[NAME] = "1"
+    tagged(response)
 
 
 def undecorated(name: str) -> Any:
     """A function that makes the middleware, without the decorator that marks it as new-style."""
 
     async def tag(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
-        response.headers[name] = "1"
-        return response
+        return tagged(await handler(request), name)  # type: ignore[no-any-return]
 
     return tag
 
@@ -303,8 +298,7 @@ def hook(name: str) -> Any:
     """The same for after_request."""
 
     async def tag(response: Any) -> Any:
-        response.headers[name] = "1"
-        return response
+        return tagged(response, name)
 
     return tag
 
@@ -329,21 +323,17 @@ class Asgi:
 @web.middleware
 async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        response = await handler(request)
+        return tagged(await handler(request))  # type: ignore[no-any-return]
     except web.HTTPException as error:
-        error.headers[NAME] = "1"
+        tagged(error)
         raise
-    response.headers[NAME] = "1"
-    return response
 
 
-TAGGING: dict[str, dict[str, Layer]] = {
+TAGGING: Layers = {
     AIOHTTP: {
         "on_response_prepare": lambda app, _: app.on_response_prepare.append(tag_prepared),
-        "middleware": lambda app, _: app.middlewares.append(factory(NAME)),
-        "middleware, except web.HTTPException": lambda app, _: app.middlewares.append(
-            tag_exceptions_too
-        ),
+        "middleware": adding(factory(NAME)),
+        "middleware, except web.HTTPException": adding(tag_exceptions_too),
     },
     QUART: {
         "after_request": lambda app, _: app.after_request(hook(NAME)),
@@ -355,7 +345,8 @@ TAGGING: dict[str, dict[str, Layer]] = {
 @variants("header-on-prepare", layers(TAGGING))
 def ask_header(make: Make) -> Answer:
     with serve(make(Seen())) as server:
-        found = {name: talk(server.port) == "1" for name, talk in TALKS.items()}
+        found = {kind: get(server.port, path).header(NAME) for kind, path in ANSWERS.items()}
+        found["a WebSocket's handshake"] = _handshake(server.port)
     lacking = [name for name, has in found.items() if not has]
     on = ", ".join(name for name, has in found.items() if has) or "none of them"
     answer = f"on all but {', '.join(lacking)}" if lacking else "on all of them"
@@ -366,12 +357,7 @@ def old_style(name: str) -> Any:
     """As middlewares were before the decorator: called once a request, they return a handler."""
 
     async def make(_: web.Application, handler: Handler) -> Handler:
-        async def tag(request: web.Request) -> web.StreamResponse:
-            response = await handler(request)
-            response.headers[name] = "1"
-            return response
-
-        return tag
+        return partial(undecorated(name), handler=handler)
 
     return make
 
@@ -384,9 +370,14 @@ class Tag:
         self.name = name
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
-        response.headers[self.name] = "1"
-        return response
+        return tagged(await handler(request), self.name)  # type: ignore[no-any-return]
+
+
+NAMES = ("X-One", "X-Two")
+
+
+def both(make: Callable[[str], Any]) -> Layer:
+    return adding(*map(make, NAMES))
 
 
 def asgi_class(app: Quart, _: Seen) -> None:
@@ -394,14 +385,7 @@ def asgi_class(app: Quart, _: Seen) -> None:
         app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
 
 
-NAMES = ("X-One", "X-Two")
-
-
-def both(make: Callable[[str], Any]) -> Layer:
-    return lambda app, _: app.middlewares.extend(map(make, NAMES))
-
-
-FACTORIES: dict[str, dict[str, Layer]] = {
+FACTORIES: Layers = {
     AIOHTTP: {
         "factory": both(factory),
         "factory, without @web.middleware": both(undecorated),
@@ -426,9 +410,6 @@ def ask_factory(make: Make) -> Answer:
         f"{reply.status}, {worked[len(tags)]}" + (f", {said}" if said else ""),
         f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(caught)}",
     )
-
-
-OLD, NEW = "/old", "/new"
 
 
 @web.middleware
@@ -459,10 +440,10 @@ def rewrite_in_asgi(inner: Any, _: Seen) -> Any:
     return rewrite
 
 
-REWRITING = {
+REWRITING: Layers = {
     AIOHTTP: {
-        "middleware, request.clone(rel_url=…)": lambda app, _: app.middlewares.append(clone),
-        "middleware redirects": lambda app, _: app.middlewares.append(redirect),
+        "middleware, request.clone(rel_url=…)": adding(clone),
+        "middleware redirects": adding(redirect),
     },
     QUART: {
         "before_request, request.path = …": lambda app, _: app.before_request(rewrite),
@@ -512,15 +493,17 @@ def refuse_in_asgi(inner: Any, _: Seen) -> Any:
     return refuse
 
 
-REFUSING = {
-    AIOHTTP: {"middleware raises HTTPForbidden": lambda app, _: app.middlewares.append(forbid)},
+def before_websocket(refuse: Callable[[], Any]) -> Layer:
+    return lambda app, _: app.before_websocket(refuse)
+
+
+REFUSING: Layers = {
+    AIOHTTP: {"middleware raises HTTPForbidden": adding(forbid)},
     QUART: {
         "before_request returns 403": lambda app, _: app.before_request(refuse),
-        "before_websocket returns 403": lambda app, _: app.before_websocket(refuse),
-        "before_websocket aborts with 403": lambda app, _: app.before_websocket(refuse_by_abort),
-        "before_websocket returns 403 after accept": lambda app, _: app.before_websocket(
-            accept_and_refuse
-        ),
+        "before_websocket returns 403": before_websocket(refuse),
+        "before_websocket aborts with 403": before_websocket(refuse_by_abort),
+        "before_websocket returns 403 after accept": before_websocket(accept_and_refuse),
         "ASGI middleware closes": refuse_in_asgi,
     },
 }
@@ -533,10 +516,9 @@ def ask_refused(make: Make) -> Answer:
         with Wire(server.port) as wire:
             try:
                 status = shake_hands(wire).split(b" ")[1].decode()
+                came = f"the handshake was answered {status}"
             except NoAnswer as error:
                 status, came = "no answer", f"the handshake had no answer: {error}"
-            else:
-                came = f"the handshake was answered {status}"
             if status == "101":
                 seen.wait("accepted", 1.0)  # to leave earlier could keep the handler from noting it
         server.stop()

@@ -6,6 +6,7 @@ The rest of the topic shares the two applications, and how a WebSocket is asked 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -13,41 +14,48 @@ from quart import Quart, abort, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from loopbench.loadtests.behaviour.applications import Handler
+from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, experiment
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Work, serve
 from loopbench.loadtests.behaviour.talking import Reply, Seen, Wire, get, shake_hands, until_closed
 
 Layer = Callable[[Any, Seen], object]
 """Puts itself around the handlers of an application, and reports."""
 
+Layers = dict[str, dict[str, Layer]]
+"""Stack, setting, and the layer."""
+
 Talk = Callable[[int], str]
 """Sends something to the application at that port, and says what came back."""
 
 STOP_S = 15.0
+OLD, NEW = "/old", "/new"
 _OF_HANDLERS = frozenset(("handler", "first piece", "last piece", "accepted"))
 
 
-def aiohttp_app(seen: Seen) -> web.Application:
-    """GET / answers, /raise raises, /stream streams two pieces, /ws is a WebSocket, /old and /new
-    tell which route they are, and two are not found, one raised and one returned."""
+def works(seen: Seen) -> dict[str, Work]:
+    """GET / answers, /raise raises, and /stream streams two pieces."""
 
-    async def hello(_: web.Request) -> web.Response:
+    async def hello() -> str:
         seen("handler")
-        return web.Response(text="hello")
+        return "hello"
 
-    async def broken(_: web.Request) -> web.Response:
+    async def broken() -> str:
         seen("handler")
         raise ValueError("broken")
 
-    async def stream(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
+    async def stream() -> AsyncIterator[bytes]:
         seen("first piece")
-        await response.write(b"one, ")
-        await response.write(b"two")
+        yield b"one, "
+        yield b"two"
         seen("last piece")
-        return response
+
+    return {"/": hello, "/raise": broken, "/stream": stream}
+
+
+def aiohttp_app(seen: Seen) -> web.Application:
+    """Beside these works /ws is a WebSocket, /old and /new tell which route they are, and two are
+    not found, one raised and one returned."""
 
     async def talk(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -63,42 +71,19 @@ def aiohttp_app(seen: Seen) -> web.Application:
     async def no_order(_: web.Request) -> web.Response:
         return web.Response(status=404, text="no such order")
 
-    async def old(request: web.Request) -> web.Response:
-        return web.Response(text=f"/old route, request.path {request.path}")
+    async def tell(request: web.Request) -> web.Response:
+        route = request.match_info.get_info()["path"]
+        return web.Response(text=f"{route} route, request.path {request.path}")
 
-    async def new(request: web.Request) -> web.Response:
-        return web.Response(text=f"/new route, request.path {request.path}")
-
-    app = web.Application()
-    app.add_routes([web.get("/", hello), web.get("/raise", broken), web.get("/stream", stream)])
-    app.add_routes([web.get("/ws", talk), web.get("/old", old), web.get("/new", new)])
+    app = aiohttp_answering(works(seen))
+    app.add_routes([web.get("/ws", talk), web.get(OLD, tell), web.get(NEW, tell)])
     app.add_routes([web.get("/raised", not_found), web.get("/returned", no_order)])
     return app
 
 
 def quart_app(seen: Seen) -> Quart:
     """The same on Quart."""
-    app = Quart(__name__)
-
-    @app.get("/")
-    async def hello() -> str:
-        seen("handler")
-        return "hello"
-
-    @app.get("/raise")
-    async def broken() -> str:
-        seen("handler")
-        raise ValueError("broken")
-
-    @app.get("/stream")
-    async def stream() -> AsyncIterator[bytes]:
-        async def pieces() -> AsyncIterator[bytes]:
-            seen("first piece")
-            yield b"one, "
-            yield b"two"
-            seen("last piece")
-
-        return pieces()
+    app = quart_answering(works(seen))
 
     @app.websocket("/ws")
     async def talk() -> None:
@@ -114,13 +99,10 @@ def quart_app(seen: Seen) -> Quart:
     async def no_order() -> tuple[str, int]:
         return "no such order", 404
 
-    @app.get("/old")
-    async def old() -> str:
-        return f"/old route, request.path {request.path}"
-
-    @app.get("/new")
-    async def new() -> str:
-        return f"/new route, request.path {request.path}"
+    @app.get(OLD)
+    @app.get(NEW)
+    async def tell() -> str:
+        return f"{request.url_rule} route, request.path {request.path}"
 
     return app
 
@@ -131,23 +113,24 @@ Make = Callable[[Seen], App]
 APPS: dict[str, Make] = {AIOHTTP: aiohttp_app, QUART: quart_app}
 
 
-def layered(stack: str, layer: Layer) -> Make:
+def layered(stack: str, layer: Layer, seen: Seen) -> App:
     """The application of that stack with the layer around it."""
-
-    def make(seen: Seen) -> App:
-        app = APPS[stack](seen)
-        layer(app, seen)
-        return app
-
-    return make
+    app = APPS[stack](seen)
+    layer(app, seen)
+    return app
 
 
 def layers(table: Mapping[str, Mapping[str, Layer]]) -> dict[str, dict[str, Make]]:
     """The table for `variants`, with an application for each layer."""
     return {
-        stack: {setting: layered(stack, layer) for setting, layer in rows.items()}
+        stack: {setting: partial(layered, stack, layer) for setting, layer in rows.items()}
         for stack, rows in table.items()
     }
+
+
+def adding(*middlewares: Any) -> Layer:
+    """These middlewares at the end of an aiohttp application's list."""
+    return lambda app, _: app.middlewares.extend(middlewares)
 
 
 def asgi(middleware: Callable[[Any, Seen], Any]) -> Layer:
@@ -159,45 +142,40 @@ def asgi(middleware: Callable[[Any, Seen], Any]) -> Layer:
     return install
 
 
-def noting(seen: Seen, event: str | Callable[[Any], str]) -> Any:
-    """A hook that reports this, or what the function makes of the response or error that it is
-    given, which it hands on."""
+def noting(seen: Seen, event: str, words: Callable[[Any], object] = str) -> Any:
+    """A hook that reports this, with `words` of the response or error that it is given in place
+    of {}, and hands that on."""
 
     async def hook(*given: Any, **_: Any) -> Any:
         last = given[-1] if given else None
-        seen(event if isinstance(event, str) else event(last))
+        seen(event.format(words(last)))
         return last
 
     return hook
 
 
-def middleware(app: web.Application, seen: Seen) -> None:
+def around(seen: Seen, before: str = "", after: str = "", raised: str = "", over: str = "") -> Any:
+    """A middleware that reports these: before the handler, after it, where it raises, and in
+    either case; {} stands for the status of the answer, or for what is raised."""
+
+    def report(event: str, words: object = "") -> None:
+        if event:
+            seen(event.format(words))
+
     @web.middleware
     async def watching(request: web.Request, handler: Handler) -> web.StreamResponse:
-        seen("before")
+        report(before)
         try:
             response = await handler(request)
-        except Exception as error:
-            seen(f"{type(error).__name__} raised")
+            report(after, response.status)
+        except BaseException as error:
+            report(raised, type(error).__name__)
             raise
-        seen(f"after, {response.status}")
+        finally:
+            report(over)
         return response
 
-    app.middlewares.append(watching)
-
-
-def after_websocket(app: Quart, seen: Seen) -> None:
-    def event(response: Any) -> str:
-        return f"after_websocket, {response.status_code if response else 'no response'}"
-
-    app.after_websocket(noting(seen, event))
-
-
-def teardown_request(app: Quart, seen: Seen) -> None:
-    def event(error: BaseException | None) -> str:
-        return f"teardown_request, {type(error).__name__ if error else 'no exception'}"
-
-    app.teardown_request(noting(seen, event))
+    return watching
 
 
 def errorhandler(app: Quart, seen: Seen) -> None:
@@ -256,26 +234,44 @@ def fetch(target: str) -> Talk:
     return lambda port: told(get(port, target))
 
 
-LAYERS: dict[str, dict[str, Layer]] = {
+def raised(error: BaseException | None) -> str:
+    """What a teardown is given, in words."""
+    return type(error).__name__ if error else "no exception"
+
+
+def status(response: Any) -> object:
+    """Of a response of either framework, or of none."""
+    if response is None:
+        return "no response"
+    return response.status if isinstance(response, web.StreamResponse) else response.status_code
+
+
+def hooks(kind: str, words: Callable[[Any], object] = str) -> Layer:
+    """A hook of Quart of that kind, which reports its name and those words."""
+    event = f"{kind}, {{}}" if words is not str else kind
+    return lambda app, seen: getattr(app, kind)(noting(seen, event, words))
+
+
+LAYERS: Layers = {
     AIOHTTP: {
-        "middleware": middleware,
+        "middleware": lambda app, seen: app.middlewares.append(
+            around(seen, "before", "after, {}", "{} raised")
+        ),
         "on_response_prepare": lambda app, seen: app.on_response_prepare.append(
-            noting(seen, lambda response: f"on_response_prepare, {response.status}")
+            noting(seen, "on_response_prepare, {}", status)
         ),
     },
     QUART: {
-        "before_request": lambda app, seen: app.before_request(noting(seen, "before_request")),
-        "after_request": lambda app, seen: app.after_request(
-            noting(seen, lambda response: f"after_request, {response.status_code}")
-        ),
-        "teardown_request": teardown_request,
+        "before_request": hooks("before_request"),
+        "after_request": hooks("after_request", status),
+        "teardown_request": hooks("teardown_request", raised),
         "errorhandler(Exception)": errorhandler,
         "ASGI middleware": asgi_middleware,
     },
 }
-OF_WEBSOCKETS: dict[str, Layer] = {
-    "before_websocket": lambda app, seen: app.before_websocket(noting(seen, "before_websocket")),
-    "after_websocket": after_websocket,
+OF_WEBSOCKETS = {
+    "before_websocket": hooks("before_websocket"),
+    "after_websocket": hooks("after_websocket", status),
 }
 WEBSOCKET_LAYERS = {**LAYERS, QUART: LAYERS[QUART] | OF_WEBSOCKETS}
 
@@ -302,6 +298,6 @@ for question, table, talk in (
     ("who-sees-streams", LAYERS, fetch("/stream")),
     ("who-sees-websocket-handshake", WEBSOCKET_LAYERS, websocket_talk),
 ):
-    for stack, rows in table.items():
-        for name, layer in rows.items():
-            experiment(question, stack, name, layered(stack, layer), name, talk)(ask_who_sees)
+    for stack, rows in layers(table).items():
+        for name, make in rows.items():
+            experiment(question, stack, name, make, name, talk)(ask_who_sees)

@@ -10,15 +10,19 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, after_this_request, request_finished, request_started
 
-from loopbench.loadtests.behaviour.applications import Handler, answering
-from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
+from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.order.layers import (
     STOP_S,
+    Layers,
     Make,
     aiohttp_app,
+    around,
+    asgi,
     fetch,
     layers,
     noting,
+    raised,
     talked,
 )
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
@@ -31,38 +35,23 @@ WRAPPERS = ("first wrapper", "second wrapper")
 
 def middlewares(app: web.Application, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
     """Appended in this order."""
-
-    def named(name: str) -> Any:
-        @web.middleware
-        async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
-            seen(f"{name} in")
-            response = await handler(request)
-            seen(f"{name} out")
-            return response
-
-        return layer
-
-    app.middlewares.extend(named(name) for name in names)
+    app.middlewares.extend(around(seen, f"{name} in", f"{name} out") for name in names)
 
 
 def prepare(app: web.Application, seen: Seen, event: str = "on_response_prepare") -> None:
     app.on_response_prepare.append(noting(seen, event))
 
 
-def hook(app: Quart | Blueprint, seen: Seen, name: str) -> None:
-    app.before_request(noting(seen, f"{name} in"))
-    app.after_request(noting(seen, f"{name} out"))
-
-
-def hooks(app: Quart, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
+def hooks(app: Quart | Blueprint, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
     for name in names:
-        hook(app, seen, name)
+        app.before_request(noting(seen, f"{name} in"))
+        app.after_request(noting(seen, f"{name} out"))
 
 
 def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) -> None:
     """Each wraps what was there before it."""
 
-    def named(name: str, inner: Any) -> Any:
+    def named(inner: Any, seen: Seen, name: str) -> Any:
         async def layer(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "http":
                 await inner(scope, receive, send)
@@ -74,15 +63,15 @@ def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) 
         return layer
 
     for name in names:
-        app.asgi_app = named(name, app.asgi_app)  # type: ignore[method-assign]
+        asgi(partial(named, name=name))(app, seen)
 
 
 def hooks_and_asgi(app: Quart, seen: Seen) -> None:
-    hook(app, seen, "hook")
+    hooks(app, seen, ("hook",))
     asgi_middlewares(app, seen, ("ASGI middleware",))
 
 
-TWO_LAYERS: Variants = {
+TWO_LAYERS: Layers = {
     AIOHTTP: {"middlewares=[first, second]": middlewares},
     QUART: {
         "before_request, after_request": hooks,
@@ -110,7 +99,6 @@ def aiohttp_hooks(seen: Seen) -> web.Application:
 
 def quart_hooks(seen: Seen) -> Quart:
     app = Quart(__name__)
-
     app.before_request(noting(seen, "before_request"))
     app.after_request(noting(seen, "after_request"))
     app.teardown_appcontext(noting(seen, "teardown_appcontext"))
@@ -145,23 +133,14 @@ def ask_hooks(make: Make) -> Answer:
     events = seen.events
     ended = events.index(STOPPING) if STOPPING in events else len(events)
     meant = events[events.index(SENT) + 1 : ended]
-    return Answer(
-        ", ".join(meant), f"{len(meant)} events, the client's at place {meant.index(RECEIVED) + 1}"
-    )
+    place = meant.index(RECEIVED) + 1
+    return Answer(", ".join(meant), f"{len(meant)} events, the client's at place {place}")
 
 
 def subapps(seen: Seen) -> web.Application:
     def watched(name: str) -> web.Application:
-        @web.middleware
-        async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-            seen(f"{name} in")
-            try:
-                return await handler(request)
-            finally:
-                seen(f"{name} out")
-
         app = aiohttp_app(seen)
-        app.middlewares.append(around)
+        app.middlewares.append(around(seen, f"{name} in", over=f"{name} out"))
         prepare(app, seen, f"{name} prepare")
         return app
 
@@ -173,7 +152,7 @@ def subapps(seen: Seen) -> web.Application:
 def blueprints(seen: Seen) -> Quart:
     app, inner = Quart(__name__), Blueprint("inner", __name__, url_prefix="/inner")
     for name, where in (("outer", app), ("inner", inner)):
-        hook(where, seen, name)
+        hooks(where, seen, (name,))
         where.teardown_request(noting(seen, f"{name} teardown"))
 
     @inner.get("/")
@@ -212,7 +191,7 @@ def aiohttp_refusing(app: web.Application, seen: Seen, raises: bool = False) -> 
 
 def quart_refusing(app: Quart, seen: Seen) -> None:
     """The second of three pairs of hooks answers."""
-    hook(app, seen, "first")
+    hooks(app, seen, ("first",))
 
     @app.before_request
     async def refuse() -> tuple[str, int]:
@@ -220,11 +199,11 @@ def quart_refusing(app: Quart, seen: Seen) -> None:
         return "no", 403
 
     app.after_request(noting(seen, "second out"))
-    hook(app, seen, "third")
+    hooks(app, seen, ("third",))
     app.teardown_request(noting(seen, "teardown"))
 
 
-REFUSING: Variants = {
+REFUSING: Layers = {
     AIOHTTP: {
         "middleware returns a response": aiohttp_refusing,
         "middleware raises HTTPForbidden": partial(aiohttp_refusing, raises=True),
@@ -239,24 +218,17 @@ def ask_early(make: Make) -> Answer:
     return Answer(", ".join(events), f"got {came_back}")
 
 
+async def broken(*_: object) -> None:
+    raise RuntimeError("broken")
+
+
 def in_middleware(app: web.Application, seen: Seen) -> None:
     @web.middleware
-    async def outer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        finally:
-            seen("the outer one ran")
-
-    @web.middleware
-    async def broken(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def inner(request: web.Request, handler: Handler) -> web.StreamResponse:
         await handler(request)
         raise RuntimeError("broken")
 
-    app.middlewares.extend([outer, broken])
-
-
-async def broken(*_: object) -> None:
-    raise RuntimeError("broken")
+    app.middlewares.extend([around(seen, over="the outer one ran"), inner])
 
 
 def in_signal(app: web.Application, seen: Seen) -> None:
@@ -266,16 +238,13 @@ def in_signal(app: web.Application, seen: Seen) -> None:
 
 def in_after_request(app: Quart, seen: Seen) -> None:
     """What is registered later runs earlier."""
-
     app.after_request(noting(seen, "the later one ran"))
 
     @app.after_request
     async def broken(_: Any) -> Any:
-        if "broke" not in seen:
-            seen("broke")
-            raise RuntimeError("broken")
-        seen("the broken one ran again")
-        raise RuntimeError("broken again")
+        again = "broke" in seen
+        seen("the broken one ran again" if again else "broke")
+        raise RuntimeError("broken")
 
     @app.errorhandler(RuntimeError)
     async def dealt_with(_: RuntimeError) -> tuple[str, int]:
@@ -288,10 +257,17 @@ def in_teardown(app: Quart, seen: Seen) -> None:
     app.teardown_request(broken)
 
 
-RAISING: Variants = {
+RAISING: Layers = {
     AIOHTTP: {"middleware": in_middleware, "on_response_prepare": in_signal},
     QUART: {"after_request": in_after_request, "teardown_request": in_teardown},
 }
+
+
+def _status(port: int) -> str:
+    try:
+        return f"{get(port, '/').status}"
+    except NoAnswer as error:
+        return f"no answer: {error}"
 
 
 @variants("exception-in-after", layers(RAISING))
@@ -302,56 +278,34 @@ def ask_raising(make: Make) -> Answer:
     return Answer(", ".join(words), f"the client got {came}; events: {', '.join(events)}")
 
 
-def _status(port: int) -> str:
-    try:
-        return str(get(port, "/").status)
-    except NoAnswer as error:
-        return f"no answer: {error}"
-
-
 WORK_S = 0.5
 
 
+async def work(seen: Seen) -> str:
+    seen("handler begins")
+    await asyncio.sleep(WORK_S)
+    seen("handler ends")
+    return ""
+
+
 def aiohttp_working(seen: Seen) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        seen("handler begins")
-        await asyncio.sleep(WORK_S)
-        seen("handler ends")
-        return web.Response()
-
-    @web.middleware
-    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            response = await handler(request)
-            seen("middleware out")
-        except asyncio.CancelledError:
-            seen("middleware sees CancelledError")
-            raise
-        finally:
-            seen("finally")
-        return response
-
-    app = answering(handler, around)
+    app = aiohttp_answering({"/": partial(work, seen)})
+    app.middlewares.append(
+        around(seen, after="middleware out", raised="middleware sees {}", over="finally")
+    )
     prepare(app, seen)
     return app
 
 
 def quart_working(seen: Seen) -> Quart:
-    app = Quart(__name__)
+    app = quart_answering({"/": partial(work, seen)})
     app.after_request(noting(seen, "after_request"))
 
     @app.teardown_request
     async def teardown(error: BaseException | None) -> None:
-        seen(f"teardown_request with {type(error).__name__ if error else 'no exception'}")
+        seen(f"teardown_request with {raised(error)}")
         await asyncio.sleep(0)
         seen("teardown_request ends")
-
-    @app.get("/")
-    async def handler() -> str:
-        seen("handler begins")
-        await asyncio.sleep(WORK_S)
-        seen("handler ends")
-        return ""
 
     return app
 

@@ -35,7 +35,7 @@ OTHER_SETTINGS: dict[str, tuple[Callable[[Make], Answer], str, Layer]] = {
 def ask_other(key: Key) -> Answer:
     """Run one of OTHER_SETTINGS, in the process of an experiment."""
     ask, stack, layer = OTHER_SETTINGS[key[0]]
-    return ask(layered(stack, layer))
+    return ask(partial(layered, stack, layer))
 
 
 @pytest.fixture(scope="module")
