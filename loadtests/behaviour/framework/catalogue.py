@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -64,20 +64,20 @@ def _import(topic: str) -> Path:
 
 
 def _question(name: str, texts: Mapping[str, Any]) -> Question:
-    claims = tuple(chain.from_iterable(map(_claims, texts.get("claims", ()))))
+    claims = tuple(chain.from_iterable(starmap(_claims, texts.get("claims", {}).items())))
     return Question(texts["asks"], registered(name), claims, texts.get("follows", {}))
 
 
-def _claims(text: Mapping[str, Any]) -> Iterator[Claim]:
+def _claims(said: str, text: Mapping[str, Any]) -> Iterator[Claim]:
     """What is said of `stacks`, both core stacks by default, under `settings`; or, in place of
     them, of each stack in `of` under settings of its own."""
     verdicts = {pattern: Agrees(verdict) for pattern, verdict in text["verdicts"].items()}
     if "of" in text:
         for stack, settings in text["of"].items():
-            yield Claim(text["said"], verdicts, (stack,), tuple(settings))
+            yield Claim(said, verdicts, (stack,), tuple(settings))
     else:
         stacks, settings = text.get("stacks", CORE), text.get("settings", ())
-        yield Claim(text["said"], verdicts, tuple(stacks), tuple(settings))
+        yield Claim(said, verdicts, tuple(stacks), tuple(settings))
 
 
 def _read() -> Iterator[tuple[str, str, Question]]:
