@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, experiment
+from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Work, serve
 from loopbench.loadtests.behaviour.talking import Reply, Seen, Wire, get, shake_hands, until_closed
 
@@ -140,18 +141,6 @@ def asgi(middleware: Callable[[Any, Seen], Any]) -> Layer:
         app.asgi_app = middleware(app.asgi_app, seen)  # type: ignore[method-assign]
 
     return install
-
-
-def noting(seen: Seen, event: str, words: Callable[[Any], object] = str) -> Any:
-    """A hook that reports this, with `words` of the response or error that it is given in place
-    of {}, and hands that on."""
-
-    async def hook(*given: Any, **_: Any) -> Any:
-        last = given[-1] if given else None
-        seen(event.format(words(last)))
-        return last
-
-    return hook
 
 
 def around(seen: Seen, before: str = "", after: str = "", raised: str = "", over: str = "") -> Any:

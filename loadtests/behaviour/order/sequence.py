@@ -12,6 +12,7 @@ from quart import Blueprint, Quart, after_this_request, request_finished, reques
 
 from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
+from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.order.layers import (
     STOP_S,
     Layers,
@@ -21,7 +22,6 @@ from loopbench.loadtests.behaviour.order.layers import (
     asgi,
     fetch,
     layers,
-    noting,
     raised,
     talked,
 )

@@ -14,7 +14,6 @@ from typing import Any
 
 from aiohttp import web
 from quart import Quart, jsonify, request
-from quart import Response as QuartResponse
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import Answer
@@ -120,15 +119,15 @@ async def quart_length() -> bytes:
 def aiohttp_reader(
     read: Callable[[web.Request], Any] = aiohttp_length, **options: Any
 ) -> web.Application:
-    """GET and POST / answer what `read` finds in the request: bytes as they are, else as JSON.
-
-    options: of the Application.
-    """
+    """GET and POST / answer what `read` finds in the request: text and bytes as they are, else as
+    JSON. options: of the Application."""
 
     async def handler(request: web.Request) -> web.Response:
         found = read(request)
         value = await found if inspect.isawaitable(found) else found
-        return web.Response(body=value) if isinstance(value, bytes) else web.json_response(value)
+        if isinstance(value, str | bytes):
+            return web.Response(body=value)
+        return web.json_response(value)
 
     return aiohttp_app(web.get("/", handler), web.post("/", handler), **options)
 
@@ -139,10 +138,10 @@ def quart_reader(read: Callable[[], Any] = quart_length, **config: Any) -> Quart
     app.config.update(config)
 
     @app.route("/", methods=["GET", "POST"])
-    async def handler() -> QuartResponse:
+    async def handler() -> Any:
         found = read()
         value = await found if inspect.isawaitable(found) else found
-        return QuartResponse(value) if isinstance(value, bytes) else jsonify(value)
+        return value if isinstance(value, str | bytes) else jsonify(value)
 
     return app
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
-from loopbench.loadtests.behaviour.applications import (
-    Handler,
-    Plain,
-    aiohttp_app,
-    aiohttp_calling,
-    answering,
-    quart_calling,
-)
-from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.applications import Plain, aiohttp_calling, quart_calling
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
+from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_length, quart_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Wire, get
 
@@ -80,11 +73,7 @@ LIMIT, SHARED = web.AppKey("limit", str), web.AppKey("shared", dict[str, str])
 
 def aiohttp_changing() -> web.Application:
     """GET / tells the state: what the key holds, and what the dictionary in it holds."""
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=f"{request.app[LIMIT]} {request.app[SHARED].get('limit')}")
-
-    app = answering(handler)
+    app = aiohttp_reader(lambda request: f"{request.app[LIMIT]} {request.app[SHARED].get('limit')}")
     app[LIMIT] = "old"
     app[SHARED] = {}
     return app
@@ -98,12 +87,7 @@ def change_value(app: web.Application) -> None:
     app[SHARED]["limit"] = "new"
 
 
-async def new(_: web.Request) -> web.Response:
-    return web.Response(text="new")
-
-
-@web.middleware
-async def new_around(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def new(*_: Any) -> web.Response:
     return web.Response(text="new")
 
 
@@ -115,23 +99,29 @@ async def quart_new() -> str:
     return "new"
 
 
-CHANGES_OF_AIOHTTP: dict[str, Callable[[web.Application], object]] = {
+CHANGES_OF_AIOHTTP: dict[str, Callable[[Any], object]] = {
     "app[key] = …": set_key,
     "app[key] is changed within": change_value,
     "app.router.add_get": lambda app: app.router.add_get("/new", new),
-    "app.middlewares.append": lambda app: app.middlewares.append(new_around),
+    "app.middlewares.append": lambda app: app.middlewares.append(web.middleware(new)),
     "app.on_response_prepare.append": lambda app: app.on_response_prepare.append(new_header),
 }
 CHANGES_OF_QUART: dict[str, Callable[[Quart], object]] = {
     "app.add_url_rule": lambda app: app.add_url_rule("/new", view_func=quart_new),
     "app.before_request": lambda app: app.before_request(quart_new),
 }
-QUART_OLD = partial(quart_calling, lambda: "old")
-BEFORE, AFTER = "before the first request", "after the first request"
 
 
-@experiments("change-after-start", {AIOHTTP: aiohttp_changing}, CHANGES_OF_AIOHTTP)
-def ask_change(application: Build, change: Callable[[Any], object], when: str = BEFORE) -> Answer:
+def quart_old() -> Quart:
+    return quart_reader(lambda: "old")
+
+
+AFTER = {"before the first request": False, "after the first request": True}
+
+
+@variants("change-after-start", {AIOHTTP: CHANGES_OF_AIOHTTP}, False, aiohttp_changing)
+@variants("change-after-start", {QUART: CHANGES_OF_QUART}, quart_old, each=AFTER)
+def ask_change(change: Callable[[Any], object], after: bool, application: Build) -> Answer:
     """Change the application while it serves, before or after the first request."""
     app = application()
 
@@ -143,7 +133,7 @@ def ask_change(application: Build, change: Callable[[Any], object], when: str = 
         return ""
 
     with serve(app) as server:
-        if when == AFTER:
+        if after:
             get(server.port, "/")
         with warned() as caught:
             refused = server.call(do())
@@ -153,12 +143,6 @@ def ask_change(application: Build, change: Callable[[Any], object], when: str = 
     said = refused or " and ".join(kinds(caught)) or "nothing is said"
     statuses = " and ".join(f"{reply.status} {reply.text[:12]!r}" for reply in replies)
     return Answer(f"{said}, it {effect}", f"afterwards / and /new answered {statuses}; {said}")
-
-
-for name, change in CHANGES_OF_QUART.items():
-    for when in (BEFORE, AFTER):
-        setting = f"{name}, {when}"
-        experiment("change-after-start", QUART, setting, QUART_OLD, change, when)(ask_change)
 
 
 def _post(port: int) -> str:
@@ -171,25 +155,19 @@ def _get(port: int) -> str:
     return get(port, "/").text
 
 
-@experiment("config-after-start", QUART, 'app.config["LIMIT"]', "LIMIT", "new", _get)
+def tell_or_take() -> Any:
+    return quart_length() if request.method == "POST" else current_app.config["LIMIT"]
+
+
+@experiment("config-after-start", QUART, 'app.config["LIMIT"]', _get, LIMIT="new")
 @experiment(
-    "config-after-start", QUART, 'app.config["MAX_CONTENT_LENGTH"]', "MAX_CONTENT_LENGTH", 10, _post
+    "config-after-start", QUART, 'app.config["MAX_CONTENT_LENGTH"]', _post, MAX_CONTENT_LENGTH=10
 )
-def change_config(name: str, value: Any, state: Callable[[int], str]) -> Answer:
-    app = Quart(__name__)
-    app.config["LIMIT"] = "old"
-
-    @app.get("/")
-    async def tell() -> str:
-        return str(app.config["LIMIT"])
-
-    @app.post("/")
-    async def take() -> str:
-        return f"{len(await request.get_data())} bytes"
-
+def change_config(state: Callable[[int], str], **config: Any) -> Answer:
+    app = quart_reader(tell_or_take, LIMIT="old")
     with serve(app) as server:
         before = state(server.port)
-        app.config[name] = value
+        app.config.update(config)
         after = state(server.port)
     changed = "the next request obeys it" if before != after else "it is not obeyed"
     return Answer(changed, f"before the change the answer was {before}, after it {after}")
@@ -198,11 +176,7 @@ def change_config(name: str, value: Any, state: Callable[[int], str]) -> Answer:
 @experiment("config-after-start", AIOHTTP, "client_max_size")
 def look_for_limits() -> Answer:
     """client_max_size, of all that the constructor takes, would be the counterpart."""
-
-    async def take(request: web.Request) -> web.Response:
-        return web.Response(text=f"{len(await request.read())} bytes")
-
-    app = aiohttp_app(web.post("/", take), client_max_size=1000)
+    app = aiohttp_reader(client_max_size=1000)
     with serve(app) as server:
         posted = _post(server.port)
     public = [name for name in dir(app) if "max" in name and not name.startswith("_")]
@@ -218,13 +192,13 @@ def look_for_limits() -> Answer:
 def aiohttp_nested(look: Callable[[web.Request], str], shadowed: bool = False) -> web.Application:
     """shadowed: the nested application keeps something under the same key."""
 
-    async def handler(request: web.Request) -> web.Response:
+    def read(request: web.Request) -> str:
         try:
-            return web.Response(text=look(request))
+            return look(request)
         except KeyError:
-            return web.Response(text="KeyError")
+            return "KeyError"
 
-    outer, inner = web.Application(), answering(handler)
+    outer, inner = web.Application(), aiohttp_reader(read)
     outer[LIMIT] = "the outer one's"
     if shadowed:
         inner[LIMIT] = "the nested one's"
@@ -240,10 +214,7 @@ def quart_nested(look: Callable[[], str]) -> Quart:
     async def store() -> None:
         g.limit = "the outer one's"
 
-    @inner.get("/")
-    async def handler() -> str:
-        return look()
-
+    inner.add_url_rule("/", view_func=look)
     app.register_blueprint(inner)
     return app
 

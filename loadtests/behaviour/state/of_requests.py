@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
@@ -32,7 +33,8 @@ from loopbench.loadtests.behaviour.asking import (
     experiments,
     variants,
 )
-from loopbench.loadtests.behaviour.framework.events import kinds, warned
+from loopbench.loadtests.behaviour.framework.events import kinds, noting, warned
+from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Seen, Wire, get, shake_hands, until_closed
 
@@ -56,25 +58,17 @@ def storing(key: Any) -> Any:
 def aiohttp_remembering(name: str = "") -> web.Application:
     """name: the key, in place of a typed one."""
     key: Any = name or web.RequestKey("user", str)
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=request.get(key, "nothing"))
-
-    return answering(handler, storing(key))
+    return aiohttp_reader(lambda request: request.get(key, "nothing"), middlewares=[storing(key)])
 
 
 def quart_remembering(where: Any) -> Quart:
     """where: `g` or `request`."""
-    app = Quart(__name__)
+    app = quart_reader(lambda: getattr(where, "user", "nothing"))
 
     @app.before_request
     async def store() -> None:
         if "user" in request.args:
             where.user = request.args["user"]
-
-    @app.get("/")
-    async def handler() -> str:
-        return str(getattr(where, "user", "nothing"))
 
     return app
 
@@ -111,11 +105,9 @@ def aiohttp_costing(seen: Seen, name: str = "") -> web.Application:
         seen(f"middleware finds {response.get(key)}")
         return response
 
-    async def prepare(_: web.Request, response: web.StreamResponse) -> None:
-        seen(f"on_response_prepare finds {response.get(key)}")
-
     app = answering(handler, read)
-    app.on_response_prepare.append(prepare)
+    found = "on_response_prepare finds {}"
+    app.on_response_prepare.append(noting(seen, found, lambda response: response.get(key)))
     return app
 
 
@@ -127,15 +119,8 @@ def quart_costing(seen: Seen) -> Quart:
         g.cost = "9"
         return ""
 
-    @app.after_request
-    async def after(response: Any) -> Any:
-        seen(f"after_request finds {g.get('cost')}")
-        return response
-
-    @app.teardown_request
-    async def teardown(_: BaseException | None) -> None:
-        seen(f"teardown_request finds {g.get('cost')}")
-
+    app.after_request(noting(seen, "after_request finds {}", lambda _: g.get("cost")))
+    app.teardown_request(noting(seen, "teardown_request finds {}", lambda _: g.get("cost")))
     return app
 
 
@@ -167,10 +152,7 @@ def in_next_request(app: Quart, look: Look) -> None:
 
 
 def set_before_serving(app: Quart, look: Look) -> None:
-    @app.before_serving
-    async def begin() -> None:
-        await store()
-
+    app.before_serving(store)  # type: ignore[type-var]  # what it returns is not looked at
     app.add_url_rule("/look", "look", look)
 
 
@@ -183,36 +165,28 @@ def in_teardown(app: Quart, look: Look) -> None:
             await look()
 
 
-def in_coroutine(app: Quart, look: Look) -> None:
+def in_handler(app: Quart, look: Look, then: Callable[[Quart, Look], Any]) -> None:
+    """The handler stores, and does this."""
+
     @app.get("/look")
     async def handler() -> str:
         g.user = "Ada"
+        found = then(app, look)
+        return str(await found if inspect.isawaitable(found) else found)
+
+
+async def in_app_context(app: Quart, look: Look) -> str:
+    async with app.app_context():
         return await look()
 
 
-def in_background_task(app: Quart, look: Look) -> None:
-    @app.get("/look")
-    async def handler() -> str:
-        g.user = "Ada"
-        app.add_background_task(look)
-        return ""
-
-
-def in_app_context(app: Quart, look: Look) -> None:
-    @app.get("/look")
-    async def handler() -> str:
-        g.user = "Ada"
-        async with app.app_context():
-            return await look()
-
-
 PLACES: dict[str, Callable[[Quart, Look], None]] = {
-    "in a coroutine that the handler awaits": in_coroutine,
+    "in a coroutine that the handler awaits": partial(in_handler, then=lambda _, look: look()),
     "in teardown_appcontext": in_teardown,
     "in the next request": in_next_request,
     "set in before_serving": set_before_serving,
-    "in app.add_background_task": in_background_task,
-    "in a new app_context": in_app_context,
+    "in app.add_background_task": partial(in_handler, then=Quart.add_background_task),
+    "in a new app_context": partial(in_handler, then=in_app_context),
 }
 
 
@@ -253,7 +227,9 @@ def ask_session(secret_key: str | None = None) -> Answer:
     with serve(app) as server:
         stored = get(server.port, "/store")
         cookie = (stored.header("set-cookie") or "").partition(";")[0]
-        found, found_forged = (_asked(server.port, one) for one in (cookie, _forged(cookie)))
+        with Wire(server.port) as wire:
+            cookies = [("Cookie", cookie)], [("Cookie", _forged(cookie))]
+            found, found_forged = (wire.ask("GET", "/look", headers=one).text for one in cookies)
     words = [f"{stored.status}", "kept in a cookie" if found == "Ada" else "not kept"]
     if cookie:
         words.append("the client can read it" if "Ada" in _read(cookie) else "unreadable")
@@ -263,11 +239,6 @@ def ask_session(secret_key: str | None = None) -> Answer:
         f"storing gave {stored.status} and a cookie of {len(cookie)} characters; the next request "
         f"found {found}, with Eve in place of Ada {found_forged}",
     )
-
-
-def _asked(port: int, cookie: str) -> str:
-    with Wire(port) as wire:
-        return wire.ask("GET", "/look", headers=[("Cookie", cookie)] if cookie else []).text
 
 
 def _read(cookie: str) -> str:
