@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from functools import partial
+from subprocess import PIPE, STDOUT
 from typing import Any
 
 import hypercorn.asyncio
@@ -20,7 +20,8 @@ from hypercorn.config import Config
 from quart import Quart
 
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
+from loopbench.loadtests.behaviour.framework.events import noting
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App
 from loopbench.loadtests.behaviour.starting import ports
 from loopbench.loadtests.behaviour.talking import Seen
 from loopbench.loadtests.services.free_port import free_port
@@ -30,58 +31,43 @@ class Broken(Exception):
     """What the second hook raises."""
 
 
+STARTED, CLEANED = "started first", "cleaned first"
+
+
+async def broken(*_: object) -> None:
+    raise Broken("the start-up is broken")
+
+
+async def around(seen: Seen, *_: object) -> AsyncGenerator[None, None]:
+    """Before the yield it starts, behind it it cleans up."""
+    seen(STARTED)
+    yield
+    seen(CLEANED)
+
+
+async def broken_around(*_: object) -> AsyncGenerator[None, None]:
+    await broken()
+    yield
+
+
 def signals(app: web.Application, seen: Seen) -> None:
-    async def first(_: web.Application) -> None:
-        seen("started first")
-
-    async def second(_: web.Application) -> None:
-        raise Broken("the start-up is broken")
-
-    async def clean(_: web.Application) -> None:
-        seen("cleaned first")
-
-    app.on_startup.extend([first, second])
-    app.on_cleanup.append(clean)
+    app.on_startup.extend([noting(seen, STARTED), broken])
+    app.on_cleanup.append(noting(seen, CLEANED))
 
 
 def cleanup_ctx(app: web.Application, seen: Seen) -> None:
-    async def first(_: web.Application) -> AsyncGenerator[None, None]:
-        seen("started first")
-        yield
-        seen("cleaned first")
-
-    async def second(_: web.Application) -> AsyncGenerator[None, None]:
-        raise Broken("the start-up is broken")
-        yield
-
-    app.cleanup_ctx.extend([first, second])
+    app.cleanup_ctx.extend([partial(around, seen), broken_around])
 
 
 def serving_hooks(app: Quart, seen: Seen) -> None:
-    @app.before_serving
-    async def first() -> None:
-        seen("started first")
-
-    @app.before_serving
-    async def second() -> None:
-        raise Broken("the start-up is broken")
-
-    @app.after_serving
-    async def clean() -> None:
-        seen("cleaned first")
+    app.before_serving(noting(seen, STARTED))
+    app.before_serving(broken)
+    app.after_serving(noting(seen, CLEANED))
 
 
 def while_serving(app: Quart, seen: Seen) -> None:
-    @app.while_serving
-    async def first() -> AsyncGenerator[None, None]:
-        seen("started first")
-        yield
-        seen("cleaned first")
-
-    @app.while_serving
-    async def second() -> AsyncGenerator[None, None]:
-        raise Broken("the start-up is broken")
-        yield
+    app.while_serving(partial(around, seen))
+    app.while_serving(broken_around)
 
 
 FINALLY = ", runner.cleanup() in finally"
@@ -89,14 +75,13 @@ SIGNALS = "on_startup and on_cleanup"
 failing = partial(experiment, "failing-startup-hook")
 
 
-async def on_aiohttp(
-    hooks: Callable[[web.Application, Seen], None], seen: Seen, port: int, *, cleanup: bool = False
-) -> None:
-    app = ports.aiohttp_saying()
-    hooks(app, seen)
-    if not cleanup:
-        await ports.start(app, port)
-        return
+async def start(app: App, port: int) -> None:
+    stop = await ports.start(app, port)
+    await asyncio.sleep(0.5)  # on Hypercorn the start-up runs in a task
+    await stop()
+
+
+async def start_and_clean(app: web.Application, _: int) -> None:
     runner = web.AppRunner(app)
     try:
         await runner.setup()
@@ -104,100 +89,80 @@ async def on_aiohttp(
         await runner.cleanup()
 
 
-async def on_quart(hooks: Callable[[Quart, Seen], None], seen: Seen, port: int) -> None:
-    app = ports.quart_saying()
-    hooks(app, seen)
-    started = await ports.start(app, port)
-    await asyncio.sleep(0.5)  # the start-up runs in the task
-    await started.stop()
-
-
-@failing(AIOHTTP, SIGNALS, on_aiohttp, signals)
-@failing(AIOHTTP, "cleanup_ctx", on_aiohttp, cleanup_ctx)
-@failing(AIOHTTP, f"{SIGNALS}{FINALLY}", on_aiohttp, signals, cleanup=True)
-@failing(AIOHTTP, f"cleanup_ctx{FINALLY}", on_aiohttp, cleanup_ctx, cleanup=True)
-@failing(QUART, "before_serving and after_serving", on_quart, serving_hooks)
-@failing(QUART, "while_serving", on_quart, while_serving)
-def ask_failing(start: Callable[..., Awaitable[None]], *hooks: Any, **cleanup: bool) -> Answer:
+@failing(AIOHTTP, SIGNALS, AIOHTTP, signals)
+@failing(AIOHTTP, "cleanup_ctx", AIOHTTP, cleanup_ctx)
+@failing(AIOHTTP, f"{SIGNALS}{FINALLY}", AIOHTTP, signals, start_and_clean)
+@failing(AIOHTTP, f"cleanup_ctx{FINALLY}", AIOHTTP, cleanup_ctx, start_and_clean)
+@failing(QUART, "before_serving and after_serving", QUART, serving_hooks)
+@failing(QUART, "while_serving", QUART, while_serving)
+def ask_failing(
+    stack: str,
+    hooks: Callable[[Any, Seen], None],
+    start: Callable[[Any, int], Awaitable[None]] = start,
+) -> Answer:
     """Start with hooks of which the second raises, and see what is raised, cleaned and served."""
-    return asyncio.run(_failing(start, *hooks, **cleanup))
+    seen, port, app = Seen(), free_port(), ports.saying(stack)
+    hooks(app, seen)
 
+    async def ask() -> tuple[str, bool]:
+        raised = "nothing raised"
+        try:
+            async with asyncio.timeout(10):
+                await start(app, port)
+        except BaseException as error:
+            raised = f"raises {type(error).__name__}"
+        return raised, await asyncio.to_thread(ports.get, port, 0.0) is not None
 
-async def _failing(start: Callable[..., Awaitable[None]], hooks: Any, **cleanup: bool) -> Answer:
-    seen, port = Seen(), free_port()
-    raised = "nothing raised"
-    try:
-        async with asyncio.timeout(10):
-            await start(hooks, seen, port, **cleanup)
-    except BaseException as error:
-        raised = f"raises {type(error).__name__}"
-    cleaned = f"the first is {'' if 'cleaned first' in seen else 'not '}cleaned up"
-    serves = await asyncio.to_thread(ports.get, port, 0.0)
+    raised, serves = asyncio.run(ask())
+    cleaned = f"the first is {'' if CLEANED in seen else 'not '}cleaned up"
     served = "it serves all the same" if serves else "it does not serve"
     return Answer(
         f"{raised}, {cleaned}, {served}", f"{raised}; {cleaned}; {served}; seen: {seen.events}"
     )
 
 
-def _taken(call: str, error: BaseException | None, seen: Seen) -> Answer:
-    before = "start-up hooks had run" if "started" in seen else "no hook had run"
-    after = "clean-up ran" if "cleaned" in seen else "clean-up did not run"
-    if "started" not in seen:
-        after = "nothing to clean up" if "cleaned" not in seen else after
-    what = f"{type(error).__name__} from {call}" if error else f"{call} raised nothing"
-    return Answer(f"{what}, {before}, {after}", f"{what} ({error}); {before}; {after}")
-
-
-async def _taken_on_aiohttp(port: int, seen: Seen, cleanup: bool = False) -> Answer:
-    app = ports.aiohttp_saying()
-
-    async def hooks(_: web.Application) -> AsyncGenerator[None, None]:
-        seen("started")
-        yield
-        seen("cleaned")
-
-    app.cleanup_ctx.append(hooks)
+async def aiohttp_taken(port: int, seen: Seen, cleanup: bool = False) -> None:
+    app = ports.saying(AIOHTTP)
+    app.cleanup_ctx.append(partial(around, seen))
     runner = web.AppRunner(app)
     await runner.setup()
-    call, error = "TCPSite.start", None
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
-    except OSError as caught:
-        error = caught
-    if cleanup:
-        await runner.cleanup()
-    return _taken(call, error, seen)
+    finally:
+        if cleanup:
+            await runner.cleanup()
 
 
-async def _taken_on_quart(port: int, seen: Seen) -> Answer:
-    app = ports.quart_saying()
-
-    @app.before_serving
-    async def start() -> None:
-        seen("started")
-
-    @app.after_serving
-    async def clean() -> None:
-        seen("cleaned")
-
+async def quart_taken(port: int, seen: Seen) -> None:
+    app = ports.saying(QUART)
+    app.before_serving(noting(seen, STARTED))
+    app.after_serving(noting(seen, CLEANED))
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
-    error: BaseException | None = None
-    try:
-        async with asyncio.timeout(10):
-            await hypercorn.asyncio.serve(app, config, shutdown_trigger=asyncio.Event().wait)
-    except (OSError, SystemExit) as caught:
-        error = caught
-    await asyncio.sleep(0.1)
-    return _taken("hypercorn.asyncio.serve", error, seen)
+    async with asyncio.timeout(10):
+        await hypercorn.asyncio.serve(app, config, shutdown_trigger=asyncio.Event().wait)
 
 
-@experiment("port-in-use", AIOHTTP, DEFAULT, _taken_on_aiohttp)
-@experiment("port-in-use", AIOHTTP, "runner.cleanup() in finally", _taken_on_aiohttp, True)
-@experiment("port-in-use", QUART, DEFAULT, _taken_on_quart)
-def ask_taken(start: Callable[..., Coroutine[Any, Any, Answer]], *cleanup: bool) -> Answer:
+SITE, SERVE = "TCPSite.start", "hypercorn.asyncio.serve"
+
+
+@experiment("port-in-use", AIOHTTP, DEFAULT, SITE, aiohttp_taken)
+@experiment("port-in-use", AIOHTTP, "runner.cleanup() in finally", SITE, aiohttp_taken, True)
+@experiment("port-in-use", QUART, DEFAULT, SERVE, quart_taken)
+def ask_taken(call: str, start: Callable[..., Coroutine[Any, Any, None]], *cleanup: bool) -> Answer:
+    seen, what = Seen(), f"{call} raised nothing"
+    told = what
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        return asyncio.run(start(taken.getsockname()[1], Seen(), *cleanup))
+        try:
+            asyncio.run(start(taken.getsockname()[1], seen, *cleanup))
+        except (OSError, SystemExit) as error:
+            what = f"{type(error).__name__} from {call}"
+            told = f"{what} ({error})"
+    before = "start-up hooks had run" if STARTED in seen else "no hook had run"
+    after = "clean-up ran" if CLEANED in seen else "clean-up did not run"
+    if not seen.events:
+        after = "nothing to clean up"
+    return Answer(f"{what}, {before}, {after}", f"{told}; {before}; {after}")
 
 
 RUN_APP = """
@@ -240,13 +205,8 @@ runner = partial(experiment, "all-in-one-runner", bound_s=60)
 def ask_runner(code: str, number: signal.Signals) -> Answer:
     """Run it as a program of its own, ask it once, and send it a signal."""
     port = free_port()
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
+    command = [sys.executable, "-u", "-c", code, str(port)]
+    with subprocess.Popen(command, stdout=PIPE, stderr=STDOUT, text=True) as process:
         text = ports.get(port, 15.0)
         began = time.perf_counter()
         process.send_signal(number)
@@ -258,8 +218,7 @@ def ask_runner(code: str, number: signal.Signals) -> Answer:
     if facts.pop("pid") != process.pid:
         raise ConnectionError(f"another server answered on port {port}: {text}")
     cleaned = "cleans up" if "cleaned up" in output else "does not clean up"
-    status = process.returncode
-    how = "exit status 0" if status == 0 else f"exit status {status}"
+    how = f"exit status {process.returncode}"
     logs = "logs requests" if "GET / " in output else "logs no requests"
     return Answer(
         f"{cleaned}, {how}, {logs}",

@@ -8,20 +8,25 @@ import statistics
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
-from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import aiohttp_answering, quart_answering
-from loopbench.loadtests.behaviour.asking import Answer, experiments
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework import raw_client
-from loopbench.loadtests.behaviour.framework.servers import ASGI
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, Live, serve
+from loopbench.loadtests.behaviour.serving import (
+    AIOHTTP,
+    ANSWERING,
+    QUART,
+    App,
+    Apps,
+    Build,
+    Live,
+    serve,
+)
 from loopbench.loadtests.behaviour.talking import Seen
 from loopbench.loadtests.services.free_port import free_port
 
@@ -39,77 +44,59 @@ def get(port: int, bound_s: float = 5.0) -> str | None:
             time.sleep(0.02)
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A server in the running loop."""
-
-    port: int
-    stop: Callable[[], Awaitable[None]]
+Stop = Callable[[], Awaitable[None]]
+"""Stops a server that runs in this loop."""
 
 
-async def start(app: App, port: int) -> Started:
+async def start(app: App, port: int) -> Stop:
     """As the documentation of aiohttp and Hypercorn shows it."""
     if isinstance(app, web.Application):
-        return await _start_aiohttp(app, port)
-    return await _start_hypercorn(app, port)
-
-
-async def _start_aiohttp(app: web.Application, port: int) -> Started:
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    return Started(port, runner.cleanup)
-
-
-async def _start_hypercorn(app: ASGI, port: int) -> Started:
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        return runner.cleanup
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     stopping = asyncio.Event()
-    serving = asyncio.create_task(
-        hypercorn.asyncio.serve(app, config, shutdown_trigger=stopping.wait)
-    )
+    running = hypercorn.asyncio.serve(app, config, shutdown_trigger=stopping.wait)
+    serving = asyncio.create_task(running)
 
     async def stop() -> None:
         stopping.set()
         await serving
 
-    return Started(port, stop)
+    return stop
 
 
 async def _say(text: str) -> str:
     return text
 
 
-def aiohttp_saying(text: str = "hello") -> web.Application:
-    """GET / answers that text."""
-    return aiohttp_answering({"/": partial(_say, text)})
+def saying(stack: str, text: str = "hello") -> Any:
+    """An application whose GET / answers that text."""
+    return ANSWERING[stack]({"/": partial(_say, text)})
 
 
-def quart_saying(text: str = "hello") -> Quart:
-    """The same."""
-    return quart_answering({"/": partial(_say, text)})
-
-
-SAYING: Apps = {AIOHTTP: aiohttp_saying, QUART: quart_saying}
+SAYING: Apps = {stack: partial(saying, stack) for stack in ANSWERING}
 TIMES = 3
 
 
 async def _several(saying: Build) -> Answer:
-    started = [await start(saying(f"server {n}"), free_port()) for n in range(TIMES)]
-    together = [await asyncio.to_thread(get, one.port) for one in started]
-    await started[0].stop()
-    rest = [await asyncio.to_thread(get, one.port) for one in started[1:]]
-    gone = await asyncio.to_thread(get, started[0].port, 0.0)
-    for one in started[1:]:
-        await one.stop()
-    all_served = together == [f"server {n}" for n in range(TIMES)]
-    rest_served = rest == [f"server {n}" for n in range(1, TIMES)]
-    answer = (
-        f"{'all serve' if all_served else 'not all serve'}, after stopping one "
-        f"{'the rest serve' if rest_served else 'the rest are gone'}"
+    ports = [free_port() for _ in range(TIMES)]
+    stops = [await start(saying(f"server {n}"), port) for n, port in enumerate(ports)]
+    together = [await asyncio.to_thread(get, port) for port in ports]
+    await stops[0]()
+    rest = [await asyncio.to_thread(get, port) for port in ports[1:]]
+    gone = await asyncio.to_thread(get, ports[0], 0.0)
+    for stop in stops[1:]:
+        await stop()
+    served = [f"server {n}" for n in range(TIMES)]
+    all_serve = "all serve" if together == served else "not all serve"
+    still = "the rest serve" if rest == served[1:] else "the rest are gone"
+    return Answer(
+        f"{all_serve}, after stopping one {still}",
+        f"answers: {together}; after the first was stopped: {[gone, *rest]}",
     )
-    return Answer(answer, f"answers: {together}; after the first was stopped: {[gone, *rest]}")
 
 
 async def _again(saying: Build) -> Answer:
@@ -118,13 +105,13 @@ async def _again(saying: Build) -> Answer:
     answers = []
     for n in range(TIMES):
         try:
-            started = await start(saying(f"start {n}"), port)
+            stop = await start(saying(f"start {n}"), port)
             answers.append(await asyncio.to_thread(get, port))
         except OSError as error:
             return Answer(f"{type(error).__name__} at start {n}", f"{error}")
         with raw_client.Wire(port) as wire:
             await asyncio.to_thread(wire.ask, "GET", "/")
-            await started.stop()
+            await stop()
     served = answers == [f"start {n}" for n in range(TIMES)]
     return Answer(
         "serves again at once" if served else "does not serve again", f"the answers: {answers}"
@@ -148,36 +135,34 @@ def _client(port: int, seen: Seen, refused: list[bool]) -> None:
         seen("answered")
 
 
-def aiohttp_hooked(hook: Callable[..., Awaitable[None]]) -> web.Application:
-    app = aiohttp_saying()
-    app.on_startup.append(hook)
-    return app
+STARTING: dict[str, Callable[[Any, Callable[..., Any]], object]] = {
+    AIOHTTP: lambda app, hook: app.on_startup.append(hook),
+    QUART: lambda app, hook: app.before_serving(hook),
+}
 
 
-def quart_hooked(hook: Callable[..., Awaitable[None]]) -> Quart:
-    app = quart_saying()
-    app.before_serving(hook)
-    return app
+async def _serve_once(app: App, port: int, seen: Seen) -> None:
+    stop = await start(app, port)
+    await asyncio.to_thread(seen.wait, "answered")
+    await stop()
 
 
-async def _serve_once(hooked: Build, port: int, seen: Seen) -> None:
+@experiment("first-answer", AIOHTTP, DEFAULT, AIOHTTP)
+@experiment("first-answer", QUART, DEFAULT, QUART)
+def ask_early(stack: str) -> Answer:
+    seen, port = Seen(), free_port()
+
     async def hook(*_: object) -> None:
         seen("hook begun")
         await asyncio.sleep(HOOK_S)
         seen("hook done")
 
-    started = await start(hooked(hook), port)
-    await asyncio.to_thread(seen.wait, "answered")
-    await started.stop()
-
-
-@experiments("first-answer", {AIOHTTP: aiohttp_hooked, QUART: quart_hooked})
-def ask_early(hooked: Build) -> Answer:
-    seen, port = Seen(), free_port()
+    app = saying(stack)
+    STARTING[stack](app, hook)
     refused: list[bool] = []
     client = threading.Thread(target=_client, args=(port, seen, refused))
     client.start()
-    asyncio.run(_serve_once(hooked, port, seen))
+    asyncio.run(_serve_once(app, port, seen))
     client.join()
     early = "refused meanwhile" if refused[0] else "accepted meanwhile"
     late = seen.events.index("answered") > seen.events.index("hook done")
