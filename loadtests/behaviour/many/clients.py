@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -33,87 +33,81 @@ def held(crowd: Crowd) -> dict[str, Work]:
     return {"/": page}
 
 
-async def _page(session: aiohttp.ClientSession, url: str) -> int:
+Pages = list[Coroutine[Any, Any, int]]
+"""Fetchings of pages, each of which gives how many letters the page has."""
+
+
+async def one_by_one(pages: Pages) -> list[int]:
+    return [await page for page in pages]
+
+
+async def gathered(pages: Pages) -> list[int]:
+    return await asyncio.gather(*pages)
+
+
+async def in_group(pages: Pages) -> list[int]:
+    """It cancels the others where one fails."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(page) for page in pages]
+    return [task.result() for task in tasks]
+
+
+async def bounded(pages: Pages) -> list[int]:
+    """No more than two at once."""
+    gate = asyncio.Semaphore(2)
+
+    async def one(page: Awaitable[int]) -> int:
+        async with gate:
+            return await page
+
+    return await asyncio.gather(*map(one, pages))
+
+
+async def page(session: aiohttp.ClientSession, url: str) -> int:
     async with session.get(url) as answer:
         return len(await answer.text())
 
 
-def _blocking_page(url: str) -> int:
+def blocking(url: str) -> int:
     with urllib.request.urlopen(url) as answer:
         return len(answer.read())
 
 
-async def one_by_one(url: str) -> int:
-    """One page after another, over one session."""
-    async with aiohttp.ClientSession() as session:
-        return sum([await _page(session, url) for _ in range(PAGES)])
+async def blocking_page(_: aiohttp.ClientSession, url: str) -> int:
+    """A client that blocks, in a coroutine that looks as if it let others run."""
+    return blocking(url)
 
 
-async def gathered(url: str) -> int:
-    """All pages at once, over one session."""
-    async with aiohttp.ClientSession() as session:
-        return sum(await asyncio.gather(*(_page(session, url) for _ in range(PAGES))))
+async def page_in_thread(_: aiohttp.ClientSession, url: str) -> int:
+    return await asyncio.to_thread(blocking, url)
 
 
-async def in_group(url: str) -> int:
-    """The same with a TaskGroup, which cancels the others where one fails."""
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_page(session, url)) for _ in range(PAGES)]
-    return sum(task.result() for task in tasks)
-
-
-async def bounded(url: str, most: int) -> int:
-    """All pages, but no more than so many at once."""
-    gate = asyncio.Semaphore(most)
-
-    async def page(session: aiohttp.ClientSession) -> int:
-        async with gate:
-            return await _page(session, url)
-
-    async with aiohttp.ClientSession() as session:
-        return sum(await asyncio.gather(*(page(session) for _ in range(PAGES))))
-
-
-async def blocking(url: str) -> int:
-    """A client that blocks, in coroutines that look as if they ran side by side."""
-
-    async def page() -> int:
-        return _blocking_page(url)
-
-    return sum(await asyncio.gather(*(page() for _ in range(PAGES))))
-
-
-async def in_threads(url: str) -> int:
-    """The same client, each call in a thread."""
-    calls = (asyncio.to_thread(_blocking_page, url) for _ in range(PAGES))
-    return sum(await asyncio.gather(*calls))
-
-
-FetchAll = Callable[[str], Awaitable[int]]
-"""Fetches the pages at that address; how many letters they have together."""
-
-
-async def letters(fetch: FetchAll, url: str) -> str:
-    """The work of the handler."""
-    return str(await fetch(url))
-
+FetchAll = tuple[Callable[[Pages], Awaitable[list[int]]], Callable[..., Coroutine[Any, Any, int]]]
+"""How a handler waits for all pages; and how it fetches one, given a session and its address."""
 
 WAYS: dict[str, FetchAll] = {
-    "await one after another": one_by_one,
-    "asyncio.gather": gathered,
-    "asyncio.TaskGroup": in_group,
-    "asyncio.gather, with a Semaphore(2)": partial(bounded, most=2),
-    "asyncio.gather of a blocking client": blocking,
-    "asyncio.gather of a blocking client through to_thread": in_threads,
+    "await one after another": (one_by_one, page),
+    "asyncio.gather": (gathered, page),
+    "asyncio.TaskGroup": (in_group, page),
+    "asyncio.gather, with a Semaphore(2)": (bounded, page),
+    "asyncio.gather of a blocking client": (gathered, blocking_page),
+    "asyncio.gather of a blocking client through to_thread": (gathered, page_in_thread),
 }
 
 
+async def letters(ways: FetchAll, url: str) -> int:
+    """The work of the handler: how many letters all pages have together."""
+    together, fetch = ways
+    async with aiohttp.ClientSession() as session:
+        return sum(await together([fetch(session, url) for _ in range(PAGES)]))
+
+
 @experiments("client-gather", ANSWERING, WAYS, sensitive=True)
-def ask_gather(application: Build, fetch: FetchAll) -> Answer:
+def ask_gather(application: Build, ways: FetchAll) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
     crowd = Crowd(0.2)
     with serve(aiohttp_answering(held(crowd))) as other:
-        work = partial(letters, fetch, f"http://127.0.0.1:{other.port}/")
+        work = partial(letters, ways, f"http://127.0.0.1:{other.port}/")
         with serve(application({"/": work})) as server:
             reply = get(server.port, "/")
     if reply.text != str(PAGES * len("page")):
@@ -215,14 +209,10 @@ EACH = 150
 
 async def _fetch_all(ports: list[int], limits: dict[str, Any]) -> None:
     """Ask every server many times, all at once, through one session."""
-
-    async def fetch(session: aiohttp.ClientSession, port: int) -> None:
-        async with session.get(f"http://127.0.0.1:{port}/") as answer:
-            await answer.read()
-
     connector = aiohttp.TCPConnector(**limits) if limits else None
     async with aiohttp.ClientSession(connector=connector) as session:
-        await asyncio.gather(*(fetch(session, port) for port in ports for _ in range(EACH)))
+        urls = [f"http://127.0.0.1:{port}/" for port in ports]
+        await asyncio.gather(*(page(session, url) for url in urls for _ in range(EACH)))
 
 
 LIMITS: dict[str, tuple[int, dict[str, int]]] = {

@@ -9,26 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from loopbench.loadtests.behaviour.applications import (
-    AWAITING,
-    aiohttp_awaiting,
-    quart_awaiting,
-    quart_sync,
-)
+from loopbench.loadtests.behaviour.applications import AWAITING, SYNC
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Inside
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
-from loopbench.loadtests.behaviour.serving import (
-    AIOHTTP,
-    ANSWERING,
-    QUART,
-    App,
-    Apps,
-    Build,
-    Work,
-    serve,
-)
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, get
 
 REQUESTS = 100
@@ -37,9 +23,6 @@ SHORT_S = 0.02
 """Instead, where a hundred of them add up."""
 LARGER = 50
 """Threads; more than any machine's default."""
-
-Wait = Callable[[Inside], Any]
-"""How a handler waits: a coroutine function, or a plain one in a sync route."""
 
 
 async def sleeping(inside: Inside) -> None:
@@ -52,50 +35,38 @@ async def blocking(inside: Inside) -> None:
         time.sleep(SHORT_S)  # noqa: ASYNC251  the mistake that is asked about
 
 
-async def in_threads(inside: Inside) -> None:
-    await asyncio.to_thread(plain, inside)
-
-
 def plain(inside: Inside) -> None:
     with inside:
         time.sleep(WAIT_S)
 
 
-def aiohttp_waiting(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
-    app = aiohttp_awaiting(partial(wait, inside))
-    app.on_startup.append(partial(set_pool, threads))
-    return app
-
-
-def sync_route(wait: Wait, inside: Inside, *, threads: int | None = None) -> App:
-    app = quart_sync(partial(wait, inside))
-    app.before_serving(partial(set_pool, threads))
-    return app
-
-
-WAITING: Apps = {
-    AIOHTTP: aiohttp_waiting,
-    QUART: lambda wait, inside: quart_awaiting(partial(wait, inside)),
-}
 SLEEPING = {"await asyncio.sleep(0.5)": sleeping}
 BLOCKING = {f"time.sleep({SHORT_S}) in an async route": blocking}
 IN_A_THREAD = "time.sleep(0.5) through asyncio.to_thread"
 IN_A_ROUTE = "time.sleep(0.5) in a sync route"
-MORE_IN_THREADS = partial(aiohttp_waiting, threads=LARGER)
-MORE_IN_ROUTES = partial(sync_route, threads=LARGER)
 hundred = partial(experiment, "hundred-handlers", bound_s=60, sensitive=True)
 
 
-@experiments("hundred-handlers", WAITING, SLEEPING, alone=True)
-@experiments("hundred-handlers", WAITING, BLOCKING, SHORT_S, sensitive=True)
-@hundred(AIOHTTP, IN_A_THREAD, aiohttp_waiting, in_threads)
-@hundred(AIOHTTP, f"{IN_A_THREAD}, {LARGER} threads", MORE_IN_THREADS, in_threads)
-@hundred(QUART, IN_A_ROUTE, sync_route, plain)
-@hundred(QUART, f"{IN_A_ROUTE}, {LARGER} threads", MORE_IN_ROUTES, plain)
-def ask_hundred(application: Build, wait: Wait, wait_s: float = WAIT_S) -> Answer:
-    """How many of the hundred were inside at once, and how long all of them took."""
+@experiments("hundred-handlers", AWAITING, SLEEPING, alone=True)
+@experiments("hundred-handlers", AWAITING, BLOCKING, SHORT_S, sensitive=True)
+@hundred(AIOHTTP, IN_A_THREAD, SYNC[AIOHTTP], plain)
+@hundred(AIOHTTP, f"{IN_A_THREAD}, {LARGER} threads", SYNC[AIOHTTP], plain, threads=LARGER)
+@hundred(QUART, IN_A_ROUTE, SYNC[QUART], plain)
+@hundred(QUART, f"{IN_A_ROUTE}, {LARGER} threads", SYNC[QUART], plain, threads=LARGER)
+def ask_hundred(
+    application: Build,
+    wait: Callable[[Inside], Any],
+    wait_s: float = WAIT_S,
+    threads: int | None = None,
+) -> Answer:
+    """How many of the hundred were inside at once, and how long all of them took.
+
+    wait: what the handler does, a coroutine function, or a plain one that is run in a thread.
+    """
     inside = Inside()
-    with serve(application(wait, inside)) as server, ThreadPoolExecutor(REQUESTS) as clients:
+    app = application(partial(wait, inside))
+    with serve(app) as server, ThreadPoolExecutor(REQUESTS) as clients:
+        server.call(set_pool(threads))
         began = time.perf_counter()
         list(clients.map(lambda _: get(server.port, "/", 60.0), range(REQUESTS)))
         took_s = time.perf_counter() - began
@@ -176,11 +147,14 @@ async def waited(seen: Seen) -> None:
     await asyncio.wait(pair, return_when=asyncio.FIRST_EXCEPTION)
 
 
+async def gathered(seen: Seen, return_exceptions: bool = False) -> None:
+    pair = fails(seen), sibling(seen)
+    await asyncio.gather(*pair, return_exceptions=return_exceptions)
+
+
 TOGETHER: dict[str, Callable[[Seen], Awaitable[object]]] = {
-    "asyncio.gather": lambda seen: asyncio.gather(fails(seen), sibling(seen)),
-    "asyncio.gather(…, return_exceptions=True)": lambda seen: asyncio.gather(
-        fails(seen), sibling(seen), return_exceptions=True
-    ),
+    "asyncio.gather": gathered,
+    "asyncio.gather(…, return_exceptions=True)": partial(gathered, return_exceptions=True),
     "asyncio.TaskGroup": grouped,
     "asyncio.wait(…, return_when=FIRST_EXCEPTION)": waited,
 }

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 
+from loopbench.loadtests.behaviour.applications import SYNC
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.servers import App
 from loopbench.loadtests.behaviour.many import clients, handlers
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART
 
 STACKS = (AIOHTTP, QUART)
 
 
-BLOCKED: dict[str, tuple[Callable[..., App], handlers.Wait]] = {
-    AIOHTTP: (handlers.aiohttp_waiting, handlers.in_threads),
-    QUART: (handlers.sync_route, handlers.plain),
-}
-
-
 def other(key: Key) -> Answer:
     """key: what is to be limited, stack, and to how many. How many there are at once then."""
     what, stack, most = key
     if what == "threads":
-        application, wait = BLOCKED[stack]
-        return handlers.ask_hundred(partial(application, threads=int(most)), wait)
+        return handlers.ask_hundred(SYNC[stack], handlers.plain, threads=int(most))
     return clients.ask_limit(ANSWERING[stack], (1, {"limit": int(most)}))
 
 
