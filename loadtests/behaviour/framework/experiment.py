@@ -82,14 +82,14 @@ def variants(
     table: Variants,
     /,
     *arguments: Any,
-    each: Mapping[str, Any] | None = None,
+    each: Iterable[str] | Mapping[str, Any] = (),
     named: str = "{}, {}",
     **options: Any,
 ) -> Callable[[Ask], Ask]:
     """A row for each setting of each stack, where every stack has settings of its own.
 
-    each: under each of these as well; the function is given what stands in the mapping for it
-        next, and the row's setting is called as `named` says. arguments: what follows.
+    each: under each of these as well, which the function is given next, or what stands in the
+        mapping for it; `named` says how the row's setting is then called. arguments: what follows.
     """
     return together(
         experiment(
@@ -103,7 +103,7 @@ def variants(
         )
         for stack, settings in table.items()
         for setting, first in settings.items()
-        for more, given in (_each(each) if each else [("", ())])
+        for more, given in _each(each)
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 from quart import Quart, abort, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import exchange, head
@@ -22,6 +23,14 @@ MOST = 32 * MIB
 CHUNKED = "Transfer-Encoding: chunked"
 
 
+async def count(seen: Seen, pieces: AsyncIterable[bytes]) -> str:
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        seen(f"read {piece[:9].decode()}")
+    return f"{size}"
+
+
 def aiohttp_sizes(seen: Seen, **options: Any) -> web.Application:
     """/whole and /streamed say how many bytes they have read. options: of the Application."""
 
@@ -30,34 +39,22 @@ def aiohttp_sizes(seen: Seen, **options: Any) -> web.Application:
         return web.Response(text=f"{len(await request.read())}")
 
     async def streamed(request: web.Request) -> web.Response:
-        size = 0
-        async for piece in request.content.iter_any():
-            size += len(piece)
-            seen(f"read {piece[:9].decode()}")
-        return web.Response(text=f"{size}")
+        return web.Response(text=await count(seen, request.content.iter_any()))
 
     return aiohttp_app(web.post("/whole", whole), web.post("/streamed", streamed), **options)
 
 
 def quart_sizes(seen: Seen, **settings: Any) -> Quart:
     """The same. settings: of the application's config."""
-    app = Quart(__name__)
-    app.config.update(settings)
 
-    @app.post("/whole")
     async def whole() -> str:
         seen("called")
         return f"{len(await request.get_data())}"
 
-    @app.post("/streamed")
     async def streamed() -> str:
-        size = 0
-        async for piece in request.body:
-            size += len(piece)
-            seen(f"read {piece[:9].decode()}")
-        return f"{size}"
+        return await count(seen, request.body)
 
-    return app
+    return quart_answering({"/whole": whole, "/streamed": streamed}, **settings)
 
 
 SIZES: Apps = {AIOHTTP: aiohttp_sizes, QUART: quart_sizes}
@@ -176,16 +173,10 @@ def aiohttp_expecting(expect_handler: Any = None) -> web.Application:
     return aiohttp_app(web.post("/", handler, expect_handler=expect_handler))
 
 
-def quart_expecting() -> Quart:
-    app = Quart(__name__)
-
-    @app.post("/")
-    async def handler() -> str:
-        if "Authorization" not in request.headers:
-            abort(401)
-        return f"{len(await request.get_data())}"
-
-    return app
+async def quart_expecting() -> bytes:
+    if "Authorization" not in request.headers:
+        abort(401)
+    return await scene.quart_length()
 
 
 ALLOWED = "Authorization: x"
@@ -196,7 +187,7 @@ EXPECTING = {
     "more than the body limit": ("/", MOST, ALLOWED),
 }
 
-ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: quart_expecting}
+ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: partial(scene.quart_reader, quart_expecting)}
 OWN = "more than the body limit, expect_handler of one's own"
 WITH_OWN = {AIOHTTP: partial(aiohttp_expecting, only_the_small)}
 

@@ -7,9 +7,7 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Quart, jsonify, request
-from quart import Response as QuartResponse
-from quart.json.provider import DefaultJSONProvider
+from quart import Quart, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
@@ -121,16 +119,10 @@ def aiohttp_dumping(dumps: Any = json.dumps) -> web.Application:
 
 
 def quart_jsonifying(debug: bool = False, **settings: bool) -> Quart:
-    app = Quart(__name__)
+    app = scene.quart_reader(lambda: VALUE)
     app.debug = debug
-    assert isinstance(app.json, DefaultJSONProvider)
     for name, value in settings.items():
         setattr(app.json, name, value)
-
-    @app.get("/")
-    async def handler() -> QuartResponse:
-        return jsonify(VALUE)
-
     return app
 
 

@@ -1,20 +1,21 @@
-"""Paths: slashes too many or too few, parameters, escapes, and an application's own list."""
+"""Paths: slashes, parameters, escapes, an application's own list; and methods: HEAD and OPTIONS
+that nobody wrote, and those that a path or HTTP does not know."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Blueprint, Quart, jsonify
-from quart import Response as QuartResponse
+from quart import Blueprint, Quart, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
-from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
-from loopbench.loadtests.behaviour.parsing.scene import exchange, head, reply_to
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
+from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome, reply_to
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build, serve
+from loopbench.loadtests.behaviour.talking import Seen
 
 
 def aiohttp_route(path: str, **options: Any) -> web.Application:
@@ -32,12 +33,47 @@ def quart_route(path: str, merge_slashes: bool = True, **options: Any) -> Quart:
     app.url_map.merge_slashes = merge_slashes
 
     @app.get(path, **options)
-    async def handler(**parameters: Any) -> QuartResponse:
-        return jsonify(parameters)
+    async def handler(**parameters: Any) -> dict[str, Any]:
+        return parameters
 
     return app
 
 
+def aiohttp_merging(path: str) -> web.Application:
+    merge = web.normalize_path_middleware(append_slash=False, merge_slashes=True)
+    return aiohttp_route(path, middlewares=[merge])
+
+
+def routes(make: Callable[[str], App], *paths: str) -> dict[str, Build]:
+    """An application for each of these routes."""
+    return {path: partial(make, path) for path in paths}
+
+
+DOUBLE_SLASH: Variants = {
+    AIOHTTP: {
+        "": partial(aiohttp_route, "/a/b"),
+        ", normalize_path_middleware(merge_slashes=True)": partial(aiohttp_merging, "/a/b"),
+    },
+    QUART: {
+        "": partial(quart_route, "/a/b"),
+        ", url_map.merge_slashes=False": partial(quart_route, "/a/b", merge_slashes=False),
+    },
+}
+PARAMETERS: Variants = {
+    AIOHTTP: routes(aiohttp_route, r"/{n}", r"/{n:\d+}"),
+    QUART: routes(quart_route, "/<n>", "/<int:n>", "/<int(signed=True):n>"),
+}
+FILES: Variants = {
+    AIOHTTP: routes(aiohttp_route, "/files/{name}", "/files/{name:.+}"),
+    QUART: routes(quart_route, "/files/<name>", "/files/<path:name>"),
+}
+SLASHES, NUMBERS = ("//a/b", "/a//b"), ("/7", "/007", "/-7", "/x")
+ENCODED, NAMED = ("/files/a%2Fb", "/files/a%252Fb"), "route {}, GET {}"
+
+
+@variants("double-slash", DOUBLE_SLASH, each=SLASHES, named="GET {1}{0}")
+@variants("path-parameter-types", PARAMETERS, each=NUMBERS, named=NAMED)
+@variants("percent-encoded-slash", FILES, each=ENCODED, named=NAMED)
 def ask_path(application: Build, target: str) -> Answer:
     """GET target: the status, and the parameters or the place that it is sent to."""
     reply = reply_to(application(), head("GET", target))
@@ -52,56 +88,24 @@ def ask_path(application: Build, target: str) -> Answer:
     return Answer(text, f"GET {target[:60]} gave {reply.status}{place}")
 
 
-def aiohttp_merging() -> web.Application:
-    merge = web.normalize_path_middleware(append_slash=False, merge_slashes=True)
-    return aiohttp_route("/a/b", middlewares=[merge])
-
-
-DOUBLE_SLASH = (
-    (AIOHTTP, "", partial(aiohttp_route, "/a/b")),
-    (AIOHTTP, ", normalize_path_middleware(merge_slashes=True)", aiohttp_merging),
-    (QUART, "", partial(quart_route, "/a/b")),
-    (QUART, ", url_map.merge_slashes=False", partial(quart_route, "/a/b", merge_slashes=False)),
-)
-for stack, how, application in DOUBLE_SLASH:
-    for target in ("//a/b", "/a//b"):
-        experiment("double-slash", stack, f"GET {target}{how}", application, target)(ask_path)
-
-
 def aiohttp_normalizing(path: str) -> web.Application:
     append = path.endswith("/")
     normalize = web.normalize_path_middleware(append_slash=append, remove_slash=not append)
     return aiohttp_route(path, middlewares=[normalize])
 
 
-TRAILING_SLASH: tuple[tuple[str, str, Callable[[str], App]], ...] = (
-    (AIOHTTP, "", aiohttp_route),
-    (AIOHTTP, ", normalize_path_middleware", aiohttp_normalizing),
-    (QUART, "", quart_route),
-    (QUART, ", strict_slashes=False", partial(quart_route, strict_slashes=False)),
-)
-for stack, how, with_route in TRAILING_SLASH:
-    for route, target in (("/a", "/a/"), ("/a/", "/a")):
-        setting = f"route {route}, GET {target}{how}"
-        experiment("trailing-slash", stack, setting, partial(with_route, route), target)(ask_path)
+TRAILING_SLASH: Variants = {
+    AIOHTTP: {"": aiohttp_route, ", normalize_path_middleware": aiohttp_normalizing},
+    QUART: {"": quart_route, ", strict_slashes=False": partial(quart_route, strict_slashes=False)},
+}
+OTHERWISE = {"route /a, GET /a/": ("/a", "/a/"), "route /a/, GET /a": ("/a/", "/a")}
 
-PARAMETERS: tuple[tuple[str, Callable[[str], App], tuple[str, ...]], ...] = (
-    (AIOHTTP, aiohttp_route, (r"/{n}", r"/{n:\d+}")),
-    (QUART, quart_route, ("/<n>", "/<int:n>", "/<int(signed=True):n>")),
-)
-FILES: tuple[tuple[str, Callable[[str], App], tuple[str, ...]], ...] = (
-    (AIOHTTP, aiohttp_route, ("/files/{name}", "/files/{name:.+}")),
-    (QUART, quart_route, ("/files/<name>", "/files/<path:name>")),
-)
-for question, rows, targets in (
-    ("path-parameter-types", PARAMETERS, ("/7", "/007", "/-7", "/x")),
-    ("percent-encoded-slash", FILES, ("/files/a%2Fb", "/files/a%252Fb")),
-):
-    for stack, with_route, routes in rows:
-        for route in routes:
-            for target in targets:
-                setting = f"route {route}, GET {target}"
-                experiment(question, stack, setting, partial(with_route, route), target)(ask_path)
+
+@variants("trailing-slash", TRAILING_SLASH, each=OTHERWISE, named="{1}{0}")
+def ask_slash(make: Callable[[str], App], otherwise: tuple[str, str]) -> Answer:
+    route, target = otherwise
+    return ask_path(partial(make, route), target)
+
 
 USERS: dict[str, Build] = {
     AIOHTTP: partial(aiohttp_route, "/users/{name}"),
@@ -164,3 +168,107 @@ def list_on_quart() -> Answer:
     rules = app.url_map.iter_rules()
     listed = {f"{method} {rule.rule}" for rule in rules for method in rule.methods or ()}
     return _listed(listed, {"GET /", "POST /users/<int:id>", "GET /part/in/<name>"})
+
+
+PIECES = 5
+
+
+def aiohttp_head(seen: Seen, allow_head: bool = True) -> web.Application:
+    async def handler(request: web.Request) -> web.Response:
+        seen(f"handler, {request.method}")
+        return web.Response(text="hello")
+
+    return aiohttp_app(web.get("/", handler, allow_head=allow_head))
+
+
+def quart_head(seen: Seen) -> Quart:
+    async def handler() -> str:
+        seen(f"handler, {request.method}")
+        return "hello"
+
+    return quart_answering({"/": handler})
+
+
+HEADS: dict[str, Callable[[Seen], App]] = {AIOHTTP: aiohttp_head, QUART: quart_head}
+
+
+@experiments("head-on-get", HEADS)
+@experiment("head-on-get", AIOHTTP, "allow_head=False", partial(aiohttp_head, allow_head=False))
+def ask_head(application: Callable[[Seen], App]) -> Answer:
+    seen = Seen()
+    with serve(application(seen)) as server:
+        got = exchange(server.port, head("HEAD", "/"), to_head=True)
+    if got.reply is None or got.reply.status != 200:
+        return Answer(got.words, got.told)
+    ran = "the handler ran" if "handler, HEAD" in seen else "the handler did not run"
+    length = got.reply.header("content-length")
+    return Answer(
+        f"{got.reply.status}, {ran}, Content-Length {length}",
+        f"{ran} ({', '.join(seen.events)}); no body; the connection {got.fate}",
+    )
+
+
+@experiments("head-on-get", ANSWERING, ("streamed",))
+def ask_streamed_head(application: Build, _: str) -> Answer:
+    """A body all the same would come in the way of the next answer."""
+    seen = Seen()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(PIECES):
+            seen(f"piece {number}")
+            yield b"piece"
+
+    with serve(application({"/streamed": pieces})) as server:
+        got = exchange(server.port, head("HEAD", "/streamed"), to_head=True)
+    made = sum(event.startswith("piece") for event in seen.events)
+    return Answer(
+        f"{got.words}, {made} of {PIECES} pieces made",
+        f"{made} pieces were made and none sent; the connection {got.fate}",
+    )
+
+
+NO_OPTIONS = partial(PLAIN[QUART], PROVIDE_AUTOMATIC_OPTIONS=False)
+OFF = "PROVIDE_AUTOMATIC_OPTIONS=False"
+
+
+@experiments("method-not-allowed", PLAIN, (), "DELETE")
+@experiments("options-automatic", PLAIN, (), "OPTIONS")
+@experiment("options-automatic", QUART, OFF, NO_OPTIONS, "OPTIONS")
+def ask_method(application: Build, method: str) -> Answer:
+    with serve(application()) as server:
+        seen = exchange(server.port, head(method, "/"))
+    if seen.reply is None:
+        return Answer(seen.words, seen.told)
+    allowed = seen.reply.header("allow")
+    sorted_ = ", ".join(sorted(allowed.replace(" ", "").split(","))) if allowed else "none"
+    return Answer(f"{seen.reply.status}, Allow: {sorted_}", f"Allow: {allowed}; {seen.told}")
+
+
+def aiohttp_unusual() -> web.Application:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.method)
+
+    purge, foo = web.route("PURGE", "/purge", handler), web.route("FOO", "/foo", handler)
+    return aiohttp_app(web.get("/", handler), purge, foo)
+
+
+def quart_unusual() -> Quart:
+    app = Quart(__name__)
+
+    async def handler() -> str:
+        return request.method
+
+    app.add_url_rule("/", "root", handler)
+    app.add_url_rule("/purge", "purge", handler, methods=["PURGE"])
+    app.add_url_rule("/foo", "foo", handler, methods=["FOO"])
+    return app
+
+
+UNKNOWN = {
+    "FOO to a GET route": head("FOO", "/"),
+    "FOO to a FOO route": head("FOO", "/foo"),
+    "PURGE to a PURGE route": head("PURGE", "/purge"),
+    "get to a GET route": head("get", "/"),
+}
+UNUSUAL: Apps = {AIOHTTP: aiohttp_unusual, QUART: quart_unusual}
+experiments("unknown-method", UNUSUAL, UNKNOWN)(outcome)

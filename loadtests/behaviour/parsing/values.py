@@ -1,14 +1,16 @@
-"""Queries and cookies: names that come twice, blanks, quotes, and escapes that are none."""
+"""Queries, cookies, headers and forms: names that come twice, blanks, quotes, files, and limits."""
 
 from __future__ import annotations
 
 import json
+from typing import IO, Any
 
+from aiohttp import web
 from quart import request
 
 from loopbench.loadtests.behaviour.asking import Answer, experiments
-from loopbench.loadtests.behaviour.parsing.scene import head, readers, reply_to
-from loopbench.loadtests.behaviour.serving import Build
+from loopbench.loadtests.behaviour.parsing.scene import exchange, head, post, readers, reply_to
+from loopbench.loadtests.behaviour.serving import Build, serve
 
 QUERIES = ("?a=1&a=2", "?a=&b", "?a=1+2", "?a=%zz", "?a=%FF", "?a=1;b=2", "?A=1&a=2")
 QUERY = readers(
@@ -69,3 +71,118 @@ def ask_header(application: Build, lines: str) -> Answer:
         return Answer(f"{reply.status}", f"it said {reply.text[:60]!r}")
     by_name, all_of = json.loads(reply.body)
     return Answer(f"{by_name!r}, all: {all_of}", f"X by name was {by_name!r} of {all_of}")
+
+
+URL_ENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=mark"
+
+Form = tuple[str, bytes]
+"""Content type and body."""
+
+
+def _part(name: str, value: bytes, filename: str = "") -> bytes:
+    file = f'; filename="{filename}"' if filename else ""
+    described = f'--mark\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+    return described.encode() + value + b"\r\n"
+
+
+def _multipart(*parts: bytes) -> Form:
+    return MULTIPART, b"".join(parts) + b"--mark--\r\n"
+
+
+async def aiohttp_repeated(request: web.Request) -> Any:
+    form = await request.post()
+    return {"by name": form["a"], "all": form.getall("a"), "as a dict": dict(form)["a"]}
+
+
+async def quart_repeated() -> Any:
+    form = await request.form
+    return {"by name": form["a"], "all": form.getlist("a"), "as a dict": dict(form)["a"]}
+
+
+REPEATED: dict[str, Form] = {
+    "URL-encoded": (URL_ENCODED, b"a=1&a=2"),
+    "multipart": _multipart(_part("a", b"1"), _part("a", b"2")),
+}
+
+
+@experiments("form-repeated-keys", readers(aiohttp_repeated, quart_repeated), REPEATED)
+def ask_repeated(application: Build, form: Form) -> Answer:
+    seen = json.loads(reply_to(application(), post("/", *form)).body)
+    which = {"1": "the first", "2": "the last"}
+    as_dict = seen["as a dict"]
+    dict_gives = which[as_dict] if isinstance(as_dict, str) else f"a list of {len(as_dict)}"
+    told = ", ".join(f"{how}: {value}" for how, value in seen.items())
+    return Answer(
+        f"by name {which[seen['by name']]}, in a dict {dict_gives}", f"a=1 and a=2; {told}"
+    )
+
+
+async def aiohttp_count(request: web.Request) -> int:
+    return len(await request.post())
+
+
+async def quart_count() -> int:
+    return len(await request.form) + len(await request.files)
+
+
+LARGE: dict[str, Form] = {
+    "multipart, a field of 600,000 bytes": _multipart(_part("a", bytes(600_000))),
+    "multipart, 4 fields of 400,000 bytes": _multipart(
+        *(_part(f"a{number}", bytes(400_000)) for number in range(4))
+    ),
+    "multipart, a file of 2 MiB": _multipart(_part("a", bytes(2**21), "f")),
+    "multipart, 1,001 fields": _multipart(*(_part(f"a{number}", b"") for number in range(1001))),
+    "URL-encoded, a field of 600,000 bytes": (URL_ENCODED, b"a=" + 600_000 * b"x"),
+    "URL-encoded, 1,001 fields": (URL_ENCODED, b"&".join(b"a%d=" % n for n in range(1001))),
+}
+
+
+@experiments("body-limit-form", readers(aiohttp_count, quart_count), LARGE)
+def ask_large(application: Build, form: Form) -> Answer:
+    with serve(application()) as server:
+        seen = exchange(server.port, post("/", *form))
+    return Answer(seen.status if seen.reply else seen.words, seen.told)
+
+
+def where(file: IO[bytes]) -> str:
+    """A file of the operating system has a name, be it a number; one in memory has none."""
+    return f"{type(file).__name__}: {'memory' if getattr(file, 'name', None) is None else 'a file'}"
+
+
+async def aiohttp_file(request: web.Request) -> Any:
+    field = (await request.post())["file"]
+    if not isinstance(field, web.FileField):
+        raise web.HTTPBadRequest(text="no file")
+    return [where(field.file), field.filename]
+
+
+async def quart_file() -> Any:
+    file = (await request.files)["file"]
+    return [where(file.stream), file.filename]
+
+
+UPLOAD = readers(aiohttp_file, quart_file, client_max_size=8 * 2**20)
+
+
+def _upload(application: Build, size: int, name: str) -> tuple[str, str]:
+    """The kind of file, and its name as the handler sees it. Raises ValueError."""
+    form = _multipart(_part("file", bytes(size), name))
+    reply = reply_to(application(), post("/", *form))
+    if reply.status != 200:
+        raise ValueError(f"{reply.status}: {reply.text[:80]}")
+    kind, filename = json.loads(reply.body)
+    return kind, filename
+
+
+@experiments("file-upload", UPLOAD, {"400 kB": 400_000, "800 kB": 800_000, "5 MB": 5_000_000})
+def ask_place(application: Build, size: int) -> Answer:
+    kind, _ = _upload(application, size, "x.txt")
+    return Answer(kind.partition(": ")[2], f"{size} bytes were in a {kind}")
+
+
+@experiments("file-upload", UPLOAD, ("filename=../../etc/x.txt",))
+def ask_name(application: Build, setting: str) -> Answer:
+    sent = setting.partition("=")[2]
+    _, name = _upload(application, 3, sent)
+    return Answer(f"the name is {name!r}", f"sent as {sent!r}, seen as {name!r}")
