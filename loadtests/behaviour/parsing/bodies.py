@@ -147,9 +147,8 @@ AS_SENT = {"auto_decompress=False": COMPRESSED[DEFAULT]}
 def ask_compressed(application: Build, body: tuple[bytes, bytes], **options: Any) -> Answer:
     """body: plain, and as it is sent."""
     plain, sent = body
-    with serve(application(), **options) as server:
-        data = scene.post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
-        seen = exchange(server.port, data)
+    data = scene.post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
+    seen = scene.exchanged(application(), data, **options)
     if seen.reply is None or seen.reply.status != 200:
         return Answer(seen.status, f"{len(sent)} bytes were sent; {seen.told}")
     kinds = {plain: "decompressed", sent: "still compressed"}

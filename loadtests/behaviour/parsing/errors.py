@@ -14,7 +14,7 @@ from typing import Any
 from loopbench.loadtests.behaviour import applications
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework.events import Logged
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, head
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get
 
@@ -89,8 +89,7 @@ def ask_error(
     if debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"  # the loop is made later, in this process
     log = Logged()
-    with serve(application(RAISING, **config)) as server:
-        seen = exchange(server.port, head("GET", "/error", f"Accept: {accept}"))
+    seen = exchanged(application(RAISING, **config), head("GET", "/error", f"Accept: {accept}"))
     if seen.reply is None:
         return Answer(seen.words, seen.told)
     kind = (seen.reply.header("content-type") or "no type").partition(";")[0]

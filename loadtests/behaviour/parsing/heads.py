@@ -13,7 +13,7 @@ from quart import Quart, Response
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.parsing import scene
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, head, outcome
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.talking import get
 
@@ -33,9 +33,8 @@ REQUEST_LINES = {
 @experiments("bad-request-line", PLAIN, REQUEST_LINES)
 def ask_bad_line(application: Build, request: bytes) -> Answer:
     log = Logged()
-    with serve(application()) as server:
-        seen = exchange(server.port, request)
-        errors = [one for one in log.records if one.levelno >= logging.WARNING]
+    seen = exchanged(application(), request)
+    errors = [one for one in log.records if one.levelno >= logging.WARNING]
     logged = ", ".join(f"{one.name} logged an {one.levelname}" for one in errors)
     how = ", logged" if errors else ""
     return Answer(f"{seen.words}{how}", f"{seen.told}; {logged or 'nothing was logged'}")

@@ -13,7 +13,7 @@ from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing import scene
 from loopbench.loadtests.behaviour.parsing.scene import head, post, reply_to
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
 
 READ_AND_ANSWERED = scene.readers(lambda request: request.json(), lambda: request.get_json())
 NUMBERS = {
@@ -70,8 +70,7 @@ SILENT = {QUART: partial(quart_answering, silent=True)}
 @experiments("json-bad", {QUART: quart_answering}, bad())
 @experiments("json-bad", SILENT, bad("get_json(silent=True)"))
 def ask_bad(application: Build, body: bytes) -> Answer:
-    with serve(application()) as server:
-        seen = scene.exchange(server.port, post("/", "application/json", body))
+    seen = scene.exchanged(application(), post("/", "application/json", body))
     read = f", {seen.reply.text}" if seen.reply and seen.reply.status == 200 else ""
     return Answer(f"{seen.status}{read}", seen.told)
 

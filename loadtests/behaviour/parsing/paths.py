@@ -13,8 +13,8 @@ from quart import Blueprint, Quart, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchange, head, outcome, reply_to
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build, serve
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, head, outcome, reply_to
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
 from loopbench.loadtests.behaviour.talking import Seen
 
 
@@ -122,8 +122,7 @@ LETTERS = {
 
 @experiments("unicode-path", USERS, LETTERS)
 def ask_letters(application: Build, target: bytes) -> Answer:
-    with serve(application()) as server:
-        seen = exchange(server.port, b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    seen = exchanged(application(), b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
     if seen.reply is None or seen.reply.status != 200:
         return Answer(seen.words, seen.told)
     name = json.loads(seen.reply.body)["name"]
@@ -196,8 +195,7 @@ HEADS: dict[str, Callable[[Seen], App]] = {AIOHTTP: aiohttp_head, QUART: quart_h
 @experiment("head-on-get", AIOHTTP, "allow_head=False", partial(aiohttp_head, allow_head=False))
 def ask_head(application: Callable[[Seen], App]) -> Answer:
     seen = Seen()
-    with serve(application(seen)) as server:
-        got = exchange(server.port, head("HEAD", "/"), to_head=True)
+    got = exchanged(application(seen), head("HEAD", "/"), to_head=True)
     if got.reply is None or got.reply.status != 200:
         return Answer(got.words, got.told)
     ran = "the handler ran" if "handler, HEAD" in seen else "the handler did not run"
@@ -218,8 +216,7 @@ def ask_streamed_head(application: Build, _: str) -> Answer:
             seen(f"piece {number}")
             yield b"piece"
 
-    with serve(application({"/streamed": pieces})) as server:
-        got = exchange(server.port, head("HEAD", "/streamed"), to_head=True)
+    got = exchanged(application({"/streamed": pieces}), head("HEAD", "/streamed"), to_head=True)
     made = sum(event.startswith("piece") for event in seen.events)
     return Answer(
         f"{got.words}, {made} of {PIECES} pieces made",
@@ -235,8 +232,7 @@ OFF = "PROVIDE_AUTOMATIC_OPTIONS=False"
 @experiments("options-automatic", PLAIN, (), "OPTIONS")
 @experiment("options-automatic", QUART, OFF, NO_OPTIONS, "OPTIONS")
 def ask_method(application: Build, method: str) -> Answer:
-    with serve(application()) as server:
-        seen = exchange(server.port, head(method, "/"))
+    seen = exchanged(application(), head(method, "/"))
     if seen.reply is None:
         return Answer(seen.words, seen.told)
     allowed = seen.reply.header("allow")

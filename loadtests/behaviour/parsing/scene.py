@@ -101,10 +101,15 @@ def reply_to(app: App, data: bytes) -> Reply:
         return wire.answer()
 
 
+def exchanged(app: App, *data: bytes, to_head: bool = False, **options: Any) -> Exchange:
+    """The same with the application, on a server of these options."""
+    with serve(app, **options) as server:
+        return exchange(server.port, *data, to_head=to_head)
+
+
 def outcome(application: Build, *data: bytes, **options: Any) -> Answer:
     """Send these bytes to the application: the status, and what becomes of the connection."""
-    with serve(application(), **options) as server:
-        seen = exchange(server.port, *data)
+    seen = exchanged(application(), *data, **options)
     return Answer(seen.words, seen.told)
 
 

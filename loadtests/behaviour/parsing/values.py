@@ -9,8 +9,8 @@ from aiohttp import web
 from quart import request
 
 from loopbench.loadtests.behaviour.asking import Answer, experiments
-from loopbench.loadtests.behaviour.parsing.scene import exchange, head, post, readers, reply_to
-from loopbench.loadtests.behaviour.serving import Build, serve
+from loopbench.loadtests.behaviour.parsing.scene import exchanged, head, post, readers, reply_to
+from loopbench.loadtests.behaviour.serving import Build
 
 QUERIES = ("?a=1&a=2", "?a=&b", "?a=1+2", "?a=%zz", "?a=%FF", "?a=1;b=2", "?A=1&a=2")
 QUERY = readers(
@@ -140,8 +140,7 @@ LARGE: dict[str, Form] = {
 
 @experiments("body-limit-form", readers(aiohttp_count, quart_count), LARGE)
 def ask_large(application: Build, form: Form) -> Answer:
-    with serve(application()) as server:
-        seen = exchange(server.port, post("/", *form))
+    seen = exchanged(application(), post("/", *form))
     return Answer(seen.status if seen.reply else seen.words, seen.told)
 
 

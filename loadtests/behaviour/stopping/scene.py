@@ -1,10 +1,12 @@
-"""A situation, a stop, and what each side saw of it, which all questions about stopping share."""
+"""A situation, a stop, and what each side saw of it: requests, streams, sockets and connections,
+under way, half sent or idle."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,9 +16,10 @@ from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
 from loopbench.loadtests.behaviour.applications import aiohttp_answering, hello, quart_answering
-from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire
+from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire, get, shake_hands
 
 SHORT_S = 1.5
 """A request that ends inside every grace time that is asked about, but one of 1 s."""
@@ -47,13 +50,14 @@ class Scene:
         with self.seen.ends():
             await asyncio.sleep(self.wait_s)
 
-    def hold_thread(self) -> None:
+    def hold_thread(self) -> str:
         """The work of a handler that waits in a thread, in pieces that are seen."""
         self.seen("begun")
         until = time.monotonic() + self.wait_s
         while time.monotonic() < until:
             time.sleep(0.05)
         self.seen("finished")
+        return "done"
 
 
 def works(scene: Scene) -> dict[str, Work]:
@@ -78,10 +82,6 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
     """
     sockets: set[web.WebSocketResponse] = set()
 
-    async def thread(_: web.Request) -> web.Response:
-        await asyncio.to_thread(scene.hold_thread)
-        return web.Response(text="done")
-
     async def body(request: web.Request) -> web.Response:
         scene.seen("begun")
         return web.Response(text=f"{len(await request.read())} bytes")
@@ -100,27 +100,18 @@ def aiohttp_scene(scene: Scene, *, close_sockets: bool = False) -> web.Applicati
         for one in sockets:
             await one.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
 
-    async def cleanup(_: web.Application) -> None:
-        scene.seen("clean-up")
-
-    app = aiohttp_answering(works(scene))
-    app.add_routes(
-        [web.get("/thread", thread), web.post("/body", body), web.get("/socket", socket)]
-    )
+    app = aiohttp_answering(works(scene), sync={"/thread": scene.hold_thread})
+    app.add_routes([web.post("/body", body), web.get("/socket", socket)])
     if close_sockets:
         app.on_shutdown.append(shutdown)
-    app.on_cleanup.append(cleanup)
+    app.on_cleanup.append(noting(scene.seen, "clean-up"))
     return app
 
 
 def quart_scene(scene: Scene) -> Quart:
     """The same routes."""
-    app = quart_answering(works(scene))
-
-    @app.get("/thread")
-    def thread() -> str:
-        scene.hold_thread()
-        return "done"
+    app = quart_answering(works(scene), sync={"/thread": scene.hold_thread})
+    app.after_serving(noting(scene.seen, "clean-up"))
 
     @app.post("/body")
     async def body() -> str:
@@ -132,10 +123,6 @@ def quart_scene(scene: Scene) -> Quart:
         scene.seen("begun")
         while True:
             await websocket.receive()
-
-    @app.after_serving
-    async def cleanup() -> None:
-        scene.seen("clean-up")
 
     return app
 
@@ -219,22 +206,14 @@ Judge = Callable[[Stopped, float], Answer]
 """The answer, given how the stop went and the grace time."""
 
 
-Row = tuple[str, str, Build, float, dict[str, Any]]
-"""Stack, setting, application, grace time, and options of the server."""
-
-
-def judged(
-    question: str, situation: Situation, wait_s: float, rows: Iterable[Row]
-) -> Callable[[Judge], Judge]:
-    """Ask each of these rows in that situation, and have the stop judged."""
-
-    def register(judge: Judge) -> Judge:
-        for stack, setting, *given, options in rows:
-            ask = partial(experiment, question, stack, setting, judge, situation, wait_s, *given)
-            ask(bound_s=BOUND_S, waits=True, **options)(ask_stop)
-        return judge
-
-    return register
+CLOSING = partial(aiohttp_scene, close_sockets=True)
+CANCELLED = "the serving task cancelled 1 s after the trigger"
+REMEDIES: dict[str, tuple[str, Build, dict[str, Any]]] = {
+    AIOHTTP: ("WebSockets closed in on_shutdown", CLOSING, {}),
+    QUART: (CANCELLED, quart_scene, {"cancel_after_s": 1.0}),
+}
+"""What helps where a stop takes too long, or never ends, within 1 s: setting, application, and
+options of the server."""
 
 
 def ask_stop(
@@ -255,26 +234,120 @@ def stops(
     *,
     wait_s: float = SHORT_S,
     graces: tuple[float, ...] = (1.0,),
+    remedies: tuple[str, ...] = (),
 ) -> Callable[[Judge], Judge]:
-    """Ask of each stack in that situation, with its default grace time and with those named."""
-    rows: list[Row] = []
-    for stack, (app, name) in STACKS.items():
-        rows.append((stack, DEFAULT, app, GRACE_S[stack], {}))
-        rows += [(stack, f"{name}={grace:g}", app, grace, {name: grace}) for grace in graces]
-    return judged(question, situation, wait_s, rows)
+    """Ask of each stack in that situation, with its default grace time and with those named; and
+    of those stacks with what helps there."""
+
+    def register(judge: Judge) -> Judge:
+        def ask(stack: str, setting: str, app: Build, grace_s: float, options: Any) -> None:
+            given = judge, situation, wait_s, app, grace_s
+            row = partial(experiment, question, stack, setting, *given)
+            row(bound_s=BOUND_S, waits=True, **options)(ask_stop)
+
+        for stack in remedies:
+            setting, app, options = REMEDIES[stack]
+            ask(stack, setting, app, 1.0, options)
+        for stack, (app, name) in STACKS.items():
+            ask(stack, DEFAULT, app, GRACE_S[stack], {})
+            for grace in graces:
+                ask(stack, f"{name}={grace:g}", app, grace, {name: grace})
+        return judge
+
+    return register
 
 
-CLOSING = partial(aiohttp_scene, close_sockets=True)
-CANCELLED = "the serving task cancelled 1 s after the trigger"
-REMEDIES: dict[str, Row] = {
-    AIOHTTP: (AIOHTTP, "WebSockets closed in on_shutdown", CLOSING, 1.0, {}),
-    QUART: (QUART, CANCELLED, quart_scene, 1.0, {"cancel_after_s": 1.0}),
-}
-"""What helps where a stop takes too long, or never ends."""
+def leave(wire: Wire, _: Scene) -> None:
+    wire.ask("GET", "/")
+    wire.leave(Leaving.FIN)
 
 
-def remedied(
-    question: str, stack: str, situation: Situation, *, wait_s: float = SHORT_S
-) -> Callable[[Judge], Judge]:
-    """Ask of one stack with what helps there."""
-    return judged(question, situation, wait_s, [REMEDIES[stack]])
+def open_socket(wire: Wire, scene: Scene) -> None:
+    shake_hands(wire, "/socket")
+    scene.seen.wait("begun")
+
+
+@stops("nothing-in-flight", leave, graces=())
+@stops("open-websocket", open_socket, remedies=(QUART, AIOHTTP))
+def when(stopped: Stopped, grace_s: float) -> Answer:
+    return Answer(stopped.when(grace_s), stopped.told)
+
+
+def half_a_body(wire: Wire, scene: Scene) -> None:
+    wire.send(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
+    scene.seen.wait("begun")
+
+
+def half_a_head(wire: Wire, _: Scene) -> None:
+    wire.send(b"GET / HTTP/1.1\r\nHost: loc")
+    time.sleep(0.2)  # so that the server has read it
+
+
+def idle(wire: Wire, _: Scene) -> None:
+    wire.ask("GET", "/")
+
+
+@stops("half-sent-body", half_a_body)
+@stops("half-sent-request", half_a_head)
+@stops("idle-keep-alive", idle)
+@stops("request-ends-inside-grace", ask_wait, graces=(5.0,))
+def and_client(stopped: Stopped, grace_s: float) -> Answer:
+    return Answer(f"{stopped.when(grace_s)}, client {stopped.client}", stopped.told)
+
+
+@stops("request-outlives-grace", ask_wait, wait_s=LONG_S, remedies=(QUART,))
+def and_handler(stopped: Stopped, grace_s: float) -> Answer:
+    handler = "cancelled" if "cancelled" in stopped.scene.seen else "not cancelled"
+    words = f"{stopped.when(grace_s)}, handler {handler}, client {stopped.client}"
+    return Answer(words, stopped.told)
+
+
+@stops("long-stream", partial(ask_wait, path="/stream"), wait_s=LONG_S)
+def and_stream(stopped: Stopped, grace_s: float) -> Answer:
+    handler = "cancelled" if "cancelled" in stopped.scene.seen else "not cancelled"
+    return Answer(f"{stopped.when(grace_s)}, stream {handler}", stopped.told)
+
+
+@stops("work-in-thread", partial(ask_wait, path="/thread"), wait_s=6.0)
+def and_thread(stopped: Stopped, grace_s: float) -> Answer:
+    thread = "thread done" if "finished" in stopped.scene.seen else "thread still runs"
+    return Answer(f"{stopped.when(grace_s)}, {thread}", stopped.told)
+
+
+@stops("cleanup-order", ask_wait, graces=(0.5,))
+def and_clean_up(stopped: Stopped, _: float) -> Answer:
+    events = [event for event in stopped.scene.seen.events if event != "begun"]
+    if "clean-up" not in events:
+        return Answer("the clean-up never ran", stopped.told)
+    order = "before" if events.index("clean-up") == 0 else "after"
+    return Answer(f"clean-up {order} the request has ended", stopped.told)
+
+
+def _meanwhile(port: int) -> str:
+    try:
+        return f"answered with {get(port, '/', 1.0).status}"
+    except ConnectionRefusedError:
+        return "refused"
+    except (NoAnswer, ConnectionError) as error:
+        return f"accepted and then dropped ({type(error).__name__})"
+
+
+@experiments("new-connections", {stack: application for stack, (application, _) in STACKS.items()})
+def ask_meanwhile(application: Build) -> Answer:
+    """Connect while a request of 1.5 s keeps the stop waiting, and bind the port afterwards."""
+    scene = Scene()
+    with serve(application(scene)) as server, Wire(server.port) as wire:
+        ask_wait(wire, scene)
+        server.begin_stop()
+        scene.seen.wait("never", 0.3)  # a moment in the middle of the stop
+        meanwhile = _meanwhile(server.port)
+        under_way = "finished" not in scene.seen
+        server.stopped(20.0)
+        try:
+            socket.create_server(("127.0.0.1", server.port)).close()
+            port = "port free afterwards"
+        except OSError as error:
+            port = f"port not free ({error.strerror})"
+    if not under_way:
+        raise TimeoutError("the request had ended before the new connection came")
+    return Answer(f"{meanwhile}, {port}", f"a connection during the stop was {meanwhile}; {port}")
