@@ -29,7 +29,7 @@ from loopbench.loadtests.behaviour.applications import (
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
-from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
+from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
 from loopbench.loadtests.services.free_port import free_port
 

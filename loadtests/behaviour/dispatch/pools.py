@@ -17,7 +17,7 @@ from loopbench.loadtests.behaviour.applications import SYNC
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, Variants, experiment, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.starting.ports import get as get_when_ready
+from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
 from loopbench.loadtests.behaviour.talking import Wire, get
 from loopbench.loadtests.services.free_port import free_port
 

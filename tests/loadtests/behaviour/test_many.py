@@ -14,7 +14,7 @@ from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.many import clients, handlers
+from loopbench.loadtests.behaviour.many import handlers
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART
 
 STACKS = (AIOHTTP, QUART)
@@ -25,7 +25,7 @@ def other(key: Key) -> Answer:
     what, stack, most = key
     if what == "threads":
         return handlers.ask_hundred(SYNC[stack], handlers.plain, threads=int(most))
-    return clients.ask_limit(ANSWERING[stack], (1, {"limit": int(most)}))
+    return handlers.ask_limit(ANSWERING[stack], (1, {"limit": int(most)}))
 
 
 @pytest.fixture(scope="module")
