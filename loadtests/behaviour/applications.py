@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.framework.servers import Apps, Build
+from loopbench.loadtests.behaviour.framework.servers import App, Apps, Build
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
@@ -44,6 +44,15 @@ async def hello() -> str:
 async def called(plain: Plain) -> object:
     """The way of an async handler that calls plain code on the loop."""
     return plain()
+
+
+def asynchronous(plain: Plain) -> Callable[..., Any]:
+    """A hook that calls it on the loop, whatever the hook is given."""
+
+    async def hook(*_: Any) -> Any:
+        return plain()
+
+    return hook
 
 
 async def in_executor(plain: Plain) -> object:
@@ -152,6 +161,22 @@ CALLING = each(lambda answers, plain, way=called: answers({"/": partial(way, pla
 
 SYNC = each(lambda answers, plain: answers({}, sync={"/": plain}))
 """What runs plain code in a thread."""
+
+
+def around_serving(app: App, context: Callable[..., AsyncIterator[None]]) -> None:
+    """Have an async generator function run around all requests, with a yield between."""
+    if isinstance(app, web.Application):
+        app.cleanup_ctx.append(context)
+    else:
+        app.while_serving(context)
+
+
+def at_end(app: App, hook: Callable[..., Any]) -> None:
+    """Have a coroutine function called when the application ends."""
+    if isinstance(app, web.Application):
+        app.on_cleanup.append(hook)
+    else:
+        app.after_serving(hook)
 
 
 PLAIN_CODE = {

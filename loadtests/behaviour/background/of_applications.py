@@ -14,8 +14,14 @@ from typing import Any
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import AWAITING, adding, hello
-from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, variants
+from loopbench.loadtests.behaviour.applications import (
+    AWAITING,
+    adding,
+    asynchronous,
+    at_end,
+    hello,
+)
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, get
@@ -79,10 +85,7 @@ def before_and_after_serving(app: Quart, work: Work) -> None:
 
 def add_background_task(app: Quart, work: Work) -> None:
     """Quart: handed over to the application, which knows it from then on."""
-
-    @app.before_serving
-    async def start() -> None:
-        app.add_background_task(work)
+    app.before_serving(asynchronous(partial(app.add_background_task, work)))
 
 
 TASKS = adding(
@@ -212,11 +215,8 @@ def _clean(seen: Seen, name: str) -> None:
         raise RuntimeError("this clean-up is broken")
 
 
-def cleanup(seen: Seen, name: str) -> Callable[..., Awaitable[None]]:
-    async def clean(_: object = None) -> None:
-        _clean(seen, name)
-
-    return clean
+def cleanup(seen: Seen, name: str) -> Callable[..., Any]:
+    return asynchronous(partial(_clean, seen, name))
 
 
 def context(seen: Seen, name: str) -> Callable[..., AsyncGenerator[None, None]]:
@@ -272,25 +272,18 @@ async def block() -> None:
 
 
 SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
-REGISTER: dict[str, Callable[[Any, Any], object]] = {
-    AIOHTTP: lambda app, clean: app.on_cleanup.append(clean),
-    QUART: lambda app, clean: app.after_serving(clean),
-}
 
 
-@experiment("blocking-cleanup", AIOHTTP, SHORT, AIOHTTP, wait, shutdown_timeout=1)
-@experiment("blocking-cleanup", AIOHTTP, BLOCKS, AIOHTTP, block, shutdown_timeout=1)
-@experiment("blocking-cleanup", QUART, DEFAULT, QUART, wait)
-@experiment("blocking-cleanup", QUART, SHORT, QUART, wait, shutdown_timeout=1)
-@experiment("blocking-cleanup", QUART, BLOCKS, QUART, block, shutdown_timeout=1)
-def ask_slow(stack: str, slow: Callable[[], Awaitable[None]], **options: float) -> Answer:
-    seen, app = Seen(), AWAITING[stack](hello)
+@experiment("blocking-cleanup", QUART, DEFAULT, AWAITING[QUART], wait)
+@experiments("blocking-cleanup", AWAITING, {SHORT: wait, BLOCKS: block}, shutdown_timeout=1)
+def ask_slow(awaiting: Build, slow: Callable[[], Awaitable[None]], **options: float) -> Answer:
+    seen, app = Seen(), awaiting(hello)
 
     async def clean(_: object = None) -> None:
         await slow()
         seen("done")
 
-    REGISTER[stack](app, clean)
+    at_end(app, clean)
     with serve(app, **options) as server:
         took_s, how = stop(server, 3 * LONG_S)
     done = "finished" if "done" in seen else "cut off"

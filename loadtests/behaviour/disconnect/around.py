@@ -225,8 +225,8 @@ ENDLESS = "for ever, grace time 1 s"
 ENDLESSLY = scene.awaiting(for_ever)
 
 
-@leaves(SWALLOWING, scene.on_aiohttp(ENDLESSLY[0], ENDLESS, shutdown_timeout=1), scene.FIN)
-@leaves(SWALLOWING, [(QUART, ENDLESS, serving(ENDLESSLY[1], graceful_timeout=1))], scene.FIN)
+@leaves(SWALLOWING, scene.on_aiohttp(ENDLESSLY[AIOHTTP], ENDLESS, shutdown_timeout=1), scene.FIN)
+@leaves(SWALLOWING, [(QUART, ENDLESS, serving(ENDLESSLY[QUART], graceful_timeout=1))], scene.FIN)
 def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
     """Leave, and see whether the server can still be stopped."""
     seen = Seen()

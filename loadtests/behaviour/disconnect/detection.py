@@ -8,7 +8,6 @@ import os
 import re
 import socket
 from collections.abc import Callable
-from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -16,7 +15,7 @@ from aiohttp import web
 from h2.errors import ErrorCodes
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import answering, hello, quart_answering
+from loopbench.loadtests.behaviour.applications import answering, each, hello, quart_answering
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as saves
@@ -129,8 +128,8 @@ WAITING, WAITS = scene.awaiting(lambda _: asyncio.sleep(0.1, "hello")), "handler
 # The last is the remedy: the end of what the client says is not taken for its leaving.
 HALF_CLOSED = [
     *(row for row in AT_ONCE if "handler_cancellation" not in row[1]),
-    *scene.begins(*WAITING, WAITS),
-    *scene.not_told(WAITING[1], WAITS),
+    *scene.begins(WAITING, WAITS),
+    *scene.not_told(WAITING, WAITS),
 ]
 
 
@@ -223,16 +222,13 @@ LOGGING: dict[str, dict[str, Any]] = {
         "debug": True,
     },
 }
-SAVING = (
-    partial(saves.aiohttp_saving, saves.plain_await),
-    partial(saves.quart_saving, saves.plain_await),
-)
-WITH_ACCESS_LOG = serving(SAVING[1], accesslog="-")
+SAVING = each(saves.application, saves.plain_await)
+WITH_ACCESS_LOG = serving(SAVING[QUART], accesslog="-")
 
 
 @together(
     experiment("left-in-log", stack, scene.named(server, setting) or DEFAULT, begin, **options)
-    for stack, server, begin in scene.begins(*SAVING)
+    for stack, server, begin in scene.begins(SAVING)
     for setting, options in LOGGING.items()
 )
 @experiment("left-in-log", QUART, "accesslog='-'", WITH_ACCESS_LOG)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
@@ -17,7 +16,6 @@ from quart import Quart
 from loopbench.loadtests.behaviour.applications import each
 from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
-from loopbench.loadtests.behaviour.framework.servers import ASGI
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Live, Work, serve
 from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire
 
@@ -52,13 +50,12 @@ def both(
     works: Callable[[Any], Mapping[str, Work]],
     around: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
     headers: Mapping[str, str] | None = None,
-) -> tuple[Make, Make]:
+) -> dict[str, Make]:
     """An application of each stack that does the same work.
 
     works, around: of what the application reports to. headers: of answers in pieces.
     """
-    makes = each(lambda answers, noting: answers(works(noting), partial(around, noting), headers))
-    return makes[AIOHTTP], makes[QUART]
+    return each(lambda answers, noting: answers(works(noting), partial(around, noting), headers))
 
 
 def on_aiohttp(make: Make, setting: str = "", **options: Any) -> Begins:
@@ -68,9 +65,9 @@ def on_aiohttp(make: Make, setting: str = "", **options: Any) -> Begins:
     return [(AIOHTTP, setting, plain), (AIOHTTP, on, cancelling)]
 
 
-def begins(aiohttp: Make, quart: Make, setting: str = "") -> Begins:
+def begins(makes: Mapping[str, Make], setting: str = "") -> Begins:
     """aiohttp as it is, aiohttp with its cancellation setting on, and Quart."""
-    return [*on_aiohttp(aiohttp, setting), (QUART, setting, serving(quart))]
+    return [*on_aiohttp(makes[AIOHTTP], setting), (QUART, setting, serving(makes[QUART]))]
 
 
 def leaves(
@@ -93,28 +90,20 @@ def handling(seen: Seen) -> AbstractContextManager[None]:
     return seen.ends("handler", "over")
 
 
-def awaiting(body: Body) -> tuple[Make, Make]:
+def awaiting(body: Body) -> dict[str, Make]:
     """An application of each stack whose handler awaits it."""
     return both(lambda seen: {"/": partial(body, seen)}, handling)
 
 
 def with_body(body: Body, setting: str = "") -> Begins:
     """A row for each of them."""
-    return begins(*awaiting(body), setting)
+    return begins(awaiting(body), setting)
 
 
 def leave(wire: Wire, seen: Seen, leaving: Leaving) -> None:
     """Go away once the handler has begun. Raises TimeoutError where it does not begin."""
     seen.expect("begun", "the handler was never begun")
     wire.leave(leaving)
-
-
-def eventually(condition: Callable[[], bool], bound_s: float = 10.0) -> bool:
-    """Whether it becomes true within so long: many times what it takes, by default."""
-    until = time.monotonic() + bound_s
-    while not (met := condition()) and time.monotonic() < until:
-        time.sleep(0.005)
-    return met
 
 
 def received(wire: Wire, bound_s: float = 2.0) -> str:
@@ -169,17 +158,14 @@ def shown(lines: list[str]) -> str:
 WITHHELD = "http.disconnect withheld by an ASGI middleware"
 
 
-class DisconnectWithheld:
-    """An ASGI middleware that hands on everything but `http.disconnect`.
+def withheld(app: Quart) -> Quart:
+    """The application in an ASGI middleware that hands on everything but `http.disconnect`.
 
-    In place of it, it sets an event, which handlers find in the scope. Use it as
-    `app.asgi_app = DisconnectWithheld(app.asgi_app)`.
+    In place of it, it sets an event, which handlers find in the scope.
     """
+    inner = app.asgi_app
 
-    def __init__(self, app: ASGI) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def around(scope: Any, receive: Any, send: Any) -> None:
         left = asyncio.Event()
 
         async def patient() -> Any:
@@ -192,18 +178,16 @@ class DisconnectWithheld:
 
         if scope["type"] == "http":
             scope["extensions"]["client_left"] = {"event": left}
-        await self._app(scope, patient, send)
+        await inner(scope, patient, send)
 
-
-def withheld(app: Quart) -> Quart:
-    """The application, which is not told that its client has left."""
-    app.asgi_app = DisconnectWithheld(app.asgi_app)  # type: ignore[method-assign]
+    app.asgi_app = around  # type: ignore[method-assign]
     return app
 
 
-def not_told(quart: Callable[[Any], Any], setting: str = "") -> Begins:
+def not_told(makes: Mapping[str, Make], setting: str = "") -> Begins:
     """Quart, which is not told; setting: what else is different."""
-    return [(QUART, named(setting, WITHHELD), serving(lambda noting: withheld(quart(noting))))]
+    make = makes[QUART]
+    return [(QUART, named(setting, WITHHELD), serving(lambda noting: withheld(make(noting))))]
 
 
 Judge = Callable[[Seen], str]

@@ -21,22 +21,18 @@ import aiojobs
 import aiojobs.aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from quart import Quart
+from quart import current_app
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
+from loopbench.loadtests.behaviour.applications import aiohttp_app, around_serving, at_end, each
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    FIN,
-    begins,
-    leaves,
-    on_aiohttp,
-    serving,
-)
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Live, Work
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Live
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
 STEP_S = 0.1
+SETTLED_BOUND_S = 10.0
+"""Many times what a save takes."""
+
 SAVED = {0: "lost", 1: "half saved", 2: "saved"}
 """What a number of lines in the file means."""
 
@@ -90,8 +86,11 @@ class Saving:
 
     def settled(self) -> int:
         """The same, when all that was begun has come to an end. Raises TimeoutError."""
-        if not scene.eventually(lambda: not self.under_way):
-            raise TimeoutError(f"{', '.join(self.under_way)} did not come to an end")
+        until = time.monotonic() + SETTLED_BOUND_S
+        while self.under_way:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{', '.join(self.under_way)} did not come to an end")
+            time.sleep(0.005)
         return self.lines
 
     @contextmanager
@@ -129,67 +128,39 @@ class Saving:
             self.seen(f"{line} step saved")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a handler can reach. background: the framework's own, where it has one."""
-
-    scheduler: aiojobs.Scheduler
-    background: Callable[..., None] | None
+Way = Callable[[Saving, aiojobs.Scheduler], Awaitable[None]]
+"""What a handler awaits in order to have the save done; it can reach the scheduler."""
 
 
-Way = Callable[[Saving, Scope], Awaitable[None]]
-"""What a handler awaits in order to have the save done."""
-
-
-def aiohttp_saving(
-    way: Way, saving: Saving, *, waiting: bool = False, wait_timeout: float = 60
-) -> web.Application:
+def application(
+    answers: Build,
+    way: Way,
+    saving: Saving,
+    *,
+    waiting: bool = False,
+    wait_timeout: float = 60,
+    **config: Any,
+) -> App:
     """POST / saves in that way.
 
-    waiting: on_cleanup waits for the tasks that are kept. wait_timeout: of aiojobs' scheduler.
-    """
-    key = web.AppKey("scheduler", aiojobs.Scheduler)
-
-    async def handler(request: web.Request) -> web.Response:
-        with saving.handling():
-            await way(saving, Scope(request.app[key], None))
-        return web.Response(text="saved")
-
-    async def with_scheduler(app: web.Application) -> AsyncIterator[None]:
-        async with aiojobs.Scheduler(wait_timeout=wait_timeout) as app[key]:
-            yield
-
-    app = aiohttp_app(web.post("/", handler))
-    app.cleanup_ctx.append(with_scheduler)
-    if waiting:
-        app.on_cleanup.append(saving.wait_for_kept)
-    return app
-
-
-def quart_saving(
-    way: Way, saving: Saving, *, waiting: bool = False, wait_timeout: float = 60, **config: Any
-) -> Quart:
-    """POST / saves in that way.
-
-    waiting: after_serving waits for the tasks that are kept.
+    waiting: a clean-up waits for the tasks that are kept.
     wait_timeout: of aiojobs' scheduler. config: of Quart.
     """
-    app = Quart(__name__)
-    app.config.update(config)
+    schedulers: list[aiojobs.Scheduler] = []
 
-    @app.while_serving
-    async def with_scheduler() -> AsyncGenerator[None, None]:
-        async with aiojobs.Scheduler(wait_timeout=wait_timeout) as app.extensions["scheduler"]:
+    async def with_scheduler(_: object = None) -> AsyncGenerator[None, None]:
+        async with aiojobs.Scheduler(wait_timeout=wait_timeout) as scheduler:
+            schedulers.append(scheduler)
             yield
 
-    @app.post("/")
     async def handler() -> str:
-        with saving.handling():
-            await way(saving, Scope(app.extensions["scheduler"], app.add_background_task))
+        await way(saving, schedulers[0])
         return "saved"
 
+    app = answers({"/": handler}, saving.handling, **config)
+    around_serving(app, with_scheduler)
     if waiting:
-        app.after_serving(saving.wait_for_kept)
+        at_end(app, saving.wait_for_kept)
     return app
 
 
@@ -234,13 +205,12 @@ def saves(
     """
 
     def register(way: Way) -> Way:
-        async def and_more(saving: Saving, scope: Scope) -> None:
-            await way(saving, scope)
+        async def and_more(saving: Saving, scheduler: aiojobs.Scheduler) -> None:
+            await way(saving, scheduler)
             await asyncio.sleep(5 * saving.step_s)
 
-        whole = and_more if more else way
-        each = begins(partial(aiohttp_saving, whole), partial(quart_saving, whole), also)
-        leaves(question, [one for one in each if one[0] in stacks], leavings)(fate)
+        rows = scene.begins(each(application, and_more if more else way), also)
+        scene.leaves(question, [row for row in rows if row[0] in stacks], leavings)(fate)
         return way
 
     return register
@@ -250,26 +220,26 @@ MORE = "more to await after it"
 
 
 @saves("plain-await")
-async def plain_await(saving: Saving, _: Scope) -> None:
+async def plain_await(saving: Saving, _: aiojobs.Scheduler) -> None:
     await saving.save()
 
 
-leaves("plain-await", scene.not_told(partial(quart_saving, plain_await)))(fate)
+scene.leaves("plain-await", scene.not_told(each(application, plain_await)))(fate)
 
 
 @saves("shield")
-async def shield(saving: Saving, _: Scope) -> None:
+async def shield(saving: Saving, _: aiojobs.Scheduler) -> None:
     await asyncio.shield(saving.keep(asyncio.create_task(saving.save())))
 
 
 @saves("two-shielded-steps")
-async def shield_each(saving: Saving, _: Scope) -> None:
+async def shield_each(saving: Saving, _: aiojobs.Scheduler) -> None:
     await asyncio.shield(saving.keep(asyncio.create_task(saving.step("first"))))
     await asyncio.shield(saving.keep(asyncio.create_task(saving.step("second"))))
 
 
-@saves("two-shielded-steps", "one shield around both", leavings=FIN)
-async def shield_both(saving: Saving, _: Scope) -> None:
+@saves("two-shielded-steps", "one shield around both", leavings=scene.FIN)
+async def shield_both(saving: Saving, _: aiojobs.Scheduler) -> None:
     """The remedy."""
 
     async def both() -> None:
@@ -280,25 +250,25 @@ async def shield_both(saving: Saving, _: Scope) -> None:
 
 
 @saves("create-task-with-await")
-async def task_awaited(saving: Saving, _: Scope) -> None:
+async def task_awaited(saving: Saving, _: aiojobs.Scheduler) -> None:
     await asyncio.create_task(saving.save())
 
 
 @saves("create-task-without-await")
-@saves("create-task-without-await", MORE, leavings=FIN, more=True)
-async def task_kept(saving: Saving, _: Scope) -> None:
+@saves("create-task-without-await", MORE, leavings=scene.FIN, more=True)
+async def task_kept(saving: Saving, _: aiojobs.Scheduler) -> None:
     saving.keep(asyncio.create_task(saving.save()))
 
 
 @saves("aiojobs-shield")
-async def aiojobs_shield(saving: Saving, scope: Scope) -> None:
-    await scope.scheduler.shield(saving.save())
+async def aiojobs_shield(saving: Saving, scheduler: aiojobs.Scheduler) -> None:
+    await scheduler.shield(saving.save())
 
 
 @saves("aiojobs-spawn")
-@saves("aiojobs-spawn", MORE, leavings=FIN, more=True)
-async def aiojobs_spawn(saving: Saving, scope: Scope) -> None:
-    await scope.scheduler.spawn(saving.save())
+@saves("aiojobs-spawn", MORE, leavings=scene.FIN, more=True)
+async def aiojobs_spawn(saving: Saving, scheduler: aiojobs.Scheduler) -> None:
+    await scheduler.spawn(saving.save())
 
 
 def aiohttp_atomic(saving: Saving) -> web.Application:
@@ -320,13 +290,13 @@ def aiohttp_atomic(saving: Saving) -> web.Application:
     return app
 
 
-leaves("aiojobs-atomic", on_aiohttp(aiohttp_atomic))(fate)
+scene.leaves("aiojobs-atomic", scene.on_aiohttp(aiohttp_atomic))(fate)
 
 
 @saves("aiojobs-atomic", stacks=(QUART,))
-async def as_a_job(saving: Saving, scope: Scope) -> None:
+async def as_a_job(saving: Saving, scheduler: aiojobs.Scheduler) -> None:
     """What `atomic` does, written out: it is for aiohttp only."""
-    job = await scope.scheduler.spawn(saving.save())
+    job = await scheduler.spawn(saving.save())
     await job.wait()
 
 
@@ -343,44 +313,40 @@ def look_for_background_tasks() -> Answer:
 
 
 @saves("background-task", stacks=(QUART,))
-@saves("background-task", MORE, stacks=(QUART,), leavings=FIN, more=True)
-async def background_task(saving: Saving, scope: Scope) -> None:
-    assert scope.background is not None
-    scope.background(saving.save)
+@saves("background-task", MORE, stacks=(QUART,), leavings=scene.FIN, more=True)
+async def background_task(saving: Saving, _: aiojobs.Scheduler) -> None:
+    current_app.add_background_task(saving.save)
 
 
-@saves("background-task", "a plain function", stacks=(QUART,), leavings=FIN)
-async def background_thread(saving: Saving, scope: Scope) -> None:
+@saves("background-task", "a plain function", stacks=(QUART,), leavings=scene.FIN)
+async def background_thread(saving: Saving, _: aiojobs.Scheduler) -> None:
     """Plain code is run in a thread."""
-    assert scope.background is not None
-    scope.background(saving.save_blocking)
+    current_app.add_background_task(saving.save_blocking)
 
 
 @saves("to-thread")
-async def to_thread(saving: Saving, _: Scope) -> None:
+async def to_thread(saving: Saving, _: aiojobs.Scheduler) -> None:
     await asyncio.to_thread(saving.save_blocking)
 
 
 @saves("sync-route", "through run_in_executor", stacks=(AIOHTTP,))
-async def in_executor(saving: Saving, _: Scope) -> None:
+async def in_executor(saving: Saving, _: aiojobs.Scheduler) -> None:
     """aiohttp has no sync routes: the nearest thing."""
     await asyncio.get_running_loop().run_in_executor(None, saving.save_blocking)
 
 
-def quart_sync(saving: Saving) -> Quart:
-    return quart_answering({}, saving.handling, sync={"/": saving.save_blocking})
+def sync_route(saving: Saving) -> App:
+    return ANSWERING[QUART]({}, saving.handling, sync={"/": saving.save_blocking})
 
 
-leaves("sync-route", [(QUART, "", serving(quart_sync))])(fate)
+scene.leaves("sync-route", [(QUART, "", scene.serving(sync_route))])(fate)
 
 
-def progress(saving: Saving) -> dict[str, Work]:
-    async def pieces() -> AsyncIterator[bytes]:
-        for line in ("first", "second"):
-            await saving.step(line)
-            yield f"{line} step saved\n".encode()
-
-    return {"/": pieces}
+async def progress(saving: Saving) -> AsyncIterator[bytes]:
+    for line in ("first", "second"):
+        await saving.step(line)
+        yield f"{line} step saved\n".encode()
 
 
-leaves("streamed-answer", begins(*scene.both(progress, Saving.handling)))(fate)
+STREAMED = scene.both(lambda saving: {"/": partial(progress, saving)}, Saving.handling)
+scene.leaves("streamed-answer", scene.begins(STREAMED))(fate)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from loopbench.loadtests.behaviour.applications import each
 from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as ways
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.talking import Leaving
 
 STEP_S = 0.5
@@ -88,7 +89,7 @@ SHIELDED: tuple[Row, ...] = (
     (QUART, f"{SHIELD}, {STAYS}", ways.shield, {}, {}),
     (QUART, f"{SHIELD}, graceful_timeout={SHORT_S}, {STAYS}", ways.shield, {}, SHORT_GRACE),
 )
-SAVING: dict[str, Build] = {AIOHTTP: ways.aiohttp_saving, QUART: ways.quart_saving}
+SAVING = each(ways.application)
 
 for question, rows in (
     ("background-save-at-shutdown", IN_BACKGROUND),

@@ -70,7 +70,7 @@ async def handle(save: Save, database: Database) -> None:
 
 def _with(save: Save, setting: str) -> scene.Begins:
     makes = scene.both(lambda database: {"/": partial(handle, save, database)})
-    return scene.begins(*makes, setting)
+    return scene.begins(makes, setting)
 
 
 @leaves("save-in-transaction", _with(separately, "a commit for each row"), FIN)

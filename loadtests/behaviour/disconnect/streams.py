@@ -16,15 +16,7 @@ from quart import request
 from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    FIN,
-    Begin,
-    Make,
-    begins,
-    both,
-    leave,
-    leaves,
-)
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
 from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
 
 FIN_AND_RST = (Leaving.FIN, Leaving.RST)
@@ -60,12 +52,12 @@ async def stream(seen: Seen) -> AsyncIterator[bytes]:
         await asyncio.sleep(BETWEEN_S)
 
 
-STREAM = both(lambda seen: {"/": partial(stream, seen)}, noted)
+STREAM = scene.both(lambda seen: {"/": partial(stream, seen)}, noted)
 
 
-@leaves("stream-ends", begins(*STREAM))
-@leaves("stream-ends", scene.not_told(STREAM[1]), FIN_AND_RST)
-def ask_stream(begin: Begin, leaving: Leaving) -> Answer:
+@scene.leaves("stream-ends", scene.begins(STREAM))
+@scene.leaves("stream-ends", scene.not_told(STREAM), FIN_AND_RST)
+def ask_stream(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Leave after the first pieces, and see what ends the stream, and whether it cleans up."""
     seen = Seen()
     with begin(seen) as server, Wire(server.port) as wire:
@@ -111,13 +103,13 @@ class Writing:
         return "x" * self.size
 
 
-def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Seen, str]:
+def _leave_first(begin: scene.Begin, leaving: Leaving) -> tuple[Seen, str]:
     """Leave before anything is written, then let the handler go on; and what the console shows."""
     writing = Writing()
     with scene.console() as lines:
         with begin(writing) as server, Wire(server.port) as wire:
             wire.request("GET", "/")
-            leave(wire, writing.seen, leaving)
+            scene.leave(wire, writing.seen, leaving)
             writing.seen.wait("over", 0.1)  # where it is cancelled, it need not be let go on
             server.loop.call_soon_threadsafe(writing.go.set)
             writing.seen.expect("over", "the handler never ended")
@@ -125,13 +117,13 @@ def _leave_first(begin: Begin, leaving: Leaving) -> tuple[Seen, str]:
 
 
 WRITE = "response-write-after-leave"
-PIECEWISE = both(lambda writing: {"/": writing.pieces}, lambda writing: noted(writing.seen))
-WHOLE = both(lambda writing: {"/": writing.whole}, lambda writing: noted(writing.seen))
+PIECEWISE = scene.both(lambda writing: {"/": writing.pieces}, lambda writing: noted(writing.seen))
+WHOLE = scene.both(lambda writing: {"/": writing.whole}, lambda writing: noted(writing.seen))
 
 
-@leaves(WRITE, begins(*PIECEWISE))
-@leaves(WRITE, scene.not_told(PIECEWISE[1]), FIN_AND_RST)
-def ask_pieces(begin: Begin, leaving: Leaving) -> Answer:
+@scene.leaves(WRITE, scene.begins(PIECEWISE))
+@scene.leaves(WRITE, scene.not_told(PIECEWISE), FIN_AND_RST)
+def ask_pieces(begin: scene.Begin, leaving: Leaving) -> Answer:
     """What a handler gets that writes its answer piece by piece."""
     seen, evidence = _leave_first(begin, leaving)
     written, ended = seen.events.count("written"), end(seen)
@@ -144,16 +136,16 @@ def ask_pieces(begin: Begin, leaving: Leaving) -> Answer:
     return Answer(words, evidence)
 
 
-@leaves(WRITE, begins(*WHOLE, "an answer in one"), FIN)
-def ask_whole(begin: Begin, leaving: Leaving) -> Answer:
+@scene.leaves(WRITE, scene.begins(WHOLE, "an answer in one"), scene.FIN)
+def ask_whole(begin: scene.Begin, leaving: Leaving) -> Answer:
     """What a handler gets that returns its answer."""
     seen, evidence = _leave_first(begin, leaving)
     words = {"CancelledError": "cancelled before it returns", "finished": "returns undisturbed"}
     return Answer(words.get(end(seen), f"raises {end(seen)}"), evidence)
 
 
-@leaves(WRITE, begins(*PIECEWISE, "in a write that is stuck"))
-def ask_blocked(begin: Begin, leaving: Leaving) -> Answer:
+@scene.leaves(WRITE, scene.begins(PIECEWISE, "in a write that is stuck"))
+def ask_blocked(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Read nothing until the handler is stuck in a write, then leave."""
     writing = Writing(size=LARGE)
     with begin(writing) as server, Wire(server.port) as wire:
@@ -194,34 +186,37 @@ async def joined(pieces: AsyncIterable[bytes]) -> bytes:
     return b"".join([piece async for piece in pieces])
 
 
-def aiohttp_reading(read: Callable[[web.Request], Awaitable[Any]]) -> Make:
+def aiohttp_reading(read: Callable[[web.Request], Awaitable[Any]]) -> scene.Make:
     async def handler(seen: Seen, request: web.Request) -> web.Response:
         return web.Response(text=await _reading(seen, read(request)))
 
     return lambda seen: aiohttp_app(web.post("/", partial(handler, seen)))
 
 
-def quart_reading(read: Callable[[], Awaitable[Any]]) -> Make:
+def quart_reading(read: Callable[[], Awaitable[Any]]) -> scene.Make:
     return lambda seen: quart_answering({"/": lambda: _reading(seen, read())})
 
 
-READ = aiohttp_reading(lambda request: request.read()), quart_reading(lambda: request.get_data())
-IN_PIECES = (
-    aiohttp_reading(lambda request: joined(request.content.iter_any())),
-    quart_reading(lambda: joined(request.body)),
-)
+READ = {
+    AIOHTTP: aiohttp_reading(lambda request: request.read()),
+    QUART: quart_reading(lambda: request.get_data()),
+}
+IN_PIECES = {
+    AIOHTTP: aiohttp_reading(lambda request: joined(request.content.iter_any())),
+    QUART: quart_reading(lambda: joined(request.body)),
+}
 
 
-@leaves("request-body-unread", begins(*READ))
-@leaves("request-body-unread", begins(*IN_PIECES, "read in pieces"), FIN)
-def ask_unread(begin: Begin, leaving: Leaving) -> Answer:
+@scene.leaves("request-body-unread", scene.begins(READ))
+@scene.leaves("request-body-unread", scene.begins(IN_PIECES, "read in pieces"), scene.FIN)
+def ask_unread(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Announce a body, send the first of it, and leave."""
     seen = Seen()
     with scene.console() as lines:
         with begin(seen) as server, Wire(server.port) as wire:
             wire.request("POST", "/", [("Content-Length", str(LENGTH))])
             wire.send(SENT)
-            leave(wire, seen, leaving)
+            scene.leave(wire, seen, leaving)
             seen.expect("over", "the handler never ended")
         ended = seen.events[1]
         words = f"reads {ended}" if ended.endswith(" bytes") else f"raises {ended}"
@@ -242,11 +237,11 @@ async def sent_events(seen: Seen) -> AsyncIterator[bytes]:
 
 
 EVENT_STREAM = {"Content-Type": "text/event-stream"}
-SENT_EVENTS = both(lambda seen: {"/": partial(sent_events, seen)}, noted, EVENT_STREAM)
+SENT_EVENTS = scene.both(lambda seen: {"/": partial(sent_events, seen)}, noted, EVENT_STREAM)
 
 
-@leaves("server-sent-events", begins(*SENT_EVENTS))
-def ask_events(begin: Begin, leaving: Leaving) -> Answer:
+@scene.leaves("server-sent-events", scene.begins(SENT_EVENTS))
+def ask_events(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Leave soon after an event, and see how many more are made before the sender learns of it."""
     seen = Seen()
     with begin(seen) as server, Wire(server.port) as wire:

@@ -21,6 +21,7 @@ from loopbench.loadtests.behaviour.applications import (
     SYNC,
     Handler,
     Way,
+    asynchronous,
     called,
     in_executor,
 )
@@ -64,13 +65,6 @@ async def cross(crossing: Way, told: Told) -> None:
     told.set_outer()
     await crossing(told.run_inner)
     told.read_outer()
-
-
-def asynchronous(function: Callable[[], Any]) -> Callable[..., Any]:
-    async def wrapped(_: object = None) -> Any:
-        return function()
-
-    return wrapped
 
 
 def middleware(app: web.Application, told: Told) -> None:

@@ -23,6 +23,7 @@ from loopbench.loadtests.behaviour.applications import (
     Plain,
     Way,
     answering,
+    asynchronous,
     called,
     in_executor,
 )
@@ -110,11 +111,8 @@ def ask_sync_websocket() -> Answer:
 
 
 def run_app(started: Places, places: Places, port: int) -> None:
-    async def start(_: web.Application) -> None:
-        started.note()
-
     app = CALLING[AIOHTTP](places.note)
-    app.on_startup.append(start)
+    app.on_startup.append(asynchronous(started.note))
     web.run_app(app, port=port, print=None)
 
 
@@ -123,12 +121,8 @@ _STOPPED_BY_SIGNAL = 3
 
 
 def app_run(started: Places, places: Places, port: int) -> None:
-    app: Quart = CALLING[QUART](places.note)
-
-    @app.before_serving
-    async def start() -> None:
-        started.note()
-
+    app = CALLING[QUART](places.note)
+    app.before_serving(asynchronous(started.note))
     try:
         app.run(port=port, use_reloader=False)  # which would start this command anew, as of 0.23
     except SystemExit as end:
@@ -185,9 +179,7 @@ def error_handler(app: Quart, note: Plain) -> None:
 
 
 def background_task(app: Quart, note: Plain) -> None:
-    @app.before_request
-    async def begin() -> None:
-        app.add_background_task(note)
+    app.before_request(asynchronous(partial(app.add_background_task, note)))
 
 
 def generator(app: Quart, note: Plain) -> None:
@@ -247,22 +239,12 @@ Make = Callable[[Plain], Callable[..., Any]]
 
 
 def plain_function(work: Plain) -> Callable[..., Any]:
-    def handler(*_: Any) -> Any:
-        return work()
-
-    return handler
-
-
-def async_function(work: Plain) -> Callable[..., Any]:
-    async def handler(*_: Any) -> Any:
-        return work()
-
-    return handler
+    return lambda *_: work()
 
 
 def plain_decorator(work: Plain) -> Callable[..., Any]:
     """The wrapper forgot its `async` and its `await`: it hands on a coroutine."""
-    handler = async_function(work)
+    handler = asynchronous(work)
 
     @wraps(handler)
     def wrapper(*args: Any) -> Any:
@@ -304,7 +286,7 @@ def quart_handler(make: Make, note: Plain) -> Quart:
 HANDLERS: dict[str, Make] = {
     DEFAULT: plain_function,
     "a plain wrapper around an async function": plain_decorator,
-    "functools.partial of an async function": lambda work: partial(async_function(work)),
+    "functools.partial of an async function": lambda work: partial(asynchronous(work)),
     "an object with an async __call__": AsyncCallable,
 }
 RAN = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def behaviour(
     wanted = askable(wanted)
     folder = out or new_folder()
     with writing_into(folder):
-        _prepare(folder)
+        with _writing(folder, LOG_FILE):
+            (folder / LOG_FILE).touch()
         rows = _ask(wanted, list(known), folder)
     click.echo(f"{len(rows)} answers in {folder / BEHAVIOUR.filename}", err=True)
     missing = [row for row in rows if row["answer"] == NOT_ANSWERED]
@@ -102,11 +104,16 @@ def askable(wanted: Iterable[Asked], packages: Packages = PACKAGES) -> list[Aske
     return found
 
 
-def _prepare(folder: Path) -> None:
+@contextmanager
+def _writing(folder: Path, name: str) -> Iterator[None]:
+    """Says in a line where that file cannot be written."""
     try:
-        (folder / LOG_FILE).touch()
+        yield
     except OSError as error:
-        raise cannot_write(folder, LOG_FILE, error) from error
+        raise cannot_write(folder, name, error) from error
+    except SchemaError as error:
+        remedy = "take another folder with --out, or remove the file"
+        raise HarnessError(f"{error}; {remedy}") from error
 
 
 def _ask(wanted: Iterable[Asked], order: list[Key], folder: Path) -> list[Row]:
@@ -120,19 +127,9 @@ def _ask(wanted: Iterable[Asked], order: list[Key], folder: Path) -> list[Row]:
                 if outcome.answer is None:
                     log.write(f"{_title(rows[-1])}: {outcome.problem}\n{outcome.output}\n")
     finally:
-        _write(folder, rows, order)
+        with _writing(folder, BEHAVIOUR.filename):
+            write(folder, rows, order)
     return rows
-
-
-def _write(folder: Path, rows: list[Row], order: list[Key]) -> None:
-    try:
-        write(folder, rows, order)
-    except OSError as error:
-        raise cannot_write(folder, BEHAVIOUR.filename, error) from error
-    except SchemaError as error:
-        raise HarnessError(
-            f"{error}; take another folder with --out, or remove the file"
-        ) from error
 
 
 def _title(row: Row) -> str:

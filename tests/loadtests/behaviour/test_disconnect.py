@@ -6,19 +6,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import pytest
+from aiojobs import Scheduler
 
+from loopbench.loadtests.behaviour.applications import each
 from loopbench.loadtests.behaviour.disconnect.detection import kinds
 from loopbench.loadtests.behaviour.disconnect.leaving import console, serving, shown
-from loopbench.loadtests.behaviour.disconnect.saving import (
-    Saving,
-    Scope,
-    aiohttp_saving,
-    fate,
-    quart_saving,
-)
+from loopbench.loadtests.behaviour.disconnect.saving import Saving, application, fate
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -36,17 +31,17 @@ EACH_WAY = ("plain-await", "shield", "is-disconnected-check", "request-body-unre
 """Questions that are asked here with each way of leaving; the others with FIN."""
 
 
-async def _half(saving: Saving, _: Scope) -> None:
+async def _half(saving: Saving, _: Scheduler) -> None:
     """Ends happily after the first step."""
     await saving.step("first")
 
 
-async def _fails(saving: Saving, _: Scope) -> None:
+async def _fails(saving: Saving, _: Scheduler) -> None:
     await saving.step("first")
     raise ValueError("no second step")
 
 
-async def _swallows(saving: Saving, _: Scope) -> None:
+async def _swallows(saving: Saving, _: Scheduler) -> None:
     try:
         await saving.step("first")
     finally:
@@ -59,11 +54,10 @@ WAYS = {"half": _half, "fails": _fails, "swallows": _swallows}
 def ask_odd(key: Key) -> Answer:
     """The fate of a save that goes another way than those of the Questions."""
     way, server, _ = key
+    makes = each(application, WAYS[way])
     if server == QUART:
-        return fate(serving(partial(quart_saving, WAYS[way])), Leaving.FIN)
-    cancels = server == ON
-    application = partial(aiohttp_saving, WAYS[way])
-    return fate(serving(application, handler_cancellation=cancels), Leaving.FIN)
+        return fate(serving(makes[QUART]), Leaving.FIN)
+    return fate(serving(makes[AIOHTTP], handler_cancellation=server == ON), Leaving.FIN)
 
 
 @pytest.fixture(scope="module")
