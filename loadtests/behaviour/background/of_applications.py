@@ -17,13 +17,14 @@ from quart import Quart
 from loopbench.loadtests.behaviour.applications import (
     AWAITING,
     adding,
+    around_serving,
     asynchronous,
     at_end,
     hello,
 )
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import Logged
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, Live, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, get
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -45,16 +46,11 @@ async def bounded(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task}, timeout=1)
 
 
-def beside(work: Work, end: End = cancel) -> Callable[..., AsyncGenerator[None, None]]:
-    """One function before and after, with a yield between. aiohttp calls it with the
-    application, Quart without."""
-
-    async def context(_: object = None) -> AsyncGenerator[None, None]:
-        task = asyncio.create_task(work())
-        yield
-        await end(task)
-
-    return context
+async def beside(work: Work, end: End = cancel, _: object = None) -> AsyncGenerator[None, None]:
+    """One function before and after, with a yield between."""
+    task = asyncio.create_task(work())
+    yield
+    await end(task)
 
 
 def signals(app: web.Application, work: Work) -> None:
@@ -91,11 +87,11 @@ def add_background_task(app: Quart, work: Work) -> None:
 TASKS = adding(
     {
         AIOHTTP: {
-            "cleanup_ctx": lambda app, work: app.cleanup_ctx.append(beside(work)),
+            "cleanup_ctx": lambda app, work: app.cleanup_ctx.append(partial(beside, work)),
             "on_startup and on_cleanup": signals,
         },
         QUART: {
-            "while_serving": lambda app, work: app.while_serving(beside(work)),
+            "while_serving": lambda app, work: app.while_serving(partial(beside, work)),
             "before_serving and after_serving": before_and_after_serving,
             "app.add_background_task": add_background_task,
         },
@@ -175,11 +171,11 @@ def ask_raising(application: Build) -> Answer:
 WATCHED_S = 12.0
 """Longer than any bound that the frameworks set by default here."""
 
-WAIT = "asyncio.wait(…, timeout=1)"
+WAIT_1 = "asyncio.wait(…, timeout=1)"
 BOUNDED = adding(
     {
-        AIOHTTP: {WAIT: lambda app, work: app.cleanup_ctx.append(beside(work, bounded))},
-        QUART: {WAIT: lambda app, work: app.while_serving(beside(work, bounded))},
+        AIOHTTP: {WAIT_1: lambda app, work: app.cleanup_ctx.append(partial(beside, work, bounded))},
+        QUART: {WAIT_1: lambda app, work: app.while_serving(partial(beside, work, bounded))},
     }
 )
 
@@ -215,36 +211,25 @@ def _clean(seen: Seen, name: str) -> None:
         raise RuntimeError("this clean-up is broken")
 
 
-def cleanup(seen: Seen, name: str) -> Callable[..., Any]:
-    return asynchronous(partial(_clean, seen, name))
+async def context(seen: Seen, name: str, _: object = None) -> AsyncGenerator[None, None]:
+    yield
+    _clean(seen, name)
 
 
-def context(seen: Seen, name: str) -> Callable[..., AsyncGenerator[None, None]]:
-    async def around(_: object = None) -> AsyncGenerator[None, None]:
-        yield
-        _clean(seen, name)
+def hooks(app: App, seen: Seen) -> None:
+    for name in NAMES:
+        at_end(app, asynchronous(partial(_clean, seen, name)))
 
-    return around
+
+def contexts(app: App, seen: Seen) -> None:
+    for name in NAMES:
+        around_serving(app, partial(context, seen, name))
 
 
 LATER = adding(
     {
-        AIOHTTP: {
-            "on_cleanup": lambda app, seen: app.on_cleanup.extend(
-                map(partial(cleanup, seen), NAMES)
-            ),
-            "cleanup_ctx": lambda app, seen: app.cleanup_ctx.extend(
-                map(partial(context, seen), NAMES)
-            ),
-        },
-        QUART: {
-            "after_serving": lambda app, seen: [
-                app.after_serving(cleanup(seen, name)) for name in NAMES
-            ],
-            "while_serving": lambda app, seen: [
-                app.while_serving(context(seen, name)) for name in NAMES
-            ],
-        },
+        AIOHTTP: {"on_cleanup": hooks, "cleanup_ctx": contexts},
+        QUART: {"after_serving": hooks, "while_serving": contexts},
     }
 )
 
@@ -261,21 +246,14 @@ def ask_later(application: Build) -> Answer:
 
 
 LONG_S = 4.0
-
-
-async def wait() -> None:
-    await asyncio.sleep(LONG_S)
-
-
-async def block() -> None:
-    time.sleep(LONG_S)  # noqa: ASYNC251  that is the question
+WAIT, BLOCK = partial(asyncio.sleep, LONG_S), asynchronous(partial(time.sleep, LONG_S))
 
 
 SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
 
 
-@experiment("blocking-cleanup", QUART, DEFAULT, AWAITING[QUART], wait)
-@experiments("blocking-cleanup", AWAITING, {SHORT: wait, BLOCKS: block}, shutdown_timeout=1)
+@experiment("blocking-cleanup", QUART, DEFAULT, AWAITING[QUART], WAIT)
+@experiments("blocking-cleanup", AWAITING, {SHORT: WAIT, BLOCKS: BLOCK}, shutdown_timeout=1)
 def ask_slow(awaiting: Build, slow: Callable[[], Awaitable[None]], **options: float) -> Answer:
     seen, app = Seen(), awaiting(hello)
 

@@ -122,12 +122,8 @@ SETTINGS: dict[str, tuple[float | None, bool]] = {
 """How long the handler sleeps after each piece, and whether the client reads on."""
 
 
-def ask_stream(wire: Wire) -> None:
-    wire.request("GET", "/push")
-
-
 for question, stacks, opening in (
-    ("stream-push", STREAMS, ask_stream),
+    ("stream-push", STREAMS, lambda wire: wire.request("GET", "/push")),
     ("websocket-push", SOCKETS, partial(shake_hands, target="/push")),
 ):
     flood = partial(experiment, question, bound_s=2 * FULL_S)

@@ -145,7 +145,6 @@ def asgi_middleware(app: Quart, seen: Seen) -> None:
     app.asgi_app = around  # type: ignore[method-assign]
 
 
-ON = "handler_cancellation=True"
 AROUND: Adds = {
     AIOHTTP: {"@web.middleware": middleware, "on_response_prepare": on_response_prepare},
     QUART: {
@@ -165,11 +164,7 @@ async def handle(seen: Seen) -> None:
 
 MADE = adding(AROUND, lambda seen: partial(handle, seen))
 AROUND_ROWS = [
-    *((AIOHTTP, name, serving(make)) for name, make in MADE[AIOHTTP].items()),
-    *(
-        (AIOHTTP, f"{ON}, {name}", serving(make, **scene.CANCEL))
-        for name, make in MADE[AIOHTTP].items()
-    ),
+    *(row for name, make in MADE[AIOHTTP].items() for row in scene.on_aiohttp(make, name)),
     *((QUART, name, serving(make)) for name, make in MADE[QUART].items()),
 ]
 

@@ -194,12 +194,15 @@ KEEPS: dict[str, Local | ContextVar[int | None]] = {
 
 
 class Story:
-    """How requests fared that keep their names, which are numbers, while others come and go."""
+    """How requests fared that keep their names, which are numbers, while others come and go.
+
+    told: of each, whether it found a name when it began, and whether it ended with another's.
+    """
 
     def __init__(self, keep: Local | ContextVar[int | None]) -> None:
         self.crowd = Crowd(0.1)
-        self.left_over = self.mixed_up = self.told = 0
-        self._keep, self._names, self._lock = keep, count(), threading.Lock()
+        self.told: list[tuple[bool, bool]] = []
+        self._keep, self._names = keep, count()
 
     @contextmanager
     def _of_one(self) -> Iterator[None]:
@@ -207,11 +210,7 @@ class Story:
         name, found = next(self._names), self._keep.get()
         self._keep.set(name)
         yield
-        mine = self._keep.get()
-        with self._lock:
-            self.told += 1
-            self.left_over += found is not None
-            self.mixed_up += mine != name
+        self.told.append((found is not None, self._keep.get() != name))
 
     def hold(self) -> None:
         """A request, in a thread."""
@@ -238,14 +237,15 @@ def ask_kept(application: Build, keep: Local | ContextVar[int | None]) -> Answer
     with serve(application(story)) as server, ThreadPoolExecutor(REQUESTS) as clients:
         for _ in range(2):
             list(clients.map(partial(get, server.port), ["/"] * REQUESTS))
-    if story.told != 2 * REQUESTS:
-        raise LookupError(f"{story.told} of {2 * REQUESTS} requests were told of")
-    mixed = "mixed up between requests" if story.mixed_up else "each has its own"
-    left = "left over for later ones" if story.left_over else "gone afterwards"
+    if len(story.told) != 2 * REQUESTS:
+        raise LookupError(f"{len(story.told)} of {2 * REQUESTS} requests were told of")
+    left_over, mixed_up = map(sum, zip(*story.told, strict=True))
+    mixed = "mixed up between requests" if mixed_up else "each has its own"
+    left = "left over for later ones" if left_over else "gone afterwards"
     return Answer(
         f"{mixed}, {left}",
-        f"{story.mixed_up} of {story.told} requests, up to {story.crowd.most} at once, read a name "
-        f"that was not theirs; {story.left_over} found one when they began",
+        f"{mixed_up} of {2 * REQUESTS} requests, up to {story.crowd.most} at once, read a name "
+        f"that was not theirs; {left_over} found one when they began",
     )
 
 
