@@ -1,5 +1,5 @@
-"""Servers begun by hand in a loop of one's own: several, again on a port, with early clients, with hooks
-that fail, on a port in use; and what the all-in-one runners do at their end."""
+"""Servers begun by hand in a loop of one's own: several, again on a port, with early clients, with
+hooks that fail, on a port in use; and what the all-in-one runners do at their end."""
 
 from __future__ import annotations
 
