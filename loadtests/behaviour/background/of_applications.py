@@ -46,7 +46,7 @@ async def bounded(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task}, timeout=1)
 
 
-async def beside(work: Work, end: End = cancel, _: object = None) -> AsyncGenerator[None, None]:
+async def beside(work: Work, end: End, _: object = None) -> AsyncGenerator[None, None]:
     """One function before and after, with a yield between."""
     task = asyncio.create_task(work())
     yield
@@ -87,11 +87,11 @@ def add_background_task(app: Quart, work: Work) -> None:
 TASKS = adding(
     {
         AIOHTTP: {
-            "cleanup_ctx": lambda app, work: app.cleanup_ctx.append(partial(beside, work)),
+            "cleanup_ctx": lambda app, work: app.cleanup_ctx.append(partial(beside, work, cancel)),
             "on_startup and on_cleanup": signals,
         },
         QUART: {
-            "while_serving": lambda app, work: app.while_serving(partial(beside, work)),
+            "while_serving": lambda app, work: app.while_serving(partial(beside, work, cancel)),
             "before_serving and after_serving": before_and_after_serving,
             "app.add_background_task": add_background_task,
         },

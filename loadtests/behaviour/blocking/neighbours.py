@@ -156,7 +156,7 @@ def hashing() -> None:
 def processes() -> Iterator[Way]:
     """A pool of one process, which is ready before it is needed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
-        executor.submit(int).result()  # it has started, and imported what it needs
+        executor.submit(behind, 0, None).result()  # it has started, and imported this module
 
         async def in_process(computation: Plain) -> object:
             return await asyncio.get_running_loop().run_in_executor(executor, computation)
