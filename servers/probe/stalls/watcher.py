@@ -43,7 +43,11 @@ all the time, by a thread that takes the time from it."""
 
 _FREE_CPU_NS = 10_000_000
 _REST_S = 0.25
-"""How long it looks at nothing where it has used more."""
+"""How long it looks at none but long stalls where it has used more."""
+
+LONG = 10
+"""So many thresholds are a long stall. There are few of these in any second, so that each can be
+looked at."""
 
 _SELDOM_S = 1.0
 """How often what is dear to read is read, and how long a short stall may wait to be told."""
@@ -80,6 +84,7 @@ class StallWatcher:
         self.failure: str | None = None
         self.unwatched: str | None = "no loop is attached"
         self.threshold_ns = threshold_ns
+        self._long_ns = LONG * threshold_ns
         self._requests = requests
         self._on_stall = on_stall
         self._record = Record(threshold_ns, pauses)
@@ -235,9 +240,9 @@ class StallWatcher:
                 if self._ending:
                     return
                 if rang and self._rests_from is None:
-                    self._follow(own)
+                    self._follow(own, self._alarm.rings_ns)
+                    self._rest(own)
                     self._alarm.put_off(max(_clock(), self._next_ns) + self.threshold_ns)
-                    self._rest()
                 if self._rests_from is not None:
                     self._alarm.put_off(0)  # a beat may have come between the two steps of pause
                     continue
@@ -251,18 +256,28 @@ class StallWatcher:
         finally:
             own.close()
 
-    def _rest(self) -> None:
+    def _rest(self, own: WatchedThread) -> None:
         """Until what has just ended can be told; for longer where too much CPU time was used."""
         if self._affordable():
             time.sleep(_LATE_AFTER_NS / 1e9)
             return
         now_ns = _clock()
-        self._record.unseen.append((now_ns, now_ns + int(_REST_S * 1e9)))
-        time.sleep(_REST_S)
+        until_ns = now_ns + int(_REST_S * 1e9)
+        self._record.unseen.append((now_ns, until_ns))
+        while now_ns < until_ns and not self._ending and self._rests_from is None:
+            planned = now_ns + self._long_ns // 2
+            time.sleep((planned - now_ns) / 1e9)
+            now_ns, since = _clock(), self._clock_of_loop.away_since()
+            if since is not None and now_ns - since > self._long_ns:
+                self._follow(own, planned)
+            else:
+                past, self._first = self._first, Mark.read(self._thread.times(), own.times())
+                self._record.delayed(planned, past, self._first)
 
-    def _follow(self, own: WatchedThread) -> None:
-        """Look at the loop's thread until it is back in its selector."""
-        clock, planned, past = self._clock_of_loop, self._alarm.rings_ns, self._first
+    def _follow(self, own: WatchedThread, planned: int) -> None:
+        """Look at the loop's thread until it is back in its selector. planned: when the watcher
+        was to wake for it."""
+        clock, past = self._clock_of_loop, self._first
         stalled, last_ns, unsure = None, 0, list[Sample]()
         while not self._ending and self._rests_from is None:
             since = clock.away_since()
@@ -312,7 +327,7 @@ class StallWatcher:
         now_ns = _clock()
         if since is None or now_ns - since < self.threshold_ns:
             return None
-        if not self._affordable():
+        if now_ns - since < self._long_ns and not self._affordable():
             self._record.skipped.append(since)
             return None
         frame = sys._current_frames().get(self._ident)
