@@ -209,6 +209,23 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
     assert not any(one.frames for one in told)
 
 
+def test_a_watcher_that_rests_takes_no_stall_for_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not look, since it rests; nothing has kept it from looking."""
+    monkeypatch.setattr(watcher, "MOST_CPU", 0.0)
+    monkeypatch.setattr(watcher, "_FREE_CPU_NS", 0)
+
+    async def stalling() -> None:
+        for _ in range(4):
+            await asyncio.sleep(0.05)
+            time.sleep(0.25)  # as long as the rest after the one before
+
+    with watching() as live, watched_loop(live) as runner:
+        runner.run(stalling())
+        told = live.observe().stalls.stalls
+    assert len(told) >= 4
+    assert [one for one in told if one.cause is Cause.STOPPED] == []
+
+
 def test_a_stall_that_outlasts_the_window_is_told_as_far_as_it_lies_in_it() -> None:
     """One that has begun before the reset, and has not ended when it is asked for."""
     told: list[tuple[StallRow, ...]] = []
