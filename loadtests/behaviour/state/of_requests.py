@@ -24,15 +24,7 @@ from quart import (
 )
 
 from loopbench.loadtests.behaviour.applications import Handler, aiohttp_app, answering
-from loopbench.loadtests.behaviour.asking import (
-    DEFAULT,
-    NONE,
-    Answer,
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, noting, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
@@ -289,17 +281,22 @@ BEGINS: dict[str, Callable[[Quart, Work], None]] = {
 }
 
 
+BODY = b"the body"
+
+
+def found(where: str, value: object, stored: object = "Ada") -> str:
+    return f"{where} {'there' if value == stored else 'empty'}"
+
+
 def quart_beginning(seen: Seen, begins: Callable[[Quart, Work], None]) -> Quart:
     app = Quart(__name__)
 
     async def look() -> None:
         await asyncio.to_thread(seen.wait, "answered")
-        if not has_request_context():
-            seen("no request")
-        else:
-            seen(f"request.args {'there' if request.args.get('user') == 'Ada' else 'empty'}")
+        there = has_request_context()
+        seen(found("request.args", request.args.get("user")) if there else "no request")
         try:
-            seen(f"g {'there' if g.get('user') == 'Ada' else 'empty'}")
+            seen(found("g", g.get("user")))
         except RuntimeError as error:
             seen(f"g raises {type(error).__name__}")
         seen("looked")
@@ -318,19 +315,17 @@ def quart_beginning(seen: Seen, begins: Callable[[Quart, Work], None]) -> Quart:
     return app
 
 
-def aiohttp_passing_on(seen: Seen, *, body_read: bool = False) -> web.Application:
+def aiohttp_passing_on(seen: Seen, body_read: bool) -> web.Application:
     """The request is passed on; body_read: the handler reads the body first."""
 
     async def look(request: web.Request) -> None:
         await asyncio.to_thread(seen.wait, "answered")
-        seen(f"request.query {'there' if request.query.get('user') == 'Ada' else 'empty'}")
-        seen(f"request[key] {'there' if request.get(USER) == 'Ada' else 'empty'}")
+        seen(found("request.query", request.query.get("user")))
+        seen(found("request[key]", request.get(USER)))
         try:
-            body = await request.read()
+            seen(found("the body", await request.read(), BODY))
         except Exception as error:
             seen(f"the body raises {type(error).__name__}")
-        else:
-            seen(f"the body {'there' if body == b'the body' else 'empty'}")
         seen("looked")
 
     async def handler(request: web.Request) -> web.Response:
@@ -343,27 +338,20 @@ def aiohttp_passing_on(seen: Seen, *, body_read: bool = False) -> web.Applicatio
     return aiohttp_app(web.post("/", handler))
 
 
-IN_TASKS: Variants = {
-    AIOHTTP: {
-        "the request is passed on": aiohttp_passing_on,
-        "the request is passed on, its body read before": partial(
-            aiohttp_passing_on, body_read=True
-        ),
-    },
-    QUART: {name: partial(quart_beginning, begins=begins) for name, begins in BEGINS.items()},
-}
+PASSED, READ = "the request is passed on", "the request is passed on, its body read before"
 
 
-@variants("request-context-in-task", IN_TASKS)
-def ask_in_task(application: Callable[[Seen], App]) -> Answer:
+@experiments("request-context-in-task", {AIOHTTP: aiohttp_passing_on}, {PASSED: False, READ: True})
+@experiments("request-context-in-task", {QUART: quart_beginning}, BEGINS)
+def ask_in_task(application: Callable[[Seen, Any], App], how: Any) -> Answer:
     seen = Seen()
-    with serve(application(seen)) as server, Wire(server.port) as wire:
-        wire.ask("POST", "/?user=Ada", body=b"the body")
+    with serve(application(seen, how)) as server, Wire(server.port) as wire:
+        wire.ask("POST", "/?user=Ada", body=BODY)
         seen("answered")
         if not seen.wait("looked"):
             return Answer("the task never looked", f"events: {', '.join(seen.events)}")
-    found = [event for event in seen.events if event not in ("answered", "looked", "torn down")]
-    return Answer(", ".join(found), f"in order: {', '.join(seen.events)}")
+    meant = [event for event in seen.events if event not in ("answered", "looked", "torn down")]
+    return Answer(", ".join(meant), f"in order: {', '.join(seen.events)}")
 
 
 def aiohttp_talking() -> web.Application:
@@ -434,7 +422,7 @@ LIKE_SESSION = ("session", "Session", "get_session")
 
 @experiment("response-storage", QUART, 'response["cost"]', Response, ITEMS, NO_ITEMS)
 @experiment("g-lifetime", AIOHTTP, "g", web, LIKE_G, NO_G)
-@experiment("session-default", AIOHTTP, DEFAULT, web, LIKE_SESSION, NO_SESSION)
+@experiments("session-default", {AIOHTTP: web}, (), LIKE_SESSION, NO_SESSION)
 def look_for_a_counterpart(where: Any, names: Sequence[str], nearest: str) -> Answer:
     """Whether one framework has what the other one has, under any of these names."""
     has = ", ".join(name for name in names if hasattr(where, name))
