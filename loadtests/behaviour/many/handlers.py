@@ -16,12 +16,7 @@ import aiohttp
 from aiohttp import web
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import (
-    AWAITING,
-    SYNC,
-    aiohttp_answering,
-    aiohttp_app,
-)
+from loopbench.loadtests.behaviour.applications import AWAITING, SYNC, aiohttp_app
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
@@ -272,7 +267,7 @@ async def letters(ways: FetchAll, url: str) -> int:
 def ask_gather(application: Build, ways: FetchAll) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
     crowd = Crowd(0.2)
-    with serve(aiohttp_answering(held(crowd))) as other:
+    with serve(ANSWERING[AIOHTTP](held(crowd))) as other:
         work = partial(letters, ways, f"http://127.0.0.1:{other.port}/")
         with serve(application({"/": work})) as server:
             reply = get(server.port, "/")

@@ -31,16 +31,10 @@ from loopbench.loadtests.behaviour.order.layers import (
     layers,
     reply_of,
     told,
+    upgraded,
 )
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
-from loopbench.loadtests.behaviour.talking import (
-    NoAnswer,
-    Seen,
-    Wire,
-    get,
-    shake_hands,
-    until_closed,
-)
+from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, get, shake_hands
 
 LINE = "\nappended"
 BINARY = bytes(range(256))
@@ -261,13 +255,6 @@ def ask_404(make: Make, target: str) -> Answer:
 NAME = "X-Everywhere"
 
 
-def _handshake(port: int) -> str:
-    with Wire(port) as wire:
-        head = shake_hands(wire).decode().lower()
-        until_closed(wire)
-    return "1" if f"{NAME.lower()}: 1" in head else ""
-
-
 ANSWERS = {"an answer": "/", "a stream": "/stream", "404": "/missing", "500": "/raise"}
 
 
@@ -346,7 +333,8 @@ TAGGING: Layers = {
 def ask_header(make: Make) -> Answer:
     with serve(make(Seen())) as server:
         found = {kind: get(server.port, path).header(NAME) for kind, path in ANSWERS.items()}
-        found["a WebSocket's handshake"] = _handshake(server.port)
+        head = upgraded(server.port)[0].decode().lower()
+        found["a WebSocket's handshake"] = "1" if f"{NAME.lower()}: 1" in head else None
     lacking = [name for name, has in found.items() if not has]
     on = ", ".join(name for name, has in found.items() if has) or "none of them"
     answer = f"on all but {', '.join(lacking)}" if lacking else "on all of them"

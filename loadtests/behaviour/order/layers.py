@@ -210,11 +210,15 @@ def told(reply: Reply) -> str:
     return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
 
 
-def websocket_talk(port: int) -> str:
-    """A WebSocket opened, listened to until the server closes it."""
+def upgraded(port: int) -> tuple[bytes, bytes]:
+    """A WebSocket, listened to until the server closes it: the head of the answer, what it said."""
     with Wire(port) as wire:
-        head = shake_hands(wire)
-        said = "and said hello" if b"hello" in until_closed(wire) else "without a word"
+        return shake_hands(wire), until_closed(wire)
+
+
+def websocket_talk(port: int) -> str:
+    head, frames = upgraded(port)
+    said = "and said hello" if b"hello" in frames else "without a word"
     return f"{head.split(b' ')[1].decode()} {said}"
 
 

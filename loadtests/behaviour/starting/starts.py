@@ -22,19 +22,11 @@ from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
 
+from loopbench.loadtests.behaviour.applications import called, each
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework import raw_client
 from loopbench.loadtests.behaviour.framework.events import noting
-from loopbench.loadtests.behaviour.serving import (
-    AIOHTTP,
-    ANSWERING,
-    QUART,
-    App,
-    Apps,
-    Build,
-    Live,
-    serve,
-)
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import Seen
 from loopbench.loadtests.services.free_port import free_port
 
@@ -76,16 +68,9 @@ async def start(app: App, port: int) -> Stop:
     return stop
 
 
-async def _say(text: str) -> str:
-    return text
+SAYING = each(lambda answers, text="hello": answers({"/": partial(called, lambda: text)}))
+"""GET / answers that text."""
 
-
-def saying(stack: str, text: str = "hello") -> Any:
-    """An application whose GET / answers that text."""
-    return ANSWERING[stack]({"/": partial(_say, text)})
-
-
-SAYING: Apps = {stack: partial(saying, stack) for stack in ANSWERING}
 TIMES = 3
 
 
@@ -149,12 +134,6 @@ STARTING: dict[str, Callable[[Any, Callable[..., Any]], object]] = {
 }
 
 
-async def _serve_once(app: App, port: int, seen: Seen) -> None:
-    stop = await start(app, port)
-    await asyncio.to_thread(seen.wait, "answered")
-    await stop()
-
-
 @experiment("first-answer", AIOHTTP, DEFAULT, AIOHTTP)
 @experiment("first-answer", QUART, DEFAULT, QUART)
 def ask_early(stack: str) -> Answer:
@@ -165,12 +144,17 @@ def ask_early(stack: str) -> Answer:
         await asyncio.sleep(HOOK_S)
         seen("hook done")
 
-    app = saying(stack)
+    async def serve_once() -> None:
+        stop = await start(app, port)
+        await asyncio.to_thread(seen.wait, "answered")
+        await stop()
+
+    app = SAYING[stack]()
     STARTING[stack](app, hook)
     refused: list[bool] = []
     client = threading.Thread(target=_client, args=(port, seen, refused))
     client.start()
-    asyncio.run(_serve_once(app, port, seen))
+    asyncio.run(serve_once())
     client.join()
     early = "refused meanwhile" if refused[0] else "accepted meanwhile"
     late = seen.events.index("answered") > seen.events.index("hook done")
@@ -286,7 +270,7 @@ def ask_failing(
     begin: Callable[[Any, int], Awaitable[None]] = start_and_stop,
 ) -> Answer:
     """Start with hooks of which the second raises, and see what is raised, cleaned and served."""
-    seen, port, app = Seen(), free_port(), saying(stack)
+    seen, port, app = Seen(), free_port(), SAYING[stack]()
     hooks(app, seen)
 
     async def ask() -> tuple[str, bool]:
@@ -307,7 +291,7 @@ def ask_failing(
 
 
 async def aiohttp_taken(port: int, seen: Seen, cleanup: bool = False) -> None:
-    app = saying(AIOHTTP)
+    app = SAYING[AIOHTTP]()
     app.cleanup_ctx.append(partial(around, seen))
     runner = web.AppRunner(app)
     await runner.setup()
@@ -319,7 +303,7 @@ async def aiohttp_taken(port: int, seen: Seen, cleanup: bool = False) -> None:
 
 
 async def quart_taken(port: int, seen: Seen) -> None:
-    app = saying(QUART)
+    app = SAYING[QUART]()
     app.before_serving(noting(seen, STARTED))
     app.after_serving(noting(seen, CLEANED))
     config = Config()
