@@ -108,14 +108,11 @@ def header_of(size: int) -> bytes:
     return head("GET", "/", f"X: {'x' * (size - 3)}")
 
 
-def target_of(size: int) -> bytes:
-    """A head with a target of so many bytes."""
-    return head("GET", f"/?a={'x' * (size - 4)}")
-
-
 LONG_HEADS = {f"a header of {size:,} bytes": header_of(size) for size in (8000, 9000, 40000, 70000)}
 LONG_HEADS["200 headers"] = head("GET", "/", *(f"X{number}: x" for number in range(200)))
-LONG_TARGETS = {f"{size:,} bytes": target_of(size) for size in (8000, 9000, 70000)}
+LONG_TARGETS = {
+    f"{size:,} bytes": head("GET", f"/?a={'x' * (size - 4)}") for size in (8000, 9000, 70000)
+}
 HEADS, TARGETS = ("oversized-head", LONG_HEADS), ("oversized-target", LONG_TARGETS)
 RAISED = (
     (HEADS, AIOHTTP, "a header of 40,000 bytes", "max_field_size", 65536),
