@@ -216,6 +216,4 @@ def answering(handler: Handler, *middlewares: Any) -> web.Application:
     return aiohttp_app(web.get("/", handler), middlewares=middlewares)
 
 
-aiohttp_awaiting, quart_awaiting = AWAITING[AIOHTTP], AWAITING[QUART]
 aiohttp_calling, quart_calling = CALLING[AIOHTTP], CALLING[QUART]
-aiohttp_in_thread, quart_sync = SYNC[AIOHTTP], SYNC[QUART]

@@ -43,58 +43,49 @@ def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
         )
 
 
+def row(
+    question: str, stack: str, setting: str, way: ways.Way, options: dict[str, Any], **kept: Any
+) -> None:
+    """Ask of a save in that way. options: of the server. kept: of the application."""
+    begin = scene.serving(partial(SAVING[stack], way, **kept), **options)
+    experiment(question, stack, setting, begin, leaves=STAYS not in setting)(stop_meanwhile)
+
+
+SAVING = each(ways.application)
 ON, SHIELD = "handler_cancellation=True", "asyncio.shield"
 GONE, STAYS = "client gone", "client waits"
-SHORT: dict[str, Any] = {"wait_timeout": SHORT_S}
-WAITING: dict[str, Any] = {"waiting": True}
-BOUND: dict[str, Any] = {"BACKGROUND_TASK_SHUTDOWN_TIMEOUT": SHORT_S}
 CLEANUP, AFTER = "on_cleanup awaits the tasks", "after_serving awaits the tasks"
-BACKGROUND = "app.add_background_task"
-BACKGROUND_SHORT = f"{BACKGROUND}, BACKGROUND_TASK_SHUTDOWN_TIMEOUT={SHORT_S}"
-SPAWN_SHORT = f"aiojobs spawn, wait_timeout={SHORT_S}"
-SHIELD_SHORT = f"aiojobs shield, wait_timeout={SHORT_S}, {GONE}"
+BACKGROUND, BOUND = "app.add_background_task", "BACKGROUND_TASK_SHUTDOWN_TIMEOUT"
+SHORT = f"wait_timeout={SHORT_S}"
+IMPATIENT: dict[str, Any] = {BOUND: SHORT_S}
 
-SHORT_SHUTDOWN: dict[str, Any] = {"shutdown_timeout": SHORT_S}
-SHORT_GRACE: dict[str, Any] = {"graceful_timeout": SHORT_S}
+background = partial(row, "background-save-at-shutdown", options={})
+background(AIOHTTP, "create_task", ways.task_kept)
+background(AIOHTTP, f"create_task, {CLEANUP}", ways.task_kept, waiting=True)
+background(AIOHTTP, "aiojobs spawn", ways.aiojobs_spawn)
+background(AIOHTTP, f"aiojobs spawn, {SHORT}", ways.aiojobs_spawn, wait_timeout=SHORT_S)
+background(QUART, "create_task", ways.task_kept)
+background(QUART, f"create_task, {AFTER}", ways.task_kept, waiting=True)
+background(QUART, "aiojobs spawn", ways.aiojobs_spawn)
+background(QUART, f"aiojobs spawn, {SHORT}", ways.aiojobs_spawn, wait_timeout=SHORT_S)
+background(QUART, BACKGROUND, ways.background_task)
+background(QUART, f"{BACKGROUND}, {BOUND}={SHORT_S}", ways.background_task, **IMPATIENT)
 
-Row = tuple[str, str, ways.Way, dict[str, Any], dict[str, Any]]
-"""Stack, setting, way of saving, options of the application, and of its server."""
-
-IN_BACKGROUND: tuple[Row, ...] = (
-    (AIOHTTP, "create_task", ways.task_kept, {}, {}),
-    (AIOHTTP, f"create_task, {CLEANUP}", ways.task_kept, WAITING, {}),
-    (AIOHTTP, "aiojobs spawn", ways.aiojobs_spawn, {}, {}),
-    (AIOHTTP, SPAWN_SHORT, ways.aiojobs_spawn, SHORT, {}),
-    (QUART, "create_task", ways.task_kept, {}, {}),
-    (QUART, f"create_task, {AFTER}", ways.task_kept, WAITING, {}),
-    (QUART, "aiojobs spawn", ways.aiojobs_spawn, {}, {}),
-    (QUART, SPAWN_SHORT, ways.aiojobs_spawn, SHORT, {}),
-    (QUART, BACKGROUND, ways.background_task, {}, {}),
-    (QUART, BACKGROUND_SHORT, ways.background_task, BOUND, {}),
-)
-SHIELDED: tuple[Row, ...] = (
-    (AIOHTTP, f"plain await, {GONE}", ways.plain_await, {}, {}),
-    (AIOHTTP, f"{SHIELD}, {GONE}", ways.shield, {}, {}),
-    (AIOHTTP, f"{ON}, {SHIELD}, {GONE}", ways.shield, {}, CANCEL),
-    (AIOHTTP, f"{ON}, {SHIELD}, {GONE}, {CLEANUP}", ways.shield, WAITING, CANCEL),
-    (AIOHTTP, f"{ON}, aiojobs shield, {GONE}", ways.aiojobs_shield, {}, CANCEL),
-    (AIOHTTP, f"{ON}, {SHIELD_SHORT}", ways.aiojobs_shield, SHORT, CANCEL),
-    (AIOHTTP, f"{SHIELD}, {STAYS}", ways.shield, {}, {}),
-    (AIOHTTP, f"{SHIELD}, shutdown_timeout={SHORT_S}, {STAYS}", ways.shield, {}, SHORT_SHUTDOWN),
-    (QUART, f"plain await, {GONE}", ways.plain_await, {}, {}),
-    (QUART, f"{SHIELD}, {GONE}", ways.shield, {}, {}),
-    (QUART, f"{SHIELD}, {GONE}, {AFTER}", ways.shield, WAITING, {}),
-    (QUART, f"aiojobs shield, {GONE}", ways.aiojobs_shield, {}, {}),
-    (QUART, SHIELD_SHORT, ways.aiojobs_shield, SHORT, {}),
-    (QUART, f"{SHIELD}, {STAYS}", ways.shield, {}, {}),
-    (QUART, f"{SHIELD}, graceful_timeout={SHORT_S}, {STAYS}", ways.shield, {}, SHORT_GRACE),
-)
-SAVING = each(ways.application)
-
-for question, rows in (
-    ("background-save-at-shutdown", IN_BACKGROUND),
-    ("shielded-save-at-shutdown", SHIELDED),
-):
-    for stack, setting, way, kept, options in rows:
-        begin = scene.serving(partial(SAVING[stack], way, **kept), **options)
-        experiment(question, stack, setting, begin, leaves=STAYS not in setting)(stop_meanwhile)
+QUICK, GRACE = {"shutdown_timeout": SHORT_S}, {"graceful_timeout": SHORT_S}
+shielded = partial(row, "shielded-save-at-shutdown")
+shielded(AIOHTTP, f"plain await, {GONE}", ways.plain_await, {})
+shielded(AIOHTTP, f"{SHIELD}, {GONE}", ways.shield, {})
+shielded(AIOHTTP, f"{ON}, {SHIELD}, {GONE}", ways.shield, CANCEL)
+shielded(AIOHTTP, f"{ON}, {SHIELD}, {GONE}, {CLEANUP}", ways.shield, CANCEL, waiting=True)
+shielded(AIOHTTP, f"{ON}, aiojobs shield, {GONE}", ways.aiojobs_shield, CANCEL)
+BOUNDED = f"aiojobs shield, {SHORT}, {GONE}"
+shielded(AIOHTTP, f"{ON}, {BOUNDED}", ways.aiojobs_shield, CANCEL, wait_timeout=SHORT_S)
+shielded(AIOHTTP, f"{SHIELD}, {STAYS}", ways.shield, {})
+shielded(AIOHTTP, f"{SHIELD}, shutdown_timeout={SHORT_S}, {STAYS}", ways.shield, QUICK)
+shielded(QUART, f"plain await, {GONE}", ways.plain_await, {})
+shielded(QUART, f"{SHIELD}, {GONE}", ways.shield, {})
+shielded(QUART, f"{SHIELD}, {GONE}, {AFTER}", ways.shield, {}, waiting=True)
+shielded(QUART, f"aiojobs shield, {GONE}", ways.aiojobs_shield, {})
+shielded(QUART, BOUNDED, ways.aiojobs_shield, {}, wait_timeout=SHORT_S)
+shielded(QUART, f"{SHIELD}, {STAYS}", ways.shield, {})
+shielded(QUART, f"{SHIELD}, graceful_timeout={SHORT_S}, {STAYS}", ways.shield, GRACE)

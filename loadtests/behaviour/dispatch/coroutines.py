@@ -33,10 +33,6 @@ Way = Callable[[Coroutine[Any, Any, Any], Loop], Any]
 """Runs a coroutine from plain code, given the server's loop."""
 
 
-def asyncio_run(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
-    return asyncio.run(coroutine)
-
-
 def new_event_loop(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
     mine = asyncio.new_event_loop()
     try:
@@ -44,10 +40,6 @@ def new_event_loop(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
     finally:
         coroutine.close()
         mine.close()
-
-
-def threadsafe(coroutine: Coroutine[Any, Any, Any], loop: Loop) -> Any:
-    return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE_S)
 
 
 async def which(server_loop: Loop) -> str:
@@ -64,9 +56,11 @@ async def which_in_thread(server_loop: Loop) -> str:
 
 
 WAYS: dict[str, Way] = {
-    "asyncio.run": asyncio_run,
+    "asyncio.run": lambda coroutine, _: asyncio.run(coroutine),
     "new_event_loop().run_until_complete": new_event_loop,
-    "run_coroutine_threadsafe": threadsafe,
+    "run_coroutine_threadsafe": lambda coroutine, loop: asyncio.run_coroutine_threadsafe(
+        coroutine, loop
+    ).result(PATIENCE_S),
 }
 NEEDY = ("run_coroutine_threadsafe", "asyncio.run")
 """The ways to be tried in a pool that is full."""
@@ -226,7 +220,7 @@ def open_ones(loops: list[weakref.ref[Loop]]) -> int:
     return sum(not loop.is_closed() for known in loops if (loop := known()) is not None)
 
 
-def helped(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
+def helped(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return get_or_create_loop().run_until_complete(coroutine)
 
 
@@ -237,15 +231,15 @@ async def in_new_thread(plain: Plain) -> object:
 
 
 IN_NEW_THREAD = partial(CALLING[AIOHTTP], way=in_new_thread)
-HELPER, INSTEAD = "get-or-create-loop", "asyncio.run instead"
+helper = partial(experiment, "get-or-create-loop")
 
 
-@experiment(HELPER, AIOHTTP, "the helper through asyncio.to_thread", SYNC[AIOHTTP], helped)
-@experiment(HELPER, AIOHTTP, "the helper in a new thread each time", IN_NEW_THREAD, helped)
-@experiment(HELPER, AIOHTTP, f"{INSTEAD}, through asyncio.to_thread", SYNC[AIOHTTP], asyncio_run)
-@experiment(HELPER, QUART, "the helper in a sync route", SYNC[QUART], helped)
-@experiment(HELPER, QUART, f"{INSTEAD}, in a sync route", SYNC[QUART], asyncio_run)
-def ask_helper(application: Build, way: Way) -> Answer:
+@helper(AIOHTTP, "the helper through asyncio.to_thread", SYNC[AIOHTTP], helped)
+@helper(AIOHTTP, "the helper in a new thread each time", IN_NEW_THREAD, helped)
+@helper(AIOHTTP, "asyncio.run instead, through asyncio.to_thread", SYNC[AIOHTTP], asyncio.run)
+@helper(QUART, "the helper in a sync route", SYNC[QUART], helped)
+@helper(QUART, "asyncio.run instead, in a sync route", SYNC[QUART], asyncio.run)
+def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str]) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
     lock, threads = threading.Lock(), set[threading.Thread]()
     loops: list[weakref.ref[Loop]] = []
@@ -261,7 +255,7 @@ def ask_helper(application: Build, way: Way) -> Answer:
 
     def plain() -> object:
         time.sleep(0.01)  # so that one thread alone does not do it all
-        return way(coroutine(), server.loop)
+        return run(coroutine())
 
     with (
         warned() as caught,

@@ -32,7 +32,7 @@ class Inside:
             self._now -= 1
 
 
-class Crowd:
+class Crowd(Inside):
     """Holds whoever comes until nobody new has come for a while, then lets all of them go.
 
     So the most that were there at once does not depend on how fast the machine
@@ -42,17 +42,11 @@ class Crowd:
     """
 
     def __init__(self, quiet_s: float = QUIET_S) -> None:
+        super().__init__()
         self.threads: set[str] = set()
         self._quiet_s = quiet_s
-        self._lock = threading.Lock()
-        self._inside = Inside()
         self._wave = 0
         self._came = 0.0
-
-    @property
-    def most(self) -> int:
-        """How many were held at once, at most."""
-        return self._inside.most
 
     def hold(self) -> None:
         """Be held, in a thread."""
@@ -68,7 +62,7 @@ class Crowd:
 
     @contextmanager
     def _joined(self) -> Iterator[int]:
-        with self._inside:
+        with self:
             with self._lock:
                 self._came = time.monotonic()
                 self.threads.add(threading.current_thread().name)

@@ -14,13 +14,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
 from hypercorn.logging import Logger
-from quart import Quart
 
 T = TypeVar("T")
 
@@ -40,8 +40,11 @@ Build = Callable[..., App]
 Apps = Mapping[str, Build]
 """Stack to what makes its application."""
 
-Serve = Callable[[Callable[[int], None], asyncio.Event], Awaitable[None]]
+Listening = Callable[[int], None]
+Serve = Callable[[Listening, asyncio.Event], Awaitable[None]]
 """Serves until the event is set; calls back with its port once it accepts connections."""
+
+Options = dict[str, Any]
 
 
 class Live:
@@ -90,13 +93,10 @@ class Live:
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_until_complete(serve(self._listening.set_result, self._asked_to_stop))
-        except BaseException as error:
-            if self._listening.done():
-                self._ended.set_exception(error)
-            else:
-                self._listening.set_exception(error)
-        else:
             self._ended.set_result(None)
+        except BaseException as error:
+            waited_for = self._ended if self._listening.done() else self._listening
+            waited_for.set_exception(error)
 
 
 @contextmanager
@@ -120,55 +120,50 @@ def serve(app: App, **options: Any) -> AbstractContextManager[Live]:
     them cancel_after_s: cancel what serves where it has not ended so long after the trigger.
     Raises what the application's start-up raises.
     """
-    if isinstance(app, web.Application):
-        return _aiohttp(app, **options)
-    return _hypercorn(app, **options)
+    run = _aiohttp if isinstance(app, web.Application) else _hypercorn
+    return _live(partial(run, app, options))
 
 
-def _aiohttp(app: web.Application, **options: Any) -> AbstractContextManager[Live]:
+async def _aiohttp(
+    app: web.Application, options: Options, listening: Listening, stop: asyncio.Event
+) -> None:
     """Run `app` through AppRunner and TCPSite; stopping it is `runner.cleanup()`."""
-
-    async def serve(listening: Callable[[int], None], stop: asyncio.Event) -> None:
-        runner = web.AppRunner(app, **options)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        listening(site.port)
-        await stop.wait()
-        await runner.cleanup()
-
-    return _live(serve)
+    runner = web.AppRunner(app, **options)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    listening(site.port)
+    await stop.wait()
+    await runner.cleanup()
 
 
-def _hypercorn(
-    app: Quart | ASGI, *, cancel_after_s: float | None = None, **options: Any
-) -> AbstractContextManager[Live]:
+async def _hypercorn(
+    app: ASGI, options: Options, listening: Listening, stop: asyncio.Event
+) -> None:
     """Run an ASGI application through `hypercorn.asyncio.serve`; stopping it is its trigger."""
 
-    async def serve(listening: Callable[[int], None], stop: asyncio.Event) -> None:
-        class Listening(Logger):
-            """Hypercorn says by its log alone that it listens, and where."""
+    class Telling(Logger):
+        """Hypercorn says by its log alone that it listens, and where."""
 
-            async def info(self, message: str, *args: Any, **kwargs: Any) -> None:
-                if message.startswith("Running on "):
-                    listening(int(message.split()[2].rpartition(":")[2]))
+        async def info(self, message: str, *args: Any, **kwargs: Any) -> None:
+            if message.startswith("Running on "):
+                listening(int(message.split()[2].rpartition(":")[2]))
 
-        config = Config()
-        config.bind = ["127.0.0.1:0"]
-        config.logger_class = Listening
-        for name, value in options.items():
-            if not hasattr(config, name):
-                raise TypeError(f"Hypercorn has no option {name}")
-            setattr(config, name, value)
-        running = hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
-        if cancel_after_s is None:
-            await running
-            return
-        serving = asyncio.ensure_future(running)
-        await stop.wait()
-        await asyncio.wait({serving}, timeout=cancel_after_s)
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
-
-    return _live(serve)
+    config = Config()
+    config.bind = ["127.0.0.1:0"]
+    config.logger_class = Telling
+    cancel_after_s = options.pop("cancel_after_s", None)
+    for name, value in options.items():
+        if not hasattr(config, name):
+            raise TypeError(f"Hypercorn has no option {name}")
+        setattr(config, name, value)
+    running = hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
+    if cancel_after_s is None:
+        await running
+        return
+    serving = asyncio.ensure_future(running)
+    await stop.wait()
+    await asyncio.wait({serving}, timeout=cancel_after_s)
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
