@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked
 from loopbench.loadtests.behaviour.framework.messages import Outcome
@@ -77,18 +78,10 @@ def write(folder: Path, rows: Iterable[Row], order: Iterable[tuple[str, str, str
     kept = {_key(row): row for row in (*written(folder), *rows)}
     sortable = [row for key, row in kept.items() if key[:3] in place]
     sortable.sort(key=lambda row: (place[_key(row)[:3]], _version(str(row["python"]))))  # type: ignore[index]
-    path = folder / BEHAVIOUR.filename
-    draft_folder = folder / ".behaviour"
-    draft_folder.mkdir(exist_ok=True)
-    try:
-        draft = draft_folder / BEHAVIOUR.filename
-        draft.unlink(missing_ok=True)
-        with TableWriter(draft_folder, BEHAVIOUR) as writer:
+    with TemporaryDirectory(prefix=".behaviour", dir=folder) as draft:
+        with TableWriter(Path(draft), BEHAVIOUR) as writer:
             writer.append(sortable)
-        draft.replace(path)
-    finally:
-        (draft_folder / BEHAVIOUR.filename).unlink(missing_ok=True)
-        draft_folder.rmdir()
+        (Path(draft) / BEHAVIOUR.filename).replace(folder / BEHAVIOUR.filename)
 
 
 def _version(text: str) -> tuple[int, ...]:
