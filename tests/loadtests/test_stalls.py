@@ -80,6 +80,7 @@ def test_a_stall_that_waits_is_told_with_its_cause_and_its_line(
     mostly_told(server, name)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["python", "regex", "dumps", "compress", "stop"])
 def test_a_stall_of_any_other_kind_is_told_with_its_cause_and_its_line(
     server: ServerProcess, name: str

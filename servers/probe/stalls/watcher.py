@@ -261,14 +261,14 @@ class StallWatcher:
         if self._affordable():
             time.sleep(_LATE_AFTER_NS / 1e9)
             return
-        now_ns = _clock()
+        now_ns, step_ns = _clock(), self._long_ns // 2
         until_ns = now_ns + int(_REST_S * 1e9)
         self._record.unseen.append((now_ns, until_ns))
-        while now_ns < until_ns and not self._ending and self._rests_from is None:
-            planned = now_ns + self._long_ns // 2
-            time.sleep((planned - now_ns) / 1e9)
-            now_ns, since = _clock(), self._clock_of_loop.away_since()
-            if since is not None and now_ns - since > self._long_ns:
+        while _clock() < until_ns and not self._ending and self._rests_from is None:
+            planned = _clock() + step_ns
+            time.sleep(step_ns / 1e9)
+            since = self._clock_of_loop.away_since()
+            if since is not None and _clock() - since > self._long_ns:
                 self._follow(own, planned)
             else:
                 past, self._first = self._first, Mark.read(self._thread.times(), own.times())
