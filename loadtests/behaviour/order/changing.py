@@ -263,10 +263,6 @@ def tagged(response: Any, name: str = NAME) -> Any:
     return response
 
 
-async def tag_prepared(_: web.Request, response: web.StreamResponse) -> None:
-    tagged(response)
-
-
 def undecorated(name: str) -> Any:
     """A function that makes the middleware, without the decorator that marks it as new-style."""
 
@@ -282,10 +278,10 @@ def factory(name: str) -> Any:
 
 
 def hook(name: str) -> Any:
-    """The same for after_request."""
+    """The same for after_request and on_response_prepare, which are given the response last."""
 
-    async def tag(response: Any) -> Any:
-        return tagged(response, name)
+    async def tag(*given: Any) -> Any:
+        return tagged(given[-1], name)
 
     return tag
 
@@ -318,7 +314,7 @@ async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.Stre
 
 TAGGING: Layers = {
     AIOHTTP: {
-        "on_response_prepare": lambda app, _: app.on_response_prepare.append(tag_prepared),
+        "on_response_prepare": lambda app, _: app.on_response_prepare.append(hook(NAME)),
         "middleware": adding(factory(NAME)),
         "middleware, except web.HTTPException": adding(tag_exceptions_too),
     },
