@@ -137,7 +137,8 @@ def test_a_block_of_the_loop_is_seen(server: ServerProcess) -> None:
             assert eventually(lambda: len(late(server)) >= 8)
             stretch_s = known(server.ask(Observe()).loop.longest_stretch_ns) / 1e9
             assert stretch_s >= 0.1
-            return stretch_s
+            # Each point beyond is 10 ms by which something else has held the server up.
+            return stretch_s + 0.01 * max(0, len(late(server)) - 12)
 
         undisturbed(block, below_s=0.105)
         # Of ten points within each block, those late by 50 ms and more: five, give or take one.
