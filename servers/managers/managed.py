@@ -59,6 +59,10 @@ POOL = "database_pool_"
 _CLEAN_UP_S = 1.0
 _LOOK_S = 0.01
 
+_MANAGER_GONE_S = 1.0
+"""How long a manager may take to be seen as ended once all of its workers are: the kernel ends
+these with the thread that started them, which may be before its last thread has ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class ManagedGroup:
@@ -144,9 +148,14 @@ class ManagedGroup:
         if self._deaths:
             return
         name = table.of(self.stack).name
+        gone = [worker.pid for worker in self.workers if not worker.alive]
+        until = time.monotonic() + _MANAGER_GONE_S
+        while len(gone) == len(self.workers) and not self.manager.exited:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.001)
         if self.manager.exited:
             self._deaths.append(f"{name} ended by itself")
-        gone = [worker.pid for worker in self.workers if not worker.alive]
         self._deaths.extend(f"worker {pid} of {name} ended by itself" for pid in gone)
 
     def _each(self, question: Question[A], timeout_s: float) -> list[A]:
