@@ -11,6 +11,8 @@ heaps differ. What would make equal processes differ is kept out:
 - routes that work in threads come last, or in a process of their own: two threads' steps do not
   mesh the same way every time, and leave the heap of everything that comes after them as it
   happened;
+- no thread asks another for Python's lock while it waits, which it does every 5 ms: a request takes
+  less than that, but not under callgrind;
 - the clock of the day stands still (`callgrind.counting`): with each second a server would write
   its Date header anew, which is worth some 14,000 instructions on aiohttp, and lies in one window
   or another;
@@ -52,8 +54,9 @@ REQUESTS = 20
 
 REPEATS = 3
 
-FIRST_REQUESTS = 50
-"""Before the first count of a process: valgrind translates it, Python's caches fill."""
+FIRST_REQUESTS = 60
+"""Before the first count of a process: valgrind translates it, Python's caches fill, and Python
+specialises its instructions, which goes on until the 56th request of aiohttp and of Quart."""
 
 WARM_REQUESTS = 8
 """Before the count of each route."""
@@ -188,9 +191,6 @@ def windows(
     """
     warm = FIRST_REQUESTS
     address = counter.server.host, counter.server.port
-    # Until its first dump callgrind adds to a window about one request of those before it: on
-    # aiohttp 20 requests counted as much as 21, and after a dump 20, 40 and 80 what they should.
-    counter.dump(lambda: None)
     for name, case in cases.items():
         sender = Sender(counter, case, patience)
         taken: T | WrongAnswer
