@@ -36,7 +36,7 @@ from loopbench.results.schema import (
     SchemaError,
     read_table,
 )
-from loopbench.results.schema.regression import TABLE_OF, TIME_ROUNDS, Layer
+from loopbench.results.schema.regression import TABLE_OF, TIME_ROUNDS, TIME_TURNS, Layer
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.messages import Json
@@ -56,7 +56,8 @@ class Wish:
 
     routes: names of the Cases whose instructions are counted; None: one of each route.
     cells: stack and case of the layer of times; those of tails, too. known: the folder of the
-    baseline, which a candidate that stands alone is compared with. questions: names and patterns
+    baseline, which a candidate that stands alone is compared with. rounds: of the layer of times;
+    None: as many as its budget allows, TIME_ROUNDS at most. questions: names and patterns
     of those that are asked in the layer of behaviour; blank: all.
     """
 
@@ -66,7 +67,7 @@ class Wish:
     seed: int
     routes: tuple[str, ...] | None = None
     counts: instructions.Plan = field(default_factory=instructions.Plan)
-    rounds: int = TIME_ROUNDS
+    rounds: int | None = None
     slice_s: float = slices.SLICE_S
     yardstick: tuple[str, ...] = slices.YARDSTICK_CASES
     known: Path | None = None
@@ -260,23 +261,25 @@ def _tails(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
         folder.append(Layer.TAILS, rows)
 
 
-def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json:
+    common = _common(wish.cells, sides)
     plan = slices.Plan(
-        cells=_common(wish.cells, sides),
+        cells=common,
         yardstick=wish.yardstick,
-        rounds=wish.rounds,
+        rounds=wish.rounds or TIME_ROUNDS,
         slice_s=wish.slice_s,
         users=slices.USERS,
         seed=wish.seed,
+        budget_s=slices.budget_s(common) if wish.rounds is None else None,
     )
-    cpus = plan_cpus(bindable_cpus())
-    measured = slices.cells(plan, sides)
+    cpus, number = plan_cpus(bindable_cpus()), 0
     with generator_process(cpus=cpus.generator, log=folder.log) as generator:
         loads = slices.Slots(plan, generator, cpus, folder.log)
-        for number in range(1, plan.rounds + 1):
+        for number in slices.numbers(plan):
             say(f"time: Round {number} of {plan.rounds}")
-            for rows in loads.round(number, measured):
+            for rows in loads.round(number, slices.cells(plan, sides, number)):
                 folder.append(Layer.TIME, rows)
+    return {"rounds": number}
 
 
 _LAYERS: Mapping[Layer, Callable[[Wish, Sequence[Side], Folder, Say], Json | None]] = {
@@ -383,10 +386,9 @@ def _time_bound(wish: Wish, sides: Sequence[Side]) -> Json:
         "stacks": list(wish.stacks),
         "cells": [list(cell) for cell in wish.cells],
         "yardstick": list(wish.yardstick),
-        "rounds": wish.rounds,
-        "slots": slices.SLOTS_A_SIDE,
+        "rounds": wish.rounds or TIME_ROUNDS,
         "slice_s": wish.slice_s,
-        "turns": slices.TURNS_A_SLOT,
+        "turns": TIME_TURNS,
         "lead_in_s": slices.LEAD_IN_S,
         "users": slices.USERS,
         "seed": wish.seed,

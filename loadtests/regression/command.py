@@ -64,9 +64,8 @@ _stacks = click.option(
 _rounds = click.option(
     "--rounds",
     type=click.IntRange(1, 1000),
-    default=TIME_ROUNDS,
-    show_default=True,
-    help="Rounds of the time layer, each with fresh processes.",
+    help="Rounds of the time layer, each with fresh processes; by default as many as fit into five "
+    f"minutes for the two core stacks, {TIME_ROUNDS} at most.",
 )
 _out = click.option(
     "--out",
@@ -124,7 +123,7 @@ def regression(
     candidate: str | None,
     layers: tuple[str, ...],
     stacks: tuple[tuple[str, ...], ...],
-    rounds: int,
+    rounds: int | None,
     behaviour: bool,
     questions: tuple[str, ...],
     seed: int | None,
@@ -173,13 +172,13 @@ def _chosen_base(candidate: str | None, wish: Wish) -> str:
 @_behaviour
 @_seed
 def baseline(
-    stacks: tuple[tuple[str, ...], ...], rounds: int, behaviour: bool, seed: int | None
+    stacks: tuple[tuple[str, ...], ...], rounds: int | None, behaviour: bool, seed: int | None
 ) -> None:
     """Write results/baseline anew, and show what changes against the one that is there.
 
     It stays as it is where not everything could be measured.
     """
-    renew(_wish((), stacks, rounds, behaviour, seed), new_folder(), BASELINE_FOLDER)
+    renew(_wish((), stacks, rounds or TIME_ROUNDS, behaviour, seed), new_folder(), BASELINE_FOLDER)
     _say(f"{BASELINE_FOLDER.parent.name}/{BASELINE_FOLDER.name} holds the new baseline")
 
 
@@ -248,7 +247,7 @@ def regression_selftest(rounds: int, seed: int | None, out: Path | None) -> None
 def _wish(
     layers: Sequence[str],
     stacks: Sequence[tuple[str, ...]],
-    rounds: int,
+    rounds: int | None,
     behaviour: bool,
     seed: int | None,
 ) -> Wish:

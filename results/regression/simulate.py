@@ -13,15 +13,15 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 
 from loopbench.results.regression.finding import Settings
-from loopbench.results.regression.layers.slices import SLOWER, steady
-from loopbench.results.regression.layers.trimmed_t import Array, holm, trimmed
+from loopbench.results.regression.layers.sign_flips import flipped
+from loopbench.results.regression.layers.slices import SLOWER
+from loopbench.results.regression.layers.trimmed_t import Array, trimmed
 from loopbench.results.schema import ROOT, SLICES, Row, read_table
-from loopbench.results.schema.regression import TIME_ROUNDS
+from loopbench.results.schema.regression import TIME_ROUNDS, TIME_TURNS
 from loopbench.results.stats.slices import by_run, quantile_of, undisturbed
 
 _TWIN = "twin"
@@ -30,12 +30,11 @@ _TWIN = "twin"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The table of a check: cells, gated metrics, Rounds, and slots a side and Round."""
+    """The table of a check: cells, gated metrics and Rounds."""
 
-    cells: int = 12
+    cells: int = 8
     metrics: int = 3
     rounds: int = TIME_ROUNDS
-    slots: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +51,32 @@ class Noise:
     worst: float = 3.0
 
     def readings(self, rng: np.random.Generator, tables: int, shape: Shape) -> Array:
-        """Logarithms of readings without any effect: tables, tests, Rounds, sides, slots.
+        """Logarithms of readings without any effect: tables, tests, Rounds, sides.
 
         What disturbs a slot disturbs all its metrics; otherwise their noise is independent.
         """
-        slots = 2 * shape.slots
         outer = (tables, shape.cells, 1, shape.rounds)
-        places = rng.permuted(np.broadcast_to(np.arange(slots), (*outer, slots)), axis=-1)
+        places = rng.permuted(np.broadcast_to(np.arange(2), (*outer, 2)), axis=-1)
         number, cell = np.arange(shape.rounds), np.arange(shape.cells)[:, None, None]
-        begun = ((number * shape.cells + cell) * slots)[..., None]
-        moved = self.drift * ((begun + places) / (shape.rounds * shape.cells * slots) - 0.5)
-        hit = rng.random((*outer, slots)) < self.outliers
-        disturbed = hit * np.log(rng.uniform(self.mildest, self.worst, (*outer, slots)))
-        inner = (tables, shape.cells, shape.metrics, shape.rounds)
-        own = rng.normal(0, self.sd, (*inner, slots)) if self.sd else np.zeros((*inner, slots))
-        split = (own + moved + disturbed).reshape(*inner, 2, shape.slots)
-        split += rng.normal(0, 1, (*inner, 2, 1)) * self.process
+        begun = ((number * shape.cells + cell) * 2)[..., None]
+        moved = self.drift * ((begun + places) / (shape.rounds * shape.cells * 2) - 0.5)
+        hit = rng.random((*outer, 2)) < self.outliers
+        disturbed = hit * np.log(rng.uniform(self.mildest, self.worst, (*outer, 2)))
+        inner = (tables, shape.cells, shape.metrics, shape.rounds, 2)
+        own = rng.normal(0, 1, inner) * math.hypot(self.sd, self.process)
         tests = shape.cells * shape.metrics
-        return np.asarray(split.reshape(tables, tests, shape.rounds, 2, shape.slots))
+        return np.asarray((own + moved + disturbed).reshape(tables, tests, shape.rounds, 2))
 
 
 @dataclass(frozen=True, slots=True)
 class Twins:
     """Measured Blocks of equal servers. pool: logarithms, above zero where slower, by stack, Block,
-    metric, side and slot."""
+    metric and side."""
 
     pool: Array
 
     def readings(self, rng: np.random.Generator, tables: int, shape: Shape) -> Array:
-        """Blocks at random: tables, tests, Rounds, sides, slots.
+        """Blocks at random: tables, tests, Rounds, sides.
 
         A cell has one stack. Which of the twins is the candidate is drawn for each Block, so that
         there is no effect, whatever the pool's mean is.
@@ -90,32 +86,32 @@ class Twins:
         block = rng.integers(0, self.pool.shape[1], (*outer, shape.rounds))
         drawn = self.pool[stack, block]
         exchanged = rng.random((*outer, shape.rounds)) < 0.5
-        drawn = np.where(exchanged[..., None, None, None], drawn[..., ::-1, :], drawn)
+        drawn = np.where(exchanged[..., None, None], drawn[..., ::-1], drawn)
         tests = shape.cells * shape.metrics
         by_metric = np.moveaxis(drawn, 3, 2)
-        return np.asarray(by_metric.reshape(tables, tests, shape.rounds, 2, shape.slots))
+        return np.asarray(by_metric.reshape(tables, tests, shape.rounds, 2))
 
 
-def measured_twins(slots: int = 2) -> Twins:
+def measured_twins() -> Twins:
     """Of results/noise/slices.csv: 100 Blocks of each core stack beside a hidden twin.
 
-    A Block there has eight Slices a side, so that a slot here has four where the check has five.
+    A Block there has eight Slices a side, and is taken as two of TIME_TURNS.
     """
     runs = by_run(read_table(ROOT / "results" / "noise", SLICES))
-    blocks: defaultdict[str, dict[str, list[Array]]] = defaultdict(dict)
+    blocks: defaultdict[str, dict[tuple[str, int], list[Array]]] = defaultdict(dict)
     for run_id, rows in sorted(runs.items()):
         block, stack, _ = run_id.split(".")
-        sides = blocks[stack.removesuffix(_TWIN)].setdefault(block, [])
-        sides.append(np.array([_slots(rows, metric, slots) for metric in SLOWER]))
+        for place, begun in enumerate(range(0, len(rows), TIME_TURNS)):
+            sides = blocks[stack.removesuffix(_TWIN)].setdefault((block, place), [])
+            part = rows[begun : begun + TIME_TURNS]
+            sides.append(np.array([_slot(part, metric) for metric in SLOWER]))
     pool = [[np.stack(sides, axis=1) for sides in of.values()] for of in blocks.values()]
     return Twins(np.array(pool))
 
 
-def _slots(rows: Sequence[Row], metric: str, slots: int) -> list[float]:
+def _slot(rows: Sequence[Row], metric: str) -> float:
     values = [math.log(value) for row in rows if isinstance(value := row[metric], int | float)]
-    size = len(values) // slots
-    halves = [values[place * size : (place + 1) * size] for place in range(slots)]
-    return [SLOWER[metric] * quantile_of(half, undisturbed(metric))[0] for half in halves]
+    return SLOWER[metric] * quantile_of(values, undisturbed(metric))[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +125,11 @@ class Judged:
 def judged(values: Array, settings: Settings, effect: float = 0.0) -> Judged:
     """Verdicts, by the code that the check itself uses. effect: slowdown of the first test of
     each table, as a share."""
-    return _judged(_steady_differences(values), settings, effect)
-
-
-def _steady_differences(values: Array) -> Array:
-    """What the check keeps of each test's Rounds: the candidate's slots over those of the base.
-
-    Slot by slot, since numpy reduces a last axis of two as slowly as one of twenty.
-    """
-    slots = [values[..., slot] for slot in range(values.shape[-1])]
-    means = reduce(np.add, slots) / len(slots)
-    spans = reduce(np.maximum, slots) - reduce(np.minimum, slots)
-    return steady(means[..., 1] - means[..., 0], np.maximum(spans[..., 0], spans[..., 1]))
-
-
-def _judged(differences: Array, settings: Settings, effect: float) -> Judged:
-    """Which Rounds are steady does not depend on the effect, which is the same in all of them."""
-    differences = differences.copy()
+    differences = values[..., 1] - values[..., 0]
     differences[:, 0] += math.log1p(effect)
     estimate = trimmed(differences)
-    adjusted = holm(estimate.p_above())
-    regressed = (adjusted <= settings.alpha) & (estimate.mean >= math.log1p(settings.floor))
+    above = np.array([flipped(table, settings.alpha).above for table in differences])
+    regressed = (above <= settings.alpha) & (estimate.mean >= math.log1p(settings.floor))
     return Judged(regressed, estimate.upper(settings.alpha) < math.log1p(settings.ruled_out))
 
 
@@ -178,8 +158,8 @@ def rates(
     rng, found = np.random.default_rng(seed), np.zeros(4, dtype=int)
     settings = settings or Settings()
     for begun in range(0, tables, batch):
-        values = _steady_differences(noise.readings(rng, min(batch, tables - begun), shape))
-        equal, slower = _judged(values, settings, 0.0), _judged(values, settings, effect)
+        values = noise.readings(rng, min(batch, tables - begun), shape)
+        equal, slower = judged(values, settings), judged(values, settings, effect)
         found += [
             equal.regressed.any(axis=-1).sum(),
             slower.regressed[:, 0].sum(),
@@ -193,12 +173,11 @@ NOISES: dict[str, Callable[[], Noise | Twins]] = {
     "as measured": measured_twins,
     "1 %": lambda: Noise(0.01),
     "2 %": lambda: Noise(0.02),
-    "2 %, and 1 % a process": lambda: Noise(0.02, process=0.01),
     "3 %": lambda: Noise(0.03),
 }
 """By what a person calls it: noise of a slot."""
 
-ROUNDS = (15, 20, TIME_ROUNDS, 30)
+ROUNDS = (12, 16, 20, TIME_ROUNDS, 30)
 
 
 def judged_at(
@@ -211,7 +190,7 @@ def judged_at(
     return found.alarms, smaller.caught, found.caught, found.missed, found.quiet
 
 
-def table(tables: int = 4000) -> str:
+def table(tables: int = 500) -> str:
     """How often the check is right, by noise and Rounds, in Markdown."""
     head = ("false alarm", "3 % caught", "5 % caught", "5 % ruled out", "all fine")
     lines = [f"| noise of a slot | Rounds | {' | '.join(head)} |", "|---|--:|--:|--:|--:|--:|--:|"]

@@ -16,8 +16,11 @@ FINGERPRINT = ("python", "libc", "method", "machine", "lock")
 
 
 TIME_ROUNDS = 24
-"""Of the layer of times, where nobody asks for others: docs/regression.md has the simulation that
-says why not fewer."""
+"""Of the layer of times at most, where nobody asks for others; fewer where they take longer than
+its budget. docs/regression.md has the simulation that says what fewer cost."""
+
+TIME_TURNS = 4
+"""Slices of each side, of a cell and Round. More Rounds tell more than longer ones."""
 
 
 class Layer(enum.StrEnum):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -30,25 +31,32 @@ from loopbench.loadtests.rows.run_result import Slice
 from loopbench.loadtests.rows.run_rows import rows_of
 from loopbench.loadtests.scenarios.table import Closed, Load, Scenario
 from loopbench.results.schema import ROOT, Row, Value
+from loopbench.results.schema.regression import TIME_TURNS
 from loopbench.results.stats.slices import quantile_of, undisturbed
 from loopbench.servers.contract.cases import CASES as CONTRACT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.settings import Settings
-from loopbench.servers.stacks import YARDSTICKS
+from loopbench.servers.stacks import CORE, YARDSTICKS
 
 YARDSTICK = "yardstick"
 CASES = ("async", "sync", "plain", "form")
 YARDSTICK_CASES = ("async", "plain")
 USERS = 32
 SLICE_S = 0.1
-SLOTS_A_SIDE = 2
-TURNS_A_SLOT = 5
-"""A slot is half of the Turns of a Block: how far the two of a side lie apart says how disturbed
-they were, and nothing of which side is faster."""
+YARDSTICK_EVERY = 4
+"""Beside two sides the yardstick only says what the generator can do, which so many Rounds share. A
+side that stands alone is compared by it, and has it in every Round."""
 
 LEAD_IN_S = 0.1
 """Before the first Slice of each case: caches fill, and 32 users come into step."""
+
+LEAST_ROUNDS = 12
+"""With fewer no slowdown of some per cent is told, so that these are measured however long they
+take."""
+
+BUDGET_S = 285.0
+"""Of the cells of the two core stacks, and of fewer; more cells have as much each."""
 
 _STARTS_LOST_IN_A_ROW = 3
 """A server that does not start so often will not start."""
@@ -70,7 +78,8 @@ class Plan:
     """What is loaded. Times in seconds.
 
     cells: stack and case, of both sides. yardstick: cases of the yardstick's stack.
-    seed: of the order of cells and of slots.
+    seed: of the order of cells and of slots. rounds: at most. budget_s: no Round is begun that
+    would end later, but for the LEAST_ROUNDS; None: all are measured.
     """
 
     cells: tuple[tuple[str, str], ...]
@@ -79,6 +88,7 @@ class Plan:
     slice_s: float
     users: int
     seed: int
+    budget_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +115,30 @@ class Cell:
     entrants: tuple[Entrant, ...]
 
 
-def cells(plan: Plan, sides: Sequence[Side]) -> tuple[Cell, ...]:
-    """Every cell of a Round; the yardstick's come beside the sides'."""
-    ruler = Entrant(YARDSTICK, ROOT, Path(sys.executable), CONTRACT)
+def cells(plan: Plan, sides: Sequence[Side], number: int = 1) -> tuple[Cell, ...]:
+    """Every cell of a Round; the yardstick's come beside the sides', see YARDSTICK_EVERY."""
     measured = [Cell(stack, case, entrants(sides)) for stack, case in plan.cells]
-    measured += [Cell(stack, case, (ruler,)) for stack in YARDSTICKS for case in plan.yardstick]
+    if len(sides) == 1 or number % YARDSTICK_EVERY == 1:
+        ruler = Entrant(YARDSTICK, ROOT, Path(sys.executable), CONTRACT)
+        measured += [Cell(stack, case, (ruler,)) for stack in YARDSTICKS for case in plan.yardstick]
     return tuple(measured)
+
+
+def budget_s(cells: Sequence[tuple[str, str]]) -> float:
+    """How long so many cells may take."""
+    return BUDGET_S * max(1.0, len(cells) / (len(CORE) * len(CASES)))
+
+
+def numbers(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Iterator[int]:
+    """The Rounds that are to be measured, as far as the budget allows by what those before took."""
+    began = clock()
+    for number in range(1, plan.rounds + 1):
+        done = number - 1
+        if plan.budget_s is not None and done >= LEAST_ROUNDS:
+            taken_s = clock() - began
+            if taken_s * number / done > plan.budget_s:
+                return
+        yield number
 
 
 class Slots:
@@ -154,7 +182,7 @@ class Slots:
         block = BlockPlan(
             slice_s=self._plan.slice_s,
             warmup_s=LEAD_IN_S,
-            turns=SLOTS_A_SIDE * TURNS_A_SLOT,
+            turns=TIME_TURNS,
             seed=self._plan.seed * MOST_ROUNDS + number,
             cpus=self._cpus,
         )
@@ -168,7 +196,7 @@ class Slots:
                         case = _scenario(side.cases[cell.case], self._plan.users)
                         entrant.go_on(_planned(number, side.name, cell.case), case)
                 load_in_turn(live, self._generator, block)
-                yield [row for entrant in live for row in self._rows(number, cell, entrant)]
+                yield [self._row(number, cell, entrant) for entrant in live]
 
     def _server(self, stack: str, side: Entrant) -> AbstractContextManager[ServerProcess]:
         return server_process(
@@ -190,26 +218,23 @@ class Slots:
         if self._lost[key] >= _STARTS_LOST_IN_A_ROW:
             raise HarnessError(f"{name}: {entrant.result.cause}")
 
-    def _rows(self, number: int, cell: Cell, entrant: Loaded) -> Iterator[Row]:
-        """A row a slot: the Slices of half of the Turns, without values where there are none."""
-        told = rows_of(entrant.result).runs[0]
-        for slot in range(1, SLOTS_A_SIDE + 1):
-            turns = range((slot - 1) * TURNS_A_SLOT + 1, slot * TURNS_A_SLOT + 1)
-            slices = [one for one in entrant.slices if one.turn in turns]
-            yield {
-                "side": entrant.planned.stack,
-                "round": number,
-                "slot": slot,
-                "position": next(self._positions),
-                "stack": cell.stack,
-                "case": cell.case,
-                "users": self._plan.users,
-                "measured_s": sum(one.result.seconds for one in slices),
-                "requests": sum(one.result.requests for one in slices),
-                "failures": sum(one.result.failures for one in slices),
-                **_figures(slices),
-                "warnings": told["warnings"],
-            }
+    def _row(self, number: int, cell: Cell, entrant: Loaded) -> Row:
+        """The slot's row, without values where there are none."""
+        slices = entrant.slices
+        return {
+            "side": entrant.planned.stack,
+            "round": number,
+            "slot": 1,
+            "position": next(self._positions),
+            "stack": cell.stack,
+            "case": cell.case,
+            "users": self._plan.users,
+            "measured_s": sum(one.result.seconds for one in slices),
+            "requests": sum(one.result.requests for one in slices),
+            "failures": sum(one.result.failures for one in slices),
+            **_figures(slices),
+            "warnings": rows_of(entrant.result).runs[0]["warnings"],
+        }
 
 
 def _figures(slices: Sequence[Slice]) -> Row:
@@ -226,7 +251,7 @@ def _figures(slices: Sequence[Slice]) -> Row:
     figures: dict[str, Value] = {}
     for name, share in _READ_AT.items():
         values = [math.log(value) for one in every if (value := one[name])]
-        whole = len(values) == TURNS_A_SLOT
+        whole = len(values) == TIME_TURNS
         figures[name] = math.exp(quantile_of(values, share)[0]) if whole else None
     return figures
 

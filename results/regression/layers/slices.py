@@ -1,7 +1,7 @@
 """Rows of slots.csv as pairs: one logarithm of a ratio a Round, cell and metric.
 
-A side's two slots of a Round are averaged in log space. Slots of one process are not independent,
-so the Round is the unit: n counts Rounds.
+A side has one slot of each cell in a Round; where older folders hold two, they are averaged in log
+space. Slots of one process are not independent, so the Round is the unit: n counts Rounds.
 """
 
 from __future__ import annotations
@@ -30,9 +30,6 @@ SLOWER: Mapping[str, int] = MappingProxyType(
 
 SHOWN = "service_time_p99_ms"
 """Shown and not gated: the 99th percentile of half a second is set by a few requests."""
-
-DISCORDANT = 5
-"""One Round in so many is set aside, those whose slots of one side disagree the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,41 +88,27 @@ def whole(row: Row, column: str) -> int:
 @dataclass(frozen=True, slots=True)
 class Paired:
     """A metric of one cell on two sides. differences: one a Round, above zero where the candidate
-    is slower. discord: how far the slots of a side lie apart, the wider of both sides, a Round."""
+    is slower."""
 
     rounds: tuple[int, ...]
     differences: Array
-    discord: Array
 
 
 def paired(base: Rounds, candidate: Rounds, metric: str) -> Paired:
     """Of the Rounds in which both sides have the metric in as many slots as in any Round."""
     slots = max(map(len, chain(base.values(), candidate.values())), default=0)
     sign = SLOWER.get(metric, 1)
-    kept, differences, discord = [], [], []
+    kept, differences = [], []
     for number in sorted(base.keys() & candidate.keys()):
         one, other = (_logs(side[number], metric) for side in (base, candidate))
         if len(one) == len(other) == slots:
             kept.append(number)
             differences.append(sign * (math.fsum(other) - math.fsum(one)) / slots)
-            discord.append(max(max(one) - min(one), max(other) - min(other)))
-    return Paired(tuple(kept), np.array(differences), np.array(discord))
+    return Paired(tuple(kept), np.array(differences))
 
 
 def _logs(slots: Sequence[Slot], metric: str) -> list[float]:
     return [math.log(value) for slot in slots if (value := slot.number(metric)) is not None]
-
-
-def steady(differences: Array, discord: Array) -> Array:
-    """The differences without the fifth of the Rounds (rounded down) with the most discord.
-
-    How far two slots of one process lie apart says nothing of which side is faster: for normal
-    noise it is independent of their mean. So this choice is blind to the outcome, and what it
-    takes out are the slots that something else disturbed.
-    """
-    n = differences.shape[-1]
-    order = np.argsort(discord, axis=-1, kind="stable")[..., : n - n // DISCORDANT]
-    return np.take_along_axis(differences, order, axis=-1)
 
 
 def typical(rounds: Rounds, metric: str) -> float | None:

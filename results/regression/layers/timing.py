@@ -1,9 +1,9 @@
 """Layer 3: time, statistically. Base and candidate were measured in turn, in the same Rounds.
 
 A cell and metric has one difference of logarithms a Round (`results.regression.layers.slices`).
-They are tested one-sidedly by a 20 %-trimmed t-test (`results.regression.layers.trimmed_t`), and
-the p-values adjusted by Holm over the whole table: all cells and gated metrics, also those that
-were stopped early or could not be tested.
+Whether the candidate is slower is tested over the whole table at once, all cells and gated metrics,
+by flipping the signs of Rounds (`results.regression.layers.sign_flips`). By how much it is slower
+is the 20 %-trimmed mean with its interval (`results.regression.layers.trimmed_t`).
 
 Regressed: the adjusted p is at most alpha, and the slowdown at least the floor. Ruled out: the
 upper end of the interval is under the size that is asked about, all planned Rounds are there and
@@ -17,19 +17,26 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import nctdtrinc
 
 from loopbench.results.regression.evidence import Evidence
 from loopbench.results.regression.finding import Finding, Settings, Verdict, factor, percent
 from loopbench.results.regression.layers import slices
-from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Rounds
-from loopbench.results.regression.layers.trimmed_t import Trimmed, holm, student, trimmed
+from loopbench.results.regression.layers.sign_flips import Flipped, flipped, student
+from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Paired, Rounds
+from loopbench.results.regression.layers.trimmed_t import Array, Trimmed, trimmed
 from loopbench.results.schema.regression import Layer
 from loopbench.results.schema.warnings import GENERATOR_LIMIT, LOAD_TIMES, MIN_ROUNDS, TRIM_FROM
 from loopbench.results.stats import formatting
 
 CAUGHT = 0.95
 """`detectable` is the slowdown that is called with this probability."""
+
+_DRAWN = 500
+_SEED = 1
+_BEYOND = math.log(10)
+_STEP = 0.0005
+"""Samples of Rounds, from a seed of their own, and slowdowns as logarithms: how large a one is
+tried, and how closely it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Trial:
     metric: str
     base: Rounds
     candidate: Rounds
-    n: int
+    pairs: Paired
     estimate: Trimmed | None
     doubts: tuple[str, ...]
     void: bool
@@ -61,7 +68,7 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
         for metric in SLOWER
     ]
     absent = absentees(evidence, base.keys() | candidate.keys(), yardstick.keys())
-    judged = iter(_table(trials, len(absent) * len(SLOWER), settings))
+    judged = iter(_table(trials, settings))
     return tuple(
         [finding for cell in both for finding in _cell(cell, base, candidate, judged)]
         + [
@@ -102,9 +109,8 @@ def _trial(
         void = True
     if len(pairs.rounds) < planned:
         doubts.append(f"{len(pairs.rounds)} of {planned} Rounds")
-    kept = slices.steady(pairs.differences, pairs.discord)
-    estimate = trimmed(kept) if len(kept) >= MIN_ROUNDS else None
-    return Trial(cell, metric, base, candidate, len(kept), estimate, tuple(doubts), void)
+    estimate = trimmed(pairs.differences) if len(pairs.rounds) >= MIN_ROUNDS else None
+    return Trial(cell, metric, base, candidate, pairs, estimate, tuple(doubts), void)
 
 
 def _of_load(metric: str) -> bool:
@@ -117,37 +123,33 @@ def _limit(cell: Cell, yardstick: dict[Cell, Rounds]) -> float | None:
     return None if rounds is None else slices.typical(rounds, "throughput_rps")
 
 
-def _table(trials: Sequence[Trial], more: int, settings: Settings) -> list[Finding]:
-    """Verdicts of the whole family; more: its members of which there is nothing."""
-    ones = np.ones(more)
-    above, below = (
-        holm(np.concatenate([np.array([_p(trial, slower) for trial in trials]), ones]))
-        for slower in (True, False)
-    )
-    family = len(trials) + more
-    return [
-        _finding(trial, float(above[place]), float(below[place]), family, settings)
-        for place, trial in enumerate(trials)
-    ]
+def _table(trials: Sequence[Trial], settings: Settings) -> list[Finding]:
+    """Verdicts of the whole table."""
+    told = flipped(by_round([trial.pairs for trial in trials]), settings.alpha)
+    return [_finding(trial, told, place, settings) for place, trial in enumerate(trials)]
 
 
-def _p(trial: Trial, slower: bool) -> float:
-    if trial.estimate is None:
-        return 1.0
-    return float(trial.estimate.p_above() if slower else trial.estimate.p_below())
+def by_round(pairs: Sequence[Paired]) -> Array:
+    """The differences of each figure, with a column a Round; NaN where there is none."""
+    rounds = sorted({number for one in pairs for number in one.rounds})
+    places = {number: place for place, number in enumerate(rounds)}
+    table = np.full((len(pairs), len(rounds)), np.nan)
+    for row, one in zip(table, pairs, strict=True):
+        row[[places[number] for number in one.rounds]] = one.differences
+    return table
 
 
-def _finding(trial: Trial, above: float, below: float, family: int, settings: Settings) -> Finding:
+def _finding(trial: Trial, told: Flipped, place: int, settings: Settings) -> Finding:
     shown = shown_value(trial.base, trial.metric), shown_value(trial.candidate, trial.metric)
-    estimate = trial.estimate
+    estimate, n = trial.estimate, len(trial.pairs.rounds)
     if estimate is None:
-        why = "; ".join((f"{trial.n} Rounds are too few", *trial.doubts))
+        why = "; ".join((f"{n} Rounds are too few", *trial.doubts))
         cannot = Verdict.CANNOT_TELL
-        return Finding(
-            Layer.TIME, *trial.cell, trial.metric, cannot, why, *shown, n=trial.n, p=above
-        )
+        return Finding(Layer.TIME, *trial.cell, trial.metric, cannot, why, *shown, n=n, p=1.0)
+    above, below = float(told.above[place]), float(told.below[place])
     low, high = float(estimate.lower(settings.alpha)), float(estimate.upper(settings.alpha))
-    mean, detectable = float(estimate.mean), smallest(estimate, family, settings)
+    mean = float(estimate.mean)
+    detectable = smallest(trial.pairs.differences, told.level, settings)
     verdict = _verdict(trial, mean, high, above, below, settings)
     ends = sorted(factor(SLOWER[trial.metric] * end) for end in (low, high))
     return Finding(
@@ -160,7 +162,7 @@ def _finding(trial: Trial, above: float, below: float, family: int, settings: Se
         ratio=factor(SLOWER[trial.metric] * mean),
         ratio_low=ends[0],
         ratio_high=ends[1],
-        n=trial.n,
+        n=n,
         p=above,
         detectable=detectable,
     )
@@ -181,14 +183,30 @@ def _verdict(
     return Verdict.RULED_OUT
 
 
-def smallest(estimate: Trimmed, family: int, settings: Settings) -> float:
-    """The slowdown, as a share, that this spread lets one call with a probability of CAUGHT:
-    against the strictest of Holm's levels (by the noncentral t), and above the floor."""
-    error, freedom = float(estimate.error), estimate.freedom
-    level = student(settings.alpha / family, freedom)
-    called = float(nctdtrinc(freedom, 1 - CAUGHT, level)) * error
-    above = math.log1p(settings.floor) + student(1 - CAUGHT, freedom) * error
-    return factor(max(called, above)) - 1
+def smallest(differences: Array, level: float, settings: Settings) -> float:
+    """The slowdown, as a share, that would be called with a probability of CAUGHT where the Rounds
+    differ as these do: `level` is reached, and the floor. Infinite where none would be.
+
+    Of Rounds that are drawn from these with replacement (B. Efron, Annals of Statistics 7 (1979)
+    1-26), each with either sign, since how slow the candidate is here must not matter.
+    """
+    n = len(differences)
+    rng = np.random.default_rng(_SEED)
+    apart = differences - np.median(differences)
+    drawn = apart[rng.integers(0, n, (_DRAWN, n))] * rng.choice((-1.0, 1.0), (_DRAWN, n))
+
+    def caught(log: float) -> bool:
+        rows = drawn + log
+        called = (student(rows) >= level) & (trimmed(rows).mean >= math.log1p(settings.floor))
+        return float(called.mean()) >= CAUGHT
+
+    if not math.isfinite(level) or not caught(_BEYOND):
+        return math.inf
+    low, high = 0.0, _BEYOND
+    while high - low > _STEP:
+        middle = (low + high) / 2
+        low, high = (low, middle) if caught(middle) else (middle, high)
+    return factor(high) - 1
 
 
 def _meaning(
@@ -205,7 +223,8 @@ def _meaning(
             said = "not slower" if worst <= 0 else f"slower by {percent(worst)} at most"
         case _:
             room = "not slower" if worst <= 0 else f"up to {percent(worst)} slower is possible"
-            said = f"{room}, {percent(detectable)} could have been caught"
+            caught = percent(detectable) if math.isfinite(detectable) else "nothing"
+            said = f"{room}, {caught} could have been caught"
     notes = _notes(trial)
     return "; ".join(part for part in (said, doubts, notes) if part)
 
@@ -227,8 +246,7 @@ def shown_value(rounds: Rounds, metric: str) -> str | None:
 
 def _shown(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:
     pairs = slices.paired(base, candidate, SHOWN)
-    kept = slices.steady(pairs.differences, pairs.discord)
-    if len(kept) < MIN_ROUNDS:
+    if len(pairs.rounds) < MIN_ROUNDS:
         return
     yield Finding(
         Layer.TIME,
@@ -238,8 +256,8 @@ def _shown(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:
         "shown, not gated",
         shown_value(base, SHOWN),
         shown_value(candidate, SHOWN),
-        ratio=factor(float(trimmed(kept).mean)),
-        n=len(kept),
+        ratio=factor(float(trimmed(pairs.differences).mean)),
+        n=len(pairs.rounds),
     )
 
 

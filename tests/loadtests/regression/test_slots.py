@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def _round(
     return list(loads.round(1, slices.cells(plan, sides)))
 
 
-def test_a_round_has_two_slots_a_side_and_two_of_the_yardstick(
+def test_a_round_has_a_slot_a_side_and_one_of_the_yardstick(
     generator: Generator, tmp_path: Path
 ) -> None:
     """Rows fit the schema, count up in the order of the load, and hold what was measured."""
@@ -47,14 +48,12 @@ def test_a_round_has_two_slots_a_side_and_two_of_the_yardstick(
     by_cell = _round(plan, _sides(), generator, tmp_path)
     rows = [row for rows in by_cell for row in rows]
     assert Counter(str(row["side"]) for row in rows) == {
-        "base": 2,
-        "candidate": 2,
-        "yardstick": 2,
+        "base": 1,
+        "candidate": 1,
+        "yardstick": 1,
     }
-    assert [row["position"] for row in rows] == [1, 2, 3, 4, 5, 6]
-    assert {(row["side"], row["slot"]) for row in rows} == {
-        (side, slot) for side in ("base", "candidate", "yardstick") for slot in (1, 2)
-    }
+    assert [row["position"] for row in rows] == [1, 2, 3]
+    assert {row["slot"] for row in rows} == {1}
     for row in rows:
         assert row["failures"] == 0
         assert int(row["requests"] or 0) > 0
@@ -62,6 +61,39 @@ def test_a_round_has_two_slots_a_side_and_two_of_the_yardstick(
             assert float(row[name] or 0) > 0
     with TableWriter(tmp_path, SLOTS) as writer:
         writer.append(rows)
+
+
+def test_the_yardstick_is_loaded_in_every_fourth_round_beside_two_sides() -> None:
+    """In every Round beside one, which is compared by it."""
+    plan, sides = _plan(("aiohttp", "async"), yardstick=("async",)), _sides()
+    for compared, loaded in ((sides, [1, 5, 9]), (sides[:1], list(range(1, 10)))):
+        stacks = {n: [c.stack for c in slices.cells(plan, compared, n)] for n in range(1, 10)}
+        assert [number for number, names in stacks.items() if "asyncio" in names] == loaded
+        assert all(names[0] == "aiohttp" for names in stacks.values())
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "round_s", "measured"),
+    [(None, 100.0, 24), (285.0, 10.0, 24), (285.0, 14.0, 20), (285.0, 100.0, 12)],
+)
+def test_rounds_end_within_the_budget(
+    budget_s: float | None, round_s: float, measured: int
+) -> None:
+    """None is begun that would end later, as long as those before took; twelve are measured however
+    long they take."""
+    plan = replace(_plan(), rounds=24, budget_s=budget_s)
+    instants, seen = [0.0], []
+    for number in slices.numbers(plan, lambda: instants[-1]):
+        seen.append(number)
+        instants.append(instants[-1] + round_s)
+    assert seen == list(range(1, measured + 1))
+
+
+def test_more_cells_have_more_time() -> None:
+    """As much a cell; fewer have all of it."""
+    cells = [(stack, case) for stack in ("a", "b", "c", "d") for case in slices.CASES]
+    budgets = [slices.budget_s(cells[:size]) for size in (4, 8, 16)]
+    assert budgets == [slices.BUDGET_S, slices.BUDGET_S, 2 * slices.BUDGET_S]
 
 
 def test_the_order_follows_the_seed_and_differs_between_rounds(
@@ -102,6 +134,6 @@ def test_a_server_that_never_starts(generator: Generator, tmp_path: Path) -> Non
     cell = slices.Cell("aiohttp", "async", entrants)
     for number in (1, 2):
         (rows,) = loads.round(number, [cell])
-        assert [(row["requests"], row["warnings"]) for row in rows] == [(0, "server-not-ready")] * 2
+        assert [(row["requests"], row["warnings"]) for row in rows] == [(0, "server-not-ready")]
     with pytest.raises(HarnessError, match=r"^base: .*this tree is broken"):
         list(loads.round(3, [cell]))

@@ -38,7 +38,7 @@ def test_equal_sides_are_ruled_out(folder: Folder) -> None:
     assert [finding.verdict for finding in gated] == [Verdict.RULED_OUT] * 12
     shown = [finding for key, finding in found.items() if key[2] == SHOWN]
     assert [finding.verdict for finding in shown] == [Verdict.SHOWN] * 4
-    assert {finding.n for finding in gated} == {24}
+    assert {finding.n for finding in gated} == {30}
     assert {finding.weight for finding in found.values()} == {Weight.FINE}
 
 
@@ -76,7 +76,7 @@ def test_a_sure_slowdown_below_the_floor_is_none(folder: Folder) -> None:
 
 def test_noise_leaves_it_open_and_says_what_could_have_been_caught(folder: Folder) -> None:
     """With 15 % noise a slot, 5 % cannot be ruled out, and the meaning names the size."""
-    found = _judge(folder(Plan(sd=0.15)))
+    found = _judge(folder(Plan(sd=0.15, seed=5)))
     finding = found["aiohttp", "async-32", CPU]
     assert (finding.verdict, finding.weight) == (Verdict.CANNOT_TELL, Weight.DOUBT)
     assert finding.detectable is not None and 0.08 < finding.detectable < 0.4
@@ -106,24 +106,23 @@ def _rows(values: np.ndarray, shape: Shape, effect: float) -> list[Row]:
     for cell in range(shape.cells):
         for number in range(shape.rounds):
             for place, side in enumerate(("base", "candidate")):
-                for slot in range(shape.slots):
-                    row: dict[str, str | int | float | None] = {
-                        "side": side,
-                        "round": number + 1,
-                        "slot": slot + 1,
-                        "stack": "aiohttp",
-                        "case": f"case{cell}",
-                        "users": 32,
-                        "requests": 1000,
-                        "failures": 0,
-                        SHOWN: None,
-                        "warnings": None,
-                    }
-                    for test, (metric, sign) in enumerate(SLOWER.items()):
-                        log = values[cell * shape.metrics + test, number, place, slot]
-                        log += effect if side == "candidate" and cell == test == 0 else 0.0
-                        row[metric] = math.exp(sign * log)
-                    rows.append(row)
+                row: dict[str, str | int | float | None] = {
+                    "side": side,
+                    "round": number + 1,
+                    "slot": 1,
+                    "stack": "aiohttp",
+                    "case": f"case{cell}",
+                    "users": 32,
+                    "requests": 1000,
+                    "failures": 0,
+                    SHOWN: None,
+                    "warnings": None,
+                }
+                for test, (metric, sign) in enumerate(SLOWER.items()):
+                    log = values[cell * shape.metrics + test, number, place]
+                    log += effect if side == "candidate" and cell == test == 0 else 0.0
+                    row[metric] = math.exp(sign * log)
+                rows.append(row)
     return rows
 
 
@@ -188,17 +187,15 @@ def test_too_few_rounds_for_a_test(folder: Folder) -> None:
     assert finding.meaning == "2 Rounds are too few"
 
 
-def test_a_planned_cell_without_a_slot_stays_in_the_family(folder: Folder) -> None:
-    """It is a doubt of its own, and the others' p-values count it."""
-    path = folder()
-    before = _judge(path)
+def test_a_planned_cell_without_a_slot_is_a_doubt(folder: Folder) -> None:
+    """Of its own; the others are judged as without it, since what was not measured cannot alarm."""
+    before = _judge(folder())
     plan = Plan()
     plan.layers["time"]["bound"] = {"cells": [[s, "async"] for s in ("aiohttp", "gone", "asyncio")]}
     found = _judge(folder(plan, "again"))
-    assert found["gone", "async", "slots"].verdict is Verdict.CANNOT_TELL
+    assert found.pop(("gone", "async", "slots")).verdict is Verdict.CANNOT_TELL
     assert ("asyncio", "async", "slots") not in found
-    key = min(before, key=lambda one: before[one].p or 9)
-    assert found[key].p == pytest.approx((before[key].p or 0) * 15 / 12)
+    assert found == before
 
 
 def test_a_missing_slot_takes_its_round_with_it(folder: Folder) -> None:
