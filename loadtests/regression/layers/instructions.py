@@ -43,9 +43,9 @@ MOST = 6
 """So many repeats are counted of a route, at most: one of each, and more while its counts leave a
 growth in doubt. A baseline has REPEATS."""
 
-SMALL_GROWTH = 3 * GROWTH
+SMALL_GROWTH = 2 * GROWTH
 """A growth of less is called only when MOST have been counted: what is met in one window and not in
-the next costs as much. One of this size is called by REPEATS."""
+the next has cost as much as 1 % of one. A growth of this size is called by REPEATS."""
 
 
 Route = tuple[str, str]

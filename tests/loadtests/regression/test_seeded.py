@@ -187,6 +187,8 @@ def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
 
     assert doubted([0] * 3, [1_300] * 3)
     assert not doubted([0] * 6, [1_300] * 6)
+    assert doubted([0] * 3, [1_999] * 3)
+    assert not doubted([0] * 3, [2_000] * 3)
     assert doubted([0] * 4, [9_000] * 3 + [0])
     assert doubted([0] * 2, [9_000] * 2)
     assert not doubted([0] * 3, [9_000] * 3)
