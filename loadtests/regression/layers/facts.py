@@ -24,6 +24,7 @@ from loopbench.servers.contract.http import Case, Request
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
 from loopbench.servers.probe.readings import Observe, Reset
 from loopbench.servers.settings import Settings
+from loopbench.servers.supervision.control_pipe import ControlTimeout
 from loopbench.servers.supervision.messages import Done
 
 SETTINGS = Settings(wait_ms=1, probe=True)
@@ -279,9 +280,13 @@ def _places(asked: Asked) -> Iterator[Fact]:
             continue
         request, with_duration = with_work(case.request)
         seen: list[Watched] = []
-        while not _enough(seen, BLOCKED[with_duration]):
-            asked.patience.check()
-            seen.append(_watched(asked.server, request))
+        try:
+            while not _enough(seen, BLOCKED[with_duration]):
+                asked.patience.check()
+                seen.append(_watched(asked.server, request))
+        except ControlTimeout:  # the machine is busy, which says nothing of this route or the next
+            yield from ((route, fact, UNKNOWN) for fact in ("thread", "loop", "blocked"))
+            continue
         tallies = [tally for one in seen for tally in one.seen.routes.get(route, ())]
         yield route, "thread", _joined(map(_thread, tallies))
         yield route, "loop", _joined(tally.loop_class or "no loop" for tally in tallies)

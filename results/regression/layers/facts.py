@@ -33,7 +33,10 @@ _BETTER: Mapping[str, tuple[str, str, str]] = {
 """By fact: the change from which value to which is no failure, and what it says."""
 
 _READINGS = frozenset({*_BETTER, "backlog"})
-"""Facts that may be UNKNOWN."""
+"""Facts that may be UNKNOWN, and of which one asking in several may be wrong."""
+
+_PLACES = frozenset({"thread", "loop"})
+"""Facts that are UNKNOWN where the probe did not answer in time; what is read of them is right."""
 
 _Values = Sequence[str]
 _Seen = Mapping[tuple[str, str], Mapping[str, _Values]]
@@ -109,11 +112,14 @@ def _verdict(fact: str, before: _Values | None, after: _Values | None) -> tuple[
     if after is None:
         return Verdict.MISSING, "the base had it"
     one, other = set(before), set(after)
-    if fact in _READINGS:  # what could not be read at one asking says nothing beside what could
+    may_be_unknown = fact in _READINGS | _PLACES
+    if may_be_unknown:  # what could not be read at one asking says nothing beside what could
         one, other = (values - {UNKNOWN} or values for values in (one, other))
+    if fact in _PLACES and one == other == {UNKNOWN}:
+        return Verdict.CANNOT_TELL, "it cannot be read on either side"
     if one == other and len(one) == 1:
         return Verdict.SAME, ""
-    if fact in _READINGS and UNKNOWN in one ^ other:
+    if may_be_unknown and UNKNOWN in one ^ other:
         return Verdict.CANNOT_TELL, "it cannot be read on one side"
     if one & other:
         usual = most_often(before)

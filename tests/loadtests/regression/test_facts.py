@@ -15,7 +15,7 @@ from loopbench.loadtests.regression.layers.facts import Seen, SeenLoop
 from loopbench.loadtests.regression.mutants import Edit
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Dispatch, Row
-from loopbench.results.schema.regression import UNKNOWN
+from loopbench.results.schema.regression import UNKNOWN, most_often
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import ROUTES
 from tests.conftest import ROOT
@@ -181,6 +181,19 @@ def test_both_sides_are_asked_again_until_most_times_agree(
         for side in (base, candidate)
     ]
     assert facts.differing(*rows) == ({("s", "t")} if again else set())
+
+
+def test_a_probe_that_answers_too_late_costs_only_what_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers are as ever; where a route ran is unknown, which decides nothing beside an asking
+    that could be read."""
+    monkeypatch.setattr(facts, "_BOUND_S", -1.0)
+    found = _measured(_side(), tmp_path, [("aiohttp", "async"), ("aiohttp", "plain")])
+    assert found["async", "status"] == found["plain", "status"] == "200"
+    for route in ("async", "plain"):
+        assert [found[route, fact] for fact in ("thread", "loop", "blocked")] == [UNKNOWN] * 3
+    assert most_often([UNKNOWN, "no"]) == "no"
 
 
 def test_no_answer_is_a_fact(tmp_path: Path) -> None:

@@ -168,6 +168,26 @@ def test_an_asking_that_could_not_be_read_decides_nothing(folder: Folder) -> Non
 
 
 @pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        ([("unknown", "main"), ("main", "main")], Verdict.SAME),
+        ([("unknown", "main"), ("worker", "main")], Verdict.CHANGED),
+        ([("unknown", "main")] * 3, Verdict.CANNOT_TELL),
+        ([("unknown", "unknown")], Verdict.CANNOT_TELL),
+    ],
+)
+@pytest.mark.parametrize("fact", ["thread", "loop"])
+def test_where_a_route_ran_is_a_doubt_while_the_probe_did_not_answer(
+    folder: Folder, fact: str, asked: list[tuple[str, str]], verdict: Verdict
+) -> None:
+    """On one side, and on both; an asking that could be read decides."""
+    path = folder(Plan().without("instructions", "time"))
+    _asked(*asked, fact=fact)(path)
+    (found,) = facts.judge(evidence.read(path))
+    assert found.verdict is verdict
+
+
+@pytest.mark.parametrize(
     ("fact", "again", "verdict"),
     [
         ("blocked", 2, Verdict.SAME),
