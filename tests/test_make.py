@@ -64,7 +64,7 @@ def test_selfcheck_names_what_it_checks() -> None:
     words = [sys.executable, "-m", "loadtests", "selfcheck", "--help"]
     shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout
     for name, question in CHECKS.items():
-        assert f"  {name:10} {question}\n" in shown
+        assert f"  {name:11} {question}\n" in shown
 
 
 def test_the_page_of_locust_listens_on_loopback() -> None:

@@ -22,6 +22,7 @@ CHECKS = {
     "omission": "is a stall charged to all the requests that it delayed?",
     "twins": "do the intervals of ratios cover the truth? (a quarter of an hour)",
     "stalls": "is every stall told, with its cause, its line and its length? (half an hour)",
+    "utilisation": "is the utilisation of a loop true, by strace? (three minutes)",
     "capacity": "is a known limit found, and held by its interval? (some twenty minutes)",
     "observer": "does the probe change what it observes? (ten minutes)",
     "lengths": "does a ratio depend on the length of the Slices?",
@@ -30,7 +31,7 @@ CHECKS = {
 
 @click.command(
     short_help="Check the measuring instrument itself.",
-    epilog="\b\n" + "\n".join(f"{name:10} {question}" for name, question in CHECKS.items()),
+    epilog="\b\n" + "\n".join(f"{name:11} {question}" for name, question in CHECKS.items()),
 )
 @click.argument("names", nargs=-1, type=NameIn("check", CHECKS), metavar="[CHECK]...")
 def selfcheck(names: tuple[str, ...]) -> None:

@@ -238,9 +238,9 @@ RUNS = Table(
         replace(
             text(
                 "loop_utilisation_read_by",
-                "how: `selector`, which notes its waits; or, of uvloop, `schedstat`: the loop's "
-                "thread was on a CPU, waited for one, or was held in a stall. Its waits of less "
-                "than 5 ms for a lock or a file count as idle there",
+                "how: `selector`, which notes its waits; `libuv`, which counts those of uvloop; or "
+                "`schedstat`: the loop's thread was on a CPU, waited for one, or was held in a "
+                "stall. Its waits of less than 5 ms for a lock or a file count as idle there",
             ),
             later=True,
         ),

@@ -11,6 +11,7 @@ from selectors import BaseSelector
 from typing import Annotated
 
 from loopbench.servers.probe.durations import Counts, rounded_us
+from loopbench.servers.probe.libuv_idle import LibuvIdle, libuv_idle
 from loopbench.servers.probe.selector import SelectorWatch, watched_selector
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, SelectorClock
 from loopbench.servers.probe.stalls.watcher import StallWatcher
@@ -72,8 +73,9 @@ class LoopWatch:
 
     Utilisation is the share of wall time outside the selector's wait. The
     longest stretch is the longest time between two calls of the selector. A loop
-    that was not made with `new_selector` (uvloop takes none) has no such stretch: None. Its
-    utilisation is what its thread computed, waited for a CPU, or was held in stalls.
+    that was not made with `new_selector` (uvloop takes none) has no such stretch: None. The waits
+    of a uvloop are those that libuv counts. Where it cannot be asked, utilisation is what the
+    loop's thread computed, waited for a CPU, or was held in stalls.
     """
 
     def __init__(self, beat_s: float, on_beat: Callable[[], None], stalls: StallWatcher) -> None:
@@ -86,6 +88,7 @@ class LoopWatch:
         self._due = 0
         self._beats = 0
         self._selector: SelectorWatch | None = None
+        self._libuv: LibuvIdle | None = None
         self._paused_at: int | None = None
         self._paused_ns = 0
         self._idle_at_pause = self._paused_idle_ns = 0
@@ -96,6 +99,8 @@ class LoopWatch:
     def attached(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """Watch `loop` while in the block. Enter and leave in its thread."""
         self._loop = loop
+        if self._selector is None:
+            self._libuv = libuv_idle(loop)
         self._due = _clock() + self._beat_ns
         self._handle = loop.call_later(self._beat_ns / 1e9, self._beat)
         try:
@@ -103,7 +108,7 @@ class LoopWatch:
                 yield
         finally:
             self._handle.cancel()
-            self._loop = None
+            self._loop = self._libuv = None
 
     def new_selector(self) -> BaseSelector:
         """The selector to make the watched loop with."""
@@ -126,6 +131,8 @@ class LoopWatch:
             self._paused_at = self._reset_at
         if self._selector is not None:
             self._selector.reset()
+        if self._libuv is not None:
+            self._libuv.reset()
         self._tasks_max = 0
         self._delays: Counts = {}
 
@@ -138,9 +145,14 @@ class LoopWatch:
             self._paused_at, self._idle_at_pause = _clock(), self._waited_ns()
             if self._selector is not None:
                 self._selector.rest(True)
+            if self._libuv is not None:
+                self._libuv.rest()
 
     def _waited_ns(self) -> int:
-        """Of a loop that was made with `new_selector`: its waits since the reset."""
+        """Of a loop whose waits are counted: those since the reset."""
+        libuv = self._libuv
+        if libuv is not None:
+            return libuv.waited_ns()
         return 0 if self._selector is None else int(self._selector.read()[0] * 1e9)
 
     def resume(self) -> None:
@@ -161,6 +173,8 @@ class LoopWatch:
             self._handle.cancel()
         self._due = _clock() + self._beat_ns
         assert self._loop is not None
+        if self._libuv is not None and self._paused_at is None:
+            self._libuv.count()
         self._tasks.skip()
         self._handle = self._loop.call_later(self._beat_ns / 1e9, self._beat)
 
@@ -205,10 +219,12 @@ class LoopWatch:
         idle_ns = longest = busy_ns = read_by = None
         paused_at = self._paused_at
         if self._selector is not None:
-            waited, longest = self._selector.read()
+            longest = self._selector.read()[1]
+        if self._selector is not None or self._libuv is not None:
             # What it has waited since the pause counts as little as what it did.
-            waited_ns = int(waited * 1e9) if paused_at is None else self._idle_at_pause
-            idle_ns, read_by = waited_ns - self._paused_idle_ns, "selector"
+            waited_ns = self._waited_ns() if paused_at is None else self._idle_at_pause
+            idle_ns = waited_ns - self._paused_idle_ns
+            read_by = "libuv" if self._selector is None else "selector"
         else:
             busy_ns = self._stalls.busy_ns()
         now = _clock()  # last, so that no part is longer than the whole

@@ -146,7 +146,7 @@ def test_the_loop_is_the_one_that_is_named(server: ServerProcess) -> None:
     (tally,) = seen.routes["plain"]
     assert (tally.loop_class, tally.is_main_thread) == (kind, True)
     on_uvloop = server.stack.loop == "uvloop"
-    assert seen.loop.idle_read_by == ("schedstat" if on_uvloop else "selector")
+    assert seen.loop.idle_read_by == ("libuv" if on_uvloop else "selector")
     assert seen.loop.idle_ns is not None
     assert 0 <= seen.loop.idle_ns <= seen.loop.wall_ns
     assert (seen.loop.longest_stretch_ns is None) == on_uvloop

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from loopbench.servers.probe.libuv_idle import libuv_address
 from loopbench.servers.probe.stalls.thread_times import RUNNING, SELECTING
 
 _MOST_OFFSET = 640
@@ -98,13 +99,9 @@ class LibuvClock:
 def libuv_clock(loop: asyncio.AbstractEventLoop) -> LibuvClock | None:
     """The clock of a uvloop that does not run yet; None for another loop, or where the field
     cannot be found for certain."""
-    if not type(loop).__module__.startswith("uvloop"):
+    address = libuv_address(loop)
+    if address is None:
         return None
-    from uvloop import loop as libuv  # only where it is asked for: it is optional
-
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    address = pointer(libuv.libuv_get_loop_t_ptr(loop), None)  # type: ignore[attr-defined]
     found = [set(_places(address, loop))]
     for _ in range(2):
         time.sleep(0.002)  # so that the clock shows another time
