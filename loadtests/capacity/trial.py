@@ -196,6 +196,7 @@ def services(spans: Mapping[Queue, Span]) -> Iterator[Row]:
         yield {
             "threads": queue.threads,
             "variation": queue.variation,
+            "wait_share": queue.wait,
             "service_least_us": span.least_s * 1e6 or None,
             "service_most_us": span.most_s * 1e6 if math.isfinite(span.most_s) else None,
             "luck": span.luck,

@@ -44,6 +44,7 @@ SIMULATED = (
     Server(2e-3, 0.03, _SEED, Queue(1, 1.0)),
     Server(1e-2, 0.03, _SEED, Queue(6)),
     Server(3e-3, 0.03, _SEED, Queue(6, 1.0)),
+    Server(2e-3, 0.03, _SEED, Queue(1, wait=0.35)),
 )
 
 LEAST_HELD = 0.9
@@ -77,7 +78,8 @@ def check(say: Callable[[str], None]) -> list[Verdict]:
 def _described(queue: Queue, service_s: float) -> str:
     threads = "one thread" if queue.threads == 1 else f"{queue.threads} threads"
     service = "exponential services of" if queue.variation else "exactly"
-    return f"{threads}, {service} {service_s * 1e3:g} ms"
+    wait = f" beside {queue.wait * WINDOW.limit_s * 1e3:g} ms of waiting" if queue.wait else ""
+    return f"{threads}, {service} {service_s * 1e3:g} ms{wait}"
 
 
 def simulated(server: Server, sittings: int = SITTINGS) -> Verdict:

@@ -53,6 +53,11 @@ class Server:
         """The rate at which all threads are always busy, were there no noise."""
         return self.queue.threads / self.service_s
 
+    @property
+    def wait_s(self) -> float:
+        """What a request takes beside the queue."""
+        return self.queue.wait * WINDOW.limit_s
+
     def sizes(self, number: int, random: np.random.Generator) -> Floats:
         """Services of so many requests, over their mean."""
         if not self.queue.variation:
@@ -66,7 +71,7 @@ class Server:
         arrivals_s = np.sort(self._random.uniform(0, LENGTH_S, number))
         service_s = self.service_s * math.exp(self.noise * self._random.standard_normal())
         services_s = service_s * self.sizes(number, self._random)
-        times_s = served(arrivals_s, services_s, self.queue.threads)
+        times_s = served(arrivals_s, services_s, self.queue.threads) + self.wait_s
         return told(rate_rps, arrivals_s, times_s)
 
     def sitting(self, number: int, most_trials: int, precision: float = 0.0) -> Search:
@@ -113,7 +118,8 @@ def true_limit(server: Server, requests: int = _TRUTHS) -> float:
         slow = offered = 0
         for row, each_s in zip(places, services_s, strict=True):
             arrivals_s = row[: np.searchsorted(row, rate * LENGTH_S)] / rate
-            times_s = served(arrivals_s, each_s[: len(arrivals_s)], server.queue.threads)
+            services = each_s[: len(arrivals_s)]
+            times_s = served(arrivals_s, services, server.queue.threads) + server.wait_s
             counted_s = times_s[arrivals_s >= WINDOW.lead_in_s]
             slow += int((counted_s > WINDOW.limit_s).sum())
             offered += len(counted_s)

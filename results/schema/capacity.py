@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
 
 TRIALS = Table(
@@ -72,6 +74,15 @@ TRIAL_SERVICES = Table(
             "1",
             "standard deviation of a request's service over the mean; 0: all are equal",
             required=True,
+        ),
+        replace(
+            number(
+                "wait_share",
+                "1",
+                "for which a request waits beside the queue, over the limit of the objective; 0: "
+                "it does not",
+            ),
+            later=True,
         ),
         number(
             "service_least_us",

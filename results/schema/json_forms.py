@@ -168,6 +168,7 @@ LIMITS = Form(
                     "queue_service_ms", "ms", "how long a request holds a thread of it, on average"
                 ),
                 number("queue_variation", "1", "standard deviation of that, over the average"),
+                number("queue_wait_ms", "ms", "how long a request waits beside it, and holds none"),
                 number("queue_likelihood", "1", "of this kind of queue, a share of that of all"),
                 Column(
                     "queue_fits",

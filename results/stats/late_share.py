@@ -34,7 +34,8 @@ def late_share(queue: Queue, rate_rps: Floats, services_s: Floats, window: Windo
     One for each pair of a rate and a mean service, of arrays of one shape.
     """
     spread = queue.variation**2
-    fast_s = np.minimum(services_s, window.limit_s * 1e3) / queue.threads
+    limit_s = window.limit_s * (1 - queue.wait)
+    fast_s = np.minimum(services_s, limit_s * 1e3) / queue.threads
     used = rate_rps * fast_s
     used = np.where(np.abs(used - 1) < _NEAR_FULL, 1 + _NEAR_FULL, used)
     exponent = _exponent(used, spread)
@@ -43,9 +44,9 @@ def late_share(queue: Queue, rate_rps: Floats, services_s: Floats, window: Windo
     variance = 2 * (1 - used) / exponent * fast_s
     sizes, weights = _own_sizes(spread)
     own_s = (fast_s * queue.threads)[..., None] * sizes
-    beyond = window.limit_s - own_s - ahead[..., None]
+    beyond = limit_s - own_s - ahead[..., None]
     late = _exceeded(used - 1, variance, exponent / fast_s, beyond, window)
-    shares: Floats = np.where(own_s >= window.limit_s, 1.0, late) @ weights
+    shares: Floats = np.where(own_s >= limit_s, 1.0, late) @ weights
     return shares
 
 

@@ -108,7 +108,8 @@ def _spans(path: Path, problems: list[Problem]) -> Spans:
     if not (path / TRIAL_SERVICES.filename).is_file():
         return found
     for row in rows(path, TRIAL_SERVICES, problems):
-        queue = Queue(int(_number(row, "threads")), _number(row, "variation"))
+        wait = 0.0 if row["wait_share"] is None else _number(row, "wait_share")
+        queue = Queue(int(_number(row, "threads")), _number(row, "variation"), wait)
         trial = found.setdefault((str(row["stack"]), int(_number(row, "turn"))), {})
         trial[queue] = Span(*_services(row), _number(row, "luck"))
     return found

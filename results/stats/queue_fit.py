@@ -260,7 +260,7 @@ class _Curve:
         return float(middle), abs(float(high - low)) / 2
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _limits(queue: Queue, window: Window, allowed: float, centre: float) -> list[_Curve]:
     """Of each deviation, within a factor of three of a rate's logarithm."""
     rates = centre + _RATES

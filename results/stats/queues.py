@@ -3,7 +3,8 @@
 A queue has threads, and requests wait in the order of arrival for the first that is free. A request
 holds its thread for a time, the service: the same for all requests, or drawn for each from a gamma
 distribution with a given coefficient of variation (1: exponential). A load begins with an empty
-queue. A handler that awaits something beside its queue is near a queue of many threads.
+queue. Beside one thread a request may wait for a constant time in which it holds nothing, such as a
+handler that awaits something and computes before or after it.
 
 The arrivals of a trial are known, and how bursts fall decides far more about the number of late
 requests than the server does. `service_spans` takes that luck out of a trial: for each kind of
@@ -64,10 +65,12 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Queue:
     """threads: that serve one queue. variation: standard deviation of a request's service, over
-    the mean."""
+    the mean. wait: for which a request waits beside the queue, as a share of the limit of the
+    objective."""
 
     threads: int
     variation: float = 0.0
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,13 @@ QUEUES = (
         for spread in (0.3, 0.6, 1.0, 1.7)
         for threads in (1, 2, 3, 4, 6, 8, 12, 16, 24)
     ),
+    *(Queue(1, spread, eighths / 8) for spread in (0.0, 0.3, 0.6, 1.0) for eighths in range(1, 8)),
 )
 """Between two of these a server is near either: 5 threads of 10 ms near 4 or 6."""
+
+_FASTER = 0.02
+"""A trial in which a larger share of the requests took less than a kind's wait shows that the
+server is none of it."""
 
 
 @cache
@@ -162,7 +170,8 @@ def service_spans(
     late: how many of the arrivals in the window took longer than so many seconds. Where nearly all
     exceed the limit of the window, the server could not keep up, and how late they were tells its
     service well: the limit is doubled until a tenth of the arrivals keep it. Where none is late the
-    spans stay open: a shorter limit would meet what a request takes beside its queue.
+    spans stay open: a shorter limit would meet what a request takes beside its queue. Kinds whose
+    requests would wait for longer than these did are left out.
     """
     counted = arrivals_s >= window.lead_in_s
     offered = int(counted.sum())
@@ -172,7 +181,10 @@ def service_spans(
     if not late(limit_s):
         limit_s = limits[0]
     trial = _Counted(arrivals_s, counted, window, limit_s, late(limit_s), offered)
-    return {queue: trial.span(queue) for queue in QUEUES}
+    waits = sorted({queue.wait for queue in QUEUES})
+    fast = _FASTER * offered
+    possible = {wait for wait in waits if not wait or offered - late(wait * window.limit_s) <= fast}
+    return {queue: trial.span(queue) for queue in QUEUES if queue.wait in possible}
 
 
 @dataclass(frozen=True)
@@ -213,11 +225,12 @@ class _Counted:
     def _found(self, queue: Queue, sizes: Floats | None) -> tuple[float, float]:
         """Both ends of the span, as logarithms."""
         times = replay(queue, self.arrivals_s, sizes)
+        limit_s = self.limit_s - queue.wait * self.window.limit_s
         seen: dict[float, int] = {}
 
         def count(log_s: float) -> int:
             if log_s not in seen:
-                found = times(math.exp(log_s))[self.counted] > self.limit_s
+                found = times(math.exp(log_s))[self.counted] > limit_s
                 seen[log_s] = int(found.sum())
             return seen[log_s]
 
@@ -225,9 +238,9 @@ class _Counted:
         many = math.floor((1 + _TOLERANCE) * self.late)
         length_s = self.window.lead_in_s + self.window.window_s
         alone_s = queue.threads * length_s / max(1, len(self.arrivals_s))
-        low = math.log(_LEAST_USED * min(self.limit_s, alone_s))
+        low = math.log(_LEAST_USED * min(limit_s, alone_s))
         # Equal services above the limit make all of them late.
-        longest_s = self.limit_s * (_LONGEST if queue.variation else 1 + _GRAIN)
+        longest_s = limit_s * (_LONGEST if queue.variation else 1 + _GRAIN)
         high = math.log(min(longest_s, _MOST_USED * alone_s))
         least, most, below, above = -math.inf, math.inf, 0, self.offered
         if few > 0:

@@ -126,6 +126,7 @@ def _queue(one: Limit) -> Document:
         "queue_threads": None if found is None else found.queue.threads,
         "queue_service_ms": None if found is None else found.service_s * 1e3,
         "queue_variation": None if found is None else found.queue.variation,
+        "queue_wait_ms": None if found is None else found.wait_s * 1e3,
         "queue_likelihood": None if found is None else found.likelihood,
         "queue_fits": None if found is None else not found.drifts,
     }

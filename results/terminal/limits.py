@@ -57,6 +57,8 @@ def _reading(found: Reading) -> str:
         queue = f"{found.queue.threads} threads, one of which a request holds for {each}"
     if found.queue.variation:
         queue += " on average, some for much longer than others"
+    if found.wait_s:
+        queue += f", beside {formatting.digits(found.wait_s * 1e3)} ms in which it holds none"
     if found.drifts:
         return f"no kind of queue fits, so that the interval is wider; the nearest is {queue}"
     sure = "" if found.likelihood >= LIKELY else "; other queues fit nearly as well"

@@ -20,6 +20,8 @@ from loopbench.results.stats.queues import QUEUES, Queue, Window
         (Queue(16), 1500, 0.95, 0.02, 300),
         (Queue(1, 1.0), 800, 0.85, 0.02, 800),
         (Queue(6, 1.0), 1900, 0.93, 0.02, 400),
+        (Queue(1, wait=0.5), 280, 0.56, 0.02, 800),
+        (Queue(1, 1.0, 0.25), 600, 0.6, 0.02, 400),
     ],
 )
 def test_the_closed_form_is_that_of_the_queue(
@@ -37,7 +39,7 @@ def test_the_closed_form_is_that_of_the_queue(
         if queue.variation:
             sizes = random.gamma(queue.variation**-2, queue.variation**2, len(arrivals_s))
         times_s = served(arrivals_s, service_s * sizes, queue.threads)[arrivals_s >= 0.2]
-        late += int((times_s > limit_s).sum())
+        late += int((times_s + queue.wait * limit_s > limit_s).sum())
         total += len(times_s)
     rates = rate_rps * np.array([0.98, 1.02])
     below, above = late_share(queue, rates, np.full(2, service_s), window)

@@ -91,12 +91,33 @@ def test_the_service_is_found_again(queue: Queue) -> None:
             < int((arrivals_s >= WINDOW.lead_in_s).sum())
         )
         spans = service_spans(arrivals_s, WINDOW, late(arrivals_s, times_s))
-        assert set(spans) == set(QUEUES)
+        # Some requests found a thread free, which shows that none waits beside it for longer.
+        fastest_s = np.quantile(times_s[arrivals_s >= WINDOW.lead_in_s], 0.02)
+        assert set(spans) == {
+            kind for kind in QUEUES if not kind.wait or kind.wait * WINDOW.limit_s < fastest_s
+        }
         span = spans[queue]
         # By halving, services are found to 0.1 %.
         assert span.least_s / 1.002 <= service_s <= span.most_s * 1.002
         assert span.most_s < 1.15 * span.least_s
         assert span.luck == 0
+
+
+@pytest.mark.parametrize("variation", [0.0, 1.0])
+def test_a_wait_beside_the_queue_is_taken_off(variation: float) -> None:
+    """The service of the kind that waits as long is found again, and is shorter by the share of a
+    kind that does not; kinds that wait for longer than a request took are left out."""
+    random = np.random.default_rng(4)
+    arrivals_s = poisson(450.0, 1.2, random)
+    sizes = random.exponential(1.0, len(arrivals_s)) if variation else None
+    waiting = Queue(1, variation, 0.5)
+    times_s = replay(waiting, arrivals_s, sizes)(2e-3) + 0.01
+    spans = service_spans(arrivals_s, WINDOW, late(arrivals_s, times_s))
+    assert {kind.wait for kind in spans} == {eighths / 8 for eighths in range(5)}
+    span, alone = spans[waiting], spans[Queue(1, variation)]
+    middle = math.log(span.least_s * span.most_s) / 2
+    assert abs(middle - math.log(2e-3)) < (5 * span.luck if variation else 0.01)
+    assert alone.least_s > 1.05 * span.most_s
 
 
 def test_services_that_differ_leave_luck() -> None:

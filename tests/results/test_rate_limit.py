@@ -33,10 +33,13 @@ def trial(rate_rps: float, slow: int = 0) -> Trial:
         (Server(2e-3, 0.03, 11, Queue(1, 1.0)), 0.8),
         (Server(1e-2, 0.03, 11, Queue(6)), 0.1),
         (Server(9e-3, 0.03, 11, Queue(5)), 0.1),
+        (Server(2e-3, 0.03, 11, Queue(1, wait=0.5)), 0.1),
+        (Server(2e-3, 0.03, 11, Queue(1, wait=0.3)), 0.1),
     ],
 )
 def test_the_interval_holds_the_limit_of_a_queue(server: Server, within: float) -> None:
-    """And it is narrow; also of five threads, which are none of the kinds that are tried.
+    """And it is narrow; also of five threads, or a wait of 6 ms, which are none of the kinds that
+    are tried.
     `selfcheck capacity` has many more sittings."""
     found = server.sitting(0, 24).limit()
     assert found is not None and found.interval is not None and found.half_width is not None
@@ -47,13 +50,15 @@ def test_the_interval_holds_the_limit_of_a_queue(server: Server, within: float) 
 
 
 @pytest.mark.parametrize(
-    ("queue", "service_s"), [(Queue(1), 2e-3), (Queue(2), 4e-3), (Queue(6), 1e-2)]
+    ("queue", "service_s"),
+    [(Queue(1), 2e-3), (Queue(2), 4e-3), (Queue(6), 1e-2), (Queue(1, wait=0.5), 2e-3)],
 )
 def test_the_queue_is_told_from_the_trials(queue: Queue, service_s: float) -> None:
-    """How many threads, and how long a request holds one."""
+    """How many threads, how long a request holds one, and how long it waits beside them."""
     found = Server(service_s, 0.005, 5, queue).sitting(1, 24).limit()
     assert found is not None and found.reading is not None
     assert found.reading.queue == queue
+    assert found.reading.wait_s == queue.wait * WINDOW.limit_s
     assert abs(found.reading.service_s / service_s - 1) < 0.03
     assert not found.reading.drifts
 
