@@ -252,11 +252,12 @@ def render_core(requests: Rows, habits: Rows) -> str:
 def render(requests: Rows, habits: Rows) -> str:
     """The whole document."""
     lines = [render_core(requests, habits)]
-    everywhere = {habit.name: habits[habit.name] for habit in HABITS if not habit.core}
+    asked = {odd.name: requests[odd.name] for odd in ODD_REQUESTS if not odd.core}
+    seen = {habit.name: habits[habit.name] for habit in HABITS if not habit.core}
     for family in FAMILIES:
         apart = {
             name: cells
-            for name, cells in (requests | everywhere).items()
+            for name, cells in (asked | seen).items()
             if len({cells[stack] for stack in family.stacks}) > 1
         }
         lines += [f"## {family.title}", "", family.text, "", *_table("", family.stacks, apart)]
