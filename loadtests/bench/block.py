@@ -3,8 +3,9 @@
 Where the Scenario is measured in Slices, all of them are alive side by side, and the load visits
 them in turn, so that what the machine does in between falls on all of them alike. The probes rest
 then: what they observe is observed in one longer Slice at the end, which no figure is taken from.
-Where a handler waits, a Slice would end before its first answers; such a Scenario's Runs stay
-whole, and those of one Block follow each other.
+Where a handler waits, a Slice would end before its first answers, and an arrival rate that a server
+does not hold shows only after a while; such a Scenario's Runs stay whole, and those of one Block
+follow each other.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
 from loopbench.loadtests.bench.own_failures import expect_own_resources
-from loopbench.loadtests.bench.plan import turns
+from loopbench.loadtests.bench.plan import arrivals_seed, turns
 from loopbench.loadtests.bench.run import DRAIN_S, after_the_load, how_it_died
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.errors import GeneratorDied
@@ -78,7 +79,8 @@ class Contender:
     """What takes part in a Block: a Run, and how its server is started.
 
     planned: its stack is the name that tells it from its rivals. scenario: what it is offered,
-    one closed loop. start: starts its server, and stops it in the end; raises ServerError.
+    one load, a closed loop or an open one. start: starts its server, and stops it in the end;
+    raises ServerError.
     """
 
     planned: PlannedRun
@@ -290,7 +292,7 @@ def _spec(entrants: Sequence[Entrant], plan: BlockPlan) -> BlockSpec:
         cpus=tuple(sorted(plan.cpus.server or ())),
         first_s=FIRST_ANSWER_BOUND_S,
         drain_s=DRAIN_S,
-        seed=plan.seed,
+        seed=arrivals_seed(plan.seed, entrants[0].planned.round),
     )
 
 

@@ -2,8 +2,8 @@
 
 The users of every server are connected for the whole Block; those of one server at a time are let
 go, for as long as the harness says. A server whose users wait is parked: nothing is in flight
-there. The window of a Slice opens when each of its users has had its first answer, and closes while
-all are still sending; its answers are counted over the time from answer to answer
+there. When the window of a Slice opens is its Lane's to say. It closes while requests are still
+being sent; what was answered in it is counted, of a closed loop over the time from answer to answer
 (`generator.cycles`). How that follows from the noise of virtual machines is in docs/slices.md.
 """
 
@@ -13,6 +13,7 @@ import math
 import statistics
 import time
 from array import array
+from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
@@ -21,107 +22,18 @@ from gevent.event import Event
 
 from loopbench.loadtests.generator.cycles import Mark, mark, users_ns
 from loopbench.loadtests.generator.gauge import Gauge, GaugeReading
+from loopbench.loadtests.generator.lanes import Lane, lane_of
 from loopbench.loadtests.generator.recorder import Series
-from loopbench.loadtests.generator.session import LoadRun
 from loopbench.loadtests.generator.session.lag import LagMeter
 from loopbench.loadtests.generator.session.report import clock_read, load_report
 from loopbench.loadtests.generator.timer import Timer
 from loopbench.loadtests.messages.reports import Report, SessionReport, SliceResult
-from loopbench.loadtests.messages.specs import BlockSpec, Phase, SessionSpec, Target
+from loopbench.loadtests.messages.specs import BlockSpec, Phase
 
 _SECOND_NS = 1_000_000_000
 _CONNECT_BOUND_S = 30.0
-
-
-class Lane:
-    """The users of one target, parked but for its own Slices.
-
-    It is to a Locust user what a Session is: see `users.slices.SliceUser`.
-    """
-
-    def __init__(self, target: Target, spec: BlockSpec, number: int, block: Block) -> None:
-        self.target = target
-        self.number = number
-        self.spec = SessionSpec(
-            host=target.host,
-            port=target.port,
-            loads=(target.load,),
-            warmup_s=0.0,
-            measured_s=0.0,
-            drain_s=spec.drain_s,
-            timeout_s=spec.first_s,
-            seed=spec.seed,
-        )
-        self.run = LoadRun(self.spec.loads[0], self.spec)
-        self.run.running = False
-        self.released = Event()
-        self.started = Event()
-        self.start_ns = self.start_realtime_ns = 0
-        self.aborted = False
-        self.turn = Event()
-        self.parked = Event()
-        self.all_first = Event()
-        self._block = block
-        self._waiting = 0
-        self._busy = 0
-        self.warmup_s = self.measured_s = self.generator_cpu_s = 0.0
-        self.completed = 0
-        self.parked_cpu_s = self.parked_s = 0.0
-
-    # Called by the users.
-
-    def arrive(self) -> None:
-        """A user has connected, or has tried to."""
-        self._block.arrive()
-
-    def finish(self) -> None:
-        """A user has ended for good."""
-
-    def over(self) -> bool:
-        """Whether the Block has ended."""
-        return self.aborted
-
-    def break_off(self, error: Exception) -> None:
-        """A user met a defect of the generator itself: no figure of this Block is good."""
-        self._block.break_off(error)
-
-    def first_answered(self) -> None:
-        """A user has had the first answer of this Slice, right or wrong."""
-        self._waiting -= 1
-        if self._waiting <= 0:
-            self.all_first.set()
-
-    def park(self) -> None:
-        """A user has ended its last request of this Slice."""
-        self._busy -= 1
-        if self._busy <= 0:
-            self.parked.set()
-
-    # Called by the Block.
-
-    def let_go(self) -> None:
-        """Let the users begin a Slice."""
-        self._waiting = self._busy = self.run.users
-        self.all_first.clear()
-        self.parked.clear()
-        self.run.running = True
-        # A new event each time: who parks while the old one is set would go on at once.
-        turn, self.turn = self.turn, Event()
-        turn.set()
-
-    def expire(self) -> None:
-        """Fail what is under way: it was not answered in time."""
-        for connection in self.run.connections:
-            if connection.busy:
-                connection.expire()
-
-    def end(self) -> None:
-        """Let the users go home."""
-        self.aborted = True
-        self.run.running = False
-        self.started.set()
-        self.turn.set()
-        self.released.set()
+_MEDIANS = ("service_time", "response_time")
+"""The series whose median each Slice has."""
 
 
 class Block:
@@ -130,7 +42,7 @@ class Block:
     def __init__(self, spec: BlockSpec) -> None:
         self.spec = spec
         self.lanes = {
-            target.name: Lane(target, spec, number, self)
+            target.name: lane_of(target, spec, number, self)
             for number, target in enumerate(spec.targets)
         }
         self._cleanup = ExitStack()
@@ -178,25 +90,19 @@ class Block:
         counting = run.measured if phase is Phase.MEASURED else outside
         with Timer() as timer:
             begun_ns = time.monotonic_ns()
-            run.series = outside
-            lane.let_go()
-            if not lane.all_first.wait(self.spec.first_s):
-                lane.expire()
-                lane.all_first.wait(self.spec.first_s)
-            first = len(counting.service_time)
+            lane.let_go(outside, counting, seconds)
+            lane.wait_for_opening(timer)
+            first = {name: len(getattr(counting, name)) for name in _MEDIANS}
             opened = self._edge(lane, counting)
             with self._lag.recording() if phase is Phase.MEASURED else nullcontext():
                 timer.sleep_until(opened.at_ns + int(seconds * _SECOND_NS))
                 closed = self._edge(lane, outside)
-            run.running = False
-            if not lane.parked.wait(self.spec.drain_s):
-                lane.expire()
-                lane.parked.wait(self.spec.drain_s)
+            lane.call_back()
         if not lane.parked.is_set() and self._defect is None:
             self._defect = RuntimeError(f"users of {name} did not end their Slice")
         if self._defect is not None:
             raise self._defect
-        times = counting.service_time[first:]
+        times = {name: getattr(counting, name)[begin:] for name, begin in first.items()}
         speeds = [ms for ms in (speed_before, self._work_ms()) if ms is not None]
         work_ms = statistics.fmean(speeds) if speeds else None
         result = self._result(lane, begun_ns, opened, closed, failures_before, times, work_ms)
@@ -251,14 +157,17 @@ class Block:
         opened: _Edge,
         closed: _Edge,
         failures_before: int,
-        times: array[int],
+        times: Mapping[str, array[int]],
         work_ms: float | None,
     ) -> SliceResult:
         run = lane.run
         failures = run.failed - failures_before
         cpu_s, window_s = _cpu_between(opened, closed, lane.number)
-        summed_ns = users_ns(opened.users, closed.users)
+        waits = run.model.waits_for_answers  # the rate of an open loop is not its users'
+        summed_ns = users_ns(opened.users, closed.users) if waits else None
         length_ns = closed.at_ns - opened.at_ns if summed_ns is None else summed_ns / run.users
+        service = times["service_time"]
+        response = times["response_time"] or service
         return SliceResult(
             target=lane.target.name,
             started_s=(begun_ns - self._began_ns) / _SECOND_NS,
@@ -266,8 +175,9 @@ class Block:
             seconds=length_ns / _SECOND_NS,
             requests=closed.answered - opened.answered,
             failures=failures,
-            service_time_p50_ms=statistics.median(times) / 1000 if times else None,
-            service_time_p99_ms=_p99(times) / 1000 if times else None,
+            service_time_p50_ms=statistics.median(service) / 1000 if service else None,
+            service_time_p99_ms=_p99(service) / 1000 if service else None,
+            response_time_p50_ms=statistics.median(response) / 1000 if response else None,
             cpu_s=cpu_s,
             cpu_window_s=window_s,
             parked_cpu_s=lane.parked_cpu_s if lane.parked_s else None,

@@ -183,9 +183,10 @@ PackedReport = SessionReport[Packed]
 class SliceResult:
     """One visit to one server. Times in seconds unless the name says otherwise.
 
-    started_s: since the Block's users were connected. lead_in_s: until every user had its first
-    answer. seconds: the counted window, from answer to answer, the mean over the users; the
-    window itself where not each was answered in it. requests: right answers inside it. failures:
+    started_s: since the Block's users were connected. lead_in_s: until the window opened: in a
+    closed loop when every user had its first answer. seconds: the counted window, in a closed loop
+    from answer to answer, the mean over the users; the window itself in an open loop, and where not
+    each was answered in it. requests: right answers inside it. failures:
     of the whole Slice. cpu_s, cpu_window_s: CPU time of the server, and the window over which it
     was read, whose edges are some microseconds after those of the count; None where it cannot be
     read. parked_cpu_s, parked_s: CPU time of the server in the counted windows of the others since
@@ -201,6 +202,7 @@ class SliceResult:
     failures: int
     service_time_p50_ms: float | None
     service_time_p99_ms: float | None
+    response_time_p50_ms: float | None
     cpu_s: float | None
     cpu_window_s: float | None
     parked_cpu_s: float | None

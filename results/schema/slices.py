@@ -21,12 +21,16 @@ SLICES = Table(
             later=True,
         ),
         number("started_s", "s", "begin of the Slice after the users of the Block were connected"),
-        number("lead_in_s", "s", "until every user had its first answer; not counted"),
+        number(
+            "lead_in_s",
+            "s",
+            "before the window opened: in a closed loop until every user had its first answer",
+        ),
         number(
             "seconds",
             "s",
-            "length of the counted window, from a user's last answer before it opened to its last "
-            "before it closed, the mean over the users",
+            "length of the counted window; in a closed loop from a user's last answer before it "
+            "opened to its last before it closed, the mean over the users",
         ),
         count("requests", "right answers that were complete inside the window"),
         count("failures", "failed requests of the whole Slice"),
@@ -39,6 +43,13 @@ SLICES = Table(
         ),
         number("service_time_p50_ms", "ms", "median service time of the window's requests"),
         number("service_time_p99_ms", "ms", "99th percentile of the same"),
+        number(
+            "response_time_p50_ms",
+            "ms",
+            "median response time of the window's requests, in a closed loop their service time; "
+            "blank in older folders, which have closed loops only",
+            later=True,
+        ),
         number(
             "work_ms",
             "ms",

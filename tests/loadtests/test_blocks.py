@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from loopbench.loadtests.bench.block import BlockPlan, Contender, measure_in_slices
+from loopbench.loadtests.bench.plan import arrivals_seed
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.reports import SliceResult
-from loopbench.loadtests.messages.specs import BlockSpec, Phase
+from loopbench.loadtests.messages.specs import BlockSpec, Phase, Target
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult
 from loopbench.loadtests.rows.run_rows import rows_of
-from loopbench.loadtests.scenarios.models import Closed, Load, Scenario
+from loopbench.loadtests.scenarios.arrivals import Arrivals
+from loopbench.loadtests.scenarios.models import Closed, Load, Open, Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
@@ -27,6 +30,8 @@ from tests.servers.probes import known
 from tests.servers.processes import needs_proc
 
 USERS, TURNS, SLICE_S, WATCHED_S = 4, 3, 0.1, 0.2
+LEAD_IN_NS = 50_000_000
+"""Of a Slice of an open loop."""
 SCENARIO = Scenario(
     "made-up",
     "",
@@ -88,6 +93,63 @@ def test_each_server_is_visited_once_a_turn(generator: Generator) -> None:
         assert told.begun >= watched.result.requests
         assert float(str(row["in_handler_mean_ms"])) > 0
         assert row["watched_s"] == pytest.approx(watched.result.lead_in_s + watched.result.seconds)
+
+
+def arrivals(model: Open, seed: int, visit: int) -> tuple[int, int]:
+    """How many are due in the lead-in and in the window of a Slice."""
+    schedule = Arrivals(model.rate_rps, LEAD_IN_NS + int(SLICE_S * 1e9), f"{seed}/main/{visit}")
+    due = list(iter(schedule.take, None))
+    inside = sum(at >= LEAD_IN_NS for at in due)
+    return len(due) - inside, inside
+
+
+def test_an_open_loop_offers_every_server_the_same_arrivals(generator: Generator) -> None:
+    """In each Slice those that its number draws from the seed: what is due in the windows is
+    measured, the lead-ins are not, and the probe has counted those of the last."""
+    model = Open(400.0, 8)
+    scenario = replace(SCENARIO, loads=(Load("main", CASES["async"], model),))
+    contenders = [replace(contender("one"), scenario=scenario)]
+    contenders.append(replace(contender("two", "aiohttp"), scenario=scenario))
+    drawn = [arrivals(model, arrivals_seed(PLAN.seed, 1), visit) for visit in range(1, TURNS + 2)]
+    for result in measure_in_slices(contenders, generator, PLAN):
+        report, probe = result.report, result.observed.probe
+        assert report is not None
+        assert probe is not None
+        told, row = report.loads["main"], rows_of(result).runs[0]
+        assert told.measured.begun == sum(inside for _, inside in drawn[1:]) == row["requests"]
+        assert row["failures"] == 0
+        assert row["measured_s"] == pytest.approx(TURNS * SLICE_S, rel=0.2)
+        assert float(str(row["response_time_p99_ms"])) > 0
+        assert told.watched is not None
+        assert told.watched.begun == sum(tally.requests for tally in probe.routes["async"])
+        for one in result.slices:
+            assert one.result.response_time_p50_ms is not None
+            assert one.result.lead_in_s >= LEAD_IN_NS / 1e9
+
+
+@needs_proc
+def test_what_an_open_loop_could_not_send_in_time_has_failed(generator: Generator) -> None:
+    """A server that answers nothing for a while: of its Slice each arrival is a failure, once, and
+    the next Slice begins anew."""
+    load = Load("main", CASES["async"], Open(400.0, 4))
+    with server_process("asyncio") as server:
+        target = Target("one", server.host, server.port, (server.pid,), load)
+        generator.open_block(BlockSpec((target,), (), first_s=5.0, drain_s=0.3, seed=1), 5.0)
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            stopped = generator.slice("one", SLICE_S, Phase.MEASURED, bound_s=10.0)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        after = generator.slice("one", SLICE_S, Phase.MEASURED, bound_s=10.0)
+        told = generator.close_block(5.0)["one"].loads["main"]
+    assert isinstance(load.model, Open)
+    first, second = (arrivals(load.model, 1, visit) for visit in (1, 2))
+    assert stopped.requests == 0
+    assert stopped.failures == sum(first)
+    assert told.measured.failed == first[1]
+    assert told.warmup.failed == first[0]
+    assert after.failures == 0
+    assert told.measured.answers == second[1]
 
 
 @pytest.mark.parametrize("stack", ["aiohttp", "aiohttp-uvloop"])

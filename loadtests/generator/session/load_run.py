@@ -37,6 +37,7 @@ class LoadRun:
         self.connections: list[Connection] = []
         self.timeline = Timeline(whole=spec.whole)
         self.open_ns = spec.open_ns
+        self.before_opening, self.after_opening = self.warmup, self.measured
         self.arrivals = load.model.schedule(spec.close_ns, f"{spec.seed}/{load.name}{spec.part}")
         self.clock = "kernel"
         self.counted: dict[str, int] = {}
@@ -63,7 +64,7 @@ class LoadRun:
 
     def series_at(self, due_ns: int) -> Series:
         """The phase that an arrival belongs to."""
-        return self.warmup if due_ns < self.open_ns else self.measured
+        return self.before_opening if due_ns < self.open_ns else self.after_opening
 
     def count(self, what: str, more: int) -> None:
         """Add to what is counted in a column."""

@@ -8,6 +8,7 @@ Locust's request event, so that Locust's own page and statistics work.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from random import Random
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -185,42 +186,57 @@ class IdleUser(HarnessUser):
             gevent.sleep(_IDLE_POLL_S)
 
 
-class OpenLoopUser(HarnessUser):
-    """Takes the next arrival, waits until it is due, sends it.
+def open_loop(
+    run: LoadRun,
+    connection: Connection,
+    due_from: tuple[int, int],
+    start_realtime_ns: int,
+    over: Callable[[], bool],
+) -> None:
+    """Take the next arrival, wait until it is due, send it: the loop whose users wait for nobody.
+
+    due_from: the instant that arrivals count from, by the monotonic and by the real-time clock.
+    start_realtime_ns: the session's start. over: whether to end without the arrival waited for.
 
     The response time counts from the intended start, less the generator's own
     lateness: from then, or, where the connection was still busy, as long as it
     was. What is left between that and the send is `send_lag`.
     """
+    assert run.arrivals is not None
+    take, payload, book = run.arrivals.take, run.payload, run.book
+    due_from_ns, due_from_realtime_ns = due_from
+    free_ns = 0
+    with Timer() as timer:
+        while not over() and (due := take()) is not None:
+            series = run.series_at(due)
+            timer.sleep_until(due_from_ns + due)
+            if over():
+                return
+            # A server that has closed the connection is charged with the next one, too.
+            began = 0 if connection.connected else time.time_ns()
+            problem = connection.exchange(payload, book)
+            sent, received = connection.sent_ns, connection.received_ns
+            intended, began = due_from_realtime_ns + due, began or sent
+            waited = max(0, free_ns - intended)
+            if problem is None:
+                series.add_answer(sent, received, start_realtime_ns)
+                series.response_time.append(to_us(received - began + waited))
+                series.send_lag.append(max(0, began - max(intended, free_ns)) // 1000)
+            else:
+                fail(series, problem, intended, connection)
+                gevent.sleep(RETRY_S)
+                received = time.time_ns()  # the pause is the failure's, not the generator's
+            free_ns = received
+
+
+class OpenLoopUser(HarnessUser):
+    """Sends requests when they are due."""
 
     abstract = True
 
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
-        assert run.arrivals is not None
-        take, payload, book = run.arrivals.take, run.payload, run.book
-        start_ns, start_realtime_ns = session.start_ns, session.start_realtime_ns
-        free_ns = 0
-        with Timer() as timer:
-            while not session.aborted and (due := take()) is not None:
-                series = run.series_at(due)
-                timer.sleep_until(start_ns + due)
-                if session.over():
-                    return
-                # A server that has closed the connection is charged with the next one, too.
-                began = 0 if connection.connected else time.time_ns()
-                problem = connection.exchange(payload, book)
-                sent, received = connection.sent_ns, connection.received_ns
-                intended, began = start_realtime_ns + due, began or sent
-                waited = max(0, free_ns - intended)
-                if problem is None:
-                    series.add_answer(sent, received, start_realtime_ns)
-                    series.response_time.append(to_us(received - began + waited))
-                    series.send_lag.append(max(0, began - max(intended, free_ns)) // 1000)
-                else:
-                    fail(series, problem, intended, connection)
-                    gevent.sleep(RETRY_S)
-                    received = time.time_ns()  # the pause is the failure's, not the generator's
-                free_ns = received
+        starts = session.start_ns, session.start_realtime_ns
+        open_loop(run, connection, starts, session.start_realtime_ns, session.over)
 
 
 def fail(series: Series, problem: str, since_ns: int, connection: Connection) -> None:

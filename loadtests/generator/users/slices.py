@@ -1,4 +1,4 @@
-"""The Locust users of a Block: closed loops that wait for their server's turn."""
+"""The Locust users of a Block: loops, closed or open, that wait for their server's turn."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from typing import Any
 import gevent
 from locust import User
 
-from loopbench.loadtests.generator.block import Block, Lane
+from loopbench.loadtests.generator.block import Block
 from loopbench.loadtests.generator.clients.http1 import Connection
+from loopbench.loadtests.generator.lanes import Lane, OpenLane
 from loopbench.loadtests.generator.session import LoadRun
-from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, closed_loop, fail
+from loopbench.loadtests.generator.users.http import (
+    RETRY_S,
+    HarnessUser,
+    closed_loop,
+    fail,
+    open_loop,
+)
 
 
 class SliceUser(HarnessUser):
-    """Sends requests one after another while its lane has a Slice, and else waits."""
+    """Loads its server while its lane has a Slice, and else waits."""
 
     abstract = True
 
@@ -25,10 +32,23 @@ class SliceUser(HarnessUser):
             if lane.aborted:
                 return
             try:
-                self.first(lane, run, connection)
-                closed_loop(run, connection, lane.start_realtime_ns)
+                self.visit(lane, run, connection)
             finally:
                 lane.park()
+
+    def visit(self, lane: Any, run: LoadRun, connection: Connection) -> None:
+        """This user's part in a Slice."""
+        raise NotImplementedError
+
+
+class ClosedSliceUser(SliceUser):
+    """Sends requests one after another."""
+
+    abstract = True
+
+    def visit(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
+        self.first(lane, run, connection)
+        closed_loop(run, connection, lane.start_realtime_ns)
 
     def first(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
         """The request that begins a Slice; the window opens when every user's is answered."""
@@ -44,12 +64,25 @@ class SliceUser(HarnessUser):
             gevent.sleep(RETRY_S)
 
 
+class OpenSliceUser(SliceUser):
+    """Sends the requests of the Slice's arrivals when they are due."""
+
+    abstract = True
+
+    def visit(self, lane: OpenLane, run: LoadRun, connection: Connection) -> None:
+        due_from = lane.visit_ns, lane.visit_realtime_ns
+        open_loop(run, connection, due_from, lane.start_realtime_ns, lane.over)
+
+
+_USERS: dict[type[Lane], type[SliceUser]] = {Lane: ClosedSliceUser, OpenLane: OpenSliceUser}
+
+
 def user_classes(block: Block) -> list[type[User]]:
     """One Locust user class for each target of a Block."""
     return [
         type(
             f"Users_{lane.number}",
-            (SliceUser,),
+            (_USERS[type(lane)],),
             {"abstract": False, "fixed_count": lane.run.users, "session": lane, "run_of": lane.run},
         )
         for lane in block.lanes.values()
