@@ -20,7 +20,7 @@ CLOSED, COST, SPEED = "closed", "cpu_us_per_request", "throughput_rps"
 @dataclass(frozen=True, slots=True)
 class Width:
     """How well one ratio is known. reach: half of its 95 % interval as a share of it; None where
-    there is no interval yet. n: the Rounds that it comes from."""
+    there is no interval yet. n: the Rounds that it comes from. closed: whether of a closed loop."""
 
     scenario: str
     stack: str
@@ -28,6 +28,7 @@ class Width:
     metric: str
     reach: float | None
     n: int
+    closed: bool = True
 
 
 def widths(path: Path, reference: str | None = None) -> tuple[Width, ...]:
@@ -42,7 +43,8 @@ def _widths(path: Path, reference: str | None) -> Iterator[Width]:
     closed = {(run.scenario, run.load) for run in folder.runs if run.load_model == CLOSED}
     for cell in summaries.cells:
         stack, scenario, load = cell
-        for metric in (COST, SPEED) if (scenario, load) in closed else (COST,):
+        loops = (scenario, load) in closed
+        for metric in (COST, SPEED) if loops else (COST,):
             summary = summaries.get(cell, metric)
             if summary is None or summary.ratio is None:
                 continue
@@ -50,4 +52,4 @@ def _widths(path: Path, reference: str | None) -> Iterator[Width]:
             reach = None
             if ratio.interval is not None:
                 reach = (math.log(ratio.interval.high) - math.log(ratio.interval.low)) / 2
-            yield Width(scenario, stack, ratio.to, metric, reach, ratio.n)
+            yield Width(scenario, stack, ratio.to, metric, reach, ratio.n, loops)

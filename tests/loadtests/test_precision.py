@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,15 @@ def test_a_round_goes_where_the_interval_is_widest() -> None:
     assert choose([width("a", 0.02)], 0.03, allowance, settle=True) is None
     assert choose([width("a", 0.02)], 0.03, allowance, settle=False) == "a"
     assert choose([], 0.03, allowance, settle=False) is None
+
+
+def test_a_closed_loop_comes_first_where_only_a_time_is_given() -> None:
+    """The ratio of another counts a quarter; where a precision is asked for, each counts alike."""
+    known = [width("closed", 0.04), replace(width("open", 0.12), closed=False)]
+    assert choose(known, 0.03, Allowance(None), settle=False) == "closed"
+    assert choose(known, 0.03, Allowance(None), settle=True) == "open"
+    known[1] = replace(known[1], reach=0.2)
+    assert choose(known, 0.03, Allowance(None), settle=False) == "open"
 
 
 def test_what_does_not_fit_into_the_time_is_not_begun() -> None:
