@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from loopbench.loadtests.generator.first import locust  # isort: skip  (it patches others)
 
+import faulthandler
 import logging
 import os
 import sys
@@ -145,6 +146,7 @@ def main() -> None:
 
     Argument: the pid of the harness to die with, where that can be had.
     """
+    faulthandler.enable()
     if len(sys.argv) > 1:
         die_with_parent(int(sys.argv[1]))
     station = Station()

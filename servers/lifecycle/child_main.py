@@ -12,6 +12,7 @@ server as the command `stop` does, within a bound.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import sys
@@ -76,6 +77,8 @@ class SharedStation(Station):
 
 def main() -> int:
     """Serve as told over standard input. Returns the exit status: 0 after a stop, 1 on failure."""
+    # A crash in C says where each thread was, in the log; its exit status alone tells nothing.
+    faulthandler.enable()
     station = SharedStation()
     commands = station.commands()
     first = next(commands, None)

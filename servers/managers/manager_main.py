@@ -10,6 +10,7 @@ answers the harness, and turns its word to stop, and its end, into SIGTERM.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import socket
@@ -52,6 +53,7 @@ def main() -> int:
 
     Returns the exit status: the manager's own, and 1 where it was never started.
     """
+    faulthandler.enable()  # workers that are forked inherit it
     station = SharedStation()
     os.register_at_fork(after_in_child=station.close)  # a forked worker is not the one commanded
     commands = station.commands()

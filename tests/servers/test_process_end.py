@@ -73,6 +73,17 @@ def test_a_server_killed_from_outside_is_seen_to_be() -> None:
     assert server.ended == Ended(stop_ms=None, exit_code=-signal.SIGKILL, killed=False)
 
 
+def test_a_server_that_crashes_says_where_it_was(tmp_path: Path) -> None:
+    """A crash in C, of the interpreter or of an extension: the log has each thread's frames."""
+    log = tmp_path / "log"
+    with server_process("aiohttp", log=log) as server:
+        os.kill(server.pid, signal.SIGSEGV)
+        assert eventually(lambda: not server.alive)
+    assert server.ended == Ended(stop_ms=None, exit_code=-signal.SIGSEGV, killed=False)
+    assert "Fatal Python error: Segmentation fault" in log.read_text()
+    assert "(most recent call first):" in log.read_text()
+
+
 def test_a_server_that_ends_by_itself_is_a_failure(private: Private, tmp_path: Path) -> None:
     """A status other than 0, and the reason in the log."""
     log = tmp_path / "log"
