@@ -257,6 +257,7 @@ class Bencher:
             measured_s=window_s,
             seed=arrivals_seed(self._bench.seed, planned.round),
             probe=self._bench.probe,
+            rests=self._bench.rests,
             log=self._log,
             processes=self._bench.processes,
             manager=self._bench.manager,

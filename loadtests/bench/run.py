@@ -11,6 +11,7 @@ from pathlib import Path
 from loopbench.loadtests.bench import verify
 from loopbench.loadtests.bench.calibration import calibrate
 from loopbench.loadtests.bench.own_failures import expect_own_resources
+from loopbench.loadtests.bench.resting import load_at_rest, resting_spec
 from loopbench.loadtests.bench.starters import CHILDREN, WAYS
 from loopbench.loadtests.bench.upstream import told, upstream_process
 from loopbench.loadtests.distributed.generator_process import Loader
@@ -52,12 +53,14 @@ def measure(
     seed: int,
     probe: bool,
     log: Path | None,
+    rests: bool = False,
     processes: int = 1,
     manager: str = CHILDREN,
     place: Place = HERE,
 ) -> RunResult:
     """Carry out one Run; what happens to its server or to the generator is part of the result.
 
+    rests: whether CPU time is read under a second load, while the probe rests.
     Raises HarnessError for what is the harness's own fault.
     """
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -83,7 +86,8 @@ def measure(
             else:
                 stores = StoreCpu(scenario.settings, scenario.loads) if server.one_clock else None
                 observer = Observer(server, probe=probe, upstream=upstream, stores=stores)
-                known = _load(known, server, generator, cpus, warmup_s, measured_s, seed, observer)
+                spec = _spec(server, scenario, warmup_s, measured_s, seed)
+                known = _load(known, server, generator, cpus, spec, observer, rests=rests and probe)
             if upstream is not None and not upstream.alive:
                 known = replace(known, codes=(*known.codes, Code.UPSTREAM_DIED))
             ended = server.stop()
@@ -97,6 +101,21 @@ def measure(
         return replace(known, codes=(*known.codes, Code.GENERATOR_DIED), cause=str(error))
 
 
+def _spec(
+    server: Served, scenario: Scenario, warmup_s: float, measured_s: float, seed: int
+) -> SessionSpec:
+    return SessionSpec(
+        host=server.host,
+        port=server.port,
+        loads=scenario.loads,
+        warmup_s=warmup_s,
+        measured_s=measured_s,
+        drain_s=DRAIN_S,
+        timeout_s=TIMEOUT_S,
+        seed=seed,
+    )
+
+
 def how_it_died(server: Served, ended: Ended) -> str:
     """In its own words where it had any; else by its exit status."""
     return server.failure or f"exit status {ended.exit_code}"
@@ -107,22 +126,12 @@ def _load(
     server: Served,
     generator: Loader,
     cpus: CpuPlan,
-    warmup_s: float,
-    measured_s: float,
-    seed: int,
+    spec: SessionSpec,
     observer: Observer,
+    *,
+    rests: bool,
 ) -> RunResult:
     scenario = known.scenario
-    spec = SessionSpec(
-        host=server.host,
-        port=server.port,
-        loads=scenario.loads,
-        warmup_s=warmup_s,
-        measured_s=measured_s,
-        drain_s=DRAIN_S,
-        timeout_s=TIMEOUT_S,
-        seed=seed,
-    )
     one = known.processes == 1 or scenario.settings.database_url is not None
     saves = account(server.host, server.port, scenario.loads, whole=one)
     before_ms = calibrate(cpus.server) if server.one_clock else None
@@ -131,7 +140,7 @@ def _load(
     observer.begin()
     report = generator.load(
         spec,
-        bound_s=warmup_s + measured_s + DRAIN_S,
+        bound_s=spec.warmup_s + spec.measured_s + spec.drain_s,
         at=observer.at,
         give_up=lambda: not server.alive,
     )
@@ -145,6 +154,9 @@ def _load(
     if scenario.after_s:
         time.sleep(scenario.after_s)
         observer.later()
+    at_rest = None
+    if rests and server.alive:
+        at_rest = load_at_rest(server, observer, generator, resting_spec(spec))
     return replace(
         known,
         calibration_ms=(before_ms + after_ms) / 2 if before_ms and after_ms else None,
@@ -153,6 +165,7 @@ def _load(
         accounted=accounted,
         server_here=server.one_clock,
         observed=observer.observed,
+        at_rest=at_rest,
         codes=(
             *known.codes,
             *after_the_load(server, observer.observed, before_ms, after_ms),

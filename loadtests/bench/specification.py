@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from loopbench.loadtests.bench.resting import resting_times_s
 from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.hosts.server_location import HERE, Place
@@ -162,6 +163,14 @@ class Bench:
         """How long the probe then watches each Stack in a Block of Slices."""
         return WATCHED_SHARE * self.sliced_s if self.probe else 0.0
 
+    @property
+    def rests(self) -> bool:
+        """Whether whole Runs are loaded once more with the probe at rest, for their CPU time.
+
+        A person's own application is not asked twice, nor are several workers.
+        """
+        return self.probe and self.own is None and self.fleet is None
+
     def users(self) -> dict[str, int]:
         """By scenario: how many users the busiest process on this machine offers. Those of every
         stack are connected at the same time where the scenario is offered in Slices."""
@@ -175,14 +184,18 @@ class Bench:
 
     def expected_s(self) -> float:
         """About how long it will take: the loads, and a second around each."""
-        in_slices_s = self.sliced_s + self.watched_s
         return self.rounds * sum(
-            self.lead_in_s(scenario)
-            + (self.window_s(scenario) if self.sliced(scenario) is None else in_slices_s)
-            + self.scenario(scenario).after_s
-            + OVERHEAD_S
+            self._loaded_s(scenario) + self.scenario(scenario).after_s + OVERHEAD_S
             for _, scenario in self.cells()
         )
+
+    def _loaded_s(self, scenario: str) -> float:
+        """How long a Run of the scenario is loaded, all lead-ins included."""
+        lead_in_s, window_s = self.lead_in_s(scenario), self.window_s(scenario)
+        if self.sliced(scenario) is not None:
+            return lead_in_s + self.sliced_s + self.watched_s
+        again_s = sum(resting_times_s(lead_in_s, window_s)) if self.rests else 0.0
+        return lead_in_s + window_s + again_s
 
     def lead_in_s(self, scenario: str) -> float:
         """How long a Run of the scenario is loaded before anything counts."""

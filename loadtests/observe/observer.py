@@ -101,7 +101,7 @@ class Observer:
 
     def begin(self) -> None:
         """Before the load: count from here on."""
-        self.observed.before = self._read()
+        self.observed.before = self.read()
         self._ask(Reset(instants=True))
 
     def end(self, report: Report, loads: tuple[Load, ...]) -> None:
@@ -131,7 +131,7 @@ class Observer:
 
     def later(self) -> None:
         """Some time after the load has closed its connections."""
-        self.observed.after = self._read()
+        self.observed.after = self.read()
 
     def opened(self) -> None:
         """The measured window begins: count from here on, and read both sides."""
@@ -154,7 +154,7 @@ class Observer:
 
     def _edge(self) -> Edge:
         stores = None if self._stores is None else self._stores.read()
-        return Edge(self._read(), read_machine(), own_cpu_s(), self._read_upstream(), stores)
+        return Edge(self.read(), read_machine(), own_cpu_s(), self._read_upstream(), stores)
 
     def _read_upstream(self) -> Reading | None:
         if self._upstream is None:
@@ -164,7 +164,8 @@ class Observer:
         except ControlError:
             return None  # it has died, which is said elsewhere, or is too busy
 
-    def _read(self) -> Reading | None:
+    def read(self) -> Reading | None:
+        """What the server's process uses; None where it did not say so in time."""
         return self._patiently(lambda: self._server.read(READ_BOUND_S))
 
     def _ask(self, question: Question[A]) -> A | None:

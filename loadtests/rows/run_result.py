@@ -37,6 +37,33 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
+class AtRest:
+    """CPU time of a server while its probe rests. Times in seconds.
+
+    cpu_s, cpu_window_s: its CPU time, and the time between the two readings. completed: right
+    answers of all loads. window_s: the time in which these came. failures: of all phases.
+    """
+
+    cpu_s: float
+    cpu_window_s: float
+    completed: int
+    window_s: float
+    failures: int
+
+    @property
+    def utilisation(self) -> float:
+        """CPU time over wall time."""
+        return self.cpu_s / self.cpu_window_s
+
+    @property
+    def cpu_us_per_request(self) -> float | None:
+        """CPU time an answer, each rate taken over its own window; None without an answer."""
+        if not self.completed:
+            return None
+        return self.utilisation / (self.completed / self.window_s) * 1e6
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """One Run as it was seen. None: it did not come to that.
 
@@ -46,6 +73,7 @@ class RunResult:
     others_cpu: of such a Run, the share of one CPU that was used by processes that are not of
     this bench, over the whole Block.
     yardstick: whether the stack is there to measure the measuring with.
+    at_rest: of a whole Run, what was read while the probe rested; its CPU figures are then these.
     """
 
     planned: PlannedRun
@@ -65,3 +93,4 @@ class RunResult:
     slices: tuple[Slice, ...] = ()
     others_cpu: float | None = None
     yardstick: bool = False
+    at_rest: AtRest | None = None

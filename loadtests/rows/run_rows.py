@@ -169,7 +169,8 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
     # Of a window that was cut short only what was counted can be doubted.
     counted = (Code.FAILURES,) if failures else ()
     found = doubts(_evidence(result, load, told, row, service)) if whole else counted
-    outside = told.warmup.failures or (told.watched is not None and told.watched.failures)
+    outside = told.warmup.failed + (told.watched.failed if told.watched is not None else 0)
+    outside += result.at_rest.failures if result.at_rest is not None else 0
     lead_in = (Code.LEAD_IN_FAILURES,) if outside else ()
     row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *found))
     return row
@@ -208,6 +209,13 @@ def _server_figures(result: RunResult, load: Load) -> Row:
     row |= _growth(result, load)
     if result.slices:
         return row | _sliced_figures(result) | ({} if after is None else _peak(after))
+    if result.at_rest is not None:
+        row |= {
+            "server_cpu_utilisation": result.at_rest.utilisation,
+            "cpu_us_per_request": result.at_rest.cpu_us_per_request,
+            "rested_s": result.at_rest.window_s,
+        }
+        return row | ({} if after is None else _peak(after))
     if before is not None and after is not None:
         # Each rate is taken over its own window: the server's edges are read a
         # moment after the generator's.

@@ -178,6 +178,13 @@ RUNS = Table(
             "1",
             "CPU time of the server process over wall time; above 1 on several CPUs",
         ),
+        number(
+            "rested_s",
+            "s",
+            "of a whole Run: how long the load was offered once more with the probe at rest, which "
+            "both CPU figures are read from; blank where they are of the measured window",
+            later=True,
+        ),
         count(
             "rss_peak_bytes",
             "highest resident memory of the server process, up to the end of the window",

@@ -54,6 +54,8 @@ _GIVEN = frozenset(
         "answer_body_bytes",
         "warmup_s",
         "measured_s",
+        "watched_s",
+        "rested_s",
         "exit_code",
     )
 )

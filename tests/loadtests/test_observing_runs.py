@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from loopbench.loadtests.bench import run as measure
+from loopbench.loadtests.bench.resting import LEAST_S
 from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.observe import observer
@@ -24,6 +25,7 @@ from loopbench.servers.stacks import STACKS
 from tests.loadtests.observed import MEASURED_S, PARTS, WARMUP_S, closed, planned, scenario
 from tests.servers.processes import freeze, needs_proc, needs_waitid
 
+USERS = 2
 PROBED = {
     "loop_class",
     "loop_delay_p50_ms",
@@ -63,7 +65,9 @@ AFTER = {"rss_after_bytes", "descriptors_after"}
 """Columns that any server's own readings fill."""
 
 
-def run(generator: Generator, made: Scenario, *, probe: bool) -> tuple[RunResult, dict[str, Any]]:
+def run(
+    generator: Generator, made: Scenario, *, probe: bool, rests: bool = False
+) -> tuple[RunResult, dict[str, Any]]:
     result = measure.measure(
         planned("asyncio"),
         STACKS["asyncio"],
@@ -74,6 +78,7 @@ def run(generator: Generator, made: Scenario, *, probe: bool) -> tuple[RunResult
         measured_s=MEASURED_S,
         seed=3,
         probe=probe,
+        rests=rests,
         log=None,
     )
     (row,) = rows_of(result).runs
@@ -89,6 +94,26 @@ def test_a_run_with_a_probe_fills_every_column(generator: Generator) -> None:
     assert result.observed.probe is not None
     assert result.observed.probe.failure is None
     assert result.codes == tuple(code for code in result.codes if code is Code.MACHINE_SPEED)
+
+
+@needs_proc
+def test_cpu_time_is_read_while_the_probe_rests(generator: Generator) -> None:
+    """Under a second load, which the row's other figures and the probe's counts know nothing of."""
+    result, row = run(generator, scenario(closed("async", USERS)), probe=True, rests=True)
+    rested, report, probe = result.at_rest, result.report, result.observed.probe
+    assert rested is not None
+    assert report is not None
+    assert probe is not None
+    assert rested.failures == 0
+    assert rested.completed > 0
+    assert row["rested_s"] == rested.window_s == pytest.approx(LEAST_S, rel=0.5)
+    assert row["cpu_us_per_request"] == rested.cpu_us_per_request
+    each_s = rested.cpu_s / rested.cpu_window_s * rested.window_s / rested.completed
+    assert row["cpu_us_per_request"] == pytest.approx(each_s * 1e6)
+    assert row["server_cpu_utilisation"] == pytest.approx(rested.cpu_s / rested.cpu_window_s)
+    assert row["requests"] == report.loads["main"].measured.begun
+    counted = sum(tally.requests for tally in probe.routes["async"])
+    assert abs(counted - row["requests"]) <= USERS  # under way as the window opened and closed
 
 
 @needs_proc
