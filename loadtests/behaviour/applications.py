@@ -171,6 +171,14 @@ def around_serving(app: App, context: Callable[..., AsyncIterator[None]]) -> Non
         app.while_serving(context)
 
 
+def at_start(app: App, hook: Callable[..., Any]) -> None:
+    """Have a coroutine function called when the application starts."""
+    if isinstance(app, web.Application):
+        app.on_startup.append(hook)
+    else:
+        app.before_serving(hook)
+
+
 def at_end(app: App, hook: Callable[..., Any]) -> None:
     """Have a coroutine function called when the application ends."""
     if isinstance(app, web.Application):

@@ -2,10 +2,60 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.behaviour.framework.events import Seen
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Reply, Wire, get
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
-__all__ = ["Leaving", "NoAnswer", "Reply", "Seen", "Wire", "get", "shake_hands", "until_closed"]
+from loopbench.loadtests.behaviour.framework.events import Seen
+from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Reply, Wire, get
+from loopbench.loadtests.behaviour.framework.servers import Live
+
+__all__ = [
+    "Leaving",
+    "NoAnswer",
+    "Reply",
+    "Seen",
+    "Wire",
+    "as_seen",
+    "asking",
+    "get",
+    "received",
+    "seen",
+    "shake_hands",
+    "until_closed",
+]
+
+seen = Seen()
+"""What the application reports. One for all, since each experiment has a process of its own."""
+
+
+def as_seen(answer: str, *more: str) -> Answer:
+    """An Answer whose evidence is what was seen, and more."""
+    return Answer(answer, "; ".join((seen.line, *more)))
+
+
+@contextmanager
+def asking(
+    serving: AbstractContextManager[Live], method: str = "GET", target: str = "/"
+) -> Iterator[tuple[Live, Wire]]:
+    """A server, and a client that has sent it a request, without a body."""
+    with serving as server, Wire(server.port) as wire:
+        wire.request(method, target, () if method == "GET" else [("Content-Length", "0")])
+        yield server, wire
+
+
+def received(wire: Wire, bound_s: float = 1.0) -> str:
+    """What is there for a client to read that sends no more."""
+    if wire.left:
+        return "had left"
+    with suppress(NoAnswer, ConnectionError, ValueError):
+        reply = wire.answer(bound_s)
+        return f"got {reply.status}" if reply.status != 200 else f"got 200 with {reply.text!r}"
+    try:
+        rest = wire.rest(bound_s / 2)
+    except NoAnswer:
+        return "still waits"
+    return f"got {len(rest)} bytes and then the end" if rest else "got nothing but the end"
 
 
 def shake_hands(wire: Wire, target: str = "/ws") -> bytes:

@@ -3,83 +3,71 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from quart import Quart, Response
+from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import Adds, adding
+from loopbench.loadtests.behaviour.applications import adding
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import (
-    Begin,
-    judged,
-    leaves,
-    serving,
-    with_body,
-)
+from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, doing, judged, leaves
+from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire
+from loopbench.loadtests.behaviour.talking import Leaving, asking, seen
 
 
-async def work(seen: Seen) -> None:
+async def work() -> None:
     """What the client leaves in the middle of."""
     seen("begun")
     await asyncio.sleep(0.3)
     seen("work finished")
 
 
-async def clean_up(seen: Seen, where: str) -> None:
+async def clean_up(where: str) -> None:
     """Takes its time: what cancels again would be met in the middle of it."""
     seen(f"{where} begun")
     await asyncio.sleep(0.05)
     seen(f"{where} ended")
 
 
-async def with_finally(seen: Seen) -> None:
+async def with_finally() -> None:
     try:
-        await work(seen)
+        await work()
     finally:
-        await clean_up(seen, "finally")
+        await clean_up("finally")
 
 
-async def with_context_manager(seen: Seen) -> None:
-    @asynccontextmanager
-    async def held() -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await clean_up(seen, "exit")
-
-    async with held():
-        await work(seen)
+async def with_context_manager() -> None:
+    async with AsyncExitStack() as held:
+        held.push_async_callback(clean_up, "exit")
+        await work()
 
 
-async def with_except_cancelled(seen: Seen) -> None:
+async def with_except_cancelled() -> None:
     try:
-        await work(seen)
+        await work()
     except asyncio.CancelledError:
-        await clean_up(seen, "except")
+        await clean_up("except")
         raise
 
 
-async def with_except_exception(seen: Seen) -> None:
+async def with_except_exception() -> None:
     """What many write: it does not catch a cancellation."""
     try:
-        await work(seen)
+        await work()
     except Exception:
-        await clean_up(seen, "except")
+        await clean_up("except")
 
 
-@judged("finally-runs", with_body(with_finally, "finally"), scene.FIN)
-@judged("finally-runs", with_body(with_context_manager, "async with"), scene.FIN)
-@judged("finally-runs", with_body(with_except_cancelled, "except CancelledError"), scene.FIN)
-@judged("finally-runs", with_body(with_except_exception, "except Exception"), scene.FIN)
-def clean_ups(seen: Seen) -> str:
+@judged("finally-runs", begins(doing(with_finally), "finally"), FIN)
+@judged("finally-runs", begins(doing(with_context_manager), "async with"), FIN)
+@judged("finally-runs", begins(doing(with_except_cancelled), "except CancelledError"), FIN)
+@judged("finally-runs", begins(doing(with_except_exception), "except Exception"), FIN)
+def clean_ups() -> str:
     """Which parts of the clean-up are reached."""
     begun = any(event.endswith(" begun") for event in seen.events)
     ended = any(event.endswith(" ended") for event in seen.events)
@@ -88,7 +76,7 @@ def clean_ups(seen: Seen) -> str:
     return f"{runs.get((begun, ended), 'does not run')}, {after}"
 
 
-async def noted(seen: Seen, inner: Awaitable[Any]) -> Any:
+async def noted(inner: Awaitable[Any]) -> Any:
     """Wait for what is inside, and note how it comes back."""
     try:
         answer = await inner
@@ -99,78 +87,64 @@ async def noted(seen: Seen, inner: Awaitable[Any]) -> Any:
     return answer
 
 
-def middleware(app: web.Application, seen: Seen) -> None:
+def middleware(app: web.Application) -> None:
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer: web.StreamResponse = await noted(seen, handler(request))
+        answer: web.StreamResponse = await noted(handler(request))
         return answer
 
     app.middlewares.append(around)
 
 
-def on_response_prepare(app: web.Application, seen: Seen) -> None:
-    async def prepare(_: web.Request, __: web.StreamResponse) -> None:
-        seen("around: runs")
-
-    app.on_response_prepare.append(prepare)
+def with_error(error: BaseException | None) -> str:
+    return f" with {type(error).__name__}" if error else ""
 
 
-def after_request(app: Quart, seen: Seen) -> None:
-    @app.after_request
-    async def after(response: Response) -> Response:
-        seen("around: runs")
-        return response
+runs = noting(seen, "around: runs")
+runs_with = noting(seen, "around: runs{}", with_error)
 
 
-def teardown_request(app: Quart, seen: Seen) -> None:
-    @app.teardown_request
-    async def teardown(error: BaseException | None) -> None:
-        seen("around: runs" if error is None else f"around: runs with {type(error).__name__}")
-
-
-def asgi_middleware(app: Quart, seen: Seen) -> None:
-    """It notes how the application comes back, and whether it answered."""
+def asgi_middleware(app: Quart) -> None:
     inner = app.asgi_app
 
     async def around(scope: Any, receive: Any, send: Any) -> None:
-        async def sending(message: Any) -> None:
-            seen(f"{message['type']} sent")
-            await send(message)
-
-        if scope["type"] == "http":
-            await noted(seen, inner(scope, receive, sending))
-        else:
-            await inner(scope, receive, send)
+        application = inner(scope, receive, send)
+        await (noted(application) if scope["type"] == "http" else application)
 
     app.asgi_app = around  # type: ignore[method-assign]
 
 
-AROUND: Adds = {
-    AIOHTTP: {"@web.middleware": middleware, "on_response_prepare": on_response_prepare},
-    QUART: {
-        "@app.after_request": after_request,
-        "@app.teardown_request": teardown_request,
-        "ASGI middleware": asgi_middleware,
+AROUND = adding(
+    {
+        AIOHTTP: {
+            "@web.middleware": middleware,
+            "on_response_prepare": lambda app: app.on_response_prepare.append(runs),
+        },
+        QUART: {
+            "@app.after_request": lambda app: app.after_request(runs),
+            "@app.teardown_request": lambda app: app.teardown_request(runs_with),
+            "ASGI middleware": asgi_middleware,
+        },
     },
-}
-
-
-async def handle(seen: Seen) -> None:
-    """The inside of every handler."""
-    seen("begun")
-    with scene.handling(seen):
-        await asyncio.sleep(0.3)
-
-
-MADE = adding(AROUND, lambda seen: partial(handle, seen))
+    lambda: handle,
+)
 AROUND_ROWS = [
-    *(row for name, make in MADE[AIOHTTP].items() for row in scene.on_aiohttp(make, name)),
-    *((QUART, name, serving(make)) for name, make in MADE[QUART].items()),
+    row
+    for stack, makes in AROUND.items()
+    for name, make in makes.items()
+    for row in begins({stack: make}, name)
 ]
 
 
-@judged("middleware-cancelled", AROUND_ROWS, scene.FIN)
-def around_it(seen: Seen) -> str:
+async def handle() -> None:
+    """The inside of every handler."""
+    seen("begun")
+    with scene.handling():
+        await asyncio.sleep(0.3)
+
+
+@judged("middleware-cancelled", AROUND_ROWS, FIN)
+def around_it() -> str:
     """What is told to what is around the handler. The server has stopped: all had their turn."""
     told = [event.partition(": ")[2] for event in seen.events if event.startswith("around: ")]
     handler = "handler cancelled" if "handler cancelled" in seen else "handler finished"
@@ -183,7 +157,7 @@ STOP_BOUND_S = 10.0
 """Many times the grace times that are set."""
 
 
-async def once(seen: Seen) -> None:
+async def once() -> None:
     """Swallows its cancellation, and goes on with the next thing."""
     try:
         seen("begun")
@@ -198,15 +172,15 @@ async def once(seen: Seen) -> None:
     seen("finished")
 
 
-@judged(SWALLOWING, with_body(once, "once"), scene.FIN)
-def rest(seen: Seen) -> str:
+@judged(SWALLOWING, begins(doing(once), "once"), FIN)
+def rest() -> str:
     """Whether the rest of the handler is left alone."""
     cancelled = sum(event.startswith("cancelled") for event in seen.events)
     end = "runs to its end" if "finished" in seen else "does not reach its end"
     return f"{end}, {TIMES[cancelled]}"
 
 
-async def for_ever(seen: Seen) -> None:
+async def for_ever() -> None:
     """The loop that takes a cancellation for one more thing that can go wrong."""
     seen("begun")
     for _ in range(2000):
@@ -217,26 +191,23 @@ async def for_ever(seen: Seen) -> None:
 
 
 ENDLESS = "for ever, grace time 1 s"
-ENDLESSLY = scene.awaiting(for_ever)
+ENDLESSLY = doing(for_ever)
 
 
-@leaves(SWALLOWING, scene.on_aiohttp(ENDLESSLY[AIOHTTP], ENDLESS, shutdown_timeout=1), scene.FIN)
-@leaves(SWALLOWING, [(QUART, ENDLESS, serving(ENDLESSLY[QUART], graceful_timeout=1))], scene.FIN)
-def ask_for_ever(begin: Begin, leaving: Leaving) -> Answer:
+@leaves(SWALLOWING, begins({AIOHTTP: ENDLESSLY[AIOHTTP]}, ENDLESS, shutdown_timeout=1), FIN)
+@leaves(SWALLOWING, begins({QUART: ENDLESSLY[QUART]}, ENDLESS, graceful_timeout=1), FIN)
+def ask_for_ever(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Leave, and see whether the server can still be stopped."""
-    seen = Seen()
     with scene.console() as lines:
-        with begin(seen) as server, Wire(server.port) as wire:
-            wire.request("GET", "/")
-            scene.leave(wire, seen, leaving)
+        with asking(begin()) as (server, wire):
+            scene.leave(wire, leaving)
             seen.wait("cancelled", 0.5)
             before = seen.events.count("cancelled")
             took_s = server.stop(STOP_BOUND_S)
         after = seen.events.count("cancelled")
-        stopped = "the server stops" if took_s is not None else "the server does not stop"
-        took = f"after {took_s:.1f} s" if took_s is not None else f"within {STOP_BOUND_S:g} s"
+        stopped = "the server does not stop" if took_s is None else "the server stops"
+        took = f"within {STOP_BOUND_S:g} s" if took_s is None else f"after {took_s:.1f} s"
         return Answer(
             f"{stopped}, {TIMES[after]}",
-            f"{TIMES[before]} when the client left, {TIMES[after]} when the stop was over; "
-            f"{stopped} {took}; {scene.shown(lines())}",
+            f"{TIMES[before]} when the client left; {stopped} {took}; {scene.shown(lines())}",
         )

@@ -8,14 +8,12 @@ import os
 import re
 import socket
 from collections.abc import Callable
-from operator import itemgetter
-from typing import Any
 
 from aiohttp import web
 from h2.errors import ErrorCodes
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import answering, each, hello, quart_answering
+from loopbench.loadtests.behaviour.applications import answering, hello, quart_answering
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as saves
@@ -23,16 +21,16 @@ from loopbench.loadtests.behaviour.disconnect.leaving import Begin, judged, serv
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
-from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire, get
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, get, seen
 
 CHECKS = 100
 BETWEEN_S = 0.02
 
 
-async def look(gone: Callable[[], bool], seen: Seen) -> str:
+async def look(gone: Callable[[], bool]) -> str:
     """Ask again and again whether the client has left."""
     seen("begun")
-    with scene.handling(seen):
+    with scene.handling():
         for _ in range(CHECKS):
             if gone():
                 seen("noticed")
@@ -42,16 +40,24 @@ async def look(gone: Callable[[], bool], seen: Seen) -> str:
     return "done"
 
 
-def aiohttp_transport(seen: Seen) -> web.Application:
+def aiohttp_transport() -> web.Application:
     """request.transport is None once the connection is lost."""
 
     async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=await look(lambda: request.transport is None, seen))
+        return web.Response(text=await look(lambda: request.transport is None))
 
     return answering(handler)
 
 
-async def until_cancelled(seen: Seen) -> None:
+def quart_told() -> Quart:
+    async def handler() -> str:
+        left: asyncio.Event = request.scope["extensions"]["client_left"]["event"]
+        return await look(left.is_set)
+
+    return scene.withheld(quart_answering({"/": handler}))  # Quart would cancel the handler
+
+
+async def until_cancelled() -> None:
     """Without asking: wait, and see whether one is told."""
     seen("begun")
     try:
@@ -61,21 +67,14 @@ async def until_cancelled(seen: Seen) -> None:
         raise
 
 
-def quart_told(seen: Seen) -> Quart:
-    async def handler() -> str:
-        left: asyncio.Event = request.scope["extensions"]["client_left"]["event"]
-        return await look(left.is_set, seen)
-
-    return scene.withheld(quart_answering({"/": handler}))  # Quart would cancel the handler
-
-
 CHECK = "is-disconnected-check"
+CATCHING = scene.begins(scene.doing(until_cancelled), "except CancelledError")
 
 
 @judged(CHECK, [(AIOHTTP, "request.transport is None", serving(aiohttp_transport))])
-@judged(CHECK, scene.with_body(until_cancelled, "except CancelledError"), scene.FIN)
+@judged(CHECK, CATCHING, scene.FIN)
 @judged(CHECK, [(QUART, "an event set by an ASGI middleware", serving(quart_told))])
-def noticed(seen: Seen) -> str:
+def noticed() -> str:
     return "noticed" if "noticed" in seen else "not noticed"
 
 
@@ -123,20 +122,20 @@ def _shut_and_read(port: int) -> str:
     return f"answer {got.split()[1].decode()}" if got else "no answer"
 
 
-AT_ONCE = scene.with_body(lambda _: hello(), "handler without await")
-WAITING, WAITS = scene.awaiting(lambda _: asyncio.sleep(0.1, "hello")), "handler of 0.1 s"
+AT_ONCE = scene.doing(hello)
+WAITING, WAITS = scene.doing(lambda: asyncio.sleep(0.1, "hello")), "handler of 0.1 s"
 # The last is the remedy: the end of what the client says is not taken for its leaving.
 HALF_CLOSED = [
-    *(row for row in AT_ONCE if "handler_cancellation" not in row[1]),
+    *((stack, "handler without await", serving(make)) for stack, make in AT_ONCE.items()),
     *scene.begins(WAITING, WAITS),
     *scene.not_told(WAITING, WAITS),
 ]
 
 
-@together(experiment("half-closed-client", *row) for row in sorted(HALF_CLOSED, key=itemgetter(0)))
+@together(experiment("half-closed-client", *row) for row in HALF_CLOSED)
 def ask_half_closed(begin: Begin) -> Answer:
     """Several times: both ends are on the way at the same time."""
-    with begin(Seen()) as server:
+    with begin() as server:
         answers = [_shut_and_read(server.port) for _ in range(TRIES)]
     found = sorted(set(answers))
     counted = ", ".join(f"{answers.count(one)} times {one}" for one in found)
@@ -158,7 +157,7 @@ def _both_asked() -> http2_client.Client:
 
 @experiment("http2-reset", QUART, RST_STREAM)
 def reset_on_quart() -> Answer:
-    app, seen = Quart(__name__), Seen()
+    app = Quart(__name__)
 
     @app.get("/<name>")
     async def handler(name: str) -> str:
@@ -170,18 +169,16 @@ def reset_on_quart() -> Answer:
     client = _both_asked()
     with serve(app) as server, Wire(server.port) as wire:
         wire.send(client.data_to_send())
-        if not (seen.wait("reset begun") and seen.wait("other begun")):
-            raise TimeoutError("the handlers were never begun")
+        for name in ("reset", "other"):
+            seen.expect(f"{name} begun", "the handlers were never begun")
         client.reset_stream(RESET, ErrorCodes.CANCEL)
         wire.send(client.data_to_send())
         ((_, body),) = http2_client.finish(wire, client, 1, wire.some())
         seen.expect("reset over", "the handler of the stream that was reset never ended")
     reset = "cancelled" if "reset cancelled" in seen else "finished"
     rest = "finished and answered" if "other finished" in seen else "cancelled"
-    return Answer(
-        f"handler {reset}, the other {rest}",
-        f"{seen.line}; the other stream got {body.decode()!r}",
-    )
+    got = f"the other stream got {body.decode()!r}"
+    return as_seen(f"handler {reset}, the other {rest}", got)
 
 
 @experiment("http2-reset", AIOHTTP, RST_STREAM)
@@ -191,9 +188,8 @@ def reset_on_aiohttp() -> Answer:
         line = wire.some().split(b"\r\n")[0].decode()
     if not line.startswith("HTTP/1"):
         raise ValueError(f"{line!r} is not HTTP/1")
-    return Answer(
-        NONE, f"it answers {line!r} to HTTP/2; the nearest thing is a connection that is reset"
-    )
+    told = f"it answers {line!r} to HTTP/2; the nearest thing is a connection that is reset"
+    return Answer(NONE, told)
 
 
 ACCESS = re.compile(r'"POST / \S+" (?P<status>\S+) ')
@@ -214,38 +210,34 @@ def kinds(lines: list[str]) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-LOGGING: dict[str, dict[str, Any]] = {
-    "": {},
-    "logging.basicConfig(level=INFO)": {"level": logging.INFO},
-    "logging.basicConfig(level=DEBUG), PYTHONASYNCIODEBUG=1": {
-        "level": logging.DEBUG,
-        "debug": True,
-    },
+LOGGING = {
+    "": (None, False),
+    "logging.basicConfig(level=INFO)": (logging.INFO, False),
+    "logging.basicConfig(level=DEBUG), PYTHONASYNCIODEBUG=1": (logging.DEBUG, True),
 }
-SAVING = each(saves.application, saves.plain_await)
-WITH_ACCESS_LOG = serving(SAVING[QUART], accesslog="-")
+"""The level, and whether asyncio is in debug mode."""
+
+WITH_ACCESS_LOG = serving(saves.PLAIN_AWAIT[QUART], accesslog="-")
 
 
 @together(
-    experiment("left-in-log", stack, scene.named(server, setting) or DEFAULT, begin, **options)
-    for stack, server, begin in scene.begins(SAVING)
+    experiment("left-in-log", stack, scene.named(server, setting) or DEFAULT, begin, *options)
+    for stack, server, begin in scene.begins(saves.PLAIN_AWAIT)
     for setting, options in LOGGING.items()
 )
 @experiment("left-in-log", QUART, "accesslog='-'", WITH_ACCESS_LOG)
-def ask_log(begin: Begin, *, level: int | None = None, debug: bool = False) -> Answer:
+def ask_log(begin: Begin, level: int | None = None, debug: bool = False) -> Answer:
     """Leave in the middle of a save that the handler awaits, and read the console."""
     os.environ["PYTHONASYNCIODEBUG"] = "1" if debug else ""
     with scene.console() as lines:
         if level is not None:
             logging.basicConfig(level=level)
-        with saves.asked(begin) as (saving, _, wire):
+        with saves.asked(begin) as (_, wire):
             wire.leave(Leaving.FIN)
-            saved = saves.SAVED[saving.settled()]
+            saved = saves.SAVED[saves.saving.settled()]
         # The server has stopped: it has said all it has to say.
         written = lines()
     told = kinds(written)
     last = [line for line in written if kinds([line])][-1:]
-    return Answer(
-        f"{saved}; {' and '.join(told) or 'nothing'}",
-        f"{saving.handler}; " + (f"the last line: {last[0]}" if last else "no line of a server"),
-    )
+    line = f"the last line: {last[0]}" if last else "no line of a server"
+    return as_seen(f"{saved}; {' and '.join(told) or 'nothing'}", line)

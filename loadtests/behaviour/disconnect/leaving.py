@@ -6,36 +6,33 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import each
+from loopbench.loadtests.behaviour.applications import Around, Work, each
 from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Live, Work, serve
-from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Live, serve
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, asking, seen
 
 CANCEL: dict[str, Any] = {"handler_cancellation": True}
 """The switch of aiohttp's AppRunner."""
 
-EMPTY_BODY = (("Content-Length", "0"),)
-
 FIN = (Leaving.FIN,)
 
-Begin = Callable[[Any], AbstractContextManager[Live]]
-"""Runs an application on its server; the application reports to what it is given."""
+Begin = Callable[[], AbstractContextManager[Live]]
+"""Runs an application on its server."""
 
 Begins = list[tuple[str, str, Begin]]
 """Stack, setting without the way of leaving, and how it is run."""
 
 
-def serving(application: Callable[[Any], App], **options: Any) -> Begin:
+def serving(make: Build, **options: Any) -> Begin:
     """Run that application; options: of its server."""
-    return lambda noting: serve(application(noting), **options)
+    return lambda: serve(make(), **options)
 
 
 def named(*parts: str) -> str:
@@ -43,31 +40,23 @@ def named(*parts: str) -> str:
     return ", ".join(filter(None, parts))
 
 
-Make = Callable[[Any], App]
+def handling() -> AbstractContextManager[None]:
+    """The inside of a handler: notes how it ends, and that it is over."""
+    return seen.ends("handler", "over")
 
 
-def both(
-    works: Callable[[Any], Mapping[str, Work]],
-    around: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
-    headers: Mapping[str, str] | None = None,
-) -> dict[str, Make]:
-    """An application of each stack that does the same work.
-
-    works, around: of what the application reports to. headers: of answers in pieces.
-    """
-    return each(lambda answers, noting: answers(works(noting), partial(around, noting), headers))
+def doing(work: Work, around: Around = handling, headers: Mapping[str, str] | None = None) -> Apps:
+    """Of each stack, an application whose handler does this. headers: of answers in pieces."""
+    return each(lambda answers: answers({"/": work}, around, headers))
 
 
-def on_aiohttp(make: Make, setting: str = "", **options: Any) -> Begins:
-    """As it is, and with its cancellation setting on."""
-    on = named("handler_cancellation=True", setting)
-    plain, cancelling = serving(make, **options), serving(make, **options, **CANCEL)
-    return [(AIOHTTP, setting, plain), (AIOHTTP, on, cancelling)]
-
-
-def begins(makes: Mapping[str, Make], setting: str = "") -> Begins:
-    """aiohttp as it is, aiohttp with its cancellation setting on, and Quart."""
-    return [*on_aiohttp(makes[AIOHTTP], setting), (QUART, setting, serving(makes[QUART]))]
+def begins(makes: Apps, setting: str = "", **options: Any) -> Begins:
+    """Each stack as it is, and aiohttp with its cancellation setting on, too."""
+    rows = [(stack, setting, serving(make, **options)) for stack, make in makes.items()]
+    if AIOHTTP in makes:
+        cancelling = serving(makes[AIOHTTP], **options, **CANCEL)
+        rows.insert(1, (AIOHTTP, named("handler_cancellation=True", setting), cancelling))
+    return rows
 
 
 def leaves(
@@ -81,40 +70,10 @@ def leaves(
     )
 
 
-Body = Callable[[Seen], Awaitable[object]]
-"""What a handler awaits; it reports `begun` first."""
-
-
-def handling(seen: Seen) -> AbstractContextManager[None]:
-    """The inside of a handler: notes how it ends, and that it is over."""
-    return seen.ends("handler", "over")
-
-
-def awaiting(body: Body) -> dict[str, Make]:
-    """An application of each stack whose handler awaits it."""
-    return both(lambda seen: {"/": partial(body, seen)}, handling)
-
-
-def with_body(body: Body, setting: str = "") -> Begins:
-    """A row for each of them."""
-    return begins(awaiting(body), setting)
-
-
-def leave(wire: Wire, seen: Seen, leaving: Leaving) -> None:
+def leave(wire: Wire, leaving: Leaving) -> None:
     """Go away once the handler has begun. Raises TimeoutError where it does not begin."""
     seen.expect("begun", "the handler was never begun")
     wire.leave(leaving)
-
-
-def received(wire: Wire, bound_s: float = 2.0) -> str:
-    """What a client that has only half-closed gets to read."""
-    with suppress(NoAnswer, ConnectionError):
-        return f"gets {wire.answer(bound_s).status}"
-    try:
-        rest = wire.rest(bound_s)
-    except NoAnswer:
-        return "gets nothing, and the connection stays open"
-    return f"gets {len(rest)} bytes and the end" if rest else "gets nothing but the end"
 
 
 @contextmanager
@@ -184,32 +143,25 @@ def withheld(app: Quart) -> Quart:
     return app
 
 
-def not_told(makes: Mapping[str, Make], setting: str = "") -> Begins:
+def not_told(makes: Apps, setting: str = "") -> Begins:
     """Quart, which is not told; setting: what else is different."""
-    make = makes[QUART]
-    return [(QUART, named(setting, WITHHELD), serving(lambda noting: withheld(make(noting))))]
+    return begins({QUART: lambda: withheld(makes[QUART]())}, named(setting, WITHHELD))
 
 
-Judge = Callable[[Seen], str]
-"""The answer, given what was seen."""
-
-
-def judged(question: str, *rows: Any) -> Callable[[Judge], Judge]:
+def judged(question: str, *rows: Any) -> Callable[[Callable[[], str]], Callable[[], str]]:
     """GET /, leave while the handler works, and have judged what was seen when it was over.
 
-    rows: as `leaves` has them.
+    rows: as `leaves` has them. The function decorated gives the answer.
     """
     written = leaves(question, *rows)
 
-    def register(judge: Judge) -> Judge:
+    def register(judge: Callable[[], str]) -> Callable[[], str]:
         def ask(begin: Begin, leaving: Leaving) -> Answer:
-            seen = Seen()
             with console() as lines:
-                with begin(seen) as server, Wire(server.port) as wire:
-                    wire.request("GET", "/")
-                    leave(wire, seen, leaving)
+                with asking(begin()) as (_, wire):
+                    leave(wire, leaving)
                     seen.expect("over", "the handler never ended")
-                return Answer(judge(seen), f"{seen.line}; {shown(lines())}")
+                return as_seen(judge(), shown(lines()))
 
         written(ask)
         return judge

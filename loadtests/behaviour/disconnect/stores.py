@@ -9,18 +9,17 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, chdir, closing, nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, FIN, Begin, leaves, serving
+from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, FIN, Begin, begins, leaves
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.talking import Leaving, Seen, Wire, get
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Live, serve
+from loopbench.loadtests.behaviour.talking import Leaving, asking, get, seen
 from loopbench.loadtests.services.services import ServiceMissing, postgres_server, redis_server
 from loopbench.servers.apps import aiohttp_app, quart_app
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS
@@ -29,65 +28,55 @@ from loopbench.servers.settings import Settings
 INSERT = "INSERT INTO saves VALUES (?)"
 
 
-Between = Callable[[], Awaitable[None]]
-Save = Callable[[sqlite3.Connection, Between], Awaitable[None]]
+async def between() -> None:
+    """What a handler waits for between its two rows."""
+    seen("begun")
+    await asyncio.sleep(0.2)
 
 
-async def separately(connection: sqlite3.Connection, between: Between) -> None:
+async def separately(database: sqlite3.Connection) -> None:
     """Each row is committed by itself."""
-    with connection:
-        connection.execute(INSERT, ("first",))
+    with database:
+        database.execute(INSERT, ("first",))
     await between()
-    with connection:
-        connection.execute(INSERT, ("second",))
+    with database:
+        database.execute(INSERT, ("second",))
 
 
-async def in_transaction(connection: sqlite3.Connection, between: Between) -> None:
+async def in_transaction(database: sqlite3.Connection) -> None:
     """Both or none: an exception that passes `with`, a cancellation too, rolls back."""
-    with connection:
-        connection.execute(INSERT, ("first",))
+    with database:
+        database.execute(INSERT, ("first",))
         await between()
-        connection.execute(INSERT, ("second",))
+        database.execute(INSERT, ("second",))
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A database file, of which a handler reports."""
-
-    file: Path
-    seen: Seen = field(default_factory=Seen)
-
-    async def between(self) -> None:
-        """What a handler waits for between its two rows."""
-        self.seen("begun")
-        await asyncio.sleep(0.2)
+def opened() -> closing[sqlite3.Connection]:
+    """The database, which is a file in a folder of the experiment's own."""
+    return closing(sqlite3.connect("saves.sqlite"))
 
 
-async def handle(save: Save, database: Database) -> None:
-    with scene.handling(database.seen), closing(sqlite3.connect(database.file)) as connection:
-        await save(connection, database.between)
+def saving(save: Callable[[sqlite3.Connection], Awaitable[None]]) -> Apps:
+    async def handle() -> None:
+        with scene.handling(), opened() as database:
+            await save(database)
+
+    return scene.doing(handle, nullcontext)
 
 
-def _with(save: Save, setting: str) -> scene.Begins:
-    makes = scene.both(lambda database: {"/": partial(handle, save, database)})
-    return scene.begins(makes, setting)
-
-
-@leaves("save-in-transaction", _with(separately, "a commit for each row"), FIN)
-@leaves("save-in-transaction", _with(in_transaction, "one transaction"), FIN)
+@leaves("save-in-transaction", begins(saving(separately), "a commit for each row"), FIN)
+@leaves("save-in-transaction", begins(saving(in_transaction), "one transaction"), FIN)
 def ask_rows(begin: Begin, leaving: Leaving) -> Answer:
     """Leave between the two rows, and count them from another connection afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(Path(folder) / "saves.sqlite")
-        with closing(sqlite3.connect(database.file)) as connection, connection:
-            connection.execute("CREATE TABLE saves (line TEXT)")
-        with begin(database) as server, Wire(server.port) as wire:
-            wire.request("POST", "/", scene.EMPTY_BODY)
-            scene.leave(wire, database.seen, leaving)
-            database.seen.expect("over", "the handler never ended")
-        with closing(sqlite3.connect(database.file)) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM saves").fetchone()
-    _, handler, *_rest = database.seen.events
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        with opened() as database, database:
+            database.execute("CREATE TABLE saves (line TEXT)")
+        with asking(begin(), "POST") as (_, wire):
+            scene.leave(wire, leaving)
+            seen.expect("over", "the handler never ended")
+        with opened() as database:
+            (count,) = database.execute("SELECT count(*) FROM saves").fetchone()
+    handler = seen.events[1]
     return Answer(f"{SAVED[count]}, {handler}", f"{count} of 2 rows in the table; {handler}")
 
 
@@ -106,57 +95,57 @@ _SETTLED_BOUND_S = 30.0
 
 WHOLE, HALF = "no pair is half-written", "some pairs are half-written"
 
-QUIET: dict[str, Any] = {"access_log": None}
-SERVERS: tuple[tuple[str, str, Begin], ...] = (
-    (AIOHTTP, "", serving(aiohttp_app.create_app, **QUIET)),
-    (AIOHTTP, "handler_cancellation=True, ", serving(aiohttp_app.create_app, **QUIET, **CANCEL)),
-    (QUART, "", serving(quart_app.create_app)),
+
+def served(create: Build, settings: Settings, **options: Any) -> AbstractContextManager[Live]:
+    """The suite's own application; options: of its server."""
+    return serve(create(settings), **options)
+
+
+AIOHTTP_SERVED = partial(served, aiohttp_app.create_app, access_log=None)
+SERVERS = (
+    (AIOHTTP, "", AIOHTTP_SERVED),
+    (AIOHTTP, "handler_cancellation=True, ", partial(AIOHTTP_SERVED, **CANCEL)),
+    (QUART, "", partial(served, quart_app.create_app)),
 )
+Served = Callable[[Settings], AbstractContextManager[Live]]
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Halves in each store, and those that lack the other; of how many clients, who left within
-    so long, how many had an answer."""
+    """Halves in each store, those that lack the other, and how many clients had an answer."""
 
     first: int
     second: int
     half: int
-    clients: int
-    within_s: float
     answered: int
 
     @property
     def line(self) -> str:
         """In words."""
         return (
-            f"{self.half} pairs half-written of {self.clients} clients that left within "
-            f"{self.within_s * 1000:.0f} ms, {self.answered} of them with an answer; "
-            f"{self.first} halves in the first store, {self.second} in the second"
+            f"{self.half} pairs half-written by clients that left, {self.answered} of them with an "
+            f"answer; {self.first} halves in the first store, {self.second} in the second"
         )
 
 
 def count(port: int, protect: str, clients: int) -> Pairs:
     """Let so many clients ask for a save and leave, and count once everything has ended."""
     at_first = _pairs(port)
-    within_s, answered = asyncio.run(_leave(port, protect, clients))
-    before = _pairs(port)
-    deadline, quiet_since = time.monotonic() + _SETTLED_BOUND_S, time.monotonic()
-    while time.monotonic() - quiet_since < _QUIET_S:
+    answered = asyncio.run(_leave(port, protect, clients))
+    before, deadline = at_first, time.monotonic() + _SETTLED_BOUND_S
+    while before != (before := _pairs(port)):
         if time.monotonic() > deadline:
             raise TimeoutError("saves did not come to an end")
-        time.sleep(0.05)
-        now = _pairs(port)
-        if now != before:
-            before, quiet_since = now, time.monotonic()
+        time.sleep(_QUIET_S)
     first, second, half = (later - once for later, once in zip(before, at_first, strict=True))
     if not first:
         raise ValueError("no save was begun: the clients left too early")
-    return Pairs(first, second, half, clients, within_s, answered)
+    return Pairs(first, second, half, answered)
 
 
-async def _leave(port: int, protect: str, clients: int) -> tuple[float, int]:
-    """A client leaves between its request and twice the time that a save usually takes."""
+async def _leave(port: int, protect: str, clients: int) -> int:
+    """A client leaves between its request and twice the time that a save usually takes. How many
+    had an answer."""
     chance, gate = random.Random(SEED), asyncio.Semaphore(TOGETHER)
     request = f"POST /save/both?protect={protect} HTTP/1.1\r\nHost: localhost\r\n"
     request += "Content-Length: 0\r\n\r\n"
@@ -182,30 +171,30 @@ async def _leave(port: int, protect: str, clients: int) -> tuple[float, int]:
     within_s = 2 * statistics.median(took for took in usual if took is not None)
     stays = [chance.uniform(0, within_s) for _ in range(clients)]
     seen = await asyncio.gather(*map(ask, stays))
-    return within_s, sum(took is not None for took in seen)
+    return sum(took is not None for took in seen)
 
 
-def _pairs(port: int) -> tuple[int, int, int]:
+def _pairs(port: int) -> tuple[int, ...]:
+    """Halves in the first store, in the second, and those that lack the other."""
     reply = get(port, "/save/both")
     found = PAIRS.fullmatch(reply.body)
     if found is None:
         raise ValueError(f"{reply.status}: {reply.text}")
-    first, second, half = map(int, found.groups())
-    return first, second, half
+    return tuple(map(int, found.groups()))
 
 
-def counted(begin: Begin, settings: Settings, protect: str) -> Pairs:
+def counted(begin: Served, settings: Settings, protect: str) -> Pairs:
     with begin(settings) as server:  # whose pairs are its own
         return count(server.port, protect, CLIENTS)
 
 
-def embedded(begin: Begin, protect: str) -> Answer:
+def embedded(begin: Served, protect: str) -> Answer:
     """On the two embedded databases."""
     found = counted(begin, SETTINGS, protect)
     return Answer(HALF if found.half else WHOLE, found.line)
 
 
-def with_services(begin: Begin) -> Answer:
+def with_services(begin: Served) -> Answer:
     """Every protection on Redis and PostgreSQL, which take a while to start."""
     try:
         with redis_server() as redis, postgres_server() as postgres:
@@ -221,8 +210,7 @@ def with_services(begin: Begin) -> Answer:
 
 
 for stack, setting, begin in SERVERS:
+    row = partial(experiment, "two-stores", stack)
     for protect in BOTH_PROTECTIONS:
-        named = f"{setting}protect={protect}"
-        experiment("two-stores", stack, named, begin, protect, bound_s=BOUND_S)(embedded)
-    named = f"{setting}Redis and PostgreSQL"
-    experiment("two-stores", stack, named, begin, bound_s=2 * BOUND_S)(with_services)
+        row(f"{setting}protect={protect}", begin, protect, bound_s=BOUND_S)(embedded)
+    row(f"{setting}Redis and PostgreSQL", begin, bound_s=2 * BOUND_S)(with_services)

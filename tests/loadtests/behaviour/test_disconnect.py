@@ -8,12 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from aiojobs import Scheduler
 
 from loopbench.loadtests.behaviour.applications import each
 from loopbench.loadtests.behaviour.disconnect.detection import kinds
 from loopbench.loadtests.behaviour.disconnect.leaving import console, serving, shown
-from loopbench.loadtests.behaviour.disconnect.saving import Saving, application, fate
+from loopbench.loadtests.behaviour.disconnect.saving import application, fate, saving
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -31,17 +30,17 @@ EACH_WAY = ("plain-await", "shield", "is-disconnected-check", "request-body-unre
 """Questions that are asked here with each way of leaving; the others with FIN."""
 
 
-async def _half(saving: Saving, _: Scheduler) -> None:
+async def _half() -> None:
     """Ends happily after the first step."""
     await saving.step("first")
 
 
-async def _fails(saving: Saving, _: Scheduler) -> None:
+async def _fails() -> None:
     await saving.step("first")
     raise ValueError("no second step")
 
 
-async def _swallows(saving: Saving, _: Scheduler) -> None:
+async def _swallows() -> None:
     try:
         await saving.step("first")
     finally:
