@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.stopping.scene import STACKS, Scene, ask_wait, stop_in
+from loopbench.loadtests.behaviour.stopping.scene import STACKS, ask_wait, stop_in
+from loopbench.loadtests.behaviour.talking import as_seen
 
 
 def stop(key: Key) -> Answer:
@@ -12,7 +13,5 @@ def stop(key: Key) -> Answer:
     client and handler saw."""
     stack, grace_s, wait_s = key[0], float(key[1]), float(key[2])
     application, name = STACKS[stack]
-    scene = Scene(wait_s)
-    stopped = stop_in(application(scene), ask_wait, scene, **{name: grace_s})
-    events = ", ".join(stopped.scene.seen.events)
-    return Answer(f"{stopped.when(grace_s)}, client {stopped.client}", events)
+    stopped = stop_in(application, ask_wait, wait_s, grace_s, **{name: grace_s})
+    return as_seen(f"{stopped.when}, client {stopped.client}")
