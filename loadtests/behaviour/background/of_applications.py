@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from aiohttp import web
 from quart import Quart
 
 from loopbench.loadtests.behaviour.applications import (
@@ -20,63 +19,48 @@ from loopbench.loadtests.behaviour.applications import (
     around_serving,
     asynchronous,
     at_end,
+    at_start,
     hello,
 )
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, get
+from loopbench.loadtests.behaviour.talking import NoAnswer, as_seen, get, seen
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """What the task does. It may run for ever: it is cancelled at the end."""
 
-End = Callable[["asyncio.Task[None]"], Awaitable[None]]
 
-
-async def cancel(task: asyncio.Task[None]) -> None:
+async def cancel(task: asyncio.Task[None], bound_s: float | None = None) -> None:
+    """bound_s: the remedy where a task ignores it: wait for its end, but not for ever."""
     task.cancel()
     with suppress(asyncio.CancelledError):
-        await task
+        await (asyncio.wait({task}, timeout=bound_s) if bound_s else task)
 
 
-async def bounded(task: asyncio.Task[None]) -> None:
-    """The remedy where a task ignores it: wait for the task's end, but not for ever."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.wait({task}, timeout=1)
-
-
-async def beside(work: Work, end: End, _: object = None) -> AsyncGenerator[None, None]:
+async def beside(work: Work, bound_s: float | None, _: object = None) -> AsyncGenerator[None, None]:
     """One function before and after, with a yield between."""
     task = asyncio.create_task(work())
     yield
-    await end(task)
+    await cancel(task, bound_s)
 
 
-def signals(app: web.Application, work: Work) -> None:
-    """aiohttp: a pair of signals."""
-    key = web.AppKey("task", asyncio.Task[None])
-
-    async def start(app: web.Application) -> None:
-        app[key] = asyncio.create_task(work())
-
-    async def stop(app: web.Application) -> None:
-        await cancel(app[key])
-
-    app.on_startup.append(start)
-    app.on_cleanup.append(stop)
+def around(app: App, work: Work, bound_s: float | None = None) -> None:
+    around_serving(app, partial(beside, work, bound_s))
 
 
-def before_and_after_serving(app: Quart, work: Work) -> None:
-    """Quart: a pair of functions."""
+def before_and_after(app: App, work: Work) -> None:
+    """A pair of hooks."""
+    tasks: list[asyncio.Task[None]] = []
 
-    @app.before_serving
-    async def start() -> None:
-        app.extensions["task"] = asyncio.create_task(work())
+    async def start(_: object = None) -> None:
+        tasks.append(asyncio.create_task(work()))
 
-    @app.after_serving
-    async def stop() -> None:
-        await cancel(app.extensions["task"])
+    async def stop(_: object = None) -> None:
+        await cancel(tasks[0])
+
+    at_start(app, start)
+    at_end(app, stop)
 
 
 def add_background_task(app: Quart, work: Work) -> None:
@@ -86,13 +70,10 @@ def add_background_task(app: Quart, work: Work) -> None:
 
 TASKS = adding(
     {
-        AIOHTTP: {
-            "cleanup_ctx": lambda app, work: app.cleanup_ctx.append(partial(beside, work, cancel)),
-            "on_startup and on_cleanup": signals,
-        },
+        AIOHTTP: {"cleanup_ctx": around, "on_startup and on_cleanup": before_and_after},
         QUART: {
-            "while_serving": lambda app, work: app.while_serving(partial(beside, work, cancel)),
-            "before_serving and after_serving": before_and_after_serving,
+            "while_serving": around,
+            "before_serving and after_serving": before_and_after,
             "app.add_background_task": add_background_task,
         },
     }
@@ -101,8 +82,6 @@ TASKS = adding(
 
 @variants("task-beside-requests", TASKS, bound_s=30)
 def ask_beside(application: Build) -> Answer:
-    seen = Seen()
-
     async def tick() -> None:
         """Until it is cancelled."""
         seen("began")
@@ -115,14 +94,11 @@ def ask_beside(application: Build) -> Answer:
         seen.wait("tick", 2.0)
         answered = get(server.port, "/").text == "hello"
         ticks = seen.events.count("tick")
-        get(server.port, "/")
         server.stop(15.0)
     began = "begun with the application" if "began" in seen else "never begun"
     ran = "runs beside requests" if ticks and answered else "does not run"
     ended = "cancelled at the end" if seen.wait("cancelled", 1.0) else "not ended"
-    return Answer(
-        f"{began}, {ran}, {ended}", f"{ticks} ticks before a request; in all: {seen.line}"
-    )
+    return as_seen(f"{began}, {ran}, {ended}")
 
 
 def loggers(said: list[logging.LogRecord]) -> str:
@@ -143,8 +119,6 @@ def stop(server: Live, bound_s: float = 15.0) -> tuple[float | None, str]:
 
 @variants("task-raises", TASKS, bound_s=30)
 def ask_raising(application: Build) -> Answer:
-    seen = Seen()
-
     async def fail() -> None:
         await asyncio.sleep(0.05)
         seen("raised")
@@ -171,20 +145,13 @@ def ask_raising(application: Build) -> Answer:
 WATCHED_S = 12.0
 """Longer than any bound that the frameworks set by default here."""
 
-WAIT_1 = "asyncio.wait(…, timeout=1)"
-BOUNDED = adding(
-    {
-        AIOHTTP: {WAIT_1: lambda app, work: app.cleanup_ctx.append(partial(beside, work, bounded))},
-        QUART: {WAIT_1: lambda app, work: app.while_serving(partial(beside, work, bounded))},
-    }
-)
+WAIT_1 = {"asyncio.wait(…, timeout=1)": partial(around, bound_s=1)}
+BOUNDED = adding({AIOHTTP: WAIT_1, QUART: WAIT_1})
 
 
 @variants("task-ignores-cancellation", TASKS, bound_s=40)
 @variants("task-ignores-cancellation", BOUNDED, bound_s=40)
 def ask_ignoring(application: Build) -> Answer:
-    seen = Seen()
-
     async def stubborn() -> None:
         seen("began")
         while True:
@@ -197,33 +164,33 @@ def ask_ignoring(application: Build) -> Answer:
         seen.wait("began")
         took_s = server.stop(WATCHED_S)
     if took_s is None:
-        return Answer("the stop hangs", f"{seen.line}; not stopped after {WATCHED_S:g} s")
-    return Answer(f"stopped after {round(took_s)} s", f"{seen.line}; stopped after {took_s:.2f} s")
+        return as_seen("the stop hangs", f"not stopped after {WATCHED_S:g} s")
+    return as_seen(f"stopped after {round(took_s)} s", f"stopped after {took_s:.2f} s")
 
 
 NAMES = ("first", "second", "third")
 """Of clean-ups, in the order in which they are registered. The second one is broken."""
 
 
-def _clean(seen: Seen, name: str) -> None:
+async def clean(name: str, _: object = None) -> None:
     seen(name)
     if name == "second":
         raise RuntimeError("this clean-up is broken")
 
 
-async def context(seen: Seen, name: str, _: object = None) -> AsyncGenerator[None, None]:
+async def clean_after(name: str, _: object = None) -> AsyncGenerator[None, None]:
     yield
-    _clean(seen, name)
+    await clean(name)
 
 
-def hooks(app: App, seen: Seen) -> None:
+def hooks(app: App) -> None:
     for name in NAMES:
-        at_end(app, asynchronous(partial(_clean, seen, name)))
+        at_end(app, partial(clean, name))
 
 
-def contexts(app: App, seen: Seen) -> None:
+def contexts(app: App) -> None:
     for name in NAMES:
-        around_serving(app, partial(context, seen, name))
+        around_serving(app, partial(clean_after, name))
 
 
 LATER = adding(
@@ -236,13 +203,12 @@ LATER = adding(
 
 @variants("later-cleanups", LATER, bound_s=30)
 def ask_later(application: Build) -> Answer:
-    seen = Seen()
-    with serve(application(seen)) as server:
+    with serve(application()) as server:
         _, how = stop(server)
     raised = "the stop raises nothing" if how == "the stop is clean" else how
     skipped = [name for name in NAMES if name not in seen]
     told = f"{' and '.join(skipped)} skipped" if skipped else "none skipped"
-    return Answer(f"{told}, {raised}", f"there ran {seen.line}; the second raised; {raised}")
+    return as_seen(f"{told}, {raised}")
 
 
 LONG_S = 4.0
@@ -255,15 +221,14 @@ SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
 @experiment("blocking-cleanup", QUART, DEFAULT, AWAITING[QUART], WAIT)
 @experiments("blocking-cleanup", AWAITING, {SHORT: WAIT, BLOCKS: BLOCK}, shutdown_timeout=1)
 def ask_slow(awaiting: Build, slow: Callable[[], Awaitable[None]], **options: float) -> Answer:
-    seen, app = Seen(), awaiting(hello)
-
     async def clean(_: object = None) -> None:
         await slow()
         seen("done")
 
+    app = awaiting(hello)
     at_end(app, clean)
     with serve(app, **options) as server:
         took_s, how = stop(server, 3 * LONG_S)
     done = "finished" if "done" in seen else "cut off"
-    said = "" if took_s is None else f" after {took_s:.2f} s"
-    return Answer(f"{done}, {how}", f"a clean-up of {LONG_S:g} s was {done}; {how}{said}")
+    took = "not stopped" if took_s is None else f"stopped after {took_s:.2f} s"
+    return Answer(f"{done}, {how}", f"a clean-up of {LONG_S:g} s was {done}; {took}")

@@ -10,45 +10,45 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from quart import Quart, current_app
+from quart import current_app
 
 from loopbench.loadtests.behaviour.applications import AWAITING, CALLING, each
-from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments, variants
+from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.background.of_applications import Work, loggers
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import Seen, get
+from loopbench.loadtests.behaviour.talking import as_seen, get, seen
 
-Kept = set[asyncio.Task[None]]
+kept: set[asyncio.Task[None]] = set()
 
-Begin = Callable[[Work, Kept], object]
-"""Begins the task, inside the handler; the set may be used to keep it."""
+Begin = Callable[[Work], object]
+"""Begins the task, inside the handler."""
 
 
-def create_task(work: Work, _: Kept) -> None:
+def create_task(work: Work) -> None:
     asyncio.create_task(work())  # noqa: RUF006  this is what is asked about
 
 
-def create_and_keep(work: Work, kept: Kept) -> None:
+def create_and_keep(work: Work) -> None:
     kept.add(asyncio.create_task(work()))
 
 
-def keep_until_done(work: Work, kept: Kept) -> None:
+def keep_until_done(work: Work) -> None:
     task = asyncio.create_task(work())
     kept.add(task)
     task.add_done_callback(kept.discard)
 
 
-def add_background_task(work: Work, _: Kept) -> None:
+def add_background_task(work: Work) -> None:
     """The task is handed over to the application."""
     current_app.add_background_task(work)
 
 
-def beginning(answers: Build, begin: Begin, work: Work, kept: Kept, **config: float) -> App:
+def beginning(answers: Build, begin: Begin, work: Work, **config: float) -> App:
     """The handler begins the task and answers."""
 
     async def handler() -> str:
-        begin(work, kept)
+        begin(work)
         return "accepted"
 
     return answers({"/": handler}, **config)
@@ -62,8 +62,6 @@ ADDED = "app.add_background_task"
 @experiment("fire-and-forget", QUART, ADDED, BEGINNING[QUART], add_background_task)
 def ask_forgotten(application: Build, begin: Begin) -> Answer:
     """See when the log tells: at once, when the last reference goes, or never."""
-    seen = Seen()
-    kept: Kept = set()
 
     async def fail() -> None:
         await asyncio.sleep(0.05)
@@ -71,7 +69,7 @@ def ask_forgotten(application: Build, begin: Begin) -> Answer:
         raise RuntimeError("nobody waits for this")
 
     said = Logged(logging.ERROR).records
-    with serve(application(begin, fail, kept)) as server:
+    with serve(application(begin, fail)) as server:
         answer = get(server.port, "/").text
         seen.wait("raised")
         get(server.port, "/")  # one more turn of the loop
@@ -105,67 +103,65 @@ class Bell:
             future.set_result(None)
 
 
-async def sleep(_: Bell) -> None:
+bell = Bell()
+
+
+async def sleep() -> None:
     """The loop knows of who sleeps."""
     await asyncio.sleep(0.2)
 
 
-Wait = Callable[[Bell], Coroutine[Any, Any, None]]
 UNREFERRED = "nothing else refers to it"
-COLLECTED: dict[str, dict[str, tuple[Begin, Wait]]] = {
-    AIOHTTP: {
-        "asyncio.create_task, it sleeps": (create_task, sleep),
-        "asyncio.create_task, nothing refers to it": (create_task, Bell.wait),
-        f"kept in a set, {UNREFERRED}": (keep_until_done, Bell.wait),
-    }
+COLLECTED: dict[str, tuple[Begin, Work]] = {
+    "asyncio.create_task, it sleeps": (create_task, sleep),
+    "asyncio.create_task, nothing refers to it": (create_task, bell.wait),
+    f"kept in a set, {UNREFERRED}": (keep_until_done, bell.wait),
 }
-COLLECTED[QUART] = COLLECTED[AIOHTTP] | {f"{ADDED}, {UNREFERRED}": (add_background_task, Bell.wait)}
+ADDED_ONE = {f"{ADDED}, {UNREFERRED}": (add_background_task, bell.wait)}
 
 
-@variants("task-garbage-collected", {AIOHTTP: COLLECTED[AIOHTTP]}, BEGINNING[AIOHTTP])
-@variants("task-garbage-collected", {QUART: COLLECTED[QUART]}, BEGINNING[QUART])
-def ask_collected(how: tuple[Begin, Wait], application: Build) -> Answer:
+@experiments("task-garbage-collected", BEGINNING, COLLECTED)
+@experiments("task-garbage-collected", {QUART: BEGINNING[QUART]}, ADDED_ONE)
+def ask_collected(application: Build, how: tuple[Begin, Work]) -> Answer:
     """Collect while the task waits; then see whether it still comes to its end."""
-    bell, seen, (begin, wait) = Bell(), Seen(), how
+    begin, wait = how
 
     async def work() -> None:
         seen("began")
-        await wait(bell)
+        await wait()
         seen("finished")
 
     said = Logged(logging.ERROR).records
-    with serve(application(begin, work, set())) as server:
+    with serve(application(begin, work)) as server:
         get(server.port, "/")
         seen.wait("began")
         server.call(bell.ring())
         finished = seen.wait("finished", 2.0)
     became = "it finished" if finished else "it was collected"
     words = ", and the log says so" if said else ""
-    return Answer(became + words, f"{seen.line}; lines in the log: {len(said)}")
+    return as_seen(became + words, f"lines in the log: {len(said)}")
 
 
-def aiohttp_waiting(begin: Begin, work: Work, kept: Kept) -> App:
+async def the_rest(_: object = None) -> None:
+    await asyncio.gather(*kept)
+
+
+async def at_the_end(_: object) -> AsyncGenerator[None, None]:
+    yield
+    await the_rest()
+
+
+def waiting(stack: str, begin: Begin, work: Work) -> App:
     """A clean-up waits for what is left."""
-
-    async def wait_for_the_rest(_: object) -> AsyncGenerator[None, None]:
-        yield
-        await asyncio.gather(*kept)
-
-    app = BEGINNING[AIOHTTP](begin, work, kept)
-    app.cleanup_ctx.append(wait_for_the_rest)
+    app = BEGINNING[stack](begin, work)
+    WAITS[stack](app)
     return app
 
 
-def quart_waiting(begin: Begin, work: Work, kept: Kept) -> App:
-    app: Quart = BEGINNING[QUART](begin, work, kept)
-
-    @app.after_serving
-    async def wait_for_the_rest() -> None:
-        await asyncio.gather(*kept)
-
-    return app
-
-
+WAITS: dict[str, Callable[[Any], object]] = {
+    AIOHTTP: lambda app: app.cleanup_ctx.append(at_the_end),
+    QUART: lambda app: app.after_serving(the_rest),
+}
 left = partial(experiment, "task-at-shutdown")
 BACKGROUND, BOUND = BEGINNING[QUART], "BACKGROUND_TASK_SHUTDOWN_TIMEOUT"
 IMPATIENT = partial(BACKGROUND, **{BOUND: 0.5})
@@ -174,31 +170,30 @@ LONG_S = 8.0
 
 
 @experiments("task-at-shutdown", BEGINNING, {"asyncio.create_task": keep_until_done})
-@left(AIOHTTP, "awaited in cleanup_ctx", aiohttp_waiting, keep_until_done)
-@left(QUART, "awaited in after_serving", quart_waiting, keep_until_done)
+@left(AIOHTTP, "awaited in cleanup_ctx", partial(waiting, AIOHTTP), keep_until_done)
+@left(QUART, "awaited in after_serving", partial(waiting, QUART), keep_until_done)
 @left(QUART, f"{ADDED}, 2 s", BACKGROUND, add_background_task)
 @left(QUART, f"{ADDED}, 2 s, {BOUND}=0.5", IMPATIENT, add_background_task)
 @left(QUART, f"{ADDED}, 8 s", BACKGROUND, add_background_task, seconds=LONG_S, bound_s=30)
 def ask_left(application: Build, begin: Begin, seconds: float = 2.0) -> Answer:
     """What has become of the work when the stop has ended."""
-    seen = Seen()
 
     async def save() -> None:
         seen("began")
         with seen.ends():
             await asyncio.sleep(seconds)
 
-    with serve(application(begin, save, set())) as server:
+    with serve(application(begin, save)) as server:
         get(server.port, "/")
         seen.wait("began")
         took_s = server.stop(15.0)
         if took_s is None:
-            return Answer("the stop hangs", f"{seen.line}")
+            return as_seen("the stop hangs")
         left = [task for task in asyncio.all_tasks(server.loop) if not task.done()]
         became = "left behind" if left else "gone"
         if "finished" in seen or "cancelled" in seen:
             became = seen.events[-1]
-    return Answer(became, f"work of {seconds:g} s, the stop took {took_s:.1f} s; {seen.line}")
+    return as_seen(became, f"work of {seconds:g} s, the stop took {took_s:.1f} s")
 
 
 EAGER = {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": True}
@@ -210,7 +205,6 @@ def ask_eager(application: Build, eager: bool) -> Answer:
     factory = getattr(asyncio, "eager_task_factory", None)
     if eager and factory is None:
         return Answer(NONE, "this Python has no asyncio.eager_task_factory; the nearest is 3.12's")
-    seen = Seen()
 
     async def work() -> None:
         seen("the task's first line")
@@ -227,7 +221,7 @@ def ask_eager(application: Build, eager: bool) -> Answer:
         get(server.port, "/")
         get(server.port, "/missing")  # one more turn of the loop
     first = "before" if seen.events[0] == "the task's first line" else "after"
-    return Answer(f"{first} create_task returns", f"in order: {seen.line}")
+    return as_seen(f"{first} create_task returns")
 
 
 async def in_timeout(stubborn: Work) -> None:
@@ -247,7 +241,6 @@ TIMEOUTS: dict[str, Callable[[Work], Coroutine[Any, Any, None]]] = {
 @experiments("timeout-in-handler", AWAITING, TIMEOUTS)
 def ask_timeout(application: Build, bounded: Callable[[Work], Coroutine[Any, Any, None]]) -> Answer:
     """What the client gets when the time is over, and whether the clean-up comes first."""
-    seen = Seen()
 
     async def stubborn() -> None:
         """Has a clean-up that takes its time."""
@@ -264,4 +257,4 @@ def ask_timeout(application: Build, bounded: Callable[[Work], Coroutine[Any, Any
         seen.wait("clean-up ended", 2.0)
     work = "work goes on" if "finished" in seen else "work is cancelled"
     when = "after the clean-up" if waits else "before the clean-up"
-    return Answer(f"{reply.status} {when}, {work}", f"in order: {seen.line}")
+    return as_seen(f"{reply.status} {when}, {work}")
