@@ -22,10 +22,13 @@ from loopbench.loadtests.behaviour.applications import (
     Handler,
     Way,
     asynchronous,
+    at_end,
+    at_start,
     called,
+    each,
     in_executor,
 )
-from loopbench.loadtests.behaviour.asking import Answer, experiment, variants
+from loopbench.loadtests.behaviour.asking import Answer, Variants, experiments, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import get
@@ -52,19 +55,21 @@ class Told:
 
 
 CROSSINGS: dict[str, Way] = {
-    "await coroutine()": called,
-    "await asyncio.create_task(…)": lambda inner: asyncio.create_task(called(inner)),
-    "await asyncio.to_thread(…)": asyncio.to_thread,
-    "await loop.run_in_executor(None, …)": in_executor,
+    "handler to await coroutine()": called,
+    "handler to await asyncio.create_task(…)": lambda inner: asyncio.create_task(called(inner)),
+    "handler to await asyncio.to_thread(…)": asyncio.to_thread,
+    "handler to await loop.run_in_executor(None, …)": in_executor,
 }
 """How a handler has the inner code run."""
 
 
-async def cross(crossing: Way, told: Told) -> None:
-    """What the handler does."""
-    told.set_outer()
-    await crossing(told.run_inner)
-    told.read_outer()
+def crossed(answers: Build, crossing: Way, told: Told) -> App:
+    async def handle() -> None:
+        told.set_outer()
+        await crossing(told.run_inner)
+        told.read_outer()
+
+    return answers({"/": handle})
 
 
 def middleware(app: web.Application, told: Told) -> None:
@@ -78,14 +83,9 @@ def middleware(app: web.Application, told: Told) -> None:
     app.middlewares.append(outer)
 
 
-def on_startup(app: web.Application, told: Told) -> None:
-    app.on_startup.append(asynchronous(told.set_outer))
-    app.on_cleanup.append(asynchronous(told.read_outer))
-
-
-def before_serving(app: Quart, told: Told) -> None:
-    app.before_serving(asynchronous(told.set_outer))
-    app.after_serving(asynchronous(told.read_outer))
+def start_and_end(app: App, told: Told) -> None:
+    at_start(app, asynchronous(told.set_outer))
+    at_end(app, asynchronous(told.read_outer))
 
 
 def before_request(app: Quart, told: Told, wrap: Callable[..., Any] = asynchronous) -> None:
@@ -95,6 +95,9 @@ def before_request(app: Quart, told: Told, wrap: Callable[..., Any] = asynchrono
     async def after(response: Any) -> Any:
         told.read_outer()
         return response
+
+
+plainly_before = partial(before_request, wrap=lambda plain: plain)
 
 
 def quart_by_g(told: Told) -> Quart:
@@ -119,47 +122,33 @@ def quart_by_g(told: Told) -> Quart:
     return app
 
 
-def hooked(make: Build, hook: Callable[..., None], *arguments: Any) -> Build:
+def hooked(make: Build, hook: Callable[..., None], told: Told) -> App:
     """Plain code, with what is around it."""
-
-    def application(told: Told) -> App:
-        app = make(told.run_inner)
-        hook(app, told, *arguments)
-        return app
-
-    return application
+    app = make(told.run_inner)
+    hook(app, told)
+    return app
 
 
-HOOKED = {
+HOOKED: Variants = {
     AIOHTTP: {
-        "middleware to handler": hooked(CALLING[AIOHTTP], middleware),
-        "on_startup to handler": hooked(CALLING[AIOHTTP], on_startup),
+        "middleware to handler": partial(hooked, CALLING[AIOHTTP], middleware),
+        "on_startup to handler": partial(hooked, CALLING[AIOHTTP], start_and_end),
     },
     QUART: {
-        "async before_request to async route": hooked(CALLING[QUART], before_request),
-        "async before_request to sync route": hooked(SYNC[QUART], before_request),
-        "sync before_request to async route": hooked(CALLING[QUART], before_request, lambda it: it),
+        "async before_request to async route": partial(hooked, CALLING[QUART], before_request),
+        "async before_request to sync route": partial(hooked, SYNC[QUART], before_request),
+        "sync before_request to async route": partial(hooked, CALLING[QUART], plainly_before),
         "quart.g, sync before_request to sync route": quart_by_g,
-        "before_serving to route": hooked(CALLING[QUART], before_serving),
+        "before_serving to route": partial(hooked, CALLING[QUART], start_and_end),
     },
 }
 
 
-def crossed(awaiting: Build, crossing: Way) -> Build:
-    return lambda told: awaiting(partial(cross, crossing, told))
-
-
-CONTEXTS = {
-    stack: {f"handler to {name}": crossed(AWAITING[stack], way) for name, way in CROSSINGS.items()}
-    | hooks
-    for stack, hooks in HOOKED.items()
-}
-
-
-@variants("context-variables", CONTEXTS)
-def ask_context(application: Build) -> Answer:
+@experiments("context-variables", each(crossed), CROSSINGS)
+@variants("context-variables", HOOKED)
+def ask_context(application: Build, *crossing: Way) -> Answer:
     told = Told()
-    with serve(application(told)) as server:
+    with serve(application(*crossing, told)) as server:
         get(server.port, "/")
         if server.stop() is None:  # clean-ups read, too
             raise TimeoutError("the server did not stop")
@@ -187,7 +176,8 @@ class Local(threading.local):
         self.value = value
 
 
-KEEPS: dict[str, Local | ContextVar[int | None]] = {
+Keep = Local | ContextVar[int | None]
+KEEPS: dict[str, Keep] = {
     "threading.local": Local(),
     "ContextVar": ContextVar("name", default=None),
 }
@@ -199,7 +189,7 @@ class Story:
     told: of each, whether it found a name when it began, and whether it ended with another's.
     """
 
-    def __init__(self, keep: Local | ContextVar[int | None]) -> None:
+    def __init__(self, keep: Keep) -> None:
         self.crowd = Crowd(0.1)
         self.told: list[tuple[bool, bool]] = []
         self._keep, self._names = keep, count()
@@ -223,15 +213,20 @@ class Story:
             await self.crowd.hold_async()
 
 
-STORIES: dict[tuple[str, str], Callable[[Story], App]] = {
-    (AIOHTTP, "in a handler"): lambda story: AWAITING[AIOHTTP](story.hold_async),
-    (AIOHTTP, "through asyncio.to_thread"): lambda story: SYNC[AIOHTTP](story.hold),
-    (QUART, "in an async route"): lambda story: AWAITING[QUART](story.hold_async),
-    (QUART, "in a sync route"): lambda story: SYNC[QUART](story.hold),
+STORIES = {
+    AIOHTTP: {
+        "in a handler": lambda story: AWAITING[AIOHTTP](story.hold_async),
+        "through asyncio.to_thread": lambda story: SYNC[AIOHTTP](story.hold),
+    },
+    QUART: {
+        "in an async route": lambda story: AWAITING[QUART](story.hold_async),
+        "in a sync route": lambda story: SYNC[QUART](story.hold),
+    },
 }
 
 
-def ask_kept(application: Build, keep: Local | ContextVar[int | None]) -> Answer:
+@variants("thread-local", STORIES, each=KEEPS, named="{1} {0}")
+def ask_kept(application: Build, keep: Keep) -> Answer:
     """Let requests with names of their own come at once, and then again."""
     story = Story(keep)
     with serve(application(story)) as server, ThreadPoolExecutor(REQUESTS) as clients:
@@ -247,8 +242,3 @@ def ask_kept(application: Build, keep: Local | ContextVar[int | None]) -> Answer
         f"{mixed_up} of {2 * REQUESTS} requests, up to {story.crowd.most} at once, read a name "
         f"that was not theirs; {left_over} found one when they began",
     )
-
-
-for (stack, where), application in STORIES.items():
-    for name, keep in KEEPS.items():
-        experiment("thread-local", stack, f"{name} {where}", application, keep)(ask_kept)

@@ -11,8 +11,8 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotInTime
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from math import ceil, floor, log2
 from typing import Any
@@ -34,44 +34,45 @@ Way = Callable[[Coroutine[Any, Any, Any], Loop], Any]
 
 
 def new_event_loop(coroutine: Coroutine[Any, Any, Any], _: Loop) -> Any:
-    mine = asyncio.new_event_loop()
-    try:
+    with closing(asyncio.new_event_loop()) as mine, closing(coroutine):
         return mine.run_until_complete(coroutine)
-    finally:
-        coroutine.close()
-        mine.close()
 
 
-async def which(server_loop: Loop) -> str:
-    """A coroutine that says which loop it runs on."""
-    await asyncio.sleep(0)
-    same = asyncio.get_running_loop() is server_loop
-    return "on the server's loop" if same else "on a loop of its own"
-
-
-async def which_in_thread(server_loop: Loop) -> str:
-    """One that needs a worker thread itself, as for a name look-up or a file."""
-    await asyncio.to_thread(str)
-    return await which(server_loop)
+def threadsafe(coroutine: Coroutine[Any, Any, Any], loop: Loop) -> Any:
+    return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE_S)
 
 
 WAYS: dict[str, Way] = {
     "asyncio.run": lambda coroutine, _: asyncio.run(coroutine),
     "new_event_loop().run_until_complete": new_event_loop,
-    "run_coroutine_threadsafe": lambda coroutine, loop: asyncio.run_coroutine_threadsafe(
-        coroutine, loop
-    ).result(PATIENCE_S),
+    "run_coroutine_threadsafe": threadsafe,
 }
-NEEDY = ("run_coroutine_threadsafe", "asyncio.run")
-"""The ways to be tried in a pool that is full."""
+NEEDY = {name: WAYS[name] for name in ("run_coroutine_threadsafe", "asyncio.run")}
+"""The ways to be tried in a pool that is full, and with what belongs to another loop."""
 
 FULL = 2
 IN_FULL = f"of a coroutine that needs a thread, in all {FULL} threads of the pool"
-IN_THREAD = {AIOHTTP: "in a thread", QUART: "in a sync route"}
-ON_LOOP = {AIOHTTP: "on the loop's thread", QUART: "in an async route"}
+IN_THREAD = {
+    AIOHTTP: {"in a thread": SYNC[AIOHTTP]},
+    QUART: {"in a sync route": SYNC[QUART]},
+}
+ON_LOOP = {
+    AIOHTTP: {"on the loop's thread": CALLING[AIOHTTP]},
+    QUART: {"in an async route": CALLING[QUART]},
+}
 """Where plain code is called. On the loop's own thread it is a mistake."""
 
 
+async def which(server_loop: Loop, needs_thread: bool) -> str:
+    """Which loop it runs on. It may need a thread itself, as for a name look-up or a file."""
+    await (asyncio.to_thread(str) if needs_thread else asyncio.sleep(0))
+    same = asyncio.get_running_loop() is server_loop
+    return "on the server's loop" if same else "on a loop of its own"
+
+
+@variants("coroutine-from-sync", IN_THREAD, each=WAYS, named="{1} {0}")
+@variants("coroutine-from-sync", ON_LOOP, each=WAYS, named="{1} {0}")
+@variants("coroutine-from-sync", IN_THREAD, FULL, each=NEEDY, named=f"{{1}} {{0}}, {IN_FULL}")
 def ask_way(application: Build, way: Way, threads: int | None = None) -> Answer:
     """Have plain code run a coroutine in that way, in all threads of a small pool at once.
 
@@ -79,20 +80,16 @@ def ask_way(application: Build, way: Way, threads: int | None = None) -> Answer:
     """
     calls = threads or 1
     together = threading.Barrier(calls)
-    coroutine = which_in_thread if threads else which
-
-    def run() -> str:
-        try:
-            return f"runs {way(coroutine(server.loop), server.loop)}"
-        except (NotInTime, TimeoutError):
-            return f"hangs: nothing within {PATIENCE_S:g} s"
-        except RuntimeError as error:
-            return f"raises RuntimeError: {error}"
 
     def plain() -> str:
         """No call begins or ends before all of them do."""
         together.wait(PATIENCE_S)
-        became = run()
+        try:
+            became = f"runs {way(which(server.loop, threads is not None), server.loop)}"
+        except TimeoutError:
+            became = f"hangs: nothing within {PATIENCE_S:g} s"
+        except RuntimeError as error:
+            became = f"raises RuntimeError: {error}"
         together.wait(2 * PATIENCE_S)
         return became
 
@@ -103,21 +100,13 @@ def ask_way(application: Build, way: Way, threads: int | None = None) -> Answer:
     return Answer(" and ".join(answers), "; and at the same time: ".join(texts))
 
 
-for stack in SYNC:
-    for where, calling in ((IN_THREAD[stack], SYNC[stack]), (ON_LOOP[stack], CALLING[stack])):
-        for name, way in WAYS.items():
-            experiment("coroutine-from-sync", stack, f"{name} {where}", calling, way)(ask_way)
-    for name in NEEDY:
-        full = f"{name} {IN_THREAD[stack]}, {IN_FULL}"
-        experiment("coroutine-from-sync", stack, full, SYNC[stack], WAYS[name], FULL)(ask_way)
-
-
 ROUNDS = 15
 CALLS = 50
 APART = 1.4
 """Ways whose costs are not further apart than by this factor count as alike."""
 
 KEPT, THREADSAFE = "a loop that the thread keeps", "run_coroutine_threadsafe"
+OWN, SERVERS = "a loop of its own", "the server's loop"
 
 
 async def nothing() -> None:
@@ -129,21 +118,20 @@ def measured(loop: Loop) -> dict[str, list[float]]:
 
     loop: the server's.
     """
-    mine = asyncio.new_event_loop()
-    ways: dict[str, Plain] = {
-        KEPT: lambda: mine.run_until_complete(nothing()),
-        "new_event_loop": lambda: new_event_loop(nothing(), loop),
-        "asyncio.run": lambda: asyncio.run(nothing()),
-        THREADSAFE: lambda: asyncio.run_coroutine_threadsafe(nothing(), loop).result(),
-    }
-    costs: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            began = time.process_time()
-            for _ in range(CALLS):
-                way()
-            costs[name].append((time.process_time() - began) / CALLS * 1e6)
-    mine.close()
+    with closing(asyncio.new_event_loop()) as mine:
+        ways: dict[str, Plain] = {
+            KEPT: lambda: mine.run_until_complete(nothing()),
+            "new_event_loop": lambda: new_event_loop(nothing(), loop),
+            "asyncio.run": lambda: asyncio.run(nothing()),
+            THREADSAFE: lambda: asyncio.run_coroutine_threadsafe(nothing(), loop).result(),
+        }
+        costs: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(ROUNDS):
+            for name, way in ways.items():
+                began = time.process_time()
+                for _ in range(CALLS):
+                    way()
+                costs[name].append((time.process_time() - began) / CALLS * 1e6)
     return costs
 
 
@@ -159,50 +147,55 @@ def ordered(medians: Mapping[str, float]) -> str:
     return ", then ".join(" and ".join(sorted(group)) for group in groups)
 
 
-Costs = dict[str, list[float]]
+@variants("coroutine-cost", IN_THREAD, each=(OWN, SERVERS), named="{}, on {}", alone=True)
+def ask_costs(application: Build, whose: str) -> Answer:
+    """What the ways cost in a thread of that application.
 
-
-def own_loops(costs: Costs) -> str:
-    """The ways that have a loop on the thread itself, in order."""
-    del costs[THREADSAFE]
-    return ordered({name: statistics.median(values) for name, values in costs.items()})
-
-
-def servers_loop(costs: Costs) -> str:
-    """The way to the server's loop, in multiples of the cheapest one. Two threads hand over to
-    one another, which costs several times as much where they are on two processors."""
-    cheapest = statistics.median(costs[KEPT])
-    low = 2 ** floor(log2(min(costs[THREADSAFE]) / cheapest))
-    high = 2 ** ceil(log2(max(costs[THREADSAFE]) / cheapest))
-    return f"{low:g} to {high:g} times {KEPT}"
-
-
-def ask_costs(application: Build, judge: Callable[[Costs], str]) -> Answer:
-    """What the ways cost in a thread of that application."""
-    costs: Costs = {}
+    whose: which loop they run on. The way to the server's is told in multiples of the cheapest:
+    two threads hand over to one another, which costs several times as much on two processors.
+    """
+    costs: dict[str, list[float]] = {}
 
     def plain() -> None:
         costs.update(measured(server.loop))
 
     with serve(application(plain)) as server:
         get(server.port, "/")
-    answer = judge(costs)
+    medians = {name: statistics.median(values) for name, values in costs.items()}
     told = (
-        f"{name} {statistics.median(values):.0f} µs ({min(values):.0f} to {max(values):.0f})"
+        f"{name} {medians[name]:.0f} µs ({min(values):.0f} to {max(values):.0f})"
         for name, values in costs.items()
     )
     evidence = f"CPU time of a call, median of {ROUNDS} rounds of {CALLS} calls: {', '.join(told)}"
-    return Answer(answer, evidence, varies=judge is servers_loop)
-
-
-for stack, where in IN_THREAD.items():
-    for loop, judge in (("a loop of its own", own_loops), ("the server's loop", servers_loop)):
-        place = f"{where}, on {loop}"
-        experiment("coroutine-cost", stack, place, SYNC[stack], judge, alone=True)(ask_costs)
+    if whose == OWN:
+        del medians[THREADSAFE]
+        return Answer(ordered(medians), evidence)
+    low = 2 ** floor(log2(min(costs[THREADSAFE]) / medians[KEPT]))
+    high = 2 ** ceil(log2(max(costs[THREADSAFE]) / medians[KEPT]))
+    return Answer(f"{low:g} to {high:g} times {KEPT}", evidence, varies=True)
 
 
 REQUESTS = 64
 CONNECTIONS = 16
+
+
+class Loops:
+    """The loops that were used: how many, and how many of them are still there and not closed."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self._alive: weakref.WeakSet[Loop] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def add(self, loop: Loop) -> None:
+        """This one is used, for the first time or again."""
+        with self._lock:
+            self.used += loop not in self._alive
+            self._alive.add(loop)
+
+    @property
+    def open(self) -> int:
+        return sum(not loop.is_closed() for loop in self._alive)
 
 
 def get_or_create_loop() -> Loop:
@@ -213,11 +206,6 @@ def get_or_create_loop() -> Loop:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         return loop
-
-
-def open_ones(loops: list[weakref.ref[Loop]]) -> int:
-    """How many of them are still there, and not closed."""
-    return sum(not loop.is_closed() for known in loops if (loop := known()) is not None)
 
 
 def helped(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -241,16 +229,12 @@ helper = partial(experiment, "get-or-create-loop")
 @helper(QUART, "asyncio.run instead, in a sync route", SYNC[QUART], asyncio.run)
 def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str]) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
-    lock, threads = threading.Lock(), set[threading.Thread]()
-    loops: list[weakref.ref[Loop]] = []
+    loops, threads = Loops(), set[threading.Thread]()
 
     async def coroutine() -> str:
         """What the plain code needs done."""
-        loop = asyncio.get_running_loop()
-        with lock:
-            if not any(known() is loop for known in loops):
-                loops.append(weakref.ref(loop))
-            threads.add(threading.current_thread())
+        loops.add(asyncio.get_running_loop())
+        threads.add(threading.current_thread())
         return "worked"
 
     def plain() -> object:
@@ -270,16 +254,13 @@ def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str
         left = len(os.listdir("/dev/fd")) - before
     complaints = sum(one.category is ResourceWarning for one in caught)
     works = "works" if said == {"worked"} else "fails"
-    made, open_ = len(loops), open_ones(loops)
-    per = "a loop a thread" if made == len(threads) else "a loop a call"
-    if made not in (len(threads), REQUESTS):
-        per = "loops shared otherwise"
-    stays = {0: "all closed", made: "all stay open"}.get(open_, "some stay open")
-    if not open_ and complaints:
+    pers = {REQUESTS: "a loop a call", len(threads): "a loop a thread"}
+    stays = {0: "all closed", loops.used: "all stay open"}.get(loops.open, "some stay open")
+    if not loops.open and complaints:
         stays = "closed by the garbage collector"
     return Answer(
-        f"{works}, {per}, {stays}",
-        f"{REQUESTS} requests used {made} loops on {len(threads)} threads; {open_} "
+        f"{works}, {pers.get(loops.used, 'loops shared otherwise')}, {stays}",
+        f"{REQUESTS} requests used {loops.used} loops on {len(threads)} threads; {loops.open} "
         f"of them and {left} more descriptors were open afterwards, with {complaints} "
         f"ResourceWarnings; answers: {' and '.join(sorted(map(ascii, said)))}",
     )
@@ -288,7 +269,7 @@ def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str
 @variants("recursing-loop-helper", PLAIN_CODE)
 def ask_recursing(application: Build) -> Answer:
     """Call it once, and count the loops that it made and nobody closed."""
-    loops: list[weakref.ref[Loop]] = []
+    loops = Loops()
 
     def get_or_create_loop() -> Loop:
         """As a tutorial has it: with no loop running it makes one, and calls itself."""
@@ -296,7 +277,7 @@ def ask_recursing(application: Build) -> Answer:
             return asyncio.get_running_loop()
         except RuntimeError:
             loop = asyncio.new_event_loop()
-            loops.append(weakref.ref(loop))
+            loops.add(loop)
             asyncio.set_event_loop(loop)
             return get_or_create_loop()
 
@@ -309,13 +290,12 @@ def ask_recursing(application: Build) -> Answer:
 
     with serve(application(plain)) as server:
         text = get(server.port, "/").text
-    made, left = len(loops), open_ones(loops)
-    many = "more than a hundred loops" if made > 100 else f"{made} loops"
-    open_ = "some left open" if left else "none left open"
-    return Answer(
-        f"gets {text}" if not made else f"gets no loop but an error, makes {many}, {open_}",
-        f"one call ended with {text}, made {made} loops and left {left} open",
-    )
+    evidence = f"one call ended with {text}, made {loops.used} loops and left {loops.open} open"
+    if not loops.used:
+        return Answer(f"gets {text}", evidence)
+    many = "more than a hundred" if loops.used > 100 else loops.used
+    left = "some" if loops.open else "none"
+    return Answer(f"gets no loop but an error, makes {many} loops, {left} left open", evidence)
 
 
 OTHER_PATIENCE_S = 3.0
@@ -327,20 +307,16 @@ class Owned:
     """What an application has made on its loop."""
 
     session: aiohttp.ClientSession
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    lock: asyncio.Lock
+    queue: asyncio.Queue[str]
 
-    async def hold(self, waiting: threading.Event) -> None:
-        """What other requests do: keep the lock until somebody has waited for it for a while."""
+    async def use(self, waiting: threading.Event) -> None:
+        """What other requests do: keep the lock until somebody has waited for a while; then put
+        an item."""
         async with self.lock:
             await asyncio.to_thread(waiting.wait)
             await asyncio.sleep(LATER_S)
-
-    async def put(self, waiting: threading.Event) -> None:
-        """Put an item when somebody has waited for it for a while."""
-        await asyncio.to_thread(waiting.wait)
-        await asyncio.sleep(LATER_S)
-        self.queue.put_nowait("item")
+            self.queue.put_nowait("item")
 
 
 Use = Callable[[Owned, str], Awaitable[object]]
@@ -350,11 +326,6 @@ Use = Callable[[Owned, str], Awaitable[object]]
 async def fetch(owned: Owned, page: str) -> None:
     async with owned.session.get(page) as answer:
         await answer.read()
-
-
-async def wait_for_lock(owned: Owned, _: str) -> None:
-    async with owned.lock:
-        pass
 
 
 async def attempt(way: Way, use: Use, page: str) -> str:
@@ -377,10 +348,9 @@ async def attempt(way: Way, use: Use, page: str) -> str:
             became.append("works: done")
 
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as others:
-        owned = Owned(session)
-        # Two want the lock, so that it belongs to this loop.
-        for other in (owned.hold, owned.hold, owned.put):
-            others.create_task(other(waiting))
+        owned = Owned(session, asyncio.Lock(), asyncio.Queue())
+        for _ in range(2):  # two want the lock, so that it belongs to this loop
+            others.create_task(owned.use(waiting))
         await asyncio.sleep(0)
         thread = threading.Thread(target=plain, daemon=True)
         thread.start()
@@ -390,14 +360,10 @@ async def attempt(way: Way, use: Use, page: str) -> str:
 
 USES: dict[str, Use] = {
     "a request of the application's ClientSession": fetch,
-    "an asyncio.Lock that others want": wait_for_lock,
+    "an asyncio.Lock that others want": lambda owned, _: owned.lock.acquire(),
     "an asyncio.Queue that others fill": lambda owned, _: owned.queue.get(),
 }
-OTHER_LOOP = {
-    f"{name}, {use}": (WAYS[name], USES[use])
-    for name in ("asyncio.run", "run_coroutine_threadsafe")
-    for use in USES
-}
+OTHER_LOOP = {f"{name}, {use}": (NEEDY[name], USES[use]) for name in sorted(NEEDY) for use in USES}
 
 
 @experiments("other-loop", ANSWERING, OTHER_LOOP)

@@ -22,28 +22,29 @@ from loopbench.loadtests.behaviour.applications import (
     SYNC,
     Plain,
     Way,
+    adding,
     answering,
     asynchronous,
+    at_start,
     called,
     in_executor,
 )
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, Live, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
 from loopbench.loadtests.services.free_port import free_port
 
 Loop = asyncio.AbstractEventLoop
-Place = tuple[threading.Thread, Loop | None]
-"""A thread, and the loop that runs on it; None where none does."""
 
 
 class Places:
-    """Where something was called, in order; any thread may add to it."""
+    """Where something was called, in order: the thread, and the loop that runs on it; None where
+    none does. Any thread may add to it."""
 
     def __init__(self) -> None:
-        self.seen: list[Place] = []
+        self.seen: list[tuple[threading.Thread, Loop | None]] = []
 
     def note(self, *_: Any) -> None:
         """It is called here, whatever it is given."""
@@ -63,20 +64,17 @@ class Places:
         return " and ".join(dict.fromkeys(places))
 
     @property
-    def threads(self) -> list[str]:
+    def threads(self) -> str:
         """Their names, each once."""
-        return list(dict.fromkeys(repr(thread.name) for thread, _ in self.seen))
+        return " and ".join(dict.fromkeys(repr(thread.name) for thread, _ in self.seen)) or "none"
 
     def answer(self, server: Live) -> Answer:
         """Where it ran. Raises LookupError where it never did."""
         if not self.seen:
             raise LookupError("it was never called")
-        times = "once" if len(self.seen) == 1 else f"{len(self.seen)} times"
-        return Answer(
-            self.words(server),
-            f"called {times}, on thread {' and '.join(self.threads)}; the server's loop runs in "
-            f"thread {server.thread.name!r}",
-        )
+        its = f"the server's loop runs in thread {server.thread.name!r}"
+        calls = f"{len(self.seen)} call{'s' * (len(self.seen) > 1)} on thread {self.threads}"
+        return Answer(self.words(server), f"{calls}; {its}")
 
 
 WAYS: dict[str, Way] = {
@@ -110,19 +108,11 @@ def ask_sync_websocket() -> Answer:
         return places.answer(server)
 
 
-def run_app(started: Places, places: Places, port: int) -> None:
-    app = CALLING[AIOHTTP](places.note)
-    app.on_startup.append(asynchronous(started.note))
-    web.run_app(app, port=port, print=None)
-
-
 _STOPPED_BY_SIGNAL = 3
 """The exit status with which Quart's `run` ends as of 0.23."""
 
 
-def app_run(started: Places, places: Places, port: int) -> None:
-    app = CALLING[QUART](places.note)
-    app.before_serving(asynchronous(started.note))
+def app_run(app: Quart, port: int) -> None:
     try:
         app.run(port=port, use_reloader=False)  # which would start this command anew, as of 0.23
     except SystemExit as end:
@@ -130,9 +120,11 @@ def app_run(started: Places, places: Places, port: int) -> None:
             raise
 
 
-@experiment("async-route", AIOHTTP, "web.run_app", run_app)
-@experiment("async-route", QUART, "app.run", app_run)
-def ask_runner(run: Callable[[Places, Places, int], None]) -> Answer:
+@experiment(
+    "async-route", AIOHTTP, "web.run_app", CALLING[AIOHTTP], partial(web.run_app, print=None)
+)
+@experiment("async-route", QUART, "app.run", CALLING[QUART], app_run)
+def ask_runner(application: Build, run: Callable[..., None]) -> Answer:
     """Run the all-in-one runner where a program runs it: in the main thread. Its start-up hook
     runs where the application's loop is."""
     started, places, port = Places(), Places(), free_port()
@@ -141,16 +133,15 @@ def ask_runner(run: Callable[[Places, Places, int], None]) -> Answer:
         get_when_ready(port, 15.0)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    app = application(places.note)
+    at_start(app, asynchronous(started.note))
     threading.Thread(target=client).start()
-    run(started, places, port)
-    ((thread, loop),), ((start_thread, start_loop),) = places.seen, started.seen
+    run(app, port=port)
+    ((thread, loop),), ((_, start_loop),) = places.seen, started.seen
     where = "main thread" if thread is threading.main_thread() else "another thread"
     same = "on the server's loop" if loop is start_loop else "on another loop"
-    return Answer(
-        f"{where}, {same}",
-        f"it ran on thread {thread.name!r}, {same}; the start-up hook on thread "
-        f"{start_thread.name!r}",
-    )
+    told = f"it ran on thread {places.threads}, the start-up hook on thread {started.threads}"
+    return Answer(f"{where}, {same}", told)
 
 
 def plain_middleware(app: web.Application, note: Plain) -> None:
@@ -193,35 +184,34 @@ def generator(app: Quart, note: Plain) -> None:
         return pieces()
 
 
-Add = Callable[[Any, Any], object]
-"""Registers a plain function in an application; it may be given anything, and returns None."""
+HOOKED = adding(
+    {
+        AIOHTTP: {
+            "on_startup": lambda app, note: app.on_startup.append(note),
+            "on_response_prepare": lambda app, note: app.on_response_prepare.append(note),
+            "a middleware that returns handler(request)": plain_middleware,
+        },
+        QUART: {
+            "before_serving": lambda app, note: app.before_serving(note),
+            "before_request": lambda app, note: app.before_request(note),
+            "after_request": after_request,
+            "teardown_request": lambda app, note: app.teardown_request(note),
+            "add_background_task": background_task,
+        },
+    }
+)
+FAILING = adding({QUART: {"errorhandler": error_handler}})
+STREAMING = adding({QUART: {"pieces of a generator that a route returns": generator}})
 
-HOOKS: dict[str, dict[str, tuple[Add, str]]] = {
-    AIOHTTP: {
-        "on_startup": (lambda app, note: app.on_startup.append(note), "/"),
-        "on_response_prepare": (lambda app, note: app.on_response_prepare.append(note), "/"),
-        "a middleware that returns handler(request)": (plain_middleware, "/"),
-    },
-    QUART: {
-        "before_serving": (lambda app, note: app.before_serving(note), "/"),
-        "before_request": (lambda app, note: app.before_request(note), "/"),
-        "after_request": (after_request, "/"),
-        "teardown_request": (lambda app, note: app.teardown_request(note), "/"),
-        "errorhandler": (error_handler, "/missing"),
-        "add_background_task": (background_task, "/"),
-        "pieces of a generator that a route returns": (generator, "/stream"),
-    },
-}
 
-
-@variants("sync-hooks", {AIOHTTP: HOOKS[AIOHTTP]}, CALLING[AIOHTTP])
-@variants("sync-hooks", {QUART: HOOKS[QUART]}, CALLING[QUART])
-def ask_hook(hook: tuple[Add, str], application: Build) -> Answer:
+@variants("sync-hooks", HOOKED, "/")
+@variants("sync-hooks", FAILING, "/missing")
+@variants("sync-hooks", STREAMING, "/stream")
+def ask_hook(application: Build, target: str) -> Answer:
     """Have it called, and see where it was and what became of the answer."""
-    (add, target), app, places = hook, application(str), Places()
+    places = Places()
     try:
-        add(app, places.note)
-        with serve(app) as server:
+        with serve(application(places.note)) as server:
             try:
                 got = str(get(server.port, target).status)
             except NoAnswer:
@@ -296,9 +286,8 @@ RAN = {
 }
 
 
-@variants("plain-function-handler", {AIOHTTP: HANDLERS}, aiohttp_handler)
-@variants("plain-function-handler", {QUART: HANDLERS}, quart_handler)
-def ask_handler(make: Make, application: Callable[[Make, Plain], App]) -> Answer:
+@experiments("plain-function-handler", {AIOHTTP: aiohttp_handler, QUART: quart_handler}, HANDLERS)
+def ask_handler(application: Build, make: Make) -> Answer:
     """Register it, note what is said, and ask for it."""
     places = Places()
     with warned() as said:
@@ -316,8 +305,7 @@ def ask_handler(make: Make, application: Callable[[Make, Plain], App]) -> Answer
     words = dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in said)
     return Answer(
         f"registered {first}, {RAN[places.words(server)]}, answered {status}{afterwards}",
-        f"it ran on thread {', '.join(places.threads) or 'none'}; the answer was {status}; "
-        f"said: {'; '.join(words) or 'nothing'}",
+        f"it ran on thread {places.threads}; said: {'; '.join(words) or 'nothing'}",
     )
 
 
@@ -327,32 +315,21 @@ GETTERS: dict[str, Callable[[], Loop]] = {
 }
 
 
+@variants("get-event-loop", PLAIN_CODE, each=GETTERS, named="{1} {0}")
 def ask_loop(application: Build, getter: Callable[[], Loop]) -> Answer:
-    found: list[tuple[Loop, bool]] = []
+    found: list[Loop] = []
     said: list[str] = []
 
     def look() -> None:
         with warned() as caught:
             try:
-                loop = getter()
-                found.append((loop, loop.is_running()))
+                found.append(getter())
+                said.append("it runs" if found[0].is_running() else "it does not run")
             except RuntimeError as error:
                 said.append(f"raised {str(error)!r}")
         said.extend(f"{one.category.__name__}: {one.message}" for one in caught)
-        if not caught:
-            said.append("without a warning")
 
     with serve(application(look)) as server:
         get(server.port, "/")
-    if not found:
-        return Answer("raises RuntimeError", f"{said[0]}, {'; '.join(said[1:])}")
-    loop, runs = found[0]
-    what = "the server's loop" if loop is server.loop else "another loop"
-    running = "runs" if runs else "does not run"
-    return Answer(f"gives {what}", f"gave {what}, which {running}, {'; '.join(said)}")
-
-
-for stack, places in PLAIN_CODE.items():
-    for where, application in places.items():
-        for name, getter in GETTERS.items():
-            experiment("get-event-loop", stack, f"{name} {where}", application, getter)(ask_loop)
+    what = "the server's loop" if server.loop in found else "another loop"
+    return Answer(f"gives {what}" if found else "raises RuntimeError", "; ".join(said))

@@ -14,7 +14,14 @@ from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.applications import SYNC
-from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, Variants, experiment, variants
+from loopbench.loadtests.behaviour.asking import (
+    DEFAULT,
+    Answer,
+    Variants,
+    experiment,
+    experiments,
+    variants,
+)
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
@@ -66,6 +73,7 @@ POOLS = {DEFAULT: None, "loop.set_default_executor(ThreadPoolExecutor(40))": 40}
 
 @experiment("flask-threads", AIOHTTP, "through asyncio.to_thread", SYNC[AIOHTTP])
 @experiment("flask-threads", QUART, "sync route", SYNC[QUART])
+@experiments("thread-pool", SYNC, POOLS, sensitive=True)
 def ask_pool(application: Build, threads: int | None = None) -> Answer:
     """Let more requests come than there can be threads, each of which holds its thread."""
     crowd = Crowd()
@@ -80,10 +88,6 @@ def ask_pool(application: Build, threads: int | None = None) -> Answer:
         f"most {crowd.most} at a time; min(32, cpus + 4) is {default_size()} here",
     )
 
-
-for stack, application in SYNC.items():
-    for setting, threads in POOLS.items():
-        experiment("thread-pool", stack, setting, application, threads, sensitive=True)(ask_pool)
 
 REQUESTS = 32
 
