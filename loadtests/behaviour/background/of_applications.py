@@ -13,15 +13,7 @@ from typing import Any
 
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import (
-    AWAITING,
-    adding,
-    around_serving,
-    asynchronous,
-    at_end,
-    at_start,
-    hello,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
@@ -46,7 +38,7 @@ async def beside(work: Work, bound_s: float | None, _: object = None) -> AsyncGe
 
 
 def around(app: App, work: Work, bound_s: float | None = None) -> None:
-    around_serving(app, partial(beside, work, bound_s))
+    apps.around_serving(app, partial(beside, work, bound_s))
 
 
 def before_and_after(app: App, work: Work) -> None:
@@ -59,16 +51,16 @@ def before_and_after(app: App, work: Work) -> None:
     async def stop(_: object = None) -> None:
         await cancel(tasks[0])
 
-    at_start(app, start)
-    at_end(app, stop)
+    apps.at_start(app, start)
+    apps.at_end(app, stop)
 
 
 def add_background_task(app: Quart, work: Work) -> None:
     """Quart: handed over to the application, which knows it from then on."""
-    app.before_serving(asynchronous(partial(app.add_background_task, work)))
+    app.before_serving(apps.asynchronous(partial(app.add_background_task, work)))
 
 
-TASKS = adding(
+TASKS = apps.adding(
     {
         AIOHTTP: {"cleanup_ctx": around, "on_startup and on_cleanup": before_and_after},
         QUART: {
@@ -146,7 +138,7 @@ WATCHED_S = 12.0
 """Longer than any bound that the frameworks set by default here."""
 
 WAIT_1 = {"asyncio.wait(…, timeout=1)": partial(around, bound_s=1)}
-BOUNDED = adding({AIOHTTP: WAIT_1, QUART: WAIT_1})
+BOUNDED = apps.adding({AIOHTTP: WAIT_1, QUART: WAIT_1})
 
 
 @variants("task-ignores-cancellation", TASKS, bound_s=40)
@@ -185,15 +177,15 @@ async def clean_after(name: str, _: object = None) -> AsyncGenerator[None, None]
 
 def hooks(app: App) -> None:
     for name in NAMES:
-        at_end(app, partial(clean, name))
+        apps.at_end(app, partial(clean, name))
 
 
 def contexts(app: App) -> None:
     for name in NAMES:
-        around_serving(app, partial(clean_after, name))
+        apps.around_serving(app, partial(clean_after, name))
 
 
-LATER = adding(
+LATER = apps.adding(
     {
         AIOHTTP: {"on_cleanup": hooks, "cleanup_ctx": contexts},
         QUART: {"after_serving": hooks, "while_serving": contexts},
@@ -212,21 +204,21 @@ def ask_later(application: Build) -> Answer:
 
 
 LONG_S = 4.0
-WAIT, BLOCK = partial(asyncio.sleep, LONG_S), asynchronous(partial(time.sleep, LONG_S))
+WAIT, BLOCK = partial(asyncio.sleep, LONG_S), apps.asynchronous(partial(time.sleep, LONG_S))
 
 
 SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
 
 
-@experiment("blocking-cleanup", QUART, DEFAULT, AWAITING[QUART], WAIT)
-@experiments("blocking-cleanup", AWAITING, {SHORT: WAIT, BLOCKS: BLOCK}, shutdown_timeout=1)
+@experiment("blocking-cleanup", QUART, DEFAULT, apps.AWAITING[QUART], WAIT)
+@experiments("blocking-cleanup", apps.AWAITING, {SHORT: WAIT, BLOCKS: BLOCK}, shutdown_timeout=1)
 def ask_slow(awaiting: Build, slow: Callable[[], Awaitable[None]], **options: float) -> Answer:
     async def clean(_: object = None) -> None:
         await slow()
         seen("done")
 
-    app = awaiting(hello)
-    at_end(app, clean)
+    app = awaiting(apps.hello)
+    apps.at_end(app, clean)
     with serve(app, **options) as server:
         took_s, how = stop(server, 3 * LONG_S)
     done = "finished" if "done" in seen else "cut off"

@@ -16,21 +16,12 @@ from typing import Any
 
 from aiohttp import web
 
-from loopbench.loadtests.behaviour.applications import (
-    Plain,
-    Way,
-    aiohttp_app,
-    called,
-    each,
-    hello,
-    in_executor,
-    quart_answering,
-)
-from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.asking import Answer, experiments, variants
 from loopbench.loadtests.behaviour.blocking.beside import asking, beside
 from loopbench.loadtests.behaviour.dispatch.pools import connected, set_pool
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import Seen, Wire
+from loopbench.loadtests.behaviour.talking import Wire, seen
 
 BLOCKERS = 12
 BLOCK_S = 0.1
@@ -38,68 +29,76 @@ HEAD_START_S = 0.025
 """How much earlier the twelve are sent."""
 
 
-def block(seen: Seen) -> str:
+def block() -> str:
     """The mistake, or the legitimate work, of each of the twelve."""
     time.sleep(BLOCK_S)
     seen("block done")
     return ""
 
 
-def done(seen: Seen) -> int:
+def done() -> int:
     """What the innocent one answers: how many of the blocks are done."""
     return seen.events.count("block done")
 
 
-def in_async_route(answers: Build, way: Way, seen: Seen) -> App:
-    innocent = partial(called, partial(done, seen))
-    return answers({"/blocking": partial(way, partial(block, seen)), "/innocent": innocent})
+def in_async_route(answers: Build, way: apps.Way) -> App:
+    return answers({"/blocking": partial(way, block), "/innocent": partial(apps.called, done)})
 
 
-def in_plain_function(_: Way, seen: Seen) -> App:
+def in_plain_function() -> App:
     """aiohttp's deprecated handlers."""
 
     def blocking(_: web.Request) -> Any:
-        return web.Response(text=block(seen))
+        return web.Response(text=block())
 
     async def innocent(_: web.Request) -> web.Response:
-        return web.Response(text=f"{done(seen)}")
+        return web.Response(text=f"{done()}")
 
-    return aiohttp_app(web.get("/blocking", blocking), web.get("/innocent", innocent))
-
-
-def in_sync_route(way: Way, seen: Seen) -> App:
-    innocent = partial(way, partial(done, seen))
-    return quart_answering({"/innocent": innocent}, sync={"/blocking": partial(block, seen)})
+    return apps.aiohttp_app(web.get("/blocking", blocking), web.get("/innocent", innocent))
 
 
-def in_threads(answers: Build, _: Way, seen: Seen) -> App:
+def in_sync_route() -> App:
+    return apps.quart_answering(
+        {"/innocent": partial(apps.called, done)}, sync={"/blocking": block}
+    )
+
+
+def in_threads(answers: Build) -> App:
     """The innocent request waits for a thread of the pool as well."""
-    return answers({}, sync={"/blocking": partial(block, seen), "/innocent": partial(done, seen)})
+    return answers({}, sync={"/blocking": block, "/innocent": done})
 
 
-WAYS: dict[str, Way] = {
-    "time.sleep in an async route": called,
+WAYS: dict[str, apps.Way] = {
+    "time.sleep in an async route": apps.called,
     "asyncio.to_thread": asyncio.to_thread,
-    "run_in_executor": in_executor,
+    "run_in_executor": apps.in_executor,
 }
-BLOCKING, SHARING = each(in_async_route), each(in_threads)
+IN_ASYNC_ROUTES = {
+    stack: {name: partial(make, way) for name, way in WAYS.items()}
+    for stack, make in apps.each(in_async_route).items()
+}
+IN_PLAIN_FUNCTIONS = {
+    AIOHTTP: {"time.sleep in a plain function": in_plain_function},
+    QUART: {"time.sleep in a plain function, which is a sync route": in_sync_route},
+}
+SHARING = apps.each(in_threads)
 TOO = {
-    AIOHTTP: "asyncio.to_thread, the innocent one too",
-    QUART: "time.sleep in a sync route, the innocent one too",
+    AIOHTTP: {"asyncio.to_thread, the innocent one too": SHARING[AIOHTTP]},
+    QUART: {"time.sleep in a sync route, the innocent one too": SHARING[QUART]},
 }
-neighbour = partial(experiment, "innocent-neighbour", alone=True)
+THREADS = {f"{threads} threads": threads for threads in (4, 6, 20)}
 
 
-@experiments("innocent-neighbour", BLOCKING, WAYS, alone=True)
-@neighbour(AIOHTTP, "time.sleep in a plain function", in_plain_function, called)
-@neighbour(QUART, "time.sleep in a plain function, which is a sync route", in_sync_route, called)
-def ask_innocent(application: Build, way: Way, threads: int | None = None) -> Answer:
+@variants("innocent-neighbour", IN_ASYNC_ROUTES, alone=True)
+@variants("innocent-neighbour", IN_PLAIN_FUNCTIONS, alone=True)
+@variants("innocent-neighbour", TOO, each=THREADS, alone=True)
+def ask_innocent(application: Build, threads: int | None = None) -> Answer:
     """Send the twelve, then the innocent one, and count how many blocks were done when it ran.
 
     threads: how many blocks there can be at a time, where the innocent one waits for a thread.
     """
     with (
-        serve(application(way, Seen())) as server,
+        serve(application()) as server,
         connected(server.port, BLOCKERS + 1) as (innocent, *wires),
     ):
         server.call(set_pool(threads))
@@ -114,11 +113,6 @@ def ask_innocent(application: Build, way: Way, threads: int | None = None) -> An
         f"{reply.text} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when the innocent handler "
         f"ran; its answer took {reply.took_s:.2f} s",
     )
-
-
-for stack, how in TOO.items():
-    for threads in (4, 6, 20):
-        neighbour(stack, f"{how}, {threads} threads", SHARING[stack], called, threads)(ask_innocent)
 
 
 def behind(blocks: int, threads: int | None) -> str:
@@ -153,56 +147,60 @@ def hashing() -> None:
 
 
 @contextmanager
-def processes() -> Iterator[Way]:
+def processes() -> Iterator[apps.Way]:
     """A pool of one process, which is ready before it is needed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
         executor.submit(behind, 0, None).result()  # it has started, and imported this module
 
-        async def in_process(computation: Plain) -> object:
+        async def in_process(computation: apps.Plain) -> object:
             return await asyncio.get_running_loop().run_in_executor(executor, computation)
 
         yield in_process
 
 
-def computing(answers: Build, way: Way, computation: Plain, seen: Seen) -> App:
+def computing(answers: Build, computation: apps.Plain, way: apps.Way) -> App:
     async def busy() -> None:
         seen("computing")
         await way(computation)
         seen("computed")
 
-    return answers({"/busy": busy, "/": hello})
+    return answers({"/busy": busy, "/": apps.hello})
 
 
-def computing_in_thread(answers: Build, _: Way, computation: Plain, seen: Seen) -> App:
+def computing_in_thread(answers: Build, computation: apps.Plain, _: apps.Way) -> App:
     def busy() -> None:
         seen("computing")
         computation()
         seen("computed")
 
-    return answers({"/": hello}, sync={"/busy": busy})
+    return answers({"/": apps.hello}, sync={"/busy": busy})
 
 
-Ways = Callable[[], AbstractContextManager[Way]]
-COMPUTING, IN_THREADS = each(computing), each(computing_in_thread)
-PLACES: dict[str, Ways] = {
-    "Python code on the loop": lambda: nullcontext(called),
-    "Python code in a ProcessPoolExecutor": processes,
-}
+Ways = Callable[[], AbstractContextManager[apps.Way]]
+COMPUTING, IN_THREAD = apps.each(computing), apps.each(computing_in_thread)
 COMPUTATIONS = {
     "Python code": in_python,
     "a long regular expression": matching,
     "hashlib.pbkdf2_hmac": hashing,
 }
+IN_PROCESS = {"Python code in a ProcessPoolExecutor": in_python}
+IN_THREADS = {
+    AIOHTTP: {"in a thread": IN_THREAD[AIOHTTP]},
+    QUART: {"in a sync route": IN_THREAD[QUART]},
+}
 
 
-@experiments("computing-thread", COMPUTING, PLACES, in_python, alone=True)
-def ask_computing(application: Build, ways: Ways, computation: Plain) -> Answer:
+@variants("computing-thread", IN_THREADS, each=COMPUTATIONS, named="{1} {0}", alone=True)
+@experiments("computing-thread", COMPUTING, {"Python code on the loop": in_python}, alone=True)
+@experiments("computing-thread", COMPUTING, IN_PROCESS, processes, alone=True)
+def ask_computing(
+    application: Build, computation: apps.Plain, ways: Ways = lambda: nullcontext(apps.called)
+) -> Answer:
     """Have somebody ask all the while, and see who was answered while another one computed."""
-    seen = Seen()
     with (
         beside(asking) as client,
         ways() as way,
-        serve(application(way, computation, seen)) as server,
+        serve(application(computation, way)) as server,
         Wire(server.port) as busy,
     ):
         client.send(server.port)
@@ -221,12 +219,3 @@ def ask_computing(application: Build, ways: Ways, computation: Plain) -> Answer:
         f"{answered} requests of one client were asked for and answered within the "
         f"{ended - began:.2f} s that it took; the slowest took {slowest * 1000:.0f} ms",
     )
-
-
-in_thread = partial(experiment, "computing-thread", alone=True)
-for stack, where in ((AIOHTTP, "in a thread"), (QUART, "in a sync route")):
-    for name, computation in COMPUTATIONS.items():
-        row = in_thread(
-            stack, f"{name} {where}", IN_THREADS[stack], lambda: nullcontext(called), computation
-        )
-        row(ask_computing)

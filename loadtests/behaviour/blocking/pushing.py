@@ -9,13 +9,13 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 from aiohttp import web
-from quart import websocket
+from quart import Quart, websocket
 
-from loopbench.loadtests.behaviour.applications import aiohttp_answering, hello, quart_answering
-from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
+from loopbench.loadtests.behaviour.applications import AWAITING, each, hello
+from loopbench.loadtests.behaviour.asking import Answer, experiments
 from loopbench.loadtests.behaviour.blocking.beside import beside
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, get, shake_hands
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, seen, shake_hands
 
 PIECE = b"hello " * 10
 
@@ -24,7 +24,7 @@ Opening = Callable[[Wire], object]
 """What a client says first."""
 
 
-async def endless(sleep_s: float | None) -> AsyncIterator[bytes]:
+async def endless(sleep_s: float | None = None) -> AsyncIterator[bytes]:
     while True:
         yield PIECE
         if sleep_s is not None:
@@ -41,13 +41,13 @@ def aiohttp_socket(pieces: Pieces) -> App:
             await socket.send_bytes(piece)
         return socket
 
-    app = aiohttp_answering({"/": hello})
+    app = AWAITING[AIOHTTP](hello)
     app.router.add_get("/push", handler)
     return app
 
 
 def quart_socket(pieces: Pieces) -> App:
-    app = quart_answering({"/": hello})
+    app: Quart = AWAITING[QUART](hello)
 
     @app.websocket("/push")
     async def handler() -> None:
@@ -57,11 +57,7 @@ def quart_socket(pieces: Pieces) -> App:
     return app
 
 
-def streaming(answers: Build, pieces: Pieces) -> App:
-    return answers({"/push": pieces, "/": hello})
-
-
-STREAMS = {stack: partial(streaming, answers) for stack, answers in ANSWERING.items()}
+STREAMS = each(lambda answers, pieces: answers({"/push": pieces, "/": hello}))
 SOCKETS = {AIOHTTP: aiohttp_socket, QUART: quart_socket}
 PATIENCE_S = 1.5
 """How long an answer is waited for; far less than it takes to fill all buffers on the way."""
@@ -70,15 +66,26 @@ FLOWING_S = 0.2
 FULL_S = 15.0
 """How long it may take, on a busy machine, until all buffers on the way are full."""
 
+BOUND_S = 2 * FULL_S
 
-def ask_pushed(application: Build, opening: Opening, reads_on: bool) -> Answer:
+FLOWING = {"no sleep": endless, "await asyncio.sleep(0)": partial(endless, 0.0)}
+STOPPED = {"no sleep, a client that has stopped reading": endless}
+ASK = partial(Wire.request, method="GET", target="/push")
+SHAKE_HANDS = partial(shake_hands, target="/push")
+
+
+@experiments("stream-push", STREAMS, FLOWING, ASK, True, bound_s=BOUND_S, alone=True)
+@experiments("stream-push", STREAMS, STOPPED, ASK, False, bound_s=BOUND_S)
+@experiments("websocket-push", SOCKETS, FLOWING, SHAKE_HANDS, True, bound_s=BOUND_S, alone=True)
+@experiments("websocket-push", SOCKETS, STOPPED, SHAKE_HANDS, False, bound_s=BOUND_S)
+def ask_pushed(application: Build, pieces: Pieces, opening: Opening, reads_on: bool) -> Answer:
     """Ask for a page while a client in a process of its own is sent things without end.
 
     opening: what the client says first. reads_on: it reads as fast as it can; else it stops.
     """
     patience_s = PATIENCE_S if reads_on else FULL_S
     client = partial(receiving, opening, reads_on)
-    with beside(client) as receiver, serve(application()) as server:
+    with beside(client) as receiver, serve(application(pieces)) as server:
         receiver.send(server.port)
         receiver.recv()
         time.sleep(FLOWING_S)
@@ -114,24 +121,6 @@ def receiving(opening: Opening, reads_on: bool, parent: Connection) -> None:
                 parent.send(read)
 
 
-SETTINGS: dict[str, tuple[float | None, bool]] = {
-    "no sleep": (None, True),
-    "await asyncio.sleep(0)": (0.0, True),
-    "no sleep, a client that has stopped reading": (None, False),
-}
-"""How long the handler sleeps after each piece, and whether the client reads on."""
-
-
-for question, stacks, opening in (
-    ("stream-push", STREAMS, lambda wire: wire.request("GET", "/push")),
-    ("websocket-push", SOCKETS, partial(shake_hands, target="/push")),
-):
-    flood = partial(experiment, question, bound_s=2 * FULL_S)
-    for stack, application in stacks.items():
-        for setting, (sleep_s, reads_on) in SETTINGS.items():
-            pushed = partial(application, partial(endless, sleep_s))
-            flood(stack, setting, pushed, opening, reads_on, alone=reads_on)(ask_pushed)
-
 LARGE = b"x" * 2**16
 MOST_MB = 64
 """Far more than what all buffers on the way to a client hold together."""
@@ -140,7 +129,6 @@ MOST_MB = 64
 @experiments("websocket-unread", SOCKETS, bound_s=30)
 def ask_unread(application: Build) -> Answer:
     """Open a WebSocket, read nothing of it, and see whether sending comes to wait."""
-    seen = Seen()
 
     async def large() -> AsyncIterator[bytes]:
         for _ in range(MOST_MB * 10**6 // len(LARGE)):

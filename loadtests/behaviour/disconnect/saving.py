@@ -21,13 +21,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from quart import current_app
 
-from loopbench.loadtests.behaviour.applications import (
-    aiohttp_app,
-    around_serving,
-    at_end,
-    each,
-    in_executor,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Live
@@ -150,9 +144,9 @@ def application(
         return "saved"
 
     app = answers({"/": handler}, handling, **config)
-    around_serving(app, with_scheduler)
+    apps.around_serving(app, with_scheduler)
     if waiting:
-        at_end(app, saving.wait_for_kept)
+        apps.at_end(app, saving.wait_for_kept)
     return app
 
 
@@ -201,7 +195,7 @@ def saves(
             await way()
             await asyncio.sleep(5 * saving.step_s)
 
-        makes = each(application, and_more if more else way)
+        makes = apps.each(application, and_more if more else way)
         rows = scene.begins({stack: makes[stack] for stack in stacks}, also)
         scene.leaves(question, rows, leavings)(fate)
         return way
@@ -221,7 +215,7 @@ AWAITED: dict[str, Way] = {
 for question, awaited in AWAITED.items():
     saves(question)(awaited)
 
-PLAIN_AWAIT = each(application, saving.save)
+PLAIN_AWAIT = apps.each(application, saving.save)
 scene.leaves("plain-await", scene.not_told(PLAIN_AWAIT))(fate)
 
 MORE = "more to await after it"
@@ -294,7 +288,7 @@ def aiohttp_atomic() -> web.Application:
         with handling():
             return await handler(request)
 
-    app = aiohttp_app(web.post("/", handler), middlewares=[note])
+    app = apps.aiohttp_app(web.post("/", handler), middlewares=[note])
     aiojobs.aiohttp.setup(app)
     return app
 
@@ -309,7 +303,7 @@ async def as_a_job() -> None:
 @saves("sync-route", "through run_in_executor", stacks=(AIOHTTP,))
 async def executor() -> None:
     """aiohttp has no sync routes: the nearest thing."""
-    await in_executor(saving.save_blocking)
+    await apps.in_executor(saving.save_blocking)
 
 
 def sync_route() -> App:

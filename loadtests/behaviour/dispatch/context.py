@@ -15,92 +15,83 @@ from typing import Any
 from aiohttp import web
 from quart import Quart, g
 
-from loopbench.loadtests.behaviour.applications import (
-    AWAITING,
-    CALLING,
-    SYNC,
-    Handler,
-    Way,
-    asynchronous,
-    at_end,
-    at_start,
-    called,
-    each,
-    in_executor,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiments, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import get
+from loopbench.loadtests.behaviour.talking import as_seen, get, seen
 
 UNSET, OUTER, INNER = "nothing", "what the outer set", "what the inner set"
 
 variable: ContextVar[str] = ContextVar("variable", default=UNSET)
 
 
-class Told:
-    """What each side read. inner: before it set its own. outer: after the inner had done so."""
-
-    inner = outer = "was never run"
-
-    def set_outer(self) -> None:
-        variable.set(OUTER)
-
-    def run_inner(self) -> None:
-        self.inner = variable.get()
-        variable.set(INNER)
-
-    def read_outer(self) -> None:
-        self.outer = variable.get()
+def set_outer() -> None:
+    variable.set(OUTER)
 
 
-CROSSINGS: dict[str, Way] = {
-    "handler to await coroutine()": called,
-    "handler to await asyncio.create_task(…)": lambda inner: asyncio.create_task(called(inner)),
+def run_inner() -> None:
+    seen(f"inner read {variable.get()}")
+    variable.set(INNER)
+
+
+def read_outer() -> None:
+    """When the inner code has been run."""
+    seen(f"outer read {variable.get()}")
+
+
+CROSSINGS: dict[str, apps.Way] = {
+    "handler to await coroutine()": apps.called,
+    "handler to await asyncio.create_task(…)": lambda inner: asyncio.create_task(
+        apps.called(inner)
+    ),
     "handler to await asyncio.to_thread(…)": asyncio.to_thread,
-    "handler to await loop.run_in_executor(None, …)": in_executor,
+    "handler to await loop.run_in_executor(None, …)": apps.in_executor,
 }
 """How a handler has the inner code run."""
 
 
-def crossed(answers: Build, crossing: Way, told: Told) -> App:
+def crossed(answers: Build, crossing: apps.Way) -> App:
     async def handle() -> None:
-        told.set_outer()
-        await crossing(told.run_inner)
-        told.read_outer()
+        set_outer()
+        await crossing(run_inner)
+        read_outer()
 
     return answers({"/": handle})
 
 
-def middleware(app: web.Application, told: Told) -> None:
+def middleware(app: web.Application) -> None:
     @web.middleware
-    async def outer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        told.set_outer()
+    async def outer(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
+        set_outer()
         response = await handler(request)
-        told.read_outer()
+        read_outer()
         return response
 
     app.middlewares.append(outer)
 
 
-def start_and_end(app: App, told: Told) -> None:
-    at_start(app, asynchronous(told.set_outer))
-    at_end(app, asynchronous(told.read_outer))
+def start_and_end(app: App) -> None:
+    apps.at_start(app, apps.asynchronous(set_outer))
+    apps.at_end(app, apps.asynchronous(read_outer))
 
 
-def before_request(app: Quart, told: Told, wrap: Callable[..., Any] = asynchronous) -> None:
-    app.before_request(wrap(told.set_outer))
-
-    @app.after_request
-    async def after(response: Any) -> Any:
-        told.read_outer()
-        return response
+def before_request(app: Quart) -> None:
+    app.before_request(apps.asynchronous(set_outer))
+    app.after_request(then_read)
 
 
-plainly_before = partial(before_request, wrap=lambda plain: plain)
+def plainly_before(app: Quart) -> None:
+    app.before_request(set_outer)
+    app.after_request(then_read)
 
 
-def quart_by_g(told: Told) -> Quart:
+async def then_read(response: Any) -> Any:
+    read_outer()
+    return response
+
+
+def quart_by_g() -> Quart:
     """The remedy: an object that belongs to the request, which every thread changes alike."""
     app = Quart(__name__)
 
@@ -110,55 +101,53 @@ def quart_by_g(told: Told) -> Quart:
 
     @app.get("/")
     def handler() -> str:
-        told.inner = g.value
+        seen(f"inner read {g.value}")
         g.value = INNER
         return ""
 
     @app.after_request
     async def after(response: Any) -> Any:
-        told.outer = g.value
+        seen(f"outer read {g.value}")
         return response
 
     return app
 
 
-def hooked(make: Build, hook: Callable[..., None], told: Told) -> App:
+def hooked(make: Build, hook: Callable[[Any], None]) -> App:
     """Plain code, with what is around it."""
-    app = make(told.run_inner)
-    hook(app, told)
+    app = make(run_inner)
+    hook(app)
     return app
 
 
 HOOKED: Variants = {
     AIOHTTP: {
-        "middleware to handler": partial(hooked, CALLING[AIOHTTP], middleware),
-        "on_startup to handler": partial(hooked, CALLING[AIOHTTP], start_and_end),
+        "middleware to handler": partial(hooked, apps.CALLING[AIOHTTP], middleware),
+        "on_startup to handler": partial(hooked, apps.CALLING[AIOHTTP], start_and_end),
     },
     QUART: {
-        "async before_request to async route": partial(hooked, CALLING[QUART], before_request),
-        "async before_request to sync route": partial(hooked, SYNC[QUART], before_request),
-        "sync before_request to async route": partial(hooked, CALLING[QUART], plainly_before),
+        "async before_request to async route": partial(hooked, apps.CALLING[QUART], before_request),
+        "async before_request to sync route": partial(hooked, apps.SYNC[QUART], before_request),
+        "sync before_request to async route": partial(hooked, apps.CALLING[QUART], plainly_before),
         "quart.g, sync before_request to sync route": quart_by_g,
-        "before_serving to route": partial(hooked, CALLING[QUART], start_and_end),
+        "before_serving to route": partial(hooked, apps.CALLING[QUART], start_and_end),
     },
 }
 
 
-@experiments("context-variables", each(crossed), CROSSINGS)
+@experiments("context-variables", apps.each(crossed), CROSSINGS)
 @variants("context-variables", HOOKED)
-def ask_context(application: Build, *crossing: Way) -> Answer:
-    told = Told()
-    with serve(application(*crossing, told)) as server:
+def ask_context(application: Build, *crossing: apps.Way) -> Answer:
+    with serve(application(*crossing)) as server:
         get(server.port, "/")
         if server.stop() is None:  # clean-ups read, too
             raise TimeoutError("the server did not stop")
-    if "was never run" in (told.inner, told.outer):
-        raise LookupError(f"inner {told.inner}; outer {told.outer}")
-    seen = "seen" if told.inner == OUTER else "not seen"
-    back = "a change comes back" if told.outer == INNER else "a change does not come back"
-    return Answer(
-        f"{seen}, {back}", f"the inner code read {told.inner!r}; then the outer {told.outer!r}"
+    inner, outer = seen.events
+    reaches = "seen" if inner == f"inner read {OUTER}" else "not seen"
+    back = (
+        "a change comes back" if outer == f"outer read {INNER}" else "a change does not come back"
     )
+    return as_seen(f"{reaches}, {back}")
 
 
 REQUESTS = 8
@@ -183,62 +172,51 @@ KEEPS: dict[str, Keep] = {
 }
 
 
-class Story:
-    """How requests fared that keep their names, which are numbers, while others come and go.
-
-    told: of each, whether it found a name when it began, and whether it ended with another's.
-    """
-
-    def __init__(self, keep: Keep) -> None:
-        self.crowd = Crowd(0.1)
-        self.told: list[tuple[bool, bool]] = []
-        self._keep, self._names = keep, count()
-
-    @contextmanager
-    def _of_one(self) -> Iterator[None]:
-        """One request: what it finds, and what it has after the others had their turn."""
-        name, found = next(self._names), self._keep.get()
-        self._keep.set(name)
-        yield
-        self.told.append((found is not None, self._keep.get() != name))
-
-    def hold(self) -> None:
-        """A request, in a thread."""
-        with self._of_one():
-            self.crowd.hold()
-
-    async def hold_async(self) -> None:
-        """A request, on the loop."""
-        with self._of_one():
-            await self.crowd.hold_async()
+crowd = Crowd(0.1)
+names = count()
 
 
-STORIES = {
+@contextmanager
+def request(keep: Keep) -> Iterator[None]:
+    """A request that keeps a name, which is a number: what it finds when it begins, and what it
+    has after the others had their turn."""
+    name = next(names)
+    seen("a name left over" if keep.get() is not None else "nothing left over")
+    keep.set(name)
+    yield
+    seen("its own name" if keep.get() == name else "another one's name")
+
+
+def hold(keep: Keep) -> None:
+    with request(keep):
+        crowd.hold()
+
+
+async def hold_async(keep: Keep) -> None:
+    with request(keep):
+        await crowd.hold_async()
+
+
+HOLDING = {
     AIOHTTP: {
-        "in a handler": lambda story: AWAITING[AIOHTTP](story.hold_async),
-        "through asyncio.to_thread": lambda story: SYNC[AIOHTTP](story.hold),
+        "in a handler": lambda keep: apps.AWAITING[AIOHTTP](partial(hold_async, keep)),
+        "through asyncio.to_thread": lambda keep: apps.SYNC[AIOHTTP](partial(hold, keep)),
     },
     QUART: {
-        "in an async route": lambda story: AWAITING[QUART](story.hold_async),
-        "in a sync route": lambda story: SYNC[QUART](story.hold),
+        "in an async route": lambda keep: apps.AWAITING[QUART](partial(hold_async, keep)),
+        "in a sync route": lambda keep: apps.SYNC[QUART](partial(hold, keep)),
     },
 }
 
 
-@variants("thread-local", STORIES, each=KEEPS, named="{1} {0}")
+@variants("thread-local", HOLDING, each=KEEPS, named="{1} {0}")
 def ask_kept(application: Build, keep: Keep) -> Answer:
     """Let requests with names of their own come at once, and then again."""
-    story = Story(keep)
-    with serve(application(story)) as server, ThreadPoolExecutor(REQUESTS) as clients:
+    with serve(application(keep)) as server, ThreadPoolExecutor(REQUESTS) as clients:
         for _ in range(2):
             list(clients.map(partial(get, server.port), ["/"] * REQUESTS))
-    if len(story.told) != 2 * REQUESTS:
-        raise LookupError(f"{len(story.told)} of {2 * REQUESTS} requests were told of")
-    left_over, mixed_up = map(sum, zip(*story.told, strict=True))
-    mixed = "mixed up between requests" if mixed_up else "each has its own"
-    left = "left over for later ones" if left_over else "gone afterwards"
-    return Answer(
-        f"{mixed}, {left}",
-        f"{mixed_up} of {2 * REQUESTS} requests, up to {story.crowd.most} at once, read a name "
-        f"that was not theirs; {left_over} found one when they began",
-    )
+    if len(seen.events) != 4 * REQUESTS:
+        raise LookupError(f"not {2 * REQUESTS} requests were told of: {seen.line}")
+    mixed = "mixed up between requests" if "another one's name" in seen else "each has its own"
+    left = "left over for later ones" if "a name left over" in seen else "gone afterwards"
+    return as_seen(f"{mixed}, {left}", f"up to {crowd.most} requests at once")

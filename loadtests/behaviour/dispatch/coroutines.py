@@ -12,19 +12,18 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from math import ceil, floor, log2
 from typing import Any
 
 import aiohttp
 
-from loopbench.loadtests.behaviour.applications import CALLING, PLAIN_CODE, SYNC, Plain, hello
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, set_pool
 from loopbench.loadtests.behaviour.framework.events import warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import get
+from loopbench.loadtests.behaviour.talking import NoAnswer, get
 
 PATIENCE_S = 2.0
 
@@ -53,12 +52,12 @@ NEEDY = {name: WAYS[name] for name in ("run_coroutine_threadsafe", "asyncio.run"
 FULL = 2
 IN_FULL = f"of a coroutine that needs a thread, in all {FULL} threads of the pool"
 IN_THREAD = {
-    AIOHTTP: {"in a thread": SYNC[AIOHTTP]},
-    QUART: {"in a sync route": SYNC[QUART]},
+    AIOHTTP: {"in a thread": apps.SYNC[AIOHTTP]},
+    QUART: {"in a sync route": apps.SYNC[QUART]},
 }
 ON_LOOP = {
-    AIOHTTP: {"on the loop's thread": CALLING[AIOHTTP]},
-    QUART: {"in an async route": CALLING[QUART]},
+    AIOHTTP: {"on the loop's thread": apps.CALLING[AIOHTTP]},
+    QUART: {"in an async route": apps.CALLING[QUART]},
 }
 """Where plain code is called. On the loop's own thread it is a mistake."""
 
@@ -119,7 +118,7 @@ def measured(loop: Loop) -> dict[str, list[float]]:
     loop: the server's.
     """
     with closing(asyncio.new_event_loop()) as mine:
-        ways: dict[str, Plain] = {
+        ways: dict[str, apps.Plain] = {
             KEPT: lambda: mine.run_until_complete(nothing()),
             "new_event_loop": lambda: new_event_loop(nothing(), loop),
             "asyncio.run": lambda: asyncio.run(nothing()),
@@ -212,21 +211,21 @@ def helped(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return get_or_create_loop().run_until_complete(coroutine)
 
 
-async def in_new_thread(plain: Plain) -> object:
+async def in_new_thread(plain: apps.Plain) -> object:
     """As servers do that make a thread for each request."""
     with ThreadPoolExecutor(1) as own:
         return await asyncio.get_running_loop().run_in_executor(own, plain)
 
 
-IN_NEW_THREAD = partial(CALLING[AIOHTTP], way=in_new_thread)
+IN_NEW_THREAD = partial(apps.CALLING[AIOHTTP], way=in_new_thread)
 helper = partial(experiment, "get-or-create-loop")
 
 
-@helper(AIOHTTP, "the helper through asyncio.to_thread", SYNC[AIOHTTP], helped)
+@helper(AIOHTTP, "the helper through asyncio.to_thread", apps.SYNC[AIOHTTP], helped)
 @helper(AIOHTTP, "the helper in a new thread each time", IN_NEW_THREAD, helped)
-@helper(AIOHTTP, "asyncio.run instead, through asyncio.to_thread", SYNC[AIOHTTP], asyncio.run)
-@helper(QUART, "the helper in a sync route", SYNC[QUART], helped)
-@helper(QUART, "asyncio.run instead, in a sync route", SYNC[QUART], asyncio.run)
+@helper(AIOHTTP, "asyncio.run instead, through asyncio.to_thread", apps.SYNC[AIOHTTP], asyncio.run)
+@helper(QUART, "the helper in a sync route", apps.SYNC[QUART], helped)
+@helper(QUART, "asyncio.run instead, in a sync route", apps.SYNC[QUART], asyncio.run)
 def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str]) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
     loops, threads = Loops(), set[threading.Thread]()
@@ -266,7 +265,7 @@ def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str
     )
 
 
-@variants("recursing-loop-helper", PLAIN_CODE)
+@variants("recursing-loop-helper", apps.PLAIN_CODE)
 def ask_recursing(application: Build) -> Answer:
     """Call it once, and count the loops that it made and nobody closed."""
     loops = Loops()
@@ -302,17 +301,16 @@ OTHER_PATIENCE_S = 3.0
 LATER_S = 0.3
 
 
-@dataclass(frozen=True, slots=True)
 class Owned:
-    """What an application has made on its loop."""
+    """What an application has made on its loop, and other requests use all the while."""
 
-    session: aiohttp.ClientSession
-    lock: asyncio.Lock
-    queue: asyncio.Queue[str]
+    def __init__(self) -> None:
+        self.session = aiohttp.ClientSession()
+        self.lock = asyncio.Lock()
+        self.queue: asyncio.Queue[str] = asyncio.Queue()
 
     async def use(self, waiting: threading.Event) -> None:
-        """What other requests do: keep the lock until somebody has waited for a while; then put
-        an item."""
+        """Keep the lock until somebody has waited for a while; then put an item."""
         async with self.lock:
             await asyncio.to_thread(waiting.wait)
             await asyncio.sleep(LATER_S)
@@ -328,36 +326,6 @@ async def fetch(owned: Owned, page: str) -> None:
         await answer.read()
 
 
-async def attempt(way: Way, use: Use, page: str) -> str:
-    """What becomes of plain code in a thread that uses what is owned, while others do, too. The
-    thread is one of its own, since it may never end."""
-    loop, waiting = asyncio.get_running_loop(), threading.Event()
-    became = [f"hangs: not done after {OTHER_PATIENCE_S:g} s"]
-
-    async def coroutine() -> None:
-        waiting.set()
-        await use(owned, page)
-
-    def plain() -> None:
-        try:
-            way(coroutine(), loop)
-        except RuntimeError as error:
-            # Before that it names tasks and addresses, which differ each time.
-            became.append(f"raises RuntimeError: … {str(error).rpartition('> ')[2]}")
-        else:
-            became.append("works: done")
-
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as others:
-        owned = Owned(session, asyncio.Lock(), asyncio.Queue())
-        for _ in range(2):  # two want the lock, so that it belongs to this loop
-            others.create_task(owned.use(waiting))
-        await asyncio.sleep(0)
-        thread = threading.Thread(target=plain, daemon=True)
-        thread.start()
-        await asyncio.to_thread(thread.join, OTHER_PATIENCE_S)
-    return became[-1]
-
-
 USES: dict[str, Use] = {
     "a request of the application's ClientSession": fetch,
     "an asyncio.Lock that others want": lambda owned, _: owned.lock.acquire(),
@@ -367,10 +335,37 @@ OTHER_LOOP = {f"{name}, {use}": (NEEDY[name], USES[use]) for name in sorted(NEED
 
 
 @experiments("other-loop", ANSWERING, OTHER_LOOP)
-def ask_other_loop(answering: Build, how: tuple[Way, Use]) -> Answer:
-    def handler() -> Awaitable[str]:
-        return attempt(*how, f"http://127.0.0.1:{server.port}/page")
+def ask_other_loop(answers: Build, how: tuple[Way, Use]) -> Answer:
+    """Have plain code in a thread use what the loop owns, while others do, too."""
+    (way, use), owned, waiting = how, list[Owned](), threading.Event()
 
-    with serve(answering({"/": handler, "/page": hello})) as server:
-        text = get(server.port, "/").text
+    async def others() -> None:
+        """Two, so that one waits for the lock, which then belongs to this loop."""
+        owned.append(Owned())
+        await asyncio.gather(owned[0].use(waiting), owned[0].use(waiting))
+
+    async def close(_: object = None) -> None:
+        await owned[0].session.close()
+
+    async def coroutine() -> None:
+        waiting.set()
+        await use(owned[0], f"http://127.0.0.1:{server.port}/page")
+
+    def plain() -> str:
+        try:
+            way(coroutine(), server.loop)
+        except RuntimeError as error:
+            # Before that it names tasks and addresses, which differ each time.
+            return f"raises RuntimeError: … {str(error).rpartition('> ')[2]}"
+        return "works: done"
+
+    app = answers({"/others": others, "/page": apps.hello}, sync={"/": plain})
+    apps.at_end(app, close)
+    with serve(app) as server, connected(server.port, 1) as (other,):
+        other.request("GET", "/others")
+        get(server.port, "/page")  # they have begun
+        try:
+            text = get(server.port, "/", OTHER_PATIENCE_S).text
+        except NoAnswer:
+            text = f"hangs: not done after {OTHER_PATIENCE_S:g} s"
     return Answer(text.partition(":")[0], text)

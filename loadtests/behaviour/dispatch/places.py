@@ -16,96 +16,73 @@ from aiohttp import web
 from quart import Quart
 from quart.utils import run_sync
 
-from loopbench.loadtests.behaviour.applications import (
-    CALLING,
-    PLAIN_CODE,
-    SYNC,
-    Plain,
-    Way,
-    adding,
-    answering,
-    asynchronous,
-    at_start,
-    called,
-    in_executor,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, Live, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
-from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, shake_hands
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, seen, shake_hands
 from loopbench.loadtests.services.free_port import free_port
 
 Loop = asyncio.AbstractEventLoop
 
 
-class Places:
-    """Where something was called, in order: the thread, and the loop that runs on it; None where
-    none does. Any thread may add to it."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[threading.Thread, Loop | None]] = []
-
-    def note(self, *_: Any) -> None:
-        """It is called here, whatever it is given."""
-        loop = None
-        with suppress(RuntimeError):
-            loop = asyncio.get_running_loop()
-        self.seen.append((threading.current_thread(), loop))
-
-    def words(self, server: Live) -> str:
-        """As seen from that server."""
-        threads = {threading.main_thread(): "main thread", server.thread: "the loop's thread"}
-        loops = {None: "no running loop", server.loop: "on the server's loop"}
-        places = (
-            f"{threads.get(thread, 'worker thread')}, {loops.get(loop, 'on a loop of its own')}"
-            for thread, loop in self.seen
-        )
-        return " and ".join(dict.fromkeys(places))
-
-    @property
-    def threads(self) -> str:
-        """Their names, each once."""
-        return " and ".join(dict.fromkeys(repr(thread.name) for thread, _ in self.seen)) or "none"
-
-    def answer(self, server: Live) -> Answer:
-        """Where it ran. Raises LookupError where it never did."""
-        if not self.seen:
-            raise LookupError("it was never called")
-        its = f"the server's loop runs in thread {server.thread.name!r}"
-        calls = f"{len(self.seen)} call{'s' * (len(self.seen) > 1)} on thread {self.threads}"
-        return Answer(self.words(server), f"{calls}; {its}")
+def note(*_: object) -> None:
+    """It is called here, whatever it is given: report the thread, and the loop that runs on it.
+    A server's loop runs in a thread that is called `loop`, which is not the main thread."""
+    name = threading.current_thread().name
+    thread = {"MainThread": "main thread", "loop": "the loop's thread"}.get(name, "worker thread")
+    loop = "no running loop"
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        loop = "on the server's loop" if name == "loop" else "on a loop of its own"
+    seen(f"{thread}, {loop}")
 
 
-WAYS: dict[str, Way] = {
-    "called directly": called,
+def places() -> str:
+    """Where it was called, each place once."""
+    return " and ".join(dict.fromkeys(seen.events))
+
+
+def where_called() -> Answer:
+    """Raises LookupError where it never was."""
+    if not seen.events:
+        raise LookupError("it was never called")
+    return as_seen(places())
+
+
+WAYS: dict[str, apps.Way] = {
+    "called directly": apps.called,
     "await asyncio.to_thread": asyncio.to_thread,
-    "await loop.run_in_executor": in_executor,
+    "await loop.run_in_executor": apps.in_executor,
 }
 QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": lambda plain: run_sync(plain)()}
 
 
-@experiment("async-route", AIOHTTP, "AppRunner, in a loop in a thread", CALLING[AIOHTTP])
-@experiment("async-route", QUART, "hypercorn.asyncio.serve, in a loop in a thread", CALLING[QUART])
-@experiment("sync-route", AIOHTTP, "through run_in_executor", CALLING[AIOHTTP], in_executor)
-@experiment("sync-route", QUART, DEFAULT, SYNC[QUART])
-@experiments("sync-code-in-async-route", {AIOHTTP: CALLING[AIOHTTP]}, WAYS)
-@experiments("sync-code-in-async-route", {QUART: CALLING[QUART]}, QUARTS_WAYS)
-def ask_place(application: Build, *way: Way) -> Answer:
-    places = Places()
-    with serve(application(places.note, *way)) as server:
+@experiment("async-route", AIOHTTP, "AppRunner, in a loop in a thread", apps.CALLING[AIOHTTP])
+@experiment(
+    "async-route", QUART, "hypercorn.asyncio.serve, in a loop in a thread", apps.CALLING[QUART]
+)
+@experiment(
+    "sync-route", AIOHTTP, "through run_in_executor", apps.CALLING[AIOHTTP], apps.in_executor
+)
+@experiment("sync-route", QUART, DEFAULT, apps.SYNC[QUART])
+@experiments("sync-code-in-async-route", {AIOHTTP: apps.CALLING[AIOHTTP]}, WAYS)
+@experiments("sync-code-in-async-route", {QUART: apps.CALLING[QUART]}, QUARTS_WAYS)
+def ask_place(application: Build, *way: apps.Way) -> Answer:
+    with serve(application(note, *way)) as server:
         get(server.port, "/")
-        return places.answer(server)
+    return where_called()
 
 
 @experiment("sync-route", QUART, "a WebSocket's")
 def ask_sync_websocket() -> Answer:
     """A plain function registered for a WebSocket, which it can neither read nor write."""
-    places, app = Places(), Quart(__name__)
-    app.add_websocket("/", "handler", places.note)
+    app = Quart(__name__)
+    app.add_websocket("/", "handler", note)
     with serve(app) as server, Wire(server.port) as wire:
         shake_hands(wire, "/")
-        return places.answer(server)
+    return where_called()
 
 
 _STOPPED_BY_SIGNAL = 3
@@ -121,30 +98,34 @@ def app_run(app: Quart, port: int) -> None:
 
 
 @experiment(
-    "async-route", AIOHTTP, "web.run_app", CALLING[AIOHTTP], partial(web.run_app, print=None)
+    "async-route", AIOHTTP, "web.run_app", apps.CALLING[AIOHTTP], partial(web.run_app, print=None)
 )
-@experiment("async-route", QUART, "app.run", CALLING[QUART], app_run)
+@experiment("async-route", QUART, "app.run", apps.CALLING[QUART], app_run)
 def ask_runner(application: Build, run: Callable[..., None]) -> Answer:
     """Run the all-in-one runner where a program runs it: in the main thread. Its start-up hook
     runs where the application's loop is."""
-    started, places, port = Places(), Places(), free_port()
+    called_on: list[tuple[threading.Thread, Loop]] = []
+    port = free_port()
+
+    def look() -> None:
+        called_on.append((threading.current_thread(), asyncio.get_running_loop()))
 
     def client() -> None:
         get_when_ready(port, 15.0)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    app = application(places.note)
-    at_start(app, asynchronous(started.note))
+    app = application(look)
+    apps.at_start(app, apps.asynchronous(look))
     threading.Thread(target=client).start()
     run(app, port=port)
-    ((thread, loop),), ((_, start_loop),) = places.seen, started.seen
+    (hook_thread, hook_loop), (thread, loop) = called_on
     where = "main thread" if thread is threading.main_thread() else "another thread"
-    same = "on the server's loop" if loop is start_loop else "on another loop"
-    told = f"it ran on thread {places.threads}, the start-up hook on thread {started.threads}"
+    same = "on the server's loop" if loop is hook_loop else "on another loop"
+    told = f"it ran on thread {thread.name!r}, the start-up hook on thread {hook_thread.name!r}"
     return Answer(f"{where}, {same}", told)
 
 
-def plain_middleware(app: web.Application, note: Plain) -> None:
+def plain_middleware(app: web.Application) -> None:
     """It hands on what the handler gives it: a coroutine, for aiohttp to await."""
 
     @web.middleware
@@ -155,25 +136,25 @@ def plain_middleware(app: web.Application, note: Plain) -> None:
     app.middlewares.append(watching)
 
 
-def after_request(app: Quart, note: Plain) -> None:
+def after_request(app: Quart) -> None:
     @app.after_request
     def noting(response: Any) -> Any:
         note()
         return response
 
 
-def error_handler(app: Quart, note: Plain) -> None:
+def error_handler(app: Quart) -> None:
     @app.errorhandler(404)
     def noting(_: Exception) -> tuple[str, int]:
         note()
         return "not there", 404
 
 
-def background_task(app: Quart, note: Plain) -> None:
-    app.before_request(asynchronous(partial(app.add_background_task, note)))
+def background_task(app: Quart) -> None:
+    app.before_request(apps.asynchronous(partial(app.add_background_task, note)))
 
 
-def generator(app: Quart, note: Plain) -> None:
+def generator(app: Quart) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(3):
             note()
@@ -184,24 +165,24 @@ def generator(app: Quart, note: Plain) -> None:
         return pieces()
 
 
-HOOKED = adding(
+HOOKED = apps.adding(
     {
         AIOHTTP: {
-            "on_startup": lambda app, note: app.on_startup.append(note),
-            "on_response_prepare": lambda app, note: app.on_response_prepare.append(note),
+            "on_startup": lambda app: app.on_startup.append(note),
+            "on_response_prepare": lambda app: app.on_response_prepare.append(note),
             "a middleware that returns handler(request)": plain_middleware,
         },
         QUART: {
-            "before_serving": lambda app, note: app.before_serving(note),
-            "before_request": lambda app, note: app.before_request(note),
+            "before_serving": lambda app: app.before_serving(note),
+            "before_request": lambda app: app.before_request(note),
             "after_request": after_request,
-            "teardown_request": lambda app, note: app.teardown_request(note),
+            "teardown_request": lambda app: app.teardown_request(note),
             "add_background_task": background_task,
         },
     }
 )
-FAILING = adding({QUART: {"errorhandler": error_handler}})
-STREAMING = adding({QUART: {"pieces of a generator that a route returns": generator}})
+FAILING = apps.adding({QUART: {"errorhandler": error_handler}})
+STREAMING = apps.adding({QUART: {"pieces of a generator that a route returns": generator}})
 
 
 @variants("sync-hooks", HOOKED, "/")
@@ -209,32 +190,30 @@ STREAMING = adding({QUART: {"pieces of a generator that a route returns": genera
 @variants("sync-hooks", STREAMING, "/stream")
 def ask_hook(application: Build, target: str) -> Answer:
     """Have it called, and see where it was and what became of the answer."""
-    places = Places()
     try:
-        with serve(application(places.note)) as server:
+        with serve(application()) as server:
             try:
                 got = str(get(server.port, target).status)
             except NoAnswer:
                 got = "no answer"
             server.stop()  # background tasks are waited for
-            ran = places.answer(server)
     except TypeError as error:
         return Answer("the application does not start", f"starting it raised TypeError: {error}")
     spoilt = "" if got in ("200", "404") else f", the client gets {got}"
-    return Answer(ran.answer + spoilt, f"{ran.evidence}; the client got {got}")
+    return as_seen(where_called().answer + spoilt, f"the client got {got}")
 
 
-Make = Callable[[Plain], Callable[..., Any]]
+Make = Callable[[apps.Plain], Callable[..., Any]]
 """Makes a handler that does this, and answers with what it returns."""
 
 
-def plain_function(work: Plain) -> Callable[..., Any]:
+def plain_function(work: apps.Plain) -> Callable[..., Any]:
     return lambda *_: work()
 
 
-def plain_decorator(work: Plain) -> Callable[..., Any]:
+def plain_decorator(work: apps.Plain) -> Callable[..., Any]:
     """The wrapper forgot its `async` and its `await`: it hands on a coroutine."""
-    handler = asynchronous(work)
+    handler = apps.asynchronous(work)
 
     @wraps(handler)
     def wrapper(*args: Any) -> Any:
@@ -248,22 +227,22 @@ class AsyncCallable:
 
     __name__ = "handler"
 
-    def __init__(self, work: Plain) -> None:
+    def __init__(self, work: apps.Plain) -> None:
         self._work = work
 
     async def __call__(self, *_: Any) -> Any:
         return self._work()
 
 
-def aiohttp_handler(make: Make, note: Plain) -> web.Application:
+def aiohttp_handler(make: Make) -> web.Application:
     def work() -> web.Response:
         note()
         return web.Response(text="hello")
 
-    return answering(make(work))
+    return apps.answering(make(work))
 
 
-def quart_handler(make: Make, note: Plain) -> Quart:
+def quart_handler(make: Make) -> Quart:
     def work() -> str:
         note()
         return "hello"
@@ -276,7 +255,7 @@ def quart_handler(make: Make, note: Plain) -> Quart:
 HANDLERS: dict[str, Make] = {
     DEFAULT: plain_function,
     "a plain wrapper around an async function": plain_decorator,
-    "functools.partial of an async function": lambda work: partial(asynchronous(work)),
+    "functools.partial of an async function": lambda work: partial(apps.asynchronous(work)),
     "an object with an async __call__": AsyncCallable,
 }
 RAN = {
@@ -289,10 +268,9 @@ RAN = {
 @experiments("plain-function-handler", {AIOHTTP: aiohttp_handler, QUART: quart_handler}, HANDLERS)
 def ask_handler(application: Build, make: Make) -> Answer:
     """Register it, note what is said, and ask for it."""
-    places = Places()
     with warned() as said:
         try:
-            app = application(make, places.note)
+            app = application(make)
         except Exception as error:
             return Answer(f"refused with {type(error).__name__}", f"registering raised {error}")
         at_first = len(said)
@@ -302,11 +280,8 @@ def ask_handler(application: Build, make: Make) -> Answer:
     at_once, later = (" and ".join(kinds(part)) for part in (said[:at_first], said[at_first:]))
     first = f"warns with {at_once}" if at_once else "without a warning"
     afterwards = f", and warns with {later}" if later else ""
-    words = dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in said)
-    return Answer(
-        f"registered {first}, {RAN[places.words(server)]}, answered {status}{afterwards}",
-        f"it ran on thread {places.threads}; said: {'; '.join(words) or 'nothing'}",
-    )
+    words = f"registered {first}, {RAN[places()]}, answered {status}{afterwards}"
+    return as_seen(words, *dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in said))
 
 
 GETTERS: dict[str, Callable[[], Loop]] = {
@@ -315,7 +290,7 @@ GETTERS: dict[str, Callable[[], Loop]] = {
 }
 
 
-@variants("get-event-loop", PLAIN_CODE, each=GETTERS, named="{1} {0}")
+@variants("get-event-loop", apps.PLAIN_CODE, each=GETTERS, named="{1} {0}")
 def ask_loop(application: Build, getter: Callable[[], Loop]) -> Answer:
     found: list[Loop] = []
     said: list[str] = []

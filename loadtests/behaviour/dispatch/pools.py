@@ -14,14 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from loopbench.loadtests.behaviour.applications import SYNC
-from loopbench.loadtests.behaviour.asking import (
-    DEFAULT,
-    Answer,
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
@@ -97,7 +90,7 @@ _FOLDER = Path(__file__).parents[4]
 RUN = f"flask --app {_MODULE}:create_app run --port PORT"
 GUNICORN = f"gunicorn {_MODULE}:create_app() --no-control-socket --bind 127.0.0.1:PORT"
 WAITRESS = f"waitress --call --listen=127.0.0.1:PORT {_MODULE}:create_app"
-FLASK: Variants = {
+FLASK = {
     "flask-dev": {DEFAULT: RUN, "flask run --without-threads": f"{RUN} --without-threads"},
     "flask-gthread": {
         "gunicorn without options": GUNICORN,

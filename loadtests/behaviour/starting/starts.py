@@ -21,22 +21,8 @@ from aiohttp import web
 from hypercorn.config import Config
 from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import (
-    adding,
-    around_serving,
-    at_end,
-    at_start,
-    called,
-    each,
-)
-from loopbench.loadtests.behaviour.asking import (
-    DEFAULT,
-    Answer,
-    Variants,
-    experiment,
-    experiments,
-    variants,
-)
+from loopbench.loadtests.behaviour import applications as apps
+from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework import raw_client
 from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
@@ -85,7 +71,7 @@ async def start(app: App, port: int) -> Stop:
     return stop
 
 
-SAYING = each(lambda answers, text="hello": answers({"/": partial(called, lambda: text)}))
+SAYING = apps.each(lambda answers, text="hello": answers({"/": partial(apps.called, lambda: text)}))
 """GET / answers that text."""
 
 TIMES = 3
@@ -159,7 +145,7 @@ def ask_early(saying: Build) -> Answer:
         if get(port) is not None:
             seen("answered")
 
-    at_start(app, hook)
+    apps.at_start(app, hook)
     thread = threading.Thread(target=client)
     thread.start()
     asyncio.run(serve_once())
@@ -219,15 +205,15 @@ async def broken_around(*_: object) -> AsyncGenerator[None, None]:
 
 def hooks(app: App) -> None:
     """Two for the start, of which the second raises, and one for the end."""
-    at_start(app, noting(seen, STARTED))
-    at_start(app, broken)
-    at_end(app, noting(seen, CLEANED))
+    apps.at_start(app, noting(seen, STARTED))
+    apps.at_start(app, broken)
+    apps.at_end(app, noting(seen, CLEANED))
 
 
 def contexts(app: App) -> None:
     """Two for both, of which the second raises."""
-    around_serving(app, around)
-    around_serving(app, broken_around)
+    apps.around_serving(app, around)
+    apps.around_serving(app, broken_around)
 
 
 async def start_and_stop(app: App, port: int) -> None:
@@ -244,7 +230,7 @@ async def start_and_clean(app: web.Application, _: int) -> None:
         await runner.cleanup()
 
 
-FAILING = adding(
+FAILING = apps.adding(
     {
         AIOHTTP: {"on_startup and on_cleanup": hooks, "cleanup_ctx": contexts},
         QUART: {"before_serving and after_serving": hooks, "while_serving": contexts},
@@ -300,7 +286,7 @@ taken = partial(experiment, "port-in-use")
 @taken(QUART, DEFAULT, QUART, SERVE, hypercorn_serve)
 def ask_taken(stack: str, call: str, begin: Callable[..., Coroutine[Any, Any, None]]) -> Answer:
     app, what, error = SAYING[stack](), f"{call} raised nothing", ""
-    around_serving(app, around)
+    apps.around_serving(app, around)
     with socket.create_server(("127.0.0.1", 0)) as other:
         try:
             asyncio.run(begin(app, other.getsockname()[1]))
@@ -339,7 +325,7 @@ async def bye():
 app.run(host="127.0.0.1", port=int(sys.argv[1]))
 """
 
-RUNNERS: Variants = {AIOHTTP: {"web.run_app": RUN_APP}, QUART: {"app.run": APP_RUN}}
+RUNNERS = {AIOHTTP: {"web.run_app": RUN_APP}, QUART: {"app.run": APP_RUN}}
 
 
 @variants("all-in-one-runner", RUNNERS, each=("SIGTERM", "SIGINT"), bound_s=60)

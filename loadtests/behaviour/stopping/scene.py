@@ -14,12 +14,7 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 from quart import Quart, request, websocket
 
-from loopbench.loadtests.behaviour.applications import (
-    aiohttp_answering,
-    at_end,
-    hello,
-    quart_answering,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
@@ -74,9 +69,9 @@ async def stream(wait_s: float) -> AsyncIterator[bytes]:
 
 def routes(answers: Build, wait_s: float) -> App:
     """What handlers of both stacks do."""
-    works = {"/wait": partial(wait, wait_s), "/stream": partial(stream, wait_s), "/": hello}
+    works = {"/wait": partial(wait, wait_s), "/stream": partial(stream, wait_s), "/": apps.hello}
     app = answers(works, sync={"/thread": partial(hold_thread, wait_s)})
-    at_end(app, noting(seen, "clean-up"))
+    apps.at_end(app, noting(seen, "clean-up"))
     return app
 
 
@@ -105,7 +100,7 @@ def aiohttp_scene(wait_s: float = SHORT_S, *, close_sockets: bool = False) -> we
         for one in sockets:
             await one.close(code=WSCloseCode.GOING_AWAY, message=b"the server stops")
 
-    app: web.Application = routes(aiohttp_answering, wait_s)
+    app: web.Application = routes(apps.aiohttp_answering, wait_s)
     app.add_routes([web.post("/body", body), web.get("/socket", socket)])
     if close_sockets:
         app.on_shutdown.append(shutdown)
@@ -114,7 +109,7 @@ def aiohttp_scene(wait_s: float = SHORT_S, *, close_sockets: bool = False) -> we
 
 def quart_scene(wait_s: float = SHORT_S) -> Quart:
     """The same routes."""
-    app: Quart = routes(quart_answering, wait_s)
+    app: Quart = routes(apps.quart_answering, wait_s)
 
     @app.post("/body")
     async def body() -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from loopbench.loadtests.behaviour.applications import called
 from loopbench.loadtests.behaviour.blocking.neighbours import SHARING, ask_innocent, behind
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
@@ -18,7 +17,7 @@ STACKS = ("aiohttp", "quart-hypercorn")
 def shared(key: Key) -> Answer:
     """key: stack, size of the pool, nothing. How late the innocent one is that needs a thread."""
     stack, size, _ = key
-    return ask_innocent(SHARING[stack], called, int(size))
+    return ask_innocent(SHARING[stack], int(size))
 
 
 @pytest.fixture(scope="module")
