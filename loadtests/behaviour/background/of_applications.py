@@ -127,11 +127,9 @@ def ask_raising(application: Build) -> Answer:
         _, how = stop(server)
     gc.collect()
     when = "said at once" if at_once else "said at the end" if said else "never said"
-    return Answer(
-        f"{'requests go on' if served else 'requests stop'}, {when}, {how}",
-        f"errors in the log: {at_once} before the stop, {len(said)} in all, by {loggers(said)}; "
-        f"{how}",
-    )
+    on = "requests go on" if served else "requests stop"
+    told = f"errors in the log: {at_once} before the stop, {len(said)} in all, by {loggers(said)}"
+    return Answer(f"{on}, {when}, {how}", told)
 
 
 WATCHED_S = 12.0

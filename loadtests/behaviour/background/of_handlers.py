@@ -61,8 +61,6 @@ ADDED = "app.add_background_task"
 @experiments("fire-and-forget", BEGINNING, {"asyncio.create_task": create_and_keep})
 @experiment("fire-and-forget", QUART, ADDED, BEGINNING[QUART], add_background_task)
 def ask_forgotten(application: Build, begin: Begin) -> Answer:
-    """See when the log tells: at once, when the last reference goes, or never."""
-
     async def fail() -> None:
         await asyncio.sleep(0.05)
         seen("raised")
@@ -77,33 +75,26 @@ def ask_forgotten(application: Build, begin: Begin) -> Answer:
         kept.clear()
         gc.collect()
         when = "at once" if at_once else "when the task is collected" if said else "never"
-        return Answer(
-            f"answered {answer!r}, said {when}",
-            f"errors in the log: {at_once} while the task was kept, {len(said)} after it was "
-            f"collected, by {loggers(said)}",
-        )
+        told = f"errors in the log: {at_once} while the task was kept, then {len(said)}"
+        return Answer(f"answered {answer!r}, said {when}", f"{told}, by {loggers(said)}")
 
 
-class Bell:
-    """Wakes those who wait, and does not keep them alive."""
-
-    def __init__(self) -> None:
-        self._waiting: weakref.WeakSet[asyncio.Future[None]] = weakref.WeakSet()
-
-    async def wait(self) -> None:
-        """Until it rings."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        await future
-
-    async def ring(self) -> None:
-        """Collect what nothing refers to, and wake the others."""
-        gc.collect()
-        for future in list(self._waiting):
-            future.set_result(None)
+waiting: weakref.WeakSet[asyncio.Future[None]] = weakref.WeakSet()
+"""What is waited for, which is not kept alive by that."""
 
 
-bell = Bell()
+async def wait() -> None:
+    """Until it is woken."""
+    future = asyncio.get_running_loop().create_future()
+    waiting.add(future)
+    await future
+
+
+async def wake() -> None:
+    """Collect what nothing refers to, and wake the others."""
+    gc.collect()
+    for future in list(waiting):
+        future.set_result(None)
 
 
 async def sleep() -> None:
@@ -114,28 +105,28 @@ async def sleep() -> None:
 UNREFERRED = "nothing else refers to it"
 COLLECTED: dict[str, tuple[Begin, Work]] = {
     "asyncio.create_task, it sleeps": (create_task, sleep),
-    "asyncio.create_task, nothing refers to it": (create_task, bell.wait),
-    f"kept in a set, {UNREFERRED}": (keep_until_done, bell.wait),
+    "asyncio.create_task, nothing refers to it": (create_task, wait),
+    f"kept in a set, {UNREFERRED}": (keep_until_done, wait),
 }
-ADDED_ONE = {f"{ADDED}, {UNREFERRED}": (add_background_task, bell.wait)}
+ADDED_ONE = {f"{ADDED}, {UNREFERRED}": (add_background_task, wait)}
 
 
 @experiments("task-garbage-collected", BEGINNING, COLLECTED)
 @experiments("task-garbage-collected", {QUART: BEGINNING[QUART]}, ADDED_ONE)
 def ask_collected(application: Build, how: tuple[Begin, Work]) -> Answer:
     """Collect while the task waits; then see whether it still comes to its end."""
-    begin, wait = how
+    begin, waits = how
 
     async def work() -> None:
         seen("began")
-        await wait()
+        await waits()
         seen("finished")
 
     said = Logged(logging.ERROR).records
     with serve(application(begin, work)) as server:
         get(server.port, "/")
         seen.wait("began")
-        server.call(bell.ring())
+        server.call(wake())
         finished = seen.wait("finished", 2.0)
     became = "it finished" if finished else "it was collected"
     words = ", and the log says so" if said else ""
@@ -151,7 +142,7 @@ async def at_the_end(_: object) -> AsyncGenerator[None, None]:
     await the_rest()
 
 
-def waiting(stack: str, begin: Begin, work: Work) -> App:
+def awaited(stack: str, begin: Begin, work: Work) -> App:
     """A clean-up waits for what is left."""
     app = BEGINNING[stack](begin, work)
     WAITS[stack](app)
@@ -170,14 +161,12 @@ LONG_S = 8.0
 
 
 @experiments("task-at-shutdown", BEGINNING, {"asyncio.create_task": keep_until_done})
-@left(AIOHTTP, "awaited in cleanup_ctx", partial(waiting, AIOHTTP), keep_until_done)
-@left(QUART, "awaited in after_serving", partial(waiting, QUART), keep_until_done)
+@left(AIOHTTP, "awaited in cleanup_ctx", partial(awaited, AIOHTTP), keep_until_done)
+@left(QUART, "awaited in after_serving", partial(awaited, QUART), keep_until_done)
 @left(QUART, f"{ADDED}, 2 s", BACKGROUND, add_background_task)
 @left(QUART, f"{ADDED}, 2 s, {BOUND}=0.5", IMPATIENT, add_background_task)
 @left(QUART, f"{ADDED}, 8 s", BACKGROUND, add_background_task, seconds=LONG_S, bound_s=30)
 def ask_left(application: Build, begin: Begin, seconds: float = 2.0) -> Answer:
-    """What has become of the work when the stop has ended."""
-
     async def save() -> None:
         seen("began")
         with seen.ends():
@@ -201,7 +190,6 @@ EAGER = {"default": False, "loop.set_task_factory(asyncio.eager_task_factory)": 
 
 @experiments("eager-tasks", CALLING, EAGER)
 def ask_eager(application: Build, eager: bool) -> Answer:
-    """Whether a task's first line runs before or after the line that begins the task."""
     factory = getattr(asyncio, "eager_task_factory", None)
     if eager and factory is None:
         return Answer(NONE, "this Python has no asyncio.eager_task_factory; the nearest is 3.12's")
@@ -240,8 +228,6 @@ TIMEOUTS: dict[str, Callable[[Work], Coroutine[Any, Any, None]]] = {
 
 @experiments("timeout-in-handler", AWAITING, TIMEOUTS)
 def ask_timeout(application: Build, bounded: Callable[[Work], Coroutine[Any, Any, None]]) -> Answer:
-    """What the client gets when the time is over, and whether the clean-up comes first."""
-
     async def stubborn() -> None:
         """Has a clean-up that takes its time."""
         try:

@@ -108,11 +108,8 @@ def ask_innocent(application: Build, threads: int | None = None) -> Answer:
         reply = innocent.ask("GET", "/innocent")
         for wire in wires:
             wire.answer()
-    return Answer(
-        behind(int(reply.text), threads),
-        f"{reply.text} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when the innocent handler "
-        f"ran; its answer took {reply.took_s:.2f} s",
-    )
+    told = f"{reply.text} of {BLOCKERS} blocks of {BLOCK_S:g} s were done when it was handled"
+    return Answer(behind(int(reply.text), threads), f"{told}; it took {reply.took_s:.2f} s")
 
 
 def behind(blocks: int, threads: int | None) -> str:
@@ -214,8 +211,6 @@ def ask_computing(
     slowest = max(there - asked for asked, there in times if there > began)
     # Before it has really begun, and when it is about to end, somebody may get in.
     waited = slowest > (ended - began) / 2
-    return Answer(
-        "others wait until it is done" if waited else "others are served meanwhile",
-        f"{answered} requests of one client were asked for and answered within the "
-        f"{ended - began:.2f} s that it took; the slowest took {slowest * 1000:.0f} ms",
-    )
+    told = f"{answered} requests of one client were answered within the {ended - began:.2f} s"
+    told += f" that it took; the slowest took {slowest * 1000:.0f} ms"
+    return Answer("others wait until it is done" if waited else "others are served meanwhile", told)

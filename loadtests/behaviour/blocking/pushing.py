@@ -128,8 +128,6 @@ MOST_MB = 64
 
 @experiments("websocket-unread", SOCKETS, bound_s=30)
 def ask_unread(application: Build) -> Answer:
-    """Open a WebSocket, read nothing of it, and see whether sending comes to wait."""
-
     async def large() -> AsyncIterator[bytes]:
         for _ in range(MOST_MB * 10**6 // len(LARGE)):
             yield LARGE

@@ -17,7 +17,7 @@ from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, doing, judged, leaves
 from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.talking import Leaving, asking, seen
+from loopbench.loadtests.behaviour.talking import Leaving, as_seen, asking, seen
 
 
 async def work() -> None:
@@ -68,7 +68,6 @@ async def with_except_exception() -> None:
 @judged("finally-runs", begins(doing(with_except_cancelled), "except CancelledError"), FIN)
 @judged("finally-runs", begins(doing(with_except_exception), "except Exception"), FIN)
 def clean_ups() -> str:
-    """Which parts of the clean-up are reached."""
     begun = any(event.endswith(" begun") for event in seen.events)
     ended = any(event.endswith(" ended") for event in seen.events)
     runs = {(True, True): "runs to its end", (True, False): "runs to its first await"}
@@ -174,7 +173,6 @@ async def once() -> None:
 
 @judged(SWALLOWING, begins(doing(once), "once"), FIN)
 def rest() -> str:
-    """Whether the rest of the handler is left alone."""
     cancelled = sum(event.startswith("cancelled") for event in seen.events)
     end = "runs to its end" if "finished" in seen else "does not reach its end"
     return f"{end}, {TIMES[cancelled]}"
@@ -197,7 +195,6 @@ ENDLESSLY = doing(for_ever)
 @leaves(SWALLOWING, begins({AIOHTTP: ENDLESSLY[AIOHTTP]}, ENDLESS, shutdown_timeout=1), FIN)
 @leaves(SWALLOWING, begins({QUART: ENDLESSLY[QUART]}, ENDLESS, graceful_timeout=1), FIN)
 def ask_for_ever(begin: scene.Begin, leaving: Leaving) -> Answer:
-    """Leave, and see whether the server can still be stopped."""
     with scene.console() as lines:
         with asking(begin()) as (server, wire):
             scene.leave(wire, leaving)
@@ -207,7 +204,5 @@ def ask_for_ever(begin: scene.Begin, leaving: Leaving) -> Answer:
         after = seen.events.count("cancelled")
         stopped = "the server does not stop" if took_s is None else "the server stops"
         took = f"within {STOP_BOUND_S:g} s" if took_s is None else f"after {took_s:.1f} s"
-        return Answer(
-            f"{stopped}, {TIMES[after]}",
-            f"{TIMES[before]} when the client left; {stopped} {took}; {scene.shown(lines())}",
-        )
+        told = f"{TIMES[before]} when the client left; {stopped} {took}"
+        return as_seen(f"{stopped}, {TIMES[after]}", told, scene.shown(lines()))

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 from h2.errors import ErrorCodes
@@ -92,13 +93,9 @@ async def looked() -> str:
 def look_at_the_request() -> Answer:
     with serve(quart_answering({"/": looked})) as server:
         found = get(server.port, "/").text
-    if found:
-        return Answer(found, "the request has these")
-    return Answer(
-        NONE,
-        f"nothing of the request has a name with any of {', '.join(WORDS)}; the nearest thing is "
-        "the cancellation, or an ASGI middleware that watches for http.disconnect",
-    )
+    nearest = "the cancellation, or an ASGI middleware that watches for http.disconnect"
+    told = f"of names with any of {', '.join(WORDS)}: {found or 'none'}; the nearest is {nearest}"
+    return Answer(found or NONE, told)
 
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -157,20 +154,18 @@ def _both_asked() -> http2_client.Client:
 
 @experiment("http2-reset", QUART, RST_STREAM)
 def reset_on_quart() -> Answer:
-    app = Quart(__name__)
-
-    @app.get("/<name>")
-    async def handler(name: str) -> str:
+    async def handle(name: str) -> str:
         seen(f"{name} begun")
         with seen.ends(name, f"{name} over"):
             await asyncio.sleep(0.3)
         return name
 
+    app = quart_answering({f"/{name}": partial(handle, name) for name in ("reset", "other")})
     client = _both_asked()
     with serve(app) as server, Wire(server.port) as wire:
         wire.send(client.data_to_send())
-        for name in ("reset", "other"):
-            seen.expect(f"{name} begun", "the handlers were never begun")
+        seen.expect("reset begun", "the handlers were never begun")
+        seen.expect("other begun", "the handlers were never begun")
         client.reset_stream(RESET, ErrorCodes.CANCEL)
         wire.send(client.data_to_send())
         ((_, body),) = http2_client.finish(wire, client, 1, wire.some())
@@ -188,8 +183,7 @@ def reset_on_aiohttp() -> Answer:
         line = wire.some().split(b"\r\n")[0].decode()
     if not line.startswith("HTTP/1"):
         raise ValueError(f"{line!r} is not HTTP/1")
-    told = f"it answers {line!r} to HTTP/2; the nearest thing is a connection that is reset"
-    return Answer(NONE, told)
+    return Answer(NONE, f"it answers {line!r} to HTTP/2; the nearest is a reset of the connection")
 
 
 ACCESS = re.compile(r'"POST / \S+" (?P<status>\S+) ')

@@ -166,14 +166,11 @@ def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
         with asked(begin) as (_, wire):
             wire.leave(leaving)
             saved = saving.settled()
-            half = leaving is Leaving.HALF_CLOSE
-            client = f", the client {received(wire)}" if half else ""
+            client = f", the client {received(wire)}"
         ends = [event for event in seen.events if event.startswith("handler ")]
-        return as_seen(
-            f"{SAVED[saved]}, {' and '.join(ends) or 'handler never ended'}",
-            f"{saved} of 2 lines in the file after {leaving.value}{client}",
-            scene.shown(lines()),
-        )
+        told = f"{saved} of 2 lines in the file after {leaving.value}{client}"
+        answer = f"{SAVED[saved]}, {' and '.join(ends) or 'handler never ended'}"
+        return as_seen(answer, told, scene.shown(lines()))
 
 
 def saves(
@@ -250,11 +247,7 @@ def look_for_background_tasks() -> Answer:
     found = [name for name in dir(web.Application) if "background" in name or "task" in name]
     if found:
         return Answer(", ".join(found), "the application has these")
-    return Answer(
-        NONE,
-        "web.Application has no such method; the nearest thing is aiojobs, or a task of one's "
-        "own that on_cleanup waits for",
-    )
+    return Answer(NONE, "the nearest is aiojobs, or a task of one's own that on_cleanup waits for")
 
 
 @saves("two-shielded-steps")

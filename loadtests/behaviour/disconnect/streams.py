@@ -55,7 +55,6 @@ STREAM = scene.doing(stream, noted)
 @scene.leaves("stream-ends", scene.begins(STREAM))
 @scene.leaves("stream-ends", scene.not_told(STREAM), FIN_AND_RST)
 def ask_stream(begin: scene.Begin, leaving: Leaving) -> Answer:
-    """Leave after the first pieces, and see what ends the stream, and whether it cleans up."""
     with asking(begin()) as (_, wire):
         wire.head()
         wire.some()
@@ -110,7 +109,6 @@ def _leave_first(begin: scene.Begin, leaving: Leaving) -> str:
 @scene.leaves(WRITE, scene.begins(PIECEWISE))
 @scene.leaves(WRITE, scene.not_told(PIECEWISE), FIN_AND_RST)
 def ask_pieces(begin: scene.Begin, leaving: Leaving) -> Answer:
-    """What a handler gets that writes its answer piece by piece."""
     evidence = _leave_first(begin, leaving)
     written = seen.events.count("written")
     words = {
@@ -122,7 +120,6 @@ def ask_pieces(begin: scene.Begin, leaving: Leaving) -> Answer:
 
 @scene.leaves(WRITE, scene.begins(WHOLE, "an answer in one"), scene.FIN)
 def ask_whole(begin: scene.Begin, leaving: Leaving) -> Answer:
-    """What a handler gets that returns its answer."""
     evidence = _leave_first(begin, leaving)
     words = {"CancelledError": "cancelled before it returns", "finished": "returns undisturbed"}
     return as_seen(words.get(end(), f"raises {end()}"), evidence)
@@ -216,7 +213,6 @@ SENT_EVENTS = scene.doing(sent_events, noted, {"Content-Type": "text/event-strea
 
 @scene.leaves("server-sent-events", scene.begins(SENT_EVENTS))
 def ask_events(begin: scene.Begin, leaving: Leaving) -> Answer:
-    """Leave soon after an event, and see how many more are made before the sender learns of it."""
     with asking(begin()) as (_, wire):
         wire.head()
         seen.expect("event", "no event was made")

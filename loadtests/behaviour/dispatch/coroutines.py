@@ -23,7 +23,7 @@ from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, set_pool
 from loopbench.loadtests.behaviour.framework.events import warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, get
+from loopbench.loadtests.behaviour.talking import NoAnswer, get, seen
 
 PATIENCE_S = 2.0
 
@@ -178,23 +178,21 @@ REQUESTS = 64
 CONNECTIONS = 16
 
 
-class Loops:
-    """The loops that were used: how many, and how many of them are still there and not closed."""
+alive: weakref.WeakSet[Loop] = weakref.WeakSet()
+alive_lock = threading.Lock()
 
-    def __init__(self) -> None:
-        self.used = 0
-        self._alive: weakref.WeakSet[Loop] = weakref.WeakSet()
-        self._lock = threading.Lock()
 
-    def add(self, loop: Loop) -> None:
-        """This one is used, for the first time or again."""
-        with self._lock:
-            self.used += loop not in self._alive
-            self._alive.add(loop)
+def use(loop: Loop) -> None:
+    """Note a loop that is used for the first time."""
+    with alive_lock:
+        if loop not in alive:
+            seen("a loop")
+            alive.add(loop)
 
-    @property
-    def open(self) -> int:
-        return sum(not loop.is_closed() for loop in self._alive)
+
+def counted() -> tuple[int, int]:
+    """How many loops were used, and how many of them are still there and not closed."""
+    return seen.events.count("a loop"), sum(not loop.is_closed() for loop in alive)
 
 
 def get_or_create_loop() -> Loop:
@@ -228,11 +226,11 @@ helper = partial(experiment, "get-or-create-loop")
 @helper(QUART, "asyncio.run instead, in a sync route", apps.SYNC[QUART], asyncio.run)
 def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str]) -> Answer:
     """Ask often, and see how many loops there are and what stays open of them."""
-    loops, threads = Loops(), set[threading.Thread]()
+    threads = set[threading.Thread]()
 
     async def coroutine() -> str:
         """What the plain code needs done."""
-        loops.add(asyncio.get_running_loop())
+        use(asyncio.get_running_loop())
         threads.add(threading.current_thread())
         return "worked"
 
@@ -253,22 +251,20 @@ def ask_helper(application: Build, run: Callable[[Coroutine[Any, Any, str]], str
         left = len(os.listdir("/dev/fd")) - before
     complaints = sum(one.category is ResourceWarning for one in caught)
     works = "works" if said == {"worked"} else "fails"
+    used, still_open = counted()
     pers = {REQUESTS: "a loop a call", len(threads): "a loop a thread"}
-    stays = {0: "all closed", loops.used: "all stay open"}.get(loops.open, "some stay open")
-    if not loops.open and complaints:
+    stays = {0: "all closed", used: "all stay open"}.get(still_open, "some stay open")
+    if not still_open and complaints:
         stays = "closed by the garbage collector"
-    return Answer(
-        f"{works}, {pers.get(loops.used, 'loops shared otherwise')}, {stays}",
-        f"{REQUESTS} requests used {loops.used} loops on {len(threads)} threads; {loops.open} "
-        f"of them and {left} more descriptors were open afterwards, with {complaints} "
-        f"ResourceWarnings; answers: {' and '.join(sorted(map(ascii, said)))}",
-    )
+    told = f"{REQUESTS} requests used {used} loops on {len(threads)} threads"
+    told += f"; then {still_open} of them and {left} more descriptors were open"
+    told += f"; {complaints} ResourceWarnings; answers: {', '.join(sorted(map(ascii, said)))}"
+    return Answer(f"{works}, {pers.get(used, 'loops shared otherwise')}, {stays}", told)
 
 
 @variants("recursing-loop-helper", apps.PLAIN_CODE)
 def ask_recursing(application: Build) -> Answer:
     """Call it once, and count the loops that it made and nobody closed."""
-    loops = Loops()
 
     def get_or_create_loop() -> Loop:
         """As a tutorial has it: with no loop running it makes one, and calls itself."""
@@ -276,7 +272,7 @@ def ask_recursing(application: Build) -> Answer:
             return asyncio.get_running_loop()
         except RuntimeError:
             loop = asyncio.new_event_loop()
-            loops.add(loop)
+            use(loop)
             asyncio.set_event_loop(loop)
             return get_or_create_loop()
 
@@ -289,11 +285,12 @@ def ask_recursing(application: Build) -> Answer:
 
     with serve(application(plain)) as server:
         text = get(server.port, "/").text
-    evidence = f"one call ended with {text}, made {loops.used} loops and left {loops.open} open"
-    if not loops.used:
+    made, still_open = counted()
+    evidence = f"one call ended with {text}, made {made} loops and left {still_open} open"
+    if not made:
         return Answer(f"gets {text}", evidence)
-    many = "more than a hundred" if loops.used > 100 else loops.used
-    left = "some" if loops.open else "none"
+    many = "more than a hundred" if made > 100 else made
+    left = "some" if still_open else "none"
     return Answer(f"gets no loop but an error, makes {many} loops, {left} left open", evidence)
 
 

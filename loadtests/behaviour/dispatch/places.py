@@ -189,7 +189,6 @@ STREAMING = apps.adding({QUART: {"pieces of a generator that a route returns": g
 @variants("sync-hooks", FAILING, "/missing")
 @variants("sync-hooks", STREAMING, "/stream")
 def ask_hook(application: Build, target: str) -> Answer:
-    """Have it called, and see where it was and what became of the answer."""
     try:
         with serve(application()) as server:
             try:
@@ -234,21 +233,21 @@ class AsyncCallable:
         return self._work()
 
 
-def aiohttp_handler(make: Make) -> web.Application:
-    def work() -> web.Response:
+def noting(answer: apps.Plain) -> apps.Plain:
+    def work() -> object:
         note()
-        return web.Response(text="hello")
+        return answer()
 
-    return apps.answering(make(work))
+    return work
+
+
+def aiohttp_handler(make: Make) -> web.Application:
+    return apps.answering(make(noting(lambda: web.Response(text="hello"))))
 
 
 def quart_handler(make: Make) -> Quart:
-    def work() -> str:
-        note()
-        return "hello"
-
     app = Quart(__name__)
-    app.add_url_rule("/", "handler", make(work))
+    app.add_url_rule("/", "handler", make(noting(lambda: "hello")))
     return app
 
 
@@ -267,7 +266,6 @@ RAN = {
 
 @experiments("plain-function-handler", {AIOHTTP: aiohttp_handler, QUART: quart_handler}, HANDLERS)
 def ask_handler(application: Build, make: Make) -> Answer:
-    """Register it, note what is said, and ask for it."""
     with warned() as said:
         try:
             app = application(make)

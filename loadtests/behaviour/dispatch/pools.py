@@ -75,11 +75,9 @@ def ask_pool(application: Build, threads: int | None = None) -> Answer:
         all_ask(wires)
     count = len(crowd.threads)
     families = " and ".join(sorted({re.sub(r"\d+$", "N", name) for name in crowd.threads}))
-    return Answer(
-        f"{in_words(count)} threads, named {families}",
-        f"{CALLS} requests at once ran on {count} threads, such as {min(crowd.threads)!r}, at "
-        f"most {crowd.most} at a time; min(32, cpus + 4) is {default_size()} here",
-    )
+    told = f"{CALLS} requests at once ran on {count} threads, such as {min(crowd.threads)!r}"
+    told += f", at most {crowd.most} at a time; {FORMULA} is {default_size()} here"
+    return Answer(f"{in_words(count)} threads, named {families}", told)
 
 
 REQUESTS = 32
@@ -105,27 +103,19 @@ FLASK = {
 """The arguments of `python -m` that serve the application at PORT."""
 
 
-@contextmanager
-def _served(command: str, port: int) -> Iterator[None]:
-    """Run it until it has answered; end it afterwards. Its words are the experiment's."""
-    with subprocess.Popen([sys.executable, "-m", *command.split()], cwd=_FOLDER) as process:
+@variants("flask-threads", FLASK, bound_s=60.0)
+def ask_flask(command: str) -> Answer:
+    port = free_port()
+    arguments = command.replace("PORT", str(port)).split()
+    with subprocess.Popen([sys.executable, "-m", *arguments], cwd=_FOLDER) as process:
         try:
             if get_when_ready(port, 30.0) is None:
                 raise ConnectionError(f"{command} never answered")
-            yield
+            with ThreadPoolExecutor(REQUESTS) as clients:
+                texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
         finally:
             process.terminate()
-
-
-@variants("flask-threads", FLASK, bound_s=60.0)
-def ask_flask(command: str) -> Answer:
-    """Thirty-two requests at once: on how many threads did they run?"""
-    port = free_port()
-    with _served(command.replace("PORT", str(port)), port), ThreadPoolExecutor(REQUESTS) as clients:
-        texts = [reply.text for reply in clients.map(partial(get, port), ["/"] * REQUESTS)]
     threads = len(set(texts))
-    words = {1: "one thread for all", REQUESTS: "a thread a request"}
-    return Answer(
-        words.get(threads, f"{threads} threads"),
-        f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}",
-    )
+    words = {1: "one thread for all", REQUESTS: "a thread a request"}.get(threads)
+    told = f"{REQUESTS} requests at once ran on {threads} threads, such as {texts[0]!r}"
+    return Answer(words or f"{threads} threads", told)

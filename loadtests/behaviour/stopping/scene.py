@@ -150,11 +150,27 @@ class Stopped:
             "stops after twice the grace time": 2 * self.grace_s,
         }
         words, expected = min(near.items(), key=lambda pair: abs(pair[1] - took_s))
-        return (
-            words
-            if abs(expected - took_s) <= 0.3 + 0.1 * expected
-            else f"stops after {took_s:.0f} s"
-        )
+        near_enough = abs(expected - took_s) <= 0.3 + 0.1 * expected
+        return words if near_enough else f"stops after {took_s:.0f} s"
+
+    @property
+    def handler(self) -> str:
+        """What became of the handler that waits."""
+        return "cancelled" if "cancelled" in seen else "not cancelled"
+
+    @property
+    def thread(self) -> str:
+        """What became of the work in a thread."""
+        return "thread done" if "finished" in seen else "thread still runs"
+
+    @property
+    def clean_up(self) -> str:
+        """When the application's clean-up ran."""
+        events = [event for event in seen.events if event != "begun"]
+        if "clean-up" not in events:
+            return "the clean-up never ran"
+        order = "before" if events[0] == "clean-up" else "after"
+        return f"clean-up {order} the request has ended"
 
     @property
     def told(self) -> str:
@@ -203,38 +219,32 @@ REMEDIES: dict[str, tuple[str, Build, dict[str, Any]]] = {
 """What helps where a stop takes too long, or never ends, within 1 s: setting, application, and
 options of the server."""
 
-Judge = Callable[[Stopped], str]
-"""The answer, given how the stop went."""
-
 
 def stops(
     question: str,
     situation: Situation,
+    answer: str,
     *,
     wait_s: float = SHORT_S,
     graces: tuple[float, ...] = (1.0,),
     remedies: tuple[str, ...] = (),
-) -> Callable[[Judge], Judge]:
+) -> None:
     """Ask of each stack in that situation, with its default grace time and with those named; and
-    of those stacks with what helps there."""
+    of those stacks with what helps there. answer: its words, of a Stopped."""
 
-    def register(judge: Judge) -> Judge:
-        def ask(application: Build, grace_s: float, **options: float) -> Answer:
-            stopped = stop_in(application, situation, wait_s, grace_s, **options)
-            return as_seen(judge(stopped), stopped.told)
+    def ask(application: Build, grace_s: float, **options: float) -> Answer:
+        stopped = stop_in(application, situation, wait_s, grace_s, **options)
+        return as_seen(answer.format(stopped), stopped.told)
 
-        row = partial(experiment, question, bound_s=BOUND_S, waits=True)
-        for stack in remedies:
-            setting, app, options = REMEDIES[stack]
-            row(stack, setting, app, 1.0, **options)(ask)
-        for stack, (app, name) in STACKS.items():
-            row(stack, DEFAULT, app, GRACE_S[stack])(ask)
-            for grace in graces:
-                options = {name: grace}
-                row(stack, f"{name}={grace:g}", app, grace, **options)(ask)
-        return judge
-
-    return register
+    row = partial(experiment, question, bound_s=BOUND_S, waits=True)
+    for stack in remedies:
+        setting, app, options = REMEDIES[stack]
+        row(stack, setting, app, 1.0, **options)(ask)
+    for stack, (app, name) in STACKS.items():
+        row(stack, DEFAULT, app, GRACE_S[stack])(ask)
+        for grace in graces:
+            options = {name: grace}
+            row(stack, f"{name}={grace:g}", app, grace, **options)(ask)
 
 
 def leave(wire: Wire) -> None:
@@ -247,12 +257,6 @@ def open_socket(wire: Wire) -> None:
     seen.wait("begun")
 
 
-@stops("nothing-in-flight", leave, graces=())
-@stops("open-websocket", open_socket, remedies=(QUART, AIOHTTP))
-def when(stopped: Stopped) -> str:
-    return stopped.when
-
-
 def half_a_body(wire: Wire) -> None:
     wire.send(b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
     seen.wait("begun")
@@ -263,41 +267,19 @@ def half_a_head(wire: Wire) -> None:
     time.sleep(0.2)  # so that the server has read it
 
 
-@stops("half-sent-body", half_a_body)
-@stops("half-sent-request", half_a_head)
-@stops("idle-keep-alive", lambda wire: wire.ask("GET", "/"))
-@stops("request-ends-inside-grace", ask_wait, graces=(5.0,))
-def and_client(stopped: Stopped) -> str:
-    return f"{stopped.when}, client {stopped.client}"
+ask_stream, ask_thread = partial(ask_wait, path="/stream"), partial(ask_wait, path="/thread")
+CLIENT, HANDLER = "{0.when}, client {0.client}", "{0.when}, handler {0.handler}, client {0.client}"
 
-
-def cancelled() -> str:
-    return "cancelled" if "cancelled" in seen else "not cancelled"
-
-
-@stops("request-outlives-grace", ask_wait, wait_s=LONG_S, remedies=(QUART,))
-def and_handler(stopped: Stopped) -> str:
-    return f"{stopped.when}, handler {cancelled()}, client {stopped.client}"
-
-
-@stops("long-stream", partial(ask_wait, path="/stream"), wait_s=LONG_S)
-def and_stream(stopped: Stopped) -> str:
-    return f"{stopped.when}, stream {cancelled()}"
-
-
-@stops("work-in-thread", partial(ask_wait, path="/thread"), wait_s=6.0)
-def and_thread(stopped: Stopped) -> str:
-    thread = "thread done" if "finished" in seen else "thread still runs"
-    return f"{stopped.when}, {thread}"
-
-
-@stops("cleanup-order", ask_wait, graces=(0.5,))
-def and_clean_up(_: Stopped) -> str:
-    events = [event for event in seen.events if event != "begun"]
-    if "clean-up" not in events:
-        return "the clean-up never ran"
-    order = "before" if events.index("clean-up") == 0 else "after"
-    return f"clean-up {order} the request has ended"
+stops("nothing-in-flight", leave, "{0.when}", graces=())
+stops("open-websocket", open_socket, "{0.when}", remedies=(QUART, AIOHTTP))
+stops("half-sent-body", half_a_body, CLIENT)
+stops("half-sent-request", half_a_head, CLIENT)
+stops("idle-keep-alive", lambda wire: wire.ask("GET", "/"), CLIENT)
+stops("request-ends-inside-grace", ask_wait, CLIENT, graces=(5.0,))
+stops("request-outlives-grace", ask_wait, HANDLER, wait_s=LONG_S, remedies=(QUART,))
+stops("long-stream", ask_stream, "{0.when}, stream {0.handler}", wait_s=LONG_S)
+stops("work-in-thread", ask_thread, "{0.when}, {0.thread}", wait_s=6.0)
+stops("cleanup-order", ask_wait, "{0.clean_up}", graces=(0.5,))
 
 
 def _meanwhile(port: int) -> str:
