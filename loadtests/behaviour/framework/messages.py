@@ -1,11 +1,10 @@
-"""What the harness and the process that experiments are forked from say to each other."""
+"""What comes back from the process of an Experiment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.servers.supervision.messages import Vocabulary
 
 Key = tuple[str, str, str]
 """Question, stack and setting."""
@@ -27,28 +26,3 @@ class Outcome:
     output: str = ""
     cut: bool = False
     waited_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Of the harness: run an Experiment. No two of one key are under way at once."""
-
-    key: Key
-    bound_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Experiments can be asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An Experiment has ended."""
-
-    key: Key
-    outcome: Outcome
-
-
-EVENTS: Vocabulary[Ready | Asked] = Vocabulary("event", "event", (Ready, Asked))
-COMMANDS: Vocabulary[Ask] = Vocabulary("command", "do", (Ask,))

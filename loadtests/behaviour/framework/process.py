@@ -1,83 +1,152 @@
-"""Ask Experiments in processes of their own, of which nothing is left afterwards."""
+"""Ask Experiments in processes of their own, of which nothing is left afterwards.
+
+multiprocessing's fork server makes them: it has imported every Question and does nothing else,
+so that a process costs milliseconds, and little CPU time beside the experiments that compare times.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import sys
 import tempfile
-import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from typing import IO
 
-from loopbench.loadtests.behaviour.framework import messages
-from loopbench.loadtests.behaviour.framework.fork_server import run
+from loopbench.loadtests.behaviour.framework.catalogue import experiments
 from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.errors import HarnessError
-from loopbench.servers.supervision.child_process import Child, interrupts_deferred
-from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
+from loopbench.servers.supervision.child_process import interrupts_deferred
+from loopbench.servers.supervision.os_stats import die_with_parent, read_threads
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
-_READY_BOUND_S = 60.0
-_STOP_BOUND_S = 10.0
-_BEYOND_S = 30.0
-"""How much longer than an experiment's own bound its end is waited for."""
+_OUTPUT_LIMIT = 20_000
+"""Bytes of what an experiment printed that are handed on: the last of them."""
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["__main__", f"{__package__}.fork_server", __name__])
+
+
+def run(key: Key) -> Answer:
+    """Run the Experiment of that key, here and now."""
+    return experiments()[key].experiment.run()
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """An experiment in its process. began: by time.monotonic."""
+
+    key: Key
+    bound_s: float
+    process: ForkServerProcess
+    output: IO[bytes]
+    began: float
+
+    @property
+    def left_s(self) -> float:
+        """How long it may still take."""
+        return self.began + self.bound_s - time.monotonic()
 
 
 class Nursery:
-    """A live process that experiments are forked from. Use `nursery`; one thread at a time."""
+    """Has experiments run, and ends each at its bound. Use `nursery`; one thread at a time."""
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
+    def __init__(self, ask: Callable[[Key], Answer]) -> None:
+        self._ask = ask
+        self._under_way: dict[Connection, _UnderWay] = {}
 
     def begin(self, key: Key, bound_s: float) -> None:
-        """Begin an Experiment. Raises HarnessError."""
-        with self._living():
-            self._child.send(messages.COMMANDS.to_json(messages.Ask(key, bound_s)))
+        """Begin an Experiment, which is cut after so long."""
+        output = tempfile.NamedTemporaryFile()  # noqa: SIM115  closed when the experiment ends
+        with interrupts_deferred():
+            result, its = _FORKS.Pipe(duplex=False)
+            process = _FORKS.Process(target=_live, args=(self._ask, key, its, output.name))
+            process.start()
+            its.close()
+            began = time.monotonic()
+            self._under_way[result] = _UnderWay(key, bound_s, process, output, began)
 
-    def next(self, bound_s: float) -> tuple[Key, Outcome]:
-        """The next Experiment that ends. Raises HarnessError."""
-        with self._living():
-            asked = messages.EVENTS.from_json(self._child.event(bound_s + _BEYOND_S))
-        if not isinstance(asked, messages.Asked):
-            raise HarnessError(f"the process that asks the questions said {asked}")
-        return asked.key, asked.outcome
+    def next(self) -> tuple[Key, Outcome]:
+        """The next Experiment that ends, by itself or at its bound."""
+        while True:
+            left_s = min(one.left_s for one in self._under_way.values())
+            ready = wait(self._under_way, max(0.0, left_s))
+            for result, one in self._under_way.items():
+                if result in ready or one.left_s <= 0:
+                    return one.key, self._end(result, cut=result not in ready)
 
     def ask(self, key: Key, bound_s: float) -> Outcome:
         """Ask one Experiment, and wait for its Outcome."""
         self.begin(key, bound_s)
-        return self.next(bound_s)[1]
+        return self.next()[1]
 
-    @contextmanager
-    def _living(self) -> Iterator[None]:
-        try:
-            yield
-        except ControlTimeout:
-            raise HarnessError("the process that asks the questions fell silent") from None
-        except ControlClosed:
-            self._child.stop(_STOP_BOUND_S)
-            words = self._child.last_words()
-            raise HarnessError(f"the process that asks the questions ended: {words}") from None
+    def stop(self) -> None:
+        """End all that is under way."""
+        while self._under_way:
+            self._end(next(iter(self._under_way)), cut=True)
+
+    def _end(self, result: Connection, *, cut: bool) -> Outcome:
+        """Take what the experiment says, unless it is cut, and end all of its process group."""
+        one = self._under_way.pop(result)
+        told = Outcome(None, "its process ended without an answer")
+        if cut:
+            told = Outcome(None, f"cut after {one.bound_s:g} s: it had not come to an end")
+        else:
+            with suppress(EOFError):  # the pipe has closed without a result
+                told = result.recv()
+        took_s = time.monotonic() - one.began
+        result.close()
+        assert one.process.pid is not None
+        with suppress(ProcessLookupError):  # the group may not be there yet
+            os.killpg(one.process.pid, signal.SIGKILL)
+        one.process.kill()
+        one.process.join()
+        with one.output as output:
+            output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT_LIMIT))
+            printed = output.read().decode(errors="replace")
+        return replace(told, took_s=took_s, output=printed, cut=cut)
 
 
 @contextmanager
 def nursery(ask: Callable[[Key], Answer] = run) -> Iterator[Nursery]:
-    """Start it, and end it with all that is under way, whatever happens.
+    """A Nursery, and the end of all that is under way in it, whatever happens.
 
     ask: what to do in the process of an experiment; a function at the top of a module.
-    Raises HarnessError when it does not come up, such as for a Question that cannot be imported.
     """
-    command = [sys.executable, "-m", run.__module__, f"{ask.__module__}:{ask.__qualname__}"]
-    if threading.current_thread() is threading.main_thread():
-        command.append(str(os.getpid()))  # with whose thread it dies
-    with tempfile.TemporaryFile() as errors:
-        with interrupts_deferred():
-            child = Child(command, _ROOT, errors)
-        try:
-            asker = Nursery(child)
-            with asker._living():
-                child.event(_READY_BOUND_S)
-            yield asker
-        finally:
-            child.stop(_STOP_BOUND_S)
+    asker = Nursery(ask)
+    try:
+        yield asker
+    finally:
+        asker.stop()
+
+
+def _live(ask: Callable[[Key], Answer], key: Key, result: Connection, output: str) -> None:
+    """The life of an experiment's process."""
+    told = Outcome(None, "it ended without an answer")
+    try:
+        os.setsid()
+        die_with_parent(os.getppid())
+        descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+        for standard in (1, 2):
+            os.dup2(descriptor, standard)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
+        told = Outcome(ask(key), "")
+        threads = read_threads()
+        if threads is not None:
+            waited_ns = sum(thread.run_queue_ns for thread in threads)
+            told = replace(told, waited_s=waited_ns / 1e9)
+    except BaseException as error:
+        traceback.print_exc()
+        line = " ".join(str(error).split())
+        told = replace(told, problem=f"{type(error).__name__}: {line}")
+    finally:
+        sys.stdout.flush()
+        result.send(told)
+        # Threads and tasks that never end are what some experiments are about.
+        os._exit(0)

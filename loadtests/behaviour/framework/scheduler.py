@@ -46,7 +46,7 @@ def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:
             for one in ready:
                 under_way[one.key] = one
                 asker.begin(one.key, one.experiment.bound_s)
-            key, outcome = asker.next(max(one.experiment.bound_s for one in under_way.values()))
+            key, outcome = asker.next()
             one = under_way.pop(key)
             outcomes = given.setdefault(key, [])
             outcomes.append(outcome)

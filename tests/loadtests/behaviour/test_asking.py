@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +51,10 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def odd() -> Iterator[Nursery]:
     """Asks experiments that do not behave."""
     with nursery(misbehave) as asker:
@@ -104,17 +110,54 @@ def test_what_is_under_way_ends_with_the_nursery(tmp_path: Path) -> None:
         assert eventually(lambda pid=pid: not _alive(pid))  # type: ignore[misc]
 
 
-def test_a_nursery_that_dies_is_one_line(tmp_path: Path) -> None:
-    """And what was under way dies with it."""
-    pids = tmp_path / "pids"
+HARNESS = """
+import sys
+from loopbench.loadtests.behaviour.framework.process import nursery
+from tests.loadtests.behaviour.strange import misbehave
+if __name__ == "__main__":
     with nursery(misbehave) as asker:
-        asker.begin(("hang", str(pids), ""), 60.0)
+        for what in ("hang", "answer"):
+            print(asker.ask((what, sys.argv[1], ""), 60.0))
+"""
+
+
+@contextmanager
+def _harness_with_a_hanging_one(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A harness of its own process, and the pid of the experiment that it waits for."""
+    pids, script = folder / "pids", folder / "harness.py"
+    script.write_text(HARNESS)
+    command = [sys.executable, str(script), str(pids)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as harness:
         assert eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        os.kill(asker._child.pid, signal.SIGKILL)
-        with pytest.raises(HarnessError, match="the process that asks the questions ended"):
-            asker.next(10.0)
-    hanging, _ = map(int, pids.read_text().split())
-    assert eventually(lambda: not _alive(hanging))
+        hanging, its_child = map(int, pids.read_text().split())
+        try:
+            yield harness, hanging
+            assert eventually(lambda: not _alive(hanging))
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(its_child, signal.SIGKILL)
+            harness.kill()
+
+
+def test_a_fork_server_that_dies_takes_what_is_under_way_with_it(tmp_path: Path) -> None:
+    """Which says so; what is asked next is asked of a new one."""
+    with _harness_with_a_hanging_one(tmp_path) as (harness, hanging):
+        os.kill(_parent(hanging), signal.SIGKILL)
+        out, _ = harness.communicate()
+    ended, answered = out.splitlines()
+    assert "its process ended without an answer" in ended
+    assert "nothing happened" in answered
+
+
+def test_a_harness_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    """Neither the fork server nor what it has forked."""
+    with _harness_with_a_hanging_one(tmp_path) as (harness, hanging):
+        server = _parent(hanging)
+        harness.kill()
+        assert eventually(lambda: not _alive(server))
 
 
 def test_several_are_under_way_at_once(odd: Nursery, tmp_path: Path) -> None:
@@ -122,7 +165,7 @@ def test_several_are_under_way_at_once(odd: Nursery, tmp_path: Path) -> None:
     long, short = ("hang", str(tmp_path / "pids"), ""), ("answer", "", "")
     odd.begin(long, 1.0)
     odd.begin(short, 20.0)
-    assert [(key, outcome.cut) for key, outcome in (odd.next(20.0), odd.next(20.0))] == [
+    assert [(key, outcome.cut) for key, outcome in (odd.next(), odd.next())] == [
         (short, False),
         (long, True),
     ]
@@ -267,7 +310,7 @@ class Listening:
         self._under_way.append(key)
         self.most = max(self.most, len(self._under_way))
 
-    def next(self, bound_s: float) -> tuple[Key, Outcome]:
+    def next(self) -> tuple[Key, Outcome]:
         return self._under_way.pop(), _outcome("yes")
 
 
@@ -299,7 +342,7 @@ def test_what_waits_for_minutes_keeps_nothing_alone(monkeypatch: pytest.MonkeyPa
             begun.append((key[2], [under_way[2] for under_way in self._under_way]))
             super().begin(key, bound_s)
 
-        def next(self, bound_s: float) -> tuple[Key, Outcome]:
+        def next(self) -> tuple[Key, Outcome]:
             """What waits comes last."""
             return self._under_way.pop(), _outcome("yes")
 
@@ -349,7 +392,7 @@ def test_only_what_waited_for_a_cpu_is_asked_again(
     """So is what cannot tell how long it waited; not what varies by itself."""
 
     class Waiting(Listening):
-        def next(self, bound_s: float) -> tuple[Key, Outcome]:
+        def next(self) -> tuple[Key, Outcome]:
             said = Answer("yes", "was seen", varies)
             return self._under_way.pop(), Outcome(said, "", 0.25, "", waited_s=waited_s)
 
