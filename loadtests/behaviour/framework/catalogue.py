@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, starmap
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -64,20 +63,16 @@ def _import(topic: str) -> Path:
 
 
 def _question(name: str, texts: Mapping[str, Any]) -> Question:
-    claims = tuple(chain.from_iterable(starmap(_claims, texts.get("claims", {}).items())))
+    claims = tuple(_claim(said, text) for said, text in texts.get("claims", {}).items())
     return Question(texts["asks"], registered(name), claims, texts.get("follows", {}))
 
 
-def _claims(said: str, text: Mapping[str, Any]) -> Iterator[Claim]:
-    """What is said of `stacks`, both core stacks by default, under `settings`; or, in place of
-    them, of each stack in `of` under settings of its own."""
+def _claim(said: str, text: Mapping[str, Any]) -> Claim:
+    """What is said `of` stacks under settings of their own, or of `stacks` under `settings`: by
+    default of both core stacks, under all."""
     verdicts = {pattern: Agrees(verdict) for pattern, verdict in text["verdicts"].items()}
-    if "of" in text:
-        for stack, settings in text["of"].items():
-            yield Claim(said, verdicts, (stack,), tuple(settings))
-    else:
-        stacks, settings = text.get("stacks", CORE), text.get("settings", ())
-        yield Claim(said, verdicts, tuple(stacks), tuple(settings))
+    alike = dict.fromkeys(text.get("stacks", CORE), text.get("settings", ()))
+    return Claim(said, verdicts, text.get("of", alike))
 
 
 def _read() -> Iterator[tuple[str, str, Question]]:

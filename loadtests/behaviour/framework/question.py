@@ -9,7 +9,7 @@ questions.toml, only say what would follow from which answer.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TypeVar
@@ -88,13 +88,16 @@ class Claim:
 
     verdicts: pattern (fnmatch) of an answer → whether the claim then holds; the
         first that fits counts, and no verdict is given where none does.
-    stacks: whom it is said of. settings: under which it is judged; none: under all.
+    of: stack it is said of → settings under which it is judged; none: under all.
     """
 
     said: str
     verdicts: Mapping[str, Agrees]
-    stacks: tuple[str, ...]
-    settings: tuple[str, ...] = ()
+    of: Mapping[str, Sequence[str]]
+
+    def is_about(self, stack: str, setting: str) -> bool:
+        """Whether it is said of that stack, and judged under that setting."""
+        return stack in self.of and (not self.of[stack] or setting in self.of[stack])
 
     def verdict(self, answer: str) -> Agrees | None:
         """Whether `answer` agrees with what is said."""
@@ -119,10 +122,7 @@ class Question:
 
     def claim_about(self, stack: str, setting: str) -> Claim | None:
         """What is said of `stack` under that setting."""
-        for claim in self.claims:
-            if stack in claim.stacks and (not claim.settings or setting in claim.settings):
-                return claim
-        return None
+        return next((claim for claim in self.claims if claim.is_about(stack, setting)), None)
 
     def advice(self, answer: str) -> str:
         """What follows from `answer`; blank where the Question has nothing to say to it."""

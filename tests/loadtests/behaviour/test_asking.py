@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,11 @@ def _alive(pid: int) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@pytest.fixture(scope="module")
 def odd() -> Iterator[Nursery]:
     """Asks experiments that do not behave."""
     with nursery(misbehave) as asker:
@@ -206,17 +207,13 @@ def test_claims_and_advice_are_about_somebody() -> None:
     """A claim names stacks and settings that are asked, at most one claim for each."""
     for name, question in questions().items():
         asked = {(one.stack, one.setting) for one in question.experiments}
-        stacks = {stack for stack, _ in asked}
         for claim in question.claims:
-            assert set(claim.stacks) <= stacks, name
-            assert all(any((s, one) in asked for s in claim.stacks) for one in claim.settings), name
+            met = [(stack, setting) for stack, setting in asked if claim.is_about(stack, setting)]
+            assert {stack for stack, _ in met} == set(claim.of), name
+            assert {setting for _, setting in met} >= set(chain(*claim.of.values())), name
         for stack, setting in asked:
-            said = [
-                claim
-                for claim in question.claims
-                if stack in claim.stacks and (not claim.settings or setting in claim.settings)
-            ]
-            assert len(said) <= 1, (name, stack, setting)
+            about = [claim.said for claim in question.claims if claim.is_about(stack, setting)]
+            assert len(about) <= 1, (name, stack, setting)
 
 
 def test_the_same_setting_is_asked_once() -> None:
@@ -230,7 +227,7 @@ QUESTION = Question(
         Experiment("aiohttp", "default", lambda: Answer("", "")),
         Experiment("quart-hypercorn", "default", lambda: Answer("", "")),
     ),
-    claims=(Claim("It is so.", {"yes*": Agrees.YES, "no": Agrees.NO}, ("aiohttp",)),),
+    claims=(Claim("It is so.", {"yes*": Agrees.YES, "no": Agrees.NO}, {"aiohttp": ()}),),
     follows={"yes*": "Rely on it."},
 )
 FIRST, SECOND = (Asked("order", "order.so", QUESTION, one) for one in QUESTION.experiments)
@@ -266,7 +263,7 @@ def test_a_row_follows_from_its_outcome(
 
 def test_a_range_bears_nothing_out() -> None:
     """An answer that cannot be told has neither verdict nor advice, whatever is named in it."""
-    claims = (Claim("It is so.", {"*yes": Agrees.YES}, ("aiohttp",)),)
+    claims = (Claim("It is so.", {"*yes": Agrees.YES}, {"aiohttp": ()}),)
     question = Question("Is it so?", QUESTION.experiments, claims, {"*yes": "Rely on it."})
     asked = Asked("order", "order.so", question, QUESTION.experiments[0])
     certain, range_ = (row_of(asked, _outcome(text)) for text in ("yes", "cannot tell: no or yes"))
