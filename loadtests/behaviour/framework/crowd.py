@@ -38,13 +38,15 @@ class Crowd(Inside):
     So the most that were there at once does not depend on how fast the machine
     is, as it would if each stayed for a fixed time.
 
-    threads: the names of the threads that they came on.
+    quiet_s: nobody new for so long is nobody new. expected: so many are all; they are not held for
+    longer. threads: the names of the threads that they came on.
     """
 
-    def __init__(self, quiet_s: float = QUIET_S) -> None:
+    def __init__(self, quiet_s: float = QUIET_S, expected: int | None = None) -> None:
         super().__init__()
         self.threads: set[str] = set()
         self._quiet_s = quiet_s
+        self._expected = expected
         self._wave = 0
         self._came = 0.0
 
@@ -71,6 +73,7 @@ class Crowd(Inside):
 
     def _over(self, wave: int) -> bool:
         with self._lock:
-            if wave == self._wave and time.monotonic() - self._came > self._quiet_s:
+            quiet = time.monotonic() - self._came > self._quiet_s
+            if wave == self._wave and (quiet or self._now == self._expected):
                 self._wave += 1
             return wave != self._wave

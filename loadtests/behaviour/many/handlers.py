@@ -6,17 +6,21 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import aiohttp
 from aiohttp import web
-from quart import Quart
 
-from loopbench.loadtests.behaviour.applications import AWAITING, SYNC, aiohttp_app
+from loopbench.loadtests.behaviour.applications import (
+    AWAITING,
+    SYNC,
+    answering,
+    around_serving,
+    each,
+)
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
@@ -71,12 +75,14 @@ def ask_hundred(
     wait: what the handler does, a coroutine function, or a plain one that is run in a thread.
     """
     inside = Inside()
-    app = application(partial(wait, inside))
-    with serve(app) as server, ThreadPoolExecutor(REQUESTS) as clients:
+    with serve(application(partial(wait, inside))) as server, ExitStack() as open_wires:
         server.call(set_pool(threads))
-        began = time.perf_counter()
-        list(clients.map(lambda _: get(server.port, "/", 60.0), range(REQUESTS)))
-        took_s = time.perf_counter() - began
+        wires = [open_wires.enter_context(Wire(server.port)) for _ in range(REQUESTS)]
+        # All is connected before anything is asked: a handler may wait for as short a time as
+        # a hundred clients take to connect on a busy machine.
+        for wire in wires:
+            wire.request("GET", "/")
+        took_s = max(wire.answer(60.0).took_s for wire in wires)
     words = {1: "one after another", REQUESTS: "all at once"}
     return Answer(
         words.get(inside.most, f"{in_words(inside.most)} at a time"),
@@ -87,49 +93,45 @@ def ask_hundred(
 
 ON_ONE = 5
 STEP_S = 0.1
+Talk = Callable[[Wire, Sequence[str]], list[str]]
 
 
-def numbered(inside: Inside) -> dict[str, Work]:
-    """The first ones take the longest, so that order shows."""
+def on_one_connection(
+    application: Build, talk: Talk, requests: int = ON_ONE
+) -> tuple[int, list[int]]:
+    """Send so many at once, the first to take the longest: how many were in their handlers at the
+    same time, and the numbers of the answers as they came. Raises NoAnswer."""
+    inside = Inside()
 
     async def answer(number: int) -> int:
         with inside:
-            await asyncio.sleep(STEP_S * (ON_ONE - number))
+            await asyncio.sleep(STEP_S * (requests - number))
         return number
 
-    return {f"/{number}": partial(answer, number) for number in range(ON_ONE)}
-
-
-Talk = Callable[[Wire, Sequence[str]], list[str]]
+    works: dict[str, Work] = {f"/{number}": partial(answer, number) for number in range(requests)}
+    with serve(application(works)) as server, Wire(server.port) as wire:
+        answers = [int(text) for text in talk(wire, list(works))]
+    if sorted(answers) != [*range(requests)]:
+        raise ValueError(f"the answers were {answers}")
+    return inside.most, answers
 
 
 @experiments("same-connection", ANSWERING, (), pipelined)
 @experiment("same-connection", QUART, "HTTP/2", ANSWERING[QUART], in_streams)
+@experiment("same-connection", AIOHTTP, "HTTP/2", ANSWERING[AIOHTTP], in_streams)
 def ask_on_one(application: Build, talk: Talk) -> Answer:
-    """Send all of them at once, and see who was inside at once and how the answers came."""
-    inside = Inside()
-    numbers = [str(number) for number in range(ON_ONE)]
-    with serve(application(numbered(inside))) as server, Wire(server.port) as wire:
-        answers = talk(wire, [f"/{number}" for number in numbers])
-    if sorted(answers) != numbers:
-        raise ValueError(f"the answers were {', '.join(answers)}")
-    order = "in the order of the requests" if answers == numbers else "as they are ready"
-    words = {1: "one after another", ON_ONE: "side by side"}
-    return Answer(
-        f"{words.get(inside.most, f'{inside.most} at once')}, answered {order}",
-        f"{ON_ONE} requests were sent at once on one connection, the first to take the longest; "
-        f"at most {inside.most} were in their handlers at the same time; answers came as "
-        f"{', '.join(answers)}",
-    )
-
-
-@experiment("same-connection", AIOHTTP, "HTTP/2")
-def not_spoken() -> Answer:
-    """aiohttp, spoken to in HTTP/2."""
     try:
-        return ask_on_one(ANSWERING[AIOHTTP], in_streams)
+        most, answers = on_one_connection(application, talk)
     except NoAnswer as error:
         return Answer(NONE, f"to HTTP/2 it says {error}; the nearest thing is more connections")
+    order = "in the order of the requests" if answers == sorted(answers) else "as they are ready"
+    words = {1: "one after another", ON_ONE: "side by side"}
+    return Answer(
+        f"{words.get(most, f'{most} at once')}, answered {order}",
+        f"{ON_ONE} requests were sent at once on one connection, the first to take the longest; "
+        f"at most {most} were in their handlers at the same time; answers came as "
+        f"{', '.join(map(str, answers))}",
+    )
 
 
 async def fails(seen: Seen) -> None:
@@ -266,7 +268,7 @@ async def letters(ways: FetchAll, url: str) -> int:
 @experiments("client-gather", ANSWERING, WAYS, sensitive=True)
 def ask_gather(application: Build, ways: FetchAll) -> Answer:
     """How many pages were on their way at once, seen by the other server."""
-    crowd = Crowd(0.2)
+    crowd = Crowd(0.5, PAGES)
     with serve(ANSWERING[AIOHTTP](held(crowd))) as other:
         work = partial(letters, ways, f"http://127.0.0.1:{other.port}/")
         with serve(application({"/": work})) as server:
@@ -281,9 +283,6 @@ def ask_gather(application: Build, ways: FetchAll) -> Answer:
     )
 
 
-FETCHES = 5
-
-
 def noting_ports(ports: list[int]) -> web.Application:
     """The other server: it notes the port that a request comes from."""
 
@@ -292,7 +291,7 @@ def noting_ports(ports: list[int]) -> web.Application:
         ports.append(int(peer[1]))
         return web.Response(text="page")
 
-    return aiohttp_app(web.get("/", page))
+    return answering(page)
 
 
 Fetch = Callable[[aiohttp.ClientSession, str], Awaitable[str]]
@@ -309,33 +308,17 @@ async def through_own(_: aiohttp.ClientSession, url: str) -> str:
         return await answer.text()
 
 
-def aiohttp_session(fetch: Fetch, url: str) -> web.Application:
-    key = web.AppKey("session", aiohttp.ClientSession)
+def fetching(answering: Build, fetch: Fetch, url: str) -> App:
+    """An application with a session for as long as it serves."""
+    sessions: list[aiohttp.ClientSession] = []
 
-    async def session(app: web.Application) -> AsyncIterator[None]:
-        async with aiohttp.ClientSession() as app[key]:
+    async def session(*_: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as made:
+            sessions.append(made)
             yield
 
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=await fetch(request.app[key], url))
-
-    app = aiohttp_app(web.get("/", handler))
-    app.cleanup_ctx.append(session)
-    return app
-
-
-def quart_session(fetch: Fetch, url: str) -> Quart:
-    app = Quart(__name__)
-
-    @app.while_serving
-    async def session() -> AsyncGenerator[None, None]:
-        async with aiohttp.ClientSession() as app.extensions["session"]:
-            yield
-
-    @app.get("/")
-    async def handler() -> str:
-        return await fetch(app.extensions["session"], url)
-
+    app = answering({"/": lambda: fetch(sessions[0], url)})
+    around_serving(app, session)
     return app
 
 
@@ -345,19 +328,19 @@ SESSIONS: dict[str, Fetch] = {
 }
 
 
-@experiments("client-sessions", {AIOHTTP: aiohttp_session, QUART: quart_session}, SESSIONS)
-def ask_sessions(application: Callable[[Fetch, str], App], fetch: Fetch) -> Answer:
+@experiments("client-sessions", each(fetching), SESSIONS)
+def ask_sessions(application: Build, fetch: Fetch) -> Answer:
     """Over how many connections does the other server get what one request after another needs?"""
     ports: list[int] = []
     with (
         serve(noting_ports(ports)) as other,
         serve(application(fetch, f"http://127.0.0.1:{other.port}/")) as server,
     ):
-        texts = [get(server.port, "/").text for _ in range(FETCHES)]
-    if texts != ["page"] * FETCHES:
+        texts = [get(server.port, "/").text for _ in range(PAGES)]
+    if texts != ["page"] * PAGES:
         raise ValueError(f"the answers were {', '.join(texts)}")
     count = len(set(ports))
-    words = {1: "one connection for all", FETCHES: "a connection a request"}
+    words = {1: "one connection for all", PAGES: "a connection a request"}
     return Answer(
         words.get(count, f"{count} connections"),
         f"{len(ports)} requests reached the other server over {count} connections",
@@ -366,6 +349,9 @@ def ask_sessions(application: Callable[[Fetch, str], App], fetch: Fetch) -> Answ
 
 EACH = 150
 """Requests to each server."""
+RETRIED_S = 1.5
+"""A server that is slow to accept holds 100 (Hypercorn) or 128 (aiohttp) connections that wait for
+it; the kernel drops what comes beyond that, and the client's tries again after a second."""
 
 
 async def _fetch_all(ports: list[int], limits: dict[str, Any]) -> None:
@@ -390,12 +376,12 @@ LIMITS: dict[str, tuple[int, dict[str, int]]] = {
 def ask_limit(application: Build, limited: tuple[int, dict[str, int]]) -> Answer:
     """limited: how many servers, and the limits of the connector that is not the default one."""
     servers, limits = limited
-    crowd = Crowd()
+    count = servers * EACH
+    crowd = Crowd(RETRIED_S, count)
     with ExitStack() as stack:
         others = [serve(application(held(crowd))) for _ in range(servers)]
         ports = [stack.enter_context(other).port for other in others]
         asyncio.run(_fetch_all(ports, limits))
-    count = servers * EACH
     return Answer(
         "no limit" if crowd.most == count else f"{crowd.most} at once",
         f"of {count} requests begun at once, to {servers} "

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
-from loopbench.loadtests.behaviour.applications import SYNC
+from loopbench.loadtests.behaviour.applications import SYNC, around_serving
 from loopbench.loadtests.behaviour.framework.crowd import Crowd
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
 from loopbench.loadtests.behaviour.many import handlers
-from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART
+from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work
 
 STACKS = (AIOHTTP, QUART)
+
+
+def slow_to_accept(application: Build, works: dict[str, Work]) -> App:
+    """Its loop is kept from accepting when the clients come."""
+    app = application(works)
+
+    async def block(*_: object) -> AsyncIterator[None]:
+        asyncio.get_running_loop().call_later(0.05, time.sleep, 0.5)
+        yield
+
+    around_serving(app, block)
+    return app
 
 
 def other(key: Key) -> Answer:
@@ -25,6 +38,8 @@ def other(key: Key) -> Answer:
     what, stack, most = key
     if what == "threads":
         return handlers.ask_hundred(SYNC[stack], handlers.plain, threads=int(most))
+    if what == "slow to accept":
+        return handlers.ask_limit(partial(slow_to_accept, ANSWERING[stack]), (1, {"limit": 0}))
     return handlers.ask_limit(ANSWERING[stack], (1, {"limit": int(most)}))
 
 
@@ -41,6 +56,25 @@ def test_a_limit_is_what_it_is_set_to(others: Nursery, what: str, stack: str, mo
     outcome = others.ask((what, stack, most), 30.0)
     assert outcome.answer is not None, outcome.problem
     assert outcome.answer.answer.startswith(f"{most} at ")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_connections_that_are_tried_again_are_counted(others: Nursery, stack: str) -> None:
+    """More come at once than wait to be accepted: the kernel drops some, and TCP sends again."""
+    outcome = others.ask(("slow to accept", stack, ""), 30.0)
+    assert outcome.answer is not None, outcome.problem
+    assert outcome.answer.answer == "no limit"
+
+
+def test_a_crowd_that_is_complete_is_held_no_longer() -> None:
+    """However long it would be held for those who may still come."""
+    crowd = Crowd(60.0, expected=3)
+
+    async def all_at_once() -> None:
+        await asyncio.wait_for(asyncio.gather(*(crowd.hold_async() for _ in range(3))), 30.0)
+
+    asyncio.run(all_at_once())
+    assert crowd.most == 3
 
 
 def test_a_crowd_counts_those_that_come_at_once() -> None:
