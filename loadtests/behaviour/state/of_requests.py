@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from aiohttp import web
+from itsdangerous import BadData, base64_decode, base64_encode
 from quart import (
     Quart,
     Response,
     copy_current_request_context,
-    current_app,
     g,
     has_request_context,
     request,
     session,
-    websocket,
 )
 
 from loopbench.loadtests.behaviour.applications import Handler, aiohttp_app, answering
@@ -28,7 +25,7 @@ from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, exper
 from loopbench.loadtests.behaviour.framework.events import kinds, noting, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import Seen, Wire, get, shake_hands, until_closed
+from loopbench.loadtests.behaviour.talking import Seen, Wire, get
 
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
 """Before aiohttp 3.14 there are no typed keys of a request; where these are what is asked about,
@@ -235,19 +232,17 @@ def ask_session(secret_key: str | None = None) -> Answer:
 
 def _read(cookie: str) -> str:
     """What anybody can read in it, without a key."""
-    text = cookie.partition("=")[2].partition(".")[0]
-    with suppress(ValueError):
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode(errors="replace")
-    return ""
+    try:
+        return base64_decode(cookie.partition("=")[2].partition(".")[0]).decode(errors="replace")
+    except BadData:
+        return ""
 
 
 def _forged(cookie: str) -> str:
     """The same signature under another content."""
-    if not cookie:
-        return ""
     name, _, value = cookie.partition("=")
-    other = base64.urlsafe_b64encode(b'{"user":"Eve"}').decode().rstrip("=")
-    return f"{name}={other}.{value.partition('.')[2]}"
+    other = base64_encode(b'{"user":"Eve"}').decode()
+    return f"{name}={other}.{value.partition('.')[2]}" if cookie else ""
 
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -352,61 +347,6 @@ def ask_in_task(application: Callable[[Seen, Any], App], how: Any) -> Answer:
             return Answer("the task never looked", f"events: {', '.join(seen.events)}")
     meant = [event for event in seen.events if event not in ("answered", "looked", "torn down")]
     return Answer(", ".join(meant), f"in order: {', '.join(seen.events)}")
-
-
-def aiohttp_talking() -> web.Application:
-    async def talk(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        for _ in range(2):
-            await socket.send_str(f"found {request[USER]}")
-        await socket.close()
-        return socket
-
-    return aiohttp_app(web.get("/ws", talk), middlewares=[storing(USER)])
-
-
-FOUND_IN: dict[str, Callable[[], object]] = {
-    "websocket.args": lambda: websocket.args["user"],
-    "request.args": lambda: request.args["user"],
-    "g, set in before_websocket": lambda: g.user,
-    "current_app.config": lambda: current_app.config["USER"],
-    "session": lambda: session.setdefault("user", "Ada"),
-}
-
-
-def quart_talking(look: Callable[[], object]) -> Quart:
-    app = Quart(__name__)
-    app.config["USER"] = "Ada"
-    app.secret_key = "not a secret"
-
-    @app.before_websocket
-    async def store() -> None:
-        g.user = websocket.args["user"]
-
-    @app.websocket("/ws")
-    async def talk() -> None:
-        for _ in range(2):
-            try:
-                await websocket.send(f"found {look()}")
-            except Exception as error:
-                await websocket.send(type(error).__name__)
-
-    return app
-
-
-@experiment("state-in-websocket", AIOHTTP, "request[key], set in a middleware", aiohttp_talking)
-@experiments("state-in-websocket", {QUART: quart_talking}, FOUND_IN)
-def ask_websocket(application: Build, *look: Callable[[], object]) -> Answer:
-    with serve(application(*look)) as server, Wire(server.port) as wire:
-        shake_hands(wire, "/ws?user=Ada")
-        frame = until_closed(wire)
-    # Frames of a short text: a byte of kind, a byte of length, the text; then the closing one.
-    said = [part[1:].decode() for part in frame.partition(b"\x88")[0].split(b"\x81") if part]
-    if len(said) != 2:
-        return Answer("no two messages", f"the WebSocket said {frame!r}")
-    same = "the same for the second message" if said[0] == said[1] else "not for the second message"
-    return Answer(f"{said[0]}, {same}", f"the two messages were {said[0]!r} and {said[1]!r}")
 
 
 NO_G = (
