@@ -7,7 +7,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.framework.raw_client import Leaving, NoAnswer, Reply, Wire, get
+from loopbench.loadtests.behaviour.framework.raw_client import (
+    Leaving,
+    NoAnswer,
+    Reply,
+    Wire,
+    get,
+    head,
+)
 from loopbench.loadtests.behaviour.framework.servers import Live
 
 __all__ = [
@@ -19,6 +26,7 @@ __all__ = [
     "as_seen",
     "asking",
     "get",
+    "head",
     "received",
     "seen",
     "shake_hands",

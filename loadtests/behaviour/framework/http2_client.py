@@ -8,7 +8,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire
+from loopbench.loadtests.behaviour.framework.raw_client import NoAnswer, Wire, head
 
 Client = h2.connection.H2Connection
 
@@ -57,8 +57,7 @@ def finish(wire: Wire, client: Client, streams: int, received: bytes) -> list[tu
 
 def pipelined(wire: Wire, targets: Sequence[str]) -> list[str]:
     """Over HTTP/1.1, ask for all targets at once; the bodies as they come. Raises NoAnswer."""
-    head = "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    wire.send("".join(head.format(target) for target in targets).encode())
+    wire.send(b"".join(head("GET", target) for target in targets))
     return [wire.answer().text for _ in targets]
 
 

@@ -50,6 +50,11 @@ class Reply:
         return self.body.decode(errors="replace")
 
 
+def head(method: str, target: str, *lines: str) -> bytes:
+    """The head of a request of HTTP/1.1; lines: headers beside Host."""
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
 class Wire:
     """One TCP connection to a server."""
 
@@ -79,11 +84,10 @@ class Wire:
         self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> None:
         """Send an HTTP/1.1 request; a body gets its Content-Length."""
-        lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
-        lines += [f"{name}: {value}" for name, value in headers]
+        lines = [f"{name}: {value}" for name, value in headers]
         if body:
             lines.append(f"Content-Length: {len(body)}")
-        self.send("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        self.send(head(method, target, *lines) + body)
 
     def ask(self, method: str, target: str, **more: Any) -> Reply:
         """Send a request, and wait for its answer; more: as `request` has it. Raises NoAnswer."""

@@ -4,26 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Quart, abort, request
+from quart import abort, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
+from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.parsing import scene
-from loopbench.loadtests.behaviour.parsing.scene import exchange, head
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire
+from loopbench.loadtests.behaviour.parsing.scene import (
+    Exchange,
+    aiohttp_length,
+    aiohttp_reader,
+    exchange,
+    exchanged,
+    post,
+    quart_length,
+    quart_reader,
+    readers,
+)
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, head
 
 MIB = 2**20
 MOST = 32 * MIB
 CHUNKED = "Transfer-Encoding: chunked"
 
 
-async def count(seen: Seen, pieces: AsyncIterable[bytes]) -> str:
+Sizes = Callable[..., App]
+"""Given what it reports to, an application that says how many bytes it has read."""
+
+
+async def whole(seen: Seen, read: Callable[[], Awaitable[Any]]) -> str:
+    seen("called")
+    return f"{len(await read())}"
+
+
+async def streamed(seen: Seen, pieces: AsyncIterable[bytes]) -> str:
     size = 0
     async for piece in pieces:
         size += len(piece)
@@ -31,78 +49,57 @@ async def count(seen: Seen, pieces: AsyncIterable[bytes]) -> str:
     return f"{size}"
 
 
-def aiohttp_sizes(seen: Seen, **options: Any) -> web.Application:
-    """/whole and /streamed say how many bytes they have read. options: of the Application."""
-
-    async def whole(request: web.Request) -> web.Response:
-        seen("called")
-        return web.Response(text=f"{len(await request.read())}")
-
-    async def streamed(request: web.Request) -> web.Response:
-        return web.Response(text=await count(seen, request.content.iter_any()))
-
-    return aiohttp_app(web.post("/whole", whole), web.post("/streamed", streamed), **options)
+WHOLE: dict[str, Sizes] = {
+    AIOHTTP: lambda seen, **options: aiohttp_reader(lambda r: whole(seen, r.read), **options),
+    QUART: lambda seen, **config: quart_reader(lambda: whole(seen, request.get_data), **config),
+}
+STREAMED: dict[str, Sizes] = {
+    AIOHTTP: lambda seen: aiohttp_reader(lambda r: streamed(seen, r.content.iter_any())),
+    QUART: lambda seen: quart_reader(lambda: streamed(seen, request.body)),
+}
 
 
-def quart_sizes(seen: Seen, **settings: Any) -> Quart:
-    """The same. settings: of the application's config."""
-
-    async def whole() -> str:
-        seen("called")
-        return f"{len(await request.get_data())}"
-
-    async def streamed() -> str:
-        return await count(seen, request.body)
-
-    return quart_answering({"/whole": whole, "/streamed": streamed}, **settings)
-
-
-SIZES: Apps = {AIOHTTP: aiohttp_sizes, QUART: quart_sizes}
-
-
-def _send(port: int, target: str, size: int, chunked: bool) -> scene.Exchange:
+def _send(port: int, size: int, chunked: bool) -> Exchange:
     """POST so many bytes at once; what came back. Raises ValueError for a wrong count."""
     if chunked:
         piece = b"%x\r\n%s\r\n" % (2**16, bytes(2**16))
         rest = b"%x\r\n%s\r\n" % (size % 2**16, bytes(size % 2**16)) if size % 2**16 else b""
         body = size // 2**16 * piece + rest + b"0\r\n\r\n"
-        seen = exchange(port, head("POST", target, CHUNKED) + body)
+        seen = exchange(port, head("POST", "/", CHUNKED) + body)
     else:
-        seen = exchange(port, head("POST", target, f"Content-Length: {size}") + bytes(size))
+        seen = exchange(port, head("POST", "/", f"Content-Length: {size}") + bytes(size))
     if seen.reply and seen.reply.status == 200 and seen.reply.text != f"{size}":
         raise ValueError(f"{size} bytes were sent, and {seen.reply.text} were read")
     return seen
 
 
-STREAMED = "read through async for of request.body"
-
-AIOHTTP_4 = partial(aiohttp_sizes, client_max_size=4 * MIB)
-QUART_4 = partial(quart_sizes, MAX_CONTENT_LENGTH=4 * MIB)
-QUART_NONE = partial(quart_sizes, MAX_CONTENT_LENGTH=None)
+IN_PIECES = "read through async for of request.body"
+ON_AIOHTTP, ON_QUART = WHOLE[AIOHTTP], WHOLE[QUART]
+QUART_PIECES = STREAMED[QUART]
 limited = partial(experiment, "body-limit")
 
 
-@limited(AIOHTTP, DEFAULT, aiohttp_sizes)
-@limited(AIOHTTP, "chunked", aiohttp_sizes, chunked=True)
-@limited(AIOHTTP, "read through request.content", aiohttp_sizes, "/streamed")
-@limited(AIOHTTP, "client_max_size=4 * 2**20", AIOHTTP_4)
-@limited(AIOHTTP, "client_max_size=0", partial(aiohttp_sizes, client_max_size=0))
-@limited(QUART, DEFAULT, quart_sizes)
-@limited(QUART, "chunked", quart_sizes, chunked=True)
-@limited(QUART, STREAMED, quart_sizes, "/streamed")
-@limited(QUART, f"{STREAMED}, chunked", quart_sizes, "/streamed", chunked=True)
-@limited(QUART, "MAX_CONTENT_LENGTH=4 * 2**20", QUART_4)
-@limited(QUART, "MAX_CONTENT_LENGTH=None", QUART_NONE)
-def ask_limit(application: Build, target: str = "/whole", chunked: bool = False) -> Answer:
+@limited(AIOHTTP, DEFAULT, ON_AIOHTTP)
+@limited(AIOHTTP, "chunked", ON_AIOHTTP, chunked=True)
+@limited(AIOHTTP, "read through request.content", STREAMED[AIOHTTP])
+@limited(AIOHTTP, "client_max_size=4 * 2**20", ON_AIOHTTP, client_max_size=4 * MIB)
+@limited(AIOHTTP, "client_max_size=0", ON_AIOHTTP, client_max_size=0)
+@limited(QUART, DEFAULT, ON_QUART)
+@limited(QUART, "chunked", ON_QUART, chunked=True)
+@limited(QUART, IN_PIECES, QUART_PIECES)
+@limited(QUART, f"{IN_PIECES}, chunked", QUART_PIECES, chunked=True)
+@limited(QUART, "MAX_CONTENT_LENGTH=4 * 2**20", ON_QUART, MAX_CONTENT_LENGTH=4 * MIB)
+@limited(QUART, "MAX_CONTENT_LENGTH=None", ON_QUART, MAX_CONTENT_LENGTH=None)
+def ask_limit(application: Sizes, chunked: bool = False, **options: Any) -> Answer:
     """Double the size until it is refused, then try one byte more than what last went through."""
-    with serve(application(Seen())) as server:
+    with serve(application(Seen(), **options)) as server:
         size = MIB
-        while (seen := _send(server.port, target, size, chunked)).words == "200, stays open":
+        while (seen := _send(server.port, size, chunked)).words == "200, stays open":
             if size == MOST:
                 return Answer("no limit up to 32 MiB", f"{MOST} bytes were read whole")
             size *= 2
         fits = size // 2
-        more = _send(server.port, target, fits + 1, chunked)
+        more = _send(server.port, fits + 1, chunked)
     limit = f"{fits // MIB} MiB"
     # Without a length the server has read as much as it had to, which may be all.
     found, said = (one.status if chunked else one.words for one in (seen, more))
@@ -114,13 +111,13 @@ def ask_limit(application: Build, target: str = "/whole", chunked: bool = False)
     )
 
 
-@experiments("chunked-request", SIZES, {"when it is called": "/whole"}, "called")
-@experiments("chunked-request", SIZES, {"read piece by piece": "/streamed"}, "read abc")
-def ask_pieces(application: Build, target: str, event: str) -> Answer:
+@experiments("chunked-request", WHOLE, {"when it is called": "called"})
+@experiments("chunked-request", STREAMED, {"read piece by piece": "read abc"})
+def ask_pieces(application: Sizes, event: str) -> Answer:
     """Send one piece, see what has happened, and send the rest."""
     seen = Seen()
     with serve(application(seen)) as server, Wire(server.port) as wire:
-        wire.send(head("POST", target, CHUNKED) + b"3\r\nabc\r\n")
+        wire.send(head("POST", "/", CHUNKED) + b"3\r\nabc\r\n")
         early = seen.wait(event, 3.0)
         wire.send(b"3\r\ndef\r\n0\r\n\r\n")
         reply = wire.answer()
@@ -138,7 +135,7 @@ COMPRESSED = {
     "10 MiB of zeros": (ZEROS, gzip.compress(ZEROS)),
     "no gzip in it": (b"", b"not gzip"),
 }
-BODY = scene.readers(lambda request: request.read(), lambda: request.get_data())
+BODY = readers(lambda request: request.read(), lambda: request.get_data())
 AS_SENT = {"auto_decompress=False": COMPRESSED[DEFAULT]}
 
 
@@ -147,8 +144,8 @@ AS_SENT = {"auto_decompress=False": COMPRESSED[DEFAULT]}
 def ask_compressed(application: Build, body: tuple[bytes, bytes], **options: Any) -> Answer:
     """body: plain, and as it is sent."""
     plain, sent = body
-    data = scene.post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
-    seen = scene.exchanged(application(), data, **options)
+    data = post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
+    seen = exchanged(application(), data, **options)
     if seen.reply is None or seen.reply.status != 200:
         return Answer(seen.status, f"{len(sent)} bytes were sent; {seen.told}")
     kinds = {plain: "decompressed", sent: "still compressed"}
@@ -163,19 +160,20 @@ async def only_the_small(request: web.Request) -> None:
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def aiohttp_expecting(expect_handler: Any = None) -> web.Application:
-    async def handler(request: web.Request) -> web.Response:
-        if "Authorization" not in request.headers:
-            raise web.HTTPUnauthorized
-        return web.Response(text=f"{len(await request.read())}")
-
-    return aiohttp_app(web.post("/", handler, expect_handler=expect_handler))
+async def aiohttp_guarded(request: web.Request) -> web.Response:
+    if "Authorization" not in request.headers:
+        raise web.HTTPUnauthorized
+    return web.Response(body=await aiohttp_length(request))
 
 
-async def quart_expecting() -> bytes:
+async def quart_guarded() -> bytes:
     if "Authorization" not in request.headers:
         abort(401)
-    return await scene.quart_length()
+    return await quart_length()
+
+
+def aiohttp_expecting(expect_handler: Any = None) -> web.Application:
+    return aiohttp_app(web.post("/", aiohttp_guarded, expect_handler=expect_handler))
 
 
 ALLOWED = "Authorization: x"
@@ -186,7 +184,7 @@ EXPECTING = {
     "more than the body limit": ("/", MOST, ALLOWED),
 }
 
-ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: partial(scene.quart_reader, quart_expecting)}
+ON_BOTH: Apps = {AIOHTTP: aiohttp_expecting, QUART: partial(quart_reader, quart_guarded)}
 OWN = "more than the body limit, expect_handler of one's own"
 WITH_OWN = {AIOHTTP: partial(aiohttp_expecting, only_the_small)}
 
@@ -237,41 +235,33 @@ def ask_refused(application: Build, body: bytes) -> Answer:
 LONG_S = 65.0
 
 
-def aiohttp_patient(timeout: float | None = None, caught: bool = False) -> web.Application:
-    async def read(request: web.Request) -> bytes:
-        try:
-            async with asyncio.timeout(timeout):
-                return await request.read()
-        except TimeoutError:
-            if caught:
-                raise web.HTTPRequestTimeout from None
-            raise
-
-    return scene.aiohttp_reader(read)
+async def read_bounded(request: web.Request) -> bytes:
+    async with asyncio.timeout(1):
+        return await request.read()
 
 
-def quart_patient(streamed: bool = False, **config: float) -> Quart:
-    async def read() -> bytes:
-        if streamed:
-            return b"".join([piece async for piece in request.body])
-        return await request.data
+async def read_or_408(request: web.Request) -> bytes:
+    try:
+        return await read_bounded(request)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
-    return scene.quart_reader(read, **config)
+
+async def joined() -> bytes:
+    return b"".join([piece async for piece in request.body])
 
 
 MADE_408 = "asyncio.timeout(1), TimeoutError made HTTPRequestTimeout"
-CAUGHT = partial(aiohttp_patient, 1, caught=True)
-BODY_TIMEOUT = partial(quart_patient, BODY_TIMEOUT=1)
+BODY_TIMEOUT = partial(quart_reader, BODY_TIMEOUT=1)
 stalled = partial(experiment, "stalled-body")
 
 
-@stalled(AIOHTTP, DEFAULT, aiohttp_patient, LONG_S, bound_s=80, waits=True)
-@stalled(QUART, DEFAULT, quart_patient, LONG_S, bound_s=80, waits=True)
-@stalled(AIOHTTP, "asyncio.timeout(1)", partial(aiohttp_patient, 1))
-@stalled(AIOHTTP, MADE_408, CAUGHT)
+@experiments("stalled-body", BODY, {DEFAULT: LONG_S}, bound_s=80, waits=True)
+@stalled(AIOHTTP, "asyncio.timeout(1)", partial(aiohttp_reader, read_bounded))
+@stalled(AIOHTTP, MADE_408, partial(aiohttp_reader, read_or_408))
 @stalled(QUART, "BODY_TIMEOUT=1", BODY_TIMEOUT)
-@stalled(QUART, f"BODY_TIMEOUT=1, {STREAMED}", partial(BODY_TIMEOUT, streamed=True))
-@stalled(QUART, "Hypercorn's read_timeout=1", quart_patient, read_timeout=1)
+@stalled(QUART, f"BODY_TIMEOUT=1, {IN_PIECES}", partial(BODY_TIMEOUT, joined))
+@stalled(QUART, "Hypercorn's read_timeout=1", BODY[QUART], read_timeout=1)
 def ask_stalled(application: Build, patience_s: float = 4.0, **options: Any) -> Answer:
     """Send 5 of 10 bytes, and wait."""
     with serve(application(), **options) as server, Wire(server.port) as wire:

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -19,9 +19,11 @@ from aiohttp import web
 from loopbench.loadtests.behaviour.applications import hello
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework import http2_client
-from loopbench.loadtests.behaviour.parsing.scene import FOLLOWING, PLAIN, aiohttp_reader, head
+from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
+from loopbench.loadtests.behaviour.many.handlers import Talk, on_one_connection
+from loopbench.loadtests.behaviour.parsing.scene import FOLLOWING, PLAIN, aiohttp_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire
+from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, head
 
 ON_AIOHTTP, ON_QUART = PLAIN[AIOHTTP], PLAIN[QUART]
 SECOND = "second request"
@@ -191,14 +193,13 @@ def ask_old(application: Build, request: tuple[str, ...]) -> Answer:
     return Answer(f"{reply.status}, {fate}", told)
 
 
-def _converse(wire: Wire, client: http2_client.Client, received: bytes) -> Answer:
+def _spoken(wire: Wire, client: http2_client.Client, received: bytes) -> Answer:
+    """The answer on the first stream, of which that has been received, or one of HTTP/1."""
+    if received.startswith(b"HTTP/1"):
+        line = received.split(b"\r\n")[0].decode()
+        return Answer(f"{line.split()[1]} over HTTP/1", f"the answer began {line!r}")
     ((status, body),) = http2_client.finish(wire, client, 1, received)
     return Answer(f"{status} over HTTP/2", f"status {status} and {body!r} on stream 1")
-
-
-def _not_spoken(first: bytes) -> Answer:
-    line = first.split(b"\r\n")[0].decode()
-    return Answer(f"{line.split()[1]} over HTTP/1", f"the answer began {line!r}")
 
 
 @experiments("http2-cleartext", PLAIN, ("prior knowledge",))
@@ -207,10 +208,7 @@ def ask_knowing(application: Build, _: str) -> Answer:
     http2_client.ask(client, "/")
     with serve(application()) as server, Wire(server.port) as wire:
         wire.send(client.data_to_send())
-        received = wire.some()
-        if received.startswith(b"HTTP/1"):
-            return _not_spoken(received)
-        return _converse(wire, client, received)
+        return _spoken(wire, client, wire.some())
 
 
 @experiments("http2-cleartext", PLAIN, ("Upgrade: h2c",))
@@ -221,10 +219,10 @@ def ask_upgrade(application: Build, upgrade: str) -> Answer:
     with serve(application()) as server, Wire(server.port) as wire:
         wire.send(head("GET", "/", *lines, f"HTTP2-Settings: {settings.decode()}"))
         first = wire.head()
-        if first.split()[1] != b"101":
-            return _not_spoken(first)
-        wire.send(client.data_to_send())
-        return _converse(wire, client, wire.some())
+        if first.split()[1] == b"101":
+            wire.send(client.data_to_send())
+            first = wire.some()
+        return _spoken(wire, client, first)
 
 
 SLOW_S = 0.5
@@ -244,23 +242,15 @@ def slow_and_fast(seen: Seen) -> dict[str, Work]:
     return {"/slow": slow, "/fast": fast}
 
 
-TARGETS = ("/slow", "/fast")
-
-
-@experiments("pipelining", ANSWERING, (), http2_client.pipelined)
-@experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART], http2_client.in_streams)
-def ask_together(application: Build, talk: Callable[[Wire, Sequence[str]], list[str]]) -> Answer:
-    """Two requests at once on one connection."""
-    seen = Seen()
-    with serve(application(slow_and_fast(seen))) as server, Wire(server.port) as wire:
-        order = talk(wire, TARGETS)
-    answered = "in order" if order == ["slow", "fast"] else "out of order"
-    one_by_one = seen.events.index("fast began") > seen.events.index("slow ended")
-    handled = "one after the other" if one_by_one else "at once"
-    return Answer(
-        f"answered {answered}, handled {handled}",
-        f"{', '.join(seen.events)}; the answers were {' and '.join(order)}",
-    )
+@experiments("pipelining", ANSWERING, (), pipelined)
+@experiment("pipelining", QUART, "two streams of HTTP/2", ANSWERING[QUART], in_streams)
+def ask_together(application: Build, talk: Talk) -> Answer:
+    """The experiment of many.same-connection, with two requests."""
+    most, answers = on_one_connection(application, talk, 2)
+    answered = "in order" if answers == sorted(answers) else "out of order"
+    handled = "one after the other" if most == 1 else "at once"
+    told = f"at most {most} of 2 were in their handlers at the same time; answers came as {answers}"
+    return Answer(f"answered {answered}, handled {handled}", told)
 
 
 CANCELS = "handler_cancellation=True"

@@ -14,9 +14,9 @@ from typing import Any
 from loopbench.loadtests.behaviour import applications
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.framework.events import Logged
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, head
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, head
 
 REQUESTS = 3
 

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
-from quart import Quart, Response
+from quart import Response
 
-from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
+from loopbench.loadtests.behaviour.applications import adding
+from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import Logged
-from loopbench.loadtests.behaviour.parsing import scene
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, head, outcome
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import get
+from loopbench.loadtests.behaviour.talking import get, head
 
 REST = b"\r\nHost: localhost\r\n\r\n"
 REQUEST_LINES = {
@@ -146,34 +146,29 @@ async def replace(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "mine"
 
 
-def aiohttp_preparing(signal: Any) -> web.Application:
-    app = scene.aiohttp_reader()
-    app.on_response_prepare.append(signal)
-    return app
+async def name(response: Response) -> Response:
+    response.headers["Server"] = "mine"
+    return response
 
 
-def quart_naming() -> Quart:
-    app = scene.quart_reader()
-
-    @app.after_request
-    async def name(response: Response) -> Response:
-        response.headers["Server"] = "mine"
-        return response
-
-    return app
-
-
-REMOVED, SET = "Server removed in on_response_prepare", "Server set in on_response_prepare"
-server = partial(experiment, "server-header")
+IN_HOOKS = adding(
+    {
+        AIOHTTP: {
+            "Server removed in on_response_prepare": lambda a: a.on_response_prepare.append(remove),
+            "Server set in on_response_prepare": lambda a: a.on_response_prepare.append(replace),
+        },
+        QUART: {"Server set in after_request": lambda app: app.after_request(name)},
+    }
+)
 
 
-@server(AIOHTTP, DEFAULT, PLAIN[AIOHTTP])
-@server(AIOHTTP, REMOVED, partial(aiohttp_preparing, remove))
-@server(AIOHTTP, SET, partial(aiohttp_preparing, replace))
-@server(QUART, DEFAULT, PLAIN[QUART])
-@server(QUART, "Server set in after_request", quart_naming)
-@server(QUART, "include_server_header=False", PLAIN[QUART], include_server_header=False)
-@server(QUART, "include_date_header=False", PLAIN[QUART], include_date_header=False)
+of_quart = partial(experiment, "server-header", QUART)
+
+
+@experiments("server-header", PLAIN)
+@variants("server-header", IN_HOOKS)
+@of_quart("include_server_header=False", PLAIN[QUART], include_server_header=False)
+@of_quart("include_date_header=False", PLAIN[QUART], include_date_header=False)
 def ask_server(application: Build, **options: Any) -> Answer:
     with serve(application(), **options) as server:
         reply = get(server.port, "/")

@@ -13,9 +13,9 @@ from quart import Blueprint, Quart, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
-from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, head, outcome, reply_to
+from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, reply_to
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
-from loopbench.loadtests.behaviour.talking import Seen
+from loopbench.loadtests.behaviour.talking import Seen, head
 
 
 def aiohttp_route(path: str, **options: Any) -> web.Application:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +16,13 @@ from aiohttp import web
 from quart import Quart, jsonify, request
 
 from loopbench.loadtests.behaviour.applications import aiohttp_app
-from loopbench.loadtests.behaviour.asking import Answer
+from loopbench.loadtests.behaviour.asking import Answer, experiments
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Reply, Wire
+from loopbench.loadtests.behaviour.talking import NoAnswer, Reply, Wire, head
 
 OPEN, CLOSES, WAITS = "stays open", "then closes", "then waits"
 
-FOLLOWING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+FOLLOWING = head("GET", "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,11 @@ class Exchange:
     def status(self) -> str:
         """The status, or that there was no answer."""
         return f"{self.reply.status}" if self.reply else "no answer"
+
+    @property
+    def answer(self) -> Answer:
+        """These words as the Answer to a question."""
+        return Answer(self.words, self.told)
 
     @property
     def told(self) -> str:
@@ -83,11 +88,6 @@ def _closed_or_waits(wire: Wire) -> str:
     return WAITS if wire.closed(0.2) is None else CLOSES
 
 
-def head(method: str, target: str, *lines: str) -> bytes:
-    """The head of a request; lines: headers beside Host."""
-    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
-
-
 def post(target: str, content_type: str, body: bytes, *lines: str) -> bytes:
     """A whole POST request; content_type: none where it is blank."""
     described = [f"Content-Type: {content_type}"] if content_type else []
@@ -107,10 +107,31 @@ def exchanged(app: App, *data: bytes, to_head: bool = False, **options: Any) -> 
         return exchange(server.port, *data, to_head=to_head)
 
 
+Words = Callable[[Reply], Answer]
+
+
+def reading(
+    question: str, applications: Apps, requests: Mapping[str, bytes]
+) -> Callable[[Words], Words]:
+    """A row for each application under each request, given by setting. The function tells what
+    an answer of 200 says of it; any other is an Answer by itself."""
+
+    def register(words: Words) -> Words:
+        @experiments(question, applications, requests)
+        def ask(application: Build, data: bytes) -> Answer:
+            reply = reply_to(application(), data)
+            if reply.status == 200:
+                return words(reply)
+            return Answer(f"{reply.status}", f"it said {' '.join(reply.text.split())[:80]!r}")
+
+        return words
+
+    return register
+
+
 def outcome(application: Build, *data: bytes, **options: Any) -> Answer:
     """Send these bytes to the application: the status, and what becomes of the connection."""
-    seen = exchanged(application(), *data, **options)
-    return Answer(seen.words, seen.told)
+    return exchanged(application(), *data, **options).answer
 
 
 async def aiohttp_length(request: web.Request) -> bytes:
@@ -121,6 +142,11 @@ async def quart_length() -> bytes:
     return b"%d bytes" % len(await request.get_data())
 
 
+async def found(value: Any) -> Any:
+    """What is read, whether it has to be waited for or not."""
+    return await value if inspect.isawaitable(value) else value
+
+
 def aiohttp_reader(
     read: Callable[[web.Request], Any] = aiohttp_length, **options: Any
 ) -> web.Application:
@@ -128,11 +154,9 @@ def aiohttp_reader(
     JSON. options: of the Application."""
 
     async def handler(request: web.Request) -> web.Response:
-        found = read(request)
-        value = await found if inspect.isawaitable(found) else found
-        if isinstance(value, str | bytes):
-            return web.Response(body=value)
-        return web.json_response(value)
+        value = await found(read(request))
+        plain = isinstance(value, str | bytes)
+        return web.Response(body=value) if plain else web.json_response(value)
 
     return aiohttp_app(web.get("/", handler), web.post("/", handler), **options)
 
@@ -144,8 +168,7 @@ def quart_reader(read: Callable[[], Any] = quart_length, **config: Any) -> Quart
 
     @app.route("/", methods=["GET", "POST"])
     async def handler() -> Any:
-        found = read()
-        value = await found if inspect.isawaitable(found) else found
+        value = await found(read())
         return value if isinstance(value, str | bytes) else jsonify(value)
 
     return app

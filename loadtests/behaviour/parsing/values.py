@@ -10,18 +10,19 @@ from typing import IO, Any
 from aiohttp import web
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app
+from loopbench.loadtests.behaviour.applications import answering, asynchronous
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.parsing.scene import (
     aiohttp_reader,
     exchanged,
-    head,
     post,
     quart_reader,
     readers,
+    reading,
     reply_to,
 )
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
+from loopbench.loadtests.behaviour.talking import Reply, head
 
 QUERIES = ("?a=1&a=2", "?a=&b", "?a=1+2", "?a=%zz", "?a=%FF", "?a=1;b=2", "?A=1&a=2")
 QUERY = readers(
@@ -30,11 +31,8 @@ QUERY = readers(
 )
 
 
-@experiments("query", QUERY, QUERIES)
-def ask_query(application: Build, query: str) -> Answer:
-    reply = reply_to(application(), head("GET", f"/{query}"))
-    if reply.status != 200:
-        return Answer(f"{reply.status}", f"it said {reply.text[:80]!r}")
+@reading("query", QUERY, {query: head("GET", f"/{query}") for query in QUERIES})
+def query(reply: Reply) -> Answer:
     seen = json.loads(reply.body)
     pairs = ", ".join(f"{name}={value!r}" for name, value in seen["pairs"])
     keys = [name for name, _ in seen["pairs"]]
@@ -42,28 +40,29 @@ def ask_query(application: Build, query: str) -> Answer:
     return Answer(f"{pairs}{by_name}", f"the pairs were {pairs}, and a by name {seen['by name']!r}")
 
 
+def with_lines(*settings: str) -> dict[str, bytes]:
+    """Requests with these headers, several of them with an `and` between."""
+    return {setting: head("GET", "/", *setting.split(" and ")) for setting in settings}
+
+
 COOKIES = readers(
-    aiohttp=lambda request: dict(request.cookies),
-    quart=lambda: {name: request.cookies[name] for name in request.cookies},
+    aiohttp=lambda request: [dict(request.cookies), request.headers["Cookie"]],
+    quart=lambda: [{**request.cookies}, request.headers["Cookie"]],
 )
-COOKIE_HEADERS = {
-    "Cookie: a=1; a=2": ("Cookie: a=1; a=2",),
-    "Cookie: a=1 and Cookie: b=2": ("Cookie: a=1", "Cookie: b=2"),
-    'Cookie: a="x y"': ('Cookie: a="x y"',),
-    "Cookie: a=x y": ("Cookie: a=x y",),
-    "Cookie: a=%41": ("Cookie: a=%41",),
-    "Cookie: b; a=1": ("Cookie: b; a=1",),
-}
+COOKIE_LINES = (
+    "Cookie: a=1; a=2",
+    "Cookie: a=1 and Cookie: b=2",
+    'Cookie: a="x y"',
+    "Cookie: a=x y",
+    "Cookie: a=%41",
+    "Cookie: b; a=1",
+)
 
 
-@experiments("cookies", COOKIES, COOKIE_HEADERS)
-def ask_cookies(application: Build, headers: tuple[str, ...]) -> Answer:
-    reply = reply_to(application(), head("GET", "/", *headers))
-    if reply.status != 200:
-        return Answer(f"{reply.status}", f"it said {reply.text[:60]!r}")
-    found = json.loads(reply.body)
-    twice = sum(header.count("a=") for header in headers) > 1
-    which = {"1": ", the first", "2": ", the last"}[found["a"]] if twice else ""
+@reading("cookies", COOKIES, with_lines(*COOKIE_LINES))
+def cookies(reply: Reply) -> Answer:
+    found, sent = json.loads(reply.body)
+    which = {"1": ", the first", "2": ", the last"}[found["a"]] if sent.count("a=") > 1 else ""
     words = ", ".join(f"{name} is {value!r}" for name, value in sorted(found.items())) or "nothing"
     return Answer(f"{words}{which}", f"the handler saw {words}")
 
@@ -75,30 +74,25 @@ HEADER = readers(
 HEADER_LINES = ("X: 1 and X: 2", "X:1", "X:  1  ", "X: é", "X:", "x: 1")
 
 
-@experiments("header-values", HEADER, HEADER_LINES)
-def ask_header(application: Build, lines: str) -> Answer:
-    reply = reply_to(application(), head("GET", "/", *lines.split(" and ")))
-    if reply.status != 200:
-        return Answer(f"{reply.status}", f"it said {reply.text[:60]!r}")
+@reading("header-values", HEADER, with_lines(*HEADER_LINES))
+def header_values(reply: Reply) -> Answer:
     by_name, all_of = json.loads(reply.body)
     return Answer(f"{by_name!r}, all: {all_of}", f"X by name was {by_name!r} of {all_of}")
 
 
-URL_ENCODED = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data; boundary=mark"
-
-Form = tuple[str, bytes]
-"""Content type and body."""
-
-
-def _part(name: str, value: bytes, filename: str = "") -> bytes:
+def part(name: str, value: bytes, filename: str = "") -> bytes:
     file = f'; filename="{filename}"' if filename else ""
     described = f'--mark\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
     return described.encode() + value + b"\r\n"
 
 
-def _multipart(*parts: bytes) -> Form:
-    return MULTIPART, b"".join(parts) + b"--mark--\r\n"
+def multipart(*parts: bytes) -> bytes:
+    """The request that sends this form."""
+    return post("/", "multipart/form-data; boundary=mark", b"".join(parts) + b"--mark--\r\n")
+
+
+def url_encoded(*pairs: bytes) -> bytes:
+    return post("/", "application/x-www-form-urlencoded", b"&".join(pairs))
 
 
 async def aiohttp_repeated(request: web.Request) -> Any:
@@ -111,15 +105,16 @@ async def quart_repeated() -> Any:
     return {"by name": form["a"], "all": form.getlist("a"), "as a dict": dict(form)["a"]}
 
 
-REPEATED: dict[str, Form] = {
-    "URL-encoded": (URL_ENCODED, b"a=1&a=2"),
-    "multipart": _multipart(_part("a", b"1"), _part("a", b"2")),
+FORM = readers(aiohttp_repeated, quart_repeated)
+TWICE = {
+    "URL-encoded": url_encoded(b"a=1", b"a=2"),
+    "multipart": multipart(part("a", b"1"), part("a", b"2")),
 }
 
 
-@experiments("form-repeated-keys", readers(aiohttp_repeated, quart_repeated), REPEATED)
-def ask_repeated(application: Build, form: Form) -> Answer:
-    seen = json.loads(reply_to(application(), post("/", *form)).body)
+@reading("form-repeated-keys", FORM, TWICE)
+def repeated(reply: Reply) -> Answer:
+    seen = json.loads(reply.body)
     which = {"1": "the first", "2": "the last"}
     as_dict = seen["as a dict"]
     dict_gives = which[as_dict] if isinstance(as_dict, str) else f"a list of {len(as_dict)}"
@@ -137,21 +132,21 @@ async def quart_count() -> int:
     return len(await request.form) + len(await request.files)
 
 
-LARGE: dict[str, Form] = {
-    "multipart, a field of 600,000 bytes": _multipart(_part("a", bytes(600_000))),
-    "multipart, 4 fields of 400,000 bytes": _multipart(
-        *(_part(f"a{number}", bytes(400_000)) for number in range(4))
+LARGE = {
+    "multipart, a field of 600,000 bytes": multipart(part("a", bytes(600_000))),
+    "multipart, 4 fields of 400,000 bytes": multipart(
+        *(part(f"a{number}", bytes(400_000)) for number in range(4))
     ),
-    "multipart, a file of 2 MiB": _multipart(_part("a", bytes(2**21), "f")),
-    "multipart, 1,001 fields": _multipart(*(_part(f"a{number}", b"") for number in range(1001))),
-    "URL-encoded, a field of 600,000 bytes": (URL_ENCODED, b"a=" + 600_000 * b"x"),
-    "URL-encoded, 1,001 fields": (URL_ENCODED, b"&".join(b"a%d=" % n for n in range(1001))),
+    "multipart, a file of 2 MiB": multipart(part("a", bytes(2**21), "f")),
+    "multipart, 1,001 fields": multipart(*(part(f"a{number}", b"") for number in range(1001))),
+    "URL-encoded, a field of 600,000 bytes": url_encoded(b"a=" + 600_000 * b"x"),
+    "URL-encoded, 1,001 fields": url_encoded(*(b"a%d=" % number for number in range(1001))),
 }
 
 
 @experiments("body-limit-form", readers(aiohttp_count, quart_count), LARGE)
-def ask_large(application: Build, form: Form) -> Answer:
-    seen = exchanged(application(), post("/", *form))
+def ask_large(application: Build, data: bytes) -> Answer:
+    seen = exchanged(application(), data)
     return Answer(seen.status if seen.reply else seen.words, seen.told)
 
 
@@ -161,9 +156,7 @@ def where(file: IO[bytes]) -> str:
 
 
 async def aiohttp_file(request: web.Request) -> Any:
-    field = (await request.post())["file"]
-    if not isinstance(field, web.FileField):
-        raise web.HTTPBadRequest(text="no file")
+    field: Any = (await request.post())["file"]
     return [where(field.file), field.filename]
 
 
@@ -172,30 +165,25 @@ async def quart_file() -> Any:
     return [where(file.stream), file.filename]
 
 
+def upload(size: int, name: str = "x.txt") -> bytes:
+    return multipart(part("file", bytes(size), name))
+
+
 UPLOAD = readers(aiohttp_file, quart_file, client_max_size=8 * 2**20)
+FILES = {"400 kB": upload(400_000), "800 kB": upload(800_000), "5 MB": upload(5_000_000)}
+ELSEWHERE = "../../etc/x.txt"
 
 
-def _upload(application: Build, size: int, name: str) -> tuple[str, str]:
-    """The kind of file, and its name as the handler sees it. Raises ValueError."""
-    form = _multipart(_part("file", bytes(size), name))
-    reply = reply_to(application(), post("/", *form))
-    if reply.status != 200:
-        raise ValueError(f"{reply.status}: {reply.text[:80]}")
-    kind, filename = json.loads(reply.body)
-    return kind, filename
+@reading("file-upload", UPLOAD, FILES)
+def place(reply: Reply) -> Answer:
+    kind, _ = json.loads(reply.body)
+    return Answer(kind.partition(": ")[2], f"the handler had a {kind}")
 
 
-@experiments("file-upload", UPLOAD, {"400 kB": 400_000, "800 kB": 800_000, "5 MB": 5_000_000})
-def ask_place(application: Build, size: int) -> Answer:
-    kind, _ = _upload(application, size, "x.txt")
-    return Answer(kind.partition(": ")[2], f"{size} bytes were in a {kind}")
-
-
-@experiments("file-upload", UPLOAD, ("filename=../../etc/x.txt",))
-def ask_name(application: Build, setting: str) -> Answer:
-    sent = setting.partition("=")[2]
-    _, name = _upload(application, 3, sent)
-    return Answer(f"the name is {name!r}", f"sent as {sent!r}, seen as {name!r}")
+@reading("file-upload", UPLOAD, {f"filename={ELSEWHERE}": upload(3, ELSEWHERE)})
+def name(reply: Reply) -> Answer:
+    _, seen = json.loads(reply.body)
+    return Answer(f"the name is {seen!r}", f"sent as {ELSEWHERE!r}, seen as {seen!r}")
 
 
 READ_AND_ANSWERED = readers(lambda request: request.json(), lambda: request.get_json())
@@ -267,14 +255,14 @@ def aiohttp_checking() -> web.Application:
     return aiohttp_reader(read)
 
 
-TYPES = ("text/plain", "no Content-Type", "application/problem+json")
+LATIN = "application/json; charset=latin-1"
+TYPES = ("text/plain", "no Content-Type", "application/problem+json", LATIN)
 CHECKED = "text/plain, request.content_type checked"
 FORCED = "text/plain, get_json(force=True)"
 FORCING = partial(quart_reader, lambda: request.get_json(force=True))
 
 
 @experiments("json-wrong-type", READ_AND_ANSWERED, TYPES)
-@experiments("json-wrong-type", READ_AND_ANSWERED, ("application/json; charset=latin-1",))
 @experiment("json-wrong-type", AIOHTTP, CHECKED, aiohttp_checking, "text/plain")
 @experiment("json-wrong-type", QUART, FORCED, FORCING, "text/plain")
 def ask_type(application: Build, sent: str) -> Answer:
@@ -294,10 +282,7 @@ VALUE = {"b": 1, "a": "é"}
 
 
 def aiohttp_dumping(dumps: Any = json.dumps) -> web.Application:
-    async def handler(_: web.Request) -> web.Response:
-        return web.json_response(VALUE, dumps=dumps)
-
-    return aiohttp_app(web.get("/", handler))
+    return answering(asynchronous(lambda: web.json_response(VALUE, dumps=dumps)))
 
 
 def quart_jsonifying(debug: bool = False, **settings: bool) -> Quart:
@@ -315,15 +300,15 @@ jsonifying = partial(experiment, "json-answer-format", QUART)
 
 
 @dumping(DEFAULT, aiohttp_dumping)
-@dumping("dumps=partial(json.dumps, separators=(',', ':'))", partial(aiohttp_dumping, COMPACT))
-@dumping("dumps=partial(json.dumps, ensure_ascii=False)", partial(aiohttp_dumping, UNESCAPED))
+@dumping("dumps=partial(json.dumps, separators=(',', ':'))", aiohttp_dumping, dumps=COMPACT)
+@dumping("dumps=partial(json.dumps, ensure_ascii=False)", aiohttp_dumping, dumps=UNESCAPED)
 @jsonifying(DEFAULT, quart_jsonifying)
-@jsonifying("debug=True", partial(quart_jsonifying, debug=True))
-@jsonifying("app.json.sort_keys=False", partial(quart_jsonifying, sort_keys=False))
-@jsonifying("app.json.compact=False", partial(quart_jsonifying, compact=False))
-@jsonifying("app.json.ensure_ascii=False", partial(quart_jsonifying, ensure_ascii=False))
-def ask_format(application: Build) -> Answer:
-    reply = reply_to(application(), head("GET", "/"))
+@jsonifying("debug=True", quart_jsonifying, debug=True)
+@jsonifying("app.json.sort_keys=False", quart_jsonifying, sort_keys=False)
+@jsonifying("app.json.compact=False", quart_jsonifying, compact=False)
+@jsonifying("app.json.ensure_ascii=False", quart_jsonifying, ensure_ascii=False)
+def ask_format(application: Build, **options: Any) -> Answer:
+    reply = reply_to(application(**options), head("GET", "/"))
     content_type = reply.header("content-type") or "no Content-Type"
     charset = "charset" if "charset=" in content_type else "no charset"
     newline = ", then a newline" if reply.text.endswith("\n") else ""

@@ -15,8 +15,8 @@ from loopbench.loadtests.behaviour.parsing.scene import (
     OPEN,
     WAITS,
     exchange,
-    head,
 )
+from loopbench.loadtests.behaviour.talking import head
 
 Said = Callable[..., str]
 
