@@ -11,7 +11,8 @@ from contextlib import contextmanager
 QUIET_S = 0.2
 """Nobody new for so long: all that can come at once have come."""
 
-_GLANCE_S = 0.01
+_GLANCES = 10
+"""How often each of them looks whether it is over, in the time that has to be quiet."""
 
 
 class Inside:
@@ -54,13 +55,13 @@ class Crowd(Inside):
         """Be held, in a thread."""
         with self._joined() as wave:
             while not self._over(wave):
-                time.sleep(_GLANCE_S)
+                time.sleep(self._quiet_s / _GLANCES)
 
     async def hold_async(self) -> None:
         """Be held, in a coroutine."""
         with self._joined() as wave:
             while not self._over(wave):  # noqa: ASYNC110  it is over when time has passed
-                await asyncio.sleep(_GLANCE_S)
+                await asyncio.sleep(self._quiet_s / _GLANCES)
 
     @contextmanager
     def _joined(self) -> Iterator[int]:

@@ -12,7 +12,8 @@ from loopbench.loadtests.behaviour.framework.process import nursery
 from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Answer
 
 TOGETHER = 32
-"""How many are under way at once. They wait far more than they compute."""
+"""How many are under way at once, beside those that wait for minutes. They, too, wait far more than
+they compute."""
 
 WAITED_S = 0.05
 """A process that waited for a CPU for longer than this may have answered of that, not of its
@@ -25,27 +26,28 @@ MOST = 5
 def ask_all(asked: Iterable[Asked]) -> Iterator[tuple[Asked, Outcome]]:
     """Ask each, and yield it as it is answered.
 
-    The longest are begun first. What is to be alone, or is asked again, comes one after another
-    when nothing else is under way but what waits for minutes and computes nothing.
-    Whatever ends the iteration early ends the experiments that are under way.
+    What waits for minutes and computes nothing is begun at once. Of the others the longest are
+    begun first; what is to be alone, or is asked again, comes one after another when nothing else
+    computes. Whatever ends the iteration early ends the experiments that are under way.
     """
     wanted = sorted(asked, key=lambda one: -one.experiment.bound_s)
-    together = deque(one for one in wanted if not one.experiment.alone)
+    ready = [one for one in wanted if one.experiment.waits]
+    together = deque(one for one in wanted if not (one.experiment.waits or one.experiment.alone))
     apart = deque(one for one in wanted if one.experiment.alone)
     under_way: dict[Key, Asked] = {}
     given: dict[Key, list[Outcome]] = {}
     with nursery() as asker:
-        while together or apart or under_way:
-            ready = []
+        while ready or together or apart or under_way:
+            computing = sum(not one.experiment.waits for one in under_way.values())
             if together:
-                ready = [
-                    together.popleft() for _ in range(min(TOGETHER - len(under_way), len(together)))
-                ]
-            elif apart and all(one.experiment.waits for one in under_way.values()):
-                ready = [apart.popleft()]
+                room = min(TOGETHER - computing, len(together))
+                ready += [together.popleft() for _ in range(room)]
+            elif apart and not computing:
+                ready.append(apart.popleft())
             for one in ready:
                 under_way[one.key] = one
                 asker.begin(one.key, one.experiment.bound_s)
+            ready = []
             key, outcome = asker.next()
             one = under_way.pop(key)
             outcomes = given.setdefault(key, [])

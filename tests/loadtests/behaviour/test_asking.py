@@ -353,6 +353,17 @@ def test_what_waits_for_minutes_keeps_nothing_alone(monkeypatch: pytest.MonkeyPa
     assert begun == [("waits", []), ("computes", ["waits"]), ("alone", ["waits"])]
 
 
+def test_what_waits_for_minutes_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: as many others are under way at once as without them."""
+    listening = Listening()
+    monkeypatch.setattr(scheduler, "nursery", lambda: nullcontext(listening))
+    many = 2 * scheduler.TOGETHER
+    wanted = [_asked(f"waits {number}", 80.0, waits=True) for number in range(many)]
+    wanted += [_asked(f"computes {number}", 9.0) for number in range(many)]
+    assert len(list(scheduler.ask_all(wanted))) == 2 * many
+    assert listening.most == many + scheduler.TOGETHER
+
+
 @pytest.mark.parametrize(
     ("answers", "said", "varies", "left"),
     [
