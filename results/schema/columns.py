@@ -79,14 +79,40 @@ class Table:
         return {**cells, **dict(named)}
 
 
-def text(name: str, meaning: str, *, required: bool = False) -> Column:
-    return Column(name, Kind.TEXT, "", meaning, required)
+def table(name: str, meaning: str, *columns: Column) -> Table:
+    return Table(name, meaning, columns)
+
+
+def text(name: str, meaning: str, *, later: bool = False) -> Column:
+    return Column(name, Kind.TEXT, "", meaning, later=later)
+
+
+def key(name: str, meaning: str) -> Column:
+    """Text that is never blank."""
+    return Column(name, Kind.TEXT, "", meaning, True)
+
+
+def flag(name: str, meaning: str, *, required: bool = False, later: bool = False) -> Column:
+    return Column(name, Kind.BOOLEAN, "", meaning, required, later=later)
 
 
 def count(
-    name: str, meaning: str, *, unit: str = "", required: bool = False, later: bool = False
+    name: str,
+    meaning: str,
+    *,
+    unit: str = "",
+    required: bool = False,
+    later: bool = False,
+    heading: str = "",
 ) -> Column:
-    return Column(name, Kind.INTEGER, unit, meaning, required, 0, later)
+    return Column(name, Kind.INTEGER, unit, meaning, required, 0, later, heading=heading)
+
+
+def ordinal(
+    name: str, meaning: str, *, required: bool = True, later: bool = False, before: Value = None
+) -> Column:
+    """A whole number from 1 on."""
+    return Column(name, Kind.INTEGER, "", meaning, required, 1, later, before)
 
 
 def number(
@@ -95,9 +121,16 @@ def number(
     return Column(name, Kind.NUMBER, unit, meaning, required, 0, later)
 
 
-def reading(name: str, meaning: str, required: bool = False) -> Column:
+def signed(
+    name: str, unit: str, meaning: str, *, required: bool = False, later: bool = False
+) -> Column:
+    """A number that may be below zero."""
+    return Column(name, Kind.NUMBER, unit, meaning, required, later=later)
+
+
+def reading(name: str, meaning: str, *, required: bool = False) -> Column:
     """A number whose unit stands in the row's own `unit`."""
-    return Column(name, Kind.NUMBER, "as `unit` says", meaning, required)
+    return signed(name, "as `unit` says", meaning, required=required)
 
 
 def format_value(value: Value) -> str:

@@ -15,7 +15,16 @@ from dataclasses import dataclass
 
 import click
 
-from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+from loopbench.results.schema.columns import (
+    Column,
+    Table,
+    count,
+    flag,
+    key,
+    number,
+    signed,
+    text,
+)
 from loopbench.results.schema.derived import SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR
 from loopbench.results.schema.regression import FINDINGS
@@ -66,332 +75,282 @@ class Form:
     members: tuple[Column | Nested, ...]
 
 
-def _yes(name: str, meaning: str) -> Column:
-    return Column(name, Kind.BOOLEAN, "", meaning, required=True)
+def form(name: str, command: str, meaning: str, *members: Column | Nested) -> Form:
+    return Form(name, command, meaning, members)
 
 
-_RUN = text("run", "name of the results folder", required=True)
-_STACK = text("stack", "what was measured", required=True)
-_CASE = text("case", "the request: a case of the contract, or of an own application", required=True)
+def objects(
+    name: str, meaning: str, *members: Column | Nested, table: Table | None = None
+) -> Nested:
+    """A list of objects."""
+    return Nested(name, meaning, members, table)
+
+
+def single(name: str, meaning: str, *members: Column | Nested) -> Nested:
+    """One object."""
+    return Nested(name, meaning, members, listed=False)
+
+
+def texts(name: str, meaning: str) -> Nested:
+    """A list of texts."""
+    return Nested(name, meaning)
+
+
+_RUN = key("run", "name of the results folder")
+_STACK = key("stack", "what was measured")
+_CASE = key("case", "the request: a case of the contract, or of an own application")
 _CELL = (
     _STACK,
-    text("scenario", "the load that was offered", required=True),
-    text("load", "which of the scenario's loads", required=True),
+    key("scenario", "the load that was offered"),
+    key("load", "which of the scenario's loads"),
 )
 _CASE_OF_STACK = (_STACK, _CASE)
 
-SHOW = Form(
+SHOW = form(
     "loopbench.show/1",
     "results show",
     "Every Cell and metric of a folder.",
-    (
-        _RUN,
-        text("reference", "the stack that ratios are taken to; null: there is none"),
-        text("yardstick", "the stack without a framework; null: none was measured"),
-        Nested(
-            "summaries",
-            "the rows of summary.csv",
-            (Nested("warnings", "codes of Warnings that concern this metric"),),
-            SUMMARY,
-        ),
-        Nested("problems", "what could not be read"),
+    _RUN,
+    text("reference", "the stack that ratios are taken to; null: there is none"),
+    text("yardstick", "the stack without a framework; null: none was measured"),
+    objects(
+        "summaries",
+        "the rows of summary.csv",
+        texts("warnings", "codes of Warnings that concern this metric"),
+        table=SUMMARY,
     ),
+    texts("problems", "what could not be read"),
 )
 
-COMPARE = Form(
+COMPARE = form(
     "loopbench.compare/1",
     "results compare",
     "A verdict a Cell and metric, and what was not the same on the two occasions.",
-    (
-        text("first", "name of the first folder", required=True),
-        text("second", "name of the other", required=True),
-        Nested(
-            "conditions",
-            "machine, versions, settings and answers that were not the same",
-            (
-                text("what", "the fact", required=True),
-                text("before", "in the first folder; null: not known there"),
-                text("after", "in the second, likewise"),
-            ),
-        ),
-        Nested(
-            "comparisons",
-            "a verdict each",
-            (
-                *_CELL,
-                text("metric", "name of the column of runs.csv", required=True),
-                Column("before", Kind.NUMBER, "as `metric` ends", "centre in the first folder"),
-                Column("after", Kind.NUMBER, "as `metric` ends", "centre in the second"),
-                number("ratio", "1", "second over first"),
-                number("ratio_low", "1", "begin of its 95 % interval"),
-                number("ratio_high", "1", "end of that interval"),
-                text(
-                    "verdict",
-                    "faster, slower, less, more, same or cannot tell",
-                    required=True,
-                ),
-                text("reason", "why it cannot be told"),
-            ),
-        ),
-        Nested(
-            "only",
-            "Cells that the other folder lacks",
-            (Nested("first", "of the first", _CELL), Nested("second", "of the second", _CELL)),
-            listed=False,
-        ),
+    key("first", "name of the first folder"),
+    key("second", "name of the other"),
+    objects(
+        "conditions",
+        "machine, versions, settings and answers that were not the same",
+        key("what", "the fact"),
+        text("before", "in the first folder; null: not known there"),
+        text("after", "in the second, likewise"),
+    ),
+    objects(
+        "comparisons",
+        "a verdict each",
+        *_CELL,
+        key("metric", "name of the column of runs.csv"),
+        signed("before", "as `metric` ends", "centre in the first folder"),
+        signed("after", "as `metric` ends", "centre in the second"),
+        number("ratio", "1", "second over first"),
+        number("ratio_low", "1", "begin of its 95 % interval"),
+        number("ratio_high", "1", "end of that interval"),
+        key("verdict", "faster, slower, less, more, same or cannot tell"),
+        text("reason", "why it cannot be told"),
+    ),
+    single(
+        "only",
+        "Cells that the other folder lacks",
+        objects("first", "of the first", *_CELL),
+        objects("second", "of the second", *_CELL),
     ),
 )
 
-LIMITS = Form(
+LIMITS = form(
     "loopbench.limits/1",
     "results capacity",
     "Of a folder of `make capacity`: the highest rate of each stack at which the objective held.",
-    (
-        number("percent", "%", "the percentile that the objective is about", required=True),
-        number("limit_ms", "ms", "the response time that it is to keep", required=True),
-        text("case", "the request", required=True),
-        number("wanted_rps", "1/s", "the rate of `--rps`"),
-        Nested(
-            "stacks",
-            "a limit each",
-            (
-                _STACK,
-                number("rate_rps", "1/s", "the limit; null: the trials do not tell"),
-                number("rate_low", "1/s", "begin of its 95 % interval"),
-                number("rate_high", "1/s", "end of that interval"),
-                number("held_rps", "1/s", "the highest rate of a trial that held"),
-                number("not_held_rps", "1/s", "the lowest of one that did not"),
-                count("trials", "how many there were", required=True),
-                count("processes", "so many serve `wanted_rps`"),
-                count("queue_threads", "of the queue that is most like the server"),
-                number(
-                    "queue_service_ms", "ms", "how long a request holds a thread of it, on average"
-                ),
-                number("queue_variation", "1", "standard deviation of that, over the average"),
-                number("queue_wait_ms", "ms", "how long a request waits beside it, and holds none"),
-                number("queue_likelihood", "1", "of this kind of queue, a share of that of all"),
-                Column(
-                    "queue_fits",
-                    Kind.BOOLEAN,
-                    "",
-                    "false: no kind of queue fits the trials, and the interval is wider for it",
-                ),
-                text("reason", "why there is no limit"),
-            ),
+    number("percent", "%", "the percentile that the objective is about", required=True),
+    number("limit_ms", "ms", "the response time that it is to keep", required=True),
+    key("case", "the request"),
+    number("wanted_rps", "1/s", "the rate of `--rps`"),
+    objects(
+        "stacks",
+        "a limit each",
+        _STACK,
+        number("rate_rps", "1/s", "the limit; null: the trials do not tell"),
+        number("rate_low", "1/s", "begin of its 95 % interval"),
+        number("rate_high", "1/s", "end of that interval"),
+        number("held_rps", "1/s", "the highest rate of a trial that held"),
+        number("not_held_rps", "1/s", "the lowest of one that did not"),
+        count("trials", "how many there were", required=True),
+        count("processes", "so many serve `wanted_rps`"),
+        count("queue_threads", "of the queue that is most like the server"),
+        number("queue_service_ms", "ms", "how long a request holds a thread of it, on average"),
+        number("queue_variation", "1", "standard deviation of that, over the average"),
+        number("queue_wait_ms", "ms", "how long a request waits beside it, and holds none"),
+        number("queue_likelihood", "1", "of this kind of queue, a share of that of all"),
+        flag(
+            "queue_fits",
+            "false: no kind of queue fits the trials, and the interval is wider for it",
         ),
+        text("reason", "why there is no limit"),
     ),
 )
 
-CAPACITY = Form(
+CAPACITY = form(
     "loopbench.capacity/1",
     "results capacity --rps RATE",
     "Of a bench: how many processes a rate needs, estimated from its open loops.",
-    (
-        number("wanted_rps", "1/s", "the rate of `--rps`", required=True),
-        number("p99_bound_ms", "ms", "the bound of `--slo-ms`"),
-        Nested(
-            "stacks",
-            "an estimate each",
-            (
-                _STACK,
-                count("processes", "so many serve `wanted_rps`"),
-                number("per_process_rps", "1/s", "what one process can hold"),
-                number("process_bytes", "bytes", "resident memory before the load"),
-                number("connection_bytes", "bytes", "what an idle connection adds"),
-                Nested(
-                    "offered",
-                    "the rates that were offered",
-                    (
-                        text("scenario", "the open loop", required=True),
-                        number("rate_rps", "1/s", "its rate", required=True),
-                        number("p99_ms", "ms", "response time", required=True),
-                        number("cpu_us", "us", "CPU time a request", required=True),
-                        number("utilisation", "1", "of one CPU", required=True),
-                        text(
-                            "why_not",
-                            "why the stack did not hold it; blank: it held",
-                            required=True,
-                        ),
-                        _yes("held", "whether it held"),
-                    ),
-                ),
-            ),
+    number("wanted_rps", "1/s", "the rate of `--rps`", required=True),
+    number("p99_bound_ms", "ms", "the bound of `--slo-ms`"),
+    objects(
+        "stacks",
+        "an estimate each",
+        _STACK,
+        count("processes", "so many serve `wanted_rps`"),
+        number("per_process_rps", "1/s", "what one process can hold"),
+        number("process_bytes", "bytes", "resident memory before the load"),
+        number("connection_bytes", "bytes", "what an idle connection adds"),
+        objects(
+            "offered",
+            "the rates that were offered",
+            key("scenario", "the open loop"),
+            number("rate_rps", "1/s", "its rate", required=True),
+            number("p99_ms", "ms", "response time", required=True),
+            number("cpu_us", "us", "CPU time a request", required=True),
+            number("utilisation", "1", "of one CPU", required=True),
+            key("why_not", "why the stack did not hold it; blank: it held"),
+            flag("held", "whether it held", required=True),
         ),
     ),
 )
 
-ANSWERS_OF_STACKS = Form(
+ANSWERS_OF_STACKS = form(
     "loopbench.behaviour/1",
     "results behaviour",
     "What each stack was seen to do.",
-    (
-        _RUN,
-        Nested("answers", "the rows of behaviour.csv", table=BEHAVIOUR),
-        Nested("problems", "what could not be read"),
-    ),
+    _RUN,
+    objects("answers", "the rows of behaviour.csv", table=BEHAVIOUR),
+    texts("problems", "what could not be read"),
 )
 
-WHY = Form(
+WHY = form(
     "loopbench.why/1",
     "results why",
     "What the instructions of a request go to; they add up to it.",
-    (
-        _RUN,
-        text("by", "what `groups` are, as `--by` has it", required=True),
-        Nested(
-            "totals",
-            "of whole requests",
-            (
-                *_CASE_OF_STACK,
-                text("python", "version of the interpreter that served", required=True),
-                count("requests", "requests in one count", required=True),
-                count("repeats", "counts, each in a fresh process", required=True),
-                number("instructions", "1", "a request, trampolines included", required=True),
-                number("spread", "1", "range of the counts, as a share of the least"),
-                number("plain_instructions", "1", "the same without trampolines"),
-                text("versions", "the stack's packages; blank: not known", required=True),
-            ),
-        ),
-        Nested(
-            "groups",
-            "own instructions by group, the dearest first",
-            (
-                *_CASE_OF_STACK,
-                text("name", "the group", required=True),
-                number("instructions", "1", "a request", required=True),
-                number("share", "1", "of all of the request", required=True),
-            ),
-        ),
-        Nested(
-            "phases",
-            "own instructions by phase of the request",
-            (
-                *_CASE_OF_STACK,
-                text("phase", "such as routing", required=True),
-                number("instructions", "1", "a request", required=True),
-            ),
-        ),
-        Nested(
-            "differences",
-            "with `--between` or `--against`: the groups of two stacks side by side, the largest "
-            "difference first",
-            (
-                _CASE,
-                text("first", "a stack", required=True),
-                text("second", "the other", required=True),
-                text("name", "the group", required=True),
-                number("first_instructions", "1", "a request; 0: it has none", required=True),
-                number("second_instructions", "1", "likewise", required=True),
-            ),
-        ),
-        Nested(
-            "functions",
-            "with `--phase`: the functions that work in it",
-            (
-                *_CASE_OF_STACK,
-                text("function", "dotted name", required=True),
-                number("calls", "1", "entries a request", required=True),
-                number("instructions", "1", "own, a request", required=True),
-            ),
-        ),
-        Nested(
-            "samples",
-            "of functions where CPU time was sampled, too: both shares, the largest first",
-            (
-                *_CASE_OF_STACK,
-                text("function", "dotted name", required=True),
-                number("time", "1", "share of the samples", required=True),
-                number("instructions", "1", "share of the instructions", required=True),
-                number("kernel", "1", "of its samples, those from the kernel; null: not known"),
-                Column(
-                    "apart",
-                    Kind.BOOLEAN,
-                    "",
-                    "whether either is above 0.05 and they differ by more than 0.05",
-                    True,
-                ),
-            ),
-        ),
-        Nested("problems", "what could not be read"),
+    _RUN,
+    key("by", "what `groups` are, as `--by` has it"),
+    objects(
+        "totals",
+        "of whole requests",
+        *_CASE_OF_STACK,
+        key("python", "version of the interpreter that served"),
+        count("requests", "requests in one count", required=True),
+        count("repeats", "counts, each in a fresh process", required=True),
+        number("instructions", "1", "a request, trampolines included", required=True),
+        number("spread", "1", "range of the counts, as a share of the least"),
+        number("plain_instructions", "1", "the same without trampolines"),
+        key("versions", "the stack's packages; blank: not known"),
     ),
+    objects(
+        "groups",
+        "own instructions by group, the dearest first",
+        *_CASE_OF_STACK,
+        key("name", "the group"),
+        number("instructions", "1", "a request", required=True),
+        number("share", "1", "of all of the request", required=True),
+    ),
+    objects(
+        "phases",
+        "own instructions by phase of the request",
+        *_CASE_OF_STACK,
+        key("phase", "such as routing"),
+        number("instructions", "1", "a request", required=True),
+    ),
+    objects(
+        "differences",
+        "with `--between` or `--against`: the groups of two stacks side by side, the largest "
+        "difference first",
+        _CASE,
+        key("first", "a stack"),
+        key("second", "the other"),
+        key("name", "the group"),
+        number("first_instructions", "1", "a request; 0: it has none", required=True),
+        number("second_instructions", "1", "likewise", required=True),
+    ),
+    objects(
+        "functions",
+        "with `--phase`: the functions that work in it",
+        *_CASE_OF_STACK,
+        key("function", "dotted name"),
+        number("calls", "1", "entries a request", required=True),
+        number("instructions", "1", "own, a request", required=True),
+    ),
+    objects(
+        "samples",
+        "of functions where CPU time was sampled, too: both shares, the largest first",
+        *_CASE_OF_STACK,
+        key("function", "dotted name"),
+        number("time", "1", "share of the samples", required=True),
+        number("instructions", "1", "share of the instructions", required=True),
+        number("kernel", "1", "of its samples, those from the kernel; null: not known"),
+        flag(
+            "apart", "whether either is above 0.05 and they differ by more than 0.05", required=True
+        ),
+    ),
+    texts("problems", "what could not be read"),
 )
 
-REGRESSION = Form(
+REGRESSION = form(
     "loopbench.regression/1",
     "results regression",
     "The verdict, and all that was found. The exit status is the same as without the option.",
-    (
-        _RUN,
-        count("exit_status", "0 no regression, 1 regression, 2 cannot tell", required=True),
-        text("headline", "the verdict in a line", required=True),
-        Nested(
-            "settings",
-            "what it was judged by",
-            (
-                number(
-                    "instructions", "1", "growth from which on a route regressed", required=True
-                ),
-                number("floor", "1", "slowdowns below it are none", required=True),
-                number("ruled_out", "1", "the slowdown that has to be ruled out", required=True),
-                number("alpha", "1", "false alarms of the time layer", required=True),
-            ),
-            listed=False,
-        ),
-        Nested("findings", "the rows of regression.csv", table=FINDINGS),
-        Nested("not_judged", "what the verdict says nothing about, and how to have it judged"),
-        Nested("files", "what was written into the folder"),
+    _RUN,
+    count("exit_status", "0 no regression, 1 regression, 2 cannot tell", required=True),
+    key("headline", "the verdict in a line"),
+    single(
+        "settings",
+        "what it was judged by",
+        number("instructions", "1", "growth from which on a route regressed", required=True),
+        number("floor", "1", "slowdowns below it are none", required=True),
+        number("ruled_out", "1", "the slowdown that has to be ruled out", required=True),
+        number("alpha", "1", "false alarms of the time layer", required=True),
     ),
+    objects("findings", "the rows of regression.csv", table=FINDINGS),
+    texts("not_judged", "what the verdict says nothing about, and how to have it judged"),
+    texts("files", "what was written into the folder"),
 )
 
-SCENARIOS = Form(
+SCENARIOS = form(
     "loopbench.scenarios/1",
     "loadtests list",
     "The loads that can be offered.",
-    (
-        Nested(
-            "scenarios",
-            "in the order of the list",
-            (
-                text("name", "as `--scenario` takes it", required=True),
-                text("asks", "what it answers", required=True),
-                _yes("default", "whether it is measured unless others are named"),
-                Nested(
-                    "loads",
-                    "what is offered at the same time",
-                    (
-                        text("name", "`main` where there is one", required=True),
-                        text("case", "name of the contract's case", required=True),
-                        text("method", "of the request", required=True),
-                        text("target", "path and query", required=True),
-                        text("load_model", "as in runs.csv", required=True),
-                        text("described", "the load model in words", required=True),
-                    ),
-                ),
-            ),
+    objects(
+        "scenarios",
+        "in the order of the list",
+        key("name", "as `--scenario` takes it"),
+        key("asks", "what it answers"),
+        flag("default", "whether it is measured unless others are named", required=True),
+        objects(
+            "loads",
+            "what is offered at the same time",
+            key("name", "`main` where there is one"),
+            key("case", "name of the contract's case"),
+            key("method", "of the request"),
+            key("target", "path and query"),
+            key("load_model", "as in runs.csv"),
+            key("described", "the load model in words"),
         ),
     ),
 )
 
-STACKS = Form(
+STACKS = form(
     "loopbench.stacks/1",
     "servers list",
     "The servers, and which of them can run here.",
-    (
-        Nested(
-            "stacks",
-            "in the order of the list",
-            (
-                text("name", "as `--stack` takes it", required=True),
-                text("framework", "with which the application is written", required=True),
-                text("server", "on which it runs", required=True),
-                text("loop", "the event loop", required=True),
-                text("summary", "what it is, in words", required=True),
-                _yes("core", "whether it is measured unless others are named"),
-                _yes("runs_here", "whether its packages are installed"),
-                text("obstacle", "why it cannot run here, with the remedy"),
-                Nested("lacks", "cases of the contract that it does not answer"),
-            ),
-        ),
+    objects(
+        "stacks",
+        "in the order of the list",
+        key("name", "as `--stack` takes it"),
+        key("framework", "with which the application is written"),
+        key("server", "on which it runs"),
+        key("loop", "the event loop"),
+        key("summary", "what it is, in words"),
+        flag("core", "whether it is measured unless others are named", required=True),
+        flag("runs_here", "whether its packages are installed", required=True),
+        text("obstacle", "why it cannot run here, with the remedy"),
+        texts("lacks", "cases of the contract that it does not answer"),
     ),
 )
 

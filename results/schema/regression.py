@@ -6,7 +6,17 @@ import enum
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+from loopbench.results.schema.columns import (
+    Table,
+    count,
+    flag,
+    key,
+    number,
+    ordinal,
+    signed,
+    table,
+    text,
+)
 
 SIDES_FILE = "sides.json"
 """Which two sides were measured, and which layers ran."""
@@ -43,155 +53,130 @@ def unlike(base: Mapping[str, str | None], candidate: Mapping[str, str | None]) 
     )
 
 
-_SIDE = text("side", "base, candidate or yardstick", required=True)
-_STACK = text("stack", "what was measured", required=True)
+_SIDE = key("side", "base, candidate or yardstick")
+_STACK = key("stack", "what was measured")
 
-FACTS = Table(
+FACTS = table(
     "facts",
     "What must not change at all: a row a side, stack, subject, fact and asking. A fact that was "
     "asked for again, since the sides differed, has a row for each time.",
-    (
-        _SIDE,
-        _STACK,
-        text(
-            "subject",
-            "a case or route of the contract, or what else was asked of the stack",
-            required=True,
-        ),
-        text("fact", "what of it, such as status, headers, thread or blocked", required=True),
-        text(
-            "value", "what was seen; what differs from run to run by nature is reduced to its kind"
-        ),
-    ),
+    _SIDE,
+    _STACK,
+    key("subject", "a case or route of the contract, or what else was asked of the stack"),
+    key("fact", "what of it, such as status, headers, thread or blocked"),
+    text("value", "what was seen; what differs from run to run by nature is reduced to its kind"),
 )
 
-SIDE_ANSWERS = Table(
+SIDE_ANSWERS = table(
     "side_answers",
     "Answers to the questions about behaviour: a row a side, stack, question, setting and asking. "
     "Where the sides differed, they were asked again.",
-    (
-        _SIDE,
-        _STACK,
-        text("question", "topic and name of the question", required=True),
-        text("setting", "`default`, or what was different from it", required=True),
-        text("answer", "as in behaviour.csv", required=True),
-        text("evidence", "what was seen, or why there is no answer", required=True),
-        Column("told", Kind.BOOLEAN, "", "whether there is an answer, and one that repeats", True),
-    ),
+    _SIDE,
+    _STACK,
+    key("question", "topic and name of the question"),
+    key("setting", "`default`, or what was different from it"),
+    key("answer", "as in behaviour.csv"),
+    key("evidence", "what was seen, or why there is no answer"),
+    flag("told", "whether there is an answer, and one that repeats", required=True),
 )
 
-INSTRUCTIONS = Table(
+INSTRUCTIONS = table(
     "instructions",
     "User-space instructions counted by callgrind: a row a side, stack, route and repeat.",
-    (
-        _SIDE,
-        _STACK,
-        text("route", "name of the contract's case that was asked", required=True),
-        Column("repeat", Kind.INTEGER, "", "which count, from 1", True, 1),
-        count("requests", "requests in this count", required=True),
-        number("instructions", "1", "instructions a request", required=True),
-    ),
+    _SIDE,
+    _STACK,
+    key("route", "name of the contract's case that was asked"),
+    ordinal("repeat", "which count, from 1"),
+    count("requests", "requests in this count", required=True),
+    number("instructions", "1", "instructions a request", required=True),
 )
 
-UNCOUNTED = Table(
+UNCOUNTED = table(
     "uncounted",
     "Routes whose instructions could not be counted: a row a side, stack and route.",
-    (
-        _SIDE,
-        _STACK,
-        text("route", "name of the contract's case that was asked", required=True),
-        text("reason", "why not", required=True),
-    ),
+    _SIDE,
+    _STACK,
+    key("route", "name of the contract's case that was asked"),
+    key("reason", "why not"),
 )
 
-FUNCTIONS = Table(
+FUNCTIONS = table(
     "functions",
     "Instructions of a request by function, of routes that grew: a row a side, stack, route and "
     "function.",
-    (
-        _SIDE,
-        _STACK,
-        text("route", "name of the contract's case that was asked", required=True),
-        text("python", "version of the Python that named its functions", required=True),
-        text("function", "module and name; of a C function its name", required=True),
-        number("own_instructions", "1", "of the function itself, a request", required=True),
-        number("spread", "1", "range of the repeats over their mean"),
-    ),
+    _SIDE,
+    _STACK,
+    key("route", "name of the contract's case that was asked"),
+    key("python", "version of the Python that named its functions"),
+    key("function", "module and name; of a C function its name"),
+    number("own_instructions", "1", "of the function itself, a request", required=True),
+    number("spread", "1", "range of the repeats over their mean"),
 )
 
-MEMORY = Table(
+MEMORY = table(
     "memory",
     "What a server keeps of requests that have ended: a row a side, stack, subject and repeat, "
     "each repeat in a fresh process.",
-    (
-        _SIDE,
-        _STACK,
-        text("subject", "name of the contract's case, or how connections ended", required=True),
-        Column("repeat", Kind.INTEGER, "", "which repeat, from 1", True, 1),
-        count("requests", "requests or connections between the two readings", required=True),
-        Column(
-            "blocks",
-            Kind.NUMBER,
-            "1",
-            "growth of the blocks of memory that Python holds, a request: about one an object",
-        ),
-        Column("resident_bytes", Kind.NUMBER, "B", "growth of the resident memory, a request"),
-        text("reason", "why there are no readings; blank: there are"),
+    _SIDE,
+    _STACK,
+    key("subject", "name of the contract's case, or how connections ended"),
+    ordinal("repeat", "which repeat, from 1"),
+    count("requests", "requests or connections between the two readings", required=True),
+    signed(
+        "blocks",
+        "1",
+        "growth of the blocks of memory that Python holds, a request: about one an object",
     ),
+    signed("resident_bytes", "B", "growth of the resident memory, a request"),
+    text("reason", "why there are no readings; blank: there are"),
 )
 
-TAILS = Table(
+TAILS = table(
     "tails",
     "Requests one after another, to both sides in turn: a row a side, stack, case and batch.",
-    (
-        _SIDE,
-        _STACK,
-        text("case", "name of the contract's case that was asked", required=True),
-        Column("batch", Kind.INTEGER, "", "which batch, from 1; both sides have it", True, 1),
-        count("requests", "requests of the batch", required=True),
-        count("failures", "those of them that were answered wrongly", required=True),
-        count(
-            "slow",
-            "those that took at least `slow_ms` longer than the batch's median, without the time "
-            "in which a thread of the server or the client waited for a CPU",
-            required=True,
-        ),
-        number("slow_ms", "ms", "how much longer counts as slow", required=True),
-        number("median_ms", "ms", "median service time of the batch", required=True),
-        number("longest_ms", "ms", "longest service time, without waiting for a CPU"),
+    _SIDE,
+    _STACK,
+    key("case", "name of the contract's case that was asked"),
+    ordinal("batch", "which batch, from 1; both sides have it"),
+    count("requests", "requests of the batch", required=True),
+    count("failures", "those of them that were answered wrongly", required=True),
+    count(
+        "slow",
+        "those that took at least `slow_ms` longer than the batch's median, without the time in "
+        "which a thread of the server or the client waited for a CPU",
+        required=True,
     ),
+    number("slow_ms", "ms", "how much longer counts as slow", required=True),
+    number("median_ms", "ms", "median service time of the batch", required=True),
+    number("longest_ms", "ms", "longest service time, without waiting for a CPU"),
 )
 
-SLOTS = Table(
+SLOTS = table(
     "slots",
     "Loads of base and candidate in turn, both alive: a row a side, round, slot, stack and case.",
-    (
-        _SIDE,
-        Column("round", Kind.INTEGER, "", "Round, from 1", True, 1),
-        Column(
-            "slot", Kind.INTEGER, "", "which of the side's slots in this Round, from 1", True, 1
-        ),
-        Column("position", Kind.INTEGER, "", "place among all slots, from 1", True, 1),
-        _STACK,
-        text("case", "name of the contract's case that was asked", required=True),
-        count("users", "users of the closed loop", required=True),
-        number("measured_s", "s", "length of the slot", required=True),
-        count("requests", "requests that began in the slot, however they ended", required=True),
-        count("failures", "those of them that failed", required=True),
-        number("throughput_rps", "1/s", "correct answers a second, upper quartile of its Slices"),
-        number(
-            "cpu_us_per_request",
-            "us",
-            "CPU time of the server process, a completed request, lower quartile of its Slices",
-        ),
-        number(
-            "service_time_p50_ms",
-            "ms",
-            "median service time of correct answers, lower quartile of its Slices",
-        ),
-        number("service_time_p99_ms", "ms", "99th percentile of the same, median of its Slices"),
-        text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
+    _SIDE,
+    ordinal("round", "Round, from 1"),
+    ordinal("slot", "which of the side's slots in this Round, from 1"),
+    ordinal("position", "place among all slots, from 1"),
+    _STACK,
+    key("case", "name of the contract's case that was asked"),
+    count("users", "users of the closed loop", required=True),
+    number("measured_s", "s", "length of the slot", required=True),
+    count("requests", "requests that began in the slot, however they ended", required=True),
+    count("failures", "those of them that failed", required=True),
+    number("throughput_rps", "1/s", "correct answers a second, upper quartile of its Slices"),
+    number(
+        "cpu_us_per_request",
+        "us",
+        "CPU time of the server process, a completed request, lower quartile of its Slices",
     ),
+    number(
+        "service_time_p50_ms",
+        "ms",
+        "median service time of correct answers, lower quartile of its Slices",
+    ),
+    number("service_time_p99_ms", "ms", "99th percentile of the same, median of its Slices"),
+    text("warnings", "codes of loopbench.results.schema.warnings, `;` between; blank: none"),
 )
 
 TABLE_OF: Mapping[Layer, Table] = {
@@ -204,31 +189,26 @@ TABLE_OF: Mapping[Layer, Table] = {
 }
 """What each layer writes."""
 
-FINDINGS = Table(
+FINDINGS = table(
     "regression",
     "What the check found: a row a layer, stack, subject and metric. Made from the other tables.",
-    (
-        text("layer", "which of the layers found it", required=True),
-        _STACK,
-        text("subject", "the case, route or question", required=True),
-        text("metric", "the fact or the quantity", required=True),
-        text("base", "value of the base, as the table shows it"),
-        text("candidate", "value of the candidate"),
-        number("ratio", "1", "candidate over base"),
-        number("ratio_low", "1", "begin of the ratio's interval"),
-        number("ratio_high", "1", "end of the ratio's interval"),
-        count("n", "pairs that the ratio rests on"),
-        number("p", "1", "p-value, adjusted over the whole table"),
-        text(
-            "verdict",
-            "same, changed, regressed, improved, ruled-out, cannot-tell, missing, not-run or shown",
-            required=True,
-        ),
-        number(
-            "detectable", "1", "the smallest change that this check could have caught, as a share"
-        ),
-        text("meaning", "the verdict in words"),
+    key("layer", "which of the layers found it"),
+    _STACK,
+    key("subject", "the case, route or question"),
+    key("metric", "the fact or the quantity"),
+    text("base", "value of the base, as the table shows it"),
+    text("candidate", "value of the candidate"),
+    number("ratio", "1", "candidate over base"),
+    number("ratio_low", "1", "begin of the ratio's interval"),
+    number("ratio_high", "1", "end of the ratio's interval"),
+    count("n", "pairs that the ratio rests on"),
+    number("p", "1", "p-value, adjusted over the whole table"),
+    key(
+        "verdict",
+        "same, changed, regressed, improved, ruled-out, cannot-tell, missing, not-run or shown",
     ),
+    number("detectable", "1", "the smallest change that this check could have caught, as a share"),
+    text("meaning", "the verdict in words"),
 )
 
 UNKNOWN = "unknown"

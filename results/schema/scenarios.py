@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import replace
 
-from loopbench.results.schema.columns import Column, Kind, number, text
+from loopbench.results.schema.columns import Column, flag, number, signed, text
 
 
 class Family(enum.StrEnum):
@@ -66,9 +66,8 @@ _COLUMNS: tuple[Column, ...] = (
         "which way of the family's kind; scenarios of one family and variant differ in their "
         "parameter only; blank: the family has one way",
     ),
-    Column(
+    signed(
         "scenario_parameter",
-        Kind.NUMBER,
         "as `scenario_parameter_name` says",
         "the number that is different in each scenario of a family and variant; blank: none is",
     ),
@@ -90,7 +89,7 @@ _COLUMNS: tuple[Column, ...] = (
     ),
     text("work", "what the handler does for `work_ms`: wait or compute; blank: neither"),
     number("work_ms", "ms", "how long the handler waits or computes; blank: it does neither"),
-    Column("yardstick", Kind.BOOLEAN, "", "true where the stack is the yardstick: no framework"),
+    flag("yardstick", "true where the stack is the yardstick: no framework"),
 )
 
 SCENARIO_COLUMNS = tuple(replace(column, later=True) for column in _COLUMNS)

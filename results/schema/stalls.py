@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from loopbench.results.schema.columns import Column, Kind, Table, count, number, text
+from loopbench.results.schema.columns import count, key, number, ordinal, table, text
 
 
 class Cause(StrEnum):
@@ -57,41 +57,33 @@ CAUSES_OF_A_LINE = frozenset({Cause.PYTHON, Cause.C_CALL, Cause.BLOCKING_CALL, C
 """Those of which the line that was running tells a person something. A collection begins wherever
 an object happens to be made, and who has no CPU may be anywhere."""
 
-STALLS = Table(
+STALLS = table(
     "stalls",
     "A row a stall: a stretch longer than the threshold (5 ms unless set otherwise) in which a "
     "watched loop did not return to its selector, or could not serve a timer. Of the measured "
     "window; see docs/stalls.md for how it is read.",
-    (
-        text("run_id", "the Run, see runs.csv", required=True),
-        count("pid", "the process that the loop belongs to", required=True),
-        number("started_s", "s", "begin of the stall after the begin of the window", required=True),
-        number("duration_ms", "ms", "how long the loop served nobody", required=True),
-        text("cause", "why: " + ", ".join(f"`{cause}`" for cause in Cause), required=True),
-        text("detail", "what the cause was told by, in words", required=True),
-        text(
-            "route",
-            "the route whose handler was running, or the path of the request where the "
-            "application is not the suite's; blank where none was",
-        ),
-        Column(
-            "request",
-            Kind.INTEGER,
-            "",
-            "the place of the request among those of the route: one more than had ended; blank "
-            "without a route of the suite's",
-            minimum=1,
-        ),
-        text("task", "name of the asyncio task that was running"),
-        text(
-            "file",
-            "of the innermost frame outside the standard library; blank where none was seen",
-        ),
-        count("line", "its line"),
-        text("function", "its function"),
-        text(
-            "frames",
-            "the innermost frames, innermost first, `file:line function`, ` < ` between them",
-        ),
+    key("run_id", "the Run, see runs.csv"),
+    count("pid", "the process that the loop belongs to", required=True),
+    number("started_s", "s", "begin of the stall after the begin of the window", required=True),
+    number("duration_ms", "ms", "how long the loop served nobody", required=True),
+    key("cause", "why: " + ", ".join(f"`{cause}`" for cause in Cause)),
+    key("detail", "what the cause was told by, in words"),
+    text(
+        "route",
+        "the route whose handler was running, or the path of the request where the application is "
+        "not the suite's; blank where none was",
+    ),
+    ordinal(
+        "request",
+        "the place of the request among those of the route: one more than had ended; blank without "
+        "a route of the suite's",
+        required=False,
+    ),
+    text("task", "name of the asyncio task that was running"),
+    text("file", "of the innermost frame outside the standard library; blank where none was seen"),
+    count("line", "its line"),
+    text("function", "its function"),
+    text(
+        "frames", "the innermost frames, innermost first, `file:line function`, ` < ` between them"
     ),
 )

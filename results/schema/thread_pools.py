@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from loopbench.results.schema.columns import Table, count, number, text
+from loopbench.results.schema.columns import count, key, number, table, text
 
-THREAD_POOLS = Table(
+THREAD_POOLS = table(
     "thread_pools",
     "A row a Run, process and pool of threads: executors of Python's standard library (asyncio's, "
     "asgiref's, gunicorn's), waitress's and anyio's. Of the measured window.",
-    (
-        text("run_id", "the Run, see runs.csv", required=True),
-        count("pid", "the process that the pool belongs to", required=True),
-        text(
-            "pool",
-            "what its threads are called; `asgiref`: the one thread that all synchronous "
-            "code under asgiref shares",
-            required=True,
-        ),
-        count("threads", "the most threads that it had", required=True),
-        count("thread_limit", "the most that it may have; blank where it does not say"),
-        count(
-            "queued_max",
-            "the most calls that waited for a thread, looked at twice a second "
-            "where a loop serves, else every second; blank where it cannot be read",
-        ),
-        number("queued_mean", "1", "the mean of the same"),
-        count("requests", "requests of the suite's routes that its threads handled", required=True),
-        number(
-            "wait_mean_ms",
-            "ms",
-            "mean wait of such a request for a thread: queued_mean over their rate (Little's law); "
-            "blank where either is not known",
-        ),
-        text("note", "what could not be read; blank: everything was"),
+    key("run_id", "the Run, see runs.csv"),
+    count("pid", "the process that the pool belongs to", required=True),
+    key(
+        "pool",
+        "what its threads are called; `asgiref`: the one thread that all synchronous code under "
+        "asgiref shares",
     ),
+    count("threads", "the most threads that it had", required=True),
+    count("thread_limit", "the most that it may have; blank where it does not say"),
+    count(
+        "queued_max",
+        "the most calls that waited for a thread, looked at twice a second where a loop serves, "
+        "else every second; blank where it cannot be read",
+    ),
+    number("queued_mean", "1", "the mean of the same"),
+    count("requests", "requests of the suite's routes that its threads handled", required=True),
+    number(
+        "wait_mean_ms",
+        "ms",
+        "mean wait of such a request for a thread: queued_mean over their rate (Little's law); "
+        "blank where either is not known",
+    ),
+    text("note", "what could not be read; blank: everything was"),
 )

@@ -12,10 +12,9 @@ from tests.walks.scratch import Scratch
 PROBE = "servers/probe/event_loop.py"
 ROWS, SCHEMA = "loadtests/rows/probe_rows.py", "results/schema/measured.py"
 
-COLUMN = """        replace(
-            count("beats_watched", "beats of the probe's timer in the window"),
-            heading="beats watched",
-        ),
+COLUMN = """    count(
+        "beats_watched", "beats of the probe's timer in the window", heading="beats watched"
+    ),
 """
 
 
@@ -25,7 +24,7 @@ def test_a_metric_is_a_reading_a_cell_and_a_column(tmp_path: Path) -> None:
     scratch.put(PROBE, "    tasks_max: Annotated[", "    beats_watched: Annotated[int, SUM]\n")
     scratch.put(PROBE, "            tasks_max=None", "            beats_watched=self._beats,\n")
     scratch.put(ROWS, '        "tasks_max": loop', '        "beats_watched": loop.beats_watched,\n')
-    scratch.put(SCHEMA, '        replace(\n            count("tasks_max"', COLUMN)
+    scratch.put(SCHEMA, '    count(\n        "tasks_max"', COLUMN)
     assert scratch.edited == {PROBE, ROWS, SCHEMA}
     folder = scratch.bench("async-1")
     with open_text(folder / RUNS.filename) as handle:
