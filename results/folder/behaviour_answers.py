@@ -10,6 +10,7 @@ from types import MappingProxyType
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
 
 NOT_ANSWERED = "not answered"
@@ -90,19 +91,14 @@ def rows_of(folder: Path) -> tuple[tuple[Row, ...], list[Problem]]:
 
 def questions(found: Sequence[Row]) -> tuple[Question, ...]:
     """The questions that the rows answer, in the order of the rows."""
-    by: dict[str, list[Row]] = {}
-    for row in found:
-        by.setdefault(str(row["question"]), []).append(row)
     return tuple(
         Question(name, str(mine[0]["topic"]), str(mine[0]["asks"]), tuple(_asked(mine)))
-        for name, mine in by.items()
+        for name, mine in grouped((str(row["question"]), row) for row in found).items()
     )
 
 
 def _asked(mine: Iterable[Row]) -> Iterable[Asked]:
-    by: dict[tuple[str, str], list[Row]] = {}
-    for row in mine:
-        by.setdefault((str(row["stack"]), str(row["setting"])), []).append(row)
+    by = grouped(((str(row["stack"]), str(row["setting"])), row) for row in mine)
     for (stack, setting), same in by.items():
         same.sort(key=lambda row: _version(str(row["python"])))
         newest = same[-1]
@@ -142,7 +138,5 @@ def versions(found: Iterable[Question]) -> tuple[str, ...]:
 
 def topics(found: Iterable[Question]) -> dict[str, tuple[Question, ...]]:
     """The questions by topic, both in their order."""
-    by: dict[str, list[Question]] = {}
-    for question in found:
-        by.setdefault(question.topic, []).append(question)
+    by = grouped((question.topic, question) for question in found)
     return {topic: tuple(mine) for topic, mine in by.items()}

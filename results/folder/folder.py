@@ -41,6 +41,16 @@ class RunRow:
     codes: tuple[str, ...]
     values: Row
 
+    @property
+    def where(self) -> tuple[str, str]:
+        """Scenario and load."""
+        return self.scenario, self.load
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """Stack, scenario and load."""
+        return self.stack, self.scenario, self.load
+
     def number(self, column: str) -> float | None:
         """The cell as a number; None where it is blank or no number."""
         value = self.values.get(column)

@@ -5,24 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
 
-from loopbench.results.schema import Family, Role, Row
+from loopbench.results.folder.folder import RunRow
+from loopbench.results.schema import Family, Role
 
 Where = tuple[str, str]
 """Scenario and load."""
-
-
-class LoadRow(Protocol):
-    """A row of runs.csv, as far as it is asked here."""
-
-    @property
-    def scenario(self) -> str: ...
-    @property
-    def load(self) -> str: ...
-    @property
-    def values(self) -> Row: ...
-    def number(self, column: str) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +32,15 @@ class LoadFacts:
         return self.measured and self.family in (Family.RATES, Family.CUSTOM)
 
 
-def facts_by_load(rows: Iterable[LoadRow]) -> Mapping[Where, LoadFacts]:
+def facts_by_load(rows: Iterable[RunRow]) -> Mapping[Where, LoadFacts]:
     """The facts of each scenario and load, from the first of its rows."""
-    found: dict[Where, LoadFacts] = {}
+    first: dict[Where, RunRow] = {}
     for row in rows:
-        if (row.scenario, row.load) not in found:
-            found[row.scenario, row.load] = _facts(row)
-    return MappingProxyType(found)
+        first.setdefault(row.where, row)
+    return MappingProxyType({where: _facts(row) for where, row in first.items()})
 
 
-def _facts(row: LoadRow) -> LoadFacts:
+def _facts(row: RunRow) -> LoadFacts:
     def text(column: str) -> str:
         return str(row.values.get(column) or "")
 

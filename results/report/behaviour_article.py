@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from loopbench.results.folder import behaviour_answers
 from loopbench.results.folder.behaviour_answers import Asked, Question
+from loopbench.results.grouping import grouped
 from loopbench.results.report.markdown import code, escaped
 from loopbench.results.stats import formatting
 
@@ -93,9 +94,7 @@ def _differing(questions: Sequence[Question], address: Callable[[Question], str]
             "behind it has all of them."
         )
         yield ""
-        claims: dict[str, list[tuple[Question, Asked]]] = {}
-        for question, one in wrong:
-            claims.setdefault(one.claim, []).append((question, one))
+        claims = grouped((one.claim, (question, one)) for question, one in wrong)
         for claim, places in claims.items():
             asked = [one for _, one in places]
             seen = "; ".join(
@@ -110,13 +109,9 @@ def _differing(questions: Sequence[Question], address: Callable[[Question], str]
 
 def _in_short(asked: Iterable[Asked]) -> Iterator[str]:
     """The commonest answer of each stack, stacks of one answer together."""
-    by_stack: dict[str, list[Asked]] = {}
-    for one in asked:
-        by_stack.setdefault(one.stack, []).append(one)
-    by_answer: dict[str, list[str]] = {}
-    for some in by_stack.values():
-        most = max(_alike(some), key=len)
-        by_answer.setdefault(most[0].answer, []).append(_labels(most, MOST_SETTINGS))
+    by_stack = grouped((one.stack, one) for one in asked)
+    usual = [max(_alike(some), key=len) for some in by_stack.values()]
+    by_answer = grouped((most[0].answer, _labels(most, MOST_SETTINGS)) for most in usual)
     for answer, labels in by_answer.items():
         yield f"{', '.join(labels)}: {escaped(answer)}"
 
@@ -137,10 +132,7 @@ def _anchor(question: Question) -> str:
 
 def _alike(asked: Iterable[Asked]) -> list[list[Asked]]:
     """Settings of one stack with equal answers together, in the order of the first of each."""
-    groups: dict[tuple[str, bool], list[Asked]] = {}
-    for one in asked:
-        groups.setdefault((one.answer, one.varies), []).append(one)
-    return list(groups.values())
+    return list(grouped(((one.answer, one.varies), one) for one in asked).values())
 
 
 def _labels(group: Sequence[Asked], most: int | None = None) -> str:

@@ -154,7 +154,7 @@ class Material:
 
     def rows_of(self, cell: Cell) -> Iterator[RunRow]:
         """The rows of one Cell and load."""
-        return (run for run in self.runs if (run.stack, run.scenario, run.load) == cell)
+        return (run for run in self.runs if run.cell == cell)
 
     def keys(self, stacks: Iterable[str]) -> tuple[Key, ...]:
         """Legend of some stacks."""
@@ -201,7 +201,7 @@ def _curves(folder: Folder, problems: list[Problem]) -> tuple[dict[Cell, tuple[C
             values = tuple(found.at(percent) for percent in CURVE_PERCENTS)
             curve = Curve(CURVE_PERCENTS, values, found.maximum)
         if curve is not None:
-            curves[run.stack, run.scenario, run.load].append(curve)
+            curves[run.cell].append(curve)
     return {cell: tuple(found) for cell, found in curves.items()}, coarse
 
 
@@ -236,5 +236,5 @@ def _tracks(folder: Folder, problems: list[Problem]) -> dict[Cell, dict[int, Tra
     for run in folder.runs:
         track = found.get((run.run_id, run.load))
         if track is not None:
-            by[run.stack, run.scenario, run.load][run.round] = track
+            by[run.cell][run.round] = track
     return dict(by)

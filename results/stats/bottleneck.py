@@ -166,9 +166,9 @@ def limits(folder: Folder, summaries: Summaries) -> list[Limit]:
     """Of each Cell of a database scenario that has figures: first the sweep, by users, so that the
     two drivers stand side by side; then the others by name."""
     users = {
-        (run.stack, run.scenario, run.load): int(run.number("users") or 0)
+        run.cell: int(run.number("users") or 0)
         for run in folder.runs
-        if summaries.facts[run.scenario, run.load].family in FAMILIES
+        if summaries.facts[run.where].family in FAMILIES
     }
     found = []
     for cell in sorted(users, key=lambda cell: (*_order(summaries.facts[cell[1:]]), cell)):

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import TRIM_FROM, wording
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell, Summaries, Summary
 
@@ -118,28 +117,22 @@ def _points(
 ) -> Iterator[Point]:
     """The rates that were offered, the lowest first."""
     rates = {
-        (run.scenario, run.load): rate
+        run.where: rate
         for run in folder.runs
         if run.stack == stack and fnmatch.fnmatchcase(run.scenario, pattern)
-        if summaries.facts[run.scenario, run.load].is_rate
+        if summaries.facts[run.where].is_rate
         if (rate := run.number(RATE)) is not None
     }
     for where, rate in sorted(rates.items(), key=lambda pair: pair[1]):
         cell: Cell = (stack, *where)
-        readings = [summaries.get(cell, metric) for metric in (P99, CPU, SHARE)]
-        p99, cpu, share = (reading for reading in readings)
+        p99, cpu, share = (summaries.get(cell, metric) for metric in (P99, CPU, SHARE))
         if p99 is not None and cpu is not None and share is not None:
             yield Point(where[0], rate, p99.centre, cpu.centre, share.centre, _why_not(p99, slo_ms))
 
 
 def _why_not(p99: Summary, slo_ms: float | None) -> str:
-    codes = [
-        warning.code
-        for warning in p99.warnings
-        if wording(warning.code).disqualifies and warning.rounds > p99.n // TRIM_FROM
-    ]
-    if codes:
-        return formatting.listed(codes)
+    if p99.disqualifying:
+        return formatting.listed(p99.disqualifying)
     most = p99.highest if p99.interval is None else p99.interval.high
     if slo_ms is not None and most > slo_ms:
         return f"p99 up to {formatting.digits(most)} ms"

@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import ENVIRONMENT_FILE
-from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.schema.warnings import MIN_ROUNDS
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import (
     CONFIDENCE,
@@ -163,11 +164,7 @@ def word_for(unit: str, ratio: float) -> Verdict:
 def _disqualified(one: Summary, other: Summary) -> str:
     """Warnings in more Rounds than the method trims away."""
     sides = {"first": one, "second": other}
-    found: dict[str, list[str]] = {}
-    for side, summary in sides.items():
-        for warning in summary.warnings:
-            if warning.wording.disqualifies and warning.rounds > summary.n // TRIM_FROM:
-                found.setdefault(warning.code, []).append(side)
+    found = grouped((code, side) for side in sides for code in sides[side].disqualifying)
     return "; ".join(f"{code} in the {' and '.join(where)}" for code, where in found.items())
 
 

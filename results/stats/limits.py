@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loopbench.results.errors import ResultsError
 from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
 from loopbench.results.stats.queues import ONE_THREAD, Queue, Span, Window
 from loopbench.results.stats.rate_limit import CLIFF_SLOPE, Crossing, Trial, crossing
@@ -77,9 +78,7 @@ def of_folder(path: Path, problems: list[Problem]) -> Limits:
     if not found:
         raise ResultsError(f"{path}: {TRIALS.filename} holds no trial")
     first = found[0]
-    by: dict[str, list[Row]] = {}
-    for row in found:
-        by.setdefault(str(row["stack"]), []).append(row)
+    by = grouped((str(row["stack"]), row) for row in found)
     share = _number(first, "allowed_share")
     spans = _spans(path, problems)
     stacks = sorted(

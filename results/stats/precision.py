@@ -40,7 +40,7 @@ def widths(path: Path, reference: str | None = None) -> tuple[Width, ...]:
 def _widths(path: Path, reference: str | None) -> Iterator[Width]:
     folder = folders.load(path)
     summaries = summarise(folder, reference)
-    closed = {(run.scenario, run.load) for run in folder.runs if run.load_model == CLOSED}
+    closed = {run.where for run in folder.runs if run.load_model == CLOSED}
     for cell in summaries.cells:
         stack, scenario, load = cell
         loops = (scenario, load) in closed

@@ -28,12 +28,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
 from loopbench.results.schema.warnings import MIN_ROUNDS
 from loopbench.results.stats.location import Interval, quantile, raised, special
@@ -85,9 +85,7 @@ class SlicedRatio:
 
 def by_run(rows: Iterable[Row]) -> Mapping[str, tuple[Row, ...]]:
     """The rows of slices.csv by their Run."""
-    found: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        found[str(row["run_id"])].append(_completed(row))
+    found = grouped((str(row["run_id"]), _completed(row)) for row in rows)
     return {run_id: tuple(of) for run_id, of in found.items()}
 
 

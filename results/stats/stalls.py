@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import CAUSE_LABELS, CAUSE_WORDS, Row
 from loopbench.results.stats import formatting
 
@@ -86,15 +86,10 @@ def _length(one: Held) -> tuple[float, str, str]:
 
 def by_cell(stalls: Iterable[Held]) -> dict[tuple[str, str], list[Held]]:
     """The stalls of each stack and scenario, the longest first; the Cell with the longest first."""
-    found: defaultdict[tuple[str, str], list[Held]] = defaultdict(list)
-    for one in sorted(stalls, key=_length):
-        found[one.stack, one.scenario].append(one)
-    return dict(found)
+    return grouped(((one.stack, one.scenario), one) for one in sorted(stalls, key=_length))
 
 
 def by_cause(stalls: Iterable[Held]) -> dict[str, list[Held]]:
     """The stalls of each cause; the cause with the most time first."""
-    found: defaultdict[str, list[Held]] = defaultdict(list)
-    for one in stalls:
-        found[one.cause].append(one)
+    found = grouped((one.cause, one) for one in stalls)
     return dict(sorted(found.items(), key=lambda item: (-sum(s.ms for s in item[1]), item[0])))

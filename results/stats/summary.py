@@ -14,7 +14,7 @@ The method, with its source and limits: `results.stats.location`.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from loopbench.results import schema
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import Folder, Plan, RunRow, nearest, planned
 from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, names_of
+from loopbench.results.grouping import grouped
 from loopbench.results.schema import Column, Kind
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.schema.warnings import (
@@ -123,6 +124,12 @@ class Summary:
     ratio: Ratio | None
     warnings: tuple[Warning, ...]
 
+    @property
+    def disqualifying(self) -> tuple[str, ...]:
+        """Codes that say that something else was measured, in more Rounds than are trimmed away."""
+        most = self.n // TRIM_FROM
+        return tuple(w.code for w in self.warnings if w.wording.disqualifies and w.rounds > most)
+
 
 @dataclass(frozen=True, slots=True)
 class Summaries:
@@ -158,7 +165,7 @@ def samples(runs: Iterable[RunRow]) -> dict[tuple[Cell, str], Sample]:
         for metric in METRICS:
             number = run.number(metric)
             if number is not None:
-                values[(run.stack, run.scenario, run.load), metric][run.round] = number
+                values[run.cell, metric][run.round] = number
     return {
         (cell, metric): Sample(*cell, metric, MappingProxyType(by_round))
         for (cell, metric), by_round in values.items()
@@ -274,7 +281,7 @@ def sliced_ratios(folder: Folder, to: str) -> dict[tuple[Cell, str], Ratio]:
                 continue  # what was cut short has no figures
             estimate = slices.block_estimate(*pair, column)
             if estimate is not None:
-                estimates[(run.stack, run.scenario, run.load), metric].append(estimate)
+                estimates[run.cell, metric].append(estimate)
     sequential = folder.plan.sequential
     found = {
         key: slices.over_blocks(every, sequential=sequential) for key, every in estimates.items()
@@ -286,7 +293,7 @@ def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
     """Scenario and load of the closed loops: in an open loop all stacks have the same rate, and
     where users think, nearly so."""
     return {
-        (run.scenario, run.load)
+        run.where
         for run in runs
         if run.load_model in (LoadKind.CLOSED, LoadKind.ECHO) and run.number("think_s") is None
     }
@@ -294,14 +301,9 @@ def _closed(runs: Iterable[RunRow]) -> set[tuple[str, str]]:
 
 def _noted(folder: Folder) -> dict[Cell, tuple[Warning, ...]]:
     """The codes in the rows of each Cell, and in how many of its Rounds each stands."""
-    rows: defaultdict[Cell, list[RunRow]] = defaultdict(list)
-    for run in folder.runs:
-        rows[run.stack, run.scenario, run.load].append(run)
     noted = {}
-    for cell, runs in rows.items():
-        counts: dict[str, int] = {}
-        for code in (code for run in runs for code in run.codes):
-            counts[code] = counts.get(code, 0) + 1
+    for cell, runs in grouped((run.cell, run) for run in folder.runs).items():
+        counts = Counter(code for run in runs for code in run.codes)
         noted[cell] = tuple(Warning(code, n, len(runs)) for code, n in counts.items())
     return noted
 
@@ -363,7 +365,7 @@ def loads(folder: Folder) -> tuple[tuple[str, str], ...]:
 
 def load_models(folder: Folder) -> dict[tuple[str, str], tuple[str, ...]]:
     """By scenario and load: the load models of the scenario's loads, up to that one."""
-    models = {(run.scenario, run.load): run.load_model for run in folder.runs}
+    models = {run.where: run.load_model for run in folder.runs}
     ordered = loads(folder)
     return {
         key: tuple(models[other] for other in ordered[: place + 1] if other[0] == key[0])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.folder.scenarios import facts_by_load, names_of
+from loopbench.results.grouping import grouped
 from loopbench.results.schema.warnings import WORDING, Warning, wording  # noqa: A004  the project's noun
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell, Summaries
@@ -85,10 +86,11 @@ def _rounds(warning: Warning) -> str:
 
 def notes(summaries: Summaries) -> tuple[Note, ...]:
     """One Note a code, in the order of the wording's table, unknown codes last."""
-    found: defaultdict[str, list[tuple[Cell, Warning]]] = defaultdict(list)
-    for cell, listed in summaries.cells.items():
-        for warning in listed:
-            found[warning.code].append((cell, warning))
+    found = grouped(
+        (warning.code, (cell, warning))
+        for cell, listed in summaries.cells.items()
+        for warning in listed
+    )
     places = {str(code): place for place, code in enumerate(WORDING)}
     codes = sorted(found, key=lambda code: (places.get(code, len(places)), code))
     return tuple(
@@ -113,10 +115,10 @@ def marks(found: tuple[Note, ...], cell: Cell) -> str:
 def failure_lines(folder: Folder) -> Iterator[str]:
     """Why requests failed, the most frequent reasons first."""
     names = names_of(facts_by_load(folder.runs))
-    cells = {(run.run_id, run.load): (run.stack, run.scenario, run.load) for run in folder.runs}
+    cells = {(run.run_id, run.load): run.cell for run in folder.runs}
     requests: defaultdict[Cell, float] = defaultdict(float)
     for run in folder.runs:
-        requests[run.stack, run.scenario, run.load] += run.number("requests") or 0
+        requests[run.cell] += run.number("requests") or 0
     counts: defaultdict[tuple[Cell, str], int] = defaultdict(int)
     for row in folder.failures:
         cell = cells.get((str(row["run_id"]), str(row["load"])))

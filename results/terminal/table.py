@@ -110,7 +110,7 @@ def _blocks(
     found: tuple[Note, ...],
     intervals: bool,
 ) -> Iterator[Block]:
-    first = {(run.scenario, run.load): run for run in reversed(folder.runs)}
+    first = {run.where: run for run in reversed(folder.runs)}
     for (scenario, load), models in load_models(folder).items():
         row = first[scenario, load]
         offered: dict[str, str] = {

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Panel
 from loopbench.results.report.charts.axes import Scale, round_steps, tick
 from loopbench.results.report.charts.svg import (
@@ -150,10 +151,7 @@ def _points(curve: Curve) -> list[tuple[float, float]]:
 
 def _reach(frame: _Frame, found: Sequence[Curve]) -> str:
     """From the lowest to the highest Round at each percentile."""
-    by: dict[float, list[float]] = {}
-    for curve in found:
-        for x, value in _points(curve):
-            by.setdefault(x, []).append(value)
+    by = grouped(point for curve in found for point in _points(curve))
     xs = sorted(by)
     there = frame.points((x, max(by[x])) for x in xs)
     back = frame.points((x, min(by[x])) for x in reversed(xs))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from loopbench.results.folder.behaviour_answers import DEFAULT, NOT_ANSWERED, Asked
 from loopbench.results.folder.behaviour_answers import Question as Experiment
+from loopbench.results.grouping import grouped
 from loopbench.results.report.data import Material
 from loopbench.results.report.questions.reply import Reply, verdict
 from loopbench.results.report.series.findings import listed
@@ -109,9 +110,7 @@ def _pythons(asked: Asked, said: Sequence[str]) -> list[str]:
     """Each of the answers, with the versions of Python that gave it where they differ."""
     if len(said) == 1:
         return list(said)
-    by: dict[str, list[str]] = {}
-    for python, answer in asked.answers.items():
-        by.setdefault(_clause(answer), []).append(python)
+    by = grouped((_clause(answer), python) for python, answer in asked.answers.items())
     return [f"{clause} (Python {', '.join(pythons)})" for clause, pythons in by.items()]
 
 
@@ -143,9 +142,7 @@ def _details(found: Sequence[Seen]) -> tuple[str, ...]:
 def _settings(seen: Seen, *, named: bool) -> Iterator[str]:
     of = f"{seen.asks.of or seen.experiment.asks.replace('`', '')}, on " if named else ""
     for stack in seen.usual:
-        by: dict[str, list[str]] = {}
-        for asked in seen.experiment.of(stack):
-            by.setdefault(asked.answer, []).append(asked.setting)
+        by = grouped((asked.answer, asked.setting) for asked in seen.experiment.of(stack))
         for answer, settings in by.items():
             where = "" if settings == [DEFAULT] else f" ({_together(settings)})"
             yield f"{of}{stack}{where}: {answer}"
@@ -153,10 +150,7 @@ def _settings(seen: Seen, *, named: bool) -> Iterator[str]:
 
 def _together(settings: Sequence[str]) -> str:
     """What several settings have in common is said once."""
-    by: dict[str, list[str]] = {}
-    for setting in settings:
-        common, _, own = setting.rpartition(", ")
-        by.setdefault(common, []).append(own)
+    by = grouped((common, own) for common, _, own in (one.rpartition(", ") for one in settings))
     return "; ".join(
         f"{common}: {', '.join(own)}" if common else ", ".join(own) for common, own in by.items()
     )

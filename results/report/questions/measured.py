@@ -194,7 +194,7 @@ def health(material: Material) -> Reply | None:
     failed: dict[str, float] = {}
     for run in material.runs:
         most = run.number("response_time_max_ms")
-        if (run.scenario, run.load) in wheres and most is not None:
+        if run.where in wheres and most is not None:
             slowest[run.stack] = max(most, slowest.get(run.stack, 0.0))
             failures = run.number("failures")
             if failures is not None:

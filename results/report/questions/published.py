@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loopbench.results.folder.folder import load
 from loopbench.results.folder.tables import Problem, optional_rows
+from loopbench.results.grouping import grouped
 from loopbench.results.report import data as materials
 from loopbench.results.report.questions.questions import QUESTIONS, Published
 from loopbench.results.report.questions.reply import Reply
@@ -33,9 +34,8 @@ def of(material: materials.Material) -> Mapping[str, Published]:
 def read() -> Mapping[str, Published]:
     """The published answers by question; none where there is no file."""
     problems: list[Problem] = []
-    found: dict[str, list[Row]] = {}
-    for row in optional_rows(FOLDER, ANSWERS, problems):
-        found.setdefault(str(row["question"]), []).append(row)
+    every = optional_rows(FOLDER, ANSWERS, problems)
+    found = grouped((str(row["question"]), row) for row in every)
     return {
         question: Published(_reply([str(row["answer"]) for row in rows]), _source(rows[0]))
         for question, rows in found.items()

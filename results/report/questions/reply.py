@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.folder.scenarios import Where
+from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Table
 from loopbench.results.report.data import Material
 from loopbench.results.report.series.findings import listed
@@ -43,7 +44,8 @@ def over(figures: Sequence[Figure], preposition: str = "on") -> str:
     if len(figures) > MOST_NAMED:
         least, *_, most = sorted(figures, key=lambda figure: figure.value)
         return f"{least.text} ({least.stack}) to {most.text} ({most.stack})"
-    return listed(f"{text} {preposition} {listed(stacks)}" for text, stacks in _alike(figures))
+    alike = grouped((figure.text, figure.stack) for figure in figures)
+    return listed(f"{text} {preposition} {listed(stacks)}" for text, stacks in alike.items())
 
 
 def figures_alone(figures: Sequence[Figure]) -> str:
@@ -53,19 +55,10 @@ def figures_alone(figures: Sequence[Figure]) -> str:
     return listed(dict.fromkeys(figure.text for figure in figures))
 
 
-def _alike(figures: Sequence[Figure]) -> list[tuple[str, list[str]]]:
-    by: dict[str, list[str]] = {}
-    for figure in figures:
-        by.setdefault(figure.text, []).append(figure.stack)
-    return list(by.items())
-
-
 def verdict(holds: Mapping[str, bool | None]) -> str:
     """Yes or no, by stack; where the stacks differ, on which. None: cannot tell."""
     words = {True: "Yes", False: "No", None: "Cannot tell"}
-    by: dict[str, list[str]] = {}
-    for stack, answer in holds.items():
-        by.setdefault(words[answer], []).append(stack)
+    by = grouped((words[answer], stack) for stack, answer in holds.items())
     if len(by) == 1:
         return next(iter(by))
     first, *others = (f"{word} on {listed(stacks)}" for word, stacks in by.items())
@@ -76,7 +69,7 @@ def offered(material: Material, where: Where) -> str:
     """What was offered, and the name of it."""
     name = material.name(where)
     for run in material.runs:
-        if (run.scenario, run.load) == where:
+        if run.where == where:
             users, rate = run.number("users"), run.number("arrival_rate_rps")
             if rate is not None:
                 return f"at {rate:,.0f} requests/s ({name})"

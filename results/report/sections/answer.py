@@ -145,7 +145,7 @@ def beside(material: Material, chosen: Callable[[LoadFacts], bool], work: Work) 
 def neighbour(material: Material, scenario: str) -> str:
     """The blocking load in words: how long it was meant to block, and how often it was offered."""
     burdens = material.burdens(scenario)
-    rows = [run for run in material.runs if (run.scenario, run.load) in burdens]
+    rows = [run for run in material.runs if run.where in burdens]
     works = [value for where in burdens if (value := material.fact(where).work_ms) is not None]
     rates = [value for run in rows if (value := run.number("arrival_rate_rps")) is not None]
     long = f" for {works[0]:g} ms" if works else ""

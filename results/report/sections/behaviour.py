@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from loopbench.results.folder import behaviour_answers
 from loopbench.results.folder.behaviour_answers import Asked
+from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Bullets, Heading, Part, Text, Words, table, words
 from loopbench.results.report.data import Material
 
@@ -46,14 +47,9 @@ def parts(material: Material) -> Iterator[Part]:
 
 
 def _claims(asked: list[Asked]) -> Iterator[Words]:
-    by: dict[str, list[Asked]] = {}
-    for one in asked:
-        if one.agrees in ("no", "partly"):
-            by.setdefault(one.claim, []).append(one)
-    for claim, mine in by.items():
-        seen: dict[tuple[str, str], list[str]] = {}
-        for one in mine:
-            seen.setdefault((one.stack, one.answer), []).append(one.setting)
+    differing = (one for one in asked if one.agrees in ("no", "partly"))
+    for claim, mine in grouped((one.claim, one) for one in differing).items():
+        seen = grouped(((one.stack, one.answer), one.setting) for one in mine)
         told = "; ".join(
             f"{stack}{_named(settings)}: {answer}" for (stack, answer), settings in seen.items()
         )

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from loopbench.results.folder.scenarios import first_loads
+from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Key, Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts.bars import Group, Whole, stacked
 from loopbench.results.report.data import Material
-from loopbench.results.report.looks import PARTS
+from loopbench.results.report.looks import PARTS, Look
 from loopbench.results.report.series import readings
 from loopbench.results.stats import formatting, framework_split_text
 from loopbench.results.stats.framework_split import (
@@ -67,19 +68,7 @@ def _marks(material: Material, split: Split) -> str:
 
 def _plot(found: Sequence[Split], of: Table) -> Plot:
     looks = (PARTS[0], PARTS[1])
-    drawn: dict[str, list[Whole]] = {}
-    for split in found:
-        parts = (split.base, split.difference)
-        named = [
-            f"{formatting.digits(part)} {name}" for part, name in zip(parts, NAMES, strict=True)
-        ]
-        drawn.setdefault(split.scenario, []).append(
-            Whole(
-                split.pair.other,
-                f"{formatting.digits(sum(parts))} µs",
-                tuple(zip(looks, parts, named, strict=True)),
-            )
-        )
+    drawn = grouped((split.scenario, _whole(split, looks)) for split in found)
     groups = [Group(scenario, tuple(wholes), scenario) for scenario, wholes in drawn.items()]
     return Plot(
         "Server and framework",
@@ -92,6 +81,16 @@ def _plot(found: Sequence[Split], of: Table) -> Plot:
         tuple(Key(look, text) for look, text in zip(looks, NAMES, strict=True)),
         of,
         abreast=1,
+    )
+
+
+def _whole(split: Split, looks: Sequence[Look]) -> Whole:
+    parts = (split.base, split.difference)
+    named = [f"{formatting.digits(part)} {name}" for part, name in zip(parts, NAMES, strict=True)]
+    return Whole(
+        split.pair.other,
+        f"{formatting.digits(sum(parts))} µs",
+        tuple(zip(looks, parts, named, strict=True)),
     )
 
 

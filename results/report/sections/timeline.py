@@ -89,7 +89,7 @@ def _wide(lines: tuple[Course, ...]) -> bool:
 
 def _rows(material: Material) -> Iterator[tuple[str, ...]]:
     for run in material.runs:
-        track = _long(material, (run.stack, run.scenario, run.load)).get(run.round)
+        track = _long(material, run.cell).get(run.round)
         if track is not None:
             yield run.run_id, run.load, str(len(track.from_s)), *_worst(track)
 
