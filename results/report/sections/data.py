@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Part, Plot, Table, table
 from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
+from loopbench.results.report.series.by_cell import NOTED, by_cell, worked
 from loopbench.results.report.series.per_round import (
     Value,
     growth,
@@ -94,34 +96,25 @@ def _streams(material: Material) -> Iterator[Part]:
     wheres = [where for where in material.loads if material.has(where, FIRST)]
     if not wheres:
         return
-    metrics = (FIRST, "first_byte_p99_us", LAST, "service_time_p99_ms")
-    rows = [
-        (
-            material.name(where),
-            stack,
-            *map(readings.value, found),
-            text(worked_out(material, (stack, *where), "MB/s", SENT)),
-            readings.noted(material, (stack, *where)),
-        )
-        for where, stack, found in readings.measured(material, wheres, metrics)
-    ]
     yield Plot(
         "Streams: from the send to the first byte, and to the last",
         "A stack that collects an answer before it sends it has its first byte late, near its "
         "last. Both instants are the kernel's; the first is that of what the first read returned."
         + readings.undecided(material, wheres, LAST),
         readings.panels(material, wheres, STREAM_TITLES),
-        material.keys(readings.shown_stacks(material, wheres, metrics)),
-        table(
+        material.keys(readings.shown_stacks(material, wheres, tuple(STREAM_TITLES))),
+        by_cell(
+            material,
             "First and last byte of streams",
-            (
-                "scenario", "stack", "first p50 µs", "first p99 µs", "last p50 ms", "last p99 ms",
-                "MB/s", "Warnings",
-            ),
-            rows,
-            names=2,
+            wheres,
+            ("first p50 µs", FIRST),
+            ("first p99 µs", "first_byte_p99_us"),
+            ("last p50 ms", LAST),
+            ("last p99 ms", "service_time_p99_ms"),
+            ("MB/s", worked(SENT)),
+            NOTED,
         ),
-    )  # fmt: skip
+    )
 
 
 _EVENT_TITLES = {
@@ -135,19 +128,6 @@ def _events(material: Material) -> Iterator[Part]:
     wheres = list(material.models(LoadKind.STREAM))
     if not wheres:
         return
-    metrics = (
-        "throughput_rps", "first_event_p50_ms", "first_event_p99_ms", "service_time_p50_ms",
-        "service_time_p99_ms", "cpu_us_per_request",
-    )  # fmt: skip
-    rows = [
-        (
-            material.name(where),
-            stack,
-            *map(readings.value, found),
-            readings.noted(material, (stack, *where)),
-        )
-        for where, stack, found in readings.measured(material, wheres, metrics)
-    ]
     yield Plot(
         "Events of streams that need not end",
         "Each connection asks once and reads for as long as the window is open. The first event's "
@@ -155,16 +135,19 @@ def _events(material: Material) -> Iterator[Part]:
         "arrive.",
         readings.panels(material, wheres, _EVENT_TITLES),
         material.keys(readings.shown_stacks(material, wheres, tuple(_EVENT_TITLES))),
-        table(
+        by_cell(
+            material,
             "Events by scenario and stack",
-            (
-                "scenario", "stack", "events/s", "first p50 ms", "first p99 ms",
-                "between p50 ms", "between p99 ms", "CPU µs/event", "Warnings",
-            ),
-            rows,
-            names=2,
+            wheres,
+            ("events/s", "throughput_rps"),
+            ("first p50 ms", "first_event_p50_ms"),
+            ("first p99 ms", "first_event_p99_ms"),
+            ("between p50 ms", "service_time_p50_ms"),
+            ("between p99 ms", "service_time_p99_ms"),
+            ("CPU µs/event", "cpu_us_per_request"),
+            NOTED,
         ),
-    )  # fmt: skip
+    )
 
 
 def _slow(material: Material) -> Iterator[Part]:
@@ -191,7 +174,7 @@ def _slow(material: Material) -> Iterator[Part]:
         "when they are gone can be more than before: where the handler goes on for a client that "
         "has left, and what it makes is kept.",
         tuple(panels),
-        material.keys({run.stack for run in material.runs if (run.scenario, run.load) in wheres}),
+        material.keys({run.stack for run in material.runs if run.where in wheres}),
         _slow_table(material, wheres),
     )
 
@@ -256,21 +239,17 @@ def _kind(material: Material, kind: Told) -> Iterator[Part]:
         kind.caption + readings.undecided(material, wheres, "throughput_rps"),
         tuple(panels),
         material.keys(readings.shown_stacks(material, wheres, ("throughput_rps",))),
-        table(
+        by_cell(
+            material,
             f"{kind.title}, by scenario",
-            ("scenario", "stack", *kind.columns, "Warnings"),
-            [
-                (
-                    where[0],
-                    stack,
-                    *(_text(material, stack, where, one) for one in kind.columns.items()),
-                    readings.noted(material, (stack, *where)),
-                )
-                for where in wheres
-                for stack in material.stacks
-                if material.get(stack, where, "throughput_rps") is not None
-            ],
-            names=2,
+            wheres,
+            *(
+                (heading, column if isinstance(column, str) else worked(column))
+                for heading, column in kind.columns.items()
+            ),
+            NOTED,
+            asked=("throughput_rps",),
+            name=itemgetter(0),
         ),
     )
 
@@ -291,10 +270,3 @@ def _dots(
         if dots:
             found.append(Line(material.name(where), dots, scenario=where[0]))
     return tuple(found)
-
-
-def _text(material: Material, stack: str, where: Where, titled: tuple[str, str | Value]) -> str:
-    title, column = titled
-    if isinstance(column, str):
-        return readings.value(material.get(stack, where, column))
-    return text(worked_out(material, (stack, *where), title, column))

@@ -7,10 +7,11 @@ from functools import partial
 
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.folder.scenarios import Where
-from loopbench.results.report.blocks import Panel, Part, Table, pictured, table
+from loopbench.results.report.blocks import Panel, Part, Table, pictured
 from loopbench.results.report.charts.lines import courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
+from loopbench.results.report.series.by_cell import NOTED, by_cell
 from loopbench.results.report.series.per_round import text, worked_out
 from loopbench.results.schema import Family
 from loopbench.results.stats.summary import Sample
@@ -73,27 +74,24 @@ def _slope(base: Mapping[int, float | None], pages: int, run: RunRow) -> float |
 
 
 def _table(material: Material, ways: Mapping[str, Steps]) -> Table:
-    metrics = (TIME, "response_time_p99_ms", "throughput_rps", CPU)
-    rows = []
-    for way, steps in ways.items():
-        pages_of = {where: pages for pages, where in steps.items()}
-        for where, stack, found in readings.measured(material, pages_of, metrics):
-            rows.append(
-                (
-                    f"{way}, {pages_of[where]}",
-                    stack,
-                    *map(readings.value, found),
-                    text(further(material, stack, steps, pages_of[where])),
-                    readings.value(material.get(stack, where, "upstream_cpu_utilisation")),
-                    readings.noted(material, (stack, *where)),
-                )
-            )
-    return table(
+    place = {where: (way, pages) for way, steps in ways.items() for pages, where in steps.items()}
+
+    def further_page(material: Material, stack: str, where: Where) -> str:
+        way, pages = place[where]
+        return text(further(material, stack, ways[way], pages))
+
+    return by_cell(
+        material,
         "By way and number of pages",
-        (
-            "way, pages", "stack", "response p50 ms", "response p99 ms", "requests/s",
-            "CPU µs/request", "CPU µs a further page", "CPU share of the other server", "Warnings",
-        ),
-        rows,
-        names=2,
-    )  # fmt: skip
+        place,
+        ("response p50 ms", TIME),
+        ("response p99 ms", "response_time_p99_ms"),
+        ("requests/s", "throughput_rps"),
+        ("CPU µs/request", CPU),
+        ("CPU µs a further page", further_page),
+        ("CPU share of the other server", "upstream_cpu_utilisation"),
+        NOTED,
+        asked=(TIME, "response_time_p99_ms", "throughput_rps", CPU),
+        name=lambda where: "{}, {}".format(*place[where]),
+        named="way, pages",
+    )

@@ -6,12 +6,14 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from loopbench.results.folder.scenarios import Where, first_loads
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import processes
 from loopbench.results.report.series import readings
+from loopbench.results.report.series.by_cell import by_cell
 from loopbench.results.schema import RUNS, Row
 from loopbench.results.stats import formatting
 
@@ -185,25 +187,24 @@ def _threads_table(material: Material) -> Table:
 
 
 def _table(material: Material, wheres: Sequence[Where]) -> Table:
-    header = [
-        "scenario", "stack", "loop delay p50 ms", "p99 ms", "max ms", "utilisation",
-        "longest stretch ms", "executor wait mean ms", "p99 ms", "max ms", "threads", "queue",
-    ]  # fmt: skip
-    metrics: tuple[str, ...] = (
-        "loop_delay_p50_ms", "loop_delay_p99_ms", "loop_delay_max_ms", "loop_utilisation",
-        "loop_longest_stretch_ms", "executor_wait_mean_ms", "executor_wait_p99_ms",
-        "executor_wait_max_ms", "executor_threads_max", "executor_queue_max",
-    )  # fmt: skip
-    more = {column.name: column.heading for column in RUNS.columns if column.heading}
-    header += more.values()
-    metrics += tuple(more)
-    rows = []
-    for where in wheres:
-        for stack in material.stacks:
-            found = [material.get(stack, where, metric) for metric in metrics]
-            if any(found):
-                rows.append((where[0], stack, *map(readings.value, found)))
-    return table("Loop and executor by scenario and stack", header, rows, names=2, folded=True)
+    return by_cell(
+        material,
+        "Loop and executor by scenario and stack",
+        wheres,
+        ("loop delay p50 ms", "loop_delay_p50_ms"),
+        ("p99 ms", "loop_delay_p99_ms"),
+        ("max ms", "loop_delay_max_ms"),
+        ("utilisation", "loop_utilisation"),
+        ("longest stretch ms", "loop_longest_stretch_ms"),
+        ("executor wait mean ms", "executor_wait_mean_ms"),
+        ("p99 ms", "executor_wait_p99_ms"),
+        ("max ms", "executor_wait_max_ms"),
+        ("threads", "executor_threads_max"),
+        ("queue", "executor_queue_max"),
+        *((column.heading, column.name) for column in RUNS.columns if column.heading),
+        name=itemgetter(0),
+        folded=True,
+    )
 
 
 def loop_classes(material: Material) -> dict[str, set[str]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.folder.scenarios import Where
+from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Part, Plot, Table, pictured, table
 from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.charts.lines import Bound, courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
+from loopbench.results.report.series.by_cell import NOTED, by_cell, over_baseline, precision
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
 from loopbench.results.stats import formatting
@@ -68,30 +71,20 @@ def _neighbours(material: Material) -> Iterator[Part]:
 
 
 def _neighbour_table(material: Material, wheres: list[Where]) -> Table:
-    rows = []
-    for where, stack, found in readings.measured(material, wheres, CANARY_METRICS):
-        alone, ratio = material.baseline(where), None
-        if alone is not None:
-            ratio = material.against((stack, *where), (stack, *alone), "response_time_p99_ms")
-        rows.append(
-            (
-                where[0],
-                stack,
-                *map(readings.value, found),
-                readings.precision(found[1]),
-                readings.ratio(ratio),
-                readings.noted(material, (stack, *where)),
-            )
-        )
-    return table(
+    p50, p99, most = CANARY_METRICS
+    return by_cell(
+        material,
         "The canary's response times",
-        (
-            "neighbour", "stack", "p50 ms", "p99 ms", "max ms", "p99, 95 %",
-            "p99 × alone [95 %]", "Warnings",
-        ),
-        rows,
-        names=2,
-    )  # fmt: skip
+        wheres,
+        ("p50 ms", p50),
+        ("p99 ms", p99),
+        ("max ms", most),
+        ("p99, 95 %", precision(p99)),
+        ("p99 × alone [95 %]", over_baseline(p99)),
+        NOTED,
+        name=itemgetter(0),
+        named="neighbour",
+    )
 
 
 def sweeps(material: Material) -> list[Sweep]:
@@ -165,26 +158,27 @@ def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
 
 
 def _cliff_table(material: Material, sweep: Sweep, sizes: Mapping[str, int]) -> Table:
-    metrics = (
-        "throughput_rps", "response_time_p50_ms", "executor_wait_p50_ms",
-        "executor_threads_max", "executor_queue_max",
-    )  # fmt: skip
-    rows = []
     users_of = {where: users for users, where in sweep.steps.items()}
-    for where, stack, found in readings.measured(material, users_of, metrics):
-        users, size = users_of[where], sizes.get(stack)
-        most = "–" if size is None else formatting.digits(min(users, size) / sweep.work_s)
-        first, *others = map(readings.value, found)
-        rows.append((formatting.counted(users, "user"), stack, first, most, *others))
-    return table(
+
+    def arithmetic(_: Material, stack: str, where: Where) -> str:
+        size = sizes.get(stack)
+        if size is None:
+            return readings.NOTHING
+        return formatting.digits(min(users_of[where], size) / sweep.work_s)
+
+    return by_cell(
+        material,
         f"A {sweep.work_s * 1000:g} ms sync route by users ({sweep.variant})",
-        (
-            "load", "stack", "requests/s", "arithmetic requests/s", "response p50 ms",
-            "executor wait p50 ms", "threads", "longest queue",
-        ),
-        rows,
-        names=2,
-    )  # fmt: skip
+        users_of,
+        ("requests/s", "throughput_rps"),
+        ("arithmetic requests/s", arithmetic),
+        ("response p50 ms", "response_time_p50_ms"),
+        ("executor wait p50 ms", "executor_wait_p50_ms"),
+        ("threads", "executor_threads_max"),
+        ("longest queue", "executor_queue_max"),
+        name=lambda where: formatting.counted(users_of[where], "user"),
+        named="load",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +229,8 @@ def _fresh(row: RunRow) -> bool:
 def held(material: Material, stack: str, scenario: str, what: Held) -> Sample | None:
     """How much more there was than before the load, a value a Round. None where not measured,
     and for a share a connection where connections come and go."""
-    runs: dict[int, list[RunRow]] = {}
-    for run in material.runs:
-        if run.stack == stack and run.scenario == scenario:
-            runs.setdefault(run.round, []).append(run)
+    here = (run for run in material.runs if (run.stack, run.scenario) == (stack, scenario))
+    runs = grouped((run.round, run) for run in here)
     values = {}
     for number, rows in runs.items():
         before, later = rows[0].number(what.before), rows[0].number(what.later)

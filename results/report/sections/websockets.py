@@ -8,8 +8,9 @@ from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
 from loopbench.results.report.charts.dots import by_row
 from loopbench.results.report.data import Material
-from loopbench.results.report.sections.pressure import HELD, held
+from loopbench.results.report.sections.pressure import HELD, Held, held
 from loopbench.results.report.series import readings
+from loopbench.results.report.series.by_cell import NOTED, Written, by_cell, precision, ratio
 from loopbench.results.report.series.readings import NOTHING
 from loopbench.results.schema import Family
 from loopbench.results.schema.load_kinds import LoadKind
@@ -60,46 +61,48 @@ def _messages(material: Material, wheres: list[Where]) -> Plot:
 
 
 def _message_table(material: Material, wheres: list[Where]) -> Table:
-    reference = material.summaries.reference
-    rows = []
-    for where, stack, (rate, *times) in readings.measured(material, wheres, (RATE, P50, P99)):
+    def rate(material: Material, stack: str, where: Where) -> str:
+        """Where each message has a connection of its own, these are counted."""
         opened = material.get(stack, where, OPENED)
-        rows.append(
-            (
-                material.name(where),
-                stack,
-                NOTHING if opened else readings.value(rate),
-                readings.value(opened),
-                readings.precision(rate),
-                readings.ratio(rate.ratio) if rate else "",
-                *map(readings.value, times),
-                readings.value(material.get(stack, where, COST)),
-                *_memory(material, stack, where),
-                readings.noted(material, (stack, *where)),
-            )
-        )
-    return table(
+        return NOTHING if opened else readings.value(material.get(stack, where, RATE))
+
+    return by_cell(
+        material,
         "Messages by scenario and stack",
-        (
-            "scenario", "stack", "messages/s", "connections/s", "95 %",
-            f"× {reference} [95 %]" if reference else "ratio",
-            "round trip p50 ms", "p99 ms", "CPU µs/message",
-            "memory a connection kB", "held after MB", "Warnings",
-        ),
-        rows,
-        names=2,
-    )  # fmt: skip
+        wheres,
+        ("messages/s", rate),
+        ("connections/s", OPENED),
+        ("95 %", precision(RATE)),
+        (_to(material), ratio(RATE)),
+        ("round trip p50 ms", P50),
+        ("p99 ms", P99),
+        ("CPU µs/message", COST),
+        *_MEMORY,
+        NOTED,
+        asked=(RATE, P50, P99),
+    )
 
 
-def _memory(material: Material, stack: str, where: Where) -> Iterator[str]:
-    """What each of many connections took, and what was not given back when all had left."""
-    users = max((run.number("users") or 0 for run in material.rows_of((stack, *where))), default=0)
-    for what in (_EACH, _AFTER):
+def _to(material: Material) -> str:
+    reference = material.summaries.reference
+    return f"× {reference} [95 %]" if reference else "ratio"
+
+
+def _memory(what: Held) -> Written:
+    """What each of many connections took, or what was not given back when all had left."""
+
+    def written(material: Material, stack: str, where: Where) -> str:
+        runs = material.rows_of((stack, *where))
+        users = max((run.number("users") or 0 for run in runs), default=0)
         sample = held(material, stack, where[0], what)
         if sample is None or (what.each and users < _MANY):
-            yield NOTHING
-        else:
-            yield formatting.digits(readings.estimate(sample)[0])
+            return NOTHING
+        return formatting.digits(readings.estimate(sample)[0])
+
+    return written
+
+
+_MEMORY = (("memory a connection kB", _memory(_EACH)), ("held after MB", _memory(_AFTER)))
 
 
 def _broadcasts(material: Material, wheres: list[Where]) -> Plot:
@@ -121,34 +124,24 @@ def _broadcasts(material: Material, wheres: list[Where]) -> Plot:
 
 
 def _broadcast_table(material: Material, wheres: list[Where]) -> Table:
-    metrics = (P50, P99, LAST50, LAST99, "deliveries_owed", "deliveries_lost")
-    rows = [
-        (
-            material.name(where),
-            stack,
-            readings.value(delay),
-            readings.precision(delay),
-            readings.ratio(delay.ratio) if delay else "",
-            *map(readings.value, others),
-            readings.value(material.get(stack, where, "receivers_dropped")),
-            readings.value(material.get(stack, where, COST)),
-            *_memory(material, stack, where),
-            readings.noted(material, (stack, *where)),
-        )
-        for where, stack, (delay, *others) in readings.measured(material, wheres, metrics)
-    ]
-    reference = material.summaries.reference
-    return table(
+    return by_cell(
+        material,
         "Deliveries by scenario and stack",
-        (
-            "scenario", "stack", "delay p50 ms", "95 %",
-            f"× {reference} [95 %]" if reference else "ratio",
-            "p99 ms", "last p50 ms", "last p99 ms", "owed", "lost", "receivers dropped",
-            "CPU µs/delivery", "memory a connection kB", "held after MB", "Warnings",
-        ),
-        rows,
-        names=2,
-    )  # fmt: skip
+        wheres,
+        ("delay p50 ms", P50),
+        ("95 %", precision(P50)),
+        (_to(material), ratio(P50)),
+        ("p99 ms", P99),
+        ("last p50 ms", LAST50),
+        ("last p99 ms", LAST99),
+        ("owed", "deliveries_owed"),
+        ("lost", "deliveries_lost"),
+        ("receivers dropped", "receivers_dropped"),
+        ("CPU µs/delivery", COST),
+        *_MEMORY,
+        NOTED,
+        asked=(P50, P99, LAST50, LAST99, "deliveries_owed", "deliveries_lost"),
+    )
 
 
 _EFFECTS = {

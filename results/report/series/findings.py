@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.folder.scenarios import Where
 from loopbench.results.report.data import Material
-from loopbench.results.schema.warnings import (
-    TRIM_FROM,
-    Warning,  # noqa: A004  the project's noun
-)
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import Ratio, Summary
@@ -52,19 +48,8 @@ class Difference:
         return Standing.TOLD if self.ratio.significant else Standing.SAME
 
 
-def disqualifying(*summaries: Summary) -> tuple[str, ...]:
-    """Codes that say that something else was measured, in more Rounds than are trimmed away."""
-    found = [
-        warning.code
-        for summary in summaries
-        for warning in summary.warnings
-        if _ends(warning, summary.n)
-    ]
-    return tuple(dict.fromkeys(found))
-
-
-def _ends(warning: Warning, rounds: int) -> bool:
-    return warning.wording.disqualifies and warning.rounds > rounds // TRIM_FROM
+def _doubts(*summaries: Summary) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code for summary in summaries for code in summary.disqualifying))
 
 
 def differences(material: Material, where: Where, metric: str) -> list[Difference]:
@@ -74,7 +59,7 @@ def differences(material: Material, where: Where, metric: str) -> list[Differenc
     if base is None:
         return []
     return [
-        Difference(where, material.name(where), one, base, one.ratio, disqualifying(one, base))
+        Difference(where, material.name(where), one, base, one.ratio, _doubts(one, base))
         for stack in material.contenders()
         if (one := material.get(stack, where, metric)) is not None and one.ratio is not None
     ]
@@ -112,33 +97,57 @@ MANNERS = {
 }
 
 
+_SENTENCES = {
+    Standing.TOLD: "{one} {verb} {factor} {noun} {other} in {where}: {values[0]} against "
+    "{values[1]}",
+    Standing.SAME: "{one} and {other} cannot be told apart by their {what} in {where}: {values[0]} "
+    "and {values[1]} (~, ratio{interval})",
+    Standing.TOO_FEW: "{one} {verb} {factor} {noun} {other} in {where} ({values[0]} against "
+    "{values[1]}), but {rounds} cannot rule out chance",
+    Standing.DOUBTFUL: "{one} with {values[0]} and {other} with {values[1]} cannot be compared by "
+    "their {what} in {where} ({doubt})",
+}
+_CLAUSES = {
+    Standing.TOLD: "{one} {verb} {factor} {noun} {other} in {where}",
+    Standing.SAME: "{one} and {other} cannot be told apart by their {what} in {where} "
+    "(ratio{interval})",
+    Standing.TOO_FEW: "{one} and {other} cannot be told apart by their {what} in {where} from "
+    "{rounds}",
+    Standing.DOUBTFUL: "{one} and {other} cannot be compared by their {what} in {where} ({doubt})",
+}
+_OF_THAT = "{factor} the {what} of {other}: {one} has {values[0]} against {values[1]}"
+_ANSWERS = {
+    Standing.TOLD: _OF_THAT,
+    Standing.TOO_FEW: f"{_OF_THAT}; {{rounds}} cannot rule out chance",
+    Standing.SAME: "No difference can be told between the {what} of {one} and {other}: {values[0]} "
+    "and {values[1]} (ratio{interval})",
+    Standing.DOUBTFUL: "Cannot tell: {one} with {values[0]} and {other} with {values[1]} cannot be "
+    "compared by their {what} ({doubt})",
+}
+
+
+def _said(difference: Difference, by: Mapping[Standing, str]) -> str:
+    """One of the texts, with the words of a difference in it."""
+    manner, ratio = MANNERS[difference.one.sample.metric], difference.ratio
+    return by[difference.standing].format(
+        one=difference.stack,
+        other=ratio.to,
+        where=difference.name,
+        what=manner.what,
+        verb=manner.verb,
+        noun=manner.noun,
+        factor=_factor(ratio),
+        interval=_bracketed(ratio.interval),
+        rounds=_rounds(ratio.n),
+        values=_values(difference),
+        doubt=_doubt(difference),
+    )
+
+
 def sentence(difference: Difference) -> str:
     """How many times as much of the metric the contender has as the reference, as the tables
     say it, with the figures of both; no full stop."""
-    where = difference.name
-    manner, ratio = MANNERS[difference.one.sample.metric], difference.ratio
-    one, other, values = difference.stack, ratio.to, _values(difference)
-    match difference.standing:
-        case Standing.TOLD:
-            return (
-                f"{one} {manner.verb} {_factor(ratio)} {manner.noun} "
-                f"{other} in {where}: {values[0]} against {values[1]}"
-            )
-        case Standing.SAME:
-            return (
-                f"{one} and {other} cannot be told apart by their {manner.what} in {where}: "
-                f"{values[0]} and {values[1]} (~, ratio{_bracketed(ratio.interval)})"
-            )
-        case Standing.TOO_FEW:
-            return (
-                f"{one} {manner.verb} {_factor(ratio)} {manner.noun} {other} in {where} "
-                f"({values[0]} against {values[1]}), but {_rounds(ratio.n)} cannot rule out chance"
-            )
-        case Standing.DOUBTFUL:
-            return (
-                f"{one} with {values[0]} and {other} with {values[1]} cannot be compared by their "
-                f"{manner.what} in {where} ({_doubt(difference)})"
-            )
+    return _said(difference, _SENTENCES)
 
 
 def _values(difference: Difference) -> list[str]:
@@ -161,7 +170,7 @@ def headline(found: Sequence[Difference]) -> str:
     clear = [one for one in found if one.standing in (Standing.TOLD, Standing.SAME)]
     clear.sort(key=lambda difference: difference.ratio.centre)
     if len(clear) < 2:
-        return _clause((clear or found)[0])
+        return _said((clear or found)[0], _CLAUSES)
     least, most = clear[0], clear[-1]
     manner = MANNERS[least.one.sample.metric]
     return (
@@ -170,43 +179,10 @@ def headline(found: Sequence[Difference]) -> str:
     )
 
 
-def _clause(difference: Difference) -> str:
-    manner, ratio, where = MANNERS[difference.one.sample.metric], difference.ratio, difference.name
-    one, other = difference.stack, ratio.to
-    match difference.standing:
-        case Standing.TOLD:
-            return f"{one} {manner.verb} {_factor(ratio)} {manner.noun} {other} in {where}"
-        case Standing.SAME:
-            apart = f"cannot be told apart by their {manner.what} in {where}"
-            return f"{one} and {other} {apart} (ratio{_bracketed(ratio.interval)})"
-        case Standing.TOO_FEW:
-            apart = f"cannot be told apart by their {manner.what} in {where}"
-            return f"{one} and {other} {apart} from {_rounds(ratio.n)}"
-        case Standing.DOUBTFUL:
-            apart = f"cannot be compared by their {manner.what} in {where}"
-            return f"{one} and {other} {apart} ({_doubt(difference)})"
-
-
 def answer(difference: Difference) -> str:
     """The same as an answer, without the place: the number comes first, or what keeps it from
     being known."""
-    manner, ratio = MANNERS[difference.one.sample.metric], difference.ratio
-    one, to, values = difference.stack, ratio.to, _values(difference)
-    match difference.standing:
-        case Standing.TOLD | Standing.TOO_FEW:
-            chance = "" if ratio.interval else f"; {_rounds(ratio.n)} cannot rule out chance"
-            of = f"{_factor(ratio)} the {manner.what} of {to}"
-            return f"{of}: {one} has {' against '.join(values)}{chance}"
-        case Standing.SAME:
-            return (
-                f"No difference can be told between the {manner.what} of {one} and {to}: "
-                f"{' and '.join(values)} (ratio{_bracketed(ratio.interval)})"
-            )
-        case Standing.DOUBTFUL:
-            return (
-                f"Cannot tell: {one} with {values[0]} and {to} with {values[1]} cannot be compared "
-                f"by their {manner.what} ({_doubt(difference)})"
-            )
+    return _said(difference, _ANSWERS)
 
 
 def held(there: Difference, usual: Difference | None, place: str) -> str:
