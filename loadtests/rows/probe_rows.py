@@ -82,6 +82,7 @@ def _probe_figures(observed: Observed) -> Row:
         "tasks_max": loop.tasks_max,
         "tasks_created": loop.tasks_created,
         "task_oldest_ms": None if oldest is None else oldest / 1e6,
+        "task_oldest_graph": loop.task_oldest_graph,
         "task_exceptions_unread": loop.task_exceptions_unread,
         **{f"executor_wait_{short}_ms": wait[short] for short in ("mean", "p50", "p99", "max")},
         "executor_threads_max": executor.threads_max,

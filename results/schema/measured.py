@@ -252,6 +252,12 @@ RUNS = table(
         "end; blank where there was none",
         later=True,
     ),
+    text(
+        "task_oldest_graph",
+        "that task with the innermost frames in which it waits, and those that wait for it, ` < ` "
+        "between them; blank before Python 3.14",
+        later=True,
+    ),
     count(
         "task_exceptions_unread",
         "tasks that ended by an exception which nobody read before they were gone",

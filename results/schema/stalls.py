@@ -79,7 +79,11 @@ STALLS = table(
         "a route of the suite's",
         required=False,
     ),
-    text("task", "name of the asyncio task that was running"),
+    text(
+        "task",
+        "name of the asyncio task that was running; on Python 3.14 and later with those that wait "
+        "for it, ` < ` between them",
+    ),
     text("file", "of the innermost frame outside the standard library; blank where none was seen"),
     count("line", "its line"),
     text("function", "its function"),

@@ -16,7 +16,15 @@ from loopbench.servers.probe.selector import SelectorWatch, watched_selector
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, SelectorClock
 from loopbench.servers.probe.stalls.watcher import StallWatcher
 from loopbench.servers.probe.tasks import TaskWatch
-from loopbench.servers.supervision.merging import COUNTS, FIRST, MOST, MOST_KNOWN, SUM, Pairs
+from loopbench.servers.supervision.merging import (
+    COUNTS,
+    FIRST,
+    FIRST_KNOWN,
+    MOST,
+    MOST_KNOWN,
+    SUM,
+    Pairs,
+)
 
 SELDOM = 10
 """Every so many beats the tasks are counted, which takes some 0.2 ms where there are a
@@ -46,7 +54,7 @@ class LoopReading:
     Of several processes, idle and wall time are added, so that utilisation is the mean.
     idle_ns: of the wait for events. idle_read_by: how it was read, see runs.csv. beats: how often
     the timer was served, since the process began. delay_us: pairs of us and count. tasks_created,
-    task_oldest_ns, task_exceptions_unread: see servers.probe.tasks.
+    task_oldest_ns, task_oldest_graph, task_exceptions_unread: see servers.probe.tasks.
     """
 
     loop_class: Annotated[str | None, FIRST]
@@ -60,6 +68,7 @@ class LoopReading:
     tasks_created: Annotated[int | None, SUM] = None
     task_oldest_ns: Annotated[int | None, MOST_KNOWN] = None
     task_exceptions_unread: Annotated[int | None, SUM] = None
+    task_oldest_graph: Annotated[str | None, FIRST_KNOWN] = None
 
 
 class LoopWatch:

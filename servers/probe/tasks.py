@@ -8,6 +8,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
+from weakref import ref
+
+from loopbench.servers.probe.call_graph import call_graph
 
 _NAME = "Task-"
 _MOST_MARKS = 6_000
@@ -31,6 +34,7 @@ class TaskWatch:
         self._marks: deque[tuple[int, int]] = deque(maxlen=_MOST_MARKS)
         self._oldest: tuple[int, int] | None = None
         self._oldest_ns: int | None = None
+        self._oldest_task: ref[asyncio.Task[Any]] | None = None
         self._unread = 0
 
     @contextmanager
@@ -67,25 +71,30 @@ class TaskWatch:
         else:  # each look has created a task of its own
             self._created += number - self._marks[-1][0] - 1
         self._marks.append((number, now))
-        oldest = min((n for task in alive if (n := _number(task)) and n > self._first), default=0)
+        numbered = ((n, task) for task in alive if (n := _number(task)) and n > self._first)
+        oldest, task = min(numbered, key=lambda one: one[0], default=(0, None))
+        self._oldest_task = None if task is None else ref(task)
         if not oldest:
             self._oldest = None
         elif self._oldest is None or self._oldest[0] != oldest:
             self._oldest = oldest, next(at for mark, at in self._marks if mark > oldest)
         self._oldest_ns = None if self._oldest is None else now - self._oldest[1]
 
-    def figures(self) -> dict[str, int | None]:
+    def figures(self) -> dict[str, Any]:
         """Since the first look after the reset, as of the last, by the names of LoopReading; pauses
         left out.
 
         tasks_created: None where no look was made. Tasks that were given a name are not among
         them. task_oldest_ns: age of the oldest that was created since and is alive, to a tenth of
-        a second; None where there is none. task_exceptions_unread: tasks that ended by an
-        exception which nobody asked for.
+        a second; None where there is none. task_oldest_graph: its call graph, where it still lives;
+        None before Python 3.14. task_exceptions_unread: tasks that ended by an exception which
+        nobody asked for.
         """
+        task = None if self._oldest_task is None else self._oldest_task()
         return {
             "tasks_created": None if self._first is None else self._created,
             "task_oldest_ns": self._oldest_ns,
+            "task_oldest_graph": None if task is None or task.done() else call_graph(task),
             "task_exceptions_unread": self._unread,
         }
 

@@ -70,6 +70,7 @@ PROBE = Observation(
         tasks_created=900,
         task_oldest_ns=1_500_000_000,
         task_exceptions_unread=2,
+        task_oldest_graph="Task-7 serve at shop.py:9 serve",
     ),
     executor=ExecutorReading(
         threads_max=4,
@@ -116,6 +117,7 @@ def test_the_probe_s_figures_of_the_whole_server() -> None:
             "tasks_max": 33,
             "tasks_created": 900,
             "task_oldest_ms": 1500.0,
+            "task_oldest_graph": "Task-7 serve at shop.py:9 serve",
             "task_exceptions_unread": 2,
             "executor_wait_mean_ms": 1.05,
             "executor_wait_p50_ms": 0.1,

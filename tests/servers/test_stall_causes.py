@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from loopbench.results.schema import CAUSE_LABELS, CAUSE_WORDS, Cause
+from loopbench.servers.probe.call_graph import task_name
 from loopbench.servers.probe.probe import Probe, watching
 from loopbench.servers.probe.stalls import watcher
 from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
@@ -20,7 +21,6 @@ from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.probe.stalls.stack import Stack, read_stack
 from loopbench.servers.probe.stalls.stall import Frame, Stall
 from loopbench.servers.probe.stalls.thread_times import RUNNING, Position
-from loopbench.servers.probe.stalls.watcher import task_name
 from tests.servers.probes import watched_loop
 
 MS = 1_000_000

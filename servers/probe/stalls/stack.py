@@ -62,7 +62,7 @@ def read_stack(innermost: FrameType) -> Stack | None:
             position = (id(code), frame.f_lasti)
         standard = _of_standard_library(code.co_filename)
         if len(frames) < MOST_FRAMES or (inner is None and not standard):
-            seen = Frame(_short(code.co_filename), frame.f_lineno or 0, code.co_qualname)
+            seen = Frame(short_file(code.co_filename), frame.f_lineno or 0, code.co_qualname)
             if len(frames) < MOST_FRAMES:
                 frames.append(seen)
             if inner is None and not standard:
@@ -95,7 +95,7 @@ def _of_standard_library(file: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _short(file: str) -> str:
+def short_file(file: str) -> str:
     """A file by its place under the packages, the standard library or the working folder: rows
     are read elsewhere, and are to tell nothing of this machine's folders."""
     for part in _INSTALLED:

@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
 
+from loopbench.servers.probe.call_graph import task_with_waiters
 from loopbench.servers.probe.garbage_collector import Pause
 from loopbench.servers.probe.stalls.alarm import Alarm
 from loopbench.servers.probe.stalls.causes import Evidence, Sample, cause_of, decisive
@@ -344,7 +344,7 @@ class StallWatcher:
             position=Position(RUNNING),
             where=RUNNING,
             stack=stack,
-            task=None if task is None else task_name(task),
+            task=None if task is None else task_with_waiters(task),
             request=request,
         )
 
@@ -413,11 +413,3 @@ def _completed(sample: Sample, delay: Delay, position: Position | None) -> Sampl
     if position is None:
         return replace(sample, held_ns=delay.lock_ns)
     return replace(sample, held_ns=delay.lock_ns, position=position, where=described(position))
-
-
-def task_name(task: asyncio.Task[Any]) -> str:
-    """Its name, and that of its coroutine."""
-    # `get_coro` of Python 3.12.0 and 3.12.1 ends the process (a null pointer) where a task that was
-    # started eagerly, as aiohttp starts its own, is done; this attribute is None there.
-    of = getattr(getattr(task, "_coro", None), "__qualname__", None)
-    return task.get_name() if of is None else f"{task.get_name()} {of}"
