@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
@@ -33,10 +34,23 @@ def task_with_waiters(task: asyncio.Task[Any]) -> str:
     return task_name(task) if _capture is None else _chain(task, frames=0)
 
 
-def call_graph(task: asyncio.Task[Any]) -> str | None:
-    """The same with the frames in which each task waits, ` at file:line function`, innermost first
-    and `, ` between them; None before Python 3.14. From any thread."""
-    return None if _capture is None else _chain(task, frames=MOST_FRAMES)
+def call_graph(task: asyncio.Task[Any], alive: Iterable[asyncio.Task[Any]]) -> str | None:
+    """What a task waits for: the innermost of the tasks that it waits for, with the frames in
+    which each of them waits, ` at file:line function`, innermost first and `, ` between them.
+
+    alive: all tasks of its loop. None before Python 3.14. From any thread.
+    """
+    return None if _capture is None else _chain(_innermost(task, alive), frames=MOST_FRAMES)
+
+
+def _innermost(task: asyncio.Task[Any], alive: Iterable[asyncio.Task[Any]]) -> asyncio.Task[Any]:
+    """The end of the chain of tasks that wait for one another, from this one inwards."""
+    waited_for = {
+        waiting.future: one for one in alive for waiting in _capture(one, limit=0).awaited_by
+    }
+    while task in waited_for:
+        task = waited_for.pop(task)
+    return task
 
 
 def _chain(task: asyncio.Task[Any], frames: int) -> str:

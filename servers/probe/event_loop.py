@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from selectors import BaseSelector
 from typing import Annotated
 
@@ -54,7 +54,8 @@ class LoopReading:
     Of several processes, idle and wall time are added, so that utilisation is the mean.
     idle_ns: of the wait for events. idle_read_by: how it was read, see runs.csv. beats: how often
     the timer was served, since the process began. delay_us: pairs of us and count. tasks_created,
-    task_oldest_ns, task_oldest_graph, task_exceptions_unread: see servers.probe.tasks.
+    task_oldest_ns, task_exceptions_unread: see servers.probe.tasks. task_oldest_graph: None where
+    it was not asked for.
     """
 
     loop_class: Annotated[str | None, FIRST]
@@ -223,6 +224,10 @@ class LoopWatch:
                 us = rounded_us(now - point)
                 delays[us] = delays.get(us, 0) + 1
 
+    def read_with_graph(self) -> LoopReading:
+        """As `read`, with what the oldest task waits for, which takes a look at every task."""
+        return replace(self.read(), task_oldest_graph=self._tasks.oldest_graph())
+
     def read(self) -> LoopReading:
         """Since the reset."""
         idle_ns = longest = busy_ns = read_by = None
@@ -250,5 +255,6 @@ class LoopWatch:
             beats=self._beats,
             delay_us=tuple(sorted(self._delays.copy().items())),
             idle_read_by=read_by,
+            task_oldest_graph=None,
             **({} if self._loop is None else self._tasks.figures()),
         )

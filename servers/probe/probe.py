@@ -311,7 +311,7 @@ class Probe:
 
     def observe(self) -> Observation:
         """All that was counted since the reset."""
-        loop = self._loop.read()
+        loop = self._loop.read_with_graph()
         return Observation(
             pid=os.getpid(),
             seconds=(_clock() - self._reset_at) / 1e9,

@@ -80,21 +80,26 @@ class TaskWatch:
             self._oldest = oldest, next(at for mark, at in self._marks if mark > oldest)
         self._oldest_ns = None if self._oldest is None else now - self._oldest[1]
 
-    def figures(self) -> dict[str, Any]:
+    def oldest_graph(self) -> str | None:
+        """What the oldest task waits for, see `call_graph`; None where it has ended. From any
+        thread."""
+        task = None if self._oldest_task is None else self._oldest_task()
+        if task is None or task.done() or self._loop is None:
+            return None
+        return call_graph(task, asyncio.all_tasks(self._loop))
+
+    def figures(self) -> dict[str, int | None]:
         """Since the first look after the reset, as of the last, by the names of LoopReading; pauses
         left out.
 
         tasks_created: None where no look was made. Tasks that were given a name are not among
         them. task_oldest_ns: age of the oldest that was created since and is alive, to a tenth of
-        a second; None where there is none. task_oldest_graph: its call graph, where it still lives;
-        None before Python 3.14. task_exceptions_unread: tasks that ended by an exception which
-        nobody asked for.
+        a second; None where there is none. task_exceptions_unread: tasks that ended by an
+        exception which nobody asked for.
         """
-        task = None if self._oldest_task is None else self._oldest_task()
         return {
             "tasks_created": None if self._first is None else self._created,
             "task_oldest_ns": self._oldest_ns,
-            "task_oldest_graph": None if task is None or task.done() else call_graph(task),
             "task_exceptions_unread": self._unread,
         }
 

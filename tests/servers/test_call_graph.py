@@ -32,13 +32,13 @@ async def _graph_of_two() -> tuple[str | None, str, tuple[str, str]]:
     inner = asyncio.create_task(leaf(), name="inner")
     outer = asyncio.create_task(task_of(inner), name="outer")
     await asyncio.sleep(0.01)
-    told = call_graph(inner), task_with_waiters(inner)
+    told = call_graph(outer, asyncio.all_tasks()), task_with_waiters(inner)
     lines = tuple(str(f.__code__.co_firstlineno + 1) for f in (leaf, task_of))
     outer.cancel()
     return *told, (lines[0], lines[1])
 
 
-def test_a_task_is_told_with_where_it_waits_and_who_waits_for_it() -> None:
+def test_a_task_is_told_with_what_it_waits_for_and_who_waits_for_it() -> None:
     """With their innermost frames; before Python 3.14 its name alone is known."""
     graph, names, lines = asyncio.run(_graph_of_two())
     if not HAS_GRAPHS:
@@ -78,14 +78,14 @@ def test_many_that_wait_are_counted_and_long_chains_end() -> None:
 def test_tasks_that_wait_for_each_other_are_told() -> None:
     """A circle has no end to come to."""
 
-    async def main() -> str:
+    async def main() -> tuple[str, str | None]:
         one, other = (asyncio.create_task(leaf(), name=name) for name in ("one", "other"))
         waits_for: Any = asyncio.future_add_to_awaited_by  # type: ignore[attr-defined, unused-ignore]
         waits_for(one, other)
         waits_for(other, one)
-        return task_with_waiters(one)
+        return task_with_waiters(one), call_graph(one, ())
 
-    assert asyncio.run(main()) == "one leaf < (itself)"
+    assert asyncio.run(main()) == ("one leaf < (itself)", "one leaf < (itself)")
 
 
 def test_the_oldest_task_has_its_graph(live: Probe) -> None:
@@ -94,13 +94,15 @@ def test_the_oldest_task_has_its_graph(live: Probe) -> None:
     async def main() -> None:
         while live.observe().loop.tasks_created is None:
             await asyncio.sleep(0.01)
-        lasting = asyncio.create_task(leaf())
+        lasting = asyncio.create_task(task_of(asyncio.create_task(leaf(), name="within")))
         while live.observe().loop.task_oldest_ns is None:
             await asyncio.sleep(0.01)
         graph = live.observe().loop.task_oldest_graph
         if HAS_GRAPHS:
             assert graph is not None
-            assert graph.startswith(f"{lasting.get_name()} leaf at asyncio/tasks.py:")
+            within, waiting = graph.split(" < ")
+            assert within.startswith("within leaf at asyncio/tasks.py:")
+            assert waiting.startswith(f"{lasting.get_name()} task_of at ")
         else:
             assert graph is None
         lasting.cancel()

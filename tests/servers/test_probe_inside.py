@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import subprocess
 import sys
 import threading
@@ -54,9 +55,9 @@ def test_without_a_probe_a_handler_is_itself() -> None:
 
 def test_a_watched_handler_is_of_its_kind(live: Probe) -> None:
     """Frameworks tell coroutine functions from plain ones, and go by names."""
-    assert not asyncio.iscoroutinefunction(live.watch("a", nothing))
+    assert not inspect.iscoroutinefunction(live.watch("a", nothing))
     watched = live.watch("b", nothing_async)
-    assert asyncio.iscoroutinefunction(watched)
+    assert inspect.iscoroutinefunction(watched)
     assert (watched.__name__, watched.__doc__) == ("nothing_async", "A handler.")
 
 
