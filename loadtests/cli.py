@@ -43,7 +43,7 @@ from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
-from loopbench.servers.supervision.cli_types import Folder, Percent, Seconds, Span
+from loopbench.servers.supervision.cli_types import PERCENT, SPAN, Folder, Seconds
 from loopbench.servers.supervision.scratch import sweep
 
 PROGRAM = "python -m loadtests"
@@ -103,14 +103,14 @@ for command in (init, list_scenarios, services, check_hosts_command, worker):
 )
 @click.option(
     "--precision",
-    type=Percent(),
+    type=PERCENT,
     metavar="PERCENT",
     help="Add Rounds until the 95 % interval of every ratio reaches no further than this, as in "
     "3%; the Rounds go to the scenarios whose intervals are the widest.",
 )
 @click.option(
     "--budget",
-    type=Span(),
+    type=SPAN,
     metavar="TIME",
     help="Add Rounds in the same way, and end within this time, as in 120s or 5m. The default "
     f"scenarios are measured within {DEFAULT_BUDGET_S:g} s where neither is said, nor --rounds.",

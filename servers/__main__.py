@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -37,25 +37,22 @@ from loopbench.servers.store_urls import (
     without_secrets,
 )
 from loopbench.servers.supervision.cli_names import NameIn
-from loopbench.servers.supervision.cli_types import Seconds
+from loopbench.servers.supervision.cli_types import Parsed, Seconds, together
 
 
-class Url(click.ParamType[str]):
-    """A URL that every reader splits in the same way, see store_urls."""
+def _url(schemes: tuple[str, ...]) -> Parsed[str]:
+    """A URL that every reader splits in the same way, see store_urls. What is said of one that is
+    refused holds nothing of it."""
 
-    name = "url"
-
-    def __init__(self, schemes: tuple[str, ...]) -> None:
-        self._schemes = schemes
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text itself; a usage error, which holds nothing of it, where it is refused."""
-        wrong = problem(str(value), self._schemes)
-        if wrong is None and self._schemes is not UPSTREAM_SCHEMES and not readable(str(value)):
+    def parse(text: str) -> str:
+        wrong = problem(text, schemes)
+        if wrong is None and schemes is not UPSTREAM_SCHEMES and not readable(text):
             wrong = UNREADABLE
         if wrong is not None:
-            self.fail(wrong, param, ctx)
-        return str(value)
+            raise ValueError(wrong)
+        return text
+
+    return Parsed("url", parse)
 
 
 MOST_BYTES = 2**40
@@ -76,12 +73,12 @@ SETTING_OPTIONS: dict[str, tuple[click.ParamType[Any], str]] = {
         "The largest body that `/upload` accepts.",
     ),
     "database_url": (
-        Url(DATABASE_SCHEMES),
+        _url(DATABASE_SCHEMES),
         "postgresql://… to use; by default a temporary SQLite.",
     ),
-    "redis_url": (Url(REDIS_SCHEMES), "redis://… to use; by default nothing leaves the process."),
+    "redis_url": (_url(REDIS_SCHEMES), "redis://… to use; by default nothing leaves the process."),
     "upstream_url": (
-        Url(UPSTREAM_SCHEMES),
+        _url(UPSTREAM_SCHEMES),
         "Whose pages `/fetch` gets; by default the server's own.",
     ),
     "pool_size": (click.IntRange(1, 1000), "Connections to the database, of each driver."),
@@ -94,18 +91,19 @@ What only a harness can read, the probe, is none of them.
 """
 
 
-def setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of SETTING_OPTIONS, with the defaults of Settings."""
-    for name, (kind, text) in reversed(SETTING_OPTIONS.items()):
-        option = click.option(
+setting_options = together(
+    *(
+        click.option(
             "--" + name.replace("_", "-"),
             type=kind,
             default=getattr(Settings(), name),
             show_default=True,
             help=text,
         )
-        command = option(command)
-    return command
+        for name, (kind, text) in SETTING_OPTIONS.items()
+    )
+)
+"""They, with the defaults of Settings."""
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
 from loopbench.loadtests.bench.environment import shown_command
 from loopbench.loadtests.capacity.measure import Capacity, run
-from loopbench.loadtests.capacity.objective import Objective, ObjectiveType
+from loopbench.loadtests.capacity.objective import Objective, parse
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.results_folder import new_folder, writing_into
 from loopbench.loadtests.scenarios import custom_options
@@ -25,7 +26,7 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE, STACKS, Stack, hole
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
-from loopbench.servers.supervision.cli_types import Folder, Percent, Span
+from loopbench.servers.supervision.cli_types import PERCENT, SPAN, Folder, Parsed
 
 MOST_PROCESSES = 64
 DEFAULT_CASE = "async"
@@ -37,7 +38,7 @@ PRECISION = 0.04
 @click.option(
     "--slo",
     "objective",
-    type=ObjectiveType(),
+    type=Parsed("objective", parse),
     required=True,
     metavar="OBJECTIVE",
     help="What is to be kept, such as 'p99<20ms': of response times from the intended start.",
@@ -56,14 +57,14 @@ PRECISION = 0.04
 )
 @click.option(
     "--budget",
-    type=Span(),
+    type=SPAN,
     default=BUDGET_S,
     metavar="TIME",
     help=f"The longest that the trials of each stack may take; {BUDGET_S:g}s by default.",
 )
 @click.option(
     "--precision",
-    type=Percent(),
+    type=PERCENT,
     default=PRECISION,
     metavar="PERCENT",
     help="Stop earlier where the 95 % interval of a limit reaches no further than this; "
@@ -88,14 +89,7 @@ def capacity(
     processes: int,
     seed: int | None,
     out: Path | None,
-    app: str | None,
-    app_dir: Path,
-    on: tuple[str, ...],
-    gets: tuple[str, ...],
-    file: Path | None,
-    headers: tuple[str, ...],
-    arguments: tuple[str, ...],
-    ready_s: float,
+    **of_own: Any,  # of custom_options
 ) -> None:
     """Find the highest arrival rate at which each stack keeps an objective, or an
     application of yours.
@@ -104,9 +98,7 @@ def capacity(
     stacks are alive, and take turns. Ends with the limits, their 95 % intervals
     and ratios; the rows are in trials.csv.
     """
-    own = custom_options.wanted(
-        app, app_dir, gets, file, on, bool(stacks or case), headers, arguments, ready_s
-    )
+    own = custom_options.wanted(others=bool(stacks or case), **of_own)
     names = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
     asked = _of_suite(names, case or DEFAULT_CASE) if own is None else _of_own(own)
     folder = out or new_folder()

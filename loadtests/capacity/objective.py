@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import click
 
 _FORM = re.compile(r"p(\d{1,2}(?:\.\d{1,3})?)\s*<=?\s*(\d+(?:\.\d+)?)\s*(us|ms|s)")
 _MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -30,26 +27,13 @@ class Objective:
         return f"p{self.percent:g} < {self.limit_ms:g} ms"
 
 
-class ObjectiveType(click.ParamType[Objective]):
-    """An Objective on a command line."""
-
-    name = "objective"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Objective:
-        """The objective; a usage error for anything else."""
-        if isinstance(value, Objective):
-            return value
-        form = _FORM.fullmatch(str(value).strip().lower())
-        if form is None:
-            self.fail(f"{value!r} is no objective such as 'p99<20ms' or 'p95<1s'.", param, ctx)
-        found = Objective(float(form[1]), float(form[2]) * _MS[form[3]])
-        if not found.percent >= 50 or not LEAST_MS <= found.limit_ms <= LONGEST_MS:
-            self.fail(
-                f"{value!r}: from p50 to p99.999, and from {LEAST_MS:g} ms to "
-                f"{LONGEST_MS / 1e3:g} s.",
-                param,
-                ctx,
-            )
-        return found
+def parse(text: str) -> Objective:
+    """The Objective that a text names. Raises ValueError with what is wrong."""
+    form = _FORM.fullmatch(text.strip().lower())
+    if form is None:
+        raise ValueError(f"{text!r} is no objective such as 'p99<20ms' or 'p95<1s'.")
+    found = Objective(float(form[1]), float(form[2]) * _MS[form[3]])
+    if not found.percent >= 50 or not LEAST_MS <= found.limit_ms <= LONGEST_MS:
+        longest = f"{LONGEST_MS / 1e3:g} s"
+        raise ValueError(f"{text!r}: from p50 to p99.999, and from {LEAST_MS:g} ms to {longest}.")
+    return found

@@ -6,9 +6,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -21,31 +20,23 @@ from loopbench.loadtests.hosts.cpus import allowed_cpus
 from loopbench.loadtests.hosts.server_location import HERE, PLAIN, Place
 from loopbench.loadtests.messages.workers import MASTER_LOST_AFTER_S
 from loopbench.servers.errors import ServerError
-from loopbench.servers.supervision.cli_types import Seconds
+from loopbench.servers.supervision.cli_types import Parsed, Seconds, together
 from loopbench.servers.supervision.control_pipe import ControlError
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 MOST_WORKERS = 1000
 LONGEST_PATIENCE_S = 86_400.0
 
 
-class Address(click.ParamType[str]):
-    """HOST:PORT."""
-
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text itself; a usage error where it is no address."""
-        try:
-            _, port = parse_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if port == 0:
-            self.fail(f"{value!r}: both sides must know the port, and 0 is none", param, ctx)
-        return str(value)
+def _address(text: str) -> str:
+    if parse_address(text)[1] == 0:
+        raise ValueError(f"{text!r}: both sides must know the port, and 0 is none")
+    return text
 
 
-_FLEET = (
+ADDRESS = Parsed("address", _address)
+"""HOST:PORT."""
+
+fleet_options = together(
     click.option(
         "--workers",
         type=click.IntRange(1, MOST_WORKERS),
@@ -60,7 +51,7 @@ _FLEET = (
     ),
     click.option(
         "--bind",
-        type=Address(),
+        type=ADDRESS,
         metavar="HOST:PORT",
         help="Where the master listens for them; 127.0.0.1:5557 unless given.",
     ),
@@ -72,14 +63,9 @@ _FLEET = (
         "one is made for the time of the bench where --bind is not loopback.",
     ),
 )
+"""Those that `fleet_of` takes."""
+
 DEFAULT_BIND = "127.0.0.1:5557"
-
-
-def fleet_options(command: _Command) -> _Command:
-    """Add the options of `fleet_of` to a command."""
-    for option in reversed(_FLEET):
-        command = option(command)
-    return command
 
 
 def fleet_of(
@@ -101,19 +87,16 @@ def fleet_of(
     return None if workers is None else Fleet(workers)
 
 
-class PlainWord(click.ParamType[str]):
-    """A path that no shell on the way changes."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text itself; a usage error for one with other characters."""
-        if not PLAIN.fullmatch(str(value)):
-            self.fail(f"{value!r} would not pass a shell as it is", param, ctx)
-        return str(value)
+def _plain_word(text: str) -> str:
+    if not PLAIN.fullmatch(text):
+        raise ValueError(f"{text!r} would not pass a shell as it is")
+    return text
 
 
-_PLACE = (
+PLAIN_WORD = Parsed("path", _plain_word)
+"""A path that no shell on the way changes."""
+
+place_options = together(
     click.option(
         "--server-via",
         metavar="COMMAND",
@@ -125,22 +108,16 @@ _PLACE = (
         help="The address that the servers bind to over there, and that the load goes to.",
     ),
     click.option(
-        "--server-python", type=PlainWord(), metavar="PATH", help="The interpreter over there."
+        "--server-python", type=PLAIN_WORD, metavar="PATH", help="The interpreter over there."
     ),
     click.option(
-        "--server-root", type=PlainWord(), metavar="DIR", help="The folder of the suite over there."
+        "--server-root", type=PLAIN_WORD, metavar="DIR", help="The folder of the suite over there."
     ),
     click.option(
         "--server-cpus", metavar="LIST", help="Bind the servers to these CPUs over there, as in 2."
     ),
 )
-
-
-def place_options(command: _Command) -> _Command:
-    """Add the options of `place_of` to a command."""
-    for option in reversed(_PLACE):
-        command = option(command)
-    return command
+"""Those that `place_of` takes."""
 
 
 def place_of(
@@ -197,7 +174,7 @@ def cpus_of(text: str) -> frozenset[int]:
 @click.command(short_help="Share the load of a bench on another host.")
 @click.option(
     "--master",
-    type=Address(),
+    type=ADDRESS,
     required=True,
     metavar="HOST:PORT",
     help="Where the bench's master listens.",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,9 @@ from loopbench.loadtests.scenarios.locustfile import USERS
 from loopbench.servers.custom.stacks import HOSTS
 from loopbench.servers.parts import READY_S
 from loopbench.servers.supervision.cli_names import NameIn
+from loopbench.servers.supervision.cli_types import together
 
-_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+options = together(
     click.option(
         "--app",
         metavar="MODULE:NAME",
@@ -70,8 +69,9 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         help="How long its import, and its start to the first answer, may take.",
     ),
 )
+"""Those that `wanted` takes."""
 
-_OF_A_LOCUSTFILE: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+locustfile_options = together(
     click.option(
         "--users",
         type=click.IntRange(1, MOST_USERS),
@@ -84,23 +84,14 @@ _OF_A_LOCUSTFILE: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]
         help="So many of them begin a second, before anything counts; all at once by default.",
     ),
 )
+"""Those that it takes beside, about a locustfile."""
 
 _NOTHING = Configuration()
 
 
-def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options, in their order; `wanted` takes their values."""
-    return reduce(lambda inner, option: option(inner), reversed(_OPTIONS), command)
-
-
-def locustfile_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same of those that are about a locustfile."""
-    return reduce(lambda inner, option: option(inner), reversed(_OF_A_LOCUSTFILE), command)
-
-
 def wanted(
     app: str | None,
-    folder: Path,
+    app_dir: Path,
     gets: tuple[str, ...],
     file: Path | None,
     on: tuple[str, ...],
@@ -114,7 +105,8 @@ def wanted(
 ) -> Own | None:
     """A person's own application, where they name one; a usage error for what does not fit it.
 
-    What they should know of it before the load is printed.
+    others: whether stacks or scenarios of the suite are named, too. configured: by their file.
+    The rest is as the options have it. What they should know of it before the load is printed.
     """
     if app is None:
         if gets or file or on or headers or arguments:
@@ -128,7 +120,7 @@ def wanted(
         )
     own = prepare(
         app,
-        folder,
+        app_dir,
         gets,
         file,
         tuple(dict.fromkeys(on)),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+T = TypeVar("T")
 
 
 def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
@@ -19,12 +21,27 @@ def suggestion(kind: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})"
 
 
-class NamesIn(click.ParamType[tuple[str, ...]]):
-    """Keys of a table: one by name, several by a pattern (`cliff-*`), or `all`."""
+class _InTable(click.ParamType[T]):
+    """Names that stand in a table, and complete in a shell. kind: what they are names of."""
+
+    _words: tuple[str, ...] = ()
 
     def __init__(self, kind: str, table: Mapping[str, Any]) -> None:
         self.name = kind
         self._table = table
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin with what was typed."""
+        known = (*self._words, *self._table)
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+class NamesIn(_InTable[tuple[str, ...]]):
+    """Keys of a table: one by name, several by a pattern (`cliff-*`), or `all`."""
+
+    _words = ("all",)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -38,28 +55,12 @@ class NamesIn(click.ParamType[tuple[str, ...]]):
             self.fail(suggestion(self.name, str(value), self._table), param, ctx)
         return names
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The names that begin with what was typed."""
-        return [CompletionItem(n) for n in ("all", *self._table) if n.startswith(incomplete)]
 
-
-class NameIn(click.ParamType[str]):
-    """A key of a table, with shell completion."""
-
-    def __init__(self, kind: str, table: Mapping[str, Any]) -> None:
-        self.name = kind
-        self._table = table
+class NameIn(_InTable[str]):
+    """A key of a table."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name itself; a usage error for one that the table lacks."""
         if value not in self._table:
             self.fail(suggestion(self.name, str(value), self._table), param, ctx)
         return str(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The names that begin with what was typed."""
-        return [CompletionItem(name) for name in self._table if name.startswith(incomplete)]

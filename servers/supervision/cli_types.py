@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, TypeVar, cast
 
 import click
 
+T = TypeVar("T")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 LONGEST_BUDGET_S = 86_400.0
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Seconds(click.FloatRange):
@@ -33,56 +39,61 @@ class Folder(click.Path):
     def __init__(self, *, exists: bool = False) -> None:
         super().__init__(file_okay=False, exists=exists, path_type=Path)
 
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; a usage error for what cannot be meant."""
         if not str(value).strip() or not str(value).isprintable():
             self.fail(f"{str(value)!r} is no name of a folder.", param, ctx)
         return super().convert(value, param, ctx)
 
 
-class Percent(click.ParamType[float]):
-    """A share between 0 and 1, written as a percentage: 3% or 3."""
+class Parsed(click.ParamType[T]):
+    """What a text means, as `parse` reads it; what it raises as a ValueError is a usage error.
 
-    name = "percentage"
+    A default that is no text is taken as it is.
+    """
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The share; a usage error for anything else."""
-        if isinstance(value, float):
-            return value
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """The meaning; a usage error in the words of the ValueError."""
+        if not isinstance(value, str | int):
+            return cast(T, value)
         try:
-            share = float(str(value).removesuffix("%")) / 100
-        except ValueError:
-            share = math.nan
-        if not 0.0 < share < 1.0:
-            self.fail(f"{value} is no percentage between 0 and 100, as in 3%.", param, ctx)
-        return share
+            return self._parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
-class Span(click.ParamType[float]):
-    """A time in seconds, written with or without a unit: 90, 90s, 5m, 1h."""
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
-    name = "time"
-    _UNITS: ClassVar[dict[str, float]] = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The time in seconds; a usage error for anything else."""
-        if isinstance(value, float):
-            return value
-        text = str(value)
-        unit = self._UNITS.get(text[-1:], 1.0)
-        try:
-            seconds = float(text.rstrip("smh")) * unit
-        except ValueError:
-            seconds = math.nan
-        if not 1.0 <= seconds <= LONGEST_BUDGET_S:
-            self.fail(f"{value} is no time from 1s to 24h, as in 120s or 5m.", param, ctx)
-        return seconds
+def _share(text: str) -> float:
+    share = _number(text.removesuffix("%")) / 100
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"{text} is no percentage between 0 and 100, as in 3%.")
+    return share
+
+
+def _span(text: str) -> float:
+    seconds = _number(text.rstrip("smh")) * _UNITS.get(text[-1:], 1.0)
+    if not 1.0 <= seconds <= LONGEST_BUDGET_S:
+        raise ValueError(f"{text} is no time from 1s to 24h, as in 120s or 5m.")
+    return seconds
+
+
+PERCENT = Parsed("percentage", _share)
+"""A share between 0 and 1, written as a percentage: 3% or 3."""
+
+SPAN = Parsed("time", _span)
+"""A time in seconds, written with or without a unit: 90, 90s, 5m, 1h."""
+
+
+def together(*options: Decorator) -> Decorator:
+    """Options that several commands take, as one decorator that lists them in this order."""
+    return lambda command: reduce(lambda inner, option: option(inner), reversed(options), command)

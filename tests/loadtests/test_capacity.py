@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click import UsageError
 
-from loopbench.loadtests.capacity.objective import Objective, ObjectiveType
+from loopbench.loadtests.capacity.objective import Objective, parse
 from loopbench.loadtests.capacity.trial import PROBE_S, PROBE_USERS, arrivals, closed_rate, offer
 from loopbench.loadtests.distributed.generator_process import generator_process
 from loopbench.loadtests.selfcheck import capacity
@@ -19,6 +19,7 @@ from loopbench.results.stats.queues import ONE_THREAD, QUEUES
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.settings import Settings
+from loopbench.servers.supervision.cli_types import Parsed
 from tests.servers.processes import ROOT
 
 
@@ -28,14 +29,14 @@ from tests.servers.processes import ROOT
 )
 def test_an_objective_as_people_write_it(text: str, percent: float, limit_ms: float) -> None:
     """A percentile, and a time with its unit."""
-    assert ObjectiveType().convert(text, None, None) == Objective(percent, limit_ms)
+    assert parse(text) == Objective(percent, limit_ms)
 
 
 @pytest.mark.parametrize("text", ["99<20ms", "p99", "p99<20", "p99>20ms", "p10<5ms", "p99<0ms"])
 def test_what_is_no_objective_is_refused(text: str) -> None:
     """With an example of one."""
     with pytest.raises(UsageError, match=r"p99<20ms|from p50"):
-        ObjectiveType().convert(text, None, None)
+        Parsed("objective", parse).convert(text, None, None)
 
 
 def test_every_arrival_is_held_to_the_objective() -> None:
