@@ -19,7 +19,7 @@ from loopbench.servers.apps.aiohttp_websockets import BACKING, sockets
 from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.contract.routes import LAYERS, ROUTES, WS_ROUTES
 from loopbench.servers.handlers import basic, data
-from loopbench.servers.handlers.resources import Backing
+from loopbench.servers.handlers.resources import WORK, Backing
 from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
@@ -220,34 +220,20 @@ async def fetch(request: web.Request) -> web.Response:
     return respond(await request.app[BACKING].fetch(query.get("n"), query.get("how"), own[:2]))
 
 
-@handles
-async def db_async(request: web.Request) -> web.Response:
-    return respond(await request.app[BACKING].rows(request.query.get("n")))
+def _working(work: Callable[..., Awaitable[basic.Answer]], parameters: tuple[str, ...]) -> Handler:
+    async def backed(request: web.Request) -> web.Response:
+        return respond(await work(request.app[BACKING], *map(request.query.get, parameters)))
+
+    return backed
+
+
+for _name, (_work, _parameters) in WORK.items():
+    handles.under(_name)(_working(_work, _parameters))
 
 
 @handles
 def db_sync(request: web.Request) -> web.Response:
     return respond(request.app[BACKING].rows_in_thread(request.query.get("n")))
-
-
-@handles
-async def db_save(request: web.Request) -> web.Response:
-    return respond(await request.app[BACKING].save(request.query.get("amount")))
-
-
-@handles
-async def db_total(request: web.Request) -> web.Response:
-    return respond(await request.app[BACKING].total())
-
-
-@handles
-async def save_both(request: web.Request) -> web.Response:
-    return respond(await request.app[BACKING].save_both(request.query.get("protect")))
-
-
-@handles
-async def pairs(request: web.Request) -> web.Response:
-    return respond(await request.app[BACKING].pairs())
 
 
 @handles

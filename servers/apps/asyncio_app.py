@@ -45,6 +45,11 @@ async def sleep_async(app: App, request: Request) -> Answer:
     return await basic.sleep_async(request.argument("ms"))
 
 
+@handles
+async def save(app: App, request: Request) -> Answer:
+    return await basic.save(request.argument("protect"))
+
+
 def in_executor(handler: Handler) -> Handler:
     """Run a plain handler in the loop's default executor, context variables included."""
 
@@ -84,11 +89,6 @@ def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[str, str]]:
             yield name, payload.decode(errors="replace")
 
 
-@handles
-async def save(app: App, request: Request) -> Answer:
-    return await basic.save(request.argument("protect"))
-
-
 def _under(layers: int) -> Handler:
     """A handler under so many layers, each a coroutine that increments the count."""
 
@@ -123,75 +123,24 @@ def not_here(app: App, request: Request) -> Answer:
     return basic.error(501)
 
 
-@handles
-def plain(app: App, request: Request) -> Answer:
-    return basic.plain()
+_WORK: dict[tuple[str, ...], Handler] = {
+    ("plain",): lambda app, request: basic.plain(),
+    ("async", "sync", "blocking"): lambda app, request: basic.where_am_i(),
+    ("query",): lambda app, request: basic.echo_query(request.pairs()),
+    ("json",): lambda app, request: basic.echo_json(request.body),
+    ("routes",): lambda app, request: basic.routes(app.listing()),
+    ("error",): lambda app, request: basic.fail(),
+    ("sleep-sync", "sleep-blocking"): lambda app, request: basic.sleep_sync(request.argument("ms")),
+    ("burn-async", "burn-sync"): lambda app, request: basic.burn(request.argument("ms")),
+    ("items",): lambda app, request: data.items(request.argument("items")),
+    ("stream",): lambda app, request: data.stream(
+        request.argument("chunks"), request.argument("size")
+    ),
+}
+"""By the Routes that it is for: what needs no more than the work itself."""
 
-
-@handles
-def async_(app: App, request: Request) -> Answer:
-    return basic.where_am_i()
-
-
-@handles
-def sync(app: App, request: Request) -> Answer:
-    return basic.where_am_i()
-
-
-@handles
-def blocking(app: App, request: Request) -> Answer:
-    return basic.where_am_i()
-
-
-@handles
-def query(app: App, request: Request) -> Answer:
-    return basic.echo_query(request.pairs())
-
-
-@handles
-def json(app: App, request: Request) -> Answer:
-    return basic.echo_json(request.body)
-
-
-@handles
-def routes(app: App, request: Request) -> Answer:
-    return basic.routes(app.listing())
-
-
-@handles
-def error(app: App, request: Request) -> Answer:
-    basic.fail()
-
-
-@handles
-def sleep_sync(app: App, request: Request) -> Answer:
-    return basic.sleep_sync(request.argument("ms"))
-
-
-@handles
-def sleep_blocking(app: App, request: Request) -> Answer:
-    return basic.sleep_sync(request.argument("ms"))
-
-
-@handles
-def burn_async(app: App, request: Request) -> Answer:
-    return basic.burn(request.argument("ms"))
-
-
-@handles
-def burn_sync(app: App, request: Request) -> Answer:
-    return basic.burn(request.argument("ms"))
-
-
-@handles
-def items(app: App, request: Request) -> Answer:
-    return data.items(request.argument("items"))
-
-
-@handles
-def stream(app: App, request: Request) -> data.Stream:
-    return data.stream(request.argument("chunks"), request.argument("size"))
-
+for _names, _handler in _WORK.items():
+    handles.under(*_names)(_handler)
 
 for _layers in LAYERS:
     handles.under(f"middleware-{_layers}")(_under(_layers))

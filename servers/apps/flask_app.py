@@ -6,26 +6,29 @@ both of which end with the request. So these routes answer, but on no loop that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from flask import Blueprint, Flask, Request, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.apps.handlers import Handlers
-from loopbench.servers.contract.routes import LAYERS, ROUTES
+from loopbench.servers.apps.werkzeug_parts import (
+    DEFAULT_WAIT_MS,
+    add_routes,
+    listing,
+    refusal,
+    set_up,
+)
+from loopbench.servers.contract.routes import LAYERS
 from loopbench.servers.handlers import basic, data
-from loopbench.servers.probe import probe
 from loopbench.servers.settings import Settings
 
 Handler = Callable[..., Response] | Callable[..., Awaitable[Response]]
 
 handles: Handlers[Handler] = Handlers()
-
-_DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
 
 
 def respond(answer: basic.Answer) -> Response:
@@ -37,20 +40,15 @@ def respond(answer: basic.Answer) -> Response:
 @handles
 async def index() -> Response:
     wait_ms = request.args.get("wait_ms")
-    await basic.pause(current_app.config[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    await basic.pause(current_app.config[DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
     return respond(basic.index())
 
 
 @handles
 async def hello(name: str) -> Response:
     wait_ms = request.args.get("wait_ms")
-    await basic.pause(current_app.config[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    await basic.pause(current_app.config[DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
     return respond(basic.hello(name))
-
-
-@handles
-def plain() -> Response:
-    return respond(basic.plain())
 
 
 @handles
@@ -69,11 +67,6 @@ async def blocking() -> Response:
 
 
 @handles
-def query() -> Response:
-    return respond(basic.echo_query(request.args.items(multi=True)))
-
-
-@handles
 def form() -> Response:
     try:
         fields = request.form
@@ -83,19 +76,8 @@ def form() -> Response:
 
 
 @handles
-def json() -> Response:
-    return respond(basic.echo_json(request.get_data()))
-
-
-@handles
 def routes() -> Response:
-    return respond(
-        basic.routes(
-            (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
-            for rule in current_app.url_map.iter_rules()
-            for method in rule.methods or ()
-        )
-    )
+    return respond(basic.routes(listing(current_app.url_map)))
 
 
 @handles
@@ -134,22 +116,33 @@ async def save() -> Response:
 
 
 @handles
-def items() -> Response:
-    return respond(data.items(request.args.get("items")))
-
-
-@handles
 def stream() -> Response:
     answer = data.stream(request.args.get("chunks"), request.args.get("size"))
     return Response(answer.chunks, content_type=answer.content_type)
 
 
-@handles.under(
-    *("upload", "fetch", "db-async", "db-sync", "db-save", "db-total", "save-both", "pairs"),
-    *("feed", "publish"),
-)
-def not_here() -> Response:
-    return respond(basic.error(501))
+_WORK: dict[str, Callable[[], basic.Answer]] = {
+    "plain": basic.plain,
+    "query": lambda: basic.echo_query(request.args.items(multi=True)),
+    "json": lambda: basic.echo_json(request.get_data()),
+    "items": lambda: data.items(request.args.get("items")),
+    **dict.fromkeys(
+        (
+            *("upload", "fetch", "db-async", "db-sync", "db-save", "db-total", "save-both"),
+            *("pairs", "feed", "publish"),
+        ),
+        lambda: basic.error(501),
+    ),
+}
+"""By Route: what needs no more than the work itself; the last ones are not written for Flask."""
+
+
+def _answering(work: Callable[[], basic.Answer]) -> Handler:
+    return lambda: respond(work())
+
+
+for _name, _work in _WORK.items():
+    handles.under(_name)(_answering(_work))
 
 
 def layer() -> None:
@@ -167,22 +160,12 @@ def count() -> Response:
     return respond(basic.layers(g.get("passed", 0)))
 
 
-def _layered(layers: int) -> Blueprint:
-    """A blueprint under so many pairs of hooks."""
-    blueprint = Blueprint(f"layers-{layers}", __name__)
-    for _ in range(layers):
-        blueprint.before_request(layer)
-        blueprint.after_request(layer_back)
-    return blueprint
-
-
 def _refused(refused: basic.Refused) -> Response:
     return respond(basic.error(refused.status))
 
 
 def _http_error(refused: HTTPException) -> Response:
-    allowed = refused.valid_methods if isinstance(refused, MethodNotAllowed) else None
-    return respond(basic.error(refused.code or 500, allowed))
+    return respond(refusal(refused))
 
 
 class _StrictForms(FormDataParser):
@@ -218,25 +201,6 @@ class App(Flask):
 def create_app(settings: Settings) -> App:
     """The application, with all routes of the contract."""
     app = App("servers", static_folder=None)
-    app.config.update(
-        {
-            _DEFAULT_WAIT_MS: settings.wait_ms,
-            "MAX_CONTENT_LENGTH": settings.body_limit_bytes,
-            "MAX_FORM_MEMORY_SIZE": settings.body_limit_bytes,
-            "PROVIDE_AUTOMATIC_OPTIONS": False,
-            "PROPAGATE_EXCEPTIONS": False,
-        }
-    )
-    app.debug = settings.debug
-    app.url_map.merge_slashes = False  # else `//` is answered with a redirect
-    app.register_error_handler(basic.Refused, _refused)
-    app.register_error_handler(HTTPException, _http_error)
-    nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
-    for route, handler in handles.of(ROUTES):
-        path = route.path.replace("{", "<").replace("}", ">")
-        handler = probe.watch(route.name, handler)
-        holder = nested.get(path.rpartition("/")[0], app)
-        holder.add_url_rule(path, route.name, handler, methods=[route.method])
-    for blueprint in nested.values():
-        app.register_blueprint(blueprint)
+    set_up(app, settings, (_refused, _http_error))
+    add_routes(app, handles, Blueprint, (layer, layer_back))
     return app

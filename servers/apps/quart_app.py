@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -21,16 +20,22 @@ from quart import (
 )
 from quart.asgi import ASGIHTTPConnection
 from quart.formparser import FormDataParser
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException
 
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.apps.handlers import Handlers
 from loopbench.servers.apps.quart_websockets import sockets
-from loopbench.servers.contract.routes import LAYERS, ROUTES, WS_ROUTES
+from loopbench.servers.apps.werkzeug_parts import (
+    DEFAULT_WAIT_MS,
+    add_routes,
+    listing,
+    refusal,
+    set_up,
+)
+from loopbench.servers.contract.routes import LAYERS, WS_ROUTES
 from loopbench.servers.handlers import basic, data
-from loopbench.servers.handlers.resources import Backing
-from loopbench.servers.probe import probe
+from loopbench.servers.handlers.resources import WORK, Backing
 from loopbench.servers.settings import Settings
 
 Reply = tuple[bytes, int, dict[str, str]]
@@ -41,7 +46,6 @@ Handler = Callable[..., Reply | Response] | Callable[..., Awaitable[Reply | Resp
 handles: Handlers[Handler] = Handlers()
 """Coroutine functions, and plain functions, which Quart runs in the loop's default executor."""
 
-_DEFAULT_WAIT_MS = "LOOPBENCH_WAIT_MS"
 _UPLOAD_LIMIT = "LOOPBENCH_UPLOAD_LIMIT"
 
 
@@ -57,14 +61,14 @@ def respond(answer: basic.Answer) -> Reply:
 @handles
 async def index() -> Reply:
     wait_ms = request.args.get("wait_ms")
-    await basic.pause(current_app.config[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    await basic.pause(current_app.config[DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
     return respond(basic.index())
 
 
 @handles
 async def hello(name: str) -> Reply:
     wait_ms = request.args.get("wait_ms")
-    await basic.pause(current_app.config[_DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
+    await basic.pause(current_app.config[DEFAULT_WAIT_MS] if wait_ms is None else wait_ms)
     return respond(basic.hello(name))
 
 
@@ -110,14 +114,7 @@ async def json() -> Reply:
 
 @handles
 async def routes() -> Reply:
-    return respond(
-        basic.routes(
-            (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
-            for rule in current_app.url_map.iter_rules()
-            if not rule.websocket
-            for method in rule.methods or ()
-        )
-    )
+    return respond(basic.routes(listing(current_app.url_map)))
 
 
 @handles
@@ -203,34 +200,20 @@ def _backing() -> Backing:
     return cast(App, current_app).backing
 
 
-@handles
-async def db_async() -> Reply:
-    return respond(await _backing().rows(request.args.get("n")))
+def _working(work: Callable[..., Awaitable[basic.Answer]], parameters: tuple[str, ...]) -> Handler:
+    async def backed() -> Reply:
+        return respond(await work(_backing(), *map(request.args.get, parameters)))
+
+    return backed
+
+
+for _name, (_work, _parameters) in WORK.items():
+    handles.under(_name)(_working(_work, _parameters))
 
 
 @handles
 def db_sync() -> Reply:
     return respond(_backing().rows_in_thread(request.args.get("n")))
-
-
-@handles
-async def db_save() -> Reply:
-    return respond(await _backing().save(request.args.get("amount")))
-
-
-@handles
-async def db_total() -> Reply:
-    return respond(await _backing().total())
-
-
-@handles
-async def save_both() -> Reply:
-    return respond(await _backing().save_both(request.args.get("protect")))
-
-
-@handles
-async def pairs() -> Reply:
-    return respond(await _backing().pairs())
 
 
 @handles
@@ -259,22 +242,12 @@ async def count() -> Reply:
     return respond(basic.layers(g.get("passed", 0)))
 
 
-def _layered(layers: int) -> Blueprint:
-    """A blueprint under so many pairs of hooks."""
-    blueprint = Blueprint(f"layers-{layers}", __name__)
-    for _ in range(layers):
-        blueprint.before_request(layer)
-        blueprint.after_request(layer_back)
-    return blueprint
-
-
 async def _refused(refused: basic.Refused) -> Reply:
     return respond(basic.refused(refused))
 
 
 async def _http_error(refused: HTTPException) -> Reply:
-    allowed = refused.valid_methods if isinstance(refused, MethodNotAllowed) else None
-    return respond(basic.error(refused.code or 500, allowed))
+    return respond(refusal(refused))
 
 
 class _StrictForms(FormDataParser):
@@ -374,31 +347,11 @@ def create_app(settings: Settings) -> App:
     app.backing = Backing(settings)
     app.before_serving(app.backing.start)
     app.after_serving(app.backing.close)
-    app.config.update(
-        {
-            _DEFAULT_WAIT_MS: settings.wait_ms,
-            _UPLOAD_LIMIT: settings.upload_limit_bytes,
-            "MAX_CONTENT_LENGTH": settings.body_limit_bytes,
-            "MAX_FORM_MEMORY_SIZE": settings.body_limit_bytes,
-            "PROVIDE_AUTOMATIC_OPTIONS": False,
-            "PROPAGATE_EXCEPTIONS": False,
-            # aiohttp has neither bound.
-            "BODY_TIMEOUT": None,
-            "RESPONSE_TIMEOUT": None,
-        }
-    )
-    app.debug = settings.debug
-    app.url_map.merge_slashes = False  # else `//` is answered with a redirect
-    app.register_error_handler(basic.Refused, _refused)
-    app.register_error_handler(HTTPException, _http_error)
-    nested = {f"/middleware/{layers}": _layered(layers) for layers in LAYERS}
-    for route, handler in handles.of(ROUTES):
-        path = route.path.replace("{", "<").replace("}", ">")
-        handler = probe.watch(route.name, handler)
-        holder = nested.get(path.rpartition("/")[0], app)
-        holder.add_url_rule(path, route.name, handler, methods=[route.method])
+    # aiohttp has none of the last two bounds.
+    unbounded = {"BODY_TIMEOUT": None, "RESPONSE_TIMEOUT": None}
+    app.config.update({_UPLOAD_LIMIT: settings.upload_limit_bytes, **unbounded})
+    set_up(app, settings, (_refused, _http_error))
     for route, socket in sockets.of(WS_ROUTES):
         app.add_websocket(route.path, route.name, socket)
-    for blueprint in nested.values():
-        app.register_blueprint(blueprint)
+    add_routes(app, handles, Blueprint, (layer, layer_back))
     return app

@@ -220,6 +220,16 @@ class Backing:
             return self._folder.name
 
 
+WORK: dict[str, tuple[Callable[..., Awaitable[Answer]], tuple[str, ...]]] = {
+    "db-async": (Backing.rows, ("n",)),
+    "db-save": (Backing.save, ("amount",)),
+    "db-total": (Backing.total, ()),
+    "save-both": (Backing.save_both, ("protect",)),
+    "pairs": (Backing.pairs, ()),
+}
+"""By Route: the method that does its work on the loop, and the query parameters that it takes."""
+
+
 def _count(text: str | None) -> int:
     return 1 if text is None else number(text, 1, ROWS_LIMIT)
 
