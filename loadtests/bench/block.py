@@ -37,7 +37,7 @@ from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.rows.as_watched import as_watched
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult, Slice
-from loopbench.loadtests.scenarios.table import Scenario
+from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.results.schema import Code
 from loopbench.servers.errors import ServerError
 from loopbench.servers.managers.managed import Served

@@ -25,7 +25,7 @@ from loopbench.loadtests.observe.save_audit import Accounted, account
 from loopbench.loadtests.observe.store_cpu import StoreCpu
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult
-from loopbench.loadtests.scenarios.table import Scenario
+from loopbench.loadtests.scenarios.models import Scenario
 from loopbench.results.schema import WARNING_SEPARATOR, Code
 from loopbench.results.schema.warnings import SPEED_TOLERANCE
 from loopbench.servers.errors import ServerError

@@ -11,8 +11,8 @@ from loopbench.loadtests.bench.starters import CHILDREN
 from loopbench.loadtests.distributed.fleet import Fleet
 from loopbench.loadtests.hosts.server_location import HERE, Place
 from loopbench.loadtests.scenarios.custom import Own
-from loopbench.loadtests.scenarios.models import Load
-from loopbench.loadtests.scenarios.table import SCENARIOS, Scenario
+from loopbench.loadtests.scenarios.models import Load, Scenario
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.servers.contract.cases import COMPUTES_LONG
 from loopbench.servers.contract.http import Case
 from loopbench.servers.settings import Settings

@@ -14,7 +14,8 @@ from loopbench.loadtests.messages.generator import GatheredWorker, WindowClosed,
 from loopbench.loadtests.messages.reports import WorkerRow
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.loadtests.rows.histogram import from_pairs
-from loopbench.loadtests.scenarios.table import SCENARIOS, Closed, Load, Scenario
+from loopbench.loadtests.scenarios.models import Closed, Load, Scenario
+from loopbench.loadtests.scenarios.table import SCENARIOS
 from loopbench.results.schema.warnings import GENERATOR_CPU_LIMIT
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.lifecycle.process import ServerProcess

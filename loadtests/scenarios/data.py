@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from loopbench.loadtests.scenarios.models import Closed, Load, Scenario, Slow
 from loopbench.results.schema import Family, Role
-from loopbench.servers.contract.http import Case
-
-CaseOf = Callable[[str], Case]
+from loopbench.servers.contract.large_cases import case_of
 
 FETCHED_PAGES = (1, 10, 50)
 SLOW_READERS = 50
@@ -17,50 +13,32 @@ SLOW_READERS = 50
 SLOW_BYTES_S = 65_536
 
 
-def moving(case_of: CaseOf) -> tuple[Scenario, ...]:
+_LARGE_ANSWERS = (
+    ("json-1k", "items-16", 32, "what encoding 1 KiB of JSON costs"),
+    ("json-64k", "items-1000", 8, "what encoding 64 KiB of JSON does to the loop"),
+    ("json-1m", "items-1m", 4, "what encoding 1 MiB of JSON does to the loop"),
+)
+_UPLOADS = (
+    ("upload-1k", "upload-1024", 32, "what a body of 1 KiB costs"),
+    ("upload-1m", "upload-1m", 4, "how fast 1 MiB is read, and what it needs"),
+    ("upload-64m", "upload-64m", 1, "the same of 64 MiB"),
+    ("upload-multipart-1m", "upload-multipart-1m", 4, "the same of 1 MiB in a form's part"),
+)
+"""The name of a Scenario, its Case, its users, and what it asks."""
+
+
+def moving() -> tuple[Scenario, ...]:
     """Large answers, streams and uploads, in the order of the list."""
-    answers, uploads = Family.LARGE_ANSWERS, Family.UPLOADS
-    return (
-        _one(answers, "json-1k", case_of("items-16"), 32, "what encoding 1 KiB of JSON costs"),
-        _one(
-            answers,
-            "json-64k",
-            case_of("items-1000"),
-            8,
-            "what encoding 64 KiB of JSON does to the loop",
-        ),
-        _one(
-            answers,
-            "json-1m",
-            case_of("items-1m"),
-            4,
-            "what encoding 1 MiB of JSON does to the loop",
-        ),
-        *_streams(case_of),
-        _one(uploads, "upload-1k", case_of("upload-1024"), 32, "what a body of 1 KiB costs"),
-        _one(
-            uploads,
-            "upload-1m",
-            case_of("upload-1m"),
-            4,
-            "how fast 1 MiB is read, and what it needs",
-        ),
-        _one(uploads, "upload-64m", case_of("upload-64m"), 1, "the same of 64 MiB"),
-        _one(
-            uploads,
-            "upload-multipart-1m",
-            case_of("upload-multipart-1m"),
-            4,
-            "the same of 1 MiB in a form's part",
-        ),
-    )
+    answers = (_one(Family.LARGE_ANSWERS, *row) for row in _LARGE_ANSWERS)
+    uploads = (_one(Family.UPLOADS, *row) for row in _UPLOADS)
+    return (*answers, *_streams(), *uploads)
 
 
-def _one(family: Family, name: str, case: Case, users: int, asks: str) -> Scenario:
-    return Scenario(name, asks, (Load("main", case, Closed(users)),), family=family)
+def _one(family: Family, name: str, case: str, users: int, asks: str) -> Scenario:
+    return Scenario(name, asks, (Load("main", case_of(case), Closed(users)),), family=family)
 
 
-def _streams(case_of: CaseOf) -> tuple[Scenario, ...]:
+def _streams() -> tuple[Scenario, ...]:
     """Streams alone, and one of them beside clients that do not keep up."""
     small, large = case_of("stream-100x1024"), case_of("stream-128x65536")
     main = Load("main", small, Closed(8, first_byte=True))
@@ -98,7 +76,7 @@ def _streams(case_of: CaseOf) -> tuple[Scenario, ...]:
     )
 
 
-def clients(case_of: CaseOf) -> tuple[Scenario, ...]:
+def clients() -> tuple[Scenario, ...]:
     """Handlers that are clients themselves, of a server that is started beside."""
     how = {
         "gather": "all at once",

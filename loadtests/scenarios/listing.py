@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS, Scenario
+from loopbench.loadtests.scenarios.models import Scenario
+from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.schema.json_forms import SCENARIOS as FORM
 

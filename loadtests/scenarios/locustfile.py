@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.scenarios.models import Load, Locustfile
-from loopbench.loadtests.scenarios.table import Scenario
+from loopbench.loadtests.scenarios.models import Load, Locustfile, Scenario
 from loopbench.servers.contract.http import Case, Expected, Request
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.look_process import look_process

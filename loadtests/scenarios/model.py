@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import Field, dataclass, replace
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+M = TypeVar("M", bound="Model")
 
 
 class Schedule(Protocol):
@@ -17,8 +20,8 @@ class Schedule(Protocol):
 class Model(Protocol):
     """How a Load is offered: a frozen dataclass, whose fields travel to the generator as JSON.
 
-    Everything that differs from model to model is said here, so that a new one is a class, its
-    row in `models.MODELS`, and, where no user fits, its Locust user.
+    Everything that differs from model to model is said here, so that a new one is a class with its
+    row above it, `load_model`, and, where no user fits, its Locust user.
 
     kind: its name in `load_model`. user: the Locust user that offers it, MODULE.CLASS within
     `loadtests.generator.users`; by its name, since importing Locust patches the process.
@@ -83,15 +86,54 @@ def divide(total: int, parts: int, first: int = 0) -> list[int]:
     return [each + (part in larger) for part in range(parts)]
 
 
-class Unscheduled:
-    """A part of models whose requests follow answers, or who are sent messages by the server."""
+MODELS: dict[str, type[Model]] = {}
+"""Every load model by its kind, as it travels to the generator."""
+
+
+def load_model(
+    kind: str,
+    user: str,
+    *,
+    waits_for_answers: bool = False,
+    counts_requests: bool = False,
+    counts_deliveries: bool = False,
+    one_process: bool = False,
+) -> Callable[[type[M]], type[M]]:
+    """The row of a model, for MODELS. What it says is explained at Model."""
+
+    def keep(model: type[M]) -> type[M]:
+        model.kind, model.user = kind, user
+        model.waits_for_answers = waits_for_answers
+        model.counts_requests = counts_requests
+        model.counts_deliveries = counts_deliveries
+        model.one_process = one_process
+        MODELS[kind] = model
+        return model
+
+    return keep
+
+
+class Offered:
+    """A part of every model: its row, and what holds for most of them, whose requests follow
+    answers at once, on connections that stay."""
 
     __slots__ = ()
+    kind: ClassVar[str]
+    user: ClassVar[str]
+    waits_for_answers: ClassVar[bool]
+    counts_requests: ClassVar[bool]
+    counts_deliveries: ClassVar[bool]
+    one_process: ClassVar[bool]
 
     @property
     def arrival_rate_rps(self) -> float | None:
         """None: nothing is due at a time of its own."""
         return None
+
+    @property
+    def reconnects(self) -> bool:
+        """Connections stay."""
+        return False
 
     @property
     def think_s(self) -> float | None:
@@ -104,8 +146,8 @@ class Unscheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class OfUsers(Unscheduled):
-    """A part of models that have users, who may reconnect for each request."""
+class OfUsers(Offered):
+    """A part of models that have users."""
 
     users: int
 
@@ -121,8 +163,8 @@ class OfUsers(Unscheduled):
 
 
 @dataclass(frozen=True, slots=True)
-class OfConnections(Unscheduled):
-    """A part of models that have connections, which stay."""
+class OfConnections(Offered):
+    """A part of models that have connections."""
 
     connections: int
 
@@ -130,11 +172,6 @@ class OfConnections(Unscheduled):
     def population(self) -> int:
         """As many as it has connections."""
         return self.connections
-
-    @property
-    def reconnects(self) -> bool:
-        """Connections stay."""
-        return False
 
     def shares(self, workers: int, first: int) -> list[Self | None]:
         """The connections, evenly."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 from loopbench.loadtests.scenarios.arrivals import Arrivals
 from loopbench.loadtests.scenarios.model import (
+    MODELS,
     Model,
     OfConnections,
+    Offered,
     OfUsers,
     Schedule,
-    Unscheduled,
     divide,
+    load_model,
 )
 from loopbench.results.schema import Code, Family, Role, Work
 from loopbench.results.schema.load_kinds import LoadKind
@@ -26,6 +28,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+@load_model(LoadKind.CLOSED, "http.ClosedLoopUser", waits_for_answers=True, counts_requests=True)
 @dataclass(frozen=True, slots=True)
 class Closed(OfUsers):
     """Each of `users` sends its next request when the last answer is in.
@@ -39,12 +42,6 @@ class Closed(OfUsers):
     think_min_s, think_max_s: how long a user waits after each answer, drawn evenly between them.
     """
 
-    kind: ClassVar[str] = LoadKind.CLOSED
-    user: ClassVar[str] = "http.ClosedLoopUser"
-    waits_for_answers: ClassVar[bool] = True
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
     ramp_s: float = 0.0
     new_connections: bool = False
     first_byte: bool = False
@@ -69,8 +66,9 @@ class Closed(OfUsers):
         return f"closed loop, {_count(self.users, 'user')}{thinking}{fresh}"
 
 
+@load_model(LoadKind.OPEN, "http.OpenLoopUser", counts_requests=True)
 @dataclass(frozen=True, slots=True)
-class Open:
+class Open(Offered):
     """Requests are scheduled as a Poisson process, whatever the server does.
 
     rate_rps: mean arrivals a second. connections: the most requests that can
@@ -78,12 +76,6 @@ class Open:
     is charged with that wait.
     """
 
-    kind: ClassVar[str] = LoadKind.OPEN
-    user: ClassVar[str] = "http.OpenLoopUser"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
     rate_rps: float
     connections: int
 
@@ -96,16 +88,6 @@ class Open:
     def arrival_rate_rps(self) -> float | None:
         """Its rate."""
         return self.rate_rps
-
-    @property
-    def think_s(self) -> float | None:
-        """None: requests are due whatever users do."""
-        return None
-
-    @property
-    def reconnects(self) -> bool:
-        """Connections stay."""
-        return False
 
     def schedule(self, end_ns: int, seed: str) -> Schedule | None:
         """Drawn from the seed."""
@@ -129,22 +111,17 @@ class Open:
         return f"open loop, {self.rate_rps:g} a second over {self.connections} connections"
 
 
+@load_model(LoadKind.IDLE, "http.IdleUser")
 @dataclass(frozen=True, slots=True)
 class Idle(OfConnections):
     """Connections that each send one request during the lead-in and are then held open."""
-
-    kind: ClassVar[str] = LoadKind.IDLE
-    user: ClassVar[str] = "http.IdleUser"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = False
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         return f"{self.connections} connections that send one request and are then held open"
 
 
+@load_model(LoadKind.SLOW, "slow.SlowUser")
 @dataclass(frozen=True, slots=True)
 class Slow(OfConnections):
     """Connections that ask for an answer and read it slowly, or not at all.
@@ -155,12 +132,6 @@ class Slow(OfConnections):
     the load is neither a request nor a failure.
     """
 
-    kind: ClassVar[str] = LoadKind.SLOW
-    user: ClassVar[str] = "slow.SlowUser"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = False
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
     rate_bytes_s: int = 0
     window_bytes: int = 4096
 
@@ -170,6 +141,7 @@ class Slow(OfConnections):
         return f"{self.connections} connections that ask, and then {read}"
 
 
+@load_model(LoadKind.STREAM, "stream.StreamUser", counts_requests=True)
 @dataclass(frozen=True, slots=True)
 class Stream(OfConnections):
     """Connections that each ask for an answer which need not end, and read its events.
@@ -178,12 +150,6 @@ class Stream(OfConnections):
     An event's service time is the time since the event before it; of the first, since the send.
     """
 
-    kind: ClassVar[str] = LoadKind.STREAM
-    user: ClassVar[str] = "stream.StreamUser"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
     events: str
 
     def describe(self) -> str:
@@ -191,6 +157,7 @@ class Stream(OfConnections):
         return f"{_count(self.connections, 'connection')} that each read the events of a stream"
 
 
+@load_model(LoadKind.LOCUSTFILE, "locustfile", counts_requests=True)
 @dataclass(frozen=True, slots=True)
 class Locustfile(OfUsers):
     """The users of a person's own locustfile, with their tasks, weights and wait times.
@@ -198,25 +165,15 @@ class Locustfile(OfUsers):
     file: its path. spawn_rate: how many of them begin a second; 0: all at once.
     """
 
-    kind: ClassVar[str] = LoadKind.LOCUSTFILE
-    user: ClassVar[str] = "locustfile"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
     file: str
     spawn_rate: float
-
-    @property
-    def reconnects(self) -> bool:
-        """Its own client keeps its connections, or does not."""
-        return False
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         return f"{_count(self.users, 'user')} of a locustfile"
 
 
+@load_model(LoadKind.ECHO, "websocket.EchoUser", waits_for_answers=True, counts_requests=True)
 @dataclass(frozen=True, slots=True)
 class Echo(OfUsers):
     """Each of `users` sends its next message on its WebSocket when the last one is back.
@@ -225,12 +182,6 @@ class Echo(OfUsers):
     it connects, its service time at the send of the message.
     """
 
-    kind: ClassVar[str] = LoadKind.ECHO
-    user: ClassVar[str] = "websocket.EchoUser"
-    waits_for_answers: ClassVar[bool] = True
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
     size_bytes: int
     new_connections: bool = False
 
@@ -247,6 +198,7 @@ class Echo(OfUsers):
         )
 
 
+@load_model(LoadKind.PUSHED, "websocket.PushedUser", counts_requests=True, counts_deliveries=True)
 @dataclass(frozen=True, slots=True)
 class Pushed(OfConnections):
     """Each connection is pushed `rate` messages a second by the server, and says nothing.
@@ -254,12 +206,6 @@ class Pushed(OfConnections):
     A message's service time begins when the server meant to send it.
     """
 
-    kind: ClassVar[str] = LoadKind.PUSHED
-    user: ClassVar[str] = "websocket.PushedUser"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = True
-    one_process: ClassVar[bool] = False
     rate: int
 
     def describe(self) -> str:
@@ -267,20 +213,21 @@ class Pushed(OfConnections):
         return f"{self.rate} messages a second pushed to each of {self.connections} connections"
 
 
+@load_model(
+    LoadKind.BROADCAST,
+    "broadcast.user.BroadcastUser",
+    counts_requests=True,
+    counts_deliveries=True,
+    one_process=True,
+)
 @dataclass(frozen=True, slots=True)
-class Broadcast(Unscheduled):
+class Broadcast(Offered):
     """One user publishes `rate` messages a second; each of `receivers` is to get each once.
 
     Each delivery counts: its service time is from the send of the publication to its arrival.
     slow: connections beside these that read nothing.
     """
 
-    kind: ClassVar[str] = LoadKind.BROADCAST
-    user: ClassVar[str] = "broadcast.user.BroadcastUser"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = True
-    one_process: ClassVar[bool] = True
     receivers: int
     rate: float
     size_bytes: int
@@ -290,11 +237,6 @@ class Broadcast(Unscheduled):
     def population(self) -> int:
         """Receivers, those that read nothing, and the one that publishes."""
         return 1 + self.receivers + self.slow
-
-    @property
-    def reconnects(self) -> bool:
-        """Connections stay."""
-        return False
 
     def shares(self, workers: int, first: int) -> list[Self | None]:
         """One worker has all of it: its receivers hold the server to what its publisher has
@@ -307,20 +249,6 @@ class Broadcast(Unscheduled):
         size = f"{self.size_bytes} bytes"
         return f"{self.rate:g} messages of {size} a second to {self.receivers} receivers{slow}"
 
-
-_MODELS: tuple[type[Model], ...] = (
-    Closed,
-    Open,
-    Idle,
-    Slow,
-    Stream,
-    Locustfile,
-    Echo,
-    Pushed,
-    Broadcast,
-)
-MODELS: dict[str, type[Model]] = {model.kind: model for model in _MODELS}
-"""Every load model by its kind, as it travels to the generator."""
 
 _BY_KIND: Vocabulary[Model] = Vocabulary("load model", "kind", MODELS)
 

@@ -10,8 +10,7 @@ from loopbench.loadtests.scenarios.models import Closed, Idle, Load, Open, Scena
 from loopbench.loadtests.scenarios.websockets import sockets
 from loopbench.results.schema import Family, Role, Work
 from loopbench.servers.contract.cases import CASES
-from loopbench.servers.contract.http import Case
-from loopbench.servers.contract.large_cases import large
+from loopbench.servers.contract.large_cases import case_of
 from loopbench.servers.contract.routes import LAYERS
 from loopbench.servers.settings import Settings
 
@@ -24,11 +23,6 @@ __all__ = [
     "Open",
     "Scenario",
 ]
-
-
-def case_of(name: str) -> Case:
-    """A Case of the contract, or a large one of the same routes. Raises KeyError."""
-    return CASES[name] if name in CASES else large()[name]
 
 
 SLICE_S = 0.1
@@ -334,8 +328,8 @@ _SCENARIOS: tuple[Scenario, ...] = (
     *_rates(),
     *_layers(),
     *_saves(),
-    *moving(case_of),
-    *clients(case_of),
+    *moving(),
+    *clients(),
     *_stores(),
     *sockets(),
 )

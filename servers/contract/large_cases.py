@@ -1,4 +1,4 @@
-"""LARGE: requests and answers too large for CASES, which every process holds in memory.
+"""Requests and answers too large for CASES, which every process holds in memory.
 
 Only the harness and the tests import this. What a Case promises here it promises as the
 small Cases of the same route do.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
+from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.data_cases import (
     FETCHES,
     fetch_case,
@@ -82,3 +83,8 @@ def large() -> dict[str, Case]:
         *(fetch_case(how, 50) for how in FETCHES),
     )
     return {case.name: case for case in cases}
+
+
+def case_of(name: str) -> Case:
+    """A Case of the contract, or a large one of the same routes. Raises KeyError."""
+    return CASES[name] if name in CASES else large()[name]

@@ -6,19 +6,13 @@ import json
 
 import pytest
 
-from loopbench.loadtests.scenarios.table import (
-    DEFAULT_SCENARIOS,
-    SCENARIOS,
-    Closed,
-    Idle,
-    Load,
-    Open,
-    case_of,
-)
+from loopbench.loadtests.scenarios.models import Closed, Idle, Load, Open
+from loopbench.loadtests.scenarios.table import DEFAULT_SCENARIOS, SCENARIOS
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder import older_scenarios
 from loopbench.results.schema import ROOT, Family
 from loopbench.servers.contract.cases import CASES
+from loopbench.servers.contract.large_cases import case_of
 from loopbench.servers.contract.routes import ROUTES
 from loopbench.servers.contract.websockets import EXCHANGES, opening
 from loopbench.servers.settings import Settings

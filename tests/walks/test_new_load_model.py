@@ -18,33 +18,21 @@ USER = "loadtests/generator/users/paced.py"
 SCENARIOS = "loadtests/scenarios/table.py"
 USERS, EVERY_MS = 4, 20.0
 
-BEFORE_THE_TABLE = "\n_MODELS: tuple[type[Model], ...] = (\n    Closed,"
+BEFORE_THE_TABLE = "\n_BY_KIND: Vocabulary[Model]"
 MODEL = '''
+@load_model("paced", "paced.PacedUser", counts_requests=True)
 @dataclass(frozen=True, slots=True)
 class Paced(OfUsers):
     """Each of `users` sends a request every `every_ms`, or later, once its last answer is in."""
 
-    kind: ClassVar[str] = "paced"
-    user: ClassVar[str] = "paced.PacedUser"
-    waits_for_answers: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = True
-    counts_deliveries: ClassVar[bool] = False
-    one_process: ClassVar[bool] = False
     every_ms: float
-
-    @property
-    def reconnects(self) -> bool:
-        """Connections stay."""
-        return False
 
     def describe(self) -> str:
         """In words, for a list of scenarios."""
         return f"{self.users} users that each send a request every {self.every_ms:g} ms"
 
 
-_MODELS: tuple[type[Model], ...] = (
-    Paced,
-    Closed,'''
+_BY_KIND: Vocabulary[Model]'''
 
 USER_MODULE = '''"""The Locust user that sends at a pace."""
 
