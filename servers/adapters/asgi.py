@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.settings import Settings
@@ -35,38 +35,69 @@ class Application(Protocol):
         """The settings that are the application's: body_limit_bytes, debug, json."""
 
 
-async def begun(serving: asyncio.Task[None], listening: asyncio.Event) -> None:
-    """Wait until `serving` has said that it accepts connections; raise what its start-up raised."""
-    ready = asyncio.create_task(listening.wait())
-    try:
-        await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
-        if not ready.done():
-            serving.result()
-    finally:
-        ready.cancel()
+class TaskServing:
+    """What the ASGI servers here share: each serves in a task of this loop.
 
-
-async def end(
-    serving: asyncio.Task[None],
-    app: Application,
-    grace_s: float,
-    abort: Callable[[], None],
-) -> None:
-    """Wait until `serving`, which was asked to stop, has ended; after `grace_s` see to it.
-
-    abort: ends the server's connections at once.
-
-    The servers' own ends of the grace do not do: on Python 3.12 and later Hypercorn first
-    waits for every connection to close, without a bound, and where a server does cancel
-    its tasks Quart lets the handlers go on.
+    accepting: set by the server once it accepts connections. Each adds `_serve`, which closes the
+    listener, and how it is asked to stop and how its connections are ended.
     """
-    await asyncio.wait({serving}, timeout=grace_s)
-    overdue = app.handling()
-    for task in overdue:
-        task.cancel()
-    await asyncio.wait({serving, *overdue}, timeout=LAST_WORDS_S)
-    abort()
-    await asyncio.wait({serving})
+
+    def __init__(self, app: Application, listener: socket.socket, settings: Settings) -> None:
+        self.port: int = listener.getsockname()[1]
+        self.accepting = asyncio.Event()
+        self._app = app
+        self._listener = listener
+        self._grace_s = settings.grace_s
+        self._task: asyncio.Task[None]
+
+    async def _serve(self) -> None:
+        raise NotImplementedError
+
+    def _ask_to_stop(self) -> None:
+        raise NotImplementedError
+
+    def _abort(self) -> None:
+        raise NotImplementedError
+
+    async def begin(self) -> Self:
+        """Serve, and return once connections are accepted.
+
+        Raises what the start-up raised; one that is cancelled is stopped at its end.
+        """
+        self._task = asyncio.create_task(self._serve())
+        ready = asyncio.create_task(self.accepting.wait())
+        try:
+            await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                self._task.result()
+        except BaseException:
+            self._ask_to_stop()
+            await asyncio.wait({self._task})
+            raise
+        finally:
+            ready.cancel()
+        return self
+
+    async def stop(self) -> None:
+        """Have the server stop; after the grace see to it.
+
+        The servers' own ends of the grace do not do: on Python 3.12 and later Hypercorn first
+        waits for every connection to close, without a bound, and where a server does cancel
+        its tasks Quart lets the handlers go on.
+        """
+        self._ask_to_stop()
+        await asyncio.wait({self._task}, timeout=self._grace_s)
+        overdue = self._app.handling()
+        for task in overdue:
+            task.cancel()
+        await asyncio.wait({self._task, *overdue}, timeout=LAST_WORDS_S)
+        self._abort()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """See `protocol.Serving`."""
+        await asyncio.wait({self._task})
+        self._task.result()
 
 
 async def end_lifespan(lifespan: object) -> None:

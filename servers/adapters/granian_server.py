@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
-from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from granian.asgi import LifespanProtocol
 from granian.constants import HTTPModes, Interfaces
@@ -19,7 +18,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
 from loopbench.servers.adapters import asgi, descriptors
-from loopbench.servers.adapters.asgi import Application
+from loopbench.servers.adapters.asgi import Application, TaskServing
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.errors import StartupFailed
 from loopbench.servers.settings import Settings
@@ -59,7 +58,7 @@ class _Server(Server):
         return bool(states) and inspect.CORO_CREATED not in states
 
 
-class GranianServing:
+class GranianServing(TaskServing):
     """An application that listens through `granian.server.embed.Server`."""
 
     def __init__(
@@ -69,12 +68,9 @@ class GranianServing:
         listener: socket.socket,
         settings: Settings,
     ) -> None:
-        self.port: int = listener.getsockname()[1]
-        self._app = app
+        super().__init__(app, listener, settings)
         self._lifespan = lifespan
-        self._grace_s = settings.grace_s
         self._server = _Server(app, listener, settings)
-        self._task = asyncio.create_task(self._serve())
 
     async def _serve(self) -> None:
         try:
@@ -82,24 +78,32 @@ class GranianServing:
         finally:
             await self._lifespan.shutdown()
 
-    async def listening(self) -> None:
-        """Return once connections are accepted; raise what kept granian from it."""
+    async def begin(self) -> Self:
+        """See `TaskServing`. One that is cancelled is stopped when it has begun: granian does not
+        hear of it before."""
+        self._task = asyncio.create_task(self._serve())
+        listening = asyncio.create_task(self._listening())
+        try:
+            await asyncio.shield(listening)
+        except asyncio.CancelledError:
+            await asyncio.wait({listening})
+            await self.stop()
+            raise
+        return self
+
+    async def _listening(self) -> None:
         while not self._server.serves():
             if self._task.done():
                 self._task.result()
                 raise StartupFailed("granian ended before it accepted a connection; see its log")
             await asyncio.sleep(0)
 
-    async def stop(self) -> None:
+    def _ask_to_stop(self) -> None:
         self._server.stop()  # type: ignore[no-untyped-call]
-        # granian waits for its clients without a bound, and has nothing to end them with.
-        abort = partial(descriptors.shut_down, self.port)
-        await asgi.end(self._task, self._app, self._grace_s, abort)
-        self._task.result()
 
-    async def ended(self) -> None:
-        await asyncio.wait({self._task})
-        self._task.result()
+    def _abort(self) -> None:
+        # granian waits for its clients without a bound, and has nothing to end them with.
+        descriptors.shut_down(self.port)
 
     def in_force(self) -> InForce:
         server = self._server
@@ -140,12 +144,4 @@ async def serve(app: Application, host: str, port: int, settings: Settings) -> G
     except BaseException:
         listener.close()
         raise
-    serving = GranianServing(app, lifespan, listener, settings)
-    listening = asyncio.create_task(serving.listening())
-    try:
-        await asyncio.shield(listening)
-    except asyncio.CancelledError:
-        await asyncio.wait({listening})
-        await serving.stop()
-        raise
-    return serving
+    return await GranianServing(app, lifespan, listener, settings).begin()

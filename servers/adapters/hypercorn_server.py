@@ -13,7 +13,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 
 from loopbench.servers.adapters import asgi
-from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application
+from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application, TaskServing
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.settings import Settings
@@ -41,25 +41,20 @@ class _BoundConfig(Config):
         settle(self, settings)
         # Without a handler and a level of its own, which would be the process's.
         self.errorlog = logging.getLogger("hypercorn.error")
-        # Too late to matter, see `asgi.end`.
+        # Too late to matter, see `TaskServing.stop`.
         self.graceful_timeout = settings.grace_s + 2 * LAST_WORDS_S
 
     def create_sockets(self) -> Sockets:
         return Sockets([], [self._listener], [])
 
 
-class HypercornServing:
+class HypercornServing(TaskServing):
     """An application that listens through `hypercorn.asyncio.serve`."""
 
     def __init__(self, app: Application, listener: socket.socket, settings: Settings) -> None:
-        self.port: int = listener.getsockname()[1]
-        self._app = app
+        super().__init__(app, listener, settings)
         self._config = _BoundConfig(listener, settings)
-        self._listener = listener
-        self._grace_s = settings.grace_s
-        self._listening = asyncio.Event()
         self._asked_to_stop = asyncio.Event()
-        self._task = asyncio.create_task(self._serve())
 
     async def _serve(self) -> None:
         try:
@@ -72,32 +67,16 @@ class HypercornServing:
             self._listener.close()
 
     async def _until_asked(self) -> None:
-        self._listening.set()  # Hypercorn calls this once it accepts connections
+        self.accepting.set()  # Hypercorn calls this once it accepts connections
         await self._asked_to_stop.wait()
 
-    async def listening(self) -> None:
-        """Return once connections are accepted; raise what the start-up raised."""
-        await asgi.begun(self._task, self._listening)
-
-    async def stop(self) -> None:
+    def _ask_to_stop(self) -> None:
         self._asked_to_stop.set()
-        await asgi.end(self._task, self._app, self._grace_s, self._abort)
-        self._task.result()
-
-    async def given_up(self) -> None:
-        """As `stop`, for a start-up that was cancelled: it is stopped at its end."""
-        self._asked_to_stop.set()
-        await asyncio.wait({self._task})
 
     def _abort(self) -> None:
-        """End the connections that Hypercorn still serves."""
         for _, names in asgi.outermost_frames():
             if names.get("config") is self._config and "writer" in names:
                 names["writer"].transport.abort()
-
-    async def ended(self) -> None:
-        await asyncio.wait({self._task})
-        self._task.result()
 
     def in_force(self) -> InForce:
         return {**in_force(self._app, self._config), "grace_s": self._grace_s}
@@ -119,10 +98,4 @@ def in_force(app: Application, config: Config) -> InForce:
 
 async def serve(app: Application, host: str, port: int, settings: Settings) -> HypercornServing:
     """Listen with `app`; see `protocol.Serve`."""
-    serving = HypercornServing(app, asgi.listen(host, port, settings), settings)
-    try:
-        await serving.listening()
-    except BaseException:
-        await serving.given_up()
-        raise
-    return serving
+    return await HypercornServing(app, asgi.listen(host, port, settings), settings).begin()

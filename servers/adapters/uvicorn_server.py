@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from loopbench.servers.adapters import asgi
-from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application
+from loopbench.servers.adapters.asgi import LAST_WORDS_S, Application, TaskServing
 from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.contract.websockets import MESSAGE_LIMIT_BYTES
 from loopbench.servers.errors import StartupFailed
@@ -57,9 +57,9 @@ def config_of(
 class _Server(uvicorn.Server):
     """A uvicorn that leaves signals to the loop's owner and says when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, accepting: asyncio.Event) -> None:
         super().__init__(config)
-        self.listening = asyncio.Event()
+        self._accepting = accepting
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -67,25 +67,21 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.listening.set()
+        self._accepting.set()
 
 
-class UvicornServing:
+class UvicornServing(TaskServing):
     """An application that listens through `uvicorn.Server`."""
 
     def __init__(
         self, app: Application, listener: socket.socket, settings: Settings, parser: Parser
     ) -> None:
-        self.port: int = listener.getsockname()[1]
-        self._app = app
-        self._listener = listener
+        super().__init__(app, listener, settings)
         self._parser = parser
-        self._grace_s = settings.grace_s
-        # Too late to matter, see `asgi.end`.
+        # Too late to matter, see `TaskServing.stop`.
         last_s = settings.grace_s + 2 * LAST_WORDS_S
         self._config = config_of(app, settings, parser, grace_s=last_s)
-        self._server = _Server(self._config)
-        self._task = asyncio.create_task(self._serve())
+        self._server = _Server(self._config, self.accepting)
 
     async def _serve(self) -> None:
         try:
@@ -100,30 +96,15 @@ class UvicornServing:
             if self._app.startup_failure is not None:
                 await asgi.end_lifespan(self._server.lifespan)
 
-    async def listening(self) -> None:
-        """Return once connections are accepted; raise what the start-up raised."""
-        await asgi.begun(self._task, self._server.listening)
-
-    async def stop(self) -> None:
+    def _ask_to_stop(self) -> None:
         self._server.should_exit = True
-        for server in self._server.servers:
-            server.close()  # uvicorn looks for `should_exit` every tenth of a second only
-        await asgi.end(self._task, self._app, self._grace_s, self._abort)
-        self._task.result()
-
-    async def given_up(self) -> None:
-        """As `stop`, for a start-up that was cancelled: it is stopped at its end."""
-        self._server.should_exit = True
-        await asyncio.wait({self._task})
+        if self.accepting.is_set():  # uvicorn looks at `should_exit` every tenth of a second only
+            for server in self._server.servers:
+                server.close()
 
     def _abort(self) -> None:
-        """End the connections that uvicorn still serves."""
         for protocol in list(self._server.server_state.connections):
             protocol.transport.abort()
-
-    async def ended(self) -> None:
-        await asyncio.wait({self._task})
-        self._task.result()
 
     def in_force(self) -> InForce:
         live = in_force(self._app, self._config, self._parser)
@@ -155,10 +136,5 @@ async def serve(
     app: Application, host: str, port: int, settings: Settings, *, parser: Parser
 ) -> UvicornServing:
     """Listen with `app`; see `protocol.Serve`."""
-    serving = UvicornServing(app, asgi.listen(host, port, settings), settings, parser)
-    try:
-        await serving.listening()
-    except BaseException:
-        await serving.given_up()
-        raise
-    return serving
+    listener = asgi.listen(host, port, settings)
+    return await UvicornServing(app, listener, settings, parser).begin()
