@@ -10,11 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from loopbench.loadtests.distributed.generator_process import (
-    Generator,
-    lasting_parent,
-    opened_log,
-)
+from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.distributed.keys import make_key
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.address import is_loopback
@@ -31,7 +27,8 @@ from loopbench.loadtests.messages.generator import (
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.results.schema import ROOT
-from loopbench.servers.supervision.child_process import Child, interrupts_deferred
+from loopbench.servers.lifecycle.process import open_log
+from loopbench.servers.supervision.child_process import Child, interrupts_deferred, lasting_parent
 from loopbench.servers.supervision.scratch import scratch_folder
 
 JOIN_BOUND_S = 60.0
@@ -163,22 +160,9 @@ class FleetGenerator:
                     self._children[number] = Child(self._command(cpus), ROOT, self._errors)
 
     def _command(self, cpus: frozenset[int] | None) -> tuple[str, ...]:
-        address = f"127.0.0.1:{self._port}"
         pinned = () if cpus is None else ("--cpus", ",".join(map(str, sorted(cpus))))
-        parent = lasting_parent()
-        dying = () if parent is None else ("--parent", str(parent))
-        module = "loopbench.loadtests.distributed.worker"
-        return (
-            sys.executable,
-            "-m",
-            module,
-            "--master",
-            address,
-            "--piped",
-            *self._key,
-            *pinned,
-            *dying,
-        )
+        to_master = ("--master", f"127.0.0.1:{self._port}", "--piped")
+        return _module("worker", *to_master, *self._key, *pinned)
 
     def _send_ends(self) -> None:
         """Send the master the ends of local workers, which only their parent sees at once."""
@@ -212,15 +196,10 @@ def fleet_process(
     Raises HarnessError where not all come, and GeneratorDied where the master does not.
     """
     with ExitStack() as cleanup:
-        errors = cleanup.enter_context(opened_log(log))
+        errors = cleanup.enter_context(open_log(log))
         key_file = cleanup.enter_context(_key_of(fleet))
-        parent = lasting_parent()
-        command = (
-            *(sys.executable, "-m", "loopbench.loadtests.distributed.master"),
-            *("--bind", fleet.bind, "--workers", str(fleet.workers)),
-            *_key_option(key_file),
-            *(() if parent is None else ("--parent", str(parent))),
-        )
+        listening = ("--bind", fleet.bind, "--workers", str(fleet.workers))
+        command = _module("master", *listening, *_key_option(key_file))
         with interrupts_deferred():
             child = Child(command, ROOT, errors)
             cleanup.callback(child.stop, _STOP_BOUND_S)
@@ -233,6 +212,13 @@ def fleet_process(
             say(_where_to_join(fleet, port, key_file))
         running.await_workers(REMOTE_BOUND_S if fleet.remote else JOIN_BOUND_S)
         yield running
+
+
+def _module(name: str, *options: str) -> tuple[str, ...]:
+    """The command of a module beside this one, which dies with this process where it can."""
+    parent = lasting_parent()
+    dying = () if parent is None else ("--parent", str(parent))
+    return (sys.executable, "-m", f"loopbench.loadtests.distributed.{name}", *options, *dying)
 
 
 @contextmanager

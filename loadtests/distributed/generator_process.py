@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.messages.generator import (
@@ -40,7 +37,8 @@ from loopbench.loadtests.messages.generator import (
 from loopbench.loadtests.messages.reports import Report, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Phase, SessionSpec
 from loopbench.results.schema import ROOT
-from loopbench.servers.supervision.child_process import Child, interrupts_deferred
+from loopbench.servers.lifecycle.process import open_log
+from loopbench.servers.supervision.child_process import Child, interrupts_deferred, lasting_parent
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlTimeout
 from loopbench.servers.supervision.messages import MessageError
 
@@ -205,32 +203,15 @@ def generator_process(
     Raises GeneratorDied when it does not come up.
     """
     with ExitStack() as cleanup:
-        errors = cleanup.enter_context(opened_log(log))
+        errors = cleanup.enter_context(open_log(log))
         with interrupts_deferred():
-            child = Child(
-                (sys.executable, "-m", "loopbench.loadtests.generator.main", *_parent()),
-                ROOT,
-                errors,
-            )
+            parent = lasting_parent()
+            words = () if parent is None else (str(parent),)
+            command = (sys.executable, "-m", "loopbench.loadtests.generator.main", *words)
+            child = Child(command, ROOT, errors)
             cleanup.callback(child.stop, _STOP_BOUND_S)
         generator = Generator(child)
         generator.await_ready()
         if cpus is not None:
             generator.pin(cpus)
         yield generator
-
-
-def lasting_parent() -> int | None:
-    """Our pid, for a child to die with; None from another thread than the main one,
-    whose end the kernel would take for ours (prctl(2), PR_SET_PDEATHSIG)."""
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    return os.getpid() if in_main_thread else None
-
-
-def _parent() -> list[str]:
-    parent = lasting_parent()
-    return [] if parent is None else [str(parent)]
-
-
-def opened_log(log: Path | None) -> IO[bytes]:
-    return tempfile.TemporaryFile() if log is None else log.open("a+b")

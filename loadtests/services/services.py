@@ -122,7 +122,7 @@ def redis_server() -> Iterator[Service]:
     command = [program, *(word for pair in settings.items() for word in pair)]
     url = f"redis://{_HOST}:{port}/0"
     kind = _Kind("redis-server", url, signal.SIGTERM, (), command, lambda: _redis_ready(port))
-    with _folder() as folder, _kept(kind, folder, port) as service:
+    with scratch_folder("service_") as folder, _kept(kind, folder, port) as service:
         yield service
 
 
@@ -138,7 +138,7 @@ def postgres_server() -> Iterator[Service]:
     is_ready = _program("pg_isready", places, "postgresql", "--database URL")
     port = free_port()
     asked = [is_ready, "-q", "-h", _HOST, "-p", str(port)]
-    with _folder() as folder:
+    with scratch_folder("service_") as folder:
         data = str(folder / "data")
         make = [initdb, "-D", data, "-U", DATABASE_USER, "-A", "trust", "-E", "UTF8"]
         kind = _Kind(
@@ -162,11 +162,8 @@ def _kept(kind: _Kind, folder: Path, port: int) -> Iterator[Service]:
         log = cleanup.enter_context(tempfile.TemporaryFile())
         words = [str(folder), str(int(kind.end)), *map(str, owner or ())]
         with interrupts_deferred():
-            child = Child(
-                (sys.executable, "-m", "loopbench.loadtests.services.supervisor", *words),
-                ROOT,
-                log,
-            )
+            command = (sys.executable, "-m", "loopbench.loadtests.services.supervisor", *words)
+            child = Child(command, ROOT, log)
             cleanup.callback(child.stop, STOP_BOUND_S * 2)
         service = Service(kind, child, port)
         service.prepare()
@@ -185,13 +182,6 @@ def _owner() -> tuple[int, int] | None:
             continue
         return user.pw_uid, user.pw_gid
     raise HarnessError(f"run as an ordinary user: there is none of {', '.join(_ORDINARY_USERS)}")
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A temporary folder, which the keeper may have removed already."""
-    with scratch_folder("service_") as folder:
-        yield folder
 
 
 def _program(name: str, places: tuple[Path, ...] | list[Path], package: str, option: str) -> str:

@@ -138,13 +138,7 @@ def _host(
     }
     if watching is not None:
         handlers |= observations(watching)
-    # A thread, so that a server whose loop is blocked can still be read.
-    threading.Thread(
-        target=obey,
-        args=(station, commands, handlers, stop.ask, config.stop_timeout_s),
-        name="control",
-        daemon=True,
-    ).start()
+    obey_in_thread(station, commands, handlers, stop.ask, config.stop_timeout_s)
 
     def announce(server: Server) -> None:
         loop = asyncio.get_running_loop()
@@ -210,7 +204,12 @@ def accept(action: Callable[[], None]) -> Done:
     return Done()
 
 
-def obey(
+def obey_in_thread(*arguments: Any) -> None:
+    """As `_obey`, in a thread, so that a server whose loop is blocked can still be read."""
+    threading.Thread(target=_obey, args=arguments, name="control", daemon=True).start()
+
+
+def _obey(
     station: Station,
     commands: Iterable[Json],
     handlers: Handlers,

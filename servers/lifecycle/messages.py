@@ -38,6 +38,22 @@ class Config:
     stop_timeout_s: float
     row: Stack | None = field(default=None, metadata=LATER)
 
+    @classmethod
+    def of(
+        cls,
+        stack: Stack,
+        host: str,
+        port: int,
+        settings: Settings,
+        cpus: frozenset[int] | None,
+        parent: int | None,
+        stop_timeout_s: float,
+    ) -> Config:
+        """Of a Stack, whose whole row is sent where no other process has it."""
+        bound = None if cpus is None else tuple(sorted(cpus))
+        row = None if stack.own is None else stack
+        return cls(stack.name, host, port, settings, bound, parent, stop_timeout_s, row)
+
     def wanted(self) -> tuple[Stack, Settings]:
         """What is to be served, and how. Raises UnknownStack."""
         return stacks.find(self.stack) if self.row is None else self.row, self.settings

@@ -8,10 +8,8 @@ its process group is empty and its pipes are closed.
 from __future__ import annotations
 
 import http.client
-import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -36,7 +34,12 @@ from loopbench.servers.lifecycle.tree import layout_of
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
-from loopbench.servers.supervision.child_process import Child, Ended, interrupts_deferred
+from loopbench.servers.supervision.child_process import (
+    Child,
+    Ended,
+    interrupts_deferred,
+    lasting_parent,
+)
 from loopbench.servers.supervision.control_pipe import (
     ControlClosed,
     ControlError,
@@ -173,19 +176,12 @@ def server_process(
         raise StartupFailed(
             f"{root} holds no servers of this suite, or older ones than it can start"
         )
-    config = Config(
-        stack=stack.name,
-        host=host,
-        port=port,
-        settings=settings,
-        cpus=None if cpus is None else tuple(sorted(cpus)),
-        parent=lasting_parent(prefix),
-        stop_timeout_s=stop_timeout_s,
-        row=None if stack.own is None else stack,
-    )
+    parent = None if prefix else lasting_parent()  # behind a prefix its process is the parent
+    config = Config.of(stack, host, port, settings, cpus, parent, stop_timeout_s)
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(open_log(log))
-        temporary = cleanup.enter_context(temporary_folder())
+        # One that is killed removes nothing of its temporary files.
+        temporary = cleanup.enter_context(scratch_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
             command = (*prefix, str(python), "-m", layout.child)
@@ -217,17 +213,6 @@ def awaiting(
         raise StartupFailed(f"{stack.name} cannot be commanded: {error}") from error
 
 
-def lasting_parent(prefix: tuple[str, ...]) -> int | None:
-    """The pid that the child can be told to die with.
-
-    Not behind a prefix, whose process would be the parent. Not from another
-    thread than the main one either: the kernel counts the end of the thread
-    that spawned as the death of the parent (prctl(2), PR_SET_PDEATHSIG).
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    return os.getpid() if in_main_thread and not prefix else None
-
-
 def open_log(log: Path | None) -> IO[bytes]:
     """Where a child's standard error goes; without a path, to a file that nobody sees.
 
@@ -239,19 +224,12 @@ def open_log(log: Path | None) -> IO[bytes]:
         return log.open("a+b")
     except OSError as error:
         raise ServerError(
-            f"cannot write the server's log {log}: {error.strerror}; name another place"
+            f"cannot write the log {log}: {error.strerror}; name another place"
         ) from error
 
 
-@contextmanager
-def temporary_folder() -> Iterator[str]:
-    """For what a server keeps in temporary files: one that is killed removes nothing itself."""
-    with scratch_folder() as folder:
-        yield str(folder)
-
-
 def spawn(
-    stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes], temporary: str
+    stack: Stack, command: tuple[str, ...], root: Path, log: IO[bytes], temporary: Path
 ) -> Child:
     """Run `command` in the folder `root`. Raises StartupFailed."""
     try:

@@ -6,7 +6,7 @@ for each layout that the suite has had.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -27,23 +27,17 @@ class Layout:
     measured: tuple[str, ...]
 
 
+_NEWEST = Layout(
+    marker="servers/contract/routes.py",
+    child="loopbench.servers.lifecycle.child_main",
+    cases="loopbench.servers.contract.cases",
+    routes="loopbench.servers.contract.routes",
+    stacks="loopbench.servers.stacks",
+    measured=("loopbench", "servers", "results"),
+)
 LAYOUTS: tuple[Layout, ...] = (
-    Layout(
-        marker="servers/contract/routes.py",
-        child="loopbench.servers.lifecycle.child_main",
-        cases="loopbench.servers.contract.cases",
-        routes="loopbench.servers.contract.routes",
-        stacks="loopbench.servers.stacks",
-        measured=("loopbench", "servers", "results"),
-    ),
-    Layout(
-        marker="servers/lifecycle/child_main.py",
-        child="loopbench.servers.lifecycle.child_main",
-        cases="loopbench.servers.contract.cases",
-        routes="loopbench.servers.contract.cases",
-        stacks="loopbench.servers.stacks",
-        measured=("loopbench", "servers", "results"),
-    ),
+    _NEWEST,
+    replace(_NEWEST, marker="servers/lifecycle/child_main.py", routes=_NEWEST.cases),
     Layout(
         marker="servers/child.py",
         child="servers.child",

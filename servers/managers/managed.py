@@ -34,10 +34,8 @@ from loopbench.servers.lifecycle.process import (
     awaiting,
     begun,
     greet,
-    lasting_parent,
     open_log,
     spawn,
-    temporary_folder,
 )
 from loopbench.servers.lifecycle.replicas import ServerGroup
 from loopbench.servers.managers import table
@@ -45,11 +43,17 @@ from loopbench.servers.managers.worker_socket import ControlSocket, LiveWorker, 
 from loopbench.servers.probe.readings import Moment, Observation
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
-from loopbench.servers.supervision.child_process import Child, Ended, interrupts_deferred
+from loopbench.servers.supervision.child_process import (
+    Child,
+    Ended,
+    interrupts_deferred,
+    lasting_parent,
+)
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError
 from loopbench.servers.supervision.merging import merged
 from loopbench.servers.supervision.messages import Question, to_json
 from loopbench.servers.supervision.os_stats import Reading
+from loopbench.servers.supervision.scratch import scratch_folder
 
 A = TypeVar("A")
 _FACTS_BOUND_S = 10.0
@@ -208,20 +212,11 @@ def managed_processes(
     stack = stacks.find(name)
     ready_timeout_s = ready_timeout_s or starting.ready_s(stack)
     row = table.managed(stack)
-    config = Config(
-        stack=stack.name,
-        host=host,
-        port=0,
-        settings=settings,
-        cpus=None if cpus is None else tuple(sorted(cpus)),
-        parent=lasting_parent(()),
-        stop_timeout_s=stop_timeout_s,
-        row=None if stack.own is None else stack,
-    )
+    config = Config.of(stack, host, 0, settings, cpus, lasting_parent(), stop_timeout_s)
     with ExitStack() as cleanup:
         stderr = cleanup.enter_context(open_log(log))
         control_socket = cleanup.enter_context(ControlSocket())
-        temporary = cleanup.enter_context(temporary_folder())
+        temporary = cleanup.enter_context(scratch_folder())
         spawned = time.perf_counter()
         with interrupts_deferred():
             command = (sys.executable, "-m", "loopbench.servers.managers.manager_main")

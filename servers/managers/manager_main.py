@@ -12,10 +12,8 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
-import signal
 import socket
 import sys
-import threading
 import traceback
 from collections.abc import Iterable
 
@@ -26,7 +24,7 @@ from loopbench.servers.lifecycle.child_main import (
     SharedStation,
     accept,
     answering,
-    obey,
+    obey_in_thread,
     settle,
 )
 from loopbench.servers.lifecycle.messages import (
@@ -40,7 +38,7 @@ from loopbench.servers.lifecycle.messages import (
     Threads,
 )
 from loopbench.servers.managers import table
-from loopbench.servers.managers.worker import WorkerOptions
+from loopbench.servers.managers.worker import WorkerOptions, terminate
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 from loopbench.servers.supervision import os_stats
@@ -78,22 +76,13 @@ def _manage(station: SharedStation, commands: Iterable[Json], options: Managing)
     handlers: Handlers = {
         **answering(Read, lambda _: os_stats.read()),
         **answering(Threads, lambda _: ThreadList(tuple(os_stats.read_threads() or ()))),
-        STOP: lambda _: accept(_terminate),
+        STOP: lambda _: accept(terminate),
     }
-    threading.Thread(
-        target=obey,
-        args=(station, commands, handlers, _terminate, config.stop_timeout_s),
-        name="control",
-        daemon=True,
-    ).start()
+    obey_in_thread(station, commands, handlers, terminate, config.stop_timeout_s)
     host, port = listener.getsockname()[:2]
     url = f"http://{host}:{port}"
     station.send(EVENTS.to_json(Listening(url, host, port, os.getpid(), os_stats.boot_id())))
     return manage(listener, options.workers, stack, settings)
-
-
-def _terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _listen(stack: Stack, config: Config, settings: Settings) -> socket.socket:

@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,7 +26,7 @@ from loopbench.servers.lifecycle.child_main import (
     Handlers,
     SharedStation,
     answering,
-    obey,
+    obey_in_thread,
     observations,
     probing,
     telling_facts,
@@ -90,18 +89,8 @@ class Worker:
         self._handlers: Handlers = answering(Read, lambda _: os_stats.read())
         if self.watching is not None:
             self._handlers |= observations(self.watching)
-        threading.Thread(
-            target=obey,
-            args=(
-                self._station,
-                self._station.commands(),
-                self._handlers,
-                _terminate,
-                config.stop_timeout_s,
-            ),
-            name="control",
-            daemon=True,
-        ).start()
+        commands = self._station.commands()
+        obey_in_thread(self._station, commands, self._handlers, terminate, config.stop_timeout_s)
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that the stack names, with what a Probe needs of it."""
@@ -164,5 +153,6 @@ def _connect(control_socket: str) -> SharedStation:
         return SharedStation((line.detach(), writer))
 
 
-def _terminate() -> None:
+def terminate() -> None:
+    """Ask this process to stop as its server does by itself."""
     os.kill(os.getpid(), signal.SIGTERM)

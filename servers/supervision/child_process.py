@@ -144,7 +144,7 @@ class Child:
     """
 
     def __init__(
-        self, command: Sequence[str], cwd: Path, log: IO[bytes], temporary: str | None = None
+        self, command: Sequence[str], cwd: Path, log: IO[bytes], temporary: Path | None = None
     ) -> None:
         self.ended: Ended | None = None
         self._descendants = Descendants()
@@ -162,7 +162,7 @@ class Child:
                 stderr=log,
                 cwd=cwd,
                 start_new_session=True,
-                env=None if temporary is None else {**os.environ, "TMPDIR": temporary},
+                env=None if temporary is None else {**os.environ, "TMPDIR": str(temporary)},
             )
         except BaseException:
             self._channel.close()
@@ -285,6 +285,16 @@ class Child:
             self._channel.close()
             exit_code = self._popen.wait()
             self.ended = Ended(stop_ms, exit_code, killed)
+
+
+def lasting_parent() -> int | None:
+    """This process's pid, for a child to die with.
+
+    None from another thread than the main one: the kernel counts the end of the thread that spawned
+    as the death of the parent (prctl(2), PR_SET_PDEATHSIG).
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return os.getpid() if in_main_thread else None
 
 
 @contextmanager

@@ -96,32 +96,20 @@ def read(status: Path = STATUS) -> Reading:
     # The clock and the CPU time stand next to each other, since rates divide one by the other.
     monotonic_ns = time.monotonic_ns()
     cpu_ns = time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    switches = {"voluntary_switches": usage.ru_nvcsw, "involuntary_switches": usage.ru_nivcsw}
     try:
         lines = status.read_text().splitlines()
     except FileNotFoundError:
-        return Reading(
-            monotonic_ns,
-            cpu_ns,
-            rss_bytes=None,
-            rss_peak_bytes=_max_rss_bytes(),
-            threads=threading.active_count(),
-            descriptors=None,
-            **switches,
-        )
-    fields = dict(line.split(":", 1) for line in lines)
-    return Reading(
-        monotonic_ns,
-        cpu_ns,
-        rss_bytes=_bytes(fields["VmRSS"]),
+        memory: tuple[int | None, int | None] = None, _max_rss_bytes()
+        threads, descriptors = threading.active_count(), None
+    else:
+        fields = dict(line.split(":", 1) for line in lines)
         # Not ru_maxrss: on Linux it survives exec, so a child begins with the
         # peak of the process that spawned it (getrusage(2), proc_pid_status(5)).
-        rss_peak_bytes=_bytes(fields["VmHWM"]),
-        threads=int(fields["Threads"]),
-        descriptors=len(os.listdir(DESCRIPTORS)) - 1,
-        **switches,
-    )
+        memory = _bytes(fields["VmRSS"]), _bytes(fields["VmHWM"])
+        threads, descriptors = int(fields["Threads"]), len(os.listdir(DESCRIPTORS)) - 1
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    switches = usage.ru_nvcsw, usage.ru_nivcsw
+    return Reading(monotonic_ns, cpu_ns, *memory, threads, descriptors, *switches)
 
 
 def _bytes(value: str) -> int:
