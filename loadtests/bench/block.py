@@ -34,7 +34,6 @@ from loopbench.loadtests.observe.machine_cpu import (
     read_machine,
 )
 from loopbench.loadtests.observe.observer import Observer
-from loopbench.loadtests.rows.as_watched import as_watched
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.scenarios.models import Scenario
@@ -302,7 +301,7 @@ def _report(entrant: Entrant, report: Report, others: float | None) -> None:
     assert observer is not None
     if not entrant.slices:
         return
-    observer.end(as_watched(report), scenario.loads)
+    observer.end(report.as_watched(), scenario.loads)
     entrant.result = replace(
         entrant.result,
         report=report,

@@ -5,8 +5,8 @@ H is how its histograms are held: as Buckets, or packed, as they travel from a w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Generic, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Generic, Self, TypeVar
 
 H = TypeVar("H")
 
@@ -173,6 +173,17 @@ class SessionReport(Generic[H]):
     def workers(self) -> tuple[WorkerRow, ...]:
         """One each; none where there was one generator."""
         return () if self.fleet is None else self.fleet.workers
+
+    def as_watched(self) -> Self:
+        """The report of a Block with the watched Slice as its measured window, for what compares
+        the requests that were sent with those that the probe has counted. The histograms are left
+        as they are, since nobody asks for them."""
+        nothing: PhaseReport[H] = PhaseReport(Times(), (), 0, 0, 0, 0, 0)
+        loads = {
+            name: replace(load, warmup=nothing, measured=load.watched or nothing)
+            for name, load in self.loads.items()
+        }
+        return replace(self, loads=loads)
 
 
 Report = SessionReport[Buckets]

@@ -10,7 +10,7 @@ from loopbench.loadtests.observe.observer import Observed
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.scenarios.table import Load
-from loopbench.results.schema import OBSERVATIONS, THREAD_POOLS, TIMELINE, Value
+from loopbench.results.schema import OBSERVATIONS, THREAD_POOLS, THREADS, TIMELINE, Value
 from loopbench.servers.probe.connection_pool import PoolReading
 from loopbench.servers.probe.readings import Moment, Observation
 
@@ -187,13 +187,8 @@ def thread_rows(run_id: str, observed: Observed) -> Iterator[Row]:
     if observed.probe is None:
         return
     for reading in observed.probe.threads:
-        yield {
-            "run_id": run_id,
-            "pid": reading.pid,
-            "thread": reading.thread,
-            "cpu_ms": reading.cpu_ns / 1e6,
-            "run_queue_ms": reading.run_queue_ns / 1e6,
-        }
+        cpu_ms, run_queue_ms = reading.cpu_ns / 1e6, reading.run_queue_ns / 1e6
+        yield THREADS.row_of(reading, run_id=run_id, cpu_ms=cpu_ms, run_queue_ms=run_queue_ms)
 
 
 def stall_rows(run_id: str, observed: Observed) -> Iterator[Row]:

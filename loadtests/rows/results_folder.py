@@ -12,10 +12,9 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.rows.resuming import Held, document, expect_plain, look_through, printable
@@ -82,21 +81,9 @@ class Store:
 
     def add(self, rows: RunRows) -> None:
         """Write one Run. Raises HarnessError when the disk does not take it."""
-        batches: dict[str, Sequence[Any]] = {
-            SLICES.name: rows.slices,
-            HISTOGRAMS.name: rows.histograms,
-            FAILURES.name: rows.failures,
-            OBSERVATIONS.name: rows.observations,
-            THREADS.name: rows.threads,
-            STALLS.name: rows.stalls,
-            THREAD_POOLS.name: rows.thread_pools,
-            TIMELINE.name: rows.timeline,
-            WORKERS.name: rows.workers,
-            RUNS.name: rows.runs,
-        }
         for table in (table for table in _WRITTEN if table.name in self._writers):
             try:
-                self._writers[table.name].append(batches[table.name])
+                self._writers[table.name].append(getattr(rows, table.name))
             except OSError as error:
                 raise cannot_write(self.folder, table.filename, error) from error
 

@@ -14,12 +14,11 @@ from loopbench.loadtests.messages.reports import (
 from loopbench.loadtests.observe.machine_cpu import others_cpu, process_cpu_s
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows import probe_rows
-from loopbench.loadtests.rows.as_watched import as_watched
 from loopbench.loadtests.rows.histogram import Histogram, from_pairs
 from loopbench.loadtests.rows.run_result import RunResult, Slice
 from loopbench.loadtests.rows.warning_checks import Evidence, doubts
 from loopbench.loadtests.scenarios.models import Load, Scenario
-from loopbench.results.schema import SLICES, WARNING_SEPARATOR, Code, Value
+from loopbench.results.schema import FAILURES, RUNS, SLICES, WARNING_SEPARATOR, Code, Value
 from loopbench.servers.supervision.os_stats import Reading
 
 Row = dict[str, Value]
@@ -86,31 +85,16 @@ def _slice_row(run_id: str, one: Slice) -> Row:
 
 
 def _identity(result: RunResult, load: Load) -> Row:
-    planned, model, ended = result.planned, load.model, result.ended
-    return {
-        "run_id": planned.run_id,
-        "round": planned.round,
-        "position": planned.position,
-        "stack": planned.stack,
-        "scenario": planned.scenario,
-        "load": load.name,
+    model = load.model
+    return RUNS.row_of(
+        *(load, model, result, result.planned, result.ended),
         **_facts(result.scenario, load),
-        "yardstick": result.yardstick,
-        "processes": result.processes,
-        "started_at": result.started_at,
-        "load_model": model.kind,
-        "users": model.population,
-        "arrival_rate_rps": model.arrival_rate_rps,
-        "think_s": model.think_s,
-        "request_body_bytes": load.case.request.body_bytes,
-        "answer_body_bytes": load.case.expected.body_bytes,
-        "calibration_ms": result.calibration_ms,
-        "start_ms": result.start_ms,
-        "first_answer_ms": result.first_answer_ms,
-        "stop_ms": ended.stop_ms if ended else None,
-        "exit_code": ended.exit_code if ended else None,
-        "killed": ended.killed if ended else None,
-    }
+        load=load.name,
+        load_model=model.kind,
+        users=model.population,
+        request_body_bytes=load.case.request.body_bytes,
+        answer_body_bytes=load.case.expected.body_bytes,
+    )
 
 
 def _facts(scenario: Scenario, load: Load) -> Row:
@@ -123,9 +107,6 @@ def _facts(scenario: Scenario, load: Load) -> Row:
         "baseline_scenario": scenario.baseline or None,
         "load_role": load.role,
         "case": load.case.name,
-        "dispatch": load.dispatch,
-        "work": load.work,
-        "work_ms": load.work_ms,
     }
 
 
@@ -200,10 +181,8 @@ def _server_figures(result: RunResult, load: Load) -> Row:
     """What was read in the server; empty where it could not be read."""
     observed, report = result.observed, result.report
     assert report is not None
-    row = {
-        **probe_rows.server_wide(observed),
-        **probe_rows.load_figures(observed, as_watched(report) if result.slices else report, load),
-    }
+    watched = report.as_watched() if result.slices else report
+    row = probe_rows.server_wide(observed) | probe_rows.load_figures(observed, watched, load)
     before = None if observed.opened is None else observed.opened.server
     after = None if observed.closed is None else observed.closed.server
     row |= _growth(result, load)
@@ -348,15 +327,11 @@ def _histogram_rows(run_id: str, load: Load, told: LoadReport[Buckets]) -> Itera
 def _failure_rows(result: RunResult, load: Load, told: LoadReport[Buckets]) -> Iterator[Row]:
     for failure in told.measured.failures:
         yield {"run_id": result.planned.run_id, "load": load.name, **asdict(failure)}
-    accounted = result.accounted
-    if accounted is not None and accounted.load == load.name and accounted.count:
-        yield {
-            "run_id": result.planned.run_id,
-            "load": load.name,
-            "reason": accounted.reason,
-            "count": accounted.count,
-            "example": accounted.detail,
-        }
+    wrong = result.accounted
+    if wrong is not None and wrong.load == load.name and wrong.count:
+        yield FAILURES.row_of(
+            wrong, run_id=result.planned.run_id, load=load.name, example=wrong.detail
+        )
 
 
 def _histogram(buckets: Buckets | None) -> Histogram:
