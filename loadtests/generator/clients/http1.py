@@ -47,7 +47,8 @@ _EXCESS_BYTES = 16 * 1024 * 1024
 an own application's may be while its answers are learned."""
 
 
-_IN_THE_MIDDLE = "closed in the middle of the answer"
+IN_THE_MIDDLE = "closed in the middle of the answer"
+MALFORMED = "malformed answer"
 _PART_IN_TIME = "no end of the answer in time"
 
 
@@ -219,11 +220,11 @@ class Connection:
                 code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code or self.expired:
                 connection.close()
-                reason = errno.errorcode.get(code, str(code))
-                return f"connect: {'no answer in time' if self.expired else reason}"
+                name = errno.errorcode.get(code, str(code))
+                return f"connect: {'no answer in time' if self.expired else name}"
         except OSError as error:
             connection.close()
-            return f"connect: {_reason(error)}"
+            return f"connect: {reason(error)}"
         except BaseException:
             connection.close()
             raise
@@ -254,20 +255,10 @@ class Connection:
         self.busy = True
         try:
             answer = self._send_and_read(request, book)
-        except OSError as error:
+        except (OSError, HTTPParseError, TooLong) as error:
             self.received_ns = time.time_ns()
             self.close()
-            if not self.expired:
-                return _reason(error)
-            return _PART_IN_TIME if error.strerror == _IN_THE_MIDDLE else "no answer in time"
-        except HTTPParseError:
-            self.received_ns = time.time_ns()
-            self.close()
-            return "malformed answer"
-        except TooLong as error:
-            self.received_ns = time.time_ns()
-            self.close()
-            return str(error)
+            return self._why(error)
         except BaseException:
             self.close()
             raise
@@ -276,15 +267,21 @@ class Connection:
         if self.received_ns < self.sent_ns:
             self.close()
             return "an answer that came before its request"
-        problem = answer.problem
-        if problem is None:
+        if answer.problem is None:
             self.answers += 1
             self.answered_ns = self.received_ns
-            if not answer.keep_alive:
-                self.close()
-        else:
+        if answer.problem is not None or not answer.keep_alive:
             self.close()
-        return problem
+        return answer.problem
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, HTTPParseError):
+            return MALFORMED
+        if not isinstance(error, OSError):
+            return str(error)
+        if not self.expired:
+            return reason(error)
+        return _PART_IN_TIME if error.strerror == IN_THE_MIDDLE else "no answer in time"
 
     def _send_and_read(self, request: bytes, book: AnswerBook) -> Answer:
         connection = self._socket
@@ -361,7 +358,7 @@ class Connection:
         except HTTPParseError:
             framing.complete = False
         if not framing.complete:
-            raise ConnectionAbortedError(errno.ECONNABORTED, _IN_THE_MIDDLE)
+            raise ConnectionAbortedError(errno.ECONNABORTED, IN_THE_MIDDLE)
 
     def _send_rest(self, connection: socket.socket, rest: memoryview) -> None:
         writable = self._hub.loop.io(connection.fileno(), 2)
@@ -394,7 +391,7 @@ class Connection:
             self._socket = None
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
     """A reason that does not vary from request to request."""
     if isinstance(error, ConnectionAbortedError) and error.strerror is not None:
         return error.strerror

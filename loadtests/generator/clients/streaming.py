@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
 import time
 
 from geventhttpclient._parser import HTTPParseError
 
-from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection, Framing
+from loopbench.loadtests.generator.clients.http1 import (
+    IN_THE_MIDDLE,
+    MALFORMED,
+    AnswerBook,
+    Connection,
+    Framing,
+    reason,
+)
 from loopbench.loadtests.scenarios.events import EVENTS, Events
 
 _PIECE_BYTES = 4096
@@ -67,7 +73,7 @@ class _PieceByPiece(Connection):
         try:
             self._send_rest(connection, memoryview(request))
         except OSError as error:
-            return self._broken(errno.errorcode.get(error.errno or 0, type(error).__name__))
+            return self._broken(reason(error))
         return None
 
     @property
@@ -98,14 +104,14 @@ class SlowConnection(_PieceByPiece):
             try:
                 piece = connection.recv(min(_PIECE_BYTES, most_bytes - taken))
                 if not piece:
-                    return self._broken("closed in the middle of the answer")
+                    return self._broken(IN_THE_MIDDLE)
                 framing.feed(piece)
             except BlockingIOError:
                 break
             except OSError as error:
-                return self._broken(errno.errorcode.get(error.errno or 0, type(error).__name__))
+                return self._broken(reason(error))
             except HTTPParseError:
-                return self._broken("malformed answer")
+                return self._broken(MALFORMED)
             self.received_ns = time.time_ns()
             taken += len(piece)
         return self.problem()
@@ -179,11 +185,9 @@ class EventConnection(_PieceByPiece):
             else:
                 self._finish(framing, b"begun" if framing.get_code() else b"")
         except OSError as error:
-            reason = error.strerror if isinstance(error, ConnectionAbortedError) else None
-            reason = reason or errno.errorcode.get(error.errno or 0, type(error).__name__)
-            return 0, self._broken("no event in time" if self.expired else reason)
+            return 0, self._broken("no event in time" if self.expired else reason(error))
         except HTTPParseError:
-            return 0, self._broken("malformed answer")
+            return 0, self._broken(MALFORMED)
         status = framing.get_code()
         if status >= 200 and status != book.expected.status:
             return 0, self._broken(f"status {status} instead of {book.expected.status}")

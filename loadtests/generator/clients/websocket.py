@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from loopbench.loadtests.generator.clients.http1 import Connection
+from loopbench.loadtests.generator.clients.http1 import Connection, reason
 from loopbench.servers.contract.frames import (
     BrokenFrame,
     Frame,
@@ -155,11 +155,7 @@ class WebSocket(Connection):
 
     def why(self, error: OSError) -> str:
         """A reason that does not vary from message to message."""
-        if self.expired:
-            return "no answer in time"
-        if isinstance(error, ConnectionAbortedError) and error.strerror is not None:
-            return error.strerror
-        return errno.errorcode.get(error.errno or 0, type(error).__name__)
+        return "no answer in time" if self.expired else reason(error)
 
     def _otherwise(self, data: bytes, expected: bytes) -> str:
         """What it is that came in place of the expected answer."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -99,8 +100,6 @@ def closed_loop(run: LoadRun, connection: Connection, start_ns: int) -> None:
 class ClosedLoopUser(HarnessUser):
     """Sends its next request when the last answer is in."""
 
-    abstract = True
-
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
         model: Closed = run.model
         if model.first_byte:
@@ -116,7 +115,8 @@ class ClosedLoopUser(HarnessUser):
             self.think(session, run, connection, index)
             return
         if model.new_connections:
-            self.reconnect(session, run, connection)
+            exchange = partial(connection.exchange, run.payload, run.book)
+            reconnect(run, connection, session.start_realtime_ns, exchange)
             return
         if isinstance(connection, FirstByteConnection):
             self.watch(session, run, connection)
@@ -129,15 +129,9 @@ class ClosedLoopUser(HarnessUser):
         while run.running:
             series = run.series
             problem = connection.exchange(run.payload, run.book)
-            sent, received = connection.sent_ns, connection.received_ns
             if problem is None:
-                series.first_byte.append(to_us(connection.first_ns - sent))
-                series.add_answer(sent, received, session.start_realtime_ns, previous)
-                previous = received
-            else:
-                fail(series, problem, sent, connection)
-                previous = 0
-                gevent.sleep(RETRY_S)
+                series.first_byte.append(to_us(connection.first_ns - connection.sent_ns))
+            previous = record(series, problem, connection, session.start_realtime_ns, previous)
 
     def think(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
         """The same with a pause after each answer; the first request comes after a part of one,
@@ -149,34 +143,25 @@ class ClosedLoopUser(HarnessUser):
         while run.running:
             series = run.series
             problem = connection.exchange(run.payload, run.book)
-            sent, received = connection.sent_ns, connection.received_ns
-            if problem is None:
-                series.add_answer(sent, received, session.start_realtime_ns)
-            else:
-                fail(series, problem, sent, connection)
-                gevent.sleep(RETRY_S)
+            record(series, problem, connection, session.start_realtime_ns)
             run.over.wait(draw(model.think_min_s, model.think_max_s))
 
-    def reconnect(self, session: Session, run: LoadRun, connection: Connection) -> None:
-        """The same with a new connection for every request."""
+
+def reconnect(
+    run: LoadRun, connection: Connection, start_ns: int, exchange: Callable[[], str | None]
+) -> None:
+    """A closed loop with a new connection for every request or message, sent by `exchange`."""
+    connection.close()
+    while run.running:
+        series, began = run.series, time.time_ns()
+        problem = exchange()
         connection.close()
-        while run.running:
-            series, began = run.series, time.time_ns()
-            problem = connection.exchange(run.payload, run.book)
-            connection.close()
-            if problem is None:
-                sent, received = connection.sent_ns, connection.received_ns
-                series.add_answer(sent, received, session.start_realtime_ns)
-                series.response_time.append(to_us(received - began))
-            else:
-                fail(series, problem, began, connection)
-                gevent.sleep(RETRY_S)
+        if record(series, problem, connection, start_ns, since_ns=began):
+            series.response_time.append(to_us(connection.received_ns - began))
 
 
 class IdleUser(HarnessUser):
     """Sends one request as the lead-in begins, then holds its connection until the end."""
-
-    abstract = True
 
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
         problem = connection.exchange(run.payload, run.book)
@@ -232,11 +217,32 @@ def open_loop(
 class OpenLoopUser(HarnessUser):
     """Sends requests when they are due."""
 
-    abstract = True
-
     def drive(self, session: Session, run: LoadRun, connection: Connection, index: int) -> None:
         starts = session.start_ns, session.start_realtime_ns
         open_loop(run, connection, starts, session.start_realtime_ns, session.over)
+
+
+def record(
+    series: Series,
+    problem: str | None,
+    connection: Connection,
+    start_ns: int,
+    previous_ns: int = 0,
+    *,
+    since_ns: int | None = None,
+) -> int:
+    """Record what came of a request, and pause where it failed; when its answer arrived, else 0.
+
+    start_ns, previous_ns: as of `Series.add_answer`. since_ns: when a failure began, where that is
+    not its send.
+    """
+    sent, received = connection.sent_ns, connection.received_ns
+    if problem is None:
+        series.add_answer(sent, received, start_ns, previous_ns)
+        return received
+    fail(series, problem, sent if since_ns is None else since_ns, connection)
+    gevent.sleep(RETRY_S)
+    return 0
 
 
 def fail(series: Series, problem: str, since_ns: int, connection: Connection) -> None:

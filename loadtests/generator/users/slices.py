@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import gevent
 from locust import User
 
 from loopbench.loadtests.generator.block import Block
 from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.lanes import Lane, OpenLane
 from loopbench.loadtests.generator.session import LoadRun
-from loopbench.loadtests.generator.users.http import (
-    RETRY_S,
-    HarnessUser,
-    closed_loop,
-    fail,
-    open_loop,
-)
+from loopbench.loadtests.generator.users.http import HarnessUser, closed_loop, open_loop, record
 
 
 class SliceUser(HarnessUser):
     """Loads its server while its lane has a Slice, and else waits."""
-
-    abstract = True
 
     def drive(self, session: Any, run: LoadRun, connection: Connection, index: int) -> None:
         lane: Lane = session
@@ -44,8 +35,6 @@ class SliceUser(HarnessUser):
 class ClosedSliceUser(SliceUser):
     """Sends requests one after another."""
 
-    abstract = True
-
     def visit(self, lane: Lane, run: LoadRun, connection: Connection) -> None:
         self.first(lane, run, connection)
         closed_loop(run, connection, lane.start_realtime_ns)
@@ -54,20 +43,12 @@ class ClosedSliceUser(SliceUser):
         """The request that begins a Slice; the window opens when every user's is answered."""
         series = run.series
         problem = connection.exchange(run.payload, run.book)
-        if problem is None:
-            sent, received = connection.sent_ns, connection.received_ns
-            series.add_answer(sent, received, lane.start_realtime_ns)
-        else:
-            fail(series, problem, connection.sent_ns, connection)
-        lane.first_answered()
-        if problem is not None:
-            gevent.sleep(RETRY_S)
+        lane.first_answered()  # the Block goes on when this user gives way, and not before
+        record(series, problem, connection, lane.start_realtime_ns)
 
 
 class OpenSliceUser(SliceUser):
     """Sends the requests of the Slice's arrivals when they are due."""
-
-    abstract = True
 
     def visit(self, lane: OpenLane, run: LoadRun, connection: Connection) -> None:
         due_from = lane.visit_ns, lane.visit_realtime_ns
@@ -83,7 +64,7 @@ def user_classes(block: Block) -> list[type[User]]:
         type(
             f"Users_{lane.number}",
             (_USERS[type(lane)],),
-            {"abstract": False, "fixed_count": lane.run.users, "session": lane, "run_of": lane.run},
+            {"fixed_count": lane.run.users, "session": lane, "run_of": lane.run},
         )
         for lane in block.lanes.values()
     ]

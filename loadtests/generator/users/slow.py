@@ -17,8 +17,6 @@ _TURN_S = 0.1
 class SlowUser(HarnessUser):
     """Asks as the lead-in begins, and again when it has read an answer to its end."""
 
-    abstract = True
-
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
         model: Slow = run.model
         return SlowConnection(session.spec.host, session.spec.port, model.window_bytes)

@@ -17,8 +17,6 @@ _NO_EVENT = "an answer without an event"
 class StreamUser(HarnessUser):
     """Asks as the lead-in begins, and again when an answer has ended after all."""
 
-    abstract = True
-
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
         model: Stream = run.model
         return EventConnection(session.spec.host, session.spec.port, model.events)

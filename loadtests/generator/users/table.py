@@ -33,7 +33,7 @@ def user_classes(session: Session) -> list[type[User]]:
         type(
             f"Users_{run.load.name}",
             (_user(run.load.model.user),),
-            {"abstract": False, "fixed_count": run.users, "session": session, "run_of": run},
+            {"fixed_count": run.users, "session": session, "run_of": run},
         )
         for run in session.runs
     ]

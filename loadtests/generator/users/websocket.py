@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import cycle
 
 import gevent
 
 from loopbench.loadtests.generator.clients.http1 import Connection
 from loopbench.loadtests.generator.clients.websocket import WebSocket, prepared
-from loopbench.loadtests.generator.recorder import to_us
 from loopbench.loadtests.generator.session import LoadRun, Session
-from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail
+from loopbench.loadtests.generator.users.http import RETRY_S, HarnessUser, fail, reconnect
 from loopbench.loadtests.generator.users.pushes import Pushes
 from loopbench.loadtests.scenarios.models import Echo, Pushed
 from loopbench.servers.contract.frames import BrokenFrame, Op, Reader
@@ -20,8 +20,6 @@ _POLL_S = 0.01
 
 
 class _SocketUser(HarnessUser):
-    abstract = True
-
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
         return WebSocket(session.spec.host, session.spec.port, run.payload)
 
@@ -29,13 +27,15 @@ class _SocketUser(HarnessUser):
 class EchoUser(_SocketUser):
     """Sends its next message when the last one is back."""
 
-    abstract = True
-
     def drive(self, session: Session, run: LoadRun, connection: WebSocket, index: int) -> None:
         model: Echo = run.model
         pairs = prepared(model.size_bytes, index)
         if model.new_connections:
-            self.reconnect(session, run, connection, pairs)
+            turns = cycle(pairs)
+            reconnect(
+                *(run, connection, session.start_realtime_ns),
+                lambda: connection.echo(*next(turns)),
+            )
             return
         echo, start_ns, previous = connection.echo, session.start_realtime_ns, 0
         while run.running:
@@ -53,38 +53,12 @@ class EchoUser(_SocketUser):
                     previous = 0
                     gevent.sleep(RETRY_S)
 
-    def reconnect(
-        self,
-        session: Session,
-        run: LoadRun,
-        connection: WebSocket,
-        pairs: list[tuple[bytes, bytes]],
-    ) -> None:
-        """The same with a new connection for every message."""
-        connection.close()
-        turn = 0
-        while run.running:
-            series, began = run.series, time.time_ns()
-            frame, expected = pairs[turn % len(pairs)]
-            problem = connection.echo(frame, expected)
-            connection.close()
-            turn += 1
-            if problem is None:
-                sent, received = connection.sent_ns, connection.received_ns
-                series.add_answer(sent, received, session.start_realtime_ns)
-                series.response_time.append(to_us(received - began))
-            else:
-                fail(series, problem, began, connection)
-                gevent.sleep(RETRY_S)
-
 
 class PushedUser(_SocketUser):
     """Is sent stamped messages; each must be the next, and counts from when it was due.
 
     All that were due in the window are owed, and are waited for as long as a drain lasts.
     """
-
-    abstract = True
 
     def drive(self, session: Session, run: LoadRun, connection: WebSocket, index: int) -> None:
         model: Pushed = run.model

@@ -20,8 +20,6 @@ _POLL_S = 0.01
 class BroadcastUser(HarnessUser):
     """The first publishes, the last ones read nothing, the others receive."""
 
-    abstract = True
-
     def connection(self, session: Session, run: LoadRun, index: int) -> Connection:
         model, spec = _model(run), session.spec
         if index == 0:
