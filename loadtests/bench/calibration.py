@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from loopbench.loadtests.observe.cpu_gauge import work_ns
 
 _REPEATS = 3
 _STEPS = 20_000
@@ -22,19 +23,7 @@ def calibrate(cpus: frozenset[int] | None) -> float:
     Call it while nothing else of the suite runs there. Takes some 15 ms.
     """
     with _on(cpus):
-        return statistics.median(_work_ms() for _ in range(_REPEATS))
-
-
-def _work_ms() -> float:
-    """Integer arithmetic, dictionary and string work, as an interpreter's days consist of."""
-    began = time.perf_counter_ns()
-    seen: dict[int, str] = {}
-    total = 0
-    for step in range(_STEPS):
-        total = (total * 31 + step) & 0xFFFF
-        seen[total & 0xFF] = str(total)
-    assert len(seen) <= 256
-    return (time.perf_counter_ns() - began) / 1e6
+        return statistics.median(work_ns(_STEPS) / 1e6 for _ in range(_REPEATS))
 
 
 @contextmanager

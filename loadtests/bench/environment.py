@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from loopbench.loadtests.hosts.cpus import CpuPlan, allowed_cpus
+from loopbench.loadtests.hosts.host_info import cpu_model
 from loopbench.results.schema import ENVIRONMENT_FILE, INSTALLED, ROOT, SCHEMA_VERSION
 from loopbench.results.schema.files import write_whole
 from loopbench.servers.store_urls import without_secrets
@@ -92,7 +92,7 @@ def _machine() -> Json:
         "release": platform.release(),
         "architecture": platform.machine(),
         "libc": " ".join(platform.libc_ver()).strip() or None,
-        "cpu_model": _cpu_model(),
+        "cpu_model": cpu_model(),
         "cpus": os.cpu_count(),
         "cpus_allowed": allowed_cpus(),
         "cpu_quota": strictest(cpu_quotas()),
@@ -101,14 +101,6 @@ def _machine() -> Json:
         "clocksource": _line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "listen_backlog_limit": _line("/proc/sys/net/core/somaxconn"),
     }
-
-
-def _cpu_model() -> str | None:
-    try:
-        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        return platform.processor() or None
-    return match.group(1) if match else None
 
 
 def _line(path: str) -> str | None:

@@ -79,18 +79,19 @@ def host_info() -> HostInfo:
         kernel=f"{platform.system()} {platform.release()}",
         boot_id=os_stats.boot_id(),
         cpus=os_stats.cpus_in_force(),
-        cpu_model=_cpu_model(),
+        cpu_model=cpu_model(),
         load=os.getloadavg()[0],
         files=os_stats.allow_many_files(),
         ports=_ports(),
     )
 
 
-def _cpu_model() -> str | None:
+def cpu_model() -> str | None:
+    """Its name; None where the system does not say."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return None
+        return platform.processor() or None
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, None)
 

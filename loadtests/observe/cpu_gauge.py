@@ -41,12 +41,12 @@ def cpu_ns(pids: tuple[int, ...]) -> int:
         return -1
 
 
-def work_ns() -> int:
+def work_ns(steps: int = _STEPS) -> int:
     """Integer arithmetic, dictionary and string work, as an interpreter's days consist of."""
     began = time.perf_counter_ns()
     numbers: dict[int, str] = {}
     total = 0
-    for step in range(_STEPS):
+    for step in range(steps):
         total = (total * 31 + step) & 0xFFFF
         numbers[total & 0xFF] = str(total)
     return time.perf_counter_ns() - began

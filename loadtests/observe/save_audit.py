@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from loopbench.loadtests.messages.reports import Buckets, LoadReport, Report
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.results.schema import Code
+from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.data_cases import TOTAL
+from loopbench.servers.contract.http import get
 
 _SAVE, _TOTAL = "/db/save", "/db/total"
 _BOUND_S = 10.0
@@ -86,17 +87,13 @@ def account(host: str, port: int, loads: Iterable[Load], *, whole: bool) -> Acco
 
 def total(host: str, port: int) -> Total | str:
     """What the server says; or why that cannot be had, in a line."""
-    connection = http.client.HTTPConnection(host, port, timeout=_BOUND_S)
     try:
-        with closing(connection):
-            connection.request("GET", _TOTAL)
-            answer = connection.getresponse()
-            body = answer.read()
-    except (OSError, http.client.HTTPException) as error:
+        answer = ask(host, port, get(_TOTAL), bound_s=_BOUND_S)
+    except (Unbounded, OSError, http.client.HTTPException) as error:
         return f"{_TOTAL}: {type(error).__name__}"
-    found = TOTAL.fullmatch(body) if answer.status == 200 else None
+    found = TOTAL.fullmatch(answer.body) if answer.status == 200 else None
     if found is None:
-        return f"{_TOTAL} answered {answer.status}: {body[:80].decode(errors='replace')}"
+        return f"{_TOTAL} answered {answer.status}: {answer.body[:80].decode(errors='replace')}"
     return Total(*map(int, found.groups()))
 
 

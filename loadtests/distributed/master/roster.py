@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopbench.loadtests.distributed.master.clock import Clock
-from loopbench.loadtests.distributed.master.peers import Peer
+from loopbench.loadtests.distributed.master.peers import Clock, Peer
 from loopbench.loadtests.hosts.host_info import suite_version
 from loopbench.loadtests.messages.workers import LOST_AFTER_S, Hello
 from loopbench.servers.supervision.os_stats import boot_id

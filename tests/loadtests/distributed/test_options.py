@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from loopbench.loadtests.cli import cli
 from loopbench.loadtests.distributed import preflight
 from loopbench.loadtests.distributed.fleet import Fleet
-from loopbench.loadtests.distributed.master.clock import Clock
-from loopbench.loadtests.distributed.master.peers import Peer
+from loopbench.loadtests.distributed.master.peers import Clock, Peer
 from loopbench.loadtests.distributed.options import fleet_of, place_of
 from loopbench.loadtests.hosts.address import is_loopback, parse_address
 from loopbench.loadtests.hosts.cpus import CpuPlan, share_cpus
