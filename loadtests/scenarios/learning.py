@@ -14,7 +14,14 @@ from typing import Any
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.scenarios.events import EVENTS
 from loopbench.servers import starting
-from loopbench.servers.contract.asking import TooLarge, Unbegun, Unbounded, ask, is_of_events
+from loopbench.servers.contract.asking import (
+    Answer,
+    TooLarge,
+    Unbegun,
+    Unbounded,
+    ask,
+    is_of_events,
+)
 from loopbench.servers.contract.http import Expected, Request, comparable_allow, comparable_type
 from loopbench.servers.custom.traceback_text import last_traceback
 from loopbench.servers.lifecycle.process import server_process
@@ -168,6 +175,24 @@ def _remedy(status: int) -> str:
     return "name a path and a method that the application answers with 200 to 399"
 
 
+def _answered(asking: _Asking, remedy: str, **bounds: Any) -> Answer:
+    """Raises Unbounded, and HarnessError with the remedy where there is no answer at all."""
+    try:
+        return ask(
+            asking.host,
+            asking.port,
+            asking.request,
+            bound_s=asking.bound_s,
+            body_s=_BOUND_S,
+            most_bytes=MOST_BYTES,
+            **bounds,
+        )
+    except (OSError, http.client.HTTPException) as error:
+        raise HarnessError(
+            f"{asking.what} had no answer ({type(error).__name__}: {error}); {remedy}"
+        ) from error
+
+
 def _ask_stream(asking: _Asking, kind: str) -> Expected:
     """The head, and whether an event came, in `endless`."""
     request, what, events, came = asking.request, asking.what, EVENTS[kind](), False
@@ -178,23 +203,11 @@ def _ask_stream(asking: _Asking, kind: str) -> Expected:
         return came
 
     try:
-        answer = ask(
-            asking.host,
-            asking.port,
-            request,
-            bound_s=asking.bound_s,
-            body_s=_BOUND_S,
-            most_bytes=MOST_BYTES,
-            until=enough,
-        )
+        answer = _answered(asking, "name a path with a stream", until=enough)
     except Unbegun:
         raise
     except Unbounded as error:
         raise _no_event(request, str(error)) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise HarnessError(
-            f"{what} had no answer ({type(error).__name__}: {error}); name a path with a stream"
-        ) from error
     if came and kind == "sse" and not is_of_events(answer.content_type):
         raise HarnessError(
             f"{what} is answered with the content type {answer.content_type!r}, where server-sent "
@@ -215,15 +228,7 @@ def _no_event(request: Request, how: str) -> HarnessError:
 def _ask(asking: _Asking, before: list[Expected]) -> Expected:
     what = asking.what
     try:
-        answer = ask(
-            asking.host,
-            asking.port,
-            asking.request,
-            bound_s=asking.bound_s,
-            body_s=_BOUND_S,
-            most_bytes=MOST_BYTES,
-            events_s=_EVENTS_S,
-        )
+        answer = _answered(asking, "name a path that ends with an answer", events_s=_EVENTS_S)
     except Unbegun:
         raise
     except TooLarge as error:
@@ -237,11 +242,6 @@ def _ask(asking: _Asking, before: list[Expected]) -> Expected:
             f"the answer to {what} {error}; an answer without end, such as server-sent events, "
             "is not measured as a request: name a path whose answer ends, or "
             'measure its events, by kind = "stream" in the file of --scenarios'
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise HarnessError(
-            f"{what} had no answer ({type(error).__name__}: {error}); "
-            "name a path that ends with an answer"
         ) from error
     if answer.unpacks_beyond(MOST_BYTES):
         raise HarnessError(

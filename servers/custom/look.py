@@ -14,7 +14,6 @@ import os
 import re
 import select
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -130,13 +129,13 @@ def _answer(own: OwnApp, process: LookProcess) -> Looks | Refused:
             line = process.line(deadline)
         except TimeoutError:
             if serving and listens is not None:
-                return _serving(own, process.child, listens, process.output)
+                return _serving(own, process, listens)
             serving = listens is not None and serves(process.child.pid) is not False
             if serving:  # it may have answered meanwhile, and wait since then
                 deadline = time.monotonic()
                 continue
             if time.monotonic() >= end:
-                raise _late(own, process.child, process.output) from None
+                raise _late(own, process) from None
             deadline = min(end, time.monotonic() + _LOOK_AGAIN_S)
             continue
         if line is None:
@@ -158,17 +157,15 @@ def _gone(own: OwnApp, status: int, output: IO[bytes]) -> StartupFailed:
     )
 
 
-def _late(own: OwnApp, child: subprocess.Popen[bytes], output: IO[bytes]) -> StartupFailed:
+def _late(own: OwnApp, process: LookProcess) -> StartupFailed:
     return StartupFailed(
-        f"{own.target} was not imported within {own.ready_s:g} s{_where(own, child, output)}; give "
+        f"{own.target} was not imported within {own.ready_s:g} s{_where(own, process)}; give "
         "it longer by --ready-s, or move what takes so long into the application's start-up"
     )
 
 
-def _serving(
-    own: OwnApp, child: subprocess.Popen[bytes], listens: Listens, output: IO[bytes]
-) -> Refused:
-    where = f"starts a server on {listens.address} and does not return{_where(own, child, output)}"
+def _serving(own: OwnApp, process: LookProcess, listens: Listens) -> Refused:
+    where = f"starts a server on {listens.address} and does not return{_where(own, process)}"
     if listens.line is None and not listens.importing:
         return Refused(
             f"{own.target}() {where}; name the application, or a function that returns it",
@@ -181,25 +178,20 @@ def _serving(
     )
 
 
-def _where(own: OwnApp, child: subprocess.Popen[bytes], output: IO[bytes]) -> str:
+def _where(own: OwnApp, process: LookProcess) -> str:
     """The innermost line of the person's own code that its main thread is in."""
-    places = _places(own, child, output)
-    return f"; it is at {places[-1]}" if places else ""
-
-
-def _places(own: OwnApp, child: subprocess.Popen[bytes], output: IO[bytes]) -> list[str]:
-    """The lines of the person's own code that its main thread is in, the innermost last."""
-    before = os.fstat(output.fileno()).st_size
+    output = process.output.fileno()
+    before = os.fstat(output).st_size
     with suppress(ProcessLookupError):
-        child.send_signal(signal.SIGUSR1)
+        process.child.send_signal(signal.SIGUSR1)
     deadline = time.monotonic() + _TRACE_BOUND_S
     found: list[tuple[str, str]] = []
     while time.monotonic() < deadline and not found:
         time.sleep(0.05)
-        text = os.pread(output.fileno(), 65536, before).decode(errors="replace")
+        text = os.pread(output, 65536, before).decode(errors="replace")
         found = re.findall(rf'File "{re.escape(own.folder)}/([^"]+)", line (\d+) in', text)
     theirs = [place for place in found if "site-packages" not in place[0]]
-    return [f"{file}, line {line}" for file, line in reversed(theirs)]
+    return f"; it is at {theirs[0][0]}, line {theirs[0][1]}" if theirs else ""
 
 
 def _printed(output: IO[bytes]) -> str:
