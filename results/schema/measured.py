@@ -254,8 +254,8 @@ RUNS = table(
     ),
     text(
         "task_oldest_graph",
-        "what that task waits for: the innermost task, with the frames in which it waits, and those "
-        "that wait for it, ` < ` between them; blank before Python 3.14",
+        "what that task waits for: the innermost task, with the frames in which it waits, and "
+        "those that wait for it, ` < ` between them; blank before Python 3.14",
         later=True,
     ),
     count(
