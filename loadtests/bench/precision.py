@@ -25,6 +25,9 @@ OTHERS_SHARE = 1 / 4
 a low rate CPU time a request also depends on how deeply the CPU sleeps between two of them: its
 ratio varies three times as much, and would take nine times as many Rounds."""
 
+_UNKNOWN = 10.0
+"""What such a reach is before there is an interval: closed loops without one come first."""
+
 
 @dataclass(slots=True)
 class Allowance:
@@ -72,7 +75,8 @@ def worst(widths: Iterable[Width], others_share: float = 1.0) -> dict[str, float
     found: dict[str, float] = {}
     for width in widths:
         reach = math.inf if width.reach is None else width.reach
-        reach *= 1.0 if width.closed else others_share
+        if not width.closed and others_share < 1:
+            reach = others_share * min(reach, _UNKNOWN)
         found[width.scenario] = max(found.get(width.scenario, 0.0), reach)
     return found
 

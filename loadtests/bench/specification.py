@@ -167,9 +167,10 @@ class Bench:
     def rests(self) -> bool:
         """Whether whole Runs are loaded once more with the probe at rest, for their CPU time.
 
-        A person's own application is not asked twice, nor are several workers.
+        A person's own application is not asked twice, nor are several workers. Where the time is
+        given, what is measured in Slices needs it more; a Warning then says what is in doubt.
         """
-        return self.probe and self.own is None and self.fleet is None
+        return self.probe and self.own is None and self.fleet is None and self.budget_s is None
 
     def users(self) -> dict[str, int]:
         """By scenario: how many users the busiest process on this machine offers. Those of every

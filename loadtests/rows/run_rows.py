@@ -293,7 +293,16 @@ def _evidence(
         others_cpu=_others(result),
         growth_bytes=_as_float(row.get("memory_growth_bytes_per_request")),
         one_thread_queue=probe_rows.one_thread_queue(result.observed) if load.own else None,
+        watched_cpu=_watched_cpu(result, row),
     )
+
+
+def _watched_cpu(result: RunResult, row: Row) -> float | None:
+    """Of each process; None where the probe rested while CPU time was read, or there is none."""
+    if result.observed.probe is None or result.slices or result.at_rest is not None:
+        return None
+    utilisation = _as_float(row.get("server_cpu_utilisation"))
+    return None if utilisation is None else utilisation / result.processes
 
 
 def _others(result: RunResult) -> float | None:

@@ -20,6 +20,8 @@ from loopbench.results.schema.warnings import (
     LITTLE_TOLERANCE,
     MACHINE_BUSY_LIMIT,
     ONE_THREAD_QUEUE,
+    PROBE_CPU,
+    PROBE_SHARE_LIMIT,
     RATE_TOLERANCE,
     Code,
 )
@@ -35,7 +37,8 @@ class Evidence:
     which must equal the number of users. others_cpu: CPU time of everything
     but server, generator and harness, and time stolen by the hypervisor, as a
     share of one CPU. growth_bytes: of the server's memory, a request.
-    one_thread_queue: calls that waited on average for the only thread of a pool.
+    one_thread_queue: calls that waited on average for the only thread of a pool. watched_cpu: CPU
+    time over wall time of each server process, where it was read while the probe watched.
     """
 
     users: int
@@ -53,6 +56,7 @@ class Evidence:
     others_cpu: float | None
     growth_bytes: float | None = None
     one_thread_queue: float | None = None
+    watched_cpu: float | None = None
 
 
 def _generator_cpu(seen: Evidence) -> bool:
@@ -85,6 +89,10 @@ def _littles_law(seen: Evidence) -> bool:
     return abs(seen.littles_users / seen.users - 1) > LITTLE_TOLERANCE
 
 
+def _probe_share(seen: Evidence) -> bool:
+    return seen.watched_cpu is not None and seen.watched_cpu * PROBE_SHARE_LIMIT < PROBE_CPU
+
+
 def _memory_grows(seen: Evidence) -> bool:
     if seen.growth_bytes is None or seen.requests is None:
         return False
@@ -101,6 +109,7 @@ _CHECKS: dict[Code, Callable[[Evidence], bool]] = {
     Code.CLOCK_USER: lambda seen: seen.clock != "kernel",
     Code.CLOCK_STEPPED: lambda seen: seen.clock_step_ms >= CLOCK_STEP_LIMIT_MS,
     Code.MACHINE_BUSY: lambda seen: (seen.others_cpu or 0.0) >= MACHINE_BUSY_LIMIT,
+    Code.PROBE_SHARE: _probe_share,
     Code.MEMORY_GROWS: _memory_grows,
     Code.ONE_THREAD: lambda seen: (seen.one_thread_queue or 0.0) >= ONE_THREAD_QUEUE,
     Code.FEW_REQUESTS: lambda seen: seen.requests is not None and seen.requests < FEW_REQUESTS,

@@ -37,6 +37,11 @@ GROWTH_LIMIT_WHOLE_BYTES = 16 * 1024 * 1024
 ONE_THREAD_QUEUE = 1.0
 """Calls that wait for the only thread of a pool, on average, from which on it is the limit."""
 
+PROBE_CPU = 0.025
+PROBE_SHARE_LIMIT = 0.1
+"""Share of a CPU that a watching probe takes of an idle server at most (16 to 27 ms a second on two
+machines), and the share of a server's CPU time that it may be."""
+
 FEW_REQUESTS = 100
 """A p99 of fewer requests is their maximum."""
 
@@ -93,6 +98,7 @@ class Code(enum.StrEnum):
     ANSWER_VARIES = "answer-varies"
     MEMORY_GROWS = "memory-grows"
     ONE_THREAD = "one-thread"
+    PROBE_SHARE = "probe-share"
     WORKER_LOST = "worker-lost"
     WORKER_LATE = "worker-late"
     WORKER_SILENT = "worker-silent"
@@ -374,6 +380,14 @@ WORDING: Mapping[str, Wording] = MappingProxyType(
             "name a path with a constant answer where every byte is to be checked",
             ("failures",),
             short="its answers vary: their status was checked, and not what is in them",
+        ),
+        Code.PROBE_SHARE: Wording(
+            f"the server used so little CPU time that more than {PROBE_SHARE_LIMIT:.0%} of it may "
+            "be the probe's",
+            "CPU time a request is too high, the same for each stack, and its ratio too near to 1",
+            "measure with --rounds and without a budget, so that it is read while the probe rests; "
+            "or with --no-probe",
+            touches=("cpu_us_per_request", "server_cpu_utilisation"),
         ),
         Code.MEMORY_GROWS: Wording(
             "the application's memory grew with its requests: by more than "

@@ -61,6 +61,7 @@ LIMITS = (
     Limit(Code.MACHINE_BUSY, CLOSED, "others_cpu", 0.099, 0.10),
     Limit(Code.FEW_REQUESTS, CLOSED, "requests", 100, 99),
     Limit(Code.ONE_THREAD, CLOSED, "one_thread_queue", 0.99, 1.0),
+    Limit(Code.PROBE_SHARE, CLOSED, "watched_cpu", 0.26, 0.24),
 )
 
 
@@ -88,6 +89,7 @@ def test_a_warning_begins_at_its_limit(limit: Limit) -> None:
         "send_lag_p99_ms",
         "others_cpu",
         "one_thread_queue",
+        "watched_cpu",
     ],
 )
 def test_what_was_not_measured_concludes_nothing(field: str) -> None:

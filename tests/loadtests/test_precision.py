@@ -40,6 +40,9 @@ def test_a_closed_loop_comes_first_where_only_a_time_is_given() -> None:
     assert choose(known, 0.03, Allowance(None), settle=True) == "open"
     known[1] = replace(known[1], reach=0.2)
     assert choose(known, 0.03, Allowance(None), settle=False) == "open"
+    known = [replace(width("open", None), closed=False), width("closed", None), width("far", 0.3)]
+    assert choose(known, 0.03, Allowance(None), settle=False) == "closed"
+    assert choose([known[0], known[2]], 0.03, Allowance(None), settle=False) == "open"
 
 
 def test_what_does_not_fit_into_the_time_is_not_begun() -> None:
