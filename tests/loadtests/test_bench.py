@@ -17,7 +17,7 @@ from tests.forked import Program
 from tests.loadtests.benches import SHORT, Bench, Ended, ended, one_error, plan_runs
 from tests.servers.processes import ROOT
 
-STACKS = ("aiohttp", "asyncio")
+STACKS = ("aiohttp", "quart-hypercorn")
 OFFERED = ("async-1", "open-low")
 CELLS = [part for stack in STACKS for part in ("--stack", stack)] + [
     part for scenario in OFFERED for part in ("--scenario", scenario)
