@@ -39,7 +39,7 @@ seen = Seen()
 
 def as_seen(answer: str, *more: str) -> Answer:
     """An Answer whose evidence is what was seen, and more."""
-    return Answer(answer, "; ".join((seen.line, *more)))
+    return Answer(answer, "; ".join(filter(None, (seen.line, *more))) or "nothing was seen")
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from typing import Any
 import hypercorn.asyncio
 from aiohttp import web
 from hypercorn.config import Config
-from quart import Quart
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
@@ -47,12 +46,6 @@ Stop = Callable[[], Awaitable[None]]
 """Stops a server that runs in this loop."""
 
 
-def bound_to(port: int) -> Config:
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
-    return config
-
-
 async def start(app: App, port: int) -> Stop:
     """As the documentation of aiohttp and Hypercorn shows it."""
     if isinstance(app, web.Application):
@@ -60,8 +53,9 @@ async def start(app: App, port: int) -> Stop:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         return runner.cleanup
-    stopping = asyncio.Event()
-    running = hypercorn.asyncio.serve(app, bound_to(port), shutdown_trigger=stopping.wait)
+    config, stopping = Config(), asyncio.Event()
+    config.bind = [f"127.0.0.1:{port}"]
+    running = hypercorn.asyncio.serve(app, config, shutdown_trigger=stopping.wait)
     serving = asyncio.create_task(running)
 
     async def stop() -> None:
@@ -92,7 +86,7 @@ async def _several(saying: Build) -> Answer:
         await stop()
     served = [f"server {n}" for n in range(TIMES)]
     all_serve = "all serve" if together == served else "not all serve"
-    still = "the rest serve" if rest == [None, *served[1:]] else "the rest are gone"
+    still = "the rest serve" if rest[1:] == served[1:] else "the rest are gone"
     evidence = f"answers: {together}; after the first was stopped: {rest}"
     return Answer(f"{all_serve}, after stopping one {still}", evidence)
 
@@ -216,16 +210,21 @@ def contexts(app: App) -> None:
     apps.around_serving(app, broken_around)
 
 
+Begin = Callable[[Any, int], Coroutine[Any, Any, None]]
+"""Starts an application on that port."""
+
+
 async def start_and_stop(app: App, port: int) -> None:
     stop = await start(app, port)
     await asyncio.sleep(0.5)  # on Hypercorn the start-up runs in a task
     await stop()
 
 
-async def start_and_clean(app: web.Application, _: int) -> None:
+async def start_and_clean(app: web.Application, port: int) -> None:
     runner = web.AppRunner(app)
     try:
         await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
     finally:
         await runner.cleanup()
 
@@ -243,8 +242,7 @@ CLEANING = {
 
 @variants("failing-startup-hook", FAILING, start_and_stop)
 @variants("failing-startup-hook", {AIOHTTP: CLEANING}, start_and_clean)
-def ask_failing(application: Build, begin: Callable[[Any, int], Awaitable[None]]) -> Answer:
-    """Start with hooks of which the second raises, and see what is raised, cleaned and served."""
+def ask_failing(application: Build, begin: Begin) -> Answer:
     app, port = application(), free_port()
 
     async def attempt() -> tuple[str, bool]:
@@ -262,29 +260,14 @@ def ask_failing(application: Build, begin: Callable[[Any, int], Awaitable[None]]
     return as_seen(f"{raised}, {cleaned}, {served}")
 
 
-async def site(app: web.Application, port: int, cleanup: bool = False) -> None:
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-    finally:
-        if cleanup:
-            await runner.cleanup()
-
-
-async def hypercorn_serve(app: Quart, port: int) -> None:
-    async with asyncio.timeout(10):
-        await hypercorn.asyncio.serve(app, bound_to(port), shutdown_trigger=asyncio.Event().wait)
-
-
 SITE, SERVE = "TCPSite.start", "hypercorn.asyncio.serve"
 taken = partial(experiment, "port-in-use")
 
 
-@taken(AIOHTTP, DEFAULT, AIOHTTP, SITE, site)
-@taken(AIOHTTP, "runner.cleanup() in finally", AIOHTTP, SITE, partial(site, cleanup=True))
-@taken(QUART, DEFAULT, QUART, SERVE, hypercorn_serve)
-def ask_taken(stack: str, call: str, begin: Callable[..., Coroutine[Any, Any, None]]) -> Answer:
+@taken(AIOHTTP, DEFAULT, AIOHTTP, SITE, start_and_stop)
+@taken(AIOHTTP, "runner.cleanup() in finally", AIOHTTP, SITE, start_and_clean)
+@taken(QUART, DEFAULT, QUART, SERVE, start_and_stop)
+def ask_taken(stack: str, call: str, begin: Begin) -> Answer:
     app, what, error = SAYING[stack](), f"{call} raised nothing", ""
     apps.around_serving(app, around)
     with socket.create_server(("127.0.0.1", 0)) as other:
