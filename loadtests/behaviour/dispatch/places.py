@@ -24,6 +24,8 @@ from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, seen, shake_hands
 from loopbench.loadtests.services.free_port import free_port
 
+CALLING, SYNC = apps.CALLING, apps.SYNC
+
 Loop = asyncio.AbstractEventLoop
 
 
@@ -59,16 +61,12 @@ WAYS: dict[str, apps.Way] = {
 QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": lambda plain: run_sync(plain)()}
 
 
-@experiment("async-route", AIOHTTP, "AppRunner, in a loop in a thread", apps.CALLING[AIOHTTP])
-@experiment(
-    "async-route", QUART, "hypercorn.asyncio.serve, in a loop in a thread", apps.CALLING[QUART]
-)
-@experiment(
-    "sync-route", AIOHTTP, "through run_in_executor", apps.CALLING[AIOHTTP], apps.in_executor
-)
-@experiment("sync-route", QUART, DEFAULT, apps.SYNC[QUART])
-@experiments("sync-code-in-async-route", {AIOHTTP: apps.CALLING[AIOHTTP]}, WAYS)
-@experiments("sync-code-in-async-route", {QUART: apps.CALLING[QUART]}, QUARTS_WAYS)
+@experiment("async-route", AIOHTTP, "AppRunner, in a loop in a thread", CALLING[AIOHTTP])
+@experiment("async-route", QUART, "hypercorn.asyncio.serve, in a loop in a thread", CALLING[QUART])
+@experiment("sync-route", AIOHTTP, "through run_in_executor", CALLING[AIOHTTP], apps.in_executor)
+@experiment("sync-route", QUART, DEFAULT, SYNC[QUART])
+@experiments("sync-code-in-async-route", {AIOHTTP: CALLING[AIOHTTP]}, WAYS)
+@experiments("sync-code-in-async-route", {QUART: CALLING[QUART]}, QUARTS_WAYS)
 def ask_place(application: Build, *way: apps.Way) -> Answer:
     with serve(application(note, *way)) as server:
         get(server.port, "/")
@@ -98,9 +96,9 @@ def app_run(app: Quart, port: int) -> None:
 
 
 @experiment(
-    "async-route", AIOHTTP, "web.run_app", apps.CALLING[AIOHTTP], partial(web.run_app, print=None)
+    "async-route", AIOHTTP, "web.run_app", CALLING[AIOHTTP], partial(web.run_app, print=None)
 )
-@experiment("async-route", QUART, "app.run", apps.CALLING[QUART], app_run)
+@experiment("async-route", QUART, "app.run", CALLING[QUART], app_run)
 def ask_runner(application: Build, run: Callable[..., None]) -> Answer:
     """Run the all-in-one runner where a program runs it: in the main thread. Its start-up hook
     runs where the application's loop is."""
