@@ -24,10 +24,10 @@ __all__ = [
     "Seen",
     "Wire",
     "as_seen",
-    "asking",
     "get",
     "head",
     "received",
+    "requesting",
     "seen",
     "shake_hands",
     "until_closed",
@@ -43,12 +43,12 @@ def as_seen(answer: str, *more: str) -> Answer:
 
 
 @contextmanager
-def asking(
-    serving: AbstractContextManager[Live], method: str = "GET", target: str = "/"
+def requesting(
+    serving: AbstractContextManager[Live], method: str = "GET"
 ) -> Iterator[tuple[Live, Wire]]:
-    """A server, and a client that has sent it a request, without a body."""
+    """A server, and a client that has sent it a request for /, without a body."""
     with serving as server, Wire(server.port) as wire:
-        wire.request(method, target, () if method == "GET" else [("Content-Length", "0")])
+        wire.request(method, "/", () if method == "GET" else [("Content-Length", "0")])
         yield server, wire
 
 

@@ -17,7 +17,7 @@ from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, doing, judged, leaves
 from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.talking import Leaving, as_seen, asking, seen
+from loopbench.loadtests.behaviour.talking import Leaving, as_seen, requesting, seen
 
 
 async def work() -> None:
@@ -196,7 +196,7 @@ ENDLESSLY = doing(for_ever)
 @leaves(SWALLOWING, begins({QUART: ENDLESSLY[QUART]}, ENDLESS, graceful_timeout=1), FIN)
 def ask_for_ever(begin: scene.Begin, leaving: Leaving) -> Answer:
     with scene.console() as lines:
-        with asking(begin()) as (server, wire):
+        with requesting(begin()) as (server, wire):
             scene.leave(wire, leaving)
             seen.wait("cancelled", 0.5)
             before = seen.events.count("cancelled")

@@ -16,7 +16,7 @@ from loopbench.loadtests.behaviour.applications import Around, Work, each
 from loopbench.loadtests.behaviour.asking import Answer, experiment
 from loopbench.loadtests.behaviour.framework.experiment import Ask, together
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Live, serve
-from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, asking, seen
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, requesting, seen
 
 CANCEL: dict[str, Any] = {"handler_cancellation": True}
 """The switch of aiohttp's AppRunner."""
@@ -158,7 +158,7 @@ def judged(question: str, *rows: Any) -> Callable[[Callable[[], str]], Callable[
     def register(judge: Callable[[], str]) -> Callable[[], str]:
         def ask(begin: Begin, leaving: Leaving) -> Answer:
             with console() as lines:
-                with asking(begin()) as (_, wire):
+                with requesting(begin()) as (_, wire):
                     leave(wire, leaving)
                     seen.expect("over", "the handler never ended")
                 return as_seen(judge(), shown(lines()))

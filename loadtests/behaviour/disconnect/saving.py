@@ -25,7 +25,7 @@ from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Live
-from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, asking, received, seen
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, received, requesting, seen
 
 SETTLED_BOUND_S = 10.0
 """Many times what a save takes."""
@@ -155,7 +155,7 @@ def asked(begin: scene.Begin) -> Iterator[tuple[Live, Wire]]:
     """The server and the client of a save whose first step has begun. Raises TimeoutError."""
     with tempfile.TemporaryDirectory() as folder:
         saving.file = Path(folder) / "saves"
-        with asking(begin(), "POST") as (server, wire):
+        with requesting(begin(), "POST") as (server, wire):
             seen.expect("first step begun", "the save was never begun")
             yield server, wire
 

@@ -20,7 +20,7 @@ from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import CANCEL, FIN, Begin, begins, leaves
 from loopbench.loadtests.behaviour.disconnect.saving import SAVED
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Live, serve
-from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Wire, asking, get, seen
+from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Wire, get, requesting, seen
 from loopbench.loadtests.services.services import ServiceMissing, postgres_server, redis_server
 from loopbench.servers.apps import aiohttp_app, quart_app
 from loopbench.servers.contract.data_cases import BOTH_PROTECTIONS, PAIRS
@@ -72,7 +72,7 @@ def ask_rows(begin: Begin, leaving: Leaving) -> Answer:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         with opened() as database, database:
             database.execute("CREATE TABLE saves (line TEXT)")
-        with asking(begin(), "POST") as (_, wire):
+        with requesting(begin(), "POST") as (_, wire):
             scene.leave(wire, leaving)
             seen.expect("over", "the handler never ended")
         with opened() as database:

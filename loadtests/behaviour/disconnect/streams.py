@@ -15,7 +15,7 @@ from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answer
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps
-from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, asking, seen
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, requesting, seen
 
 FIN_AND_RST = (Leaving.FIN, Leaving.RST)
 
@@ -55,7 +55,7 @@ STREAM = scene.doing(stream, noted)
 @scene.leaves("stream-ends", scene.begins(STREAM))
 @scene.leaves("stream-ends", scene.not_told(STREAM), FIN_AND_RST)
 def ask_stream(begin: scene.Begin, leaving: Leaving) -> Answer:
-    with asking(begin()) as (_, wire):
+    with requesting(begin()) as (_, wire):
         wire.head()
         wire.some()
         wire.leave(leaving)
@@ -98,7 +98,7 @@ STUCK = scene.doing(partial(pieces, LARGE), noted)
 def _leave_first(begin: scene.Begin, leaving: Leaving) -> str:
     """Leave before anything is written, then let the handler go on; and what the console shows."""
     with scene.console() as lines:
-        with asking(begin()) as (server, wire):
+        with requesting(begin()) as (server, wire):
             scene.leave(wire, leaving)
             seen.wait("over", 0.1)  # where it is cancelled, it need not be let go on
             server.loop.call_soon_threadsafe(may_write.set)
@@ -128,7 +128,7 @@ def ask_whole(begin: scene.Begin, leaving: Leaving) -> Answer:
 @scene.leaves(WRITE, scene.begins(STUCK, "in a write that is stuck"))
 def ask_blocked(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Read nothing until no more is written for a while, then leave."""
-    with asking(begin()) as (server, wire):
+    with requesting(begin()) as (server, wire):
         seen.expect("begun", "the handler was never begun")
         server.loop.call_soon_threadsafe(may_write.set)
         seen.expect("written", "nothing was written")
@@ -213,7 +213,7 @@ SENT_EVENTS = scene.doing(sent_events, noted, {"Content-Type": "text/event-strea
 
 @scene.leaves("server-sent-events", scene.begins(SENT_EVENTS))
 def ask_events(begin: scene.Begin, leaving: Leaving) -> Answer:
-    with asking(begin()) as (_, wire):
+    with requesting(begin()) as (_, wire):
         wire.head()
         seen.expect("event", "no event was made")
         before = seen.events.count("event")
