@@ -28,11 +28,8 @@ READY_BOUND_S = 10.0
 ABANDON_S = 1.0
 """How long the end of an experiment waits for a server that it has not stopped itself."""
 
-ASGI = Callable[..., Any]
-"""An ASGI application that is no Quart, such as one in a middleware."""
-
 App = Any
-"""An application: web.Application, Quart, or ASGI."""
+"""An application: web.Application, Quart, or ASGI such as a Quart in a middleware."""
 
 Build = Callable[..., App]
 """Makes an application."""
@@ -137,9 +134,7 @@ async def _aiohttp(
     await runner.cleanup()
 
 
-async def _hypercorn(
-    app: ASGI, options: Options, listening: Listening, stop: asyncio.Event
-) -> None:
+async def _hypercorn(app: App, options: Options, listening: Listening, stop: asyncio.Event) -> None:
     """Run an ASGI application through `hypercorn.asyncio.serve`; stopping it is its trigger."""
 
     class Telling(Logger):

@@ -11,9 +11,7 @@ from quart import Quart, abort, jsonify, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from loopbench.loadtests.behaviour.applications import (
-    Handler,
-)
+from loopbench.loadtests.behaviour.applications import Handler, asynchronous
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.order.layers import (
@@ -101,8 +99,6 @@ def ask_404(make: Make, target: str) -> Answer:
 
 
 NAME = "X-Everywhere"
-
-
 ANSWERS = {"an answer": "/", "a stream": "/stream", "404": "/missing", "500": "/raise"}
 
 
@@ -298,14 +294,6 @@ async def forbid(request: web.Request, handler: Handler) -> web.StreamResponse:
     raise web.HTTPForbidden
 
 
-async def refuse() -> tuple[str, int]:
-    return "no", 403
-
-
-async def refuse_by_abort() -> None:
-    abort(403)
-
-
 async def accept_and_refuse() -> tuple[str, int]:
     await websocket.accept()
     return "no", 403
@@ -325,6 +313,9 @@ def refuse_in_asgi(inner: Any, _: Seen) -> Any:
     return refuse
 
 
+refuse = asynchronous(lambda: ("no", 403))
+
+
 def before_websocket(refuse: Callable[[], Any]) -> Layer:
     return lambda app, _: app.before_websocket(refuse)
 
@@ -334,7 +325,7 @@ REFUSING: Layers = {
     QUART: {
         "before_request returns 403": lambda app, _: app.before_request(refuse),
         "before_websocket returns 403": before_websocket(refuse),
-        "before_websocket aborts with 403": before_websocket(refuse_by_abort),
+        "before_websocket aborts with 403": before_websocket(asynchronous(lambda: abort(403))),
         "before_websocket returns 403 after accept": before_websocket(accept_and_refuse),
         "ASGI middleware closes": refuse_in_asgi,
     },

@@ -254,9 +254,8 @@ def quart_unusual() -> Quart:
     async def handler() -> str:
         return request.method
 
-    app.add_url_rule("/", "root", handler)
-    app.add_url_rule("/purge", "purge", handler, methods=["PURGE"])
-    app.add_url_rule("/foo", "foo", handler, methods=["FOO"])
+    for path, method in (("/", "GET"), ("/purge", "PURGE"), ("/foo", "FOO")):
+        app.add_url_rule(path, path, handler, methods=[method])
     return app
 
 

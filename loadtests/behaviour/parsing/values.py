@@ -216,11 +216,8 @@ def aiohttp_catching(*catch: type[Exception]) -> web.Application:
     return aiohttp_reader(read)
 
 
-def quart_answering(silent: bool = False) -> Quart:
-    async def read() -> bytes:
-        return f"read as {await request.get_json(silent=silent)!r}".encode()
-
-    return quart_reader(read)
+async def quart_read(silent: bool = False) -> bytes:
+    return f"read as {await request.get_json(silent=silent)!r}".encode()
 
 
 def bad(way: str = "") -> dict[str, bytes]:
@@ -232,13 +229,13 @@ def bad(way: str = "") -> dict[str, bytes]:
 
 CATCHING = {AIOHTTP: partial(aiohttp_catching, json.JSONDecodeError)}
 CATCHING_MORE = {AIOHTTP: partial(aiohttp_catching, ValueError)}
-SILENT = {QUART: partial(quart_answering, silent=True)}
+SILENT = {QUART: partial(quart_reader, partial(quart_read, silent=True))}
 
 
 @experiments("json-bad", {AIOHTTP: aiohttp_catching}, bad())
 @experiments("json-bad", CATCHING, bad("except json.JSONDecodeError"))
 @experiments("json-bad", CATCHING_MORE, bad("except ValueError"))
-@experiments("json-bad", {QUART: quart_answering}, bad())
+@experiments("json-bad", {QUART: partial(quart_reader, quart_read)}, bad())
 @experiments("json-bad", SILENT, bad("get_json(silent=True)"))
 def ask_bad(application: Build, body: bytes) -> Answer:
     seen = exchanged(application(), post("/", "application/json", body))
@@ -246,13 +243,10 @@ def ask_bad(application: Build, body: bytes) -> Answer:
     return Answer(f"{seen.status}{read}", seen.told)
 
 
-def aiohttp_checking() -> web.Application:
-    async def read(request: web.Request) -> Any:
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType
-        return await request.json()
-
-    return aiohttp_reader(read)
+async def checked(request: web.Request) -> Any:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType
+    return await request.json()
 
 
 LATIN = "application/json; charset=latin-1"
@@ -263,7 +257,7 @@ FORCING = partial(quart_reader, lambda: request.get_json(force=True))
 
 
 @experiments("json-wrong-type", READ_AND_ANSWERED, TYPES)
-@experiment("json-wrong-type", AIOHTTP, CHECKED, aiohttp_checking, "text/plain")
+@experiment("json-wrong-type", AIOHTTP, CHECKED, partial(aiohttp_reader, checked), "text/plain")
 @experiment("json-wrong-type", QUART, FORCED, FORCING, "text/plain")
 def ask_type(application: Build, sent: str) -> Answer:
     content_type = "" if sent == "no Content-Type" else sent

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
-from loopbench.loadtests.behaviour.applications import Plain, aiohttp_calling, quart_calling
+from loopbench.loadtests.behaviour.applications import (
+    Plain,
+    aiohttp_calling,
+    asynchronous,
+    quart_calling,
+)
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_length, quart_reader
@@ -87,18 +93,14 @@ def change_value(app: web.Application) -> None:
     app[SHARED]["limit"] = "new"
 
 
-async def new(*_: Any) -> web.Response:
-    return web.Response(text="new")
+new = asynchronous(lambda: web.Response(text="new"))
 
 
 async def new_header(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-New"] = "new"
 
 
-async def quart_new() -> str:
-    return "new"
-
-
+quart_new = asynchronous(lambda: "new")
 CHANGES_OF_AIOHTTP: dict[str, Callable[[Any], object]] = {
     "app[key] = …": set_key,
     "app[key] is changed within": change_value,
@@ -112,10 +114,7 @@ CHANGES_OF_QUART: dict[str, Callable[[Quart], object]] = {
 }
 
 
-def quart_old() -> Quart:
-    return quart_reader(lambda: "old")
-
-
+quart_old = partial(quart_reader, lambda: "old")
 AFTER = {"before the first request": False, "after the first request": True}
 
 
@@ -151,18 +150,15 @@ def _post(port: int) -> str:
     return f"{reply.status} to 100 bytes"
 
 
-def _get(port: int) -> str:
-    return get(port, "/").text
-
-
 def tell_or_take() -> Any:
     return quart_length() if request.method == "POST" else current_app.config["LIMIT"]
 
 
-@experiment("config-after-start", QUART, 'app.config["LIMIT"]', _get, LIMIT="new")
-@experiment(
-    "config-after-start", QUART, 'app.config["MAX_CONTENT_LENGTH"]', _post, MAX_CONTENT_LENGTH=10
-)
+configured = partial(experiment, "config-after-start", QUART)
+
+
+@configured('app.config["LIMIT"]', lambda port: get(port, "/").text, LIMIT="new")
+@configured('app.config["MAX_CONTENT_LENGTH"]', _post, MAX_CONTENT_LENGTH=10)
 def change_config(state: Callable[[int], str], **config: Any) -> Answer:
     app = quart_reader(tell_or_take, LIMIT="old")
     with serve(app) as server:
