@@ -58,7 +58,7 @@ LONGEST = (
     "tests/walks/test_new_load_model.py",
     "tests/servers/test_framing.py",
     "tests/loadtests/behaviour/test_two_stores.py",
-    "tests/loadtests/behaviour/test_asking.py",
+    "tests/loadtests/behaviour/test_processes.py",
     "tests/loadtests/why/test_sampling.py",
 )
 """By path from the root of the project, longest first; the others follow as they are collected.
