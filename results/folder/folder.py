@@ -207,6 +207,22 @@ def facts_of(folder: Folder) -> dict[str, Mapping[str, object]]:
     return {str(name): facts for name, facts in stacks.items() if isinstance(facts, Mapping)}
 
 
+def leaves(value: object, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What stands in nested objects of JSON, each with the keys that lead to it."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from leaves(inner, (*key, str(name)))
+    else:
+        yield key, written(value)
+
+
+def written(value: object) -> str:
+    """A text as it is; what else JSON has, as JSON."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def only(folder: Folder, patterns: Sequence[str]) -> Folder:
     """The folder as if only the scenarios of these names had been planned and measured.
 

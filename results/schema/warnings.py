@@ -1,8 +1,7 @@
 """Warnings in words: what happened, what it means for which number, what to do.
 
-The measuring half writes codes (`Code`) into runs.csv; some more can only be seen when rows are
-read together (`ReadingCode`). Both have their wording in WORDING, and nowhere else. The numbers
-in the words are those of the constants, by which the measuring half checks a Run, too.
+The measuring half writes codes into runs.csv; the numbers in the words are those of the constants
+by which it checks a Run. WORDING holds those of `reading_warnings`, too.
 """
 
 from __future__ import annotations
@@ -11,6 +10,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from loopbench.results.schema.reading_warnings import READING_WORDS
+from loopbench.results.schema.wording import LOAD_TIMES, Wording
 
 GENERATOR_CPU_LIMIT = 0.90
 """Share of its CPU from which on the generator may have been the limit."""
@@ -54,21 +56,11 @@ WORKER_LATE_LIMIT_MS = 10.0
 WORKER_SILENT_AFTER_S = 3.5
 """Locust's workers report every second; so long without a word is a gap in the link."""
 
-GENERATOR_LIMIT = 0.9
-"""Share of the yardstick's throughput from which on the server is not the limit."""
-
-MIN_ROUNDS = 3
-"""Fewer Rounds have no interval."""
-
-TRIM_FROM = 5
-"""From so many Rounds on the lowest and the highest fifth are left out of the centre."""
-
 WARNING_SEPARATOR = ";"
 
 
 class Code(enum.StrEnum):
-    """Why a row should not be believed, or not without thought. Written by the
-    measuring half; its words are in WORDING."""
+    """Why a row should not be believed, or not without thought."""
 
     GENERATOR_CPU = "generator-cpu"
     GENERATOR_LAG = "generator-lag"
@@ -108,47 +100,6 @@ class Code(enum.StrEnum):
     CPU_THROTTLED = "cpu-throttled"
 
 
-class ReadingCode(enum.StrEnum):
-    """Doubts that show when the rows of a folder are read together."""
-
-    TOO_FEW_ROUNDS = "too-few-rounds"
-    ROUNDS_MISSING = "rounds-missing"
-    STACK_MISSING = "stack-missing"
-    GENERATOR_LIMIT = "generator-limit"
-
-
-LOAD_TIMES = ("throughput", "service_time", "response_time")
-"""Beginnings of the columns that the generator measures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """One code in words.
-
-    touches: beginnings of the columns whose figures are in doubt; empty: all.
-    disqualifies: a Comparison of such figures would compare something else,
-    so its verdict is "cannot tell". minor: it hardly changes a figure, so that no mark at the
-    figure says it. short: what it means, where that is too long for a line of the short table.
-    """
-
-    happened: str
-    means: str
-    do: str
-    touches: tuple[str, ...] = ()
-    disqualifies: bool = False
-    minor: bool = False
-    short: str = ""
-
-    @property
-    def in_a_line(self) -> str:
-        """What it means, in a line."""
-        return self.short or self.means
-
-    def concerns(self, metric: str) -> bool:
-        """Whether a figure of that column is in doubt."""
-        return not self.touches or metric.startswith(self.touches)
-
-
 @dataclass(frozen=True, slots=True)
 class Warning:  # noqa: A001  the project's noun; always used as warnings.Warning
     """A code as it touches one Cell: in how many of its Rounds."""
@@ -163,335 +114,298 @@ class Warning:  # noqa: A001  the project's noun; always used as warnings.Warnin
         return wording(self.code)
 
 
-WORDING: Mapping[str, Wording] = MappingProxyType(
-    {
-        Code.GENERATOR_CPU: Wording(
-            f"the load generator used {GENERATOR_CPU_LIMIT:.0%} of its CPU or more, or took "
-            f"{GENERATOR_SHARE_LIMIT:.0%} or more of each user's cycle from answer to answer",
-            "throughput is what the generator could do, not the server, and the times are those "
-            "of a server that was not fully loaded",
-            "read CPU per request instead, give the generator a faster or a free CPU, or offer "
-            "fewer users",
-            LOAD_TIMES,
-            True,
-            short="the load generator was the limit, not the server; read CPU a request",
-        ),
-        Code.GENERATOR_LAG: Wording(
-            "the load generator's own timers were late by "
-            f"{GENERATOR_LAG_LIMIT_MS:g} ms or more at the 99th percentile",
-            "requests were sent late and in bunches; service times read from the kernel's clock "
-            "hold, but queues in the server may come from the bunches",
-            "close whatever else uses the generator's CPU, and measure again",
-            LOAD_TIMES,
-            short="requests were sent late and in bunches, which may lengthen their times",
-        ),
-        Code.RATE_MISSED: Wording(
-            f"more than {RATE_TOLERANCE * 100:g} % of the scheduled arrivals, and at least "
-            f"{FEWEST_MISSED}, were not answered within the window",
-            "the stack cannot hold this rate: its response times grow for as long as the load "
-            "lasts, so they say how long it lasted rather than how fast the stack is",
-            "read it as 'overloaded at this rate'; for times, offer a rate that it holds",
-            ("throughput", "response_time"),
-            True,
-            short="it does not hold this rate; its times say how long the load lasted",
-        ),
-        Code.LITTLES_LAW: Wording(
-            "users, throughput and response time contradict Little's law by more than "
-            f"{LITTLE_TOLERANCE * 100:g} %",
-            "the load had not settled within the window, or one of throughput and response time "
-            "is wrong",
-            "warm up and measure for longer; if it stays, report it as an error of the suite",
-            LOAD_TIMES,
-            True,
-            short="the load had not settled, or one of the figures is wrong",
-        ),
-        Code.LEAD_IN_FAILURES: Wording(
-            "requests outside of the measured window failed, or hung until its end: those of the "
-            "lead-in, or while the probe watched",
-            "the window began on a server that was not all right; what is in it may be few "
-            "requests, or none",
-            "look into log.txt of the run, and try the request by hand",
-            short="requests outside of the window failed; few may be in it, or none",
-        ),
-        Code.FAILURES: Wording(
-            "requests failed: a wrong answer, a broken connection, or none in time",
-            "times and throughput count correct answers only, so a stack that fails fast looks "
-            "neither slow nor busy",
-            "look at failures.csv for the reasons before comparing anything",
-            short="requests failed; times and throughput are of the right answers only",
-        ),
-        Code.CLOCK_STEPPED: Wording(
-            "the wall clock, which stamps arriving bytes, was set during the window, by "
-            f"{CLOCK_STEP_LIMIT_MS:g} ms or more",
-            "times that were under way then are wrong by the size of the step",
-            "keep time synchronisation still while measuring, and measure again",
-            ("service_time", "response_time", "after_handler", "before_handler"),
-            True,
-        ),
-        Code.CLOCK_USER: Wording(
-            "there were no kernel receive timestamps: the platform gave none, or the clients of a "
-            "locustfile took the times",
-            "service and response times contain the generator's own delay in reading an answer",
-            "compare only with runs of the same clock; Linux has the kernel's timestamps",
-            ("service_time", "response_time", "after_handler"),
-            minor=True,
-        ),
-        Code.MACHINE_BUSY: Wording(
-            f"other programs, or the hypervisor, took {MACHINE_BUSY_LIMIT:g} of a CPU or more",
-            "all figures are noisier, and times and throughput worse than they would be",
-            "close what runs beside it, and measure again",
-            minor=True,
-            short="other programs used the CPUs, too; figures are noisier, and worse than alone",
-        ),
-        Code.MACHINE_SPEED: Wording(
-            "a fixed piece of work took longer, or shorter, after the load than before, by "
-            f"more than {SPEED_TOLERANCE * 100:g} %",
-            "the CPU changed its speed during the Run (heat, power saving, a neighbour on the "
-            "same host), and with it throughput, times and CPU per request",
-            "let the machine cool and settle, take more Rounds, and trust ratios within a Round "
-            "more than absolute figures",
-            minor=True,
-            short="the CPU changed its speed during the Runs; trust ratios more than figures",
-        ),
-        Code.ONE_CPU: Wording(
-            "server and generator shared a single CPU",
-            "throughput is that of both together, and times contain the wait for each other",
-            "use a machine with two or more CPUs; CPU per request holds even here",
-            (*LOAD_TIMES, "loop_delay", "generator", "send_lag"),
-            short="server and generator shared a CPU; only CPU a request holds",
-        ),
-        Code.CPUS_SHARED: Wording(
-            "the server ran as more processes than it had CPUs",
-            "they took turns on the same CPUs: the figures show what more processes cost, not what "
-            "they gain on a machine that has a CPU for each",
-            "for scaling, measure on a machine with a CPU for each process and one for the load",
-            (*LOAD_TIMES, "loop_delay"),
-            short="its processes shared CPUs: what more of them cost, not what they gain",
-        ),
-        Code.NOT_PINNED: Wording(
-            "server and generator could not be bound to CPUs of their own",
-            "they may have run on each other's CPU now and then: more spread, later tails",
-            "measure where the platform can bind processes (Linux), or take more Rounds",
-            minor=True,
-        ),
-        Code.ENVIRONMENT_DRIFT: Wording(
-            "machine, versions or settings differ from those the folder was begun with",
-            "this Run and the earlier ones measured different things",
-            "measure again from the beginning into a new folder",
-            (),
-            True,
-        ),
-        Code.UNEQUAL_TERMS: Wording(
-            "a setting in force in the server is not that of the other stacks, for no known reason",
-            "the stacks were not measured on equal terms: a difference between them may be the "
-            "setting's",
-            "see the table of parity in the report's section on the environment; set it equal, or "
-            "add the reason to the stack's row",
-            short="a setting is not that of the others; the difference may be its",
-        ),
-        Code.NOT_VERIFIED: Wording(
-            "the server's answers broke the contract before the load began, so it was not loaded",
-            "there are no figures of this Run",
-            "correct the stack; `python -m servers run STACK` shows its answers",
-            (),
-            True,
-        ),
-        Code.SERVER_NOT_READY: Wording(
-            "the server did not become ready",
-            "there are no figures of this Run",
-            "log.txt in the results folder has the server's last words",
-            (),
-            True,
-        ),
-        Code.SERVER_DIED: Wording(
-            "the server ended under load",
-            "the figures of this Run cover a part of its window, or are missing",
-            "log.txt in the results folder has the server's last words",
-            (),
-            True,
-        ),
-        Code.UPSTREAM_DIED: Wording(
-            "the other server, whose pages the server was to fetch, ended under load",
-            "what was answered before that stands; from then on every answer was a 502",
-            "log.txt in the results folder has its last words; failures.csv counts the answers",
-        ),
-        Code.PARKED_BUSY: Wording(
-            "a server used more than 0.2 % of a CPU while the load was at the others",
-            "it took that from them: their throughput is a little too low, their times too long",
-            "look for timers and threads of its own that run without a request",
-            short="it used CPU while others were measured, and made them a little slower",
-        ),
-        Code.SERVER_NOT_READABLE: Wording(
-            "the server did not answer when it was asked for its CPU time and memory",
-            "CPU, memory and what the probe saw are missing or cover another window",
-            "measure again; a server that holds the GIL for seconds cannot answer",
-            ("cpu_us", "server_cpu", "rss", "loop_", "executor_", "gc_", "threads"),
-        ),
-        Code.PROBE_FAILED: Wording(
-            "the probe inside the server failed during the window",
-            "loop delay, utilisation, executor wait and collector pauses are missing or cover a "
-            "part of the window",
-            "log.txt in the results folder has the reason",
-            ("loop_", "executor_", "gc_", "handler_", "before_handler", "in_handler", "tasks"),
-            short="readings inside the server are missing, or of a part of the window",
-        ),
-        Code.GENERATOR_DIED: Wording(
-            "the load generator ended in the middle of the Run",
-            "there are no figures of this Run from the generator",
-            "log.txt in the results folder has its last words; measure again",
-            (),
-            True,
-        ),
-        Code.STOP_KILLED: Wording(
-            "the server did not stop within the bound and was killed",
-            "its time to stop is the bound, not a measurement; the figures under load hold",
-            "see what it waits for: a connection or a request that never ends",
-            ("stop_ms", "exit_code"),
-        ),
-        Code.SAVES_DIFFER: Wording(
-            "what the database holds after the load is not what the clients were told",
-            "saves were lost, doubled or half done: the stack, or the database, is wrong, however "
-            "fast it was",
-            "failures.csv has what is wrong and by how much; see that nothing else writes to the "
-            "same database meanwhile",
-            (),
-            True,
-            short="saves were lost, doubled or half done, however fast it was",
-        ),
-        Code.SAVES_UNCHECKED: Wording(
-            "the saves could not be held against the database, before the load or after it",
-            "whether each answered save is there is not known",
-            "see that the database is there before the load and after it; where a server is "
-            "several processes, each with an embedded database of its own, name one with "
-            "--database",
-            ("failures",),
-        ),
-        Code.FEW_REQUESTS: Wording(
-            f"fewer than {FEW_REQUESTS} requests were measured",
-            "high percentiles are single requests",
-            "measure for longer",
-            (*LOAD_TIMES, "handler_time"),
-            minor=True,
-        ),
-        Code.ANSWER_VARIES: Wording(
-            "the application answered with other bytes from asking to asking, before the load",
-            "under load the status of each such answer was checked, and not what is in it; its "
-            "content type was checked before each load",
-            "name a path with a constant answer where every byte is to be checked",
-            ("failures",),
-            short="its answers vary: their status was checked, and not what is in them",
-        ),
-        Code.PROBE_SHARE: Wording(
-            f"the server used so little CPU time that more than {PROBE_SHARE_LIMIT:.0%} of it may "
-            "be the probe's",
-            "CPU time a request is too high, the same for each stack, and its ratio too near to 1",
-            "measure with --rounds and without a budget, so that it is read while the probe rests; "
-            "or with --no-probe",
-            touches=("cpu_us_per_request", "server_cpu_utilisation"),
-        ),
-        Code.MEMORY_GROWS: Wording(
-            "the application's memory grew with its requests: by more than "
-            f"{GROWTH_LIMIT_BYTES / 1024:g} KiB each, and by more than "
-            f"{GROWTH_LIMIT_WHOLE_BYTES / 1024**2:g} MiB in the window",
-            "it keeps something of each request, or fills a cache that is not full yet; a Run that "
-            "lasts long enough ends with its memory",
-            "measure for longer: where the growth a request stays the same, look for what is kept "
-            "(tracemalloc); where it falls, warm the cache up by a longer --warmup",
-            ("memory_growth",),
-            short="its memory grows with its requests; a long Run ends with it",
-        ),
-        Code.ONE_THREAD: Wording(
-            f"{ONE_THREAD_QUEUE:g} or more requests were waiting, on average, for a pool of "
-            "the application that has a single thread",
-            "that thread is the limit: it works on one request after another, whatever the server "
-            "and the loop could do, and the waits are in the times",
-            "thread_pools.csv names the pool; of a WSGI application under asgiref's wrapper, which "
-            "has one thread for all, a2wsgi.WSGIMiddleware(app, workers=10) uses several",
-            (*LOAD_TIMES,),
-            short="requests waited for the one thread of a pool, which was the limit",
-        ),
-        Code.WORKER_LOST: Wording(
-            "a load worker was lost in the middle of the Run",
-            "a part of the load stopped there: throughput and times are those of another load "
-            "than the scenario's",
-            "workers.csv has its number, its host and why; start it again, and go on with the "
-            "folder by `bench --resume` or measure again",
-            (),
-            True,
-            short="a part of the load stopped: it is another load than the scenario's",
-        ),
-        Code.WORKER_LATE: Wording(
-            f"a load worker began more than {WORKER_LATE_LIMIT_MS:g} ms after the instant that "
-            "all had agreed on",
-            "the first moments of the lead-in had less load than the scenario says; where the "
-            "lead-in is short, the window too",
-            "workers.csv has how late each was; look for what keeps its CPU, or warm up for longer",
-            LOAD_TIMES,
-            short="the beginning had less load than the scenario says",
-        ),
-        Code.WORKER_SILENT: Wording(
-            f"nothing was heard of a load worker for {WORKER_SILENT_AFTER_S:g} s or more, and then "
-            "it was there again",
-            "the link to it, or the worker, stood still; where the load takes the same way, its "
-            "times hold that stall, and it is not the server's",
-            "workers.csv has how long; timeline.csv has the seconds; measure again",
-            LOAD_TIMES,
-            True,
-            short="the link, or a load worker, stood still, which is in the times",
-        ),
-        Code.WORKERS_SHARE_CPUS: Wording(
-            "there are more load workers on this machine than CPUs for them",
-            "they wait for each other, which shows as generator lag, and add no load that one "
-            "worker a CPU would not",
-            "ask for as many workers as there are CPUs beside the server's, or use more machines",
-            (*LOAD_TIMES, "generator", "send_lag"),
-            short="load workers waited for each other, and added no load",
-        ),
-        Code.CPU_THROTTLED: Wording(
-            "a CPU quota stopped the processes of this bench during the load",
-            "they stood still until the next period, mostly some tens of ms: the highest "
-            "percentiles show the quota, and throughput what it allows",
-            "environment.json has the quota (`cpu_quota`); take it away, or raise it above what "
-            "server and generator use together",
-            (*LOAD_TIMES, "generator", "send_lag"),
-            short="a CPU quota stopped it now and then, which is in the figures",
-        ),
-        ReadingCode.TOO_FEW_ROUNDS: Wording(
-            f"fewer than {MIN_ROUNDS} Rounds have this figure",
-            "no interval can be given: chance and difference cannot be told apart",
-            f"take more Rounds: {TRIM_FROM} or more also tolerate one outlier",
-        ),
-        ReadingCode.ROUNDS_MISSING: Wording(
-            "fewer Rounds are here than were planned",
-            "the figures rest on what was measured; whatever broke the other Runs may be at work "
-            "in these too",
-            "see the Warnings of the broken Runs; go on with a folder by `bench --resume`",
-            short="Runs broke; whatever did it may be at work in these figures too",
-        ),
-        ReadingCode.STACK_MISSING: Wording(
-            "planned, but not one Run of it has a figure",
-            "there is nothing to show for it here",
-            "see the Warnings of its Runs, log.txt, or `left_out` in environment.json",
-        ),
-        ReadingCode.GENERATOR_LIMIT: Wording(
-            f"throughput comes within {1 - GENERATOR_LIMIT:.0%} of the trivial responder's in the "
-            "same scenario",
-            "the generator, or the scenario itself, was the limit, not the server: a faster "
-            "server would not show here",
-            "read CPU per request instead, or choose a scenario with more work a request",
-            LOAD_TIMES,
-            True,
-            short="generator or scenario was the limit; a faster server would not show",
-        ),
-    }
-)
+_WORDS: dict[str, Wording] = {
+    Code.GENERATOR_CPU: Wording(
+        f"the load generator used {GENERATOR_CPU_LIMIT:.0%} of its CPU or more, or took "
+        f"{GENERATOR_SHARE_LIMIT:.0%} or more of each user's cycle from answer to answer",
+        "throughput is what the generator could do, not the server, and the times are those of a "
+        "server that was not fully loaded",
+        "read CPU per request instead, give the generator a faster or a free CPU, or offer fewer "
+        "users",
+        LOAD_TIMES,
+        disqualifies=True,
+        short="the load generator was the limit, not the server; read CPU a request",
+    ),
+    Code.GENERATOR_LAG: Wording(
+        f"the load generator's own timers were late by {GENERATOR_LAG_LIMIT_MS:g} ms or more at "
+        "the 99th percentile",
+        "requests were sent late and in bunches; service times read from the kernel's clock hold, "
+        "but queues in the server may come from the bunches",
+        "close whatever else uses the generator's CPU, and measure again",
+        LOAD_TIMES,
+        short="requests were sent late and in bunches, which may lengthen their times",
+    ),
+    Code.RATE_MISSED: Wording(
+        f"more than {RATE_TOLERANCE * 100:g} % of the scheduled arrivals, and at least "
+        f"{FEWEST_MISSED}, were not answered within the window",
+        "the stack cannot hold this rate: its response times grow for as long as the load lasts, "
+        "so they say how long it lasted rather than how fast the stack is",
+        "read it as 'overloaded at this rate'; for times, offer a rate that it holds",
+        ("throughput", "response_time"),
+        disqualifies=True,
+        short="it does not hold this rate; its times say how long the load lasted",
+    ),
+    Code.LITTLES_LAW: Wording(
+        "users, throughput and response time contradict Little's law by more than "
+        f"{LITTLE_TOLERANCE * 100:g} %",
+        "the load had not settled within the window, or one of throughput and response time is "
+        "wrong",
+        "warm up and measure for longer; if it stays, report it as an error of the suite",
+        LOAD_TIMES,
+        disqualifies=True,
+        short="the load had not settled, or one of the figures is wrong",
+    ),
+    Code.LEAD_IN_FAILURES: Wording(
+        "requests outside of the measured window failed, or hung until its end: those of the "
+        "lead-in, or while the probe watched",
+        "the window began on a server that was not all right; what is in it may be few requests, "
+        "or none",
+        "look into log.txt of the run, and try the request by hand",
+        short="requests outside of the window failed; few may be in it, or none",
+    ),
+    Code.FAILURES: Wording(
+        "requests failed: a wrong answer, a broken connection, or none in time",
+        "times and throughput count correct answers only, so a stack that fails fast looks neither "
+        "slow nor busy",
+        "look at failures.csv for the reasons before comparing anything",
+        short="requests failed; times and throughput are of the right answers only",
+    ),
+    Code.CLOCK_STEPPED: Wording(
+        "the wall clock, which stamps arriving bytes, was set during the window, by "
+        f"{CLOCK_STEP_LIMIT_MS:g} ms or more",
+        "times that were under way then are wrong by the size of the step",
+        "keep time synchronisation still while measuring, and measure again",
+        ("service_time", "response_time", "after_handler", "before_handler"),
+        disqualifies=True,
+    ),
+    Code.CLOCK_USER: Wording(
+        "there were no kernel receive timestamps: the platform gave none, or the clients of a "
+        "locustfile took the times",
+        "service and response times contain the generator's own delay in reading an answer",
+        "compare only with runs of the same clock; Linux has the kernel's timestamps",
+        ("service_time", "response_time", "after_handler"),
+        minor=True,
+    ),
+    Code.MACHINE_BUSY: Wording(
+        f"other programs, or the hypervisor, took {MACHINE_BUSY_LIMIT:g} of a CPU or more",
+        "all figures are noisier, and times and throughput worse than they would be",
+        "close what runs beside it, and measure again",
+        minor=True,
+        short="other programs used the CPUs, too; figures are noisier, and worse than alone",
+    ),
+    Code.MACHINE_SPEED: Wording(
+        "a fixed piece of work took longer, or shorter, after the load than before, by more than "
+        f"{SPEED_TOLERANCE * 100:g} %",
+        "the CPU changed its speed during the Run (heat, power saving, a neighbour on the same "
+        "host), and with it throughput, times and CPU per request",
+        "let the machine cool and settle, take more Rounds, and trust ratios within a Round more "
+        "than absolute figures",
+        minor=True,
+        short="the CPU changed its speed during the Runs; trust ratios more than figures",
+    ),
+    Code.ONE_CPU: Wording(
+        "server and generator shared a single CPU",
+        "throughput is that of both together, and times contain the wait for each other",
+        "use a machine with two or more CPUs; CPU per request holds even here",
+        (*LOAD_TIMES, "loop_delay", "generator", "send_lag"),
+        short="server and generator shared a CPU; only CPU a request holds",
+    ),
+    Code.CPUS_SHARED: Wording(
+        "the server ran as more processes than it had CPUs",
+        "they took turns on the same CPUs: the figures show what more processes cost, not what "
+        "they gain on a machine that has a CPU for each",
+        "for scaling, measure on a machine with a CPU for each process and one for the load",
+        (*LOAD_TIMES, "loop_delay"),
+        short="its processes shared CPUs: what more of them cost, not what they gain",
+    ),
+    Code.NOT_PINNED: Wording(
+        "server and generator could not be bound to CPUs of their own",
+        "they may have run on each other's CPU now and then: more spread, later tails",
+        "measure where the platform can bind processes (Linux), or take more Rounds",
+        minor=True,
+    ),
+    Code.ENVIRONMENT_DRIFT: Wording(
+        "machine, versions or settings differ from those the folder was begun with",
+        "this Run and the earlier ones measured different things",
+        "measure again from the beginning into a new folder",
+        disqualifies=True,
+    ),
+    Code.UNEQUAL_TERMS: Wording(
+        "a setting in force in the server is not that of the other stacks, for no known reason",
+        "the stacks were not measured on equal terms: a difference between them may be the "
+        "setting's",
+        "see the table of parity in the report's section on the environment; set it equal, or add "
+        "the reason to the stack's row",
+        short="a setting is not that of the others; the difference may be its",
+    ),
+    Code.NOT_VERIFIED: Wording(
+        "the server's answers broke the contract before the load began, so it was not loaded",
+        "there are no figures of this Run",
+        "correct the stack; `python -m servers run STACK` shows its answers",
+        disqualifies=True,
+    ),
+    Code.SERVER_NOT_READY: Wording(
+        "the server did not become ready",
+        "there are no figures of this Run",
+        "log.txt in the results folder has the server's last words",
+        disqualifies=True,
+    ),
+    Code.SERVER_DIED: Wording(
+        "the server ended under load",
+        "the figures of this Run cover a part of its window, or are missing",
+        "log.txt in the results folder has the server's last words",
+        disqualifies=True,
+    ),
+    Code.UPSTREAM_DIED: Wording(
+        "the other server, whose pages the server was to fetch, ended under load",
+        "what was answered before that stands; from then on every answer was a 502",
+        "log.txt in the results folder has its last words; failures.csv counts the answers",
+    ),
+    Code.PARKED_BUSY: Wording(
+        "a server used more than 0.2 % of a CPU while the load was at the others",
+        "it took that from them: their throughput is a little too low, their times too long",
+        "look for timers and threads of its own that run without a request",
+        short="it used CPU while others were measured, and made them a little slower",
+    ),
+    Code.SERVER_NOT_READABLE: Wording(
+        "the server did not answer when it was asked for its CPU time and memory",
+        "CPU, memory and what the probe saw are missing or cover another window",
+        "measure again; a server that holds the GIL for seconds cannot answer",
+        ("cpu_us", "server_cpu", "rss", "loop_", "executor_", "gc_", "threads"),
+    ),
+    Code.PROBE_FAILED: Wording(
+        "the probe inside the server failed during the window",
+        "loop delay, utilisation, executor wait and collector pauses are missing or cover a part "
+        "of the window",
+        "log.txt in the results folder has the reason",
+        ("loop_", "executor_", "gc_", "handler_", "before_handler", "in_handler", "tasks"),
+        short="readings inside the server are missing, or of a part of the window",
+    ),
+    Code.GENERATOR_DIED: Wording(
+        "the load generator ended in the middle of the Run",
+        "there are no figures of this Run from the generator",
+        "log.txt in the results folder has its last words; measure again",
+        disqualifies=True,
+    ),
+    Code.STOP_KILLED: Wording(
+        "the server did not stop within the bound and was killed",
+        "its time to stop is the bound, not a measurement; the figures under load hold",
+        "see what it waits for: a connection or a request that never ends",
+        ("stop_ms", "exit_code"),
+    ),
+    Code.SAVES_DIFFER: Wording(
+        "what the database holds after the load is not what the clients were told",
+        "saves were lost, doubled or half done: the stack, or the database, is wrong, however fast "
+        "it was",
+        "failures.csv has what is wrong and by how much; see that nothing else writes to the same "
+        "database meanwhile",
+        disqualifies=True,
+        short="saves were lost, doubled or half done, however fast it was",
+    ),
+    Code.SAVES_UNCHECKED: Wording(
+        "the saves could not be held against the database, before the load or after it",
+        "whether each answered save is there is not known",
+        "see that the database is there before the load and after it; where a server is several "
+        "processes, each with an embedded database of its own, name one with --database",
+        ("failures",),
+    ),
+    Code.FEW_REQUESTS: Wording(
+        f"fewer than {FEW_REQUESTS} requests were measured",
+        "high percentiles are single requests",
+        "measure for longer",
+        (*LOAD_TIMES, "handler_time"),
+        minor=True,
+    ),
+    Code.ANSWER_VARIES: Wording(
+        "the application answered with other bytes from asking to asking, before the load",
+        "under load the status of each such answer was checked, and not what is in it; its content "
+        "type was checked before each load",
+        "name a path with a constant answer where every byte is to be checked",
+        ("failures",),
+        short="its answers vary: their status was checked, and not what is in them",
+    ),
+    Code.PROBE_SHARE: Wording(
+        f"the server used so little CPU time that more than {PROBE_SHARE_LIMIT:.0%} of it may be "
+        "the probe's",
+        "CPU time a request is too high, the same for each stack, and its ratio too near to 1",
+        "measure with --rounds and without a budget, so that it is read while the probe rests; or "
+        "with --no-probe",
+        ("cpu_us_per_request", "server_cpu_utilisation"),
+    ),
+    Code.MEMORY_GROWS: Wording(
+        "the application's memory grew with its requests: by more than "
+        f"{GROWTH_LIMIT_BYTES / 1024:g} KiB each, and by more than "
+        f"{GROWTH_LIMIT_WHOLE_BYTES / 1024**2:g} MiB in the window",
+        "it keeps something of each request, or fills a cache that is not full yet; a Run that "
+        "lasts long enough ends with its memory",
+        "measure for longer: where the growth a request stays the same, look for what is kept "
+        "(tracemalloc); where it falls, warm the cache up by a longer --warmup",
+        ("memory_growth",),
+        short="its memory grows with its requests; a long Run ends with it",
+    ),
+    Code.ONE_THREAD: Wording(
+        f"{ONE_THREAD_QUEUE:g} or more requests were waiting, on average, for a pool of the "
+        "application that has a single thread",
+        "that thread is the limit: it works on one request after another, whatever the server and "
+        "the loop could do, and the waits are in the times",
+        "thread_pools.csv names the pool; of a WSGI application under asgiref's wrapper, which has "
+        "one thread for all, a2wsgi.WSGIMiddleware(app, workers=10) uses several",
+        LOAD_TIMES,
+        short="requests waited for the one thread of a pool, which was the limit",
+    ),
+    Code.WORKER_LOST: Wording(
+        "a load worker was lost in the middle of the Run",
+        "a part of the load stopped there: throughput and times are those of another load than the "
+        "scenario's",
+        "workers.csv has its number, its host and why; start it again, and go on with the folder "
+        "by `bench --resume` or measure again",
+        disqualifies=True,
+        short="a part of the load stopped: it is another load than the scenario's",
+    ),
+    Code.WORKER_LATE: Wording(
+        f"a load worker began more than {WORKER_LATE_LIMIT_MS:g} ms after the instant that all had "
+        "agreed on",
+        "the first moments of the lead-in had less load than the scenario says; where the lead-in "
+        "is short, the window too",
+        "workers.csv has how late each was; look for what keeps its CPU, or warm up for longer",
+        LOAD_TIMES,
+        short="the beginning had less load than the scenario says",
+    ),
+    Code.WORKER_SILENT: Wording(
+        f"nothing was heard of a load worker for {WORKER_SILENT_AFTER_S:g} s or more, and then it "
+        "was there again",
+        "the link to it, or the worker, stood still; where the load takes the same way, its times "
+        "hold that stall, and it is not the server's",
+        "workers.csv has how long; timeline.csv has the seconds; measure again",
+        LOAD_TIMES,
+        disqualifies=True,
+        short="the link, or a load worker, stood still, which is in the times",
+    ),
+    Code.WORKERS_SHARE_CPUS: Wording(
+        "there are more load workers on this machine than CPUs for them",
+        "they wait for each other, which shows as generator lag, and add no load that one worker a "
+        "CPU would not",
+        "ask for as many workers as there are CPUs beside the server's, or use more machines",
+        (*LOAD_TIMES, "generator", "send_lag"),
+        short="load workers waited for each other, and added no load",
+    ),
+    Code.CPU_THROTTLED: Wording(
+        "a CPU quota stopped the processes of this bench during the load",
+        "they stood still until the next period, mostly some tens of ms: the highest percentiles "
+        "show the quota, and throughput what it allows",
+        "environment.json has the quota (`cpu_quota`); take it away, or raise it above what server "
+        "and generator use together",
+        (*LOAD_TIMES, "generator", "send_lag"),
+        short="a CPU quota stopped it now and then, which is in the figures",
+    ),
+}
+WORDING: Mapping[str, Wording] = MappingProxyType(_WORDS | READING_WORDS)
 
 _UNKNOWN = Wording(
     "the rows carry a Warning that this version does not know",
     "which figures are in doubt is not known",
     "read the folder with the version that wrote it",
-    (),
-    True,
+    disqualifies=True,
 )
 
 

@@ -14,16 +14,15 @@ differences between folders are to be confirmed side by side.
 from __future__ import annotations
 
 import enum
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loopbench.results.folder.folder import Folder
+from loopbench.results.folder.folder import Folder, leaves
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import ENVIRONMENT_FILE
-from loopbench.results.schema.warnings import MIN_ROUNDS
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS
 from loopbench.results.stats import formatting
 from loopbench.results.stats.location import (
     CONFIDENCE,
@@ -220,16 +219,6 @@ def _facts(folder: Folder) -> dict[tuple[str, ...], str]:
     plan = {key: folder.plan.raw[key] for key in _PLANNED if key in folder.plan.raw}
     return {
         key: value
-        for key, value in _leaves((), {**folder.environment, "plan": plan})
+        for key, value in leaves({**folder.environment, "plan": plan})
         if not _IGNORED.search(".".join(key))
     }
-
-
-def _leaves(key: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _leaves((*key, str(name)), inner)
-    elif value is None:
-        yield key, "none"
-    else:
-        yield key, value if isinstance(value, str) else json.dumps(value)

@@ -28,7 +28,7 @@ from functools import cache
 from typing import Any
 
 from loopbench.command_line import expect_address_space
-from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS, TRIM_FROM
 
 CONFIDENCE = 0.95
 _LARGEST_LOG = 700.0

@@ -35,7 +35,7 @@ from types import MappingProxyType
 
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import Row
-from loopbench.results.schema.warnings import MIN_ROUNDS
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS
 from loopbench.results.stats.location import Interval, quantile, raised, special
 
 FAST = 0.25

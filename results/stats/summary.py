@@ -26,12 +26,14 @@ from loopbench.results.folder.scenarios import LoadFacts, Where, facts_by_load, 
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import Column, Kind
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import (
+from loopbench.results.schema.reading_warnings import (
     GENERATOR_LIMIT,
     MIN_ROUNDS,
     TRIM_FROM,
-    Code,
     ReadingCode,
+)
+from loopbench.results.schema.warnings import (
+    Code,
     Warning,  # noqa: A004  the project's noun
     wording,
 )
@@ -309,9 +311,7 @@ def _noted(folder: Folder) -> dict[Cell, tuple[Warning, ...]]:
 
 
 def _generator_limited(
-    taken: Mapping[tuple[Cell, str], Sample],
-    closed: set[tuple[str, str]],
-    yardstick: str | None,
+    taken: Mapping[tuple[Cell, str], Sample], closed: set[tuple[str, str]], yardstick: str | None
 ) -> set[Cell]:
     """Cells whose throughput is that of the yardstick, or nearly."""
     limited: set[Cell] = set()
@@ -374,10 +374,7 @@ def load_models(folder: Folder) -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def _of_cell(
-    cell: Cell,
-    noted: tuple[Warning, ...],
-    by: Mapping[tuple[Cell, str], Summary],
-    plan: Plan,
+    cell: Cell, noted: tuple[Warning, ...], by: Mapping[tuple[Cell, str], Summary], plan: Plan
 ) -> tuple[Warning, ...]:
     """The Warnings of a Cell as a whole: from its rows, and from what every Run should have."""
     main = by.get((cell, _ALWAYS)) or by.get((cell, _COUNTED))

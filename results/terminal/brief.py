@@ -14,17 +14,11 @@ from dataclasses import dataclass
 from loopbench.results.folder.folder import Folder, planned
 from loopbench.results.schema import Row
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import ReadingCode, wording
+from loopbench.results.schema.reading_warnings import ReadingCode
+from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
 from loopbench.results.stats.compare import word_for
-from loopbench.results.stats.summary import (
-    METRICS,
-    Cell,
-    Ratio,
-    Summaries,
-    Summary,
-    load_models,
-)
+from loopbench.results.stats.summary import METRICS, Cell, Ratio, Summaries, Summary, load_models
 from loopbench.results.terminal import stalls
 from loopbench.results.terminal.notes import Note, marks, notes
 from loopbench.results.terminal.stalls import Stalled

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from loopbench.results.folder.folder import Folder, RunRow
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import MIN_ROUNDS
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS
 from loopbench.results.stats import bottleneck, formatting
 from loopbench.results.stats.summary import Cell, Summaries, Summary, load_models
 from loopbench.results.terminal import stalls

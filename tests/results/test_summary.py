@@ -10,7 +10,9 @@ import pytest
 from loopbench.results.errors import UnknownName
 from loopbench.results.folder.folder import load
 from loopbench.results.schema import RUNS, SUMMARY, Code, read_table
-from loopbench.results.schema.warnings import WORDING, ReadingCode, Wording, wording
+from loopbench.results.schema.reading_warnings import ReadingCode
+from loopbench.results.schema.warnings import WORDING, wording
+from loopbench.results.schema.wording import Wording
 from loopbench.results.stats import formatting, summary_table
 from loopbench.results.stats.location import Interval
 from loopbench.results.stats.summary import (

@@ -11,12 +11,12 @@ from tests.walks.scratch import Scratch
 WORDS = "results/schema/warnings.py"
 CHECKS = "loadtests/rows/warning_checks.py"
 
-WORDING = """        Code.MANY_REQUESTS: Wording(
-            f"{MANY_REQUESTS} requests or more were measured",
-            "this is about a walk through the house",
-            "nothing",
-            LOAD_TIMES,
-        ),
+WORDING = """    Code.MANY_REQUESTS: Wording(
+        f"{MANY_REQUESTS} requests or more were measured",
+        "this is about a walk through the house",
+        "nothing",
+        LOAD_TIMES,
+    ),
 """
 
 
@@ -27,7 +27,7 @@ def test_a_warning_is_its_words_and_its_check(tmp_path: Path) -> None:
     scratch.put(
         WORDS, '    FEW_REQUESTS = "few-requests"\n', '    MANY_REQUESTS = "many-requests"\n'
     )
-    scratch.put(WORDS, "        Code.FEW_REQUESTS: Wording(\n", WORDING)
+    scratch.put(WORDS, "    Code.FEW_REQUESTS: Wording(\n", WORDING)
     scratch.put(CHECKS, "    FEW_REQUESTS,\n", "    MANY_REQUESTS,\n")
     check = "    Code.MANY_REQUESTS: lambda seen: (seen.requests or 0) >= MANY_REQUESTS,\n"
     scratch.put(CHECKS, "    Code.FEW_REQUESTS: lambda", check)

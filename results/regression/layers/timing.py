@@ -24,8 +24,9 @@ from loopbench.results.regression.layers import slices
 from loopbench.results.regression.layers.sign_flips import Flipped, flipped, student
 from loopbench.results.regression.layers.slices import SHOWN, SLOWER, Cell, Paired, Rounds
 from loopbench.results.regression.layers.trimmed_t import Array, Trimmed, trimmed
+from loopbench.results.schema.reading_warnings import GENERATOR_LIMIT, MIN_ROUNDS, TRIM_FROM
 from loopbench.results.schema.regression import Layer
-from loopbench.results.schema.warnings import GENERATOR_LIMIT, LOAD_TIMES, MIN_ROUNDS, TRIM_FROM
+from loopbench.results.schema.wording import LOAD_TIMES
 from loopbench.results.stats import formatting
 
 CAUGHT = 0.95

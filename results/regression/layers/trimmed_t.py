@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS, TRIM_FROM
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,8 @@ from loopbench.results.report.sections.throughput import CPU, THROUGHPUT
 from loopbench.results.report.series import findings
 from loopbench.results.schema import Dispatch, Family, Work
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import MIN_ROUNDS, TRIM_FROM, ReadingCode, wording
+from loopbench.results.schema.reading_warnings import MIN_ROUNDS, TRIM_FROM, ReadingCode
+from loopbench.results.schema.warnings import wording
 from loopbench.results.stats import formatting
 
 P99 = "response_time_p99_ms"

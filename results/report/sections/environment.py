@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 
+from loopbench.results.folder.folder import leaves, written
 from loopbench.results.report.blocks import Code, Heading, Part, Text, table
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections.placement import loop_classes
@@ -28,13 +28,10 @@ def parts(material: Material) -> Iterator[Part]:
     again = command(material)
     if again is not None:
         yield Text(("Measure it again: ", Code(again)))
-    machine = [
-        (key, value)
-        for key, value in _leaves("", {k: v for k, v in environment.items() if k not in _OWN_PLACE})
-    ]
-    chosen = [("seed", _told(environment["seed"]))] if "seed" in environment else []
+    machine = list(_leaves({k: v for k, v in environment.items() if k not in _OWN_PLACE}))
+    chosen = [("seed", written(environment["seed"]))] if "seed" in environment else []
     chosen += [
-        (key, _told(plan[key]))
+        (key, written(plan[key]))
         for key in ("rounds", "duration_s", "warmup_s", "probe", "processes", "manager", "runs")
         if key in plan
     ]
@@ -48,7 +45,7 @@ def parts(material: Material) -> Iterator[Part]:
         yield table(
             "Planned, but not measured",
             ("stack", "why"),
-            [(str(stack), _told(why)) for stack, why in left_out.items()],
+            [(str(stack), written(why)) for stack, why in left_out.items()],
             names=2,
         )
     yield from _holes(environment.get("holes"))
@@ -64,7 +61,7 @@ def _holes(holes: object) -> Iterator[Part]:
         "What a stack cannot do, and was therefore not asked",
         ("stack", "scenario", "why"),
         [
-            (str(stack), str(scenario), _told(why))
+            (str(stack), str(scenario), written(why))
             for stack, without in holes.items()
             if isinstance(without, Mapping)
             for scenario, why in without.items()
@@ -81,7 +78,7 @@ def _application(told: object) -> Iterator[Part]:
     yield table(
         "What was measured, and what every answer was held to",
         ("what", "value"),
-        list(_leaves("", told)),
+        list(_leaves(told)),
         names=2,
     )
 
@@ -113,8 +110,8 @@ def _parity(material: Material) -> Iterator[Part]:
     seen = loop_classes(material)
     own, alike = {}, {}
     for stack, told in facts.items():
-        own[stack] = dict(_leaves("", {key: told[key] for key in _APART if key in told}))
-        alike[stack] = dict(_leaves("", {key: told[key] for key in _ALIKE if key in told}))
+        own[stack] = dict(_leaves({key: told[key] for key in _APART if key in told}))
+        alike[stack] = dict(_leaves({key: told[key] for key in _ALIKE if key in told}))
         if stack in seen:
             alike[stack]["loop under load"] = ", ".join(sorted(seen[stack]))
     yield Heading("Parity, as the servers said it of themselves")
@@ -141,11 +138,11 @@ def _differences(parity: object) -> Iterator[Part]:
     if not found or not isinstance(parity, Mapping):
         return
     yield table(
-        f"Settings that are not those of {_told(parity.get('reference'))}, and why",
+        f"Settings that are not those of {written(parity.get('reference'))}, and why",
         ("setting", "stack", "value", "of the reference", "why"),
         [
             (
-                *(_told(one.get(key)) for key in ("setting", "stack", "value", "reference")),
+                *(written(one.get(key)) for key in ("setting", "stack", "value", "reference")),
                 _why(one),
             )
             for one in found
@@ -163,7 +160,7 @@ def differences(parity: object) -> Iterator[Mapping[str, object]]:
 
 def _why(one: Mapping[str, object]) -> str:
     why = one.get("why")
-    return "nothing explains it" if why is None else _told(why)
+    return "nothing explains it" if why is None else written(why)
 
 
 def _aligned(by: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -172,15 +169,5 @@ def _aligned(by: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, tuple[s
         yield key, tuple(told.get(key, "–") for told in by.values())
 
 
-def _leaves(begin: str, value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _leaves(f"{begin}.{key}" if begin else str(key), inner)
-    else:
-        yield begin, _told(value)
-
-
-def _told(value: object) -> str:
-    if value is None:
-        return "none"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _leaves(value: object) -> Iterator[tuple[str, str]]:
+    return ((".".join(key), text) for key, text in leaves(value))

@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from loopbench.results.folder.scenarios import Where, first_loads
-from loopbench.results.report.blocks import Panel, Part, Table, Text, pictured, table, words
+from loopbench.results.report.blocks import (
+    Panel,
+    Part,
+    Table,
+    paragraph,
+    pictured,
+    table,
+)
 from loopbench.results.report.charts.dots import Line, by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import instructions
 from loopbench.results.report.series import readings
 from loopbench.results.schema.load_kinds import LoadKind
-from loopbench.results.schema.warnings import GENERATOR_LIMIT
+from loopbench.results.schema.reading_warnings import GENERATOR_LIMIT
 
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 
@@ -48,14 +55,12 @@ def parts(material: Material) -> Iterator[Part]:
     )
     yield from instructions.tables(material)
     if material.summaries.reference is not None:
-        yield Text(
-            words(
-                "Ratios are taken within a Round. `~` means that the 95 % interval contains 1, "
-                "`?` that the Rounds are too few for an interval. ± is the 95 % interval "
-                "over Rounds in per cent of the figure before it; where it is wide, both ends are "
-                "given. A number in brackets is that of a Warning; `!` after it says that the "
-                "Warning forbids comparing the figure."
-            )
+        yield paragraph(
+            "Ratios are taken within a Round. `~` means that the 95 % interval contains 1, `?` "
+            "that the Rounds are too few for an interval. ± is the 95 % interval over Rounds in "
+            "per cent of the figure before it; where it is wide, both ends are given. A number in "
+            "brackets is that of a Warning; `!` after it says that the Warning forbids comparing "
+            "the figure.",
         )
 
 
