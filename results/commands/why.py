@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     help="Show where two stacks differ, the largest difference first.",
 )
 @click.option(
-    "--phase",
-    metavar="PHASE",
-    help="Show the functions that work in this phase, such as routing.",
+    "--phase", metavar="PHASE", help="Show the functions that work in this phase, such as routing."
 )
 @click.option(
     "--against",

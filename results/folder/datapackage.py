@@ -15,7 +15,7 @@ from typing import Any
 from loopbench.results import schema
 from loopbench.results.folder.files import file_of
 from loopbench.results.schema import Column, Kind, Table
-from loopbench.results.schema.files import open_text
+from loopbench.results.schema.files import open_text, write_whole
 
 FILE = "datapackage.json"
 
@@ -43,10 +43,7 @@ def describe(folder: Path) -> dict[str, Any]:
 def write(folder: Path) -> Path:
     """Write datapackage.json whole or not at all; returns its path. Raises OSError."""
     path = folder / FILE
-    draft = path.with_suffix(".part")
-    text = json.dumps(describe(folder), indent=2, ensure_ascii=False) + "\n"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, json.dumps(describe(folder), indent=2, ensure_ascii=False) + "\n")
     return path
 
 

@@ -124,11 +124,7 @@ def _work_of(variant: str) -> Facts:
         return {}
     computes = work == "burn"
     where = Dispatch.BLOCKING if computes and dispatch == "async" else _DISPATCHES[dispatch]
-    return {
-        "dispatch": where,
-        "work": Work.COMPUTE if computes else Work.WAIT,
-        "work_ms": 50.0,
-    }
+    return {"dispatch": where, "work": Work.COMPUTE if computes else Work.WAIT, "work_ms": 50.0}
 
 
 def layers_of(case: str) -> int | None:

@@ -55,6 +55,11 @@ class Text:
     strong: bool = False
 
 
+def paragraph(text: str) -> Text:
+    """Our own wording, see `words`."""
+    return Text(words(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Bullets:
     """A list; numbered where its numbers are referred to."""

@@ -26,7 +26,6 @@ from loopbench.results.schema import Family, Row
 from loopbench.results.stats.summary import (
     Cell,
     Ratio,
-    Sample,
     Summaries,
     Summary,
     load_models,
@@ -147,10 +146,6 @@ class Material:
         """One Cell over another within a Round; marked where a rate was not held."""
         one, reference = self.summaries.get(cell, metric), self.summaries.get(other, metric)
         return None if one is None or reference is None else ratio_between(one, reference)
-
-    def derived(self, cell: Cell, name: str, values: Mapping[int, float]) -> Sample:
-        """A Sample that was worked out from several columns, a value a Round."""
-        return Sample(*cell, name, values)
 
     def rows_of(self, cell: Cell) -> Iterator[RunRow]:
         """The rows of one Cell and load."""

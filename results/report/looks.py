@@ -58,7 +58,5 @@ def looks(stacks: Sequence[str], yardstick: str | None) -> dict[str, Look]:
 
 def _look(place: int) -> Look:
     return Look(
-        place % len(PALETTE),
-        _DASHES[place % len(_DASHES)],
-        _MARKERS[place % len(_MARKERS)],
+        place % len(PALETTE), _DASHES[place % len(_DASHES)], _MARKERS[place % len(_MARKERS)]
     )

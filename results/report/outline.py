@@ -139,12 +139,7 @@ SECTIONS: tuple[Section, ...] = (
         "answers, in `behaviour.csv`: `make behaviour OUT=…`",
     ),
     Section("warnings", "Warnings in words", warnings.parts, "nothing"),
-    Section(
-        "environment",
-        "Environment",
-        environment.parts,
-        "`environment.json` or `plan.json`",
-    ),
+    Section("environment", "Environment", environment.parts, "`environment.json` or `plan.json`"),
 )
 
 

@@ -17,13 +17,7 @@ from loopbench.results.schema.columns import (
     format_value,
     parse_value,
 )
-from loopbench.results.schema.costs import (
-    COST_SAMPLES,
-    COST_TOTALS,
-    COST_TREE,
-    COSTS,
-    CostKind,
-)
+from loopbench.results.schema.costs import COST_SAMPLES, COST_TOTALS, COST_TREE, COSTS, CostKind
 from loopbench.results.schema.derived import ANSWERS, SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR, COUNTS, PROBE_COST, WORKERS
 from loopbench.results.schema.files import TableWriter, read_table
@@ -58,7 +52,6 @@ from loopbench.results.schema.run_details import (
 from loopbench.results.schema.scenarios import Dispatch, Family, Role, Work
 from loopbench.results.schema.slices import SLICES
 from loopbench.results.schema.stalls import (
-    CAUSE_LABELS,
     CAUSE_WORDS,
     CAUSES_OF_A_LINE,
     STALLS,

@@ -15,16 +15,7 @@ from dataclasses import dataclass
 
 import click
 
-from loopbench.results.schema.columns import (
-    Column,
-    Table,
-    count,
-    flag,
-    key,
-    number,
-    signed,
-    text,
-)
+from loopbench.results.schema.columns import Column, Table, count, flag, key, number, signed, text
 from loopbench.results.schema.derived import SUMMARY
 from loopbench.results.schema.extra import BEHAVIOUR
 from loopbench.results.schema.regression import FINDINGS
@@ -57,12 +48,6 @@ class Nested:
     members: tuple[Column | Nested, ...] = ()
     table: Table | None = None
     listed: bool = True
-
-    @property
-    def all_members(self) -> dict[str, Column | Nested]:
-        """By name, in their order."""
-        columns = () if self.table is None else self.table.columns
-        return {one.name: one for one in (*columns, *self.members)}
 
 
 @dataclass(frozen=True, slots=True)

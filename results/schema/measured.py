@@ -126,8 +126,7 @@ RUNS = table(
         "throughput_rps", "1/s", "correct answers completed inside the measured window, a second"
     ),
     *_distribution(
-        "service_time",
-        "actual send to the last byte reaching the client's kernel, correct answers",
+        "service_time", "actual send to the last byte reaching the client's kernel, correct answers"
     ),
     *_distribution(
         "response_time",

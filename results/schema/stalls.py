@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from loopbench.results.schema.columns import count, key, number, ordinal, table, text
@@ -23,35 +24,35 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-CAUSE_WORDS: dict[Cause, str] = {
-    Cause.PYTHON: "Python code on the loop computed",
-    Cause.C_CALL: "one call into C computed, such as a regular expression, JSON or compression",
-    Cause.BLOCKING_CALL: "a call waited: sleep, file, socket, name look-up or lock",
-    Cause.COLLECTOR: "the garbage collector ran",
-    Cause.INTERPRETER_LOCK: "another thread held the interpreter's lock",
-    Cause.MANY_CALLBACKS: "many callbacks in one turn of the loop, none of them long",
-    Cause.NO_CPU: "ready to run, but other threads or processes had the CPU",
-    Cause.QUOTA: "the control group's quota of CPU time was used up",
-    Cause.STOPPED: "the process was stopped",
-    Cause.STOLEN: "the hypervisor took the CPU away",
-    Cause.UNKNOWN: "cannot be told; the detail says what is known",
+CAUSE_WORDS: Mapping[str, tuple[str, str]] = {
+    Cause.PYTHON: ("Python code", "Python code on the loop computed"),
+    Cause.C_CALL: (
+        "a call into C",
+        "one call into C computed, such as a regular expression, JSON or compression",
+    ),
+    Cause.BLOCKING_CALL: (
+        "a call waited",
+        "a call waited: sleep, file, socket, name look-up or lock",
+    ),
+    Cause.COLLECTOR: ("garbage collector", "the garbage collector ran"),
+    Cause.INTERPRETER_LOCK: (
+        "another thread held the lock",
+        "another thread held the interpreter's lock",
+    ),
+    Cause.MANY_CALLBACKS: (
+        "many callbacks",
+        "many callbacks in one turn of the loop, none of them long",
+    ),
+    Cause.NO_CPU: (
+        "no CPU: others had it",
+        "ready to run, but other threads or processes had the CPU",
+    ),
+    Cause.QUOTA: ("quota of CPU time used up", "the control group's quota of CPU time was used up"),
+    Cause.STOPPED: ("process stopped", "the process was stopped"),
+    Cause.STOLEN: ("the hypervisor took the CPU", "the hypervisor took the CPU away"),
+    Cause.UNKNOWN: ("cannot be told", "cannot be told; the detail says what is known"),
 }
-"""Each cause as the report names it."""
-
-CAUSE_LABELS: dict[Cause, str] = {
-    Cause.PYTHON: "Python code",
-    Cause.C_CALL: "a call into C",
-    Cause.BLOCKING_CALL: "a call waited",
-    Cause.COLLECTOR: "garbage collector",
-    Cause.INTERPRETER_LOCK: "another thread held the lock",
-    Cause.MANY_CALLBACKS: "many callbacks",
-    Cause.NO_CPU: "no CPU: others had it",
-    Cause.QUOTA: "quota of CPU time used up",
-    Cause.STOPPED: "process stopped",
-    Cause.STOLEN: "the hypervisor took the CPU",
-    Cause.UNKNOWN: "cannot be told",
-}
-"""Each cause as the terminal names it, in few words."""
+"""Each cause in few words, as the terminal names it, and as the report does."""
 
 CAUSES_OF_A_LINE = frozenset({Cause.PYTHON, Cause.C_CALL, Cause.BLOCKING_CALL, Cause.UNKNOWN})
 """Those of which the line that was running tells a person something. A collection begins wherever

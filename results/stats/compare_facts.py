@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from loopbench.results import schema
 from loopbench.results.folder.behaviour_answers import questions
 from loopbench.results.folder.folder import Folder
-from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.folder.tables import optional_rows
 from loopbench.results.stats.compare import Difference
 
 
@@ -33,12 +33,9 @@ def _between(one: Mapping[str, str], other: Mapping[str, str]) -> Iterator[Diffe
 
 def _places(folder: Folder) -> dict[str, str]:
     """By stack and route: kinds of threads, and classes of loops, of all Runs."""
-    if not (folder.path / schema.OBSERVATIONS.filename).exists():
-        return {}
     stacks = {run.run_id: run.stack for run in folder.runs}
-    problems: list[Problem] = []
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows(folder.path, schema.OBSERVATIONS, problems):
+    for row in optional_rows(folder.path, schema.OBSERVATIONS, []):
         stack = stacks.get(str(row["run_id"]))
         if stack is not None:
             thread = "the loop's thread" if row["is_loop_thread"] else "a worker thread"
@@ -49,10 +46,7 @@ def _places(folder: Folder) -> dict[str, str]:
 
 def _answers(folder: Folder) -> dict[str, str]:
     """By question, stack and setting: the newest Python's answer. One that varies is no fact."""
-    if not (folder.path / schema.BEHAVIOUR.filename).exists():
-        return {}
-    problems: list[Problem] = []
-    asked = questions(tuple(rows(folder.path, schema.BEHAVIOUR, problems)))
+    asked = questions(optional_rows(folder.path, schema.BEHAVIOUR, []))
     return {
         f"{question.name}, {one.label}": list(one.answers.values())[-1]
         for question in asked

@@ -36,12 +36,7 @@ SHOWN: tuple[Shown, ...] = (
     Shown("response_time_p50_ms", "response p50", (LoadKind.OPEN,)),
     Shown("response_time_p99_ms", "response p99", (LoadKind.OPEN,)),
     Shown("cpu_us_per_request", "CPU/request", _REQUESTS, True),
-    Shown(
-        "memory_growth_bytes_per_request",
-        "growth/request",
-        _REQUESTS,
-        True,
-    ),
+    Shown("memory_growth_bytes_per_request", "growth/request", _REQUESTS, True),
     Shown("rss_peak_bytes", "memory", (LoadKind.IDLE, LoadKind.SLOW), True),
     Shown("throughput_rps", "events/s", (LoadKind.STREAM,)),
     Shown("first_event_p50_ms", "first event p50", (LoadKind.STREAM,)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.results.errors import ResultsError
-from loopbench.results.folder.tables import Problem, rows
+from loopbench.results.folder.tables import Problem, optional_rows, rows
 from loopbench.results.grouping import grouped
 from loopbench.results.schema import TRIAL_SERVICES, TRIALS, Row
 from loopbench.results.stats.queues import ONE_THREAD, Queue, Span, Window
@@ -104,9 +104,7 @@ Spans = Mapping[tuple[str, int], Mapping[Queue, Span]]
 def _spans(path: Path, problems: list[Problem]) -> Spans:
     """None in a folder from before there were other queues than one thread."""
     found: dict[tuple[str, int], dict[Queue, Span]] = {}
-    if not (path / TRIAL_SERVICES.filename).is_file():
-        return found
-    for row in rows(path, TRIAL_SERVICES, problems):
+    for row in optional_rows(path, TRIAL_SERVICES, problems):
         wait = 0.0 if row["wait_share"] is None else _number(row, "wait_share")
         queue = Queue(int(_number(row, "threads")), _number(row, "variation"), wait)
         trial = found.setdefault((str(row["stack"]), int(_number(row, "turn"))), {})

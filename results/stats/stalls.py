@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loopbench.results.folder.folder import Folder
 from loopbench.results.grouping import grouped
-from loopbench.results.schema import CAUSE_LABELS, CAUSE_WORDS, Row
+from loopbench.results.schema import CAUSE_WORDS, Row
 from loopbench.results.stats import formatting
 
 
@@ -40,14 +40,12 @@ class Held:
 
 def words(cause: str) -> str:
     """A cause for a reader; its code where this version does not know it."""
-    known = {one.value: text for one, text in CAUSE_WORDS.items()}
-    return known.get(cause, cause)
+    return CAUSE_WORDS.get(cause, ("", cause))[1]
 
 
 def label(cause: str) -> str:
     """The same in few words."""
-    known = {one.value: text for one, text in CAUSE_LABELS.items()}
-    return known.get(cause, cause)
+    return CAUSE_WORDS.get(cause, (cause,))[0]
 
 
 def held(folder: Folder) -> tuple[Held, ...]:

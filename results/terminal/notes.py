@@ -72,8 +72,7 @@ class Note:
             return f"nearly every Cell ({len(self.cells)} of {self.of})"
         places = zip(self.names, self.cells, strict=True)
         return formatting.listed(
-            (formatting.plain(name) + _rounds(warning) for name, (_, warning) in places),
-            MOST_CELLS,
+            (formatting.plain(name) + _rounds(warning) for name, (_, warning) in places), MOST_CELLS
         )
 
 

@@ -22,6 +22,12 @@ def faults(document: dict[str, object]) -> list[str]:
     return list(_of_object(rest, {one.name: one for one in form.members}, ""))
 
 
+def _members(nested: Nested) -> dict[str, Column | Nested]:
+    """Of each object, by name: the columns of its table, and what the form adds or has in place."""
+    columns = () if nested.table is None else nested.table.columns
+    return {one.name: one for one in (*columns, *nested.members)}
+
+
 def _of_object(value: object, members: Mapping[str, Column | Nested], where: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{where} is no object"
@@ -36,14 +42,14 @@ def _of_member(value: object, member: Column | Nested, where: str) -> Iterator[s
     if isinstance(member, Column):
         yield from _of_value(value, member, where)
     elif not member.listed:
-        yield from _of_object(value, member.all_members, f"{where}.")
+        yield from _of_object(value, _members(member), f"{where}.")
     elif not isinstance(value, list):
         yield f"{where} is no list"
-    elif not member.all_members:
+    elif not _members(member):
         yield from (f"{where} holds {one!r}" for one in value if not isinstance(one, str))
     else:
         for one in value:
-            yield from _of_object(one, member.all_members, f"{where}[].")
+            yield from _of_object(one, _members(member), f"{where}[].")
 
 
 def _of_value(value: object, column: Column, where: str) -> Iterator[str]:

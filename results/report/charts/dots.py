@@ -12,6 +12,7 @@ from loopbench.results.report.charts.svg import (
     LETTER,
     WIDTH,
     fitted,
+    labels,
     mark,
     number,
     path,
@@ -72,11 +73,7 @@ class Line:
 
 
 def by_row(
-    title: str,
-    lines: Sequence[Line],
-    *,
-    at: float | None = None,
-    logarithmic: bool | None = None,
+    title: str, lines: Sequence[Line], *, at: float | None = None, logarithmic: bool | None = None
 ) -> Panel:
     """A row a Line: small the Rounds, strong the centre, a bar the interval.
 
@@ -105,19 +102,12 @@ def _rows(name: float, pitch: float) -> dict[str, str]:
 
 def axis(scale: Scale, at: float | None = None) -> str:
     """The grid with its labels, above the rows."""
-    lines, labels, free = [], [], 0.0
-    for share, label in scale.ticks():
-        x = along(share)
-        half = len(label) * LETTER / 2
-        lines.append(f"M{number(x)} {TOP - 4:g}V{_BELOW}")
-        begin = min(max(x - half, 0.0), WIDTH - 2 * half)
-        if begin >= free:
-            labels.append(text(begin, 10, label, css="tick"))
-            free = begin + 2 * half + 6
-    drawn = path("".join(lines), "grid") if lines else ""
+    ticks = [(along(share), label) for share, label in scale.ticks()]
+    lines = "".join(f"M{number(x)} {TOP - 4:g}V{_BELOW}" for x, _ in ticks)
+    drawn = path(lines, "grid") if lines else ""
     if at is not None and scale.shows(at):
         drawn += path(f"M{number(along(scale.share(at)))} {TOP - 4:g}V{_BELOW}", "level")
-    return drawn + "".join(labels)
+    return drawn + labels(ticks, 10, "tick")
 
 
 def along(share: float) -> float:

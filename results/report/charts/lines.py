@@ -10,8 +10,8 @@ from loopbench.results.grouping import grouped
 from loopbench.results.report.blocks import Panel
 from loopbench.results.report.charts.axes import Scale, round_steps, tick
 from loopbench.results.report.charts.svg import (
-    LETTER,
     WIDTH,
+    labels,
     line,
     mark,
     number,
@@ -50,20 +50,14 @@ def across(share: float) -> float:
 
 def _axes(frame: _Frame, xs: Sequence[tuple[float, str]]) -> str:
     foot = _HEIGHT - _BOTTOM
-    grid, labels, free = [], [], 0.0
-    for share, label in frame.y.ticks():
-        y = _TOP + (1 - share) * (foot - _TOP)
-        grid.append(f"M{_LEFT:g} {number(y)}H{WIDTH - _RIGHT:g}")
-        labels.append(text(_LEFT - 5, y + 3.5, label, end=True, css="tick"))
-    upright = []
-    for share, label in xs:
-        x, half = across(share), len(label) * LETTER / 2
-        upright.append(f"M{number(x)} {_TOP:g}V{foot:g}")
-        begin = min(max(x - half, 0.0), WIDTH - 2 * half)
-        if begin >= free:
-            labels.append(text(begin, _HEIGHT - 7, label, css="tick at"))
-            free = begin + 2 * half + 6
-    return path("".join(grid), "grid") + path("".join(upright), "grid at") + "".join(labels)
+    levels = [(_TOP + (1 - share) * (foot - _TOP), label) for share, label in frame.y.ticks()]
+    upright = [(across(share), label) for share, label in xs]
+    return (
+        path("".join(f"M{_LEFT:g} {number(y)}H{WIDTH - _RIGHT:g}" for y, _ in levels), "grid")
+        + path("".join(f"M{number(x)} {_TOP:g}V{foot:g}" for x, _ in upright), "grid at")
+        + "".join(text(_LEFT - 5, y + 3.5, label, end=True, css="tick") for y, label in levels)
+        + labels(upright, _HEIGHT - 7, "tick at")
+    )
 
 
 def _stack(look: Look, stack: int | None, inside: str) -> str:

@@ -59,6 +59,18 @@ def text(x: float, y: float, said: str, *, end: bool = False, css: str = "") -> 
     return f'<text x="{number(x)}" y="{number(y)}"{anchor}{named}>{safe}</text>'
 
 
+def labels(places: Iterable[tuple[float, str]], y: float, css: str) -> str:
+    """Texts under their places along a line, but for those that have no room beside the last."""
+    drawn, free = [], 0.0
+    for x, label in places:
+        half = len(label) * LETTER / 2
+        begin = min(max(x - half, 0.0), WIDTH - 2 * half)
+        if begin >= free:
+            drawn.append(text(begin, y, label, css=css))
+            free = begin + 2 * half + 6
+    return "".join(drawn)
+
+
 def fitted(said: str, room: float) -> str:
     """A name that is too long for its room, cut off with an ellipsis."""
     said, most = plain(said), max(4, int(room / LETTER))

@@ -159,29 +159,31 @@ def _together(settings: Sequence[str]) -> str:
 Answer = Callable[[Material], Reply | None]
 
 
-def cancelled(asks: Asks) -> Answer:
+def _answering(reply: Callable[[Sequence[Seen]], Reply]) -> Callable[..., Answer]:
+    """An answer from these experiments; None where not one of them was made."""
+
+    def by(*asks: Asks) -> Answer:
+        def answer(material: Material) -> Reply | None:
+            found = _seen(material, *asks)
+            return reply(found) if found else None
+
+        return answer
+
+    return by
+
+
+@_answering
+def cancelled(found: Sequence[Seen]) -> Reply:
     """Whether it happens, and what becomes of handler and save."""
-
-    def answer(material: Material) -> Reply | None:
-        for seen in _seen(material, asks):
-            return Reply(f"{verdict(seen.holds())}: {_clauses(seen)}", _details([seen]))
-        return None
-
-    return answer
+    return Reply(f"{verdict(found[0].holds())}: {_clauses(found[0])}", _details(found))
 
 
-def protected(*asks: Asks) -> Answer:
+@_answering
+def protected(found: Sequence[Seen]) -> Reply:
     """Which of several means keep it, on which stacks: yes on a stack that one of them helps."""
-
-    def answer(material: Material) -> Reply | None:
-        found = _seen(material, *asks)
-        if not found:
-            return None
-        stacks = dict.fromkeys(stack for seen in found for stack in seen.usual)
-        holds = {stack: _any(seen.holds().get(stack) for seen in found) for stack in stacks}
-        return Reply(f"{verdict(holds)}: {'; '.join(map(_means, found))}", _details(found))
-
-    return answer
+    stacks = dict.fromkeys(stack for seen in found for stack in seen.usual)
+    holds = {stack: _any(seen.holds().get(stack) for seen in found) for stack in stacks}
+    return Reply(f"{verdict(holds)}: {'; '.join(map(_means, found))}", _details(found))
 
 
 def _any(answers: Iterator[bool | None]) -> bool | None:
@@ -201,42 +203,30 @@ def _means(seen: Seen) -> str:
     return f"{seen.asks.of} {listed(filter(None, said)) or 'keeps it nowhere'}{without}"
 
 
-def finished(inside: Asks, longer: Asks) -> Answer:
+@_answering
+def finished(found: Sequence[Seen]) -> Reply:
     """Whether a request is answered that ends in time, and how long the stop takes otherwise."""
-
-    def answer(material: Material) -> Reply | None:
-        found = _seen(material, inside, longer)
-        if not found:
-            return None
-        stops = [f"where {seen.asks.of}{_lost(seen)} the server {_stops(seen)}" for seen in found]
-        return Reply(f"{verdict(found[0].holds())}: {'; '.join(stops)}", _details(found))
-
-    return answer
+    stops = [f"where {seen.asks.of}{_lost(seen)} the server {_stops(seen)}" for seen in found]
+    return Reply(f"{verdict(found[0].holds())}: {'; '.join(stops)}", _details(found))
 
 
 def _lost(seen: Seen) -> str:
     return "," if seen.on(True, None) else ", it is not finished and"
 
 
-def causes(*asks: Asks) -> Answer:
+@_answering
+def causes(found: Sequence[Seen]) -> Reply:
     """How many of several things hold up a stop, which do, and which do not."""
-
-    def answer(material: Material) -> Reply | None:
-        found = _seen(material, *asks)
-        if not found:
-            return None
-        holding = [_cause(seen) for seen in found if seen.on(True)]
-        never = [seen.asks.of for seen in found if not seen.on(True, None)]
-        unknown = [seen.asks.of for seen in found if not seen.on(True, False)]
-        said = (
-            f"{listed(holding)} can hold up a stop" if holding else "",
-            f"{listed(never)} {'does' if len(never) == 1 else 'do'} not" if never else "",
-            f"of {listed(unknown)} nothing can be told" if unknown else "",
-        )
-        count = f"{len(holding)} of {len(found)} causes that were tried"
-        return Reply(f"{count}: {'; '.join(filter(None, said))}", _details(found))
-
-    return answer
+    holding = [_cause(seen) for seen in found if seen.on(True)]
+    never = [seen.asks.of for seen in found if not seen.on(True, None)]
+    unknown = [seen.asks.of for seen in found if not seen.on(True, False)]
+    said = (
+        f"{listed(holding)} can hold up a stop" if holding else "",
+        f"{listed(never)} {'does' if len(never) == 1 else 'do'} not" if never else "",
+        f"of {listed(unknown)} nothing can be told" if unknown else "",
+    )
+    count = f"{len(holding)} of {len(found)} causes that were tried"
+    return Reply(f"{count}: {'; '.join(filter(None, said))}", _details(found))
 
 
 def _cause(seen: Seen) -> str:

@@ -64,10 +64,7 @@ def answered(
 
 
 def _answered(
-    question: Question,
-    material: Material,
-    anchors: set[str],
-    published: Mapping[str, Published],
+    question: Question, material: Material, anchors: set[str], published: Mapping[str, Published]
 ) -> Answered:
     reply = question.answer(material)
     if reply is not None:

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from loopbench.results.folder import behaviour_answers
 from loopbench.results.folder.behaviour_answers import Asked
 from loopbench.results.grouping import grouped
-from loopbench.results.report.blocks import Bullets, Heading, Part, Text, Words, table, words
+from loopbench.results.report.blocks import (
+    Bullets,
+    Heading,
+    Part,
+    Text,
+    Words,
+    paragraph,
+    table,
+)
 from loopbench.results.report.data import Material
 
 _HOLDS = {"yes": "so", "no": "not so", "partly": "partly so", "": ""}
@@ -43,7 +51,7 @@ def parts(material: Material) -> Iterator[Part]:
             names=4,
             folded=True,
         )
-    yield Text(words("The evidence of each answer is in `behaviour.csv`."))
+    yield paragraph("The evidence of each answer is in `behaviour.csv`.")
 
 
 def _claims(asked: list[Asked]) -> Iterator[Words]:

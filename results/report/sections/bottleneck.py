@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
+from loopbench.results.report.blocks import Part, Plot, Table, Text, paragraph, table
 from loopbench.results.report.charts.lines import courses
 from loopbench.results.report.data import Material
 from loopbench.results.report.series import readings
@@ -13,10 +13,7 @@ from loopbench.results.schema import Dispatch
 from loopbench.results.stats import formatting
 from loopbench.results.stats.bottleneck import Limit, Word, limits
 
-DRIVERS = {
-    Dispatch.ASYNC: "asynchronous driver",
-    Dispatch.SYNC: "synchronous driver in threads",
-}
+DRIVERS = {Dispatch.ASYNC: "asynchronous driver", Dispatch.SYNC: "synchronous driver in threads"}
 _PANELS = {
     "throughput_rps": ("Requests/s", False),
     "response_time_p50_ms": ("Response p50, ms", True),
@@ -31,13 +28,11 @@ def parts(material: Material) -> Iterator[Part]:
         return
     yield from _sweep(material, found)
     yield _table(material, found)
-    yield Text(
-        words(
-            "A loop or a CPU is full from 0.9 on; requests queue where the median wait is a "
-            "quarter of the median response time or more. What is full comes before what is "
-            "queued for. `cannot tell`: a reading that decides is missing, or two limits are "
-            "alike. The whole rule is in `docs/data.md`."
-        )
+    yield paragraph(
+        "A loop or a CPU is full from 0.9 on; requests queue where the median wait is a quarter of "
+        "the median response time or more. What is full comes before what is queued for. `cannot "
+        "tell`: a reading that decides is missing, or two limits are alike. The whole rule is in "
+        "`docs/data.md`.",
     )
     servers = _servers(material)
     if servers:

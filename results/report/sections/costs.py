@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import combinations
 
-from loopbench.results.report.blocks import Bullets, Drawing, Heading, Part, Table, Text, words
+from loopbench.results.report.blocks import (
+    Bullets,
+    Drawing,
+    Heading,
+    Part,
+    Table,
+    paragraph,
+)
 from loopbench.results.report.data import Material
 from loopbench.results.why import flame, sentences, witness
 from loopbench.results.why.callers import Neighbours, neighbours
@@ -41,14 +48,12 @@ def of_costs(costs: Costs, pairs: Pairs | None = None) -> tuple[Part, ...]:
     said = [line for case in costs.cases() for line in sentences.of_case(costs, case)]
     said += [*sentences.of_equality(costs), *witness.sentences(costs)]
     found: list[Part] = [
-        Text(
-            words(
-                "User-space instructions under callgrind, which do not depend on the machine's "
-                "load. A function's own instructions include what the interpreter and the C "
-                "library did for it. System calls and waiting for memory are not in them. What "
-                "names Python's functions, the trampolines of `-X perf`, costs instructions too, "
-                "so that the plain count stands beside the total."
-            )
+        paragraph(
+            "User-space instructions under callgrind, which do not depend on the machine's load. A "
+            "function's own instructions include what the interpreter and the C library did for "
+            "it. System calls and waiting for memory are not in them. What names Python's "
+            "functions, the trampolines of `-X perf`, costs instructions too, so that the plain "
+            "count stands beside the total.",
         ),
         Bullets(tuple((line,) for line in said)),
         _totals(costs),

@@ -117,10 +117,7 @@ def _streams(material: Material) -> Iterator[Part]:
     )
 
 
-_EVENT_TITLES = {
-    "throughput_rps": "Events a second",
-    "first_event_p50_ms": "First event p50, ms",
-}
+_EVENT_TITLES = {"throughput_rps": "Events a second", "first_event_p50_ms": "First event p50, ms"}
 
 
 def _events(material: Material) -> Iterator[Part]:

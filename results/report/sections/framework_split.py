@@ -7,19 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from loopbench.results.folder.scenarios import first_loads
 from loopbench.results.grouping import grouped
-from loopbench.results.report.blocks import Key, Part, Plot, Table, Text, table, words
+from loopbench.results.report.blocks import Key, Part, Plot, Table, paragraph, table
 from loopbench.results.report.charts.bars import Group, Whole, stacked
 from loopbench.results.report.data import Material
 from loopbench.results.report.looks import PARTS, Look
 from loopbench.results.report.series import readings
 from loopbench.results.stats import formatting, framework_split_text
-from loopbench.results.stats.framework_split import (
-    FRAMEWORK,
-    Counted,
-    Split,
-    counted,
-    splits,
-)
+from loopbench.results.stats.framework_split import FRAMEWORK, Counted, Split, counted, splits
 
 NAMES = ("server: bare ASGI on it", "framework: what it adds")
 _NAMES = 3
@@ -41,7 +35,7 @@ def parts(material: Material) -> Iterator[Part]:
         cases = [one for one in counts if one.pair.kind == kind]
         if cases:
             yield _counted(f"{told.title}: instructions a request", kind, cases)
-    yield Text(words(framework_split_text.MEANING))
+    yield paragraph(framework_split_text.MEANING)
 
 
 def frameworks(material: Material) -> list[Split]:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from loopbench.results.report.blocks import Table, table
 from loopbench.results.report.data import Material
+from loopbench.results.schema import Value
 from loopbench.results.stats import formatting
 
 
 def tables(material: Material) -> Iterator[Table]:
     """Instructions by case and stack, and what a layer of middleware costs."""
-    found = _by_case(material)
+    found = _by(material, "case")
     if not found:
         return
     stacks = [stack for stack in material.stacks if any(stack in by for by in found.values())]
@@ -22,11 +23,11 @@ def tables(material: Material) -> Iterator[Table]:
         f"Instructions of a request, by case and stack ({known})",
         ("case", *stacks),
         (
-            (case, *(formatting.digits(by[stack]) if stack in by else "–" for stack in stacks))
+            (str(case), *(formatting.digits(by[stack]) if stack in by else "–" for stack in stacks))
             for case, by in found.items()
         ),
     )
-    layers = _by_layers(material)
+    layers = {int(key): by for key, by in _by(material, "layers").items() if key is not None}
     if len(layers) < 2:
         return
     least, most = min(layers), max(layers)
@@ -42,19 +43,11 @@ def tables(material: Material) -> Iterator[Table]:
     )
 
 
-def _by_layers(material: Material) -> dict[int, dict[str, float]]:
-    found: dict[int, dict[str, float]] = {}
+def _by(material: Material, column: str) -> dict[Value, dict[str, float]]:
+    """Instructions by what stands in a column, and by stack; without rows where it is blank."""
+    found: dict[Value, dict[str, float]] = {}
     for row in material.counts:
-        layers, value = row["layers"], row["instructions"]
-        if isinstance(layers, int) and isinstance(value, float):
-            found.setdefault(layers, {})[str(row["stack"])] = value
-    return found
-
-
-def _by_case(material: Material) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for row in material.counts:
-        value = row["instructions"]
-        if isinstance(value, float):
-            found.setdefault(str(row["case"]), {})[str(row["stack"])] = value
+        key, value = row[column], row["instructions"]
+        if key is not None and isinstance(value, float):
+            found.setdefault(key, {})[str(row["stack"])] = value
     return found

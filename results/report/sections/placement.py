@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from loopbench.results.folder.scenarios import Where, first_loads
-from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
+from loopbench.results.report.blocks import Part, Plot, Table, paragraph, table
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections import processes
 from loopbench.results.report.series import readings
@@ -29,12 +29,10 @@ def parts(material: Material) -> Iterator[Part]:
     """The facts by route and stack, then delays by scenario."""
     placed = _placed(material)
     if placed is not None:
-        yield Text(
-            words(
-                "Counted inside the servers, for every request of the measured windows. A handler "
-                "on the loop's thread holds up all others while it computes; one in a worker "
-                "thread waits for a free thread first."
-            )
+        yield paragraph(
+            "Counted inside the servers, for every request of the measured windows. A handler on "
+            "the loop's thread holds up all others while it computes; one in a worker thread waits "
+            "for a free thread first.",
         )
         yield placed
     yield from processes.parts(material)

@@ -241,8 +241,7 @@ def held(material: Material, stack: str, scenario: str, what: Held) -> Sample | 
             values[number] = growth
         elif any(row.load_model in _STANDING and not _fresh(row) for row in rows):
             values[number] = growth / sum(row.number("users") or 0 for row in rows)
-    cell = (stack, scenario, "")
-    return material.derived(cell, what.title, values) if values else None
+    return Sample(stack, scenario, "", what.title, values) if values else None
 
 
 def _connections(material: Material) -> Iterator[Part]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from loopbench.results.folder.folder import RunRow
-from loopbench.results.report.blocks import Part, Text, table, words
+from loopbench.results.report.blocks import Part, paragraph, table
 from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting
 
@@ -27,7 +27,7 @@ def parts(material: Material) -> Iterator[Part]:
         pid, spent = row["pid"], row["cpu_ms"]
         if isinstance(pid, int) and isinstance(spent, float):
             cpu_ms[str(row["run_id"])][pid] += spent
-    yield Text(words(f"{_HOW[managed]} {_FEW_CPUS}"))
+    yield paragraph(f"{_HOW[managed]} {_FEW_CPUS}")
     yield table(
         "Requests and CPU time by process, the most first",
         ("Round", "stack", "scenario", "processes", "requests", "CPU ms of living threads"),

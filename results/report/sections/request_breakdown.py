@@ -11,11 +11,7 @@ from loopbench.results.report.looks import PARTS
 from loopbench.results.stats import formatting
 from loopbench.results.stats.summary import Cell
 
-BEFORE, INSIDE, AFTER = (
-    "before_handler_mean_ms",
-    "in_handler_mean_ms",
-    "after_handler_mean_ms",
-)
+BEFORE, INSIDE, AFTER = ("before_handler_mean_ms", "in_handler_mean_ms", "after_handler_mean_ms")
 WAIT = "executor_wait_mean_ms"
 NAMES = (
     "before the handler: socket, parsing, the loop's queue",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loopbench.results.report.blocks import Part, Table, Text, pictured, table, words
+from loopbench.results.report.blocks import Part, Table, paragraph, pictured, table
 from loopbench.results.report.charts import lines
 from loopbench.results.report.data import Curve, Material, median_curve
 from loopbench.results.report.series import readings
@@ -27,11 +27,9 @@ def parts(material: Material) -> Iterator[Part]:
     if not found:
         return
     if material.coarse:
-        yield Text(
-            words(
-                f"Of {material.coarse} rows of `runs.csv` the histogram is missing; their lines "
-                "go straight from one percentile of `runs.csv` to the next."
-            )
+        yield paragraph(
+            f"Of {material.coarse} rows of `runs.csv` the histogram is missing; their lines "
+            "go straight from one percentile of `runs.csv` to the next."
         )
     drawn = {
         where: found[where]

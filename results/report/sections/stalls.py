@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from loopbench.results.report.blocks import Part, Text, table, words
+from loopbench.results.report.blocks import Part, paragraph, table
 from loopbench.results.report.data import Material
 from loopbench.results.stats import formatting, stalls
 
@@ -18,14 +18,12 @@ def parts(material: Material) -> Iterator[Part]:
     found = stalls.held(material.folder)
     if not found:
         return
-    yield Text(
-        words(
-            "A stall is a stretch in which a server's loop returned to no other request for longer "
-            "than the threshold, 5 ms unless set otherwise. A thread beside the loop looked at it "
-            "meanwhile: the place is the innermost line outside Python's standard library, and the "
-            "cause is told by CPU time, the interpreter's lock, system calls and the collector. "
-            "All of them are in `stalls.csv`."
-        )
+    yield paragraph(
+        "A stall is a stretch in which a server's loop returned to no other request for longer "
+        "than the threshold, 5 ms unless set otherwise. A thread beside the loop looked at it "
+        "meanwhile: the place is the innermost line outside Python's standard library, and the "
+        "cause is told by CPU time, the interpreter's lock, system calls and the collector. All of "
+        "them are in `stalls.csv`.",
     )
     yield table(
         f"The longest {min(MOST, len(found))} of {len(found):,} stalls",

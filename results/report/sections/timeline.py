@@ -16,10 +16,7 @@ from loopbench.results.stats.summary import Cell
 LEAST_SECONDS = 8
 """A Run of fewer is a few points, in which no stall can be told from the rest."""
 
-_TITLES = {
-    "throughput_rps": "requests/s",
-    "response_time_p99_ms": "response p99, ms",
-}
+_TITLES = {"throughput_rps": "requests/s", "response_time_p99_ms": "response p99, ms"}
 
 
 def parts(material: Material) -> Iterator[Part]:

@@ -12,6 +12,7 @@ from loopbench.results.report.blocks import (
     Part,
     Text,
     Words,
+    paragraph,
     table,
     words,
 )
@@ -29,7 +30,7 @@ def parts(material: Material) -> Iterator[Part]:
     if material.notes:
         yield Bullets(tuple(_item(note) for note in material.notes), numbered=True)
     else:
-        yield Text(words("No Run carries a Warning."))
+        yield paragraph("No Run carries a Warning.")
     yield from _parity(material)
     failures = list(_failures(material))
     if failures:
@@ -42,7 +43,7 @@ def parts(material: Material) -> Iterator[Part]:
         )
         if len(failures) > MOST_FAILURES:
             more = len(failures) - MOST_FAILURES
-            yield Text(words(f"{more} more rows stand in `failures.csv`."))
+            yield paragraph(f"{more} more rows stand in `failures.csv`.")
     if material.problems:
         yield Heading("What could not be read")
         yield Bullets(tuple((str(problem),) for problem in material.problems))
@@ -67,7 +68,7 @@ def _parity(material: Material) -> Iterator[Part]:
         said = f"Parity: {_settings(len(found))} from those of {reference}, {told}"
         yield Text((f"{said} The table stands under ", Link("Environment", "environment"), "."))
     else:
-        yield Text(words("Parity: no setting in force differed between the stacks."))
+        yield paragraph("Parity: no setting in force differed between the stacks.")
 
 
 def _settings(count: int) -> str:

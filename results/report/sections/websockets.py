@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopbench.results.folder.scenarios import Where
-from loopbench.results.report.blocks import Part, Plot, Table, Text, table, words
+from loopbench.results.report.blocks import Part, Plot, Table, paragraph, table
 from loopbench.results.report.charts.dots import by_row
 from loopbench.results.report.data import Material
 from loopbench.results.report.sections.pressure import HELD, Held, held
@@ -184,11 +184,9 @@ def _beside(material: Material, even: Where, slow: Where) -> Iterator[Part]:
         rows,
         names=2,
     )
-    yield Text(
-        words(
-            "The others are the same in both. What the slow one is not sent waits in the "
-            "server's memory, in the kernel's buffers first, until it is given up."
-        )
+    yield paragraph(
+        "The others are the same in both. What the slow one is not sent waits in the server's "
+        "memory, in the kernel's buffers first, until it is given up.",
     )
 
 

@@ -18,7 +18,7 @@ def worked_out(material: Material, cell: Cell, title: str, value: Value) -> Samp
     values = {
         run.round: found for run in material.rows_of(cell) if (found := value(run)) is not None
     }
-    return material.derived(cell, title, values) if values else None
+    return Sample(*cell, title, values) if values else None
 
 
 def product(*columns: str, scale: float = 1.0) -> Value:

@@ -28,7 +28,7 @@ def lines(
     return tuple(
         Line(where[0] if whole else material.name(where), dots, scenario=where[0])
         for where in wheres
-        if (dots := _dots(material, where, metric, material.stacks))
+        if (dots := _dots(material, where, metric))
     )
 
 
@@ -77,7 +77,7 @@ def courses_over(material: Material, steps: Mapping[int, Where], metric: str) ->
     return found
 
 
-def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) -> tuple[Dot, ...]:
+def _dots(material: Material, where: Where, metric: str) -> tuple[Dot, ...]:
     return tuple(
         Dot(
             material.looks[stack],
@@ -87,7 +87,7 @@ def _dots(material: Material, where: Where, metric: str, stacks: Sequence[str]) 
             material.place(stack),
             f"{stack}: {value(summary)} {formatting.unit(metric)} {precision(summary)}".rstrip(),
         )
-        for stack in stacks
+        for stack in material.stacks
         if (summary := material.get(stack, where, metric)) is not None
     )
 
@@ -162,10 +162,10 @@ def undecided(material: Material, wheres: Sequence[Where], metric: str) -> str:
     )
 
 
-def worked_dot(material: Material, stack: str, sample: Sample, unit: str = "") -> Dot:
+def worked_dot(material: Material, stack: str, sample: Sample) -> Dot:
     """The mark of a derived Sample."""
     centre, interval, values = estimate(sample)
-    told = f"{stack}: {number(centre)} {unit}".rstrip()
+    told = f"{stack}: {number(centre)}"
     return Dot(material.looks[stack], centre, interval, values, material.place(stack), told)
 
 
