@@ -12,6 +12,7 @@ from loopbench.results.schema.columns import (
     key,
     number,
     ordinal,
+    signed,
     table,
     text,
 )
@@ -297,7 +298,7 @@ RUNS = table(
         "scenario does not wait for that",
         unit="bytes",
     ),
-    number(
+    signed(
         "memory_growth_bytes_per_request",
         "bytes",
         "growth of resident memory over the window / requests answered in it, of a person's own "

@@ -115,7 +115,8 @@ def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> 
         if not summaries.facts[where].measured:
             continue
         metric = ANSWERS.get(models[-1], "throughput_rps")
-        shown = next((one for one in formatting.SHOWN if _is_shown(one, metric, models[-1])), None)
+        of_kind = (one for one in formatting.SHOWN if models[-1] in one.models)
+        shown = next((one for one in of_kind if one.metric == metric), None)
         measure = formatting.label(metric, shown.label if shown else None)
         title = summaries.names[where]
         for stack in contenders:
@@ -134,10 +135,6 @@ def _measured(folder: Folder, summaries: Summaries, found: tuple[Note, ...]) -> 
     order = {line.measure: None for line in lines}
     for measure in order:
         yield from (line for line in lines if line.measure == measure)
-
-
-def _is_shown(shown: formatting.Shown, metric: str, model: str) -> bool:
-    return shown.metric == metric and model in shown.models
 
 
 def _line(

@@ -16,6 +16,7 @@ from loopbench.results.folder.folder import load
 from loopbench.results.folder.tables import MOST_PROBLEMS, Problem, rows
 from loopbench.results.schema import FAILURES, RUNS, Value, read_table
 from tests.results import golden
+from tests.results.folders import put, run_row
 
 ROWS = len(list(golden.run_rows()))
 
@@ -362,3 +363,11 @@ def test_rows_are_read_as_the_schema_reads_them(folder: Path) -> None:
             list(map(type, row.values())) for row in its
         ]
     assert problems == []
+
+
+def test_memory_that_shrank_under_load_is_a_figure(tmp_path: Path) -> None:
+    """A server may give memory back: what was written below zero is read again."""
+    column = "memory_growth_bytes_per_request"
+    row = run_row(1, "own", "own", load_model="closed", users=1, **{column: -3.5})
+    put(tmp_path, RUNS, [row])
+    assert [row[column] for row in read_table(tmp_path, RUNS)] == [-3.5]

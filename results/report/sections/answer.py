@@ -32,15 +32,27 @@ def parts(material: Material) -> Iterator[Part]:
 
 def fastest(material: Material) -> Words:
     """Throughput, where the first closed loop compares it."""
-    found = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
+    found = _compared(material)
     if found is None:
         return _alone(material)
     return (f"{findings.headline(found[1])}.",)
 
 
+Found = tuple[Where, list[findings.Difference]] | None
+
+
+def _compared(material: Material) -> Found:
+    """The first closed loop that compares throughput."""
+    return findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
+
+
+def _told(found: Found, anchor: str) -> Words:
+    return () if found is None else (findings.told(found[1]), *_see(anchor))
+
+
 def rates(material: Material) -> Words:
     """What each stack reached there, in requests a second."""
-    found = findings.first(material, material.models(LoadKind.CLOSED), THROUGHPUT)
+    found = _compared(material)
     if found is None:
         return ()
     reached = [
@@ -68,11 +80,10 @@ def _alone(material: Material) -> Words:
 
 def elsewhere(material: Material) -> Words:
     """Throughput in the other closed loops."""
-    closed = material.models(LoadKind.CLOSED)
-    found = findings.first(material, closed, THROUGHPUT)
+    found = _compared(material)
     if found is None:
         return ()
-    others = [where for where in closed if where != found[0]]
+    others = [where for where in material.models(LoadKind.CLOSED) if where != found[0]]
     said = list(findings.summed_up(material, others, THROUGHPUT))
     return (
         (f"In the other closed loops, requests answered: {'. '.join(said)}", *_see("speed"))
@@ -84,21 +95,15 @@ def elsewhere(material: Material) -> Words:
 def cost(material: Material) -> Words:
     """CPU per request, in the scenario of the first sentence."""
     closed = material.models(LoadKind.CLOSED)
-    chosen = findings.first(material, closed, THROUGHPUT)
+    chosen = _compared(material)
     wheres = [*([chosen[0]] if chosen else []), *closed, *material.models(LoadKind.OPEN)]
-    found = findings.first(material, wheres, CPU)
-    if found is None:
-        return ()
-    return (findings.told(found[1]), *_see("speed"))
+    return _told(findings.first(material, wheres, CPU), "speed")
 
 
 def tail(material: Material) -> Words:
     """The 99th percentile at the first given rate."""
     rates = [where for where in material.models(LoadKind.OPEN) if material.fact(where).is_rate]
-    found = findings.first(material, rates, P99)
-    if found is None:
-        return ()
-    return (findings.told(found[1]), *_see("times"))
+    return _told(findings.first(material, rates, P99), "times")
 
 
 def blocking(material: Material) -> Words:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from loopbench.results.folder.folder import RunRow
 from loopbench.results.report.data import Material
@@ -21,39 +22,29 @@ def worked_out(material: Material, cell: Cell, title: str, value: Value) -> Samp
     return Sample(*cell, title, values) if values else None
 
 
-def product(*columns: str, scale: float = 1.0) -> Value:
-    """The product of some columns."""
+def _of(columns: Sequence[str], formula: Callable[..., float | None]) -> Value:
+    """A formula of some columns; None where one of them is blank."""
 
     def value(run: RunRow) -> float | None:
-        found = scale
-        for column in columns:
-            factor = run.number(column)
-            if factor is None:
-                return None
-            found *= factor
-        return found
+        found = [run.number(column) for column in columns]
+        return None if None in found else formula(*found)
 
     return value
+
+
+def product(*columns: str, scale: float = 1.0) -> Value:
+    """The product of some columns."""
+    return _of(columns, lambda *factors: math.prod(factors, start=scale))
 
 
 def quotient(above: str, below: str, scale: float = 1.0) -> Value:
     """One column over another; None where that is zero."""
-
-    def value(run: RunRow) -> float | None:
-        upper, lower = run.number(above), run.number(below)
-        return None if upper is None or not lower else scale * upper / lower
-
-    return value
+    return _of((above, below), lambda one, other: scale * one / other if other else None)
 
 
 def growth(before: str, later: str, scale: float = 1.0) -> Value:
     """How much larger one column is than another; below zero where it is smaller."""
-
-    def value(run: RunRow) -> float | None:
-        first, second = run.number(before), run.number(later)
-        return None if first is None or second is None else (second - first) * scale
-
-    return value
+    return _of((before, later), lambda first, second: (second - first) * scale)
 
 
 def text(sample: Sample | None) -> str:
