@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from loopbench.results import schema
-from loopbench.results.folder.files import file_of
 from loopbench.results.schema import Column, Kind, Table
 from loopbench.results.schema.files import open_text, write_whole
 
@@ -30,7 +29,7 @@ _TYPES: dict[Kind, dict[str, object]] = {
 def describe(folder: Path) -> dict[str, Any]:
     """The descriptor, as JSON types: one resource for each table whose file is there."""
     tables = (*schema.TABLES, *schema.DERIVED, *schema.EXTRA)
-    files = {table: file_of(folder, table) for table in tables}
+    files = {table: table.file_in(folder) for table in tables}
     return {
         "profile": "tabular-data-package",
         "name": "loopbench-results",

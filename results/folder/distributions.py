@@ -13,7 +13,6 @@ from itertools import accumulate
 from pathlib import Path
 
 from loopbench.results import schema
-from loopbench.results.folder.files import file_of
 from loopbench.results.folder.tables import Problem, rows
 from loopbench.results.schema.files import open_text
 
@@ -56,7 +55,7 @@ class Distribution:
 def distributions(path: Path, problems: list[Problem]) -> dict[Key, Distribution]:
     """Every distribution that the report draws. Faults of the file are added to `problems`."""
     try:
-        buckets = _gathered(_quickly(file_of(path, schema.HISTOGRAMS)))
+        buckets = _gathered(_quickly(schema.HISTOGRAMS.file_in(path)))
     except (ValueError, OverflowError, OSError, EOFError, zlib.error, csv.Error):
         buckets = _gathered(_carefully(path, problems))
     return {key: _distribution(found) for key, found in buckets.items()}

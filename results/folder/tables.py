@@ -16,7 +16,6 @@ from pathlib import Path
 
 from loopbench.results import schema
 from loopbench.results.errors import ResultsError
-from loopbench.results.folder.files import file_of
 from loopbench.results.schema import Column, Kind, Row, Table, Value
 from loopbench.results.schema.files import MOST_COLUMNS, numbered, open_text, shown_names
 
@@ -75,7 +74,7 @@ def rows(path: Path, table: Table, problems: list[Problem]) -> Iterator[dict[str
     Raises ResultsError where the file is there and cannot be opened.
     """
     note = _Noted(table.filename, problems)
-    file = file_of(path, table)
+    file = table.file_in(path)
     csv.field_size_limit(_LONGEST_CELL)
     try:
         with open_text(file, "replace") as handle:

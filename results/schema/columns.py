@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
@@ -64,6 +65,11 @@ class Table:
         """Of the compressed table, where `python -m results pack` made one."""
         return f"{self.filename}.gz"
 
+    def file_in(self, folder: Path) -> Path:
+        """The file that holds it: the CSV, or its compressed form where only that is there."""
+        plain, packed = folder / self.filename, folder / self.packed_filename
+        return packed if packed.is_file() and not plain.exists() else plain
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
@@ -119,6 +125,11 @@ def number(
     name: str, unit: str, meaning: str, *, required: bool = False, later: bool = False
 ) -> Column:
     return Column(name, Kind.NUMBER, unit, meaning, required, 0, later)
+
+
+def later(*columns: Column) -> tuple[Column, ...]:
+    """Columns that files from before are in use without."""
+    return tuple(replace(column, later=True) for column in columns)
 
 
 def signed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 from loopbench.results.schema.columns import (
     Column,
@@ -10,6 +10,7 @@ from loopbench.results.schema.columns import (
     count,
     flag,
     key,
+    later,
     number,
     ordinal,
     signed,
@@ -22,45 +23,47 @@ from loopbench.results.schema.stores import STORE_COLUMNS
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
 
-def _distribution(quantity: str, of: str) -> tuple[Column, ...]:
-    statistics = {
-        "mean": "mean",
-        **{short: f"{percent:g}th percentile" for short, percent in PERCENTILES.items()},
-        "max": "maximum",
-    }
+_TWO = {"p50": "median", "p99": "99th percentile"}
+_SOME = {**_TWO, "max": "maximum"}
+_ALL = {
+    "mean": "mean",
+    **{short: f"{percent:g}th percentile" for short, percent in PERCENTILES.items()},
+    "max": "maximum",
+}
+
+
+def _each(
+    statistics: Mapping[str, str], quantity: str, unit: str, meaning: str, *, later: bool = False
+) -> tuple[Column, ...]:
+    """A column a statistic of a quantity. meaning: with {} for what the statistic is called."""
     return tuple(
-        number(f"{quantity}_{short}_ms", "ms", f"{long} of {of}")
+        number(f"{quantity}_{short}_{unit}", unit, meaning.format(long), later=later)
         for short, long in statistics.items()
     )
 
 
-_SOME = {"p50": "median", "p99": "99th percentile", "max": "maximum"}
-
-_DELIVERIES = tuple(
-    replace(column, later=True)
-    for column in (
-        number(
-            "connections_rps",
-            "1/s",
-            "connections opened a second, where every request or message has its own",
-        ),
-        number(
-            "last_delivery_p50_ms",
-            "ms",
-            "broadcast: median of a message's publication to its arrival at the last receiver",
-        ),
-        number("last_delivery_p99_ms", "ms", "broadcast: 99th percentile of the same"),
-        count(
-            "deliveries_owed",
-            "broadcast: accepted publications of the window times receivers; pushed: messages that "
-            "were due in it",
-        ),
-        count("deliveries_lost", "those of them that never came"),
-        count(
-            "receivers_dropped",
-            "broadcast: connections that the server by its own count gave up as too slow",
-        ),
-    )
+_DELIVERIES = later(
+    number(
+        "connections_rps",
+        "1/s",
+        "connections opened a second, where every request or message has its own",
+    ),
+    number(
+        "last_delivery_p50_ms",
+        "ms",
+        "broadcast: median of a message's publication to its arrival at the last receiver",
+    ),
+    number("last_delivery_p99_ms", "ms", "broadcast: 99th percentile of the same"),
+    count(
+        "deliveries_owed",
+        "broadcast: accepted publications of the window times receivers; pushed: messages that "
+        "were due in it",
+    ),
+    count("deliveries_lost", "those of them that never came"),
+    count(
+        "receivers_dropped",
+        "broadcast: connections that the server by its own count gave up as too slow",
+    ),
 )
 
 RUNS = table(
@@ -126,32 +129,33 @@ RUNS = table(
     number(
         "throughput_rps", "1/s", "correct answers completed inside the measured window, a second"
     ),
-    *_distribution(
-        "service_time", "actual send to the last byte reaching the client's kernel, correct answers"
+    *_each(
+        _ALL,
+        "service_time",
+        "ms",
+        "{} of actual send to the last byte reaching the client's kernel, correct answers",
     ),
-    *_distribution(
+    *_each(
+        _ALL,
         "response_time",
-        "intended start to the same instant; the generator's own lateness is not in it",
+        "ms",
+        "{} of intended start to the same instant; the generator's own lateness is not in it",
     ),
-    *(
-        number(
-            f"first_byte_{short}_us",
-            "us",
-            f"{long} of the actual send to the arrival of the answer's first bytes, correct "
-            "answers; blank where the load does not ask for it",
-            later=True,
-        )
-        for short, long in (("p50", "median"), ("p99", "99th percentile"))
+    *_each(
+        _TWO,
+        "first_byte",
+        "us",
+        "{} of the actual send to the arrival of the answer's first bytes, correct answers; blank "
+        "where the load does not ask for it",
+        later=True,
     ),
-    *(
-        number(
-            f"first_event_{short}_ms",
-            "ms",
-            f"stream: {long} of the actual send to the arrival of the answer's first event, "
-            "of all answers, those that began in the lead-in included",
-            later=True,
-        )
-        for short, long in (("p50", "median"), ("p99", "99th percentile"))
+    *_each(
+        _TWO,
+        "first_event",
+        "ms",
+        "stream: {} of the actual send to the arrival of the answer's first event, of all answers, "
+        "those that began in the lead-in included",
+        later=True,
     ),
     *_DELIVERIES,
     text("clock", "kernel (receive timestamps) or user (the generator's own reading)"),
@@ -215,14 +219,7 @@ RUNS = table(
         "a fixed piece of work on the server's CPU, mean of before and after the load",
     ),
     text("loop_class", "class of the event loop that the probe watched"),
-    *(
-        number(
-            f"loop_delay_{short}_ms",
-            "ms",
-            f"{long} of the lateness of a 10 ms timer on the server's loop",
-        )
-        for short, long in _SOME.items()
-    ),
+    *_each(_SOME, "loop_delay", "ms", "{} of the lateness of a 10 ms timer on the server's loop"),
     number(
         "loop_utilisation",
         "1",
@@ -264,10 +261,7 @@ RUNS = table(
         later=True,
     ),
     number("executor_wait_mean_ms", "ms", "mean of submit to start of an executor's call"),
-    *(
-        number(f"executor_wait_{short}_ms", "ms", f"{long} of submit to start of a call")
-        for short, long in _SOME.items()
-    ),
+    *_each(_SOME, "executor_wait", "ms", "{} of submit to start of a call"),
     count("executor_threads_max", "threads that the executor had started by the end"),
     count("executor_queue_max", "most calls waiting for a thread, looked at after each submit"),
     number("handler_time_p50_ms", "ms", "median time inside the load's route"),

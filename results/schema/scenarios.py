@@ -6,9 +6,8 @@ The reading half asks these, and never the name of a scenario, a load or a stack
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
 
-from loopbench.results.schema.columns import Column, flag, number, signed, text
+from loopbench.results.schema.columns import flag, later, number, signed, text
 
 
 class Family(enum.StrEnum):
@@ -59,7 +58,7 @@ class Dispatch(enum.StrEnum):
     BLOCKING = "blocking"
 
 
-_COLUMNS: tuple[Column, ...] = (
+SCENARIO_COLUMNS = later(
     text("scenario_family", f"kind of the scenario: {', '.join(Family)}"),
     text(
         "scenario_variant",
@@ -91,6 +90,4 @@ _COLUMNS: tuple[Column, ...] = (
     number("work_ms", "ms", "how long the handler waits or computes; blank: it does neither"),
     flag("yardstick", "true where the stack is the yardstick: no framework"),
 )
-
-SCENARIO_COLUMNS = tuple(replace(column, later=True) for column in _COLUMNS)
 """Results from before have none of them; `results.folder.older_scenarios` knows their values."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from loopbench.results.schema.columns import count, later, number
 
-from loopbench.results.schema.columns import Column, count, number
-
-_COLUMNS: tuple[Column, ...] = (
+STORE_COLUMNS = later(
     count(
         "pool_size",
         "connections of the server's pool to the database, as the pool says; blank where none was "
@@ -39,6 +37,4 @@ _COLUMNS: tuple[Column, ...] = (
     ),
     number("redis_cpu_share", "1", "the same over the time between them"),
 )
-
-STORE_COLUMNS = tuple(replace(column, later=True) for column in _COLUMNS)
 """Results from before have none of them."""

@@ -128,18 +128,12 @@ def _cliff(material: Material, sweep: Sweep) -> Iterator[Part]:
         for stack in material.contenders()
         if (size := pool_size(material, stack, steps)) is not None
     }
-    bounds = {
-        "throughput_rps": [
-            Bound(
-                size / sweep.work_s,
-                f"{size} threads ÷ {sweep.work_s:g} s = {size / sweep.work_s:g}/s",
-            )
-            for size in sorted(set(sizes.values()))
-        ],
-        "executor_threads_max": [
-            Bound(float(size), f"{size} threads") for size in sorted(set(sizes.values()))
-        ],
-    }
+    bounds: dict[str, list[Bound]] = {"throughput_rps": [], "executor_threads_max": []}
+    for size in sorted(set(sizes.values())):
+        most_rps = size / sweep.work_s
+        told = f"{size} threads ÷ {sweep.work_s:g} s = {most_rps:g}/s"
+        bounds["throughput_rps"].append(Bound(most_rps, told))
+        bounds["executor_threads_max"].append(Bound(float(size), f"{size} threads"))
     panels = []
     for metric, title in _CLIFF.items():
         lines = readings.courses_over(material, steps, metric)
