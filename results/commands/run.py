@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,8 @@ class Run(click.ParamType[Path]):
         tool = other_tools.tool_of(Path(value))
         if tool is not None:
             raise click.UsageError(other_tools.refusal(Path(value), tool), ctx)
-        try:
+        with names_of_the_user(ctx):
             return folders.find(value)
-        except UnknownName as error:
-            raise click.UsageError(str(error), ctx) from None
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -74,11 +73,18 @@ class RunOrToolFile(click.ParamType["Path | ToolFile"]):
 RUN = click.argument("run", type=Run(), required=False)
 
 
-def chosen(run: Path | None) -> Path:
+@contextmanager
+def names_of_the_user(ctx: click.Context | None = None) -> Iterator[None]:
+    """An unknown name is wrong usage; the message suggests the nearest one."""
     try:
-        return run if run is not None else folders.find(None)
+        yield
     except UnknownName as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(str(error), ctx) from None
+
+
+def chosen(run: Path | None) -> Path:
+    with names_of_the_user():
+        return run if run is not None else folders.find(None)
 
 
 def load(path: Path) -> folders.Folder:
@@ -94,10 +100,8 @@ def load(path: Path) -> folders.Folder:
 def summaries_of(loaded: folders.Folder, reference: str | None) -> Summaries:
     from loopbench.results.stats import summary
 
-    try:
+    with names_of_the_user():
         return summary.summarise(loaded, reference)
-    except UnknownName as error:
-        raise click.UsageError(str(error)) from None
 
 
 def note(problems: Iterable[tables.Problem]) -> None:

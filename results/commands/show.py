@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loopbench.results.commands.run import RUN, chosen, load, summaries_of
-from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.commands.run import RUN, chosen, load, names_of_the_user, summaries_of
+from loopbench.results.errors import ResultsError
 from loopbench.results.folder import folder as folders
 from loopbench.results.folder.counts import counts_of
 from loopbench.results.schema.json_forms import AS_JSON, json_text
@@ -61,10 +61,8 @@ def show(
     whole = loaded = load(path)
     summaries = summaries_of(loaded, reference)
     if scenarios:
-        try:
+        with names_of_the_user():
             loaded = folders.only(loaded, scenarios)
-        except UnknownName as error:
-            raise click.UsageError(str(error)) from None
         summaries = summaries_of(loaded, reference)
     if as_json:
         from loopbench.results.terminal import documents
@@ -135,10 +133,8 @@ def picture(run: Path | None, scenarios: tuple[str, ...], out: Path | None) -> N
 
     path = chosen(run)
     loaded = load(path)
-    try:
+    with names_of_the_user():
         text = drawn.render(loaded, summaries_of(loaded, None), scenarios)
-    except UnknownName as error:
-        raise click.UsageError(str(error)) from None
     file = out or path / "picture.svg"
     try:
         file.write_text(text, encoding="utf-8")

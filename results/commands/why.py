@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loopbench.results.commands.run import note
-from loopbench.results.errors import ResultsError, UnknownName
+from loopbench.results.commands.run import names_of_the_user, note
+from loopbench.results.errors import ResultsError
 from loopbench.results.schema.json_forms import AS_JSON, json_text
 from loopbench.results.stats.plain_text import plain
 
@@ -64,7 +64,7 @@ def why(
         raise click.UsageError("--between, --phase and --against are three questions; ask one")
     if phase is not None and phase not in PHASES:
         raise click.UsageError(f"no phase {phase!r}; there are: {', '.join(PHASES)}")
-    try:
+    with names_of_the_user():
         folder = reading.find(run)
         costs = _read(folder)
         pairs: list[tuple[str, str]] | None = None
@@ -75,8 +75,6 @@ def why(
             costs = reading.beside(_read(before), costs, (old, new))
         elif pair is not None:
             pairs = [(reading.chosen(costs, pair[0]), reading.chosen(costs, pair[1]))]
-    except UnknownName as error:
-        raise click.UsageError(str(error)) from None
     note(costs.problems)
     if as_json:
         click.echo(json_text(document.of(costs, folder, by, pairs or (), phase)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple, Self
 
 from rich.console import Console
 from rich.text import Text
@@ -103,7 +102,7 @@ def _lines(
     compared: Sequence[Comparison], reasons: Sequence[str], cell_name: Callable[[Cell], str]
 ) -> Iterator[Text]:
     """A title a Cell, and under it a line a metric in columns of equal width."""
-    rows = [_Row.of(row, reasons) for row in compared]
+    rows = [_row(row, reasons) for row in compared]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
     yield _line(_HEADINGS, widths, "bold")
     for cell, group in groupby(zip(compared, rows, strict=True), key=lambda pair: pair[0].cell):
@@ -112,34 +111,26 @@ def _lines(
             yield _line(cells, widths, _STYLES.get(row.verdict, ""))
 
 
-class _Row(NamedTuple):
-    label: str
-    before: str
-    after: str
-    ratio: str
-    interval: str
-    verdict: str
-
-    @classmethod
-    def of(cls, row: Comparison, reasons: Sequence[str]) -> Self:
-        before, after = (
-            _NOTHING if value is None else formatting.figure(row.metric, value)
-            for value in (row.before, row.after)
-        )
-        return cls(
-            f"  {formatting.label(row.metric)}",
-            before,
-            after,
-            _NOTHING if row.ratio is None else f"{formatting.digits(row.ratio)}x",
-            _NOTHING if row.interval is None else formatting.between(row.interval),
-            f"{row.verdict} [{reasons.index(row.reason) + 1}]" if row.reason else row.verdict,
-        )
+_HEADINGS = ("", "first", "second", "ratio", "95 % interval", "verdict")
 
 
-_HEADINGS = _Row("", "first", "second", "ratio", "95 % interval", "verdict")
+def _row(row: Comparison, reasons: Sequence[str]) -> tuple[str, ...]:
+    """A cell for each of the headings."""
+    before, after = (
+        _NOTHING if value is None else formatting.figure(row.metric, value)
+        for value in (row.before, row.after)
+    )
+    return (
+        f"  {formatting.label(row.metric)}",
+        before,
+        after,
+        _NOTHING if row.ratio is None else f"{formatting.digits(row.ratio)}x",
+        _NOTHING if row.interval is None else formatting.between(row.interval),
+        f"{row.verdict} [{reasons.index(row.reason) + 1}]" if row.reason else row.verdict,
+    )
 
 
-def _line(row: _Row, widths: Sequence[int], style: str) -> Text:
+def _line(row: Sequence[str], widths: Sequence[int], style: str) -> Text:
     label, *numbers, verdict = row
     cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True)]
     return Text("  ".join([f"{label:<{widths[0]}}", *cells])).append(f"  {verdict}", style)
