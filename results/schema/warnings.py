@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from loopbench.results.schema.reading_warnings import READING_WORDS
@@ -98,20 +97,6 @@ class Code(enum.StrEnum):
     UPSTREAM_DIED = "upstream-died"
     PARKED_BUSY = "parked-busy"
     CPU_THROTTLED = "cpu-throttled"
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001  the project's noun; always used as warnings.Warning
-    """A code as it touches one Cell: in how many of its Rounds."""
-
-    code: str
-    rounds: int
-    of: int
-
-    @property
-    def wording(self) -> Wording:
-        """The code in words; an unknown code says that it is unknown."""
-        return wording(self.code)
 
 
 _WORDS: dict[str, Wording] = {

@@ -32,13 +32,10 @@ from loopbench.results.schema.reading_warnings import (
     TRIM_FROM,
     ReadingCode,
 )
-from loopbench.results.schema.warnings import (
-    Code,
-    Warning,  # noqa: A004  the project's noun
-    wording,
-)
+from loopbench.results.schema.warnings import Code, wording
 from loopbench.results.stats import slices
 from loopbench.results.stats.location import Interval, locate, raised
+from loopbench.results.stats.warned import Warning  # noqa: A004  the project's noun
 
 _ALWAYS, _COUNTED = "throughput_rps", "requests"
 """What a Run has that was loaded."""
