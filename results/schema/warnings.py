@@ -316,6 +316,7 @@ _WORDS: dict[str, Wording] = {
         "measure with --rounds and without a budget, so that it is read while the probe rests; or "
         "with --no-probe",
         ("cpu_us_per_request", "server_cpu_utilisation"),
+        short="CPU time a request holds the probe's, and its ratio is too near to 1",
     ),
     Code.MEMORY_GROWS: Wording(
         "the application's memory grew with its requests: by more than "
