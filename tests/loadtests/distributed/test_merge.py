@@ -160,7 +160,7 @@ def test_the_worst_of_the_clocks_counts() -> None:
 
 def test_a_thousand_reports_through_locust_s_events() -> None:
     """All of their counts arrive, through Locust's own serialising and its master's handler."""
-    command = [sys.executable, "-m", "loopbench.loadtests.distributed.simulate", "1000", "2000"]
+    command = [sys.executable, "-m", "tests.loadtests.distributed.simulate", "1000", "2000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout)
     assert (seen["workers"], seen["requests"]) == (1000, 2_000_000)

@@ -1,6 +1,6 @@
 """Reports of many workers that are not there, through Locust's real events, to time the merge.
 
-`python -m loopbench.loadtests.distributed.simulate 1000` prints what it took, as JSON. Each report
+`python -m tests.loadtests.distributed.simulate 1000` prints what it took, as JSON. Each report
 is sent as bytes are: serialised by Locust's protocol, read back, and handled by Locust's master.
 """
 
