@@ -8,12 +8,13 @@ application, which have a manager of worker processes, what a stack cannot keep,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.http import Case
 from loopbench.servers.contract.websockets import EXCHANGES, Exchange
 from loopbench.servers.errors import UnknownStack
+from loopbench.servers.holes import BARE_HOLES, FLASK_HOLES
 from loopbench.servers.parts import (
     AIOHTTP,
     ASGI,
@@ -67,32 +68,6 @@ class Stack:
     own: OwnApp | None = None
 
 
-_NO_BACKING = dict.fromkeys(
-    (
-        case.name
-        for case in CASES.values()
-        if case.name.startswith(("fetch-", "db-", "save-both-", "pairs", "feed", "publish"))
-    ),
-    "it is there for what a server itself costs, and has neither stores nor a client",
-)
-_NO_FORM_IN_PIECES = dict.fromkeys(
-    (name for name in CASES if name.startswith("upload-multipart-")),
-    "it has no parser that reads a multipart form in pieces",
-)
-_ECHO_ONLY = dict.fromkeys(("ws-push", "ws-feed"), "its WebSockets only echo")
-_BARE_HOLES = _NO_BACKING | _NO_FORM_IN_PIECES | _ECHO_ONLY
-_ELSEWHERE = "Flask runs a coroutine in a thread and on a loop that are new for each request"
-_FLASK_HOLES = {
-    "async": _ELSEWHERE,
-    "blocking": _ELSEWHERE,
-    "save-task": "Flask ends the loop with the request, and with it the task before it has saved",
-    **dict.fromkeys(
-        (*_NO_BACKING, *(name for name in CASES if name.startswith("upload-"))),
-        "it is not written for Flask",
-    ),
-    **dict.fromkeys(("ws-without-upgrade", *EXCHANGES), "Flask has no WebSockets"),
-}
-
 AIOHTTP_APP = Application(
     framework="aiohttp",
     interface=AIOHTTP,
@@ -111,20 +86,20 @@ FLASK_APP = Application(
     module="loopbench.servers.apps.flask_app",
     packages=("flask", "werkzeug", "asgiref"),
     optional=_MORE,
-    holes=_FLASK_HOLES,
+    holes=FLASK_HOLES,
 )
 ASGI_APP = Application(
     framework="ASGI",
     interface=ASGI,
     module="loopbench.servers.apps.asgi_app",
-    holes=_BARE_HOLES,
+    holes=BARE_HOLES,
 )
 ASYNCIO_APP = Application(
     framework="none",
     interface=BARE,
     module="loopbench.servers.apps.asyncio_app",
     yardstick=True,
-    holes=_BARE_HOLES,
+    holes=BARE_HOLES,
 )
 
 
@@ -196,16 +171,11 @@ UVICORN_H11 = Server(
     differs=_PARSER,
     command=dict.fromkeys(_LOOPS, f"{_UVICORN}h11"),
 )
-UVICORN_HTTPTOOLS = Server(
+UVICORN_HTTPTOOLS = replace(
+    UVICORN_H11,
     name="uvicorn/httptools",
-    interface=ASGI,
-    adapter="loopbench.servers.adapters.uvicorn_server",
     options={"parser": "httptools"},
     packages=("uvicorn", "httptools"),
-    optional=_MORE,
-    manager=_UVICORN_MANAGER,
-    holes_with=_TEXT_LEFT_OUT,
-    differs=_PARSER,
     command=dict.fromkeys(_LOOPS, f"{_UVICORN}httptools"),
 )
 GRANIAN = Server(

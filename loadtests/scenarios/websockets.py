@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from loopbench.loadtests.scenarios.model import Model
 from loopbench.loadtests.scenarios.models import Broadcast, Echo, Load, Pushed, Scenario
 from loopbench.results.schema import Family
@@ -15,14 +17,20 @@ RECEIVERS = {1: 100.0, 100: 50.0, 1000: 10.0}
 SLOW_RATE, SLOW_BYTES, BESIDE = 200.0, 16_384, 49
 
 
+_REQUESTS: dict[type[Model], tuple[str, str]] = {
+    Echo: ("ws-echo-text", "/ws/echo"),
+    Pushed: ("ws-push", "/ws?rate=100&stamped=1"),
+    Broadcast: ("ws-feed", "/ws/feed"),
+}
+"""By load model: the exchange that it is, and the target of its upgrade."""
+
+
 def sockets() -> tuple[Scenario, ...]:
     """In the order of the list."""
     return (
         *(
             _scenario(
                 f"ws-echo-{users}",
-                "ws-echo-text",
-                "/ws/echo",
                 Echo(users, MESSAGE_BYTES),
                 f"messages to and fro on {users} WebSockets, and what they hold of memory",
                 after_s=1.0 if users >= 100 else 0.0,
@@ -32,24 +40,18 @@ def sockets() -> tuple[Scenario, ...]:
         ),
         _scenario(
             "ws-connect",
-            "ws-echo-text",
-            "/ws/echo",
             Echo(32, MESSAGE_BYTES, new_connections=True),
             "how many WebSockets are opened a second, each for one message",
             yardstick=True,
         ),
         _scenario(
             "ws-push",
-            "ws-push",
-            "/ws?rate=100&stamped=1",
             Pushed(100, 100),
             "how late messages are that the server itself is to send 100 times a second to 100",
         ),
         *(
             _scenario(
                 f"feed-{receivers}",
-                "ws-feed",
-                "/ws/feed",
                 Broadcast(receivers, rate, MESSAGE_BYTES),
                 f"how long a published message takes to each of {receivers} receivers",
                 after_s=1.0 if receivers >= 1000 else 0.0,
@@ -58,16 +60,12 @@ def sockets() -> tuple[Scenario, ...]:
         ),
         _scenario(
             "feed-even",
-            "ws-feed",
-            "/ws/feed",
             Broadcast(BESIDE, SLOW_RATE, SLOW_BYTES),
             "the same of 16 KiB to 49 receivers, for comparison with feed-slow",
             after_s=1.0,
         ),
         _scenario(
             "feed-slow",
-            "ws-feed",
-            "/ws/feed",
             Broadcast(BESIDE, SLOW_RATE, SLOW_BYTES, slow=1),
             "the same beside one that reads nothing, which the server gives up after a while",
             after_s=1.0,
@@ -76,24 +74,7 @@ def sockets() -> tuple[Scenario, ...]:
     )
 
 
-def _scenario(
-    name: str,
-    case: str,
-    target: str,
-    model: Model,
-    asks: str,
-    *,
-    after_s: float = 0.0,
-    yardstick: bool = False,
-    baseline: str = "",
-) -> Scenario:
-    load = Load("main", opening(case, target), model)
-    return Scenario(
-        name,
-        asks,
-        (load,),
-        after_s=after_s,
-        yardstick=yardstick,
-        family=Family.BROADCAST if model.counts_deliveries else Family.WEBSOCKETS,
-        baseline=baseline,
-    )
+def _scenario(name: str, model: Model, asks: str, **facts: Any) -> Scenario:
+    load = Load("main", opening(*_REQUESTS[type(model)]), model)
+    family = Family.BROADCAST if model.counts_deliveries else Family.WEBSOCKETS
+    return Scenario(name, asks, (load,), family=family, **{"yardstick": False, **facts})
