@@ -8,13 +8,14 @@ that name and begun at that time.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import psutil
 
 from loopbench.loadtests.scenarios.models import Load
 from loopbench.servers.settings import Settings
@@ -37,25 +38,6 @@ class CpuReading:
     redis_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Postmaster:
-    """Process and the time of its beginning, in clock ticks since boot."""
-
-    pid: int
-    start_ticks: int
-
-    def cpu_s(self) -> float | None:
-        """Of all that it has begun; None where it is not there any more."""
-        own = _stat(self.pid)
-        if own is None or own.start_ticks != self.start_ticks:
-            return None
-        own_s, children = _cpu_s(self.pid), _children(self.pid)
-        if own_s is None or children is None:
-            return None  # a kernel that does not tell
-        living_s = sum(_cpu_s(pid) or 0.0 for pid in children)
-        return own_s + living_s + own.children_ticks / os.sysconf("SC_CLK_TCK")
-
-
 class StoreCpu:
     """Reads the stores that are named and that one of `loads` uses. Never raises for a store
     that is away: what it has not said stays None."""
@@ -69,7 +51,7 @@ class StoreCpu:
 
     def read(self) -> CpuReading:
         """As they are now."""
-        database_s = None if self._postmaster is None else self._postmaster.cpu_s()
+        database_s = None if self._postmaster is None else _cpu_of_all_s(self._postmaster)
         redis_s = None if self._redis_url is None else self._read_redis(self._redis_url)
         return CpuReading(time.monotonic_ns(), database_s, redis_s)
 
@@ -104,7 +86,7 @@ def _is_here(url: str) -> bool:
     return (urlsplit(url).hostname or "localhost") in ("localhost", "127.0.0.1", "::1")
 
 
-def _postmaster(url: str) -> _Postmaster | None:
+def _postmaster(url: str) -> psutil.Process | None:
     """The process that begins all others of the server at `url`, where it is on this machine."""
     import psycopg
 
@@ -113,40 +95,27 @@ def _postmaster(url: str) -> _Postmaster | None:
             row = connection.execute(_WHO).fetchone()
             # Looked at while the connection stands: without it the process is gone.
             return None if row is None else _parent(int(row[0]), float(row[1]))
-    except psycopg.Error:
+    except (psycopg.Error, psutil.Error):
         return None
 
 
-def _parent(pid: int, started_at: float) -> _Postmaster | None:
-    backend = _stat(pid)
-    if backend is None or not backend.name.startswith("postgres"):
-        return None
-    booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    begun_at = booted_at + backend.start_ticks / os.sysconf("SC_CLK_TCK")
-    if abs(begun_at - started_at) > _SAME_START_S:
-        return None
-    parent = _stat(backend.parent)
-    return None if parent is None else _Postmaster(backend.parent, parent.start_ticks)
+def _parent(pid: int, started_at: float) -> psutil.Process | None:
+    backend = psutil.Process(pid)
+    same = abs(backend.create_time() - started_at) <= _SAME_START_S
+    return backend.parent() if same and backend.name().startswith("postgres") else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stat:
-    """What /proc/PID/stat says. children_ticks: CPU time of the children it has waited for."""
-
-    name: str
-    parent: int
-    children_ticks: int
-    start_ticks: int
-
-
-def _stat(pid: int) -> _Stat | None:
+def _cpu_of_all_s(postmaster: psutil.Process) -> float | None:
+    """Of all that it has begun; None where it is not there any more, or a kernel does not tell."""
     try:
-        said = (_PROC / str(pid) / "stat").read_text()
-    except OSError:
+        times, running = postmaster.cpu_times(), postmaster.is_running()
+    except psutil.Error:
         return None
-    name, _, rest = said.partition("(")[2].rpartition(")")
-    fields = rest.split()
-    return _Stat(name, int(fields[1]), int(fields[13]) + int(fields[14]), int(fields[19]))
+    own_s, children = _cpu_s(postmaster.pid), _children(postmaster.pid)
+    if not running or own_s is None or children is None:
+        return None
+    living_s = sum(_cpu_s(pid) or 0.0 for pid in children)
+    return own_s + living_s + float(times.children_user + times.children_system)
 
 
 def _children(pid: int) -> list[int] | None:

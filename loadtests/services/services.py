@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
+
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.services.free_port import free_port
-from loopbench.loadtests.services.messages import Kill, Run, Start
-from loopbench.loadtests.services.supervisor import STOP_BOUND_S
+from loopbench.loadtests.services.supervisor import STOP_BOUND_S, Kill, Run, Start
 from loopbench.results.schema import ROOT
 from loopbench.servers.supervision.child_process import Child, interrupts_deferred
 from loopbench.servers.supervision.control_pipe import ControlError
@@ -207,10 +208,9 @@ def _version(place: Path) -> float:
 def _alive(pid: int) -> bool:
     """Whether it runs; one that has ended and is not waited for does not."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return not Path("/proc/self").exists()  # without a /proc only the deadline tells
-    return status.rpartition(")")[2].split()[0] != "Z"
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _redis_ready(port: int) -> bool:

@@ -3,7 +3,7 @@
 It stands between the two because the harness may be killed: end of file on its standard input
 then says so, and it stops the service and removes its folder as it would have been asked to.
 Should it be killed itself, the kernel ends the service. It is told by JSON lines, one command
-each: see services.messages. The one to stop ends it.
+each. The one to stop ends it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,49 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from loopbench.loadtests.services.messages import Kill, Pid, Run, Start, Status
 from loopbench.servers.supervision.control_pipe import STOP, Station
 from loopbench.servers.supervision.messages import Question, Vocabulary, to_json
 from loopbench.servers.supervision.os_stats import die_with_parent
 
 STOP_BOUND_S = 5.0
 """How long a service may take to end in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """An exit status; None where the process had not ended by itself."""
+
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pid:
+    """Of a process that was started."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Question[Status]):
+    """A command, to its end."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start(Question[Pid]):
+    """The service."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill(Question[Status]):
+    """The service, without a word to its clients."""
 
 
 _QUESTIONS: Vocabulary[Question[Any]] = Vocabulary("command", "do", (Run, Start, Kill))

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, TypeVar
 
+import psutil
+
 from loopbench.servers.supervision.control_pipe import (
     STOP,
     Channel,
@@ -21,7 +23,7 @@ from loopbench.servers.supervision.control_pipe import (
     ControlError,
     ControlTimeout,
 )
-from loopbench.servers.supervision.descendants import Descendants
+from loopbench.servers.supervision.descendants import descendants_of, kill
 from loopbench.servers.supervision.messages import (
     Json,
     MessageError,
@@ -147,7 +149,7 @@ class Child:
         self, command: Sequence[str], cwd: Path, log: IO[bytes], temporary: Path | None = None
     ) -> None:
         self.ended: Ended | None = None
-        self._descendants = Descendants()
+        self._descendants: list[psutil.Process] = []
         self._log = log
         self._log_start = os.fstat(log.fileno()).st_size
         their_input, writer = os.pipe()
@@ -231,7 +233,7 @@ class Child:
             killed = True
             stop_ms: float | None = None
             # Before its leader ends, and they lose their parent.
-            self._descendants.find(self._popen.pid)
+            self._descendants = descendants_of(self._popen.pid)
             try:
                 if self.exited:
                     self._talk.drain(time.monotonic())
@@ -280,7 +282,7 @@ class Child:
                 before_kill()
             with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group
                 os.killpg(self._popen.pid, signal.SIGKILL)
-            self._descendants.kill()
+            kill(self._descendants)
             # Closed before the wait: a process that we may not kill (sudo) stops at that.
             self._channel.close()
             exit_code = self._popen.wait()

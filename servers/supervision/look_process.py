@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from loopbench.servers.supervision.child_process import interrupts_deferred
-from loopbench.servers.supervision.descendants import Descendants
+from loopbench.servers.supervision.descendants import descendants_of, kill
 
 _EXIT_POLL_S = 0.2
 
@@ -81,9 +81,8 @@ def look_process(
         try:
             yield LookProcess(child, answers, output)
         finally:
-            descendants = Descendants()
-            descendants.find(child.pid)
+            descendants = descendants_of(child.pid)
             with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a dead group
                 os.killpg(child.pid, signal.SIGKILL)
-            descendants.kill()
+            kill(descendants)
             child.wait()
