@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gevent.socket import wait_read
@@ -53,6 +55,16 @@ def _carry_out(station: Station, handlers: Handlers, message: Json) -> None:
 def send_event(station: Station, event: GeneratorEvent) -> None:
     """Send an event."""
     station.send(EVENTS.to_json(event))
+
+
+@contextmanager
+def failures_sent(send: Callable[[Failed], None], what: str) -> Iterator[None]:
+    """Send the harness what is raised within, which raises it there. what: for the log."""
+    try:
+        yield
+    except Exception as error:
+        logging.getLogger(__name__).exception("%s failed", what)
+        send(Failed(f"{type(error).__name__}: {error}"))
 
 
 def pin(station: Station, command: Pin) -> None:

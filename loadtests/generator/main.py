@@ -21,7 +21,13 @@ import gevent
 from locust.env import Environment
 
 from loopbench.loadtests.generator.block import Block
-from loopbench.loadtests.generator.commands import Handlers, pin, send_event, serve_commands
+from loopbench.loadtests.generator.commands import (
+    Handlers,
+    failures_sent,
+    pin,
+    send_event,
+    serve_commands,
+)
 from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.slices import user_classes as block_users
 from loopbench.loadtests.generator.users.table import runner as runner_of
@@ -74,12 +80,9 @@ class Generator:
         if self._session is not None:
             self._send_event(Failed("a load is under way already"))
             return
-        try:
+        with failures_sent(self._send_event, "what was asked for"):
             self._session = Session(command.spec, self._send_event)
-        except Exception as error:  # what was asked for makes no sense
-            self._send_event(Failed(f"{type(error).__name__}: {error}"))
-            return
-        gevent.spawn(self._run, self._session)
+            gevent.spawn(self._run, self._session)
 
     def _open_block(self, command: OpenBlock) -> None:
         if self._session is not None or self._block is not None:
@@ -118,25 +121,20 @@ class Generator:
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Carry out a step of a Block; what is wrong with it is the harness's to raise."""
-        try:
+        with failures_sent(self._send_event, "the Block"):
             step()
-        except Exception as error:
-            logging.getLogger(__name__).exception("the Block failed")
-            self._send_event(Failed(f"{type(error).__name__}: {error}"))
 
     def _run(self, session: Session) -> None:
         try:
-            runner = runner_of(session)
-            count = sum(run.users for run in session.runs)
-            try:
-                runner.start(count, spawn_rate=count)
-                report = session.run()
-            finally:
-                runner.quit()
-            self._send_event(Finished(report))
-        except Exception as error:  # reported to the harness, which raises it there
-            logging.getLogger(__name__).exception("the load failed")
-            self._send_event(Failed(f"{type(error).__name__}: {error}"))
+            with failures_sent(self._send_event, "the load"):
+                runner = runner_of(session)
+                count = sum(run.users for run in session.runs)
+                try:
+                    runner.start(count, spawn_rate=count)
+                    report = session.run()
+                finally:
+                    runner.quit()
+                self._send_event(Finished(report))
         finally:
             self._session = None
 

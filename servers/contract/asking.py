@@ -148,23 +148,9 @@ def is_of_events(content_type: str | None) -> bool:
     return (content_type or "").partition(";")[0].strip().lower() == "text/event-stream"
 
 
-class _Bounded:
-    """What http.client takes for a socket: its file ends at the bounds."""
+class _Bounded(io.RawIOBase):
+    """What http.client takes for a socket, and for its file: it ends at the bounds."""
 
-    def __init__(
-        self, connection: socket.socket, deadline: float, bound_s: float, most_bytes: int
-    ) -> None:
-        self._reader = _Reader(connection, deadline, bound_s, most_bytes)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._reader, _PIECE)
-
-    def end_within(self, bound_s: float) -> None:
-        """Bound what is still to come, where that is earlier."""
-        self._reader.end_within(bound_s)
-
-
-class _Reader(io.RawIOBase):
     def __init__(
         self, connection: socket.socket, deadline: float, bound_s: float, most_bytes: int
     ) -> None:
@@ -172,6 +158,9 @@ class _Reader(io.RawIOBase):
         self._deadline, self._within = deadline, f"{bound_s:g} s"
         self._left, self._most = most_bytes + _PIECE, most_bytes
         self._read = 0
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self, _PIECE)
 
     def readable(self) -> bool:
         return True
@@ -191,6 +180,7 @@ class _Reader(io.RawIOBase):
         return count
 
     def end_within(self, bound_s: float) -> None:
+        """Bound what is still to come, where that is earlier."""
         deadline = time.monotonic() + bound_s
         if deadline < self._deadline:
             self._deadline, self._within = deadline, f"{bound_s:g} s after its head"
