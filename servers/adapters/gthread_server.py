@@ -22,8 +22,7 @@ from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker  # type: 
 from loopbench.servers.adapters import asgi, descriptors
 from loopbench.servers.adapters.default_executor import default_executor
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.adapters.server_thread import ServerThread
-from loopbench.servers.adapters.wsgi import Application
+from loopbench.servers.adapters.server_thread import Application, ServerThread
 from loopbench.servers.settings import Settings
 
 MOST_CONNECTIONS = 65_536

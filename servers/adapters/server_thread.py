@@ -1,11 +1,27 @@
-"""A server that blocks the thread it runs in, watched from an event loop."""
+"""What the WSGI servers here share: the application's side of them, and a server that blocks the
+thread it runs in, watched from an event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Protocol
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from loopbench.servers.adapters.protocol import InForce
+
+
+class Application(Protocol):
+    """A WSGI application that knows which settings are in force in it."""
+
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]: ...
+
+    def in_force(self) -> InForce:
+        """The settings that are the application's: body_limit_bytes, debug, json."""
 
 
 class ServerThread:

@@ -16,8 +16,7 @@ from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 from loopbench.servers.adapters import asgi
 from loopbench.servers.adapters.asgi import LAST_WORDS_S
 from loopbench.servers.adapters.protocol import InForce
-from loopbench.servers.adapters.server_thread import ServerThread
-from loopbench.servers.adapters.wsgi import Application
+from loopbench.servers.adapters.server_thread import Application, ServerThread
 from loopbench.servers.settings import Settings
 
 MOST_CONNECTIONS = 65_536
