@@ -151,7 +151,7 @@ def test_a_bad_prefix_is_named(prefix: tuple[str, ...], cause: str) -> None:
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """Before anything is spawned."""
-    with pytest.raises(ServerError, match="cannot write the server's log"):
+    with pytest.raises(ServerError, match="cannot write the log"):
         with server_process("asyncio", log=tmp_path / "missing" / "log"):
             pass
 
