@@ -28,11 +28,7 @@ from loopbench.loadtests.hosts.cpus import CpuPlan
 from loopbench.loadtests.messages.reports import Report, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Phase, Target
 from loopbench.loadtests.observe.cpu_gauge import cpu_ns
-from loopbench.loadtests.observe.machine_cpu import (
-    MachineReading,
-    others_cpu,
-    read_machine,
-)
+from loopbench.loadtests.observe.machine_cpu import MachineReading, others_cpu, read_machine
 from loopbench.loadtests.observe.observer import Observer
 from loopbench.loadtests.rows.planned_run import PlannedRun
 from loopbench.loadtests.rows.run_result import RunResult, Slice
@@ -48,9 +44,7 @@ FIRST_ANSWER_BOUND_S = 5.0
 _CONNECT_BOUND_S = 60.0
 _DEATH_BOUND_S = 0.5
 
-_LASTING = {
-    *(Code.ONE_CPU, Code.CPUS_SHARED, Code.NOT_PINNED, Code.SERVER_NOT_READY),
-}
+_LASTING = {*(Code.ONE_CPU, Code.CPUS_SHARED, Code.NOT_PINNED, Code.SERVER_NOT_READY)}
 """Warnings of a Run that hold for the next one with the same server."""
 
 PARKED_LIMIT = 0.002
@@ -267,10 +261,7 @@ def _visit(
     assert entrant.observer is not None
     with entrant.observer.watching() if phase is Phase.WATCHED else nullcontext():
         return generator.slice(
-            entrant.planned.stack,
-            seconds,
-            phase,
-            bound_s=3 * (FIRST_ANSWER_BOUND_S + DRAIN_S),
+            entrant.planned.stack, seconds, phase, bound_s=3 * (FIRST_ANSWER_BOUND_S + DRAIN_S)
         )
 
 

@@ -120,10 +120,7 @@ def _loaded(
         seed=seed,
     )
     return generator.load(
-        spec,
-        bound_s=lead_in_s + window_s + 2 * DRAIN_S,
-        at={},
-        give_up=lambda: not server.alive,
+        spec, bound_s=lead_in_s + window_s + 2 * DRAIN_S, at={}, give_up=lambda: not server.alive
     )
 
 

@@ -99,12 +99,7 @@ class FleetGenerator:
         return self._master.alive
 
     def load(
-        self,
-        spec: SessionSpec,
-        *,
-        bound_s: float,
-        at: At,
-        give_up: Callable[[], bool],
+        self, spec: SessionSpec, *, bound_s: float, at: At, give_up: Callable[[], bool]
     ) -> Report:
         """As Generator.load, once all workers are there.
 
@@ -183,11 +178,7 @@ class FleetGenerator:
 
 @contextmanager
 def fleet_process(
-    fleet: Fleet,
-    *,
-    cpus: list[frozenset[int] | None],
-    log: Path | None,
-    say: Callable[[str], None],
+    fleet: Fleet, *, cpus: list[frozenset[int] | None], log: Path | None, say: Callable[[str], None]
 ) -> Iterator[FleetGenerator]:
     """Start the master and wait for its workers; end all that was started whatever happens.
 

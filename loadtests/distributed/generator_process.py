@@ -58,12 +58,7 @@ class Loader(Protocol):
     def alive(self) -> bool: ...
 
     def load(
-        self,
-        spec: SessionSpec,
-        *,
-        bound_s: float,
-        at: At,
-        give_up: Callable[[], bool],
+        self, spec: SessionSpec, *, bound_s: float, at: At, give_up: Callable[[], bool]
     ) -> Report: ...
 
 
@@ -82,12 +77,7 @@ class Generator:
         return not self._child.exited
 
     def load(
-        self,
-        spec: SessionSpec,
-        *,
-        bound_s: float,
-        at: At,
-        give_up: Callable[[], bool],
+        self, spec: SessionSpec, *, bound_s: float, at: At, give_up: Callable[[], bool]
     ) -> Report:
         """Run one load and return its report.
 

@@ -19,11 +19,7 @@ Row = dict[str, Value]
 
 def server_wide(observed: Observed) -> Row:
     """Figures of the whole server process; empty where nothing was read."""
-    return {
-        **_process_figures(observed),
-        **_store_figures(observed),
-        **_probe_figures(observed),
-    }
+    return {**_process_figures(observed), **_store_figures(observed), **_probe_figures(observed)}
 
 
 def _process_figures(observed: Observed) -> Row:

@@ -156,10 +156,7 @@ def _look(path: Path, table: Table, held: Held, *, header: bool, runs: bool) -> 
         if not header:
             raise _edited(path, f"it holds rows, while {RUNS.filename} has no header")
         if torn is not None or not cells or (len(cells) != len(table.columns) and _of(cells, held)):
-            raise _edited(
-                path,
-                f"row {torn or number}: cells are missing, or too many",
-            )
+            raise _edited(path, f"row {torn or number}: cells are missing, or too many")
         if len(cells) != len(table.columns):
             torn = number
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from loopbench.loadtests.messages.reports import (
-    Report,
-    SliceResult,
-)
+from loopbench.loadtests.messages.reports import Report, SliceResult
 from loopbench.loadtests.observe.observer import Observed
 from loopbench.loadtests.observe.save_audit import Accounted
 from loopbench.loadtests.rows.planned_run import PlannedRun

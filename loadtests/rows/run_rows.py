@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from loopbench.loadtests.messages.reports import (
-    QUANTITIES,
-    Buckets,
-    LoadReport,
-    Report,
-)
+from loopbench.loadtests.messages.reports import QUANTITIES, Buckets, LoadReport, Report
 from loopbench.loadtests.observe.machine_cpu import others_cpu, process_cpu_s
 from loopbench.loadtests.observe.store_cpu import used
 from loopbench.loadtests.rows import probe_rows

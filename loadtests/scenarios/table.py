@@ -14,15 +14,7 @@ from loopbench.servers.contract.large_cases import case_of
 from loopbench.servers.contract.routes import LAYERS
 from loopbench.servers.settings import Settings
 
-__all__ = [
-    "SCENARIOS",
-    "Closed",
-    "Idle",
-    "Load",
-    "Model",
-    "Open",
-    "Scenario",
-]
+__all__ = ["SCENARIOS", "Closed", "Idle", "Load", "Model", "Open", "Scenario"]
 
 
 SLICE_S = 0.1

@@ -62,11 +62,7 @@ class GranianServing(TaskServing):
     """An application that listens through `granian.server.embed.Server`."""
 
     def __init__(
-        self,
-        app: Application,
-        lifespan: Any,
-        listener: socket.socket,
-        settings: Settings,
+        self, app: Application, lifespan: Any, listener: socket.socket, settings: Settings
     ) -> None:
         super().__init__(app, listener, settings)
         self._lifespan = lifespan

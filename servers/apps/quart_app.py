@@ -8,16 +8,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
-from quart import (
-    Blueprint,
-    Quart,
-    Request,
-    Response,
-    current_app,
-    g,
-    has_request_context,
-    request,
-)
+from quart import Blueprint, Quart, Request, Response, current_app, g, has_request_context, request
 from quart.asgi import ASGIHTTPConnection
 from quart.formparser import FormDataParser
 from werkzeug.exceptions import HTTPException

@@ -49,9 +49,7 @@ _FORM_ECHO = {"form": {"name": ["Ada Lovelace"], "tag": ["one", "two"], "empty":
 _DOCUMENT = (
     b'{"name": "Ada", "nested": {"list": [1, 2.5, null, true]}, "text": "\\u00e9\xe2\x82\xac"}'
 )
-_DOCUMENT_ECHO = {
-    "json": {"name": "Ada", "nested": {"list": [1, 2.5, None, True]}, "text": "é€"},
-}
+_DOCUMENT_ECHO = {"json": {"name": "Ada", "nested": {"list": [1, 2.5, None, True]}, "text": "é€"}}
 
 
 _WORK_PATHS = {

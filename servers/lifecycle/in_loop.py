@@ -77,11 +77,7 @@ class Server:
 
 
 async def start(
-    name: str | Stack,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    settings: Settings = Settings(),
+    name: str | Stack, *, host: str = "127.0.0.1", port: int = 0, settings: Settings = Settings()
 ) -> Server:
     """Start the stack `name`; returns once it has answered `GET /plain` over a connection, or
     whatever a person's own application is asked for instead.
@@ -119,11 +115,7 @@ async def start(
 
 @asynccontextmanager
 async def serving(
-    name: str,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    settings: Settings = Settings(),
+    name: str, *, host: str = "127.0.0.1", port: int = 0, settings: Settings = Settings()
 ) -> AsyncIterator[Server]:
     """`start` on the way in, a graceful stop on the way out."""
     server = await start(name, host=host, port=port, settings=settings)

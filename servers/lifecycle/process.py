@@ -40,11 +40,7 @@ from loopbench.servers.supervision.child_process import (
     interrupts_deferred,
     lasting_parent,
 )
-from loopbench.servers.supervision.control_pipe import (
-    ControlClosed,
-    ControlError,
-    ControlTimeout,
-)
+from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError, ControlTimeout
 from loopbench.servers.supervision.messages import MessageError, Question, to_json
 from loopbench.servers.supervision.os_stats import Reading
 from loopbench.servers.supervision.scratch import scratch_folder

@@ -18,11 +18,7 @@ from loopbench.servers.errors import StartupFailed
 from loopbench.servers.lifecycle.messages import EVENTS, Failed, WorkerListening
 from loopbench.servers.lifecycle.process import refusal
 from loopbench.servers.supervision.child_process import Child, Conversation
-from loopbench.servers.supervision.control_pipe import (
-    Channel,
-    ControlClosed,
-    ControlTimeout,
-)
+from loopbench.servers.supervision.control_pipe import Channel, ControlClosed, ControlTimeout
 
 
 @dataclass(frozen=True, slots=True)

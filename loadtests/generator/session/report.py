@@ -48,11 +48,7 @@ class Edge:
 
 
 def session_report(
-    runs: Sequence[LoadRun],
-    start: Start,
-    opened: Edge,
-    closed: Edge,
-    lag: Buckets,
+    runs: Sequence[LoadRun], start: Start, opened: Edge, closed: Edge, lag: Buckets
 ) -> Report:
     """All of it."""
     return SessionReport(

@@ -33,8 +33,7 @@ class EchoUser(_SocketUser):
         if model.new_connections:
             turns = cycle(pairs)
             reconnect(
-                *(run, connection, session.start_realtime_ns),
-                lambda: connection.echo(*next(turns)),
+                *(run, connection, session.start_realtime_ns), lambda: connection.echo(*next(turns))
             )
             return
         echo, start_ns, previous = connection.echo, session.start_realtime_ns, 0

@@ -72,8 +72,7 @@ class AsyncSqlite:
 
     @staticmethod
     async def _transaction(
-        connection: aiosqlite.Connection,
-        steps: Callable[[aiosqlite.Connection], Awaitable[None]],
+        connection: aiosqlite.Connection, steps: Callable[[aiosqlite.Connection], Awaitable[None]]
     ) -> None:
         try:
             await connection.execute("BEGIN IMMEDIATE")
