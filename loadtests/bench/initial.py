@@ -18,7 +18,7 @@ from loopbench.loadtests.scenarios.custom_options import argument
 from loopbench.servers.contract.asking import Unbounded, ask
 from loopbench.servers.contract.http import get
 from loopbench.servers.custom.look import Looks, look_at
-from loopbench.servers.custom.stacks import HOSTS, rows
+from loopbench.servers.custom.stacks import fitting, rows
 from loopbench.servers.errors import ServerError
 from loopbench.servers.lifecycle.process import server_process
 from loopbench.servers.parts import ASGI, OwnApp
@@ -96,8 +96,7 @@ def init(app: str, arguments: tuple[str, ...], force: bool) -> None:
     except (ServerError, ControlError) as error:
         raise HarnessError(str(error)) from error
     pages = _pages(own, looks)
-    fitting = [name for name, host in HOSTS.items() if host.kind == looks.kind]
-    file.write_text(_text(app, fitting, pages, arguments), encoding="utf-8")
+    file.write_text(_text(app, fitting(looks.kind), pages, arguments), encoding="utf-8")
     click.echo(f"{FILE}: {_counted(pages)}; {_next(pages)}")
 
 

@@ -6,7 +6,6 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -100,12 +99,12 @@ def capacity(
     """
     own = custom_options.wanted(others=bool(stacks or case), **of_own)
     names = tuple(dict.fromkeys(chain.from_iterable(stacks))) or CORE
-    asked = _of_suite(names, case or DEFAULT_CASE) if own is None else _of_own(own)
+    measured, request = _of_suite(names, case or DEFAULT_CASE) if own is None else _of_own(own)
     folder = out or new_folder()
     with writing_into(folder):
         plan = Capacity(
-            asked.stacks,
-            asked.case,
+            measured,
+            request,
             objective,
             budget,
             precision,
@@ -115,23 +114,19 @@ def capacity(
             Settings(reuse_port=processes > 1),
             processes,
         )
-        longest_s = len(asked.stacks) * budget
-        click.echo(f"{objective}, {asked.case.name}: at most {longest_s:.0f} s of trials", err=True)
-        outcome = run(plan, lambda line: click.echo(line, err=True))
+        longest_s = len(measured) * budget
+        click.echo(f"{objective}, {request.name}: at most {longest_s:.0f} s of trials", err=True)
+        left_out = run(plan, lambda line: click.echo(line, err=True))
     shown = subprocess.run(
         own_modules.command("results", "capacity", str(folder)), env=own_modules.environment()
     )
-    if outcome.left_out:
-        raise HarnessError(f"{len(outcome.left_out)} left out: {', '.join(outcome.left_out)}")
+    if left_out:
+        raise HarnessError(f"{len(left_out)} left out: {', '.join(left_out)}")
     sys.exit(shown.returncode)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Whose limit is searched for, and of which request."""
-
-    stacks: Mapping[str, Stack]
-    case: Case
+_Asked = tuple[Mapping[str, Stack], Case]
+"""Whose limit is searched for, and of which request."""
 
 
 def _of_suite(names: Sequence[str], case: str) -> _Asked:
@@ -139,7 +134,7 @@ def _of_suite(names: Sequence[str], case: str) -> _Asked:
         why = hole(STACKS[name], CASES[case])
         if why is not None:
             raise click.UsageError(f"{name} cannot be asked for {case}: {why}")
-    return _Asked({name: STACKS[name] for name in names}, CASES[case])
+    return {name: STACKS[name] for name in names}, CASES[case]
 
 
 def _of_own(own: Own) -> _Asked:
@@ -150,4 +145,4 @@ def _of_own(own: Own) -> _Asked:
             f"a limit is that of one request, and these are {len(cases)} ({', '.join(cases)}); "
             "name one path by --get"
         )
-    return _Asked(own.stacks, next(iter(cases.values())))
+    return own.stacks, next(iter(cases.values()))

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,18 +65,10 @@ class _Contender:
     ended: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """left_out: stacks without a figure, with the reason."""
-
-    folder: Path
-    left_out: Mapping[str, str] = field(default_factory=dict)
-
-
-def run(plan: Capacity, say: Callable[[str], None]) -> Outcome:
+def run(plan: Capacity, say: Callable[[str], None]) -> Mapping[str, str]:
     """Write trials.csv and trial_services.csv, rows as soon as a trial has ended.
 
-    Raises HarnessError.
+    Returns why a stack has no figure, by name. Raises HarnessError.
     """
     cpus = plan_cpus(bindable_cpus(), plan.processes)
     log = plan.folder / LOG_FILE
@@ -103,7 +95,7 @@ def run(plan: Capacity, say: Callable[[str], None]) -> Outcome:
         except OSError as error:
             raise cannot_write(plan.folder, TRIALS.filename, error) from error
         _search(contenders, plan, generator, writers, say)
-    return Outcome(plan.folder, left_out)
+    return left_out
 
 
 @dataclass(frozen=True, slots=True)

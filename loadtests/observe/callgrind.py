@@ -82,11 +82,11 @@ class Counter:
         _send(self.server, case, WARM_REQUESTS)
         return self.during(lambda: _send(self.server, case, requests)) / requests
 
-    def during(self, work: Callable[[], None]) -> int:
+    def during(self, work: Callable[[], object]) -> int:
         """Instructions of the server while `work` is done."""
         return total(self.dump(work).read_text())
 
-    def dump(self, work: Callable[[], None]) -> Path:
+    def dump(self, work: Callable[[], object]) -> Path:
         """What callgrind writes down of the server while `work` is done: a file that lasts as
         long as the server. Raises HarnessError where it writes none.
 

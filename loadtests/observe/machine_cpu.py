@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from loopbench.servers.supervision.os_stats import Reading
 
@@ -49,8 +48,7 @@ def others_cpu(
 
 def own_cpu_s() -> float:
     """CPU time of the harness's own process in seconds."""
-    times = psutil.Process().cpu_times()
-    return float(times.user + times.system)
+    return time.process_time()
 
 
 def process_cpu_s(opened: Reading | None, closed: Reading | None) -> float | None:

@@ -31,6 +31,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import TypeVar
@@ -255,11 +256,7 @@ class Sender:
 
     def dump(self, connection: socket, requests: int) -> Path:
         """What callgrind writes down of so many; see Counter.dump."""
-
-        def work() -> None:
-            self.send(connection, requests)
-
-        return self._counter.dump(work)
+        return self._counter.dump(partial(self.send, connection, requests))
 
     def await_idle(self) -> None:
         """Return when all threads of the server have been seen asleep twice running."""

@@ -6,7 +6,7 @@ server and their loop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loopbench.servers.custom.look import Looks
 from loopbench.servers.errors import ServerError
@@ -17,21 +17,8 @@ _MODULE = "loopbench.servers.custom.hosted"
 PREFIX = "app-"
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A server on a loop that can run a person's application."""
-
-    server: Server
-    loop: Loop
-
-    @property
-    def kind(self) -> str:
-        """What it runs: AIOHTTP or ASGI."""
-        return self.server.interface
-
-
-HOSTS: dict[str, Host] = {
-    stack.host: Host(SERVERS[stack.server], LOOPS[stack.loop])
+HOSTS: dict[str, tuple[Server, Loop]] = {
+    stack.host: (SERVERS[stack.server], LOOPS[stack.loop])
     for kind in (AIOHTTP, ASGI)
     for stack in STACKS.values()
     if stack.host is not None and SERVERS[stack.server].interface == kind
@@ -39,23 +26,28 @@ HOSTS: dict[str, Host] = {
 """By the name that `--on` takes; the first of a kind is that kind's default."""
 
 
+def fitting(kind: str) -> list[str]:
+    """The keys of HOSTS whose servers run an application of the kind, AIOHTTP or ASGI."""
+    return [name for name, (server, _) in HOSTS.items() if server.interface == kind]
+
+
 def rows(own: OwnApp, looks: Looks, on: tuple[str, ...] = ()) -> dict[str, Stack]:
     """A Stack for each of the servers `on`, keys of HOSTS; for the kind's default without any.
 
     Raises ServerError for a server of another kind.
     """
-    fitting = [name for name, host in HOSTS.items() if host.kind == looks.kind]
+    able = fitting(looks.kind)
     for name in on:
-        if name not in fitting:
+        if name not in able:
             raise ServerError(
                 f"{own.target} is an application for {looks.kind}, which {name} does not run; "
-                f"choose --on from {', '.join(fitting)}"
+                f"choose --on from {', '.join(able)}"
             )
-    return {PREFIX + name: _row(own, looks, name) for name in on or fitting[:1]}
+    return {PREFIX + name: _row(own, looks, name) for name in on or able[:1]}
 
 
 def _row(own: OwnApp, looks: Looks, name: str) -> Stack:
-    host = HOSTS[name]
+    server, loop = HOSTS[name]
     row = combine(
         PREFIX + name,
         Application(
@@ -64,14 +56,14 @@ def _row(own: OwnApp, looks: Looks, name: str) -> Stack:
             module=_MODULE,
             packages=looks.packages,
         ),
-        host.server,
-        host.loop,
+        server,
+        loop,
         f"a person's own application, {own.target}",
     )
     # The contract is not asked of it, so it has no holes in it.
     return replace(
         row,
-        options={**host.server.options, **host.server.own_options},
+        options={**server.options, **server.own_options},
         holes={},
         own=looks.told(own),
     )

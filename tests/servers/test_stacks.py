@@ -57,7 +57,7 @@ def _own() -> dict[str, Stack]:
     found: dict[str, Stack] = {}
     for kind in (AIOHTTP, ASGI):
         looks = Looks(kind, "shop", ("shop",))
-        names = tuple(name for name, host in HOSTS.items() if host.kind == kind)
+        names = tuple(name for name, host in HOSTS.items() if host[0].interface == kind)
         found |= rows(OwnApp("shop:app", ".", "/"), looks, names)
     return found
 
