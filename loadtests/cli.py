@@ -43,11 +43,10 @@ from loopbench.servers.stacks import CORE, DEFAULT, STACKS
 from loopbench.servers.store_urls import without_secrets
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
-from loopbench.servers.supervision.cli_types import PERCENT, SPAN, Folder, Seconds
+from loopbench.servers.supervision.cli_types import PERCENT, PROCESSES, SPAN, Folder, Seconds
 from loopbench.servers.supervision.scratch import sweep
 
 PROGRAM = "python -m loadtests"
-MOST_PROCESSES = 64
 _STACKS_UNDER = {CHILDREN: DEFAULT, OWN: CORE}
 """By who keeps the processes: the yardstick has no manager of its own."""
 DEFAULT_ROUNDS = 5
@@ -162,13 +161,7 @@ for command in (init, list_scenarios, services, check_hosts_command, worker):
     help="Count the instructions of a request after the loads, which needs valgrind; by default "
     "where the default scenarios are measured.",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(1, MOST_PROCESSES),
-    default=1,
-    show_default=True,
-    help="Run each server as so many processes that share a port.",
-)
+@PROCESSES
 @click.option(
     "--manager",
     type=NameIn("manager", WAYS),

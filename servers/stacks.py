@@ -1,8 +1,9 @@
 """STACKS: what can be measured: application × server × loop, one row each.
 
 This is the only table of them. Each application, server and loop has one row, and the stacks
-combine these. Everything else follows from the columns: which servers run a person's own
-application, which have a manager of worker processes, what a stack cannot keep, and CORE.
+combine these; what some applications lack of the contract is listed in servers.holes. All else
+follows from the columns: which servers run a person's own application, which have a manager of
+worker processes, what a stack cannot keep, and CORE.
 """
 
 from __future__ import annotations

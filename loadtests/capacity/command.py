@@ -25,9 +25,8 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import CORE, STACKS, Stack, hole
 from loopbench.servers.supervision import own_modules
 from loopbench.servers.supervision.cli_names import NameIn, NamesIn
-from loopbench.servers.supervision.cli_types import PERCENT, SPAN, Folder, Parsed
+from loopbench.servers.supervision.cli_types import PERCENT, PROCESSES, SPAN, Folder, Parsed
 
-MOST_PROCESSES = 64
 DEFAULT_CASE = "async"
 BUDGET_S = 60.0
 PRECISION = 0.04
@@ -69,13 +68,7 @@ PRECISION = 0.04
     help="Stop earlier where the 95 % interval of a limit reaches no further than this; "
     f"{PRECISION:.0%} by default.",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(1, MOST_PROCESSES),
-    default=1,
-    show_default=True,
-    help="Run each server as so many processes that share a port.",
-)
+@PROCESSES
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of order and arrivals.")
 @click.option("--out", type=Folder(), metavar="DIR", help="A new folder by default.")
 @custom_options.options

@@ -1,4 +1,4 @@
-"""Types of command-line options that more than one command takes."""
+"""Command-line options that more than one command takes, and their types."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LONGEST_BUDGET_S = 86_400.0
+MOST_PROCESSES = 64
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -92,6 +93,15 @@ PERCENT = Parsed("percentage", _share)
 
 SPAN = Parsed("time", _span)
 """A time in seconds, written with or without a unit: 90, 90s, 5m, 1h."""
+
+
+PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    help="Run each server as so many processes that share a port.",
+)
 
 
 def together(*options: Decorator) -> Decorator:
