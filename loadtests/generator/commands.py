@@ -22,7 +22,7 @@ from loopbench.loadtests.messages.generator import (
 from loopbench.servers.supervision.control_pipe import STOP, Station
 from loopbench.servers.supervision.messages import Json, MessageError
 
-Handlers = Mapping[type[GeneratorCommand], Callable[[Any], None]]
+Handlers = Mapping[type[GeneratorCommand], Callable[[Any], object]]
 """What to do at each kind of command; called with the command."""
 
 

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from locust.env import Environment
@@ -38,6 +38,7 @@ from loopbench.loadtests.messages.generator import (
     CloseBlock,
     Failed,
     Finished,
+    GeneratorCommand,
     OfferLoad,
     OpenBlock,
     Pin,
@@ -48,6 +49,8 @@ from loopbench.loadtests.messages.generator import (
 )
 from loopbench.servers.supervision.control_pipe import Station
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
+
+C = TypeVar("C", bound=GeneratorCommand)
 
 
 class Generator:
@@ -64,8 +67,8 @@ class Generator:
             Abort: self._abort,
             Release: self._release,
             OpenBlock: self._open_block,
-            Visit: self._visit,
-            CloseBlock: self._close_block,
+            Visit: partial(gevent.spawn, self._guarded, self._slice),
+            CloseBlock: partial(gevent.spawn, self._guarded, self._end_block),
         }
 
     def _release(self, _: Release) -> None:
@@ -88,7 +91,7 @@ class Generator:
         if self._session is not None or self._block is not None:
             self._send_event(Failed("a load is under way already"))
             return
-        gevent.spawn(self._guarded, partial(self._begin_block, command))
+        gevent.spawn(self._guarded, self._begin_block, command)
 
     def _begin_block(self, command: OpenBlock) -> None:
         self._block = block = Block(command.spec)
@@ -99,9 +102,6 @@ class Generator:
         block.open()
         self._send_event(BlockOpened())
 
-    def _visit(self, command: Visit) -> None:
-        gevent.spawn(self._guarded, partial(self._slice, command))
-
     def _slice(self, command: Visit) -> None:
         if self._block is None:
             self._send_event(Failed("there is no Block under way"))
@@ -109,20 +109,17 @@ class Generator:
         result = self._block.slice(command.target, command.seconds, command.phase)
         self._send_event(Visited(result))
 
-    def _close_block(self, _: CloseBlock) -> None:
-        gevent.spawn(self._guarded, self._end_block)
-
-    def _end_block(self) -> None:
+    def _end_block(self, _: CloseBlock) -> None:
         block, runner, self._block, self._runner = self._block, self._runner, None, None
         reports = {} if block is None else block.close()
         if runner is not None:
             runner.quit()
         self._send_event(BlockClosed(reports))
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[C], None], command: C) -> None:
         """Carry out a step of a Block; what is wrong with it is the harness's to raise."""
         with failures_sent(self._send_event, "the Block"):
-            step()
+            step(command)
 
     def _run(self, session: Session) -> None:
         try:

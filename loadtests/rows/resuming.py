@@ -155,15 +155,12 @@ def _look(path: Path, table: Table, held: Held, *, header: bool, runs: bool) -> 
     for number, cells in enumerate(records, start=2):
         if not header:
             raise _edited(path, f"it holds rows, while {RUNS.filename} has no header")
-        if torn is not None or not cells or (len(cells) != len(table.columns) and _of(cells, held)):
+        whole = len(cells) == len(table.columns)
+        # Half a row of a Run that stays is somebody's edit.
+        if torn is not None or not cells or (not whole and cells[0] in held.finished):
             raise _edited(path, f"row {torn or number}: cells are missing, or too many")
-        if len(cells) != len(table.columns):
+        if not whole:
             torn = number
-
-
-def _of(cells: list[str], held: Held) -> bool:
-    """Whether a row belongs to a Run that stays."""
-    return cells[0] in held.finished
 
 
 def _records(path: Path, table: Table) -> Iterator[list[str]]:

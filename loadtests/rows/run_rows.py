@@ -119,6 +119,7 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
     server = _server_figures(result, load) if whole else {}
     window_s, watched = report.measured_s, [one.result for one in result.slices if one.watched]
     watched_s = sum(one.lead_in_s + one.seconds for one in watched) if result.slices else window_s
+    rate = told.completed / window_s if whole else None
     first = _histogram(times.first_byte).statistics_ms()
     first_event = _histogram(times.first_event).statistics_ms()
     upstream = _upstream_cpu(result)
@@ -128,12 +129,15 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
         "watched_s": watched_s if result.observed.probe is not None else None,
         "requests": service.count + failures,
         "failures": failures,
-        "throughput_rps": told.completed / window_s if whole else None,
+        "throughput_rps": rate,
         **{f"service_time_{k}_ms": v for k, v in service.statistics_ms().items()},
         **{f"response_time_{k}_ms": v for k, v in response.statistics_ms().items()},
-        **{f"first_byte_{k}_us": _times(first[k], 1000) for k in ("p50", "p99")},
+        **{
+            f"first_byte_{k}_us": None if (v := first[k]) is None else v * 1000
+            for k in ("p50", "p99")
+        },
         **{f"first_event_{k}_ms": first_event[k] for k in ("p50", "p99")},
-        "connections_rps": _opened_rps(load, told, window_s) if whole else None,
+        "connections_rps": rate if load.model.reconnects else None,
         **_deliveries(load, told),
         "clock": report.clock,
         "upstream_cpu_utilisation": upstream,
@@ -150,11 +154,6 @@ def _figures(result: RunResult, load: Load, told: LoadReport[Buckets] | None) ->
     lead_in = (Code.LEAD_IN_FAILURES,) if outside else ()
     row["warnings"] = _joined((*result.codes, *load.codes, *lead_in, *found))
     return row
-
-
-def _opened_rps(load: Load, told: LoadReport[Buckets], window_s: float) -> float | None:
-    """Connections opened a second; None where they stay."""
-    return told.completed / window_s if load.model.reconnects else None
 
 
 def _deliveries(load: Load, told: LoadReport[Buckets]) -> Row:
@@ -250,10 +249,6 @@ def _upstream_cpu(result: RunResult) -> float | None:
         return None
     used_s = process_cpu_s(opened.upstream, closed.upstream)
     return None if used_s is None else used_s / report.measured_s
-
-
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
 
 
 def _evidence(

@@ -76,9 +76,9 @@ class Keeper:
         self._service: subprocess.Popen[bytes] | None = None
         self._owner = owner
         self._handlers: dict[type[Question[Any]], Callable[[Any], object]] = {
-            Run: self._run,
+            Run: lambda run: Status(self._popen(run.command).wait()),
             Start: self._start,
-            Kill: self._kill,
+            Kill: lambda _: Status(self._end_at_once()),
         }
 
     def obey(self, station: Station) -> None:
@@ -93,10 +93,6 @@ class Keeper:
             except (OSError, subprocess.SubprocessError) as error:
                 answer = {"error": str(error)}
             station.send({"id": number, **answer})
-
-    def _run(self, run: Run) -> Status:
-        """Run a command to its end; its exit status."""
-        return Status(self._popen(run.command).wait())
 
     def _start(self, start: Start) -> Pid:
         """Start the service. The kernel forgets a signal for the parent's death as a process
@@ -118,9 +114,6 @@ class Keeper:
             extra_groups=None if self._owner is None else (),
             preexec_fn=at_birth,
         )
-
-    def _kill(self, _: Kill) -> Status:
-        return Status(self._end_at_once())
 
     def _end_at_once(self) -> int | None:
         """End the service without a word; its exit status, if it had ended by itself."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import waitress  # type: ignore[import-untyped]
@@ -71,15 +72,12 @@ class WaitressServing:
 
     async def stop(self) -> None:
         deadline = asyncio.get_running_loop().time() + self._grace_s
-        self._in_thread(self._refuse)
+        self._in_thread(partial(wasyncore.dispatcher.close, self._server))
         while self._server.active_channels and asyncio.get_running_loop().time() < deadline:
             self._in_thread(self._close_idle)
             await asyncio.sleep(_LOOK_S)
         self._in_thread(self._close_all)
         await self.ended()
-
-    def _refuse(self) -> None:
-        wasyncore.dispatcher.close(self._server)
 
     def _close_idle(self) -> None:
         for channel in list(self._server.active_channels.values()):

@@ -9,6 +9,7 @@ import asyncio
 import math
 import socket
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -16,7 +17,6 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from loopbench.servers.adapters import aiohttp_server
 from loopbench.servers.adapters.asgi import LAST_WORDS_S
-from loopbench.servers.adapters.protocol import InForce
 from loopbench.servers.managers import worker as worker_process
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
@@ -36,7 +36,7 @@ def manage(listener: socket.socket, workers: int, stack: Stack, settings: Settin
         "graceful_timeout": math.ceil(settings.grace_s + LAST_WORDS_S),
         "loglevel": "warning",
         "control_socket_disable": True,  # a file in the person's own folders
-        "post_fork": _post_fork,
+        "post_fork": lambda arbiter, worker: worker_process.this().make_loops(),
     }
     try:
         _Application(chosen).run()
@@ -60,10 +60,6 @@ class _Application(BaseApplication):  # type: ignore[misc]
         return _runner
 
 
-def _post_fork(arbiter: object, worker: object) -> None:
-    worker_process.this().make_loops()
-
-
 class _Reporting(web.AppRunner):
     """A runner that tells the harness how its start-up went, and that it serves."""
 
@@ -77,12 +73,8 @@ class _Reporting(web.AppRunner):
     def _reg_site(self, site: web.BaseSite) -> None:
         super()._reg_site(site)
         # The site listens before it gives the loop its next turn.
-        asyncio.get_running_loop().call_soon(
-            worker_process.this().listening, lambda: self._in_force(site)
-        )
-
-    def _in_force(self, site: web.BaseSite) -> InForce:
-        return aiohttp_server.in_force(self.app, self, site)
+        in_force = partial(aiohttp_server.in_force, self.app, self, site)
+        asyncio.get_running_loop().call_soon(worker_process.this().listening, in_force)
 
     async def cleanup(self) -> None:
         await super().cleanup()
