@@ -143,7 +143,9 @@ def _host(
     def announce(server: Server) -> None:
         loop = asyncio.get_running_loop()
 
-        handlers.update(telling_facts(loop, lambda: introspection.gather(stack, server, settings)))
+        handlers.update(
+            telling_facts(loop, lambda: introspection.gather(stack, server.in_force, settings))
+        )
         here = server.url, server.host, server.port, os.getpid(), os_stats.boot_id()
         station.send(EVENTS.to_json(Listening(*here)))
 

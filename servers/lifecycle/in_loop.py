@@ -22,8 +22,6 @@ from loopbench.servers.errors import PortInUse, ServerError, StartupFailed
 from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import Stack
 
-"""How long a server that listens may take for its first answer."""
-
 _TURNS_OF_AN_ACCEPT = 5
 
 

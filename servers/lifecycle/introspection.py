@@ -6,7 +6,7 @@ import asyncio
 import gc
 import platform
 import sys
-from typing import Protocol
+from collections.abc import Callable
 
 from loopbench.servers.adapters.default_executor import default_executor
 from loopbench.servers.adapters.protocol import InForce
@@ -18,14 +18,10 @@ from loopbench.servers.stacks import NO_LOOP, Stack
 from loopbench.servers.supervision import os_stats
 
 
-class Live(Protocol):
-    """A live server that knows what is in force in it, see `adapters.protocol.Serving`."""
-
-    def in_force(self) -> InForce: ...
-
-
-def gather(stack: Stack, server: Live, settings: Settings) -> StackFacts:
+def gather(stack: Stack, in_force: Callable[[], InForce], settings: Settings) -> StackFacts:
     """Facts of a live server. Call it on the server's loop.
+
+    in_force: see `adapters.protocol.Serving`.
 
     Raises PackageNotFoundError for a package of the stack that runs without being installed.
     """
@@ -44,7 +40,7 @@ def gather(stack: Stack, server: Live, settings: Settings) -> StackFacts:
         gc=Collector(gc.isenabled(), gc.get_threshold()),
         cpus=os_stats.cpus_in_force(),
         settings=settings.described(),
-        in_force=server.in_force(),
+        in_force=in_force(),
         differs=dict(stack.differs),
         holes=dict(stack.holes),
     )

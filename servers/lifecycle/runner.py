@@ -38,14 +38,10 @@ def _uvloop(watching: Probe | None) -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _idle_loop(watching: Probe | None) -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
-
-
 LOOPS: dict[str, Callable[[Probe | None], asyncio.AbstractEventLoop]] = {
     "asyncio": _asyncio_loop,
     "uvloop": _uvloop,
-    NO_LOOP: _idle_loop,
+    NO_LOOP: lambda watching: asyncio.new_event_loop(),
 }
 """How to make the loop that a Stack's `loop` names, under a Probe or none."""
 

@@ -62,13 +62,6 @@ class WorkerOptions:
         return from_json(cls, json.loads(os.environ[_VARIABLE]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """The live server, as `introspection.gather` needs it."""
-
-    in_force: Callable[[], InForce]
-
-
 class Worker:
     """This process, as the harness has it. Made by `this`, before the loop and the application.
 
@@ -116,8 +109,7 @@ class Worker:
 
     def listening(self, in_force: Callable[[], InForce]) -> None:
         """On the loop, once the application has started: report."""
-        live = _Live(in_force)
-        gather = partial(introspection.gather, self.stack, live, self.settings)
+        gather = partial(introspection.gather, self.stack, in_force, self.settings)
         self._handlers.update(telling_facts(asyncio.get_running_loop(), gather))
         self._station.send(EVENTS.to_json(WorkerListening(os.getpid())))
 
