@@ -11,29 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
-from loopbench.loadtests.messages.generator import (
-    COMMANDS,
-    EVENTS,
-    Abort,
-    At,
-    BlockClosed,
-    BlockOpened,
-    CloseBlock,
-    Failed,
-    Finished,
-    GeneratorCommand,
-    GeneratorEvent,
-    Lost,
-    OfferLoad,
-    OpenBlock,
-    Pin,
-    Pinned,
-    Ready,
-    Release,
-    Visit,
-    Visited,
-    WindowClosed,
-)
+from loopbench.loadtests.messages import generator as messages
 from loopbench.loadtests.messages.reports import Report, SliceResult
 from loopbench.loadtests.messages.specs import BlockSpec, Phase, SessionSpec
 from loopbench.results.schema import ROOT
@@ -48,7 +26,7 @@ _POLL_S = 0.25
 _REPORT_BOUND_S = 60.0
 """Beyond the load's own phases: connecting, and encoding the report."""
 
-E = TypeVar("E", bound=GeneratorEvent)
+E = TypeVar("E", bound=messages.GeneratorEvent)
 
 
 class Loader(Protocol):
@@ -58,7 +36,7 @@ class Loader(Protocol):
     def alive(self) -> bool: ...
 
     def load(
-        self, spec: SessionSpec, *, bound_s: float, at: At, give_up: Callable[[], bool]
+        self, spec: SessionSpec, *, bound_s: float, at: messages.At, give_up: Callable[[], bool]
     ) -> Report: ...
 
 
@@ -77,7 +55,7 @@ class Generator:
         return not self._child.exited
 
     def load(
-        self, spec: SessionSpec, *, bound_s: float, at: At, give_up: Callable[[], bool]
+        self, spec: SessionSpec, *, bound_s: float, at: messages.At, give_up: Callable[[], bool]
     ) -> Report:
         """Run one load and return its report.
 
@@ -86,52 +64,52 @@ class Generator:
         bound_s: the longest that the load's phases may take together.
         Raises GeneratorDied when the process ends or falls silent.
         """
-        self.send(OfferLoad(spec))
+        self.send(messages.OfferLoad(spec))
         deadline = time.monotonic() + bound_s + _REPORT_BOUND_S
         aborted = False
         while True:
             if not aborted and give_up():
-                self.send(Abort())
+                self.send(messages.Abort())
                 aborted = True
             event = self.next_event(_POLL_S)
             if event is None:
                 if time.monotonic() > deadline:
                     raise GeneratorDied("the load generator fell silent")
                 continue
-            if isinstance(event, Finished):
+            if isinstance(event, messages.Finished):
                 return event.report
-            if isinstance(event, Lost):
+            if isinstance(event, messages.Lost):
                 raise GeneratorDied(event.error)
-            if isinstance(event, Failed):
+            if isinstance(event, messages.Failed):
                 raise _could_not(event)
             if type(event) in at:
                 at[type(event)]()
-            if isinstance(event, WindowClosed):  # whatever was to be read has been
-                self.send(Release())
+            if isinstance(event, messages.WindowClosed):  # whatever was to be read has been
+                self.send(messages.Release())
 
     def open_block(self, spec: BlockSpec, bound_s: float) -> None:
         """Connect the users of several servers. Raises GeneratorDied and HarnessError as `load`
         does."""
-        self.send(OpenBlock(spec))
-        self.expect(BlockOpened, bound_s)
+        self.send(messages.OpenBlock(spec))
+        self.expect(messages.BlockOpened, bound_s)
 
     def slice(self, target: str, seconds: float, phase: Phase, *, bound_s: float) -> SliceResult:
         """Visit one target of the open Block. Raises as `load` does.
 
         bound_s: the longest that it may take beside its own length.
         """
-        self.send(Visit(target, seconds, phase))
-        return self.expect(Visited, seconds + bound_s).result
+        self.send(messages.Visit(target, seconds, phase))
+        return self.expect(messages.Visited, seconds + bound_s).result
 
     def close_block(self, bound_s: float) -> dict[str, Report]:
         """Disconnect; the report on each target, as `load` gives it. Raises as `load` does."""
-        self.send(CloseBlock())
-        return self.expect(BlockClosed, bound_s).reports
+        self.send(messages.CloseBlock())
+        return self.expect(messages.BlockClosed, bound_s).reports
 
-    def next_event(self, bound_s: float) -> GeneratorEvent | None:
+    def next_event(self, bound_s: float) -> messages.GeneratorEvent | None:
         """The next event; None where none came in time. Raises GeneratorDied."""
         try:
-            return EVENTS.from_json(self._child.event(bound_s))
+            return messages.EVENTS.from_json(self._child.event(bound_s))
         except ControlTimeout:
             return None
         except ControlClosed:
@@ -147,23 +125,23 @@ class Generator:
             return event
         if event is None:
             raise GeneratorDied("the load generator fell silent")
-        if isinstance(event, Failed):
+        if isinstance(event, messages.Failed):
             raise _could_not(event)
         raise GeneratorDied(f"the load generator said {event} instead of a {kind.__name__}")
 
     def pin(self, cpus: frozenset[int]) -> None:
         """Keep the process to these CPUs."""
-        self.send(Pin(tuple(sorted(cpus))))
-        self.expect(Pinned, _STOP_BOUND_S)
+        self.send(messages.Pin(tuple(sorted(cpus))))
+        self.expect(messages.Pinned, _STOP_BOUND_S)
 
-    def await_ready(self) -> Ready:
+    def await_ready(self) -> messages.Ready:
         """Wait until it has come up. Raises GeneratorDied."""
-        return self.expect(Ready, _READY_BOUND_S)
+        return self.expect(messages.Ready, _READY_BOUND_S)
 
-    def send(self, command: GeneratorCommand) -> None:
+    def send(self, command: messages.GeneratorCommand) -> None:
         """Send a command. Raises GeneratorDied."""
         try:
-            self._child.send(COMMANDS.to_json(command))
+            self._child.send(messages.COMMANDS.to_json(command))
         except ControlClosed:
             raise self._died() from None
 
@@ -178,7 +156,7 @@ class Generator:
         return GeneratorDied(f"the load generator ended ({how}){f': {output}' if output else ''}")
 
 
-def _could_not(event: Failed) -> HarnessError:
+def _could_not(event: messages.Failed) -> HarnessError:
     return HarnessError(f"the load generator could not run the load: {event.error}")
 
 

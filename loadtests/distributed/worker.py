@@ -38,26 +38,9 @@ from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.table import user_classes
 from loopbench.loadtests.hosts.address import parse_address
 from loopbench.loadtests.hosts.host_info import host_info
+from loopbench.loadtests.messages import workers as messages
 from loopbench.loadtests.messages.reports import PackedReport
 from loopbench.loadtests.messages.specs import SessionSpec
-from loopbench.loadtests.messages.workers import (
-    ATTACHMENT,
-    MASTER_LOST_AFTER_S,
-    AbortShare,
-    AboutLoad,
-    Connected,
-    Hello,
-    OfferShare,
-    Ping,
-    Pong,
-    Progress,
-    Received,
-    Refused,
-    ReleaseShare,
-    ShareFailed,
-    Start,
-    message_type,
-)
 from loopbench.servers.supervision.messages import Json, from_json, to_json
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent, pin
 
@@ -86,16 +69,16 @@ class Worker:
         self._last_heartbeat = time.monotonic()
         self.ended: AsyncResult[str | None] = AsyncResult()
         handlers: dict[type[object], Callable[[Any], None]] = {
-            Ping: self._ping,
-            OfferShare: self._load,
-            Start: self._start,
-            AbortShare: self._abort,
-            ReleaseShare: self._release,
-            Received: self._received,
-            Refused: self._refused,
+            messages.Ping: self._ping,
+            messages.OfferShare: self._load,
+            messages.Start: self._start,
+            messages.AbortShare: self._abort,
+            messages.ReleaseShare: self._release,
+            messages.Received: self._received,
+            messages.Refused: self._refused,
         }
         for kind, handler in handlers.items():
-            runner.register_message(message_type(kind), _taking(kind, handler))
+            runner.register_message(messages.message_type(kind), _taking(kind, handler))
         events: Any = environment.events  # of Locust's, which have no types
         events.report_to_master.add_listener(self._attach)
         events.heartbeat_received.add_listener(self._note_heartbeat)
@@ -103,13 +86,13 @@ class Worker:
 
     def run(self) -> str | None:
         """Take part until the master ends it. Returns why it must be called a failure, if so."""
-        self._send(Hello(host_info(), os.getpid()))
+        self._send(messages.Hello(host_info(), os.getpid()))
         gevent.spawn(self._watch)
         gevent.spawn(self._wait_for_quit)
         return self.ended.get()
 
     def _send(self, message: object) -> None:
-        self._runner.send_message(message_type(type(message)), to_json(message))
+        self._runner.send_message(messages.message_type(type(message)), to_json(message))
 
     def _wait_for_quit(self) -> None:
         """Locust's `quit` ends all greenlets of the runner."""
@@ -137,13 +120,13 @@ class Worker:
 
     # Messages of the master.
 
-    def _ping(self, ping: Ping) -> None:
-        self._send(Pong(ping.number, ping.sent_ns, time.time_ns()))
+    def _ping(self, ping: messages.Ping) -> None:
+        self._send(messages.Pong(ping.number, ping.sent_ns, time.time_ns()))
 
-    def _refused(self, refused: Refused) -> None:
+    def _refused(self, refused: messages.Refused) -> None:
         self._end(f"the master refused this worker: {refused.why}")
 
-    def _load(self, offer: OfferShare) -> None:
+    def _load(self, offer: messages.OfferShare) -> None:
         task = _Task(offer.number)
         if self._task is not None and self._task.report is None:
             self._fail(task, "another load is under way already")
@@ -151,28 +134,28 @@ class Worker:
         self._task = task
         gevent.spawn(self._run, task, offer.spec)
 
-    def _start(self, start: Start) -> None:
+    def _start(self, start: messages.Start) -> None:
         task = self._of(start)
         if task is not None:
             task.begin.set(start.start_realtime_ns)
 
-    def _abort(self, abort: AbortShare) -> None:
+    def _abort(self, abort: messages.AbortShare) -> None:
         task = self._of(abort)
         if task is not None and task.session is not None:
             task.session.abort()
             if not task.begin.ready():
                 task.begin.set(time.time_ns())
 
-    def _release(self, release: ReleaseShare) -> None:
+    def _release(self, release: messages.ReleaseShare) -> None:
         task = self._of(release)
         if task is not None and task.session is not None:
             task.session.release()
 
-    def _received(self, received: Received) -> None:
+    def _received(self, received: messages.Received) -> None:
         if self._of(received) is not None:
             self._task = None
 
-    def _of(self, message: AboutLoad) -> _Task | None:
+    def _of(self, message: messages.AboutLoad) -> _Task | None:
         """The task that a message is about; None where that is over."""
         task = self._task
         return task if task is not None and task.number == message.number else None
@@ -200,14 +183,14 @@ class Worker:
 
     def _begin(self, task: _Task) -> int:
         """Say that all users have connected; the agreed start on CLOCK_MONOTONIC, in ns."""
-        self._send(Connected(task.number))
+        self._send(messages.Connected(task.number))
         start_realtime_ns = task.begin.get(timeout=_START_BOUND_S)
         assert start_realtime_ns is not None
         return time.monotonic_ns() + start_realtime_ns - time.time_ns()
 
     def _fail(self, task: _Task, error: str) -> None:
         self._task = None if self._task is task else self._task
-        self._send(ShareFailed(task.number, error))
+        self._send(messages.ShareFailed(task.number, error))
 
     def _report(self) -> None:
         """Send one of Locust's reports now, instead of at the end of its interval."""
@@ -221,13 +204,13 @@ class Worker:
         if task is None or task.session is None:
             return
         runs = task.session.runs
-        progress = Progress(
+        progress = messages.Progress(
             task.number,
             answered=sum(run.measured.answered for run in runs),
             failures=sum(run.measured.failures.total for run in runs),
             report=task.report,
         )
-        data[ATTACHMENT] = to_json(progress)
+        data[messages.ATTACHMENT] = to_json(progress)
 
 
 def _taking(kind: type[object], handler: Callable[[Any], None]) -> Callable[..., None]:
@@ -286,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m loopbench.loadtests.distributed.worker")
     parser.add_argument("--master", required=True)
     parser.add_argument("--cpus", default="")
-    parser.add_argument("--patience", type=float, default=MASTER_LOST_AFTER_S)
+    parser.add_argument("--patience", type=float, default=messages.MASTER_LOST_AFTER_S)
     parser.add_argument("--key-file", type=Path)
     parser.add_argument("--parent", type=int, help="the pid of the harness to die with")
     parser.add_argument("--piped", action="store_true", help="end with the standard input")

@@ -31,26 +31,11 @@ from loopbench.loadtests.generator.commands import (
 from loopbench.loadtests.generator.session import Session
 from loopbench.loadtests.generator.users.slices import user_classes as block_users
 from loopbench.loadtests.generator.users.table import runner as runner_of
-from loopbench.loadtests.messages.generator import (
-    Abort,
-    BlockClosed,
-    BlockOpened,
-    CloseBlock,
-    Failed,
-    Finished,
-    GeneratorCommand,
-    OfferLoad,
-    OpenBlock,
-    Pin,
-    Ready,
-    Release,
-    Visit,
-    Visited,
-)
+from loopbench.loadtests.messages import generator as messages
 from loopbench.servers.supervision.control_pipe import Station
 from loopbench.servers.supervision.os_stats import allow_many_files, die_with_parent
 
-C = TypeVar("C", bound=GeneratorCommand)
+C = TypeVar("C", bound=messages.GeneratorCommand)
 
 
 class Generator:
@@ -62,59 +47,59 @@ class Generator:
         self._block: Block | None = None
         self._runner: Any = None
         self.handlers: Handlers = {
-            Pin: partial(pin, station),
-            OfferLoad: self._load,
-            Abort: self._abort,
-            Release: self._release,
-            OpenBlock: self._open_block,
-            Visit: partial(gevent.spawn, self._guarded, self._slice),
-            CloseBlock: partial(gevent.spawn, self._guarded, self._end_block),
+            messages.Pin: partial(pin, station),
+            messages.OfferLoad: self._load,
+            messages.Abort: self._abort,
+            messages.Release: self._release,
+            messages.OpenBlock: self._open_block,
+            messages.Visit: partial(gevent.spawn, self._guarded, self._slice),
+            messages.CloseBlock: partial(gevent.spawn, self._guarded, self._end_block),
         }
 
-    def _release(self, _: Release) -> None:
+    def _release(self, _: messages.Release) -> None:
         if self._session is not None:
             self._session.release()
 
-    def _abort(self, _: Abort) -> None:
+    def _abort(self, _: messages.Abort) -> None:
         if self._session is not None:
             self._session.abort()
 
-    def _load(self, command: OfferLoad) -> None:
+    def _load(self, command: messages.OfferLoad) -> None:
         if self._session is not None:
-            self._send_event(Failed("a load is under way already"))
+            self._send_event(messages.Failed("a load is under way already"))
             return
         with failures_sent(self._send_event, "what was asked for"):
             self._session = Session(command.spec, self._send_event)
             gevent.spawn(self._run, self._session)
 
-    def _open_block(self, command: OpenBlock) -> None:
+    def _open_block(self, command: messages.OpenBlock) -> None:
         if self._session is not None or self._block is not None:
-            self._send_event(Failed("a load is under way already"))
+            self._send_event(messages.Failed("a load is under way already"))
             return
         gevent.spawn(self._guarded, self._begin_block, command)
 
-    def _begin_block(self, command: OpenBlock) -> None:
+    def _begin_block(self, command: messages.OpenBlock) -> None:
         self._block = block = Block(command.spec)
         slices = Environment(user_classes=block_users(block), catch_exceptions=False)
         self._runner = slices.create_local_runner()
         count = sum(lane.run.users for lane in block.lanes.values())
         self._runner.start(count, spawn_rate=count)
         block.open()
-        self._send_event(BlockOpened())
+        self._send_event(messages.BlockOpened())
 
-    def _slice(self, command: Visit) -> None:
+    def _slice(self, command: messages.Visit) -> None:
         if self._block is None:
-            self._send_event(Failed("there is no Block under way"))
+            self._send_event(messages.Failed("there is no Block under way"))
             return
         result = self._block.slice(command.target, command.seconds, command.phase)
-        self._send_event(Visited(result))
+        self._send_event(messages.Visited(result))
 
-    def _end_block(self, _: CloseBlock) -> None:
+    def _end_block(self, _: messages.CloseBlock) -> None:
         block, runner, self._block, self._runner = self._block, self._runner, None, None
         reports = {} if block is None else block.close()
         if runner is not None:
             runner.quit()
-        self._send_event(BlockClosed(reports))
+        self._send_event(messages.BlockClosed(reports))
 
     def _guarded(self, step: Callable[[C], None], command: C) -> None:
         """Carry out a step of a Block; what is wrong with it is the harness's to raise."""
@@ -131,7 +116,7 @@ class Generator:
                     report = session.run()
                 finally:
                     runner.quit()
-                self._send_event(Finished(report))
+                self._send_event(messages.Finished(report))
         finally:
             self._session = None
 
@@ -149,7 +134,7 @@ def main() -> None:
     logging.getLogger("locust").setLevel(logging.ERROR)
     allow_many_files()
     generator = Generator(station)
-    send_event(station, Ready(os.getpid(), locust.__version__, None))
+    send_event(station, messages.Ready(os.getpid(), locust.__version__, None))
     serve_commands(station, generator.handlers)
     # The harness has done with it, or is gone: nothing that is under way matters any more.
     os._exit(0)

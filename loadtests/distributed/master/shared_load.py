@@ -14,27 +14,10 @@ from loopbench.loadtests.distributed.master.roster import Roster
 from loopbench.loadtests.distributed.master.shares import Share, share_out
 from loopbench.loadtests.distributed.master.worker_rows import worker_row
 from loopbench.loadtests.generator.timer import Timer
-from loopbench.loadtests.messages.generator import (
-    Failed,
-    GeneratorEvent,
-    Lost,
-    SecondPassed,
-    WindowClosed,
-    WindowOpened,
-)
+from loopbench.loadtests.messages import generator as harness
+from loopbench.loadtests.messages import workers
 from loopbench.loadtests.messages.reports import FleetReport, Report
 from loopbench.loadtests.messages.specs import SessionSpec
-from loopbench.loadtests.messages.workers import (
-    LOST_AFTER_S,
-    AbortShare,
-    AboutLoad,
-    OfferShare,
-    Ping,
-    Pong,
-    Progress,
-    ReleaseShare,
-    Start,
-)
 from loopbench.servers.supervision.merging import MOST_KNOWN
 
 _ROUND_TRIPS = 8
@@ -52,12 +35,12 @@ _WATCH_NS = _SECOND_NS // 10
 class LoadBroken(Exception):
     """A load that cannot be carried out. event: what the harness is sent."""
 
-    def __init__(self, event: Failed | Lost) -> None:
+    def __init__(self, event: harness.Failed | harness.Lost) -> None:
         super().__init__(event.error)
         self.event = event
 
 
-Send = Callable[[Peer, AboutLoad], None]
+Send = Callable[[Peer, workers.AboutLoad], None]
 """Sends a worker a message."""
 
 
@@ -73,7 +56,7 @@ class SharedLoad:
         spec: SessionSpec,
         roster: Roster,
         send: Send,
-        send_event: Callable[[GeneratorEvent], None],
+        send_event: Callable[[harness.GeneratorEvent], None],
     ) -> None:
         self.number = number
         self._spec = spec
@@ -96,12 +79,12 @@ class SharedLoad:
         """The harness has read the server: connections may be closed."""
         self._released.set()
 
-    def pong(self, peer: Peer, pong: Pong, back_ns: int) -> None:
+    def pong(self, peer: Peer, pong: workers.Pong, back_ns: int) -> None:
         """A worker's answer to a ping, whose three instants compare the clocks."""
         peer.clock.add(pong.sent_ns, pong.there_ns, back_ns)
         self._pings_under_way.discard(peer.client_id)
 
-    def progress(self, peer: Peer, progress: Progress, message_bytes: int) -> None:
+    def progress(self, peer: Peer, progress: workers.Progress, message_bytes: int) -> None:
         """What a worker has attached to one of Locust's reports: counts, or its final report."""
         if peer.reported or peer.gone is not None:
             return
@@ -120,7 +103,7 @@ class SharedLoad:
         """
         living, wanted = self._roster.living(), self._roster.wanted
         if len(living) < wanted:
-            raise LoadBroken(Lost(f"{len(living)} of {wanted} workers are there"))
+            raise LoadBroken(harness.Lost(f"{len(living)} of {wanted} workers are there"))
         active: list[tuple[Peer, Share]] = []
         for peer, share in zip(living, share_out(self._spec, wanted), strict=True):
             peer.begin(0 if share is None else share.users)
@@ -129,17 +112,17 @@ class SharedLoad:
         peers = [peer for peer, _ in active]
         self._compare_clocks(peers)
         for peer, share in active:
-            self._send(peer, OfferShare(self.number, share.spec))
+            self._send(peer, workers.OfferShare(self.number, share.spec))
         self._wait(peers, Stage.CONNECTED, _ARRIVAL_BOUND_S)
         self._keep_time(self._start(peers))
         self._released.wait(0 if self._aborted.is_set() else _RELEASE_BOUND_S)
-        self._send_all(ReleaseShare(self.number), peers)
+        self._send_all(workers.ReleaseShare(self.number), peers)
         # The drain, the users' end, and a link that comes back.
-        bound_s = self._spec.drain_s + 2 * LOST_AFTER_S
+        bound_s = self._spec.drain_s + 2 * workers.LOST_AFTER_S
         self._wait(peers, Stage.REPORTED, bound_s)
         return self._report(peers, living)
 
-    def _send_all(self, message: AboutLoad, peers: list[Peer]) -> None:
+    def _send_all(self, message: workers.AboutLoad, peers: list[Peer]) -> None:
         for peer in peers:
             self._send(peer, message)
 
@@ -147,7 +130,7 @@ class SharedLoad:
         for _ in range(_ROUND_TRIPS):
             self._pings_under_way = {peer.client_id for peer in peers}
             for peer in peers:
-                self._send(peer, Ping(self.number, time.time_ns()))
+                self._send(peer, workers.Ping(self.number, time.time_ns()))
             deadline = time.monotonic() + _ROUND_TRIP_BOUND_S
             while self._pings_under_way and time.monotonic() < deadline:
                 gevent.sleep(_POLL_S / 4)
@@ -160,7 +143,7 @@ class SharedLoad:
         self._start_realtime_ns = realtime_ns
         self._merged = Merged([load.name for load in self._spec.loads], realtime_ns)
         for peer in peers:
-            self._send(peer, Start(self.number, realtime_ns + peer.clock.offset_ns))
+            self._send(peer, workers.Start(self.number, realtime_ns + peer.clock.offset_ns))
         return monotonic_ns
 
     def _keep_time(self, start_ns: int) -> None:
@@ -168,14 +151,14 @@ class SharedLoad:
         open_ns, close_ns = start_ns + self._spec.open_ns, start_ns + self._spec.close_ns
         with Timer() as timer:
             self._sleep_until(timer, open_ns)
-            self._send_event(WindowOpened())
+            self._send_event(harness.WindowOpened())
             due = open_ns + _SECOND_NS
             while due < close_ns and not self._aborted.is_set():
                 self._sleep_until(timer, due)
-                self._send_event(SecondPassed())
+                self._send_event(harness.SecondPassed())
                 due += _SECOND_NS
             self._sleep_until(timer, close_ns)
-            self._send_event(WindowClosed())
+            self._send_event(harness.WindowClosed())
 
     def _sleep_until(self, timer: Timer, due_ns: int) -> None:
         while not self._aborted.is_set() and (now := time.monotonic_ns()) < due_ns:
@@ -183,7 +166,7 @@ class SharedLoad:
             if not self._roster.living():
                 raise self._all_lost()
         if self._aborted.is_set():
-            self._send_all(AbortShare(self.number), self._roster.living())
+            self._send_all(workers.AbortShare(self.number), self._roster.living())
 
     def _wait(self, peers: list[Peer], stage: Stage, bound_s: float) -> None:
         """Until each worker is at a stage or is lost; who is not after `bound_s` is lost, too.
@@ -197,10 +180,10 @@ class SharedLoad:
             self._roster.living()
             for peer in peers:
                 if peer.failed is not None:
-                    raise LoadBroken(Failed(f"worker {peer.name}: {peer.failed}"))
+                    raise LoadBroken(harness.Failed(f"worker {peer.name}: {peer.failed}"))
             if self._aborted.is_set() and not abort_sent:
                 abort_sent = True
-                self._send_all(AbortShare(self.number), peers)
+                self._send_all(workers.AbortShare(self.number), peers)
             late = [peer for peer in peers if peer.gone is None and peer.stage < stage]
             if not late:
                 break
@@ -213,7 +196,7 @@ class SharedLoad:
             raise self._all_lost()
 
     def _all_lost(self) -> LoadBroken:
-        return LoadBroken(Lost(f"every worker is lost; {'; '.join(self._roster.lost())}"))
+        return LoadBroken(harness.Lost(f"every worker is lost; {'; '.join(self._roster.lost())}"))
 
     def _report(self, peers: list[Peer], living: list[Peer]) -> Report:
         assert self._merged is not None
