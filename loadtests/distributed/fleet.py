@@ -14,16 +14,7 @@ from loopbench.loadtests.distributed.generator_process import Generator
 from loopbench.loadtests.distributed.keys import make_key
 from loopbench.loadtests.errors import GeneratorDied, HarnessError
 from loopbench.loadtests.hosts.address import is_loopback
-from loopbench.loadtests.messages.generator import (
-    At,
-    Gather,
-    Gathered,
-    GatheredWorker,
-    GeneratorEvent,
-    Joined,
-    RefusedWorker,
-    WorkerEnded,
-)
+from loopbench.loadtests.messages import generator as messages
 from loopbench.loadtests.messages.reports import Report
 from loopbench.loadtests.messages.specs import SessionSpec
 from loopbench.results.schema import ROOT
@@ -99,7 +90,7 @@ class FleetGenerator:
         return self._master.alive
 
     def load(
-        self, spec: SessionSpec, *, bound_s: float, at: At, give_up: Callable[[], bool]
+        self, spec: SessionSpec, *, bound_s: float, at: messages.At, give_up: Callable[[], bool]
     ) -> Report:
         """As Generator.load, once all workers are there.
 
@@ -114,14 +105,14 @@ class FleetGenerator:
 
         return self._master.load(spec, bound_s=bound_s, at=at, give_up=look)
 
-    def await_workers(self, bound_s: float) -> tuple[GatheredWorker, ...]:
+    def await_workers(self, bound_s: float) -> tuple[messages.GatheredWorker, ...]:
         """Start the local workers that are missing, and wait until all are there. Raises
         HarnessError."""
         if not self._fleet.remote:
             self._start_missing()
-        self._master.send(Gather(bound_s))
+        self._master.send(messages.Gather(bound_s))
         deadline = time.monotonic() + bound_s + _STOP_BOUND_S
-        while not isinstance(event := self._master.next_event(_POLL_S), Gathered):
+        while not isinstance(event := self._master.next_event(_POLL_S), messages.Gathered):
             self._handle(event)
             for child in self._children.values():
                 if child.exited:
@@ -136,12 +127,12 @@ class FleetGenerator:
             )
         return event.workers
 
-    def _handle(self, event: GeneratorEvent | None) -> None:
+    def _handle(self, event: messages.GeneratorEvent | None) -> None:
         """Say who joins from elsewhere, and who is refused."""
         match event:
-            case Joined(worker, there, wanted) if self._fleet.remote:
+            case messages.Joined(worker, there, wanted) if self._fleet.remote:
                 self._say(f"worker {worker} has joined, {there} of {wanted}")
-            case RefusedWorker(who=who, why=why):
+            case messages.RefusedWorker(who=who, why=why):
                 self._say(f"{who} was refused: {why}")
 
     def _start_missing(self) -> None:
@@ -168,7 +159,7 @@ class FleetGenerator:
                 how = f"exit status {ended.exit_code}, {child.last_words() or 'no word'}"
                 if (ended.exit_code or 0) < 0:
                     how = f"signal {-(ended.exit_code or 0)}"
-                self._master.send(WorkerEnded(child.pid, how))
+                self._master.send(messages.WorkerEnded(child.pid, how))
 
     def stop(self) -> None:
         """Stop the local workers; those elsewhere end when the master tells them."""

@@ -14,17 +14,7 @@ from loopbench.loadtests.observe.store_cpu import CpuReading, StoreCpu
 from loopbench.loadtests.scenarios.table import Load
 from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.managers.managed import Served
-from loopbench.servers.probe.readings import (
-    Glance,
-    Instants,
-    InstantSums,
-    Moment,
-    Observation,
-    Observe,
-    Pause,
-    Reset,
-    Resume,
-)
+from loopbench.servers.probe import readings
 from loopbench.servers.supervision.control_pipe import ControlClosed, ControlError
 from loopbench.servers.supervision.messages import Question
 from loopbench.servers.supervision.os_stats import Reading
@@ -65,9 +55,9 @@ class Observed:
     opened: Edge | None = None
     closed: Edge | None = None
     after: Reading | None = None
-    probe: Observation | None = None
-    glances: list[Moment | None] = field(default_factory=list)
-    instants: dict[str, InstantSums] = field(default_factory=dict)
+    probe: readings.Observation | None = None
+    glances: list[readings.Moment | None] = field(default_factory=list)
+    instants: dict[str, readings.InstantSums] = field(default_factory=dict)
     unreadable: bool = False
 
 
@@ -102,7 +92,7 @@ class Observer:
     def begin(self) -> None:
         """Before the load: count from here on."""
         self.observed.before = self.read()
-        self._ask(Reset(instants=True))
+        self._ask(readings.Reset(instants=True))
 
     def end(self, report: Report, loads: tuple[Load, ...]) -> None:
         """After the load: the instants of the requests that its report is about."""
@@ -110,24 +100,26 @@ class Observer:
             if load.route is None:
                 continue
             told = report.loads[load.name]
-            answer = self._ask(Instants(load.route, told.warmup.begun, told.measured.begun))
+            answer = self._ask(
+                readings.Instants(load.route, told.warmup.begun, told.measured.begun)
+            )
             if answer is not None:
                 self.observed.instants[load.name] = answer
 
     def rest(self) -> None:
         """Have the server's probe rest, but for what is done under `watching`."""
         self._watched = False
-        self._ask(Pause())
+        self._ask(readings.Pause())
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Have the probe watch while in the block, and rest again."""
         self._watched = True
-        self._ask(Resume())
+        self._ask(readings.Resume())
         try:
             yield
         finally:
-            self._ask(Pause())
+            self._ask(readings.Pause())
 
     def later(self) -> None:
         """Some time after the load has closed its connections."""
@@ -135,18 +127,18 @@ class Observer:
 
     def opened(self) -> None:
         """The measured window begins: count from here on, and read both sides."""
-        self._counting = self._ask(Reset(instants=False)) is not None
+        self._counting = self._ask(readings.Reset(instants=False)) is not None
         self.observed.opened = self._edge()
 
     def _second(self) -> None:
-        self.observed.glances.append(self._count(Glance()))
+        self.observed.glances.append(self._count(readings.Glance()))
 
     def closed(self) -> None:
         """The measured window is over: read both sides, and what was counted."""
         self.observed.closed = self._edge()
         self._second()
         if self._watched:  # last, since it keeps the server busy for a while
-            self.observed.probe = self._count(Observe())
+            self.observed.probe = self._count(readings.Observe())
 
     def _count(self, question: Question[A]) -> A | None:
         """What was counted since the window opened; None where the reset then was not confirmed."""

@@ -5,19 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from loopbench.loadtests.distributed.packed_histogram import pairs_of, unpack
-from loopbench.loadtests.messages.reports import (
-    Buckets,
-    Failure,
-    FleetReport,
-    LoadReport,
-    Packed,
-    PackedReport,
-    PhaseReport,
-    Report,
-    SessionReport,
-    Stretch,
-    Times,
-)
+from loopbench.loadtests.messages import reports
 from loopbench.loadtests.rows.histogram import from_pairs
 
 
@@ -26,14 +14,14 @@ class _Phase:
     """Sums of one phase of one load; see `recorder.Series` for what they mean."""
 
     times: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
+    failures: dict[str, reports.Failure] = field(default_factory=dict)
     answers: int = 0
     gap_ns: int = 0
     gaps: int = 0
     sent_sum_ns: int = 0
     service_sum_ns: int = 0
 
-    def add(self, phase: PhaseReport[Packed], worker: str, began_ns: int) -> None:
+    def add(self, phase: reports.PhaseReport[reports.Packed], worker: str, began_ns: int) -> None:
         """Add one worker's. began_ns: its start after the agreed one; its sends count from it."""
         for one in fields(phase.times):
             packed = getattr(phase.times, one.name)
@@ -41,7 +29,7 @@ class _Phase:
                 self.times[one.name] = self.times.get(one.name, 0) + unpack(packed)
         for failure in phase.failures:
             known = self.failures.get(failure.reason)
-            self.failures[failure.reason] = Failure(
+            self.failures[failure.reason] = reports.Failure(
                 failure.reason,
                 failure.count + (0 if known is None else known.count),
                 f"{failure.example} (worker {worker})" if known is None else known.example,
@@ -52,9 +40,9 @@ class _Phase:
         self.service_sum_ns += phase.service_sum_ns
         self.sent_sum_ns += phase.sent_sum_ns + phase.answers * began_ns
 
-    def report(self) -> PhaseReport[Buckets]:
-        return PhaseReport(
-            times=Times(**{name: pairs_of(lanes) for name, lanes in self.times.items()}),
+    def report(self) -> reports.PhaseReport[reports.Buckets]:
+        return reports.PhaseReport(
+            times=reports.Times(**{name: pairs_of(lanes) for name, lanes in self.times.items()}),
             failures=tuple(self.failures.values()),
             answers=self.answers,
             gap_ns=self.gap_ns,
@@ -74,10 +62,10 @@ class _Second:
     failures: int = 0
     inside: int = 0
 
-    def report(self) -> Stretch[Buckets]:
+    def report(self) -> reports.Stretch[reports.Buckets]:
         inside = pairs_of(self.inside)
         statistics = from_pairs(inside).statistics_ms()
-        return Stretch(
+        return reports.Stretch(
             from_s=self.from_s,
             to_s=self.to_s,
             completed=self.completed,
@@ -97,7 +85,7 @@ class _Load:
     timeline: list[_Second] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
 
-    def add(self, load: LoadReport[Packed], worker: str, began_ns: int) -> None:
+    def add(self, load: reports.LoadReport[reports.Packed], worker: str, began_ns: int) -> None:
         self.users += load.users
         self.completed += load.completed
         self.warmup.add(load.warmup, worker, began_ns)
@@ -112,8 +100,8 @@ class _Load:
             second.failures += part.failures
             second.inside += 0 if part.inside is None else unpack(part.inside)
 
-    def report(self) -> LoadReport[Buckets]:
-        return LoadReport(
+    def report(self) -> reports.LoadReport[reports.Buckets]:
+        return reports.LoadReport(
             users=self.users,
             timeline=tuple(second.report() for second in self.timeline),
             completed=self.completed,
@@ -133,9 +121,9 @@ class Merged:
         self._loads = {name: _Load() for name in names}
         self._start_realtime_ns = start_realtime_ns
         self._lag = 0
-        self._reports: list[PackedReport] = []
+        self._reports: list[reports.PackedReport] = []
 
-    def add(self, packed: PackedReport, worker: str, offset_ns: int) -> None:
+    def add(self, packed: reports.PackedReport, worker: str, offset_ns: int) -> None:
         """Add the report of `worker`, whose clock is ahead of the master's by `offset_ns`.
         Raises ValueError for a report that is damaged."""
         began_ns = packed.start_realtime_ns - offset_ns - self._start_realtime_ns
@@ -149,27 +137,27 @@ class Merged:
         """How many reports there are."""
         return len(self._reports)
 
-    def report(self, cpu_s: float, fleet: FleetReport | None) -> Report:
+    def report(self, cpu_s: float, fleet: reports.FleetReport | None) -> reports.Report:
         """The report that one generator would have given.
 
         cpu_s: CPU time of this machine, to tell it from that of strangers. warmup_s and
         measured_s are means: the workers' windows differ by what workers.csv says. Lateness and
         the clock's step are the largest, and the clock is the kernel's where all are.
         """
-        reports = self._reports
-        warmup_s = sum(report.warmup_s for report in reports) / len(reports)
-        measured_s = sum(report.measured_s for report in reports) / len(reports)
+        of_workers = self._reports
+        warmup_s = sum(report.warmup_s for report in of_workers) / len(of_workers)
+        measured_s = sum(report.measured_s for report in of_workers) / len(of_workers)
         opened_ns = self._start_realtime_ns + int(warmup_s * 1e9)
-        return SessionReport(
+        return reports.SessionReport(
             warmup_s=warmup_s,
             start_realtime_ns=self._start_realtime_ns,
-            late_ms=max(report.late_ms for report in reports),
+            late_ms=max(report.late_ms for report in of_workers),
             opened_realtime_ns=opened_ns,
             closed_realtime_ns=opened_ns + int(measured_s * 1e9),
             measured_s=measured_s,
             cpu_s=cpu_s,
-            clock_step_ms=max(report.clock_step_ms for report in reports),
-            clock="kernel" if {report.clock for report in reports} == {"kernel"} else "user",
+            clock_step_ms=max(report.clock_step_ms for report in of_workers),
+            clock="kernel" if {report.clock for report in of_workers} == {"kernel"} else "user",
             generator_lag=pairs_of(self._lag),
             loads={name: load.report() for name, load in self._loads.items()},
             fleet=fleet,
