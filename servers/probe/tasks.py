@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 from weakref import ref
 
-from loopbench.servers.probe.call_graph import call_graph
+from loopbench.servers.probe.stalls.call_graph import call_graph
 
 _NAME = "Task-"
 _MOST_MARKS = 6_000

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from loopbench.servers.probe.call_graph import MOST_TASKS, call_graph, task_with_waiters
 from loopbench.servers.probe.probe import Probe
+from loopbench.servers.probe.stalls.call_graph import MOST_TASKS, call_graph, task_with_waiters
 from tests.servers.probes import watched_loop
 from tests.skips import NO_SUCH_CALL
 

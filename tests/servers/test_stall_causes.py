@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from loopbench.results.schema import CAUSE_WORDS, Cause
-from loopbench.servers.probe.call_graph import task_name
 from loopbench.servers.probe.probe import Probe, watching
 from loopbench.servers.probe.stalls import watcher
+from loopbench.servers.probe.stalls.call_graph import task_name
 from loopbench.servers.probe.stalls.causes import CAUSES, Evidence, Sample, cause_of, decisive
 from loopbench.servers.probe.stalls.printing import StallPrinter
 from loopbench.servers.probe.stalls.readings import StallRow

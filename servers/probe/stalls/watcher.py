@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from loopbench.servers.probe.call_graph import task_with_waiters
 from loopbench.servers.probe.garbage_collector import Pause
 from loopbench.servers.probe.stalls.alarm import Alarm
+from loopbench.servers.probe.stalls.call_graph import task_with_waiters
 from loopbench.servers.probe.stalls.causes import Evidence, Sample, cause_of, decisive
 from loopbench.servers.probe.stalls.loop_clock import LoopClock, libuv_clock
 from loopbench.servers.probe.stalls.readings import StallsReading, stall_row
