@@ -18,9 +18,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.hosts.cpus import bindable_cpus
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case
 from loopbench.servers.lifecycle.process import ServerProcess, server_process
@@ -43,6 +45,9 @@ _READY_BOUND_S = 600.0
 
 _STOP_BOUND_S = 120.0
 _CONTROL_BOUND_S = 60.0
+_STARTED = count()
+"""Counted servers are put on CPUs in turn, so that two at a time have one each."""
+
 _TOTALS = re.compile(r"^(?:totals|summary): (\d+)", re.M)
 
 _OPTIONAL_FEATURES: Mapping[str, tuple[str, ...]] = {
@@ -55,7 +60,11 @@ _OPTIONAL_FEATURES: Mapping[str, tuple[str, ...]] = {
 }
 """By architecture: what some of its processors have and others not, as glibc's tunable names it."""
 
-_TOOLS = {"valgrind": "valgrind", "vgdb": "valgrind", "setarch": "util-linux"}
+_TOOLS = {
+    **dict.fromkeys(("valgrind", "vgdb"), "valgrind"),
+    **dict.fromkeys(("setarch", "taskset", "chrt"), "util-linux"),
+}
+"""What is called, by the package that it is in."""
 
 
 def missing() -> str | None:
@@ -158,9 +167,9 @@ def counting(
     """Start `stack` under callgrind, counting from now on; stop it in the end.
 
     python, root: as for `server_process`. still: no garbage is collected, the time of the day does
-    not move on, as Python's `time.time` tells it, and no thread asks another for Python's lock:
-    each would fall into one window or another. options: more of callgrind's. variables: more of
-    the server's environment, as `NAME=value`.
+    not move on, as Python's `time.time` tells it, no thread asks another for Python's lock, and
+    none goes before another by chance: each would fall into one window or another. options: more
+    of callgrind's. variables: more of the server's environment, as `NAME=value`.
     Raises HarnessError where the tools are missing.
     """
     lacking = missing()
@@ -178,6 +187,7 @@ def counting(
             *every_processor(),
             *variables,
             *(_still(Path(temporary) / "site") if still else ()),
+            *(_in_order() if still else ()),
             *_found("setarch"),
             "-R",
             *_found("valgrind"),
@@ -237,6 +247,20 @@ def _still(folder: Path) -> tuple[str]:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(_STILL)
     return (f"PYTHONPATH={folder}",)
+
+
+def _in_order() -> tuple[str, ...]:
+    """What has a server's threads run in the same order each time: on one CPU, and in batches.
+
+    A thread that wakes another one then goes on until it waits itself (sched(7), SCHED_BATCH).
+    Otherwise either may be the last to hold what both hold, and pays for taking it apart. Nothing
+    where processes cannot be bound to a CPU.
+    """
+    cpus = bindable_cpus()
+    if cpus is None:
+        return ()
+    cpu = cpus[next(_STARTED) % len(cpus)]
+    return *_found("taskset"), "--cpu-list", str(cpu), *_found("chrt"), "--batch", "0"
 
 
 def _found(tool: str) -> tuple[str]:

@@ -61,8 +61,8 @@ def test_a_bench_without_valgrind_says_what_is_missing(
     assert done.status == 0, done.errors
     assert len(done.rows) == 1
     assert (
-        "the instructions of a request are not counted: valgrind, vgdb, setarch not found"
-        in done.errors
+        "the instructions of a request are not counted: "
+        "valgrind, vgdb, setarch, taskset, chrt not found" in done.errors
     )
     assert not (tmp_path / "run" / COUNTS.filename).exists()
 

@@ -108,7 +108,7 @@ def test_a_machine_without_valgrind(
     told = document["layers"]["instructions"]
     assert told["run"] is False
     assert told["why_not"] == (
-        "instructions cannot be counted: valgrind, vgdb, setarch not found; "
+        "instructions cannot be counted: valgrind, vgdb, setarch, taskset, chrt not found; "
         "install util-linux, valgrind"
     )
 
