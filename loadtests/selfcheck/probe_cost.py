@@ -26,11 +26,11 @@ MOST_AT_REST = 0.003
 """The same while it rests: figures are taken then."""
 
 REQUESTS = 100
-PAIRS = 6
+PAIRS = 12
 """Processes of each kind. A kind's processes differ by their hash seeds, and so in how their memory
 is laid out, which changes a request by up to 2 %; those of a pair have the same seed."""
 
-_T = 2.571
+_T = 2.201
 """Student's t for a 95 % interval of the mean of PAIRS values."""
 
 MOST_MARGIN = 0.002

@@ -115,15 +115,16 @@ class Probe:
         self, route: RouteWatch, handler: Callable[..., Any]
     ) -> Callable[..., Any]:
         note, fail = self._note, self._fail
-        # Variables of a function and not attributes: they cost a fraction of those.
-        loop, append, resting = route.loop, route.append, False
+        # Variables of a function and not attributes: they cost a fraction of those. The list and
+        # not its method: the interpreter then appends without a call.
+        loop, fresh, resting = route.loop, route.fresh, False
 
         def choose(rests: bool) -> None:
             nonlocal resting
             resting = rests
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            nonlocal loop, append
+            nonlocal loop, fresh
             if resting:
                 return await handler(*args, **kwargs)
             began = _now()
@@ -133,13 +134,13 @@ class Probe:
                 # A coroutine runs on its loop's thread, so that the loop says both.
                 if _get_running_loop() is loop:
                     try:
-                        append(began)
-                        append(_now())
+                        fresh.append(began)
+                        fresh.append(_now())
                     except Exception as error:
                         fail(error)
                 else:
                     note(route, began, _now())
-                    loop, append = route.loop, route.append
+                    loop, fresh = route.loop, route.fresh
 
         self._switches.append(choose)
         return awaited
@@ -154,10 +155,10 @@ class Probe:
         function, and which frameworks take for what is within it.
         """
         note, fail = self._note, self._fail
-        loop, append = route.loop, route.append
+        loop, fresh = route.loop, route.fresh
 
         async def awaited(request: Any) -> Any:
-            nonlocal loop, append
+            nonlocal loop, fresh
             began = _now()
             try:
                 return await handler(request)
@@ -165,13 +166,13 @@ class Probe:
                 # A coroutine runs on its loop's thread, so that the loop says both.
                 if _get_running_loop() is loop:
                     try:
-                        append(began)
-                        append(_now())
+                        fresh.append(began)
+                        fresh.append(_now())
                     except Exception as error:
                         fail(error)
                 else:
                     note(route, began, _now())
-                    loop, append = route.loop, route.append
+                    loop, fresh = route.loop, route.fresh
 
         called = partial(awaited)
 
@@ -194,7 +195,7 @@ class Probe:
                     return
                 tally = route.tallies.setdefault(key, self._new_tally(*key))
                 if route.loop is None and key[1] is not None:
-                    route.loop, route.append = key[1], tally.fresh.append
+                    route.loop, route.fresh = key[1], tally.fresh
             tally.fresh.append(began)
             tally.fresh.append(ended)
         except Exception as error:

@@ -6,7 +6,6 @@ import os
 import struct
 import threading
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loopbench.servers.probe.durations import Counts, rounded_us
@@ -76,15 +75,15 @@ class RouteWatch:
 
     rest: those of the threads and loops that came after the first MOST_TALLIES, by the
     loops' class.
-    loop, append: the first loop that a coroutine of the route ran on, and how
-    to append to its tally: the short way for nearly all requests.
+    loop, fresh: the first loop that a coroutine of the route ran on, and what is
+    fresh of its tally: the short way for nearly all requests.
     """
 
     name: str
     tallies: dict[tuple[threading.Thread, object], Tally] = field(default_factory=dict)
     rest: dict[str | None, Tally] = field(default_factory=dict)
     loop: object = None
-    append: Callable[[float], None] = field(default=lambda instant: None)
+    fresh: list[float] = field(default_factory=list)
 
 
 def tally_reading(tally: Tally, instants: array[float], dropped: int) -> TallyReading:

@@ -283,13 +283,17 @@ class Broken(dict[Any, Any]):
     get = setdefault = __setitem__ = broken
 
 
+class BrokenList(list[Any]):
+    append = broken
+
+
 def break_new_tally(live: Probe, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(live, "_new_tally", broken)
 
 
 def break_append(live: Probe, patch: pytest.MonkeyPatch) -> None:
     for route in live._routes.values():
-        patch.setattr(route, "append", broken)
+        patch.setattr(route, "fresh", BrokenList())
         patch.setattr(route, "tallies", Broken())
 
 
