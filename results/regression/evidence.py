@@ -6,6 +6,7 @@ judged, and the error names file, row and column.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +164,14 @@ def _complete(layer: Layer, folder: Path, sides: Mapping[str, Measured]) -> None
         if not measured.rows[layer]:
             file = TABLE_OF[layer].filename
             raise ResultsError(f"{folder / file} holds no row of the {name}")
+
+
+def by_subject(rows: Iterable[Row], column: str) -> dict[tuple[str, str], list[Row]]:
+    """Rows of one side by stack and by what stands in a column, in the order of the first ones."""
+    found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[str(row["stack"]), str(row[column])].append(row)
+    return dict(found)
 
 
 def unmeasured(evidence: Evidence, layer: Layer) -> tuple[frozenset[str], tuple[Finding, ...]]:

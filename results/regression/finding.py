@@ -84,6 +84,17 @@ class Finding:
     p: float | None = None
     detectable: float | None = None
 
+    @classmethod
+    def one_sided(
+        cls, layer: Layer, key: tuple[str, str], metric: str, base: object, candidate: object
+    ) -> Finding:
+        """What only one side has: the other one is None. A value that is no text is not shown."""
+        meaning = "only the base has it" if candidate is None else "new: only the candidate has it"
+        before, after = (
+            one if one is None or isinstance(one, str) else "measured" for one in (base, candidate)
+        )
+        return cls(layer, *key, metric, Verdict.MISSING, meaning, before, after)
+
     @property
     def weight(self) -> Weight:
         """What went away is a regression; what is new is none."""

@@ -43,9 +43,11 @@ def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Find
         if key[0] in skipped or not any(fnmatchcase(question, one) for one in asked):
             continue
         before, after = base.get(key, ()), candidate.get(key, ())
-        yield Finding(
-            Layer.BEHAVIOUR, *key, METRIC, *_verdict(before, after), _words(before), _words(after)
-        )
+        shown = _words(before), _words(after)
+        if before and after:
+            yield Finding(Layer.BEHAVIOUR, *key, METRIC, *_verdict(before, after), *shown)
+        else:
+            yield Finding.one_sided(Layer.BEHAVIOUR, key, METRIC, *shown)
 
 
 def _words(rows: Sequence[Row]) -> str | None:
@@ -54,10 +56,6 @@ def _words(rows: Sequence[Row]) -> str | None:
 
 
 def _verdict(before: Sequence[Row], after: Sequence[Row]) -> tuple[Verdict, str]:
-    if not before:
-        return Verdict.MISSING, "new: only the candidate has it"
-    if not after:
-        return Verdict.MISSING, "the base has it, and the candidate does not"
     doubts = [_untold(side) for side in (before, after)]
     if all(doubts):
         return Verdict.SAME, "neither side has an answer that repeats"

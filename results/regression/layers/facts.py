@@ -68,22 +68,9 @@ def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Find
         if key[0] in skipped or key in evidence.layers[Layer.FACTS].lacking:
             continue
         if before is None or after is None:
-            yield _one_sided(key, before, after)
+            yield Finding.one_sided(Layer.FACTS, key, EVERY, _count(before), _count(after))
         else:
             yield from _facts(key, before, after)
-
-
-def _one_sided(
-    key: tuple[str, str],
-    before: Mapping[str, _Values] | None,
-    after: Mapping[str, _Values] | None,
-) -> Finding:
-    gone = after is None
-    meaning = (
-        "the base has it, and the candidate does not" if gone else "new: only the candidate has it"
-    )
-    shown = _count(before), _count(after)
-    return Finding(Layer.FACTS, *key, EVERY, Verdict.MISSING, meaning, *shown)
 
 
 def _count(facts: Mapping[str, _Values] | None) -> str | None:
@@ -97,20 +84,18 @@ def _facts(
 ) -> Iterator[Finding]:
     for fact in dict.fromkeys((*before, *after)):
         one, other = before.get(fact), after.get(fact)
-        yield Finding(
-            Layer.FACTS, *key, fact, *_verdict(fact, one, other), _words(one), _words(other)
-        )
+        shown = _words(one), _words(other)
+        if one is None or other is None:
+            yield Finding.one_sided(Layer.FACTS, key, fact, *shown)
+        else:
+            yield Finding(Layer.FACTS, *key, fact, *_verdict(fact, one, other), *shown)
 
 
 def _words(values: _Values | None) -> str | None:
     return None if values is None else " and ".join(sorted(set(values)))
 
 
-def _verdict(fact: str, before: _Values | None, after: _Values | None) -> tuple[Verdict, str]:
-    if before is None:
-        return Verdict.MISSING, "new: only the candidate has it"
-    if after is None:
-        return Verdict.MISSING, "the base had it"
+def _verdict(fact: str, before: _Values, after: _Values) -> tuple[Verdict, str]:
     one, other = set(before), set(after)
     may_be_unknown = fact in _READINGS | _PLACES
     if may_be_unknown:  # what could not be read at one asking says nothing beside what could

@@ -16,7 +16,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.evidence import Evidence, by_subject, unmeasured
 from loopbench.results.regression.finding import EVERY, Finding, Settings, Verdict, percent, signed
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import (
@@ -52,12 +52,10 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
 
 
 def _counts(rows: Iterable[Row]) -> _Counts:
-    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in rows:
-        number = row["instructions"]
-        assert isinstance(number, int | float)  # required, so parsed
-        found[str(row["stack"]), str(row["route"])].append(float(number))
-    return dict(found)
+    return {
+        key: [float(n) for row in each if isinstance(n := row[METRIC], int | float)]
+        for key, each in by_subject(rows, "route").items()
+    }
 
 
 def _compare(
@@ -94,8 +92,7 @@ def _route(
 ) -> Finding:
     shown = _median(before), _median(after)
     if before is None or after is None:
-        meaning = "only the base has it" if after is None else "new: only the candidate has it"
-        return Finding(Layer.INSTRUCTIONS, *key, METRIC, Verdict.MISSING, meaning, *shown)
+        return Finding.one_sided(Layer.INSTRUCTIONS, key, METRIC, *shown)
     one, other = statistics.median(before), statistics.median(after)
     n = min(len(before), len(after))
     if (

@@ -8,10 +8,9 @@ busy machine (docs/regression.md): far above what these differed by, and under o
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from loopbench.results.regression.evidence import Evidence, unmeasured
+from loopbench.results.regression.evidence import Evidence, by_subject, unmeasured
 from loopbench.results.regression.finding import Finding, Verdict
 from loopbench.results.schema import Row
 from loopbench.results.schema.regression import Layer
@@ -34,15 +33,8 @@ _Seen = Mapping[tuple[str, str], Sequence[Row]]
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """One Finding a stack, subject and metric."""
-    base, candidate = (_seen(rows) for rows in evidence.rows(Layer.MEMORY))
+    base, candidate = (by_subject(rows, "subject") for rows in evidence.rows(Layer.MEMORY))
     return tuple(_compare(base, candidate, evidence))
-
-
-def _seen(rows: Iterable[Row]) -> _Seen:
-    found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        found[str(row["stack"]), str(row["subject"])].append(row)
-    return found
 
 
 def _compare(base: _Seen, candidate: _Seen, evidence: Evidence) -> Iterator[Finding]:
@@ -59,9 +51,7 @@ def _finding(
     key: tuple[str, str], metric: str, before: Sequence[Row] | None, after: Sequence[Row] | None
 ) -> Finding:
     if before is None or after is None:
-        meaning = "only the base has it" if after is None else "new: only the candidate has it"
-        shown = None if before is None else "measured", None if after is None else "measured"
-        return Finding(Layer.MEMORY, *key, metric, Verdict.MISSING, meaning, *shown)
+        return Finding.one_sided(Layer.MEMORY, key, metric, before, after)
     one, other = _values(before, metric), _values(after, metric)
     shown = _shown(one), _shown(other)
     if not one or not other:

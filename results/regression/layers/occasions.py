@@ -37,7 +37,7 @@ from loopbench.results.regression.finding import (
 )
 from loopbench.results.regression.layers import slices
 from loopbench.results.regression.layers.slices import SLOWER, Cell, Rounds
-from loopbench.results.regression.layers.timing import absentees, failures, one_sided, shown_value
+from loopbench.results.regression.layers.timing import absentees, failures, shown_value
 from loopbench.results.regression.layers.trimmed_t import student
 from loopbench.results.schema import Column, Kind, Row, SchemaError, Table
 from loopbench.results.schema.regression import Layer
@@ -83,7 +83,8 @@ def _judge(evidence: Evidence, settings: Settings) -> Iterator[Finding]:
             )
     for cell in dict.fromkeys((*base, *candidate)):
         if cell not in both and cell[0] not in skipped:
-            yield one_sided(cell, cell in base)
+            only = base.get(cell), candidate.get(cell)
+            yield Finding.one_sided(Layer.TIME, cell, "slots", *only)
     yield from absentees(
         evidence, base.keys() | candidate.keys(), {cell for side in beside for cell in side}
     )

@@ -12,7 +12,6 @@ had they come at random, at the strictest of Holm's levels and beside the base's
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc, gammaln, xlogy
 
-from loopbench.results.regression.evidence import Evidence
+from loopbench.results.regression.evidence import Evidence, by_subject
 from loopbench.results.regression.finding import Finding, Settings, Verdict, percent
 from loopbench.results.regression.layers.slices import whole
 from loopbench.results.regression.layers.timing import CAUGHT
@@ -63,20 +62,19 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
         _finding(trial, float(p), float(q), len(trials), settings)
         for trial, p, q in zip(trials, above, below, strict=True)
     ]
-    for cell in dict.fromkeys((*base, *candidate)):
-        if cell not in base or cell not in candidate:
-            gone = cell in base
-            meaning = "only the base has it" if gone else "new: only the candidate has it"
-            shown = ("measured", None) if gone else (None, "measured")
-            found.append(Finding(Layer.TAILS, *cell, METRIC, Verdict.MISSING, meaning, *shown))
+    found += [
+        Finding.one_sided(Layer.TAILS, cell, METRIC, base.get(cell), candidate.get(cell))
+        for cell in dict.fromkeys((*base, *candidate))
+        if cell not in base or cell not in candidate
+    ]
     return tuple(found)
 
 
 def _cells(rows: Iterable[Row]) -> dict[tuple[str, str], Batches]:
-    found: defaultdict[tuple[str, str], dict[int, Row]] = defaultdict(dict)
-    for row in rows:
-        found[str(row["stack"]), str(row["case"])][whole(row, "batch")] = row
-    return dict(found)
+    return {
+        cell: {whole(row, "batch"): row for row in batches}
+        for cell, batches in by_subject(rows, "case").items()
+    }
 
 
 def _trial(cell: tuple[str, str], base: Batches, candidate: Batches) -> Trial:

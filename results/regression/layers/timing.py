@@ -73,7 +73,7 @@ def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
     return tuple(
         [finding for cell in both for finding in _cell(cell, base, candidate, judged)]
         + [
-            one_sided(cell, cell in base)
+            Finding.one_sided(Layer.TIME, cell, "slots", base.get(cell), candidate.get(cell))
             for cell in dict.fromkeys((*base, *candidate))
             if cell not in both
         ]
@@ -281,15 +281,6 @@ def failures(cell: Cell, base: Rounds, candidate: Rounds) -> Iterator[Finding]:
         f"requests failed {who}: {before:,} of {of_base:,}, then {after:,} of {of_candidate:,}"
     )
     yield Finding(Layer.TIME, *cell, FAILURES, verdict, meaning, f"{before:,}", f"{after:,}")
-
-
-def one_sided(cell: Cell, gone: bool) -> Finding:
-    if gone:
-        return Finding(
-            Layer.TIME, *cell, "slots", Verdict.MISSING, "only the base has it", "measured", None
-        )
-    meaning = "new: only the candidate has it"
-    return Finding(Layer.TIME, *cell, "slots", Verdict.MISSING, meaning, None, "measured")
 
 
 def absentees(evidence: Evidence, measured: Set[Cell], yardstick: Set[Cell]) -> list[Finding]:
