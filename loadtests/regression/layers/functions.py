@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
+from loopbench.loadtests.regression.layers.instructions import Route, repeats
 from loopbench.loadtests.regression.parallel import side_by_side
 from loopbench.loadtests.regression.sides import cache, edited, processes
 from loopbench.loadtests.regression.sides.equal_paths import alike
@@ -44,28 +44,19 @@ far more than they differ by."""
 
 _INSTALL_BOUND_S = 300.0
 
-Route = tuple[str, str]
-"""Stack and case."""
-
 
 def grown(base: Iterable[Row], candidate: Iterable[Row]) -> list[Route]:
     """The routes that take GROWTH more instructions or more, those that grew most first."""
-    before, after = _medians(base), _medians(candidate)
+    before, after = (
+        {key: statistics.median(counts) for key, counts in repeats(rows).items()}
+        for rows in (base, candidate)
+    )
     shares = {key: after[key] / before[key] - 1 for key in before.keys() & after.keys()}
     found = sorted((key for key in shares if shares[key] >= GROWTH), key=lambda key: -shares[key])
     of_stack: defaultdict[str, list[Route]] = defaultdict(list)
     for key in found:
         of_stack[key[0]].append(key)
     return [key for key in found if key in of_stack[key[0]][:MOST]]
-
-
-def _medians(rows: Iterable[Row]) -> Mapping[Route, float]:
-    found: defaultdict[Route, list[float]] = defaultdict(list)
-    for row in rows:
-        value = row["instructions"]
-        assert isinstance(value, int | float)  # required, so there
-        found[str(row["stack"]), str(row["route"])].append(float(value))
-    return {key: statistics.median(values) for key, values in found.items()}
 
 
 def rows_of(sides: Sequence[Side], routes: Sequence[Route]) -> list[list[Row]]:
@@ -88,8 +79,8 @@ def _take_edits(side: Side, copy: Side) -> None:
     Raises HarnessError for an edited file that only the side's own interpreter can load.
     """
     text = Path(edited.__file__).read_text(encoding="utf-8")
-    done = _run([str(side.python), "-c", text, *sorted(side.packages)])
-    files: Mapping[str, str] = json.loads(done.stdout)
+    said = _run(str(side.python), "-c", text, *sorted(side.packages))
+    files: Mapping[str, str] = json.loads(said)
     compiled = [place for place in files if Path(place).suffix == ".so"]
     if compiled:
         raise HarnessError(f"{compiled[0]} was edited, and is compiled for another Python")
@@ -149,17 +140,10 @@ def _naming(side: Side) -> Iterator[Path]:
 
 
 def _make(place: Path, chosen: Interpreter, pins: Sequence[str]) -> None:
-    _run([str(chosen.path), "-m", "venv", "--without-pip", str(place)])
+    _run(str(chosen.path), "-m", "venv", "--without-pip", str(place))
     into = ["--no-input", "--disable-pip-version-check", "--python", str(place / "bin" / "python")]
-    _run([sys.executable, "-m", "pip", *into, "install", "--quiet", "--no-deps", *pins])
+    _run(sys.executable, "-m", "pip", *into, "install", "--quiet", "--no-deps", *pins)
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        done = processes.run(command, _INSTALL_BOUND_S)
-    except subprocess.TimeoutExpired:
-        raise HarnessError(f"it took longer than {_INSTALL_BOUND_S:g} s to make one") from None
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise HarnessError(f"its environment cannot be made: {last}")
-    return done
+def _run(*command: str) -> str:
+    return processes.succeed("its environment cannot be made", command, _INSTALL_BOUND_S)

@@ -147,11 +147,12 @@ def _processes(
 
 def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[Route, ...]:
     """The routes of which the repeats do not say whether they grew."""
-    before, after = _repeats(base), _repeats(candidate)
+    before, after = repeats(base), repeats(candidate)
     return tuple(key for key in before if key in after and _doubtful(before[key], after[key]))
 
 
-def _repeats(rows: Iterable[Row]) -> dict[Route, list[float]]:
+def repeats(rows: Iterable[Row]) -> dict[Route, list[float]]:
+    """The counts of one side, by route."""
     found: defaultdict[Route, list[float]] = defaultdict(list)
     for row in rows:
         value = row["instructions"]

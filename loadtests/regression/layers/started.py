@@ -19,13 +19,12 @@ from functools import partial
 from itertools import repeat
 from pathlib import Path
 
-from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe import raw_request
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import small_apps
 from loopbench.loadtests.regression.layers import limits, listening
 from loopbench.loadtests.regression.layers.waiting import Waits
-from loopbench.loadtests.regression.sides.processes import background, ended, run
+from loopbench.loadtests.regression.sides.processes import background, ended, succeed
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.services.free_port import free_port
 from loopbench.results.schema import Row
@@ -121,14 +120,10 @@ def commands(stacks: Iterable[str], sides: Sequence[Side]) -> Commands:
 
 
 def _installed(side: Side, packages: Sequence[str]) -> set[str]:
-    """Those that the side's interpreter can import. Raises OSError and HarnessError."""
+    """Those that the side's interpreter can import. Raises HarnessError."""
     look = "import importlib.util as u, sys; print(*filter(u.find_spec, sys.argv[1:]))"
-    try:
-        done = run([str(side.python), "-P", "-c", look, *packages], READY_S)
-        done.check_returncode()
-    except subprocess.SubprocessError as error:
-        raise HarnessError(f"{side.name}: its interpreter does not run: {error}") from error
-    return set(done.stdout.split())
+    command = [str(side.python), "-P", "-c", look, *packages]
+    return set(succeed(f"{side.name}: its interpreter does not run", command, READY_S).split())
 
 
 def measure(

@@ -9,14 +9,13 @@ that holds what its server imports and nothing else.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
-from loopbench.loadtests.regression.sides import transplant
+from loopbench.loadtests.regression.sides import processes, transplant
 from loopbench.loadtests.regression.sides.needed import needed
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.loadtests.regression.sides.worktree import write_bytecode
@@ -76,26 +75,11 @@ def _moved(side: Side, cleanup: ExitStack) -> Side:
     environment = tree / "environment"
     text = Path(transplant.__file__).read_text(encoding="utf-8")
     wanted = needed(side.packages)
-    _run(side, [str(side.python), "-c", text, str(environment), *wanted])
+    what = f"{side.role}: its environment cannot be copied"
+    processes.succeed(what, [str(side.python), "-c", text, str(environment), *wanted], _BOUND_S)
     python = environment / "bin" / "python"
     write_bytecode(python, tree, [str(environment / "lib"), *_parts(tree)])
     return replace(side, root=tree, python=python)
-
-
-def _run(side: Side, command: list[str]) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_BOUND_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HarnessError(f"{side.role}: its environment cannot be copied: {error}") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise HarnessError(f"{side.role}: its environment cannot be copied: {last}")
 
 
 def _parts(root: Path) -> tuple[str, ...]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides import cache, processes
 from loopbench.loadtests.regression.sides.resolution import Pin, interpreter, pins_of, resolve
 
@@ -54,28 +52,14 @@ def environment(pins: Sequence[Pin]) -> Iterator[Path]:
         into = ("-m", "pip", "--no-input", "--disable-pip-version-check", "--python", python)
         what = ("--no-deps", "--no-compile", "--require-hashes", "--requirement", str(file))
         _run("the packages cannot be installed", *into, "install", "--quiet", *what)
-        _compile(place)
+        # On all CPUs, which the installer does not do. What does not compile is a template.
+        processes.run(
+            [sys.executable, "-m", "compileall", "-q", "-j", "0", str(place / "lib")], _BOUND_S
+        )
 
     with cache.kept(cache.key_of(_FORMAT, interpreter(), listed), make) as place:
         yield place / "bin" / "python"
 
 
-def _compile(place: Path) -> None:
-    """On all CPUs, which the installer does not do. What does not compile is a template."""
-    command = ["-m", "compileall", "-q", "-j", "0", str(place / "lib")]
-    _finished("the packages cannot be compiled", *command)
-
-
 def _run(what: str, *arguments: str) -> None:
-    done = _finished(what, *arguments)
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("ERROR:")]
-        raise HarnessError(f"{what}: {(errors or lines or ['no reason given'])[-1]}")
-
-
-def _finished(what: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return processes.run([sys.executable, *arguments], _BOUND_S)
-    except subprocess.TimeoutExpired:
-        raise HarnessError(f"{what}: it took longer than {_BOUND_S:g} s") from None
+    processes.succeed(what, [sys.executable, *arguments], _BOUND_S)

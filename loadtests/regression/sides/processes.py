@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from loopbench.loadtests.errors import HarnessError
 from loopbench.servers.supervision.child_process import interrupts_deferred
 
 
-def run(command: Sequence[str], bound_s: float) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str], bound_s: float, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """The program's end, and what it said.
 
     It runs in a process group of its own. Where it takes longer than `bound_s`, or somebody
@@ -26,6 +29,7 @@ def run(command: Sequence[str], bound_s: float) -> subprocess.CompletedProcess[s
         with interrupts_deferred():
             process = subprocess.Popen(
                 command,
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -37,6 +41,24 @@ def run(command: Sequence[str], bound_s: float) -> subprocess.CompletedProcess[s
     finally:
         if process is not None and process.returncode is None:
             _end(process)
+
+
+def succeed(what: str, command: Sequence[str], bound_s: float, cwd: Path | None = None) -> str:
+    """What a program that has to succeed prints.
+
+    Raises HarnessError, one line: `what`, and why it cannot be, in the program's own last words.
+    """
+    try:
+        done = run(command, bound_s, cwd)
+    except subprocess.TimeoutExpired:
+        raise HarnessError(f"{what}: it took longer than {bound_s:g} s") from None
+    except OSError as error:
+        raise HarnessError(f"{what}: {error}") from error
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR:")]  # of the installer
+        raise HarnessError(f"{what}: {(errors or lines or ['no reason given'])[-1]}")
+    return done.stdout
 
 
 def _end(process: subprocess.Popen[str]) -> None:

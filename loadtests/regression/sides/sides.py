@@ -7,7 +7,6 @@ import hashlib
 import json
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.observe.callgrind import METHOD, every_processor
-from loopbench.loadtests.regression.sides import introspection, packages, worktree
+from loopbench.loadtests.regression.sides import introspection, packages, processes, worktree
 from loopbench.loadtests.regression.sides.resolution import Pin, normal, pins_of
 from loopbench.results.schema import ROOT
 from loopbench.servers.contract.http import Case, Expected, Request
@@ -261,19 +260,12 @@ def _ask(name: str, root: Path, python: Path, stacks: Sequence[str]) -> _TreeFac
         raise HarnessError(f"{name}: {root} holds no servers that this check can start")
     text = Path(introspection.__file__).read_text(encoding="utf-8")
     command = [str(python), "-c", text, layout.cases, layout.routes, layout.stacks, *stacks]
+    what = f"{name}: its contract cannot be read"
+    said = processes.succeed(what, command, _ASK_BOUND_S, root)
     try:
-        done = subprocess.run(
-            command, cwd=root, capture_output=True, text=True, timeout=_ASK_BOUND_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HarnessError(f"{name}: its interpreter does not run: {error}") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise HarnessError(f"{name}: its contract cannot be read: {last}")
-    try:
-        return from_json(_TreeFacts, json.loads(done.stdout))
+        return from_json(_TreeFacts, json.loads(said))
     except ValueError as error:
-        raise HarnessError(f"{name}: its contract cannot be read: {error}") from error
+        raise HarnessError(f"{what}: {error}") from error
 
 
 def _case(told: _CaseFacts) -> Case:
