@@ -17,6 +17,7 @@ from loopbench.loadtests.observe.request_counts import FIRST_REQUESTS, WARM_REQU
 from loopbench.loadtests.regression.folder import Folder
 from loopbench.loadtests.regression.layers import (
     behaviour,
+    blocking,
     facts,
     functions,
     instructions,
@@ -334,9 +335,9 @@ def _common(
 def _facts_bound(wish: Wish, sides: Sequence[Side]) -> Json:
     return {
         "stacks": list(wish.stacks),
-        "asks": facts.ASKS,
+        "asks": blocking.ASKS,
         "again": facts.AGAIN,
-        "work_ms": facts.WORK_MS,
+        "work_ms": blocking.WORK_MS,
         "other_requests": not_compared(sides),
     }
 

@@ -32,6 +32,8 @@ _CONNECTIONS = 30
 _CLOSED_BOUND_S = 5.0
 _READ_BOUND_S = 2.0
 _LOOK_S = 0.0005
+_CLOSED_LOOK_S = 0.02
+"""Between two looks at all that the server has open."""
 LINGER_NOT = struct.pack("ii", 1, 0)
 """With it, closing a socket sends RST in place of FIN (socket(7), SO_LINGER)."""
 
@@ -206,7 +208,7 @@ def given_back(server: ServerProcess, hard: bool) -> str:
         opened = _sockets(server) - before
     deadline = time.monotonic() + _CLOSED_BOUND_S
     while (kept := _sockets(server) & opened) and time.monotonic() < deadline:
-        time.sleep(_LOOK_S)
+        time.sleep(_CLOSED_LOOK_S)
     return f"kept for {_CLOSED_BOUND_S:g} s" if kept else "given back"
 
 

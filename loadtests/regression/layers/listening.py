@@ -38,8 +38,11 @@ def processes(session: int) -> list[int]:
 
 def sockets(session: int, port: int) -> frozenset[int]:
     """The inodes of the listening TCP sockets on a port that processes of the session hold."""
+    there = set(_listening(port))
+    if not there:  # nobody holds any, which need not be asked of each process
+        return frozenset()
     held = {name for pid in processes(session) for name in _descriptors(pid)}
-    return frozenset(inode for inode in _listening(port) if f"socket:[{inode}]" in held)
+    return frozenset(inode for inode in there if f"socket:[{inode}]" in held)
 
 
 def _descriptors(pid: int) -> Iterator[str]:

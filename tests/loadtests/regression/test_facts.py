@@ -10,8 +10,8 @@ import pytest
 
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
-from loopbench.loadtests.regression.layers import facts
-from loopbench.loadtests.regression.layers.facts import Seen, SeenLoop
+from loopbench.loadtests.regression.layers import blocking, facts
+from loopbench.loadtests.regression.layers.blocking import Seen, SeenLoop
 from loopbench.loadtests.regression.mutants import Edit
 from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Dispatch, Row
@@ -129,31 +129,35 @@ for a CPU, in ms."""
         ([], UNKNOWN, False),
         ([HELD], UNKNOWN, False),
         ([HELD] * 2 + [NOTHING] * 38, UNKNOWN, True),
-        ([HELD] * 3 + [NOTHING] * 36, "yes", False),
-        ([HELD] * 3 + [NOTHING] * 37, "yes", True),
-        ([HELD] * 3 + [FREE] * 2, "yes", True),
-        ([HELD] * 3 + [FREE] * 3, UNKNOWN, True),
+        ([HELD] * 2 + [NOTHING] * 37, UNKNOWN, False),
+        ([NOTHING] * 37 + [HELD] * 3, "yes", True),
+        ([HELD] * 2 + [FREE] * 2, UNKNOWN, False),
+        ([FREE] * 2 + [HELD] * 3, "yes", True),
+        ([HELD] * 2 + [FREE] * 3, "no", True),
         ([FREE] + [NOTHING] * 39, "no", True),
         ([HELD] + [FREE] * 2, "no", False),
-        ([FREE] * 5, "no", True),
+        ([FREE] * 2, "no", False),
+        ([FREE] * 3, "no", True),
     ],
 )
 def test_one_reading_proves_that_a_route_need_not_block_and_none_that_it_does(
     readings: Sequence[tuple[float, float]], said: str, enough: bool
 ) -> None:
     """Something else may have kept the loop once, so that three have to say so."""
-    seen = [facts.Watched(Seen(SeenLoop(int(away * 1e6)), {}), waited) for away, waited in readings]
-    assert facts._blocked(seen, facts.BLOCKED[False]) == said
-    assert facts._enough(seen, facts.BLOCKED[False]) is enough
+    seen = [
+        blocking.Watched(Seen(SeenLoop(int(away * 1e6)), {}), waited) for away, waited in readings
+    ]
+    assert blocking.blocked(seen, blocking.BLOCKED[False]) == said
+    assert blocking.enough(seen, blocking.BLOCKED[False]) is enough
 
 
 @pytest.mark.parametrize(("computed", "said"), [(100.0, [True]), (20.0, [])])
 def test_a_loop_that_computed_all_the_while_was_held(computed: float, said: list[bool]) -> None:
     """However long the threads waited for a CPU besides; a route without a duration is held by its
     own milliseconds only."""
-    seen = [facts.Watched(Seen(SeenLoop(1_200_000_000), {}), 1_500.0, computed)]
-    assert facts._decided(seen, facts.BLOCKED[True]) == said
-    assert facts._decided(seen, facts.BLOCKED[False]) == []
+    seen = [blocking.Watched(Seen(SeenLoop(1_200_000_000), {}), 1_500.0, computed)]
+    assert blocking.decided(seen, blocking.BLOCKED[True]) == said
+    assert blocking.decided(seen, blocking.BLOCKED[False]) == []
 
 
 @pytest.mark.parametrize(
