@@ -38,6 +38,7 @@ from loopbench.results.schema import (
     read_table,
 )
 from loopbench.results.schema.regression import TABLE_OF, TIME_ROUNDS, TIME_TURNS, Layer
+from loopbench.servers.contract.http import Case
 from loopbench.servers.errors import ServerError
 from loopbench.servers.supervision.control_pipe import ControlError
 from loopbench.servers.supervision.messages import Json
@@ -46,6 +47,9 @@ T = TypeVar("T")
 
 IN_TURN = frozenset({Layer.TAILS})
 """Layers that compare what two sides do in the same minutes, so that one side alone has none."""
+
+AGAIN = 3
+"""How often at most both sides are asked again for what they answered differently."""
 
 SIDE_BY_SIDE = "not asked: it compares two sides that are asked in turn, so name a base"
 """Why a layer has nothing to compare with a baseline from another occasion."""
@@ -90,16 +94,17 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
 
     Raises HarnessError where the folder cannot be written.
     """
-    for layer in Layer:
+    common = {"stacks": list(wish.stacks), "other_requests": not_compared(sides)}
+    for layer, one in _LAYERS.items():
         if layer not in wish.layers:
             continue
-        bound = _BOUNDS[layer](wish, sides)
+        bound = common | one.bound(wish)
         if layer in IN_TURN and len(sides) < 2:
             folder.failed(layer, SIDE_BY_SIDE, bound)
             continue
-        say(f"{layer}: {_DOING[layer]}")
+        say(f"{layer}: {one.what}")
         try:
-            bound |= _LAYERS[layer](wish, sides, folder, say) or {}
+            bound |= one.measure(wish, sides, folder, say) or {}
         except (HarnessError, ServerError, ControlError, OSError, HTTPException) as error:
             why = " ".join(str(error).split()) or type(error).__name__
             folder.failed(layer, why, bound)
@@ -108,20 +113,10 @@ def measure(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None
             folder.done(layer, bound)
 
 
-_DOING = {
-    Layer.FACTS: "answers, threads, loops and blocking of each route",
-    Layer.BEHAVIOUR: "the questions about behaviour",
-    Layer.INSTRUCTIONS: "instructions of each route, under callgrind",
-    Layer.MEMORY: "what is kept of requests that have ended",
-    Layer.TAILS: "slow requests among many, in turn",
-    Layer.TIME: "loads in turn",
-}
-
-
 def _facts(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json:
     commands = started.commands(wish.stacks, sides)
 
-    def asked(only: Collection[facts.Subject] | None) -> list[list[Row]]:
+    def ask(only: Collection[facts.Subject] | None) -> list[list[Row]]:
         def work(side: Side, patience: Patience) -> list[Row]:
             return [
                 *facts.measure(side, wish.stacks, folder.log, patience, only),
@@ -130,20 +125,13 @@ def _facts(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json:
 
         return side_by_side(sides, _named(work))
 
-    rows = asked(None)
-    for _ in range(facts.AGAIN):
-        different = facts.differing(*_pair(Layer.FACTS, rows, sides, wish))
-        if not different:
-            break
-        say(f"facts: the sides differ in {len(different)} subjects, which are asked again")
-        rows = [[*one, *more] for one, more in zip(rows, asked(different), strict=True)]
-    for found in rows:
-        folder.append(Layer.FACTS, found)
+    _ask_again(Layer.FACTS, ask, facts.differing, wish, sides, folder, say)
     return {"lacking": [list(one) for one in commands.lacking]}
 
 
 def _behaviour(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
-    def asked(questions: Sequence[str]) -> list[list[Row]]:
+    def ask(only: Collection[str] | None) -> list[list[Row]]:
+        questions = wish.questions if only is None else tuple(only)
         # One side after the other: the questions that compare times are asked on their own.
         return [questions_of(side, questions) for side in sides]
 
@@ -151,14 +139,29 @@ def _behaviour(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> N
         say(f"behaviour: {', '.join(questions) or 'all questions'}, of the {side.role}")
         return behaviour.measure(side, wish.stacks, folder.log, questions)
 
-    rows = asked(wish.questions)
-    for _ in range(behaviour.AGAIN):
-        different = behaviour.differing(*_pair(Layer.BEHAVIOUR, rows, sides, wish))
+    _ask_again(Layer.BEHAVIOUR, ask, behaviour.differing, wish, sides, folder, say)
+
+
+def _ask_again(
+    layer: Layer,
+    ask: Callable[[Collection[T] | None], list[list[Row]]],
+    differing: Callable[[Sequence[Row], Sequence[Row]], Collection[T]],
+    wish: Wish,
+    sides: Sequence[Side],
+    folder: Folder,
+    say: Say,
+) -> None:
+    """Write what the sides answer. For what they differ in, all of them are asked again, AGAIN
+    times at most; the rows of every asking are kept."""
+    rows = ask(None)
+    for _ in range(AGAIN):
+        different = differing(*_pair(layer, rows, sides, wish))
         if not different:
             break
-        rows = [[*one, *more] for one, more in zip(rows, asked(different), strict=True)]
+        say(f"{layer}: the sides differ in {len(different)} subjects, which are asked again")
+        rows = [[*one, *more] for one, more in zip(rows, ask(different), strict=True)]
     for found in rows:
-        folder.append(Layer.BEHAVIOUR, found)
+        folder.append(layer, found)
 
 
 def _pair(
@@ -181,18 +184,12 @@ def _instructions(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -
     lacking = missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
-    different = set(not_compared(sides))
 
     def counted(
         plan: instructions.Plan, before: int, only: Collection[instructions.Route] | None
     ) -> list[Counts]:
         def work(side: Side, patience: Patience) -> Counts:
-            chosen = {
-                name: case
-                for name, case in instructions.cases_of(side).items()
-                if name not in different and (wish.routes is None or name in wish.routes)
-            }
-            cases = dict.fromkeys(wish.stacks, chosen)
+            cases = dict.fromkeys(wish.stacks, _routes(wish, side, sides))
             return instructions.measure(side, cases, plan, patience, before, only)
 
         return side_by_side(moved, _named(work))
@@ -241,15 +238,19 @@ def _reasons(side: Side, counts: Counts) -> Iterator[Row]:
         yield {"side": str(side.role), "stack": stack, "route": route, "reason": reason}
 
 
-def _memory(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
+def _routes(wish: Wish, side: Side, sides: Sequence[Side]) -> dict[str, Case]:
+    """What is counted of a side: the routes that are wished for, where the sides ask alike."""
     different = set(not_compared(sides))
+    return {
+        name: case
+        for name, case in instructions.cases_of(side).items()
+        if name not in different and (wish.routes is None or name in wish.routes)
+    }
 
+
+def _memory(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> None:
     def work(side: Side, patience: Patience) -> list[Row]:
-        cases = {
-            name: case
-            for name, case in instructions.cases_of(side).items()
-            if name not in different and (wish.routes is None or name in wish.routes)
-        }
+        cases = _routes(wish, side, sides)
         return memory.measure(side, cases, wish.stacks, folder.log, patience)
 
     for rows in side_by_side(sides, _named(work)):
@@ -281,16 +282,6 @@ def _time(wish: Wish, sides: Sequence[Side], folder: Folder, say: Say) -> Json:
             for rows in loads.round(number, slices.cells(plan, sides, number)):
                 folder.append(Layer.TIME, rows)
     return {"rounds": number}
-
-
-_LAYERS: Mapping[Layer, Callable[[Wish, Sequence[Side], Folder, Say], Json | None]] = {
-    Layer.FACTS: _facts,
-    Layer.BEHAVIOUR: _behaviour,
-    Layer.INSTRUCTIONS: _instructions,
-    Layer.MEMORY: _memory,
-    Layer.TAILS: _tails,
-    Layer.TIME: _time,
-}
 
 
 def _named(
@@ -332,76 +323,70 @@ def _common(
     return kept
 
 
-def _facts_bound(wish: Wish, sides: Sequence[Side]) -> Json:
-    return {
-        "stacks": list(wish.stacks),
-        "asks": blocking.ASKS,
-        "again": facts.AGAIN,
-        "work_ms": blocking.WORK_MS,
-        "other_requests": not_compared(sides),
-    }
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How a layer is measured. what: for a person. bound: the settings that it runs with, beside
+    what `measure` adds to them and what all layers have."""
+
+    what: str
+    measure: Callable[[Wish, Sequence[Side], Folder, Say], Json | None]
+    bound: Callable[[Wish], Json]
 
 
-def _behaviour_bound(wish: Wish, sides: Sequence[Side]) -> Json:
-    return {
-        "stacks": list(wish.stacks),
-        "questions": list(wish.questions),
-        "again": behaviour.AGAIN,
-    }
+def _cells(wish: Wish) -> list[list[str]]:
+    return [list(cell) for cell in wish.cells]
 
 
-def _instructions_bound(wish: Wish, sides: Sequence[Side]) -> Json:
-    return {
-        "stacks": list(wish.stacks),
-        "requests": wish.counts.requests,
-        "repeats": wish.counts.repeats,
-        "again": wish.counts.most - wish.counts.repeats,
-        "warm_requests": [FIRST_REQUESTS, WARM_REQUESTS],
-        "other_requests": not_compared(sides),
-    }
-
-
-def _memory_bound(wish: Wish, sides: Sequence[Side]) -> Json:
-    return {
-        "stacks": list(wish.stacks),
-        "requests": memory.REQUESTS,
-        "repeats": memory.REPEATS,
-        "other_requests": not_compared(sides),
-    }
-
-
-def _tails_bound(wish: Wish, sides: Sequence[Side]) -> Json:
-    return {
-        "stacks": list(wish.stacks),
-        "cells": [list(cell) for cell in wish.cells],
-        "batches": tails.BATCHES,
-        "requests": tails.REQUESTS,
-        "slow_ms": tails.SLOW_MS,
-        "seed": wish.seed,
-        "other_requests": not_compared(sides),
-    }
-
-
-def _time_bound(wish: Wish, sides: Sequence[Side]) -> Json:
-    return {
-        "stacks": list(wish.stacks),
-        "cells": [list(cell) for cell in wish.cells],
-        "yardstick": list(wish.yardstick),
-        "rounds": wish.rounds or TIME_ROUNDS,
-        "slice_s": wish.slice_s,
-        "turns": TIME_TURNS,
-        "lead_in_s": slices.LEAD_IN_S,
-        "users": slices.USERS,
-        "seed": wish.seed,
-        "other_requests": not_compared(sides),
-    }
-
-
-_BOUNDS: Mapping[Layer, Callable[[Wish, Sequence[Side]], Json]] = {
-    Layer.FACTS: _facts_bound,
-    Layer.BEHAVIOUR: _behaviour_bound,
-    Layer.INSTRUCTIONS: _instructions_bound,
-    Layer.MEMORY: _memory_bound,
-    Layer.TAILS: _tails_bound,
-    Layer.TIME: _time_bound,
+_LAYERS: Mapping[Layer, Measuring] = {
+    Layer.FACTS: Measuring(
+        "answers, threads, loops and blocking of each route",
+        _facts,
+        lambda wish: {"asks": blocking.ASKS, "again": AGAIN, "work_ms": blocking.WORK_MS},
+    ),
+    Layer.BEHAVIOUR: Measuring(
+        "the questions about behaviour",
+        _behaviour,
+        lambda wish: {"questions": list(wish.questions), "again": AGAIN},
+    ),
+    Layer.INSTRUCTIONS: Measuring(
+        "instructions of each route, under callgrind",
+        _instructions,
+        lambda wish: {
+            "requests": wish.counts.requests,
+            "repeats": wish.counts.repeats,
+            "again": wish.counts.most - wish.counts.repeats,
+            "warm_requests": [FIRST_REQUESTS, WARM_REQUESTS],
+        },
+    ),
+    Layer.MEMORY: Measuring(
+        "what is kept of requests that have ended",
+        _memory,
+        lambda wish: {"requests": memory.REQUESTS, "repeats": memory.REPEATS},
+    ),
+    Layer.TAILS: Measuring(
+        "slow requests among many, in turn",
+        _tails,
+        lambda wish: {
+            "cells": _cells(wish),
+            "batches": tails.BATCHES,
+            "requests": tails.REQUESTS,
+            "slow_ms": tails.SLOW_MS,
+            "seed": wish.seed,
+        },
+    ),
+    Layer.TIME: Measuring(
+        "loads in turn",
+        _time,
+        lambda wish: {
+            "cells": _cells(wish),
+            "yardstick": list(wish.yardstick),
+            "rounds": wish.rounds or TIME_ROUNDS,
+            "slice_s": wish.slice_s,
+            "turns": TIME_TURNS,
+            "lead_in_s": slices.LEAD_IN_S,
+            "users": slices.USERS,
+            "seed": wish.seed,
+        },
+    ),
 }
+"""From exact to statistical, which is the order in which they are measured."""

@@ -17,9 +17,6 @@ from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression.sides.sides import Side
 from loopbench.results.schema import BEHAVIOUR, Row, SchemaError, read_table
 
-AGAIN = 3
-"""How often at most both sides are asked again for what they answered differently."""
-
 _BOUND_S = 1800.0
 
 

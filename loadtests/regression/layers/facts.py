@@ -30,9 +30,6 @@ from loopbench.servers.supervision.messages import Done
 SETTINGS = Settings(wait_ms=1, probe=True)
 
 
-AGAIN = 3
-"""How often at most both sides are asked again for what they differ in."""
-
 SHORT_BYTES = 200
 
 _BOUND_S = 60.0
