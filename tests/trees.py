@@ -14,9 +14,13 @@ EVERYTHING = ("loopbench", "servers", "loadtests", "results")
 
 
 def copy_suite(folder: Path, parts: tuple[str, ...] = EVERYTHING) -> Path:
-    """A copy of some of the suite's folders in `folder`, without results; returns `folder`."""
+    """A copy of some of the suite's folders in `folder`, without results; returns `folder`.
+
+    With the byte code, which is that of the copies, too, since they keep their times: to compile
+    the servers anew takes longer than to start one. What is being written has a longer name.
+    """
     ignored = shutil.ignore_patterns(
-        "__pycache__", "*.part", "runs", "reference", "regressions", "baseline"
+        "*.pyc.*", "*.part", "runs", "reference", "regressions", "baseline"
     )
     for part in parts:
         shutil.copytree(ROOT / part, folder / part, symlinks=True, ignore=ignored)

@@ -19,7 +19,7 @@ from loopbench.results.schema.regression import UNKNOWN, most_often
 from loopbench.servers.contract.cases import CASES
 from loopbench.servers.contract.routes import ROUTES
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import CRASHING, STACKS, edited
+from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited
 
 Facts = dict[tuple[str, str], str]
 
@@ -70,9 +70,7 @@ def test_what_differs_by_nature_is_left_out(usual: Facts) -> None:
 
 def test_changes_on_purpose_are_seen(usual: Facts, tmp_path: Path) -> None:
     """All of them in one tree: each changes the facts that it is about, and no other."""
-    with mutants.copy() as root:
-        for edit, _, _ in mutants.FACTS.values():
-            mutants.apply(edit, root)
+    with changed(*(edit for edit, _, _ in mutants.FACTS.values())) as root:
         now = _measured(_side(root), tmp_path)
     assert usual.keys() == now.keys()
     different = {key for key in usual if usual[key] != now[key]}

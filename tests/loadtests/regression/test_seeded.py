@@ -18,14 +18,14 @@ from loopbench.loadtests.regression.sides.sides import Role, Side, look
 from loopbench.results.schema import Row
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import CRASHING, STACKS, edited
+from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited
 
 ASKED = 240
 
 
 @contextmanager
 def _side(edit: Edit | None = None, role: Role = Role.CANDIDATE) -> Iterator[Side]:
-    with mutants.copy(*([edit] if edit else [])) as root:
+    with changed(*([edit] if edit else [])) as root:
         yield look(role, "x", root, Path(sys.executable), STACKS)
 
 

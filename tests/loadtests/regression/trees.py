@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,3 +99,14 @@ def edited(folder: Path, edit: Edit) -> Path:
     """A tree with one edit."""
     apply(edit, tree(folder))
     return folder
+
+
+@contextmanager
+def changed(*edits: Edit) -> Iterator[Path]:
+    """A tree with these edits, as `mutants.copy` makes it, and with the byte code of this one: a
+    server of it starts as fast as one of this tree."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = tree(Path(folder))
+        for edit in edits:
+            apply(edit, root)
+        yield root
