@@ -33,6 +33,11 @@ _NOT_HANDED_ON = (
 )
 """Variables of the tests' own surroundings that what they start does not inherit."""
 
+_NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
+"""aiohttp reads all certificates of the machine as it is imported, which takes a third of the CPU
+time of that import, in each of a thousand processes. No test asks anybody over TLS; pip has
+certificates of its own."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -48,6 +53,7 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for inherited in _NOT_HANDED_ON:
         os.environ.pop(inherited, None)
+    os.environ.update(_NO_CERTIFICATES)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
