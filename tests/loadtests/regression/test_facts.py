@@ -23,6 +23,9 @@ from tests.loadtests.regression.trees import CRASHING, STACKS, changed, edited
 
 Facts = dict[tuple[str, str], str]
 
+OTHER = "another each time"
+"""The value of a fact that had none at most askings."""
+
 
 def _side(root: Path = ROOT) -> Side:
     return look(Role.BASE, "x", root, Path(sys.executable), STACKS)
@@ -36,10 +39,38 @@ def _measured(side: Side, folder: Path, only: Sequence[tuple[str, str]] | None =
     return found
 
 
+def _settled(side: Side, folder: Path, expected: Facts) -> Facts:
+    """As the check judges a side: what is not as expected is asked again, and most askings count.
+
+    Something else may have kept the loop at one of them: the route `error`, which writes a
+    traceback, was told to block at 1 of 8 askings on two CPUs with a load of 22.
+    """
+    askings = [_measured(side, folder)]
+    for _ in range(facts.AGAIN):
+        found = _usual(askings)
+        other = {key[0] for key in expected.keys() & found.keys() if expected[key] != found[key]}
+        if not other:
+            break
+        askings.append(_measured(side, folder, [("aiohttp", subject) for subject in sorted(other)]))
+    return _usual(askings)
+
+
+def _usual(askings: Sequence[Facts]) -> Facts:
+    """Each fact as it was at most askings."""
+    keys = {key: None for one in askings for key in one}
+    values = {key: most_often([one[key] for one in askings if key in one]) for key in keys}
+    return {key: OTHER if value is None else value for key, value in values.items()}
+
+
+SLOW = frozenset({"sleep-blocking", "burn-async"})
+BLOCKED = {(route.name, "blocked"): "yes" if route.name in SLOW else "no" for route in ROUTES}
+"""What the contract promises."""
+
+
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     """The facts of this tree."""
-    return _measured(_side(), tmp_path_factory.mktemp("facts"))
+    return _settled(_side(), tmp_path_factory.mktemp("facts"), BLOCKED)
 
 
 def test_every_case_and_route_has_its_facts(usual: Facts) -> None:
@@ -52,8 +83,7 @@ def test_every_case_and_route_has_its_facts(usual: Facts) -> None:
         assert usual[route.name, "thread"] == (
             "worker thread" if sync else "main thread, loop thread"
         )
-        slow = {"sleep-blocking", "burn-async"}
-        assert usual[route.name, "blocked"] == ("yes" if route.name in slow else "no")
+    assert {key: usual[key] for key in BLOCKED} == BLOCKED
     assert usual["sync", "loop"] == "no loop"
     assert usual["async", "loop"] == "asyncio.unix_events._UnixSelectorEventLoop"
 
@@ -70,18 +100,20 @@ def test_what_differs_by_nature_is_left_out(usual: Facts) -> None:
 
 def test_changes_on_purpose_are_seen(usual: Facts, tmp_path: Path) -> None:
     """All of them in one tree: each changes the facts that it is about, and no other."""
-    with changed(*(edit for edit, _, _ in mutants.FACTS.values())) as root:
-        now = _measured(_side(root), tmp_path)
-    assert usual.keys() == now.keys()
-    different = {key for key in usual if usual[key] != now[key]}
-    assert {(subject, fact) for _, subject, fact in mutants.FACTS.values()} <= different
-    assert {key for key in different if key[1] != "headers"} == {
+    meant = {
         ("sync", "thread"),
         ("sync", "loop"),
         ("sync", "body"),
         ("plain", "blocked"),
         ("fetch", "blocked"),  # it fetches that page
     }
+    with changed(*(edit for edit, _, _ in mutants.FACTS.values())) as root:
+        same = {key: usual[key] for key in usual if key not in meant and key[1] != "headers"}
+        now = _settled(_side(root), tmp_path, same)
+    assert usual.keys() == now.keys()
+    different = {key for key in usual if usual[key] != now[key]}
+    assert {(subject, fact) for _, subject, fact in mutants.FACTS.values()} <= different
+    assert {key for key in different if key[1] != "headers"} == meant
     # A stream is not made where the other answers are.
     answers = {name for name, case in CASES.items() if not case.expected.chunked}
     assert {subject for subject, fact in different if fact == "headers"} == answers
@@ -98,7 +130,7 @@ def test_facts_repeat_and_a_case_of_one_side_is_no_subject_of_the_other(
         f'    Case("{name}", Request("HEAD", "/plain"), Expected(200, TEXT, b"")),\n',
         "",
     )
-    now = _measured(_side(edited(tmp_path, gone)), tmp_path)
+    now = _settled(_side(edited(tmp_path, gone)), tmp_path, usual)
     again = _measured(_side(), tmp_path, [("aiohttp", name)])
     assert {subject for subject, _ in now}.isdisjoint({name})
     assert {subject for subject, _ in again} == {name}
