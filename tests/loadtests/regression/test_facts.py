@@ -10,6 +10,7 @@ import pytest
 
 from loopbench.loadtests.observe.patience import Patience
 from loopbench.loadtests.regression import mutants
+from loopbench.loadtests.regression.check import AGAIN
 from loopbench.loadtests.regression.layers import blocking, facts
 from loopbench.loadtests.regression.layers.blocking import Seen, SeenLoop
 from loopbench.loadtests.regression.mutants import Edit
@@ -46,7 +47,7 @@ def _settled(side: Side, folder: Path, expected: Facts) -> Facts:
     traceback, was told to block at 1 of 8 askings on two CPUs with a load of 22.
     """
     askings = [_measured(side, folder)]
-    for _ in range(facts.AGAIN):
+    for _ in range(AGAIN):
         found = _usual(askings)
         other = {key[0] for key in expected.keys() & found.keys() if expected[key] != found[key]}
         if not other:
