@@ -15,7 +15,7 @@ from tests.loadtests import strange_stacks
 from tests.loadtests.benches import ONE_CELL, SHORT, Bench, codes, ended, plan_runs, reach
 from tests.servers.processes import eventually, needs_proc
 
-SCENARIOS = ("async-1", "open-low")
+SCENARIOS = ("async-1", "plain-32")
 
 
 def begun(bench: Bench) -> bool:
@@ -89,7 +89,7 @@ def test_a_resumed_bench_measures_exactly_what_is_missing(tmp_path: Path) -> Non
         assert eventually(lambda: bench.left() == set())
         (done,) = (row["run_id"] for row in bench.rows())
     kept = (folder / RUNS.filename).read_bytes()
-    (folder / RUNS.filename).write_bytes(kept + b"01.asyncio.op")
+    (folder / RUNS.filename).write_bytes(kept + b"01.asyncio.pl")
     described = json.loads((folder / "environment.json").read_text())
     described["packages"]["locust"] = "0.1"
     described["stacks"]["asyncio"]["packages"]["httptools"] = "0.1"

@@ -50,8 +50,20 @@ def named() -> Interpreter:
     return chosen
 
 
+def _maps() -> set[Path]:
+    return set(Path("/tmp").glob("perf-*.map"))
+
+
 @pytest.fixture(scope="module")
-def measured(named: Interpreter, tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Plan]:
+def maps_before() -> set[Path]:
+    """Maps that others have left, as those of a run of these tests that was killed."""
+    return _maps()
+
+
+@pytest.fixture(scope="module")
+def measured(
+    named: Interpreter, maps_before: set[Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Measured, Plan]:
     """A person's own application, counted once each way."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "measured_shop.py").write_text(APPLICATION)
@@ -88,9 +100,9 @@ def test_every_instruction_has_its_owner(measured: tuple[Measured, Plan]) -> Non
 
 @counts
 @pytest.mark.timeout(300)
-def test_no_map_is_left_behind(measured: tuple[Measured, Plan]) -> None:
+def test_no_map_is_left_behind(measured: tuple[Measured, Plan], maps_before: set[Path]) -> None:
     """What CPython writes into /tmp is taken away again, whatever pid it was of."""
-    left = [path for path in Path("/tmp").glob("perf-*.map") if "measured_shop" in _text(path)]
+    left = [path for path in _maps() - maps_before if "measured_shop" in _text(path)]
     assert left == []
 
 
