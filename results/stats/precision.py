@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.results.folder import folder as folders
+from loopbench.results.stats.slices import LEAST_SEQUENTIAL_BLOCKS
 from loopbench.results.stats.summary import summarise
 
 CLOSED, COST, SPEED = "closed", "cpu_us_per_request", "throughput_rps"
@@ -20,7 +21,8 @@ CLOSED, COST, SPEED = "closed", "cpu_us_per_request", "throughput_rps"
 @dataclass(frozen=True, slots=True)
 class Width:
     """How well one ratio is known. reach: half of its 95 % interval as a share of it; None where
-    there is no interval yet. n: the Rounds that it comes from. closed: whether of a closed loop."""
+    there is no interval yet, or none that may decide whether to go on. n: the Rounds that it comes
+    from. closed: whether of a closed loop."""
 
     scenario: str
     stack: str
@@ -50,6 +52,6 @@ def _widths(path: Path, reference: str | None) -> Iterator[Width]:
                 continue
             ratio = summary.ratio
             reach = None
-            if ratio.interval is not None:
+            if ratio.interval is not None and ratio.n >= LEAST_SEQUENTIAL_BLOCKS:
                 reach = (math.log(ratio.interval.high) - math.log(ratio.interval.low)) / 2
             yield Width(scenario, stack, ratio.to, metric, reach, ratio.n, loops)

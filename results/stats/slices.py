@@ -155,20 +155,23 @@ def over_blocks(estimates: Sequence[BlockEstimate], *, sequential: bool = False)
     estimate of a Block, and of five values trimming leaves two degrees of freedom.
 
     sequential: whether it was measured until it was narrow enough. Who stops at a narrow interval
-    stops more often where the Blocks agree by chance: then there is none below
-    LEAST_SEQUENTIAL_BLOCKS, and it is made wider by SEQUENTIAL_FACTOR. Of independent Blocks 1.1
-    would bring its coverage back to 93 to 98 % (tests/results/test_slices.py simulates it); but
-    Blocks that follow one another within half a minute meet the same mood of the host, and with
-    1.1 the interval of throughput contained the pooled ratio in 17 of 20 real sittings. With 1.2 it
-    did in ten of ten, and that of CPU time in nine.
+    stops more often where the Blocks agree by chance: therefore nobody looks at one below
+    LEAST_SEQUENTIAL_BLOCKS (`results.stats.precision`), and from then on it is made wider by
+    SEQUENTIAL_FACTOR. Fewer Blocks are all that the time allowed, whatever their values were, and
+    their interval needs no correction. Of independent Blocks 1.1 would bring its coverage back to
+    93 to 98 % (tests/results/test_slices.py simulates it); but Blocks that follow one another
+    within half a minute meet the same mood of the host, and with 1.1 the interval of throughput
+    contained the pooled ratio in 17 of 20 real sittings. With 1.2 it did in ten of ten, and that of
+    CPU time in nine.
     """
     values = [estimate.value for estimate in estimates]
     n, middle = len(values), statistics.fmean(values)
-    if n < (LEAST_SEQUENTIAL_BLOCKS if sequential else MIN_ROUNDS):
+    if n < MIN_ROUNDS:
         return SlicedRatio(n, math.exp(middle), None)
     by_blocks = quantile(n - 1) * statistics.stdev(values) / math.sqrt(n)
     floor = FLOOR * slices_reach(estimates)
-    reach = max(by_blocks, floor) * (SEQUENTIAL_FACTOR if sequential else 1.0)
+    looked_at = sequential and n >= LEAST_SEQUENTIAL_BLOCKS
+    reach = max(by_blocks, floor) * (SEQUENTIAL_FACTOR if looked_at else 1.0)
     return SlicedRatio(n, math.exp(middle), raised(Interval(middle - reach, middle + reach)))
 
 
