@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopbench.results.folder import folder as folders
+from loopbench.results.folder.folder import Folder
 from loopbench.results.stats.slices import LEAST_SEQUENTIAL_BLOCKS
 from loopbench.results.stats.summary import summarise
 
@@ -35,12 +36,15 @@ class Width:
 
 def widths(path: Path, reference: str | None = None) -> tuple[Width, ...]:
     """The ratios that a bench is about, of every Cell that was measured: CPU time a request, and
-    of closed loops throughput. Raises ResultsError where the folder cannot be read."""
-    return tuple(_widths(path, reference))
-
-
-def _widths(path: Path, reference: str | None) -> Iterator[Width]:
+    of closed loops throughput. Those of the yardstick only where there are no others: it is there
+    to show what the generator can see, and how much faster it is than a server interests nobody.
+    Raises ResultsError where the folder cannot be read."""
     folder = folders.load(path)
+    every = tuple(_widths(folder, reference))
+    return tuple(width for width in every if width.stack != folder.yardstick) or every
+
+
+def _widths(folder: Folder, reference: str | None) -> Iterator[Width]:
     summaries = summarise(folder, reference)
     closed = {run.where for run in folder.runs if run.load_model == CLOSED}
     for cell in summaries.cells:
