@@ -16,10 +16,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+from threading import Lock
 
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.hosts.cpus import bindable_cpus
@@ -45,8 +45,10 @@ _READY_BOUND_S = 600.0
 
 _STOP_BOUND_S = 120.0
 _CONTROL_BOUND_S = 60.0
-_STARTED = count()
-"""Counted servers are put on CPUs in turn, so that two at a time have one each."""
+_COUNTED: dict[int, int] = {}
+"""How many servers are being counted on each CPU, so that two at a time have one each."""
+
+_CHOOSING = Lock()
 
 _TOTALS = re.compile(r"^(?:totals|summary): (\d+)", re.M)
 
@@ -175,7 +177,7 @@ def counting(
     lacking = missing()
     if lacking is not None:
         raise HarnessError(f"instructions cannot be counted: {lacking}")
-    with scratch_folder() as temporary:
+    with scratch_folder() as temporary, _in_order() if still else nullcontext(()) as in_order:
         folder = temporary / "out"
         folder.mkdir()
         # Whoever counts has an environment of his own, whose size shifts the server's heap.
@@ -187,7 +189,7 @@ def counting(
             *every_processor(),
             *variables,
             *(_still(Path(temporary) / "site") if still else ()),
-            *(_in_order() if still else ()),
+            *in_order,
             *_found("setarch"),
             "-R",
             *_found("valgrind"),
@@ -249,7 +251,8 @@ def _still(folder: Path) -> tuple[str]:
     return (f"PYTHONPATH={folder}",)
 
 
-def _in_order() -> tuple[str, ...]:
+@contextmanager
+def _in_order() -> Iterator[tuple[str, ...]]:
     """What has a server's threads run in the same order each time: on one CPU, and in batches.
 
     A thread that wakes another one then goes on until it waits itself (sched(7), SCHED_BATCH).
@@ -258,9 +261,16 @@ def _in_order() -> tuple[str, ...]:
     """
     cpus = bindable_cpus()
     if cpus is None:
-        return ()
-    cpu = cpus[next(_STARTED) % len(cpus)]
-    return *_found("taskset"), "--cpu-list", str(cpu), *_found("chrt"), "--batch", "0"
+        yield ()
+        return
+    with _CHOOSING:
+        cpu = min(cpus, key=lambda one: _COUNTED.get(one, 0))
+        _COUNTED[cpu] = _COUNTED.get(cpu, 0) + 1
+    try:
+        yield *_found("taskset"), "--cpu-list", str(cpu), *_found("chrt"), "--batch", "0"
+    finally:
+        with _CHOOSING:
+            _COUNTED[cpu] -= 1
 
 
 def _found(tool: str) -> tuple[str]:
