@@ -87,13 +87,16 @@ def choose(
     """The Scenario to give the next Block to; None where there is none.
 
     goal: the reach that each ratio is to have. settle: whether to stop there; else what is within
-    it is measured on, while there is time, and what is no closed loop counts less.
+    it is measured on, while there is time, and what is no closed loop counts less. Of those that
+    have no interval yet the one with the fewest Rounds comes first: the fourth Round makes an
+    interval narrower by a third, the fifth by a fifth.
     """
+    rounds = {width.scenario: width.n for width in widths}
     weighed = worst(widths, 1.0 if settle else OTHERS_SHARE)
     open_ = {name: reach for name, reach in weighed.items() if allowance.fits(name)}
     if settle:
         open_ = {name: reach for name, reach in open_.items() if reach > goal}
-    return max(open_, key=lambda name: open_[name], default=None)
+    return max(open_, key=lambda name: (open_[name], -rounds[name]), default=None)
 
 
 def unsettled(

@@ -111,7 +111,7 @@ def measured_twins() -> Twins:
 
 def _slot(rows: Sequence[Row], metric: str) -> float:
     values = [math.log(value) for row in rows if isinstance(value := row[metric], int | float)]
-    return SLOWER[metric] * quantile_of(values, undisturbed(metric))[0]
+    return SLOWER[metric] * quantile_of(values, undisturbed(metric))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,13 @@ def test_a_round_goes_where_the_interval_is_widest() -> None:
     assert choose([], 0.03, allowance, settle=False) is None
 
 
+def test_of_those_without_an_interval_the_one_with_the_fewest_rounds_comes_first() -> None:
+    """Whatever their order: a fourth Round is worth more to one than a fifth to another."""
+    known = [width("a", None, 4), width("b", None, 3), width("c", 0.3, 5)]
+    assert choose(known, 0.03, Allowance(None), settle=False) == "b"
+    assert choose(known[:1] + known[2:], 0.03, Allowance(None), settle=False) == "a"
+
+
 def test_a_closed_loop_comes_first_where_only_a_time_is_given() -> None:
     """The ratio of another counts a quarter; where a precision is asked for, each counts alike."""
     known = [width("closed", 0.04), replace(width("open", 0.12), closed=False)]

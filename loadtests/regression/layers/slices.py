@@ -252,7 +252,7 @@ def _figures(slices: Sequence[Slice]) -> Row:
     for name, share in _READ_AT.items():
         values = [math.log(value) for one in every if (value := one[name])]
         whole = len(values) == TIME_TURNS
-        figures[name] = math.exp(quantile_of(values, share)[0]) if whole else None
+        figures[name] = math.exp(quantile_of(values, share)) if whole else None
     return figures
 
 
