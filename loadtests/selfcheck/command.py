@@ -22,6 +22,7 @@ CHECKS = {
     "omission": "is a stall charged to all the requests that it delayed?",
     "twins": "do the intervals of ratios cover the truth? (a quarter of an hour)",
     "stalls": "is every stall told, with its cause, its line and its length? (half an hour)",
+    "alarms": "is no stall told where there was none? (eleven minutes)",
     "utilisation": "is the utilisation of a loop true, by strace? (three minutes)",
     "capacity": "is a known limit found, and held by its interval? (some twenty minutes)",
     "observer": "does the probe change what it observes? (ten minutes)",

@@ -87,10 +87,10 @@ class Traced:
         readings: list[LoopReading] = []
 
         def opened() -> None:
-            edges.append(_timed(lambda: self.server.ask(Reset(instants=True), _ASK_S)))
+            edges.append(timed(lambda: self.server.ask(Reset(instants=True), _ASK_S)))
 
         def closed() -> None:
-            edges.append(_timed(lambda: readings.append(self.server.ask(Observe(), _ASK_S).loop)))
+            edges.append(timed(lambda: readings.append(self.server.ask(Observe(), _ASK_S).loop)))
 
         if load is None:
             opened()
@@ -98,18 +98,20 @@ class Traced:
             closed()
             rate_rps = 0.0
         else:
-            rate_rps = self._offer(load, measured_s, opened, closed)
+            rate_rps = self.offer(load, measured_s, opened, closed)
         time.sleep(_SETTLED_S)  # until the call that lasted at the end has ended
         (loop,) = readings
         return self._judged(loop, edges[0], edges[1], rate_rps)
 
-    def _offer(
+    def offer(
         self,
         load: Load,
         measured_s: float,
         opened: Callable[[], None],
         closed: Callable[[], None],
     ) -> float:
+        """Load it for so long, do something at both ends of the window, and give the rate of right
+        answers a second. Raises HarnessError where there were none."""
         spec = SessionSpec(
             host=self.server.host,
             port=self.server.port,
@@ -210,7 +212,7 @@ def _levels(stack: str, truths: list[float]) -> Verdict:
     )
 
 
-def _timed(ask: Callable[[], object]) -> tuple[int, int]:
+def timed(ask: Callable[[], object]) -> tuple[int, int]:
     """When a question was put and when it was answered."""
     began_ns = time.time_ns()
     ask()
