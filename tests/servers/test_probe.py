@@ -95,12 +95,14 @@ def reset(server: ServerProcess) -> None:
     assert server.ask(Reset(instants=True)) == Done()
 
 
-def undisturbed(offer: Callable[[], float], *, below_s: float) -> None:
-    """Offer an input until the client, too, saw it take no longer than it should."""
+def undisturbed(offer: Callable[[], float], *, below_s: float) -> float:
+    """Offer an input until the client, too, saw it take no longer than it should; how long that
+    was."""
     took = [offer()]
     while took[-1] >= below_s:
         assert len(took) < ATTEMPTS, f"this machine is too busy to test on: {took}"
         took.append(offer())
+    return took[-1]
 
 
 def expanded(pairs: Pairs) -> list[int]:
@@ -190,30 +192,49 @@ def test_the_timer_does_not_run_ahead(server: ServerProcess) -> None:
     assert after.beats - before.beats <= points + 5
 
 
+STEP_S = 0.2
+"""How long each of the calls below holds its thread."""
+
+
 def test_calls_wait_for_a_thread(server: ServerProcess) -> None:
-    """Twelve sync calls of 50 ms at once on four threads: four wait for none, four for one, and
-    four for two of those before them."""
+    """Twelve sync calls at once on four threads: four wait for none, four for one, and four for
+    two of those before them. No call waits longer than its client did, less its own time.
+
+    All were submitted between the sending of the first request and the answer of the loop to one
+    that was sent after them all, so that both bounds hold however late anything is.
+    """
     with ExitStack() as cleanup:
         connections = [cleanup.enter_context(connected(server)) for _ in range(12)]
+        last = cleanup.enter_context(connected(server))
+        for connection in (*connections, last):
+            get(connection, "/async")  # the server knows of the connection now
+        longest_s: list[float] = []
 
         def at_once() -> float:
             reset(server)
-            begun = time.perf_counter()
+            sent = []
             for connection in connections:
-                connection.request("GET", "/sleep/sync?ms=50")
-            for connection in connections:
-                assert connection.getresponse().read() == b'{"ms":50}'
-            return time.perf_counter() - begun
+                sent.append(time.perf_counter())
+                connection.request("GET", f"/sleep/sync?ms={STEP_S * 1000:.0f}")
+            get(last, "/async")
+            get(last, "/async")  # all that had been read before the first is submitted now
+            submitted_in = time.perf_counter() - sent[0]
+            longest_s.clear()
+            for connection, since in zip(connections, sent, strict=True):
+                assert connection.getresponse().read() == b'{"ms":200}'
+                longest_s.append(time.perf_counter() - since - STEP_S)
+            return submitted_in
 
-        undisturbed(at_once, below_s=0.170)
+        submitted_in = undisturbed(at_once, below_s=STEP_S / 2)
         seen = server.ask(Observe())
-    waits = [us / 1000 for us in expanded(seen.executor.wait_us)]
-    # A call is submitted when its request has been read, so that the later wait a little less.
-    steps = [0.0] * 4 + [50.0] * 4 + [100.0] * 4
-    assert waits == pytest.approx(steps, abs=20)
+    least_s = [0.0] * 4 + [STEP_S - submitted_in] * 4 + [2 * STEP_S - submitted_in] * 4
+    waits = expanded(seen.executor.wait_us)
+    assert len(waits) == 12
+    for low_s, wait_us, high_s in zip(least_s, waits, sorted(longest_s), strict=True):
+        assert rounded_us(int(low_s * 1e9)) <= wait_us <= high_s * 1e6
     runs = expanded(seen.executor.run_us)
     assert len(runs) == 12
-    assert min(runs) >= 49_900
+    assert min(runs) >= rounded_us(int(STEP_S * 1e9))
     assert seen.executor.threads_max == THREADS
     assert 8 <= known(seen.executor.queue_max) <= 12
     assert sum(one.requests for one in seen.routes["sleep-sync"]) == 12
