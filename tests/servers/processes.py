@@ -53,6 +53,21 @@ def running(pid: int) -> bool:
         return False
 
 
+def held_up_s(pid: int) -> float:
+    """Seconds for which a process was not given what it was ready to use, so far: what its threads
+    waited for a CPU (proc(5), schedstat), and what the host took from this machine (steal).
+
+    A wait counts when it has ended. How far two readings are apart is by how much whatever the
+    process did between them may have been late, or have lasted longer.
+    """
+    queued_ns = 0
+    for task in (PROC / str(pid) / "task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread ended meanwhile
+            queued_ns += int((task / "schedstat").read_text().split()[1])
+    stolen = int((PROC / "stat").read_text().split()[8])
+    return queued_ns / 1e9 + stolen / os.sysconf("SC_CLK_TCK")
+
+
 def freeze(pid: int) -> None:
     """Stop a child of this process with SIGSTOP, and wait until all its threads stand still."""
     os.kill(pid, signal.SIGSTOP)
