@@ -11,6 +11,7 @@ import asyncio
 import importlib
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
@@ -88,10 +89,14 @@ async def noisy(host: str, port: int, settings: Settings) -> Plain:
 
 
 async def blocked(host: str, port: int, settings: Settings) -> Plain:
-    """Block the loop for good, soon after the start."""
-    plain = await quiet(host, port, settings)
-    asyncio.get_running_loop().call_later(1.0, time.sleep, 3600)
-    return plain
+    """Block the loop for good at SIGUSR1, and say so just before."""
+
+    def block() -> None:
+        print("blocked", file=sys.stderr, flush=True)
+        time.sleep(3600)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, block)
+    return await quiet(host, port, settings)
 
 
 async def with_child(host: str, port: int, settings: Settings) -> Plain:

@@ -68,6 +68,11 @@ def held_up_s(pid: int) -> float:
     return queued_ns / 1e9 + stolen / os.sysconf("SC_CLK_TCK")
 
 
+def turns_of(thread: threading.Thread) -> int:
+    """How often the kernel has put a thread of this process on a CPU."""
+    return int((PROC / f"self/task/{thread.native_id}/schedstat").read_text().split()[2])
+
+
 def freeze(pid: int) -> None:
     """Stop a child of this process with SIGSTOP, and wait until all its threads stand still."""
     os.kill(pid, signal.SIGSTOP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from loopbench.servers.probe.probe import Probe
 from loopbench.servers.probe.stalls.call_graph import MOST_TASKS, call_graph, task_with_waiters
 from tests.servers.probes import watched_loop
+from tests.servers.processes import eventually, needs_proc, turns_of
 from tests.skips import NO_SUCH_CALL
 
 HAS_GRAPHS = sys.version_info >= (3, 14)
@@ -111,11 +113,15 @@ def test_the_oldest_task_has_its_graph(live: Probe) -> None:
         runner.run(main())
 
 
+@needs_proc
 def test_a_stall_within_tasks_names_those_that_wait(live: Probe) -> None:
     """The task that stalls, and on Python 3.14 the one that waits for it."""
 
     async def hold() -> None:
+        (watcher,) = (one for one in threading.enumerate() if one.name == "probe-stalls")
+        before = turns_of(watcher)
         time.sleep(0.1)
+        assert eventually(lambda: turns_of(watcher) >= before + 3)  # it has looked
 
     async def main() -> None:
         await asyncio.sleep(0.1)
@@ -124,11 +130,12 @@ def test_a_stall_within_tasks_names_those_that_wait(live: Probe) -> None:
 
     with watched_loop(live) as runner:
         runner.run(main())
-        told = [one.task for one in live.observe().stalls.stalls if one.duration_ms >= 100]
+        stalls = live.observe().stalls.stalls
     name = "holds test_a_stall_within_tasks_names_those_that_wait.<locals>.hold"
-    assert len(told) == 1
-    assert told[0] is not None
-    first, *waiting = told[0].split(" < ")
+    # A machine that holds the loop up as long adds stalls, of which no other is of that task.
+    told = [one.task for one in stalls if one.duration_ms >= 100 and one.task]
+    (chain,) = [one.split(" < ") for one in told if one.startswith("holds ")]
+    first, *waiting = chain
     assert first == name
     assert [one.partition(" ")[2].rpartition(".")[2] for one in waiting] == (
         ["main"] if HAS_GRAPHS else []

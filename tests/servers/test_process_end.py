@@ -105,13 +105,12 @@ def test_a_frozen_server_is_killed_at_the_bound(name: str) -> None:
     assert free(server.port)
 
 
-def test_a_blocked_loop_can_be_read_but_not_stopped(
-    private: Private,
-) -> None:
+def test_a_blocked_loop_can_be_read_but_not_stopped(private: Private, tmp_path: Path) -> None:
     """Readings come from a thread of their own; the stop needs the loop and ends in a kill."""
-    prefix = private("blocked")
-    with server_process("private", prefix=prefix, stop_timeout_s=0.5) as server:
-        time.sleep(1.2)
+    prefix, log = private("blocked"), tmp_path / "log"
+    with server_process("private", prefix=prefix, log=log, stop_timeout_s=0.5) as server:
+        os.kill(server.pid, signal.SIGUSR1)
+        assert eventually(lambda: "blocked" in log.read_text())
         reading = server.read()
         assert reading.monotonic_ns <= time.monotonic_ns()
     assert server.ended == Ended(stop_ms=None, exit_code=-signal.SIGKILL, killed=True)

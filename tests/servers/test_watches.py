@@ -6,11 +6,12 @@ import asyncio
 import ctypes
 import gc
 import random
+import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from loopbench.servers.probe.stalls.loop_clock import LibuvClock
 from loopbench.servers.probe.stalls.stall import Stall
 from loopbench.servers.probe.stalls.watcher import StallWatcher
 from tests.servers.probes import nothing, watched_loop
-from tests.servers.processes import BOUND_S, eventually, needs_proc
+from tests.servers.processes import BOUND_S, eventually, needs_proc, turns_of
 
 # Rounding, the collector, the executor.
 
@@ -94,11 +95,6 @@ def test_an_executor_that_is_not_there_has_no_figures() -> None:
 
 
 # Loops.
-
-
-def turns_of(thread: threading.Thread) -> int:
-    """How often the kernel has put a thread on a CPU."""
-    return int(Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[2])
 
 
 @needs_proc
@@ -183,20 +179,23 @@ def test_a_selector_s_wait_and_stretch() -> None:
         assert 0.02 <= longest <= time.perf_counter() - begun - 0.03
         assert 0.02 <= overdue[-1][1] - overdue[-1][0] <= longest
         assert watch.away_since() == overdue[-1][1]
-        thread = threading.Thread(target=selector.select, args=(0.5,))
-        begun = time.perf_counter()
-        thread.start()
-        time.sleep(0.1)
-        before_reset = time.perf_counter()
-        watch.reset()
-        time.sleep(0.05)
-        assert watch.away_since() is None
-        so_far, _ = watch.read()
-        assert 0.05 <= so_far <= time.perf_counter() - before_reset
-        thread.join()
-        idle, longest = watch.read()
-        whole = time.perf_counter() - begun
-        assert so_far < idle <= whole - 0.1
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            selector.register(theirs, selectors.EVENT_READ)
+            thread = threading.Thread(target=selector.select, args=(BOUND_S,))
+            thread.start()
+            assert eventually(lambda: watch.away_since() is None)
+            time.sleep(0.1)
+            before_reset = time.perf_counter()
+            watch.reset()
+            time.sleep(0.05)
+            assert watch.away_since() is None
+            so_far, _ = watch.read()
+            assert 0.05 <= so_far <= time.perf_counter() - before_reset
+            ours.send(b"x")
+            thread.join()
+            idle, longest = watch.read()
+            assert so_far < idle <= time.perf_counter() - before_reset
 
 
 class Waiter:
@@ -241,7 +240,12 @@ def test_tasks_alive_are_counted(live: Probe) -> None:
     """Forty tasks and the one that waits for them."""
 
     async def main() -> None:
-        tasks = [asyncio.create_task(asyncio.sleep(0.3)) for _ in range(40)]
+        seen = asyncio.Event()
+        tasks = [asyncio.create_task(seen.wait()) for _ in range(40)]
+        async with asyncio.timeout(BOUND_S):
+            while live.observe().loop.tasks_max in {0, 1}:  # tasks are looked at now and then
+                await asyncio.sleep(0.01)
+        seen.set()
         await asyncio.gather(*tasks)
 
     with watched_loop(live) as runner:
