@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from loopbench.servers.settings import Settings
 from loopbench.servers.stacks import STACKS, keeps
 from tests.loadtests.loads import spec_at
 from tests.servers.choices import KINDS, stacks
-from tests.servers.processes import eventually
+from tests.servers.processes import eventually, held_up_s
 
 WARMUP_S = 0.2
 MEASURED_S = 0.3
@@ -60,15 +61,26 @@ def planned(stack: str) -> PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One load, with what was read and the rows that came of it."""
+    """One load, with what was read and the rows that came of it.
+
+    held_up_s: by how much harness, server and generator may have been late meanwhile.
+    """
 
     report: Report
     observed: Observed
     rows: RunRows
+    held_up_s: float
 
     def run(self, load: str = "main") -> dict[str, Any]:
         (row,) = [row for row in self.rows.runs if row["load"] == load]
         return dict(row)
+
+    @property
+    def late_ms(self) -> float:
+        """By how much the mean of a part of a request may be off, of a closed loop alone: whatever
+        holds up one of the processes holds up the requests of all users at most."""
+        measured, users = self.measured(), self.report.loads["main"].users
+        return 1e3 * self.held_up_s * (users or 0) / measured.begun
 
     def measured(self, load: str = "main") -> PhaseReport[Buckets]:
         return self.report.loads[load].measured
@@ -83,6 +95,8 @@ def unconnected(server: ServerProcess) -> bool:
 def observe(
     server: ServerProcess, generator: Generator, *loads: Load, later: bool = False, **changes: Any
 ) -> Seen:
+    pids = (os.getpid(), server.pid, generator.pid)
+    before_s = sum(map(held_up_s, pids))
     observer = Observer(server, probe=True)
     observer.begin()
     report = generator.load(
@@ -92,6 +106,7 @@ def observe(
         give_up=lambda: False,
     )
     observer.end(report, loads)
+    held_up = sum(map(held_up_s, pids)) - before_s
     if later:
         assert eventually(lambda: unconnected(server))
         observer.later()
@@ -103,18 +118,19 @@ def observe(
         report=report,
         observed=observer.observed,
     )
-    return Seen(report, observer.observed, rows_of(result))
+    return Seen(report, observer.observed, rows_of(result), held_up)
 
 
 def undisturbed(
     server: ServerProcess, generator: Generator, load: Load, *, below_ms: float
 ) -> Seen:
-    """As `observe`, again where the client saw that the machine held the requests up."""
-    for _ in range(10):
+    """As `observe`, a few times more where the client saw that the machine held the requests up.
+    A busy machine may do so every time, which `late_ms` allows for."""
+    for _ in range(3):
         seen = observe(server, generator, load)
         if seen.run()["service_time_mean_ms"] < below_ms:
-            return seen
-    raise AssertionError("this machine is too busy to test on")
+            break
+    return seen
 
 
 def check_parts(seen: Seen, load: str = "main") -> list[float]:

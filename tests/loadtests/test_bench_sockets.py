@@ -146,8 +146,14 @@ def test_a_broadcast_over_two_workers(shared: Ended) -> None:
     assert row["failures"] == row["deliveries_lost"] == row["receivers_dropped"] == 0
     assert row["deliveries_owed"] == row["requests"] > 0
     assert row["requests"] % RECEIVERS == 0
-    assert row["requests"] / RECEIVERS == pytest.approx(50 * 0.6, abs=2)
-    assert row["throughput_rps"] == pytest.approx(50 * RECEIVERS, rel=0.25)
+    assert row["measured_s"] >= 0.55
+    assert row["requests"] / RECEIVERS == pytest.approx(50 * row["measured_s"], abs=2)
+    # What came after the window's end is no throughput of it.
+    assert (
+        0.5 * row["requests"]
+        < row["throughput_rps"] * row["measured_s"]
+        <= row["requests"] * (1 + 1e-6)
+    )
     assert row["last_delivery_p99_ms"] >= row["last_delivery_p50_ms"] >= row["service_time_p50_ms"]
     workers = [
         one

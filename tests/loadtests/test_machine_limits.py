@@ -68,7 +68,9 @@ def test_as_many_files_as_are_asked_for_are_enough(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (row,) = read_table(tmp_path / "run", RUNS)
     assert isinstance(row["measured_s"], float)
-    assert row["measured_s"] == pytest.approx(SCENARIOS["waiting-1000"].measured_s, rel=0.05)
+    needed_s = SCENARIOS["waiting-1000"].measured_s
+    assert needed_s is not None
+    assert row["measured_s"] >= 0.95 * needed_s
 
 
 def test_the_largest_scenario_counts() -> None:

@@ -49,9 +49,10 @@ def test_time_inside_the_handler(server: ServerProcess, generator: Generator) ->
     """A handler that awaits 50 ms: that is the part inside, and nearly all of the whole."""
     seen = undisturbed(server, generator, closed("sleep-async-50", 2), below_ms=54)
     before, inside, after = check_parts(seen)
-    assert inside == pytest.approx(50, rel=0.08)
-    assert inside > 10 * max(before, after)
-    assert seen.run()["handler_time_p50_ms"] == pytest.approx(inside, rel=0.1)
+    assert 49 < inside < 54 + seen.late_ms
+    assert max(before, after) < 4 + seen.late_ms
+    # Half of the requests last no longer than by twice what they do on average.
+    assert 49 < seen.run()["handler_time_p50_ms"] < 58 + 2 * seen.late_ms
 
 
 @pytest.mark.alone
@@ -60,10 +61,10 @@ def test_time_before_the_handler(server: ServerProcess, generator: Generator) ->
     seen = undisturbed(server, generator, closed("sleep-sync-50", 8), below_ms=112)
     before, inside, after = check_parts(seen)
     row = seen.run()
-    assert before == pytest.approx(row["executor_wait_mean_ms"], rel=0.15)
-    assert before == pytest.approx(50, rel=0.25)
-    assert inside == pytest.approx(50, rel=0.15)
-    assert after < 25
+    assert before == pytest.approx(row["executor_wait_mean_ms"], abs=7.5 + seen.late_ms)
+    assert before == pytest.approx(50, abs=12.5 + seen.late_ms)
+    assert 49 < inside < 57.5 + seen.late_ms
+    assert after < 25 + seen.late_ms
     assert row["executor_threads_max"] == THREADS
     assert 3 <= row["executor_queue_max"] <= 8
 
@@ -107,19 +108,20 @@ def test_failures_leave_the_parts_blank(plain_server: ServerProcess, generator: 
 
 def test_observations_agree_with_the_client(server: ServerProcess, generator: Generator) -> None:
     """The server's requests of the window are the client's answers in it, but for those in flight
-    at its edges; on a route of each dispatch."""
+    at its edges, and those of the time by which these are late; on a route of each dispatch."""
     users = 4
     loads = {
         "sleep-async": closed("sleep-async-50", users, load="async"),
         "sleep-sync": closed("sleep-sync-50", users, load="sync"),
     }
     seen = observe(server, generator, *loads.values())
+    near = users * (1 + seen.held_up_s / 0.05)
     rows: list[dict[str, Any]] = [dict(row) for row in seen.rows.observations]
     assert {row["route"] for row in rows} == set(loads)
     for route, load in loads.items():
         of_route = [row for row in rows if row["route"] == route]
         requests = sum(row["requests"] for row in of_route)
-        assert requests == pytest.approx(seen.report.loads[load.name].completed, abs=users)
+        assert requests == pytest.approx(seen.report.loads[load.name].completed, abs=near)
         assert sum(row["share"] for row in of_route) == pytest.approx(1.0)
         on_loop = route == "sleep-async"
         assert {row["is_loop_thread"] for row in of_route} == {on_loop}
@@ -139,8 +141,8 @@ def test_loads_offered_together_have_figures_of_their_own(
     seen = observe(plain_server, generator, *loads)
     assert [row["load"] for row in seen.rows.runs] == ["slow", "threads", "canary"]
     handler = {load.name: seen.run(load.name)["handler_time_p50_ms"] for load in loads}
-    assert handler["slow"] == pytest.approx(50, rel=0.15)
-    assert max(handler["threads"], handler["canary"]) < 10
+    assert 49 < handler["slow"] <= seen.run("slow")["service_time_max_ms"]
+    assert max(handler["threads"], handler["canary"]) < 49
     for load in loads:
         check_parts(seen, load.name)
     # Of the server as a whole there is one figure.
@@ -171,13 +173,14 @@ def test_the_timeline_of_two_loads(plain_server: ServerProcess, generator: Gener
     """A row a second and load, end to end; the completions add up to the window's, and the
     server's side is there in each row."""
     loads = (closed("async", 2), closed("sleep-sync-50", 6, load="beside"))
-    seen = observe(plain_server, generator, *loads, measured_s=1.2)
+    seen = observe(plain_server, generator, *loads, measured_s=1.5)
+    late_s = 0.05 + seen.held_up_s
     for load in loads:
         rows: list[dict[str, Any]]
         rows = [dict(row) for row in seen.rows.timeline if row["load"] == load.name]
         edges = [0.0, 1.0, seen.report.measured_s]
-        assert [row["from_s"] for row in rows] == pytest.approx(edges[:2], abs=0.05)
-        assert [row["to_s"] for row in rows] == pytest.approx(edges[1:], abs=0.05)
+        assert [row["from_s"] for row in rows] == pytest.approx(edges[:2], abs=late_s)
+        assert [row["to_s"] for row in rows] == pytest.approx(edges[1:], abs=late_s)
         assert rows[0]["to_s"] == rows[1]["from_s"]
         completed = [row["throughput_rps"] * (row["to_s"] - row["from_s"]) for row in rows]
         assert sum(completed) == pytest.approx(seen.report.loads[load.name].completed)

@@ -9,7 +9,7 @@ import time
 import uvloop
 
 from loopbench.servers.probe.libuv_idle import LibuvIdle, libuv_idle
-from tests.servers.processes import BOUND_S, eventually, held_up_s, needs_proc
+from tests.servers.processes import BOUND_S, eventually, held_up_s
 
 
 async def _counted(idle: LibuvIdle) -> None:
@@ -34,7 +34,6 @@ async def _counted(idle: LibuvIdle) -> None:
     assert idle.waited_ns() == 0
 
 
-@needs_proc
 def test_libuv_counts_what_a_loop_waits_and_not_what_holds_it() -> None:
     """A sleep that holds the loop is none of its waits, and a reset begins anew."""
     loop = uvloop.new_event_loop()

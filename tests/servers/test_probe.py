@@ -34,7 +34,7 @@ from loopbench.servers.supervision.merging import Pairs
 from loopbench.servers.supervision.messages import Done, Question
 from tests.servers.choices import stacks
 from tests.servers.probes import known
-from tests.servers.processes import BOUND_S, ask, eventually, held_up_s, needs_proc
+from tests.servers.processes import BOUND_S, ask, eventually, held_up_s
 
 ATTEMPTS = 25
 
@@ -133,7 +133,6 @@ def most_late(took_s: list[float], held_up: float) -> float:
     return sum((took - 0.05) / 0.01 + 1 for took in took_s) + held_up / 0.01
 
 
-@needs_proc
 @with_selector
 def test_a_block_of_the_loop_is_seen(server: ServerProcess) -> None:
     """A handler that holds the loop for 100 ms once a second: that is the longest stretch, the
@@ -165,7 +164,6 @@ def busy_ns(server: ServerProcess) -> int:
     return loop.wall_ns - known(loop.idle_ns)
 
 
-@needs_proc
 @on_uvloop
 def test_a_block_is_seen_without_a_selector(server: ServerProcess) -> None:
     """On uvloop the timer tells of it, and the loop was not idle meanwhile; what only a selector
@@ -189,7 +187,6 @@ def test_a_block_is_seen_without_a_selector(server: ServerProcess) -> None:
     assert 0 < loop.idle_ns <= loop.wall_ns - 90_000_000
 
 
-@needs_proc
 @on_uvloop
 def test_the_timer_does_not_run_ahead(server: ServerProcess) -> None:
     """uvloop keeps timers to the nearest millisecond, and serves some too early: each point of
@@ -260,7 +257,6 @@ def test_calls_wait_for_a_thread(server: ServerProcess) -> None:
     assert len(seen.routes["sleep-sync"]) == THREADS
 
 
-@needs_proc
 @with_selector
 def test_an_idle_and_a_busy_loop(server: ServerProcess) -> None:
     """A loop that nobody asks anything waits, but for a CPU; one that computes does not."""
