@@ -12,7 +12,8 @@ import pytest
 
 from loopbench.loadtests.distributed.generator_process import Generator, generator_process
 from tests.forked import Program, program
-from tests.loadtests.counting import Counting, counting_server
+from tests.loadtests.counting import Counting, case, counting_server
+from tests.servers.processes import eventually
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,27 @@ def server() -> Iterator[Counting]:
     """A counting server."""
     with counting_server() as counting:
         yield counting
+
+
+@pytest.fixture
+def stamps() -> Iterator[None]:
+    """Answers are stamped from the first one on: the kernel begins with it some time after the
+    first socket has asked for it, and goes on while there is one."""
+    from loopbench.loadtests.generator.clients.http1 import AnswerBook, Connection
+
+    wanted = case("/now")
+    book, payload = AnswerBook(wanted), wanted.request.encode("test")
+    with counting_server() as counting:
+        held = Connection(counting.host, counting.port)
+
+        def stamped() -> bool:
+            before = held.user_clock_reads
+            assert held.exchange(payload, book) is None
+            return held.user_clock_reads == before
+
+        assert eventually(stamped)
+        yield
+        held.close()
 
 
 @pytest.fixture

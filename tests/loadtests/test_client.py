@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import le
 
@@ -259,24 +259,6 @@ def test_memory_is_bounded_where_answers_never_repeat() -> None:
         connection.close()
     assert len(book.known) <= 512
     assert max(map(len, book.known)) <= REMEMBERED_BYTES
-
-
-@pytest.fixture
-def stamps() -> Iterator[None]:
-    """Answers are stamped from the first one on: the kernel begins with it some time after the
-    first socket has asked for it, and goes on while there is one."""
-    book, payload = AnswerBook(case()), case().request.encode("test")
-    with hostile_server((GOOD,)) as (host, port):
-        held = Connection(host, port)
-
-        def stamped() -> bool:
-            before = held.user_clock_reads
-            assert held.exchange(payload, book) is None
-            return held.user_clock_reads == before
-
-        assert eventually(stamped)
-        yield
-        held.close()
 
 
 def lies_there(connection: Connection, data: bytes) -> bool:

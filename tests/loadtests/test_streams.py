@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -49,6 +50,8 @@ def offer(generator: Generator, at: tuple[str, int], load: Load, **changes: Any)
     return generator.load(spec_at(*at, load, **own), bound_s=30.0, at={}, give_up=lambda: False)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="on Linux only: the kernel stamps what arrives")
+@pytest.mark.usefixtures("stamps")
 def test_the_first_byte_is_that_of_the_head() -> None:
     """Of an answer whose body comes later, first and last byte are as far apart as the server
     kept them; of one in a single piece they are one."""
