@@ -20,16 +20,34 @@ EDITS = [
 ]
 
 
+def _sources(tree: Path) -> dict[Path, bytes]:
+    return {path.relative_to(tree): path.read_bytes() for path in tree.rglob("*.py")}
+
+
+@pytest.fixture(scope="module")
+def unchanged() -> dict[Path, bytes]:
+    """The files of a copy without any edit."""
+    with mutants.copy() as plain:
+        return _sources(plain)
+
+
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_changes_its_file_and_leaves_the_tree_alone(edit: Edit) -> None:
+def test_an_edit_changes_its_file_and_leaves_the_tree_alone(
+    unchanged: dict[Path, bytes], edit: Edit
+) -> None:
     """The copy differs in one place; when it is done with, it is gone."""
-    with mutants.copy() as plain, mutants.copy(edit) as changed:
-        same = {path.relative_to(plain): path.read_bytes() for path in plain.rglob("*.py")}
-        now = {path.relative_to(changed): path.read_bytes() for path in changed.rglob("*.py")}
-        assert [str(path) for path in same if same[path] != now[path]] == [edit.file]
-        assert same.keys() == now.keys()
-    assert not plain.exists()
+    with mutants.copy(edit) as changed:
+        now = _sources(changed)
+        assert [str(path) for path in unchanged if unchanged[path] != now[path]] == [edit.file]
+        assert unchanged.keys() == now.keys()
     assert not changed.exists()
+
+
+def test_a_copy_without_an_edit_is_gone_afterwards() -> None:
+    """As one with an edit is."""
+    with mutants.copy() as plain:
+        assert plain.is_dir()
+    assert not plain.exists()
 
 
 def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from loopbench.results.schema import FACTS, SCHEMA_VERSION, read_table
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
-from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited, python
+from tests.loadtests.regression.trees import STACKS, UNSTARTABLE, edited, python, with_few_cases
 
 PYTHON = Path(sys.executable)
 
@@ -49,14 +49,8 @@ def _written(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def sides() -> list[Side]:
-    """This tree, twice, with a Case of each kind of work: what all of them are is the subject of
-    test_facts.py."""
-    few = {name: CASES[name] for name in ("plain", "sync", "form", "sleep-blocking-0")}
-    whole = [look(role, "this tree", ROOT, PYTHON, STACKS) for role in Role]
-    assert all(few.items() <= side.cases.items() for side in whole)
-    return [
-        replace(side, cases=few, routes={name: side.routes[name] for name in few}) for side in whole
-    ]
+    """This tree, twice, with few of its Cases."""
+    return [with_few_cases(look(role, "this tree", ROOT, PYTHON, STACKS)) for role in Role]
 
 
 def test_a_layer_that_was_measured_and_those_that_were_not_asked(

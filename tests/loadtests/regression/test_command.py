@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from click.testing import CliRunner
 from loopbench.loadtests.errors import HarnessError
 from loopbench.loadtests.regression import command
 from loopbench.loadtests.regression.check import Wish
-from loopbench.loadtests.regression.sides.sides import Say, Wanted
+from loopbench.loadtests.regression.sides.sides import Say, Wanted, look
 from loopbench.results.schema import FACTS
 from loopbench.results.schema.regression import SIDES_FILE, Layer
 from loopbench.results.schema.verdict import BROKEN
-from tests.loadtests.regression.trees import STACKS
+from tests.loadtests.regression.trees import STACKS, with_few_cases
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,15 @@ def _wanted(wish: str, say: Say, **options: Any) -> Wanted:
     return Wanted(options["role"], wish, None, ())
 
 
+@pytest.fixture(scope="module")
+def few_cases() -> Iterator[None]:
+    """Sides have few Cases to be measured."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = "loopbench.loadtests.regression.sides.sides.look"
+        patch.setattr(place, lambda *side: with_few_cases(look(*side)))
+        yield
+
+
 @dataclass(frozen=True)
 class Renewed:
     """A baseline that was measured, and the folder that it was measured into."""
@@ -102,7 +112,7 @@ class Renewed:
 
 
 @pytest.fixture(scope="module")
-def renewed(tmp_path_factory: pytest.TempPathFactory) -> Renewed:
+def renewed(few_cases: None, tmp_path_factory: pytest.TempPathFactory) -> Renewed:
     """Measured in place of one with an old table, and beside another file."""
     place = tmp_path_factory.mktemp("renewed")
     kept, folder = place / "baseline", place / "folder"

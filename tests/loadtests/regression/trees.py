@@ -9,14 +9,24 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from loopbench.loadtests.regression.mutants import Edit, apply
 from loopbench.loadtests.regression.sides.sides import LOCK, Role, Say, Side, opened, wanted
+from loopbench.servers.contract.cases import CASES
 from tests.conftest import ROOT
 from tests.trees import SERVERS, copy_suite
 
 STACKS = ("aiohttp",)
+
+
+def with_few_cases(side: Side) -> Side:
+    """The same with a Case of each kind of work: what all of them are is the subject of
+    test_facts.py."""
+    few = {name: CASES[name] for name in ("plain", "sync", "form", "sleep-blocking-0")}
+    assert few.items() <= side.cases.items()
+    return replace(side, cases=few, routes={name: side.routes[name] for name in few})
 
 
 @contextmanager
