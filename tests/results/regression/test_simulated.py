@@ -11,6 +11,7 @@ import pytest
 from loopbench.results.regression.finding import Settings
 from loopbench.results.regression.layers.sign_flips import flipped
 from loopbench.results.regression.layers.timing import CAUGHT, smallest
+from loopbench.results.regression.layers.trimmed_t import Array
 from loopbench.results.regression.simulate import (
     NOISES,
     ROUNDS,
@@ -47,6 +48,20 @@ def _at_least(count: int, of: int) -> float:
     return float(test.proportion_ci(SURE, method="exact").low)
 
 
+def _called(tables: int, shape: Shape, noise: Noise | Twins, effect: float = 0.0) -> Array:
+    """Which tests of the tables that `rates` judges are called slower, under one effect alone: it
+    judges each table twice, which takes twice as long."""
+    rng, batch = np.random.default_rng(1), 250
+    sizes = [min(batch, tables - begun) for begun in range(0, tables, batch)]
+    values = (noise.readings(rng, size, shape) for size in sizes)
+    return np.concatenate([judged(each, Settings(), effect).regressed for each in values])
+
+
+def _caught(tables: int, shape: Shape, noise: Noise | Twins, effect: float = 0.05) -> int:
+    """In how many of the tables the slower test is called."""
+    return int(_called(tables, shape, noise, effect)[:, 0].sum())
+
+
 IN_FIVE_MINUTES = 20
 """Rounds of the core stacks' eight cells, some more or fewer with the speed of the machine."""
 
@@ -70,8 +85,8 @@ def test_three_per_cent_are_caught_on_a_machine_as_measured() -> None:
     """In more than 95 of a hundred tables where 30 Rounds are asked for; in more than 85 of those
     with the default's Rounds, and in more than 75 of those that five minutes hold."""
     for rounds, least in ((30, 0.95), (TIME_ROUNDS, 0.85), (IN_FIVE_MINUTES, 0.75)):
-        found = rates(400, Shape(rounds=rounds), measured_twins(), 0.03)
-        assert _at_least(found.caught, 400) > least
+        caught = _caught(400, Shape(rounds=rounds), measured_twins(), 0.03)
+        assert _at_least(caught, 400) > least
 
 
 @pytest.mark.parametrize("rounds", [5, 10, 15])
@@ -79,15 +94,23 @@ def test_three_per_cent_are_caught_on_a_machine_as_measured() -> None:
 def test_fewer_rounds_and_a_worse_machine_cost_power_only(rounds: int, outliers: float) -> None:
     """Short of Rounds, or with every third slot disturbed, and so much noise that the floor keeps
     nothing back: the false alarms stay near the nominal half per cent, under two."""
-    found = rates(800, Shape(rounds=rounds), Noise(0.06, 0.03, 0.1, outliers))
-    assert _at_most(found.alarms, 800) < 0.02
+    called = _called(800, Shape(rounds=rounds), Noise(0.06, 0.03, 0.1, outliers))
+    assert _at_most(int(called.any(axis=-1).sum()), 800) < 0.02
 
 
 def test_too_few_rounds_do_not_have_the_power() -> None:
     """The claim can fail: with 12 Rounds the same slowdown is often not caught, and with seven
     never, since equal sides have all seven signs alike in one table of 128."""
-    assert rates(500, Shape(rounds=12), measured_twins()).caught < 0.85 * 500
-    assert rates(50, Shape(rounds=7), Noise(0.0, drift=0.0, outliers=0.0)).caught == 0
+    assert _caught(500, Shape(rounds=12), measured_twins()) < 0.85 * 500
+    assert _caught(50, Shape(rounds=7), Noise(0.0, drift=0.0, outliers=0.0)) == 0
+
+
+def test_what_is_called_is_what_the_rates_count() -> None:
+    """The same tables, whether both of their halves are judged or one."""
+    shape, noise = Shape(rounds=12), Noise(0.06, 0.03, 0.1, 0.3)
+    found = rates(300, shape, noise)
+    assert int(_called(300, shape, noise).any(axis=-1).sum()) == found.alarms
+    assert _caught(300, shape, noise) == found.caught > 0
 
 
 def test_a_slowdown_is_hardly_ever_ruled_out_even_on_a_bad_machine() -> None:
