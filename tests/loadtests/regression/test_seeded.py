@@ -113,29 +113,20 @@ counts = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 PLAN = instructions.Plan(requests=3, repeats=1)
 
 
-def _counted(root: Path, names: Sequence[str]) -> instructions.Counts:
-    side = look(Role.BASE, "x", root, Path(sys.executable), STACKS)
-    cases = {name: CASES[name] for name in names}
-    return instructions.measure(side, {"aiohttp": cases}, PLAN, Patience())
-
-
 @counts
-def test_a_wrong_answer_costs_its_own_count(tmp_path: Path) -> None:
-    """The routes before and behind it are counted."""
+def test_a_count_that_cannot_be_had_costs_its_own_route(tmp_path: Path) -> None:
+    """A wrong answer, and a server that ends: the routes before and behind each of them are
+    counted, those behind the end in another process."""
     edit, _, _ = mutants.FACTS_OF_HEADERS["a 204"]
-    found = _counted(edited(tmp_path, edit), ["async", "json", CASE])
-    assert [row["route"] for row in found.rows] == ["async", CASE]
-    assert list(found.reasons) == [("aiohttp", "json")]
-    assert "204" in found.reasons["aiohttp", "json"]
-
-
-@counts
-def test_a_server_that_ends_costs_the_route_that_ended_it(tmp_path: Path) -> None:
-    """Those behind it are counted in another process."""
-    found = _counted(edited(tmp_path, CRASHING), [CASE, "async", "json"])
-    assert [row["route"] for row in found.rows] == [CASE, "json"]
-    assert list(found.reasons) == [("aiohttp", "async")]
+    tree = edited(tmp_path, CRASHING)
+    mutants.apply(edit, tree)
+    side = look(Role.BASE, "x", tree, Path(sys.executable), STACKS)
+    cases = {name: CASES[name] for name in (CASE, "async", "query", "json", "form")}
+    found = instructions.measure(side, {"aiohttp": cases}, PLAN, Patience())
+    assert [row["route"] for row in found.rows] == [CASE, "query", "form"]
+    assert list(found.reasons) == [("aiohttp", "async"), ("aiohttp", "json")]
     assert "has ended" in found.reasons["aiohttp", "async"]
+    assert "204" in found.reasons["aiohttp", "json"]
 
 
 def test_routes_in_doubt_are_counted_again() -> None:
