@@ -156,6 +156,9 @@ def each(make: Callable[..., Any], *arguments: Any, **options: Any) -> dict[str,
 AWAITING = each(lambda answers, work: answers({"/": work}))
 """An async handler of / that does this."""
 
+HELLO = each(lambda answers: answers({"/": hello}))
+"""It says hello."""
+
 CALLING = each(lambda answers, plain, way=called: answers({"/": partial(way, plain)}))
 """An async handler that has plain code run in that way."""
 
@@ -197,24 +200,17 @@ Adds = Mapping[str, Mapping[str, Callable[..., object]]]
 """Stack, setting, and what adds something to an application, such as a hook."""
 
 
-def adding(
-    table: Adds, works: Callable[..., Work] = lambda *_: hello
-) -> dict[str, dict[str, Build]]:
-    """By stack and setting, an application to which that was added.
+def added(make: Build, add: Callable[..., object], *arguments: Any) -> App:
+    """The application with that added, which is given the arguments, too."""
+    app = make()
+    add(app, *arguments)
+    return app
 
-    works: the work of its /. It, and what adds, are given what the application is made with.
-    """
 
-    def making(stack: str, add: Callable[..., object]) -> Build:
-        def make(*arguments: Any, **options: Any) -> Any:
-            app = AWAITING[stack](works(*arguments))
-            add(app, *arguments, **options)
-            return app
-
-        return make
-
+def adding(table: Adds, applications: Apps = HELLO) -> dict[str, dict[str, Build]]:
+    """By stack and setting, the application of that stack to which that was added."""
     return {
-        stack: {setting: making(stack, add) for setting, add in adds.items()}
+        stack: {setting: partial(added, applications[stack], add) for setting, add in adds.items()}
         for stack, adds in table.items()
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 
 from loopbench.loadtests.behaviour.framework.events import Seen
 from loopbench.loadtests.behaviour.framework.question import Answer
@@ -15,31 +16,50 @@ from loopbench.loadtests.behaviour.framework.raw_client import (
     get,
     head,
 )
-from loopbench.loadtests.behaviour.framework.servers import Live
+from loopbench.loadtests.behaviour.framework.servers import App, Live, serve
 
 __all__ = [
     "Leaving",
     "NoAnswer",
     "Reply",
-    "Seen",
     "Wire",
     "as_seen",
     "get",
     "head",
+    "noting",
     "received",
+    "reply_of",
     "requesting",
     "seen",
     "shake_hands",
-    "until_closed",
+    "upgraded",
 ]
 
 seen = Seen()
 """What the application reports. One for all, since each experiment has a process of its own."""
 
 
+def noting(event: str, words: Callable[[Any], object] = str) -> Any:
+    """A hook that reports this, with `words` of the response or error that it is given in place
+    of {}, and hands that on."""
+
+    async def hook(*given: Any, **_: Any) -> Any:
+        last = given[-1] if given else None
+        seen(event.format(words(last)))
+        return last
+
+    return hook
+
+
 def as_seen(answer: str, *more: str) -> Answer:
     """An Answer whose evidence is what was seen, and more."""
     return Answer(answer, "; ".join(filter(None, (seen.line, *more))) or "nothing was seen")
+
+
+def reply_of(app: App, target: str = "/", **options: Any) -> Reply:
+    """The answer to GET target, on a server of these options. Raises NoAnswer."""
+    with serve(app, **options) as server:
+        return get(server.port, target)
 
 
 @contextmanager
@@ -74,10 +94,11 @@ def shake_hands(wire: Wire, target: str = "/ws") -> bytes:
     return wire.head()
 
 
-def until_closed(wire: Wire) -> bytes:
-    """What a WebSocket says until it closes, the closing answered. Raises NoAnswer."""
-    said = b""
-    while b"\x88" not in said and (more := wire.some()):
-        said += more
-    wire.send(b"\x88\x80\0\0\0\0")  # the closing frame
-    return said
+def upgraded(port: int, target: str = "/ws") -> tuple[bytes, bytes]:
+    """A WebSocket, listened to until the server closes it: the head of the answer, what it said."""
+    with Wire(port) as wire:
+        head, said = shake_hands(wire, target), b""
+        while b"\x88" not in said and (more := wire.some()):
+            said += more
+        wire.send(b"\x88\x80\0\0\0\0")  # the closing frame
+        return head, said

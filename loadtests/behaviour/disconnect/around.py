@@ -15,9 +15,8 @@ from loopbench.loadtests.behaviour.applications import adding
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect.leaving import FIN, begins, doing, judged, leaves
-from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART
-from loopbench.loadtests.behaviour.talking import Leaving, as_seen, requesting, seen
+from loopbench.loadtests.behaviour.talking import Leaving, as_seen, noting, requesting, seen
 
 
 async def work() -> None:
@@ -99,8 +98,8 @@ def with_error(error: BaseException | None) -> str:
     return f" with {type(error).__name__}" if error else ""
 
 
-runs = noting(seen, "around: runs")
-runs_with = noting(seen, "around: runs{}", with_error)
+runs = noting("around: runs")
+runs_with = noting("around: runs{}", with_error)
 
 
 def asgi_middleware(app: Quart) -> None:
@@ -125,7 +124,7 @@ AROUND = adding(
             "ASGI middleware": asgi_middleware,
         },
     },
-    lambda: handle,
+    doing(work),
 )
 AROUND_ROWS = [
     row
@@ -133,13 +132,6 @@ AROUND_ROWS = [
     for name, make in makes.items()
     for row in begins({stack: make}, name)
 ]
-
-
-async def handle() -> None:
-    """The inside of every handler."""
-    seen("begun")
-    with scene.handling():
-        await asyncio.sleep(0.3)
 
 
 @judged("middleware-cancelled", AROUND_ROWS, FIN)

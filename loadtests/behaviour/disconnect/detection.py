@@ -22,7 +22,7 @@ from loopbench.loadtests.behaviour.disconnect.leaving import Begin, judged, serv
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
-from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, get, seen
+from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, reply_of, seen
 
 CHECKS = 100
 BETWEEN_S = 0.02
@@ -91,8 +91,7 @@ async def looked() -> str:
 
 @experiment(CHECK, QUART)
 def look_at_the_request() -> Answer:
-    with serve(quart_answering({"/": looked})) as server:
-        found = get(server.port, "/").text
+    found = reply_of(quart_answering({"/": looked})).text
     nearest = "the cancellation, or an ASGI middleware that watches for http.disconnect"
     told = f"of names with any of {', '.join(WORDS)}: {found or 'none'}; the nearest is {nearest}"
     return Answer(found or NONE, told)

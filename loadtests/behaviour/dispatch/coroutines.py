@@ -23,7 +23,7 @@ from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import all_ask, connected, set_pool
 from loopbench.loadtests.behaviour.framework.events import warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, get, seen
+from loopbench.loadtests.behaviour.talking import NoAnswer, get, reply_of, seen
 
 PATIENCE_S = 2.0
 
@@ -283,8 +283,7 @@ def ask_recursing(application: Build) -> Answer:
             return type(error).__name__
         return "a loop"
 
-    with serve(application(plain)) as server:
-        text = get(server.port, "/").text
+    text = reply_of(application(plain)).text
     made, still_open = counted()
     evidence = f"one call ended with {text}, made {made} loops and left {still_open} open"
     if not made:

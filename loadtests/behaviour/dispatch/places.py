@@ -21,7 +21,15 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, ex
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.starting.starts import get as get_when_ready
-from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, seen, shake_hands
+from loopbench.loadtests.behaviour.talking import (
+    NoAnswer,
+    Wire,
+    as_seen,
+    get,
+    reply_of,
+    seen,
+    shake_hands,
+)
 from loopbench.loadtests.services.free_port import free_port
 
 CALLING, SYNC = apps.CALLING, apps.SYNC
@@ -68,8 +76,7 @@ QUARTS_WAYS = WAYS | {"await quart.utils.run_sync": lambda plain: run_sync(plain
 @experiments("sync-code-in-async-route", {AIOHTTP: CALLING[AIOHTTP]}, WAYS)
 @experiments("sync-code-in-async-route", {QUART: CALLING[QUART]}, QUARTS_WAYS)
 def ask_place(application: Build, *way: apps.Way) -> Answer:
-    with serve(application(note, *way)) as server:
-        get(server.port, "/")
+    reply_of(application(note, *way))
     return where_called()
 
 
@@ -270,7 +277,7 @@ def ask_handler(application: Build, make: Make) -> Answer:
         except Exception as error:
             return Answer(f"refused with {type(error).__name__}", f"registering raised {error}")
         at_first = len(said)
-        with serve(app) as server:
+        with serve(app) as server:  # kept until the warnings are counted
             status = get(server.port, "/").status
         gc.collect()  # what was never awaited says so when it goes
     at_once, later = (" and ".join(kinds(part)) for part in (said[:at_first], said[at_first:]))

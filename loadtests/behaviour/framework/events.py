@@ -7,10 +7,9 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any
 
 
 class Seen:
@@ -78,18 +77,6 @@ class Seen:
 
     def __contains__(self, event: str) -> bool:
         return event in self.events
-
-
-def noting(seen: Seen, event: str, words: Callable[[Any], object] = str) -> Any:
-    """A hook that reports this, with `words` of the response or error that it is given in place
-    of {}, and hands that on."""
-
-    async def hook(*given: Any, **_: Any) -> Any:
-        last = given[-1] if given else None
-        seen(event.format(words(last)))
-        return last
-
-    return hook
 
 
 def warned() -> warnings.catch_warnings[list[warnings.WarningMessage]]:

@@ -26,7 +26,7 @@ from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, get
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, seen
 
 REQUESTS = 100
 WAIT_S = 0.5
@@ -134,34 +134,34 @@ def ask_on_one(application: Build, talk: Talk) -> Answer:
     )
 
 
-async def fails(seen: Seen) -> None:
+async def fails() -> None:
     await asyncio.sleep(0.05)
     seen("failed")
     raise ValueError("one of the two")
 
 
-async def sibling(seen: Seen) -> None:
+async def sibling() -> None:
     with seen.ends("sibling"):
         await asyncio.sleep(0.3)
 
 
-async def grouped(seen: Seen) -> None:
+async def grouped() -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(fails(seen))
-        group.create_task(sibling(seen))
+        group.create_task(fails())
+        group.create_task(sibling())
 
 
-async def waited(seen: Seen) -> None:
-    pair = {asyncio.create_task(fails(seen)), asyncio.create_task(sibling(seen))}
+async def waited() -> None:
+    pair = {asyncio.create_task(fails()), asyncio.create_task(sibling())}
     await asyncio.wait(pair, return_when=asyncio.FIRST_EXCEPTION)
 
 
-async def gathered(seen: Seen, return_exceptions: bool = False) -> None:
-    pair = fails(seen), sibling(seen)
+async def gathered(return_exceptions: bool = False) -> None:
+    pair = fails(), sibling()
     await asyncio.gather(*pair, return_exceptions=return_exceptions)
 
 
-TOGETHER: dict[str, Callable[[Seen], Awaitable[object]]] = {
+TOGETHER: dict[str, Work] = {
     "asyncio.gather": gathered,
     "asyncio.gather(…, return_exceptions=True)": partial(gathered, return_exceptions=True),
     "asyncio.TaskGroup": grouped,
@@ -170,16 +170,15 @@ TOGETHER: dict[str, Callable[[Seen], Awaitable[object]]] = {
 
 
 @experiments("failing-sibling", AWAITING, TOGETHER)
-def ask_sibling(application: Build, body: Callable[[Seen], Awaitable[object]]) -> Answer:
+def ask_sibling(application: Build, body: Work) -> Answer:
     """One of two things that a handler does together fails: what becomes of the other."""
-    seen = Seen()
-    with serve(application(partial(body, seen))) as server:
+    with serve(application(body)) as server:
         reply = get(server.port, "/")
         answered = seen.events
         seen.wait("sibling finished", 1.0)
     ends = [event for event in seen.events if event.startswith("sibling")]
     when = "before" if any(end in answered for end in ends) else "after"
-    return Answer(f"{reply.status}, {ends[0]} {when} the answer", f"in order: {seen.events}")
+    return as_seen(f"{reply.status}, {ends[0]} {when} the answer")
 
 
 PAGES = 5

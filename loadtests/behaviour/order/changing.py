@@ -14,21 +14,18 @@ from werkzeug.exceptions import NotFound
 from loopbench.loadtests.behaviour.applications import Handler, asynchronous
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
-from loopbench.loadtests.behaviour.order.layers import (
-    NEW,
-    OLD,
-    Layer,
-    Layers,
-    Make,
-    adding,
-    asgi,
-    layers,
+from loopbench.loadtests.behaviour.order import layers as order
+from loopbench.loadtests.behaviour.order.layers import NEW, OLD, Layers, asgi, layers, middlewares
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.talking import (
+    NoAnswer,
+    Wire,
+    get,
     reply_of,
-    told,
+    seen,
+    shake_hands,
     upgraded,
 )
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, get, shake_hands
 
 
 @web.middleware
@@ -78,24 +75,24 @@ async def every_404(response: Any) -> Any:
 
 NOT_FOUND_AS_JSON: Layers = {
     AIOHTTP: {
-        "as in the tutorials": adding(of_the_tutorials),
-        "status=404": adding(with_status),
+        "as in the tutorials": middlewares(of_the_tutorials),
+        "status=404": middlewares(with_status),
     },
     QUART: {
-        "errorhandler(404) without a status": lambda app, _: app.errorhandler(404)(as_json),
-        "errorhandler(404), 404": lambda app, _: app.errorhandler(404)(as_json_404),
-        "after_request": lambda app, _: app.after_request(every_404),
+        "errorhandler(404) without a status": lambda app: app.errorhandler(404)(as_json),
+        "errorhandler(404), 404": lambda app: app.errorhandler(404)(as_json_404),
+        "after_request": lambda app: app.after_request(every_404),
     },
 }
 TARGETS = {"no route": "/missing", "raised by a handler": "/raised", "returned": "/returned"}
 
 
 @variants("error-middleware-404", layers(NOT_FOUND_AS_JSON), each=TARGETS)
-def ask_404(make: Make, target: str) -> Answer:
-    reply = reply_of(make, target)
+def ask_404(application: Build, target: str) -> Answer:
+    reply = reply_of(application(), target)
     content_type = reply.header("content-type") or "nothing"
     kind = "JSON" if content_type.startswith("application/json") else "not JSON"
-    return Answer(f"{reply.status}, {kind}", f"got {told(reply)} as {content_type}")
+    return Answer(f"{reply.status}, {kind}", f"got {order.told(reply)} as {content_type}")
 
 
 NAME = "X-Everywhere"
@@ -158,20 +155,20 @@ async def tag_exceptions_too(request: web.Request, handler: Handler) -> web.Stre
 
 TAGGING: Layers = {
     AIOHTTP: {
-        "on_response_prepare": lambda app, _: app.on_response_prepare.append(hook(NAME)),
-        "middleware": adding(factory(NAME)),
-        "middleware, except web.HTTPException": adding(tag_exceptions_too),
+        "on_response_prepare": lambda app: app.on_response_prepare.append(hook(NAME)),
+        "middleware": middlewares(factory(NAME)),
+        "middleware, except web.HTTPException": middlewares(tag_exceptions_too),
     },
     QUART: {
-        "after_request": lambda app, _: app.after_request(hook(NAME)),
-        "ASGI middleware": asgi(lambda inner, _: Asgi(inner, NAME)),
+        "after_request": lambda app: app.after_request(hook(NAME)),
+        "ASGI middleware": asgi(lambda inner: Asgi(inner, NAME)),
     },
 }
 
 
 @variants("header-on-prepare", layers(TAGGING))
-def ask_header(make: Make) -> Answer:
-    with serve(make(Seen())) as server:
+def ask_header(application: Build) -> Answer:
+    with serve(application()) as server:
         found = {kind: get(server.port, path).header(NAME) for kind, path in ANSWERS.items()}
         head = upgraded(server.port)[0].decode().lower()
         found["a WebSocket's handshake"] = "1" if f"{NAME.lower()}: 1" in head else None
@@ -204,33 +201,29 @@ class Tag:
 NAMES = ("X-One", "X-Two")
 
 
-def both(make: Callable[[str], Any]) -> Layer:
-    return adding(*map(make, NAMES))
-
-
-def asgi_class(app: Quart, _: Seen) -> None:
+def asgi_class(app: Quart) -> None:
     for name in NAMES:
         app.asgi_app = Asgi(app.asgi_app, name)  # type: ignore[method-assign]
 
 
 FACTORIES: Layers = {
     AIOHTTP: {
-        "factory": both(factory),
-        "factory, without @web.middleware": both(undecorated),
-        "async def make(app, handler)": both(old_style),
-        "class under @web.middleware": both(Tag),
+        "factory": middlewares(*map(factory, NAMES)),
+        "factory, without @web.middleware": middlewares(*map(undecorated, NAMES)),
+        "async def make(app, handler)": middlewares(*map(old_style, NAMES)),
+        "class under @web.middleware": middlewares(*map(Tag, NAMES)),
     },
     QUART: {
-        "after_request(factory(…))": lambda app, _: [app.after_request(hook(n)) for n in NAMES],
+        "after_request(factory(…))": lambda app: [app.after_request(hook(n)) for n in NAMES],
         "ASGI class": asgi_class,
     },
 }
 
 
 @variants("middleware-factory", layers(FACTORIES))
-def ask_factory(make: Make) -> Answer:
+def ask_factory(application: Build) -> Answer:
     with warned() as caught:
-        reply = reply_of(make, "/")
+        reply = reply_of(application(), "/")
     said = " and ".join(kinds(caught))
     tags = [name.lower() for name in NAMES if reply.header(name)]
     worked = {0: "neither ran", 1: "one of the two ran", 2: "each with its own parameter"}
@@ -259,7 +252,7 @@ async def rewrite() -> None:
 
 
 @asgi
-def rewrite_in_asgi(inner: Any, _: Seen) -> Any:
+def rewrite_in_asgi(inner: Any) -> Any:
     async def rewrite(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] == OLD:
             scope = {**scope, "path": NEW, "raw_path": NEW.encode()}
@@ -270,19 +263,19 @@ def rewrite_in_asgi(inner: Any, _: Seen) -> Any:
 
 REWRITING: Layers = {
     AIOHTTP: {
-        "middleware, request.clone(rel_url=…)": adding(clone),
-        "middleware redirects": adding(redirect),
+        "middleware, request.clone(rel_url=…)": middlewares(clone),
+        "middleware redirects": middlewares(redirect),
     },
     QUART: {
-        "before_request, request.path = …": lambda app, _: app.before_request(rewrite),
+        "before_request, request.path = …": lambda app: app.before_request(rewrite),
         "ASGI middleware": rewrite_in_asgi,
     },
 }
 
 
 @variants("rewrite-path", layers(REWRITING))
-def ask_rewritten(make: Make) -> Answer:
-    reply = reply_of(make, OLD)
+def ask_rewritten(application: Build) -> Answer:
+    reply = reply_of(application(), OLD)
     to = reply.header("location")
     if to:
         return Answer(f"{reply.status} to {to}", f"GET {OLD} gave {reply.status}, Location: {to}")
@@ -300,7 +293,7 @@ async def accept_and_refuse() -> tuple[str, int]:
 
 
 @asgi
-def refuse_in_asgi(inner: Any, _: Seen) -> Any:
+def refuse_in_asgi(inner: Any) -> Any:
     """`close` before `accept` is how ASGI refuses."""
 
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -316,14 +309,14 @@ def refuse_in_asgi(inner: Any, _: Seen) -> Any:
 refuse = asynchronous(lambda: ("no", 403))
 
 
-def before_websocket(refuse: Callable[[], Any]) -> Layer:
-    return lambda app, _: app.before_websocket(refuse)
+def before_websocket(refuse: Callable[[], Any]) -> order.Layer:
+    return lambda app: app.before_websocket(refuse)
 
 
 REFUSING: Layers = {
-    AIOHTTP: {"middleware raises HTTPForbidden": adding(forbid)},
+    AIOHTTP: {"middleware raises HTTPForbidden": middlewares(forbid)},
     QUART: {
-        "before_request returns 403": lambda app, _: app.before_request(refuse),
+        "before_request returns 403": lambda app: app.before_request(refuse),
         "before_websocket returns 403": before_websocket(refuse),
         "before_websocket aborts with 403": before_websocket(asynchronous(lambda: abort(403))),
         "before_websocket returns 403 after accept": before_websocket(accept_and_refuse),
@@ -333,9 +326,8 @@ REFUSING: Layers = {
 
 
 @variants("refuse-websocket", layers(REFUSING))
-def ask_refused(make: Make) -> Answer:
-    seen = Seen()
-    with serve(make(seen)) as server:
+def ask_refused(application: Build) -> Answer:
+    with serve(application()) as server:
         with Wire(server.port) as wire:
             try:
                 status = shake_hands(wire).split(b" ")[1].decode()

@@ -5,8 +5,7 @@ The rest of the topic shares the two applications, and how a WebSocket is asked 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from aiohttp import web
@@ -14,13 +13,12 @@ from quart import Quart, abort, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, experiment
-from loopbench.loadtests.behaviour.framework.events import noting
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Work, serve
-from loopbench.loadtests.behaviour.talking import Reply, Seen, Wire, get, shake_hands, until_closed
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, Work, serve
+from loopbench.loadtests.behaviour.talking import Reply, get, noting, seen, upgraded
 
-Layer = Callable[[Any, Seen], object]
+Layer = Callable[[Any], object]
 """Puts itself around the handlers of an application, and reports."""
 
 Layers = dict[str, dict[str, Layer]]
@@ -34,27 +32,27 @@ OLD, NEW = "/old", "/new"
 _OF_HANDLERS = frozenset(("handler", "first piece", "last piece", "accepted"))
 
 
-def works(seen: Seen) -> dict[str, Work]:
-    """GET / answers, /raise raises, and /stream streams two pieces."""
-
-    async def hello() -> str:
-        seen("handler")
-        return "hello"
-
-    async def broken() -> str:
-        seen("handler")
-        raise ValueError("broken")
-
-    async def stream() -> AsyncIterator[bytes]:
-        seen("first piece")
-        yield b"one, "
-        yield b"two"
-        seen("last piece")
-
-    return {"/": hello, "/raise": broken, "/stream": stream}
+async def hello() -> str:
+    seen("handler")
+    return "hello"
 
 
-def aiohttp_app(seen: Seen) -> web.Application:
+async def broken() -> str:
+    seen("handler")
+    raise ValueError("broken")
+
+
+async def stream() -> AsyncIterator[bytes]:
+    seen("first piece")
+    yield b"one, "
+    yield b"two"
+    seen("last piece")
+
+
+WORKS: dict[str, Work] = {"/": hello, "/raise": broken, "/stream": stream}
+
+
+def aiohttp_app() -> web.Application:
     """Beside these works /ws is a WebSocket, /old and /new tell which route they are, and two are
     not found, one raised and one returned."""
 
@@ -76,15 +74,15 @@ def aiohttp_app(seen: Seen) -> web.Application:
         route = request.match_info.get_info()["path"]
         return web.Response(text=f"{route} route, request.path {request.path}")
 
-    app = aiohttp_answering(works(seen))
+    app = apps.aiohttp_answering(WORKS)
     app.add_routes([web.get("/ws", talk), web.get(OLD, tell), web.get(NEW, tell)])
     app.add_routes([web.get("/raised", not_found), web.get("/returned", no_order)])
     return app
 
 
-def quart_app(seen: Seen) -> Quart:
+def quart_app() -> Quart:
     """The same on Quart."""
-    app = quart_answering(works(seen))
+    app = apps.quart_answering(WORKS)
 
     @app.websocket("/ws")
     async def talk() -> None:
@@ -108,42 +106,29 @@ def quart_app(seen: Seen) -> Quart:
     return app
 
 
-Make = Callable[[Seen], App]
-"""Makes an application whose layers and handlers report."""
-
-APPS: dict[str, Make] = {AIOHTTP: aiohttp_app, QUART: quart_app}
+APPS: Apps = {AIOHTTP: aiohttp_app, QUART: quart_app}
 
 
-def layered(stack: str, layer: Layer, seen: Seen) -> App:
-    """The application of that stack with the layer around it."""
-    app = APPS[stack](seen)
-    layer(app, seen)
-    return app
-
-
-def layers(table: Mapping[str, Mapping[str, Layer]]) -> dict[str, dict[str, Make]]:
+def layers(table: Layers) -> dict[str, dict[str, Build]]:
     """The table for `variants`, with an application for each layer."""
-    return {
-        stack: {setting: partial(layered, stack, layer) for setting, layer in rows.items()}
-        for stack, rows in table.items()
-    }
+    return apps.adding(table, APPS)
 
 
-def adding(*middlewares: Any) -> Layer:
-    """These middlewares at the end of an aiohttp application's list."""
-    return lambda app, _: app.middlewares.extend(middlewares)
+def middlewares(*all_of_them: Any) -> Layer:
+    """These at the end of an aiohttp application's list."""
+    return lambda app: app.middlewares.extend(all_of_them)
 
 
-def asgi(middleware: Callable[[Any, Seen], Any]) -> Layer:
+def asgi(middleware: Callable[[Any], Any]) -> Layer:
     """ASGI middleware around a Quart application: it is given what was there before."""
 
-    def install(app: Quart, seen: Seen) -> None:
-        app.asgi_app = middleware(app.asgi_app, seen)  # type: ignore[method-assign]
+    def install(app: Quart) -> None:
+        app.asgi_app = middleware(app.asgi_app)  # type: ignore[method-assign]
 
     return install
 
 
-def around(seen: Seen, before: str = "", after: str = "", raised: str = "", over: str = "") -> Any:
+def around(before: str = "", after: str = "", raised: str = "", over: str = "") -> Any:
     """A middleware that reports these: before the handler, after it, where it raises, and in
     either case; {} stands for the status of the answer, or for what is raised."""
 
@@ -152,7 +137,7 @@ def around(seen: Seen, before: str = "", after: str = "", raised: str = "", over
             seen(event.format(words))
 
     @web.middleware
-    async def watching(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def watching(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
         report(before)
         try:
             response = await handler(request)
@@ -167,7 +152,7 @@ def around(seen: Seen, before: str = "", after: str = "", raised: str = "", over
     return watching
 
 
-def errorhandler(app: Quart, seen: Seen) -> None:
+def errorhandler(app: Quart) -> None:
     @app.errorhandler(Exception)
     async def watching(error: Exception) -> ResponseReturnValue:
         seen(f"errorhandler, {type(error).__name__}")
@@ -175,7 +160,7 @@ def errorhandler(app: Quart, seen: Seen) -> None:
 
 
 @asgi
-def asgi_middleware(inner: Any, seen: Seen) -> Any:
+def asgi_middleware(inner: Any) -> Any:
     async def watching(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await inner(scope, receive, send)
@@ -199,21 +184,9 @@ def asgi_middleware(inner: Any, seen: Seen) -> Any:
     return watching
 
 
-def reply_of(make: Make, target: str) -> Reply:
-    """The answer to GET target. Raises NoAnswer."""
-    with serve(make(Seen())) as server:
-        return get(server.port, target)
-
-
 def told(reply: Reply) -> str:
     """An answer in a few words."""
     return f"{reply.status} with {reply.text[:60].splitlines()[0] if reply.body else 'no body'!r}"
-
-
-def upgraded(port: int) -> tuple[bytes, bytes]:
-    """A WebSocket, listened to until the server closes it: the head of the answer, what it said."""
-    with Wire(port) as wire:
-        return shake_hands(wire), until_closed(wire)
 
 
 def websocket_talk(port: int) -> str:
@@ -242,16 +215,14 @@ def status(response: Any) -> object:
 def hooks(kind: str, words: Callable[[Any], object] = str) -> Layer:
     """A hook of Quart of that kind, which reports its name and those words."""
     event = f"{kind}, {{}}" if words is not str else kind
-    return lambda app, seen: getattr(app, kind)(noting(seen, event, words))
+    return lambda app: getattr(app, kind)(noting(event, words))
 
 
 LAYERS: Layers = {
     AIOHTTP: {
-        "middleware": lambda app, seen: app.middlewares.append(
-            around(seen, "before", "after, {}", "{} raised")
-        ),
-        "on_response_prepare": lambda app, seen: app.on_response_prepare.append(
-            noting(seen, "on_response_prepare, {}", status)
+        "middleware": middlewares(around("before", "after, {}", "{} raised")),
+        "on_response_prepare": lambda app: app.on_response_prepare.append(
+            noting("on_response_prepare, {}", status)
         ),
     },
     QUART: {
@@ -269,20 +240,20 @@ OF_WEBSOCKETS = {
 WEBSOCKET_LAYERS = {**LAYERS, QUART: LAYERS[QUART] | OF_WEBSOCKETS}
 
 
-def talked(make: Make, talk: Talk) -> tuple[tuple[str, ...], str]:
-    """Talk to the application, and stop it: the events until then, and what came back."""
-    seen = Seen()
-    with serve(make(seen)) as server:
+def talked(application: Build, talk: Talk) -> str:
+    """Talk to the application, and stop it: what came back."""
+    with serve(application()) as server:
         came_back = talk(server.port)
         server.stop(STOP_S)
-    return seen.events, came_back
+    return came_back
 
 
-def ask_who_sees(make: Make, name: str, talk: Talk) -> Answer:
+def ask_who_sees(application: Build, name: str, talk: Talk) -> Answer:
     """What the layer of that name sees when the application is talked to."""
-    events, came_back = talked(make, talk)
-    answer = "; ".join(events) if set(events) - _OF_HANDLERS else f"{name} sees nothing"
-    return Answer(answer, f"in order: {'; '.join(events) or 'nothing'}; got {came_back}")
+    came_back = talked(application, talk)
+    events = "; ".join(seen.events)
+    answer = events if set(seen.events) - _OF_HANDLERS else f"{name} sees nothing"
+    return Answer(answer, f"in order: {events or 'nothing'}; got {came_back}")
 
 
 for question, table, talk in (

@@ -12,46 +12,43 @@ from quart import Blueprint, Quart, after_this_request, request_finished, reques
 
 from loopbench.loadtests.behaviour.applications import Handler, aiohttp_answering, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.events import noting
-from loopbench.loadtests.behaviour.order.layers import (
-    STOP_S,
-    Layers,
-    Make,
-    aiohttp_app,
-    around,
-    asgi,
-    fetch,
-    layers,
-    raised,
-    talked,
+from loopbench.loadtests.behaviour.order import layers as order
+from loopbench.loadtests.behaviour.order.layers import STOP_S, Layers, around, asgi, layers, talked
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.talking import (
+    Leaving,
+    NoAnswer,
+    Wire,
+    as_seen,
+    get,
+    noting,
+    seen,
 )
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
-from loopbench.loadtests.behaviour.talking import Leaving, NoAnswer, Seen, Wire, get
 
 BOTH = ("first", "second")
 WRAPPERS = ("first wrapper", "second wrapper")
 """In the order in which they are registered."""
 
 
-def middlewares(app: web.Application, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
+def middlewares(app: web.Application, names: tuple[str, ...] = BOTH) -> None:
     """Appended in this order."""
-    app.middlewares.extend(around(seen, f"{name} in", f"{name} out") for name in names)
+    app.middlewares.extend(around(f"{name} in", f"{name} out") for name in names)
 
 
-def prepare(app: web.Application, seen: Seen, event: str = "on_response_prepare") -> None:
-    app.on_response_prepare.append(noting(seen, event))
+def prepare(app: web.Application, event: str = "on_response_prepare") -> None:
+    app.on_response_prepare.append(noting(event))
 
 
-def hooks(app: Quart | Blueprint, seen: Seen, names: tuple[str, ...] = BOTH) -> None:
+def hooks(app: Quart | Blueprint, names: tuple[str, ...] = BOTH) -> None:
     for name in names:
-        app.before_request(noting(seen, f"{name} in"))
-        app.after_request(noting(seen, f"{name} out"))
+        app.before_request(noting(f"{name} in"))
+        app.after_request(noting(f"{name} out"))
 
 
-def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) -> None:
+def asgi_middlewares(app: Quart, names: tuple[str, ...] = WRAPPERS) -> None:
     """Each wraps what was there before it."""
 
-    def named(inner: Any, seen: Seen, name: str) -> Any:
+    def named(inner: Any, name: str) -> Any:
         async def layer(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "http":
                 await inner(scope, receive, send)
@@ -63,12 +60,12 @@ def asgi_middlewares(app: Quart, seen: Seen, names: tuple[str, ...] = WRAPPERS) 
         return layer
 
     for name in names:
-        asgi(partial(named, name=name))(app, seen)
+        asgi(partial(named, name=name))(app)
 
 
-def hooks_and_asgi(app: Quart, seen: Seen) -> None:
-    hooks(app, seen, ("hook",))
-    asgi_middlewares(app, seen, ("ASGI middleware",))
+def hooks_and_asgi(app: Quart) -> None:
+    hooks(app, ("hook",))
+    asgi_middlewares(app, ("ASGI middleware",))
 
 
 TWO_LAYERS: Layers = {
@@ -84,21 +81,21 @@ TWO_LAYERS: Layers = {
 SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
 
 
-def aiohttp_hooks(seen: Seen) -> web.Application:
-    app = aiohttp_app(seen)
-    middlewares(app, seen, ("middleware",))
-    prepare(app, seen)
+def aiohttp_hooks() -> web.Application:
+    app = order.aiohttp_app()
+    middlewares(app, ("middleware",))
+    prepare(app)
     return app
 
 
-def quart_hooks(seen: Seen) -> Quart:
+def quart_hooks() -> Quart:
     app = Quart(__name__)
-    app.before_request(noting(seen, "before_request"))
-    app.after_request(noting(seen, "after_request"))
-    app.teardown_appcontext(noting(seen, "teardown_appcontext"))
-    app.after_serving(noting(seen, STOPPING))
-    request_started.connect(noting(seen, "request_started"), app, weak=False)
-    request_finished.connect(noting(seen, "request_finished"), app, weak=False)
+    app.before_request(noting("before_request"))
+    app.after_request(noting("after_request"))
+    app.teardown_appcontext(noting("teardown_appcontext"))
+    app.after_serving(noting(STOPPING))
+    request_started.connect(noting("request_started"), app, weak=False)
+    request_finished.connect(noting("request_finished"), app, weak=False)
 
     @app.teardown_request
     async def teardown(_: BaseException | None) -> None:
@@ -108,17 +105,16 @@ def quart_hooks(seen: Seen) -> Quart:
     @app.get("/")
     async def handler() -> str:
         seen("handler")
-        after_this_request(noting(seen, "after_this_request"))
+        after_this_request(noting("after_this_request"))
         return "hello"
 
     return app
 
 
 @experiments("hooks-order", {AIOHTTP: aiohttp_hooks, QUART: quart_hooks})
-def ask_hooks(make: Make) -> Answer:
+def ask_hooks(application: Build) -> Answer:
     """Start and stop have an application context too, whose teardown is not meant here."""
-    seen = Seen()
-    with serve(make(seen)) as server:
+    with serve(application()) as server:
         with Wire(server.port) as wire:
             seen(SENT)
             wire.ask("GET", "/")
@@ -131,11 +127,11 @@ def ask_hooks(make: Make) -> Answer:
     return Answer(", ".join(meant), f"{len(meant)} events, the client's at place {place}")
 
 
-def subapps(seen: Seen) -> web.Application:
+def subapps() -> web.Application:
     def watched(name: str) -> web.Application:
-        app = aiohttp_app(seen)
-        app.middlewares.append(around(seen, f"{name} in", over=f"{name} out"))
-        prepare(app, seen, f"{name} prepare")
+        app = order.aiohttp_app()
+        app.middlewares.append(around(f"{name} in", over=f"{name} out"))
+        prepare(app, f"{name} prepare")
         return app
 
     outer = watched("outer")
@@ -143,22 +139,18 @@ def subapps(seen: Seen) -> web.Application:
     return outer
 
 
-def blueprints(seen: Seen) -> Quart:
+def blueprints() -> Quart:
     app, inner = Quart(__name__), Blueprint("inner", __name__, url_prefix="/inner")
     for name, where in (("outer", app), ("inner", inner)):
-        hooks(where, seen, (name,))
-        where.teardown_request(noting(seen, f"{name} teardown"))
+        hooks(where, (name,))
+        where.teardown_request(noting(f"{name} teardown"))
 
-    @inner.get("/")
-    async def handler() -> str:
-        seen("handler")
-        return "hello"
-
+    inner.get("/")(order.hello)
     app.register_blueprint(inner)
     return app
 
 
-def aiohttp_refusing(app: web.Application, seen: Seen, raises: bool = False) -> None:
+def aiohttp_refusing(app: web.Application, raises: bool = False) -> None:
     """The second of three middlewares answers."""
 
     @web.middleware
@@ -168,24 +160,24 @@ def aiohttp_refusing(app: web.Application, seen: Seen, raises: bool = False) -> 
             raise web.HTTPForbidden
         return web.Response(status=403)
 
-    middlewares(app, seen, ("first",))
+    middlewares(app, ("first",))
     app.middlewares.append(refuse)
-    middlewares(app, seen, ("third",))
-    prepare(app, seen)
+    middlewares(app, ("third",))
+    prepare(app)
 
 
-def quart_refusing(app: Quart, seen: Seen) -> None:
+def quart_refusing(app: Quart) -> None:
     """The second of three pairs of hooks answers."""
-    hooks(app, seen, ("first",))
+    hooks(app, ("first",))
 
     @app.before_request
     async def refuse() -> tuple[str, int]:
         seen("second answers")
         return "no", 403
 
-    app.after_request(noting(seen, "second out"))
-    hooks(app, seen, ("third",))
-    app.teardown_request(noting(seen, "teardown"))
+    app.after_request(noting("second out"))
+    hooks(app, ("third",))
+    app.teardown_request(noting("teardown"))
 
 
 REFUSING: Layers = {
@@ -203,32 +195,32 @@ REFUSING: Layers = {
 @experiment("nested-app-order", AIOHTTP, "add_subapp, no route", subapps, "/inner/missing")
 @experiment("nested-app-order", QUART, "Blueprint, a route", blueprints, "/inner/")
 @experiment("nested-app-order", QUART, "Blueprint, no route", blueprints, "/inner/missing")
-def ask_order(make: Make, target: str = "/") -> Answer:
-    events, came_back = talked(make, fetch(target))
-    return Answer(", ".join(events), f"{len(events)} events; got {came_back}")
+def ask_order(application: Build, target: str = "/") -> Answer:
+    came_back = talked(application, order.fetch(target))
+    return Answer(", ".join(seen.events), f"{len(seen.events)} events; got {came_back}")
 
 
 async def broken(*_: object) -> None:
     raise RuntimeError("broken")
 
 
-def in_middleware(app: web.Application, seen: Seen) -> None:
+def in_middleware(app: web.Application) -> None:
     @web.middleware
     async def inner(request: web.Request, handler: Handler) -> web.StreamResponse:
         await handler(request)
         raise RuntimeError("broken")
 
-    app.middlewares.extend([around(seen, over="the outer one ran"), inner])
+    app.middlewares.extend([around(over="the outer one ran"), inner])
 
 
-def in_signal(app: web.Application, seen: Seen) -> None:
+def in_signal(app: web.Application) -> None:
     app.on_response_prepare.append(broken)
-    prepare(app, seen, "the later one ran")
+    prepare(app, "the later one ran")
 
 
-def in_after_request(app: Quart, seen: Seen) -> None:
+def in_after_request(app: Quart) -> None:
     """What is registered later runs earlier."""
-    app.after_request(noting(seen, "the later one ran"))
+    app.after_request(noting("the later one ran"))
 
     @app.after_request
     async def broken(_: Any) -> Any:
@@ -242,8 +234,8 @@ def in_after_request(app: Quart, seen: Seen) -> None:
         return "sorry", 503
 
 
-def in_teardown(app: Quart, seen: Seen) -> None:
-    app.teardown_request(noting(seen, "the later one ran"))
+def in_teardown(app: Quart) -> None:
+    app.teardown_request(noting("the later one ran"))
     app.teardown_request(broken)
 
 
@@ -261,39 +253,38 @@ def _status(port: int) -> str:
 
 
 @variants("exception-in-after", layers(RAISING))
-def ask_raising(make: Make) -> Answer:
-    events, came = talked(make, _status)
-    ran = [event for event in dict.fromkeys(events) if event.startswith("the ")]
-    words = (came.partition(":")[0], *ran)
-    return Answer(", ".join(words), f"the client got {came}; events: {', '.join(events)}")
+def ask_raising(application: Build) -> Answer:
+    came = talked(application, _status)
+    ran = [event for event in dict.fromkeys(seen.events) if event.startswith("the ")]
+    return as_seen(", ".join((came.partition(":")[0], *ran)), f"the client got {came}")
 
 
 WORK_S = 0.5
 
 
-async def work(seen: Seen) -> str:
+async def work() -> str:
     seen("handler begins")
     await asyncio.sleep(WORK_S)
     seen("handler ends")
     return ""
 
 
-def aiohttp_working(seen: Seen) -> web.Application:
-    app = aiohttp_answering({"/": partial(work, seen)})
+def aiohttp_working() -> web.Application:
+    app = aiohttp_answering({"/": work})
     app.middlewares.append(
-        around(seen, after="middleware out", raised="middleware sees {}", over="finally")
+        around(after="middleware out", raised="middleware sees {}", over="finally")
     )
-    prepare(app, seen)
+    prepare(app)
     return app
 
 
-def quart_working(seen: Seen) -> Quart:
-    app = quart_answering({"/": partial(work, seen)})
-    app.after_request(noting(seen, "after_request"))
+def quart_working() -> Quart:
+    app = quart_answering({"/": work})
+    app.after_request(noting("after_request"))
 
     @app.teardown_request
     async def teardown(error: BaseException | None) -> None:
-        seen(f"teardown_request with {raised(error)}")
+        seen(f"teardown_request with {order.raised(error)}")
         await asyncio.sleep(0)
         seen("teardown_request ends")
 
@@ -305,9 +296,8 @@ LEFT, CANCEL = "teardown-on-disconnect", "handler_cancellation=True"
 
 @experiments(LEFT, {AIOHTTP: aiohttp_working, QUART: quart_working})
 @experiment(LEFT, AIOHTTP, CANCEL, aiohttp_working, handler_cancellation=True)
-def ask_left(make: Make, **options: bool) -> Answer:
-    seen = Seen()
-    with serve(make(seen), **options) as server:
+def ask_left(application: Build, **options: bool) -> Answer:
+    with serve(application(), **options) as server:
         with Wire(server.port) as wire:
             wire.request("GET", "/")
             seen.wait("handler begins")

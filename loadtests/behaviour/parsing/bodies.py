@@ -24,24 +24,20 @@ from loopbench.loadtests.behaviour.parsing.scene import (
     quart_reader,
     readers,
 )
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Apps, Build, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, head
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps, Build, serve
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, head, seen
 
 MIB = 2**20
 MOST = 32 * MIB
 CHUNKED = "Transfer-Encoding: chunked"
 
 
-Sizes = Callable[..., App]
-"""Given what it reports to, an application that says how many bytes it has read."""
-
-
-async def whole(seen: Seen, read: Callable[[], Awaitable[Any]]) -> str:
+async def whole(read: Callable[[], Awaitable[Any]]) -> str:
     seen("called")
     return f"{len(await read())}"
 
 
-async def streamed(seen: Seen, pieces: AsyncIterable[bytes]) -> str:
+async def streamed(pieces: AsyncIterable[bytes]) -> str:
     size = 0
     async for piece in pieces:
         size += len(piece)
@@ -49,14 +45,12 @@ async def streamed(seen: Seen, pieces: AsyncIterable[bytes]) -> str:
     return f"{size}"
 
 
-WHOLE: dict[str, Sizes] = {
-    AIOHTTP: lambda seen, **options: aiohttp_reader(lambda r: whole(seen, r.read), **options),
-    QUART: lambda seen, **config: quart_reader(lambda: whole(seen, request.get_data), **config),
-}
-STREAMED: dict[str, Sizes] = {
-    AIOHTTP: lambda seen: aiohttp_reader(lambda r: streamed(seen, r.content.iter_any())),
-    QUART: lambda seen: quart_reader(lambda: streamed(seen, request.body)),
-}
+WHOLE = readers(lambda request: whole(request.read), lambda: whole(request.get_data))
+STREAMED = readers(
+    aiohttp=lambda request: streamed(request.content.iter_any()),
+    quart=lambda: streamed(request.body),
+)
+"""Applications that say how many bytes they have read."""
 
 
 def _send(port: int, size: int, chunked: bool) -> Exchange:
@@ -65,12 +59,12 @@ def _send(port: int, size: int, chunked: bool) -> Exchange:
         piece = b"%x\r\n%s\r\n" % (2**16, bytes(2**16))
         rest = b"%x\r\n%s\r\n" % (size % 2**16, bytes(size % 2**16)) if size % 2**16 else b""
         body = size // 2**16 * piece + rest + b"0\r\n\r\n"
-        seen = exchange(port, head("POST", "/", CHUNKED) + body)
+        got = exchange(port, head("POST", "/", CHUNKED) + body)
     else:
-        seen = exchange(port, head("POST", "/", f"Content-Length: {size}") + bytes(size))
-    if seen.reply and seen.reply.status == 200 and seen.reply.text != f"{size}":
-        raise ValueError(f"{size} bytes were sent, and {seen.reply.text} were read")
-    return seen
+        got = exchange(port, head("POST", "/", f"Content-Length: {size}") + bytes(size))
+    if got.reply and got.reply.status == 200 and got.reply.text != f"{size}":
+        raise ValueError(f"{size} bytes were sent, and {got.reply.text} were read")
+    return got
 
 
 IN_PIECES = "read through async for of request.body"
@@ -90,11 +84,11 @@ limited = partial(experiment, "body-limit")
 @limited(QUART, f"{IN_PIECES}, chunked", QUART_PIECES, chunked=True)
 @limited(QUART, "MAX_CONTENT_LENGTH=4 * 2**20", ON_QUART, MAX_CONTENT_LENGTH=4 * MIB)
 @limited(QUART, "MAX_CONTENT_LENGTH=None", ON_QUART, MAX_CONTENT_LENGTH=None)
-def ask_limit(application: Sizes, chunked: bool = False, **options: Any) -> Answer:
+def ask_limit(application: Build, chunked: bool = False, **options: Any) -> Answer:
     """Double the size until it is refused, then try one byte more than what last went through."""
-    with serve(application(Seen(), **options)) as server:
+    with serve(application(**options)) as server:
         size = MIB
-        while (seen := _send(server.port, size, chunked)).words == "200, stays open":
+        while (got := _send(server.port, size, chunked)).words == "200, stays open":
             if size == MOST:
                 return Answer("no limit up to 32 MiB", f"{MOST} bytes were read whole")
             size *= 2
@@ -102,31 +96,27 @@ def ask_limit(application: Sizes, chunked: bool = False, **options: Any) -> Answ
         more = _send(server.port, fits + 1, chunked)
     limit = f"{fits // MIB} MiB"
     # Without a length the server has read as much as it had to, which may be all.
-    found, said = (one.status if chunked else one.words for one in (seen, more))
+    found, said = (one.status if chunked else one.words for one in (got, more))
     if found != said:
         limit = f"between {limit} and {size // MIB} MiB"
     return Answer(
         f"{limit}, beyond {found}",
-        f"{fits} bytes were read; of {fits + 1}: {more.words}; of {size}: {seen.words}",
+        f"{fits} bytes were read; of {fits + 1}: {more.words}; of {size}: {got.words}",
     )
 
 
 @experiments("chunked-request", WHOLE, {"when it is called": "called"})
 @experiments("chunked-request", STREAMED, {"read piece by piece": "read abc"})
-def ask_pieces(application: Sizes, event: str) -> Answer:
+def ask_pieces(application: Build, event: str) -> Answer:
     """Send one piece, see what has happened, and send the rest."""
-    seen = Seen()
-    with serve(application(seen)) as server, Wire(server.port) as wire:
+    with serve(application()) as server, Wire(server.port) as wire:
         wire.send(head("POST", "/", CHUNKED) + b"3\r\nabc\r\n")
         early = seen.wait(event, 3.0)
         wire.send(b"3\r\ndef\r\n0\r\n\r\n")
         reply = wire.answer()
     when = "before" if early else "after"
     whole = "whole" if reply.text == "6" else f"as {reply.text!r}"
-    return Answer(
-        f"{when} the rest was sent",
-        f"{', '.join(seen.events)}; {reply.status}, and the body was read {whole}",
-    )
+    return as_seen(f"{when} the rest was sent", f"{reply.status}, the body was read {whole}")
 
 
 TEXT, ZEROS = b"hello " * 100, bytes(10 * MIB)
@@ -145,12 +135,12 @@ def ask_compressed(application: Build, body: tuple[bytes, bytes], **options: Any
     """body: plain, and as it is sent."""
     plain, sent = body
     data = post("/", "application/octet-stream", sent, "Content-Encoding: gzip")
-    seen = exchanged(application(), data, **options)
-    if seen.reply is None or seen.reply.status != 200:
-        return Answer(seen.status, f"{len(sent)} bytes were sent; {seen.told}")
+    got = exchanged(application(), data, **options)
+    if got.reply is None or got.reply.status != 200:
+        return Answer(got.status, f"{len(sent)} bytes were sent; {got.told}")
     kinds = {plain: "decompressed", sent: "still compressed"}
-    sizes = f"{len(plain)} bytes sent as {len(sent)}, the handler read {len(seen.reply.body)}"
-    return Answer(kinds.get(seen.reply.body, "something else"), sizes)
+    sizes = f"{len(plain)} bytes sent as {len(sent)}, the handler read {len(got.reply.body)}"
+    return Answer(kinds.get(got.reply.body, "something else"), sizes)
 
 
 async def only_the_small(request: web.Request) -> None:

@@ -23,7 +23,7 @@ from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pip
 from loopbench.loadtests.behaviour.many.handlers import Talk, on_one_connection
 from loopbench.loadtests.behaviour.parsing.scene import FOLLOWING, PLAIN, aiohttp_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Seen, Wire, head
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, head, seen
 
 ON_AIOHTTP, ON_QUART = PLAIN[AIOHTTP], PLAIN[QUART]
 SECOND = "second request"
@@ -228,18 +228,17 @@ def ask_upgrade(application: Build, upgrade: str) -> Answer:
 SLOW_S = 0.5
 
 
-def slow_and_fast(seen: Seen) -> dict[str, Work]:
-    async def slow() -> str:
-        seen("slow began")
-        await asyncio.sleep(SLOW_S)
-        seen("slow ended")
-        return "slow"
+async def slow() -> None:
+    seen("slow began")
+    await asyncio.sleep(SLOW_S)
+    seen("slow ended")
 
-    async def fast() -> str:
-        seen("fast began")
-        return "fast"
 
-    return {"/slow": slow, "/fast": fast}
+async def fast() -> None:
+    seen("fast began")
+
+
+SLOW_AND_FAST: dict[str, Work] = {"/slow": slow, "/fast": fast}
 
 
 @experiments("pipelining", ANSWERING, (), pipelined)
@@ -260,12 +259,11 @@ CANCELS = "handler_cancellation=True"
 @experiment("pipelined-leaving", AIOHTTP, CANCELS, ANSWERING[AIOHTTP], handler_cancellation=True)
 def ask_pipelined_leaving(application: Build, **options: bool) -> Answer:
     """Send two requests, leave while the first is handled, and see what becomes of both."""
-    seen = Seen()
-    with serve(application(slow_and_fast(seen)), **options) as server:
+    with serve(application(SLOW_AND_FAST), **options) as server:
         with Wire(server.port) as wire:
             wire.send(head("GET", "/slow") + head("GET", "/fast"))
             seen.wait("slow began")
         seen.wait("fast began", 2 * SLOW_S)
-    slow = "finished" if "slow ended" in seen else "cancelled"
-    fast = "handled" if "fast began" in seen else "not handled"
-    return Answer(f"the first is {slow}, the second {fast}", f"in order: {', '.join(seen.events)}")
+    first = "finished" if "slow ended" in seen else "cancelled"
+    second = "handled" if "fast began" in seen else "not handled"
+    return as_seen(f"the first is {first}, the second {second}")

@@ -14,8 +14,8 @@ from loopbench.loadtests.behaviour.applications import adding
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import Logged
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
-from loopbench.loadtests.behaviour.talking import get, head
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
+from loopbench.loadtests.behaviour.talking import head, reply_of
 
 REST = b"\r\nHost: localhost\r\n\r\n"
 REQUEST_LINES = {
@@ -170,8 +170,7 @@ of_quart = partial(experiment, "server-header", QUART)
 @of_quart("include_server_header=False", PLAIN[QUART], include_server_header=False)
 @of_quart("include_date_header=False", PLAIN[QUART], include_date_header=False)
 def ask_server(application: Build, **options: Any) -> Answer:
-    with serve(application(), **options) as server:
-        reply = get(server.port, "/")
+    reply = reply_of(application(), **options)
     names = [value for name, value in reply.headers if name == "server"]
     if len(names) > 1:
         return Answer(f"Server twice: {' and '.join(names)}", f"Server: {' and '.join(names)}")

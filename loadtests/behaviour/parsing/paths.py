@@ -15,7 +15,7 @@ from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answer
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, reply_to
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
-from loopbench.loadtests.behaviour.talking import Seen, head
+from loopbench.loadtests.behaviour.talking import head, seen
 
 
 def aiohttp_route(path: str, **options: Any) -> web.Application:
@@ -122,10 +122,10 @@ LETTERS = {
 
 @experiments("unicode-path", USERS, LETTERS)
 def ask_letters(application: Build, target: bytes) -> Answer:
-    seen = exchanged(application(), b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    if seen.reply is None or seen.reply.status != 200:
-        return Answer(seen.words, seen.told)
-    name = json.loads(seen.reply.body)["name"]
+    got = exchanged(application(), b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    if got.reply is None or got.reply.status != 200:
+        return Answer(got.words, got.told)
+    name = json.loads(got.reply.body)["name"]
     return Answer(f"read as {name!a}", f"{target!r} was read as {name!r}, {len(name)} long")
 
 
@@ -172,7 +172,7 @@ def list_on_quart() -> Answer:
 PIECES = 5
 
 
-def aiohttp_head(seen: Seen, allow_head: bool = True) -> web.Application:
+def aiohttp_head(allow_head: bool = True) -> web.Application:
     async def handler(request: web.Request) -> web.Response:
         seen(f"handler, {request.method}")
         return web.Response(text="hello")
@@ -180,7 +180,7 @@ def aiohttp_head(seen: Seen, allow_head: bool = True) -> web.Application:
     return aiohttp_app(web.get("/", handler, allow_head=allow_head))
 
 
-def quart_head(seen: Seen) -> Quart:
+def quart_head() -> Quart:
     async def handler() -> str:
         seen(f"handler, {request.method}")
         return "hello"
@@ -188,14 +188,13 @@ def quart_head(seen: Seen) -> Quart:
     return quart_answering({"/": handler})
 
 
-HEADS: dict[str, Callable[[Seen], App]] = {AIOHTTP: aiohttp_head, QUART: quart_head}
+HEADS: Apps = {AIOHTTP: aiohttp_head, QUART: quart_head}
 
 
 @experiments("head-on-get", HEADS)
 @experiment("head-on-get", AIOHTTP, "allow_head=False", partial(aiohttp_head, allow_head=False))
-def ask_head(application: Callable[[Seen], App]) -> Answer:
-    seen = Seen()
-    got = exchanged(application(seen), head("HEAD", "/"), to_head=True)
+def ask_head(application: Build) -> Answer:
+    got = exchanged(application(), head("HEAD", "/"), to_head=True)
     if got.reply is None or got.reply.status != 200:
         return Answer(got.words, got.told)
     ran = "the handler ran" if "handler, HEAD" in seen else "the handler did not run"
@@ -209,7 +208,6 @@ def ask_head(application: Callable[[Seen], App]) -> Answer:
 @experiments("head-on-get", ANSWERING, ("streamed",))
 def ask_streamed_head(application: Build, _: str) -> Answer:
     """A body all the same would come in the way of the next answer."""
-    seen = Seen()
 
     async def pieces() -> AsyncIterator[bytes]:
         for number in range(PIECES):
@@ -232,12 +230,12 @@ OFF = "PROVIDE_AUTOMATIC_OPTIONS=False"
 @experiments("options-automatic", PLAIN, (), "OPTIONS")
 @experiment("options-automatic", QUART, OFF, NO_OPTIONS, "OPTIONS")
 def ask_method(application: Build, method: str) -> Answer:
-    seen = exchanged(application(), head(method, "/"))
-    if seen.reply is None:
-        return Answer(seen.words, seen.told)
-    allowed = seen.reply.header("allow")
+    got = exchanged(application(), head(method, "/"))
+    if got.reply is None:
+        return Answer(got.words, got.told)
+    allowed = got.reply.header("allow")
     sorted_ = ", ".join(sorted(allowed.replace(" ", "").split(","))) if allowed else "none"
-    return Answer(f"{seen.reply.status}, Allow: {sorted_}", f"Allow: {allowed}; {seen.told}")
+    return Answer(f"{got.reply.status}, Allow: {sorted_}", f"Allow: {allowed}; {got.told}")
 
 
 def aiohttp_unusual() -> web.Application:

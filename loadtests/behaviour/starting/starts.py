@@ -23,9 +23,8 @@ from hypercorn.config import Config
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework import raw_client
-from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import as_seen, seen
+from loopbench.loadtests.behaviour.talking import as_seen, noting, seen
 from loopbench.loadtests.services.free_port import free_port
 
 
@@ -199,9 +198,9 @@ async def broken_around(*_: object) -> AsyncGenerator[None, None]:
 
 def hooks(app: App) -> None:
     """Two for the start, of which the second raises, and one for the end."""
-    apps.at_start(app, noting(seen, STARTED))
+    apps.at_start(app, noting(STARTED))
     apps.at_start(app, broken)
-    apps.at_end(app, noting(seen, CLEANED))
+    apps.at_end(app, noting(CLEANED))
 
 
 def contexts(app: App) -> None:

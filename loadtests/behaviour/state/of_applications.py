@@ -19,7 +19,7 @@ from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, varia
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_length, quart_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import Wire, get
+from loopbench.loadtests.behaviour.talking import Wire, get, reply_of
 
 MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
 """Two parts of a program that chose the same name."""
@@ -65,8 +65,7 @@ def ask_same_name(application: Callable[[Plain], App], store: Callable[[Any], Pl
     app = application(lambda: read())
     with warned() as caught:
         read = store(app)
-        with serve(app) as server:
-            value = get(server.port, "/").text
+        value = reply_of(app).text
     kept = {"1": "kept apart", "2": "the later one counts"}[value]
     names = " and ".join(kinds(caught)) or "no warning"
     return Answer(
@@ -234,6 +233,5 @@ CONFIG_DICT = "request.config_dict[key]"
 @experiment("nested-lookup", QUART, 'current_app.config["LIMIT"]', quart_nested, in_config)
 @experiment("nested-lookup", QUART, "g.limit", quart_nested, lambda: g.get("limit", "nothing"))
 def ask_nested(application: Build, *look: Any) -> Answer:
-    with serve(application(*look)) as server:
-        found = get(server.port, "/inner/").text
+    found = reply_of(application(*look), "/inner/").text
     return Answer(found, f"the handler of the nested application got {found!r}")

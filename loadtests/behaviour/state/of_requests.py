@@ -22,10 +22,10 @@ from quart import (
 
 from loopbench.loadtests.behaviour.applications import Handler, aiohttp_app, answering
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.events import kinds, noting, warned
+from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
-from loopbench.loadtests.behaviour.talking import Seen, Wire, get
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.talking import Wire, as_seen, get, noting, reply_of, seen
 
 USER: Any = web.RequestKey("user", str) if hasattr(web, "RequestKey") else "user"
 """Before aiohttp 3.14 there are no typed keys of a request; where these are what is asked about,
@@ -80,7 +80,7 @@ def ask_remembered(application: Build, *where: Any) -> Answer:
     )
 
 
-def aiohttp_costing(seen: Seen, name: str = "") -> web.Application:
+def aiohttp_costing(name: str = "") -> web.Application:
     key: Any = name or web.ResponseKey("cost", str)
 
     async def handler(_: web.Request) -> web.Response:
@@ -95,12 +95,12 @@ def aiohttp_costing(seen: Seen, name: str = "") -> web.Application:
         return response
 
     app = answering(handler, read)
-    found = "on_response_prepare finds {}"
-    app.on_response_prepare.append(noting(seen, found, lambda response: response.get(key)))
+    finds = noting("on_response_prepare finds {}", lambda response: response.get(key))
+    app.on_response_prepare.append(finds)
     return app
 
 
-def quart_costing(seen: Seen) -> Quart:
+def quart_costing() -> Quart:
     app = Quart(__name__)
 
     @app.get("/")
@@ -108,8 +108,8 @@ def quart_costing(seen: Seen) -> Quart:
         g.cost = "9"
         return ""
 
-    app.after_request(noting(seen, "after_request finds {}", lambda _: g.get("cost")))
-    app.teardown_request(noting(seen, "teardown_request finds {}", lambda _: g.get("cost")))
+    app.after_request(noting("after_request finds {}", lambda _: g.get("cost")))
+    app.teardown_request(noting("teardown_request finds {}", lambda _: g.get("cost")))
     return app
 
 
@@ -117,14 +117,11 @@ def quart_costing(seen: Seen) -> Quart:
 @experiment("response-storage", AIOHTTP, 'web.ResponseKey("cost", str)', aiohttp_costing)
 @experiment("response-storage", QUART, "g.cost", quart_costing)
 def ask_cost(application: Build, *key: str) -> Answer:
-    seen = Seen()
-    with warned() as caught, serve(application(seen, *key)) as server:
-        get(server.port, "/")
+    with warned() as caught:
+        reply_of(application(*key))
     finders = [event.partition(" finds 9")[0] for event in seen.events if event.endswith(" 9")]
     found = f"found by {' and '.join(finders)}" if finders else "found by nobody"
-    return Answer(
-        ", ".join((found, *kinds(caught))), f"{', '.join(seen.events)}; warnings: {len(caught)}"
-    )
+    return as_seen(", ".join((found, *kinds(caught))), f"warnings: {len(caught)}")
 
 
 async def store() -> str:
@@ -182,7 +179,7 @@ PLACES: dict[str, Callable[[Quart, Look], None]] = {
 @variants("g-lifetime", {QUART: PLACES})
 def ask_g(build: Callable[[Quart, Look], None]) -> Answer:
     """Whether what was put into g is found in another place."""
-    app, seen = Quart(__name__), Seen()
+    app = Quart(__name__)
 
     async def look() -> str:
         seen(f"found {g.get('user', 'nothing')}")
@@ -193,9 +190,8 @@ def ask_g(build: Callable[[Quart, Look], None]) -> Answer:
         for target in ("/", "/look"):  # on one connection, so that it is not that which ends g
             wire.ask("GET", target)
         if not (seen.wait("found Ada", 0.5) or seen.wait("found nothing")):
-            return Answer("nobody looked", f"events: {', '.join(seen.events) or 'none'}")
-    found = "found" if "found Ada" in seen else "not found"
-    return Answer(found, f"where it was looked for: {', '.join(seen.events)}")
+            return as_seen("nobody looked")
+    return as_seen("found" if "found Ada" in seen else "not found")
 
 
 @experiment("session-default", QUART)
@@ -283,7 +279,7 @@ def found(where: str, value: object, stored: object = "Ada") -> str:
     return f"{where} {'there' if value == stored else 'empty'}"
 
 
-def quart_beginning(seen: Seen, begins: Callable[[Quart, Work], None]) -> Quart:
+def quart_beginning(begins: Callable[[Quart, Work], None]) -> Quart:
     app = Quart(__name__)
 
     async def look() -> None:
@@ -310,7 +306,7 @@ def quart_beginning(seen: Seen, begins: Callable[[Quart, Work], None]) -> Quart:
     return app
 
 
-def aiohttp_passing_on(seen: Seen, body_read: bool) -> web.Application:
+def aiohttp_passing_on(body_read: bool) -> web.Application:
     """The request is passed on; body_read: the handler reads the body first."""
 
     async def look(request: web.Request) -> None:
@@ -338,15 +334,14 @@ PASSED, READ = "the request is passed on", "the request is passed on, its body r
 
 @experiments("request-context-in-task", {AIOHTTP: aiohttp_passing_on}, {PASSED: False, READ: True})
 @experiments("request-context-in-task", {QUART: quart_beginning}, BEGINS)
-def ask_in_task(application: Callable[[Seen, Any], App], how: Any) -> Answer:
-    seen = Seen()
-    with serve(application(seen, how)) as server, Wire(server.port) as wire:
+def ask_in_task(application: Build, how: Any) -> Answer:
+    with serve(application(how)) as server, Wire(server.port) as wire:
         wire.ask("POST", "/?user=Ada", body=BODY)
         seen("answered")
         if not seen.wait("looked"):
-            return Answer("the task never looked", f"events: {', '.join(seen.events)}")
+            return as_seen("the task never looked")
     meant = [event for event in seen.events if event not in ("answered", "looked", "torn down")]
-    return Answer(", ".join(meant), f"in order: {', '.join(seen.events)}")
+    return as_seen(", ".join(meant))
 
 
 NO_G = (

@@ -11,7 +11,7 @@ from loopbench.loadtests.behaviour.applications import aiohttp_app
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
 from loopbench.loadtests.behaviour.state.of_requests import USER, storing
-from loopbench.loadtests.behaviour.talking import Wire, shake_hands, until_closed
+from loopbench.loadtests.behaviour.talking import upgraded
 
 
 def aiohttp_talking() -> web.Application:
@@ -58,9 +58,8 @@ def quart_talking(look: Callable[[], object]) -> Quart:
 @experiment("state-in-websocket", AIOHTTP, "request[key], set in a middleware", aiohttp_talking)
 @experiments("state-in-websocket", {QUART: quart_talking}, FOUND_IN)
 def ask_websocket(application: Build, *look: Callable[[], object]) -> Answer:
-    with serve(application(*look)) as server, Wire(server.port) as wire:
-        shake_hands(wire, "/ws?user=Ada")
-        frame = until_closed(wire)
+    with serve(application(*look)) as server:
+        _, frame = upgraded(server.port, "/ws?user=Ada")
     # Frames of a short text: a byte of kind, a byte of length, the text; then the closing one.
     said = [part[1:].decode() for part in frame.partition(b"\x88")[0].split(b"\x81") if part]
     if len(said) != 2:

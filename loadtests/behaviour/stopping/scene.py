@@ -16,7 +16,6 @@ from quart import Quart, request, websocket
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.framework.events import noting
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import (
     Leaving,
@@ -24,6 +23,7 @@ from loopbench.loadtests.behaviour.talking import (
     Wire,
     as_seen,
     get,
+    noting,
     received,
     seen,
     shake_hands,
@@ -71,7 +71,7 @@ def routes(answers: Build, wait_s: float) -> App:
     """What handlers of both stacks do."""
     works = {"/wait": partial(wait, wait_s), "/stream": partial(stream, wait_s), "/": apps.hello}
     app = answers(works, sync={"/thread": partial(hold_thread, wait_s)})
-    apps.at_end(app, noting(seen, "clean-up"))
+    apps.at_end(app, noting("clean-up"))
     return app
 
 

@@ -7,10 +7,11 @@ from functools import partial
 
 import pytest
 
+from loopbench.loadtests.behaviour.applications import added
 from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
 from loopbench.loadtests.behaviour.framework.question import Answer
-from loopbench.loadtests.behaviour.order.layers import Layer, Make, layered
+from loopbench.loadtests.behaviour.order.layers import APPS, Layer
 from loopbench.loadtests.behaviour.order.sequence import (
     BOTH,
     asgi_middlewares,
@@ -19,15 +20,16 @@ from loopbench.loadtests.behaviour.order.sequence import (
     hooks,
     middlewares,
 )
+from loopbench.loadtests.behaviour.serving import Build
 
 AIOHTTP, QUART = "aiohttp", "quart-hypercorn"
 
-OTHER_SETTINGS: dict[str, tuple[Callable[[Make], Answer], str, Layer]] = {
+OTHER_SETTINGS: dict[str, tuple[Callable[[Build], Answer], str, Layer]] = {
     "list": (ask_order, AIOHTTP, partial(middlewares, names=BOTH[::-1])),
     "hooks": (ask_order, QUART, partial(hooks, names=BOTH[::-1])),
     "wrappers": (ask_order, QUART, partial(asgi_middlewares, names=BOTH[::-1])),
     "three": (ask_order, AIOHTTP, partial(middlewares, names=("a", "b", "c"))),
-    "no layer": (ask_raising, QUART, lambda app, seen: None),
+    "no layer": (ask_raising, QUART, lambda app: None),
 }
 """Experiments as the Questions have them, with something turned round."""
 
@@ -35,7 +37,7 @@ OTHER_SETTINGS: dict[str, tuple[Callable[[Make], Answer], str, Layer]] = {
 def ask_other(key: Key) -> Answer:
     """Run one of OTHER_SETTINGS, in the process of an experiment."""
     ask, stack, layer = OTHER_SETTINGS[key[0]]
-    return ask(partial(layered, stack, layer))
+    return ask(partial(added, APPS[stack], layer))
 
 
 @pytest.fixture(scope="module")
