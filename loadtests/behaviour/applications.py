@@ -6,7 +6,7 @@ Where a question is about how a handler is written, its module has applications 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain, starmap
@@ -53,6 +53,23 @@ def asynchronous(plain: Plain) -> Callable[..., Any]:
         return plain()
 
     return hook
+
+
+kept: set[asyncio.Task[Any]] = set()
+"""References to tasks that are not done yet, as asyncio asks for: those of the loop are weak."""
+
+
+def begin(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """asyncio.create_task, and keep the task until it is done."""
+    task = asyncio.create_task(coroutine)
+    kept.add(task)
+    task.add_done_callback(kept.discard)
+    return task
+
+
+async def wait_for_kept(*_: object) -> None:
+    """A clean-up of either framework."""
+    await asyncio.gather(*kept)
 
 
 async def in_executor(plain: Plain) -> object:

@@ -15,7 +15,7 @@ from quart import Quart
 
 from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.events import Logged
+from loopbench.loadtests.behaviour.framework.events import logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, Live, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, as_seen, get, seen
 
@@ -116,7 +116,7 @@ def ask_raising(application: Build) -> Answer:
         seen("raised")
         raise RuntimeError("the task is broken")
 
-    said = Logged(logging.ERROR).records
+    said = logged(logging.ERROR)
     with serve(application(fail)) as server:
         seen.wait("raised")
         try:

@@ -12,14 +12,19 @@ from typing import Any
 
 from quart import current_app
 
-from loopbench.loadtests.behaviour.applications import AWAITING, CALLING, each
+from loopbench.loadtests.behaviour.applications import (
+    AWAITING,
+    CALLING,
+    begin,
+    each,
+    kept,
+    wait_for_kept,
+)
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.background.of_applications import Work, loggers
-from loopbench.loadtests.behaviour.framework.events import Logged
+from loopbench.loadtests.behaviour.framework.events import logged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import as_seen, get, seen
-
-kept: set[asyncio.Task[None]] = set()
 
 Begin = Callable[[Work], object]
 """Begins the task, inside the handler."""
@@ -34,9 +39,7 @@ def create_and_keep(work: Work) -> None:
 
 
 def keep_until_done(work: Work) -> None:
-    task = asyncio.create_task(work())
-    kept.add(task)
-    task.add_done_callback(kept.discard)
+    begin(work())
 
 
 def add_background_task(work: Work) -> None:
@@ -66,7 +69,7 @@ def ask_forgotten(application: Build, begin: Begin) -> Answer:
         seen("raised")
         raise RuntimeError("nobody waits for this")
 
-    said = Logged(logging.ERROR).records
+    said = logged(logging.ERROR)
     with serve(application(begin, fail)) as server:
         answer = get(server.port, "/").text
         seen.wait("raised")
@@ -122,7 +125,7 @@ def ask_collected(application: Build, how: tuple[Begin, Work]) -> Answer:
         await waits()
         seen("finished")
 
-    said = Logged(logging.ERROR).records
+    said = logged(logging.ERROR)
     with serve(application(begin, work)) as server:
         get(server.port, "/")
         seen.wait("began")
@@ -133,13 +136,9 @@ def ask_collected(application: Build, how: tuple[Begin, Work]) -> Answer:
     return as_seen(became + words, f"lines in the log: {len(said)}")
 
 
-async def the_rest(_: object = None) -> None:
-    await asyncio.gather(*kept)
-
-
 async def at_the_end(_: object) -> AsyncGenerator[None, None]:
     yield
-    await the_rest()
+    await wait_for_kept()
 
 
 def awaited(stack: str, begin: Begin, work: Work) -> App:
@@ -151,7 +150,7 @@ def awaited(stack: str, begin: Begin, work: Work) -> App:
 
 WAITS: dict[str, Callable[[Any], object]] = {
     AIOHTTP: lambda app: app.cleanup_ctx.append(at_the_end),
-    QUART: lambda app: app.after_serving(the_rest),
+    QUART: lambda app: app.after_serving(wait_for_kept),
 }
 left = partial(experiment, "task-at-shutdown")
 BACKGROUND, BOUND = BEGINNING[QUART], "BACKGROUND_TASK_SHUTDOWN_TIMEOUT"

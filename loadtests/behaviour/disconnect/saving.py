@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,13 @@ SAVED = {0: "lost", 1: "half saved", 2: "saved"}
 class Saving:
     """The save of this experiment. step_s: how long each of its two steps takes.
 
-    file: where its lines go. kept: references to tasks, as asyncio asks for.
+    file: where its lines go.
     """
 
     step_s = 0.1
     file = Path()
 
     def __init__(self) -> None:
-        self.kept: set[asyncio.Task[None]] = set()
         self._under_way: list[str] = []
 
     async def step(self, line: str) -> None:
@@ -65,17 +64,6 @@ class Saving:
                 with self._stepping(line):
                     time.sleep(self.step_s)
         return "saved"
-
-    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task that does this, with a reference to it until it is done: the loop's is weak."""
-        task = asyncio.create_task(work)
-        self.kept.add(task)
-        task.add_done_callback(self.kept.discard)
-        return task
-
-    async def wait_for_kept(self, _: object = None) -> None:
-        """A clean-up of either framework."""
-        await asyncio.gather(*self.kept)
 
     @property
     def lines(self) -> int:
@@ -146,7 +134,7 @@ def application(
     app = answers({"/": handler}, handling, **config)
     apps.around_serving(app, with_scheduler)
     if waiting:
-        apps.at_end(app, saving.wait_for_kept)
+        apps.at_end(app, apps.wait_for_kept)
     return app
 
 
@@ -202,7 +190,7 @@ def saves(
 
 AWAITED: dict[str, Way] = {
     "plain-await": saving.save,
-    "shield": lambda: asyncio.shield(saving.begin(saving.save())),
+    "shield": lambda: asyncio.shield(apps.begin(saving.save())),
     "create-task-with-await": lambda: asyncio.create_task(saving.save()),
     "aiojobs-shield": lambda: schedulers[0].shield(saving.save()),
     "to-thread": lambda: asyncio.to_thread(saving.save_blocking),
@@ -221,7 +209,7 @@ MORE = "more to await after it"
 @saves("create-task-without-await")
 @saves("create-task-without-await", MORE, leavings=scene.FIN, more=True)
 async def task_kept() -> None:
-    saving.begin(saving.save())
+    apps.begin(saving.save())
 
 
 @saves("aiojobs-spawn")
@@ -252,14 +240,14 @@ def look_for_background_tasks() -> Answer:
 
 @saves("two-shielded-steps")
 async def shield_each() -> None:
-    await asyncio.shield(saving.begin(saving.step("first")))
-    await asyncio.shield(saving.begin(saving.step("second")))
+    await asyncio.shield(apps.begin(saving.step("first")))
+    await asyncio.shield(apps.begin(saving.step("second")))
 
 
 @saves("two-shielded-steps", "one shield around both", leavings=scene.FIN)
 async def shield_both() -> None:
     """The remedy: a coroutine of both steps."""
-    await asyncio.shield(saving.begin(saving.save()))
+    await asyncio.shield(apps.begin(saving.save()))
 
 
 def aiohttp_atomic() -> web.Application:

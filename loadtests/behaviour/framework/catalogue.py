@@ -17,7 +17,13 @@ from types import MappingProxyType
 from typing import Any
 
 from loopbench.loadtests.behaviour.framework.experiment import names, registered
-from loopbench.loadtests.behaviour.framework.question import Agrees, Claim, Experiment, Question
+from loopbench.loadtests.behaviour.framework.question import (
+    Agrees,
+    Claim,
+    Experiment,
+    Key,
+    Question,
+)
 
 CORE = ("aiohttp", "quart-hypercorn")
 """Whom a claim is about that names no stacks."""
@@ -49,8 +55,8 @@ class Asked:
     experiment: Experiment
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Question, stack and setting: what a row is known by."""
+    def key(self) -> Key:
+        """What its row is known by."""
         return self.name, self.experiment.stack, self.experiment.setting
 
 
@@ -95,12 +101,12 @@ def questions() -> dict[str, Question]:
 
 
 @cache
-def experiments() -> Mapping[tuple[str, str, str], Asked]:
+def experiments() -> Mapping[Key, Asked]:
     """Every Experiment by question, stack and setting. Questions are imported once.
 
     Raises ValueError where two of one Question have the same stack and setting.
     """
-    found: dict[tuple[str, str, str], Asked] = {}
+    found: dict[Key, Asked] = {}
     for topic, name, question in _read():
         for experiment in question.experiments:
             asked = Asked(topic, name, question, experiment)

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from loopbench.loadtests.behaviour.framework.catalogue import Asked, experiments
-from loopbench.loadtests.behaviour.framework.messages import Key
+from loopbench.loadtests.behaviour.framework.question import Key
 from loopbench.loadtests.behaviour.framework.rows import NOT_ANSWERED, PACKAGES, row_of, write
 from loopbench.loadtests.behaviour.framework.scheduler import ask_all
 from loopbench.loadtests.errors import HarnessError

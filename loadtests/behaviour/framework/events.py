@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import logging.handlers
+import sys
 import threading
 import time
 import warnings
@@ -89,14 +90,9 @@ def kinds(caught: list[warnings.WarningMessage]) -> list[str]:
     return sorted({warning.category.__name__ for warning in caught})
 
 
-class Logged(logging.Handler):
-    """Keeps every record of at least that level that reaches the root logger, from now on."""
-
-    def __init__(self, level: int = logging.NOTSET) -> None:
-        super().__init__(level)
-        self.records: list[logging.LogRecord] = []
-        logging.getLogger().addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
-        self.records.append(record)
+def logged(level: int = logging.NOTSET) -> list[logging.LogRecord]:
+    """The records of at least that level that reach the root logger from now on, as they come."""
+    handler = logging.handlers.BufferingHandler(sys.maxsize)
+    handler.setLevel(level)
+    logging.getLogger().addHandler(handler)
+    return handler.buffer

@@ -21,8 +21,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import IO
 
 from loopbench.loadtests.behaviour.framework.catalogue import experiments
-from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer, Key, Outcome
 from loopbench.servers.supervision.child_process import interrupts_deferred
 from loopbench.servers.supervision.os_stats import die_with_parent, read_threads
 

@@ -1,4 +1,4 @@
-"""Question, Experiment and Answer: the values that this package consists of.
+"""Question, Experiment, Answer and Outcome: the values that this package consists of.
 
 Experiments are plain functions that start a small application on a real server, do
 something to it over a real socket and say what they saw. A Question names them. Nothing in
@@ -15,6 +15,9 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 T = TypeVar("T")
+
+Key = tuple[str, str, str]
+"""What a row is known by: question, stack and setting."""
 
 DEFAULT = "default"
 """The `setting` of an Experiment that leaves everything as the framework has it."""
@@ -43,6 +46,24 @@ class Answer:
     answer: str
     evidence: str
     varies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How asking went, as it comes back from the process of an Experiment.
+
+    answer: None where there was none; problem: then why, in one line. took_s: wall time.
+    output: what the experiment wrote to standard output and standard error.
+    cut: it was ended at its bound. waited_s: how long its threads were ready to run and had
+    no CPU, together; None where that could not be read.
+    """
+
+    answer: Answer | None
+    problem: str
+    took_s: float = 0.0
+    output: str = ""
+    cut: bool = False
+    waited_s: float | None = None
 
 
 CANNOT_TELL = "cannot tell"

@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked
-from loopbench.loadtests.behaviour.framework.messages import Outcome
-from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL
+from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Key, Outcome
 from loopbench.results.schema import BEHAVIOUR, Row, TableWriter, Value, read_table
 
 NOT_ANSWERED = "not answered"
@@ -68,7 +67,7 @@ def written(folder: Path) -> list[dict[str, Value]]:
     return list(read_table(folder, BEHAVIOUR))
 
 
-def write(folder: Path, rows: Iterable[Row], order: Iterable[tuple[str, str, str]]) -> None:
+def write(folder: Path, rows: Iterable[Row], order: Iterable[Key]) -> None:
     """Put rows into the folder's behaviour.csv, in place of those they answer anew.
 
     order: keys of all Experiments, in which the rows of each Python are to stand. What is

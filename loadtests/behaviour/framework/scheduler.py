@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from loopbench.loadtests.behaviour.framework.catalogue import Asked
-from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
 from loopbench.loadtests.behaviour.framework.process import nursery
-from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Answer
+from loopbench.loadtests.behaviour.framework.question import CANNOT_TELL, Answer, Key, Outcome
 
 TOGETHER = 32
 """How many are under way at once, beside those that wait for minutes. They, too, wait far more than

@@ -14,19 +14,13 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from loopbench.loadtests.behaviour.applications import (
-    AWAITING,
-    SYNC,
-    answering,
-    around_serving,
-    each,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment, experiments
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
-from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, seen
+from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, reply_of, seen
 
 REQUESTS = 100
 WAIT_S = 0.5
@@ -58,12 +52,12 @@ IN_A_ROUTE = "time.sleep(0.5) in a sync route"
 hundred = partial(experiment, "hundred-handlers", bound_s=60, sensitive=True)
 
 
-@experiments("hundred-handlers", AWAITING, SLEEPING, alone=True)
-@experiments("hundred-handlers", AWAITING, BLOCKING, SHORT_S, sensitive=True)
-@hundred(AIOHTTP, IN_A_THREAD, SYNC[AIOHTTP], plain)
-@hundred(AIOHTTP, f"{IN_A_THREAD}, {LARGER} threads", SYNC[AIOHTTP], plain, threads=LARGER)
-@hundred(QUART, IN_A_ROUTE, SYNC[QUART], plain)
-@hundred(QUART, f"{IN_A_ROUTE}, {LARGER} threads", SYNC[QUART], plain, threads=LARGER)
+@experiments("hundred-handlers", apps.AWAITING, SLEEPING, alone=True)
+@experiments("hundred-handlers", apps.AWAITING, BLOCKING, SHORT_S, sensitive=True)
+@hundred(AIOHTTP, IN_A_THREAD, apps.SYNC[AIOHTTP], plain)
+@hundred(AIOHTTP, f"{IN_A_THREAD}, {LARGER} threads", apps.SYNC[AIOHTTP], plain, threads=LARGER)
+@hundred(QUART, IN_A_ROUTE, apps.SYNC[QUART], plain)
+@hundred(QUART, f"{IN_A_ROUTE}, {LARGER} threads", apps.SYNC[QUART], plain, threads=LARGER)
 def ask_hundred(
     application: Build,
     wait: Callable[[Inside], Any],
@@ -169,7 +163,7 @@ TOGETHER: dict[str, Work] = {
 }
 
 
-@experiments("failing-sibling", AWAITING, TOGETHER)
+@experiments("failing-sibling", apps.AWAITING, TOGETHER)
 def ask_sibling(application: Build, body: Work) -> Answer:
     """One of two things that a handler does together fails: what becomes of the other."""
     with serve(application(body)) as server:
@@ -203,8 +197,8 @@ async def one_by_one(pages: Pages) -> list[int]:
     return [await page for page in pages]
 
 
-async def all_at_once(pages: Pages) -> list[int]:
-    return await asyncio.gather(*pages)
+def all_at_once(pages: Pages) -> Awaitable[list[int]]:
+    return asyncio.gather(*pages)
 
 
 async def in_group(pages: Pages) -> list[int]:
@@ -244,8 +238,11 @@ async def page_in_thread(_: aiohttp.ClientSession, url: str) -> int:
     return await asyncio.to_thread(fetch_blocking, url)
 
 
-FetchAll = tuple[Callable[[Pages], Awaitable[list[int]]], Callable[..., Coroutine[Any, Any, int]]]
-"""How a handler waits for all pages; and how it fetches one, given a session and its address."""
+Fetch = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, int]]
+"""Fetches a page, given a session and the address: how many letters it has."""
+
+FetchAll = tuple[Callable[[Pages], Awaitable[list[int]]], Fetch]
+"""How a handler waits for all pages; and how it fetches one."""
 
 WAYS: dict[str, FetchAll] = {
     "await one after another": (one_by_one, page),
@@ -270,16 +267,13 @@ def ask_gather(application: Build, ways: FetchAll) -> Answer:
     crowd = Crowd(0.5, PAGES)
     with serve(ANSWERING[AIOHTTP](held(crowd))) as other:
         work = partial(letters, ways, f"http://127.0.0.1:{other.port}/")
-        with serve(application({"/": work})) as server:
-            reply = get(server.port, "/")
+        reply = reply_of(application({"/": work}))
     if reply.text != str(PAGES * len("page")):
         raise ValueError(f"the handler fetched {reply.text} letters")
     words = {1: "one after another", PAGES: "all at once"}
-    return Answer(
-        words.get(crowd.most, f"{crowd.most} at a time"),
-        f"the other server saw at most {crowd.most} of {PAGES} requests at once; the answer took "
-        f"{reply.took_s:.2f} s",
-    )
+    told = f"the other server saw at most {crowd.most} of {PAGES} requests at once"
+    told += f"; the answer took {reply.took_s:.2f} s"
+    return Answer(words.get(crowd.most, f"{crowd.most} at a time"), told)
 
 
 def noting_ports(ports: list[int]) -> web.Application:
@@ -290,21 +284,12 @@ def noting_ports(ports: list[int]) -> web.Application:
         ports.append(int(peer[1]))
         return web.Response(text="page")
 
-    return answering(page)
+    return apps.answering(page)
 
 
-Fetch = Callable[[aiohttp.ClientSession, str], Awaitable[str]]
-"""Fetches a page, given the application's session and the address."""
-
-
-async def through_shared(session: aiohttp.ClientSession, url: str) -> str:
-    async with session.get(url) as answer:
-        return await answer.text()
-
-
-async def through_own(_: aiohttp.ClientSession, url: str) -> str:
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return await answer.text()
+async def page_of_its_own(_: aiohttp.ClientSession, url: str) -> int:
+    async with aiohttp.ClientSession() as session:
+        return await page(session, url)
 
 
 def fetching(answering: Build, fetch: Fetch, url: str) -> App:
@@ -317,17 +302,17 @@ def fetching(answering: Build, fetch: Fetch, url: str) -> App:
             yield
 
     app = answering({"/": lambda: fetch(sessions[0], url)})
-    around_serving(app, session)
+    apps.around_serving(app, session)
     return app
 
 
 SESSIONS: dict[str, Fetch] = {
-    "one ClientSession, made at start-up": through_shared,
-    "a ClientSession for each request": through_own,
+    "one ClientSession, made at start-up": page,
+    "a ClientSession for each request": page_of_its_own,
 }
 
 
-@experiments("client-sessions", each(fetching), SESSIONS)
+@experiments("client-sessions", apps.each(fetching), SESSIONS)
 def ask_sessions(application: Build, fetch: Fetch) -> Answer:
     """Over how many connections does the other server get what one request after another needs?"""
     ports: list[int] = []
@@ -336,14 +321,12 @@ def ask_sessions(application: Build, fetch: Fetch) -> Answer:
         serve(application(fetch, f"http://127.0.0.1:{other.port}/")) as server,
     ):
         texts = [get(server.port, "/").text for _ in range(PAGES)]
-    if texts != ["page"] * PAGES:
+    if texts != [str(len("page"))] * PAGES:
         raise ValueError(f"the answers were {', '.join(texts)}")
     count = len(set(ports))
     words = {1: "one connection for all", PAGES: "a connection a request"}
-    return Answer(
-        words.get(count, f"{count} connections"),
-        f"{len(ports)} requests reached the other server over {count} connections",
-    )
+    told = f"{len(ports)} requests reached the other server over {count} connections"
+    return Answer(words.get(count, f"{count} connections"), told)
 
 
 EACH = 150

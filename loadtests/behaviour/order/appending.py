@@ -14,12 +14,7 @@ from typing import Any
 from aiohttp import web
 from quart import jsonify, send_file
 
-from loopbench.loadtests.behaviour.applications import (
-    Handler,
-    aiohttp_answering,
-    asynchronous,
-    quart_answering,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import Answer, variants
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire
@@ -39,7 +34,7 @@ KINDS = {
 
 
 @web.middleware
-async def append(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def append(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     """Takes every answer for a text."""
     response: Any = await handler(request)
     response.text += LINE
@@ -47,7 +42,7 @@ async def append(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 @web.middleware
-async def append_to_text(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def append_to_text(request: web.Request, handler: apps.Handler) -> web.StreamResponse:
     """Looks first what it has got."""
     response = await handler(request)
     if isinstance(response, web.Response) and response.content_type == "text/plain":
@@ -83,8 +78,8 @@ def aiohttp_kinds(middleware: Any, path: str, released: threading.Event) -> App:
         "/binary": lambda: web.Response(body=BINARY, content_type=OCTETS),
         "/file": lambda: web.FileResponse(path),
     }
-    app = aiohttp_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
-    app.add_routes([web.get(target, asynchronous(made)) for target, made in answers.items()])
+    app = apps.aiohttp_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
+    app.add_routes([web.get(target, apps.asynchronous(made)) for target, made in answers.items()])
     app.middlewares.append(middleware)
     return app
 
@@ -92,12 +87,12 @@ def aiohttp_kinds(middleware: Any, path: str, released: threading.Event) -> App:
 def quart_kinds(hook: Any, path: str, released: threading.Event) -> App:
     """The same."""
     answers: dict[str, Callable[[], Any]] = {
-        "/text": asynchronous(lambda: ("hello", PLAIN)),
-        "/json": asynchronous(lambda: jsonify(hello="world")),
-        "/binary": asynchronous(lambda: (BINARY, {"Content-Type": OCTETS})),
+        "/text": apps.asynchronous(lambda: ("hello", PLAIN)),
+        "/json": apps.asynchronous(lambda: jsonify(hello="world")),
+        "/binary": apps.asynchronous(lambda: (BINARY, {"Content-Type": OCTETS})),
         "/file": partial(send_file, path),
     }
-    app = quart_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
+    app = apps.quart_answering({"/stream": partial(_pieces, released)}, headers=PLAIN)
     for target, answer in answers.items():
         app.add_url_rule(target, target, answer)
     app.after_request(hook)

@@ -13,7 +13,7 @@ from typing import Any
 
 from loopbench.loadtests.behaviour import applications
 from loopbench.loadtests.behaviour.asking import DEFAULT, Answer, experiment, experiments
-from loopbench.loadtests.behaviour.framework.events import Logged
+from loopbench.loadtests.behaviour.framework.events import logged
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, get, head
@@ -30,14 +30,14 @@ NO_LOG = f"{IN_INFO}, access_log=None"
 @experiment("access-log", QUART, "accesslog='-'", PLAIN[QUART], accesslog="-")
 def ask_access_log(application: Build, level: int | None = None, **options: Any) -> Answer:
     """level: what the root logger is set to, as logging.basicConfig(level=…) does."""
-    log = Logged()
+    log = logged()
     if level is not None:
         logging.getLogger().setLevel(level)
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as error:
         with serve(application(), **options) as server:
             for _ in range(REQUESTS):
                 get(server.port, "/")
-    through = [one for one in log.records if one.name.endswith(".access")]
+    through = [one for one in log if one.name.endswith(".access")]
     places = {
         f"the logger {through[0].name}" if through else "": len(through),
         "standard output": out.getvalue().count("GET"),
@@ -66,8 +66,8 @@ async def raising_later() -> AsyncIterator[bytes]:
 RAISING: dict[str, Work] = {"/error": raising, "/streamed": raising_later}
 
 
-def _by(log: Logged) -> str:
-    names = {one.name for one in log.records if one.exc_info}
+def _by(log: list[logging.LogRecord]) -> str:
+    names = {one.name for one in log if one.exc_info}
     # Quart's logger has the name of the application, which is that of its module.
     own = {applications.__name__: "the application's logger"}
     loggers = sorted(own.get(name, name) for name in names)
@@ -88,7 +88,7 @@ def ask_error(
     """debug: of the loop. config: of Quart; app.debug and app.testing are read from it."""
     if debug:
         os.environ["PYTHONASYNCIODEBUG"] = "1"  # the loop is made later, in this process
-    log = Logged()
+    log = logged()
     seen = exchanged(application(RAISING, **config), head("GET", "/error", f"Accept: {accept}"))
     if seen.reply is None:
         return Answer(seen.words, seen.told)
@@ -102,7 +102,7 @@ def ask_error(
 @experiments("error-page", ANSWERING, ("in the middle of a stream",))
 def ask_streamed_error(application: Build, _: str) -> Answer:
     """After the head and a piece there is no other status to send."""
-    log = Logged()
+    log = logged()
     with serve(application(RAISING)) as server, Wire(server.port) as wire:
         wire.request("GET", "/streamed")
         try:

@@ -12,7 +12,7 @@ from quart import Response
 
 from loopbench.loadtests.behaviour.applications import adding
 from loopbench.loadtests.behaviour.asking import Answer, experiment, experiments, variants
-from loopbench.loadtests.behaviour.framework.events import Logged
+from loopbench.loadtests.behaviour.framework.events import logged
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build
 from loopbench.loadtests.behaviour.talking import head, reply_of
@@ -32,12 +32,11 @@ REQUEST_LINES = {
 
 @experiments("bad-request-line", PLAIN, REQUEST_LINES)
 def ask_bad_line(application: Build, request: bytes) -> Answer:
-    log = Logged()
-    seen = exchanged(application(), request)
-    errors = [one for one in log.records if one.levelno >= logging.WARNING]
-    logged = ", ".join(f"{one.name} logged an {one.levelname}" for one in errors)
+    errors = logged(logging.WARNING)
+    got = exchanged(application(), request)
+    told = ", ".join(f"{one.name} logged an {one.levelname}" for one in errors)
     how = ", logged" if errors else ""
-    return Answer(f"{seen.words}{how}", f"{seen.told}; {logged or 'nothing was logged'}")
+    return Answer(f"{got.words}{how}", f"{got.told}; {told or 'nothing was logged'}")
 
 
 CHUNKS = b"3\r\nabc\r\n0\r\n\r\n"

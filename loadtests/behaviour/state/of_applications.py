@@ -9,12 +9,7 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, current_app, g, request
 
-from loopbench.loadtests.behaviour.applications import (
-    Plain,
-    aiohttp_calling,
-    asynchronous,
-    quart_calling,
-)
+from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_length, quart_reader
@@ -25,43 +20,45 @@ MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
 """Two parts of a program that chose the same name."""
 
 
-def strings(app: web.Application) -> Plain:
+def strings(app: web.Application) -> apps.Plain:
     app["limit"] = 1
     app["limit"] = 2
     return lambda: app["limit"]
 
 
-def keys(app: web.Application) -> Plain:
+def keys(app: web.Application) -> apps.Plain:
     app[MINE] = 1
     app[THEIRS] = 2
     return lambda: app[MINE]
 
 
-def attribute(app: Any) -> Plain:
+def attribute(app: Any) -> apps.Plain:
     app.limit = 1
     app.limit = 2
     return lambda: app.limit
 
 
-def config(app: Quart) -> Plain:
+def config(app: Quart) -> apps.Plain:
     app.config["LIMIT"] = 1
     app.config["LIMIT"] = 2
     return lambda: current_app.config["LIMIT"]
 
 
-def extensions(app: Quart) -> Plain:
+def extensions(app: Quart) -> apps.Plain:
     app.extensions["mine"] = {"limit": 1}
     app.extensions["theirs"] = {"limit": 2}
     return lambda: current_app.extensions["mine"]["limit"]
 
 
-@experiment("app-keys", AIOHTTP, 'app["limit"]', aiohttp_calling, strings)
-@experiment("app-keys", AIOHTTP, 'web.AppKey("limit", int)', aiohttp_calling, keys)
-@experiment("app-keys", AIOHTTP, "app.limit", aiohttp_calling, attribute)
-@experiment("app-keys", QUART, 'app.config["LIMIT"]', quart_calling, config)
-@experiment("app-keys", QUART, 'app.extensions["…"]', quart_calling, extensions)
-@experiment("app-keys", QUART, "app.limit", quart_calling, attribute)
-def ask_same_name(application: Callable[[Plain], App], store: Callable[[Any], Plain]) -> Answer:
+@experiment("app-keys", AIOHTTP, 'app["limit"]', apps.aiohttp_calling, strings)
+@experiment("app-keys", AIOHTTP, 'web.AppKey("limit", int)', apps.aiohttp_calling, keys)
+@experiment("app-keys", AIOHTTP, "app.limit", apps.aiohttp_calling, attribute)
+@experiment("app-keys", QUART, 'app.config["LIMIT"]', apps.quart_calling, config)
+@experiment("app-keys", QUART, 'app.extensions["…"]', apps.quart_calling, extensions)
+@experiment("app-keys", QUART, "app.limit", apps.quart_calling, attribute)
+def ask_same_name(
+    application: Callable[[apps.Plain], App], store: Callable[[Any], apps.Plain]
+) -> Answer:
     app = application(lambda: read())
     with warned() as caught:
         read = store(app)
@@ -92,14 +89,14 @@ def change_value(app: web.Application) -> None:
     app[SHARED]["limit"] = "new"
 
 
-new = asynchronous(lambda: web.Response(text="new"))
+new = apps.asynchronous(lambda: web.Response(text="new"))
 
 
 async def new_header(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-New"] = "new"
 
 
-quart_new = asynchronous(lambda: "new")
+quart_new = apps.asynchronous(lambda: "new")
 CHANGES_OF_AIOHTTP: dict[str, Callable[[Any], object]] = {
     "app[key] = …": set_key,
     "app[key] is changed within": change_value,

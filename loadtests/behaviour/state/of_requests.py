@@ -8,19 +8,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+import quart
 from aiohttp import web
 from itsdangerous import BadData, base64_decode, base64_encode
-from quart import (
-    Quart,
-    Response,
-    copy_current_request_context,
-    g,
-    has_request_context,
-    request,
-    session,
-)
+from quart import Quart, Response, g, request, session
 
-from loopbench.loadtests.behaviour.applications import Handler, aiohttp_app, answering
+from loopbench.loadtests.behaviour.applications import Handler, aiohttp_app, answering, begin
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, experiments, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_reader
@@ -243,15 +236,6 @@ def _forged(cookie: str) -> str:
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
-_kept: set[asyncio.Task[Any]] = set()
-
-
-def begin(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """asyncio.create_task, and keep the task until it is done."""
-    task = asyncio.create_task(coroutine)
-    _kept.add(task)
-    task.add_done_callback(_kept.discard)
-
 
 def in_executor(_: Quart, work: Work) -> None:
     """A thread of the pool: no context variables are handed over."""
@@ -263,9 +247,11 @@ def to_thread(_: Quart, work: Work) -> None:
     begin(asyncio.to_thread(lambda: asyncio.run(work())))
 
 
-BEGINS: dict[str, Callable[[Quart, Work], None]] = {
+BEGINS: dict[str, Callable[[Quart, Work], object]] = {
     "asyncio.create_task": lambda _, work: begin(work()),
-    "copy_current_request_context": lambda _, work: begin(copy_current_request_context(work)()),
+    "copy_current_request_context": lambda _, work: begin(
+        quart.copy_current_request_context(work)()
+    ),
     "app.add_background_task": lambda app, work: app.add_background_task(work),
     "run_in_executor": in_executor,
     "asyncio.to_thread": to_thread,
@@ -284,7 +270,7 @@ def quart_beginning(begins: Callable[[Quart, Work], None]) -> Quart:
 
     async def look() -> None:
         await asyncio.to_thread(seen.wait, "answered")
-        there = has_request_context()
+        there = quart.has_request_context()
         seen(found("request.args", request.args.get("user")) if there else "no request")
         try:
             seen(found("g", g.get("user")))

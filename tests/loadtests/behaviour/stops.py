@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from loopbench.loadtests.behaviour.framework.messages import Key
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer, Key
 from loopbench.loadtests.behaviour.stopping.scene import STACKS, ask_wait, stop_in
 from loopbench.loadtests.behaviour.talking import as_seen
 

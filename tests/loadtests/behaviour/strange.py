@@ -9,8 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from loopbench.loadtests.behaviour.framework.messages import Key
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer, Key
 
 
 def misbehave(key: Key) -> Answer:

@@ -14,12 +14,13 @@ import pytest
 from loopbench.loadtests.behaviour.framework import scheduler
 from loopbench.loadtests.behaviour.framework.catalogue import TOPICS, Asked, experiments, questions
 from loopbench.loadtests.behaviour.framework.command import askable
-from loopbench.loadtests.behaviour.framework.messages import Key, Outcome
 from loopbench.loadtests.behaviour.framework.question import (
     Agrees,
     Answer,
     Claim,
     Experiment,
+    Key,
+    Outcome,
     Question,
 )
 from loopbench.loadtests.behaviour.framework.rows import (

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from loopbench.loadtests.behaviour.blocking.neighbours import SHARING, ask_innocent, behind
-from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer, Key
 
 STACKS = ("aiohttp", "quart-hypercorn")
 

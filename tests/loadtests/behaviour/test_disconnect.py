@@ -13,9 +13,8 @@ from loopbench.loadtests.behaviour.applications import each
 from loopbench.loadtests.behaviour.disconnect.detection import kinds
 from loopbench.loadtests.behaviour.disconnect.leaving import console, serving, shown
 from loopbench.loadtests.behaviour.disconnect.saving import application, fate, saving
-from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer, Key
 from loopbench.loadtests.behaviour.framework.raw_client import Leaving
 
 Said = Callable[..., str]

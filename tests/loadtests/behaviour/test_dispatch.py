@@ -9,9 +9,8 @@ import pytest
 from loopbench.loadtests.behaviour.applications import SYNC
 from loopbench.loadtests.behaviour.dispatch import pools as pool
 from loopbench.loadtests.behaviour.dispatch.coroutines import ordered
-from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer, Key
 
 STACKS = ("aiohttp", "quart-hypercorn")
 

@@ -8,9 +8,8 @@ from functools import partial
 import pytest
 
 from loopbench.loadtests.behaviour.applications import added
-from loopbench.loadtests.behaviour.framework.messages import Key
 from loopbench.loadtests.behaviour.framework.process import Nursery, nursery
-from loopbench.loadtests.behaviour.framework.question import Answer
+from loopbench.loadtests.behaviour.framework.question import Answer, Key
 from loopbench.loadtests.behaviour.order.layers import APPS, Layer
 from loopbench.loadtests.behaviour.order.sequence import (
     BOTH,
