@@ -83,7 +83,9 @@ def ask_rows(begin: Begin, leaving: Leaving) -> Answer:
 # The same with two stores: the suite's own application, with its `POST /save/both`. What is in
 # one store only, when everything that was begun has ended, is a pair half written.
 
-CLIENTS = 1000
+CLIENTS = 300
+"""Where a pair can be halved at all, a tenth of the clients and more halve one. That none of so
+many does excludes, at 95 %, that more than one in a hundred would."""
 TOGETHER = 32
 SEED = 11
 BOUND_S = 75.0
