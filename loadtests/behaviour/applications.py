@@ -6,10 +6,9 @@ Where a question is about how a handler is written, its module has applications 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from itertools import chain, starmap
 from typing import Any
 
 from aiohttp import web
@@ -96,8 +95,9 @@ def aiohttp_answering(
     headers: of answers in pieces. sync: plain code by path, which an async handler has run in a
     thread: what is nearest to a sync route of Quart.
     """
+    app = web.Application()
 
-    def routes(path: str, work: Work) -> Iterator[web.RouteDef]:
+    def handling(work: Work) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             made = work()
             if not isinstance(made, AsyncIterator):
@@ -110,11 +110,13 @@ def aiohttp_answering(
                     await response.write(piece)
             return response
 
-        yield web.get(path, handler)
-        yield web.post(path, handler)
+        return handler
 
-    in_threads = {path: partial(asyncio.to_thread, plain) for path, plain in (sync or {}).items()}
-    return aiohttp_app(*chain.from_iterable(starmap(routes, {**works, **in_threads}.items())))
+    threads = {path: partial(asyncio.to_thread, plain) for path, plain in (sync or {}).items()}
+    answers: dict[str, Work] = {**works, **threads}
+    for path, handler in zip(answers, map(handling, answers.values()), strict=True):
+        app.add_routes([web.get(path, handler), web.post(path, handler)])
+    return app
 
 
 def quart_answering(

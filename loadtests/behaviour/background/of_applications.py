@@ -204,7 +204,6 @@ def ask_later(application: Build) -> Answer:
 LONG_S = 4.0
 WAIT, BLOCK = partial(asyncio.sleep, LONG_S), apps.asynchronous(partial(time.sleep, LONG_S))
 
-
 SHORT, BLOCKS = "shutdown_timeout=1", "shutdown_timeout=1, it blocks the loop"
 
 

@@ -204,10 +204,8 @@ def with_services(begin: Served) -> Answer:
     except ServiceMissing as error:
         return Answer(NONE, str(error))
     half = [protect for protect, pairs in found.items() if pairs.half]
-    return Answer(
-        f"{HALF}: protect={', '.join(half)}" if half else WHOLE,
-        "; ".join(f"protect={protect}: {pairs.line}" for protect, pairs in found.items()),
-    )
+    told = "; ".join(f"protect={protect}: {pairs.line}" for protect, pairs in found.items())
+    return Answer(f"{HALF}: protect={', '.join(half)}" if half else WHOLE, told)
 
 
 for stack, setting, begin in SERVERS:

@@ -171,7 +171,6 @@ KEEPS: dict[str, Keep] = {
     "ContextVar": ContextVar("name", default=None),
 }
 
-
 crowd = Crowd(0.1)
 names = count()
 

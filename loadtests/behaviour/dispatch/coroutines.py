@@ -177,7 +177,6 @@ def ask_costs(application: Build, whose: str) -> Answer:
 REQUESTS = 64
 CONNECTIONS = 16
 
-
 alive: weakref.WeakSet[Loop] = weakref.WeakSet()
 alive_lock = threading.Lock()
 

@@ -78,11 +78,9 @@ def ask_hundred(
             wire.request("GET", "/")
         took_s = max(wire.answer(60.0).took_s for wire in wires)
     words = {1: "one after another", REQUESTS: "all at once"}
-    return Answer(
-        words.get(inside.most, f"{in_words(inside.most)} at a time"),
-        f"at most {inside.most} of {REQUESTS} were inside the handler at once; all were answered "
-        f"after {took_s:.2f} s, where one waits {wait_s:g} s",
-    )
+    told = f"at most {inside.most} of {REQUESTS} were inside the handler at once"
+    told += f"; all were answered after {took_s:.2f} s, where one waits {wait_s:g} s"
+    return Answer(words.get(inside.most, f"{in_words(inside.most)} at a time"), told)
 
 
 ON_ONE = 5
@@ -120,12 +118,9 @@ def ask_on_one(application: Build, talk: Talk) -> Answer:
         return Answer(NONE, f"to HTTP/2 it says {error}; the nearest thing is more connections")
     order = "in the order of the requests" if answers == sorted(answers) else "as they are ready"
     words = {1: "one after another", ON_ONE: "side by side"}
-    return Answer(
-        f"{words.get(most, f'{most} at once')}, answered {order}",
-        f"{ON_ONE} requests were sent at once on one connection, the first to take the longest; "
-        f"at most {most} were in their handlers at the same time; answers came as "
-        f"{', '.join(map(str, answers))}",
-    )
+    told = f"{ON_ONE} requests were sent at once on one connection, the first to take the longest"
+    told += f"; at most {most} were in their handlers at the same time; answers came as {answers}"
+    return Answer(f"{words.get(most, f'{most} at once')}, answered {order}", told)
 
 
 async def fails() -> None:
@@ -364,8 +359,6 @@ def ask_limit(application: Build, limited: tuple[int, dict[str, int]]) -> Answer
         others = [serve(application(held(crowd))) for _ in range(servers)]
         ports = [stack.enter_context(other).port for other in others]
         asyncio.run(_fetch_all(ports, limits))
-    return Answer(
-        "no limit" if crowd.most == count else f"{crowd.most} at once",
-        f"of {count} requests begun at once, to {servers} "
-        f"server{'s' * (servers > 1)}, at most {crowd.most} were in handlers side by side",
-    )
+    told = f"of {count} requests begun at once, to {servers} server{'s' * (servers > 1)}"
+    told += f", at most {crowd.most} were in handlers side by side"
+    return Answer("no limit" if crowd.most == count else f"{crowd.most} at once", told)

@@ -224,13 +224,10 @@ FACTORIES: Layers = {
 def ask_factory(application: Build) -> Answer:
     with warned() as caught:
         reply = reply_of(application(), "/")
-    said = " and ".join(kinds(caught))
     tags = [name.lower() for name in NAMES if reply.header(name)]
     worked = {0: "neither ran", 1: "one of the two ran", 2: "each with its own parameter"}
-    return Answer(
-        f"{reply.status}, {worked[len(tags)]}" + (f", {said}" if said else ""),
-        f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(caught)}",
-    )
+    told = f"headers {' and '.join(tags) or 'of neither'}; warnings: {len(caught)}"
+    return Answer(", ".join((f"{reply.status}", worked[len(tags)], *kinds(caught))), told)
 
 
 @web.middleware

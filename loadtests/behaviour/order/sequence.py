@@ -77,7 +77,6 @@ TWO_LAYERS: Layers = {
     },
 }
 
-
 SENT, RECEIVED, STOPPING = "request sent", "client has the answer", "server stopping"
 
 

@@ -99,10 +99,8 @@ def ask_limit(application: Build, chunked: bool = False, **options: Any) -> Answ
     found, said = (one.status if chunked else one.words for one in (got, more))
     if found != said:
         limit = f"between {limit} and {size // MIB} MiB"
-    return Answer(
-        f"{limit}, beyond {found}",
-        f"{fits} bytes were read; of {fits + 1}: {more.words}; of {size}: {got.words}",
-    )
+    told = f"{fits} bytes were read; of {fits + 1}: {more.words}; of {size}: {got.words}"
+    return Answer(f"{limit}, beyond {found}", told)
 
 
 @experiments("chunked-request", WHOLE, {"when it is called": "called"})
@@ -262,7 +260,5 @@ def ask_stalled(application: Build, patience_s: float = 4.0, **options: Any) -> 
             if "in time" in str(error):
                 return Answer(f"nothing for {patience_s:g} s", "no answer, and it stays open")
             return Answer("closes without an answer", str(error))
-    return Answer(
-        f"{reply.status} after {reply.took_s:.0f} s",
-        f"{reply.status} came after {reply.took_s:.1f} s",
-    )
+    told = f"{reply.status} came after {reply.took_s:.1f} s"
+    return Answer(f"{reply.status} after {reply.took_s:.0f} s", told)

@@ -40,9 +40,8 @@ def _given_up(wire: Wire, began: float, patience_s: float) -> Answer:
         return Answer(f"open after {patience_s:g} s", "no answer, and it was not closed")
     took_s = time.perf_counter() - began
     status = said.split(b" ")[1].decode() if said else "without an answer"
-    return Answer(
-        f"closed after {took_s:.0f} s, {status}", f"closed after {took_s:.2f} s, {said!r}"
-    )
+    told = f"closed after {took_s:.2f} s, {said!r}"
+    return Answer(f"closed after {took_s:.0f} s, {status}", told)
 
 
 half_sent = partial(experiment, "half-sent-head")

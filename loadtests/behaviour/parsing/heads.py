@@ -160,7 +160,6 @@ IN_HOOKS = adding(
     }
 )
 
-
 of_quart = partial(experiment, "server-header", QUART)
 
 

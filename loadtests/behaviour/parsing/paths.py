@@ -15,7 +15,7 @@ from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answer
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, reply_to
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
-from loopbench.loadtests.behaviour.talking import head, seen
+from loopbench.loadtests.behaviour.talking import as_seen, head, seen
 
 
 def aiohttp_route(path: str, **options: Any) -> web.Application:
@@ -133,10 +133,8 @@ def _listed(listed: set[str], written: set[str]) -> Answer:
     """listed, written: method and path of each."""
     missing, added = sorted(written - listed), sorted(listed - written)
     complete = f"not {', '.join(missing)}" if missing else "all"
-    return Answer(
-        f"{complete}; and {', '.join(added)}" if added else complete,
-        f"listed: {', '.join(sorted(listed))}",
-    )
+    words = f"{complete}; and {', '.join(added)}" if added else complete
+    return Answer(words, f"listed: {', '.join(sorted(listed))}")
 
 
 @experiment("list-of-routes", AIOHTTP, "app.router.routes()")
@@ -198,11 +196,8 @@ def ask_head(application: Build) -> Answer:
     if got.reply is None or got.reply.status != 200:
         return Answer(got.words, got.told)
     ran = "the handler ran" if "handler, HEAD" in seen else "the handler did not run"
-    length = got.reply.header("content-length")
-    return Answer(
-        f"{got.reply.status}, {ran}, Content-Length {length}",
-        f"{ran} ({', '.join(seen.events)}); no body; the connection {got.fate}",
-    )
+    length = f"Content-Length {got.reply.header('content-length')}"
+    return as_seen(f"{got.status}, {ran}, {length}", f"no body; the connection {got.fate}")
 
 
 @experiments("head-on-get", ANSWERING, ("streamed",))
@@ -216,10 +211,7 @@ def ask_streamed_head(application: Build, _: str) -> Answer:
 
     got = exchanged(application({"/streamed": pieces}), head("HEAD", "/streamed"), to_head=True)
     made = sum(event.startswith("piece") for event in seen.events)
-    return Answer(
-        f"{got.words}, {made} of {PIECES} pieces made",
-        f"{made} pieces were made and none sent; the connection {got.fate}",
-    )
+    return as_seen(f"{got.words}, {made} of {PIECES} pieces made", "none was sent")
 
 
 NO_OPTIONS = partial(PLAIN[QUART], PROVIDE_AUTOMATIC_OPTIONS=False)

@@ -118,10 +118,8 @@ def repeated(reply: Reply) -> Answer:
     which = {"1": "the first", "2": "the last"}
     as_dict = seen["as a dict"]
     dict_gives = which[as_dict] if isinstance(as_dict, str) else f"a list of {len(as_dict)}"
-    told = ", ".join(f"{how}: {value}" for how, value in seen.items())
-    return Answer(
-        f"by name {which[seen['by name']]}, in a dict {dict_gives}", f"a=1 and a=2; {told}"
-    )
+    told = f"a=1 and a=2; {', '.join(f'{how}: {value}' for how, value in seen.items())}"
+    return Answer(f"by name {which[seen['by name']]}, in a dict {dict_gives}", told)
 
 
 async def aiohttp_count(request: web.Request) -> int:
@@ -267,9 +265,8 @@ def ask_type(application: Build, sent: str) -> Answer:
     if reply.status != 200:
         return Answer(f"{reply.status}", evidence)
     read = json.loads(reply.body)
-    return Answer(
-        "read" if read == {"é": 1} else "None" if read is None else f"read as {read}", evidence
-    )
+    words = "None" if read is None else f"read as {read}"
+    return Answer("read" if read == {"é": 1} else words, evidence)
 
 
 VALUE = {"b": 1, "a": "é"}

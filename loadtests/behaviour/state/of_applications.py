@@ -65,9 +65,8 @@ def ask_same_name(
         value = reply_of(app).text
     kept = {"1": "kept apart", "2": "the later one counts"}[value]
     names = " and ".join(kinds(caught)) or "no warning"
-    return Answer(
-        f"{kept}, {names}", f"the first of the two found {value}; warnings: {len(caught)}"
-    )
+    told = f"the first of the two found {value}; warnings: {len(caught)}"
+    return Answer(f"{kept}, {names}", told)
 
 
 LIMIT, SHARED = web.AppKey("limit", str), web.AppKey("shared", dict[str, str])
@@ -108,7 +107,6 @@ CHANGES_OF_QUART: dict[str, Callable[[Quart], object]] = {
     "app.add_url_rule": lambda app: app.add_url_rule("/new", view_func=quart_new),
     "app.before_request": lambda app: app.before_request(quart_new),
 }
-
 
 quart_old = partial(quart_reader, lambda: "old")
 AFTER = {"before the first request": False, "after the first request": True}
@@ -174,11 +172,10 @@ def look_for_limits() -> Answer:
     public = [name for name in dir(app) if "max" in name and not name.startswith("_")]
     if public:
         return Answer("there is a setting", f"an Application has {', '.join(public)}")
-    return Answer(
-        NONE,
-        f"{posted} where 1,000 are allowed; an Application shows no limit that could "
-        "be changed: client_max_size is given once, to its constructor",
+    nearest = (
+        "client_max_size is given once, to the constructor of an Application, which shows none"
     )
+    return Answer(NONE, f"{posted} where 1,000 are allowed; {nearest}")
 
 
 def aiohttp_nested(look: Callable[[web.Request], str], shadowed: bool = False) -> web.Application:

@@ -65,12 +65,8 @@ def ask_remembered(application: Build, *where: Any) -> Answer:
         found = [wire.ask("GET", target).text for target in ("/?user=Ada", "/")]
     here = "found by the handler" if found[0] == "Ada" else "not found by the handler"
     after = "gone with the request" if found[1] == "nothing" else "still there for the next one"
-    words = [here, after, *kinds(caught)]
-    return Answer(
-        ", ".join(words),
-        f"the handler found {found[0]}, and with the next request {found[1]}; "
-        f"warnings: {len(caught)}",
-    )
+    told = f"the handler found {found[0]}, and with the next request {found[1]}"
+    return Answer(", ".join((here, after, *kinds(caught))), f"{told}; warnings: {len(caught)}")
 
 
 def aiohttp_costing(name: str = "") -> web.Application:
@@ -212,11 +208,9 @@ def ask_session(secret_key: str | None = None) -> Answer:
     if cookie:
         words.append("the client can read it" if "Ada" in _read(cookie) else "unreadable")
         words.append("and change it" if found_forged == "Eve" else "but not change it")
-    return Answer(
-        ", ".join(words),
-        f"storing gave {stored.status} and a cookie of {len(cookie)} characters; the next request "
-        f"found {found}, with Eve in place of Ada {found_forged}",
-    )
+    told = f"storing gave {stored.status} and a cookie of {len(cookie)} characters"
+    told += f"; the next request found {found}, with Eve in place of Ada {found_forged}"
+    return Answer(", ".join(words), told)
 
 
 def _read(cookie: str) -> str:
@@ -256,7 +250,6 @@ BEGINS: dict[str, Callable[[Quart, Work], object]] = {
     "run_in_executor": in_executor,
     "asyncio.to_thread": to_thread,
 }
-
 
 BODY = b"the body"
 
