@@ -14,13 +14,14 @@ from aiohttp import web
 from h2.errors import ErrorCodes
 from quart import Quart, request
 
-from loopbench.loadtests.behaviour.applications import answering, hello, quart_answering
+from loopbench.loadtests.behaviour.applications import hello, quart_answering
 from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experiment
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
 from loopbench.loadtests.behaviour.disconnect import saving as saves
 from loopbench.loadtests.behaviour.disconnect.leaving import Begin, judged, serving
 from loopbench.loadtests.behaviour.framework import http2_client
 from loopbench.loadtests.behaviour.framework.experiment import together
+from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, serve
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, reply_of, seen
 
@@ -41,13 +42,7 @@ async def look(gone: Callable[[], bool]) -> str:
     return "done"
 
 
-def aiohttp_transport() -> web.Application:
-    """request.transport is None once the connection is lost."""
-
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=await look(lambda: request.transport is None))
-
-    return answering(handler)
+ON_TRANSPORT = partial(aiohttp_reader, lambda request: look(lambda: request.transport is None))
 
 
 def quart_told() -> Quart:
@@ -72,7 +67,7 @@ CHECK = "is-disconnected-check"
 CATCHING = scene.begins(scene.doing(until_cancelled), "except CancelledError")
 
 
-@judged(CHECK, [(AIOHTTP, "request.transport is None", serving(aiohttp_transport))])
+@judged(CHECK, [(AIOHTTP, "request.transport is None", serving(ON_TRANSPORT))])
 @judged(CHECK, CATCHING, scene.FIN)
 @judged(CHECK, [(QUART, "an event set by an ASGI middleware", serving(quart_told))])
 def noticed() -> str:

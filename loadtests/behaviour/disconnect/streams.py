@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from aiohttp import web
-from quart import Quart, request
+from quart import request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer
 from loopbench.loadtests.behaviour.disconnect import leaving as scene
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Apps
+from loopbench.loadtests.behaviour.parsing.scene import readers
 from loopbench.loadtests.behaviour.talking import Leaving, Wire, as_seen, requesting, seen
 
 FIN_AND_RST = (Leaving.FIN, Leaving.RST)
@@ -159,25 +157,14 @@ async def joined(pieces: AsyncIterable[bytes]) -> bytes:
     return b"".join([piece async for piece in pieces])
 
 
-def aiohttp_reading(read: Callable[[web.Request], Awaitable[bytes]]) -> web.Application:
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=await noting_body(read(request)))
-
-    return aiohttp_app(web.post("/", handler))
-
-
-def quart_reading(read: Callable[[], Awaitable[bytes | str]]) -> Quart:
-    return quart_answering({"/": lambda: noting_body(read())})
-
-
-READ: Apps = {
-    AIOHTTP: partial(aiohttp_reading, lambda request: request.read()),
-    QUART: partial(quart_reading, lambda: request.get_data()),
-}
-IN_PIECES: Apps = {
-    AIOHTTP: partial(aiohttp_reading, lambda request: joined(request.content.iter_any())),
-    QUART: partial(quart_reading, lambda: joined(request.body)),
-}
+READ = readers(
+    aiohttp=lambda request: noting_body(request.read()),
+    quart=lambda: noting_body(request.get_data()),
+)
+IN_PIECES = readers(
+    aiohttp=lambda request: noting_body(joined(request.content.iter_any())),
+    quart=lambda: noting_body(joined(request.body)),
+)
 
 
 @scene.leaves("request-body-unread", scene.begins(READ))

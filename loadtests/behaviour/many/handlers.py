@@ -19,6 +19,7 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experime
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
+from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, reply_of, seen
 
@@ -274,12 +275,11 @@ def ask_gather(application: Build, ways: FetchAll) -> Answer:
 def noting_ports(ports: list[int]) -> web.Application:
     """The other server: it notes the port that a request comes from."""
 
-    async def page(request: web.Request) -> web.Response:
-        peer = request.get_extra_info("peername")
-        ports.append(int(peer[1]))
-        return web.Response(text="page")
+    def page(request: web.Request) -> str:
+        ports.append(request.get_extra_info("peername")[1])
+        return "page"
 
-    return apps.answering(page)
+    return aiohttp_reader(page)
 
 
 async def page_of_its_own(_: aiohttp.ClientSession, url: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from quart import Blueprint, Quart, request
 
-from loopbench.loadtests.behaviour.applications import aiohttp_app, quart_answering
+from loopbench.loadtests.behaviour.applications import aiohttp_app, asynchronous, quart_answering
 from loopbench.loadtests.behaviour.asking import Answer, Variants, experiment, experiments, variants
 from loopbench.loadtests.behaviour.parsing.scene import PLAIN, exchanged, outcome, reply_to
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Apps, Build
@@ -139,9 +139,7 @@ def _listed(listed: set[str], written: set[str]) -> Answer:
 
 @experiment("list-of-routes", AIOHTTP, "app.router.routes()")
 def list_on_aiohttp() -> Answer:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response()
-
+    handler = asynchronous(web.Response)
     written = web.get("/", handler), web.post("/users/{id}", handler), web.static("/files", ".")
     app = aiohttp_app(*written)
     app.add_subapp("/part", aiohttp_app(web.get("/in/{name}", handler)))
@@ -152,12 +150,8 @@ def list_on_aiohttp() -> Answer:
 
 @experiment("list-of-routes", QUART, "app.url_map.iter_rules()")
 def list_on_quart() -> Answer:
-    app = Quart(__name__)
+    app, handler = Quart(__name__), asynchronous(str)
     part = Blueprint("part", __name__, url_prefix="/part")
-
-    async def handler() -> str:
-        return ""
-
     part.add_url_rule("/in/<name>", "in", handler)
     app.add_url_rule("/", "root", handler)
     app.add_url_rule("/users/<int:id>", "users", handler, methods=["POST"])
