@@ -26,7 +26,7 @@ from loopbench.loadtests.behaviour.framework.question import (
 )
 
 CORE = ("aiohttp", "quart-hypercorn")
-"""Whom a claim is about that names no stacks."""
+"""Whom a claim about `both` is about."""
 
 _PACKAGE = "loopbench.loadtests.behaviour"
 
@@ -69,15 +69,19 @@ def _import(topic: str) -> Path:
 
 
 def _question(name: str, texts: Mapping[str, Any]) -> Question:
-    claims = tuple(_claim(said, text) for said, text in texts.get("claims", {}).items())
+    claims = tuple(
+        _claim(whom, said, text)
+        for whom, claims in texts.get("claims", {}).items()
+        for said, text in claims.items()
+    )
     return Question(texts["asks"], registered(name), claims, texts.get("follows", {}))
 
 
-def _claim(said: str, text: Mapping[str, Any]) -> Claim:
-    """What is said `of` stacks under settings of their own, or of `stacks` under `settings`: by
-    default of both core stacks, under all."""
+def _claim(whom: str, said: str, text: Mapping[str, Any]) -> Claim:
+    """What is said of a stack, or of `both` core stacks: under `settings`, or under all; or `of`
+    stacks under settings of their own."""
     verdicts = {pattern: Agrees(verdict) for pattern, verdict in text["verdicts"].items()}
-    alike = dict.fromkeys(text.get("stacks", CORE), text.get("settings", ()))
+    alike = dict.fromkeys(CORE if whom == "both" else (whom,), text.get("settings", ()))
     return Claim(said, verdicts, text.get("of", alike))
 
 
