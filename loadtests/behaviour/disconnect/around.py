@@ -187,14 +187,13 @@ ENDLESSLY = doing(for_ever)
 @leaves(SWALLOWING, begins({AIOHTTP: ENDLESSLY[AIOHTTP]}, ENDLESS, shutdown_timeout=1), FIN)
 @leaves(SWALLOWING, begins({QUART: ENDLESSLY[QUART]}, ENDLESS, graceful_timeout=1), FIN)
 def ask_for_ever(begin: scene.Begin, leaving: Leaving) -> Answer:
-    with scene.console() as lines:
-        with requesting(begin()) as (server, wire):
-            scene.leave(wire, leaving)
-            seen.wait("cancelled", 0.5)
-            before = seen.events.count("cancelled")
-            took_s = server.stop(STOP_BOUND_S)
-        after = seen.events.count("cancelled")
-        stopped = "the server does not stop" if took_s is None else "the server stops"
-        took = f"within {STOP_BOUND_S:g} s" if took_s is None else f"after {took_s:.1f} s"
-        told = f"{TIMES[before]} when the client left; {stopped} {took}"
-        return as_seen(f"{stopped}, {TIMES[after]}", told, scene.shown(lines()))
+    with requesting(begin()) as (server, wire):
+        scene.leave(wire, leaving)
+        seen.wait("cancelled", 0.5)
+        before = seen.events.count("cancelled")
+        took_s = server.stop(STOP_BOUND_S)
+    after = seen.events.count("cancelled")
+    stopped = "the server does not stop" if took_s is None else "the server stops"
+    took = f"within {STOP_BOUND_S:g} s" if took_s is None else f"after {took_s:.1f} s"
+    told = f"{TIMES[before]} when the client left; {stopped} {took}"
+    return as_seen(f"{stopped}, {TIMES[after]}", told, scene.shown(scene.console()))

@@ -217,14 +217,13 @@ WITH_ACCESS_LOG = serving(saves.PLAIN_AWAIT[QUART], accesslog="-")
 def ask_log(begin: Begin, level: int | None = None, debug: bool = False) -> Answer:
     """Leave in the middle of a save that the handler awaits, and read the console."""
     os.environ["PYTHONASYNCIODEBUG"] = "1" if debug else ""
-    with scene.console() as lines:
-        if level is not None:
-            logging.basicConfig(level=level)
-        with saves.asked(begin) as (_, wire):
-            wire.leave(Leaving.FIN)
-            saved = saves.SAVED[saves.saving.settled()]
-        # The server has stopped: it has said all it has to say.
-        written = lines()
+    if level is not None:
+        logging.basicConfig(level=level)
+    with saves.asked(begin) as (_, wire):
+        wire.leave(Leaving.FIN)
+        saved = saves.SAVED[saves.saving.settled()]
+    # The server has stopped: it has said all it has to say.
+    written = scene.console()
     told = kinds(written)
     last = [line for line in written if kinds([line])][-1:]
     line = f"the last line: {last[0]}" if last else "no line of a server"

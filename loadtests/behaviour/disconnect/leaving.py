@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from quart import Quart
@@ -76,33 +75,15 @@ def leave(wire: Wire, leaving: Leaving) -> None:
     wire.leave(leaving)
 
 
-@contextmanager
-def console() -> Iterator[Callable[[], list[str]]]:
-    """Collect standard output and standard error, of all threads; gives the lines so far.
+def console() -> list[str]:
+    """The lines so far on standard output and standard error, of all threads.
 
-    Below Python, so that a handler that has kept the stream is heard too. What was
-    collected is handed on afterwards.
+    The process of an experiment has both in one file. It is read below Python, so that a handler
+    that has kept the stream is heard too.
     """
-    with tempfile.TemporaryFile() as file:
-        kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
-        for descriptor in kept:
-            os.dup2(file.fileno(), descriptor)
-
-        def lines() -> list[str]:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            size = os.fstat(file.fileno()).st_size
-            return os.pread(file.fileno(), size, 0).decode(errors="replace").splitlines()
-
-        try:
-            yield lines
-        finally:
-            written = lines()
-            for descriptor, copy in kept.items():
-                os.dup2(copy, descriptor)
-                os.close(copy)
-            for line in written:
-                print(line, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return os.pread(1, os.fstat(1).st_size, 0).decode(errors="replace").splitlines()
 
 
 def shown(lines: list[str]) -> str:
@@ -157,11 +138,10 @@ def judged(question: str, *rows: Any) -> Callable[[Callable[[], str]], Callable[
 
     def register(judge: Callable[[], str]) -> Callable[[], str]:
         def ask(begin: Begin, leaving: Leaving) -> Answer:
-            with console() as lines:
-                with requesting(begin()) as (_, wire):
-                    leave(wire, leaving)
-                    seen.expect("over", "the handler never ended")
-                return as_seen(judge(), shown(lines()))
+            with requesting(begin()) as (_, wire):
+                leave(wire, leaving)
+                seen.expect("over", "the handler never ended")
+            return as_seen(judge(), shown(console()))
 
         written(ask)
         return judge

@@ -150,15 +150,14 @@ def asked(begin: scene.Begin) -> Iterator[tuple[Live, Wire]]:
 
 def fate(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Ask for a save, leave in its first step, and see what became of save and handler."""
-    with scene.console() as lines:
-        with asked(begin) as (_, wire):
-            wire.leave(leaving)
-            saved = saving.settled()
-            client = f", the client {received(wire)}"
-        ends = [event for event in seen.events if event.startswith("handler ")]
-        told = f"{saved} of 2 lines in the file after {leaving.value}{client}"
-        answer = f"{SAVED[saved]}, {' and '.join(ends) or 'handler never ended'}"
-        return as_seen(answer, told, scene.shown(lines()))
+    with asked(begin) as (_, wire):
+        wire.leave(leaving)
+        saved = saving.settled()
+        client = f", the client {received(wire)}"
+    ends = [event for event in seen.events if event.startswith("handler ")]
+    told = f"{saved} of 2 lines in the file after {leaving.value}{client}"
+    answer = f"{SAVED[saved]}, {' and '.join(ends) or 'handler never ended'}"
+    return as_seen(answer, told, scene.shown(scene.console()))
 
 
 def saves(

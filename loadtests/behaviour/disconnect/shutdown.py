@@ -25,18 +25,17 @@ STOP_BOUND_S = 15.0
 def stop_meanwhile(begin: scene.Begin, leaves: bool) -> Answer:
     """Ask for a save, leave or stay, stop the server, and look at the file when it has stopped."""
     ways.saving.step_s = STEP_S
-    with scene.console() as lines:
-        with ways.asked(begin) as (server, wire):
-            if leaves:
-                wire.leave(Leaving.RST)
-                seen.wait("handler cancelled", STEP_S / 5)
-            if "second step finished" in seen:
-                raise TimeoutError("the save was done before the stop")
-            took_s = server.stop(STOP_BOUND_S)
-            saved = ways.saving.lines
-        took = "the stop hangs" if took_s is None else f"the stop took {took_s:.2f} s"
-        told = f"{saved} of 2 lines in the file when the server had stopped; {took}"
-        return as_seen(ways.SAVED[saved], told, scene.shown(lines()))
+    with ways.asked(begin) as (server, wire):
+        if leaves:
+            wire.leave(Leaving.RST)
+            seen.wait("handler cancelled", STEP_S / 5)
+        if "second step finished" in seen:
+            raise TimeoutError("the save was done before the stop")
+        took_s = server.stop(STOP_BOUND_S)
+        saved = ways.saving.lines
+    took = "the stop hangs" if took_s is None else f"the stop took {took_s:.2f} s"
+    told = f"{saved} of 2 lines in the file when the server had stopped; {took}"
+    return as_seen(ways.SAVED[saved], told, scene.shown(scene.console()))
 
 
 def row(

@@ -95,13 +95,12 @@ STUCK = scene.doing(partial(pieces, LARGE), noted)
 
 def _leave_first(begin: scene.Begin, leaving: Leaving) -> str:
     """Leave before anything is written, then let the handler go on; and what the console shows."""
-    with scene.console() as lines:
-        with requesting(begin()) as (server, wire):
-            scene.leave(wire, leaving)
-            seen.wait("over", 0.1)  # where it is cancelled, it need not be let go on
-            server.loop.call_soon_threadsafe(may_write.set)
-            seen.expect("over", "the handler never ended")
-        return scene.shown(lines())
+    with requesting(begin()) as (server, wire):
+        scene.leave(wire, leaving)
+        seen.wait("over", 0.1)  # where it is cancelled, it need not be let go on
+        server.loop.call_soon_threadsafe(may_write.set)
+        seen.expect("over", "the handler never ended")
+    return scene.shown(scene.console())
 
 
 @scene.leaves(WRITE, scene.begins(PIECEWISE))
@@ -171,17 +170,16 @@ IN_PIECES = readers(
 @scene.leaves("request-body-unread", scene.begins(IN_PIECES, "read in pieces"), scene.FIN)
 def ask_unread(begin: scene.Begin, leaving: Leaving) -> Answer:
     """Announce a body, send the first of it, and leave."""
-    with scene.console() as lines:
-        with begin() as server, Wire(server.port) as wire:
-            wire.request("POST", "/", [("Content-Length", f"{LENGTH}")])
-            wire.send(SENT)
-            scene.leave(wire, leaving)
-            seen.expect("over", "the handler never ended")
-        ended = seen.events[1]
-        words = f"reads {ended}" if ended.endswith(" bytes") else f"raises {ended}"
-        logged = "an error on the console" if lines() else "nothing on the console"
-        sent = f"{len(SENT)} of {LENGTH} bytes were sent"
-        return as_seen(f"{words}, {logged}", sent, scene.shown(lines()))
+    with begin() as server, Wire(server.port) as wire:
+        wire.request("POST", "/", [("Content-Length", f"{LENGTH}")])
+        wire.send(SENT)
+        scene.leave(wire, leaving)
+        seen.expect("over", "the handler never ended")
+    ended = seen.events[1]
+    words = f"reads {ended}" if ended.endswith(" bytes") else f"raises {ended}"
+    logged = "an error on the console" if scene.console() else "nothing on the console"
+    sent = f"{len(SENT)} of {LENGTH} bytes were sent"
+    return as_seen(f"{words}, {logged}", sent, scene.shown(scene.console()))
 
 
 EVENTS = 8

@@ -131,7 +131,7 @@ def _live(ask: Callable[[Key], Answer], key: Key, result: Connection, output: st
     try:
         os.setsid()
         die_with_parent(os.getppid())
-        descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+        descriptor = os.open(output, os.O_RDWR | os.O_APPEND)  # an experiment may read it
         for standard in (1, 2):
             os.dup2(descriptor, standard)
         sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)

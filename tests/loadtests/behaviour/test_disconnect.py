@@ -85,18 +85,25 @@ def test_a_fate_is_read_from_the_file_and_the_console(
     assert ("the console shows nothing" in outcome.answer.evidence) is not on_console
 
 
-def test_the_console_is_heard_below_python(capfd: pytest.CaptureFixture[str]) -> None:
+def ask_console(_: Key) -> Answer:
+    """Write below Python, in a thread and by a handler that keeps the stream; and read it."""
+    os.write(1, b"one\n")
+    thread = threading.Thread(target=os.write, args=(2, b"two\n"))
+    thread.start()
+    thread.join()
+    with os.fdopen(2, "w", closefd=False) as kept:
+        record = logging.LogRecord("x", logging.WARNING, "", 0, "three", (), None)
+        logging.StreamHandler(kept).emit(record)
+    return Answer(", ".join(console()), "was read")
+
+
+def test_the_console_is_heard_below_python() -> None:
     """Of threads and of handlers that keep the stream; it is handed on afterwards."""
-    with console() as lines:
-        os.write(1, b"one\n")
-        thread = threading.Thread(target=os.write, args=(2, b"two\n"))
-        thread.start()
-        thread.join()
-        with os.fdopen(2, "w", closefd=False) as kept:
-            record = logging.LogRecord("x", logging.WARNING, "", 0, "three", (), None)
-            logging.StreamHandler(kept).emit(record)
-        assert lines() == ["one", "two", "three"]
-    assert capfd.readouterr().err.splitlines() == ["one", "two", "three"]
+    with nursery(ask_console) as asker:
+        outcome = asker.ask(("console", "", ""), 20.0)
+    assert outcome.answer is not None, outcome.problem
+    assert outcome.answer.answer == "one, two, three"
+    assert outcome.output.splitlines() == ["one", "two", "three"]
 
 
 def test_the_console_in_words() -> None:
