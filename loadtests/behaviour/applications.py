@@ -3,8 +3,6 @@
 Where a question is about how a handler is written, its module has applications of its own.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext

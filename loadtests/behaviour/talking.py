@@ -1,7 +1,5 @@
 """What clients talk with: bytes over a Wire, a WebSocket by hand; and what servers report back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """What begins and ends with an application: tasks beside the requests, and clean-ups."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

@@ -1,7 +1,5 @@
 """Tasks that a handler begins: forgotten, collected, or at work when the server stops."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

@@ -1,7 +1,5 @@
 """A client in a process of its own, which shares no interpreter's lock with the server."""
 
-from __future__ import annotations
-
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Blocking calls and computations, on the loop, in threads and in processes: who else is served."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import multiprocessing

@@ -1,7 +1,5 @@
 """Handlers that send without end: whether anybody else is served meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable

@@ -1,7 +1,5 @@
 """Clean-ups and whatever else is around the work of a handler whose client leaves."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack

@@ -1,7 +1,5 @@
 """How leaving shows: to the handler, on a half-closed connection, over HTTP/2, in the log."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

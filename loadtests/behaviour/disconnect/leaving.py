@@ -1,7 +1,5 @@
 """What all questions about clients that leave share: their rows, the console, and a remedy."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

@@ -5,8 +5,6 @@ client leaves when the first step has begun. What has become of the save is
 read from the file when the handler and all that was begun have come to an end.
 """
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 import time

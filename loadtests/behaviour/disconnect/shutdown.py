@@ -1,7 +1,5 @@
 """Saves in the background or behind a shield, when the server is stopped in the middle of them."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Saves of several parts, in one database or two stores: whole, half or gone when clients leave."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import sqlite3

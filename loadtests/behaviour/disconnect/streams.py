@@ -1,7 +1,5 @@
 """Answers and bodies that are under way when the client leaves: streamed, stuck, or read."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterator

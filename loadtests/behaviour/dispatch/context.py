@@ -1,7 +1,5 @@
 """What belongs to a request, in context variables and thread-locals, across tasks and threads."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Coroutines run from plain code: which ways work, hang, leak or cost, and on whose loop."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

@@ -1,7 +1,5 @@
 """A Flask application for its usual servers, which tells on which thread a request ran."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """On which thread, and on which loop, code runs: routes, hooks, plain functions."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

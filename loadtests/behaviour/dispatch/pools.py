@@ -1,7 +1,5 @@
 """The worker threads: how many at most, what they are called, and what Flask's servers have."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

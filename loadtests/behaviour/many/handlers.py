@@ -1,8 +1,6 @@
 """Many requests at once, on many connections or on one: how many handlers work side by side; and
 handlers as clients of another server: how many requests at once, over which connections."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 import urllib.request

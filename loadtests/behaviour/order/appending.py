@@ -1,7 +1,5 @@
 """A layer that appends a line of text, around answers of all kinds: texts, files and streams."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import tempfile

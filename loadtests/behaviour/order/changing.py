@@ -1,7 +1,5 @@
 """What layers change: bodies, errors, headers, paths and WebSockets; and how they are made."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -3,8 +3,6 @@
 The rest of the topic shares the two applications, and how a WebSocket is asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 

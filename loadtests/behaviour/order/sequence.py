@@ -1,8 +1,6 @@
 """In which order layers run: two of a kind, all hooks, those of nested applications, and what
 still runs when one of them answers or raises, or the client leaves."""
 
-from __future__ import annotations
-
 import asyncio
 from functools import partial
 from typing import Any

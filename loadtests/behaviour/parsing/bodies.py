@@ -1,7 +1,5 @@
 """Bodies of requests: how large, compressed, in pieces, asked for first, and never finished."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 from collections.abc import AsyncIterable, Awaitable, Callable

@@ -1,8 +1,6 @@
 """Connections: how long they live, for how many requests, one after another or at once, half asked,
 idle, of HTTP/1.0 or HTTP/2."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

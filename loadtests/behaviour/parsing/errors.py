@@ -1,7 +1,5 @@
 """Handlers that raise or take long: what the client gets, and what is logged."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import logging

@@ -1,7 +1,5 @@
 """Heads of requests that are wrong, too long or contradict themselves; and those of answers."""
 
-from __future__ import annotations
-
 import logging
 import re
 from functools import partial

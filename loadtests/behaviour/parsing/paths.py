@@ -1,8 +1,6 @@
 """Paths: slashes, parameters, escapes, an application's own list; and methods: HEAD and OPTIONS
 that nobody wrote, and those that a path or HTTP does not know."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial

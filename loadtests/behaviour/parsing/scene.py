@@ -1,8 +1,6 @@
 """What the questions about parsing share: one request, its answer, what becomes of the
 connection, and small applications for either framework."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import time

@@ -1,8 +1,6 @@
 """Queries, cookies, headers, forms and JSON: what comes twice, is blank, broken, or too much; and
 the bytes of JSON in answers."""
 
-from __future__ import annotations
-
 import json
 from functools import partial
 from typing import IO, Any

@@ -1,8 +1,6 @@
 """Servers begun by hand in a loop of one's own: several, again on a port, with early clients, with
 hooks that fail, on a port in use; and what the all-in-one runners do at their end."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import socket

@@ -1,7 +1,5 @@
 """What an application keeps for all requests: names, nested applications, later changes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

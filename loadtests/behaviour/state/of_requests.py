@@ -1,7 +1,5 @@
 """What is kept for one request: with it or its response, in `g`, in a session, for a WebSocket."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Sequence

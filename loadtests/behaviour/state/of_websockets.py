@@ -1,7 +1,5 @@
 """Which of the state of a request there is in the handler of a WebSocket."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from aiohttp import web

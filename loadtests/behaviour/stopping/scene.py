@@ -1,8 +1,6 @@
 """A situation, a stop, and what each side saw of it: requests, streams, sockets and connections,
 under way, half sent or idle."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import time
