@@ -4,8 +4,6 @@ Each topic is a folder. Its `questions.toml` has what is asked, commonly said an
 in the order in which they are told; its modules have the experiments, found by importing all.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 import tomllib

@@ -1,7 +1,5 @@
 """`python -m loadtests behaviour`: ask the Questions, print the answers, write behaviour.csv."""
 
-from __future__ import annotations
-
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

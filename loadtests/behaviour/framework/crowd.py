@@ -1,7 +1,5 @@
 """How many are somewhere at once: counted, and counted without a clock."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -1,7 +1,5 @@
 """What an application reports of itself while an experiment talks to it."""
 
-from __future__ import annotations
-
 import asyncio
 import logging.handlers
 import sys
@@ -9,7 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 
 
@@ -80,7 +78,7 @@ class Seen:
         return event in self.events
 
 
-def warned() -> warnings.catch_warnings[list[warnings.WarningMessage]]:
+def warned() -> AbstractContextManager[list[warnings.WarningMessage]]:
     """All warnings meanwhile, of every thread, as they come."""
     return warnings.catch_warnings(record=True, action="always")
 

@@ -7,8 +7,6 @@ is the row of the question `expect-100` of the function's topic, for one stack a
 one setting, and is answered by `ask_expecting("/no")`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import count

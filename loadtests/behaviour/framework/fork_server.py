@@ -4,8 +4,6 @@ It is a child of the harness, and ends with it, also where that is killed; what 
 with it in turn.
 """
 
-from __future__ import annotations
-
 import os
 
 from loopbench.loadtests.behaviour.framework.catalogue import experiments

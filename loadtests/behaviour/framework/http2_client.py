@@ -1,7 +1,5 @@
 """A client of HTTP/2 without TLS, for what Hypercorn answers; and many requests at once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import h2.config

@@ -4,8 +4,6 @@ multiprocessing's fork server makes them: it has imported every Question and doe
 so that a process costs milliseconds, and little CPU time beside the experiments that compare times.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

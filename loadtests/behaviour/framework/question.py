@@ -6,8 +6,6 @@ it says what comes out: a Claim and a piece of advice, which stand in the topic'
 questions.toml, only say what would follow from which answer.
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A client that sends exactly the bytes it is given, leaves as it is told, and shows what came."""
 
-from __future__ import annotations
-
 import enum
 import select
 import socket

@@ -1,7 +1,5 @@
 """Rows of behaviour.csv: made from outcomes, and kept in one file with those of other Pythons."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Iterable, Mapping
 from importlib import metadata

@@ -1,7 +1,5 @@
 """Ask many Experiments: side by side where they mostly wait, alone where they compare times."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

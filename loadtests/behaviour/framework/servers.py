@@ -6,8 +6,6 @@ person gets who writes it down like that. The experiment itself is the client,
 in the main thread.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

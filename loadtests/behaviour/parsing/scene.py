@@ -45,11 +45,6 @@ class Exchange:
         return f"{self.reply.status}" if self.reply else "no answer"
 
     @property
-    def answer(self) -> Answer:
-        """These words as the Answer to a question."""
-        return Answer(self.words, self.told)
-
-    @property
     def told(self) -> str:
         """The same for people, with the beginning of the body."""
         if self.reply is None:
@@ -129,7 +124,8 @@ def reading(
 
 def outcome(application: Build, *data: bytes, **options: Any) -> Answer:
     """Send these bytes to the application: the status, and what becomes of the connection."""
-    return exchanged(application(), *data, **options).answer
+    got = exchanged(application(), *data, **options)
+    return Answer(got.words, got.told)
 
 
 async def aiohttp_length(request: web.Request) -> bytes:
