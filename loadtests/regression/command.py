@@ -36,7 +36,7 @@ from loopbench.loadtests.regression.sides.sides import (
 )
 from loopbench.loadtests.rows.results_folder import writing_into
 from loopbench.results.schema import INSTALLED, REGRESSIONS_FOLDER, ROOT
-from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, TIME_ROUNDS, Layer
+from loopbench.results.schema.regression import SIDES_FILE, TABLE_OF, TIME_ROUNDS, Layer, Unlike
 from loopbench.results.schema.verdict import BROKEN, judging
 from loopbench.servers.stacks import CORE, STACKS
 from loopbench.servers.supervision import own_modules
@@ -292,7 +292,7 @@ def _sides(base: str | None, candidate: str | None, wish: Wish) -> Iterator[tupl
 
 
 def _write(
-    wish: Wish, sides: Sequence[Side], path: Path, uncounted: str | None = None
+    wish: Wish, sides: Sequence[Side], path: Path, uncounted: Unlike | None = None
 ) -> list[str]:
     """Measure into a new folder; returns why a layer was not measured, a line each.
 
@@ -302,7 +302,7 @@ def _write(
     folder.begin(wish.layers)
     measured = wish.layers
     if uncounted is not None and Layer.INSTRUCTIONS in measured:
-        why = f"the baseline {uncounted}; `--base REF` counts both sides here"
+        why = f"the baseline {uncounted.why}; {uncounted.remedy}"
         _say(f"{Layer.INSTRUCTIONS}: not counted: {why}")
         folder.failed(Layer.INSTRUCTIONS, why, {})
         measured = tuple(layer for layer in measured if layer is not Layer.INSTRUCTIONS)

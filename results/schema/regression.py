@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from loopbench.results.schema.columns import (
     Table,
@@ -21,8 +22,8 @@ from loopbench.results.schema.columns import (
 SIDES_FILE = "sides.json"
 """Which two sides were measured, and which layers ran."""
 
-FINGERPRINT = ("python", "libc", "method", "machine", "lock")
-"""What of a side in sides.json instructions depend on, beside the code that is compared."""
+FINGERPRINT = ("python", "libc", "method", "machine")
+"""What of a side in sides.json instructions depend on, beside its packages and the code."""
 
 
 TIME_ROUNDS = 24
@@ -44,13 +45,61 @@ class Layer(enum.StrEnum):
     TIME = "time"
 
 
-def unlike(base: Mapping[str, str | None], candidate: Mapping[str, str | None]) -> tuple[str, ...]:
-    """The parts of two fingerprints that differ, or that one side does not know."""
-    return tuple(
-        part
-        for part in FINGERPRINT
-        if base.get(part) is None or base.get(part) != candidate.get(part)
-    )
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """Why instructions that were counted on two occasions cannot be compared; false where they can.
+
+    parts: of the fingerprint, that differ or that one side does not know. versions: by package,
+    that of the base (None: it has none) and that of the candidate.
+    """
+
+    parts: tuple[str, ...]
+    versions: Mapping[str, tuple[str | None, str]]
+
+    def __bool__(self) -> bool:
+        return bool(self.parts or self.versions)
+
+    @property
+    def why(self) -> str:
+        """In words that follow "the baseline"."""
+        reasons = [f"another {', '.join(self.parts)}, or that is not known"] if self.parts else []
+        reasons += [f"other packages ({version_words(self.versions)})"] if self.versions else []
+        return f"was counted with {', and with '.join(reasons)}"
+
+    @property
+    def remedy(self) -> str:
+        """The base that is measured now in place of that one."""
+        known = [f"{name}=={base}" for name, (base, _) in self.versions.items() if base]
+        base = "REF" if self.parts or not known else f"'{' '.join(known)}'"
+        return f"`--base {base}` counts both sides here"
+
+
+def unlike(
+    base: Mapping[str, str | None],
+    candidate: Mapping[str, str | None],
+    base_packages: Mapping[str, str],
+    candidate_packages: Mapping[str, str],
+) -> Unlike:
+    """Two fingerprints compared, and two sets of packages."""
+    parts = (p for p in FINGERPRINT if base.get(p) is None or base.get(p) != candidate.get(p))
+    return Unlike(tuple(parts), other_versions(base_packages, candidate_packages))
+
+
+def other_versions(
+    base: Mapping[str, str], candidate: Mapping[str, str]
+) -> Mapping[str, tuple[str | None, str]]:
+    """What of the candidate's packages the base has otherwise. Others that the base has are those
+    of stacks that the candidate was not asked for."""
+    return {
+        name: (base.get(name), version)
+        for name, version in candidate.items()
+        if base.get(name) != version
+    }
+
+
+def version_words(versions: Mapping[str, tuple[str | None, str]]) -> str:
+    """As in "aiohttp 3.14.5, now 3.13.2"."""
+    return "; ".join(f"{name} {was or 'none'}, now {now}" for name, (was, now) in versions.items())
 
 
 _SIDE = key("side", "base, candidate or yardstick")

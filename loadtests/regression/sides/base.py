@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loopbench.loadtests.regression.sides import worktree
 from loopbench.loadtests.regression.sides.sides import Side
-from loopbench.results.schema.regression import SIDES_FILE, unlike
+from loopbench.results.schema.regression import SIDES_FILE, Unlike, unlike
 
 BASELINE = "baseline"
 """Named as a base: the committed one."""
@@ -16,18 +16,16 @@ BASELINE = "baseline"
 MAIN_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
-def uncounted(side: Side, baseline: Path) -> str | None:
+def uncounted(side: Side, baseline: Path) -> Unlike | None:
     """Why instructions of a side cannot be compared with the baseline's; None where they can, and
     where there is no baseline that could say so."""
     try:
         said = json.loads((baseline / SIDES_FILE).read_text(encoding="utf-8"))
-        counted = said["sides"]["base"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
+        base = said["sides"]["base"]
+        differ = unlike(base["fingerprint"], side.fingerprint, base["packages"], side.packages)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # for the judging half to name, with file and place
-    differ = unlike(counted, side.fingerprint)
-    if not differ:
-        return None
-    return f"was counted with another {', '.join(differ)}, or that is not known"
+    return differ or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Choice:
     why: str
 
 
-def choose(root: Path, uncounted: str | None) -> Choice:
+def choose(root: Path, uncounted: Unlike | None) -> Choice:
     """The merge base with the main branch where the tree has changes since, else the committed
     baseline; where the baseline's instructions cannot be compared, the parent commit.
 
@@ -60,7 +58,7 @@ def choose(root: Path, uncounted: str | None) -> Choice:
         return Choice(BASELINE, f"this tree is {branch} as it stands, and its first commit")
     return Choice(
         parent,
-        f"the parent of {branch}, which this tree is as it stands: the baseline {uncounted}",
+        f"the parent of {branch}, which this tree is as it stands: the baseline {uncounted.why}",
     )
 
 

@@ -40,15 +40,13 @@ _Counts = dict[tuple[str, str], list[float]]
 def judge(evidence: Evidence, settings: Settings) -> tuple[Finding, ...]:
     """One Finding a stack and route; one in all where the sides cannot be compared."""
     if evidence.apart:
-        differ = unlike(evidence.base.side.fingerprint, evidence.candidate.side.fingerprint)
+        base, candidate = evidence.base.side, evidence.candidate.side
+        differ = unlike(base.fingerprint, candidate.fingerprint, base.packages, candidate.packages)
         if differ:
-            meaning = (
-                f"not compared: the baseline was counted with another {', '.join(differ)}, or "
-                "that is not known; `make regression BASE=…` counts both sides here"
-            )
+            meaning = f"not compared: the baseline {differ.why}; {differ.remedy}"
             return (Finding(Layer.INSTRUCTIONS, EVERY, EVERY, METRIC, Verdict.NOT_RUN, meaning),)
-    base, candidate = (_counts(rows) for rows in evidence.rows(Layer.INSTRUCTIONS))
-    return tuple(_compare(base, candidate, evidence, settings))
+    before, after = (_counts(rows) for rows in evidence.rows(Layer.INSTRUCTIONS))
+    return tuple(_compare(before, after, evidence, settings))
 
 
 def _counts(rows: Iterable[Row]) -> _Counts:

@@ -12,7 +12,7 @@ from rich.text import Text
 from loopbench.results.regression.finding import EVERY, Finding, Verdict, Weight, percent
 from loopbench.results.regression.text_values import visible
 from loopbench.results.regression.verdict import Report, asked, headline, layer_lines, not_judged
-from loopbench.results.schema.regression import Layer
+from loopbench.results.schema.regression import Layer, other_versions, version_words
 from loopbench.results.stats import formatting
 from loopbench.results.terminal.table import hanging, shown_path
 
@@ -48,7 +48,7 @@ def render(report: Report, console: Console, *, every: bool = False) -> None:
 
 
 def heading(report: Report) -> Iterator[str]:
-    """Which two sides these are."""
+    """Which two sides these are, and by which packages they differ."""
     for name, measured in (
         ("base", report.evidence.base),
         ("candidate", report.evidence.candidate),
@@ -60,6 +60,12 @@ def heading(report: Report) -> Iterator[str]:
         yield formatting.plain(f"{name + ':':<10} {side.title}{python}{when}")
     if report.evidence.apart:
         yield f"The base is from another occasion: {shown_path(report.evidence.base.folder)}"
+    base, candidate = (
+        one.side.packages for one in (report.evidence.base, report.evidence.candidate)
+    )
+    differ = other_versions(base, candidate)
+    if base and differ:
+        yield formatting.plain(f"Packages that differ: {version_words(differ)}")
 
 
 def _facts(found: Sequence[Finding], console: Console) -> None:

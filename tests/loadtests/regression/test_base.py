@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from loopbench.loadtests.regression.sides.base import BASELINE, choose
+from loopbench.loadtests.regression.sides.base import BASELINE, choose, uncounted
+from loopbench.loadtests.regression.sides.sides import Role, look
+from loopbench.results.schema.regression import SIDES_FILE, Unlike
+from loopbench.servers.stacks import CORE
+from tests.conftest import ROOT
 from tests.loadtests.regression.trees import git
 
-OTHERS = "was counted with another python, or that is not known"
+OTHERS = Unlike(("python",), {})
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_main_as_it_stands(repo: Path) -> None:
     choice = choose(repo, OTHERS)
     assert choice.base == _commit_of(repo, "one")
     assert choice.why == (
-        f"the parent of main, which this tree is as it stands: the baseline {OTHERS}"
+        f"the parent of main, which this tree is as it stands: the baseline {OTHERS.why}"
     )
 
 
@@ -95,3 +102,17 @@ def test_no_history_and_no_main(repo: Path, tmp_path: Path) -> None:
     assert choose(empty, None).why == "there is no git history here"
     git(repo, "branch", "--move", "main", "something")
     assert choose(repo, None).why == "no main branch has a commit in common with this tree"
+
+
+def test_a_baseline_of_more_stacks_is_no_other_one(tmp_path: Path) -> None:
+    """One of both core stacks is compared with either alone, and another version is named."""
+    python = Path(sys.executable)
+    base = look(Role.BASE, BASELINE, ROOT, python, CORE).to_json()
+    (tmp_path / SIDES_FILE).write_text(json.dumps({"sides": {"base": base}}))
+    for stack in CORE:
+        assert uncounted(look(Role.CANDIDATE, "x", ROOT, python, [stack]), tmp_path) is None
+    one = look(Role.CANDIDATE, "x", ROOT, python, CORE[:1])
+    newer = replace(one, packages={**one.packages, "aiohttp": "9"})
+    differ = uncounted(newer, tmp_path)
+    assert differ is not None
+    assert (differ.parts, differ.versions) == ((), {"aiohttp": (one.packages["aiohttp"], "9")})

@@ -22,7 +22,6 @@ FINGERPRINT = {
     "libc": "2.36",
     "method": "2, any processor",
     "machine": "x86_64",
-    "lock": "c",
 }
 
 VALUES = {
@@ -63,6 +62,7 @@ class Plan:
         default_factory=lambda: {"base": "main", "candidate": "this tree"}
     )
     fingerprint: Mapping[str, str | None] = field(default_factory=lambda: dict(FINGERPRINT))
+    packages: Mapping[str, str] = field(default_factory=lambda: {"aiohttp": "3.14.5"})
     fact: Change = same
     count: Change = same
     slot: Change = same
@@ -101,7 +101,7 @@ def sides(plan: Plan) -> dict[str, object]:
                 "changed": side == "candidate",
                 "measured_at": "2026-01-02T03:04:05+00:00",
                 "fingerprint": plan.fingerprint,
-                "packages": {"aiohttp": "3.14.5"},
+                "packages": plan.packages,
             }
             for side in plan.sides
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from tests.results.folders import put
 from tests.results.regression.tables import FINGERPRINT, Plan, drop, only, times
 
 Folder = Callable[..., Path]
+
+PACKAGES = {"aiohttp": "3.14.5", "yarl": "1.25.1"}
 
 
 def _counts(base: Sequence[float], candidate: Sequence[float]) -> list[Row]:
@@ -133,14 +135,16 @@ def test_a_route_that_one_side_has(folder: Folder, side: str, weight: Weight) ->
     ]
 
 
-def _baseline(folder: Folder, **parts: str | None) -> Path:
+def _baseline(folder: Folder, packages: Mapping[str, str] = PACKAGES, **parts: str | None) -> Path:
     """A check of one side, and in it the baseline, counted with another fingerprint."""
-    path = folder(Plan(sides=("candidate",)))
-    names = {"base": "baseline"}
-    folder(
-        Plan(sides=("base",), names=names, fingerprint={**FINGERPRINT, **parts}),
-        "checked/baseline",
+    path = folder(Plan(sides=("candidate",), packages=PACKAGES))
+    base = Plan(
+        sides=("base",),
+        names={"base": "baseline"},
+        fingerprint={**FINGERPRINT, **parts},
+        packages=packages,
     )
+    folder(base, "checked/baseline")
     return path
 
 
@@ -156,7 +160,43 @@ def test_a_baseline_of_another_environment_is_not_compared(
     folder: Folder, part: str, value: str | None
 ) -> None:
     """One line says what differs; whoever gates on it is not told that all is well."""
-    (found,) = instructions.judge(evidence.read(_baseline(folder, **{part: value})), Settings())
+    path = _baseline(folder, PACKAGES, **{part: value})
+    (found,) = instructions.judge(evidence.read(path), Settings())
     assert found.verdict is Verdict.NOT_RUN
     assert found.weight is Weight.DOUBT
     assert found.meaning.startswith(f"not compared: the baseline was counted with another {part},")
+
+
+def test_a_baseline_of_more_stacks_is_compared(folder: Folder) -> None:
+    """Packages of stacks that nobody asked for now make no difference."""
+    path = _baseline(folder, {**PACKAGES, "quart": "0.22.0"})
+    found = instructions.judge(evidence.read(path), Settings())
+    assert [finding.verdict for finding in found] == [Verdict.SAME] * 4
+
+
+@pytest.mark.parametrize(
+    ("packages", "said", "base"),
+    [
+        (
+            {"aiohttp": "3.13.2", "yarl": "1.25.1"},
+            "aiohttp 3.13.2, now 3.14.5",
+            "'aiohttp==3.13.2'",
+        ),
+        ({"aiohttp": "3.14.5"}, "yarl none, now 1.25.1", "REF"),
+        (
+            {"aiohttp": "3.13.2", "yarl": "1.20.0"},
+            "aiohttp 3.13.2, now 3.14.5; yarl 1.20.0, now 1.25.1",
+            "'aiohttp==3.13.2 yarl==1.20.0'",
+        ),
+    ],
+)
+def test_a_baseline_of_other_packages_names_them_and_the_base_to_ask_for(
+    folder: Folder, packages: Mapping[str, str], said: str, base: str
+) -> None:
+    """Versions that can be installed side by side are the remedy."""
+    (found,) = instructions.judge(evidence.read(_baseline(folder, packages)), Settings())
+    assert found.verdict is Verdict.NOT_RUN
+    assert found.meaning == (
+        f"not compared: the baseline was counted with other packages ({said}); "
+        f"`--base {base}` counts both sides here"
+    )

@@ -334,3 +334,18 @@ def test_settings_are_given_in_per_cent(folder: Folder, judge: Judge) -> None:
     path = folder(Plan(count=only(times(1.02, "instructions"), side="candidate")).without("time"))
     assert judge(path, "--instructions", "3 %").status == 0
     assert judge(path, "--instructions", "1.5").status == 1
+
+
+def test_packages_that_differ_are_named_with_the_sides(folder: Folder, judge: Judge) -> None:
+    """Facts of two versions are compared, and it is said which versions these are; packages of
+    stacks that only the baseline was asked for are none of them."""
+    path = folder(Plan(sides=("candidate",)).without("instructions", "time"))
+    packages = {"aiohttp": "3.13.2", "quart": "0.22.0"}
+    base = Plan(sides=("base",), names={"base": "baseline"}, packages=packages)
+    folder(base, "checked/baseline")
+    done = judge(path)
+    assert done.status == 0
+    assert "Packages that differ: aiohttp 3.13.2, now 3.14.5\n" in done.out
+    assert "- Packages that differ: aiohttp 3.13.2, now 3.14.5\n" in (
+        path / "regression.md"
+    ).read_text(encoding="utf-8")
