@@ -87,7 +87,7 @@ def measure(
     only: Collection[Route] | None = None,
 ) -> Counts:
     """A row a stack, case and repeat. cases: by stack, then by name. before: repeats that there
-    are already. only: these routes, with those that are counted together with them; None: all.
+    are already. only: these routes, with those that a process is asked before them; None: all.
     A case that is answered wrongly, or ends its server, costs only its own rows.
 
     Raises HarnessError where nothing can be counted, and ServerError.
@@ -134,15 +134,19 @@ class _Taken:
 def _processes(
     side: Side, cases: Mapping[str, Mapping[str, Case]], only: Collection[Route] | None
 ) -> Iterator[tuple[str, Mapping[str, Case]]]:
-    """What one process each is asked. Routes that work in threads are asked of another one: they
-    alone differ from process to process, so that they alone are then counted again."""
+    """What one process each is asked, no further than the last of `only`. Routes that work in
+    threads are asked of another one: they alone differ from process to process, so that they alone
+    are then counted again."""
     for stack, asked in cases.items():
         for in_thread in (False, True):
             kept = {
                 name: case for name, case in asked.items() if (name in side.in_thread) is in_thread
             }
-            if only is None or any((stack, name) in only for name in kept):
-                yield stack, kept
+            names = list(kept)
+            while names and only is not None and (stack, names[-1]) not in only:
+                names.pop()  # what was asked before a route may change its count, and the rest not
+            if names:
+                yield stack, {name: kept[name] for name in names}
 
 
 def in_doubt(base: Iterable[Row], candidate: Iterable[Row]) -> tuple[Route, ...]:

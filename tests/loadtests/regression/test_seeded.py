@@ -150,7 +150,7 @@ def test_routes_in_doubt_are_counted_again() -> None:
 
 
 def test_routes_in_threads_are_counted_apart() -> None:
-    """Those that are in doubt bring those with them that are asked of the same process."""
+    """Those that are in doubt bring those with them that the same process is asked before them."""
     side = look(Role.BASE, "x", ROOT, Path(sys.executable), STACKS)
     asked = {"aiohttp": instructions.cases_of(side)}
 
@@ -158,12 +158,20 @@ def test_routes_in_threads_are_counted_apart() -> None:
         chosen = [("aiohttp", name) for name in only] or None
         return [set(cases) for _, cases in instructions._processes(side, asked, chosen)]
 
+    in_order = list(asked["aiohttp"])
+
+    def on_the_loop_until(last: str) -> set[str]:
+        return set(in_order[: in_order.index(last) + 1]) - side.in_thread
+
     on_the_loop, in_threads = processes()
     assert in_threads == {"sync", "sleep-sync-0", "burn-sync-0"}
     assert on_the_loop | in_threads == asked["aiohttp"].keys()
-    assert processes("sync") == [in_threads]
-    assert processes("plain", "json") == [on_the_loop]
-    assert processes("plain", "sync") == [on_the_loop, in_threads]
+    until_plain, until_json = (on_the_loop_until(name) for name in ("plain", "json"))
+    assert until_plain < until_json < on_the_loop
+    assert processes("plain") == [until_plain]
+    assert processes("json", "plain") == [until_json]
+    assert processes(*on_the_loop) == [on_the_loop]
+    assert processes("plain", in_order[-1]) == [until_plain, in_threads]
 
 
 def test_a_small_growth_is_counted_again_before_it_is_called() -> None:
