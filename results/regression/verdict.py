@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopbench.results.errors import ResultsError
@@ -32,7 +32,7 @@ from loopbench.results.schema.regression import Layer
 from loopbench.results.stats import formatting
 
 MOST = 3
-"""So many findings stand in the headline; then only how many more there are."""
+"""So many changes stand in the headline; then only how many more findings there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,26 @@ def headline(report: Report) -> str:
     if status is Weight.FINE:
         said = "; ".join(_ruled_out(report))
     else:
-        found = report.weighing(status)
-        said = "; ".join(map(brief, found[:MOST]))
-        said += f"; and {len(found) - MOST} more" if len(found) > MOST else ""
+        changes = _changes(report.weighing(status))
+        said = "; ".join(_brief_of(alike) for alike in changes[:MOST])
+        rest = sum(map(len, changes[MOST:]))
+        said += f"; and {rest} more" if rest else ""
     return formatting.plain(f"{_BEGINNINGS[status]}: {said}.")
+
+
+def _changes(found: Iterable[Finding]) -> list[Sequence[Finding]]:
+    """Findings by what changed into what: a header that is gone from all routes is one change, and
+    must not hide the others."""
+    alike: defaultdict[Hashable, list[Finding]] = defaultdict(list)
+    for one in found:
+        key = one.layer, one.stack, one.metric, one.verdict, one.meaning, one.base, one.candidate
+        alike[key].append(one)
+    return list(alike.values())
+
+
+def _brief_of(alike: Sequence[Finding]) -> str:
+    others = len(alike) - 1
+    return brief(alike[0]) + (f" (as in {others} more)" if others else "")
 
 
 def brief(finding: Finding) -> str:

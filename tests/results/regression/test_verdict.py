@@ -107,7 +107,7 @@ def test_what_is_printed_and_written(
         (
             Plan(fact=only(put_in(value="500"), side="candidate", fact="status")),
             1,
-            "REGRESSION: aiohttp async status was 200 and is 500; aiohttp sync status was 200",
+            "REGRESSION: aiohttp async status was 200 and is 500 (as in 1 more); quart-hypercorn",
         ),
         (
             Plan(count=only(times(1.02, "instructions"), side="candidate", route="sync")),
@@ -273,7 +273,13 @@ def test_many_regressions_do_not_flood_the_summary(folder: Folder, judge: Judge)
         path,
         schema.FACTS,
         (
-            {"side": side, "stack": "aiohttp", "subject": f"s{n}", "fact": "body", "value": side}
+            {
+                "side": side,
+                "stack": "aiohttp",
+                "subject": f"s{n}",
+                "fact": "body",
+                "value": f"{side} {n}",
+            }
             for side in ("base", "candidate")
             for n in range(300)
         ),
@@ -349,3 +355,23 @@ def test_packages_that_differ_are_named_with_the_sides(folder: Folder, judge: Ju
     assert "- Packages that differ: aiohttp 3.13.2, now 3.14.5\n" in (
         path / "regression.md"
     ).read_text(encoding="utf-8")
+
+
+def test_a_change_of_all_routes_does_not_hide_another(folder: Folder, judge: Judge) -> None:
+    """The headline has each change once, with how often it is there."""
+    path = folder(Plan().without("instructions", "time"))
+    changed = [*((f"s{n}", "date", "then") for n in range(20)), ("json", "status", "204")]
+    put(
+        path,
+        schema.FACTS,
+        (
+            {"side": side, "stack": "a", "subject": subject, "fact": fact, "value": value}
+            for subject, fact, after in changed
+            for side, value in (("base", "before"), ("candidate", after))
+        ),
+    )
+    said = " ".join(judge(path).out.split())
+    assert (
+        "REGRESSION: a s0 date was before and is then (as in 19 more); "
+        "a json status was before and is 204." in said
+    )
