@@ -11,7 +11,7 @@ from loopbench.loadtests.behaviour import applications as apps
 from loopbench.loadtests.behaviour.asking import NONE, Answer, experiment, variants
 from loopbench.loadtests.behaviour.framework.events import kinds, warned
 from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader, quart_length, quart_reader
-from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, Build, serve
+from loopbench.loadtests.behaviour.serving import AIOHTTP, QUART, App, Build, serve
 from loopbench.loadtests.behaviour.talking import Wire, get, reply_of
 
 MINE, THEIRS = web.AppKey("limit", int), web.AppKey("limit", int)
