@@ -17,7 +17,6 @@ from loopbench.loadtests.behaviour.asking import DEFAULT, NONE, Answer, experime
 from loopbench.loadtests.behaviour.dispatch.pools import in_words, set_pool
 from loopbench.loadtests.behaviour.framework.crowd import Crowd, Inside
 from loopbench.loadtests.behaviour.framework.http2_client import in_streams, pipelined
-from loopbench.loadtests.behaviour.parsing.scene import aiohttp_reader
 from loopbench.loadtests.behaviour.serving import AIOHTTP, ANSWERING, QUART, App, Build, Work, serve
 from loopbench.loadtests.behaviour.talking import NoAnswer, Wire, as_seen, get, reply_of, seen
 
@@ -273,11 +272,11 @@ def ask_gather(application: Build, ways: FetchAll) -> Answer:
 def noting_ports(ports: list[int]) -> web.Application:
     """The other server: it notes the port that a request comes from."""
 
-    def page(request: web.Request) -> str:
+    async def page(request: web.Request) -> web.Response:
         ports.append(request.get_extra_info("peername")[1])
-        return "page"
+        return web.Response(text="page")
 
-    return aiohttp_reader(page)
+    return apps.answering(page)
 
 
 async def page_of_its_own(_: aiohttp.ClientSession, url: str) -> int:
