@@ -167,20 +167,21 @@ def service_spans(
 ) -> dict[Queue, Span]:
     """Of each kind of queue, what as many late ones tell of its mean service.
 
+    arrivals_s: ascending.
     late: how many of the arrivals in the window took longer than so many seconds. Where nearly all
     exceed the limit of the window, the server could not keep up, and how late they were tells its
     service well: the limit is doubled until a tenth of the arrivals keep it. Where none is late the
     spans stay open: a shorter limit would meet what a request takes beside its queue. Kinds whose
     requests would wait for longer than these did are left out.
     """
-    counted = arrivals_s >= window.lead_in_s
-    offered = int(counted.sum())
+    before = int(np.searchsorted(arrivals_s, window.lead_in_s))
+    offered = len(arrivals_s) - before
     limits = [window.limit_s * 2**number for number in range(_DOUBLINGS)]
     enough = (limit for limit in limits if late(limit) <= (1 - _KEPT_ENOUGH) * offered)
     limit_s = next(enough, limits[0])
     if not late(limit_s):
         limit_s = limits[0]
-    trial = _Counted(arrivals_s, counted, window, limit_s, late(limit_s), offered)
+    trial = _Counted(arrivals_s, before, window, limit_s, late(limit_s), offered)
     waits = sorted({queue.wait for queue in QUEUES})
     fast = _FASTER * offered
     possible = {wait for wait in waits if not wait or offered - late(wait * window.limit_s) <= fast}
@@ -189,10 +190,10 @@ def service_spans(
 
 @dataclass(frozen=True)
 class _Counted:
-    """A trial: `late` of its `offered` arrivals, those that are `counted`, exceeded limit_s."""
+    """A trial: `late` of its `offered` arrivals, all but the first `before`, exceeded limit_s."""
 
     arrivals_s: Floats
-    counted: NDArray[np.bool_]
+    before: int
     window: Window
     limit_s: float
     late: int
@@ -230,8 +231,8 @@ class _Counted:
 
         def count(log_s: float) -> int:
             if log_s not in seen:
-                found = times(math.exp(log_s))[self.counted] > limit_s
-                seen[log_s] = int(found.sum())
+                counted = times(math.exp(log_s))[self.before :]
+                seen[log_s] = int(np.count_nonzero(counted > limit_s))
             return seen[log_s]
 
         few = math.ceil((1 - _TOLERANCE) * self.late)
