@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from loopbench.servers.lifecycle.process import ServerProcess
 from loopbench.servers.probe.readings import Observe, Pause, Reset, Resume
 from loopbench.servers.probe.stalls.readings import StallRow
 from loopbench.servers.probe.stalls.thread_times import ThreadTimes
-from tests.servers.processes import needs_proc
+from tests.servers.processes import eventually, needs_proc
 
 pytestmark = needs_proc
 
@@ -134,31 +134,50 @@ def test_a_loop_with_little_to_do_has_no_stall_that_the_kernel_does_not_confirm(
     assert lasted <= used_ms(server) - before + (HALF_A_BEAT_MS + TIMER_MS) * len(rows), rows
 
 
+def reset_instant(server: ServerProcess) -> float:
+    """When the server began to count, within some milliseconds: from an answer that came soon."""
+    for _ in range(MOST):
+        asked_at = time.perf_counter()
+        seconds = server.ask(Observe(), 10.0).seconds
+        answered_at = time.perf_counter()
+        if answered_at - asked_at < BUSY_MS / 1e3:
+            return answered_at - seconds
+    raise AssertionError("a busy machine: no answer came soon")
+
+
 def test_a_parked_server_has_no_stalls(server: ServerProcess) -> None:
     """What holds the loop while the probe rests is not told, and what does before and after is."""
 
-    def asleep() -> list[StallRow]:
-        """Hold the loop; what is told of just then."""
+    def hold() -> Callable[[], list[StallRow]]:
+        """Hold the loop; what is told of just then. What is shorter was something else."""
         truth = stalls.ask(server, "/hold/sleep")
-        time.sleep(0.1)
         began, ended = (truth[key] / 1e9 - reset_at for key in ("began_ns", "ended_ns"))
-        return [
-            row
-            for row in told(server)
-            if row.started_s < ended and began < row.started_s + row.duration_ms / 1e3
-        ]
+
+        def rows() -> list[StallRow]:
+            return [
+                row
+                for row in told(server)
+                if row.started_s < ended and began < row.started_s + row.duration_ms / 1e3
+                if row.duration_ms / 1e3 > (ended - began) / 2
+            ]
+
+        return rows
 
     stalls.ask(server, "/prepare/sleep")
     time.sleep(0.1)  # a stall that may have begun before the reset is not told
     server.ask(Reset(instants=True))
-    reset_at = time.perf_counter()
+    reset_at = reset_instant(server)
     time.sleep(0.05)
-    assert asleep()
+    watched = hold()
+    assert eventually(lambda: bool(watched()))
     server.ask(Pause())
     paused_at = time.perf_counter() - reset_at
-    assert asleep() == []
+    parked = hold()
+    time.sleep(0.1)
     resumed_at = time.perf_counter() - reset_at
     server.ask(Resume())
     time.sleep(0.05)
-    assert asleep()
+    again = hold()
+    assert eventually(lambda: bool(again()))
+    assert parked() == []
     assert not any(paused_at < row.started_s < resumed_at for row in told(server))
