@@ -206,7 +206,11 @@ def test_a_loop_that_stalls_all_the_time_is_not_looked_at_all_the_time(
     with watching() as live, watched_loop(live) as runner:
         runner.run(stalling())
     assert any("used its share of the CPU" in one.detail for one in told), told
-    assert not any(one.frames for one in told)
+    # A stall that lasts for long is looked at all the same, and on a busy machine one may.
+    short = [
+        one for one in told if one.duration_ms < watcher.LONG * live._stalls.threshold_ns / 1e6
+    ]
+    assert not any(one.frames for one in short)
 
 
 def test_a_watcher_that_rests_takes_no_stall_for_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
